@@ -1,0 +1,41 @@
+# Sets up what is missing, then runs it. Needs Python 3.11 or later, make and a package registry, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format clean
+
+help: ## show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.installed ## make .venv and install everything into it
+
+$(VENV)/.installed: pyproject.toml
+	@echo "Setting up $(VENV) (torch alone is about 200 MB; a few minutes on a first run)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --editable '.[api,workers,local]' --group dev
+	@touch $@
+
+demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
+	$(BIN)/gridpress demo
+
+up: setup ## start the whole service on this machine and keep it running
+	$(BIN)/gridpress up
+
+test: setup ## run the whole test suite
+	$(BIN)/python -m pytest
+
+check: setup ## lint, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what the tools left behind, never your data under .gridpress
+	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

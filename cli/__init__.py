@@ -1,0 +1,1 @@
+"""The `gridpress` command: client of the HTTP API, local stack, checkpoint tools."""

@@ -1,0 +1,102 @@
+"""Errors named after the condition. Each knows its code, HTTP status and whether a retry can help.
+
+GridpressError
+├── InvalidRequest            400  what a caller sent cannot be rendered
+│   └── InvalidImage          400  a condition image is broken, too large or animated
+├── JobNotFound               404
+├── PayloadTooLarge           413
+├── StoreUnavailable          503  the job store does not answer
+├── ObjectStoreUnavailable    503  the object store does not answer
+├── LeaseLost                      a write came from a worker that no longer holds the render
+├── MissingCheckpoint              a worker was started without a model
+├── Misconfigured                  settings that cannot work together
+└── RenderFailed                   one render cannot be finished; its neighbours can
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class GridpressError(Exception):
+    """Base of every error that Gridpress raises on purpose."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class InvalidRequest(GridpressError):
+    """A request that cannot be rendered. `field` is the offending field in the caller's words."""
+
+    code = "invalid_request"
+    http_status = 400
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidImage(InvalidRequest):
+    """A condition image that cannot be used."""
+
+    code = "invalid_image"
+
+
+class JobNotFound(GridpressError):
+    """No job with this id, or it belongs to another tenant."""
+
+    code = "job_not_found"
+    http_status = 404
+
+
+class PayloadTooLarge(GridpressError):
+    """The request's body is over the limit."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
+class StoreUnavailable(GridpressError):
+    """The job store does not answer; nothing was accepted."""
+
+    code = "store_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class ObjectStoreUnavailable(GridpressError):
+    """The object store does not answer."""
+
+    code = "object_store_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class LeaseLost(GridpressError):
+    """The render is no longer held by this lease: the write was refused and its result must be dropped."""
+
+    code = "lease_lost"
+
+
+class MissingCheckpoint(GridpressError):
+    """There is no model to load. The message says how to get one."""
+
+    code = "missing_checkpoint"
+
+
+class Misconfigured(GridpressError):
+    """The settings cannot work; the message names the setting."""
+
+    code = "misconfigured"
+
+
+class RenderFailed(GridpressError):
+    """One render failed for a reason of its own. `code` names it; the worker goes on with the others."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = code
+
+    def as_error(self, stage: str) -> Mapping[str, object]:
+        """The error as it is stored and answered."""
+        return {"code": self.reason, "message": str(self), "stage": stage, "retryable": False}

@@ -1,0 +1,38 @@
+"""Identifiers as types. Job ids sort by creation time, so an id is also a list cursor."""
+
+import secrets
+from typing import NewType
+
+from ulid import ULID
+
+JobId = NewType("JobId", str)
+RenderId = NewType("RenderId", str)
+Fence = NewType("Fence", int)
+HolderId = NewType("HolderId", str)
+WorkerId = NewType("WorkerId", str)
+ObjectKey = NewType("ObjectKey", str)
+Revision = NewType("Revision", str)
+TenantId = NewType("TenantId", str)
+
+DEFAULT_TENANT = TenantId("default")
+
+
+def new_job_id() -> JobId:
+    """`job_` and a ULID: 48 bits of milliseconds, 80 random bits."""
+    return JobId(f"job_{ULID()}".lower())
+
+
+def render_id(job_id: JobId, index: int) -> RenderId:
+    """The id of a job's render `index`; zero-padded so that siblings sort by index."""
+    return RenderId(f"{job_id}:{index:04d}")
+
+
+def split_render_id(render: RenderId) -> tuple[JobId, int]:
+    """Inverse of `render_id`."""
+    job, _, index = render.rpartition(":")
+    return JobId(job), int(index)
+
+
+def new_holder_id() -> HolderId:
+    """A random lease holder: fences can repeat after a failover, holders do not."""
+    return HolderId(secrets.token_hex(8))

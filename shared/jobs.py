@@ -1,0 +1,158 @@
+"""Jobs and renders as values: what was asked, what is leased, what is known. Nothing here does I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.geometry import GridSize, large_grid, num_decode_steps
+from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId
+from shared.states import JobStatus, RenderState, Stage
+from shared.token_grid import Prior
+
+SEED_LIMIT = 2**53  # the largest range that every JSON client reads exactly
+
+
+class OutputFormat(StrEnum):
+    """File format of the finished picture."""
+
+    PNG = "png"
+    WEBP = "webp"
+    JPEG = "jpeg"
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.value}"
+
+
+class RenderSettings(BaseModel):
+    """All that decides a picture, apart from its seed. Sizes are in pixels; `images` are object keys, in order.
+
+    `temperature` and `top_p` of None mean the checkpoint's own generation config. `images` are normalised condition
+    images (see `shared.images`): both stages read the same bytes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    width_px: int
+    height_px: int
+    num_inference_steps: int = 50
+    guidance_scale: float = 1.5
+    temperature: float | None = None
+    top_p: float | None = None
+    images: tuple[ObjectKey, ...] = ()
+    output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int = 90
+    embed_metadata: bool = True
+
+    @property
+    def is_edit(self) -> bool:
+        return bool(self.images)
+
+    @property
+    def grid(self) -> GridSize:
+        return large_grid(self.width_px, self.height_px)
+
+    @property
+    def num_decode_steps(self) -> int:
+        return num_decode_steps(self.width_px, self.height_px, is_edit=self.is_edit)
+
+
+class JobSpec(BaseModel):
+    """One accepted request of 1..n renders. Frozen: a picture depends on its request alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: RenderSettings
+    n: int
+    seed: int
+    tenant: TenantId = DEFAULT_TENANT
+    metadata: Mapping[str, str] = {}
+    webhook_url: str | None = None
+    webhook_events: tuple[str, ...] = ()
+    webhook_secret: str | None = None
+
+    def seed_of(self, index: int) -> int:
+        """Render `index` uses `seed + index`, wrapping at 2^53."""
+        return (self.seed + index) % SEED_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Steps done of a stage's total: decode steps for AR, denoise steps for DiT."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write one render. Every write carries it and is refused when it is not the current one."""
+
+    render_id: RenderId
+    stage: Stage
+    fence: Fence
+    holder: HolderId
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT."""
+
+    lease: Lease
+    job_id: JobId
+    index: int
+    settings: RenderSettings
+    seed: int
+    revision: Revision
+    prior: Prior | None = None
+
+    @property
+    def render_id(self) -> RenderId:
+        return self.lease.render_id
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished picture in the object store."""
+
+    key: ObjectKey
+    manifest_key: ObjectKey
+    sha256: str
+    num_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """One picture as the store knows it. Stage times are aware UTC and None until they happen."""
+
+    render_id: RenderId
+    index: int
+    state: RenderState
+    seed: int
+    progress: Progress | None
+    picture: Picture | None
+    error: Mapping[str, object] | None
+    attempts: int
+    prior_started_at: datetime | None
+    prior_ready_at: datetime | None
+    decode_started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as the store knows it, with its renders in order of index."""
+
+    job_id: JobId
+    spec: JobSpec
+    status: JobStatus
+    revision: Revision
+    renders: tuple[Render, ...]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None

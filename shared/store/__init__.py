@@ -1,0 +1,1 @@
+"""The Redis-backed state: jobs, leases, deliveries. The only store of state."""

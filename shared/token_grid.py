@@ -1,0 +1,69 @@
+"""The token grid: what the AR stage hands to the DiT stage, and the checkpoint a retry goes back to."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.geometry import CODEBOOK_SIZE, GridSize
+
+_MAGIC = b"GPG1"
+_HEADER = struct.Struct("<4sH")  # magic, number of grids
+_SIZE = struct.Struct("<HH")  # rows, columns
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrid:
+    """`size.rows x size.cols` visual codes in row order, one per 32x32 pixels, each 0..16383 (`uint16`)."""
+
+    size: GridSize
+    tokens: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) != self.size.num_tokens:
+            raise ValueError(f"{len(self.tokens)} tokens cannot fill {self.size.rows}x{self.size.cols}")
+        if self.tokens and not 0 <= min(self.tokens) <= max(self.tokens) < CODEBOOK_SIZE:
+            raise ValueError(f"tokens must lie in 0..{CODEBOOK_SIZE - 1}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """All that crosses from AR to DiT for one render: its grid and, for edits, the VQ ids of the condition images.
+
+    `condition_grids[k]` belongs to condition image k, on its 1/32 grid (`shared.geometry.condition_grid`).
+    """
+
+    grid: TokenGrid
+    condition_grids: tuple[TokenGrid, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Little-endian: magic `GPG1`, number of grids, then rows, columns and `uint16` tokens of each grid."""
+        grids = (self.grid, *self.condition_grids)
+        return _HEADER.pack(_MAGIC, len(grids)) + b"".join(_pack(grid) for grid in grids)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Prior":
+        """Inverse of `to_bytes`. Raises `ValueError` for anything that `to_bytes` cannot have written."""
+        try:
+            magic, num_grids = _HEADER.unpack_from(data)
+            if magic != _MAGIC or num_grids < 1:
+                raise ValueError("not a token grid")
+            grids, end = _unpack(data, num_grids)
+        except struct.error as error:
+            raise ValueError("truncated token grid") from error
+        if end != len(data):
+            raise ValueError(f"{len(data) - end} bytes after the last token grid")
+        return cls(grids[0], tuple(grids[1:]))
+
+
+def _pack(grid: TokenGrid) -> bytes:
+    return _SIZE.pack(grid.size.rows, grid.size.cols) + struct.pack(f"<{len(grid.tokens)}H", *grid.tokens)
+
+
+def _unpack(data: bytes, num_grids: int) -> tuple[Sequence[TokenGrid], int]:
+    grids, offset = [], _HEADER.size
+    for _ in range(num_grids):
+        size = GridSize(*_SIZE.unpack_from(data, offset))
+        offset += _SIZE.size
+        grids.append(TokenGrid(size, struct.unpack_from(f"<{size.num_tokens}H", data, offset)))
+        offset += 2 * size.num_tokens
+    return grids, offset

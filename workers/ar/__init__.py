@@ -1,0 +1,1 @@
+"""AR stage: prompts become token grids. Never diffusers."""

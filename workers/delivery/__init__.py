@@ -1,0 +1,1 @@
+"""Delivery: signed webhooks and job manifests. Never torch."""

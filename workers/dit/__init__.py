@@ -1,0 +1,1 @@
+"""DiT stage: token grids become pixels. Never the AR model."""

@@ -1,0 +1,1 @@
+"""One engine thread per device. Knows nothing of torch, Celery or Redis."""

@@ -1,0 +1,45 @@
+"""What an engine thread drives. A stage implements it; the thread knows no more of a stage than this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from shared.errors import GridpressError
+from shared.ids import RenderId
+from shared.jobs import Claim, Progress
+
+Result = TypeVar("Result", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Result]):
+    """How a render left the stage: with a result, or with an error of its own."""
+
+    claim: Claim
+    result: Result | None = None
+    error: GridpressError | None = None
+
+
+class Stepper(Protocol[Result]):
+    """A stage's engine: schedule, run, record. One thread calls it, so it needs no locks."""
+
+    def admit(self, claim: Claim) -> None:
+        """Takes a render in. Raises `GridpressError` when this render can never run; its neighbours are untouched."""
+        ...
+
+    def step(self) -> Sequence[Outcome[Result]]:
+        """Advances the admitted renders by one decode or denoise step; returns those that finished or failed in it."""
+        ...
+
+    def drop(self, render_id: RenderId) -> None:
+        """Forgets a render (cancelled, lease lost, drained) and frees its memory at once. Unknown ids are ignored."""
+        ...
+
+    def progress(self) -> Mapping[RenderId, Progress]:
+        """Steps done of every admitted render."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `step` would have nothing to do."""
+        ...

@@ -1,0 +1,1 @@
+"""Upkeep: rescue, hints, retention. Never torch."""
