@@ -4,6 +4,7 @@ GridpressError
 ├── InvalidRequest            400  what a caller sent cannot be rendered
 │   └── InvalidImage          400  a condition image is broken, too large or animated
 ├── JobNotFound               404
+├── ObjectNotFound            404  the object store has no such object
 ├── PayloadTooLarge           413
 ├── StoreUnavailable          503  the job store does not answer
 ├── ObjectStoreUnavailable    503  the object store does not answer
@@ -46,6 +47,13 @@ class JobNotFound(GridpressError):
     """No job with this id, or it belongs to another tenant."""
 
     code = "job_not_found"
+    http_status = 404
+
+
+class ObjectNotFound(GridpressError):
+    """The object store answers, and it has no object of this key."""
+
+    code = "object_not_found"
     http_status = 404
 
 

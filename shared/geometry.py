@@ -94,7 +94,7 @@ def condition_grid(width_px: int, height_px: int) -> GridSize:
 
 
 def sides_agree(width_px: int, height_px: int) -> bool:
-    """Whether both preprocessors of the reference see the same grid: VAE side floor(side / 16), AR side twice its own."""
+    """Whether the reference's two preprocessors see one grid: VAE side floor(side / 16), AR side twice its own."""
     if min(width_px, height_px) < _PATCH_PX or max(width_px, height_px) > MAX_SIDE_RATIO * min(width_px, height_px):
         return False
     grid = condition_grid(width_px, height_px)

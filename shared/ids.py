@@ -1,6 +1,8 @@
 """Identifiers as types. Job ids sort by creation time, so an id is also a list cursor."""
 
+import os
 import secrets
+import socket
 from typing import NewType
 
 from ulid import ULID
@@ -36,3 +38,8 @@ def split_render_id(render: RenderId) -> tuple[JobId, int]:
 def new_holder_id() -> HolderId:
     """A random lease holder: fences can repeat after a failover, holders do not."""
     return HolderId(secrets.token_hex(8))
+
+
+def new_worker_id(role: str) -> WorkerId:
+    """Role, host and process for people, random bits for uniqueness."""
+    return WorkerId(f"{role}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     lease_ttl_s: float = 15.0
     max_attempts: int = Field(default=5, description="times a stage of one render is started before the render fails")
     drain_grace_s: float = 20.0
+    ready_file: Path | None = Field(default=None, description="touched once a worker takes work; for supervisors")
     prior_ready_limit_min: int = 16
     retention_s: int = 7 * 24 * 3600
 

@@ -8,26 +8,26 @@ from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.jobs import Claim, Progress
 
-Result = TypeVar("Result", covariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Result]):
+class Outcome(Generic[Result_co]):
     """How a render left the stage: with a result, or with an error of its own."""
 
     claim: Claim
-    result: Result | None = None
+    result: Result_co | None = None
     error: GridpressError | None = None
 
 
-class Stepper(Protocol[Result]):
+class Stepper(Protocol[Result_co]):
     """A stage's engine: schedule, run, record. One thread calls it, so it needs no locks."""
 
     def admit(self, claim: Claim) -> None:
         """Takes a render in. Raises `GridpressError` when this render can never run; its neighbours are untouched."""
         ...
 
-    def step(self) -> Sequence[Outcome[Result]]:
+    def step(self) -> Sequence[Outcome[Result_co]]:
         """Advances the admitted renders by one decode or denoise step; returns those that finished or failed in it."""
         ...
 

@@ -1,0 +1,31 @@
+-- One heartbeat of a worker: announces it, renews its leases, records progress, and says what became of each render.
+-- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms), then per render: render, fence, holder, done, total
+-- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease never fails the others.
+local stage, worker, slots, revision, worker_ttl, lease_ttl = unpack(ARGV, 1, 6)
+local now = now_ms()
+redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
+redis.call('ZREMRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)
+redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
+if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
+
+local verdicts = {}
+for i = 7, #ARGV, 5 do
+  local render, fence, holder, done, total = unpack(ARGV, i, i + 4)
+  local key = P .. 'render:' .. render
+  local held = redis.call('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
+  local is_mine = held[2] == fence and held[3] == holder
+  if is_mine and held[1] == RUNNING[stage] then
+    redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
+    if held[4] ~= done then
+      redis.call('HSET', key, 'done', done, 'total', total)
+      append_event(held[5], 'render.progress',
+        { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })
+    end
+    table.insert(verdicts, 'renewed')
+  elseif is_mine and (held[1] == 'cancelled' or held[1] == 'expired') then
+    table.insert(verdicts, held[1])
+  else
+    table.insert(verdicts, 'lost')
+  end
+end
+return verdicts

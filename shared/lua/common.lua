@@ -1,0 +1,122 @@
+-- Prepended to every script, after two tables generated from shared/states.py:
+--   ARROWS[from][to] = true, FINAL[state] = true.
+-- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
+--   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, times (ms)
+--   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, attempts, done, total, prior,
+--                                           picture, error, times (ms)
+--   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so
+--   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
+--   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together
+--   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
+--   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
+--   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
+--   gridpress:slots:<stage>         hash    worker id -> slots
+--   gridpress:revision              string  model revision that the newest AR worker serves
+--   gridpress:deliveries            zset    delivery ids by due time (ms)
+--   gridpress:delivery:<delivery>   hash    attempts, holder, status, last_error
+--   gridpress:finished              zset    final jobs by end (ms)
+
+local P = 'gridpress:'
+local WAITS = { queued = 'ar', prior_ready = 'dit' }
+local RUNS = { prior_running = 'ar', decode_running = 'dit' }
+local WAITING = { ar = 'queued', dit = 'prior_ready' }
+local RUNNING = { ar = 'prior_running', dit = 'decode_running' }
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function append_event(job, type, data)
+  redis.call('XADD', P .. 'events:' .. job, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
+end
+
+local function set_status(job, tenant, from, to)
+  redis.call('HSET', P .. 'job:' .. job, 'status', to)
+  redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. from, job)
+  redis.call('ZADD', P .. 'jobs:' .. tenant .. ':' .. to, 0, job)
+end
+
+local function enqueue(render, stage, lane, rank)
+  redis.call('SADD', P .. 'lanes:' .. stage, lane)
+  redis.call('ZADD', P .. 'waiting:' .. stage .. ':' .. lane, rank, render)
+end
+
+-- succeeded if all succeeded, else cancelled or expired if any was, else failed
+local function final_status(job_key)
+  local ends = redis.call('HMGET', job_key, 'n', 'num_succeeded', 'num_cancelled', 'num_expired')
+  if ends[2] == ends[1] then return 'succeeded' end
+  if ends[3] then return 'cancelled' end
+  if ends[4] then return 'expired' end
+  return 'failed'
+end
+
+local function wants_webhook(spec, type)
+  if spec.webhook_url == nil or spec.webhook_url == cjson.null then return false end
+  if #spec.webhook_events == 0 then return true end
+  for _, wanted in ipairs(spec.webhook_events) do
+    if wanted == type then return true end
+  end
+  return false
+end
+
+-- The last render is final: the job is, and its one event goes out. Delivery ids derive from job id and type.
+local function end_job(job, tenant, from, now)
+  local key = P .. 'job:' .. job
+  local status = final_status(key)
+  local type = 'job.' .. status
+  set_status(job, tenant, from, status)
+  redis.call('HSET', key, 'finished_ms', now)
+  redis.call('ZADD', P .. 'finished', now, job)
+  append_event(job, type, { status = status })
+  redis.call('ZADD', P .. 'deliveries', now, 'manifest:' .. job)
+  if wants_webhook(cjson.decode(redis.call('HGET', key, 'spec')), type) then
+    redis.call('ZADD', P .. 'deliveries', now, 'webhook:' .. job .. ':' .. type)
+  end
+end
+
+-- Moves a render along one arrow with all its consequences. The caller has checked ARROWS[from][to].
+-- Returns 1 when this ended the job.
+local function move(render, from, to, now)
+  local key = P .. 'render:' .. render
+  local ids = redis.call('HMGET', key, 'job', 'index')
+  local job_key = P .. 'job:' .. ids[1]
+  local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status')
+  local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
+  redis.call('HSET', key, 'state', to)
+  if not is_retry then redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now) end
+  if WAITS[from] then redis.call('ZREM', P .. 'waiting:' .. WAITS[from] .. ':' .. job[2], render) end
+  if RUNS[from] then redis.call('ZREM', P .. 'leases', render) end
+  if WAITS[to] then
+    redis.call('HDEL', key, 'done', 'total')
+    enqueue(render, WAITS[to], job[2], job[3])
+  end
+  append_event(ids[1], 'render.stage', { index = tonumber(ids[2]), state = to })
+  if RUNS[to] and job[4] == 'queued' then
+    set_status(ids[1], job[1], 'queued', 'running')
+    redis.call('HSET', job_key, 'started_ms', now)
+  end
+  if not FINAL[to] then return 0 end
+  redis.call('HDEL', key, 'prior', 'done', 'total')
+  redis.call('HINCRBY', job_key, 'num_' .. to, 1)
+  if redis.call('HINCRBY', job_key, 'left', -1) > 0 then return 0 end
+  end_job(ids[1], job[1], job[4], now)
+  return 1
+end
+
+-- Live announcements only; a dead worker's slots stop counting when its announcement ends.
+local function live_slots(stage, now)
+  local slots = 0
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, now, '+inf')) do
+    slots = slots + tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
+  end
+  return slots
+end
+
+local function num_waiting(stage)
+  local total = 0
+  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
+    total = total + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
+  end
+  return total
+end

@@ -1,0 +1,105 @@
+"""The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import Misconfigured, ObjectNotFound, ObjectStoreUnavailable
+from shared.ids import ObjectKey
+from shared.settings import Settings
+
+
+class ObjectStore:
+    """One bucket. Every method raises `ObjectStoreUnavailable` when S3 does not answer or refuses.
+
+    Reading a key that is not there raises `ObjectNotFound`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `Misconfigured` without an endpoint or credentials."""
+        if not settings.s3_endpoint_url and not settings.s3_access_key:
+            raise Misconfigured(
+                "no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
+            )
+        self._bucket = settings.s3_bucket
+        self._presign_ttl_s = settings.s3_presign_ttl_s
+        self._client = _client(settings, settings.s3_endpoint_url)
+        # SigV4 signs the host, so links are signed for the address that clients use.
+        public = settings.s3_public_endpoint_url
+        self._public_client = _client(settings, public) if public else self._client
+
+    def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
+        with _translated():
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+
+    def exists(self, key: ObjectKey) -> bool:
+        with _translated():
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                    return False
+                raise
+            return True
+
+    def get(self, key: ObjectKey) -> bytes:
+        with _translated():
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+
+    def stream(self, key: ObjectKey) -> Iterator[bytes]:
+        """The object in chunks of 256 KiB. Fails before the first chunk or not at all, unless S3 breaks off."""
+        with _translated():
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        return iter(body.iter_chunks(256 * 1024))
+
+    def presign(self, key: ObjectKey, *, filename: str, content_type: str) -> str:
+        """A link that reads this object for `s3_presign_ttl_s` seconds, named and typed as given."""
+        params = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ResponseContentType": content_type,
+            "ResponseContentDisposition": f'inline; filename="{filename}"',
+        }
+        return str(
+            self._public_client.generate_presigned_url("get_object", Params=params, ExpiresIn=self._presign_ttl_s)
+        )
+
+    def check(self) -> None:
+        """Raises `ObjectStoreUnavailable` unless the bucket can be reached with these credentials."""
+        with _translated():
+            self._client.head_bucket(Bucket=self._bucket)
+
+
+def _client(settings: Settings, endpoint_url: str | None) -> Any:
+    secret = settings.s3_secret_key
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=64,
+        ),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise ObjectNotFound(f"no such object: {error}") from error
+        raise ObjectStoreUnavailable(f"the object store refuses: {error}") from error
+    except BotoCoreError as error:
+        raise ObjectStoreUnavailable(f"the object store does not answer as it should: {error}") from error

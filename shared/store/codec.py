@@ -1,0 +1,97 @@
+"""Hashes of the store <-> values of `shared.jobs`. The only place that knows the names of hash fields."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
+from shared.jobs import Claim, Job, JobSpec, Lease, Picture, Progress, Render
+from shared.states import JobStatus, RenderState, Stage
+from shared.token_grid import Prior
+
+Hash = Mapping[str, str]
+
+
+def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
+    """A job from its hash and its renders in order of index."""
+    return Job(
+        job_id=job_id,
+        spec=JobSpec.model_validate_json(job["spec"]),
+        status=JobStatus(job["status"]),
+        revision=Revision(job["revision"]),
+        renders=tuple(renders),
+        created_at=_time(job["created_ms"]),
+        started_at=_optional_time(job, "started_ms"),
+        finished_at=_optional_time(job, "finished_ms"),
+    )
+
+
+def render_of(render_id: RenderId, render: Hash) -> Render:
+    """A render from its hash."""
+    return Render(
+        render_id=render_id,
+        index=int(render["index"]),
+        state=RenderState(render["state"]),
+        seed=int(render["seed"]),
+        progress=Progress(int(render["done"]), int(render["total"])) if "total" in render else None,
+        picture=decode_picture(render["picture"]) if "picture" in render else None,
+        error=json.loads(render["error"]) if "error" in render else None,
+        attempts=sum(int(render.get(f"{stage}_attempts", 0)) for stage in Stage),
+        prior_started_at=_optional_time(render, "prior_running_ms"),
+        prior_ready_at=_optional_time(render, "prior_ready_ms"),
+        decode_started_at=_optional_time(render, "decode_running_ms"),
+        finished_at=_optional_time(render, "finished_ms"),
+    )
+
+
+def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
+    """A claim from what `claim.lua` answers."""
+    render, fence, job, index, seed, spec, prior = answer
+    return Claim(
+        lease=Lease(RenderId(render), stage, Fence(int(fence)), holder),
+        job_id=JobId(job),
+        index=int(index),
+        settings=JobSpec.model_validate_json(spec).settings,
+        seed=int(seed),
+        revision=revision,
+        prior=decode_prior(prior) if prior else None,
+    )
+
+
+def encode_prior(prior: Prior) -> str:
+    """Base64, so that one text client serves every key: 2.7 KB at 1024x1024."""
+    return base64.b64encode(prior.to_bytes()).decode()
+
+
+def decode_prior(text: str) -> Prior:
+    """Inverse of `encode_prior`."""
+    return Prior.from_bytes(base64.b64decode(text))
+
+
+def encode_picture(picture: Picture) -> str:
+    """A picture as the JSON of the render's `picture` field."""
+    return json.dumps(
+        {
+            "key": picture.key,
+            "manifest_key": picture.manifest_key,
+            "sha256": picture.sha256,
+            "num_bytes": picture.num_bytes,
+            "content_type": picture.content_type,
+        }
+    )
+
+
+def decode_picture(text: str) -> Picture:
+    """Inverse of `encode_picture`."""
+    fields = json.loads(text)
+    fields["key"] = ObjectKey(fields["key"])
+    return Picture(**fields)
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _optional_time(fields: Hash, name: str) -> datetime | None:
+    return _time(fields[name]) if name in fields else None

@@ -1,0 +1,93 @@
+"""Creates, reads, lists and cancels jobs. Leases are not its business."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from shared.errors import JobNotFound
+from shared.ids import JobId, TenantId, render_id
+from shared.jobs import Job, JobSpec
+from shared.states import JobStatus
+from shared.store import codec
+from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
+
+_PREFIX = "gridpress:"
+_CLASS = "interactive"  # the one scheduling class so far
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One entry of a job's event stream. `event_id` is the cursor for `events(after=...)`."""
+
+    event_id: str
+    type: str
+    data: Mapping[str, object]
+
+
+class JobStore:
+    """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def submit(self, job_id: JobId, spec: JobSpec) -> Job:
+        """Creates the job and its renders in one call. The same id again changes nothing and answers the job."""
+        renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
+        flat = [value for pair in renders for value in pair]
+        self._scripts.run("submit", job_id, spec.tenant, spec.model_dump_json(), _CLASS, "", spec.n, *flat)
+        return self.job(job_id, spec.tenant)
+
+    def job(self, job_id: JobId, tenant: TenantId) -> Job:
+        """Raises `JobNotFound` for an unknown id and for another tenant's."""
+        found = self._read([job_id])
+        if not found or found[0].spec.tenant != tenant:
+            raise JobNotFound(f"no job {job_id}")
+        return found[0]
+
+    def jobs(self, tenant: TenantId, *, limit: int, after: JobId | None, status: JobStatus | None) -> list[Job]:
+        """Newest first; `after` is the last id of the page before."""
+        key = f"{_PREFIX}jobs:{tenant}" + (f":{status}" if status else "")
+        with translated():
+            ids = self._client.zrevrangebylex(key, f"({after}" if after else "+", "-", start=0, num=limit)
+        return self._read(cast("list[JobId]", ids))
+
+    def cancel(self, job_id: JobId, tenant: TenantId) -> Job:
+        """Cancels every render that is not final; a final job stays as it is. Raises `JobNotFound`."""
+        job = self.job(job_id, tenant)
+        self._scripts.run("cancel", job_id, tenant, *(render.render_id for render in job.renders))
+        return self.job(job_id, tenant)
+
+    def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
+        """Events later than `after` ("0": all that are kept); waits up to `block_s` for the first."""
+        key = f"{_PREFIX}events:{job_id}"
+        with translated():
+            answer = self._client.xread({key: after}, block=max(1, int(block_s * 1000)))
+        streams = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer or [])
+        entries = streams[0][1] if streams else []
+        return [JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries]
+
+    def check(self) -> None:
+        """Raises `StoreUnavailable` unless the store answers."""
+        with translated():
+            self._client.ping()
+
+    def _read(self, job_ids: Sequence[JobId]) -> list[Job]:
+        """Two round trips for any number of jobs; ids that are gone are left out."""
+        with translated():
+            hashes = self._hashes([f"{_PREFIX}job:{job_id}" for job_id in job_ids])
+            known = [(job_id, job) for job_id, job in zip(job_ids, hashes, strict=True) if job]
+            ids = [[render_id(job_id, i) for i in range(int(job["n"]))] for job_id, job in known]
+            renders = iter(self._hashes([f"{_PREFIX}render:{render}" for group in ids for render in group]))
+        return [
+            codec.job_of(job_id, job, [codec.render_of(render, next(renders)) for render in group])
+            for (job_id, job), group in zip(known, ids, strict=True)
+        ]
+
+    def _hashes(self, keys: Sequence[str]) -> list[dict[str, str]]:
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hgetall(key)
+        return pipeline.execute()

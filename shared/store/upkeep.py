@@ -1,0 +1,56 @@
+"""What keeps the store true without a client or a worker: rescue, retention, and how full the queues are."""
+
+import json
+from dataclasses import dataclass
+
+from shared.queues import Queue, celery_list
+from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
+
+_MOST_AT_ONCE = 500  # keeps one script call to a few milliseconds
+
+_WORKER_LOST = {
+    "code": "worker_lost",
+    "message": "every worker that took this render was lost before it finished",
+    "stage": None,
+    "retryable": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Renders or deliveries that wait, slots of live workers, hints that the queue holds already."""
+
+    waiting: int
+    slots: int
+    hints: int
+
+    @property
+    def missing_hints(self) -> int:
+        """A queue holds up to min(waiting, 2 x slots + 1) hints; with no worker alive one stays queued."""
+        return max(0, min(self.waiting, 2 * self.slots + 1) - self.hints)
+
+
+class UpkeepStore:
+    """Each call is idempotent and bounded: any number of upkeep processes may run."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def backlog(self, queue: Queue) -> Backlog:
+        return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
+
+    def rescue(self, max_attempts: int) -> tuple[int, int]:
+        """Takes back renders whose lease ended. Returns how many were sent back and how many failed for good."""
+        rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, max_attempts, json.dumps(_WORKER_LOST))
+        return rescued, failed
+
+    def purge(self, retention_s: int) -> int:
+        """Forgets jobs that ended longer ago; returns how many."""
+        return int(self._scripts.run("purge", retention_s * 1000, 100))
+
+    def uptime_s(self) -> int:
+        """Seconds since the store started: after an outage, leases get one more length before they are rescued."""
+        with translated():
+            return int(self._client.info("server")["uptime_in_seconds"])

@@ -1,0 +1,62 @@
+"""Composition root of a delivery worker: `python -m workers.delivery`."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from shared.receivers import is_loopback_host
+
+from shared.celery_app import make_celery
+from shared.hints import Hints
+from shared.ids import Revision, new_worker_id
+from shared.messages import Hint
+from shared.objects import ObjectStore
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.store.connect import connect
+from shared.store.deliveries import DeliveryStore
+from shared.store.jobs import JobStore
+from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.upkeep import UpkeepStore
+from workers.delivery.service import DeliveryService
+from workers.delivery.webhook import WebhookSender
+from workers.engine.heartbeat import Heartbeat
+from workers.serving import serve
+
+_SLOTS = 16  # deliveries wait on receivers, not on a processor
+
+
+def run(settings: Settings) -> None:
+    """Serves hints until SIGTERM; deliveries under way finish first, their time-out bounds the wait."""
+    client = connect(settings.redis_url)
+    service = DeliveryService(
+        deliveries=DeliveryStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
+        jobs=JobStore(client),
+        objects=ObjectStore(settings),
+        sender=WebhookSender(timeout_s=settings.webhook_timeout_s, allow_loopback=is_loopback_host(settings.host)),
+        settings=settings,
+    )
+    assert settings.redis_url
+    app = make_celery(settings.redis_url)
+    hints = Hints(app, UpkeepStore(client))
+    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+    worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
+    stopping = threading.Event()
+
+    @app.task(name=Queue.DELIVERY.task)  # type: ignore[untyped-decorator, unused-ignore]
+    def take(hint: Mapping[str, Any]) -> None:
+        Hint.model_validate(hint)
+        if not stopping.is_set() and service.deliver_one():
+            hints.send_one(Queue.DELIVERY)
+
+    heartbeat = Heartbeat(
+        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        held=list,
+        revoke=lambda _: None,
+        is_alive=lambda _: True,
+        interval_s=settings.lease_ttl_s / 3,
+    )
+    heartbeat.start()
+    serve(app, Queue.DELIVERY, _SLOTS, settings.ready_file, stopping.set)
+    heartbeat.stop()
+    leases.leave(worker)

@@ -1,0 +1,73 @@
+"""Carries out one delivery: a job's manifest or its webhook. Knows nothing of Celery."""
+
+import random
+from dataclasses import dataclass, field
+
+import structlog
+from shared.answers import job_answer
+
+from shared.errors import GridpressError, JobNotFound
+from shared.ids import DEFAULT_TENANT
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.deliveries import Delivery, DeliveryStore
+from shared.store.jobs import JobStore
+from shared.webhook_secret import webhook_secret
+from workers.delivery.manifest import write_manifest
+from workers.delivery.schedule import retry_delay_s
+from workers.delivery.webhook import NotDelivered, WebhookSender, event_id, payload
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryService:
+    """Claims what is due, one at a time, and says in the store how it went."""
+
+    deliveries: DeliveryStore
+    jobs: JobStore
+    objects: ObjectStore
+    sender: WebhookSender
+    settings: Settings
+    rng: random.Random = field(default_factory=random.Random)
+
+    def deliver_one(self) -> bool:
+        """Returns whether anything was due. Raises `StoreUnavailable` when the store does not answer."""
+        delivery = self.deliveries.claim()
+        if delivery is None:
+            return False
+        try:
+            self._carry_out(delivery)
+        except JobNotFound as error:
+            self.deliveries.abandon(delivery, str(error))
+        except NotDelivered as error:
+            self._after_failure(delivery, error, is_final=error.is_gone)
+        except GridpressError as error:
+            self._after_failure(delivery, error, is_final=False)
+        else:
+            self.deliveries.delivered(delivery)
+            log.info("delivery.done", delivery_id=delivery.delivery_id, attempt=delivery.attempt)
+        return True
+
+    def _carry_out(self, delivery: Delivery) -> None:
+        job = self.jobs.job(delivery.job_id, DEFAULT_TENANT)
+        if delivery.kind == "manifest":
+            write_manifest(self.objects, job, self.settings.public_url)
+            return
+        assert job.spec.webhook_url
+        assert job.finished_at
+        answer = job_answer(job, self.settings.public_url)
+        self.sender.send(
+            job.spec.webhook_url,
+            job.spec.webhook_secret or webhook_secret(self.settings),
+            event_id(delivery.job_id, delivery.event_type),
+            payload(delivery.event_type, job.finished_at, answer),
+        )
+
+    def _after_failure(self, delivery: Delivery, error: GridpressError, *, is_final: bool) -> None:
+        delay_s = None if is_final else retry_delay_s(delivery.attempt, self.rng)
+        log.warning("delivery.failed", delivery_id=delivery.delivery_id, attempt=delivery.attempt, error=str(error))
+        if delay_s is None:
+            self.deliveries.abandon(delivery, str(error))
+        else:
+            self.deliveries.retry_later(delivery, str(error), delay_s)

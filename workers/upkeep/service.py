@@ -1,0 +1,50 @@
+"""Keeps the store true: rescues renders of lost workers, tops hints up, forgets old jobs. Every tick is idempotent."""
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from shared.errors import StoreUnavailable
+from shared.hints import Hints
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.store.upkeep import UpkeepStore
+
+log = structlog.get_logger()
+
+_PURGE_EVERY_S = 60.0
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """`run_once` is a pure tick: the loop around it only waits."""
+
+    store: UpkeepStore
+    hints: Hints
+    settings: Settings
+    _outage_at_s: float = field(default=float("-inf"), init=False)
+    _purged_at_s: float = field(default=float("-inf"), init=False)
+
+    def run_once(self, now_s: float) -> None:
+        """One tick at `now_s` of a monotonic clock. A store that is away ends it; the next tick tries again."""
+        try:
+            self._tick(now_s)
+        except StoreUnavailable as error:
+            self._outage_at_s = now_s
+            log.warning("upkeep.store_unavailable", error=str(error))
+
+    def _tick(self, now_s: float) -> None:
+        if self._leases_can_be_trusted(now_s):
+            rescued, failed = self.store.rescue(self.settings.max_attempts)
+            if rescued or failed:
+                log.warning("upkeep.rescued", num_sent_back=rescued, num_failed=failed)
+        for queue in Queue:
+            self.hints.top_up(queue)
+        if now_s - self._purged_at_s >= _PURGE_EVERY_S:
+            self._purged_at_s = now_s
+            self.store.purge(self.settings.retention_s)
+
+    def _leases_can_be_trusted(self, now_s: float) -> bool:
+        """No worker can renew while the store is away: after that, a lease length passes before any counts as lost."""
+        ttl_s = self.settings.lease_ttl_s
+        return now_s - self._outage_at_s > ttl_s and self.store.uptime_s() > ttl_s
