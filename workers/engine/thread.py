@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 Result = TypeVar("Result")
 _IDLE_POLL_S = 0.2  # how often an idle engine looks for a drain
+_LAST_STEP_S = 2.0  # a step that takes longer is left behind: the fence refuses what it might still write
 
 
 class EngineThread(Generic[Result]):
@@ -88,7 +89,7 @@ class EngineThread(Generic[Result]):
         with self._changed:
             self._changed.wait_for(lambda: not self._num_taken, grace_s)
         self._is_stopped = True
-        self._thread.join(timeout=grace_s)
+        self._thread.join(_LAST_STEP_S)
         with self._changed:
             return list(self._held.values())
 

@@ -1,0 +1,56 @@
+"""A stage without a model: every render needs a number of steps that the test decides."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import RenderFailed
+from shared.ids import Fence, HolderId, JobId, RenderId, Revision
+from shared.jobs import Claim, Lease, Progress, RenderSettings
+from shared.states import Stage
+from workers.engine.stepper import Outcome
+
+REFUSED = "refused"
+BROKEN = "broken"
+
+
+def a_claim(name: str) -> Claim:
+    settings = RenderSettings(prompt=name, width_px=256, height_px=256)
+    lease = Lease(RenderId(name), Stage.AR, Fence(1), HolderId("h"))
+    return Claim(lease, JobId(name), 0, settings, 1, Revision("r"))
+
+
+@dataclass
+class FakeStepper:
+    """Finishes a render after `num_steps` steps. `may_step` holds every step until the test allows it."""
+
+    num_steps: int = 1
+    may_step: threading.Event = field(default_factory=threading.Event)
+    dropped: list[RenderId] = field(default_factory=list)
+    _running: dict[RenderId, tuple[Claim, int]] = field(default_factory=dict)
+
+    def admit(self, claim: Claim) -> None:
+        if claim.settings.prompt == REFUSED:
+            raise RenderFailed("too_large", "can never fit")
+        self._running[claim.render_id] = (claim, 0)
+
+    def step(self) -> Sequence[Outcome[str]]:
+        self.may_step.wait()
+        if any(claim.settings.prompt == BROKEN for claim, _ in self._running.values()):
+            raise RuntimeError("the device fell over")
+        self._running = {rid: (claim, done + 1) for rid, (claim, done) in self._running.items()}
+        finished = [claim for claim, done in self._running.values() if done >= self.num_steps]
+        for claim in finished:
+            del self._running[claim.render_id]
+        return [Outcome(claim, result=claim.settings.prompt) for claim in finished]
+
+    def drop(self, render_id: RenderId) -> None:
+        self.dropped.append(render_id)
+        self._running.pop(render_id, None)
+
+    def progress(self) -> Mapping[RenderId, Progress]:
+        return {rid: Progress(done, self.num_steps) for rid, (_, done) in self._running.items()}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._running
