@@ -1,0 +1,147 @@
+"""A real Celery worker process over the real store: claims by hints, drains on SIGTERM, loses nothing to SIGKILL."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.celery_app import make_celery
+from shared.hints import Hints
+from shared.ids import DEFAULT_TENANT, JobId
+from shared.jobs import Progress
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.states import RenderState
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from shared.store.upkeep import UpkeepStore
+from tests.store.builders import submitted
+from workers.upkeep.service import Upkeep
+
+DEADLINE_S = 60.0
+
+
+class Fleet:
+    """Starts fake AR workers and ticks upkeep while a test waits."""
+
+    def __init__(self, url: str, client: Client, log_dir: Path) -> None:
+        store = UpkeepStore(client)
+        self.jobs = JobStore(client)
+        self.settings = Settings(redis_url=url, lease_ttl_s=1.0, drain_grace_s=10.0)
+        self._upkeep = Upkeep(store, Hints(make_celery(url), store), self.settings)
+        self._log_dir = log_dir
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, steps: int, step_s: float, grace_s: float = 10.0) -> subprocess.Popen[bytes]:
+        ready = self._log_dir / f"{len(self.workers)}.ready"
+        environment = {
+            "GRIDPRESS_REDIS_URL": str(self.settings.redis_url),
+            "GRIDPRESS_LEASE_TTL_S": "1.0",
+            "GRIDPRESS_DRAIN_GRACE_S": str(grace_s),
+            "GRIDPRESS_READY_FILE": str(ready),
+        }
+        with (self._log_dir / f"{len(self.workers)}.log").open("wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "tests.stage.fake_stage", str(steps), str(step_s)],
+                env={**os.environ, **environment},
+                stderr=log,
+                stdout=log,
+            )
+        self.workers.append(worker)
+        self.wait_until(ready.exists)
+        return worker
+
+    def wait_until(self, is_true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_true():
+            assert time.monotonic() < deadline, "it never happened"
+            self._upkeep.run_once(time.monotonic())
+            time.sleep(0.02)
+
+    def states(self, job_id: JobId) -> set[RenderState]:
+        return {render.state for render in self.jobs.job(job_id, DEFAULT_TENANT).renders}
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+
+
+@pytest.fixture
+def fleet(valkey_url: str, client: Client, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(valkey_url, client, tmp_path)
+    yield made
+    made.stop()
+
+
+def test_a_worker_takes_every_waiting_render_and_leaves_hints_for_the_next_stage(fleet: Fleet, client: Client) -> None:
+    job = submitted(fleet.jobs, n=12)
+    fleet.start(steps=2, step_s=0.0)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})
+    # Senders look before they send, without a lock: as many as there are senders, never one per render.
+    assert 1 <= UpkeepStore(client).backlog(Queue.DIT).hints <= 3
+
+
+def test_progress_reaches_the_store_while_a_render_runs(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs)
+    fleet.start(steps=1_000, step_s=0.01)
+
+    def progress() -> Progress | None:
+        return fleet.jobs.job(job.job_id, DEFAULT_TENANT).renders[0].progress
+
+    fleet.wait_until(lambda: bool((seen := progress()) and 0 < seen.done < seen.total == 1_000))
+
+
+def test_a_cancelled_render_frees_its_slot(fleet: Fleet) -> None:
+    hogs = [submitted(fleet.jobs) for _ in range(2)]
+    fleet.start(steps=10_000, step_s=0.01)
+    fleet.wait_until(lambda: all(fleet.states(hog.job_id) == {RenderState.PRIOR_RUNNING} for hog in hogs))
+    late = submitted(fleet.jobs)
+    fleet.jobs.cancel(hogs[0].job_id, DEFAULT_TENANT)
+    fleet.wait_until(lambda: fleet.states(late.job_id) == {RenderState.PRIOR_RUNNING})
+
+
+def test_sigterm_finishes_what_can_finish_and_exits_cleanly(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs)
+    worker = fleet.start(steps=50, step_s=0.01)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=DEADLINE_S) == 0
+    assert fleet.states(job.job_id) == {RenderState.PRIOR_READY}
+
+
+def test_sigterm_hands_back_what_cannot_finish(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs, n=2)
+    worker = fleet.start(steps=10_000, step_s=0.01, grace_s=0.2)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=DEADLINE_S) == 0
+    renders = fleet.jobs.job(job.job_id, DEFAULT_TENANT).renders
+    assert [(render.state, render.attempts) for render in renders] == [("queued", 0), ("queued", 0)]
+
+
+def test_a_second_sigterm_ends_a_draining_worker_at_once(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs)
+    worker = fleet.start(steps=10_000, step_s=0.01, grace_s=3600)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+
+    def insist() -> bool:
+        worker.send_signal(signal.SIGTERM)
+        return worker.poll() is not None
+
+    fleet.wait_until(insist)
+    assert worker.returncode != 0
+
+
+def test_what_a_killed_worker_held_is_done_by_another(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs, n=2)
+    killed = fleet.start(steps=10_000, step_s=0.01)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+    killed.kill()
+    fleet.start(steps=1, step_s=0.0)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})

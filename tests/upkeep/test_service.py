@@ -1,0 +1,118 @@
+"""Upkeep over the real store and the real broker: hints, rescue, patience after an outage, retention."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.celery_app import make_celery
+from shared.errors import JobNotFound, StoreUnavailable
+from shared.hints import Hints
+from shared.ids import DEFAULT_TENANT, Revision, WorkerId
+from shared.queues import Queue, celery_list
+from shared.settings import Settings
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.upkeep import Backlog, UpkeepStore
+from tests.store.builders import REVISION, submitted
+from workers.upkeep.service import Upkeep
+
+AR_WORKER = Announcement(WorkerId("w"), Queue.AR, 2, Revision(""))
+EXPIRED = LeaseRules(ttl_s=0, prior_ready_limit_min=16)
+
+
+class Store(UpkeepStore):
+    """The real store with an uptime of the test's choice, and an outage on demand."""
+
+    uptime = 1_000_000
+    is_away = False
+
+    def uptime_s(self) -> int:
+        if self.is_away:
+            raise StoreUnavailable("gone")
+        return self.uptime
+
+
+@pytest.fixture
+def upkeep(client: Client, valkey_url: str) -> Upkeep:
+    store = Store(client)
+    return Upkeep(store, Hints(make_celery(valkey_url), store), Settings(lease_ttl_s=10))
+
+
+def num_hints(client: Client, queue: Queue) -> int:
+    return int(client.llen(celery_list(queue)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("backlog", "missing"),
+    [
+        (Backlog(waiting=0, slots=4, hints=0), 0),
+        (Backlog(waiting=200, slots=0, hints=0), 1),
+        (Backlog(waiting=200, slots=4, hints=3), 6),
+        (Backlog(waiting=2, slots=4, hints=0), 2),
+        (Backlog(waiting=2, slots=4, hints=9), 0),
+    ],
+)
+def test_a_queue_holds_no_more_hints_than_can_be_used(backlog: Backlog, missing: int) -> None:
+    assert backlog.missing_hints == missing
+
+
+def test_live_slots_and_not_renders_decide_how_many_hints_wait(upkeep: Upkeep, store: JobStore, client: Client) -> None:
+    LeaseStore(client, LeaseRules(ttl_s=60, prior_ready_limit_min=16)).beat(AR_WORKER, [])
+    submitted(store, n=16)
+    for _ in range(3):
+        upkeep.run_once(now_s=0)
+    assert num_hints(client, Queue.AR) == 2 * AR_WORKER.slots + 1
+
+
+def test_a_lost_hint_is_replaced(upkeep: Upkeep, store: JobStore, client: Client) -> None:
+    submitted(store)
+    upkeep.run_once(now_s=0)
+    client.delete(celery_list(Queue.AR))
+    upkeep.run_once(now_s=1)
+    assert num_hints(client, Queue.AR) == 1
+
+
+def test_a_render_of_a_lost_worker_waits_again(upkeep: Upkeep, store: JobStore, client: Client) -> None:
+    job = submitted(store)
+    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION)
+    upkeep.run_once(now_s=100)
+    assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "queued"
+
+
+def _restart(store: Store) -> None:
+    store.uptime = 3
+
+
+def _outage(store: Store) -> None:
+    store.is_away = True
+
+
+@pytest.mark.parametrize("trouble", [_restart, _outage])
+def test_after_an_outage_one_lease_length_passes_before_a_rescue(
+    upkeep: Upkeep, store: JobStore, client: Client, trouble: Callable[[Store], None]
+) -> None:
+    job = submitted(store)
+    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION)
+    assert isinstance(upkeep.store, Store)
+    trouble(upkeep.store)
+    upkeep.run_once(now_s=100)
+    upkeep.store.is_away = False
+    upkeep.run_once(now_s=105)
+    assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "prior_running"
+    upkeep.store.uptime = 14
+    upkeep.run_once(now_s=111)
+    assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "queued"
+
+
+def test_finished_jobs_are_forgotten_after_their_retention(store: JobStore, client: Client) -> None:
+    old, live = submitted(store), submitted(store)
+    store.cancel(old.job_id, DEFAULT_TENANT)
+    upkeep = UpkeepStore(client)
+    assert upkeep.purge(retention_s=3600) == 0
+    assert upkeep.purge(retention_s=-1) == 1
+    with pytest.raises(JobNotFound):
+        store.job(old.job_id, DEFAULT_TENANT)
+    assert [job.job_id for job in store.jobs(DEFAULT_TENANT, limit=9, after=None, status=None)] == [live.job_id]
+    assert [key for key in client.keys("*") if old.job_id in key] == []
