@@ -17,7 +17,7 @@ class Placement:
 
 
 def place(settings: Settings) -> Placement:
-    """Applies the settings' CPU threads and answers the placement. Raises `Misconfigured` for a device that is not there."""
+    """Applies the settings' CPU threads. Raises `Misconfigured` for a device that is not there."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -1,8 +1,7 @@
 """The manifest of a job: one JSON object in the object store that outlives the job's time in the job store."""
 
 import json
-
-from shared.answers import job_answer
+from collections.abc import Mapping
 
 from shared.ids import JobId, ObjectKey
 from shared.jobs import Job
@@ -14,12 +13,12 @@ def manifest_key(job_id: JobId) -> ObjectKey:
     return ObjectKey(f"jobs/{job_id}/manifest.json")
 
 
-def write_manifest(objects: ObjectStore, job: Job, public_url: str) -> None:
-    """What a client reads of the job, and the keys of its pictures and of their own manifests. Safe to repeat."""
+def write_manifest(objects: ObjectStore, job: Job, answer: Mapping[str, object]) -> None:
+    """`answer` (what a client reads of the job) and the keys of its pictures and their manifests. Safe to repeat."""
     pictures = [
         {"index": render.index, "key": render.picture.key, "manifest_key": render.picture.manifest_key}
         for render in job.renders
         if render.picture
     ]
-    body = {"version": 1, "job": job_answer(job, public_url), "pictures": pictures}
+    body = {"version": 1, "job": answer, "pictures": pictures}
     objects.put(manifest_key(job.job_id), json.dumps(body, ensure_ascii=False).encode(), "application/json")

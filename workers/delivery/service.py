@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass, field
 
 import structlog
-from shared.answers import job_answer
 
+from shared.answers import job_answer
 from shared.errors import GridpressError, JobNotFound
 from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
@@ -51,12 +51,12 @@ class DeliveryService:
 
     def _carry_out(self, delivery: Delivery) -> None:
         job = self.jobs.job(delivery.job_id, DEFAULT_TENANT)
+        answer = job_answer(job, self.settings.public_url, self.settings.served_model_name)
         if delivery.kind == "manifest":
-            write_manifest(self.objects, job, self.settings.public_url)
+            write_manifest(self.objects, job, answer)
             return
         assert job.spec.webhook_url
         assert job.finished_at
-        answer = job_answer(job, self.settings.public_url)
         self.sender.send(
             job.spec.webhook_url,
             job.spec.webhook_secret or webhook_secret(self.settings),

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import httpx
-from shared.receivers import resolve_receiver
 from standardwebhooks.webhooks import Webhook
 
 from shared.errors import GridpressError
+from shared.receivers import resolve_receiver
 
 
 class NotDelivered(GridpressError):

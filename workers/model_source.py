@@ -1,13 +1,24 @@
-"""Which weights a worker serves, as a short name that AR and DiT workers derive alike."""
+"""Which model a worker serves, and the short name of its weights that AR and DiT workers derive alike."""
 
 import hashlib
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
+from shared.errors import MissingCheckpoint
 from shared.ids import Revision
+from shared.settings import Settings
 
 _SAMPLE_BYTES = 1 << 20  # of each file, at both ends: enough to tell two trainings or two seeds apart
+
+
+def required_model(settings: Settings) -> str:
+    """The folder or hub id to load. Raises `MissingCheckpoint` when the settings name none."""
+    if not settings.model:
+        raise MissingCheckpoint(
+            "no model: set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
+        )
+    return settings.model
 
 
 def revision_of(model: str) -> Revision:

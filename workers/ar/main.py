@@ -1,0 +1,42 @@
+"""Composition root of an AR worker: `python -m workers.ar`."""
+
+from shared.jobs import Claim
+from shared.objects import ObjectStore
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.states import Stage
+from shared.store.connect import connect
+from shared.store.leases import LeaseStore
+from shared.token_grid import Prior
+from workers.ar.engine import ArEngine
+from workers.ar.model import load_ar_model
+from workers.condition_images import ConditionImages
+from workers.model_source import required_model, revision_of
+from workers.placement import place
+from workers.stage.worker import StageParts, run_stage
+
+
+def run(settings: Settings) -> None:
+    """Loads the AR model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
+    source = required_model(settings)
+    client = connect(settings.redis_url)
+    images = ConditionImages(ObjectStore(settings))
+    placement = place(settings)
+    model = load_ar_model(source, placement.device, placement.dtype)
+
+    def prepare(claim: Claim) -> None:
+        images.prefetch(claim.settings.images)
+
+    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> None:
+        leases.finish_prior(claim.lease, prior)
+
+    parts = StageParts(
+        stage=Stage.AR,
+        slots=settings.ar_slots,
+        revision=revision_of(source),
+        stepper=ArEngine(model, images.load),
+        prepare=prepare,
+        save=save,
+        next_queue=Queue.DIT,
+    )
+    run_stage(parts, settings, client)

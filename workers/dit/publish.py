@@ -1,0 +1,65 @@
+"""Writes a finished picture, its token grid and its manifest to the object store, then commits the render."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from shared.ids import ObjectKey
+from shared.jobs import Claim, Picture
+from shared.objects import ObjectStore
+from shared.store.leases import LeaseStore
+from workers.dit.encode import Provenance, encode_picture
+from workers.dit.engine import Decoded
+
+
+class Publisher:
+    """Objects first, commit last: a picture that a client can see is always there.
+
+    Keys carry the lease's holder, so an attempt that lost its lease cannot overwrite the one that won.
+    """
+
+    def __init__(self, objects: ObjectStore, model_name: str, engine: Mapping[str, str]) -> None:
+        """`engine`: what computed the pictures (device, dtype, versions), for the manifests."""
+        self._objects = objects
+        self._model_name = model_name
+        self._engine = engine
+
+    def publish(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> None:
+        """Raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`; repeating it is safe."""
+        assert claim.prior
+        provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
+        data, content_type = encode_picture(decoded.image, claim.settings, provenance)
+        folder = f"jobs/{claim.job_id}/{claim.index:04d}/{claim.lease.holder}"
+        grid_key = ObjectKey(f"{folder}/prior.gpg")
+        picture = Picture(
+            key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
+            manifest_key=ObjectKey(f"{folder}/manifest.json"),
+            sha256=hashlib.sha256(data).hexdigest(),
+            num_bytes=len(data),
+            content_type=content_type,
+        )
+        self._objects.put(picture.key, data, content_type)
+        self._objects.put(grid_key, claim.prior.to_bytes(), "application/octet-stream")
+        manifest = json.dumps(self._manifest(claim, picture, grid_key), ensure_ascii=False)
+        self._objects.put(picture.manifest_key, manifest.encode(), "application/json")
+        leases.finish_picture(claim.lease, picture)
+
+    def _manifest(self, claim: Claim, picture: Picture, grid_key: ObjectKey) -> Mapping[str, object]:
+        return {
+            "version": 1,
+            "job_id": claim.job_id,
+            "index": claim.index,
+            "seed": claim.seed,
+            "settings": claim.settings.model_dump(mode="json"),
+            "model": {"name": self._model_name, "revision": claim.revision},
+            "engine": self._engine,
+            "picture": {
+                "key": picture.key,
+                "sha256": picture.sha256,
+                "bytes": picture.num_bytes,
+                "content_type": picture.content_type,
+            },
+            "token_grid": {"key": grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
+            "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
