@@ -44,7 +44,10 @@ class Settings(BaseSettings):
         default=False, description="DiT: keep text encoder and VAE in host memory between their uses"
     )
     threads: int | None = Field(default=None, description="CPU threads of a worker; None leaves torch's own choice")
-    ar_slots: int = 4
+    ar_slots: int | None = Field(default=None, description="renders that one AR worker decodes at once")
+    ar_kv_bytes: int | None = Field(
+        default=None, description="KV memory; None: 80 % of what a GPU has free, 2 GiB on CPU"
+    )
     dit_slots: int = 2
 
     # Leases and retries.

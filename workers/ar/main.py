@@ -1,5 +1,7 @@
 """Composition root of an AR worker: `python -m workers.ar`."""
 
+import structlog
+
 from shared.jobs import Claim
 from shared.objects import ObjectStore
 from shared.queues import Queue
@@ -10,10 +12,13 @@ from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from workers.ar.engine import ArEngine
 from workers.ar.model import load_ar_model
+from workers.ar.plan import plan_memory
 from workers.condition_images import ConditionImages
 from workers.model_source import required_model, revision_of
 from workers.placement import place
 from workers.stage.worker import StageParts, run_stage
+
+log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
@@ -23,6 +28,9 @@ def run(settings: Settings) -> None:
     images = ConditionImages(ObjectStore(settings))
     placement = place(settings)
     model = load_ar_model(source, placement.device, placement.dtype)
+    plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
+    log.info("ar.plan", **plan.facts())
+    engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
 
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)
@@ -32,9 +40,9 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.AR,
-        slots=settings.ar_slots,
+        slots=plan.max_sequences,
         revision=revision_of(source),
-        stepper=ArEngine(model, images.load),
+        stepper=engine,
         prepare=prepare,
         save=save,
         next_queue=Queue.DIT,

@@ -1,0 +1,68 @@
+"""Loads the AR half of a GLM-Image checkpoint: the vision-language encoder and its processor. Runs nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
+
+from shared.errors import MissingCheckpoint
+
+_PARTS = ("vision_language_encoder", "processor")
+_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
+_GENERATE_TOP_K = 50  # what `generate` takes when the generation config names none
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn: logits / temperature, the `top_k` likeliest, then the likeliest `top_p` of those."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArModel:
+    """The AR half. `sampling` is the checkpoint's own, as `generate` would take it."""
+
+    network: GlmImageForConditionalGeneration
+    processor: GlmImageProcessor
+    sampling: Sampling
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.network.device
+        return device
+
+
+def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> ArModel:
+    """Loads from a folder or a hub id in `GlmImagePipeline`'s layout.
+
+    Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
+    """
+    folder = Path(path_or_id)
+    missing = [part for part in _PARTS if not (folder / part).is_dir()]
+    if folder.is_dir() and missing:
+        raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {_HOW_TO_GET_ONE}")
+    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
+        raise MissingCheckpoint(f"there is no folder {folder}: {_HOW_TO_GET_ONE}")
+    try:
+        network = GlmImageForConditionalGeneration.from_pretrained(
+            path_or_id, subfolder="vision_language_encoder", dtype=dtype, use_safetensors=True
+        )
+        processor = GlmImageProcessor.from_pretrained(path_or_id, subfolder="processor")
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {_HOW_TO_GET_ONE}") from error
+    return ArModel(network.eval().to(device), processor, _sampling(network))
+
+
+def _sampling(network: GlmImageForConditionalGeneration) -> Sampling:
+    config = network.generation_config
+    return Sampling(
+        temperature=config.temperature or 1.0,
+        top_k=config.top_k or _GENERATE_TOP_K,
+        top_p=config.top_p or 1.0,
+    )

@@ -1,0 +1,106 @@
+"""The random numbers that choose tokens: one stream per sequence, drawn ahead of need. Nothing else decides a token."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from shared.ids import RenderId
+from workers.ar.sequence import ArSequence
+
+
+class Noise(Protocol):
+    """A source of exponential variates, (rows, vision vocabulary), that depend on each row's seed and step alone."""
+
+    def draw(self, sequences: Sequence[ArSequence]) -> Tensor: ...
+
+    def forget(self, render_id: RenderId) -> None: ...
+
+
+@dataclass(slots=True)
+class _Stream:
+    seed: int
+    generator: torch.Generator
+    ahead: "Future[Tensor]"
+
+
+class GeneratorNoise:
+    """torch's own generators on the CPU, so that a seed gives the reference's tokens.
+
+    `torch.multinomial` draws one sample as argmax(p / q) with q exponential over the whole vocabulary (its source:
+    fast path for one sample). A draw costs 0.3 ms a row, so the next one is made while the model runs.
+    """
+
+    def __init__(self, vocabulary_size: int) -> None:
+        self._vocabulary_size = vocabulary_size
+        self._streams: dict[RenderId, _Stream] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="noise")
+
+    def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
+        return torch.stack([self._next(sequence) for sequence in sequences])
+
+    def forget(self, render_id: RenderId) -> None:
+        self._streams.pop(render_id, None)
+
+    def _next(self, sequence: ArSequence) -> Tensor:
+        stream = self._streams.get(sequence.render_id)
+        if stream is None or stream.seed != sequence.stream_seed:
+            generator = torch.Generator().manual_seed(sequence.stream_seed)
+            stream = _Stream(sequence.stream_seed, generator, self._pool.submit(self._draw, generator))
+            self._streams[sequence.render_id] = stream
+        drawn = stream.ahead.result()
+        stream.ahead = self._pool.submit(self._draw, stream.generator)
+        return drawn
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        return torch.empty(self._vocabulary_size).exponential_(generator=generator)
+
+
+class CounterNoise:
+    """Counter-based: a hash of (seed, step, code), the same kernels for all rows and no state: a graph can replay it.
+
+    SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) in int64, whose
+    products wrap as unsigned ones do. Need not equal torch's generators.
+    """
+
+    def __init__(self, vocabulary_size: int, device: torch.device) -> None:
+        self._codes = torch.arange(vocabulary_size, device=device, dtype=torch.int64)
+
+    def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
+        counters = [[_mixed(sequence.stream_seed), len(sequence.tokens)] for sequence in sequences]
+        seeds, steps = torch.tensor(counters, device=self._codes.device).split(1, dim=1)
+        return self.variates(seeds, steps)
+
+    def variates(self, seeds: Tensor, steps: Tensor) -> Tensor:
+        """`seeds` and `steps` are (rows, 1) int64; returns float32 (rows, vision vocabulary)."""
+        bits = _mix(_mix(seeds + steps * _GOLDEN) + self._codes * _GOLDEN)
+        uniform = ((bits >> 40 & 0xFFFFFF).float() + 0.5) * 2.0**-24  # 24 bits, never 0 or 1
+        return -uniform.log()
+
+    def forget(self, render_id: RenderId) -> None:
+        """There is nothing to forget."""
+
+
+def _signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
+
+
+_GOLDEN, _FIRST, _SECOND = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def _shifted(bits: Tensor, by: int) -> Tensor:
+    """A logical right shift; torch's is arithmetic on int64."""
+    return (bits >> by) & ((1 << (64 - by)) - 1)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    bits = (bits ^ _shifted(bits, 30)) * _FIRST
+    bits = (bits ^ _shifted(bits, 27)) * _SECOND
+    return bits ^ _shifted(bits, 31)
+
+
+def _mixed(seed: int) -> int:
+    return int(_mix(torch.tensor([seed], dtype=torch.int64)).item())

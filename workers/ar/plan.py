@@ -1,0 +1,58 @@
+"""How many sequences an AR worker decodes at once, and how much KV memory they share. Decided once, at start-up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from shared.errors import Misconfigured
+from shared.geometry import num_decode_steps
+from workers.ar.model import ArModel
+from workers.ar.runner import kv_bytes_per_token
+
+_GPU_SEQUENCES, _CPU_SEQUENCES = 32, 16  # a GPU step costs hardly more at 32; two CPU cores are compute-bound at 16
+_GPU_SHARE = 0.8  # of the memory that is free once the weights are in place; the rest is for activations
+_CPU_BYTES = 2 * 2**30
+_PROMPT_TOKENS = 300  # a typical prompt, for the figures that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class KvPlan:
+    """`num_kv_tokens` of memory, shared by at most `max_sequences`."""
+
+    max_sequences: int
+    num_kv_tokens: int
+    bytes_per_token: int
+    weight_bytes: int
+
+    def facts(self) -> Mapping[str, object]:
+        """What an operator wants to see: bytes, and how many text-to-image renders of each size fit."""
+        sides_px = (256, 512, 1024, 2048)
+        return {
+            "weight_mib": self.weight_bytes // 2**20,
+            "kv_mib": self.num_kv_tokens * self.bytes_per_token // 2**20,
+            "max_sequences": self.max_sequences,
+            "sequences_that_fit": {f"{side}x{side}": self._num_fitting(side) for side in sides_px},
+        }
+
+    def _num_fitting(self, side_px: int) -> int:
+        tokens = _PROMPT_TOKENS + num_decode_steps(side_px, side_px, is_edit=False)
+        return min(self.max_sequences, self.num_kv_tokens // tokens)
+
+
+def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None) -> KvPlan:
+    """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render."""
+    on_gpu = model.device.type == "cuda"
+    per_token = kv_bytes_per_token(model)
+    budget = kv_bytes or (int(_GPU_SHARE * torch.cuda.mem_get_info(model.device)[0]) if on_gpu else _CPU_BYTES)
+    plan = KvPlan(
+        max_sequences=max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES),
+        num_kv_tokens=budget // per_token,
+        bytes_per_token=per_token,
+        weight_bytes=sum(weight.numel() * weight.element_size() for weight in model.network.parameters()),
+    )
+    if plan.num_kv_tokens < _PROMPT_TOKENS + num_decode_steps(1024, 1024, is_edit=False):
+        raise Misconfigured(
+            f"{budget} bytes of KV memory cannot hold one 1024x1024 render: raise GRIDPRESS_AR_KV_BYTES"
+        )
+    return plan

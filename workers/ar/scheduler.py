@@ -1,0 +1,76 @@
+"""Who is prefilled and who is decoded in the next step. Plain Python: no tensors, no clock."""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import RenderFailed
+from shared.ids import RenderId
+from workers.ar.kv_book import KvBook
+from workers.ar.sequence import ArSequence
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step. `admitted` have just got their memory; `shared` are (source, target) pairs of one prompt.
+
+    At most one sequence gets a chunk of its prompt prefilled; all in `decode` get one more token each.
+    """
+
+    admitted: Sequence[ArSequence]
+    shared: Sequence[tuple[ArSequence, ArSequence]]
+    prefill: ArSequence | None
+    decode: Sequence[ArSequence]
+
+
+class Scheduler:
+    """Admits in the order of the claims, which is class with ageing, then age.
+
+    A sequence that does not fit yet waits at the head and nobody passes it, so what comes free is its own: small ones
+    cannot starve a large one. Its turn comes because every running sequence ends after a known number of steps.
+    """
+
+    def __init__(self, book: KvBook, max_sequences: int) -> None:
+        self._book = book
+        self._max_sequences = max_sequences
+        self._waiting: deque[ArSequence] = deque()
+        self._running: OrderedDict[RenderId, ArSequence] = OrderedDict()
+
+    def add(self, sequence: ArSequence) -> None:
+        """Raises `RenderFailed("kv_too_large")` for one that no empty memory could hold."""
+        if sequence.num_kv_tokens > self._book.num_tokens:
+            need, have = sequence.num_kv_tokens, self._book.num_tokens
+            raise RenderFailed("kv_too_large", f"the render needs {need} tokens of KV memory, this worker has {have}")
+        self._waiting.append(sequence)
+
+    def next_batch(self) -> Batch:
+        """Admits what fits, then plans the step. The oldest unfinished prompt is prefilled first.
+
+        Renders of one job have one prompt: the first is prefilled, the others copy from it once it is.
+        """
+        admitted = self._admit()
+        decode = [sequence for sequence in self._running.values() if not sequence.num_to_prefill]
+        source_of = {sequence.job_id: sequence for sequence in reversed(decode)}
+        unfilled = [sequence for sequence in self._running.values() if sequence.num_to_prefill]
+        shared = [(source_of[sequence.job_id], sequence) for sequence in unfilled if sequence.job_id in source_of]
+        prefill = next((sequence for sequence in unfilled if sequence.job_id not in source_of), None)
+        return Batch(admitted, shared, prefill, decode)
+
+    def remove(self, render_id: RenderId) -> None:
+        """Forgets a sequence, wherever it is, and gives its memory back. Unknown ids are ignored."""
+        sequence = self._running.pop(render_id, None)
+        if sequence is not None:
+            assert sequence.extent
+            self._book.release(sequence.extent)
+        self._waiting = deque(other for other in self._waiting if other.render_id != render_id)
+
+    def _admit(self) -> list[ArSequence]:
+        admitted = []
+        while self._waiting and len(self._running) < self._max_sequences:
+            head = self._waiting[0]
+            head.extent = self._book.book(head.num_kv_tokens)
+            if head.extent is None:
+                break
+            self._running[head.render_id] = head
+            admitted.append(self._waiting.popleft())
+        return admitted

@@ -1,0 +1,1 @@
+"""Builds checkpoints. The small one has GLM-Image's real classes and folder layout, and random weights from a seed."""

@@ -1,0 +1,88 @@
+"""The small checkpoint's AR half: the vision-language encoder and its processor."""
+
+import torch
+from transformers import (
+    GenerationConfig,
+    GlmImageConfig,
+    GlmImageForConditionalGeneration,
+    GlmImageImageProcessorPil,
+    GlmImageProcessor,
+)
+
+from shared.geometry import CODEBOOK_SIZE
+from workers.checkpoint.tokenizer import (
+    CHAT_TEMPLATE,
+    IMAGE_END_ID,
+    IMAGE_START_ID,
+    VISION_VOCAB_SIZE,
+    build_tokenizer,
+)
+
+_PATCH_PX = 16
+_LM_HEAD_SCALE = 12.0  # default weights give nearly flat logits: half the tokens would survive another prompt
+
+
+def build_processor() -> GlmImageProcessor:
+    """Image processor and tokenizer with GLM-Image's settings: patch 16, merge 1, 512^2 to 2048^2 pixels."""
+    image_processor = GlmImageImageProcessorPil(
+        patch_size=_PATCH_PX,
+        temporal_patch_size=1,
+        merge_size=1,
+        min_pixels=512 * 512,
+        max_pixels=2048 * 2048,
+    )
+    return GlmImageProcessor(image_processor, build_tokenizer(), chat_template=CHAT_TEMPLATE)
+
+
+def build_vision_language_encoder(processor: GlmImageProcessor) -> GlmImageForConditionalGeneration:
+    """Random weights from the current torch seed; 4 layers of width 128, grouped-query attention as in the real model."""
+    model = GlmImageForConditionalGeneration(_config(processor)).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(_LM_HEAD_SCALE)
+    model.generation_config = _generation_config(processor.tokenizer.pad_token_id)
+    return model
+
+
+def _config(processor: GlmImageProcessor) -> GlmImageConfig:
+    tokenizer = processor.tokenizer
+    text = {
+        "vocab_size": len(tokenizer),
+        "vision_vocab_size": VISION_VOCAB_SIZE,
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        # As in the real model half of a head rotates; its frequencies are shared out to time, rows and columns.
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "partial_rotary_factor": 0.5,
+            "mrope_section": [2, 3, 3],
+        },
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": IMAGE_END_ID,
+    }
+    vision = {"depth": 2, "hidden_size": 64, "num_heads": 4, "intermediate_size": 128, "patch_size": _PATCH_PX}
+    return GlmImageConfig(
+        text_config=text,
+        vision_config=vision,
+        vq_config={"embed_dim": 32, "num_embeddings": CODEBOOK_SIZE, "latent_channels": vision["hidden_size"]},
+        image_token_id=processor.image_token_id,
+        image_start_token_id=IMAGE_START_ID,
+        image_end_token_id=IMAGE_END_ID,
+    )
+
+
+def _generation_config(pad_token_id: int) -> GenerationConfig:
+    """The model card's sampling. `top_k` is written out, since `generate` takes 50 when none is named."""
+    return GenerationConfig(
+        do_sample=True,
+        temperature=0.9,
+        top_p=0.75,
+        top_k=VISION_VOCAB_SIZE,
+        eos_token_id=IMAGE_END_ID,
+        pad_token_id=pad_token_id,
+        # Random weights would choose ids that are no codes, which the reference pipeline does not prevent.
+        suppress_tokens=list(range(CODEBOOK_SIZE, VISION_VOCAB_SIZE)),
+    )
