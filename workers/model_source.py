@@ -1,36 +1,54 @@
-"""Which model a worker serves, and the short name of its weights that AR and DiT workers derive alike."""
+"""Which model a worker serves: a folder on this machine, and the short name of its weights that all workers share."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
+import transformers
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from shared.errors import MissingCheckpoint
 from shared.ids import Revision
 from shared.settings import Settings
 
+_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
 _SAMPLE_BYTES = 1 << 20  # of each file, at both ends: enough to tell two trainings or two seeds apart
 
 
-def required_model(settings: Settings) -> str:
-    """The folder or hub id to load. Raises `MissingCheckpoint` when the settings name none."""
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A checkpoint in `GlmImagePipeline`'s layout, of which at least the asked parts are there."""
+
+    folder: str
+    revision: Revision
+
+
+def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
+    """The settings' folder, or those parts of a hub model, downloaded once.
+
+    Revisions are the commit of a hub model; for a folder, 12 hex digits over its files' names, sizes, beginnings and
+    ends. Raises `MissingCheckpoint` when the settings name no model or it cannot be had.
+    """
+    transformers.utils.logging.disable_progress_bar()  # a worker's log is events
     if not settings.model:
-        raise MissingCheckpoint(
-            "no model: set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
-        )
-    return settings.model
-
-
-def revision_of(model: str) -> Revision:
-    """The commit of a hub model; for a folder, 12 hex digits over its files' names, sizes, beginnings and ends."""
-    folder = Path(model)
+        raise MissingCheckpoint(f"no model: {_HOW_TO_GET_ONE}")
+    folder = Path(settings.model).expanduser()
     if folder.is_dir():
-        return Revision(_fingerprint(folder))
-    snapshot = snapshot_download(model, allow_patterns=["model_index.json"])
-    return Revision(Path(snapshot).name[:12])
+        return ModelSource(str(folder), _fingerprint(folder))
+    try:
+        snapshot = snapshot_download(
+            settings.model, allow_patterns=["model_index.json", *(f"{part}/*" for part in parts)]
+        )
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise MissingCheckpoint(
+            f"{settings.model} is no folder here and no model that can be downloaded ({reason}): {_HOW_TO_GET_ONE}"
+        ) from error
+    return ModelSource(snapshot, Revision(Path(snapshot).name[:12]))
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(folder: Path) -> Revision:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         size = path.stat().st_size
@@ -39,4 +57,4 @@ def _fingerprint(folder: Path) -> str:
             digest.update(file.read(_SAMPLE_BYTES))
             file.seek(max(0, size - _SAMPLE_BYTES))
             digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:12]
+    return Revision(digest.hexdigest()[:12])

@@ -93,9 +93,9 @@ class Decoder:
     def _write_keys(self, layer: int, hidden: Tensor, slots: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Writes the rows' rotated keys and their values to memory; returns the rotated queries."""
         heads = F.linear(hidden, *self._qkv[layer]).view(len(hidden), -1, self._head_size)
-        rotated, values = heads.split([self._num_heads + self._num_kv_heads, self._num_kv_heads], dim=1)
+        rotated, values = torch.split(heads, [self._num_heads + self._num_kv_heads, self._num_kv_heads], dim=1)
         rotated = _rotate(rotated, cos, sin)
-        query, keys = rotated.split([self._num_heads, self._num_kv_heads], dim=1)
+        query, keys = torch.split(rotated, [self._num_heads, self._num_kv_heads], dim=1)
         self._memory.keys[layer].index_copy_(1, slots, keys.transpose(0, 1))
         self._memory.values[layer].index_copy_(1, slots, values.transpose(0, 1))
         return query
@@ -113,10 +113,10 @@ def _rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _fused(attention: Any) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of q, k and v as one matrix, which is read faster than three. Their modules become views of it."""
+    """Weight and bias of q, k and v as one matrix, which is read faster than three. Their modules become views."""
     modules = (attention.q_proj, attention.k_proj, attention.v_proj)
     weight = torch.cat([module.weight.data for module in modules])
-    for module, view in zip(modules, weight.split([module.out_features for module in modules]), strict=True):
+    for module, view in zip(modules, torch.split(weight, [module.out_features for module in modules]), strict=True):
         module.weight.data = view
     bias = torch.cat([module.bias.data for module in modules]) if attention.q_proj.bias is not None else None
     return weight, bias

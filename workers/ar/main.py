@@ -11,10 +11,10 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from workers.ar.engine import ArEngine
-from workers.ar.model import load_ar_model
+from workers.ar.model import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
 from workers.condition_images import ConditionImages
-from workers.model_source import required_model, revision_of
+from workers.model_source import find_model
 from workers.placement import place
 from workers.stage.worker import StageParts, run_stage
 
@@ -23,11 +23,11 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Loads the AR model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
-    source = required_model(settings)
+    source = find_model(settings, AR_PARTS)
     client = connect(settings.redis_url)
     images = ConditionImages(ObjectStore(settings))
     placement = place(settings)
-    model = load_ar_model(source, placement.device, placement.dtype)
+    model = load_ar_model(source.folder, placement.device, placement.dtype)
     plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
     log.info("ar.plan", **plan.facts())
     engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
@@ -41,7 +41,7 @@ def run(settings: Settings) -> None:
     parts = StageParts(
         stage=Stage.AR,
         slots=plan.max_sequences,
-        revision=revision_of(source),
+        revision=source.revision,
         stepper=engine,
         prepare=prepare,
         save=save,

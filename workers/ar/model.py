@@ -9,7 +9,7 @@ from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
 from shared.errors import MissingCheckpoint
 
-_PARTS = ("vision_language_encoder", "processor")
+AR_PARTS = ("vision_language_encoder", "processor")
 _HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
 _GENERATE_TOP_K = 50  # what `generate` takes when the generation config names none
 
@@ -43,7 +43,7 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
     Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
     """
     folder = Path(path_or_id)
-    missing = [part for part in _PARTS if not (folder / part).is_dir()]
+    missing = [part for part in AR_PARTS if not (folder / part).is_dir()]
     if folder.is_dir() and missing:
         raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {_HOW_TO_GET_ONE}")
     if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):

@@ -71,8 +71,8 @@ class CounterNoise:
 
     def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
         counters = [[_mixed(sequence.stream_seed), len(sequence.tokens)] for sequence in sequences]
-        seeds, steps = torch.tensor(counters, device=self._codes.device).split(1, dim=1)
-        return self.variates(seeds, steps)
+        table = torch.tensor(counters, device=self._codes.device)
+        return self.variates(table[:, :1], table[:, 1:])
 
     def variates(self, seeds: Tensor, steps: Tensor) -> Tensor:
         """`seeds` and `steps` are (rows, 1) int64; returns float32 (rows, vision vocabulary)."""

@@ -35,7 +35,7 @@ def build_processor() -> GlmImageProcessor:
 
 
 def build_vision_language_encoder(processor: GlmImageProcessor) -> GlmImageForConditionalGeneration:
-    """Random weights from the current torch seed; 4 layers of width 128, grouped-query attention as in the real model."""
+    """Random weights from the current torch seed; 4 layers of width 128 with grouped-query attention."""
     model = GlmImageForConditionalGeneration(_config(processor)).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(_LM_HEAD_SCALE)

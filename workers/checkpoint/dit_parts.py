@@ -54,7 +54,7 @@ def build_transformer() -> GlmImageTransformer2DModel:
 
 
 def build_vae() -> AutoencoderKL:
-    """Four block levels (a latent is 8x8 pixels) of 16 to 32 channels, without quantisation convolutions or attention."""
+    """Four block levels (a latent is 8x8 pixels) of 16 to 32 channels; no quantisation convolutions, no attention."""
     return AutoencoderKL(
         block_out_channels=(16, 32, 32, 32),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -62,8 +62,9 @@ def build_vae() -> AutoencoderKL:
         layers_per_block=1,
         latent_channels=_LATENT_CHANNELS,
         norm_num_groups=8,
-        latents_mean=[0.0] * _LATENT_CHANNELS,
-        latents_std=[1.0] * _LATENT_CHANNELS,
+        # Not 0 and 1, so that a picture shows a forgotten normalisation.
+        latents_mean=torch.empty(_LATENT_CHANNELS).uniform_(-0.3, 0.3).tolist(),
+        latents_std=torch.empty(_LATENT_CHANNELS).uniform_(0.7, 1.3).tolist(),
         use_quant_conv=False,
         use_post_quant_conv=False,
         mid_block_add_attention=False,

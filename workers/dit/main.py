@@ -12,22 +12,22 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from workers.condition_images import ConditionImages
 from workers.dit.engine import Decoded, DitEngine
-from workers.dit.model import load_dit_model
+from workers.dit.model import DIT_PARTS, load_dit_model
 from workers.dit.publish import Publisher
 from workers.dit.runner import DitRunner
-from workers.model_source import required_model, revision_of
+from workers.model_source import find_model
 from workers.placement import Placement, place
 from workers.stage.worker import StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
     """Loads the DiT model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
-    source = required_model(settings)
+    source = find_model(settings, DIT_PARTS)
     client = connect(settings.redis_url)
     objects = ObjectStore(settings)
     images = ConditionImages(objects)
     placement = place(settings)
-    model = load_dit_model(source, placement.device, placement.dtype, low_memory=settings.low_memory)
+    model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
     publisher = Publisher(objects, settings.served_model_name, _engine_facts(placement))
 
     def prepare(claim: Claim) -> None:
@@ -39,7 +39,7 @@ def run(settings: Settings) -> None:
     parts = StageParts(
         stage=Stage.DIT,
         slots=settings.dit_slots,
-        revision=revision_of(source),
+        revision=source.revision,
         stepper=DitEngine(DitRunner(model), images.load),
         prepare=prepare,
         save=save,

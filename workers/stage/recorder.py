@@ -70,6 +70,9 @@ class Recorder(Generic[Result]):
         if outcome.result is not None:
             return self._save(outcome.claim, outcome.result)
         error = outcome.error
+        if error is not None and error.retryable:
+            log.warning("render.handed_back", render_id=outcome.claim.render_id, error=str(error))
+            return self._leases.hand_back(outcome.claim.lease)
         failure = error if isinstance(error, RenderFailed) else RenderFailed(getattr(error, "code", ""), str(error))
         log.warning("render.failed", render_id=outcome.claim.render_id, code=failure.reason, error=str(failure))
         self._leases.fail(outcome.claim.lease, failure.as_error(outcome.claim.lease.stage))

@@ -1,0 +1,96 @@
+"""Sampling equals what transformers' processors and `torch.multinomial` do, for every row by itself."""
+
+import pytest
+import torch
+from transformers import LogitsProcessorList
+from transformers.generation.logits_process import (
+    SuppressTokensLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from shared.geometry import CODEBOOK_SIZE
+from tests.ar.claims import a_claim
+from workers.ar.model import Sampling
+from workers.ar.noise import CounterNoise, GeneratorNoise
+from workers.ar.sampler import NOT_A_NUMBER, Sampler
+from workers.ar.sequence import ArSequence
+
+VOCABULARY = 16_512
+ROWS = 6
+
+
+def sequences(**settings: float) -> list[ArSequence]:
+    return [ArSequence(a_claim(f"r{seed}", seed=seed, **settings), (1, 2, 3)) for seed in range(ROWS)]
+
+
+def as_the_reference(logits: torch.Tensor, sampling: Sampling, seed: int) -> int:
+    processors = LogitsProcessorList(
+        [
+            SuppressTokensLogitsProcessor(list(range(CODEBOOK_SIZE, VOCABULARY))),
+            TemperatureLogitsWarper(sampling.temperature),
+            TopKLogitsWarper(sampling.top_k),
+            TopPLogitsWarper(sampling.top_p),
+        ]
+    )
+    scores = processors(torch.zeros(1, 1, dtype=torch.long), logits.unsqueeze(0).clone())
+    generator = torch.Generator().manual_seed(seed)
+    return int(torch.multinomial(scores.softmax(-1), 1, generator=generator))
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 8.0], ids=["flat", "medium", "peaked"])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(0.9, VOCABULARY, 0.75), Sampling(1.0, 50, 1.0), Sampling(1.5, 3_000, 0.5), Sampling(1.0, 9, 0.1)],
+)
+def test_every_row_gets_the_references_token(spread: float, sampling: Sampling) -> None:
+    logits = spread * torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(3))
+    picked = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    assert picked == [as_the_reference(row, sampling, seed) for seed, row in enumerate(logits)]
+
+
+def test_a_requests_own_settings_replace_the_checkpoints() -> None:
+    logits = torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(4))
+    picked = Sampler(Sampling(0.1, VOCABULARY, 0.1), GeneratorNoise(VOCABULARY)).pick(
+        logits, sequences(temperature=1.5, top_p=0.9)
+    )
+    asked = Sampling(1.5, VOCABULARY, 0.9)
+    assert picked == [as_the_reference(row, asked, seed) for seed, row in enumerate(logits)]
+
+
+def test_ids_that_are_no_codes_are_never_chosen() -> None:
+    logits = torch.zeros(ROWS, VOCABULARY)
+    logits[:, CODEBOOK_SIZE:] = 1_000.0
+    picked = Sampler(Sampling(1.0, VOCABULARY, 1.0), GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    assert max(picked) < CODEBOOK_SIZE
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_row_without_numbers_spoils_no_other(value: float) -> None:
+    logits = torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(5))
+    sampling = Sampling(0.9, VOCABULARY, 0.75)
+    whole = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    logits[2, 7] = value
+    spoiled = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    assert spoiled == [*whole[:2], NOT_A_NUMBER, *whole[3:]]
+
+
+def test_counter_noise_depends_on_seed_and_step_alone_and_not_on_the_row() -> None:
+    noise = CounterNoise(VOCABULARY, torch.device("cpu"))
+    rows = sequences()
+    drawn = noise.draw(rows)
+    assert drawn[3].equal(noise.draw([rows[3]])[0])
+    rows[3].tokens.append(1)
+    assert not drawn[3].equal(noise.draw([rows[3]])[0])
+
+
+def test_counter_noise_is_exponential_and_its_rows_are_unrelated() -> None:
+    noise = CounterNoise(VOCABULARY, torch.device("cpu"))
+    drawn = torch.cat([noise.variates(torch.tensor([[seed]]), torch.tensor([[0]])) for seed in range(64)])
+    assert bool((drawn > 0).all())
+    # A million variates of rate 1: mean 1 +- 0.001, variance 1 +- 0.003; bounds of five standard errors.
+    assert abs(float(drawn.mean()) - 1) < 0.005
+    assert abs(float(drawn.var()) - 1) < 0.015
+    correlations = torch.corrcoef(drawn) - torch.eye(64)
+    assert float(correlations.abs().max()) < 6 / VOCABULARY**0.5

@@ -1,0 +1,137 @@
+"""Admission by memory: exact booking, order of age, no starvation. No tensors."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import RenderFailed
+from shared.geometry import GridSize
+from shared.token_grid import TokenGrid
+from tests.ar.claims import a_claim
+from workers.ar.guard import TOKENS_PER_DISTINCT_CODE, is_degenerate
+from workers.ar.kv_book import Extent, KvBook
+from workers.ar.scheduler import Scheduler
+from workers.ar.sequence import ArSequence
+
+SIDES = st.sampled_from([256, 512, 768, 1024])
+CAPACITY = 2_000
+
+
+def a_sequence(name: str, side_px: int = 256, num_prompt: int = 10, job: str = "") -> ArSequence:
+    return ArSequence(a_claim(name, (side_px, side_px), job=job), tuple(range(num_prompt)))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=60))
+def test_the_books_always_balance(moves: list[tuple[bool, int]]) -> None:
+    book = KvBook(100)
+    booked: list[Extent] = []
+    for books, number in moves:
+        if books and (extent := book.book(number)):
+            assert extent.length == number
+            booked.append(extent)
+        elif booked:
+            book.release(booked.pop(number % len(booked)))
+        book.check_integrity()
+        assert book.num_free == 100 - sum(extent.length for extent in booked)
+    for extent in booked:
+        book.release(extent)
+    assert book.book(100) == Extent(0, 100)
+
+
+def test_an_extent_cannot_be_given_back_twice() -> None:
+    book = KvBook(10)
+    extent = book.book(5)
+    assert extent
+    book.release(extent)
+    with pytest.raises(KeyError):
+        book.release(extent)
+
+
+def test_memory_is_booked_for_prompt_and_grids_exactly() -> None:
+    sequence = a_sequence("x", 1024, num_prompt=10)
+    # 256 draft tokens and 1,024 of the grid; the last one is never fed back.
+    assert sequence.num_kv_tokens == 10 + 256 + 1024 - 1
+
+
+@given(sides=st.lists(SIDES, min_size=1, max_size=12), max_sequences=st.integers(1, 4))
+def test_renders_are_admitted_in_their_order_and_all_of_them_end(sides: list[int], max_sequences: int) -> None:
+    book = KvBook(CAPACITY)
+    scheduler = Scheduler(book, max_sequences)
+    sequences = [a_sequence(f"{index:02d}", side) for index, side in enumerate(sides)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    admitted: list[str] = []
+    for _ in range(20 * len(sequences)):
+        batch = scheduler.next_batch()
+        admitted += [sequence.render_id for sequence in batch.admitted]
+        if batch.prefill:
+            batch.prefill.num_prefilled += batch.prefill.num_to_prefill
+        for sequence in batch.decode:
+            sequence.tokens += [0] * 400
+            if len(sequence.tokens) >= sequence.num_tokens_total:
+                scheduler.remove(sequence.render_id)
+        book.check_integrity()
+    assert admitted == [sequence.render_id for sequence in sequences]
+    assert book.num_free == CAPACITY
+
+
+def test_small_renders_do_not_pass_a_large_one_that_waits() -> None:
+    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    for sequence in (a_sequence("first", 768), a_sequence("large", 1024), a_sequence("small", 256)):
+        scheduler.add(sequence)
+    assert [sequence.render_id for sequence in scheduler.next_batch().admitted] == ["first"]
+    scheduler.remove(a_sequence("first").render_id)
+    assert [sequence.render_id for sequence in scheduler.next_batch().admitted] == ["large", "small"]
+
+
+def test_what_no_empty_memory_could_hold_is_refused() -> None:
+    with pytest.raises(RenderFailed) as refusal:
+        Scheduler(KvBook(500), 4).add(a_sequence("x", 1024))
+    assert refusal.value.reason == "kv_too_large"
+
+
+def test_one_prompt_is_prefilled_at_a_time_and_decoding_goes_on() -> None:
+    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    sequences = [a_sequence(name) for name in "abc"]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    sequences[0].num_prefilled = 9
+    batch = scheduler.next_batch()
+    assert batch.prefill is sequences[1]
+    assert batch.decode == [sequences[0]]
+
+
+def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
+    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    first, second, other = a_sequence("a", job="j"), a_sequence("b", job="j"), a_sequence("c")
+    for sequence in (first, second, other):
+        scheduler.add(sequence)
+    assert scheduler.next_batch().prefill is first
+    first.num_prefilled = 9
+    batch = scheduler.next_batch()
+    assert batch.shared == [(first, second)]
+    assert batch.prefill is other
+
+
+@pytest.mark.parametrize(
+    ("size", "distinct", "verdict"),
+    [
+        (GridSize(8, 8), 1, True),
+        (GridSize(8, 8), 2, False),
+        (GridSize(32, 32), 1024 // TOKENS_PER_DISTINCT_CODE - 1, True),
+        (GridSize(32, 32), 1024 // TOKENS_PER_DISTINCT_CODE, False),
+    ],
+)
+def test_a_grid_of_very_few_codes_is_degenerate(size: GridSize, distinct: int, verdict: bool) -> None:
+    tokens = tuple(index % distinct for index in range(size.num_tokens))
+    assert is_degenerate(TokenGrid(size, tokens)) is verdict
+
+
+def test_a_retry_draws_from_a_stream_of_its_own() -> None:
+    sequence = a_sequence("x")
+    own = sequence.stream_seed
+    sequence.tokens.append(3)
+    sequence.start_over()
+    assert sequence.tokens == []
+    assert sequence.stream_seed != own
+    assert 0 <= sequence.stream_seed < 2**63

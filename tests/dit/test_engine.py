@@ -1,0 +1,211 @@
+import dataclasses
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from PIL import Image
+
+from shared.errors import ObjectStoreUnavailable, RenderFailed
+from shared.ids import ObjectKey
+from shared.jobs import Claim, Progress
+from tests.dit.claims import make_claim, random_grid
+from tests.dit.rendering import largest_difference, render
+from tests.fixtures.pictures import photo_like
+from workers.dit.engine import Decoded, DitEngine
+from workers.dit.model import DitModel
+from workers.dit.runner import DenoiseState, DitRunner
+from workers.engine.stepper import Outcome
+
+VICTIM_WIDTH_PX = 320  # a sabotaged model strikes renders of this width alone
+
+
+def no_images(key: ObjectKey) -> Image.Image:
+    raise AssertionError(f"nobody asked for {key}")
+
+
+def make_engine(runner: DitRunner, load_image: Callable[[ObjectKey], Image.Image] = no_images) -> DitEngine:
+    return DitEngine(runner, load_image)
+
+
+def run(engine: DitEngine, *claims: Claim) -> Sequence[Outcome[Decoded]]:
+    """Admits the claims and steps until nothing is left; outcomes in the order in which renders left."""
+    for claim in claims:
+        engine.admit(claim)
+    outcomes: list[Outcome[Decoded]] = []
+    while not engine.is_idle:
+        outcomes += engine.step()
+    return outcomes
+
+
+def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor]) -> DitRunner:
+    """A runner whose transformer passes the victim's predicted noise through `strike`."""
+
+    class Transformer:
+        config = model.transformer.config
+
+        def __call__(self, **inputs: object) -> tuple[torch.Tensor]:
+            (noise,) = model.transformer(**inputs)
+            is_victim = noise.shape[-1] * model.vae_scale_factor == VICTIM_WIDTH_PX
+            return (strike(noise) if is_victim else noise,)
+
+    return DitRunner(dataclasses.replace(model, transformer=Transformer()))
+
+
+def out_of_memory(noise: torch.Tensor) -> torch.Tensor:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nand ten more lines")
+
+
+def crash(noise: torch.Tensor) -> torch.Tensor:
+    raise ZeroDivisionError
+
+
+STRIKES = [
+    (lambda noise: noise / 0, "nan_latents"),
+    (lambda noise: noise * torch.nan, "nan_latents"),
+    (out_of_memory, "out_of_memory"),
+    (crash, "engine_error"),
+]
+
+
+def test_a_render_leaves_with_its_picture_in_its_last_step(runner: DitRunner) -> None:
+    claim, engine = make_claim(steps=3), make_engine(runner)
+    engine.admit(claim)
+    seen = []
+    for _ in range(3):
+        seen.append(engine.progress().get(claim.render_id))
+        outcomes = engine.step()
+    assert seen == [Progress(0, 3), Progress(1, 3), Progress(2, 3)]
+    assert largest_difference(outcomes[0].result.image, render(runner, claim)) <= 1
+    assert engine.is_idle
+    assert engine.step() == ()
+
+
+def test_renders_leave_in_the_order_in_which_they_came(runner: DitRunner) -> None:
+    claims = [make_claim(name, steps=steps) for name, steps in (("a", 3), ("b", 1), ("c", 2))]
+    assert [outcome.claim for outcome in run(make_engine(runner), *claims)] == claims
+
+
+def test_a_dropped_render_leaves_the_others_as_if_alone(runner: DitRunner) -> None:
+    photo = photo_like(512, 512, seed=1)
+    dropped = make_claim("dropped", images=[photo], steps=3, prompt='"sale"')
+    first, last = make_claim("first", seed=1), make_claim("last", seed=2, prompt='"open"')
+    engine = make_engine(runner, lambda _: photo)
+    engine.admit(dropped)
+    engine.step()
+    engine.admit(first)
+    engine.drop(dropped.render_id)
+    pictures = [outcome.result.image for outcome in run(engine, last)]
+    for claim, picture in zip((first, last), pictures, strict=True):
+        assert largest_difference(picture, render(runner, claim)) <= 1
+
+
+def test_dropping_an_unknown_render_is_nothing(runner: DitRunner) -> None:
+    engine = make_engine(runner)
+    engine.drop(make_claim().render_id)
+    assert engine.is_idle
+
+
+def test_a_render_that_was_claimed_again_starts_anew_under_the_newer_claim(runner: DitRunner) -> None:
+    engine = make_engine(runner)
+    lost, again = make_claim(steps=2), make_claim(steps=2, seed=99)
+    engine.admit(lost)
+    engine.step()
+    assert [outcome.claim for outcome in run(engine, again)] == [again]
+    assert engine.step() == ()
+
+
+@pytest.mark.parametrize(("strike", "reason"), STRIKES)
+def test_a_render_that_breaks_fails_by_name_and_alone(
+    dit_model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor], reason: str
+) -> None:
+    runner = sabotaged(dit_model, strike)
+    neighbours = [make_claim("before"), make_claim("after")]
+    victim = make_claim("victim", width=VICTIM_WIDTH_PX)
+    before, failed, after = run(make_engine(runner), neighbours[0], victim, neighbours[1])
+    assert (failed.claim, failed.result) == (victim, None)
+    assert isinstance(failed.error, RenderFailed)
+    assert failed.error.reason == reason
+    assert before.result
+    assert after.result
+
+
+def test_a_failed_render_leaves_nothing_in_memory(dit_model: DitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, states = sabotaged(dit_model, out_of_memory), []
+
+    def start(*args: object) -> DenoiseState:
+        state = DitRunner.start(runner, *args)
+        states.append(weakref.ref(state))
+        return state
+
+    monkeypatch.setattr(runner, "start", start)
+    gc.disable()  # the memory comes back at once, not when a collector happens to run
+    try:
+        outcomes = run(make_engine(runner), make_claim(width=VICTIM_WIDTH_PX))
+        assert [state() for state in states] == [None]
+    finally:
+        gc.enable()
+    assert outcomes[0].error
+
+
+def test_a_claim_without_a_prior_is_refused(runner: DitRunner) -> None:
+    engine = make_engine(runner)
+    with pytest.raises(RenderFailed) as refused:
+        engine.admit(dataclasses.replace(make_claim(), prior=None))
+    assert refused.value.reason == "bad_prior"
+    assert engine.is_idle
+
+
+def test_a_prior_of_another_size_is_refused(runner: DitRunner) -> None:
+    other = make_claim(width=512).prior
+    with pytest.raises(RenderFailed, match="8x16, not 8x8"):
+        make_engine(runner).admit(dataclasses.replace(make_claim(), prior=other))
+
+
+def test_an_edit_without_the_vq_ids_of_its_images_is_refused(runner: DitRunner) -> None:
+    edit = make_claim(images=[photo_like(512, 512, seed=0)])
+    with pytest.raises(RenderFailed, match="0 condition grids for 1 images"):
+        make_engine(runner).admit(dataclasses.replace(edit, prior=make_claim().prior))
+
+
+def test_condition_images_are_loaded_by_key_in_their_order(runner: DitRunner) -> None:
+    photos = {ObjectKey(f"edit/{k}"): photo_like(*size, seed=k) for k, size in enumerate([(512, 544), (640, 512)])}
+    claim = make_claim("edit", images=list(photos.values()))
+    (outcome,) = run(make_engine(runner, photos.__getitem__), claim)
+    assert largest_difference(outcome.result.image, render(runner, claim, list(photos.values()))) <= 1
+
+
+def unreadable(key: ObjectKey) -> Image.Image:
+    raise Image.UnidentifiedImageError(f"no picture in {key}")
+
+
+def other_size(key: ObjectKey) -> Image.Image:
+    return photo_like(512, 544, seed=0)
+
+
+@pytest.mark.parametrize("load_image", [unreadable, other_size])
+def test_a_condition_image_that_cannot_be_used_fails_its_render_alone(
+    runner: DitRunner, load_image: Callable[[ObjectKey], Image.Image]
+) -> None:
+    edit = make_claim("edit", images=[photo_like(512, 512, seed=0)])
+    failed, other = run(make_engine(runner, load_image), edit, make_claim("other"))
+    assert isinstance(failed.error, RenderFailed)
+    assert failed.error.reason == "bad_condition_image"
+    assert other.result
+
+
+def test_an_object_store_that_is_away_is_reported_as_such(runner: DitRunner) -> None:
+    def away(key: ObjectKey) -> Image.Image:
+        raise ObjectStoreUnavailable("the object store does not answer")
+
+    (failed,) = run(make_engine(runner, away), make_claim(images=[photo_like(512, 512, seed=0)]))
+    assert isinstance(failed.error, ObjectStoreUnavailable)
+
+
+def test_condition_grids_belong_to_their_own_images(runner: DitRunner) -> None:
+    photo = photo_like(512, 512, seed=0)
+    claim = make_claim(images=[photo])
+    swapped = dataclasses.replace(claim.prior, condition_grids=(random_grid(claim.prior.condition_grids[0].size, 77),))
+    pictures = [render(runner, dataclasses.replace(claim, prior=prior), [photo]) for prior in (claim.prior, swapped)]
+    assert largest_difference(*pictures) > 1

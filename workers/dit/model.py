@@ -1,0 +1,106 @@
+"""Loads everything of a GLM-Image checkpoint but the AR model, and says where it computes. Runs nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
+from diffusers.image_processor import VaeImageProcessor
+from safetensors import SafetensorError
+from transformers import ByT5Tokenizer, T5EncoderModel
+
+from shared.errors import MissingCheckpoint
+
+DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class DitModel:
+    """The decoding half of a checkpoint. All parts share `dtype`; the transformer always stays on `device`."""
+
+    transformer: GlmImageTransformer2DModel
+    vae: AutoencoderKL
+    text_encoder: T5EncoderModel
+    tokenizer: ByT5Tokenizer
+    scheduler_config: Mapping[str, Any]
+    device: torch.device
+    dtype: torch.dtype
+    low_memory: bool = False
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels per latent on a side: 8."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def token_px(self) -> int:
+        """Pixels per DiT token on a side: 16."""
+        return self.vae_scale_factor * self.transformer.config.patch_size
+
+    @property
+    def image_processor(self) -> VaeImageProcessor:
+        return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+
+    @contextmanager
+    def on_device(self, module: torch.nn.Module) -> Iterator[None]:
+        """Text encoder or VAE while it is used; with `low_memory` it goes back to host memory afterwards."""
+        module.to(self.device)
+        try:
+            yield
+        finally:
+            if self.low_memory:
+                module.to("cpu")
+
+
+def load_dit_model(
+    path_or_id: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    low_memory: bool = False,
+) -> DitModel:
+    """Loads the parts of a folder, or of a hub id, in `GlmImagePipeline`'s layout.
+
+    Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
+    """
+    _check_folder(path_or_id)
+
+    def load(part: str, kind: Any, **options: Any) -> Any:
+        try:
+            return kind.from_pretrained(path_or_id, subfolder=part, **options)
+        except (OSError, ValueError, SafetensorError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            message = f"cannot load the {part} of {path_or_id} ({reason}): {_HOW_TO_GET_ONE}"
+            raise MissingCheckpoint(message) from error
+
+    # Pickled weights could run code; GLM-Image's are safetensors.
+    transformer = load("transformer", GlmImageTransformer2DModel, dtype=dtype, use_safetensors=True)
+    vae = load("vae", AutoencoderKL, dtype=dtype, use_safetensors=True)
+    text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
+    tokenizer = load("tokenizer", ByT5Tokenizer)
+    scheduler = load("scheduler", FlowMatchEulerDiscreteScheduler)
+    resting = torch.device("cpu") if low_memory else device
+    return DitModel(
+        transformer=transformer.to(device),
+        vae=vae.to(resting),
+        text_encoder=text_encoder.to(resting),
+        tokenizer=tokenizer,
+        scheduler_config=scheduler.config,
+        device=device,
+        dtype=dtype,
+        low_memory=low_memory,
+    )
+
+
+def _check_folder(path_or_id: str) -> None:
+    """Says what a local folder lacks before a library stumbles over it; leaves hub ids alone."""
+    folder = Path(path_or_id)
+    missing = [part for part in DIT_PARTS if not (folder / part).is_dir()]
+    if folder.is_dir() and missing:
+        raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {_HOW_TO_GET_ONE}")
+    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
+        raise MissingCheckpoint(f"there is no folder {folder}: {_HOW_TO_GET_ONE}")

@@ -1,0 +1,30 @@
+"""Token grids as the transformer reads them: checked against the render, doubled to one token per 16x16 pixels."""
+
+import torch
+
+from shared.errors import RenderFailed
+from shared.geometry import GridSize
+from shared.jobs import RenderSettings
+from shared.token_grid import Prior, TokenGrid
+
+
+def checked_prior(prior: Prior | None, settings: RenderSettings) -> Prior:
+    """The prior, or `RenderFailed("bad_prior")` when it is missing or belongs to another size or number of images."""
+    if prior is None:
+        raise RenderFailed("bad_prior", "the render came to the DiT stage without a token grid")
+    if prior.grid.size != settings.grid:
+        raise RenderFailed("bad_prior", f"the token grid is {_text(prior.grid.size)}, not {_text(settings.grid)}")
+    if len(prior.condition_grids) != len(settings.images):
+        counts = f"{len(prior.condition_grids)} condition grids for {len(settings.images)} images"
+        raise RenderFailed("bad_prior", counts)
+    return prior
+
+
+def doubled_token_ids(grid: TokenGrid, device: torch.device) -> torch.Tensor:
+    """Ids of shape (1, 4 * tokens), int64, in row order: the 1/32 grid brought to 1/16 by nearest neighbour."""
+    ids = torch.tensor(grid.tokens, device=device).view(grid.size.rows, grid.size.cols)
+    return ids.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1).view(1, -1)
+
+
+def _text(size: GridSize) -> str:
+    return f"{size.rows}x{size.cols}"

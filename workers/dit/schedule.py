@@ -1,0 +1,30 @@
+"""The times and noise levels of one render's denoise steps (`GlmImagePipeline.__call__`, step 7)."""
+
+import math
+
+import numpy as np
+from diffusers import FlowMatchEulerDiscreteScheduler
+
+from workers.dit.model import DitModel
+
+
+def make_schedule(model: DitModel, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
+    """A scheduler of this render's own, since it counts steps: `timesteps` are whole numbers, noise levels shifted."""
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(model.scheduler_config)
+    num_train_steps = scheduler.config.num_train_timesteps
+    timesteps = np.linspace(num_train_steps, 1.0, num_steps + 1)[:-1].astype(np.int64).astype(np.float32)
+    num_tokens = (height_px // model.token_px) * (width_px // model.token_px)
+    scheduler.set_timesteps(
+        timesteps=timesteps,
+        sigmas=timesteps / num_train_steps,
+        mu=_shift(scheduler, num_tokens),
+        device=model.device,
+    )
+    return scheduler
+
+
+def _shift(scheduler: FlowMatchEulerDiscreteScheduler, num_tokens: int) -> float:
+    """How far noise levels move towards noise: it grows with the picture's side (`calculate_shift`)."""
+    config = scheduler.config
+    side = math.sqrt(num_tokens / config.get("base_image_seq_len", 256))
+    return float(side * config.get("max_shift", 0.75) + config.get("base_shift", 0.25))
