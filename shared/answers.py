@@ -41,11 +41,19 @@ class Timings(BaseModel):
     dit_s: float | None
 
 
+class StepsAnswer(BaseModel):
+    """Steps done of the stage that a picture is in, and how many there are."""
+
+    done: int
+    total: int
+
+
 class ImageAnswer(BaseModel):
-    """One picture of a job. `url` and what describes the file are null until the picture has succeeded."""
+    """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs."""
 
     index: int
     status: RenderState
+    progress: StepsAnswer | None
     seed: int
     width: int
     height: int
@@ -105,7 +113,7 @@ class JobAnswer(BaseModel):
     links: Links
 
 
-def job_answer(job: Job, public_url: str, model: str = "zai-org/GLM-Image") -> dict[str, Any]:
+def job_answer(job: Job, public_url: str, model: str) -> dict[str, Any]:
     """The job as plain JSON values, its links under `public_url`. `model` is the name under which it is served."""
     link = f"{public_url.rstrip('/')}/v1/jobs/{job.job_id}"
     settings, spec = job.spec.settings, job.spec
@@ -153,10 +161,11 @@ def _share_done(render: Render) -> float:
 
 
 def _image(job: Job, render: Render, link: str) -> ImageAnswer:
-    picture = render.picture
+    picture, steps = render.picture, render.progress
     return ImageAnswer(
         index=render.index,
         status=render.state,
+        progress=StepsAnswer(done=steps.done, total=steps.total) if steps else None,
         seed=render.seed,
         width=job.spec.settings.width_px,
         height=job.spec.settings.height_px,

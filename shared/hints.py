@@ -4,6 +4,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from shared.errors import StoreUnavailable
 from shared.messages import Hint
 from shared.queues import Queue
 from shared.store.upkeep import UpkeepStore
@@ -12,7 +13,7 @@ log = structlog.get_logger()
 
 
 class Hints:
-    """Asks the store how many hints a queue lacks, and sends them."""
+    """Asks the store how many hints a queue lacks, and sends them. Never raises for a store or broker that is away."""
 
     def __init__(self, app: Celery, store: UpkeepStore) -> None:
         self._app = app
@@ -27,12 +28,12 @@ class Hints:
         return self._send(queue, most=None)
 
     def _send(self, queue: Queue, most: int | None) -> int:
-        missing = self._store.backlog(queue).missing_hints
-        count = missing if most is None else min(missing, most)
         try:
+            missing = self._store.backlog(queue).missing_hints
+            count = missing if most is None else min(missing, most)
             for _ in range(count):
                 self._app.send_task(queue.task, args=[Hint().model_dump()], queue=queue.value)
-        except OperationalError as error:
+        except (OperationalError, StoreUnavailable) as error:
             log.warning("hint.not_sent", queue=queue.value, error=str(error))
             return 0
         return count

@@ -1,7 +1,7 @@
 """The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import boto3
@@ -51,10 +51,10 @@ class ObjectStore:
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def stream(self, key: ObjectKey) -> Iterator[bytes]:
-        """The object in chunks of 256 KiB. Fails before the first chunk or not at all, unless S3 breaks off."""
+        """The object in chunks of 256 KiB. A key that is not there raises here, not at the first chunk."""
         with _translated():
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
-        return iter(body.iter_chunks(256 * 1024))
+        return _chunks(body)
 
     def presign(self, key: ObjectKey, *, filename: str, content_type: str) -> str:
         """A link that reads this object for `s3_presign_ttl_s` seconds, named and typed as given."""
@@ -72,6 +72,12 @@ class ObjectStore:
         """Raises `ObjectStoreUnavailable` unless the bucket can be reached with these credentials."""
         with _translated():
             self._client.head_bucket(Bucket=self._bucket)
+
+
+def _chunks(body: Any) -> Iterator[bytes]:
+    """Gives the connection back even when the reader leaves half-way."""
+    with closing(body):
+        yield from body.iter_chunks(256 * 1024)
 
 
 def _client(settings: Settings, endpoint_url: str | None) -> Any:

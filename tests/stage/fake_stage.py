@@ -8,13 +8,13 @@ from shared.ids import RenderId
 from shared.jobs import Claim, Progress
 from shared.queues import Queue
 from shared.settings import Settings
+from shared.starting import run_role
 from shared.states import Stage
 from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from tests.store.builders import REVISION, a_prior
 from workers.engine.stepper import Outcome
-from workers.main import run_worker
 from workers.stage.worker import StageParts, run_stage
 
 
@@ -64,4 +64,4 @@ def run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    run_worker("fake", run)
+    run_role("fake", run)

@@ -1,6 +1,6 @@
 """`python -m workers.ar`."""
 
+from shared.starting import run_role
 from workers.ar.main import run
-from workers.main import run_worker
 
-run_worker("ar", run)
+run_role("ar", run)

@@ -1,6 +1,6 @@
 """`python -m workers.delivery`."""
 
+from shared.starting import run_role
 from workers.delivery.main import run
-from workers.main import run_worker
 
-run_worker("delivery", run)
+run_role("delivery", run)

@@ -1,6 +1,6 @@
 """`python -m workers.dit`."""
 
+from shared.starting import run_role
 from workers.dit.main import run
-from workers.main import run_worker
 
-run_worker("dit", run)
+run_role("dit", run)

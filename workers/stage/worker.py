@@ -58,7 +58,8 @@ def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> 
 
     def on_recorded(render_id: RenderId) -> None:
         engine.release(render_id)
-        _send_hints(hints, parts.next_queue, own_queue)
+        hints.send_one(parts.next_queue)
+        hints.send_one(own_queue)
 
     def save(claim: Claim, result: Result) -> None:
         parts.save(leases, claim, result)
@@ -91,7 +92,7 @@ def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> 
     recorder.close()
     heartbeat.stop()
     leases.leave(worker)
-    _send_hints(hints, own_queue)
+    hints.send_one(own_queue)
 
 
 def _claim(leases: LeaseStore, parts: StageParts[Any]) -> Claim | None:
@@ -116,11 +117,3 @@ def _drain(engine: EngineThread[Any], leases: LeaseStore, grace_s: float) -> Non
             log.info("render.handed_back", render_id=claim.render_id)
         except (LeaseLost, StoreUnavailable) as error:
             log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
-
-
-def _send_hints(hints: Hints, *queues: Queue) -> None:
-    for queue in queues:
-        try:
-            hints.send_one(queue)
-        except StoreUnavailable as error:
-            log.warning("hint.not_sent", queue=queue.value, error=str(error))

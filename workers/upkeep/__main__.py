@@ -1,6 +1,6 @@
 """`python -m workers.upkeep`."""
 
-from workers.main import run_worker
+from shared.starting import run_role
 from workers.upkeep.main import run
 
-run_worker("upkeep", run)
+run_role("upkeep", run)

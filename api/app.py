@@ -1,0 +1,37 @@
+"""Puts the Flask app together."""
+
+from flask import Flask, Response
+
+from api import problems
+from api.events import events
+from api.guard import check_host_and_origin
+from api.health import health
+from api.images import images
+from api.jobs import jobs
+from api.openapi import openapi
+from api.services import Services
+from api.webhooks import webhooks
+
+
+def create_app(house: Services) -> Flask:
+    """An app over these services; any number may live in one process."""
+    app = Flask("gridpress", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = house.settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = house.settings.max_body_bytes  # data URLs may come in a form field
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False
+    house.attach_to(app.extensions)
+    problems.register(app)
+    app.before_request(check_host_and_origin)
+    app.after_request(_harden)
+    for blueprint in (jobs, images, events, webhooks, health, openapi):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _harden(response: Response) -> Response:
+    """Answers change, and a presigned link or a secret has no place in a cache."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response

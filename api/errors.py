@@ -1,0 +1,56 @@
+"""Errors that only HTTP knows, in the words of `shared.errors`.
+
+GridpressError
+├── ForbiddenHost    403  the Host header names another machine while the API is open on loopback
+├── ForbiddenOrigin  403  a page of another site calls
+├── ImageNotFound    404  the job has no picture of this index
+├── ImageNotReady    409  the picture is not finished yet
+├── ImageNotMade     409  the picture failed, was cancelled or expired
+└── TooManyStreams   503  no thread is left for another event stream
+"""
+
+from shared.errors import GridpressError
+
+
+class ForbiddenHost(GridpressError):
+    """A name that leads here but is not ours: DNS rebinding."""
+
+    code = "forbidden_host"
+    http_status = 403
+
+
+class ForbiddenOrigin(GridpressError):
+    """A browser sent this for a page of another site."""
+
+    code = "forbidden_origin"
+    http_status = 403
+
+
+class ImageNotFound(GridpressError):
+    """The job has no picture of this index."""
+
+    code = "image_not_found"
+    http_status = 404
+
+
+class ImageNotReady(GridpressError):
+    """The picture is not finished; asking again later helps."""
+
+    code = "image_not_ready"
+    http_status = 409
+    retryable = True
+
+
+class ImageNotMade(GridpressError):
+    """The picture will never be there."""
+
+    code = "image_not_made"
+    http_status = 409
+
+
+class TooManyStreams(GridpressError):
+    """Every thread that event streams may take is taken; polling the job works."""
+
+    code = "too_many_streams"
+    http_status = 503
+    retryable = True

@@ -1,0 +1,37 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from collections.abc import Callable
+
+import structlog
+from flask import Blueprint
+
+from api.services import services
+from shared.errors import GridpressError
+
+log = structlog.get_logger()
+
+health = Blueprint("health", __name__)
+
+
+@health.get("/healthz")
+def alive() -> dict[str, str]:
+    """Answers as long as the process does."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+def ready() -> tuple[dict[str, object], int]:
+    """503, naming what is missing, unless both stores answer."""
+    house = services()
+    checks = {"store": _state(house.store.check), "object_store": _state(house.objects.check)}
+    is_ready = set(checks.values()) == {"ok"}
+    return {"status": "ok" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503
+
+
+def _state(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except GridpressError as error:
+        log.warning("not_ready", code=error.code, error=str(error))
+        return error.code
+    return "ok"

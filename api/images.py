@@ -1,0 +1,41 @@
+"""The route of a finished picture: a redirect to the object store, or its bytes where clients can't reach that."""
+
+from flask import Blueprint, Response
+
+from api.errors import ImageNotFound, ImageNotMade, ImageNotReady
+from api.services import services
+from shared.ids import DEFAULT_TENANT, JobId
+from shared.jobs import Job, Picture
+
+images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
+
+
+@images.get("/<int:index>")
+def read(job_id: str, index: int) -> Response:
+    """302 to a presigned URL, or 200 with the bytes when links are streamed."""
+    house = services()
+    job = house.store.job(JobId(job_id), DEFAULT_TENANT)
+    picture = _finished(job, index)
+    filename = f"{job_id}-{index}.{job.spec.settings.output_format}"
+    if house.settings.s3_links == "streamed":
+        return _streamed(picture, filename)
+    link = house.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
+    return Response(status=302, headers={"Location": link})
+
+
+def _streamed(picture: Picture, filename: str) -> Response:
+    response = Response(services().objects.stream(picture.key), content_type=picture.content_type)
+    response.content_length = picture.num_bytes
+    response.headers["Content-Disposition"] = f'inline; filename="{filename}"'
+    return response
+
+
+def _finished(job: Job, index: int) -> Picture:
+    if index >= len(job.renders):
+        raise ImageNotFound(f"{job.job_id} has {len(job.renders)} images, so no image {index}")
+    render = job.renders[index]
+    if render.picture:
+        return render.picture
+    if render.state.is_final:
+        raise ImageNotMade(f"image {index} is {render.state}")
+    raise ImageNotReady(f"image {index} is not finished: it is {render.state}")

@@ -1,0 +1,176 @@
+"""The OpenAPI 3.1 document: schemas from the models that validate and answer, one entry per route."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from flask import Blueprint
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api import examples
+from api.problems import CONTENT_TYPE, Problem
+from api.schemas import JobRequest, ListQuery
+from api.services import services
+from shared.answers import JobAnswer
+from shared.settings import Settings
+
+openapi = Blueprint("openapi", __name__)
+
+Json = dict[str, Any]
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first. `next` is the `after` of the next page."""
+
+    data: list[JobAnswer]
+    has_more: bool
+    next: str | None
+
+
+class Secret(BaseModel):
+    """A webhook secret as the Standard Webhooks libraries take it."""
+
+    secret: str
+
+
+class Health(BaseModel):
+    """`ok`, or what is missing."""
+
+    status: str
+    checks: dict[str, str] = {}
+
+
+@openapi.get("/openapi.json")
+def read() -> Json:
+    """This service's own description, with its own limits."""
+    return document(services().settings)
+
+
+def document(settings: Settings) -> Json:
+    """The document of a service with these settings."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Gridpress",
+            "version": version("gridpress"),
+            "description": "Renders pictures with GLM-Image.",
+        },
+        "servers": [{"url": settings.public_url}],
+        "paths": _paths(settings),
+        "components": {"schemas": _schemas(settings)},
+    }
+
+
+def _schemas(settings: Settings) -> Json:
+    answers = (JobAnswer, JobPage, Problem, Secret, Health)
+    _, document = models_json_schema(
+        [(JobRequest, "validation"), *((model, "serialization") for model in answers)],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas: Json = document["$defs"]
+    fields = schemas["JobRequest"]["properties"]
+    fields["prompt"] |= {"minLength": 1, "maxLength": settings.max_prompt_chars}
+    fields["n"]["maximum"] = settings.max_n
+    fields["num_inference_steps"]["maximum"] = settings.max_inference_steps
+    fields["images"]["maxItems"] = settings.max_images
+    return schemas
+
+
+def _paths(settings: Settings) -> Json:
+    job, index = _path_parameter("job_id", "string"), _path_parameter("index", "integer")
+    answer = _content("JobAnswer", examples={"succeeded": examples.answer(settings)})
+    missing = {404: _problem("no such job")}
+    return {
+        "/v1/jobs": {"post": _create(answer), "get": _list()},
+        "/v1/jobs/{job_id}": {"get": _operation("Read a job", {200: _answer("the job", answer), **missing}, [job])},
+        "/v1/jobs/{job_id}/cancel": {
+            "post": _operation("Cancel a job", {200: _answer("the job as it stands", answer), **missing}, [job])
+        },
+        "/v1/jobs/{job_id}/images/{index}": {"get": _image([job, index])},
+        "/v1/jobs/{job_id}/events": {"get": _events([job])},
+        "/v1/webhooks/secret": {
+            "get": _operation("Read the webhook secret", {200: _answer("the secret", _content("Secret"))})
+        },
+        "/healthz": {"get": _operation("Is the process alive?", {200: _answer("yes", _content("Health"))})},
+        "/readyz": {"get": _ready()},
+        "/openapi.json": {"get": _operation("This document", {200: {"description": "OpenAPI 3.1"}})},
+    }
+
+
+def _create(answer: Json) -> Json:
+    request = _content("JobRequest", examples=examples.REQUESTS)
+    responses = {
+        202: _answer("accepted; `Location` is the job", answer),
+        400: _problem("the request cannot be rendered; `field` names what is wrong"),
+        413: _problem("the body is over the limit"),
+        415: _problem("neither JSON nor multipart"),
+        503: _problem("a store is away; nothing was accepted"),
+    }
+    operation = _operation("Create a job", responses)
+    return {**operation, "requestBody": {"required": True, "content": {**request, **_multipart()}}}
+
+
+def _multipart() -> Json:
+    """The request as JSON in one part, pictures as files beside it. Plain form fields work, too."""
+    pictures = {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}}
+    parts = {"request": {"$ref": "#/components/schemas/JobRequest"}, "images": pictures}
+    encoding = {"request": {"contentType": "application/json"}}
+    return {"multipart/form-data": {"schema": {"type": "object", "properties": parts}, "encoding": encoding}}
+
+
+def _list() -> Json:
+    properties = ListQuery.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+    query = [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+    return _operation("List jobs, newest first", {200: _answer("a page of jobs", _content("JobPage"))}, query)
+
+
+def _image(parameters: list[Json]) -> Json:
+    responses: dict[int, Json] = {
+        200: {"description": "the file, where links are streamed", "content": {"image/*": {}}},
+        302: {"description": "a link to the file that works for a while"},
+        404: _problem("no such job or image"),
+        409: _problem("the image is not finished, or never will be"),
+    }
+    return _operation("Fetch a finished picture", responses, parameters)
+
+
+def _events(parameters: list[Json]) -> Json:
+    resume = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+    responses: dict[int, Json] = {
+        200: {"description": "Server-Sent Events until the job's end", "content": {"text/event-stream": {}}},
+        204: {"description": "nothing will happen any more"},
+        404: _problem("no such job"),
+        503: _problem("too many streams are open"),
+    }
+    return _operation("Follow a job", responses, [*parameters, resume])
+
+
+def _ready() -> Json:
+    content = _content("Health")
+    answers = {200: _answer("both stores answer", content), 503: _answer("one does not", content)}
+    return _operation("Can it work?", answers)
+
+
+def _operation(summary: str, responses: Mapping[int, Json], parameters: list[Json] | None = None) -> Json:
+    operation = {"summary": summary, "responses": {str(status): answer for status, answer in responses.items()}}
+    return {**operation, "parameters": parameters} if parameters else operation
+
+
+def _path_parameter(name: str, kind: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": kind}}
+
+
+def _content(model: str, examples: Mapping[str, Json] | None = None) -> Json:
+    entry: Json = {"schema": {"$ref": f"#/components/schemas/{model}"}}
+    if examples:
+        entry["examples"] = {name: {"value": value} for name, value in examples.items()}
+    return {"application/json": entry}
+
+
+def _answer(description: str, content: Json) -> Json:
+    return {"description": description, "content": content}
+
+
+def _problem(description: str) -> Json:
+    return _answer(description, {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}})

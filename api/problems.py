@@ -1,0 +1,126 @@
+"""Every error as RFC 9457 problem details. A traceback or an internal address never leaves the process."""
+
+from collections.abc import Sequence
+
+import structlog
+from flask import Flask, Response, request
+from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
+
+from api.fields import FieldError
+from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable
+
+log = structlog.get_logger()
+
+CONTENT_TYPE = "application/problem+json"
+
+_MAX_CHARS = 500  # of anything that a caller sent and gets quoted back
+_RETRY_AFTER_S = 2
+
+# An outage in words that hold no address of ours.
+_OUTAGES = {
+    StoreUnavailable.code: "the job store does not answer; try again",
+    ObjectStoreUnavailable.code: "the object store does not answer; try again",
+}
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. `code` is stable, `field` the first of `errors`, in the caller's words."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    field: str | None
+    retryable: bool
+    errors: list[FieldError]
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    instance: str,
+    *,
+    field: str | None = None,
+    retryable: bool = False,
+    errors: Sequence[FieldError] = (),
+) -> Problem:
+    """A problem whose type and title follow from its code."""
+    return Problem(
+        type=f"urn:gridpress:problem:{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail[:_MAX_CHARS],
+        instance=instance[:_MAX_CHARS],
+        code=code,
+        field=field[:_MAX_CHARS] if field else None,
+        retryable=retryable,
+        errors=[FieldError(field=error.field and error.field[:_MAX_CHARS], message=error.message) for error in errors],
+    )
+
+
+def register(app: Flask) -> None:
+    """Makes every error of the app a problem."""
+    app.register_error_handler(GridpressError, _on_gridpress_error)
+    app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(Exception, _on_surprise)
+
+
+def _on_gridpress_error(error: GridpressError) -> Response:
+    if error.http_status >= 500:
+        log.warning("request.failed", path=request.path, code=error.code, error=str(error))
+    return _respond(
+        problem(
+            error.http_status,
+            error.code,
+            _detail(error),
+            request.path,
+            field=getattr(error, "field", None),
+            retryable=error.retryable,
+            errors=getattr(error, "errors", ()),
+        )
+    )
+
+
+def _detail(error: GridpressError) -> str:
+    """Stands alone: it names the field even where only `detail` is shown."""
+    if error.http_status >= 500:
+        return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an error of the service itself")
+    field = getattr(error, "field", None)
+    return str(error) if not field or field in str(error) else f"{field}: {error}"
+
+
+def _on_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    code = PayloadTooLarge.code if status == 413 else error.name.lower().replace(" ", "_")
+    response = _respond(problem(status, code, _http_detail(error), request.path))
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _http_detail(error: HTTPException) -> str:
+    match error.code:
+        case 404:
+            return f"nothing answers at {request.path}"
+        case 405:
+            return f"{request.method} can't be used at {request.path}"
+        case 413:
+            return f"the body is larger than {request.max_content_length} bytes"
+    return error.description or error.name
+
+
+def _on_surprise(error: Exception) -> Response:
+    log.error("request.crashed", path=request.path, exc_info=error)
+    return _respond(problem(500, "internal_error", "an error of the service itself", request.path))
+
+
+def _respond(what: Problem) -> Response:
+    response = Response(what.model_dump_json(), what.status, content_type=CONTENT_TYPE)
+    if what.retryable:
+        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return response

@@ -1,0 +1,111 @@
+"""What callers may send, field by field. Limits that are settings are `api.intake`'s."""
+
+import base64
+import binascii
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from shared.ids import JobId
+from shared.jobs import SEED_LIMIT, OutputFormat
+from shared.states import JobStatus
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, from Standard Webhooks
+_SECRET_NUM_BYTES = range(24, 65)
+
+
+class WebhookEvent(StrEnum):
+    """The ends of a job that a receiver can ask for."""
+
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+    EXPIRED = "job.expired"
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "must not contain NUL characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("surrogate", "must not contain lone surrogates") from error
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be empty")
+    return text
+
+
+def _signing_key(text: str) -> str:
+    try:
+        key = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith(_SECRET_PREFIX) or len(key) not in _SECRET_NUM_BYTES:
+        raise PydanticCustomError("webhook_secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]
+MetadataValue = Annotated[Text, Field(max_length=512)]
+Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, ratio of the sides at most 4")]
+
+
+class JobRequest(BaseModel):
+    """One request of 1..n pictures. Unknown fields are refused; null is the same as leaving a field out."""
+
+    # Strict: "5", 5.0 and true are not the integer 5.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    prompt: Annotated[Text, AfterValidator(_not_blank)] = Field(description="text to be drawn goes in quotes")
+    size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")] | None = Field(
+        default=None,
+        description="width x height, such as 1152x1024. Default: the first image's size, else 1024x1024",
+    )
+    width: Side | None = Field(default=None, description="with `height`, instead of `size`")
+    height: Side | None = Field(default=None, description="with `width`, instead of `size`")
+    n: int = Field(default=1, ge=1, description="pictures; picture i is drawn with seed + i")
+    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="drawn and answered when left out")
+    num_inference_steps: int = Field(default=50, ge=1, description="denoise steps")
+    guidance_scale: float = Field(default=1.5, ge=0, le=20, allow_inf_nan=False)
+    temperature: float | None = Field(
+        default=None, gt=0, le=2, allow_inf_nan=False, description="of the token sampling; default: the model's own"
+    )
+    top_p: float | None = Field(
+        default=None, gt=0, le=1, allow_inf_nan=False, description="of the token sampling; default: the model's own"
+    )
+    images: list[Text] = Field(default=[], description="pictures to edit or combine, as base64 data URLs")
+    output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
+    output_quality: int = Field(default=90, ge=1, le=100, description="of JPEG and WebP")
+    embed_metadata: bool = Field(default=True, description="write prompt, seed and settings into the file")
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default={}, max_length=16, description="pairs of your own, answered as they came"
+    )
+    webhook_url: Text | None = Field(default=None, description="called once, when the job ends")
+    webhook_events: list[Annotated[WebhookEvent, Field(strict=False)]] | None = Field(
+        default=None, min_length=1, max_length=len(WebhookEvent), description="default: every end"
+    )
+    webhook_secret: Annotated[Text, AfterValidator(_signing_key)] | None = Field(
+        default=None,
+        repr=False,
+        description="whsec_ and base64; signs this job's webhooks instead of the tenant's secret. Never answered",
+        json_schema_extra={"writeOnly": True},
+    )
+
+
+class ListQuery(BaseModel):
+    """The query of a job list. Values come as text, so this one is not strict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=20, ge=1, le=100)
+    after: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$")] | None = Field(
+        default=None, description="`next` of the page before"
+    )
+    status: JobStatus | None = None

@@ -1,0 +1,40 @@
+"""What the routes work with. The composition root makes it; nothing here decides anything."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import current_app
+
+from shared.hints import Hints
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.jobs import JobStore
+
+_KEY = "gridpress"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One set per process, used by all request threads. `stopping` ends event streams when the server drains."""
+
+    settings: Settings
+    store: JobStore
+    objects: ObjectStore
+    hints: Hints
+    webhook_secret: str
+    stopping: threading.Event = field(default_factory=threading.Event)
+    streams: threading.BoundedSemaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A stream keeps its thread until its job ends, so streams never get more than half of them.
+        object.__setattr__(self, "streams", threading.BoundedSemaphore(max(1, self.settings.api_threads // 2)))
+
+    def attach_to(self, extensions: dict[str, object]) -> None:
+        """Makes these the services of the app that owns `extensions`."""
+        extensions[_KEY] = self
+
+
+def services() -> Services:
+    """The services of the app that handles the current request."""
+    return cast("Services", current_app.extensions[_KEY])

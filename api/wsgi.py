@@ -1,0 +1,68 @@
+"""Composition root of the API: `python -m api.wsgi`. One process, `api_threads` threads."""
+
+import logging
+import signal
+from functools import partial
+
+import structlog
+
+from api.app import create_app
+from api.server import serve
+from api.services import Services
+from shared.celery_app import make_celery
+from shared.errors import Misconfigured, ObjectStoreUnavailable, StoreUnavailable
+from shared.hints import Hints
+from shared.objects import ObjectStore
+from shared.receivers import is_loopback_host
+from shared.settings import Settings
+from shared.starting import run_role
+from shared.store.connect import connect
+from shared.store.jobs import JobStore
+from shared.store.upkeep import UpkeepStore
+from shared.webhook_secret import webhook_secret
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Exit status 1, and one line on stderr, when something is missing or a setting cannot work."""
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # requests that wait a moment are no news
+    run_role("api", run)
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way are answered first."""
+    house = compose(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: house.stopping.set())
+    serve(create_app(house), settings, house.stopping, partial(_on_listening, settings))
+    log.info("api.stopped")
+
+
+def compose(settings: Settings) -> Services:
+    """Connects to both stores. Raises `Misconfigured`, saying how to get what is missing."""
+    if not is_loopback_host(settings.host):
+        raise Misconfigured(f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it")
+    try:
+        client = connect(settings.redis_url)
+    except StoreUnavailable as error:
+        raise Misconfigured(f"{error}: run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT") from error
+    objects = ObjectStore(settings)
+    try:
+        objects.check()
+    except ObjectStoreUnavailable as error:
+        get = "run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
+        raise Misconfigured(f"{error}: {get}") from error
+    assert settings.redis_url
+    hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
+    return Services(settings, JobStore(client), objects, hints, webhook_secret(settings))
+
+
+def _on_listening(settings: Settings, port: int) -> None:
+    log.info("api.listening", host=settings.host, port=port)
+    if settings.ready_file:
+        settings.ready_file.touch()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A thin client of the HTTP API. Answers are the API's own JSON; errors are the command's."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from cli.errors import Failure, Unavailable
+from shared.receivers import is_loopback_host
+
+Json = Mapping[str, Any]
+
+FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
+_POLL_S = 0.3
+_OUTAGE_LIMIT_S = 60.0  # a supervised API is back within half a minute
+
+
+class Client:
+    """One API. Every method raises `Unavailable` when nothing answers and `Failure` when the request is refused."""
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._url = url.rstrip("/")
+        # A proxy from the environment must not be asked for what is on this machine.
+        trust_env = not is_loopback_host(urlsplit(url).hostname or "")
+        self._http = httpx.Client(base_url=self._url, timeout=60.0, trust_env=trust_env, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def submit(self, fields: Json) -> Json:
+        """Creates a job; answers it as accepted."""
+        return self._json("POST", "/v1/jobs", json=fields)
+
+    def job(self, job_id: str) -> Json:
+        return self._json("GET", f"/v1/jobs/{job_id}")
+
+    def jobs(self, status: str | None, limit: int) -> list[Json]:
+        """The newest jobs first."""
+        params = {"limit": limit} | ({"status": status} if status else {})
+        return list(self._json("GET", "/v1/jobs", params=params)["data"])
+
+    def cancel(self, job_id: str) -> Json:
+        return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def webhook_secret(self) -> str:
+        return str(self._json("GET", "/v1/webhooks/secret")["secret"])
+
+    def watch(self, job_ids: Iterable[str]) -> Iterator[dict[str, Json]]:
+        """All these jobs by id, again and again until all are final. An API that restarts meanwhile is waited for."""
+        jobs: dict[str, Json] = {job_id: {"status": "queued"} for job_id in job_ids}
+        answered_at = time.monotonic()
+        while any(job["status"] not in FINAL for job in jobs.values()):
+            time.sleep(_POLL_S)
+            try:
+                jobs |= {job_id: self.job(job_id) for job_id, job in jobs.items() if job["status"] not in FINAL}
+            except Unavailable:
+                if time.monotonic() - answered_at > _OUTAGE_LIMIT_S:
+                    raise
+            else:
+                answered_at = time.monotonic()
+                yield jobs
+
+    def download(self, job_id: str, index: int, path: Path) -> None:
+        """Writes one finished picture; a download that breaks off leaves no file behind."""
+        draft = path.with_name(f".{path.name}.part")
+        try:
+            draft.write_bytes(self._send("GET", f"/v1/jobs/{job_id}/images/{index}", follow_redirects=True).content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Json:
+        answer = self._send(method, path, **arguments)
+        try:
+            return dict(answer.json())
+        except ValueError as error:
+            raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                f"nothing answers at {self._url} ({error}): start it with `gridpress up`, or name it with --url"
+            ) from error
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+def _refusal(answer: httpx.Response) -> Failure:
+    """The detail of an RFC 9457 problem, which names its field; whatever else answered keeps its status line."""
+    try:
+        text = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        text = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}"
+    return Unavailable(text) if answer.is_server_error else Failure(text)

@@ -1,0 +1,77 @@
+"""`gridpress demo`: starts the service, renders the examples through the HTTP API and shows what came of it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from cli.client import Client
+from cli.demo.examples import PROMPTS, Example, load
+from cli.demo.receiver import Receiver
+from cli.demo.report import check, print_outcomes
+from cli.demo.run import Outcome, finish_all, submit_all
+from cli.demo.service import service
+from cli.options import FOLDER, setting_option
+from cli.stack.checkpoint import small_checkpoint
+
+_RANDOM_WEIGHTS = "Random weights paint noise. The real pictures: GRIDPRESS_MODEL=zai-org/GLM-Image gridpress demo"
+_WEBHOOKS_LIMIT_S = 60.0  # a first attempt and some retries
+_PROMPTS = click.Path(path_type=Path, dir_okay=False, exists=True)
+_PROMPTS_HELP = "Requests to render.  [default: examples/prompts.jsonl]"
+_MODEL_HELP = "Checkpoint to serve.  [default: a small one, built on first use]"
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default=Path("out/demo"), show_default=True, help="Folder for the pictures.")
+@click.option("--data", type=FOLDER, default=Path(".gridpress/demo"), show_default=True, help="The service's folder.")
+@click.option("--prompts", type=_PROMPTS, default=PROMPTS, help=_PROMPTS_HELP)
+@setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
+def demo(out: Path, data: Path, prompts: Path, model: str | None) -> None:
+    """Render the example prompts through the whole service, end to end.
+
+    Builds a small checkpoint, starts every process on this machine, submits each prompt over HTTP, checks the signed
+    webhooks that come back, writes the pictures and a contact sheet, and stops everything again.
+
+    \b
+    Example:
+      gridpress demo --out out/demo
+    """
+    examples = load(prompts)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = model or small_checkpoint(data.resolve())
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        with console.status("starting the service"):
+            url = stack.enter_context(service(data.resolve(), checkpoint))
+        client = stack.enter_context(Client(url))
+        receiver = stack.enter_context(Receiver(client.webhook_secret()))
+        outcomes = _render(client, receiver, examples, out, console)
+        num_verified = receiver.wait_for([outcome.job["id"] for outcome in outcomes], _WEBHOOKS_LIMIT_S)
+    _show(outcomes, out)
+    click.echo(f"{num_verified} of {len(outcomes)} signed webhooks arrived and were verified")
+    if not model:
+        click.echo(_RANDOM_WEIGHTS)
+    check(outcomes, num_verified, receiver.num_refused)
+
+
+def _render(
+    client: Client, receiver: Receiver, examples: Sequence[Example], out: Path, console: Console
+) -> list[Outcome]:
+    accepted = submit_all(client, examples, receiver.url)
+    return finish_all(client, accepted, out, console)
+
+
+def _show(outcomes: Sequence[Outcome], out: Path) -> None:
+    from cli.demo.sheet import Print, contact_sheet  # noqa: PLC0415 - pillow comes with the workers, not with the base
+
+    print_outcomes(outcomes)
+    prints = [
+        Print(path, outcome.name, f"{image['width']}x{image['height']}  seed {image['seed']}")
+        for outcome in outcomes
+        for image, path in outcome.files
+    ]
+    sheet = out / "contact_sheet.png"
+    contact_sheet(prints, sheet)
+    click.echo(f"contact sheet: {sheet}")

@@ -1,0 +1,31 @@
+"""The demo's requests: on each line of `examples/prompts.jsonl` a name and the fields of `POST /v1/jobs`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.pictures import data_url
+
+PROMPTS = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One request under a name of ours."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+def load(prompts: Path) -> list[Example]:
+    """All examples, in order. Their `images` are files, relative to the folder above the prompts' own."""
+    lines = prompts.read_text(encoding="utf-8").splitlines()
+    return [_example(json.loads(line), prompts.resolve().parents[1]) for line in lines]
+
+
+def _example(fields: dict[str, Any], root: Path) -> Example:
+    name = fields.pop("name")
+    if "images" in fields:
+        fields["images"] = [data_url(root / path) for path in fields["images"]]
+    return Example(name, fields)

@@ -1,0 +1,40 @@
+"""What the demo shows at its end: a table, the contact sheet's captions, and whether all went well."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from cli.demo.run import Outcome
+from cli.errors import Failure
+from cli.tables import print_table, seconds
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """One row a picture. Stage times are the picture's own, the total is its job's, from submission to end."""
+    table = Table("job", "size", "seed", "AR s", "DiT s", "total s", "file")
+    for outcome in outcomes:
+        for image, path in outcome.files:
+            timings = image["timings"]
+            times = (seconds(timings["ar_s"]), seconds(timings["dit_s"]), seconds(outcome.total_s))
+            table.add_row(outcome.name, f"{image['width']}x{image['height']}", str(image["seed"]), *times, str(path))
+    print_table(table)
+
+
+def check(outcomes: Sequence[Outcome], num_verified: int, num_refused: int) -> None:
+    """Raises `Failure` that names every job that did not succeed, or says what is wrong with the webhooks."""
+    failed = [f"{outcome.name} {outcome.job['status']}{_why(outcome)}" for outcome in outcomes if _is_failed(outcome)]
+    if failed:
+        raise Failure("; ".join(failed))
+    if num_refused:
+        raise Failure(f"{num_refused} webhooks did not verify")
+    if num_verified < len(outcomes):
+        raise Failure(f"{len(outcomes) - num_verified} of {len(outcomes)} webhooks did not arrive")
+
+
+def _is_failed(outcome: Outcome) -> bool:
+    return outcome.job["status"] != "succeeded"
+
+
+def _why(outcome: Outcome) -> str:
+    error = outcome.job["error"]
+    return f" ({error['message']})" if error else ""

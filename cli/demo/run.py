@@ -1,0 +1,51 @@
+"""Submits the examples, watches all of them at once, and brings the pictures home."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.client import FINAL, Client, Json
+from cli.demo.examples import Example
+from cli.pictures import download_all
+from cli.progress import StageBars
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one example: its final job, and a file for each of its pictures that succeeded."""
+
+    name: str
+    job: Json
+    files: tuple[tuple[Json, Path], ...]
+
+    @property
+    def total_s(self) -> float:
+        """From the submission to the last picture: the time in the queue counts."""
+        start, end = (datetime.fromisoformat(self.job[name]) for name in ("created_at", "finished_at"))
+        return (end - start).total_seconds()
+
+
+def submit_all(client: Client, examples: Sequence[Example], webhook_url: str) -> dict[str, Json]:
+    """The accepted jobs by the examples' names. Each reports its end to `webhook_url`."""
+    return {example.name: client.submit({**example.fields, "webhook_url": webhook_url}) for example in examples}
+
+
+def finish_all(client: Client, accepted: dict[str, Json], out: Path, console: Console) -> list[Outcome]:
+    """Waits for all jobs behind one bar a stage; downloads the pictures to `out/<name>.png`, `out/<name>-<i>.png`."""
+    names = {job["id"]: name for name, job in accepted.items()}
+    jobs = {job["id"]: job for job in accepted.values()}
+    with StageBars(jobs.values(), console) as bars:
+        for seen in client.watch(names):
+            ended = [job for job in seen.values() if job["status"] in FINAL and jobs[job["id"]]["status"] not in FINAL]
+            for job in ended:
+                console.print(f"{names[job['id']]}: {job['status']}", highlight=False)
+            jobs = dict(seen)
+            bars.show(jobs.values())
+    return [_bring_home(client, names[job_id], job, out) for job_id, job in jobs.items()]
+
+
+def _bring_home(client: Client, name: str, job: Json, out: Path) -> Outcome:
+    return Outcome(name, job, tuple(download_all(client, job, out, stem=name)))

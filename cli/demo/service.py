@@ -1,0 +1,40 @@
+"""`gridpress up` as a child: the service that the demo shows, in a data folder of its own."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGTERM
+
+from cli.errors import Unavailable
+from cli.stack.ports import free_ports
+from cli.stack.processes import Child, Command
+from cli.stack.readiness import ReadyFile
+
+_POLL_S = 0.1
+_STOP_GRACE_S = 60.0  # longer than `up` gives its own children
+
+
+@contextmanager
+def service(data_dir: Path, model: Path | str) -> Iterator[str]:
+    """Runs the whole service on a free port while the block runs; answers its URL once everything is ready.
+
+    Raises `Unavailable` with the service's own words when it does not start.
+    """
+    port = free_ports(1)[0]
+    run_dir = data_dir / "run"
+    ready = ReadyFile(run_dir / "up.ready")
+    ready.reset()
+    arguments = ("up", "--port", str(port), "--data", str(data_dir), "--model", str(model))
+    command = (sys.executable, "-P", "-m", "cli.main", *arguments)
+    child = Child("up", Command(command, {"GRIDPRESS_READY_FILE": str(ready.path)}), run_dir)
+    try:
+        while not ready.is_ready():
+            if child.exit_status() is not None:
+                raise Unavailable("the service did not start:\n" + "\n".join(child.last_lines()))
+            time.sleep(_POLL_S)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.stop(SIGTERM, _STOP_GRACE_S)
+        ready.reset()

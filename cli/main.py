@@ -1,0 +1,52 @@
+"""The `gridpress` command: collects the commands and turns the project's errors into one line and an exit status."""
+
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from cli.checkpoint import checkpoint
+from cli.demo.command import demo
+from cli.errors import Unavailable
+from cli.jobs import cancel, job, jobs
+from cli.render import render
+from cli.up import up
+from cli.webhooks import webhooks
+from shared.errors import GridpressError
+
+
+class _Gridpress(click.Group):
+    """A group whose commands may raise the project's own errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GridpressError as error:
+            raise Unavailable(str(error)) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"]).upper()
+            raise click.UsageError(f"GRIDPRESS_{name}: {first['msg']}") from error
+
+
+@click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="gridpress", message="gridpress %(version)s")
+def main() -> None:
+    """Renders pictures with GLM-Image: runs the whole service on this machine, and talks to it.
+
+    \b
+    gridpress up                        start the service and keep it running
+    gridpress render "a red fox"        render a picture with it
+    gridpress demo                      see everything work once, from nothing
+
+    \b
+    Exit status: 0 done; 1 a job failed or a request was refused; 2 wrong command line;
+    3 the service cannot be reached or cannot start.
+    """
+
+
+for command in (up, demo, render, jobs, job, cancel, checkpoint, webhooks):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main(prog_name="gridpress")

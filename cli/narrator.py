@@ -1,0 +1,66 @@
+"""Tells a person what `gridpress up` is doing: a spinner on a terminal, plain lines elsewhere, one line when ready."""
+
+from pathlib import Path
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from cli.stack.slot import Died, Event, Ready
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+_FIRST_PROMPT = 'render "a red fox in fresh snow" --size 256x256 --steps 10 --out fox.png'
+
+
+class Narrator:
+    """Hears what the stack does and says it on stderr; the ready line goes to stdout."""
+
+    def __init__(self, console: Console, run_dir: Path, url: str, ready_file: Path | None) -> None:
+        """`ready_file` is touched when everything is ready, for whoever supervises us."""
+        self._console = console
+        self._run_dir = run_dir
+        self._url = url
+        self._ready_file = ready_file
+        self._status = console.status("starting")
+        self._was_ready = False
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def on_waiting(self, roles: list[str]) -> None:
+        self._status.update(f"starting: waiting for {', '.join(roles)}")
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case Ready(role):
+                self._say(f"{role} is {'back' if self._was_ready else 'ready'}")
+            case Died():
+                self._say_died(event)
+
+    def on_ready(self) -> None:
+        self._was_ready = True
+        self._status.stop()
+        where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
+        click.echo(f"Gridpress is ready at {self._url}  (try: gridpress {_FIRST_PROMPT}{where})")
+        if self._ready_file:
+            self._ready_file.touch()
+
+    def on_stopping(self) -> None:
+        self._say("stopping everything (Ctrl-C kills it at once)")
+
+    def _say_died(self, event: Died) -> None:
+        log = self._run_dir / f"{event.role}.log"
+        if event.status >= 0 and not self._was_ready:  # the stack gives up now, and says so itself
+            self._say("\n".join((f"The end of {log}:", *event.last_lines)))
+            return
+        why = f"{event.reason}: {event.last_lines[-1]}" if event.last_lines else event.reason
+        self._say(f"{event.role} ended ({why}); starting it again in {event.retry_in_s:g} s; its log: {log}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(line), highlight=False, soft_wrap=True)

@@ -1,0 +1,35 @@
+"""Pictures on this machine: condition images as data URLs, finished ones as files."""
+
+import base64
+import mimetypes
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.client import Client, Json
+
+
+def data_url(path: Path) -> str:
+    """The file's bytes as the API takes them. Whether they are a picture is for the API to say."""
+    content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return f"data:{content_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def download_all(client: Client, job: Json, out: Path, *, stem: str) -> Iterator[tuple[Json, Path]]:
+    """Downloads the job's finished pictures, in order; yields each with the file that it went to.
+
+    `out` is a folder, where files are called `<stem>-<index>`, or else the file for a single picture; several get
+    their index into its name.
+    """
+    for image in job["images"]:
+        if image["url"]:
+            path = _path(out, stem, image["index"], job)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client.download(job["id"], image["index"], path)
+            yield image, path
+
+
+def _path(out: Path, stem: str, index: int, job: Json) -> Path:
+    number = f"-{index}" if job["n"] > 1 else ""
+    if out.is_dir():
+        return out / f"{stem}{number}.{job['output_format']}"
+    return out.with_name(f"{out.stem}{number}{out.suffix}")

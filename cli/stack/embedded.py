@@ -1,0 +1,53 @@
+"""A server out of a wheel, on loopback, with its data in a folder. `up` supervises it, tests start it alone."""
+
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from signal import Signals
+from typing import ClassVar
+
+from cli.stack.processes import Child, Command
+from shared.errors import Misconfigured
+
+_POLL_S = 0.05
+
+
+class Embedded(ABC):
+    """What the embedded servers share. A subclass knows its command and when it is ready."""
+
+    role: ClassVar[str]
+    stop_signal: ClassVar[Signals]
+    stop_grace_s: ClassVar[float]
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.resolve()
+        self._child: Child | None = None
+
+    @abstractmethod
+    def command(self) -> Command:
+        """Writes the configuration and answers the command that serves with it."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the server answers to its own credentials; asks once and waits a second or two at most."""
+
+    def reset(self) -> None:  # noqa: B027 - most servers leave nothing
+        """Removes what an ended server left behind outside its folder."""
+
+    def launch(self, timeout_s: float = 60.0) -> None:
+        """Starts the server and returns once it is ready. Raises `Misconfigured` with its last words when it fails."""
+        self._child = Child(f"{self.role}-0", self.command(), self.data_dir / "run")
+        deadline = time.monotonic() + timeout_s
+        while not self.is_ready():
+            if self._child.exit_status() is not None or time.monotonic() > deadline:
+                last_words = "\n".join(self._child.last_lines())
+                self.stop()
+                raise Misconfigured(f"{self.role} did not start:\n{last_words}")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """Stops the server if it runs. Everything that it acknowledged stays on disk."""
+        if self._child is not None:
+            self._child.stop(self.stop_signal, self.stop_grace_s)
+            self._child = None
+        self.reset()

@@ -1,0 +1,83 @@
+"""One child process: its pid file, its log and its end. Decides nothing about restarts."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import Signals
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and the environment variables that it gets on top of ours."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def tied(argv: Sequence[str]) -> list[str]:
+    """The same program, with the same pid, but killed when the thread that starts it ends."""
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *argv]
+
+
+class Child:
+    """A process that we started in a session of its own, so that a terminal's Ctrl-C reaches only us.
+
+    `DIR/run/<name>.pid` names the serving process while it is ours, `DIR/run/<name>.log` keeps all it ever wrote.
+    """
+
+    def __init__(self, name: str, command: Command, run_dir: Path) -> None:
+        """Starts it. Must be called on the main thread: the child dies with the thread that started it."""
+        assert threading.current_thread() is threading.main_thread()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self._pid_file = run_dir / f"{name}.pid"
+        self._log = run_dir / f"{name}.log"
+        with self._log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - our own argv, no shell
+                tied(command.argv),
+                env={**os.environ, **command.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._pid_file.write_text(f"{self.pid}\n")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_status(self) -> int | None:
+        """None while it runs; negative for the signal that ended it."""
+        return self._process.poll()
+
+    def signal(self, number: Signals) -> None:
+        """Sends a signal; one that has ended already is left in peace."""
+        self._process.send_signal(number)
+
+    def stop(self, number: Signals, grace_s: float) -> None:
+        """Asks it to end, and kills it when it has not after `grace_s`. Returns when it is gone."""
+        self.signal(number)
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.forget()
+
+    def forget(self) -> None:
+        """Takes the pid file away once the process has ended."""
+        self._pid_file.unlink(missing_ok=True)
+
+    def last_lines(self, count: int = 8) -> list[str]:
+        """The end of what this process wrote, without what earlier ones left in the same log."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace").splitlines()[-count:]

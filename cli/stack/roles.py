@@ -1,0 +1,100 @@
+"""What every role of the service runs: command, environment, readiness. Starts nothing."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from cli.stack.embedded import Embedded
+from cli.stack.processes import Command
+from cli.stack.readiness import ReadyFile
+from cli.stack.slot import Role
+from shared.settings import Settings
+
+_MODULES = {
+    "api": "api.wsgi",
+    "ar": "workers.ar",
+    "dit": "workers.dit",
+    "delivery": "workers.delivery",
+    "upkeep": "workers.upkeep",
+}
+_GRACE_MARGIN_S = 5.0  # a worker hands its work back within drain_grace_s; then it still has to leave
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCounts:
+    """Processes of the two GPU stages, and the CPU threads of each."""
+
+    ar: int
+    dit: int
+    threads: int
+
+
+def share_of_cores(num_workers: int) -> int:
+    """CPU threads for each of so many workers: the cores that we may use, shared out, at least one."""
+    return max(1, num_cores() // max(1, num_workers))
+
+
+def num_cores() -> int:
+    """Cores that this process may use: fewer than the machine's in a container or under taskset."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded]) -> list[list[Role]]:
+    """The roles in the order in which they start: servers first, since everybody else needs them."""
+    run_dir = settings.data_dir / "run"
+    ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("upkeep", 1)]
+    processes = [_process(settings, counts, role, index, run_dir) for role, num in ours for index in range(num)]
+    return [[_server(server) for server in servers], processes] if servers else [processes]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Every setting that was given, as the variables from which a child reads it."""
+    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
+    return {f"GRIDPRESS_{name.upper()}": _plain(value) for name, value in given.items() if value is not None}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _server(server: Embedded) -> Role:
+    return Role(f"{server.role}-0", server.command(), server, server.stop_signal, server.stop_grace_s)
+
+
+def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, run_dir: Path) -> Role:
+    name = f"{role}-{index}"
+    ready_file = run_dir / f"{name}.ready"
+    threads = counts.threads if role in ("ar", "dit") else 1
+    env = {
+        **environment(settings),
+        "GRIDPRESS_READY_FILE": str(ready_file),
+        "GRIDPRESS_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        **_surroundings(settings.model),
+    }
+    # -P: a folder named `api` or `workers` where the user stands must not be taken for ours.
+    command = Command((sys.executable, "-P", "-m", _MODULES[role]), env)
+    return Role(name, command, ReadyFile(ready_file), grace_s=settings.drain_grace_s + _GRACE_MARGIN_S)
+
+
+def address(settings: Settings) -> str:
+    """Where the API listens, as a URL."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _surroundings(model: str | None) -> Mapping[str, str]:
+    """Loopback never goes through a proxy; a model in a folder needs nothing from a hub."""
+    env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
+    return {**env, "HF_HUB_OFFLINE": "1"} if model and Path(model).is_dir() else env
+
+
+def _without_loopback(no_proxy: str | None) -> str:
+    return ",".join(filter(None, (no_proxy, "127.0.0.1", "localhost", "::1")))

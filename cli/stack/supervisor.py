@@ -1,0 +1,40 @@
+"""Keeps one process per role alive, tier after tier. Told the time; never sleeps, never prints."""
+
+from collections.abc import Sequence
+
+from cli.stack.slot import Event, Role, Slot, Spawn
+
+
+class Supervisor:
+    """Starts a tier once the one before it is ready, restarts what dies, and ends the tiers in reverse order."""
+
+    def __init__(self, tiers: Sequence[Sequence[Role]], spawn: Spawn) -> None:
+        self._tiers = [[Slot(role, spawn) for role in tier] for tier in tiers]
+        self._num_started = 1
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every role takes work."""
+        return not self.waiting_for
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """The roles that do not take work yet, or not again."""
+        return [slot.role.name for tier in self._tiers for slot in tier if not slot.is_ready]
+
+    def run_once(self, now: float) -> list[Event]:
+        """One look at every process that may run now; answers what happened."""
+        started = self._tiers[: self._num_started]
+        events = [event for tier in started for slot in tier if (event := slot.run_once(now))]
+        if all(slot.is_ready for slot in started[-1]):
+            self._num_started = min(self._num_started + 1, len(self._tiers))
+        return events
+
+    def end_once(self, now: float, *, at_once: bool) -> bool:
+        """One step towards the end of everything; `at_once` spares nobody. True when nothing is left."""
+        all_ended = True
+        for tier in reversed(self._tiers):
+            if all_ended or at_once:
+                ended = [slot.end_once(now, at_once=at_once) for slot in tier]
+                all_ended = all_ended and all(ended)
+        return all_ended

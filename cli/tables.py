@@ -1,0 +1,18 @@
+"""Tables on stdout, whole even where nobody says how wide it is."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+_PIPE_WIDTH = 200  # a pipe has no width; who reads it wants whole ids and paths
+
+
+def print_table(table: Table) -> None:
+    """Prints the table as wide as the terminal, or wide enough for a pipe."""
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def seconds(value: float | None) -> str:
+    """Seconds for a table; a stage that has not finished has none."""
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,80 @@
+"""`gridpress up`: the whole service on this machine, supervised until a signal comes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli.errors import Unavailable
+from cli.narrator import Narrator
+from cli.options import FOLDER, setting_option
+from cli.stack.checkpoint import small_checkpoint
+from cli.stack.lock import folder_lock
+from cli.stack.loop import run
+from cli.stack.ports import is_free
+from cli.stack.processes import Child
+from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
+from cli.stack.supervisor import Supervisor
+from shared.receivers import is_loopback_host
+from shared.settings import Settings
+
+_REAL_MODEL = "zai-org/GLM-Image"
+_NO_MODEL = f"No model given: serving a small one with random weights. The real one: GRIDPRESS_MODEL={_REAL_MODEL}"
+_MODEL_HELP = f"Checkpoint folder or hub id, e.g. {_REAL_MODEL}.  [default: a small one, built on first use]"
+_THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, shared out]"
+
+
+@click.command()
+@setting_option("--host", "host", help="Address to listen on; loopback only.")
+@setting_option("--port", "port", type=click.IntRange(1, 65535), help="Port of the API.")
+@setting_option("--data", "data_dir", type=FOLDER, help="Folder of jobs, pictures, secrets and logs.")
+@setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
+@setting_option("--threads", "threads", type=click.IntRange(1), help=_THREADS_HELP)
+@setting_option("--served-model-name", "served_model_name", help="What the model is called, whatever is loaded.")
+@click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the AR stage.")
+@click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the DiT stage.")
+def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, **given: Any) -> None:
+    """Start the service on this machine and keep it running.
+
+    One process per role, supervised: `DIR/run/ROLE-N.pid` and `.log`. A store (Valkey) and an object store (SeaweedFS)
+    are started with it, unless GRIDPRESS_REDIS_URL or GRIDPRESS_S3_ENDPOINT_URL name others. Ctrl-C stops everything
+    in order, a second one at once; the next start finds every job and picture again.
+
+    \b
+    Examples:
+      gridpress up
+      gridpress up --model zai-org/GLM-Image --data /var/lib/gridpress
+    """
+    settings = Settings(data_dir=data_dir.resolve(), **given)
+    _check_address(settings.host, settings.port)
+    counts = WorkerCounts(ar_workers, dit_workers, threads or share_of_cores(ar_workers + dit_workers))
+    with folder_lock(settings.data_dir):
+        _serve(settings, counts)
+
+
+def _check_address(host: str, port: int) -> None:
+    if not is_loopback_host(host):
+        raise click.UsageError(
+            f"--host {host} would open the API to the network, and there is no API key to guard it: use 127.0.0.1"
+        )
+    if not is_free(port, host):
+        raise Unavailable(f"port {port} is taken: name another one with --port")
+
+
+def _serve(settings: Settings, counts: WorkerCounts) -> None:
+    """Supervises all roles until a signal comes. The caller holds the folder's lock."""
+    from cli.stack.servers import with_servers  # noqa: PLC0415 - the servers' clients take half a second to import
+
+    run_dir = settings.data_dir / "run"
+    if not settings.model:
+        click.echo(_NO_MODEL, err=True)
+        settings = settings.model_copy(update={"model": str(small_checkpoint(settings.data_dir))})
+    if "public_url" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"public_url": address(settings)})
+    settings, servers = with_servers(settings)
+    supervisor = Supervisor(
+        tiers(settings, counts, servers), spawn=lambda role: Child(role.name, role.command, run_dir)
+    )
+    with Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator:
+        run(supervisor, narrator)

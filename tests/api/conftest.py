@@ -1,0 +1,50 @@
+"""An API over the real stores of `tests.fixtures.servers`; only the hints are counted instead of sent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.services import Services
+from shared.objects import ObjectStore
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.store.jobs import JobStore
+
+SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
+
+
+@dataclass
+class CountedHints:
+    """Stands in for `shared.hints.Hints`."""
+
+    sent: list[Queue] = field(default_factory=list)
+
+    def send_one(self, queue: Queue) -> None:
+        self.sent.append(queue)
+
+
+@pytest.fixture
+def hints() -> CountedHints:
+    return CountedHints()
+
+
+@pytest.fixture
+def house(store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints) -> Services:
+    settings = s3_settings.model_copy(update={"max_body_bytes": 3_000_000, "max_image_pixels": 4_000_000})
+    return Services(settings, store, objects, hints, SECRET)
+
+
+@pytest.fixture
+def http(house: Services) -> Iterator[FlaskClient]:
+    with create_app(house).test_client() as client:
+        yield client
+
+
+def with_settings(house: Services, **changes: Any) -> FlaskClient:
+    """A client of the same service with other settings."""
+    settings = house.settings.model_copy(update=changes)
+    return create_app(Services(settings, house.store, house.objects, house.hints, SECRET)).test_client()

@@ -1,0 +1,175 @@
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.events import _HEARTBEAT_TICKS, _lines
+from api.services import Services
+from shared.errors import StoreUnavailable
+from shared.ids import DEFAULT_TENANT, JobId
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.jobs import JobEvent, JobStore
+from shared.store.leases import LeaseStore
+from tests.api.conftest import CountedHints, with_settings
+from tests.store.builders import REVISION, RULES, a_prior, submitted
+
+Event = Mapping[str, Any]
+
+
+def read(text: str) -> list[Event]:
+    """The events of a stream as an EventSource sees them: comments are skipped, `data` is JSON."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if fields:
+            found.append({**fields, "data": json.loads(fields["data"])})
+    return found
+
+
+def types(events: list[Event]) -> list[str]:
+    return [event["event"] for event in events]
+
+
+def test_a_finished_jobs_stream_tells_its_whole_story_and_ends(
+    http: FlaskClient, store: JobStore, client: Client
+) -> None:
+    job = submitted(store, n=2)
+    leases = LeaseStore(client, RULES)
+    claim = leases.claim(Stage.AR, REVISION)
+    assert claim
+    leases.finish_prior(claim.lease, a_prior())
+    store.cancel(job.job_id, DEFAULT_TENANT)
+
+    answer = http.get(f"/v1/jobs/{job.job_id}/events")
+    events = read(answer.text)
+    assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
+    assert (types(events)[0], types(events)[-1]) == ("job.queued", "job.cancelled")
+    stages = [event["data"] for event in events if event["event"] == "render.stage"]
+    assert {"index": 0, "state": "prior_running"} in stages
+    assert {"index": 0, "state": "prior_ready"} in stages
+    assert sum(stage["state"] == "cancelled" for stage in stages) == 2
+
+
+def test_a_stream_resumes_after_the_last_event_seen(http: FlaskClient, store: JobStore) -> None:
+    job = submitted(store)
+    store.cancel(job.job_id, DEFAULT_TENANT)
+    path = f"/v1/jobs/{job.job_id}/events"
+    whole = read(http.get(path).text)
+    for seen in range(len(whole) - 1):
+        resumed = http.get(path, headers={"Last-Event-ID": whole[seen]["id"]})
+        assert read(resumed.text) == whole[seen + 1 :]
+    assert http.get(path, headers={"Last-Event-ID": whole[-1]["id"]}).status_code == 204
+
+
+@pytest.mark.parametrize("resume", ["x", "1", "1-1-1", "$", "9" * 20 + "-0", "-1-0", "1-\u0661"])
+def test_a_resume_point_that_no_event_has_is_refused(http: FlaskClient, store: JobStore, resume: str) -> None:
+    job = submitted(store)
+    answer = http.get(f"/v1/jobs/{job.job_id}/events", headers={"Last-Event-ID": resume.encode().decode("latin-1")})
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "Last-Event-ID")
+
+
+@dataclass
+class ScriptedStore:
+    """Plays `events` back, one list per call, then stays quiet; `job` is the real store's."""
+
+    real: JobStore
+    script: list[list[JobEvent] | Exception] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
+        self.asked.append(after)
+        played = self.script.pop(0) if self.script else []
+        if isinstance(played, Exception):
+            raise played
+        return played
+
+    def job(self, *args: Any) -> Any:
+        return self.real.job(*args)
+
+
+@pytest.fixture
+def scripted(store: JobStore) -> ScriptedStore:
+    return ScriptedStore(store)
+
+
+def lines(house: Services, scripted: ScriptedStore, job_id: JobId, has_left: Any = bool) -> Iterator[str]:
+    services = Services(house.settings, scripted, house.objects, house.hints, house.webhook_secret, house.stopping)
+    return _lines(services, job_id, "0", has_left)
+
+
+def progress(number: int) -> JobEvent:
+    return JobEvent(f"{number}-0", "render.progress", {"index": 0, "done": number})
+
+
+def test_every_event_moves_the_cursor_and_the_last_one_ends_the_stream(
+    house: Services, scripted: ScriptedStore
+) -> None:
+    scripted.script = [[progress(1), progress(2)], [], [progress(3)], [JobEvent("4-0", "job.failed", {}), progress(5)]]
+    events = read("".join(lines(house, scripted, submitted(house.store).job_id)))
+    assert [event["id"] for event in events] == ["1-0", "2-0", "3-0", "4-0"]
+    assert scripted.asked == ["0", "2-0", "2-0", "3-0"]
+
+
+def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedStore) -> None:
+    stream = lines(house, scripted, submitted(house.store).job_id)
+    opening, *heartbeats = [next(stream) for _ in range(4)]
+    assert opening.startswith(":")  # at once, so that a client knows it is connected
+    assert heartbeats == [":\n\n"] * 3
+    assert len(scripted.asked) == 3 * _HEARTBEAT_TICKS
+
+
+def test_a_stream_that_waits_beyond_the_end_ends_with_a_heartbeat(house: Services, scripted: ScriptedStore) -> None:
+    job = submitted(house.store)
+    stream = lines(house, scripted, job.job_id)
+    next(stream)
+    house.store.cancel(job.job_id, DEFAULT_TENANT)
+    assert list(stream) == [":\n\n"]
+
+
+def test_a_stream_of_a_job_that_was_forgotten_ends(house: Services, scripted: ScriptedStore, client: Client) -> None:
+    stream = lines(house, scripted, submitted(house.store).job_id)
+    next(stream)
+    client.flushdb()
+    assert list(stream) == [":\n\n"]
+
+
+def test_an_outage_ends_the_stream_like_a_lost_connection(house: Services, scripted: ScriptedStore) -> None:
+    scripted.script = [[progress(1)], StoreUnavailable("gone")]
+    assert len(read("".join(lines(house, scripted, submitted(house.store).job_id)))) == 1
+
+
+def test_a_stopping_server_ends_its_streams(house: Services, scripted: ScriptedStore) -> None:
+    stream = lines(house, scripted, submitted(house.store).job_id)
+    next(stream)
+    house.stopping.set()
+    assert list(stream) == []
+
+
+def test_a_client_that_left_ends_its_stream(house: Services, scripted: ScriptedStore) -> None:
+    stream = lines(house, scripted, submitted(house.store).job_id, has_left=lambda: len(scripted.asked) == 2)
+    assert list(stream)[1:] == []
+    assert len(scripted.asked) == 2
+
+
+def test_streams_never_take_every_thread(house: Services, hints: CountedHints) -> None:
+    http = with_settings(house, api_threads=4)
+    path = f"/v1/jobs/{submitted(house.store).job_id}/events"
+    first, second = (http.get(path, buffered=False) for _ in range(2))
+    refused = http.get(path)
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "too_many_streams")
+    assert http.get("/v1/jobs").status_code == 200
+    first.close()
+    third = http.get(path, buffered=False)
+    assert third.status_code == 200
+    for stream in (second, third):
+        stream.close()
+
+
+def test_asking_for_the_head_of_a_stream_keeps_no_thread(house: Services) -> None:
+    http = with_settings(house, api_threads=1)
+    path = f"/v1/jobs/{submitted(house.store).job_id}/events"
+    assert [http.head(path, buffered=True).status_code for _ in range(3)] == [200] * 3

@@ -1,0 +1,107 @@
+"""The API as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.wsgi import compose
+from cli.stack.ports import free_ports
+from shared.errors import Misconfigured
+from shared.settings import Settings
+
+TIMEOUT_S = 60
+
+
+def environment(settings: Settings, **changes: str | None) -> dict[str, str]:
+    secret = settings.s3_secret_key
+    given = {
+        "S3_ENDPOINT_URL": settings.s3_endpoint_url,
+        "S3_ACCESS_KEY": settings.s3_access_key,
+        "S3_SECRET_KEY": secret.get_secret_value() if secret else None,
+        "DATA_DIR": str(settings.data_dir),
+        **changes,
+    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRIDPRESS_")}
+    return clean | {f"GRIDPRESS_{name}": value for name, value in given.items() if value is not None}
+
+
+def unused_port() -> int:
+    [port] = free_ports(1)
+    return port
+
+
+def start(env: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "api.wsgi"]
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def last_words(env: dict[str, str]) -> str:
+    """The only line of a process that cannot start."""
+    process = start(env)
+    _, text = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    [line] = text.splitlines()
+    return line
+
+
+@pytest.fixture
+def running(s3_settings: Settings, valkey_url: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT="0"))
+    assert process.stderr
+    yield process, json.loads(process.stderr.readline())["port"]
+    process.kill()
+    process.communicate()
+
+
+def test_it_serves_until_sigterm(running: tuple[subprocess.Popen[str], int], s3_settings: Settings) -> None:
+    process, port = running
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False) as http:
+        assert http.get("/readyz").json()["checks"] == {"store": "ok", "object_store": "ok"}
+        job = http.post("/v1/jobs", json={"prompt": "a red kite"})
+        assert job.status_code == 202
+        secret = http.get("/v1/webhooks/secret").json()["secret"]
+        with http.stream("GET", f"/v1/jobs/{job.json()['id']}/events") as stream:
+            next(stream.iter_lines())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT_S) == 0
+    [kept] = [path for path in (s3_settings.data_dir / "secrets").iterdir() if path.read_text().strip() == secret]
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_missing_store_is_one_line_that_says_how_to_get_it(s3_settings: Settings) -> None:
+    line = last_words(environment(s3_settings))
+    assert "gridpress up" in line
+    assert "GRIDPRESS_REDIS_URL" in line
+
+
+def refusal(settings: Settings, **changes: str | None) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        compose(settings.model_copy(update=changes))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_store_that_does_not_answer_is_named_with_its_setting(s3_settings: Settings) -> None:
+    assert "GRIDPRESS_REDIS_URL" in refusal(s3_settings, redis_url=f"redis://127.0.0.1:{unused_port()}/0")
+
+
+def test_an_object_store_that_does_not_answer_is_named_with_its_setting(s3_settings: Settings, valkey_url: str) -> None:
+    dead = f"http://127.0.0.1:{unused_port()}"
+    assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, s3_endpoint_url=dead)
+    nothing = {"s3_endpoint_url": None, "s3_access_key": None}
+    assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, **nothing)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "pictures.example.com", ""])
+def test_it_refuses_to_listen_beyond_loopback(s3_settings: Settings, valkey_url: str, host: str) -> None:
+    assert "API key" in refusal(s3_settings, redis_url=valkey_url, host=host)
+
+
+def test_a_setting_that_cannot_be_read_is_named(s3_settings: Settings) -> None:
+    assert "GRIDPRESS_PORT" in last_words(environment(s3_settings, PORT="eighty"))

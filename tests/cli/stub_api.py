@@ -1,0 +1,93 @@
+"""An API that answers what a test says, over real HTTP on loopback."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+def reply(status: int, body: Any, content_type: str = "application/json") -> Reply:
+    return status, {"content-type": content_type}, json.dumps(body).encode()
+
+
+def problem(status: int, detail: str) -> Reply:
+    return reply(status, {"title": "No", "status": status, "detail": detail}, "application/problem+json")
+
+
+class StubApi:
+    """`routes` maps `METHOD /path` to what answers it; `requests` keeps what was asked, in order."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Callable[[], Reply]] = {}
+        self.requests: list[tuple[str, Any]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def sent(self, route: str) -> list[Any]:
+        return [body for asked, body in self.requests if asked == route]
+
+
+def job(job_id: str = "job_1", **changes: Any) -> dict[str, Any]:
+    """A job of one 256x256 picture as the API answers it, with changes."""
+    image = {"index": 0, "status": "queued", "seed": 7, "width": 256, "height": 256, "url": None, "error": None}
+    timings = {"timings": {"ar_s": None, "dit_s": None}, "progress": None}
+    answer = {
+        "id": job_id, "status": "queued", "stage": None, "progress": 0.0, "images": [image | timings], "error": None,
+        "prompt": "a fox", "width": 256, "height": 256, "n": 1, "seed": 7, "num_inference_steps": 10,
+        "num_condition_images": 0, "output_format": "png", "created_at": "2026-01-01T00:00:00.000Z",
+        "started_at": None, "finished_at": None,
+    }  # fmt: skip
+    return answer | changes
+
+
+def finished(job_id: str = "job_1", n: int = 1, **changes: Any) -> dict[str, Any]:
+    """A job whose pictures all succeeded."""
+    image = job()["images"][0] | {"status": "succeeded", "timings": {"ar_s": 1.5, "dit_s": 2.5}}
+    images = [image | {"index": index, "seed": 7 + index, "url": f"/images/{index}"} for index in range(n)]
+    ended = {
+        "status": "succeeded",
+        "progress": 1.0,
+        "n": n,
+        "images": images,
+        "finished_at": "2026-01-01T00:00:09.000Z",
+    }
+    return job(job_id) | ended | changes
+
+
+def _handler_for(api: StubApi) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            route = f"{self.command} {self.path}"
+            api.requests.append((route, json.loads(body) if body else None))
+            status, headers, content = api.routes.get(route, lambda: problem(404, f"nothing answers at {self.path}"))()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler

@@ -1,0 +1,59 @@
+"""Every command explains itself, and none loads what it does not need."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = dict(commands(main))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"], terminal_width=100)
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"gridpress {' '.join(path)}" in result.output.partition("Example")[2]
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
+    silent = [option.name for option in ALL[path].params if isinstance(option, click.Option) and not option.help]
+    assert silent == []
+
+
+def test_the_exit_statuses_are_documented() -> None:
+    shown = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    assert "Exit status: 0 done; 1 a job failed or a request was refused; 2 wrong command line; 3 the service" in shown
+
+
+def test_a_wrong_command_line_is_exit_status_2() -> None:
+    assert CliRunner().invoke(main, ["render"]).exit_code == 2
+
+
+def test_a_setting_that_cannot_be_read_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDPRESS_LEASE_TTL_S", "soon")
+    result = CliRunner().invoke(main, ["up"])
+    assert result.exit_code == 2
+    assert "GRIDPRESS_LEASE_TTL_S" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_asking_for_help_loads_nothing_heavy() -> None:
+    script = "import cli.main, sys; print({'torch', 'PIL', 'flask', 'boto3', 'redis', 'celery'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

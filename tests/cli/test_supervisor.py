@@ -1,0 +1,154 @@
+"""The supervisor's decisions, with fake processes and a fake clock."""
+
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.stack.slot import Died, Ready, pause_s
+from cli.stack.supervisor import Supervisor
+from tests.cli.fakes import FakeStack
+
+SERVERS, WORKERS = ("valkey-0", "seaweedfs-0"), ("api-0", "ar-0")
+
+
+@pytest.fixture
+def stack() -> FakeStack:
+    return FakeStack(*SERVERS, *WORKERS)
+
+
+def supervise(stack: FakeStack) -> Supervisor:
+    return Supervisor([[stack.role(name) for name in tier] for tier in (SERVERS, WORKERS)], stack.spawn)
+
+
+def bring_up(stack: FakeStack) -> Supervisor:
+    supervisor = supervise(stack)
+    for tier in (SERVERS, WORKERS):
+        supervisor.run_once(0)
+        for name in tier:
+            stack.readiness[name].ready = True
+        supervisor.run_once(0)
+    assert supervisor.is_ready
+    return supervisor
+
+
+def test_the_servers_start_first(stack: FakeStack) -> None:
+    supervisor = supervise(stack)
+    supervisor.run_once(0)
+    stack.readiness["valkey-0"].ready = True
+    assert supervisor.run_once(1) == [Ready("valkey-0")]
+    assert stack.names == [*SERVERS]
+
+
+def test_the_workers_start_once_every_server_is_ready(stack: FakeStack) -> None:
+    bring_up(stack)
+    assert stack.names == [*SERVERS, *WORKERS]
+
+
+def test_it_names_what_it_waits_for(stack: FakeStack) -> None:
+    supervisor = supervise(stack)
+    supervisor.run_once(0)
+    stack.readiness["valkey-0"].ready = True
+    supervisor.run_once(1)
+    assert supervisor.waiting_for == ["seaweedfs-0", *WORKERS]
+
+
+def test_readiness_is_said_once(stack: FakeStack) -> None:
+    assert bring_up(stack).run_once(1) == []
+
+
+def test_a_dead_process_is_reported_with_its_last_words(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    stack.latest("ar-0").status = -SIGKILL
+    (event,) = supervisor.run_once(10)
+    assert isinstance(event, Died)
+    assert event == Died("ar-0", -SIGKILL, True, pause_s(1), ["last words of ar-0"])
+    assert event.reason == "killed by SIGKILL"
+    assert stack.latest("ar-0").is_forgotten
+
+
+def test_a_dead_process_starts_again_after_a_pause_and_not_before(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    stack.latest("ar-0").status = 1
+    supervisor.run_once(10)
+    supervisor.run_once(10 + pause_s(1) * 0.9)
+    assert stack.names.count("ar-0") == 1
+    supervisor.run_once(10 + pause_s(1))
+    assert stack.names.count("ar-0") == 2
+
+
+def test_the_others_keep_running_while_one_is_down(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    stack.latest("valkey-0").status = 1
+    supervisor.run_once(10)
+    assert supervisor.waiting_for == ["valkey-0"]
+    assert stack.latest("api-0").signals == []
+
+
+def test_a_process_that_keeps_dying_waits_longer_each_time(stack: FakeStack) -> None:
+    supervisor, now, pauses = bring_up(stack), 0.0, []
+    for _ in range(4):
+        stack.latest("ar-0").status = 1
+        (event,) = supervisor.run_once(now)
+        assert isinstance(event, Died)
+        pauses.append(event.retry_in_s)
+        now += event.retry_in_s
+        supervisor.run_once(now)
+    assert pauses == sorted(set(pauses))
+
+
+def test_a_process_that_lived_long_starts_again_at_once_next_time(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    for now in (1, 10_000):
+        stack.latest("ar-0").status = 1
+        supervisor.run_once(now)
+        supervisor.run_once(now + pause_s(1))
+    assert stack.names.count("ar-0") == 3
+
+
+@given(st.integers(1, 200))
+def test_pauses_never_shrink_and_never_pass_half_a_minute(num_failures: int) -> None:
+    assert 0 < pause_s(num_failures) <= pause_s(num_failures + 1) <= 30
+
+
+def test_the_end_takes_workers_first_and_servers_last(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    assert not supervisor.end_once(0, at_once=False)
+    assert all(stack.latest(name).signals == [SIGTERM] for name in WORKERS)
+    assert all(stack.latest(name).signals == [] for name in SERVERS)
+    assert not supervisor.end_once(1, at_once=False)
+    assert all(stack.latest(name).signals == [SIGTERM] for name in SERVERS)
+    assert supervisor.end_once(2, at_once=False)
+
+
+def test_a_process_that_does_not_leave_is_killed_after_its_grace() -> None:
+    stack = FakeStack(*SERVERS, *WORKERS, stubborn=True)
+    supervisor = bring_up(stack)
+    for now in (0.0, 19.9):
+        supervisor.end_once(now, at_once=False)
+    assert stack.latest("ar-0").signals == [SIGTERM]
+    supervisor.end_once(20, at_once=False)
+    assert stack.latest("ar-0").signals == [SIGTERM, SIGKILL]
+
+
+def test_at_once_kills_every_tier_in_one_step() -> None:
+    stack = FakeStack(*SERVERS, *WORKERS, stubborn=True)
+    supervisor = bring_up(stack)
+    supervisor.end_once(0, at_once=False)
+    supervisor.end_once(1, at_once=True)
+    assert all(process.status == -SIGKILL for process in stack.started)
+    assert supervisor.end_once(2, at_once=True)
+
+
+def test_nothing_is_left_to_end_before_anything_started(stack: FakeStack) -> None:
+    assert supervise(stack).end_once(0, at_once=False)
+
+
+def test_readiness_is_forgotten_before_a_restart(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    stack.latest("ar-0").status = 1
+    supervisor.run_once(10)
+    supervisor.run_once(20)
+    assert not stack.readiness["ar-0"].ready
+    assert supervisor.waiting_for == ["ar-0"]
