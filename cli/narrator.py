@@ -1,5 +1,7 @@
 """Tells a person what `gridpress up` is doing: a spinner on a terminal, plain lines elsewhere, one line when ready."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +49,7 @@ class Narrator:
         self._was_ready = True
         self._status.stop()
         where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
-        click.echo(f"Gridpress is ready at {self._url}  (try: gridpress {_FIRST_PROMPT}{where})")
+        click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
         if self._ready_file:
             self._ready_file.touch()
 
@@ -64,3 +66,8 @@ class Narrator:
 
     def _say(self, line: str) -> None:
         self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """How to call this command from where the user stands: `make up` finds it without its folder being on the PATH."""
+    return "gridpress" if shutil.which("gridpress") else sys.argv[0]

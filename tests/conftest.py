@@ -1,3 +1,8 @@
 """Every part of the project brings its own fixtures as a module; here they are only named."""
 
+import os
+
+# One thread for tiny models: more would only wait for each other, and spin where other processes need the core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ["tests.fixtures.checkpoint", "tests.fixtures.reference", "tests.fixtures.servers"]

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -9,11 +10,15 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
+from api.app import create_app
 from api.services import Services
+from shared.celery_app import make_celery
 from shared.errors import StoreUnavailable
+from shared.hints import Hints
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.jobs import JobSpec
 from shared.queues import Queue
+from shared.store.upkeep import UpkeepStore
 from tests.api.conftest import CountedHints, with_settings
 from tests.api.pictures import data_url, png
 
@@ -173,11 +178,13 @@ def test_large_parts_are_taken_as_text_and_as_files(http: FlaskClient) -> None:
         assert answer.status_code == 202, answer.text
 
 
-def test_a_job_stands_even_if_its_hint_does_not_go_out(http: FlaskClient, house: Services) -> None:
-    def fail(_: Queue) -> None:
+def test_a_job_stands_even_if_its_hint_does_not_go_out(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
         raise StoreUnavailable("gone")
 
-    house.hints.send_one = fail
+    monkeypatch.setattr(UpkeepStore, "backlog", fail)
+    unheard = Hints(make_celery("redis://127.0.0.1:1/0"), UpkeepStore(house.store._client))
+    http = create_app(replace(house, hints=unheard)).test_client()
     job = accepted(http)
     assert http.get(f"/v1/jobs/{job['id']}").status_code == 200
 

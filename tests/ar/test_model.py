@@ -37,17 +37,19 @@ def test_a_truncated_weights_file_is_named(tiny_checkpoint: Path, tmp_path: Path
         load_ar_model(str(copy), CPU, torch.float32)
 
 
-def test_sampling_is_the_checkpoints_and_top_k_is_fifty_where_it_names_none(
-    tiny_checkpoint: Path, tmp_path: Path, ar_model: ArModel
-) -> None:
+def test_sampling_is_the_checkpoints(ar_model: ArModel) -> None:
     assert ar_model.sampling == Sampling(temperature=0.9, top_k=16_512, top_p=0.75)
+
+
+@pytest.mark.parametrize(("named", "taken"), [(None, 50), (0, 16_512), (7, 7)])
+def test_top_k_is_taken_as_generate_takes_it(
+    tiny_checkpoint: Path, tmp_path: Path, named: int | None, taken: int
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_checkpoint, copy)
     config = copy / "vision_language_encoder" / "generation_config.json"
-    named = json.loads(config.read_text())
-    del named["top_k"]
-    config.write_text(json.dumps(named))
-    assert load_ar_model(str(copy), CPU, torch.float32).sampling.top_k == 50
+    config.write_text(json.dumps({**json.loads(config.read_text()), "top_k": named}))
+    assert load_ar_model(str(copy), CPU, torch.float32).sampling.top_k == taken
 
 
 def test_the_plan_counts_what_fits(ar_model: ArModel) -> None:

@@ -25,11 +25,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ArModel:
-    """The AR half. `sampling` is the checkpoint's own, as `generate` would take it."""
+    """The AR half. `sampling` is the checkpoint's own, as `generate` would take it.
+
+    `control_tokens` are the texts that the tokenizer would read as something else than text.
+    """
 
     network: GlmImageForConditionalGeneration
     processor: GlmImageProcessor
     sampling: Sampling
+    control_tokens: tuple[str, ...]
 
     @property
     def device(self) -> torch.device:
@@ -56,13 +60,15 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {_HOW_TO_GET_ONE}") from error
-    return ArModel(network.eval().to(device), processor, _sampling(network))
+    control_tokens = tuple(processor.tokenizer.get_added_vocab())
+    return ArModel(network.eval().to(device), processor, _sampling(network), control_tokens)
 
 
 def _sampling(network: GlmImageForConditionalGeneration) -> Sampling:
     config = network.generation_config
+    top_k = _GENERATE_TOP_K if config.top_k is None else config.top_k
     return Sampling(
         temperature=config.temperature or 1.0,
-        top_k=config.top_k or _GENERATE_TOP_K,
+        top_k=top_k or network.config.text_config.vision_vocab_size,  # 0 turns it off
         top_p=config.top_p or 1.0,
     )

@@ -40,10 +40,10 @@ class Prompt:
 def build_prompt(model: ArModel, settings: RenderSettings, images: Sequence[Image.Image]) -> Prompt:
     """As `GlmImagePipeline.generate_prior_tokens` builds it, except that control tokens in the text stay plain text."""
     text = settings.prompt
-    controls = _controls_in(model, text)
-    inputs = _process(model, _STAND_IN if controls else text, settings, images)
+    has_controls = any(token in text for token in model.control_tokens)
+    inputs = _process(model, _STAND_IN if has_controls else text, settings, images)
     token_ids: list[int] = inputs["input_ids"][0].tolist()
-    if controls:
+    if has_controls:
         token_ids = _spliced(model, token_ids, text)
     grids = tuple(GridSize(rows, cols) for _, rows, cols in inputs["image_grid_thw"][: len(images)].tolist())
     pixels = torch.split(inputs["pixel_values"], [grid.num_tokens for grid in grids]) if images else ()
@@ -63,11 +63,6 @@ def _process(
         processor_kwargs={"target_h": settings.height_px, "target_w": settings.width_px},
     )
     return inputs
-
-
-def _controls_in(model: ArModel, text: str) -> bool:
-    """Whether a user typed one of the tokenizer's control tokens."""
-    return any(token in text for token in model.processor.tokenizer.get_added_vocab())
 
 
 def _spliced(model: ArModel, token_ids: list[int], text: str) -> list[int]:
