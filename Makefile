@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format clean
+.PHONY: help setup demo up test check format bench-ar clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ check: setup ## lint, types and import contracts
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-ar: setup ## measure the AR engine beside the reference (about ten minutes on two cores)
+	$(BIN)/python -m benchmarks.ar
 
 clean: ## remove what the tools left behind, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,5 +1,7 @@
 """The small checkpoint's AR half: the vision-language encoder and its processor."""
 
+from dataclasses import dataclass
+
 import torch
 from transformers import (
     GenerationConfig,
@@ -19,7 +21,26 @@ from workers.checkpoint.tokenizer import (
 )
 
 _PATCH_PX = 16
-_LM_HEAD_SCALE = 12.0  # default weights give nearly flat logits: half the tokens would survive another prompt
+
+
+@dataclass(frozen=True, slots=True)
+class ArShape:
+    """The text model's size. `mrope_section` shares half a head's frequencies out to time, rows and columns.
+
+    `lm_head_scale` lifts logits of default weights to a spread of 2.7: flat ones would let half the tokens survive
+    another prompt, and make top-p keep thousands of codes where a trained model keeps few.
+    """
+
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    mrope_section: tuple[int, int, int]
+    lm_head_scale: float
+
+
+TINY = ArShape(128, 256, 4, 4, 2, (2, 3, 3), lm_head_scale=12.0)
 
 
 def build_processor() -> GlmImageProcessor:
@@ -34,31 +55,32 @@ def build_processor() -> GlmImageProcessor:
     return GlmImageProcessor(image_processor, build_tokenizer(), chat_template=CHAT_TEMPLATE)
 
 
-def build_vision_language_encoder(processor: GlmImageProcessor) -> GlmImageForConditionalGeneration:
-    """Random weights from the current torch seed; 4 layers of width 128 with grouped-query attention."""
-    model = GlmImageForConditionalGeneration(_config(processor)).eval()
+def build_vision_language_encoder(
+    processor: GlmImageProcessor, shape: ArShape = TINY
+) -> GlmImageForConditionalGeneration:
+    """Random weights from the current torch seed, with grouped-query attention as in the real model."""
+    model = GlmImageForConditionalGeneration(_config(processor, shape)).eval()
     with torch.no_grad():
-        model.lm_head.weight.mul_(_LM_HEAD_SCALE)
+        model.lm_head.weight.mul_(shape.lm_head_scale)
     model.generation_config = _generation_config(processor.tokenizer.pad_token_id)
     return model
 
 
-def _config(processor: GlmImageProcessor) -> GlmImageConfig:
+def _config(processor: GlmImageProcessor, shape: ArShape) -> GlmImageConfig:
     tokenizer = processor.tokenizer
     text = {
         "vocab_size": len(tokenizer),
         "vision_vocab_size": VISION_VOCAB_SIZE,
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        # As in the real model half of a head rotates; its frequencies are shared out to time, rows and columns.
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.num_layers,
+        "num_attention_heads": shape.num_heads,
+        "num_key_value_heads": shape.num_kv_heads,
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 10_000.0,
             "partial_rotary_factor": 0.5,
-            "mrope_section": [2, 3, 3],
+            "mrope_section": list(shape.mrope_section),
         },
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": IMAGE_END_ID,

@@ -4,14 +4,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from shared.receivers import is_loopback_host
-
 from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.ids import Revision, new_worker_id
 from shared.messages import Hint
 from shared.objects import ObjectStore
 from shared.queues import Queue
+from shared.receivers import is_loopback_host
 from shared.settings import Settings
 from shared.store.connect import connect
 from shared.store.deliveries import DeliveryStore

@@ -1,0 +1,1 @@
+"""Measurements, each beside its reference in one run. Nothing here is imported by the service."""
