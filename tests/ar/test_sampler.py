@@ -42,7 +42,13 @@ def as_the_reference(logits: torch.Tensor, sampling: Sampling, seed: int) -> int
 @pytest.mark.parametrize("spread", [0.01, 1.0, 8.0], ids=["flat", "medium", "peaked"])
 @pytest.mark.parametrize(
     "sampling",
-    [Sampling(0.9, VOCABULARY, 0.75), Sampling(1.0, 50, 1.0), Sampling(1.5, 3_000, 0.5), Sampling(1.0, 9, 0.1)],
+    [
+        Sampling(0.9, VOCABULARY, 0.75),
+        Sampling(1.0, 50, 1.0),
+        Sampling(1.5, 3_000, 0.5),
+        Sampling(1.0, 9, 0.1),
+        Sampling(0.9, VOCABULARY, 0.001),
+    ],
 )
 def test_every_row_gets_the_references_token(spread: float, sampling: Sampling) -> None:
     logits = spread * torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(3))

@@ -34,7 +34,7 @@ def harness() -> Iterator[Harness]:
     made = Harness()
     yield made
     made.stepper.may_step.set()
-    made.engine.drain(grace_s=0)
+    made.engine.drain(0, lambda _: None)
 
 
 def test_a_render_comes_out_as_it_went_in(harness: Harness) -> None:
@@ -99,7 +99,7 @@ def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -
     assert harness.take("next", wait_s=WAIT_S)
     assert harness.next_outcome().result == "next"
     assert harness.stepper.dropped == ["cancelled"]
-    harness.engine.drain(grace_s=0)
+    harness.engine.drain(0, lambda _: None)
 
 
 def test_held_renders_carry_their_progress() -> None:
@@ -109,7 +109,13 @@ def test_held_renders_carry_their_progress() -> None:
     harness.stepper.may_step.set()
     harness.next_outcome()
     assert harness.engine.held() == []
-    harness.engine.drain(grace_s=0)
+    harness.engine.drain(0, lambda _: None)
+
+
+def drained(harness: Harness, grace_s: float) -> list[str]:
+    handed_back: list[str] = []
+    harness.engine.drain(grace_s, lambda claim: handed_back.append(claim.render_id))
+    return handed_back
 
 
 def test_a_drain_lets_running_work_finish_and_takes_nothing_new() -> None:
@@ -117,12 +123,22 @@ def test_a_drain_lets_running_work_finish_and_takes_nothing_new() -> None:
     harness.stepper.may_step.set()
     assert harness.take("last")
     assert harness.next_outcome().result == "last"
-    assert harness.engine.drain(grace_s=WAIT_S) == []
+    assert drained(harness, WAIT_S) == []
     assert not harness.take("late")
 
 
-def test_a_drain_returns_what_could_not_finish_in_time() -> None:
-    harness = Harness(slots=1, num_steps=10_000_000)
-    assert harness.take("long")
+def test_a_drain_hands_back_what_did_not_finish_in_time() -> None:
+    harness = Harness(slots=1)
+    assert harness.take("held up")
+    assert drained(harness, 0.05) == ["held up"]
     harness.stepper.may_step.set()
-    assert [claim.render_id for claim in harness.engine.drain(grace_s=0.05)] == ["long"]
+
+
+def test_a_drain_hands_back_at_once_what_is_too_slow_to_finish() -> None:
+    harness = Harness(slots=1, num_steps=10**12)
+    assert harness.take("endless")
+    harness.stepper.may_step.set()
+    while not any(progress.done for _, progress in harness.engine.held()):
+        pass
+    assert drained(harness, WAIT_S) == ["endless"]
+    assert harness.stepper.dropped == ["endless"]

@@ -117,8 +117,13 @@ def test_sigterm_finishes_what_can_finish_and_exits_cleanly(fleet: Fleet) -> Non
 
 def test_sigterm_hands_back_what_cannot_finish(fleet: Fleet) -> None:
     job = submitted(fleet.jobs, n=2)
-    worker = fleet.start(steps=10_000, step_s=0.01, grace_s=0.2)
-    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+    worker = fleet.start(steps=1_000_000, step_s=0.01, grace_s=100)
+
+    def has_a_pace() -> bool:
+        renders = fleet.jobs.job(job.job_id, DEFAULT_TENANT).renders
+        return all(render.progress and render.progress.done for render in renders)
+
+    fleet.wait_until(has_a_pace)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=DEADLINE_S) == 0
     renders = fleet.jobs.job(job.job_id, DEFAULT_TENANT).renders

@@ -50,7 +50,8 @@ class ArEngine:
         self._model = model
         self._load_image = load_image
         self._conditions = ConditionTokenizer(model)
-        self._runner = ArRunner(model, num_kv_tokens)
+        fixed_rows = None if model.device.type == "cpu" else max_sequences
+        self._runner = ArRunner(model, num_kv_tokens, fixed_rows)
         self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
         self._sampler = Sampler(model.sampling, _noise(model))
         self._work: dict[RenderId, _Work] = {}

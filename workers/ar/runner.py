@@ -15,9 +15,14 @@ PREFILL_CHUNK = 512  # tokens of a prompt per step: decoding never waits longer 
 
 
 class ArRunner:
-    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load."""
+    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load.
 
-    def __init__(self, model: ArModel, num_kv_tokens: int) -> None:
+    With `fixed_rows`, every decode step feeds that many rows, those without a sequence included: on a GPU the shape of
+    a product decides how it is rounded, and a picture must not depend on how many others there are.
+    """
+
+    def __init__(self, model: ArModel, num_kv_tokens: int, fixed_rows: int | None = None) -> None:
+        self._fixed_rows = fixed_rows
         self._network = model.network
         self._device = model.device
         self._memory = _allocate(model, num_kv_tokens)
@@ -54,10 +59,12 @@ class ArRunner:
     @torch.inference_mode()
     def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
         """Feeds every sequence's next token; logits (rows, vision vocabulary)."""
-        spans = [_span(sequence) for sequence in sequences]
-        token_ids = torch.tensor([sequence.next_input for sequence in sequences], device=self._device)
+        idle = (self._fixed_rows or len(sequences)) - len(sequences)
+        nowhere = Span(self._memory.scratch, self._memory.scratch + 1)
+        spans = [_span(sequence) for sequence in sequences] + idle * [nowhere]
+        token_ids = torch.tensor([sequence.next_input for sequence in sequences] + idle * [0], device=self._device)
         slots = torch.tensor([span.end - 1 for span in spans], device=self._device)
-        return self._decoder.decode(token_ids, slots, spans)
+        return self._decoder.decode(token_ids, slots, spans)[: len(sequences)]
 
 
 def kv_bytes_per_token(model: ArModel) -> int:

@@ -13,7 +13,7 @@ from workers.ar.sequence import ArSequence
 
 NOT_A_NUMBER = -1  # what a row with NaN or infinite logits gets instead of a token
 
-_CANDIDATES = 512  # sorted at first; trained logits keep far fewer at top_p 0.75, flat ones need another round
+_MAX_ROUNDS = 16  # of the race; a row that no round settles (a very small top_p) is sorted instead
 
 
 class Sampler:
@@ -41,25 +41,50 @@ class Sampler:
     def _choose(self, probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
         """argmax(p / q) over the kept codes. A code is kept while the likelier ones hold less than `top_p`.
 
-        That set lies among the likeliest few, so only those are sorted; a row that needs more sorts them all.
+        On a CPU a sort costs more than the rest of the sampling; on a GPU it is cheap, and asking how a round went
+        is not.
         """
-        num_kept = min(self._defaults.top_k, CODEBOOK_SIZE)
-        total = probs.topk(num_kept).values.sum(-1, keepdim=True) if num_kept < CODEBOOK_SIZE else 1.0
-        # On a GPU a full sort is cheap and asking the device whether a short one sufficed is not.
-        num_candidates = min(_CANDIDATES, num_kept) if probs.device.type == "cpu" else num_kept
-        while True:
-            likeliest, codes = probs.topk(num_candidates, dim=-1)
-            held = likeliest.cumsum(-1) / total
-            if num_candidates == num_kept or bool((held[:, -1:] >= top_p).all()):
-                break
-            num_candidates = num_kept
-        is_kept = (held - likeliest / total) < top_p
-        is_kept[:, 0] = True
-        scores = (likeliest / noise.gather(-1, codes)).masked_fill(~is_kept, -1.0)
-        return codes.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1)
+        keeps_all = self._defaults.top_k >= CODEBOOK_SIZE
+        if keeps_all and probs.device.type == "cpu":
+            return _race(probs, noise, top_p)
+        return _pick_sorted(probs, noise, top_p, min(self._defaults.top_k, CODEBOOK_SIZE))
 
     def _column(self, name: str, sequences: Sequence[ArSequence], like: Tensor) -> Tensor:
         """A setting of every row, the request's or the checkpoint's: (rows, 1)."""
         default = getattr(self._defaults, name)
         asked = [getattr(sequence.claim.settings, name) for sequence in sequences]
         return torch.tensor([[default if value is None else value] for value in asked], device=like.device)
+
+
+def _race(probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
+    """The winner among all codes wins among the kept ones too, if it is one of them; else the next best is asked.
+
+    Winners are drawn with probability p, so at least a share of `top_p` is settled in each round, without any sorting.
+    """
+    scores = probs / noise
+    chosen = scores.argmax(-1)
+    rows = torch.arange(len(probs))
+    for _ in range(_MAX_ROUNDS):
+        winner = chosen[rows].unsqueeze(-1)
+        contenders = probs[rows]
+        held_by_likelier = torch.where(contenders > contenders.gather(-1, winner), contenders, 0.0).sum(
+            -1, keepdim=True
+        )
+        is_open = (held_by_likelier >= top_p[rows]).squeeze(-1)
+        if not is_open.any():
+            return chosen
+        scores[rows, winner.squeeze(-1)] = -1.0
+        rows = rows[is_open]
+        chosen[rows] = scores[rows].argmax(-1)
+    chosen[rows] = _pick_sorted(probs[rows], noise[rows], top_p[rows], CODEBOOK_SIZE)
+    return chosen
+
+
+def _pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tensor:
+    """The same by sorting the `top_k` likeliest codes; `top_p` counts within those."""
+    likeliest, codes = probs.topk(top_k, dim=-1)
+    likeliest = likeliest / likeliest.sum(-1, keepdim=True)
+    is_kept = likeliest.cumsum(-1) - likeliest < top_p
+    is_kept[:, 0] = True
+    scores = (likeliest / noise.gather(-1, codes)).masked_fill(~is_kept, -1.0)
+    return codes.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1)

@@ -35,6 +35,7 @@ class EngineThread(Generic[Result]):
         self._inbox: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._unwanted: queue.SimpleQueue[RenderId] = queue.SimpleQueue()
         self._held: dict[RenderId, Claim] = {}
+        self._taken_at_s: dict[RenderId, float] = {}
         self._reserved = 0
         self._changed = threading.Condition()
         self._progress: Mapping[RenderId, Progress] = {}
@@ -61,6 +62,7 @@ class EngineThread(Generic[Result]):
                 self._reserved -= 1
                 if taken:
                     self._held[taken.render_id] = taken
+                    self._taken_at_s[taken.render_id] = time.monotonic()
                 self._changed.notify_all()
         if taken:
             self._inbox.put(taken)
@@ -70,6 +72,7 @@ class EngineThread(Generic[Result]):
         """The render is recorded, handed back or lost: its slot is free."""
         with self._changed:
             self._held.pop(render_id, None)
+            self._taken_at_s.pop(render_id, None)
             self._changed.notify_all()
 
     def held(self) -> Sequence[tuple[Lease, Progress]]:
@@ -83,21 +86,42 @@ class EngineThread(Generic[Result]):
         for render_id in render_ids:
             self._unwanted.put(render_id)
 
-    def drain(self, grace_s: float) -> Sequence[Claim]:
-        """Takes nothing more in, waits up to `grace_s` for what runs, stops the thread; returns what did not finish."""
+    def drain(self, grace_s: float, hand_back: Callable[[Claim], None]) -> None:
+        """Takes nothing more in, waits up to `grace_s` for what runs, stops the thread.
+
+        What can't finish in that time, at the pace it has had so far, is handed back at once; the rest of what did not
+        finish at the end.
+        """
         self.refuse_work()
+        for claim in self._too_slow(grace_s):
+            self.revoke([claim.render_id])
+            hand_back(claim)
         with self._changed:
             self._changed.wait_for(lambda: not self._num_taken, grace_s)
         self._is_stopped = True
         self._thread.join(_LAST_STEP_S)
         with self._changed:
-            return list(self._held.values())
+            left = list(self._held.values())
+        for claim in left:
+            hand_back(claim)
 
     def refuse_work(self) -> None:
         """From now on `take` answers False, also to those who wait in it."""
         with self._changed:
             self._is_draining = True
             self._changed.notify_all()
+
+    def _too_slow(self, grace_s: float) -> Sequence[Claim]:
+        """Renders in the stepper whose steps to come take longer than `grace_s` at their pace since admission."""
+        now_s, progress = time.monotonic(), self._progress
+        with self._changed:
+            held = [claim for claim in self._held.values() if claim.render_id in progress]
+            taken_at_s = dict(self._taken_at_s)
+        return [
+            claim
+            for claim in held
+            if _remaining_s(progress[claim.render_id], now_s - taken_at_s[claim.render_id]) > grace_s
+        ]
 
     @property
     def _num_taken(self) -> int:
@@ -152,3 +176,8 @@ class EngineThread(Generic[Result]):
             self._stepper.drop(claim.render_id)
         error = RenderFailed("engine_error", "the engine failed unexpectedly; the worker's log has the details")
         return [Outcome(claim, error=error) for claim in running]
+
+
+def _remaining_s(progress: Progress, elapsed_s: float) -> float:
+    """Infinite before the first step: there is no pace yet."""
+    return elapsed_s * (progress.total - progress.done) / progress.done if progress.done else float("inf")

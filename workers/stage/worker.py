@@ -88,7 +88,7 @@ def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> 
     heartbeat.start()
     engine.start()
     serve(app, own_queue, parts.slots, settings.ready_file, engine.refuse_work)
-    _drain(engine, leases, settings.drain_grace_s)
+    engine.drain(settings.drain_grace_s, lambda claim: _hand_back(leases, claim))
     recorder.close()
     heartbeat.stop()
     leases.leave(worker)
@@ -109,11 +109,10 @@ def _claim(leases: LeaseStore, parts: StageParts[Any]) -> Claim | None:
     return claim
 
 
-def _drain(engine: EngineThread[Any], leases: LeaseStore, grace_s: float) -> None:
-    """What does not finish in time goes back to the state it waited in, at once and without counting as an attempt."""
-    for claim in engine.drain(grace_s):
-        try:
-            leases.hand_back(claim.lease)
-            log.info("render.handed_back", render_id=claim.render_id)
-        except (LeaseLost, StoreUnavailable) as error:
-            log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
+def _hand_back(leases: LeaseStore, claim: Claim) -> None:
+    """To the state it waited in, without counting as an attempt."""
+    try:
+        leases.hand_back(claim.lease)
+        log.info("render.handed_back", render_id=claim.render_id)
+    except (LeaseLost, StoreUnavailable) as error:
+        log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
