@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ format: setup ## let ruff mend what it can
 
 bench-ar: setup ## measure the AR engine beside the reference (about ten minutes on two cores)
 	$(BIN)/python -m benchmarks.ar
+
+bench-ar-steps: setup ## measure a decode step against the bandwidth limit
+	$(BIN)/python -m benchmarks.ar_steps
 
 clean: ## remove what the tools left behind, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
 from shared.geometry import CODEBOOK_SIZE
@@ -46,7 +47,9 @@ class Sampler:
         """
         keeps_all = self._defaults.top_k >= CODEBOOK_SIZE
         if keeps_all and probs.device.type == "cpu":
-            return _race(probs, noise, top_p)
+            raced = [_race(*row) for row in zip(probs, noise, top_p.flatten().tolist(), strict=True)]
+            if None not in raced:
+                return torch.tensor(raced)
         return _pick_sorted(probs, noise, top_p, min(self._defaults.top_k, CODEBOOK_SIZE))
 
     def _column(self, name: str, sequences: Sequence[ArSequence], like: Tensor) -> Tensor:
@@ -56,28 +59,20 @@ class Sampler:
         return torch.tensor([[default if value is None else value] for value in asked], device=like.device)
 
 
-def _race(probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
-    """The winner among all codes wins among the kept ones too, if it is one of them; else the next best is asked.
+def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:
+    """One row's code, or None when no round settled it.
 
-    Winners are drawn with probability p, so at least a share of `top_p` is settled in each round, without any sorting.
+    The winner among all codes wins among the kept ones too, if it is one of them; else the next best is asked. Winners
+    are drawn with probability p, so a round settles at least a share of `top_p`, without any sorting.
     """
     scores = probs / noise
-    chosen = scores.argmax(-1)
-    rows = torch.arange(len(probs))
     for _ in range(_MAX_ROUNDS):
-        winner = chosen[rows].unsqueeze(-1)
-        contenders = probs[rows]
-        held_by_likelier = torch.where(contenders > contenders.gather(-1, winner), contenders, 0.0).sum(
-            -1, keepdim=True
-        )
-        is_open = (held_by_likelier >= top_p[rows]).squeeze(-1)
-        if not is_open.any():
-            return chosen
-        scores[rows, winner.squeeze(-1)] = -1.0
-        rows = rows[is_open]
-        chosen[rows] = scores[rows].argmax(-1)
-    chosen[rows] = _pick_sorted(probs[rows], noise[rows], top_p[rows], CODEBOOK_SIZE)
-    return chosen
+        winner = int(scores.argmax())
+        held_by_likelier = F.threshold(probs, float(probs[winner]), 0.0).sum()
+        if float(held_by_likelier) < top_p:
+            return winner
+        scores[winner] = -1.0
+    return None
 
 
 def _pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tensor:

@@ -1,0 +1,134 @@
+"""A decode step against the memory-bandwidth limit: full size on a GPU, mid size on a CPU. `make bench-ar-steps`."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.ar import a_claim
+from benchmarks.ar_model import FULL, MID, build_model
+from benchmarks.report import save
+from workers.ar.kv_book import KvBook
+from workers.ar.model import ArModel
+from workers.ar.noise import CounterNoise, GeneratorNoise
+from workers.ar.runner import ArRunner, kv_bytes_per_token
+from workers.ar.sampler import Sampler
+from workers.ar.sequence import ArSequence
+
+SIZE = (1024, 1024)
+PROMPT_TOKENS = 300
+BATCHES = (1, 8, 32, 64)
+WARM_UP, STEPS = 5, 40
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One batch size. `bound_ms` is the time that reading the weights and the rows' KV memory once must take."""
+
+    name: str
+    batch: int
+    step_ms: float
+    bound_ms: float
+    share_of_bound: float
+    tokens_s: float
+    pictures_s: float
+
+
+def measure(model: ArModel, batch: int, bandwidth: float) -> StepRow:
+    """The median of `STEPS` decode steps with sampling, half-way through pictures of 1024x1024."""
+    sequences, runner = half_way(model, batch)
+    sampler = Sampler(model.sampling, noise_for(model))
+
+    def step() -> None:
+        tokens = sampler.pick(runner.decode(sequences), sequences)
+        for sequence, token in zip(sequences, tokens, strict=True):
+            sequence.tokens.append(token)
+
+    step_s = median_s(step, model.device)
+    kv_tokens = sum(sequence.next_position for sequence in sequences)
+    read = sum(p.numel() * p.element_size() for p in text_weights(model)) + kv_tokens * kv_bytes_per_token(model)
+    bound_s = read / bandwidth
+    pictures_s = batch / step_s / a_claim(0, SIZE).settings.num_decode_steps
+    name = f"batch {batch}"
+    return StepRow(name, batch, 1000 * step_s, 1000 * bound_s, bound_s / step_s, batch / step_s, pictures_s)
+
+
+def half_way(model: ArModel, batch: int) -> tuple[list[ArSequence], ArRunner]:
+    """Sequences whose prompts and first halves count as done; what their KV memory holds changes no time."""
+    sequences = [
+        ArSequence(a_claim(index, SIZE), tuple(range(16_600, 16_600 + PROMPT_TOKENS))) for index in range(batch)
+    ]
+    book = KvBook(batch * sequences[0].num_kv_tokens)
+    runner = ArRunner(model, book.num_tokens, fixed_rows=None if model.device.type == "cpu" else batch)
+    for sequence in sequences:
+        sequence.extent = book.book(sequence.num_kv_tokens)
+        sequence.num_prefilled = PROMPT_TOKENS - 1
+        sequence.tokens = [index % 16_384 for index in range(sequence.num_tokens_total // 2)]
+        runner.place(sequence, [(index, index, index) for index in range(sequence.num_kv_tokens)])
+    return sequences, runner
+
+
+def noise_for(model: ArModel) -> GeneratorNoise | CounterNoise:
+    size = model.network.config.text_config.vision_vocab_size
+    return GeneratorNoise(size) if model.device.type == "cpu" else CounterNoise(size, model.device)
+
+
+def text_weights(model: ArModel) -> list[torch.nn.Parameter]:
+    """What a decode step reads: layers and `lm_head`. Of the embedding it reads a row."""
+    return [*model.network.model.language_model.layers.parameters(), *model.network.lm_head.parameters()]
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes read and written per second by a copy of 256 MiB; on a CPU, reading alone is measured by a sum."""
+    source = torch.ones(64 * 2**20, device=device)
+    target = torch.empty_like(source)
+    moved = 2 if device.type == "cuda" else 1
+    work = (lambda: target.copy_(source)) if device.type == "cuda" else source.sum
+    return moved * source.numel() * source.element_size() / median_s(work, device)
+
+
+def median_s(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, after a warm-up."""
+    times = []
+    for index in range(WARM_UP + STEPS):
+        began_s = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if index >= WARM_UP:
+            times.append(time.perf_counter() - began_s)
+    return statistics.median(times)
+
+
+@click.command()
+@click.option("--device", default="cpu", show_default=True, help="cpu: mid size, float32. cuda: full size, bfloat16.")
+@click.option("--threads", default=2, show_default=True, help="CPU threads.")
+@click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
+def main(device: str, threads: int, results: Path) -> None:
+    """Measure decode steps beside the time that reading weights and KV memory must take."""
+    torch.set_num_threads(threads)
+    place = torch.device(device)
+    shape, dtype = (FULL, torch.bfloat16) if place.type == "cuda" else (MID, torch.float32)
+    model = build_model(shape, place, dtype)
+    bandwidth = copy_bandwidth(place)
+    rows = [measure(model, batch, bandwidth) for batch in track(BATCHES, "measuring")]
+    table = Table(
+        "batch", "ms/step", "bound ms", "share of bound", "tokens/s", "pictures/s", title=f"{bandwidth / 1e9:.1f} GB/s"
+    )
+    for row in rows:
+        shown = (row.step_ms, row.bound_ms, row.share_of_bound, row.tokens_s, row.pictures_s)
+        table.add_row(str(row.batch), *(f"{value:.3g}" for value in shown))
+    Console().print(table)
+    goals = [("batch 32, share of the bandwidth bound", rows[2].share_of_bound, 0.7 if place.type == "cuda" else None)]
+    save(results, f"ar-steps-{place.type}", [asdict(row) for row in rows], goals, threads)
+
+
+if __name__ == "__main__":
+    main()
