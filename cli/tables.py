@@ -9,8 +9,8 @@ _PIPE_WIDTH = 200  # a pipe has no width; who reads it wants whole ids and paths
 
 
 def print_table(table: Table) -> None:
-    """Prints the table as wide as the terminal, or wide enough for a pipe."""
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    """Prints the table as wide as the terminal, or wide enough for a pipe. Cells are text: `[/]` is a prompt's own."""
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, emoji=False).print(table)
 
 
 def seconds(value: float | None) -> str:

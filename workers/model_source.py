@@ -12,7 +12,7 @@ from shared.errors import MissingCheckpoint
 from shared.ids import Revision
 from shared.settings import Settings
 
-_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
+HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
 _SAMPLE_BYTES = 1 << 20  # of each file, at both ends: enough to tell two trainings or two seeds apart
 
 
@@ -32,7 +32,7 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     """
     transformers.utils.logging.disable_progress_bar()  # a worker's log is events
     if not settings.model:
-        raise MissingCheckpoint(f"no model: {_HOW_TO_GET_ONE}")
+        raise MissingCheckpoint(f"no model: {HOW_TO_GET_ONE}")
     folder = Path(settings.model).expanduser()
     if folder.is_dir():
         return ModelSource(str(folder), _fingerprint(folder))
@@ -43,9 +43,22 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MissingCheckpoint(
-            f"{settings.model} is no folder here and no model that can be downloaded ({reason}): {_HOW_TO_GET_ONE}"
+            f"{settings.model} is no folder here and no model that can be downloaded ({reason}): {HOW_TO_GET_ONE}"
         ) from error
     return ModelSource(snapshot, Revision(Path(snapshot).name[:12]))
+
+
+def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
+    """Says what a local folder lacks before a library stumbles over it; leaves hub ids alone.
+
+    Raises `MissingCheckpoint`.
+    """
+    folder = Path(path_or_id)
+    missing = [part for part in parts if not (folder / part).is_dir()]
+    if folder.is_dir() and missing:
+        raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {HOW_TO_GET_ONE}")
+    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
+        raise MissingCheckpoint(f"there is no folder {folder}: {HOW_TO_GET_ONE}")
 
 
 def _fingerprint(folder: Path) -> Revision:

@@ -11,39 +11,51 @@ from shared.errors import Misconfigured, StoreUnavailable
 
 Client = redis.Redis
 
+# Refusals that pass: a primary being replaced, a full memory or disk, a script that holds everything up. redis-py has
+# classes for some and leaves others their name at the head of the message.
+_PASSING = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
+_PASSING_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
+
 
 def connect(url: str | None) -> Client:
     """A client that answers text. Fails fast: callers retry, and every script may be repeated.
 
-    Raises `Misconfigured` without a URL or against a cluster (kombu has no cluster mode), `StoreUnavailable` when
-    nothing answers.
+    Raises `Misconfigured` without a URL that can be read or against a cluster (kombu has no cluster mode),
+    `StoreUnavailable` when nothing answers.
     """
     if not url:
         raise Misconfigured("no job store: run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT")
-    client = redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=15,
-        socket_connect_timeout=5,
-        socket_keepalive=True,
-        health_check_interval=10,
-        # One immediate retry hides a connection that died while idle; an outage surfaces at once.
-        retry=Retry(NoBackoff(), 1),
-    )
+    client = _client(url)
     with translated():
         if client.info("cluster").get("cluster_enabled"):
             raise Misconfigured("GRIDPRESS_REDIS_URL is a Redis Cluster; Gridpress needs one primary")
     return client
 
 
+def _client(url: str) -> Client:
+    try:
+        return redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=15,
+            socket_connect_timeout=5,
+            socket_keepalive=True,
+            health_check_interval=10,
+            # One immediate retry hides a connection that died while idle; an outage surfaces at once.
+            retry=Retry(NoBackoff(), 1),
+        )
+    except ValueError as error:  # the URL itself stays unsaid: it may hold a password
+        raise Misconfigured(f"GRIDPRESS_REDIS_URL is not redis://HOST:PORT: {error}") from error
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns redis-py's connection errors into `StoreUnavailable`; a script's own error stays what it is."""
+    """Turns outages and refusals that pass into `StoreUnavailable`; a script's own error stays what it is."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise StoreUnavailable(f"the job store does not answer: {error}") from error
     except redis.ResponseError as error:
-        if str(error).startswith(("LOADING", "OOM", "MISCONF", "READONLY")):
+        if isinstance(error, _PASSING) or str(error).startswith(_PASSING_NAMES):
             raise StoreUnavailable(f"the job store refuses: {error}") from error
         raise

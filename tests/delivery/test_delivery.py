@@ -15,12 +15,10 @@ from shared.ids import DEFAULT_TENANT
 from shared.jobs import Job
 from shared.objects import ObjectStore
 from shared.settings import Settings
-from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
-from shared.store.leases import LeaseStore
-from tests.store.builders import REVISION, RULES, a_picture, a_prior, submitted
+from tests.store.builders import a_picture, finish_next, submitted
 from workers.delivery.manifest import manifest_key
 from workers.delivery.schedule import RETRY_DELAYS_S, retry_delay_s
 from workers.delivery.service import DeliveryService
@@ -82,13 +80,7 @@ def service(client: Client, objects: ObjectStore, s3_settings: Settings) -> Deli
 
 def succeeded(store: JobStore, client: Client, **changes: object) -> Job:
     job = submitted(store, **changes)  # type: ignore[arg-type]
-    leases = LeaseStore(client, RULES)
-    prior = leases.claim(Stage.AR, REVISION)
-    assert prior
-    leases.finish_prior(prior.lease, a_prior())
-    decode = leases.claim(Stage.DIT, REVISION)
-    assert decode
-    leases.finish_picture(decode.lease, a_picture())
+    finish_next(client)
     return store.job(job.job_id, DEFAULT_TENANT)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 from shared.geometry import GridSize
 from shared.ids import ObjectKey, Revision, new_job_id
 from shared.jobs import Job, JobSpec, Picture, RenderSettings
+from shared.states import Stage
+from shared.store.connect import Client
 from shared.store.jobs import JobStore
-from shared.store.leases import LeaseRules
+from shared.store.leases import LeaseRules, LeaseStore
 from shared.token_grid import Prior, TokenGrid
 
 REVISION = Revision("r1")
@@ -28,3 +30,14 @@ def a_prior(token: int = 5) -> Prior:
 
 def a_picture() -> Picture:
     return Picture(ObjectKey("jobs/x/a.png"), ObjectKey("jobs/x/a.json"), "0" * 64, 123, "image/png")
+
+
+def finish_next(client: Client) -> None:
+    """Takes the oldest waiting render through both stages."""
+    leases = LeaseStore(client, RULES)
+    prior = leases.claim(Stage.AR, REVISION)
+    assert prior
+    leases.finish_prior(prior.lease, a_prior())
+    decode = leases.claim(Stage.DIT, REVISION)
+    assert decode
+    leases.finish_picture(decode.lease, a_picture())

@@ -8,17 +8,7 @@ from shared.states import JobStatus, RenderState, Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
-from tests.store.builders import REVISION, RULES, a_picture, a_prior, a_spec, submitted
-
-
-def finish(client: Client) -> None:
-    leases = LeaseStore(client, RULES)
-    prior = leases.claim(Stage.AR, REVISION)
-    assert prior
-    leases.finish_prior(prior.lease, a_prior())
-    decode = leases.claim(Stage.DIT, REVISION)
-    assert decode
-    leases.finish_picture(decode.lease, a_picture())
+from tests.store.builders import REVISION, RULES, a_spec, finish_next, submitted
 
 
 def test_a_submitted_job_is_read_back_as_it_was_sent(store: JobStore) -> None:
@@ -58,14 +48,14 @@ def test_a_status_filter_follows_the_job(store: JobStore, client: Client) -> Non
         return [s for s in JobStatus if store.jobs(DEFAULT_TENANT, limit=9, after=None, status=s)]
 
     assert statuses() == [JobStatus.QUEUED]
-    finish(client)
+    finish_next(client)
     assert statuses() == [JobStatus.SUCCEEDED]
     assert store.job(job_id, DEFAULT_TENANT).status is JobStatus.SUCCEEDED
 
 
 def test_cancelling_ends_what_waits_and_what_runs_but_keeps_what_is_finished(store: JobStore, client: Client) -> None:
     job_id = submitted(store, n=3).job_id
-    finish(client)
+    finish_next(client)
     LeaseStore(client, RULES).claim(Stage.AR, REVISION)
     job = store.cancel(job_id, DEFAULT_TENANT)
     assert [render.state for render in job.renders] == ["succeeded", "cancelled", "cancelled"]
@@ -75,7 +65,7 @@ def test_cancelling_ends_what_waits_and_what_runs_but_keeps_what_is_finished(sto
 
 def test_the_event_stream_tells_every_arrow_and_ends_once(store: JobStore, client: Client) -> None:
     job_id = submitted(store).job_id
-    finish(client)
+    finish_next(client)
     store.cancel(job_id, DEFAULT_TENANT)
     events = store.events(job_id, after="0", block_s=0.01)
     told = [event.data.get("state", event.type) for event in events]

@@ -1,16 +1,15 @@
 """Loads the AR half of a GLM-Image checkpoint: the vision-language encoder and its processor. Runs nothing."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
 from shared.errors import MissingCheckpoint
+from workers.model_source import HOW_TO_GET_ONE, check_parts
 
 AR_PARTS = ("vision_language_encoder", "processor")
-_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
 _GENERATE_TOP_K = 50  # what `generate` takes when the generation config names none
 
 
@@ -46,12 +45,7 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
 
     Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
     """
-    folder = Path(path_or_id)
-    missing = [part for part in AR_PARTS if not (folder / part).is_dir()]
-    if folder.is_dir() and missing:
-        raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {_HOW_TO_GET_ONE}")
-    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
-        raise MissingCheckpoint(f"there is no folder {folder}: {_HOW_TO_GET_ONE}")
+    check_parts(path_or_id, AR_PARTS)
     try:
         network = GlmImageForConditionalGeneration.from_pretrained(
             path_or_id, subfolder="vision_language_encoder", dtype=dtype, use_safetensors=True
@@ -59,7 +53,7 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
         processor = GlmImageProcessor.from_pretrained(path_or_id, subfolder="processor")
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {_HOW_TO_GET_ONE}") from error
+        raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {HOW_TO_GET_ONE}") from error
     control_tokens = tuple(processor.tokenizer.get_added_vocab())
     return ArModel(network.eval().to(device), processor, _sampling(network), control_tokens)
 

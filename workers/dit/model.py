@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +12,9 @@ from safetensors import SafetensorError
 from transformers import ByT5Tokenizer, T5EncoderModel
 
 from shared.errors import MissingCheckpoint
+from workers.model_source import HOW_TO_GET_ONE, check_parts
 
 DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
-_HOW_TO_GET_ONE = "set GRIDPRESS_MODEL=zai-org/GLM-Image, or build a small one: gridpress checkpoint tiny DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,14 @@ def load_dit_model(
 
     Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
     """
-    _check_folder(path_or_id)
+    check_parts(path_or_id, DIT_PARTS)
 
     def load(part: str, kind: Any, **options: Any) -> Any:
         try:
             return kind.from_pretrained(path_or_id, subfolder=part, **options)
         except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
-            message = f"cannot load the {part} of {path_or_id} ({reason}): {_HOW_TO_GET_ONE}"
+            message = f"cannot load the {part} of {path_or_id} ({reason}): {HOW_TO_GET_ONE}"
             raise MissingCheckpoint(message) from error
 
     # Pickled weights could run code; GLM-Image's are safetensors.
@@ -94,13 +93,3 @@ def load_dit_model(
         dtype=dtype,
         low_memory=low_memory,
     )
-
-
-def _check_folder(path_or_id: str) -> None:
-    """Says what a local folder lacks before a library stumbles over it; leaves hub ids alone."""
-    folder = Path(path_or_id)
-    missing = [part for part in DIT_PARTS if not (folder / part).is_dir()]
-    if folder.is_dir() and missing:
-        raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {_HOW_TO_GET_ONE}")
-    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
-        raise MissingCheckpoint(f"there is no folder {folder}: {_HOW_TO_GET_ONE}")
