@@ -55,11 +55,20 @@ def _from_multipart(http: Request) -> tuple[Any, list[bytes]]:
         if name not in _IMAGE_PARTS | {_REQUEST_PART}:
             raise InvalidRequest(f"unknown file part {name}", name)
     files = [file.read() for name, file in http.files.items(multi=True) if name in _IMAGE_PARTS]
-    if _REQUEST_PART in http.files:
-        return _from_json(http.files[_REQUEST_PART].read(), _REQUEST_PART), files
-    if _REQUEST_PART in http.form:
-        return _from_json(http.form[_REQUEST_PART], _REQUEST_PART), files
+    requests = [*http.form.getlist(_REQUEST_PART), *(file.read() for file in http.files.getlist(_REQUEST_PART))]
+    if requests:
+        _refuse_more(http, requests)
+        return _from_json(requests[0], _REQUEST_PART), files
     return {name: _form_value(name, values) for name, values in http.form.lists()}, files
+
+
+def _refuse_more(http: Request, requests: Sequence[str | bytes]) -> None:
+    """The request part says everything: what stands beside it would be lost without a word."""
+    if len(requests) > 1:
+        raise InvalidRequest(f"{_REQUEST_PART} is given {len(requests)} times", _REQUEST_PART)
+    for name in http.form:
+        if name != _REQUEST_PART:
+            raise InvalidRequest(f"{name} belongs into the part {_REQUEST_PART}", name)
 
 
 def _form_value(name: str, values: Sequence[str]) -> Any:

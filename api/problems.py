@@ -110,7 +110,7 @@ def _http_detail(error: HTTPException) -> str:
         case 405:
             return f"{request.method} can't be used at {request.path}"
         case 413:
-            return f"the body is larger than {request.max_content_length} bytes"
+            return f"the body has more than {request.max_content_length} bytes or {request.max_form_parts} parts"
     return error.description or error.name
 
 

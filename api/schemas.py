@@ -1,7 +1,5 @@
 """What callers may send, field by field. Limits that are settings are `api.intake`'s."""
 
-import base64
-import binascii
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,9 +9,7 @@ from pydantic_core import PydanticCustomError
 from shared.ids import JobId
 from shared.jobs import SEED_LIMIT, OutputFormat
 from shared.states import JobStatus
-
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, from Standard Webhooks
-_SECRET_NUM_BYTES = range(24, 65)
+from shared.webhook_secret import WHAT_IT_IS, is_webhook_secret
 
 
 class WebhookEvent(StrEnum):
@@ -42,12 +38,8 @@ def _not_blank(text: str) -> str:
 
 
 def _signing_key(text: str) -> str:
-    try:
-        key = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not text.startswith(_SECRET_PREFIX) or len(key) not in _SECRET_NUM_BYTES:
-        raise PydanticCustomError("webhook_secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+    if not is_webhook_secret(text):
+        raise PydanticCustomError("webhook_secret", WHAT_IT_IS)
     return text
 
 
@@ -58,7 +50,7 @@ Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 20
 
 
 class JobRequest(BaseModel):
-    """One request of 1..n pictures. Unknown fields are refused; null is the same as leaving a field out."""
+    """One request of 1..n pictures. Unknown fields are refused; null, where it is allowed, leaves a field out."""
 
     # Strict: "5", 5.0 and true are not the integer 5.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -6,11 +6,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from shared.errors import Misconfigured, ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.settings import Settings
+
+_HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY"
 
 
 class ObjectStore:
@@ -20,7 +22,7 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises `Misconfigured` without an endpoint or credentials."""
+        """Raises `Misconfigured` without an endpoint or credentials, and for an endpoint that is no URL."""
         if not settings.s3_endpoint_url and not settings.s3_access_key:
             raise Misconfigured(
                 "no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
@@ -69,9 +71,23 @@ class ObjectStore:
         )
 
     def check(self) -> None:
-        """Raises `ObjectStoreUnavailable` unless the bucket can be reached with these credentials."""
+        """Raises `Misconfigured` when there is no such bucket or the credentials are not good for it."""
         with _translated():
-            self._client.head_bucket(Bucket=self._bucket)
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except NoCredentialsError as error:
+                raise Misconfigured(f"no credentials: {_HOW_TO_SIGN}") from error
+            except ClientError as error:
+                raise self._fault(error) from error
+
+    def _fault(self, error: ClientError) -> Exception:
+        """A HEAD has no body, so the status is all that S3 says."""
+        match error.response["Error"]["Code"]:
+            case "404":
+                return Misconfigured(f"there is no bucket {self._bucket}: make it, or set GRIDPRESS_S3_BUCKET")
+            case "403":
+                return Misconfigured(f"the object store refuses these credentials: {_HOW_TO_SIGN}")
+        return error
 
 
 def _chunks(body: Any) -> Iterator[bytes]:
@@ -81,6 +97,13 @@ def _chunks(body: Any) -> Iterator[bytes]:
 
 
 def _client(settings: Settings, endpoint_url: str | None) -> Any:
+    try:
+        return _signing_client(settings, endpoint_url)
+    except ValueError as error:
+        raise Misconfigured(f"{endpoint_url} is no address of an object store, such as http://HOST:PORT") from error
+
+
+def _signing_client(settings: Settings, endpoint_url: str | None) -> Any:
     secret = settings.s3_secret_key
     return boto3.client(
         "s3",

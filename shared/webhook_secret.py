@@ -1,19 +1,39 @@
 """The tenant's webhook secret: from the settings, or made once and kept in the data folder, for its owner only."""
 
 import base64
+import binascii
 import os
 import secrets
 
+from shared.errors import Misconfigured
 from shared.settings import Settings
 
 _PREFIX = "whsec_"
-_NUM_BYTES = 32  # Standard Webhooks: 24 to 64
+_NUM_BYTES = 32
+_ALLOWED_NUM_BYTES = range(24, 65)  # Standard Webhooks 1.0.0
+
+WHAT_IT_IS = "must be whsec_ and the base64 of 24 to 64 bytes"
+
+
+def is_webhook_secret(text: str) -> bool:
+    """Whether a webhook can be signed with it."""
+    try:
+        key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return text.startswith(_PREFIX) and len(key) in _ALLOWED_NUM_BYTES
 
 
 def webhook_secret(settings: Settings) -> str:
-    """`whsec_` and base64. Several processes may ask at once: the first to create the file decides."""
+    """`whsec_` and base64. Several processes may ask at once: the first to create the file decides.
+
+    Raises `Misconfigured` for a setting that nothing can be signed with.
+    """
     if settings.webhook_secret:
-        return settings.webhook_secret.get_secret_value()
+        given = settings.webhook_secret.get_secret_value()
+        if not is_webhook_secret(given):
+            raise Misconfigured(f"GRIDPRESS_WEBHOOK_SECRET {WHAT_IT_IS}")
+        return given
     path = settings.data_dir / "secrets" / "webhook"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"webhook.{os.getpid()}.{secrets.token_hex(4)}")

@@ -16,7 +16,8 @@ for i = 7, #ARGV, 5 do
   local is_mine = held[2] == fence and held[3] == holder
   if is_mine and held[1] == RUNNING[stage] then
     redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
-    if held[4] ~= done then
+    -- A render that the engine has not admitted yet has no steps to count.
+    if held[4] ~= done and tonumber(total) > 0 then
       redis.call('HSET', key, 'done', done, 'total', total)
       append_event(held[5], 'render.progress',
         { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })

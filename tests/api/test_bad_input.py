@@ -206,6 +206,9 @@ def test_a_body_at_the_limit_is_read(http: FlaskClient) -> None:
         ({"request": '{"prompt": "a"}', "mask": (BytesIO(png()), "m.png")}, "mask"),
         ({"request": '{"prompt": "a"}', "images": (BytesIO(b"GIF89a"), "a.gif")}, "images[0]"),
         ({"request": json.dumps({"prompt": "a", "images": ["data:,"]}), "image": (BytesIO(png()), "a.png")}, "images"),
+        ({"request": '{"prompt": "a"}', "seed": "5"}, "seed"),
+        ({"request": ['{"prompt": "a"}', '{"prompt": "b"}']}, "request"),
+        ({"request": [(BytesIO(b'{"prompt": "a"}'), "r"), (BytesIO(b'{"prompt": "b"}'), "r")]}, "request"),
         ({"prompt": "a", "n": "two"}, "n"),
         ({"prompt": "a", "n": "1.5"}, "n"),
         ({"prompt": "a", "n": ["1", "2"]}, "n"),
@@ -219,6 +222,13 @@ def test_a_body_at_the_limit_is_read(http: FlaskClient) -> None:
 def test_bad_multipart_is_refused(http: FlaskClient, parts: dict[str, Any], field: str | None) -> None:
     answer = http.post("/v1/jobs", data=parts, content_type="multipart/form-data")
     assert (answer.status_code, answer.get_json()["field"]) == (400, field)
+
+
+def test_too_many_form_fields_are_refused_as_what_they_are(http: FlaskClient) -> None:
+    fields = {f"field{number}": "1" for number in range(1_001)}
+    answer = http.post("/v1/jobs", data=fields, content_type="multipart/form-data")
+    assert answer.status_code == 413
+    assert "1000 parts" in answer.get_json()["detail"]
 
 
 def test_a_form_field_that_is_not_utf8_is_refused(http: FlaskClient) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from api.wsgi import compose
 from cli.stack.ports import free_ports
@@ -80,7 +81,7 @@ def test_a_missing_store_is_one_line_that_says_how_to_get_it(s3_settings: Settin
     assert "GRIDPRESS_REDIS_URL" in line
 
 
-def refusal(settings: Settings, **changes: str | None) -> str:
+def refusal(settings: Settings, **changes: object) -> str:
     with pytest.raises(Misconfigured) as caught:
         compose(settings.model_copy(update=changes))
     assert "\n" not in str(caught.value)
@@ -96,6 +97,25 @@ def test_an_object_store_that_does_not_answer_is_named_with_its_setting(s3_setti
     assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, s3_endpoint_url=dead)
     nothing = {"s3_endpoint_url": None, "s3_access_key": None}
     assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, **nothing)
+
+
+def test_addresses_that_are_none_are_named(s3_settings: Settings, valkey_url: str) -> None:
+    hidden = "pass-word"
+    said = refusal(s3_settings, redis_url=f"http://:{hidden}@127.0.0.1:6379")
+    assert "GRIDPRESS_REDIS_URL" in said
+    assert hidden not in said
+    assert "nowhere" in refusal(s3_settings, redis_url=valkey_url, s3_endpoint_url="nowhere")
+
+
+def test_what_the_object_store_lacks_is_named_with_its_setting(s3_settings: Settings, valkey_url: str) -> None:
+    assert "GRIDPRESS_S3_BUCKET" in refusal(s3_settings, redis_url=valkey_url, s3_bucket="another")
+    wrong_key = SecretStr("wrong")
+    assert "GRIDPRESS_S3_SECRET_KEY" in refusal(s3_settings, redis_url=valkey_url, s3_secret_key=wrong_key)
+
+
+@pytest.mark.parametrize("given", ["whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=" * 8, "whsec_not base64 but long enough...."])
+def test_a_webhook_secret_that_cannot_sign_is_refused(s3_settings: Settings, valkey_url: str, given: str) -> None:
+    assert "GRIDPRESS_WEBHOOK_SECRET" in refusal(s3_settings, redis_url=valkey_url, webhook_secret=SecretStr(given))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "pictures.example.com", ""])

@@ -151,6 +151,12 @@ def test_jobs_shows_every_job_with_its_whole_id(api: StubApi, run: Run) -> None:
     assert all(job_id in result.stdout for job_id in ids)
 
 
+def test_jobs_prints_prompts_as_they_are(api: StubApi, run: Run) -> None:
+    prompt = "[/] [bold]sign[/bold] :cat:"
+    api.routes["GET /v1/jobs?limit=20"] = lambda: reply(200, {"data": [job(prompt=prompt)]})
+    assert prompt in run("jobs").stdout
+
+
 def test_jobs_as_json_is_the_apis_own(api: StubApi, run: Run) -> None:
     api.routes["GET /v1/jobs?limit=20"] = lambda: reply(200, {"data": [job()]})
     assert json.loads(run("jobs", "--json").stdout) == [job()]

@@ -134,6 +134,16 @@ def test_a_heartbeat_tells_each_render_its_own_verdict(store: JobStore, client: 
     assert store.job(kept.job_id, DEFAULT_TENANT).renders[0].progress == Progress(5, 100)
 
 
+def test_a_render_that_was_not_begun_has_no_progress(store: JobStore, leases: LeaseStore) -> None:
+    job_id = submitted(store).job_id
+    lease = claimed(leases).lease
+    seen = []
+    for progress in (Progress(0, 0), Progress(0, 100), Progress(1, 100)):
+        leases.beat(WORKER, [(lease, progress)])
+        seen.append(store.job(job_id, DEFAULT_TENANT).renders[0].progress)
+    assert seen == [None, Progress(0, 100), Progress(1, 100)]
+
+
 def test_a_heartbeat_renews_a_lease_that_had_ended_but_was_not_taken(store: JobStore, client: Client) -> None:
     submitted(store)
     claim = claimed(LeaseStore(client, EXPIRED))

@@ -20,6 +20,18 @@ class Noise(Protocol):
     def forget(self, render_id: RenderId) -> None: ...
 
 
+def _single_threaded_pool() -> ThreadPoolExecutor:
+    """One thread whose torch operations stay on it: a second team of OpenMP threads would fight the engine's.
+
+    `torch.set_num_threads` binds the calling thread, and threads that start to compute later; so the number is put back.
+    """
+    num_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1, "noise", initializer=lambda: torch.set_num_threads(1))
+    pool.submit(torch.get_num_threads).result()
+    torch.set_num_threads(num_threads)
+    return pool
+
+
 @dataclass(slots=True)
 class _Stream:
     seed: int
@@ -37,7 +49,7 @@ class GeneratorNoise:
     def __init__(self, vocabulary_size: int) -> None:
         self._vocabulary_size = vocabulary_size
         self._streams: dict[RenderId, _Stream] = {}
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="noise")
+        self._pool = _single_threaded_pool()
 
     def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
         return torch.stack([self._next(sequence) for sequence in sequences])

@@ -1,0 +1,42 @@
+"""What the connection makes of a store that refuses: an outage, not a bug."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.ids import new_job_id
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from tests.store.builders import a_spec
+
+
+@contextmanager
+def configured(client: Client, name: str, value: str) -> Iterator[None]:
+    before = client.config_get(name)[name]
+    client.config_set(name, value)
+    try:
+        yield
+    finally:
+        client.config_set(name, before)
+
+
+def test_a_full_store_is_an_outage(client: Client, store: JobStore) -> None:
+    with configured(client, "maxmemory", "1"), pytest.raises(StoreUnavailable):
+        store.submit(new_job_id(), a_spec())
+    assert store.submit(new_job_id(), a_spec())
+
+
+def test_a_primary_that_became_a_replica_is_an_outage(client: Client, store: JobStore) -> None:
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.submit(new_job_id(), a_spec())
+    finally:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def test_a_store_without_the_replicas_that_it_needs_is_an_outage(client: Client, store: JobStore) -> None:
+    with configured(client, "min-replicas-to-write", "1"), pytest.raises(StoreUnavailable):
+        store.submit(new_job_id(), a_spec())
