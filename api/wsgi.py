@@ -10,7 +10,7 @@ from api.app import create_app
 from api.server import serve
 from api.services import Services
 from shared.celery_app import make_celery
-from shared.errors import Misconfigured, ObjectStoreUnavailable, StoreUnavailable
+from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.hints import Hints
 from shared.objects import ObjectStore
 from shared.receivers import is_loopback_host
@@ -40,13 +40,10 @@ def run(settings: Settings) -> None:
 
 
 def compose(settings: Settings) -> Services:
-    """Connects to both stores. Raises `Misconfigured`, saying how to get what is missing."""
+    """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to get what is missing."""
     if not is_loopback_host(settings.host):
         raise Misconfigured(f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it")
-    try:
-        client = connect(settings.redis_url)
-    except StoreUnavailable as error:
-        raise Misconfigured(f"{error}: run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT") from error
+    client = connect(settings.redis_url)
     objects = ObjectStore(settings)
     try:
         objects.check()

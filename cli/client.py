@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -38,7 +38,7 @@ class Client:
         return self._json("POST", "/v1/jobs", json=fields)
 
     def job(self, job_id: str) -> Json:
-        return self._json("GET", f"/v1/jobs/{job_id}")
+        return self._json("GET", _path(job_id))
 
     def jobs(self, status: str | None, limit: int) -> list[Json]:
         """The newest jobs first."""
@@ -46,7 +46,7 @@ class Client:
         return list(self._json("GET", "/v1/jobs", params=params)["data"])
 
     def cancel(self, job_id: str) -> Json:
-        return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+        return self._json("POST", f"{_path(job_id)}/cancel")
 
     def webhook_secret(self) -> str:
         return str(self._json("GET", "/v1/webhooks/secret")["secret"])
@@ -70,7 +70,7 @@ class Client:
         """Writes one finished picture; a download that breaks off leaves no file behind."""
         draft = path.with_name(f".{path.name}.part")
         try:
-            draft.write_bytes(self._send("GET", f"/v1/jobs/{job_id}/images/{index}", follow_redirects=True).content)
+            draft.write_bytes(self._send("GET", f"{_path(job_id)}/images/{index}", follow_redirects=True).content)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -85,6 +85,8 @@ class Client:
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **arguments)
+        except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8 arrive as lone surrogates
+            raise Failure("the request holds text that is not UTF-8") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unavailable(
                 f"nothing answers at {self._url} ({error}): start it with `gridpress up`, or name it with --url"
@@ -92,6 +94,11 @@ class Client:
         if answer.is_error:
             raise _refusal(answer)
         return answer
+
+
+def _path(job_id: str) -> str:
+    """Of one job, whatever a person typed for its id."""
+    return f"/v1/jobs/{quote(job_id, safe='', errors='replace')}"
 
 
 def _refusal(answer: httpx.Response) -> Failure:

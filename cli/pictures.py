@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.client import Client, Json
+from cli.errors import Failure
 
 
 def data_url(path: Path) -> str:
@@ -18,13 +19,16 @@ def download_all(client: Client, job: Json, out: Path, *, stem: str) -> Iterator
     """Downloads the job's finished pictures, in order; yields each with the file that it went to.
 
     `out` is a folder, where files are called `<stem>-<index>`, or else the file for a single picture; several get
-    their index into its name.
+    their index into its name. Raises `Failure` for a file that cannot be written.
     """
     for image in job["images"]:
         if image["url"]:
             path = _path(out, stem, image["index"], job)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            client.download(job["id"], image["index"], path)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                client.download(job["id"], image["index"], path)
+            except OSError as error:
+                raise Failure(f"can't write {path} ({error.strerror}); the picture stays with {job['id']}") from error
             yield image, path
 
 

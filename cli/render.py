@@ -15,7 +15,15 @@ from cli.progress import StageBars
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FORMAT_HELP = "File format.  [default: what --out ends with, or png]"
-_OUT_HELP = "File, or folder for <job>.png.  [default: here]"
+_OUT_HELP = "File, or folder (one that exists, or DIR/) for <job>.png.  [default: here]"
+
+
+def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
+    """A slash at the end asks for a folder, which may have to be made."""
+    path = Path(given)
+    if given.endswith("/"):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @click.command()
@@ -27,7 +35,7 @@ _OUT_HELP = "File, or folder for <job>.png.  [default: here]"
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--format", "output_format", type=click.Choice(["png", "webp", "jpeg"]), help=_FORMAT_HELP)
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), metavar="FILE|DIR", help=_OUT_HELP)
+@click.option("--out", type=click.Path(), callback=_out, default=".", metavar="FILE|DIR", help=_OUT_HELP)
 @url_option
 def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: str, **fields: Any) -> None:
     """Render PROMPT and write the pictures; prints their paths.

@@ -17,10 +17,13 @@ class Placement:
 
 
 def place(settings: Settings) -> Placement:
-    """Applies the settings' CPU threads. Raises `Misconfigured` for a device that is not there."""
+    """Applies the settings' CPU threads. Raises `Misconfigured` for a device that is none or not there."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        device = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise Misconfigured(f"GRIDPRESS_DEVICE={settings.device} is no device: use cuda, cuda:N or cpu") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"GRIDPRESS_DEVICE={settings.device}, but torch finds no GPU")
     name = settings.dtype or ("bfloat16" if device.type == "cuda" else "float32")

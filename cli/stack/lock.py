@@ -5,17 +5,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from shared.errors import Misconfigured
 
 
 @contextmanager
 def folder_lock(data_dir: Path) -> Iterator[None]:
-    """Holds `DIR/run/lock`. Raises `Misconfigured`, naming the holder's pid, while another process does."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = data_dir / "run" / "lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a+") as file:
+    """Holds `DIR/run/lock`. Raises `Misconfigured`, naming the holder's pid, while another process does.
+
+    Makes the folder when it is missing. Raises `Misconfigured` when that cannot be done.
+    """
+    with _opened(data_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -25,3 +26,13 @@ def folder_lock(data_dir: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _opened(data_dir: Path) -> TextIO:
+    path = data_dir / "run" / "lock"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise Misconfigured(f"can't write to {data_dir} ({error.strerror}): name another folder with --data") from error

@@ -11,6 +11,8 @@ from shared.errors import Misconfigured, StoreUnavailable
 
 Client = redis.Redis
 
+_HOW_TO_GET_ONE = "run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT"
+
 # Refusals that pass: a primary being replaced, a full memory or disk, a script that holds everything up. redis-py has
 # classes for some and leaves others their name at the head of the message.
 _PASSING = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
@@ -24,11 +26,15 @@ def connect(url: str | None) -> Client:
     `StoreUnavailable` when nothing answers.
     """
     if not url:
-        raise Misconfigured("no job store: run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT")
+        raise Misconfigured(f"no job store: {_HOW_TO_GET_ONE}")
     client = _client(url)
-    with translated():
-        if client.info("cluster").get("cluster_enabled"):
-            raise Misconfigured("GRIDPRESS_REDIS_URL is a Redis Cluster; Gridpress needs one primary")
+    try:
+        with translated():
+            is_cluster = client.info("cluster").get("cluster_enabled")
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{str(error).rstrip('.')}: {_HOW_TO_GET_ONE}") from error
+    if is_cluster:
+        raise Misconfigured("GRIDPRESS_REDIS_URL is a Redis Cluster; Gridpress needs one primary")
     return client
 
 
@@ -45,7 +51,7 @@ def _client(url: str) -> Client:
             retry=Retry(NoBackoff(), 1),
         )
     except ValueError as error:  # the URL itself stays unsaid: it may hold a password
-        raise Misconfigured(f"GRIDPRESS_REDIS_URL is not redis://HOST:PORT: {error}") from error
+        raise Misconfigured("GRIDPRESS_REDIS_URL is not of the form redis://HOST:PORT") from error
 
 
 @contextmanager

@@ -70,6 +70,28 @@ def test_render_into_a_folder_names_files_after_the_job(api: StubApi, run: Run, 
     assert run("render", "a fox", "--out", tmp_path).stdout == f"{tmp_path}/job_1.png\n"
 
 
+def test_render_makes_the_folder_that_a_slash_asks_for(api: StubApi, run: Run, tmp_path: Path) -> None:
+    serve_render(api)
+    run("render", "a fox", "--out", f"{tmp_path}/new/")
+    assert (tmp_path / "new" / "job_1.png").read_bytes() == PICTURE
+
+
+def test_a_picture_that_cannot_be_written_is_one_line_that_names_its_job(
+    api: StubApi, run: Run, tmp_path: Path
+) -> None:
+    serve_render(api)
+    (tmp_path / "file").touch()
+    result = run("render", "a fox", "--out", tmp_path / "file" / "fox.png")
+    assert result.exit_code == 1
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("gridpress:")]
+    assert "job_1" in line
+
+
+def test_a_prompt_that_is_not_utf8_is_refused_in_one_line(run: Run) -> None:
+    result = run("render", "a fo\udcff")
+    assert (result.exit_code, result.stderr) == (1, "gridpress: the request holds text that is not UTF-8\n")
+
+
 def test_render_numbers_several_pictures(api: StubApi, run: Run, tmp_path: Path) -> None:
     serve_render(api, n=3)
     run("render", "foxes", "--n", 3, "--out", tmp_path / "fox.png")
@@ -174,6 +196,15 @@ def test_job_shows_its_pictures_times_and_errors(api: StubApi, run: Run) -> None
 def test_cancel_says_how_the_job_stands(api: StubApi, run: Run) -> None:
     api.routes["POST /v1/jobs/job_1/cancel"] = lambda: reply(200, job(status="cancelled"))
     assert run("cancel", "job_1").stdout == "job_1 cancelled\n"
+
+
+@pytest.mark.parametrize("typed", ["../jobs", "a?limit=1", "#", "\udcff"])
+def test_what_is_no_job_id_asks_for_no_other_page(api: StubApi, run: Run, typed: str) -> None:
+    for page in ("GET /v1/jobs", "GET /v1/jobs/a?limit=1", "GET /v1/jobs/"):
+        api.routes[page] = lambda: reply(200, {"data": []})
+    result = run("job", typed)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("gridpress:")
 
 
 def test_an_unknown_job_is_exit_status_1(run: Run) -> None:

@@ -47,3 +47,9 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
 def test_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
     with folder_lock(tmp_path / "data"):
         assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match="file/data"), folder_lock(tmp_path / "file" / "data"):
+        pass

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from cli.stack.ports import free_ports
 from shared.errors import StoreUnavailable
 from shared.ids import new_job_id
-from shared.store.connect import Client
+from shared.store.connect import Client, connect
 from shared.store.jobs import JobStore
 from tests.store.builders import a_spec
 
@@ -20,6 +21,11 @@ def configured(client: Client, name: str, value: str) -> Iterator[None]:
         yield
     finally:
         client.config_set(name, before)
+
+
+def test_every_role_is_told_how_to_get_a_store_that_does_not_answer() -> None:
+    with pytest.raises(StoreUnavailable, match="set GRIDPRESS_REDIS_URL"):
+        connect(f"redis://127.0.0.1:{free_ports(1)[0]}")
 
 
 def test_a_full_store_is_an_outage(client: Client, store: JobStore) -> None:

@@ -9,6 +9,7 @@ class KvMemory:
     """Room for `num_tokens` tokens, and one more that rows without a sequence may write to.
 
     `keys[layer]` and `values[layer]` are (KV heads, tokens, head size); `cos` and `sin` are (tokens, rotated size).
+    Nothing is read before it was written, so memory that no sequence used yet costs a CPU's host nothing.
     """
 
     def __init__(
@@ -23,10 +24,10 @@ class KvMemory:
         dtype: torch.dtype,
     ) -> None:
         shape = (num_layers, num_kv_heads, num_tokens + 1, head_size)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self.cos = torch.zeros(num_tokens + 1, rotated_size, device=device, dtype=dtype)
-        self.sin = torch.zeros(num_tokens + 1, rotated_size, device=device, dtype=dtype)
+        self.keys = torch.empty(shape, device=device, dtype=dtype)
+        self.values = torch.empty(shape, device=device, dtype=dtype)
+        self.cos = torch.empty(num_tokens + 1, rotated_size, device=device, dtype=dtype)
+        self.sin = torch.empty(num_tokens + 1, rotated_size, device=device, dtype=dtype)
         self.scratch = num_tokens
 
     def copy(self, source: Extent, target: Extent, num_tokens: int) -> None:
