@@ -67,7 +67,7 @@ class JobRequest(BaseModel):
     num_inference_steps: int = Field(default=50, ge=1, description="denoise steps")
     guidance_scale: float = Field(default=1.5, ge=0, le=20, allow_inf_nan=False)
     temperature: float | None = Field(
-        default=None, gt=0, le=2, allow_inf_nan=False, description="of the token sampling; default: the model's own"
+        default=None, ge=0.01, le=2, allow_inf_nan=False, description="of the token sampling; default: the model's own"
     )
     top_p: float | None = Field(
         default=None, gt=0, le=1, allow_inf_nan=False, description="of the token sampling; default: the model's own"

@@ -20,3 +20,6 @@ def run_role(role: str, run: Callable[[Settings], None]) -> None:
         sys.exit(f"gridpress {role}: {'; '.join(faults)}")
     except GridpressError as error:
         sys.exit(f"gridpress {role}: {error}")
+    except ModuleNotFoundError as error:
+        extra = role if role == "api" else "workers"
+        sys.exit(f"gridpress {role}: {error}: pip install 'gridpress[{extra}]' brings what this role needs")

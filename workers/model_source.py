@@ -35,6 +35,7 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
         raise MissingCheckpoint(f"no model: {HOW_TO_GET_ONE}")
     folder = Path(settings.model).expanduser()
     if folder.is_dir():
+        check_parts(str(folder), parts)
         return ModelSource(str(folder), _fingerprint(folder))
     try:
         snapshot = snapshot_download(

@@ -101,6 +101,15 @@ def test_one_prompt_is_prefilled_at_a_time_and_decoding_goes_on() -> None:
     assert batch.decode == [sequences[0]]
 
 
+def test_a_short_prompt_does_not_wait_for_all_of_a_long_one() -> None:
+    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    long, short = a_sequence("long", num_prompt=900), a_sequence("short")
+    scheduler.add(long)
+    long.num_prefilled = 512
+    scheduler.add(short)
+    assert scheduler.next_batch().prefill is short
+
+
 def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
     scheduler = Scheduler(KvBook(CAPACITY), 16)
     first, second, other = a_sequence("a", job="j"), a_sequence("b", job="j"), a_sequence("c")

@@ -60,3 +60,14 @@ def test_a_first_step_may_compile_for_longer_than_a_step_and_idling_never_hangs(
     assert watchdog.is_satisfied(long_step_s)
     watchdog.enter(Phase.IDLE, 0)
     assert watchdog.is_satisfied(1e9)
+
+
+def test_an_unforeseen_error_costs_one_beat_and_not_the_heart() -> None:
+    recorded = Recorded()
+
+    def fail(_: Sequence[tuple[Lease, Progress]]) -> Mapping[RenderId, bool]:
+        raise PermissionError("NOPERM")
+
+    recorded.heartbeat._beat = fail
+    recorded.heartbeat.tick(now_s=0)
+    assert recorded.revoked == []

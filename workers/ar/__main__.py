@@ -1,6 +1,8 @@
 """`python -m workers.ar`."""
 
-from shared.starting import run_role
-from workers.ar.main import run
+from importlib import import_module
 
-run_role("ar", run)
+from shared.starting import run_role
+
+# Imported inside, so that a missing torch is said in one line.
+run_role("ar", lambda settings: import_module("workers.ar.main").run(settings))

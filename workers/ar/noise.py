@@ -23,7 +23,7 @@ class Noise(Protocol):
 def _single_threaded_pool() -> ThreadPoolExecutor:
     """One thread whose torch operations stay on it: a second team of OpenMP threads would fight the engine's.
 
-    `torch.set_num_threads` binds the calling thread, and threads that start to compute later; so the number is put back.
+    `torch.set_num_threads` binds the calling thread and those that start to compute later, so it is put back.
     """
     num_threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(1, "noise", initializer=lambda: torch.set_num_threads(1))

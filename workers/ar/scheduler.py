@@ -44,8 +44,9 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def next_batch(self) -> Batch:
-        """Admits what fits, then plans the step. The oldest unfinished prompt is prefilled first.
+        """Admits what fits, then plans the step.
 
+        The prompt of which least is prefilled goes first, so a short one never waits for all of a very long one.
         Renders of one job have one prompt: the first is prefilled, the others copy from it once it is.
         """
         admitted = self._admit()
@@ -53,7 +54,8 @@ class Scheduler:
         source_of = {sequence.job_id: sequence for sequence in reversed(decode)}
         unfilled = [sequence for sequence in self._running.values() if sequence.num_to_prefill]
         shared = [(source_of[sequence.job_id], sequence) for sequence in unfilled if sequence.job_id in source_of]
-        prefill = next((sequence for sequence in unfilled if sequence.job_id not in source_of), None)
+        own = [sequence for sequence in unfilled if sequence.job_id not in source_of]
+        prefill = min(own, key=lambda sequence: sequence.num_prefilled, default=None)
         return Batch(admitted, shared, prefill, decode)
 
     def remove(self, render_id: RenderId) -> None:

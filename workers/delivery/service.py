@@ -44,6 +44,9 @@ class DeliveryService:
             self._after_failure(delivery, error, is_final=error.is_gone)
         except GridpressError as error:
             self._after_failure(delivery, error, is_final=False)
+        except Exception as error:
+            log.exception("delivery.crashed", delivery_id=delivery.delivery_id)
+            self._after_failure(delivery, error, is_final=False)
         else:
             self.deliveries.delivered(delivery)
             log.info("delivery.done", delivery_id=delivery.delivery_id, attempt=delivery.attempt)
@@ -64,7 +67,7 @@ class DeliveryService:
             payload(delivery.event_type, job.finished_at, answer),
         )
 
-    def _after_failure(self, delivery: Delivery, error: GridpressError, *, is_final: bool) -> None:
+    def _after_failure(self, delivery: Delivery, error: Exception, *, is_final: bool) -> None:
         delay_s = None if is_final else retry_delay_s(delivery.attempt, self.rng)
         log.warning("delivery.failed", delivery_id=delivery.delivery_id, attempt=delivery.attempt, error=str(error))
         if delay_s is None:

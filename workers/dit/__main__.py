@@ -1,6 +1,8 @@
 """`python -m workers.dit`."""
 
-from shared.starting import run_role
-from workers.dit.main import run
+from importlib import import_module
 
-run_role("dit", run)
+from shared.starting import run_role
+
+# Imported inside, so that a missing torch is said in one line.
+run_role("dit", lambda settings: import_module("workers.dit.main").run(settings))

@@ -52,6 +52,9 @@ class Heartbeat:
         except StoreUnavailable as error:
             log.warning("heartbeat.failed", error=str(error))
             return
+        except Exception:  # a thread that ends here would cost the worker every render that it holds, unseen
+            log.exception("heartbeat.failed")
+            return
         self._revoke([render_id for render_id, is_ours in still_ours.items() if not is_ours])
 
     def _run(self) -> None:
