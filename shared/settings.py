@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, description="CPU threads of a worker; None leaves torch's own choice")
     ar_slots: int | None = Field(default=None, description="renders that one AR worker decodes at once")
     ar_kv_bytes: int | None = Field(
-        default=None, description="KV memory; None: 80 % of what a GPU has free, 2 GiB on CPU"
+        default=None,
+        description="KV memory; None: 6,400 tokens a slot, at most 80 % of a GPU's free memory or 2 GiB of a host's",
     )
     dit_slots: int = 2
 

@@ -61,6 +61,10 @@ def test_the_plan_counts_what_fits(ar_model: ArModel) -> None:
     assert fitting == {"256x256": 8, "512x512": 8, "1024x1024": 8, "2048x2048": 32_768 // (300 + 256 + 4096 + 1)}
 
 
+def test_memory_is_no_more_than_long_renders_in_every_slot_could_use(ar_model: ArModel) -> None:
+    assert plan_memory(ar_model, max_sequences=2, kv_bytes=None).num_kv_tokens == 2 * 6_400
+
+
 def test_memory_for_less_than_one_render_is_refused(ar_model: ArModel) -> None:
     with pytest.raises(Misconfigured, match="GRIDPRESS_AR_KV_BYTES"):
         plan_memory(replace(ar_model), max_sequences=1, kv_bytes=2**20)

@@ -13,6 +13,9 @@ from workers.ar.runner import kv_bytes_per_token
 _GPU_SEQUENCES, _CPU_SEQUENCES = 32, 16  # a GPU step costs hardly more at 32; two CPU cores are compute-bound at 16
 _GPU_SHARE = 0.8  # of the memory that is free once the weights are in place; the rest is for activations
 _CPU_BYTES = 2 * 2**30
+# A 2048x2048 render with a prompt of 2,000 tokens. More for each sequence would lie idle, and a DiT worker on the same
+# card needs the room.
+_LONG_TOKENS = 6_400
 _PROMPT_TOKENS = 300  # a typical prompt, for the figures that are shown
 
 
@@ -44,9 +47,11 @@ def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None)
     """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render."""
     on_gpu = model.device.type == "cuda"
     per_token = kv_bytes_per_token(model)
-    budget = kv_bytes or (int(_GPU_SHARE * torch.cuda.mem_get_info(model.device)[0]) if on_gpu else _CPU_BYTES)
+    num_sequences = max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES)
+    room = int(_GPU_SHARE * torch.cuda.mem_get_info(model.device)[0]) if on_gpu else _CPU_BYTES
+    budget = kv_bytes or min(room, num_sequences * _LONG_TOKENS * per_token)
     plan = KvPlan(
-        max_sequences=max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES),
+        max_sequences=num_sequences,
         num_kv_tokens=budget // per_token,
         bytes_per_token=per_token,
         weight_bytes=sum(weight.numel() * weight.element_size() for weight in model.network.parameters()),
