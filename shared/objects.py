@@ -38,16 +38,6 @@ class ObjectStore:
         with _translated():
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
-    def exists(self, key: ObjectKey) -> bool:
-        with _translated():
-            try:
-                self._client.head_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
-                    return False
-                raise
-            return True
-
     def get(self, key: ObjectKey) -> bytes:
         with _translated():
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())

@@ -103,8 +103,8 @@ def _claim(leases: LeaseStore, parts: StageParts[Any]) -> Claim | None:
     try:
         parts.prepare(claim)
     except ObjectStoreUnavailable as error:
-        log.warning("render.handed_back", render_id=claim.render_id, error=str(error))
-        leases.hand_back(claim.lease)
+        log.warning("inputs.unavailable", render_id=claim.render_id, error=str(error))
+        _hand_back(leases, claim)
         return None
     return claim
 
