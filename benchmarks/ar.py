@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.ar_model import MID, build_model, reference_of
+from benchmarks.ar_model import MID, build_model, build_reference
 from benchmarks.report import Figure, save
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
 from shared.jobs import Claim, Lease, RenderSettings
@@ -143,7 +143,7 @@ def main(threads: int, repeats: int, num_arrivals: int, results: Path) -> None:
     """Measure the AR engine beside the reference, on this machine's CPU."""
     torch.set_num_threads(threads)
     model = build_model(MID, torch.device("cpu"), torch.float32)
-    pipeline = reference_of(model)
+    pipeline = build_reference(MID, torch.device("cpu"), torch.float32)
     measures: list[Callable[[], Row]] = [
         lambda: measure_reference(pipeline, 1),
         lambda: measure_reference(pipeline, 16),

@@ -2,8 +2,9 @@
 
 import torch
 from diffusers import GlmImagePipeline
+from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
-from workers.ar.model import ArModel, Sampling
+from workers.ar.model import ArModel, Sampling, prepare
 from workers.checkpoint.ar_parts import ArShape, build_processor, build_vision_language_encoder
 
 # A tenth of the real model's width and a fifth of its depth, with its ratios: 35 million weights are read per step.
@@ -13,27 +14,35 @@ FULL = ArShape(4096, 13_696, 40, 32, 2, (8, 12, 12), lm_head_scale=2.0)
 
 
 def build_model(shape: ArShape, device: torch.device, dtype: torch.dtype) -> ArModel:
-    """Seeded, and built where it will run: the full size does not pass through host memory."""
-    torch.manual_seed(0)
+    """Seeded, so that every call gives the same weights, and arranged as a worker's are."""
     processor = build_processor()
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with device:
-            network = build_vision_language_encoder(processor, shape)
-    finally:
-        torch.set_default_dtype(default)
+    network = prepare(_build_network(processor, shape, device, dtype))
     return ArModel(network, processor, Sampling(0.9, 16_512, 0.75), tuple(processor.tokenizer.get_added_vocab()))
 
 
-def reference_of(model: ArModel) -> GlmImagePipeline:
-    """diffusers' pipeline over the same weights; its DiT half is left out."""
+def build_reference(shape: ArShape, device: torch.device, dtype: torch.dtype) -> GlmImagePipeline:
+    """diffusers' pipeline over the same weights, untouched; its DiT half is left out."""
+    processor = build_processor()
     return GlmImagePipeline(
         tokenizer=None,
-        processor=model.processor,
+        processor=processor,
         text_encoder=None,
-        vision_language_encoder=model.network,
+        vision_language_encoder=_build_network(processor, shape, device, dtype),
         vae=None,
         transformer=None,
         scheduler=None,
     )
+
+
+def _build_network(
+    processor: GlmImageProcessor, shape: ArShape, device: torch.device, dtype: torch.dtype
+) -> GlmImageForConditionalGeneration:
+    """Built where it will run: the full size does not pass through host memory."""
+    torch.manual_seed(0)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            return build_vision_language_encoder(processor, shape)
+    finally:
+        torch.set_default_dtype(default)

@@ -82,6 +82,14 @@ def test_a_row_without_numbers_spoils_no_other(value: float) -> None:
     assert spoiled == [*whole[:2], NOT_A_NUMBER, *whole[3:]]
 
 
+def test_generator_noise_is_what_torch_draws_for_the_seed_step_after_step() -> None:
+    noise, rows = GeneratorNoise(VOCABULARY), sequences()
+    generators = [torch.Generator().manual_seed(seed) for seed in range(ROWS)]
+    for _ in range(3):
+        wanted = [torch.empty(VOCABULARY).exponential_(generator=generator) for generator in generators]
+        assert noise.draw(rows).equal(torch.stack(wanted))
+
+
 def test_counter_noise_depends_on_seed_and_step_alone_and_not_on_the_row() -> None:
     noise = CounterNoise(VOCABULARY, torch.device("cpu"))
     rows = sequences()

@@ -10,7 +10,7 @@ from shared.token_grid import TokenGrid
 from tests.ar.claims import a_claim
 from workers.ar.guard import TOKENS_PER_DISTINCT_CODE, is_degenerate
 from workers.ar.kv_book import Extent, KvBook
-from workers.ar.scheduler import Scheduler
+from workers.ar.scheduler import PREFILL_CHUNK, Scheduler
 from workers.ar.sequence import ArSequence
 
 SIDES = st.sampled_from([256, 512, 768, 1024])
@@ -64,8 +64,8 @@ def test_renders_are_admitted_in_their_order_and_all_of_them_end(sides: list[int
     for _ in range(20 * len(sequences)):
         batch = scheduler.next_batch()
         admitted += [sequence.render_id for sequence in batch.admitted]
-        if batch.prefill:
-            batch.prefill.num_prefilled += batch.prefill.num_to_prefill
+        for sequence in batch.prefill:
+            sequence.num_prefilled += sequence.num_to_prefill
         for sequence in batch.decode:
             sequence.tokens += [0] * 400
             if len(sequence.tokens) >= sequence.num_tokens_total:
@@ -90,24 +90,32 @@ def test_what_no_empty_memory_could_hold_is_refused() -> None:
     assert refusal.value.reason == "kv_too_large"
 
 
-def test_one_prompt_is_prefilled_at_a_time_and_decoding_goes_on() -> None:
+def test_short_prompts_are_prefilled_together_and_decoding_goes_on() -> None:
     scheduler = Scheduler(KvBook(CAPACITY), 16)
     sequences = [a_sequence(name) for name in "abc"]
     for sequence in sequences:
         scheduler.add(sequence)
     sequences[0].num_prefilled = 9
     batch = scheduler.next_batch()
-    assert batch.prefill is sequences[1]
+    assert batch.prefill == sequences[1:]
     assert batch.decode == [sequences[0]]
 
 
+def test_a_step_prefills_no_more_than_a_chunk_and_a_short_prompt_counts_as_a_forward() -> None:
+    scheduler = Scheduler(KvBook(100 * CAPACITY), 64)
+    for index in range(20):
+        scheduler.add(a_sequence(f"{index:02d}"))
+    assert len(scheduler.next_batch().prefill) == PREFILL_CHUNK // 64
+
+
 def test_a_short_prompt_does_not_wait_for_all_of_a_long_one() -> None:
-    scheduler = Scheduler(KvBook(CAPACITY), 16)
-    long, short = a_sequence("long", num_prompt=900), a_sequence("short")
+    scheduler = Scheduler(KvBook(100 * CAPACITY), 16)
+    long, short = a_sequence("long", num_prompt=1500), a_sequence("short")
     scheduler.add(long)
-    long.num_prefilled = 512
+    assert scheduler.next_batch().prefill == [long]
+    long.num_prefilled = PREFILL_CHUNK
     scheduler.add(short)
-    assert scheduler.next_batch().prefill is short
+    assert scheduler.next_batch().prefill == [short]
 
 
 def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
@@ -115,11 +123,11 @@ def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
     first, second, other = a_sequence("a", job="j"), a_sequence("b", job="j"), a_sequence("c")
     for sequence in (first, second, other):
         scheduler.add(sequence)
-    assert scheduler.next_batch().prefill is first
+    assert scheduler.next_batch().prefill == [first, other]
     first.num_prefilled = 9
     batch = scheduler.next_batch()
     assert batch.shared == [(first, second)]
-    assert batch.prefill is other
+    assert batch.prefill == [other]
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,17 @@
 """The language model over the KV memory: many sequences of different lengths in one pass. Keeps nothing between passes.
 
-The arithmetic is `GlmImageTextModel`'s; its modules hold the weights. Only the cache and the batching are ours.
+The arithmetic is `GlmImageTextModel`'s; its modules hold the weights (rearranged by `prepare`). Only the cache and the
+batching are ours.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from torch import Tensor, nn
+from torch import Tensor
 
-from workers.ar.kv_memory import KvMemory
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Keys and values `start .. end - 1` of the memory: all that one row may look at."""
-
-    start: int
-    end: int
+from workers.ar.kv_memory import KvMemory, Span
 
 
 class Decoder:
@@ -28,16 +20,12 @@ class Decoder:
     def __init__(self, network: Any, memory: KvMemory) -> None:
         config = network.config.text_config
         self._text = network.model.language_model
-        self._lm_head: nn.Linear = network.lm_head
+        self._lm_head = network.lm_head
         self._memory = memory
         self._num_heads: int = config.num_attention_heads
         self._num_kv_heads: int = config.num_key_value_heads
         self._head_size = config.hidden_size // config.num_attention_heads
         self._eps: float = config.rms_norm_eps
-        self._qkv = [_fused(layer.self_attn) for layer in self._text.layers]
-        if self._lm_head.weight.device.type == "cpu":
-            # Stored by columns, a product with one row of so wide a matrix takes half the time (measured with MKL).
-            self._lm_head.weight.data = self._lm_head.weight.data.T.contiguous().T
 
     def prefill(self, token_ids: Tensor, start: int, first: int) -> None:
         """Keys and values of a part of one prompt. `token_ids` (tokens,) go to memory from `first` on.
@@ -47,13 +35,13 @@ class Decoder:
         end = first + len(token_ids)
         seen = torch.arange(start, end, device=token_ids.device)
         mask = seen <= torch.arange(first, end, device=token_ids.device).unsqueeze(1)
+        span = self._memory.view(start, end)
 
         def attend(layer: int, query: Tensor) -> Tensor:
             """(tokens, heads, head size) -> the same."""
-            keys, values = (memory[layer, :, start:end] for memory in (self._memory.keys, self._memory.values))
             heads = query.transpose(0, 1).unsqueeze(0)
             out = F.scaled_dot_product_attention(
-                heads, keys.unsqueeze(0), values.unsqueeze(0), attn_mask=mask, enable_gqa=True
+                heads, span.keys[layer], span.values[layer], attn_mask=mask, enable_gqa=True
             )
             return out.squeeze(0).transpose(0, 1)
 
@@ -67,14 +55,9 @@ class Decoder:
         """
 
         def attend(layer: int, query: Tensor) -> Tensor:
-            groups = query.view(len(spans), self._num_kv_heads, -1, self._head_size)
-            keys, values = self._memory.keys[layer], self._memory.values[layer]
+            groups = torch.split(query.view(len(spans), self._num_kv_heads, -1, self._head_size), 1)
             rows = [
-                F.scaled_dot_product_attention(
-                    group.unsqueeze(0),
-                    keys[:, span.start : span.end].unsqueeze(0),
-                    values[:, span.start : span.end].unsqueeze(0),
-                )
+                F.scaled_dot_product_attention(group, span.keys[layer], span.values[layer])
                 for group, span in zip(groups, spans, strict=True)
             ]
             return torch.cat(rows)
@@ -86,22 +69,20 @@ class Decoder:
         hidden: Tensor = self._text.embed_tokens(token_ids)
         cos, sin = (table[slots].unsqueeze(1) for table in (self._memory.cos, self._memory.sin))
         for index, layer in enumerate(self._text.layers):
-            query = self._write_keys(index, self._norm(layer.input_layernorm, hidden), slots, cos, sin)
+            heads = self._heads(layer.self_attn, self._norm(layer.input_layernorm, hidden), cos, sin)
+            query, entries = torch.split(heads, [self._num_heads, 2 * self._num_kv_heads], dim=1)
+            self._memory.write(index, slots, entries)
             attended = layer.self_attn.o_proj(attend(index, query).reshape(len(token_ids), -1))
             hidden = hidden + self._norm(layer.post_self_attn_layernorm, attended)
             fed = layer.mlp(self._norm(layer.post_attention_layernorm, hidden))
             hidden = hidden + self._norm(layer.post_mlp_layernorm, fed)
         return hidden
 
-    def _write_keys(self, layer: int, hidden: Tensor, slots: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Writes the rows' rotated keys and their values to memory; returns the rotated queries."""
-        heads = F.linear(hidden, *self._qkv[layer]).view(len(hidden), -1, self._head_size)
-        rotated, values = torch.split(heads, [self._num_heads + self._num_kv_heads, self._num_kv_heads], dim=1)
-        rotated = _rotate(rotated, cos, sin)
-        query, keys = torch.split(rotated, [self._num_heads, self._num_kv_heads], dim=1)
-        self._memory.keys[layer].index_copy_(1, slots, keys.transpose(0, 1))
-        self._memory.values[layer].index_copy_(1, slots, values.transpose(0, 1))
-        return query
+    def _heads(self, attention: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Rotated queries, rotated keys and values: (rows, heads + 2 x KV heads, head size)."""
+        heads: Tensor = attention.qkv_proj(hidden).view(len(hidden), -1, self._head_size)
+        _rotate(heads[:, : self._num_heads + self._num_kv_heads, : cos.shape[-1]], cos, sin)
+        return heads
 
     def _norm(self, module: Any, hidden: Tensor) -> Tensor:
         if hidden.device.type != "cpu":
@@ -112,19 +93,10 @@ class Decoder:
         return hidden * scale.to(hidden.dtype) * module.weight
 
 
-def _rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of the first part of each head (`apply_rotary_pos_emb`): (rows, heads, head size)."""
-    size = cos.shape[-1]
-    rotated, passed = heads[..., :size], heads[..., size:]
-    left, right = rotated.chunk(2, dim=-1)
-    return torch.cat((rotated * cos + torch.cat((-right, left), dim=-1) * sin, passed), dim=-1)
+def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Rotary embedding, in place, of the part of each head that has one (`apply_rotary_pos_emb`): (rows, heads, size).
 
-
-def _fused(attention: Any) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of q, k and v as one matrix, which is read faster than three. Their modules become views."""
-    modules = (attention.q_proj, attention.k_proj, attention.v_proj)
-    weight = torch.cat([module.weight.data for module in modules])
-    for module, view in zip(modules, torch.split(weight, [module.out_features for module in modules]), strict=True):
-        module.weight.data = view
-    bias = torch.cat([module.bias.data for module in modules]) if attention.q_proj.bias is not None else None
-    return weight, bias
+    The first half of `sin` (rows, 1, size) has its sign turned already, so only the halves remain to be swapped.
+    """
+    swapped = part.roll(part.shape[-1] // 2, dims=-1)
+    part.mul_(cos).addcmul_(swapped, sin)

@@ -67,14 +67,14 @@ class ArEngine:
         self._work[claim.render_id] = work
 
     def step(self) -> Sequence[Outcome[Prior]]:
-        """One decode step of every prefilled render, and at most one chunk of a prompt."""
+        """One decode step of every prefilled render, and some chunks of prompts."""
         batch = self._scheduler.next_batch()
         for sequence in batch.admitted:
             self._runner.place(sequence, self._work[sequence.render_id].prompt.positions)
         for source, target in batch.shared:
             self._runner.share_prefill(source, target)
-        if batch.prefill:
-            self._runner.prefill(batch.prefill)
+        for sequence in batch.prefill:
+            self._runner.prefill(sequence)
         if not batch.decode:
             return ()
         tokens = self._sampler.pick(self._runner.decode(batch.decode), batch.decode)

@@ -1,6 +1,7 @@
 """Loads the AR half of a GLM-Image checkpoint: the vision-language encoder and its processor. Runs nothing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -8,6 +9,7 @@ from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
 from shared.errors import MissingCheckpoint
 from workers.model_source import HOW_TO_GET_ONE, check_parts
+from workers.packed_linear import make_linear, pack_linears
 
 AR_PARTS = ("vision_language_encoder", "processor")
 _GENERATE_TOP_K = 50  # what `generate` takes when the generation config names none
@@ -55,7 +57,25 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
         reason = str(error).strip().partition("\n")[0]
         raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {HOW_TO_GET_ONE}") from error
     control_tokens = tuple(processor.tokenizer.get_added_vocab())
-    return ArModel(network.eval().to(device), processor, _sampling(network), control_tokens)
+    return ArModel(prepare(network.eval().to(device)), processor, _sampling(network), control_tokens)
+
+
+def prepare(network: GlmImageForConditionalGeneration) -> GlmImageForConditionalGeneration:
+    """Makes q, k and v of every layer one matrix, `qkv_proj`, and packs what can be: the decoder's arrangement.
+
+    The network is changed, and cannot `generate` any more.
+    """
+    for layer in network.model.language_model.layers:
+        _fuse(layer.self_attn)
+    pack_linears(network)
+    return network
+
+
+def _fuse(attention: Any) -> None:
+    modules = (attention.q_proj, attention.k_proj, attention.v_proj)
+    bias = torch.cat([module.bias for module in modules]) if attention.q_proj.bias is not None else None
+    attention.qkv_proj = make_linear(torch.cat([module.weight for module in modules]), bias)
+    del attention.q_proj, attention.k_proj, attention.v_proj
 
 
 def _sampling(network: GlmImageForConditionalGeneration) -> Sampling:

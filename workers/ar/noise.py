@@ -1,7 +1,6 @@
-"""The random numbers that choose tokens: one stream per sequence, drawn ahead of need. Nothing else decides a token."""
+"""The random numbers that choose tokens: one stream per sequence. Nothing else decides a token."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,55 +19,39 @@ class Noise(Protocol):
     def forget(self, render_id: RenderId) -> None: ...
 
 
-def _single_threaded_pool() -> ThreadPoolExecutor:
-    """One thread whose torch operations stay on it: a second team of OpenMP threads would fight the engine's.
-
-    `torch.set_num_threads` binds the calling thread and those that start to compute later, so it is put back.
-    """
-    num_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(1, "noise", initializer=lambda: torch.set_num_threads(1))
-    pool.submit(torch.get_num_threads).result()
-    torch.set_num_threads(num_threads)
-    return pool
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Stream:
     seed: int
     generator: torch.Generator
-    ahead: "Future[Tensor]"
 
 
 class GeneratorNoise:
     """torch's own generators on the CPU, so that a seed gives the reference's tokens.
 
     `torch.multinomial` draws one sample as argmax(p / q) with q exponential over the whole vocabulary (its source:
-    fast path for one sample). A draw costs 0.3 ms a row, so the next one is made while the model runs.
+    fast path for one sample). `exponential_` is -log1p(-u) of a double u, one after the other; composed of `uniform_`
+    and a vectorised logarithm the same bits take 0.1 ms a row instead of 0.3.
     """
 
     def __init__(self, vocabulary_size: int) -> None:
         self._vocabulary_size = vocabulary_size
         self._streams: dict[RenderId, _Stream] = {}
-        self._pool = _single_threaded_pool()
 
     def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
-        return torch.stack([self._next(sequence) for sequence in sequences])
+        uniform = torch.empty(len(sequences), self._vocabulary_size, dtype=torch.float64)
+        for row, sequence in zip(uniform, sequences, strict=True):
+            row.uniform_(generator=self._generator(sequence))
+        return uniform.neg_().log1p_().neg_().float()
 
     def forget(self, render_id: RenderId) -> None:
         self._streams.pop(render_id, None)
 
-    def _next(self, sequence: ArSequence) -> Tensor:
+    def _generator(self, sequence: ArSequence) -> torch.Generator:
         stream = self._streams.get(sequence.render_id)
         if stream is None or stream.seed != sequence.stream_seed:
-            generator = torch.Generator().manual_seed(sequence.stream_seed)
-            stream = _Stream(sequence.stream_seed, generator, self._pool.submit(self._draw, generator))
+            stream = _Stream(sequence.stream_seed, torch.Generator().manual_seed(sequence.stream_seed))
             self._streams[sequence.render_id] = stream
-        drawn = stream.ahead.result()
-        stream.ahead = self._pool.submit(self._draw, stream.generator)
-        return drawn
-
-    def _draw(self, generator: torch.Generator) -> Tensor:
-        return torch.empty(self._vocabulary_size).exponential_(generator=generator)
+        return stream.generator
 
 
 class CounterNoise:

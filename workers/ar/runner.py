@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.ar.decoder import Decoder, Span
+from workers.ar.decoder import Decoder
 from workers.ar.kv_memory import KvMemory
 from workers.ar.model import ArModel
 from workers.ar.positions import Position
+from workers.ar.scheduler import PREFILL_CHUNK
 from workers.ar.sequence import ArSequence
-
-PREFILL_CHUNK = 512  # tokens of a prompt per step: decoding never waits longer than for these
 
 
 class ArRunner:
@@ -34,6 +33,7 @@ class ArRunner:
         assert sequence.extent
         table = torch.tensor(positions[: sequence.num_kv_tokens], device=self._device).T.unsqueeze(1)
         cos, sin = self._network.model.language_model.rotary_emb(self._memory.cos, table)
+        sin[..., : sin.shape[-1] // 2].neg_()  # the decoder wants the signs that swapped halves get
         self._memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
         self._memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
 
@@ -60,10 +60,11 @@ class ArRunner:
     def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
         """Feeds every sequence's next token; logits (rows, vision vocabulary)."""
         idle = (self._fixed_rows or len(sequences)) - len(sequences)
-        nowhere = Span(self._memory.scratch, self._memory.scratch + 1)
-        spans = [_span(sequence) for sequence in sequences] + idle * [nowhere]
         token_ids = torch.tensor([sequence.next_input for sequence in sequences] + idle * [0], device=self._device)
-        slots = torch.tensor([span.end - 1 for span in spans], device=self._device)
+        nowhere = (self._memory.scratch, self._memory.scratch + 1)
+        tokens = [_tokens(sequence) for sequence in sequences] + idle * [nowhere]
+        slots = torch.tensor([end - 1 for _, end in tokens], device=self._device)
+        spans = [self._memory.view(start, end) for start, end in tokens]
         return self._decoder.decode(token_ids, slots, spans)[: len(sequences)]
 
 
@@ -75,9 +76,10 @@ def kv_bytes_per_token(model: ArModel) -> int:
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * head_size * item_size)
 
 
-def _span(sequence: ArSequence) -> Span:
+def _tokens(sequence: ArSequence) -> tuple[int, int]:
+    """The tokens of the memory that its next step may look at; the last is written in that step."""
     assert sequence.extent
-    return Span(sequence.extent.start, sequence.extent.start + sequence.next_position + 1)
+    return sequence.extent.start, sequence.extent.start + sequence.next_position + 1
 
 
 def _allocate(model: ArModel, num_tokens: int) -> KvMemory:

@@ -31,8 +31,8 @@ class Sampler:
         """`logits` are (rows, vision vocabulary). One code per row, or `NOT_A_NUMBER`; the one copy to the host."""
         noise = self._noise.draw(sequences)[:, :CODEBOOK_SIZE]
         codes = logits[:, :CODEBOOK_SIZE].float()
-        is_number = codes.isfinite().all(dim=-1)
-        probs = torch.softmax(codes.nan_to_num() / self._column("temperature", sequences, codes), dim=-1)
+        is_number = codes.sum(dim=-1).isfinite()  # any NaN or infinity is in the sum
+        probs = torch.softmax(codes / self._column("temperature", sequences, codes), dim=-1)
         chosen = self._choose(probs, noise, self._column("top_p", sequences, codes))
         return torch.where(is_number, chosen, NOT_A_NUMBER).tolist()
 

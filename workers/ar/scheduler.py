@@ -5,21 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import RenderFailed
-from shared.ids import RenderId
+from shared.ids import JobId, RenderId
 from workers.ar.kv_book import KvBook
 from workers.ar.sequence import ArSequence
+
+PREFILL_CHUNK = 512  # tokens of a prompt at once, and of all prompts in a step
+_SMALLEST_COST = 64  # a chunk reads all weights, which takes the time of about so many tokens however short it is
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One step. `admitted` have just got their memory; `shared` are (source, target) pairs of one prompt.
 
-    At most one sequence gets a chunk of its prompt prefilled; all in `decode` get one more token each.
+    Those in `prefill` get the next chunk of their prompts; all in `decode` get one more token each.
     """
 
     admitted: Sequence[ArSequence]
     shared: Sequence[tuple[ArSequence, ArSequence]]
-    prefill: ArSequence | None
+    prefill: Sequence[ArSequence]
     decode: Sequence[ArSequence]
 
 
@@ -46,7 +49,8 @@ class Scheduler:
     def next_batch(self) -> Batch:
         """Admits what fits, then plans the step.
 
-        The prompt of which least is prefilled goes first, so a short one never waits for all of a very long one.
+        Prompts are prefilled in chunks, some each step, so that decoding never waits for long. The prompt of which
+        least is prefilled goes first, so a short one never waits for all of a very long one.
         Renders of one job have one prompt: the first is prefilled, the others copy from it once it is.
         """
         admitted = self._admit()
@@ -55,8 +59,7 @@ class Scheduler:
         unfilled = [sequence for sequence in self._running.values() if sequence.num_to_prefill]
         shared = [(source_of[sequence.job_id], sequence) for sequence in unfilled if sequence.job_id in source_of]
         own = [sequence for sequence in unfilled if sequence.job_id not in source_of]
-        prefill = min(own, key=lambda sequence: sequence.num_prefilled, default=None)
-        return Batch(admitted, shared, prefill, decode)
+        return Batch(admitted, shared, _prefill(own), decode)
 
     def remove(self, render_id: RenderId) -> None:
         """Forgets a sequence, wherever it is, and gives its memory back. Unknown ids are ignored."""
@@ -76,3 +79,18 @@ class Scheduler:
             self._running[head.render_id] = head
             admitted.append(self._waiting.popleft())
         return admitted
+
+
+def _prefill(unfilled: Sequence[ArSequence]) -> Sequence[ArSequence]:
+    """Who gets a chunk in this step. Renders that share a prompt wait for the first of them."""
+    first_of: dict[JobId, ArSequence] = {}
+    for sequence in unfilled:
+        first_of.setdefault(sequence.job_id, sequence)
+    chosen: list[ArSequence] = []
+    cost = 0
+    for sequence in sorted(first_of.values(), key=lambda sequence: sequence.num_prefilled):
+        cost += max(_SMALLEST_COST, min(PREFILL_CHUNK, sequence.num_to_prefill))
+        if chosen and cost > PREFILL_CHUNK:
+            break
+        chosen.append(sequence)
+    return chosen
