@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from shared.ids import JobId
-from shared.jobs import SEED_LIMIT, OutputFormat
+from shared.jobs import SEED_LIMIT, OutputFormat, Priority, Quality
 from shared.states import JobStatus
 from shared.webhook_secret import WHAT_IT_IS, is_webhook_secret
 
@@ -66,6 +66,9 @@ class JobRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="drawn and answered when left out")
     num_inference_steps: int = Field(default=50, ge=1, description="denoise steps")
     guidance_scale: float = Field(default=1.5, ge=0, le=20, allow_inf_nan=False)
+    quality: Annotated[Quality, Field(strict=False)] = Field(
+        default=Quality.EXACT, description="exact: what the reference computes; fast: reuses parts of earlier steps"
+    )
     temperature: float | None = Field(
         default=None, ge=0.01, le=2, allow_inf_nan=False, description="of the token sampling; default: the model's own"
     )
@@ -76,6 +79,10 @@ class JobRequest(BaseModel):
     output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
     output_quality: int = Field(default=90, ge=1, le=100, description="of JPEG and WebP")
     embed_metadata: bool = Field(default=True, description="write prompt, seed and settings into the file")
+    priority: Annotated[Priority, Field(strict=False)] = Field(
+        default=Priority.INTERACTIVE, description="scheduling class; it changes no picture"
+    )
+    partial_images: int = Field(default=0, ge=0, le=3, description="previews published as events while it is drawn")
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default={}, max_length=16, description="pairs of your own, answered as they came"
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-from shared.jobs import Job, OutputFormat, Render
+from shared.jobs import Job, OutputFormat, Priority, Quality, Render
 from shared.states import JobStatus, RenderState, Stage
 
 
@@ -98,12 +98,15 @@ class JobAnswer(BaseModel):
     seed: int
     num_inference_steps: int
     guidance_scale: float
+    quality: Quality
     temperature: float | None
     top_p: float | None
     num_condition_images: int
     output_format: OutputFormat
     output_quality: int
     embed_metadata: bool
+    priority: Priority
+    partial_images: int
     metadata: dict[str, str]
     webhook_url: str | None
     webhook_events: list[str]
@@ -131,6 +134,8 @@ def job_answer(job: Job, public_url: str, model: str) -> dict[str, Any]:
         n=spec.n,
         seed=spec.seed,
         num_condition_images=len(settings.images),
+        priority=spec.priority,
+        partial_images=spec.partial_images,
         metadata=dict(spec.metadata),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),

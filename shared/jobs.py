@@ -27,6 +27,25 @@ class OutputFormat(StrEnum):
         return f"image/{self.value}"
 
 
+class Quality(StrEnum):
+    """`exact` computes what the reference computes; `fast` reuses parts of earlier denoise steps."""
+
+    EXACT = "exact"
+    FAST = "fast"
+
+
+class Priority(StrEnum):
+    """Scheduling classes, the most urgent first. A higher class goes first and may pre-empt; ageing keeps all alive."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most urgent."""
+        return list(Priority).index(self)
+
+
 class RenderSettings(BaseModel):
     """All that decides a picture, apart from its seed. Sizes are in pixels; `images` are object keys, in order.
 
@@ -41,6 +60,7 @@ class RenderSettings(BaseModel):
     height_px: int
     num_inference_steps: int = 50
     guidance_scale: float = 1.5
+    quality: Quality = Quality.EXACT
     temperature: float | None = None
     top_p: float | None = None
     images: tuple[ObjectKey, ...] = ()
@@ -62,7 +82,10 @@ class RenderSettings(BaseModel):
 
 
 class JobSpec(BaseModel):
-    """One accepted request of 1..n renders. Frozen: a picture depends on its request alone."""
+    """One accepted request of 1..n renders. Frozen: a picture depends on its request alone.
+
+    `partial_images` (0..3) asks for previews while the DiT works; like `priority` it changes no picture.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,6 +93,8 @@ class JobSpec(BaseModel):
     n: int
     seed: int
     tenant: TenantId = DEFAULT_TENANT
+    priority: Priority = Priority.INTERACTIVE
+    partial_images: int = 0
     metadata: Mapping[str, str] = {}
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
@@ -99,6 +124,15 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a heartbeat reports of one render. `in_step`: a member of the running step, a suspect if that kills."""
+
+    lease: Lease
+    progress: Progress
+    in_step: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT."""
 
@@ -109,6 +143,8 @@ class Claim:
     seed: int
     revision: Revision
     prior: Prior | None = None
+    priority: Priority = Priority.INTERACTIVE
+    partial_images: int = 0
 
     @property
     def render_id(self) -> RenderId:

@@ -47,15 +47,18 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
     """A claim from what `claim.lua` answers."""
-    render, fence, job, index, seed, spec, prior = answer
+    render, fence, job, index, seed, spec_json, prior = answer
+    spec = JobSpec.model_validate_json(spec_json)
     return Claim(
         lease=Lease(RenderId(render), stage, Fence(int(fence)), holder),
         job_id=JobId(job),
         index=int(index),
-        settings=JobSpec.model_validate_json(spec).settings,
+        settings=spec.settings,
         seed=int(seed),
         revision=revision,
         prior=decode_prior(prior) if prior else None,
+        priority=spec.priority,
+        partial_images=spec.partial_images,
     )
 
 

@@ -14,7 +14,6 @@ from shared.store.connect import Client, translated
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
-_CLASS = "interactive"  # the one scheduling class so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class JobStore:
         """Creates the job and its renders in one call. The same id again changes nothing and answers the job."""
         renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
         flat = [value for pair in renders for value in pair]
-        self._scripts.run("submit", job_id, spec.tenant, spec.model_dump_json(), _CLASS, "", spec.n, *flat)
+        self._scripts.run("submit", job_id, spec.tenant, spec.model_dump_json(), spec.priority, "", spec.n, *flat)
         return self.job(job_id, spec.tenant)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
