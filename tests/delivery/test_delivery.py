@@ -11,6 +11,8 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from shared.egress.client import EgressClient
+from shared.egress.rules import EgressRules
 from shared.ids import DEFAULT_TENANT
 from shared.jobs import Job
 from shared.objects import ObjectStore
@@ -18,7 +20,9 @@ from shared.settings import Settings
 from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
-from tests.store.builders import a_picture, finish_next, submitted
+from shared.store.leases import LeaseStore
+from tests.egress.servers import resetting, serving
+from tests.store.builders import RULES, a_picture, finish_next, submitted
 from workers.delivery.manifest import manifest_key
 from workers.delivery.schedule import RETRY_DELAYS_S, retry_delay_s
 from workers.delivery.service import DeliveryService
@@ -73,14 +77,14 @@ class _Always(random.Random):
 @pytest.fixture
 def service(client: Client, objects: ObjectStore, s3_settings: Settings) -> DeliveryService:
     settings = s3_settings.model_copy(update={"webhook_secret": SecretStr(TENANT_SECRET)})
-    sender = WebhookSender(timeout_s=5, allow_loopback=True)
+    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), timeout_s=5)
     deliveries = DeliveryStore(client, lease_ttl_s=30)
     return DeliveryService(deliveries, JobStore(client), objects, sender, settings, _Always())
 
 
 def succeeded(store: JobStore, client: Client, **changes: object) -> Job:
     job = submitted(store, **changes)  # type: ignore[arg-type]
-    finish_next(client)
+    finish_next(LeaseStore(client, RULES))
     return store.job(job.job_id, DEFAULT_TENANT)
 
 
@@ -95,6 +99,10 @@ def due_in_ms(client: Client, job: Job, event_type: str) -> float | None:
     due = client.zscore("gridpress:deliveries", f"webhook:{job.job_id}:{event_type}")
     seconds, microseconds = client.time()  # type: ignore[misc]
     return None if due is None else float(due) - (seconds * 1000 + microseconds / 1000)  # type: ignore[arg-type]
+
+
+def last_error(client: Client, job: Job, event_type: str) -> str:
+    return str(client.hget(f"gridpress:delivery:webhook:{job.job_id}:{event_type}", "last_error"))
 
 
 def test_a_finished_job_sends_one_signed_webhook_with_the_job_in_it(
@@ -168,13 +176,21 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
 def test_a_receiver_on_a_private_address_is_never_connected_to(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
 ) -> None:
-    strict = WebhookSender(timeout_s=5, allow_loopback=False)
+    strict = WebhookSender(EgressClient(EgressRules()), timeout_s=5)
     guarded = DeliveryService(service.deliveries, service.jobs, service.objects, strict, service.settings, service.rng)
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(guarded)
     assert receiver.received == []
-    error = client.hget(f"gridpress:delivery:webhook:{job.job_id}:job.succeeded", "last_error")
-    assert "loopback" in str(error)
+    assert "127.0.0.1 is loopback" in last_error(client, job, "job.succeeded")
+
+
+def test_a_receiver_that_hangs_up_is_tried_again(service: DeliveryService, store: JobStore, client: Client) -> None:
+    with serving(resetting()) as server:
+        job = succeeded(store, client, webhook_url=server.url())
+        deliver_all(service)
+    assert len(server.heard) == 1
+    assert due_in_ms(client, job, "job.succeeded") is not None
+    assert "127.0.0.1 failed" in last_error(client, job, "job.succeeded")
 
 
 def test_a_delivery_that_its_worker_did_not_finish_is_due_again(store: JobStore, client: Client) -> None:

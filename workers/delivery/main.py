@@ -1,16 +1,14 @@
 """Composition root of a delivery worker: `python -m workers.delivery`."""
 
 import threading
-from collections.abc import Mapping
-from typing import Any
 
 from shared.celery_app import make_celery
+from shared.egress.client import EgressClient
+from shared.egress.rules import EgressRules
 from shared.hints import Hints
 from shared.ids import Revision, new_worker_id
-from shared.messages import Hint
-from shared.objects import ObjectStore
+from shared.objects import open_objects
 from shared.queues import Queue
-from shared.receivers import is_loopback_host
 from shared.settings import Settings
 from shared.store.connect import connect
 from shared.store.deliveries import DeliveryStore
@@ -20,6 +18,7 @@ from shared.store.upkeep import UpkeepStore
 from workers.delivery.service import DeliveryService
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
+from workers.hint_edge import on_hint
 from workers.serving import serve
 
 _SLOTS = 16  # deliveries wait on receivers, not on a processor
@@ -27,12 +26,12 @@ _SLOTS = 16  # deliveries wait on receivers, not on a processor
 
 def run(settings: Settings) -> None:
     """Serves hints until SIGTERM; deliveries under way finish first, their time-out bounds the wait."""
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, settings.durability)
     service = DeliveryService(
         deliveries=DeliveryStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
         jobs=JobStore(client),
-        objects=ObjectStore(settings),
-        sender=WebhookSender(timeout_s=settings.webhook_timeout_s, allow_loopback=is_loopback_host(settings.host)),
+        objects=open_objects(settings),
+        sender=WebhookSender(EgressClient(EgressRules.of(settings)), settings.webhook_timeout_s),
         settings=settings,
     )
     assert settings.redis_url
@@ -42,17 +41,17 @@ def run(settings: Settings) -> None:
     worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     stopping = threading.Event()
 
-    @app.task(name=Queue.DELIVERY.task)  # type: ignore[untyped-decorator, unused-ignore]
-    def take(hint: Mapping[str, Any]) -> None:
-        Hint.model_validate(hint)
+    def take() -> None:
         if not stopping.is_set() and service.deliver_one():
             hints.send_one(Queue.DELIVERY)
 
+    on_hint(app, Queue.DELIVERY, take)
     heartbeat = Heartbeat(
         lambda _: dict.fromkeys(leases.beat(worker, []), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
+        on_hang=lambda: None,
         interval_s=settings.lease_ttl_s / 3,
     )
     heartbeat.start()

@@ -1,0 +1,1 @@
+"""Calls to URLs that callers name: webhooks and images. Trusts no name, no address and no answer."""

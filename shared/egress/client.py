@@ -1,0 +1,122 @@
+"""Sends one request to a URL that a caller named. Follows no redirect, keeps no connection, interprets no body."""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import httpcore
+import httpx
+
+from shared.egress.connect import CheckedNetwork, Resolve, look_up
+from shared.egress.deadline import Deadline
+from shared.egress.errors import EgressFailed
+from shared.egress.rules import EgressRules, Target
+
+_MAX_OVERHEAD_BYTES = (
+    256 * 1024
+)  # headers, interim answers, TLS-free chunk framing: far more than an honest server sends
+_HEADERS = {"User-Agent": "Gridpress/1", "Accept-Encoding": "identity", "Connection": "close"}
+
+
+class BodyEnd(StrEnum):
+    """How a body ended for us."""
+
+    WHOLE = "whole"
+    TOO_LARGE = "too large"
+    TOO_SLOW = "too slow"
+    BROKEN = "broken off"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Header names are in lower case; `body` is at most what was asked for, as it was on the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    body_end: BodyEnd
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+class EgressClient:
+    """Any number of threads may use one. Every call raises `EgressRefused` and `EgressFailed`.
+
+    A connection is made, checked and closed for each call: none outlives its check, and none is shared by two tenants.
+    """
+
+    def __init__(
+        self, rules: EgressRules, *, resolve: Resolve = look_up, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._ssl_context = ssl_context or httpx.create_ssl_context()  # SSL_CERT_FILE, or the CAs that certifi brings
+
+    def get(self, url: str, deadline: Deadline, *, max_bytes: int) -> Answer:
+        """Asks for the plain bytes at `url` and keeps at most `max_bytes` of them."""
+        return self._send(_Call("GET", url), deadline, max_bytes)
+
+    def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, deadline: Deadline, *, max_bytes: int
+    ) -> Answer:
+        """Sends `content` and keeps at most `max_bytes` of the answer's body."""
+        return self._send(_Call("POST", url, headers, content), deadline, max_bytes)
+
+    def _send(self, call: _Call, deadline: Deadline, max_bytes: int) -> Answer:
+        target = self._rules.target(call.url)
+        network = CheckedNetwork(self._rules, self._resolve, deadline, max_bytes + _MAX_OVERHEAD_BYTES)
+        address = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+        sent = {"Host": _authority(target), **_HEADERS, **call.headers}
+        connection = httpcore.HTTPConnection(address.origin, self._ssl_context, network_backend=network)
+        try:
+            with connection.stream(call.method, address, headers=list(sent.items()), content=call.content) as response:
+                body, body_end = _read(response, max_bytes)
+        except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise EgressFailed(f"{target.host} {_what_happened(error, target, deadline)}") from error
+        finally:
+            connection.close()
+        received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Answer(response.status, received, body, body_end)
+
+
+def _authority(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return host if target.port == (443 if target.scheme == "https" else 80) else f"{host}:{target.port}"
+
+
+def _read(response: httpcore.Response, max_bytes: int) -> tuple[bytes, BodyEnd]:
+    """As much as comes and may; the status stands, whatever becomes of the body."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > max_bytes:
+                return bytes(body[:max_bytes]), BodyEnd.TOO_LARGE
+    except TimeoutError:
+        return bytes(body), BodyEnd.TOO_SLOW
+    except (OSError, httpcore.NetworkError, httpcore.ProtocolError):
+        return bytes(body), BodyEnd.BROKEN
+    return bytes(body), BodyEnd.WHOLE
+
+
+def _what_happened(error: Exception, target: Target, deadline: Deadline) -> str:
+    match error:
+        case TimeoutError():
+            return f"did not answer within {deadline.timeout_s:g} s"
+        case socket.gaierror():
+            return f"does not resolve: {error.strerror}"
+        case ssl.SSLCertVerificationError():
+            return f"did not prove its name: {error.verify_message}"
+        case ssl.SSLError():
+            return f"does not speak TLS on port {target.port}: {error.reason}"
+        case OSError():
+            return f"failed: {error.strerror or error}"
+    return f"did not answer in HTTP on port {target.port}: {error}"

@@ -1,0 +1,132 @@
+"""Resolves a name once, checks every address, and connects to one of those. No second look-up, so no rebinding."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import Any
+
+import httpcore
+
+from shared.egress.addresses import Address, literal
+from shared.egress.deadline import Deadline
+from shared.egress.rules import EgressRules
+
+Resolve = Callable[[str, int], Sequence[Address]]
+
+_WRITE_BYTES = 16 * 1024  # an SSL socket counts its time-out anew for every record
+
+
+def look_up(host: str, port: int) -> list[Address]:
+    """Every address of a name, once and in the resolver's order. Raises `OSError` when it does not resolve."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(text) for text in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)]
+
+
+class CheckedNetwork(httpcore.NetworkBackend):
+    """The network as one call may see it: checked addresses, one deadline, so many bytes.
+
+    Raises `EgressRefused` when one address of a name is not allowed, even where another is: such a name is up to
+    something. Raises `OSError` for everything that a network does.
+    """
+
+    def __init__(self, rules: EgressRules, resolve: Resolve, deadline: Deadline, max_bytes: int) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+
+    def connect_tcp(self, host: str, port: int, *_: object, **__: object) -> httpcore.NetworkStream:
+        addresses = self._addresses(host, port)
+        for address in addresses:
+            self._rules.check(address, host)
+        return CheckedStream(self._connect(addresses, port), self._deadline, self._max_bytes)
+
+    def _addresses(self, host: str, port: int) -> Sequence[Address]:
+        address = literal(host)
+        if address:
+            return [address]
+        answer: Future[Sequence[Address]] = Future()
+        # A name server that never answers holds its look-up for longer than our time-out; nobody else waits for it.
+        threading.Thread(target=_settle, args=(answer, self._resolve, host, port), daemon=True).start()
+        return answer.result(self._deadline.left_s())
+
+    def _connect(self, addresses: Sequence[Address], port: int) -> socket.socket:
+        """To the first that answers; one that swallows packets leaves the others their share of the time."""
+        last_error = OSError("the name has no address")
+        for tried, address in enumerate(addresses):
+            timeout_s = self._deadline.left_s() / (len(addresses) - tried)
+            try:
+                return _connect(address, port, timeout_s)
+            except OSError as error:
+                last_error = error
+        raise last_error
+
+
+class CheckedStream(httpcore.NetworkStream):
+    """A socket whose every wait ends by the deadline and that reads at most `max_bytes`, headers and all."""
+
+    def __init__(self, connection: socket.socket, deadline: Deadline, max_bytes: int) -> None:
+        self._socket = connection
+        self._deadline = deadline
+        self._bytes_left = max_bytes
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._socket.settimeout(self._deadline.left_s())
+        data = self._socket.recv(max_bytes)
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise ConnectionAbortedError("it sent more than it may")
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                self._socket.settimeout(self._deadline.left_s())
+                rest = rest[self._socket.send(rest[:_WRITE_BYTES]) :]
+        except TimeoutError:
+            raise
+        except OSError as error:
+            # httpcore knows this one: whoever closes before it has read us may have answered already.
+            raise httpcore.WriteError(str(error)) from error
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            self._socket.settimeout(self._deadline.left_s())
+            wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+        except OSError:
+            self.close()
+            raise
+        return CheckedStream(wrapped, self._deadline, self._bytes_left)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return None  # what httpcore asks for serves HTTP/2 and kept connections; we have neither
+
+
+def _settle(answer: Future[Sequence[Address]], resolve: Resolve, host: str, port: int) -> None:
+    try:
+        answer.set_result(resolve(host, port))
+    except Exception as error:  # noqa: BLE001 - it is raised again by the thread that waits
+        answer.set_exception(error)
+
+
+def _connect(address: Address, port: int, timeout_s: float) -> socket.socket:
+    """Without `create_connection`, which would resolve once more."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect((str(address), port))
+    except OSError:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,23 @@
+"""Why nothing came of a call.
+
+GridpressError
+├── EgressRefused  400  the rules forbid the URL or its address; nothing was sent
+└── EgressFailed   502  it did not resolve, connect, prove its name, answer in time or speak HTTP
+"""
+
+from shared.errors import GridpressError
+
+
+class EgressRefused(GridpressError):
+    """This URL may not be called. The message is the reason, without a subject: "10.0.0.7 is private"."""
+
+    code = "url_refused"
+    http_status = 400
+
+
+class EgressFailed(GridpressError):
+    """The other side gave no answer that can be read. The message names the host."""
+
+    code = "url_failed"
+    http_status = 502
+    retryable = True

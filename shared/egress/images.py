@@ -1,0 +1,73 @@
+"""Fetches the condition images that a request names by URL. Looks at none of their bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from shared.egress.client import Answer, BodyEnd, EgressClient
+from shared.egress.deadline import Deadline
+from shared.egress.errors import EgressFailed, EgressRefused
+from shared.egress.rules import EgressRules
+from shared.errors import InvalidImage
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFetcher:
+    """`max_bytes` is for each image, `max_total_bytes` and `timeout_s` are for all images of one request.
+
+    A redirect is an error that tells so: the caller can give the final URL, and what was checked at submit is what was
+    fetched.
+    """
+
+    client: EgressClient
+    timeout_s: float
+    max_bytes: int
+    max_total_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say: what is fetched for a request may be as large as a body that brings it.
+
+        Raises `Misconfigured` for an allow-list that cannot be read.
+        """
+        client = EgressClient(EgressRules.of(settings))
+        return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
+
+    def fetch(self, urls: Mapping[str, str]) -> list[bytes]:
+        """The bytes behind each URL, in order; the keys are the fields that named them. Raises `InvalidImage`."""
+        deadline = Deadline(self.timeout_s)
+        images: list[bytes] = []
+        for field, url in urls.items():
+            bytes_left = self.max_total_bytes - sum(map(len, images))
+            images.append(self._fetch(url, field, deadline, bytes_left))
+        return images
+
+    def _fetch(self, url: str, field: str, deadline: Deadline, bytes_left: int) -> bytes:
+        try:
+            answer = self.client.get(url, deadline, max_bytes=min(self.max_bytes, bytes_left))
+        except EgressRefused as error:
+            raise InvalidImage(f"{field} can't be fetched: {error}", field) from error
+        except EgressFailed as error:
+            raise InvalidImage(f"{field} could not be fetched: {error}", field) from error
+        problem = self._problem(answer)
+        if problem:
+            raise InvalidImage(f"{field} could not be fetched: {problem}", field)
+        return answer.body
+
+    def _problem(self, answer: Answer) -> str | None:
+        if answer.status // 100 == 3:
+            return f"the server answered {answer.status}, and redirects are not followed: give the final URL"
+        if answer.status != 200:
+            return f"the server answered {answer.status}"
+        match answer.body_end:
+            case BodyEnd.WHOLE:
+                return None
+            case BodyEnd.TOO_LARGE:
+                is_own_fault = len(answer.body) == self.max_bytes
+                all_images = f"all images together have more than {self.max_total_bytes} bytes"
+                return f"it has more than {self.max_bytes} bytes" if is_own_fault else all_images
+            case BodyEnd.TOO_SLOW:
+                return f"it did not end within {self.timeout_s:g} s"
+            case BodyEnd.BROKEN:
+                return "the connection broke off"

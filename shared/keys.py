@@ -1,0 +1,79 @@
+"""API keys as values: what a key looks like, what is kept of it, what it allows. Nothing here does I/O."""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from shared.ids import TenantId
+
+KeyId = NewType("KeyId", str)
+
+_ID_BYTES = 5  # 8 characters; the id is public, the store refuses one that stands already
+_SECRET_BYTES = 32
+_KEY = re.compile(r"gp_([a-z2-7]{8})_([a-z2-7]{52})")
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|': both part the store's own keys
+
+
+class Scope(StrEnum):
+    """What a key may be used for. `admin` allows everything of its tenant."""
+
+    RENDER = "render"
+    READ = "read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as the store knows it. Times are aware UTC; `last_used_at` is right to a minute or so."""
+
+    key_id: KeyId
+    tenant: TenantId
+    scopes: frozenset[Scope]
+    digest: str = field(repr=False)
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_proved_by(self, text: str) -> bool:
+        """Whether this is the key's own text and the key still counts. Takes as long for any text."""
+        return hmac.compare_digest(self.digest, digest(text)) and self.revoked_at is None
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def new_key() -> tuple[KeyId, str]:
+    """A key's public id, and the whole text, `gp_<id>_<secret>`, that is shown once and kept nowhere."""
+    key_id = KeyId(_random_text(_ID_BYTES))
+    return key_id, f"gp_{key_id}_{_random_text(_SECRET_BYTES)}"
+
+
+def id_of(text: str) -> KeyId | None:
+    """The public id inside a key's text; None for what is no key."""
+    match = _KEY.fullmatch(text)
+    return KeyId(match[1]) if match else None
+
+
+def digest(text: str) -> str:
+    """What is kept of a key: SHA-256, in hexadecimal.
+
+    A slow hash (bcrypt, Argon2) makes passwords dear to guess. Of 256 random bits no share can be guessed at any price,
+    so slowness would buy nothing and cost every request a tenth of a second.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_tenant(text: str) -> bool:
+    """Whether a tenant may be called so: up to 63 of `a-z 0-9 _ . -`, the first of them a letter or digit."""
+    return _TENANT.fullmatch(text) is not None
+
+
+def _random_text(num_bytes: int) -> str:
+    """Base32 in lower case: letters and digits only, so that a double click marks the whole key."""
+    return base64.b32encode(secrets.token_bytes(num_bytes)).decode().lower().rstrip("=")
