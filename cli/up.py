@@ -16,12 +16,13 @@ from cli.stack.ports import is_free
 from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
 from cli.stack.supervisor import Supervisor
-from shared.receivers import is_loopback_host
+from shared.egress.addresses import is_loopback_host
 from shared.settings import Settings
 
 _REAL_MODEL = "zai-org/GLM-Image"
 _NO_MODEL = f"No model given: serving a small one with random weights. The real one: GRIDPRESS_MODEL={_REAL_MODEL}"
 _MODEL_HELP = f"Checkpoint folder or hub id, e.g. {_REAL_MODEL}.  [default: a small one, built on first use]"
+_SHARE_HELP = "AR and DiT worker take turns on one device: for a card that holds only one of them."
 _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, shared out]"
 
 
@@ -31,6 +32,7 @@ _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, sh
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of jobs, pictures, secrets and logs.")
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
 @setting_option("--threads", "threads", type=click.IntRange(1), help=_THREADS_HELP)
+@setting_option("--share-device", "share_device", is_flag=True, help=_SHARE_HELP)
 @setting_option("--served-model-name", "served_model_name", help="What the model is called, whatever is loaded.")
 @click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the AR stage.")
 @click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the DiT stage.")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
 
+from cli.stack.logs import RoleLog
+
 _LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -28,7 +30,7 @@ def tied(argv: Sequence[str]) -> list[str]:
 class Child:
     """A process that we started in a session of its own, so that a terminal's Ctrl-C reaches only us.
 
-    `DIR/run/<name>.pid` names the serving process while it is ours, `DIR/run/<name>.log` keeps all it ever wrote.
+    `DIR/run/<name>.pid` names the serving process while it is ours, `DIR/run/<name>.log` keeps what it wrote.
     """
 
     def __init__(self, name: str, command: Command, run_dir: Path) -> None:
@@ -37,9 +39,8 @@ class Child:
         run_dir.mkdir(parents=True, exist_ok=True)
         self.name = name
         self._pid_file = run_dir / f"{name}.pid"
-        self._log = run_dir / f"{name}.log"
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
+        self._log = RoleLog(run_dir / f"{name}.log")
+        with self._log.open() as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own argv, no shell
                 tied(command.argv),
                 env={**os.environ, **command.env},
@@ -78,6 +79,8 @@ class Child:
 
     def last_lines(self, count: int = 8) -> list[str]:
         """The end of what this process wrote, without what earlier ones left in the same log."""
-        with self._log.open("rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode(errors="replace").splitlines()[-count:]
+        return self._log.last_lines(count)
+
+    def trim_log(self) -> None:
+        """Keeps the log within its bound."""
+        self._log.trim()

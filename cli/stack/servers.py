@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from cli.stack.embedded import Embedded
 from cli.stack.seaweedfs import SeaweedFS
 from cli.stack.valkey import Valkey
-from shared.receivers import is_loopback_host
+from shared.egress.addresses import is_loopback_host
 from shared.settings import Settings
 
 
@@ -16,7 +16,7 @@ def with_servers(settings: Settings) -> tuple[Settings, list[Embedded]]:
     if not settings.redis_url:
         valkey = Valkey(settings.data_dir)
         servers.append(valkey)
-        found["redis_url"] = valkey.url
+        found |= {"redis_url": valkey.url, "store_dir": valkey.folder}
     if not settings.s3_endpoint_url:
         seaweedfs = SeaweedFS(settings.data_dir, settings.s3_bucket)
         servers.append(seaweedfs)

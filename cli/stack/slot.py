@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Protocol
 
+from cli.stack.causes import known_cause, status_words
 from cli.stack.processes import Command
 from cli.stack.readiness import Readiness
 
-_FIRST_PAUSE_S = 0.5
+_FIRST_PAUSE_S = 0.2  # so that a killed API is back within two seconds, most of which it takes to start
 _LONGEST_PAUSE_S = 30.0
 _STEADY_AFTER_S = 60.0  # a process that lived this long starts again as if it had never failed
 
@@ -30,6 +31,7 @@ class Process(Protocol):
     def exit_status(self) -> int | None: ...
     def signal(self, number: Signals) -> None: ...
     def last_lines(self) -> list[str]: ...
+    def trim_log(self) -> None: ...
     def forget(self) -> None: ...
 
 
@@ -45,24 +47,35 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A role's process ended without being asked. `status` is negative for the signal that ended it."""
+    """A role's process ended without being asked, for the `num_in_a_row`th time soon after its start.
+
+    `status` is negative for the signal that ended it.
+    """
 
     role: str
     status: int
     was_ready: bool
     retry_in_s: float
     last_lines: list[str]
+    num_in_a_row: int
 
     @property
     def reason(self) -> str:
-        return f"killed by {Signals(-self.status).name}" if self.status < 0 else f"exit status {self.status}"
+        """How it ended, and why where we know that."""
+        why = known_cause(self.last_lines) if self.status > 0 else None
+        return f"{status_words(self.status)}: {why}" if why else status_words(self.status)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether `reason` says more than the exit status."""
+        return self.reason != f"exit status {self.status}"
 
 
 Event = Ready | Died
 
 
 def pause_s(num_failures: int) -> float:
-    """Time before the next start after so many failures in a row: 0.5 s, doubling up to 30 s."""
+    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s."""
     return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
 
 
@@ -79,12 +92,13 @@ class Slot:
         self._start_at = 0.0
         self._kill_at: float | None = None
 
-    def run_once(self, now: float) -> Event | None:
+    def run_once(self, now: float, *, may_start: bool) -> Event | None:
         """Starts, observes or buries the process; answers what happened to it, if anything did."""
         if self._process is None:
-            if now >= self._start_at:
+            if may_start and now >= self._start_at:
                 self._start(now)
             return None
+        self._process.trim_log()
         status = self._process.exit_status()
         if status is not None:
             return self._bury(self._process, status, now)
@@ -116,7 +130,7 @@ class Slot:
         was_steady = now - self._started_at >= _STEADY_AFTER_S
         self._num_failures = 1 if was_steady else self._num_failures + 1
         retry_in_s = pause_s(self._num_failures)
-        died = Died(self.role.name, status, self.is_ready, retry_in_s, process.last_lines())
+        died = Died(self.role.name, status, self.is_ready, retry_in_s, process.last_lines(), self._num_failures)
         self._clear(process)
         self._start_at = now + retry_in_s
         return died

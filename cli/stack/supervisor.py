@@ -10,7 +10,6 @@ class Supervisor:
 
     def __init__(self, tiers: Sequence[Sequence[Role]], spawn: Spawn) -> None:
         self._tiers = [[Slot(role, spawn) for role in tier] for tier in tiers]
-        self._num_started = 1
 
     @property
     def is_ready(self) -> bool:
@@ -23,11 +22,15 @@ class Supervisor:
         return [slot.role.name for tier in self._tiers for slot in tier if not slot.is_ready]
 
     def run_once(self, now: float) -> list[Event]:
-        """One look at every process that may run now; answers what happened."""
-        started = self._tiers[: self._num_started]
-        events = [event for tier in started for slot in tier if (event := slot.run_once(now))]
-        if all(slot.is_ready for slot in started[-1]):
-            self._num_started = min(self._num_started + 1, len(self._tiers))
+        """One look at every process; answers what happened.
+
+        While a server is away nothing that needs it is started: it would end again and again, and then wait long.
+        """
+        events: list[Event] = []
+        may_start = True
+        for tier in self._tiers:
+            events += [event for slot in tier if (event := slot.run_once(now, may_start=may_start))]
+            may_start = may_start and all(slot.is_ready for slot in tier)
         return events
 
     def end_once(self, now: float, *, at_once: bool) -> bool:

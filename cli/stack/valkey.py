@@ -16,6 +16,7 @@ from cli.stack.secrets import secret, write_private
 from shared.errors import Misconfigured
 
 # `always`: what was answered is on disk (a write answers after its fdatasync, 0.2 ms). `noeviction`: jobs are no cache.
+# `aof-load-truncated`: half a write at the end, which nobody was answered, is dropped at the start instead of refused.
 _CONFIG = """\
 bind {host}
 port {port}
@@ -27,6 +28,8 @@ appendonly yes
 appendfsync always
 save ""
 maxmemory-policy noeviction
+aof-load-truncated yes
+aof-use-rdb-preamble yes
 """
 
 
@@ -41,7 +44,7 @@ class Valkey(Embedded):
         super().__init__(data_dir)
         self._port = free_ports(1)[0]
         self._password = secret(self.data_dir, "valkey_password")
-        self._folder = self.data_dir / self.role
+        self.folder = self.data_dir / self.role
         self._client = Redis.from_url(self.url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
 
     @property
@@ -54,8 +57,8 @@ class Valkey(Embedded):
         return self.url
 
     def command(self) -> Command:
-        config = self._folder / "valkey.conf"  # not argv: the password must not show in `ps`
-        settings = _CONFIG.format(host=LOOPBACK, port=self._port, password=self._password, folder=_quoted(self._folder))
+        config = self.folder / "valkey.conf"  # not argv: the password must not show in `ps`
+        settings = _CONFIG.format(host=LOOPBACK, port=self._port, password=self._password, folder=_quoted(self.folder))
         write_private(config, settings)
         return Command((str(_binary()), str(config)))
 

@@ -16,6 +16,7 @@ class FakeProcess:
     status: int | None = None
     signals: list[Signals] = field(default_factory=list)
     is_forgotten: bool = False
+    num_trims: int = 0
 
     def exit_status(self) -> int | None:
         return self.status
@@ -27,6 +28,9 @@ class FakeProcess:
 
     def last_lines(self) -> list[str]:
         return [f"last words of {self.role}"]
+
+    def trim_log(self) -> None:
+        self.num_trims += 1
 
     def forget(self) -> None:
         self.is_forgotten = True

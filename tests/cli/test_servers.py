@@ -156,3 +156,16 @@ def test_links_are_streamed_when_clients_cannot_reach_the_embedded_object_store(
     hosts = {"127.0.0.1": "presigned", "localhost": "presigned", "::1": "presigned", "0.0.0.0": "streamed"}
     for host, links in hosts.items():
         assert with_servers(Settings(data_dir=tmp_path, host=host))[0].s3_links == links
+
+
+def test_valkey_starts_again_after_half_a_write(tmp_path: Path) -> None:
+    first = Valkey(tmp_path)
+    with running(first), store(first.url) as client:
+        client.set("job", "kept")
+    (log,) = (tmp_path / "valkey" / "appendonlydir").glob("*.incr.aof")
+    with log.open("ab") as file:
+        file.write(b"*3\r\n$3\r\nSET\r\n$3\r\njob\r\n$4\r\nlo")
+    second = Valkey(tmp_path)
+    with running(second), store(second.url) as client:
+        assert client.get("job") == "kept"
+        client.set("job", "mended")

@@ -63,7 +63,7 @@ def test_a_dead_process_is_reported_with_its_last_words(stack: FakeStack) -> Non
     stack.latest("ar-0").status = -SIGKILL
     (event,) = supervisor.run_once(10)
     assert isinstance(event, Died)
-    assert event == Died("ar-0", -SIGKILL, True, pause_s(1), ["last words of ar-0"])
+    assert event == Died("ar-0", -SIGKILL, True, pause_s(1), ["last words of ar-0"], 1)
     assert event.reason == "killed by SIGKILL"
     assert stack.latest("ar-0").is_forgotten
 
@@ -152,3 +152,27 @@ def test_readiness_is_forgotten_before_a_restart(stack: FakeStack) -> None:
     supervisor.run_once(20)
     assert not stack.readiness["ar-0"].ready
     assert supervisor.waiting_for == ["ar-0"]
+
+
+def test_nothing_starts_while_the_server_that_it_needs_is_away(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    for name in ("valkey-0", "ar-0"):
+        stack.latest(name).status = -SIGKILL
+    supervisor.run_once(10)
+    supervisor.run_once(11)
+    assert (stack.names.count("valkey-0"), stack.names.count("ar-0")) == (2, 1)
+    stack.readiness["valkey-0"].ready = True
+    supervisor.run_once(12)
+    assert stack.names.count("ar-0") == 2
+
+
+def test_deaths_in_a_row_are_counted_until_a_process_lives_long(stack: FakeStack) -> None:
+    supervisor, counts = bring_up(stack), []
+    for now in (0.0, 40.0, 50.0, 10_000.0):
+        supervisor.run_once(now)
+        stack.latest("ar-0").status = 1
+        (event,) = supervisor.run_once(now + 1)
+        assert isinstance(event, Died)
+        counts.append(event.num_in_a_row)
+        supervisor.run_once(now + 5)
+    assert counts == [1, 2, 3, 1]

@@ -5,7 +5,7 @@ import torch
 
 from shared.errors import Misconfigured
 from shared.settings import Settings
-from workers.placement import Placement, place
+from workers.placement import Placement, guidance_devices, place
 
 
 @pytest.mark.parametrize("device", ["banana", "cuda:x", "cuda:99"])
@@ -22,3 +22,23 @@ def test_a_gpu_computes_in_bfloat16_and_the_cpu_in_float32(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     assert place(Settings()) == Placement(torch.device(device), getattr(torch, dtype))
     assert place(Settings(dtype="float16")).dtype is torch.float16
+
+
+def test_guidance_branches_stay_on_one_device_unless_two_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert guidance_devices(Settings()) is None
+    two = torch.device("cuda:0"), torch.device("cuda:1")
+    assert guidance_devices(Settings(dit_guidance_devices="cuda:0, cuda:1")) == two
+    assert place(Settings(device="cuda:5"), two[0]).device == two[0]
+
+
+@pytest.mark.parametrize("devices", ["cuda:0", "cuda:0,cuda:0", "cuda:0,cpu", "cpu,cpu,cpu", "cpu,banana"])
+def test_what_are_not_two_devices_is_refused_with_the_setting(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_GUIDANCE_DEVICES={devices}"):
+        guidance_devices(Settings(dit_guidance_devices=devices))
+
+
+def test_a_device_is_not_both_shared_and_one_of_two() -> None:
+    with pytest.raises(Misconfigured, match="GRIDPRESS_SHARE_DEVICE"):
+        guidance_devices(Settings(dit_guidance_devices="cpu,cpu", share_device=True))

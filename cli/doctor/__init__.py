@@ -1,0 +1,1 @@
+"""`gridpress doctor`: what this machine supports, what the settings will use, and what to do about what is wrong."""

@@ -1,0 +1,67 @@
+"""`gridpress doctor`: the command itself, as tables or as JSON."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from cli.doctor.findings import Findings
+from cli.doctor.machine import has_torch, machine, packages, servers
+from cli.doctor.stores import stores
+from cli.options import FOLDER, setting_option
+from cli.tables import print_table
+from shared.settings import Settings
+
+
+@click.command()
+@setting_option("--model", "model", metavar="DIR", help="Checkpoint folder whose memory is counted.")
+@setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+def doctor(data_dir: Path, as_json: bool, **given: Any) -> None:
+    """Say what this machine supports, what the settings will use, and what to do about what is wrong.
+
+    Reads the same settings as the service. Loads no weights, starts nothing and writes nothing. Exit status 0 when all
+    is well, 1 when there are problems.
+
+    \b
+    Example:
+      gridpress doctor --model checkpoints/tiny
+    """
+    report = list(_examine(Settings(data_dir=data_dir, **given)))
+    has_problems = any(findings.problems for findings in report)
+    if as_json:
+        parts = {findings.title: dataclasses.asdict(findings) for findings in report}
+        click.echo(json.dumps({"ok": not has_problems, "parts": parts}, indent=2))
+    else:
+        _print(report)
+    if has_problems:
+        raise SystemExit(1)
+
+
+def _examine(settings: Settings) -> Iterator[Findings]:
+    yield machine(settings)
+    yield servers(settings)
+    yield stores(settings)
+    if not has_torch():
+        yield Findings("compute", {"torch": "not installed: this machine can run the API, delivery and upkeep"})
+        return
+    from cli.doctor.stages import compute, memory  # noqa: PLC0415 - loads torch, which not every machine has
+
+    yield packages("workers")
+    yield compute(settings)
+    yield memory(settings)
+
+
+def _print(report: list[Findings]) -> None:
+    for findings in report:
+        table = Table("", "", title=findings.title, title_justify="left", show_header=False, box=None)
+        for name, fact in findings.facts.items():
+            table.add_row(name, fact)
+        print_table(table)
+        for problem in findings.problems:
+            click.echo(f"PROBLEM: {problem.what}\n     DO: {problem.remedy}")
+        click.echo()

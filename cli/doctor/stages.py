@@ -1,0 +1,80 @@
+"""What both GPU stages will use and how much memory they need. The only part of the report that loads torch."""
+
+from pathlib import Path
+
+from cli.doctor.findings import Findings, gib
+from shared.errors import GridpressError
+from shared.settings import Settings
+
+_SIDES_PX = (1024, 2048)
+
+
+def compute(settings: Settings) -> Findings:
+    """Devices and what they can do, and the options that the settings ask for."""
+    from workers.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
+    from workers.dit.options import options_of  # noqa: PLC0415
+    from workers.placement import guidance_devices, place  # noqa: PLC0415
+
+    findings = Findings("compute")
+    try:
+        devices = guidance_devices(settings)
+        placement = place(settings, devices[0] if devices else None)
+        options = options_of(settings)
+    except GridpressError as error:
+        findings.complain(str(error), "docs/devices.md has settings for every card size")
+        return findings
+    findings.facts.update(
+        device=f"{placement.device}, {str(placement.dtype).removeprefix('torch.')}",
+        options=", ".join(f"{name} {value}" for name, value in options.facts().items()) or "none",
+        sharing="AR and DiT take turns" if settings.share_device else "no",
+        guidance=settings.dit_guidance_devices or "both branches on one device",
+    )
+    findings.facts.update(capabilities(placement.device, placement.dtype))
+    _check_option(findings, "GRIDPRESS_DIT_ATTENTION", settings.dit_attention, findings.facts["attention backends"])
+    if settings.dit_fp8 and findings.facts["FP8 weights"] != "yes":
+        findings.complain("GRIDPRESS_DIT_FP8 cannot work here", findings.facts["FP8 weights"].removeprefix("no: "))
+    return findings
+
+
+def memory(settings: Settings) -> Findings:
+    """Of each stage, from the configuration files of a checkpoint in a folder."""
+    from workers.capabilities import free_bytes  # noqa: PLC0415
+    from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
+    from workers.placement import place  # noqa: PLC0415
+
+    findings = Findings("memory")
+    if not settings.model or not (folder := Path(settings.model).expanduser()).is_dir():
+        findings.facts["model"] = f"{settings.model or 'none given'}: no folder here, so nothing can be counted"
+        return findings
+    try:
+        placement = place(settings)
+        free = free_bytes(placement.device)
+        ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free)
+        dits = [dit_memory(folder, placement.dtype, side, side, fp8=settings.dit_fp8) for side in _SIDES_PX]
+    except (GridpressError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        findings.complain(f"{folder} is no GLM-Image checkpoint: {reason}", "gridpress checkpoint tiny DIR makes one")
+        return findings
+    findings.facts["AR"] = f"{gib(ar.total)}: weights {gib(ar.weights)}, KV memory {gib(ar.kept)}"
+    for side, dit in zip(_SIDES_PX, dits, strict=True):
+        parts = f"weights {gib(dit.weights)}, work about {gib(dit.working)}"
+        findings.facts[f"DiT at {side}x{side}"] = f"{gib(dit.total)}: {parts}"
+    if free is not None:
+        findings.facts["free on the device"] = gib(free)
+        # In turns, only KV memory stays while the DiT works; else both stages lie side by side.
+        together = max(ar.total, dits[0].total + ar.kept) if settings.share_device else ar.total + dits[0].total
+        _check_room(findings, together, free, is_shared=settings.share_device)
+    return findings
+
+
+def _check_room(findings: Findings, needed: int, free: int, *, is_shared: bool) -> None:
+    if needed > free:
+        remedy = "set a smaller GRIDPRESS_AR_KV_BYTES" if is_shared else "set GRIDPRESS_SHARE_DEVICE=true"
+        findings.complain(
+            f"both stages need {gib(needed)} of the {gib(free)} that are free", f"{remedy}: docs/devices.md"
+        )
+
+
+def _check_option(findings: Findings, setting: str, name: str | None, usable: str) -> None:
+    if name and name not in usable.split(", "):
+        findings.complain(f"{setting}={name} does not work here", f"use one of {usable}")

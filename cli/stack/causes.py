@@ -1,0 +1,31 @@
+"""Why a process ended, in words that a person can act on. Knows what our roles and servers say when they end."""
+
+from collections.abc import Sequence
+from signal import Signals
+
+# workers.serving.EXIT_DEVICE_LOST; written here, because the supervisor never imports Celery.
+DEVICE_LOST = 75
+
+# What Valkey and SeaweedFS log, in the kernel's words, and what to do about it.
+_SAID = {
+    # The first write that does not fit whole; the kernel's word comes with the next one.
+    "Short write while writing to the AOF file": "the disk is full: free some space where the data folder lies",
+    "No space left on device": "the disk is full: free some space where the data folder lies",
+    "Disk quota exceeded": "the disk quota is used up: free some space where the data folder lies",
+    "File too large": "a file reached its size limit: raise the limit (ulimit -f)",
+    "Address already in use": "its port was taken by another process",
+    "Cannot allocate memory": "the machine has no memory left",
+}
+
+
+def status_words(status: int) -> str:
+    """Of an exit status, negative for the signal that ended the process."""
+    if status == DEVICE_LOST:
+        return "its device hung or broke down"
+    return f"killed by {Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def known_cause(last_lines: Sequence[str]) -> str | None:
+    """The newest of the last lines that we can put plainly; None when there is none."""
+    found = (meaning for line in reversed(last_lines) for said, meaning in _SAID.items() if said in line)
+    return next(found, None)

@@ -1,0 +1,123 @@
+"""`gridpress doctor`: what it says of this machine and the settings, and its exit status."""
+
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cli.doctor import command, machine
+from cli.main import main
+from shared.settings import Settings
+
+Examine = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """Exit status and the parts of the report. The compute part, which takes seconds, only where it is asked for."""
+
+    def run(*arguments: str, torch_is_there: bool = False, **settings: str) -> tuple[int, dict[str, Any]]:
+        monkeypatch.setattr(command, "has_torch", lambda: torch_is_there)
+        for name, value in settings.items():
+            monkeypatch.setenv(f"GRIDPRESS_{name.upper()}", value)
+        result = CliRunner().invoke(main, ["doctor", "--json", "--data", str(tmp_path), *arguments])
+        report = json.loads(result.stdout)
+        assert report["ok"] == (result.exit_code == 0)
+        return result.exit_code, report["parts"]
+
+    return run
+
+
+def test_a_machine_without_torch_is_told_what_it_can_do(examine: Examine) -> None:
+    status, parts = examine()
+    assert status == 0
+    assert "API" in parts["compute"]["facts"]["torch"]
+    assert "packages" not in parts
+
+
+def test_a_problem_has_a_remedy_and_an_exit_status(examine: Examine) -> None:
+    status, parts = examine(threads="9999")
+    assert status == 1
+    (problem,) = parts["machine"]["problems"]
+    assert "GRIDPRESS_THREADS=9999" in problem["what"]
+    assert problem["remedy"]
+
+
+def test_stores_that_do_not_answer_are_problems(examine: Examine) -> None:
+    status, parts = examine(redis_url="redis://127.0.0.1:1", s3_endpoint_url="nonsense")
+    assert status == 1
+    assert len(parts["stores"]["problems"]) == 2
+    assert all(problem["remedy"] for problem in parts["stores"]["problems"])
+
+
+def test_servers_of_our_own_are_missed_only_where_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_version", lambda _: None)
+    named = Settings(redis_url="redis://h", s3_endpoint_url="http://h")
+    assert len(machine.servers(Settings()).problems) == 2
+    assert machine.servers(named).problems == []
+
+
+def test_versions_are_held_against_what_this_release_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.packages("workers").problems == []
+    monkeypatch.setattr(machine, "_version", lambda name: "0.1" if name == "torch" else version("torch"))
+    assert any("torch 0.1" in problem.what for problem in machine.packages("workers").problems)
+
+
+def test_the_report_names_device_options_and_the_memory_of_both_stages(examine: Examine, tiny_checkpoint: Path) -> None:
+    status, parts = examine("--model", str(tiny_checkpoint), torch_is_there=True, device="cpu", dit_attention="native")
+    assert status == 0
+    assert parts["compute"]["facts"]["device"] == "cpu, float32"
+    assert parts["compute"]["facts"]["options"] == "attention native"
+    assert "_native_math" in parts["compute"]["facts"]["attention backends"]
+    assert {"AR", "DiT at 1024x1024"} <= parts["memory"]["facts"].keys()
+
+
+def test_settings_that_cannot_work_here_are_problems(examine: Examine, tmp_path: Path) -> None:
+    status, parts = examine(
+        "--model", str(tmp_path), torch_is_there=True, device="cpu", dit_fp8="1", dit_attention="sage"
+    )
+    assert status == 1
+    assert len(parts["compute"]["problems"]) == 2
+    assert "no GLM-Image checkpoint" in parts["memory"]["problems"][0]["what"]
+
+
+def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None:
+    from workers.ar.model import load_ar_model  # noqa: PLC0415
+    from workers.ar.plan import plan_memory  # noqa: PLC0415
+    from workers.dit.model import load_dit_model  # noqa: PLC0415
+    from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
+
+    place = (torch.device("cpu"), torch.bfloat16)
+    plan = plan_memory(load_ar_model(str(tiny_checkpoint), *place), 2, None)
+    ar = ar_memory(tiny_checkpoint, torch.bfloat16, 2, None, None)
+    assert ar.weights == plan.weight_bytes
+    assert ar.kept // plan.bytes_per_token == plan.num_kv_tokens
+    model = load_dit_model(str(tiny_checkpoint), *place)
+    parts = (model.transformer, model.vae, model.text_encoder)
+    counted = sum(weight.numel() * weight.element_size() for part in parts for weight in part.parameters())
+    dit = dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512)
+    assert dit.weights == counted
+    assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8=True).weights < counted
+    assert dit_memory(tiny_checkpoint, torch.bfloat16, 1024, 1024).working == 4 * dit.working
+
+
+@pytest.mark.parametrize(("shared", "fits"), [("0", False), ("1", True)])
+def test_a_card_that_holds_one_stage_is_advised_to_be_shared(
+    shared: str, fits: bool, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cli.doctor import stages  # noqa: PLC0415
+    from workers import capabilities, estimate  # noqa: PLC0415
+
+    stage = SimpleNamespace(total=18, weights=16, kept=2, working=0)
+    monkeypatch.setattr(capabilities, "free_bytes", lambda _: 24)
+    monkeypatch.setattr(estimate, "ar_memory", lambda *_: stage)
+    monkeypatch.setattr(estimate, "dit_memory", lambda *_, **__: stage)
+    found = stages.memory(Settings(model=str(tiny_checkpoint), device="cpu", share_device=shared))
+    assert (not found.problems) == fits
+    assert fits or "GRIDPRESS_SHARE_DEVICE" in found.problems[0].remedy

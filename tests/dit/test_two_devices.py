@@ -1,0 +1,90 @@
+"""Guidance branches on two devices: here two CPU processes with gloo. The picture is that of one device."""
+
+import os
+import queue
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from shared.errors import Misconfigured
+from tests.dit.claims import make_claim
+from tests.dit.rendering import render
+from tests.fixtures.pictures import photo_like
+from workers.dit.denoiser import Denoiser, Row
+from workers.dit.guidance.process import HelperProcess
+from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
+from workers.dit.model import DitModel
+from workers.dit.options import DitOptions
+from workers.dit.runner import DitRunner
+
+WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
+QUOTED = "a shop that says 'open'"
+PHOTO = photo_like(512, 512, seed=3)
+
+deaths: "queue.Queue[int]" = queue.Queue()
+
+
+@pytest.fixture(scope="module")
+def helper(tiny_checkpoint: Path, dit_model: DitModel) -> Iterator[Helper]:
+    other = Helper(str(tiny_checkpoint), dit_model, torch.device("cpu"), DitOptions(), deaths.put)
+    yield other
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("guidance", "images"),
+    [(1.5, []), (4.0, [PHOTO]), (1.0, [])],
+    ids=["text", "edit", "without guidance"],
+)
+def test_a_picture_of_two_devices_is_that_of_one(
+    dit_model: DitModel, helper: Helper, guidance: float, images: list
+) -> None:
+    claim = make_claim(height=320, guidance=guidance, prompt=QUOTED, images=images)
+    two = DitRunner(dit_model, denoiser=TwoDeviceDenoiser(dit_model, helper))
+    assert render(two, claim, images).tobytes() == render(DitRunner(dit_model), claim, images).tobytes()
+
+
+@torch.no_grad()
+def test_the_noise_of_every_row_is_the_same_and_in_its_place(dit_model: DitModel, helper: Helper) -> None:
+    def noises(denoiser: Denoiser) -> list[torch.Tensor]:
+        random = torch.Generator().manual_seed(1)
+        glyphs = torch.randn(1, 5, dit_model.transformer.config.text_embed_dim, generator=random)
+        empty = DitRunner(dit_model)._glyphs.empty
+        times = denoiser.embed_times(torch.tensor([1000.0, 500.0]), 256, 256)
+        rows = []
+        for time in times.split(1):
+            latents = torch.randn(1, 16, 32, 32, generator=random)
+            token_ids = torch.randint(16_384, (1, 256), generator=random)
+            rows += [Row(latents, time, denoiser.unconditional(empty, None))]
+            rows += [Row(latents, time, denoiser.conditional(glyphs, token_ids, None, None))]
+        return denoiser.predict(rows, max_rows=1)
+
+    pairs = zip(noises(TwoDeviceDenoiser(dit_model, helper)), noises(Denoiser(dit_model)), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_helper_that_dies_is_noticed_and_its_pass_does_not_hang(dit_model: DitModel, helper: Helper) -> None:
+    """The last test of this module: the helper is gone after it."""
+    runner = DitRunner(dit_model, denoiser=TwoDeviceDenoiser(dit_model, helper))
+    os.kill(helper.pid, signal.SIGKILL)
+    assert deaths.get(timeout=WAIT_S) == -signal.SIGKILL
+    with pytest.raises((RuntimeError, OSError)):
+        render(runner, make_claim())
+
+
+def test_a_helper_that_cannot_start_is_said() -> None:
+    process = HelperProcess(deaths.put, ("-c", "raise SystemExit(3)"))
+    with pytest.raises(Misconfigured, match="exit status 3"):
+        process.wait_until(lambda: False)
+    process.close()
+
+
+def test_a_helper_ends_with_its_worker() -> None:
+    """It reads its worker's end of the pipe, which the kernel closes when the worker is killed."""
+    loop = "from sys import stdin; from workers.dit.guidance.orders import orders; [*orders(stdin.buffer)]"
+    process = HelperProcess(deaths.put, ("-c", loop))
+    process.close()
+    assert process._process.returncode == 0

@@ -1,0 +1,78 @@
+"""The lock of a device: one holder, a fair line, nothing left behind by the dead."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.errors import Misconfigured
+from workers.device_lock import DeviceLock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from workers.device_lock import DeviceLock
+lock = DeviceLock(Path(sys.argv[1]), "cuda:0")
+print(lock.try_acquire(), flush=True)
+sys.stdin.read()
+"""
+
+
+def two_locks(folder: Path) -> tuple[DeviceLock, DeviceLock]:
+    return DeviceLock(folder, "cuda:0"), DeviceLock(folder, "cuda:0")
+
+
+def test_a_device_has_one_holder(tmp_path: Path) -> None:
+    ours, theirs = two_locks(tmp_path)
+    assert ours.try_acquire()
+    assert not theirs.try_acquire()
+    ours.give_up()
+    assert theirs.try_acquire()
+
+
+def test_two_devices_have_a_holder_each(tmp_path: Path) -> None:
+    assert DeviceLock(tmp_path, "cuda:0").try_acquire()
+    assert DeviceLock(tmp_path, "cuda:1").try_acquire()
+
+
+def test_a_holder_knows_whether_somebody_waits(tmp_path: Path) -> None:
+    ours, theirs = two_locks(tmp_path)
+    ours.try_acquire()
+    assert not ours.is_wanted()
+    theirs.try_acquire()
+    assert ours.is_wanted()
+    theirs.give_up()
+    assert not ours.is_wanted()
+
+
+def test_who_gives_the_device_up_stands_behind_who_waits(tmp_path: Path) -> None:
+    ours, theirs = two_locks(tmp_path)
+    ours.try_acquire()
+    theirs.try_acquire()
+    for _ in range(3):
+        ours.give_up()
+        assert not ours.try_acquire()
+        assert theirs.try_acquire()
+        assert not ours.try_acquire()
+        ours, theirs = theirs, ours
+
+
+def test_a_killed_holder_frees_the_device(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.readline().strip() == "True"
+        ours = DeviceLock(tmp_path, "cuda:0")
+        assert not ours.try_acquire()
+        holder.kill()
+        holder.wait()
+        assert ours.try_acquire()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match="file"):
+        DeviceLock(tmp_path / "file" / "run", "cpu")

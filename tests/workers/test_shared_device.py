@@ -1,0 +1,249 @@
+"""Two engines on one device: never at the same time, neither forgotten, and waiting is no hang."""
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from shared.errors import RenderFailed
+from shared.ids import RenderId
+from shared.jobs import Claim, Progress
+from tests.engine.fakes import a_claim
+from workers import shared_device
+from workers.device_lock import DeviceLock
+from workers.engine.stepper import Outcome
+from workers.shared_device import SharedDevice, one_turn
+
+WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
+
+
+@dataclass
+class Device:
+    """What all engines of a test compute on; it notices company."""
+
+    users: set[str] = field(default_factory=set)
+    turns: list[str] = field(default_factory=list)
+
+    def enter(self, name: str) -> None:
+        assert not self.users, f"{name} computes while {self.users} does"
+        self.users.add(name)
+        if self.turns[-1:] != [name]:
+            self.turns.append(name)
+
+    def leave(self, name: str) -> None:
+        self.users.remove(name)
+
+
+@dataclass
+class Engine:
+    """Every render takes `num_steps` steps; a render called `bad` is refused."""
+
+    name: str
+    device: Device
+    num_steps: int = 1
+    left: dict[RenderId, tuple[Claim, int]] = field(default_factory=dict)
+    in_midst: Callable[[], None] = lambda: None
+
+    def admit(self, claim: Claim) -> None:
+        self.device.enter(self.name)
+        self.device.leave(self.name)
+        if claim.render_id == "bad":
+            raise RenderFailed("too_large", "can never fit")
+        self.left[claim.render_id] = (claim, self.num_steps)
+
+    def in_step(self) -> Collection[RenderId]:
+        return set(self.left)
+
+    def step(self) -> Sequence[Outcome[str]]:
+        self.device.enter(self.name)
+        self.in_midst()
+        self.left = {render_id: (claim, steps - 1) for render_id, (claim, steps) in self.left.items()}
+        done = [claim for claim, steps in self.left.values() if not steps]
+        for claim in done:
+            del self.left[claim.render_id]
+        self.device.leave(self.name)
+        return [Outcome(claim, result=self.name) for claim in done]
+
+    def drop(self, render_id: RenderId) -> None:
+        self.left.pop(render_id, None)
+
+    def progress(self) -> Mapping[RenderId, Progress]:
+        return {
+            render_id: Progress(self.num_steps - steps, self.num_steps) for render_id, (_, steps) in self.left.items()
+        }
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.left
+
+
+@dataclass
+class Weights:
+    """Where one engine's weights are; two engines' never fit at once."""
+
+    device: Device
+    is_there: bool = False
+    others: "list[Weights]" = field(default_factory=list)
+
+    def park(self) -> None:
+        self.is_there = False
+
+    def unpark(self) -> None:
+        assert not any(other.is_there for other in self.others)
+        self.is_there = True
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_device, "_WAIT_S", 0.0)
+
+
+class Pair:
+    """Two engines that share a device, and their locks."""
+
+    def __init__(self, folder: Path, slice_s: float, num_steps: int = 3) -> None:
+        self.device = Device()
+        self.weights = [Weights(self.device), Weights(self.device)]
+        for one, other in (self.weights, self.weights[::-1]):
+            one.others.append(other)
+        self.locks = [DeviceLock(folder, "gpu"), DeviceLock(folder, "gpu")]
+        self.engines = [Engine(name, self.device, num_steps) for name in ("ar", "dit")]
+        self.shared = [
+            SharedDevice(engine, lock, weights, slice_s=slice_s)
+            for engine, lock, weights in zip(self.engines, self.locks, self.weights, strict=True)
+        ]
+
+
+def step(shared: SharedDevice[str]) -> tuple[Collection[RenderId], Sequence[Outcome[str]]]:
+    """As the engine thread does it."""
+    return shared.in_step(), shared.step()
+
+
+def test_a_render_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar.admit(a_claim("kite"))
+    members, (outcome,) = step(ar)
+    assert set(members) == {"kite"}
+    assert outcome.result == "ar"
+    assert ar.is_idle
+
+
+def test_without_the_device_nothing_is_computed_and_nobody_is_suspected(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=1e9)
+    ar, dit = pair.shared
+    ar.admit(a_claim("a"))
+    dit.admit(a_claim("d"))
+    step(ar)
+    assert step(dit) == ((), ())
+    assert dit.progress() == {"d": Progress(0, 0)}
+    assert pair.engines[1].left == {}
+
+
+def test_the_device_is_given_up_when_the_slice_is_over_and_somebody_waits(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0)
+    for shared, name in zip(pair.shared, ("a", "d"), strict=True):
+        shared.admit(a_claim(name))
+    while not all(shared.is_idle for shared in pair.shared):
+        for shared in pair.shared:
+            step(shared)
+    assert pair.device.turns == ["ar", "dit"] * 2  # nobody waits yet after the first step
+
+
+def test_a_slice_is_used_up_though_somebody_waits(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=1e9)
+    for shared, name in zip(pair.shared, ("a", "d"), strict=True):
+        shared.admit(a_claim(name))
+    while not all(shared.is_idle for shared in pair.shared):
+        for shared in pair.shared:
+            step(shared)
+    assert pair.device.turns == ["ar", "dit"]
+
+
+def test_nobody_who_is_alone_parks_between_steps(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0)
+    pair.shared[0].admit(a_claim("a"))
+    step(pair.shared[0])
+    assert pair.weights[0].is_there
+
+
+def test_an_engine_that_runs_dry_parks_and_gives_the_device_up(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=1e9)
+    for name, finish in (("finished", lambda: [step(pair.shared[0]) for _ in range(3)]), ("dropped", lambda: None)):
+        pair.shared[0].admit(a_claim(name))
+        step(pair.shared[0])
+        finish()
+        pair.shared[0].drop(RenderId(name))
+        assert not pair.weights[0].is_there
+        assert not pair.locks[0].is_held
+
+
+def test_who_has_nothing_to_do_any_more_leaves_the_line(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0)
+    ar, dit = pair.shared
+    ar.admit(a_claim("a"))
+    dit.admit(a_claim("d"))
+    step(ar)
+    step(dit)
+    pair.shared[1].drop(RenderId("d"))
+    for _ in range(2):
+        step(ar)
+    assert pair.device.turns == ["ar"]
+    assert ar.is_idle
+
+
+def test_a_render_that_can_never_run_fails_alone(tmp_path: Path) -> None:
+    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar.admit(a_claim("bad"))
+    ar.admit(a_claim("kite"))
+    outcomes = {outcome.claim.render_id: outcome for outcome in step(ar)[1]}
+    assert isinstance(outcomes[RenderId("bad")].error, RenderFailed)
+    assert outcomes[RenderId("kite")].result == "ar"
+
+
+def test_a_step_that_raises_does_not_keep_the_device(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0)
+    ar, dit = pair.shared
+
+    def fail() -> None:
+        pair.device.leave("ar")
+        raise RuntimeError("the device fell over")
+
+    pair.engines[0].in_midst = fail
+    ar.admit(a_claim("a"))
+    dit.admit(a_claim("d"))
+    ar.in_step()
+    dit.in_step()
+    with pytest.raises(RuntimeError, match="fell over"):
+        ar.step()
+    assert set(dit.in_step()) == {"d"}
+
+
+def test_two_threads_never_step_at_once_and_both_finish(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0, num_steps=200)
+    failures: list[Exception] = []
+
+    def work(shared: SharedDevice[str], name: str) -> None:
+        try:
+            shared.admit(a_claim(name))
+            while not shared.is_idle:
+                step(shared)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=pair_of) for pair_of in zip(pair.shared, ("a", "d"), strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert failures == []
+    assert all(shared.is_idle for shared in pair.shared)
+    assert len(pair.device.turns) >= 2
+
+
+def test_a_model_is_loaded_in_a_turn_of_its_own(tmp_path: Path) -> None:
+    ours, theirs = (DeviceLock(tmp_path, "gpu") for _ in range(2))
+    with one_turn(ours):
+        assert not theirs.try_acquire()
+    assert theirs.try_acquire()

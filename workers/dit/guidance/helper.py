@@ -1,0 +1,50 @@
+"""The second process: computes unconditional passes on its own device until the worker is gone.
+
+python -m workers.dit.guidance.helper        started by the worker, which writes to its standard input
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from shared.logs import configure_logs
+from workers.dit.denoiser import Branch, Denoiser, Row
+from workers.dit.glyphs import GlyphEncoder
+from workers.dit.guidance.link import HELPER, Link, open_store
+from workers.dit.guidance.orders import orders
+from workers.dit.guidance.plan import READY, HelperPlan, Pass
+from workers.dit.model import load_dit_model
+from workers.dit.options import DitOptions, apply_options
+
+
+def main() -> None:
+    """Loads, says that it is ready, serves."""
+    configure_logs()
+    lines = orders(sys.stdin.buffer)
+    plan = HelperPlan(**json.loads(next(lines)))
+    torch.set_num_threads(plan.threads)
+    device = torch.device(plan.device)
+    model = load_dit_model(plan.model, device, plan.torch_dtype, low_memory=True)
+    apply_options(model.transformer, DitOptions(**plan.options))
+    denoiser = Denoiser(model)
+    with torch.no_grad():
+        branch = denoiser.unconditional(GlyphEncoder(model).empty, None)
+    store = open_store(Path(plan.rendezvous))
+    store.set(READY, "1")
+    link = Link(store, HELPER, device)
+    for line in lines:
+        _answer(Pass.from_line(line), link, denoiser, branch)
+
+
+@torch.no_grad()
+def _answer(wanted: Pass, link: Link, denoiser: Denoiser, branch: Branch) -> None:
+    latents = link.receive(wanted.latents, wanted.latents_dtype)
+    time = link.receive(wanted.time, wanted.time_dtype)
+    (noise,) = denoiser.predict([Row(latents, time, branch)], max_rows=1)
+    link.send(noise)
+
+
+if __name__ == "__main__":
+    main()

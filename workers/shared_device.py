@@ -1,0 +1,127 @@
+"""A stage's engine that takes turns with other processes on one device. Knows nothing of tensors or files."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+from shared.errors import GridpressError
+from shared.ids import RenderId
+from shared.jobs import Claim, Progress
+from workers.engine.stepper import Outcome, Stepper
+
+Result = TypeVar("Result")
+
+# Bringing 18 GB of weights over PCIe 4.0 (25 GB/s) takes 0.7 s: 7 % of a turn.
+SLICE_S = 10.0
+# A step that only waited returns this soon, so that the engine thread sees revocations and its watchdog is content.
+_WAIT_S = 0.5
+_POLL_S = 0.01
+
+
+class Turns(Protocol):
+    """Whose turn it is; `workers.device_lock.DeviceLock` is the real one."""
+
+    @property
+    def is_held(self) -> bool: ...
+    def try_acquire(self) -> bool: ...
+    def is_wanted(self) -> bool: ...
+    def give_up(self) -> None: ...
+
+
+class Parking(Protocol):
+    """Where weights wait while another process has the device."""
+
+    def park(self) -> None: ...
+    def unpark(self) -> None: ...
+
+
+class SharedDevice(Generic[Result]):
+    """Implements `Stepper[Result]` around another: nothing of it computes but while this process has the device.
+
+    The device is given up between steps: when the engine has nothing to do, and when somebody waits after `slice_s`.
+    `in_step` waits for it, half a second at most; until it is there nobody is in the step, and the step does nothing.
+    Admission may compute, so it happens in the next step; a render that can never run is that step's outcome.
+    """
+
+    def __init__(self, stepper: Stepper[Result], turns: Turns, parking: Parking, *, slice_s: float = SLICE_S) -> None:
+        self._stepper = stepper
+        self._turns = turns
+        self._parking = parking
+        self._slice_s = slice_s
+        self._until_s = 0.0
+        self._waiting: dict[RenderId, Claim] = {}
+
+    def admit(self, claim: Claim) -> None:
+        self.drop(claim.render_id)
+        self._waiting[claim.render_id] = claim
+
+    def in_step(self) -> Collection[RenderId]:
+        return {*self._waiting, *self._stepper.in_step()} if self._has_device() else ()
+
+    def step(self) -> Sequence[Outcome[Result]]:
+        if not self._turns.is_held:
+            return ()
+        try:
+            return [*self._admit_waiting(), *self._stepper.step()]
+        finally:
+            self._end_turn_if_due()
+
+    def drop(self, render_id: RenderId) -> None:
+        self._waiting.pop(render_id, None)
+        self._stepper.drop(render_id)
+        if self.is_idle:
+            self._end_turn()
+
+    def progress(self) -> Mapping[RenderId, Progress]:
+        return {**{render_id: Progress(0, 0) for render_id in self._waiting}, **self._stepper.progress()}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting and self._stepper.is_idle
+
+    def _has_device(self) -> bool:
+        if self._turns.is_held:
+            return True
+        if not wait_for_turn(self._turns, _WAIT_S):
+            return False
+        self._parking.unpark()
+        self._until_s = time.monotonic() + self._slice_s
+        return True
+
+    def _admit_waiting(self) -> Iterator[Outcome[Result]]:
+        while self._waiting:
+            claim = self._waiting.pop(next(iter(self._waiting)))
+            try:
+                self._stepper.admit(claim)
+            except GridpressError as error:
+                yield Outcome(claim, error=error)
+
+    def _end_turn_if_due(self) -> None:
+        if self.is_idle or (time.monotonic() >= self._until_s and self._turns.is_wanted()):
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._turns.is_held:
+            self._parking.park()
+        self._turns.give_up()
+
+
+def wait_for_turn(turns: Turns, timeout_s: float) -> bool:
+    """Whether the device came within `timeout_s`; if not, the place in line is kept."""
+    deadline_s = time.monotonic() + timeout_s
+    while not turns.try_acquire():
+        if time.monotonic() >= deadline_s:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+@contextmanager
+def one_turn(turns: Turns) -> Iterator[None]:
+    """Has the device for the block, however long that takes to get: for loading a model."""
+    wait_for_turn(turns, float("inf"))
+    try:
+        yield
+    finally:
+        turns.give_up()
