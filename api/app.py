@@ -3,12 +3,14 @@
 from flask import Flask, Response
 
 from api import problems
+from api.dead_letters import dead_letters
 from api.events import events
 from api.guard import check_host_and_origin
 from api.health import health
 from api.images import images
 from api.jobs import jobs
 from api.openapi import openapi
+from api.previews import previews
 from api.services import Services
 from api.webhooks import webhooks
 
@@ -25,7 +27,7 @@ def create_app(house: Services) -> Flask:
     problems.register(app)
     app.before_request(check_host_and_origin)
     app.after_request(_harden)
-    for blueprint in (jobs, images, events, webhooks, health, openapi):
+    for blueprint in (jobs, images, previews, events, dead_letters, webhooks, health, openapi):
         app.register_blueprint(blueprint)
     return app
 

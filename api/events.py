@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 from flask import Blueprint, Response, request
 
 from api.errors import TooManyStreams
+from api.previews import shown
 from api.services import Services, services
 from shared.errors import GridpressError, InvalidRequest, JobNotFound
 from shared.ids import DEFAULT_TENANT, JobId
@@ -54,9 +55,13 @@ def _lines(house: Services, job_id: JobId, after: str, has_left: Callable[[], bo
     yield ": open\n\n"
     try:
         for event in _until_final(house, job_id, after, has_left):
-            yield f"id: {event.event_id}\nevent: {event.type}\ndata: {json.dumps(event.data)}\n\n" if event else ":\n\n"
+            yield _block(event, shown(event, job_id, house.settings.public_url)) if event else ":\n\n"
     except GridpressError as error:
         log.warning("events.broken_off", job_id=job_id, error=str(error))
+
+
+def _block(event: JobEvent, data: Mapping[str, object]) -> str:
+    return f"id: {event.event_id}\nevent: {event.type}\ndata: {json.dumps(data)}\n\n"
 
 
 def _until_final(house: Services, job_id: JobId, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:

@@ -68,6 +68,7 @@ def _render(job_id: JobId) -> Render:
         progress=None,
         picture=Picture(ObjectKey(f"{stem}.png"), ObjectKey(f"{stem}.json"), "9f" * 32, 1_834_212, "image/png"),
         error=None,
+        ended_in=None,
         attempts=2,
         prior_started_at=_CREATED_AT + timedelta(seconds=1),
         prior_ready_at=_CREATED_AT + timedelta(seconds=15),

@@ -6,7 +6,7 @@ from flask import request
 
 from api.errors import ForbiddenHost, ForbiddenOrigin
 from api.services import services
-from shared.receivers import is_loopback_host
+from shared.egress.addresses import is_loopback_host
 from shared.settings import Settings
 
 

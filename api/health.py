@@ -1,6 +1,7 @@
 """Whether the process lives, and whether it can do its work."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import structlog
 from flask import Blueprint
@@ -21,11 +22,21 @@ def alive() -> dict[str, str]:
 
 @health.get("/readyz")
 def ready() -> tuple[dict[str, object], int]:
-    """503, naming what is missing, unless both stores answer."""
+    """503, naming what is missing, unless both stores answer.
+
+    `intake` says whether new jobs are taken; what was accepted can always be read. `durability` is what a 202 is worth:
+    with `relaxed`, jobs of the last `window_s` may be lost (null: no bound is known).
+    """
     house = services()
     checks = {"store": _state(house.store.check), "object_store": _state(house.objects.check)}
     is_ready = set(checks.values()) == {"ok"}
-    return {"status": "ok" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503
+    report: dict[str, object] = {
+        "status": "ok" if is_ready else "unavailable",
+        "checks": checks,
+        "intake": _state(house.capacity.check),
+        "durability": asdict(house.durability),
+    }
+    return report, 200 if is_ready else 503
 
 
 def _state(check: Callable[[], None]) -> str:

@@ -1,25 +1,25 @@
 """From a request to a job: limits, sizes, condition images. A refused request leaves nothing behind."""
 
 import hashlib
-import re
 import secrets
-from base64 import b64decode
-from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from api.body import Body
+from api.condition_images import condition_images
 from api.schemas import JobRequest, WebhookEvent
-from shared.errors import InvalidImage, InvalidRequest
+from shared.egress.errors import EgressRefused
+from shared.egress.images import ImageFetcher
+from shared.egress.rules import EgressRules
+from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, check_size
 from shared.ids import ObjectKey
 from shared.images import normalise, size_px
 from shared.jobs import JobSpec, RenderSettings
 from shared.objects import ObjectStore
-from shared.receivers import check_receiver_url, is_loopback_host
 from shared.settings import Settings
 
 _DEFAULT_SIZE = (1024, 1024)
 _DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64", re.IGNORECASE)
 
 # Asked for and given under the same names.
 _RENDER_FIELDS = (
@@ -35,7 +35,7 @@ _RENDER_FIELDS = (
 )
 
 
-def job_spec(body: Body, settings: Settings, objects: ObjectStore) -> JobSpec:
+def job_spec(body: Body, settings: Settings, objects: ObjectStore, fetcher: ImageFetcher) -> JobSpec:
     """What will be rendered. Condition images are stored last, once everything else has been accepted.
 
     Raises `InvalidRequest`, `InvalidImage` and `ObjectStoreUnavailable`.
@@ -46,7 +46,7 @@ def job_spec(body: Body, settings: Settings, objects: ObjectStore) -> JobSpec:
     size = _asked_size(request)
     images = [
         normalise(data, max_pixels=settings.max_image_pixels, field=f"images[{index}]")
-        for index, data in enumerate(_condition_images(body, settings.max_images))
+        for index, data in enumerate(condition_images(body, settings.max_images, fetcher))
     ]
     width, height = size or (output_size(*size_px(images[0])) if images else _DEFAULT_SIZE)
     render = RenderSettings(
@@ -61,6 +61,9 @@ def job_spec(body: Body, settings: Settings, objects: ObjectStore) -> JobSpec:
         seed=secrets.randbelow(_DRAWN_SEED_LIMIT) if request.seed is None else request.seed,
         priority=request.priority,
         partial_images=request.partial_images,
+        start_timeout_s=request.start_timeout_s,
+        execution_timeout_s=request.execution_timeout_s,
+        deadline=request.deadline,
         metadata=request.metadata,
         webhook_url=request.webhook_url,
         webhook_events=_webhook_events(request),
@@ -85,6 +88,8 @@ def _check_limits(request: JobRequest, settings: Settings) -> None:
     ):
         if value > limit:
             raise InvalidRequest(f"{field} must be at most {limit}, not {value}", field)
+    if request.deadline is not None and request.deadline <= datetime.now(UTC):
+        raise InvalidRequest("deadline has passed", "deadline")
     if len(request.prompt) > settings.max_prompt_chars:
         too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
         raise InvalidRequest(too_long, "prompt")
@@ -92,11 +97,19 @@ def _check_limits(request: JobRequest, settings: Settings) -> None:
 
 def _check_webhook(request: JobRequest, settings: Settings) -> None:
     if request.webhook_url is not None:
-        check_receiver_url(request.webhook_url, allow_loopback=is_loopback_host(settings.host))
+        _check_receiver(request.webhook_url, settings)
         return
     for field in ("webhook_events", "webhook_secret"):
         if getattr(request, field) is not None:
             raise InvalidRequest(f"{field} is of no use without webhook_url", field)
+
+
+def _check_receiver(url: str, settings: Settings) -> None:
+    """As far as can be said without resolving its name; whoever delivers checks the addresses."""
+    try:
+        EgressRules.of(settings).target(url)
+    except EgressRefused as error:
+        raise InvalidRequest(f"webhook_url can't be used: {error}", "webhook_url") from error
 
 
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:
@@ -122,25 +135,6 @@ def _asked_size(request: JobRequest) -> tuple[int, int] | None:
     except InvalidRequest as error:
         raise InvalidRequest(str(error), "size" if request.size is not None else error.field) from error
     return width, height
-
-
-def _condition_images(body: Body, most: int) -> Sequence[bytes]:
-    urls, files = body.request.images, body.files
-    if urls and files:
-        raise InvalidRequest("send images either in the JSON or as files", "images")
-    if len(urls) + len(files) > most:
-        raise InvalidRequest(f"images holds {len(urls) + len(files)} pictures, more than {most}", "images")
-    return files or [_from_data_url(url, f"images[{index}]") for index, url in enumerate(urls)]
-
-
-def _from_data_url(url: str, field: str) -> bytes:
-    head, _, payload = url.partition(",")
-    if not _DATA_URL.fullmatch(head):
-        raise InvalidImage("not a data URL such as data:image/png;base64,...", field)
-    try:
-        return b64decode(payload, validate=True)
-    except ValueError as error:
-        raise InvalidImage("not base64", field) from error
 
 
 def _store(objects: ObjectStore, png: bytes) -> ObjectKey:

@@ -21,10 +21,12 @@ Answer = dict[str, Any]
 
 @jobs.post("")
 def create() -> tuple[Answer, int, dict[str, str]]:
-    """202 once the job is in the store."""
+    """202 once the job is on the store's disk. An overloaded service refuses before it stores anything."""
     house = services()
-    spec = job_spec(read_body(request), house.settings, house.objects)
+    house.capacity.check()
+    spec = job_spec(read_body(request), house.settings, house.objects, house.fetcher)
     job = house.store.submit(new_job_id(), spec)
+    house.capacity.count(spec.n)
     house.hints.send_one(Queue.AR)
     answer = _answer(job)
     return answer, 202, {"Location": answer["links"]["self"]}

@@ -9,11 +9,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import examples
+from api.dead_letters import DeadLetterAnswer, DeadLetterPage
 from api.problems import CONTENT_TYPE, Problem
-from api.schemas import JobRequest, ListQuery
+from api.schemas import DeadLetterQuery, JobRequest, ListQuery
 from api.services import services
 from shared.answers import JobAnswer
 from shared.settings import Settings
+from shared.store.durability import Durability
 
 openapi = Blueprint("openapi", __name__)
 
@@ -35,10 +37,12 @@ class Secret(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, or what is missing."""
+    """`ok`, or what is missing; `/readyz` adds whether new jobs are taken, and what a 202 is worth."""
 
     status: str
     checks: dict[str, str] = {}
+    intake: str | None = None
+    durability: Durability | None = None
 
 
 @openapi.get("/openapi.json")
@@ -63,7 +67,7 @@ def document(settings: Settings) -> Json:
 
 
 def _schemas(settings: Settings) -> Json:
-    answers = (JobAnswer, JobPage, Problem, Secret, Health)
+    answers = (JobAnswer, JobPage, DeadLetterAnswer, DeadLetterPage, Problem, Secret, Health)
     _, document = models_json_schema(
         [(JobRequest, "validation"), *((model, "serialization") for model in answers)],
         ref_template="#/components/schemas/{model}",
@@ -88,13 +92,36 @@ def _paths(settings: Settings) -> Json:
             "post": _operation("Cancel a job", {200: _answer("the job as it stands", answer), **missing}, [job])
         },
         "/v1/jobs/{job_id}/images/{index}": {"get": _image([job, index])},
+        "/v1/jobs/{job_id}/images/{index}/previews/{number}": {
+            "get": _preview([job, index, _path_parameter("number", "integer")])
+        },
         "/v1/jobs/{job_id}/events": {"get": _events([job])},
+        **_dead_letters(answer),
         "/v1/webhooks/secret": {
             "get": _operation("Read the webhook secret", {200: _answer("the secret", _content("Secret"))})
         },
         "/healthz": {"get": _operation("Is the process alive?", {200: _answer("yes", _content("Health"))})},
         "/readyz": {"get": _ready()},
         "/openapi.json": {"get": _operation("This document", {200: {"description": "OpenAPI 3.1"}})},
+    }
+
+
+def _dead_letters(job: Json) -> Json:
+    one, missing = [_path_parameter("letter_id", "string")], {404: _problem("no such dead letter")}
+    page, letter = _content("DeadLetterPage"), _content("DeadLetterAnswer")
+    purged: dict[int, Json] = {204: {"description": "forgotten; the picture stays failed"}}
+    path = "/v1/dead_letters/{letter_id}"
+    return {
+        "/v1/dead_letters": {
+            "get": _operation("List dead letters", {200: _answer("a page", page)}, _query(DeadLetterQuery))
+        },
+        path: {
+            "get": _operation("Read a dead letter", {200: _answer("it, with its evidence", letter), **missing}, one)
+        },
+        f"{path}/requeue": {
+            "post": _operation("Try a picture again", {200: _answer("its job, which runs again", job), **missing}, one)
+        },
+        f"{path}/purge": {"post": _operation("Forget a dead letter", {**purged, **missing}, one)},
     }
 
 
@@ -105,7 +132,8 @@ def _create(answer: Json) -> Json:
         400: _problem("the request cannot be rendered; `field` names what is wrong"),
         413: _problem("the body is over the limit"),
         415: _problem("neither JSON nor multipart"),
-        503: _problem("a store is away; nothing was accepted"),
+        429: _problem("too many renders wait; `Retry-After` says when to try again"),
+        503: _problem("a store is away or full; nothing was accepted"),
     }
     operation = _operation("Create a job", responses)
     return {**operation, "requestBody": {"required": True, "content": {**request, **_multipart()}}}
@@ -120,9 +148,13 @@ def _multipart() -> Json:
 
 
 def _list() -> Json:
-    properties = ListQuery.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
-    query = [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
-    return _operation("List jobs, newest first", {200: _answer("a page of jobs", _content("JobPage"))}, query)
+    answers = {200: _answer("a page of jobs", _content("JobPage"))}
+    return _operation("List jobs, newest first", answers, _query(ListQuery))
+
+
+def _query(model: type[BaseModel]) -> list[Json]:
+    properties = model.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
 
 
 def _image(parameters: list[Json]) -> Json:
@@ -133,6 +165,15 @@ def _image(parameters: list[Json]) -> Json:
         409: _problem("the image is not finished, or never will be"),
     }
     return _operation("Fetch a finished picture", responses, parameters)
+
+
+def _preview(parameters: list[Json]) -> Json:
+    responses: dict[int, Json] = {
+        200: {"description": "the file, where links are streamed", "content": {"image/jpeg": {}}},
+        302: {"description": "a link to the file that works for a while"},
+        404: _problem("no such preview, or not yet"),
+    }
+    return _operation("Fetch a preview that an event announced", responses, parameters)
 
 
 def _events(parameters: list[Json]) -> Json:

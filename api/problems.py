@@ -15,7 +15,6 @@ log = structlog.get_logger()
 CONTENT_TYPE = "application/problem+json"
 
 _MAX_CHARS = 500  # of anything that a caller sent and gets quoted back
-_RETRY_AFTER_S = 2
 
 # An outage in words that hold no address of ours.
 _OUTAGES = {
@@ -81,7 +80,8 @@ def _on_gridpress_error(error: GridpressError) -> Response:
             field=getattr(error, "field", None),
             retryable=error.retryable,
             errors=getattr(error, "errors", ()),
-        )
+        ),
+        error.retry_after_s if error.retryable else None,
     )
 
 
@@ -119,8 +119,8 @@ def _on_surprise(error: Exception) -> Response:
     return _respond(problem(500, "internal_error", "an error of the service itself", request.path))
 
 
-def _respond(what: Problem) -> Response:
+def _respond(what: Problem, retry_after_s: int | None = None) -> Response:
     response = Response(what.model_dump_json(), what.status, content_type=CONTENT_TYPE)
-    if what.retryable:
-        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     return response

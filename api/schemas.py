@@ -1,15 +1,19 @@
 """What callers may send, field by field. Limits that are settings are `api.intake`'s."""
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from shared.ids import JobId
+from shared.ids import JobId, RenderId
 from shared.jobs import SEED_LIMIT, OutputFormat, Priority, Quality
 from shared.states import JobStatus
 from shared.webhook_secret import WHAT_IT_IS, is_webhook_secret
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+MAX_TIMEOUT_S = 30 * 24 * 3600  # far beyond any queue; more is a mistake of units
 
 
 class WebhookEvent(StrEnum):
@@ -37,6 +41,12 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _rfc3339(text: object) -> object:
+    if not isinstance(text, str) or not _RFC3339.fullmatch(text):
+        raise PydanticCustomError("rfc3339", "must be a time with its offset, such as 2026-01-05T09:30:00Z")
+    return text
+
+
 def _signing_key(text: str) -> str:
     if not is_webhook_secret(text):
         raise PydanticCustomError("webhook_secret", WHAT_IT_IS)
@@ -47,6 +57,8 @@ Text = Annotated[str, AfterValidator(_storable)]
 MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[Text, Field(max_length=512)]
 Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, ratio of the sides at most 4")]
+
+Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 
 
 class JobRequest(BaseModel):
@@ -75,7 +87,11 @@ class JobRequest(BaseModel):
     top_p: float | None = Field(
         default=None, gt=0, le=1, allow_inf_nan=False, description="of the token sampling; default: the model's own"
     )
-    images: list[Text] = Field(default=[], description="pictures to edit or combine, as base64 data URLs")
+    images: list[Text] = Field(
+        default=[],
+        description="pictures to edit or combine: base64 data URLs, or https URLs, which are fetched before the answer "
+        "and without following redirects",
+    )
     output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
     output_quality: int = Field(default=90, ge=1, le=100, description="of JPEG and WebP")
     embed_metadata: bool = Field(default=True, description="write prompt, seed and settings into the file")
@@ -83,6 +99,16 @@ class JobRequest(BaseModel):
         default=Priority.INTERACTIVE, description="scheduling class; it changes no picture"
     )
     partial_images: int = Field(default=0, ge=0, le=3, description="previews published as events while it is drawn")
+    start_timeout_s: Timeout | None = Field(
+        default=None, description="a picture that no worker has begun by then expires; seconds from acceptance"
+    )
+    execution_timeout_s: Timeout | None = Field(
+        default=None, description="a picture that is not finished by then expires; seconds from when it was begun"
+    )
+    deadline: Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(strict=False)] | None = Field(
+        default=None,
+        description="pictures that are not finished at this moment expire; RFC 3339, such as 2026-01-05T09:30:00Z",
+    )
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default={}, max_length=16, description="pairs of your own, answered as they came"
     )
@@ -95,6 +121,17 @@ class JobRequest(BaseModel):
         repr=False,
         description="whsec_ and base64; signs this job's webhooks instead of the tenant's secret. Never answered",
         json_schema_extra={"writeOnly": True},
+    )
+
+
+class DeadLetterQuery(BaseModel):
+    """The query of a list of dead letters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=20, ge=1, le=100)
+    after: Annotated[RenderId, Field(pattern=r"^job_[0-9a-z]{26}:[0-9]{4}$")] | None = Field(
+        default=None, description="`next` of the page before"
     )
 
 

@@ -6,9 +6,13 @@ from typing import cast
 
 from flask import current_app
 
+from shared.egress.images import ImageFetcher
 from shared.hints import Hints
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.store.capacity import Capacity
+from shared.store.dead_letters import DeadLetterStore
+from shared.store.durability import Durability
 from shared.store.jobs import JobStore
 
 _KEY = "gridpress"
@@ -20,9 +24,13 @@ class Services:
 
     settings: Settings
     store: JobStore
+    dead_letters: DeadLetterStore
     objects: ObjectStore
     hints: Hints
     webhook_secret: str
+    capacity: Capacity
+    durability: Durability
+    fetcher: ImageFetcher
     stopping: threading.Event = field(default_factory=threading.Event)
     streams: threading.BoundedSemaphore = field(init=False)
 

@@ -10,14 +10,19 @@ from api.app import create_app
 from api.server import serve
 from api.services import Services
 from shared.celery_app import make_celery
+from shared.egress.addresses import is_loopback_host
+from shared.egress.images import ImageFetcher
 from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.hints import Hints
 from shared.objects import ObjectStore
-from shared.receivers import is_loopback_host
 from shared.settings import Settings
 from shared.starting import run_role
+from shared.store.capacity import Capacity
 from shared.store.connect import connect
+from shared.store.dead_letters import DeadLetterStore
+from shared.store.durability import check_durability
 from shared.store.jobs import JobStore
+from shared.store.scripts import Replicas
 from shared.store.upkeep import UpkeepStore
 from shared.webhook_secret import webhook_secret
 
@@ -43,7 +48,7 @@ def compose(settings: Settings) -> Services:
     """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to get what is missing."""
     if not is_loopback_host(settings.host):
         raise Misconfigured(f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it")
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, settings.durability)
     objects = ObjectStore(settings)
     try:
         objects.check()
@@ -52,7 +57,17 @@ def compose(settings: Settings) -> Services:
         raise Misconfigured(f"{error}: {get}") from error
     assert settings.redis_url
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
-    return Services(settings, JobStore(client), objects, hints, webhook_secret(settings))
+    return Services(
+        settings,
+        JobStore(client, Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)),
+        DeadLetterStore(client),
+        objects,
+        hints,
+        webhook_secret(settings),
+        Capacity(client, settings),
+        check_durability(client, settings.durability),
+        ImageFetcher.of(settings),
+    )
 
 
 def _on_listening(settings: Settings, port: int) -> None:

@@ -4,9 +4,13 @@ GridpressError
 ├── InvalidRequest            400  what a caller sent cannot be rendered
 │   └── InvalidImage          400  a condition image is broken, too large or animated
 ├── JobNotFound               404
+├── DeadLetterNotFound        404
+├── KeyNotFound               404  no API key with this id
 ├── ObjectNotFound            404  the object store has no such object
 ├── PayloadTooLarge           413
 ├── StoreUnavailable          503  the job store does not answer
+├── StoreFull                 503  the job store's memory or disk is nearly full
+├── QueueFull                 429  too many renders wait
 ├── ObjectStoreUnavailable    503  the object store does not answer
 ├── LeaseLost                      a write came from a worker that no longer holds the render
 ├── MissingCheckpoint              a worker was started without a model
@@ -24,6 +28,7 @@ class GridpressError(Exception):
     code: ClassVar[str] = "internal_error"
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    retry_after_s: ClassVar[int] = 2
 
 
 class InvalidRequest(GridpressError):
@@ -50,6 +55,20 @@ class JobNotFound(GridpressError):
     http_status = 404
 
 
+class DeadLetterNotFound(GridpressError):
+    """No dead letter with this id, or it belongs to another tenant."""
+
+    code = "dead_letter_not_found"
+    http_status = 404
+
+
+class KeyNotFound(GridpressError):
+    """No API key with this id."""
+
+    code = "key_not_found"
+    http_status = 404
+
+
 class ObjectNotFound(GridpressError):
     """The object store answers, and it has no object of this key."""
 
@@ -70,6 +89,24 @@ class StoreUnavailable(GridpressError):
     code = "store_unavailable"
     http_status = 503
     retryable = True
+
+
+class StoreFull(GridpressError):
+    """The store keeps what room it has for the work under way; nothing was accepted."""
+
+    code = "store_full"
+    http_status = 503
+    retryable = True
+    retry_after_s = 10
+
+
+class QueueFull(GridpressError):
+    """More renders wait than the service wants to promise; nothing was accepted."""
+
+    code = "queue_full"
+    http_status = 429
+    retryable = True
+    retry_after_s = 10
 
 
 class ObjectStoreUnavailable(GridpressError):

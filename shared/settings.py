@@ -14,6 +14,13 @@ class Settings(BaseSettings):
 
     # Store of jobs and broker of hints: one Redis or Valkey primary. None: nothing to connect to.
     redis_url: str | None = None
+    durability: Literal["checked", "declared", "relaxed"] = Field(
+        default="checked",
+        description="'checked': the store must show that it syncs every write; 'declared': it refuses CONFIG, and you "
+        "vouch for that; 'relaxed': it may lose what it accepted last",
+    )
+    wait_replicas: int = Field(default=0, ge=0, description="replicas that must hold a job before it is accepted")
+    wait_replicas_timeout_s: float = Field(default=1.0, gt=0)
     # S3-compatible object store.
     s3_endpoint_url: str | None = None
     s3_public_endpoint_url: str | None = Field(
@@ -51,10 +58,31 @@ class Settings(BaseSettings):
     )
     dit_slots: int = 2
 
+    # Device options; docs/devices.md has a profile per card size.
+    share_device: bool = Field(
+        default=False, description="AR and DiT worker take turns on one device, weights parked in pinned host memory"
+    )
+    dit_compile: str | None = Field(default=None, description="torch.compile backend of the transformer's blocks")
+    dit_warm_up: str = Field(
+        default="1024x1024", description="sizes rendered once before a compiled worker is ready, with commas between"
+    )
+    dit_attention: str | None = Field(default=None, description="attention backend, by diffusers' name")
+    dit_fp8: bool = Field(default=False, description="weights of the transformer's linears in FP8, through torchao")
+    dit_guidance_devices: str | None = Field(
+        default=None, description="two devices, such as cuda:0,cuda:1: one for each guidance branch of a denoise step"
+    )
+
     # Leases and retries.
-    lease_ttl_s: float = 15.0
-    max_attempts: int = Field(default=5, description="times a stage of one render is started before the render fails")
+    lease_ttl_s: float = 8.0
+    poison_strikes: int = Field(
+        default=5, ge=1, description="crashes with a render alone in the step, and no further than before, that fail it"
+    )
     drain_grace_s: float = 20.0
+    result_buffer: int = Field(
+        default=16, ge=1, description="finished renders of a worker that may wait to be stored before it takes no more"
+    )
+    hang_steps: float = Field(default=20.0, description="a device hangs when a step lasts as long as so many others")
+    hang_floor_s: float = Field(default=60.0, description="but not earlier; a VAE decode at 2048x2048 takes 8 s on CPU")
     ready_file: Path | None = Field(default=None, description="touched once a worker takes work; for supervisors")
     prior_ready_limit_min: int = 16
     retention_s: int = 7 * 24 * 3600
@@ -67,6 +95,21 @@ class Settings(BaseSettings):
     max_n: int = 16
     max_inference_steps: int = 200
 
+    # When to take no more work. The store refuses everything at the end of its room, so new jobs end before that.
+    max_queued_renders: int = 100_000
+    max_store_bytes: int | None = Field(default=None, description="the store's memory, where it sets no maxmemory")
+    min_free_bytes: int = Field(default=512 * 1024 * 1024, description="on the disk of `store_dir`")
+    store_dir: Path | None = Field(default=None, description="a local store's folder; `gridpress up` sets it")
+
+    max_fetched_bytes: int = Field(default=50_000_000, description="of one image that is named by URL")
+    fetch_timeout_s: float = Field(default=15.0, description="for all images that one request names by URL")
+
     # Webhooks.
     webhook_secret: SecretStr | None = None
     webhook_timeout_s: float = 15.0
+
+    # Calls to addresses that callers name: images by URL and webhooks.
+    egress_allow: str = Field(
+        default="",
+        description="networks and hosts that may be called though not public, and by http: 10.1.0.0/16,hooks.lan",
+    )

@@ -1,7 +1,7 @@
 """An API over the real stores of `tests.fixtures.servers`; only the hints are counted instead of sent."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -9,9 +9,14 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import Services
+from shared.egress.images import ImageFetcher
 from shared.objects import ObjectStore
 from shared.queues import Queue
 from shared.settings import Settings
+from shared.store.capacity import Capacity
+from shared.store.connect import Client
+from shared.store.dead_letters import DeadLetterStore
+from shared.store.durability import Durability
 from shared.store.jobs import JobStore
 
 SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
@@ -33,9 +38,14 @@ def hints() -> CountedHints:
 
 
 @pytest.fixture
-def house(store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints) -> Services:
+def house(
+    client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
+) -> Services:
     settings = s3_settings.model_copy(update={"max_body_bytes": 3_000_000, "max_image_pixels": 4_000_000})
-    return Services(settings, store, objects, hints, SECRET)
+    letters, capacity = DeadLetterStore(client), Capacity(client, settings)
+    return Services(
+        settings, store, letters, objects, hints, SECRET, capacity, Durability("always", 0.0), ImageFetcher.of(settings)
+    )
 
 
 @pytest.fixture
@@ -47,4 +57,4 @@ def http(house: Services) -> Iterator[FlaskClient]:
 def with_settings(house: Services, **changes: Any) -> FlaskClient:
     """A client of the same service with other settings."""
     settings = house.settings.model_copy(update=changes)
-    return create_app(Services(settings, house.store, house.objects, house.hints, SECRET)).test_client()
+    return create_app(replace(house, settings=settings, fetcher=ImageFetcher.of(settings))).test_client()

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from shared.store.connect import Client
 from shared.store.jobs import JobEvent, JobStore
 from shared.store.leases import LeaseStore
 from tests.api.conftest import CountedHints, with_settings
-from tests.store.builders import REVISION, RULES, a_prior, submitted
+from tests.store.builders import REVISION, RULES, WORKER_ID, a_prior, submitted
 
 Event = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def test_a_finished_jobs_stream_tells_its_whole_story_and_ends(
 ) -> None:
     job = submitted(store, n=2)
     leases = LeaseStore(client, RULES)
-    claim = leases.claim(Stage.AR, REVISION)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     leases.finish_prior(claim.lease, a_prior())
     store.cancel(job.job_id, DEFAULT_TENANT)
@@ -97,7 +97,7 @@ def scripted(store: JobStore) -> ScriptedStore:
 
 
 def lines(house: Services, scripted: ScriptedStore, job_id: JobId, has_left: Any = bool) -> Iterator[str]:
-    services = Services(house.settings, scripted, house.objects, house.hints, house.webhook_secret, house.stopping)
+    services = replace(house, store=scripted)
     return _lines(services, job_id, "0", has_left)
 
 

@@ -13,7 +13,7 @@ from shared.store.connect import Client
 from shared.store.leases import LeaseStore
 from tests.api.conftest import with_settings
 from tests.api.pictures import png
-from tests.store.builders import REVISION, RULES, a_picture, a_prior, submitted
+from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def leases(client: Client) -> LeaseStore:
 def finished(house: Services, leases: LeaseStore, data: bytes, n: int = 1) -> Job:
     """A job whose first render has been through both stages; its picture is in the object store."""
     job = submitted(house.store, n)
-    claim = leases.claim(Stage.AR, REVISION)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     leases.finish_prior(claim.lease, a_prior())
-    claim = leases.claim(Stage.DIT, REVISION)
+    claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
     assert claim
     picture: Picture = replace(a_picture(), num_bytes=len(data))
     house.objects.put(picture.key, data, picture.content_type)

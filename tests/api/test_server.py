@@ -12,26 +12,35 @@ import pytest
 from api.app import create_app
 from api.server import serve
 from api.services import Services
+from shared.egress.images import ImageFetcher
 from shared.errors import Misconfigured
 from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.states import Stage
+from shared.store.capacity import Capacity
 from shared.store.connect import Client
+from shared.store.dead_letters import DeadLetterStore
+from shared.store.durability import Durability
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
 from tests.api.conftest import SECRET, CountedHints
 from tests.api.pictures import data_url, png
-from tests.store.builders import REVISION, RULES, a_picture, a_prior, submitted
+from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
 
 MAX_BODY_BYTES = 100_000
 TIMEOUT_S = 30
 
 
 @pytest.fixture
-def house(store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints) -> Services:
+def house(
+    client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
+) -> Services:
     settings = s3_settings.model_copy(update={"max_body_bytes": MAX_BODY_BYTES, "api_threads": 8, "port": 0})
-    return Services(settings, store, objects, hints, SECRET)
+    letters, capacity = DeadLetterStore(client), Capacity(client, settings)
+    return Services(
+        settings, store, letters, objects, hints, SECRET, capacity, Durability("always", 0.0), ImageFetcher.of(settings)
+    )
 
 
 class Served:
@@ -118,7 +127,7 @@ def test_events_come_while_the_job_is_under_way(http: httpx.Client, store: JobSt
         lines = answer.iter_lines()
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert next(line for line in lines if line.startswith("event")) == "event: job.queued"
-        LeaseStore(client, RULES).claim(Stage.AR, REVISION)
+        LeaseStore(client, RULES).claim(Stage.AR, REVISION, WORKER_ID)
         assert next(line for line in lines if line.startswith("event")) == "event: render.stage"
         store.cancel(job.job_id, DEFAULT_TENANT)
         assert [line for line in lines if line.startswith("event")][-1] == "event: job.cancelled"
@@ -140,10 +149,10 @@ def test_a_finished_picture_is_followed_to_the_object_store(
     http: httpx.Client, house: Services, store: JobStore, client: Client
 ) -> None:
     job, leases, picture, data = submitted(store), LeaseStore(client, RULES), a_picture(), png()
-    claim = leases.claim(Stage.AR, REVISION)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     leases.finish_prior(claim.lease, a_prior())
-    claim = leases.claim(Stage.DIT, REVISION)
+    claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
     assert claim
     house.objects.put(picture.key, data, picture.content_type)
     leases.finish_picture(claim.lease, replace(picture, num_bytes=len(data)))

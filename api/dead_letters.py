@@ -1,0 +1,108 @@
+"""The routes of dead letters: list, read, requeue, purge."""
+
+from typing import Any
+
+from flask import Blueprint, request
+from pydantic import BaseModel
+
+from api.fields import validated
+from api.schemas import DeadLetterQuery
+from api.services import services
+from shared.answers import Moment, StepsAnswer, job_answer
+from shared.ids import DEFAULT_TENANT, RenderId, split_render_id
+from shared.jobs import Crash, DeadLetter
+from shared.queues import Queue
+from shared.states import Stage
+
+dead_letters = Blueprint("dead_letters", __name__, url_prefix="/v1/dead_letters")
+
+Answer = dict[str, Any]
+
+
+class CrashAnswer(BaseModel):
+    """A worker that died or hung with this picture in its running step. `was_alone`: no other picture was in it."""
+
+    worker: str
+    stage: Stage
+    at: Moment
+    steps: StepsAnswer
+    was_alone: bool
+    log_lines: list[str]
+
+
+class DeadLetterAnswer(BaseModel):
+    """A picture that failed as `poison`, and the crashes that speak against it, oldest first."""
+
+    id: str
+    job_id: str
+    index: int
+    stage: Stage
+    strikes: int
+    died_at: Moment
+    crashes: list[CrashAnswer]
+
+
+class DeadLetterPage(BaseModel):
+    """A page of dead letters, those of the newest jobs first. `next` is the `after` of the next page."""
+
+    data: list[DeadLetterAnswer]
+    has_more: bool
+    next: str | None
+
+
+@dead_letters.get("")
+def index() -> Answer:
+    """One more than asked for tells whether there is another page."""
+    query = validated(DeadLetterQuery, request.args.to_dict())
+    found = services().dead_letters.letters(DEFAULT_TENANT, limit=query.limit + 1, after=query.after)
+    page = [_answer(letter) for letter in found[: query.limit]]
+    has_more = len(found) > query.limit
+    return {"data": page, "has_more": has_more, "next": page[-1]["id"] if has_more else None}
+
+
+@dead_letters.get("/<letter_id>")
+def read(letter_id: str) -> Answer:
+    """One dead letter."""
+    return _answer(services().dead_letters.letter(RenderId(letter_id), DEFAULT_TENANT))
+
+
+@dead_letters.post("/<letter_id>/requeue")
+def requeue(letter_id: str) -> Answer:
+    """Its job as it stands afterwards."""
+    house, render = services(), RenderId(letter_id)
+    stage = house.dead_letters.letter(render, DEFAULT_TENANT).stage
+    house.dead_letters.requeue(render, DEFAULT_TENANT)
+    house.hints.send_one(Queue(stage.value))
+    job = house.store.job(split_render_id(render)[0], DEFAULT_TENANT)
+    return job_answer(job, house.settings.public_url, house.settings.served_model_name)
+
+
+@dead_letters.post("/<letter_id>/purge")
+def purge(letter_id: str) -> tuple[str, int]:
+    """204; the picture stays failed."""
+    services().dead_letters.purge(RenderId(letter_id), DEFAULT_TENANT)
+    return "", 204
+
+
+def _answer(letter: DeadLetter) -> Answer:
+    answer = DeadLetterAnswer(
+        id=letter.render_id,
+        job_id=letter.job_id,
+        index=letter.index,
+        stage=letter.stage,
+        strikes=letter.strikes,
+        died_at=letter.died_at,
+        crashes=[_crash(crash) for crash in letter.crashes],
+    )
+    return answer.model_dump(mode="json")
+
+
+def _crash(crash: Crash) -> CrashAnswer:
+    return CrashAnswer(
+        worker=crash.worker_id,
+        stage=crash.stage,
+        at=crash.at,
+        steps=StepsAnswer(done=crash.steps.done, total=crash.steps.total),
+        was_alone=crash.was_alone,
+        log_lines=list(crash.log_lines),
+    )

@@ -1,0 +1,45 @@
+"""Pictures of a render that is still being drawn: how an event names one, and the route that reads it."""
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response
+
+from api.errors import ImageNotFound
+from api.services import Services, services
+from shared.ids import DEFAULT_TENANT, JobId, ObjectKey
+from shared.store.jobs import JobEvent
+
+previews = Blueprint("previews", __name__, url_prefix="/v1/jobs/<job_id>/images/<int:index>/previews")
+
+_EVENT = "render.preview"
+_CONTENT_TYPE = "image/jpeg"
+
+
+@previews.get("/<int:number>")
+def read(job_id: str, index: int, number: int) -> Response:
+    """302 to a presigned URL, or 200 with the bytes when links are streamed; 404 until the preview was published."""
+    house = services()
+    job = house.store.job(JobId(job_id), DEFAULT_TENANT)
+    key = _key(house, job.job_id, index, number)
+    if house.settings.s3_links == "streamed":
+        return Response(house.objects.stream(key), content_type=_CONTENT_TYPE)
+    link = house.objects.presign(key, filename=f"{job_id}-{index}-{number}.jpeg", content_type=_CONTENT_TYPE)
+    return Response(status=302, headers={"Location": link})
+
+
+def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, object]:
+    """An event's data as clients see it: a preview's object key becomes a link that outlives any presigned one."""
+    if event.type != _EVENT:
+        return event.data
+    data = dict(event.data)
+    del data["key"]
+    path = f"/v1/jobs/{job_id}/images/{data['index']}/previews/{data['number']}"
+    return {**data, "url": public_url.rstrip("/") + path}
+
+
+def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
+    """The newest, since a render that was started again has made it again. Raises `ImageNotFound`."""
+    for event in reversed(house.store.events(job_id, after="0", block_s=0)):
+        if event.type == _EVENT and (event.data["index"], event.data["number"]) == (index, number):
+            return ObjectKey(str(event.data["key"]))
+    raise ImageNotFound(f"{job_id} has no preview {number} of image {index}")

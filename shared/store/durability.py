@@ -1,0 +1,74 @@
+"""What the store's answer is worth. Refuses a store that evicts, and unless told otherwise one that could lose jobs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import redis
+
+from shared.errors import Misconfigured
+
+Wanted = Literal["checked", "declared", "relaxed"]
+
+_ALWAYS = "always"
+_RELAX = "or accept the loss with GRIDPRESS_DURABILITY=relaxed"
+# Valkey starts an fsync every second and lets one that is late wait for a second more.
+_EVERYSEC_WINDOW_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """A crash of the store's machine may cost what was accepted in the last `window_s`; None: no bound is known."""
+
+    mode: Literal["always", "relaxed"]
+    window_s: float | None
+
+
+def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
+    """What the store promises now. Raises `Misconfigured`, saying what to set, when that is less than `wanted`.
+
+    A policy that evicts keys is refused whatever is wanted: jobs are no cache.
+    """
+    try:
+        info = client.info()
+    except redis.AuthenticationError as error:
+        raise Misconfigured("the job store refuses the user or password of GRIDPRESS_REDIS_URL") from error
+    if info.get("cluster_enabled"):
+        raise Misconfigured("GRIDPRESS_REDIS_URL is a Redis Cluster; Gridpress needs one primary")
+    if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
+        raise Misconfigured(f"the job store evicts jobs under maxmemory-policy {policy}: set it to noeviction")
+    fsync = _fsync(client) if info.get("aof_enabled") else "no"
+    if fsync is None and wanted == "declared":
+        fsync = _ALWAYS
+    if fsync != _ALWAYS and wanted != "relaxed":
+        raise Misconfigured(_complaint(fsync, is_logged=bool(info.get("aof_enabled"))))
+    if info.get("aof_last_write_status", "ok") != "ok" and fsync == _ALWAYS:
+        raise Misconfigured("the job store could not write its append-only file: see its log, its disk may be full")
+    return _promise(fsync)
+
+
+def _fsync(client: "redis.Redis") -> str | None:
+    """`appendfsync`; None where the store refuses CONFIG, as managed ones do."""
+    try:
+        return client.config_get("appendfsync").get("appendfsync")
+    except redis.ResponseError:
+        return None
+
+
+def _complaint(fsync: str | None, *, is_logged: bool) -> str:
+    if not is_logged:
+        return f"the job store keeps no append-only file: set appendonly yes and appendfsync always, {_RELAX}"
+    if fsync is None:
+        return (
+            "the job store refuses CONFIG, so its appendfsync can't be read: "
+            f"vouch for `always` with GRIDPRESS_DURABILITY=declared, {_RELAX}"
+        )
+    return f"the job store answers before its disk has the job (appendfsync {fsync}): set appendfsync always, {_RELAX}"
+
+
+def _promise(fsync: str | None) -> Durability:
+    match fsync:
+        case "always":
+            return Durability("always", 0.0)
+        case "everysec":
+            return Durability("relaxed", _EVERYSEC_WINDOW_S)
+    return Durability("relaxed", None)

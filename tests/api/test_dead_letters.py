@@ -1,0 +1,64 @@
+"""Dead letters over HTTP."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from shared.ids import WorkerId
+from shared.jobs import Job
+from shared.queues import Queue
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from shared.store.leases import LeaseRules, LeaseStore
+from shared.store.upkeep import UpkeepStore
+from tests.api.conftest import CountedHints
+from tests.store.builders import REVISION, submitted
+
+
+@pytest.fixture
+def poisoned(client: Client, store: JobStore) -> Job:
+    """A job whose one picture killed a worker, and then another at the same step."""
+    job = submitted(store)
+    dying = LeaseStore(client, LeaseRules(ttl_s=0, prior_ready_limit_min=16))
+    for life in range(2):
+        assert dying.claim(Stage.AR, REVISION, WorkerId(f"w{life}"))
+        UpkeepStore(client).rescue(poison_strikes=1)
+    return job
+
+
+def test_a_dead_letter_is_listed_and_read_with_its_evidence(http: FlaskClient, poisoned: Job) -> None:
+    page = http.get("/v1/dead_letters").get_json()
+    (letter,) = page["data"]
+    assert (page["has_more"], page["next"]) == (False, None)
+    assert http.get(f"/v1/dead_letters/{letter['id']}").get_json() == letter
+    assert (letter["job_id"], letter["index"], letter["stage"], letter["strikes"]) == (poisoned.job_id, 0, "ar", 1)
+    assert [(crash["worker"], crash["was_alone"]) for crash in letter["crashes"]] == [("w0", True), ("w1", True)]
+    assert http.get(f"/v1/jobs/{poisoned.job_id}").get_json()["error"]["code"] == "poison"
+
+
+def test_a_requeued_picture_waits_again_and_its_job_runs(http: FlaskClient, poisoned: Job, hints: CountedHints) -> None:
+    answer = http.post(f"/v1/dead_letters/{poisoned.renders[0].render_id}/requeue").get_json()
+    assert (answer["id"], answer["status"], answer["images"][0]["status"]) == (poisoned.job_id, "running", "queued")
+    assert hints.sent == [Queue.AR]
+    assert http.get("/v1/dead_letters").get_json()["data"] == []
+
+
+def test_a_purged_dead_letter_is_gone(http: FlaskClient, poisoned: Job) -> None:
+    letter = f"/v1/dead_letters/{poisoned.renders[0].render_id}"
+    assert http.post(f"{letter}/purge").status_code == 204
+    assert http.get(letter).get_json()["code"] == "dead_letter_not_found"
+    assert http.get(f"/v1/jobs/{poisoned.job_id}").get_json()["status"] == "failed"
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/requeue"), ("POST", "/purge")])
+def test_what_is_no_dead_letter_is_not_found(http: FlaskClient, store: JobStore, method: str, action: str) -> None:
+    alive = submitted(store).renders[0].render_id
+    for name in (alive, "nothing"):
+        answer = http.open(f"/v1/dead_letters/{name}{action}", method=method)
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "dead_letter_not_found")
+
+
+def test_a_page_is_followed_by_the_next(http: FlaskClient, poisoned: Job) -> None:
+    render_id = poisoned.renders[0].render_id
+    assert http.get(f"/v1/dead_letters?after={render_id}").get_json()["data"] == []
+    assert http.get("/v1/dead_letters?after=x").status_code == 400

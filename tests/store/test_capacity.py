@@ -1,0 +1,104 @@
+"""When new work is refused: before the store's memory or disk is full, and before too much waits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import QueueFull, StoreFull, StoreUnavailable
+from shared.settings import Settings
+from shared.store.capacity import Capacity
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from tests.store.builders import submitted
+from tests.store.test_connect import configured
+
+
+class Clock:
+    """A time that passes when the test says so."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def capacity(client: Client, clock: Clock, **settings: Any) -> Capacity:
+    return Capacity(client, Settings(**settings), clock)
+
+
+def test_a_store_with_room_takes_work(client: Client, clock: Clock, tmp_path: Path) -> None:
+    with configured(client, "maxmemory", str(2**40)):
+        capacity(client, clock, store_dir=tmp_path, min_free_bytes=0).check()
+
+
+def test_a_store_whose_memory_is_nearly_full_takes_no_more(client: Client, clock: Clock) -> None:
+    used = client.info("memory")["used_memory"]
+    with configured(client, "maxmemory", str(int(used * 1.05))), pytest.raises(StoreFull, match="memory"):
+        capacity(client, clock).check()
+
+
+def test_a_store_without_a_limit_of_its_own_is_given_one(client: Client, clock: Clock) -> None:
+    with pytest.raises(StoreFull, match="memory"):
+        capacity(client, clock, max_store_bytes=1_000).check()
+
+
+def test_a_disk_that_is_nearly_full_takes_no_more(client: Client, clock: Clock, tmp_path: Path) -> None:
+    with pytest.raises(StoreFull, match="disk"):
+        capacity(client, clock, store_dir=tmp_path, min_free_bytes=2**60).check()
+
+
+def test_the_queue_is_bounded(client: Client, store: JobStore, clock: Clock) -> None:
+    submitted(store, n=3)
+    capacity(client, clock, max_queued_renders=4).check()
+    with pytest.raises(QueueFull, match="3 renders wait already, and the limit is 3"):
+        capacity(client, clock, max_queued_renders=3).check()
+
+
+def test_what_was_accepted_since_the_last_look_counts_at_once(client: Client, clock: Clock) -> None:
+    house = capacity(client, clock, max_queued_renders=4)
+    house.count(4)
+    with pytest.raises(QueueFull):
+        house.check()
+
+
+def test_a_look_counts_what_is_there_and_nothing_twice(client: Client, store: JobStore, clock: Clock) -> None:
+    house = capacity(client, clock, max_queued_renders=4)
+    submitted(store, n=2)
+    house.count(2)
+    clock.now_s += 1
+    house.check()
+
+
+def test_a_submit_costs_no_round_trip_within_a_second(
+    client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = capacity(client, clock)
+    monkeypatch.setattr(client, "info", lambda *_: pytest.fail("asked again"))
+    clock.now_s += 0.9
+    house.check()
+
+
+def test_a_store_that_is_away_is_asked_once_a_second(
+    client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, asked = capacity(client, clock), []
+
+    def away(*_: str) -> None:
+        asked.append(clock.now_s)
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "info", away)
+        for now_s in (1.0, 1.5, 2.0):
+            clock.now_s = now_s
+            with pytest.raises(StoreUnavailable):
+                house.check()
+    assert asked == [1.0, 2.0]
+    clock.now_s = 3.0
+    house.check()
