@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-from shared.jobs import Job, OutputFormat, Priority, Quality, Render
+from shared.jobs import Job, OutputFormat, Place, Priority, Quality, Render
 from shared.states import JobStatus, RenderState, Stage
 
 
@@ -24,7 +24,7 @@ _ALL_ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class ErrorAnswer(BaseModel):
-    """Why a render failed. `code` is stable; `stage` is null when it was in none."""
+    """Why a render failed or expired. `code` is stable; `stage` is null when it was in none."""
 
     model_config = _ALL_ANSWERED
 
@@ -49,7 +49,10 @@ class StepsAnswer(BaseModel):
 
 
 class ImageAnswer(BaseModel):
-    """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs."""
+    """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs.
+
+    `ended_in` tells where a picture was when it was cancelled, expired or failed: before its start, or in which stage.
+    """
 
     index: int
     status: RenderState
@@ -61,6 +64,7 @@ class ImageAnswer(BaseModel):
     sha256: str | None
     bytes: int | None
     content_type: str | None
+    ended_in: Place | None
     error: ErrorAnswer | None
     timings: Timings
 
@@ -107,6 +111,9 @@ class JobAnswer(BaseModel):
     embed_metadata: bool
     priority: Priority
     partial_images: int
+    start_timeout_s: float | None
+    execution_timeout_s: float | None
+    deadline: Moment | None
     metadata: dict[str, str]
     webhook_url: str | None
     webhook_events: list[str]
@@ -136,6 +143,9 @@ def job_answer(job: Job, public_url: str, model: str) -> dict[str, Any]:
         num_condition_images=len(settings.images),
         priority=spec.priority,
         partial_images=spec.partial_images,
+        start_timeout_s=spec.start_timeout_s,
+        execution_timeout_s=spec.execution_timeout_s,
+        deadline=spec.deadline,
         metadata=dict(spec.metadata),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),
@@ -178,6 +188,7 @@ def _image(job: Job, render: Render, link: str) -> ImageAnswer:
         sha256=picture.sha256 if picture else None,
         bytes=picture.num_bytes if picture else None,
         content_type=picture.content_type if picture else None,
+        ended_in=render.ended_in,
         error=_error(render.error) if render.error else None,
         timings=Timings(
             ar_s=_seconds(render.prior_started_at, render.prior_ready_at),

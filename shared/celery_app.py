@@ -3,12 +3,14 @@
 from celery import Celery
 
 from shared.queues import CELERY_KEY_PREFIX, Queue
+from shared.store.connect import CONNECTION_OPTIONS
 
 
 def make_celery(redis_url: str) -> Celery:
     """An app for producers and workers alike. Messages are JSON; results, retries and routing are not Celery's here."""
     app = Celery("gridpress", broker=redis_url, set_as_current=False)
     app.conf.update(
+        broker_transport="shared.broker:Transport",
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "global_keyprefix": CELERY_KEY_PREFIX,
@@ -18,10 +20,7 @@ def make_celery(redis_url: str) -> Celery:
             "visibility_timeout": 60,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 15,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
+            **CONNECTION_OPTIONS,
         },
         # One list per queue: priorities are emulated with four lists, and order is the claim's business.
         task_queues={},

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from shared.geometry import GridSize, large_grid, num_decode_steps
-from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId
+from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
 
@@ -39,6 +39,11 @@ class Priority(StrEnum):
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
+
+    @property
+    def handicap_s(self) -> int:
+        """A render goes before those of a higher class that came this much later or more."""
+        return self.rank * 300
 
     @property
     def rank(self) -> int:
@@ -84,7 +89,9 @@ class RenderSettings(BaseModel):
 class JobSpec(BaseModel):
     """One accepted request of 1..n renders. Frozen: a picture depends on its request alone.
 
-    `partial_images` (0..3) asks for previews while the DiT works; like `priority` it changes no picture.
+    `partial_images` (0..3) asks for previews while the DiT works; like `priority` it changes no picture. A render
+    that is not leased within `start_timeout_s` of its acceptance, not finished within `execution_timeout_s` of its
+    first lease, or not finished at `deadline` (aware), expires.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -95,6 +102,9 @@ class JobSpec(BaseModel):
     tenant: TenantId = DEFAULT_TENANT
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
+    start_timeout_s: float | None = None
+    execution_timeout_s: float | None = None
+    deadline: datetime | None = None
     metadata: Mapping[str, str] = {}
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
@@ -162,6 +172,14 @@ class Picture:
     content_type: str
 
 
+class Place(StrEnum):
+    """Where a render was when it was cancelled, expired or failed: the stage that it was in or waited for."""
+
+    BEFORE_START = "before_start"
+    AR = "ar"
+    DIT = "dit"
+
+
 @dataclass(frozen=True, slots=True)
 class Render:
     """One picture as the store knows it. Stage times are aware UTC and None until they happen."""
@@ -173,6 +191,7 @@ class Render:
     progress: Progress | None
     picture: Picture | None
     error: Mapping[str, object] | None
+    ended_in: Place | None
     attempts: int
     prior_started_at: datetime | None
     prior_ready_at: datetime | None
@@ -192,3 +211,28 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A worker died or hung with this render in its running step. `steps` is what the worker had last said of it."""
+
+    worker_id: WorkerId
+    stage: Stage
+    at: datetime
+    steps: Progress
+    was_alone: bool
+    log_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A render that failed as `poison`, with the evidence: the crashes that spoke against it, oldest first."""
+
+    render_id: RenderId
+    job_id: JobId
+    index: int
+    stage: Stage
+    died_at: datetime
+    strikes: int
+    crashes: tuple[Crash, ...]

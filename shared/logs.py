@@ -2,13 +2,28 @@
 
 import logging
 import sys
+from collections import deque
+from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 import structlog
+
+_MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
+
+_tail: deque[str] = deque(maxlen=_MAX_LINES)
+
+
+class _Tail(logging.Handler):
+    """Libraries' lines, for `last_lines`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tail.append(self.format(record)[:_MAX_LINE_CHARS])
 
 
 def configure_logs() -> None:
     """Called once by each composition root, before anything is logged."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().addHandler(_Tail())
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[
@@ -16,6 +31,17 @@ def configure_logs() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
+            _keep,
         ],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+def last_lines() -> Sequence[str]:
+    """The last lines that this process logged, each cut: what a heartbeat leaves behind in case the process dies."""
+    return tuple(_tail)
+
+
+def _keep(_logger: object, _method: str, line: str | MutableMapping[str, Any]) -> Any:
+    _tail.append(str(line)[:_MAX_LINE_CHARS])
+    return line

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+VERSION = 1
+
 
 class Hint(BaseModel):
     """A permission to take one render of a stage, or one delivery."""

@@ -5,12 +5,15 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import boto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from shared.errors import Misconfigured, ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.settings import Settings
+
+log = structlog.get_logger()
 
 _HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY"
 
@@ -33,6 +36,7 @@ class ObjectStore:
         # SigV4 signs the host, so links are signed for the address that clients use.
         public = settings.s3_public_endpoint_url
         self._public_client = _client(settings, public) if public else self._client
+        self._hasty_client = _client(settings, settings.s3_endpoint_url, is_hasty=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
         with _translated():
@@ -61,10 +65,13 @@ class ObjectStore:
         )
 
     def check(self) -> None:
-        """Raises `Misconfigured` when there is no such bucket or the credentials are not good for it."""
+        """Raises `Misconfigured` when there is no such bucket or the credentials are not good for it.
+
+        Whoever asks waits for the answer (a start, a probe), so it takes seconds at most.
+        """
         with _translated():
             try:
-                self._client.head_bucket(Bucket=self._bucket)
+                self._hasty_client.head_bucket(Bucket=self._bucket)
             except NoCredentialsError as error:
                 raise Misconfigured(f"no credentials: {_HOW_TO_SIGN}") from error
             except ClientError as error:
@@ -80,20 +87,33 @@ class ObjectStore:
         return error
 
 
+def open_objects(settings: Settings) -> ObjectStore:
+    """The object store of a worker, which is asked once whether it takes our keys.
+
+    One that does not answer now may do so later. Raises `Misconfigured` as `ObjectStore` and its `check` do.
+    """
+    objects = ObjectStore(settings)
+    try:
+        objects.check()
+    except ObjectStoreUnavailable as error:
+        log.warning("object_store.unavailable", error=str(error))
+    return objects
+
+
 def _chunks(body: Any) -> Iterator[bytes]:
     """Gives the connection back even when the reader leaves half-way."""
     with closing(body):
         yield from body.iter_chunks(256 * 1024)
 
 
-def _client(settings: Settings, endpoint_url: str | None) -> Any:
+def _client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool = False) -> Any:
     try:
-        return _signing_client(settings, endpoint_url)
+        return _signing_client(settings, endpoint_url, is_hasty=is_hasty)
     except ValueError as error:
         raise Misconfigured(f"{endpoint_url} is no address of an object store, such as http://HOST:PORT") from error
 
 
-def _signing_client(settings: Settings, endpoint_url: str | None) -> Any:
+def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool) -> Any:
     secret = settings.s3_secret_key
     return boto3.client(
         "s3",
@@ -105,8 +125,8 @@ def _signing_client(settings: Settings, endpoint_url: str | None) -> Any:
             signature_version="s3v4",
             s3={"addressing_style": "path"},
             connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 3},
+            read_timeout=5 if is_hasty else 60,
+            retries={"mode": "standard", "total_max_attempts": 1 if is_hasty else 4},
             max_pool_connections=64,
         ),
     )

@@ -75,6 +75,14 @@ ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
     _S.EXPIRED: {},
 }
 
+# What only a person may do: another life for a dead letter. No script but `requeue.lua` draws these.
+REVIVALS: Mapping[RenderState, Mapping[RenderState, str]] = {
+    state: ({_S.QUEUED: "requeue of a dead letter", _S.PRIOR_READY: "requeue of a dead letter"})
+    if state is _S.FAILED
+    else {}
+    for state in RenderState
+}
+
 
 def final_status(states: Iterable[RenderState]) -> JobStatus:
     """A job's status once all its renders are final: succeeded if all are, else cancelled or expired if any was."""

@@ -1,21 +1,25 @@
 -- One heartbeat of a worker: announces it, renews its leases, records progress, and says what became of each render.
--- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms), then per render: render, fence, holder, done, total
+-- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms),
+-- last log lines (JSON) or '', then per render: render, fence, holder, done, total, in step ('1' or '0')
 -- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease never fails the others.
-local stage, worker, slots, revision, worker_ttl, lease_ttl = unpack(ARGV, 1, 6)
+local stage, worker, slots, revision, worker_ttl, lease_ttl, log = unpack(ARGV, 1, 7)
 local now = now_ms()
 redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
 redis.call('ZREMRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
+if log ~= '' then redis.call('SET', P .. 'log:' .. worker, log, 'EX', 3600) end
 if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
 
 local verdicts = {}
-for i = 7, #ARGV, 5 do
-  local render, fence, holder, done, total = unpack(ARGV, i, i + 4)
+for i = 8, #ARGV, 6 do
+  local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
   local key = P .. 'render:' .. render
+  if is_due(render, now) then expire(render, now) end
   local held = redis.call('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
   local is_mine = held[2] == fence and held[3] == holder
   if is_mine and held[1] == RUNNING[stage] then
     redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
+    redis.call('HSET', key, 'in_step', in_step)
     -- A render that the engine has not admitted yet has no steps to count.
     if held[4] ~= done and tonumber(total) > 0 then
       redis.call('HSET', key, 'done', done, 'total', total)

@@ -1,14 +1,22 @@
--- Prepended to every script, after two tables generated from shared/states.py:
---   ARROWS[from][to] = true, FINAL[state] = true.
+-- Prepended to every script, after tables generated from shared/states.py and shared/jobs.py:
+--   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
 -- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
---   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, times (ms)
---   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, attempts, done, total, prior,
---                                           picture, error, times (ms)
+--   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms)
+--   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
+--                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
+--                                           group while it is suspected (see blame.lua)
 --   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
 --   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
+--   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
+--   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
+--   gridpress:turn:<stage>          hash    worker, started, ended_ms: whose turn it is to run suspects
+--   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
+--   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
+--   gridpress:held:<worker>         set     render ids that this worker leases
+--   gridpress:log:<worker>          string  its last log lines (JSON)
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots
 --   gridpress:revision              string  model revision that the newest AR worker serves
@@ -22,11 +30,6 @@ local RUNS = { prior_running = 'ar', decode_running = 'dit' }
 local WAITING = { ar = 'queued', dit = 'prior_ready' }
 local RUNNING = { ar = 'prior_running', dit = 'decode_running' }
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
 local function append_event(job, type, data)
   redis.call('XADD', P .. 'events:' .. job, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
 end
@@ -37,7 +40,13 @@ local function set_status(job, tenant, from, to)
   redis.call('ZADD', P .. 'jobs:' .. tenant .. ':' .. to, 0, job)
 end
 
+-- What one crash after the other says against a render; finishing a stage wipes it out.
+local SUSPICION = { 'best', 'strikes', 'group' }
+
 local function enqueue(render, stage, lane, rank)
+  if redis.call('HEXISTS', P .. 'render:' .. render, 'group') == 1 then
+    return redis.call('ZADD', P .. 'quarantine:' .. stage, rank, render)
+  end
   redis.call('SADD', P .. 'lanes:' .. stage, lane)
   redis.call('ZADD', P .. 'waiting:' .. stage .. ':' .. lane, rank, render)
 end
@@ -60,6 +69,10 @@ local function wants_webhook(spec, type)
   return false
 end
 
+local function deliveries_of(job, status)
+  return { 'manifest:' .. job, 'webhook:' .. job .. ':job.' .. status }
+end
+
 -- The last render is final: the job is, and its one event goes out. Delivery ids derive from job id and type.
 local function end_job(job, tenant, from, now)
   local key = P .. 'job:' .. job
@@ -75,18 +88,35 @@ local function end_job(job, tenant, from, now)
   end
 end
 
+local function absolve(render)
+  redis.call('HDEL', P .. 'render:' .. render, unpack(SUSPICION))
+  redis.call('DEL', P .. 'crashes:' .. render)
+end
+
+-- Where a render is, for those who ask where it ended: in the stage that it is in or waits for, or not begun.
+local function place(state, started)
+  return (state == 'queued' and not started) and 'before_start' or WAITS[state] or RUNS[state]
+end
+
 -- Moves a render along one arrow with all its consequences. The caller has checked ARROWS[from][to].
 -- Returns 1 when this ended the job.
 local function move(render, from, to, now)
   local key = P .. 'render:' .. render
-  local ids = redis.call('HMGET', key, 'job', 'index')
+  local ids = redis.call('HMGET', key, 'job', 'index', 'worker', 'started_ms')
   local job_key = P .. 'job:' .. ids[1]
   local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status')
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
   if not is_retry then redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now) end
-  if WAITS[from] then redis.call('ZREM', P .. 'waiting:' .. WAITS[from] .. ':' .. job[2], render) end
-  if RUNS[from] then redis.call('ZREM', P .. 'leases', render) end
+  if WAITS[from] then
+    redis.call('ZREM', P .. 'waiting:' .. WAITS[from] .. ':' .. job[2], render)
+    redis.call('ZREM', P .. 'quarantine:' .. WAITS[from], render)
+  end
+  if RUNS[from] then
+    redis.call('ZREM', P .. 'leases', render)
+    redis.call('SREM', P .. 'held:' .. ids[3], render)
+  end
+  if to == 'prior_ready' and from == 'prior_running' then absolve(render) end
   if WAITS[to] then
     redis.call('HDEL', key, 'done', 'total')
     enqueue(render, WAITS[to], job[2], job[3])
@@ -97,7 +127,14 @@ local function move(render, from, to, now)
     redis.call('HSET', job_key, 'started_ms', now)
   end
   if not FINAL[to] then return 0 end
-  redis.call('HDEL', key, 'prior', 'done', 'total')
+  if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place(from, ids[4])) end
+  redis.call('ZREM', P .. 'deadlines', render)
+  redis.call('HDEL', key, 'done', 'total')
+  -- A dead letter keeps its evidence, and what its stage would start from.
+  if redis.call('HEXISTS', key, 'dead_stage') == 0 then
+    redis.call('HDEL', key, 'prior')
+    absolve(render)
+  end
   redis.call('HINCRBY', job_key, 'num_' .. to, 1)
   if redis.call('HINCRBY', job_key, 'left', -1) > 0 then return 0 end
   end_job(ids[1], job[1], job[4], now)
@@ -107,14 +144,19 @@ end
 -- Live announcements only; a dead worker's slots stop counting when its announcement ends.
 local function live_slots(stage, now)
   local slots = 0
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, now, '+inf')) do
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     slots = slots + tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
   end
   return slots
 end
 
+local function is_alive(worker, stage, now)
+  local ends_at = redis.call('ZSCORE', P .. 'workers:' .. stage, worker)
+  return ends_at ~= false and tonumber(ends_at) > now
+end
+
 local function num_waiting(stage)
-  local total = 0
+  local total = redis.call('ZCARD', P .. 'quarantine:' .. stage)
   for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
     total = total + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
   end

@@ -7,12 +7,13 @@ for _, job in ipairs(over) do
   local known = redis.call('HMGET', key, 'tenant', 'status', 'n')
   if known[1] then
     for index = 0, tonumber(known[3]) - 1 do
-      redis.call('DEL', P .. 'render:' .. job .. ':' .. string.format('%04d', index))
+      local render = job .. ':' .. string.format('%04d', index)
+      redis.call('DEL', P .. 'render:' .. render, P .. 'crashes:' .. render)
+      redis.call('ZREM', P .. 'dead:' .. known[1], render)
     end
     redis.call('ZREM', P .. 'jobs:' .. known[1], job)
     redis.call('ZREM', P .. 'jobs:' .. known[1] .. ':' .. known[2], job)
-    local webhook = 'webhook:' .. job .. ':job.' .. known[2]
-    for _, delivery in ipairs({ 'manifest:' .. job, webhook }) do
+    for _, delivery in ipairs(deliveries_of(job, known[2])) do
       redis.call('ZREM', P .. 'deliveries', delivery)
       redis.call('DEL', P .. 'delivery:' .. delivery)
     end

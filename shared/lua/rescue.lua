@@ -1,22 +1,21 @@
--- Takes renders back whose lease ended: to the last finished stage, or to failed after too many attempts.
--- ARGV: most renders at once, max attempts of a stage, error (JSON) of a render that had too many
+-- Takes renders back whose lease ended, to the last finished stage. Where the worker died it decides who is to blame.
+-- ARGV: most renders at once, strikes that make a poison
 -- Returns {number sent back, number failed}.
-local most, max_attempts, error = unpack(ARGV)
+local most, most_strikes = unpack(ARGV)
 local now = now_ms()
 local rescued, failed = 0, 0
 for _, render in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, most)) do
-  local key = P .. 'render:' .. render
-  local state = redis.call('HGET', key, 'state')
-  local stage = state and RUNS[state]
+  local known = redis.call('HMGET', P .. 'render:' .. render, 'state', 'worker')
+  local stage = known[1] and RUNS[known[1]]
   if not stage then
     redis.call('ZREM', P .. 'leases', render)
-  elseif tonumber(redis.call('HGET', key, stage .. '_attempts')) >= tonumber(max_attempts) then
-    redis.call('HSET', key, 'error', error)
-    move(render, state, 'failed', now)
-    failed = failed + 1
-  else
-    move(render, state, WAITING[stage], now)
+  elseif is_alive(known[2], stage, now) or not redis.call('ZSCORE', P .. 'workers:' .. stage, known[2]) then
+    -- A worker that lives forgot this one; one that left in peace could not hand it back. Neither is a crash.
+    send_back(render, known[1], now)
     rescued = rescued + 1
+  else
+    local sent_back, condemned = blame(known[2], stage, tonumber(most_strikes), now)
+    rescued, failed = rescued + sent_back, failed + condemned
   end
 end
 return { rescued, failed }

@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
-from shared.jobs import Claim, Job, JobSpec, Lease, Picture, Progress, Render
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
+from shared.jobs import Claim, Crash, DeadLetter, Held, Job, JobSpec, Lease, Picture, Place, Progress, Render
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
 
 Hash = Mapping[str, str]
+
+_MAX_LINES, _MAX_LINE_CHARS = 20, 300
 
 
 def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
@@ -37,6 +39,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
         progress=Progress(int(render["done"]), int(render["total"])) if "total" in render else None,
         picture=decode_picture(render["picture"]) if "picture" in render else None,
         error=json.loads(render["error"]) if "error" in render else None,
+        ended_in=Place(render["ended_in"]) if "ended_in" in render else None,
         attempts=sum(int(render.get(f"{stage}_attempts", 0)) for stage in Stage),
         prior_started_at=_optional_time(render, "prior_running_ms"),
         prior_ready_at=_optional_time(render, "prior_ready_ms"),
@@ -60,6 +63,52 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         priority=spec.priority,
         partial_images=spec.partial_images,
     )
+
+
+def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
+    """Start timeout, execution timeout and deadline, each '' where there is none."""
+    ends = spec.deadline.timestamp() if spec.deadline else None
+    first, second, third = (
+        "" if seconds is None else int(seconds * 1000)
+        for seconds in (spec.start_timeout_s, spec.execution_timeout_s, ends)
+    )
+    return first, second, third
+
+
+def dead_letter_of(render_id: RenderId, render: Hash, crashes: Sequence[str]) -> DeadLetter:
+    """A dead letter from its render's hash and the list of its crashes."""
+    return DeadLetter(
+        render_id=render_id,
+        job_id=JobId(render["job"]),
+        index=int(render["index"]),
+        stage=Stage(render["dead_stage"]),
+        died_at=_time(render["dead_ms"]),
+        strikes=int(render["strikes"]),
+        crashes=tuple(map(_crash_of, crashes)),
+    )
+
+
+def _crash_of(text: str) -> Crash:
+    fields = json.loads(text)
+    return Crash(
+        worker_id=WorkerId(fields["worker"]),
+        stage=Stage(fields["stage"]),
+        at=_time(fields["at_ms"]),
+        steps=Progress(fields["done"], fields["total"]),
+        was_alone=fields["was_alone"],
+        log_lines=tuple(json.loads(fields["log"])),
+    )
+
+
+def held_fields(held: Held) -> tuple[str | int, ...]:
+    """What `beat.lua` takes of one render."""
+    lease, progress = held.lease, held.progress
+    return lease.render_id, lease.fence, lease.holder, progress.done, progress.total, int(held.in_step)
+
+
+def encode_log(lines: Sequence[str]) -> str:
+    """The last lines as JSON, each cut: evidence has a size. '' when there are none."""
+    return json.dumps([line[:_MAX_LINE_CHARS] for line in lines[-_MAX_LINES:]]) if lines else ""
 
 
 def encode_prior(prior: Prior) -> str:

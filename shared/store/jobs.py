@@ -11,7 +11,7 @@ from shared.jobs import Job, JobSpec
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
-from shared.store.scripts import Scripts
+from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 
 _PREFIX = "gridpress:"
 
@@ -28,15 +28,20 @@ class JobEvent:
 class JobStore:
     """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
         self._client = client
+        self._replicas = replicas
         self._scripts = Scripts(client)
 
     def submit(self, job_id: JobId, spec: JobSpec) -> Job:
-        """Creates the job and its renders in one call. The same id again changes nothing and answers the job."""
+        """Creates the job and its renders in one call. The same id again changes nothing and answers the job.
+
+        Returns once the store has it on disk, and so many replicas as were asked for hold it.
+        """
         renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
         flat = [value for pair in renders for value in pair]
-        self._scripts.run("submit", job_id, spec.tenant, spec.model_dump_json(), spec.priority, "", spec.n, *flat)
+        head = (job_id, spec.tenant, spec.model_dump_json(), spec.priority, spec.priority.handicap_s * 1000)
+        self._scripts.run_replicated(self._replicas, "submit", *head, *codec.limits_ms(spec), "", spec.n, *flat)
         return self.job(job_id, spec.tenant)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:

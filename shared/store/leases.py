@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from shared.errors import LeaseLost
 from shared.ids import RenderId, Revision, WorkerId, new_holder_id
-from shared.jobs import Claim, Lease, Picture, Progress
+from shared.jobs import Claim, Held, Lease, Picture
 from shared.queues import Queue
 from shared.states import RenderState, Stage
 from shared.store import codec
@@ -54,24 +54,25 @@ class LeaseStore:
         self._scripts = Scripts(client)
         self._rules = rules
 
-    def claim(self, stage: Stage, revision: Revision) -> Claim | None:
-        """Leases the best waiting render of this model revision, or finds nothing."""
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
+        """Leases the best waiting render of this model revision to `worker`, or finds nothing for it."""
         holder = new_holder_id()
         limit = self._rules.prior_ready_limit_min
-        answer = self._scripts.run("claim", stage, holder, self._rules.ttl_ms, revision, limit)
+        answer = self._scripts.run("claim", stage, holder, self._rules.ttl_ms, revision, limit, worker)
         return codec.claim_of(answer, stage, holder, revision) if answer else None
 
-    def beat(self, worker: Announcement, held: Sequence[tuple[Lease, Progress]]) -> Mapping[RenderId, Verdict]:
-        """Announces the worker, renews its leases and records progress; one verdict per render."""
+    def beat(
+        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = ()
+    ) -> Mapping[RenderId, Verdict]:
+        """Announces the worker, renews its leases and records progress; one verdict per render.
+
+        The last of `log_lines` stay with the worker's name for a while: evidence, should it crash.
+        """
         ttl = self._rules.ttl_ms
-        flat = [
-            value
-            for lease, progress in held
-            for value in (lease.render_id, lease.fence, lease.holder, progress.done, progress.total)
-        ]
-        header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl)
+        header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
+        flat = [value for each in held for value in codec.held_fields(each)]
         verdicts = self._scripts.run("beat", *header, *flat)
-        return {lease.render_id: Verdict(verdict) for (lease, _), verdict in zip(held, verdicts, strict=True)}
+        return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
 
     def leave(self, worker: Announcement) -> None:
         """Takes the announcement back: a drained worker's slots stop counting at once."""
@@ -92,6 +93,12 @@ class LeaseStore:
     def hand_back(self, lease: Lease) -> None:
         """Back to the state in which the render waited; the attempt does not count. Raises `LeaseLost`."""
         self._advance(lease, lease.stage.waiting, refund=True)
+
+    def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:
+        """Appends an event about the leased render to its job's stream. Raises `LeaseLost`."""
+        held = (lease.render_id, lease.stage, lease.fence, lease.holder)
+        if not self._scripts.run("publish", *held, event_type, json.dumps(data)):
+            raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
 
     def _advance(self, lease: Lease, to: RenderState, *, refund: bool = False, **fields: str) -> bool:
         flat = [value for pair in fields.items() for value in pair]

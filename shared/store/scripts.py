@@ -1,13 +1,31 @@
-"""Loads and runs the Lua scripts. Their tables of states are made from `shared.states`, so arrows are drawn once."""
+"""Loads and runs the Lua scripts. Their tables are made from `shared.states` and `shared.jobs`, the one source."""
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from shared.errors import StoreUnavailable
+from shared.jobs import Priority
 from shared.states import ARROWS, RenderState
 from shared.store.connect import Client, translated
 
 _FOLDER = resources.files("shared") / "lua"
+_CLOCK = (_FOLDER / "clock.lua").read_text()
+_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("common", "deadlines"))
+# What only one script is long enough to need.
+_PARTS = {"claim": ("quarantine",), "rescue": ("blame",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many replicas must hold a write before it counts, and how long they may take."""
+
+    count: int = 0
+    timeout_s: float = 1.0
+
+
+PRIMARY_ALONE = Replicas()
 
 
 class Scripts:
@@ -21,11 +39,26 @@ class Scripts:
         with translated():
             return self._client.register_script(_source(name))(args=args)
 
+    def run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
+        """Like `run`, then waits on the same connection until so many replicas hold all that this script saw.
+
+        Raises `StoreUnavailable` when they don't in time. The write may stand nonetheless: the script may be repeated.
+        """
+        if not replicas.count:
+            return self.run(name, *args)
+        with translated(), self._client.pipeline(transaction=False) as pipeline:
+            self._client.register_script(_source(name))(args=args, client=pipeline)
+            pipeline.wait(replicas.count, int(replicas.timeout_s * 1000))
+            answer, num_holding = pipeline.execute()
+        if num_holding < replicas.count:
+            raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold the job")
+        return answer
+
 
 @cache
 def _source(name: str) -> str:
-    parts = (_state_tables(), (_FOLDER / "common.lua").read_text(), (_FOLDER / f"{name}.lua").read_text())
-    return "\n".join(parts)
+    own = [(_FOLDER / f"{part}.lua").read_text() for part in (*_PARTS.get(name, ()), name)]
+    return "\n".join((_state_tables(), _class_table(), _CLOCK, *_COMMON, *own))
 
 
 def _state_tables() -> str:
@@ -34,3 +67,8 @@ def _state_tables() -> str:
     )
     finals = ", ".join(f"{state} = true" for state in RenderState if state.is_final)
     return f"local ARROWS = {{ {arrows} }}\nlocal FINAL = {{ {finals} }}"
+
+
+def _class_table() -> str:
+    ranks = ", ".join(f"{priority} = {priority.rank}" for priority in Priority)
+    return f"local CLASS = {{ {ranks} }}"

@@ -1,6 +1,5 @@
 """What keeps the store true without a client or a worker: rescue, retention, and how full the queues are."""
 
-import json
 from dataclasses import dataclass
 
 from shared.queues import Queue, celery_list
@@ -8,13 +7,6 @@ from shared.store.connect import Client, translated
 from shared.store.scripts import Scripts
 
 _MOST_AT_ONCE = 500  # keeps one script call to a few milliseconds
-
-_WORKER_LOST = {
-    "code": "worker_lost",
-    "message": "every worker that took this render was lost before it finished",
-    "stage": None,
-    "retryable": True,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +33,14 @@ class UpkeepStore:
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
 
-    def rescue(self, max_attempts: int) -> tuple[int, int]:
-        """Takes back renders whose lease ended. Returns how many were sent back and how many failed for good."""
-        rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, max_attempts, json.dumps(_WORKER_LOST))
+    def rescue(self, poison_strikes: int) -> tuple[int, int]:
+        """Takes back renders whose lease ended. Returns how many were sent back and how many proved to be poison."""
+        rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, poison_strikes)
         return rescued, failed
+
+    def expire(self) -> int:
+        """Ends renders whose time is over; returns how many."""
+        return int(self._scripts.run("expire", _MOST_AT_ONCE))
 
     def purge(self, retention_s: int) -> int:
         """Forgets jobs that ended longer ago; returns how many."""

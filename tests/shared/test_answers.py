@@ -34,6 +34,7 @@ def a_render(index: int, state: RenderState, progress: Progress | None = None, *
         if state is S.SUCCEEDED
         else None,
         "error": ERROR if state is S.FAILED else None,
+        "ended_in": None,
         "attempts": 1,
         "prior_started_at": START,
         "prior_ready_at": START + timedelta(seconds=2.5) if state in HAS_PRIOR else None,
@@ -152,6 +153,7 @@ def test_a_finished_picture_is_described_and_timed() -> None:
         "sha256": "ab" * 32,
         "bytes": 12,
         "content_type": "image/png",
+        "ended_in": None,
         "error": None,
         "timings": {"ar_s": 2.5, "dit_s": 1.25},
     }

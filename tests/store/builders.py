@@ -1,18 +1,33 @@
 """Short ways to say what a test is about."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from shared.geometry import GridSize
-from shared.ids import ObjectKey, Revision, new_job_id
-from shared.jobs import Job, JobSpec, Picture, RenderSettings
+from shared.ids import JobId, ObjectKey, Revision, WorkerId, new_job_id
+from shared.jobs import Claim, Job, JobSpec, Lease, Picture, RenderSettings
 from shared.states import Stage
-from shared.store.connect import Client
-from shared.store.jobs import JobStore
-from shared.store.leases import LeaseRules, LeaseStore
+from shared.store.leases import LeaseRules
 from shared.token_grid import Prior, TokenGrid
 
 REVISION = Revision("r1")
+WORKER_ID = WorkerId("w")
 RULES = LeaseRules(ttl_s=30, prior_ready_limit_min=16)
+
+
+class Jobs(Protocol):
+    """The real store of jobs, or its twin."""
+
+    def submit(self, job_id: JobId, spec: JobSpec) -> Job: ...
+
+
+class Leases(Protocol):
+    """The real store of leases, or its twin."""
+
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None: ...
+
+    def finish_prior(self, lease: Lease, prior: Prior) -> None: ...
+
+    def finish_picture(self, lease: Lease, picture: Picture) -> bool: ...
 
 
 def a_spec(n: int = 1, seed: int = 7, **changes: Any) -> JobSpec:
@@ -20,7 +35,7 @@ def a_spec(n: int = 1, seed: int = 7, **changes: Any) -> JobSpec:
     return JobSpec(settings=settings, n=n, seed=seed, **changes)
 
 
-def submitted(store: JobStore, n: int = 1, **changes: Any) -> Job:
+def submitted(store: Jobs, n: int = 1, **changes: Any) -> Job:
     return store.submit(new_job_id(), a_spec(n, **changes))
 
 
@@ -32,12 +47,11 @@ def a_picture() -> Picture:
     return Picture(ObjectKey("jobs/x/a.png"), ObjectKey("jobs/x/a.json"), "0" * 64, 123, "image/png")
 
 
-def finish_next(client: Client) -> None:
+def finish_next(leases: Leases) -> None:
     """Takes the oldest waiting render through both stages."""
-    leases = LeaseStore(client, RULES)
-    prior = leases.claim(Stage.AR, REVISION)
+    prior = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert prior
     leases.finish_prior(prior.lease, a_prior())
-    decode = leases.claim(Stage.DIT, REVISION)
+    decode = leases.claim(Stage.DIT, REVISION, WORKER_ID)
     assert decode
     leases.finish_picture(decode.lease, a_picture())

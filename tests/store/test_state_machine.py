@@ -1,132 +1,280 @@
-"""Any interleaving of clients, workers and upkeep over the real store keeps its promises."""
+"""Any interleaving of clients, workers, their deaths, upkeep and time: on the real store and its twin, in step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from shared.errors import LeaseLost
-from shared.ids import DEFAULT_TENANT, Fence, JobId, RenderId, new_job_id, split_render_id
-from shared.jobs import Claim
-from shared.states import ARROWS, RenderState, Stage, final_status
+from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, RenderId, WorkerId, new_job_id
+from shared.jobs import Claim, Held, Job, Priority, Progress
+from shared.queues import Queue
+from shared.states import ARROWS, REVIVALS, JobStatus, RenderState, Stage, final_status
 from shared.store.connect import Client
-from shared.store.jobs import JobStore
-from shared.store.leases import LeaseRules, LeaseStore
-from shared.store.upkeep import UpkeepStore
+from shared.store.deliveries import Delivery
+from shared.store.leases import Announcement, LeaseRules
 from tests.store.builders import REVISION, a_picture, a_prior, a_spec
+from tests.store.clocks import START_MS
+from tests.store.world import Leases, World
 
+RULES = LeaseRules(ttl_s=10, prior_ready_limit_min=3)
+STRIKES = 2
+WORKERS = st.sampled_from(["w1", "w2", "w3"])
 STAGES = st.sampled_from(list(Stage))
+LIMITS = st.just({}) | st.fixed_dictionaries(
+    {},
+    optional={
+        "start_timeout_s": st.sampled_from([5.0, 400.0]),
+        "execution_timeout_s": st.sampled_from([5.0, 400.0]),
+        "deadline": st.sampled_from([5, 400]).map(lambda s: datetime.fromtimestamp(START_MS / 1000 + s, UTC)),
+    },
+)
+
+
+@dataclass(frozen=True)
+class Twins:
+    """One claim as both stores made it: the same but for its random holder."""
+
+    real: Claim
+    twin: Claim
+
+    def __iter__(self) -> Any:
+        return iter((self.real, self.twin))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """`client` is set by the test. Leases of length 0 are expired at once, so a rescue may come at any moment."""
+    """`client` is set by the test. Every rule is done to both stores, and both must answer the same."""
 
     client: Client
-    claims: Bundle[Claim] = Bundle("claims")
+    claims: Bundle[Twins] = Bundle("claims")
 
     def __init__(self) -> None:
         super().__init__()
         self.client.flushdb()
-        self.jobs = JobStore(self.client)
-        self.live = LeaseStore(self.client, LeaseRules(ttl_s=60, prior_ready_limit_min=3))
-        self.dying = LeaseStore(self.client, LeaseRules(ttl_s=0, prior_ready_limit_min=3))
-        self.upkeep = UpkeepStore(self.client)
-        self.submitted: list[JobId] = []
+        self.worlds = (World.of_valkey(self.client), World.of_memory())
+        self.ids: list[JobId] = []
         self.seen: dict[RenderId, RenderState] = {}
         self.fences: dict[RenderId, Fence] = {}
+        self.revived: set[JobId] = set()
+        self.lives: dict[str, int] = {}
+        self.revivable: set[RenderId] = set()
 
-    @rule(n=st.integers(1, 3))
-    def submit(self, n: int) -> None:
-        self.submitted.append(self.jobs.submit(new_job_id(), a_spec(n=n)).job_id)
+    @initialize(is_poisoned=st.booleans())
+    def begin(self, is_poisoned: bool) -> None:
+        """Half of the runs start with a dead letter, which random steps hardly ever make."""
+        if is_poisoned:
+            self.submit(1, Priority.INTERACTIVE, {})
+            self.crash(Stage.AR, most=1, done=0, times=1 + STRIKES)
 
-    @rule(target=claims, stage=STAGES, dies=st.booleans())
-    def claim(self, stage: Stage, dies: bool) -> object:
-        claim = (self.dying if dies else self.live).claim(stage, REVISION)
-        if claim is None:
+    @rule(n=st.integers(1, 4), priority=st.sampled_from(list(Priority)), limits=LIMITS)
+    def submit(self, n: int, priority: Priority, limits: dict[str, Any]) -> None:
+        job_id = new_job_id()
+        spec = a_spec(n=n, priority=priority, webhook_url="https://a.example/", **limits)
+        self._both(lambda world: world.jobs.submit(job_id, spec))
+        self.ids.append(job_id)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def submit_again(self, data: st.DataObject) -> None:
+        """A client that lost the answer sends the job once more."""
+        job_id = data.draw(st.sampled_from(self.ids))
+        before = self._both(lambda world: world.job(job_id))
+        assert self._both(lambda world: world.jobs.submit(job_id, a_spec(n=1))) == before
+
+    @rule(target=claims, stage=STAGES, worker=WORKERS)
+    def claim(self, stage: Stage, worker: str) -> object:
+        real, twin = (self._leases(world).claim(stage, REVISION, self._id(worker, stage)) for world in self.worlds)
+        assert (real and _without_holder(real)) == (twin and _without_holder(twin))
+        if real is None or twin is None:
             return multiple()
-        assert claim.lease.fence > self.fences.get(claim.render_id, 0), "a fence only grows"
-        assert (claim.prior is not None) == (stage is Stage.DIT)
-        self.fences[claim.render_id] = claim.lease.fence
-        return claim
+        assert real.lease.fence > self.fences.get(real.render_id, 0), "a fence only grows"
+        assert (real.prior is not None) == (stage is Stage.DIT)
+        self.fences[real.render_id] = real.lease.fence
+        return Twins(real, twin)
 
-    @rule(claim=claims, how=st.sampled_from(["finish", "fail", "hand_back"]))
-    def write(self, claim: Claim, how: str) -> None:
-        before = self._state(claim.render_id)
-        is_current = claim.lease.fence == self.fences[claim.render_id]
-        try:
-            self._write(claim, how)
-        except LeaseLost:
-            assert self._state(claim.render_id) is before, "a refused write changes nothing"
+    @rule(twins=claims, how=st.sampled_from(["finish", "finish", "fail", "hand_back"]))
+    def write(self, twins: Twins, how: str) -> None:
+        """Also late, repeated and by the dead: claims stay in the bundle for ever."""
+        before = self._state(twins.real)
+        is_current = twins.real.lease.fence == self.fences[twins.real.render_id]
+        answers = [_answer(self._leases(world), claim, how) for world, claim in zip(self.worlds, twins, strict=True)]
+        assert answers[0] == answers[1]
+        if answers[0] == "lost":
+            assert self._state(twins.real) is before, "a refused write changes nothing"
         else:
             assert is_current, "a smaller fence never writes"
 
-    @rule()
-    def rescue(self) -> None:
-        self.upkeep.rescue(max_attempts=3)
+    @rule(stage=STAGES, worker=WORKERS, held=st.lists(st.tuples(claims, st.integers(0, 3), st.booleans()), max_size=4))
+    def beat(self, stage: Stage, worker: str, held: list[tuple[Twins, int, bool]]) -> None:
+        known = {twins.real.lease: (twins, done, in_step) for twins, done, in_step in held}
+        mine = [each for lease, each in known.items() if lease.stage is stage]
+        announcement = Announcement(self._id(worker, stage), Queue(stage), 2, REVISION)
+        verdicts = [
+            self._leases(world).beat(
+                announcement,
+                [Held(tuple(twins)[side].lease, Progress(done, 9), in_step) for twins, done, in_step in mine],
+                [f"{worker} beats"],
+            )
+            for side, world in enumerate(self.worlds)
+        ]
+        assert verdicts[0] == verdicts[1]
 
-    @precondition(lambda self: self.submitted)
+    @rule(worker=WORKERS)
+    def restart(self, worker: str) -> None:
+        """A killed process beats no more; its successor has another id."""
+        self.lives[worker] = self.lives.get(worker, 0) + 1
+
+    @rule(stage=STAGES, most=st.integers(1, 3), done=st.integers(0, 1), times=st.integers(1, 5))
+    def crash(self, stage: Stage, most: int, done: int, times: int) -> None:
+        """New workers take renders, work a little, die, and are found dead: what random steps seldom line up."""
+        for _ in range(times):
+            self.restart("w0")
+            taken = [twins for twins in (self.claim(stage, "w0") for _ in range(most)) if isinstance(twins, Twins)]
+            self.beat(stage, "w0", [(twins, done, True) for twins in taken])
+            self.wait(11)
+            self.keep_up()
+
+    @rule(stage=STAGES, worker=WORKERS)
+    def leave(self, stage: Stage, worker: str) -> None:
+        announcement = Announcement(self._id(worker, stage), Queue(stage), 2, REVISION)
+        self._both(lambda world: self._leases(world).leave(announcement))
+
+    @rule(seconds=st.sampled_from([0.001, 4, 11]))
+    def wait(self, seconds: float) -> None:
+        self._both(lambda world: world.clock.advance(seconds))
+
+    @rule()
+    def keep_up(self) -> None:
+        self._both(lambda world: (world.rescue(STRIKES), world.upkeep.expire()))
+
+    @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        self.jobs.cancel(data.draw(st.sampled_from(self.submitted)), DEFAULT_TENANT)
+        job_id = data.draw(st.sampled_from(self.ids))
+        self._both(lambda world: world.jobs.cancel(job_id, DEFAULT_TENANT))
+
+    @precondition(lambda self: self.worlds[1].dead_letters.letters(DEFAULT_TENANT, limit=1, after=None))
+    @rule(revive=st.booleans())
+    def attend_to_a_dead_letter(self, revive: bool) -> None:
+        letters = self._both(lambda world: world.dead_letters.letters(DEFAULT_TENANT, limit=9, after=None))
+        render_id = letters[0].render_id
+        if revive:
+            self._both(lambda world: world.dead_letters.requeue(render_id, DEFAULT_TENANT))
+            self.revived.add(letters[0].job_id)
+            self.revivable.add(render_id)
+        else:
+            self._both(lambda world: world.dead_letters.purge(render_id, DEFAULT_TENANT))
 
     @invariant()
-    def states_move_along_arrows_and_jobs_agree_with_their_renders(self) -> None:
-        for job_id in self.submitted:
-            job = self.jobs.job(job_id, DEFAULT_TENANT)
+    def both_stores_agree_and_states_move_along_arrows(self) -> None:
+        for job_id in self.ids:
+            job = self._both(lambda world: world.job(job_id))  # noqa: B023 - called at once
             for render in job.renders:
-                before = self.seen.get(render.render_id, RenderState.QUEUED)
-                assert render.state in _reachable(before), f"{before} -> {render.state}"
-                self.seen[render.render_id] = render.state
+                self._check_arrow(render.render_id, render.state)
             states = [render.state for render in job.renders]
             assert job.status.is_final == all(state.is_final for state in states)
             if job.status.is_final:
                 assert job.status is final_status(states)
+        self.revivable.clear()
+
+    def _check_arrow(self, render_id: RenderId, state: RenderState) -> None:
+        before = self.seen.get(render_id, RenderState.QUEUED)
+        allowed = {before, *ARROWS[before], *(end for step in ARROWS[before] for end in ARROWS[step])}
+        if render_id in self.revivable:
+            allowed |= set(REVIVALS[before])
+        assert state in allowed, f"{before} -> {state}"
+        self.seen[render_id] = state
 
     def teardown(self) -> None:
-        """Live workers finish everything: every accepted render ends, with one final event and one manifest a job."""
-        self.client.delete("gridpress:leases")
-        for render_id, state in self.seen.items():
-            if state in (RenderState.PRIOR_RUNNING, RenderState.DECODE_RUNNING):
-                self.client.zadd("gridpress:leases", {render_id: 0})
-        self.upkeep.rescue(max_attempts=99)
+        """Everybody is dead, and a new worker takes all that waits: every accepted render ends, and is told of once."""
+        self._both(lambda world: world.clock.advance(RULES.ttl_s + 1))
+        self._both(lambda world: world.rescue(STRIKES))
         while any(self._take_and_finish(stage) for stage in Stage):
             pass
-        for job_id in self.submitted:
-            self._check_ended(job_id)
+        jobs = [self._both(lambda world: world.job(job_id)) for job_id in self.ids]  # noqa: B023 - called at once
+        sent = self._both(_all_deliveries)
+        assert sorted(sent) == sorted(
+            name for job in jobs for name in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}")
+        )
+        for job in jobs:
+            self._check_ended(job)
 
-    def _check_ended(self, job_id: JobId) -> None:
-        job = self.jobs.job(job_id, DEFAULT_TENANT)
+    def _check_ended(self, job: Job) -> None:
         assert job.status.is_final
-        events = [event.type for event in self.jobs.events(job_id, after="0", block_s=0.01)]
-        assert [kind for kind in events if kind.startswith("job.")] == ["job.queued", f"job.{job.status}"]
-        assert self.client.zscore("gridpress:deliveries", f"manifest:{job_id}") is not None
+        kinds = self._both(lambda world: [e.type for e in world.jobs.events(job.job_id, after="0", block_s=0.001)])
+        of_job = [kind for kind in kinds if kind.startswith("job.")]
+        assert of_job.count("job.succeeded") == (job.status is JobStatus.SUCCEEDED)
+        if job.job_id not in self.revived:
+            assert of_job == ["job.queued", f"job.{job.status}"]
 
     def _take_and_finish(self, stage: Stage) -> bool:
-        claim = self.live.claim(stage, REVISION)
-        if claim:
-            self._write(claim, "finish")
-        return claim is not None
+        twins = [self._leases(world).claim(stage, REVISION, WorkerId(f"last-{stage}")) for world in self.worlds]
+        for world, claim in zip(self.worlds, twins, strict=True):
+            if claim:
+                assert _answer(self._leases(world), claim, "finish") != "lost"
+        return twins[0] is not None
 
-    def _write(self, claim: Claim, how: str) -> None:
+    def _both(self, do: Callable[[World], Any]) -> Any:
+        real, twin = (do(world) for world in self.worlds)
+        assert _comparable(real) == _comparable(twin)
+        return real
+
+    def _leases(self, world: World) -> Leases:
+        return world.leases_under(RULES)
+
+    def _id(self, worker: str, stage: Stage) -> WorkerId:
+        return WorkerId(f"{stage}-{worker}-{self.lives.get(worker, 0)}")
+
+    def _state(self, claim: Claim) -> RenderState:
+        return self.worlds[0].job(claim.job_id).renders[claim.index].state
+
+
+def _answer(leases: Leases, claim: Claim, how: str) -> object:
+    try:
         if how == "fail":
-            self.live.fail(claim.lease, {"code": "test", "message": "", "stage": claim.lease.stage})
-        elif how == "hand_back":
-            self.live.hand_back(claim.lease)
-        elif claim.lease.stage is Stage.AR:
-            self.live.finish_prior(claim.lease, a_prior())
-        else:
-            self.live.finish_picture(claim.lease, a_picture())
-
-    def _state(self, render_id: RenderId) -> RenderState:
-        job_id, index = split_render_id(render_id)
-        return self.jobs.job(job_id, DEFAULT_TENANT).renders[index].state
+            return leases.fail(claim.lease, {"code": "test", "message": "", "stage": claim.lease.stage})
+        if how == "hand_back":
+            return leases.hand_back(claim.lease)
+        if claim.lease.stage is Stage.AR:
+            return leases.finish_prior(claim.lease, a_prior())
+        return leases.finish_picture(claim.lease, a_picture())
+    except LeaseLost:
+        return "lost"
 
 
-def _reachable(state: RenderState) -> set[RenderState]:
-    """States that one rule may lead to: at most two arrows (a rescue may fail a render, a claim follows nothing)."""
-    return {state, *ARROWS[state]}
+def _all_deliveries(world: World) -> list[str]:
+    """Takes all that is due, once."""
+    names = []
+    while delivery := world.deliveries.claim():
+        names.append(_done(world, delivery))
+    return names
 
 
-def test_any_interleaving_keeps_the_promises(client: Client) -> None:
+def _done(world: World, delivery: Delivery) -> str:
+    assert world.deliveries.delivered(delivery)
+    return delivery.delivery_id
+
+
+def _without_holder(claim: Claim) -> Claim:
+    return replace(claim, lease=replace(claim.lease, holder=HolderId("")))
+
+
+def _comparable(answer: Any) -> Any:
+    """The twin's errors have no message."""
+    if not isinstance(answer, Job):
+        return answer
+    renders = tuple(
+        replace(r, error={"code": r.error["code"], "stage": r.error["stage"]} if r.error else None)
+        for r in answer.renders
+    )
+    return replace(answer, renders=renders)
+
+
+def test_any_interleaving_keeps_the_promises(client: Client, still_clock: None) -> None:
     StoreMachine.client = client
     machine = StoreMachine.TestCase()
     machine.settings = settings(

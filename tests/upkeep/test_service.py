@@ -1,6 +1,7 @@
 """Upkeep over the real store and the real broker: hints, rescue, patience after an outage, retention."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,10 +16,10 @@ from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.upkeep import Backlog, UpkeepStore
-from tests.store.builders import REVISION, submitted
+from tests.store.builders import REVISION, WORKER_ID, submitted
 from workers.upkeep.service import Upkeep
 
-AR_WORKER = Announcement(WorkerId("w"), Queue.AR, 2, Revision(""))
+AR_WORKER = Announcement(WORKER_ID, Queue.AR, 2, Revision(""))
 EXPIRED = LeaseRules(ttl_s=0, prior_ready_limit_min=16)
 
 
@@ -76,9 +77,28 @@ def test_a_lost_hint_is_replaced(upkeep: Upkeep, store: JobStore, client: Client
 
 def test_a_render_of_a_lost_worker_waits_again(upkeep: Upkeep, store: JobStore, client: Client) -> None:
     job = submitted(store)
-    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION)
+    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION, WORKER_ID)
     upkeep.run_once(now_s=100)
     assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "queued"
+
+
+def test_a_render_whose_time_is_over_expires(upkeep: Upkeep, store: JobStore) -> None:
+    late, patient = submitted(store, deadline=datetime.now(UTC)), submitted(store)
+    upkeep.run_once(now_s=100)
+    states = [store.job(job.job_id, DEFAULT_TENANT).renders[0].state for job in (late, patient)]
+    assert states == ["expired", "queued"]
+
+
+def test_a_poisonous_render_fails_after_as_many_strikes_as_the_setting_says(
+    upkeep: Upkeep, store: JobStore, client: Client
+) -> None:
+    job = submitted(store)
+    lives = 0
+    while not store.job(job.job_id, DEFAULT_TENANT).status.is_final:
+        LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION, WorkerId(f"w{lives}"))
+        upkeep.run_once(now_s=100)
+        lives += 1
+    assert lives == 1 + upkeep.settings.poison_strikes
 
 
 def _restart(store: Store) -> None:
@@ -94,7 +114,7 @@ def test_after_an_outage_one_lease_length_passes_before_a_rescue(
     upkeep: Upkeep, store: JobStore, client: Client, trouble: Callable[[Store], None]
 ) -> None:
     job = submitted(store)
-    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION)
+    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION, WORKER_ID)
     assert isinstance(upkeep.store, Store)
     trouble(upkeep.store)
     upkeep.run_once(now_s=100)

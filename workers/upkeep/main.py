@@ -23,7 +23,7 @@ def run(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    store = UpkeepStore(connect(settings.redis_url))
+    store = UpkeepStore(connect(settings.redis_url, settings.durability))
     assert settings.redis_url
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings)
     log.info("upkeep.ready")

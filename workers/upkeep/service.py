@@ -1,4 +1,4 @@
-"""Keeps the store true: rescues renders of lost workers, tops hints up, forgets old jobs. Every tick is idempotent."""
+"""Keeps the store true: rescues and expires renders, tops hints up, forgets old jobs. Every tick is idempotent."""
 
 from dataclasses import dataclass, field
 
@@ -35,9 +35,12 @@ class Upkeep:
 
     def _tick(self, now_s: float) -> None:
         if self._leases_can_be_trusted(now_s):
-            rescued, failed = self.store.rescue(self.settings.max_attempts)
-            if rescued or failed:
-                log.warning("upkeep.rescued", num_sent_back=rescued, num_failed=failed)
+            rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
+            if rescued or poisonous:
+                log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
+        expired = self.store.expire()
+        if expired:
+            log.info("upkeep.expired", num_expired=expired)
         for queue in Queue:
             self.hints.top_up(queue)
         if now_s - self._purged_at_s >= _PURGE_EVERY_S:

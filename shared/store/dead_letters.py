@@ -1,0 +1,59 @@
+"""Renders that killed their workers: list, inspect, requeue, purge. Who is one is decided in `shared/lua/blame.lua`."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from shared.errors import DeadLetterNotFound
+from shared.ids import RenderId, TenantId
+from shared.jobs import DeadLetter
+from shared.store import codec
+from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
+
+_PREFIX = "gridpress:"
+
+
+class DeadLetterStore:
+    """The dead letters of tenants. They live as long as their jobs, unless they are purged or requeued before."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def letters(self, tenant: TenantId, *, limit: int, after: RenderId | None) -> list[DeadLetter]:
+        """Those of the newest jobs first; `after` is the last id of the page before."""
+        start = f"({after}" if after else "+"
+        with translated():
+            ids = self._client.zrevrangebylex(f"{_PREFIX}dead:{tenant}", start, "-", start=0, num=limit)
+        return self._read(cast("list[RenderId]", ids))
+
+    def letter(self, render_id: RenderId, tenant: TenantId) -> DeadLetter:
+        """Raises `DeadLetterNotFound`, for another tenant's too."""
+        with translated():
+            is_known = self._client.zscore(f"{_PREFIX}dead:{tenant}", render_id) is not None
+        found = self._read([render_id]) if is_known else []
+        if not found:
+            raise DeadLetterNotFound(f"no dead letter {render_id}")
+        return found[0]
+
+    def requeue(self, render_id: RenderId, tenant: TenantId) -> None:
+        """Back to where its stage waits, its strikes forgotten; its job runs again. Raises `DeadLetterNotFound`."""
+        self._run("requeue", render_id, tenant)
+
+    def purge(self, render_id: RenderId, tenant: TenantId) -> None:
+        """Forgets it for good; its render stays failed. Raises `DeadLetterNotFound`."""
+        self._run("bury", render_id, tenant)
+
+    def _run(self, script: str, render_id: RenderId, tenant: TenantId) -> None:
+        if not self._scripts.run(script, tenant, render_id):
+            raise DeadLetterNotFound(f"no dead letter {render_id}")
+
+    def _read(self, ids: Sequence[RenderId]) -> list[DeadLetter]:
+        pipeline = self._client.pipeline(transaction=True)
+        for render_id in ids:
+            pipeline.hgetall(f"{_PREFIX}render:{render_id}")
+            pipeline.lrange(f"{_PREFIX}crashes:{render_id}", 0, -1)
+        with translated():
+            answers = pipeline.execute()
+        pairs = zip(ids, answers[::2], answers[1::2], strict=True)
+        return [codec.dead_letter_of(*each) for each in pairs if "dead_stage" in each[1]]

@@ -1,0 +1,119 @@
+"""Twin of `shared.store.leases`: claims, heartbeats and writes in memory."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.errors import LeaseLost
+from shared.ids import Fence, RenderId, Revision, WorkerId, new_holder_id
+from shared.jobs import Claim, Held, Lease, Picture, Progress
+from shared.queues import Queue
+from shared.states import RenderState, Stage
+from shared.store.leases import Announcement, LeaseRules, Verdict
+from shared.token_grid import Prior
+from tests.store.memory_claims import choose
+from tests.store.memory_state import Memory, RenderRecord, WorkerRecord
+
+
+class MemoryLeases:
+    """Twin of `LeaseStore`."""
+
+    def __init__(self, memory: Memory, rules: LeaseRules) -> None:
+        self._memory = memory
+        self._rules = rules
+
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
+        memory = self._memory
+        memory.expire_due()
+        render = choose(memory, stage, revision, worker, self._rules.prior_ready_limit_min)
+        if render is None:
+            return None
+        render.job.revision = revision
+        render.fence, render.holder = Fence(render.fence + 1), new_holder_id()
+        render.worker, render.in_step = worker, True
+        render.attempts += 1
+        if render.started_ms is None:
+            render.started_ms = memory.now_ms
+            memory.set_deadline(render, render.job.spec.execution_timeout_s)
+        memory.move(render, stage.running)
+        render.lease_ends_ms = memory.now_ms + self._rules.ttl_ms
+        memory.workers.setdefault((stage, worker), WorkerRecord(render.lease_ends_ms))
+        return _claim(render, stage)
+
+    def beat(
+        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = ()
+    ) -> Mapping[RenderId, Verdict]:
+        memory, key = self._memory, (worker.queue.value, worker.worker_id)
+        known = memory.workers.get(key)
+        lines = tuple(log_lines) or (known.log_lines if known else ())
+        memory.workers[key] = WorkerRecord(memory.now_ms + self._rules.ttl_ms, worker.slots, lines)
+        if worker.queue is Queue.AR:
+            memory.revision = worker.revision
+        return {each.lease.render_id: self._verdict(each) for each in held}
+
+    def leave(self, worker: Announcement) -> None:
+        self._memory.workers.pop((worker.queue, worker.worker_id), None)
+
+    def finish_prior(self, lease: Lease, prior: Prior) -> None:
+        self._advance(lease, RenderState.PRIOR_READY, prior=prior)
+
+    def finish_picture(self, lease: Lease, picture: Picture) -> bool:
+        return self._advance(lease, RenderState.SUCCEEDED, picture=picture)
+
+    def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
+        return self._advance(lease, RenderState.FAILED, error=dict(error))
+
+    def hand_back(self, lease: Lease) -> None:
+        if self._held_by(lease).state is lease.stage.running:
+            self._held_by(lease).attempts -= 1
+        self._advance(lease, lease.stage.waiting)
+
+    def _held_by(self, lease: Lease) -> RenderRecord:
+        render = next((r for r in self._memory.renders() if r.render_id == lease.render_id), None)
+        if render is None or (render.fence, render.holder) != (lease.fence, lease.holder):
+            raise LeaseLost(lease.render_id)
+        return render
+
+    def _advance(self, lease: Lease, to: RenderState, **fields: object) -> bool:
+        render = self._held_by(lease)
+        if render.state is to:
+            return False
+        if render.state is not lease.stage.running:
+            raise LeaseLost(lease.render_id)
+        for name, value in fields.items():
+            setattr(render, name, value)
+        return self._memory.move(render, to)
+
+    def _note(self, render: RenderRecord, progress: Progress) -> None:
+        if progress.total and progress.done != (render.progress and render.progress.done):
+            render.progress = progress
+            steps = {"done": progress.done, "total": progress.total}
+            render.job.tell("render.progress", index=render.index, stage=str(render.stage), **steps)
+
+    def _verdict(self, held: Held) -> Verdict:
+        try:
+            render = self._held_by(held.lease)
+        except LeaseLost:
+            return Verdict.LOST
+        if render.is_due(self._memory.now_ms):
+            self._memory.expire(render)
+        if render.state is held.lease.stage.running:
+            render.lease_ends_ms, render.in_step = self._memory.now_ms + self._rules.ttl_ms, held.in_step
+            self._note(render, held.progress)
+            return Verdict.RENEWED
+        ended = (RenderState.CANCELLED, RenderState.EXPIRED)
+        return Verdict(str(render.state)) if render.state in ended else Verdict.LOST
+
+
+def _claim(render: RenderRecord, stage: Stage) -> Claim:
+    job = render.job
+    assert render.holder
+    return Claim(
+        Lease(render.render_id, stage, render.fence, render.holder),
+        job.job_id,
+        render.index,
+        job.spec.settings,
+        render.seed,
+        job.revision,
+        render.prior,
+        job.spec.priority,
+        job.spec.partial_images,
+    )

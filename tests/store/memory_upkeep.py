@@ -1,0 +1,125 @@
+"""Twins of upkeep, of the outbox and of the dead letters, in memory."""
+
+from shared.errors import DeadLetterNotFound
+from shared.ids import JobId, RenderId, TenantId, new_holder_id
+from shared.jobs import DeadLetter
+from shared.queues import Queue
+from shared.states import JobStatus, RenderState
+from shared.store.deliveries import Delivery
+from shared.store.upkeep import Backlog
+from tests.store import memory_blame
+from tests.store.memory_state import Memory, RenderRecord, moment
+
+
+class MemoryUpkeep:
+    """Twin of `UpkeepStore`; it knows no Celery queue, so no hints."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def backlog(self, queue: Queue) -> Backlog:
+        now_ms, state = self._memory.now_ms, {"ar": RenderState.QUEUED, "dit": RenderState.PRIOR_READY}.get(queue)
+        due = [each for each in self._memory.deliveries.values() if each.due_ms is not None and each.due_ms <= now_ms]
+        waiting = len(due) if state is None else sum(r.state is state for r in self._memory.renders())
+        return Backlog(waiting, self._memory.live_slots(queue), hints=0)
+
+    def rescue(self, poison_strikes: int) -> tuple[int, int]:
+        return memory_blame.rescue(self._memory, poison_strikes)
+
+    def expire(self) -> int:
+        return self._memory.expire_due()
+
+    def purge(self, retention_s: int) -> int:
+        since_ms = self._memory.now_ms - retention_s * 1000
+        over = [j for j in self._memory.jobs.values() if j.finished_ms is not None and j.finished_ms <= since_ms]
+        for job in over:
+            del self._memory.jobs[job.job_id]
+            for delivery_id in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}"):
+                self._memory.deliveries.pop(delivery_id, None)
+        return len(over)
+
+
+class MemoryDeliveries:
+    """Twin of `DeliveryStore`."""
+
+    def __init__(self, memory: Memory, lease_ttl_s: float) -> None:
+        self._memory = memory
+        self._lease_ttl_ms = int(lease_ttl_s * 1000)
+
+    def claim(self) -> Delivery | None:
+        memory = self._memory
+        due = sorted((d.due_ms, name) for name, d in memory.deliveries.items() if d.due_ms is not None)
+        if not due or due[0][0] > memory.now_ms:
+            return None
+        name = due[0][1]
+        record = memory.deliveries[name]
+        record.due_ms, record.attempts = memory.now_ms + self._lease_ttl_ms, record.attempts + 1
+        kind, job_id, *event_type = name.split(":", 2)
+        record.leased = Delivery(name, kind, JobId(job_id), "".join(event_type), record.attempts, new_holder_id())
+        return record.leased
+
+    def delivered(self, delivery: Delivery) -> bool:
+        return self._finish(delivery, None)
+
+    def retry_later(self, delivery: Delivery, error: str, delay_s: float) -> bool:
+        return self._finish(delivery, self._memory.now_ms + int(delay_s * 1000))
+
+    def abandon(self, delivery: Delivery, error: str) -> bool:
+        return self._finish(delivery, None)
+
+    def _finish(self, delivery: Delivery, due_ms: int | None) -> bool:
+        record = self._memory.deliveries.get(delivery.delivery_id)
+        if record is None or record.leased is None or record.leased.holder != delivery.holder:
+            return False
+        record.due_ms = due_ms
+        return True
+
+
+class MemoryDeadLetters:
+    """Twin of `DeadLetterStore`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def letters(self, tenant: TenantId, *, limit: int, after: RenderId | None) -> list[DeadLetter]:
+        dead = [r for r in self._memory.renders() if r.dead_stage and r.job.spec.tenant == tenant]
+        dead = [render for render in dead if after is None or render.render_id < after]
+        return [_letter(render) for render in sorted(dead, key=lambda r: r.render_id, reverse=True)[:limit]]
+
+    def letter(self, render_id: RenderId, tenant: TenantId) -> DeadLetter:
+        return _letter(self._record(render_id, tenant))
+
+    def requeue(self, render_id: RenderId, tenant: TenantId) -> None:
+        render = self._record(render_id, tenant)
+        assert render.dead_stage
+        job = render.job
+        render.state, render.dead_stage = render.dead_stage.waiting, None
+        render.error = render.ended_in = render.started_ms = None
+        render.times_ms.pop("finished", None)
+        render.absolve()
+        if job.status is not JobStatus.RUNNING:
+            for delivery_id in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}"):
+                self._memory.deliveries.pop(delivery_id, None)
+            job.status, job.finished_ms = JobStatus.RUNNING, None
+            job.tell("job.requeued", index=render.index)
+        self._memory.set_deadline(render, job.spec.start_timeout_s)
+        job.tell("render.stage", index=render.index, state=str(render.state))
+
+    def purge(self, render_id: RenderId, tenant: TenantId) -> None:
+        render = self._record(render_id, tenant)
+        render.dead_stage = render.prior = None
+        render.absolve()
+
+    def _record(self, render_id: RenderId, tenant: TenantId) -> RenderRecord:
+        for render in self._memory.renders():
+            if render.render_id == render_id and render.dead_stage and render.job.spec.tenant == tenant:
+                return render
+        raise DeadLetterNotFound(render_id)
+
+
+def _letter(render: RenderRecord) -> DeadLetter:
+    died_at = moment(render.dead_ms)
+    assert render.dead_stage
+    assert died_at
+    ids = (render.render_id, render.job.job_id, render.index, render.dead_stage)
+    return DeadLetter(*ids, died_at, render.strikes, tuple(render.crashes))

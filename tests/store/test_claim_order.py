@@ -1,0 +1,84 @@
+"""Who goes first: the class, then age; and nobody waits for ever."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.ids import new_job_id
+from shared.jobs import Job, Priority
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.leases import LeaseRules
+from tests.store.builders import REVISION, WORKER_ID, a_prior, a_spec, submitted
+from tests.store.crashes import Worker
+from tests.store.world import World
+
+AGEING_S = Priority.BATCH.handicap_s
+ARRIVALS = st.lists(st.tuples(st.integers(0, 2 * AGEING_S), st.sampled_from(list(Priority))), min_size=1, max_size=12)
+
+
+def test_interactive_goes_before_batch(world: World) -> None:
+    batch = submitted(world.jobs, priority=Priority.BATCH)
+    world.clock.advance(AGEING_S - 1)
+    interactive = submitted(world.jobs)
+    assert [claim.job_id for claim in Worker(world, "w").take()] == [interactive.job_id, batch.job_id]
+
+
+def test_batch_ages_past_what_came_much_later(world: World) -> None:
+    batch = submitted(world.jobs, priority=Priority.BATCH)
+    world.clock.advance(AGEING_S + 1)
+    interactive = submitted(world.jobs)
+    assert [claim.job_id for claim in Worker(world, "w").take()] == [batch.job_id, interactive.job_id]
+
+
+def test_both_stages_choose_by_the_same_rule(world: World) -> None:
+    batch = submitted(world.jobs, priority=Priority.BATCH)
+    ar = Worker(world, "ar")
+    ar.take()
+    interactive = submitted(world.jobs)
+    ar.take()
+    ar.finish()
+    taken = Worker(world, "dit", Stage.DIT).take()
+    assert [claim.job_id for claim in taken] == [interactive.job_id, batch.job_id]
+
+
+def test_a_batch_that_waits_for_the_dit_does_not_close_the_door_on_interactive(world: World) -> None:
+    leases = world.leases_under(LeaseRules(ttl_s=30, prior_ready_limit_min=2))
+    submitted(world.jobs, n=4, priority=Priority.BATCH)
+    ar = Worker(world, "ar")
+    for claim in ar.take(2):
+        leases.finish_prior(claim.lease, a_prior())
+    interactive = submitted(world.jobs)
+    claims = [leases.claim(Stage.AR, REVISION, WORKER_ID) for _ in range(2)]
+    assert [claim and claim.job_id for claim in claims] == [interactive.job_id, None]
+
+
+def _check_order(world: World, arrivals: list[tuple[int, Priority]]) -> None:
+    jobs: list[Job] = []
+    now_s = 0
+    for at_s, priority in sorted(arrivals):
+        world.clock.advance(at_s - now_s)
+        now_s = at_s
+        jobs.append(world.jobs.submit(new_job_id(), a_spec(priority=priority)))
+    order = [claim.job_id for claim in Worker(world, "w").take()]
+    assert sorted(order) == sorted(job.job_id for job in jobs), "nobody is left out"
+    place = {job_id: index for index, job_id in enumerate(order)}
+    for job in jobs:
+        for other in jobs:
+            lead_s = (other.created_at - job.created_at).total_seconds()
+            if lead_s > AGEING_S or (lead_s > 0 and other.spec.priority.rank >= job.spec.priority.rank):
+                assert place[job.job_id] < place[other.job_id]
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrivals=ARRIVALS)
+def test_nobody_is_overtaken_by_its_own_class_nor_by_what_came_long_after(arrivals: list[tuple[int, Priority]]) -> None:
+    _check_order(World.of_memory(), arrivals)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrivals=ARRIVALS)
+def test_the_real_store_keeps_that_order(
+    client: Client, still_clock: None, arrivals: list[tuple[int, Priority]]
+) -> None:
+    client.flushdb()
+    _check_order(World.of_valkey(client), arrivals)
