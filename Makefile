@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,15 @@ bench-ar: setup ## measure the AR engine beside the reference (about ten minutes
 
 bench-ar-steps: setup ## measure a decode step against the bandwidth limit
 	$(BIN)/python -m benchmarks.ar_steps
+
+bench-dit: setup ## measure the DiT engine beside the reference (about ten minutes on two cores)
+	$(BIN)/python -m benchmarks.dit
+
+bench-e2e: setup ## measure the whole service beside the reference pipeline in a loop
+	$(BIN)/python -m benchmarks.e2e
+
+chaos: setup ## end KILLS processes at random under load and audit every job (KILLS=1000 SEED=1)
+	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 clean: ## remove what the tools left behind, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

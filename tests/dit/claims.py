@@ -7,7 +7,7 @@ from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, GridSize, condition_grid, large_grid
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
-from shared.jobs import Claim, Lease, RenderSettings
+from shared.jobs import Claim, Lease, Quality, RenderSettings
 from shared.states import Stage
 from shared.token_grid import Prior, TokenGrid
 
@@ -26,6 +26,7 @@ def make_claim(
     guidance: float = 1.5,
     prompt: str = "a quiet harbour at dawn",
     seed: int = 11,
+    quality: Quality = Quality.EXACT,
     images: Sequence[Image.Image] = (),
 ) -> Claim:
     """A claim of the DiT stage whose prior was drawn from `seed`; image k has the key `name/k`."""
@@ -35,6 +36,7 @@ def make_claim(
         height_px=height,
         num_inference_steps=steps,
         guidance_scale=guidance,
+        quality=quality,
         images=tuple(ObjectKey(f"{name}/{k}") for k in range(len(images))),
     )
     conditions = tuple(random_grid(condition_grid(*image.size), seed + k) for k, image in enumerate(images, start=1))

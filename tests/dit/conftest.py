@@ -1,6 +1,6 @@
 """The small checkpoint's DiT half, and the reference pipeline over the same weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,16 @@ def dit_model(tiny_checkpoint: Path) -> DitModel:
 @pytest.fixture
 def runner(dit_model: DitModel) -> DitRunner:
     return DitRunner(dit_model)
+
+
+@pytest.fixture
+def passes(dit_model: DitModel) -> Iterator[list[int]]:
+    """The number of rows of every pass through the transformer's blocks."""
+    rows: list[int] = []
+    first = dit_model.transformer.transformer_blocks[0]
+    hook = first.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    yield rows
+    hook.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import dataclasses
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -8,13 +9,18 @@ import torch
 from PIL import Image
 
 from shared.errors import ObjectStoreUnavailable, RenderFailed
+from shared.geometry import GridSize
 from shared.ids import ObjectKey
-from shared.jobs import Claim, Progress
+from shared.jobs import Claim, Priority, Progress
 from tests.dit.claims import make_claim, random_grid
 from tests.dit.rendering import largest_difference, render
 from tests.fixtures.pictures import photo_like
-from workers.dit.engine import Decoded, DitEngine
+from workers.dit.decoded import Decoded
+from workers.dit.denoiser import Denoiser
+from workers.dit.engine import DitEngine
 from workers.dit.model import DitModel
+from workers.dit.plan import Plan, Timing
+from workers.dit.previews import Preview, preview_steps
 from workers.dit.runner import DenoiseState, DitRunner
 from workers.engine.stepper import Outcome
 
@@ -25,32 +31,40 @@ def no_images(key: ObjectKey) -> Image.Image:
     raise AssertionError(f"nobody asked for {key}")
 
 
+def ignore(preview: Preview) -> None: ...
+
+
 def make_engine(runner: DitRunner, load_image: Callable[[ObjectKey], Image.Image] = no_images) -> DitEngine:
-    return DitEngine(runner, load_image)
+    return DitEngine(runner, load_image, on_preview=ignore)
 
 
 def run(engine: DitEngine, *claims: Claim) -> Sequence[Outcome[Decoded]]:
     """Admits the claims and steps until nothing is left; outcomes in the order in which renders left."""
     for claim in claims:
         engine.admit(claim)
+        prepared(engine)
     outcomes: list[Outcome[Decoded]] = []
     while not engine.is_idle:
         outcomes += engine.step()
     return outcomes
 
 
-def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor]) -> DitRunner:
-    """A runner whose transformer passes the victim's predicted noise through `strike`."""
+def prepared(engine: DitEngine) -> None:
+    """Waits for the side thread, so that a test knows who is ready."""
+    engine._side_thread.submit(lambda: None).result()
 
-    class Transformer:
-        config = model.transformer.config
 
-        def __call__(self, **inputs: object) -> tuple[torch.Tensor]:
-            (noise,) = model.transformer(**inputs)
-            is_victim = noise.shape[-1] * model.vae_scale_factor == VICTIM_WIDTH_PX
-            return (strike(noise) if is_victim else noise,)
+def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor], plan: Plan | None = None) -> DitRunner:
+    """A runner that passes the victim's predicted noise through `strike`."""
 
-    return DitRunner(dataclasses.replace(model, transformer=Transformer()))
+    class Sabotaged(Denoiser):
+        def predict(self, *args: object) -> list[torch.Tensor]:
+            return [strike(noise) if is_victims(noise) else noise for noise in super().predict(*args)]
+
+    def is_victims(noise: torch.Tensor) -> bool:
+        return noise.shape[-1] * model.vae_scale_factor == VICTIM_WIDTH_PX
+
+    return DitRunner(model, Sabotaged(model), plan)
 
 
 def out_of_memory(noise: torch.Tensor) -> torch.Tensor:
@@ -134,12 +148,12 @@ def test_a_render_that_breaks_fails_by_name_and_alone(
 def test_a_failed_render_leaves_nothing_in_memory(dit_model: DitModel, monkeypatch: pytest.MonkeyPatch) -> None:
     runner, states = sabotaged(dit_model, out_of_memory), []
 
-    def start(*args: object) -> DenoiseState:
-        state = DitRunner.start(runner, *args)
+    def begin(*args: object) -> DenoiseState:
+        state = DitRunner.begin(runner, *args)
         states.append(weakref.ref(state))
         return state
 
-    monkeypatch.setattr(runner, "start", start)
+    monkeypatch.setattr(runner, "begin", begin)
     gc.disable()  # the memory comes back at once, not when a collector happens to run
     try:
         outcomes = run(make_engine(runner), make_claim(width=VICTIM_WIDTH_PX))
@@ -209,3 +223,117 @@ def test_condition_grids_belong_to_their_own_images(runner: DitRunner) -> None:
     swapped = dataclasses.replace(claim.prior, condition_grids=(random_grid(claim.prior.condition_grids[0].size, 77),))
     pictures = [render(runner, dataclasses.replace(claim, prior=prior), [photo]) for prior in (claim.prior, swapped)]
     assert largest_difference(*pictures) > 1
+
+
+def test_a_higher_class_goes_first_between_steps_and_no_picture_shows_it(runner: DitRunner) -> None:
+    engine = make_engine(runner)
+    low = dataclasses.replace(make_claim("low", steps=3, seed=1), priority=Priority.BATCH)
+    peer = dataclasses.replace(make_claim("peer", steps=2, seed=2), priority=Priority.BATCH)
+    high = make_claim("high", steps=2, seed=3, prompt='"sale"')
+    for claim in (low, peer):
+        engine.admit(claim)
+    prepared(engine)
+    engine.step()
+    outcomes = run(engine, high)
+    assert [outcome.claim for outcome in outcomes] == [high, low, peer]
+    for outcome in outcomes:
+        assert outcome.result
+        assert largest_difference(outcome.result.image, render(runner, outcome.claim)) <= 1
+
+
+def together(*renders: int) -> Plan:
+    """A plan by which so many rows of the smallest size share a pass."""
+    size = make_claim().settings.grid
+    return Plan([Timing(size, rows, ms_per_row=1 / rows) for rows in renders])
+
+
+def test_renders_that_share_steps_are_the_pictures_that_they_are_alone(dit_model: DitModel) -> None:
+    engine = make_engine(DitRunner(dit_model, plan=together(1, 2)))
+    claims = [make_claim("long", steps=3, seed=1), make_claim("short", seed=2, prompt='"open"'), make_claim("late")]
+    for claim in claims:
+        engine.admit(claim)
+    prepared(engine)
+    assert engine.in_step() == {"long", "short"}
+    outcomes = run(engine)
+    assert [outcome.claim.render_id for outcome in outcomes] == ["short", "long", "late"]
+    for outcome in outcomes:
+        assert outcome.result
+        assert largest_difference(outcome.result.image, render(DitRunner(dit_model), outcome.claim)) <= 1
+
+
+def test_one_that_breaks_in_company_fails_alone(dit_model: DitModel) -> None:
+    calls = iter(range(1000))
+
+    def out_of_memory_in_company(noise: torch.Tensor) -> torch.Tensor:
+        return out_of_memory(noise) if next(calls) == 0 else noise
+
+    plan = Plan([Timing(GridSize(8, 10), rows, ms_per_row=1 / rows) for rows in (1, 2)])
+    runner = sabotaged(dit_model, out_of_memory_in_company, plan)
+    claims = [make_claim(name, width=VICTIM_WIDTH_PX, seed=seed) for seed, name in enumerate(("one", "other"))]
+    outcomes = run(make_engine(runner), *claims)
+    for outcome in outcomes:
+        assert outcome.result
+        assert largest_difference(outcome.result.image, render(DitRunner(dit_model), outcome.claim)) <= 1
+
+
+def test_a_device_that_is_lost_fails_no_render_but_the_engine(dit_model: DitModel) -> None:
+    def lose(noise: torch.Tensor) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    engine = make_engine(sabotaged(dit_model, lose))
+    engine.admit(make_claim(width=VICTIM_WIDTH_PX))
+    with pytest.raises(torch.AcceleratorError):
+        engine.step()
+
+
+def test_who_is_still_being_prepared_keeps_nobody_waiting(runner: DitRunner) -> None:
+    may_load = threading.Event()
+    photo = photo_like(512, 512, seed=0)
+
+    def load_slowly(key: ObjectKey) -> Image.Image:
+        may_load.wait()
+        return photo
+
+    engine = make_engine(runner, load_slowly)
+    ready = make_claim("ready", steps=2)
+    engine.admit(ready)
+    prepared(engine)
+    engine.admit(make_claim("slow", images=[photo]))
+    assert engine.in_step() == {"ready", "slow"}
+    outcomes = [*engine.step(), *engine.step()]
+    assert [outcome.claim for outcome in outcomes] == [ready]
+    assert engine.step() == ()
+    may_load.set()
+    assert [outcome.claim.render_id for outcome in run(engine)] == ["slow"]
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "count", "due"), [(4, 3, [1, 2, 3]), (50, 2, [17, 33]), (2, 3, [1]), (1, 3, []), (20, 0, [])]
+)
+def test_previews_are_evenly_spaced_and_never_the_picture_itself(num_steps: int, count: int, due: list[int]) -> None:
+    assert preview_steps(num_steps, count) == due
+
+
+def test_previews_are_taken_on_the_way_and_change_nothing(runner: DitRunner) -> None:
+    seen: list[Preview] = []
+    engine = DitEngine(runner, no_images, seen.append)
+    claim = make_claim(steps=4)
+    (outcome,) = run(engine, dataclasses.replace(claim, partial_images=3))
+    assert [(preview.number, preview.total) for preview in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert outcome.result
+    assert largest_difference(outcome.result.image, render(runner, claim)) <= 1
+
+
+def test_a_preview_that_fails_costs_its_render_nothing(runner: DitRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "preview", lambda _: out_of_memory(torch.empty(0)))
+    (outcome,) = run(make_engine(runner), dataclasses.replace(make_claim(steps=4), partial_images=1))
+    assert outcome.result
+
+
+def test_the_device_is_busy_while_there_is_work(runner: DitRunner) -> None:
+    engine = make_engine(runner)
+    run(engine, make_claim(steps=3))
+    assert 0 < engine.busy.device_s <= engine.busy.work_s
+    known = engine.busy.work_s
+    run(engine, make_claim(steps=1))
+    assert engine.busy.work_s > known

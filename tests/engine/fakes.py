@@ -1,7 +1,7 @@
 """A stage without a model: every render needs a number of steps that the test decides."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import RenderFailed
@@ -12,11 +12,17 @@ from workers.engine.stepper import Outcome
 
 REFUSED = "refused"
 BROKEN = "broken"
+LOST = "lost"
+CRASHES_IN_ADMISSION = "crashes in admission"
 
 
-def a_claim(name: str) -> Claim:
+class DeviceLost(Exception):
+    """What a device says that has gone for good."""
+
+
+def a_claim(name: str, fence: int = 1) -> Claim:
     settings = RenderSettings(prompt=name, width_px=256, height_px=256)
-    lease = Lease(RenderId(name), Stage.AR, Fence(1), HolderId("h"))
+    lease = Lease(RenderId(name), Stage.AR, Fence(fence), HolderId("h"))
     return Claim(lease, JobId(name), 0, settings, 1, Revision("r"))
 
 
@@ -32,10 +38,17 @@ class FakeStepper:
     def admit(self, claim: Claim) -> None:
         if claim.settings.prompt == REFUSED:
             raise RenderFailed("too_large", "can never fit")
+        if claim.settings.prompt == CRASHES_IN_ADMISSION:
+            raise ZeroDivisionError
         self._running[claim.render_id] = (claim, 0)
+
+    def in_step(self) -> Collection[RenderId]:
+        return tuple(self._running)
 
     def step(self) -> Sequence[Outcome[str]]:
         self.may_step.wait()
+        if any(claim.settings.prompt == LOST for claim, _ in self._running.values()):
+            raise DeviceLost
         if any(claim.settings.prompt == BROKEN for claim, _ in self._running.values()):
             raise RuntimeError("the device fell over")
         self._running = {rid: (claim, done + 1) for rid, (claim, done) in self._running.items()}

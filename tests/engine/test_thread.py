@@ -1,32 +1,55 @@
-"""The engine thread: slots, neighbours, revocation and drain. Events instead of sleeps."""
+"""The engine thread: neighbours, revocation, drain, and the loss of a device. Events instead of sleeps."""
 
 import queue
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from shared.jobs import Progress
-from tests.engine.fakes import BROKEN, REFUSED, FakeStepper, a_claim
+from shared.jobs import Held, Progress
+from tests.engine.fakes import BROKEN, CRASHES_IN_ADMISSION, LOST, REFUSED, DeviceLost, FakeStepper, a_claim
+from workers.engine.heartbeat import Heartbeat
+from workers.engine.slots import Slots
 from workers.engine.stepper import Outcome
 from workers.engine.thread import EngineThread
+from workers.engine.watchdog import Watchdog
 
 WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
+A_WEEK_S = 7 * 24 * 3600.0
 
 
 class Harness:
     def __init__(self, slots: int = 2, num_steps: int = 1) -> None:
         self.stepper = FakeStepper(num_steps)
+        self.slots = Slots(slots, buffer=2)
         self.outcomes: queue.Queue[Outcome[str]] = queue.Queue()
-        self.engine = EngineThread(self.stepper, slots, self.outcomes.put)
+        self.announced: queue.Queue[Sequence[Held]] = queue.Queue()
+        self.exited = threading.Event()
+        self.watchdog = Watchdog(patience=20, floor_s=60)
+        self.engine = EngineThread(
+            self.stepper,
+            self.slots,
+            self.outcomes.put,
+            watchdog=self.watchdog,
+            announce=lambda: self.announced.put(self.engine.held()),
+            is_device_lost=lambda error: isinstance(error, DeviceLost),
+            on_lost=self.exited.set,
+        )
         self.engine.start()
 
-    def take(self, name: str, wait_s: float = 0.0) -> bool:
-        return self.engine.take(lambda: a_claim(name), wait_s)
+    def take(self, name: str, wait_s: float = 0.0, fence: int = 1) -> bool:
+        claim = self.slots.take(lambda: a_claim(name, fence), wait_s)
+        if claim:
+            self.engine.submit(claim)
+        return claim is not None
 
     def next_outcome(self) -> Outcome[str]:
         outcome = self.outcomes.get(timeout=WAIT_S)
-        self.engine.release(outcome.claim.render_id)
+        self.slots.release(outcome.claim.lease)
         return outcome
+
+    def reason(self) -> str:
+        return getattr(self.next_outcome().error, "reason", "")
 
 
 @pytest.fixture
@@ -43,34 +66,18 @@ def test_a_render_comes_out_as_it_went_in(harness: Harness) -> None:
     assert harness.next_outcome().result == "kite"
 
 
-def test_a_full_engine_claims_nothing(harness: Harness) -> None:
-    assert harness.take("a")
-    assert harness.take("b")
-    claims: list[str] = []
-    assert not harness.engine.take(lambda: claims.append("c"), wait_s=0)  # type: ignore[func-returns-value, arg-type]
-    assert claims == []
-
-
-def test_a_slot_is_free_again_only_when_the_outcome_is_recorded(harness: Harness) -> None:
+def test_a_finished_render_is_held_until_it_is_recorded_and_takes_no_slot() -> None:
+    harness = Harness(slots=1)
     harness.stepper.may_step.set()
     assert harness.take("a")
-    assert harness.take("b")
     outcome = harness.outcomes.get(timeout=WAIT_S)
-    assert not harness.take("c")
-    harness.engine.release(outcome.claim.render_id)
-    assert harness.take("c")
-
-
-def test_a_claim_that_finds_nothing_or_fails_gives_its_slot_back(harness: Harness) -> None:
-    def unreachable() -> None:
-        raise ConnectionError
-
-    for _ in range(3):
-        assert not harness.engine.take(lambda: None, wait_s=0)
-        with pytest.raises(ConnectionError):
-            harness.engine.take(unreachable, wait_s=0)  # type: ignore[arg-type]
-    assert harness.take("a")
+    harness.stepper.may_step.clear()
     assert harness.take("b")
+    assert [held.lease.render_id for held in harness.engine.held()] == ["a", "b"]
+    harness.slots.release(outcome.claim.lease)
+    assert [held.lease.render_id for held in harness.engine.held()] == ["b"]
+    harness.stepper.may_step.set()
+    harness.engine.drain(0, lambda _: None)
 
 
 def test_a_render_that_can_never_run_fails_alone(harness: Harness) -> None:
@@ -82,19 +89,53 @@ def test_a_render_that_can_never_run_fails_alone(harness: Harness) -> None:
     assert getattr(ended[REFUSED].error, "reason", "") == "too_large"  # type: ignore[index]
 
 
+def test_a_render_whose_admission_crashes_fails_by_name_and_the_engine_goes_on(harness: Harness) -> None:
+    harness.stepper.may_step.set()
+    assert harness.take(CRASHES_IN_ADMISSION)
+    assert harness.reason() == "engine_error"
+    assert harness.take("kite")
+    assert harness.next_outcome().result == "kite"
+
+
 def test_a_step_that_raises_fails_its_renders_by_name_and_the_engine_goes_on(harness: Harness) -> None:
     assert harness.take(BROKEN)
     harness.stepper.may_step.set()
-    assert getattr(harness.next_outcome().error, "reason", "") == "engine_error"
+    assert harness.reason() == "engine_error"
     assert harness.take("kite")
     assert harness.next_outcome().result == "kite"
+
+
+def test_a_lost_device_ends_the_process_and_fails_nobody(harness: Harness) -> None:
+    assert harness.take(LOST)
+    harness.stepper.may_step.set()
+    assert harness.exited.wait(WAIT_S)
+    assert harness.outcomes.empty()
+    assert [held.lease.render_id for held in harness.engine.held()] == [LOST]
+
+
+def test_a_step_that_never_returns_ends_the_process_by_the_heartbeat(harness: Harness) -> None:
+    heartbeat = Heartbeat(
+        lambda held: {each.lease.render_id: True for each in held},
+        held=harness.engine.held,
+        revoke=harness.engine.revoke,
+        is_alive=harness.watchdog.is_satisfied,
+        on_hang=harness.exited.set,
+        interval_s=1,
+    )
+    heartbeat.tick(A_WEEK_S)
+    assert not harness.exited.is_set()
+    assert harness.take("hangs")
+    while not any(held.in_step for held in harness.engine.held()):
+        pass
+    heartbeat.tick(A_WEEK_S * 1e6)
+    assert harness.exited.is_set()
 
 
 def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -> None:
     harness = Harness(slots=1, num_steps=10_000_000)
     assert harness.take("cancelled")
     harness.stepper.may_step.set()
-    harness.engine.revoke([a_claim("cancelled").render_id])
+    harness.engine.revoke([a_claim("cancelled").lease])
     harness.stepper.num_steps = 1
     assert harness.take("next", wait_s=WAIT_S)
     assert harness.next_outcome().result == "next"
@@ -102,14 +143,50 @@ def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -
     harness.engine.drain(0, lambda _: None)
 
 
+def test_what_a_stale_lease_was_told_leaves_the_newer_claim_of_its_render_alone(harness: Harness) -> None:
+    assert harness.take("a", fence=1)
+    harness.announced.get(timeout=WAIT_S)
+    assert harness.take("a", fence=2)
+    harness.engine.revoke([a_claim("a", fence=1).lease])
+    harness.stepper.may_step.set()
+    while harness.outcomes.get(timeout=WAIT_S).claim.lease.fence != 2:
+        pass
+    assert harness.stepper.dropped == []
+    harness.slots.release(a_claim("a", fence=1).lease)
+    assert [held.lease.fence for held in harness.engine.held()] == [2]
+
+
+def test_a_claim_that_was_lost_before_it_came_to_the_engine_is_not_begun(harness: Harness) -> None:
+    lost = harness.slots.take(lambda: a_claim("lost"), wait_s=0)
+    assert lost
+    harness.engine.revoke([lost.lease])
+    while harness.slots.holds(lost.lease):
+        pass
+    harness.engine.submit(lost)
+    harness.stepper.may_step.set()
+    assert harness.take("kite")
+    assert harness.next_outcome().claim.render_id == "kite"
+
+
 def test_held_renders_carry_their_progress() -> None:
     harness = Harness(num_steps=3)
     assert harness.take("a")
-    assert [(lease.render_id, progress) for lease, progress in harness.engine.held()] == [("a", Progress(0, 0))]
+    assert [(held.lease.render_id, held.progress) for held in harness.engine.held()] == [("a", Progress(0, 0))]
     harness.stepper.may_step.set()
     harness.next_outcome()
     assert harness.engine.held() == []
     harness.engine.drain(0, lambda _: None)
+
+
+def test_who_is_in_a_step_is_told_before_the_step_begins(harness: Harness) -> None:
+    assert harness.take("a")
+    alone = harness.announced.get(timeout=WAIT_S)
+    assert [(held.lease.render_id, held.in_step) for held in alone] == [("a", True)]
+    assert harness.take("b")
+    assert not any(held.in_step for held in harness.engine.held() if held.lease.render_id == "b")
+    harness.stepper.may_step.set()
+    while {held.lease.render_id for held in harness.announced.get(timeout=WAIT_S) if held.in_step} != {"b"}:
+        pass
 
 
 def drained(harness: Harness, grace_s: float) -> list[str]:
@@ -127,6 +204,17 @@ def test_a_drain_lets_running_work_finish_and_takes_nothing_new() -> None:
     assert not harness.take("late")
 
 
+def test_a_drain_waits_for_what_is_being_recorded() -> None:
+    harness = Harness(slots=1)
+    harness.stepper.may_step.set()
+    assert harness.take("stored late")
+    outcome = harness.outcomes.get(timeout=WAIT_S)
+    recorder = threading.Timer(0.05, lambda: harness.slots.release(outcome.claim.lease))
+    recorder.start()
+    assert drained(harness, WAIT_S) == []
+    recorder.join()
+
+
 def test_a_drain_hands_back_what_did_not_finish_in_time() -> None:
     harness = Harness(slots=1)
     assert harness.take("held up")
@@ -138,7 +226,7 @@ def test_a_drain_hands_back_at_once_what_is_too_slow_to_finish() -> None:
     harness = Harness(slots=1, num_steps=10**12)
     assert harness.take("endless")
     harness.stepper.may_step.set()
-    while not any(progress.done for _, progress in harness.engine.held()):
+    while not any(held.progress.done for held in harness.engine.held()):
         pass
     assert drained(harness, WAIT_S) == ["endless"]
     assert harness.stepper.dropped == ["endless"]

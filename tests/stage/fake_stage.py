@@ -1,8 +1,10 @@
-"""An AR stage without a model, as a process of its own: `python -m tests.stage.fake_stage STEPS STEP_S`."""
+"""An AR stage without a model, as a process of its own: `python -m tests.stage.fake_stage STEPS STEP_S [FAULT]`."""
 
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from shared.ids import RenderId
 from shared.jobs import Claim, Progress
@@ -15,26 +17,46 @@ from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from tests.store.builders import REVISION, a_prior
 from workers.engine.stepper import Outcome
+from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
+
+_FAULTY_STEP = 3
+
+
+class DeviceLost(Exception):
+    """What the device says that is gone for good."""
 
 
 class TimedStepper:
-    """Every render takes `num_steps` steps of `step_s` seconds."""
+    """Every render takes `num_steps` steps of `step_s` seconds; in the third the device may "hang" or be "lost"."""
 
-    def __init__(self, num_steps: int, step_s: float) -> None:
-        self._num_steps, self._step_s = num_steps, step_s
+    def __init__(self, num_steps: int, step_s: float, fault: str = "") -> None:
+        self._num_steps, self._step_s, self._fault = num_steps, step_s, fault
+        self._num_done = 0
         self._running: dict[RenderId, tuple[Claim, int]] = {}
 
     def admit(self, claim: Claim) -> None:
         self._running[claim.render_id] = (claim, 0)
 
+    def in_step(self) -> Collection[RenderId]:
+        return tuple(self._running)
+
     def step(self) -> Sequence[Outcome[Prior]]:
         time.sleep(self._step_s)  # the work itself
+        self._num_done += 1
+        if self._num_done == _FAULTY_STEP:
+            self._break()
         self._running = {rid: (claim, done + 1) for rid, (claim, done) in self._running.items()}
         finished = [claim for claim, done in self._running.values() if done >= self._num_steps]
         for claim in finished:
             self.drop(claim.render_id)
         return [Outcome(claim, result=a_prior()) for claim in finished]
+
+    def _break(self) -> None:
+        if self._fault == "hang":
+            threading.Event().wait()
+        if self._fault == "lost":
+            raise DeviceLost
 
     def drop(self, render_id: RenderId) -> None:
         self._running.pop(render_id, None)
@@ -48,17 +70,18 @@ class TimedStepper:
 
 
 def run(settings: Settings) -> None:
-    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> None:
-        leases.finish_prior(claim.lease, prior)
+    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior)
 
     parts = StageParts(
         stage=Stage.AR,
         slots=2,
         revision=REVISION,
-        stepper=TimedStepper(int(sys.argv[1]), float(sys.argv[2])),
+        stepper=TimedStepper(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]),
         prepare=lambda _: None,
         save=save,
         next_queue=Queue.DIT,
+        is_device_lost=lambda error: isinstance(error, DeviceLost),
     )
     run_stage(parts, settings, connect(settings.redis_url))
 

@@ -21,6 +21,7 @@ from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.upkeep import UpkeepStore
 from tests.store.builders import submitted
+from workers.serving import EXIT_DEVICE_LOST
 from workers.upkeep.service import Upkeep
 
 DEADLINE_S = 60.0
@@ -37,17 +38,18 @@ class Fleet:
         self._log_dir = log_dir
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *, steps: int, step_s: float, grace_s: float = 10.0) -> subprocess.Popen[bytes]:
+    def start(self, *, steps: int, step_s: float, grace_s: float = 10.0, fault: str = "") -> subprocess.Popen[bytes]:
         ready = self._log_dir / f"{len(self.workers)}.ready"
         environment = {
             "GRIDPRESS_REDIS_URL": str(self.settings.redis_url),
             "GRIDPRESS_LEASE_TTL_S": "1.0",
             "GRIDPRESS_DRAIN_GRACE_S": str(grace_s),
             "GRIDPRESS_READY_FILE": str(ready),
+            "GRIDPRESS_HANG_FLOOR_S": "0.5",
         }
         with (self._log_dir / f"{len(self.workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.stage.fake_stage", str(steps), str(step_s)],
+                [sys.executable, "-m", "tests.stage.fake_stage", str(steps), str(step_s), fault],
                 env={**os.environ, **environment},
                 stderr=log,
                 stdout=log,
@@ -55,6 +57,12 @@ class Fleet:
         self.workers.append(worker)
         self.wait_until(ready.exists)
         return worker
+
+    def is_ready(self, index: int) -> bool:
+        return (self._log_dir / f"{index}.ready").exists()
+
+    def log_of(self, index: int) -> str:
+        return (self._log_dir / f"{index}.log").read_text()
 
     def wait_until(self, is_true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_S
@@ -148,5 +156,19 @@ def test_what_a_killed_worker_held_is_done_by_another(fleet: Fleet) -> None:
     killed = fleet.start(steps=10_000, step_s=0.01)
     fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
     killed.kill()
+    fleet.start(steps=1, step_s=0.0)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})
+
+
+@pytest.mark.parametrize(("fault", "event"), [("hang", "engine.hangs"), ("lost", "engine.lost")])
+def test_a_worker_whose_device_is_of_no_more_use_says_so_and_leaves_its_work_to_another(
+    fleet: Fleet, fault: str, event: str
+) -> None:
+    job = submitted(fleet.jobs, n=2)
+    broken = fleet.start(steps=10, step_s=0.001, fault=fault)
+    fleet.wait_until(lambda: broken.poll() is not None)
+    assert broken.returncode == EXIT_DEVICE_LOST
+    assert not fleet.is_ready(0)
+    assert f'"{event}"' in fleet.log_of(0)
     fleet.start(steps=1, step_s=0.0)
     fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})

@@ -1,5 +1,7 @@
 """The small checkpoint's DiT half: glyph encoder and tokenizer, transformer, VAE and scheduler."""
 
+from dataclasses import dataclass
+
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
@@ -12,16 +14,31 @@ _ATTENTION_SCALE = 6.0
 _GLYPH_SCALE = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class DitShape:
+    """The transformer's size. `condition_dim` is the width of one number of the picture's size, embedded."""
+
+    num_layers: int
+    num_heads: int
+    head_dim: int
+    text_embed_dim: int
+    time_embed_dim: int
+    condition_dim: int
+
+
+TINY = DitShape(4, 4, 32, _GLYPH_DIM, 64, 32)
+
+
 def build_glyph_tokenizer() -> ByT5Tokenizer:
     """A byte is a token, as in the real model; ByT5 needs no vocabulary file."""
     return ByT5Tokenizer()
 
 
-def build_text_encoder(tokenizer: ByT5Tokenizer) -> T5EncoderModel:
-    """Two layers in ByT5's shape."""
+def build_text_encoder(tokenizer: ByT5Tokenizer, width: int = _GLYPH_DIM) -> T5EncoderModel:
+    """Two layers in ByT5's shape; `width` is the transformer's `text_embed_dim`."""
     config = T5Config(
         vocab_size=len(tokenizer),
-        d_model=_GLYPH_DIM,
+        d_model=width,
         d_kv=16,
         d_ff=128,
         num_layers=2,
@@ -32,17 +49,17 @@ def build_text_encoder(tokenizer: ByT5Tokenizer) -> T5EncoderModel:
     return T5EncoderModel(config).eval()
 
 
-def build_transformer() -> GlmImageTransformer2DModel:
-    """Four layers of 4 heads of 32, scaled so that glyphs, condition pictures and prior tokens are seen."""
+def build_transformer(shape: DitShape = TINY) -> GlmImageTransformer2DModel:
+    """Random weights from the current torch seed, scaled so that glyphs, conditions and prior tokens are seen."""
     model = GlmImageTransformer2DModel(
         in_channels=_LATENT_CHANNELS,
         out_channels=_LATENT_CHANNELS,
-        num_layers=4,
-        num_attention_heads=4,
-        attention_head_dim=32,
-        text_embed_dim=_GLYPH_DIM,
-        time_embed_dim=64,
-        condition_dim=32,
+        num_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        attention_head_dim=shape.head_dim,
+        text_embed_dim=shape.text_embed_dim,
+        time_embed_dim=shape.time_embed_dim,
+        condition_dim=shape.condition_dim,
     ).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -1,6 +1,6 @@
 """Condition images become keys and values that every conditional denoise step of an edit reads."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
@@ -8,34 +8,54 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.token_grid import TokenGrid
-from workers.dit.latents import encode_image
+from workers.dit.latents import encode_pixels
 from workers.dit.model import DitModel
 from workers.dit.prior_tokens import doubled_token_ids
 
 
-def cache_conditions(model: DitModel, images: Sequence[Image.Image], grids: Sequence[TokenGrid]) -> GlmImageKVCache:
-    """One clean pass (t = 0, no text) per image, in order; `grids[k]` holds the VQ ids of `images[k]`.
+class ConditionCache:
+    """Keys and values of the condition images that came last: all renders of a job read the same.
 
-    Raises `RenderFailed("bad_condition_image")` when an image and its grid differ in size: the AR stage saw another
-    image, or one that was not normalised (`shared.geometry.condition_size`).
+    One set is kept, since it is large: 2 GB for a 1024x1024 image at full size in bfloat16.
     """
-    cache = GlmImageKVCache(num_layers=model.transformer.config.num_layers)
-    cache.set_mode("write")
+
+    def __init__(self, model: DitModel) -> None:
+        self._model = model
+        self._kept: tuple[Hashable, GlmImageKVCache] | None = None
+
+    def get(self, key: Hashable, pixels: Sequence[torch.Tensor], grids: Sequence[TokenGrid]) -> GlmImageKVCache:
+        """What is kept under `key`, else one clean pass (t = 0, no text) per image; `grids[k]` has image k's VQ ids."""
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # before the next one takes its memory
+            self._kept = key, self._compute(pixels, grids)
+        return self._kept[1]
+
+    def clear(self) -> None:
+        self._kept = None
+
+    def _compute(self, pixels: Sequence[torch.Tensor], grids: Sequence[TokenGrid]) -> GlmImageKVCache:
+        cache = GlmImageKVCache(num_layers=self._model.transformer.config.num_layers)
+        cache.set_mode("write")
+        for image, grid in zip(pixels, grids, strict=True):
+            _write(self._model, cache, encode_pixels(self._model, image), grid)
+        cache.set_mode("read")
+        return cache
+
+
+def refuse_other_sizes(model: DitModel, images: Sequence[Image.Image], grids: Sequence[TokenGrid]) -> None:
+    """Raises `RenderFailed("bad_condition_image")` when an image and its grid differ in size.
+
+    The AR stage saw another image then, or one that was not normalised (`shared.geometry.condition_size`).
+    """
     for image, grid in zip(images, grids, strict=True):
-        _refuse_other_size(model, image, grid)
-        _write(model, cache, encode_image(model, image), grid)
-    return cache
-
-
-def _refuse_other_size(model: DitModel, image: Image.Image, grid: TokenGrid) -> None:
-    rows, cols = image.height // model.token_px, image.width // model.token_px
-    if (rows, cols) != (2 * grid.size.rows, 2 * grid.size.cols):
-        sizes = f"{image.width}x{image.height} and has a {grid.size.rows}x{grid.size.cols} grid"
-        raise RenderFailed("bad_condition_image", f"a condition image is {sizes}")
+        rows, cols = image.height // model.token_px, image.width // model.token_px
+        if (rows, cols) != (2 * grid.size.rows, 2 * grid.size.cols):
+            sizes = f"{image.width}x{image.height} and has a {grid.size.rows}x{grid.size.cols} grid"
+            raise RenderFailed("bad_condition_image", f"a condition image is {sizes}")
 
 
 def _write(model: DitModel, cache: GlmImageKVCache, latents: torch.Tensor, grid: TokenGrid) -> None:
-    token_ids = doubled_token_ids(grid, model.device)
+    token_ids = doubled_token_ids(grid).to(model.device)
     size_px = [side * model.vae_scale_factor for side in latents.shape[-2:]]
     model.transformer(
         hidden_states=latents,

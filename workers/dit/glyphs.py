@@ -29,16 +29,19 @@ class GlyphEncoder:
     @cached_property
     def empty(self) -> torch.Tensor:
         """The embeddings of a prompt without quoted text; the unconditional pass of every render uses them."""
-        return self._encode([""])
+        return self._encode(self._token_ids([""]))
 
-    def encode(self, prompt: str) -> torch.Tensor:
-        """Embeddings of shape (1, tokens, text_embed_dim) in the model's dtype: all quoted texts in a row."""
+    def tokenize(self, prompt: str) -> Sequence[list[int]]:
+        """Token ids of every quoted text; none for a prompt without. Needs no device, and any thread may call it."""
         texts = glyph_texts(prompt)
-        return self._encode(texts) if texts else self.empty
+        return self._token_ids(texts) if texts else []
+
+    def encode(self, rows: Sequence[list[int]]) -> torch.Tensor:
+        """Embeddings of shape (1, tokens, text_embed_dim) in the model's dtype: all quoted texts in a row."""
+        return self._encode(rows) if rows else self.empty
 
     @torch.no_grad()
-    def _encode(self, texts: Sequence[str]) -> torch.Tensor:
-        rows = self._token_ids(texts)
+    def _encode(self, rows: Sequence[list[int]]) -> torch.Tensor:
         with self._model.on_device(self._model.text_encoder):
             embeds = torch.cat([self._forward(part) for part in _passes(rows)])
         return embeds.unsqueeze(0).to(self._model.dtype)

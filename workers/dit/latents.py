@@ -3,6 +3,7 @@
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
+from torch.nn import functional
 
 from shared.errors import RenderFailed
 from workers.dit.model import DitModel
@@ -17,10 +18,15 @@ def initial_latents(model: DitModel, width_px: int, height_px: int, seed: int) -
     return noise
 
 
-def encode_image(model: DitModel, image: Image.Image) -> torch.Tensor:
-    """Normalised latents of a condition image, its sides floored to whole DiT tokens: the most likely, not a sample."""
+def preprocess_image(model: DitModel, image: Image.Image) -> torch.Tensor:
+    """Pixels (1, 3, height, width) from -1 to 1 on the host, the image's sides floored to whole DiT tokens."""
     width_px, height_px = (side // model.token_px * model.token_px for side in image.size)
-    pixels = model.image_processor.preprocess(image, height=height_px, width=width_px)
+    pixels: torch.Tensor = model.image_processor.preprocess(image, height=height_px, width=width_px)
+    return pixels
+
+
+def encode_pixels(model: DitModel, pixels: torch.Tensor) -> torch.Tensor:
+    """Normalised latents of a condition image's pixels: the most likely, not a sample."""
     with model.on_device(model.vae):
         latents: torch.Tensor = model.vae.encode(pixels.to(model.device, model.dtype)).latent_dist.mode()
     mean, std = _statistics(model)
@@ -36,6 +42,13 @@ def decode_latents(model: DitModel, latents: torch.Tensor) -> Image.Image:
         raise RenderFailed("nan_pixels", "the VAE produced NaN or infinite pixels")
     picture: Image.Image = model.image_processor.postprocess(pixels, output_type="pil")[0]
     return picture
+
+
+def shrink_latents(latents: torch.Tensor, max_side: int) -> torch.Tensor:
+    """Averaged down so that the longer side is at most `max_side`; the shorter keeps its share."""
+    scale = min(1.0, max_side / max(latents.shape[-2:]))
+    size = [max(1, round(side * scale)) for side in latents.shape[-2:]]
+    return functional.interpolate(latents, size=size, mode="area")
 
 
 def _statistics(model: DitModel) -> tuple[torch.Tensor, torch.Tensor]:

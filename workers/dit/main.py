@@ -1,54 +1,98 @@
 """Composition root of a DiT worker: `python -m workers.dit`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
+from torch import nn
+
 from shared.jobs import Claim
-from shared.objects import ObjectStore
+from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
 from shared.store.connect import connect
-from shared.store.leases import LeaseStore
+from shared.store.leases import LeaseRules, LeaseStore
 from workers.condition_images import ConditionImages
-from workers.dit.engine import Decoded, DitEngine
-from workers.dit.model import DIT_PARTS, load_dit_model
+from workers.device_loss import is_device_lost
+from workers.device_share import device_share
+from workers.dit.decoded import Decoded
+from workers.dit.denoiser import Denoiser
+from workers.dit.engine import DitEngine
+from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
+from workers.dit.model import DIT_PARTS, DitModel, load_dit_model
+from workers.dit.options import DitOptions, apply_options, options_of
+from workers.dit.previews import PreviewPublisher
 from workers.dit.publish import Publisher
 from workers.dit.runner import DitRunner
-from workers.model_source import find_model
-from workers.placement import Placement, place
+from workers.dit.warm_up import warm_up
+from workers.model_source import ModelSource, find_model
+from workers.placement import Placement, guidance_devices, place
+from workers.serving import abandon_process
+from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
     """Loads the DiT model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
     source = find_model(settings, DIT_PARTS)
-    client = connect(settings.redis_url)
-    objects = ObjectStore(settings)
+    client = connect(settings.redis_url, settings.durability)
+    objects = open_objects(settings)
     images = ConditionImages(objects)
-    placement = place(settings)
-    model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
-    publisher = Publisher(objects, settings.served_model_name, _engine_facts(placement))
+    options, devices = options_of(settings), guidance_devices(settings)
+    placement = place(settings, devices[0] if devices else None)
+    publisher = Publisher(objects, settings.served_model_name, _engine_facts(placement, options))
+    rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
+    previews = PreviewPublisher(objects, LeaseStore(client, rules))
+    with device_share(settings, placement) as share:
+        model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
+        apply_options(model.transformer, options)
+        runner = DitRunner(model, _denoiser(settings, source, model, options))
+        if options.compiler:
+            warm_up(runner, options.warm_up)
+        engine = DitEngine(runner, images.load, previews.submit)
+        stepper = share(engine, _always_there(model))
 
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)
 
-    def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> None:
-        publisher.publish(leases, claim, decoded)
+    def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
+        return publisher.write_of(leases, claim, decoded)
 
     parts = StageParts(
         stage=Stage.DIT,
         slots=settings.dit_slots,
         revision=source.revision,
-        stepper=DitEngine(DitRunner(model), images.load),
+        stepper=stepper,
         prepare=prepare,
         save=save,
         next_queue=Queue.DELIVERY,
+        is_device_lost=is_device_lost,
     )
     run_stage(parts, settings, client)
+    engine.close()
+    previews.close()
 
 
-def _engine_facts(placement: Placement) -> Mapping[str, str]:
+def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options: DitOptions) -> Denoiser:
+    """On two devices if the settings say so. A worker whose second device dies ends, and its renders go to others."""
+    devices = guidance_devices(settings)
+    if not devices:
+        return Denoiser(model)
+    helper = Helper(source.folder, model, devices[1], options, lambda _: abandon_process(settings.ready_file))
+    return TwoDeviceDenoiser(model, helper)
+
+
+def _always_there(model: DitModel) -> Sequence[nn.Module]:
+    """The parts that stay on the device while it is ours."""
+    return [model.transformer] if model.low_memory else [model.transformer, model.vae, model.text_encoder]
+
+
+def _engine_facts(placement: Placement, options: DitOptions) -> Mapping[str, str]:
     """What a picture depends on besides its request and the weights."""
     packages = {name: version(name) for name in ("gridpress", "torch", "transformers", "diffusers")}
-    return {"device": placement.device.type, "dtype": str(placement.dtype).removeprefix("torch."), **packages}
+    return {
+        "device": placement.device.type,
+        "dtype": str(placement.dtype).removeprefix("torch."),
+        **options.facts(),
+        **packages,
+    }

@@ -13,6 +13,7 @@ from transformers import ByT5Tokenizer, T5EncoderModel
 
 from shared.errors import MissingCheckpoint
 from workers.model_source import HOW_TO_GET_ONE, check_parts
+from workers.packed_linear import pack_linears
 
 DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
@@ -61,9 +62,11 @@ def load_dit_model(
     dtype: torch.dtype,
     *,
     low_memory: bool = False,
+    pack: bool = True,
 ) -> DitModel:
     """Loads the parts of a folder, or of a hub id, in `GlmImagePipeline`'s layout.
 
+    On a CPU in float32 weights are packed for oneDNN, unless `pack` is False: torch's inductor cannot read packed ones.
     Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
     """
     check_parts(path_or_id, DIT_PARTS)
@@ -82,6 +85,8 @@ def load_dit_model(
     text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
     tokenizer = load("tokenizer", ByT5Tokenizer)
     scheduler = load("scheduler", FlowMatchEulerDiscreteScheduler)
+    if pack and device.type == "cpu" and dtype == torch.float32:
+        arrange_for_cpu(transformer, vae, text_encoder)
     resting = torch.device("cpu") if low_memory else device
     return DitModel(
         transformer=transformer.to(device),
@@ -93,3 +98,10 @@ def load_dit_model(
         dtype=dtype,
         low_memory=low_memory,
     )
+
+
+def arrange_for_cpu(transformer: torch.nn.Module, vae: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
+    """Weights in the orders that oneDNN reads fastest; the same values up to rounding."""
+    for module in (transformer, vae, text_encoder):
+        pack_linears(module)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -20,9 +20,9 @@ def checked_prior(prior: Prior | None, settings: RenderSettings) -> Prior:
     return prior
 
 
-def doubled_token_ids(grid: TokenGrid, device: torch.device) -> torch.Tensor:
-    """Ids of shape (1, 4 * tokens), int64, in row order: the 1/32 grid brought to 1/16 by nearest neighbour."""
-    ids = torch.tensor(grid.tokens, device=device).view(grid.size.rows, grid.size.cols)
+def doubled_token_ids(grid: TokenGrid) -> torch.Tensor:
+    """Ids of shape (1, 4 * tokens), int64 on the host in row order: the 1/32 grid at 1/16, by nearest neighbour."""
+    ids = torch.tensor(grid.tokens).view(grid.size.rows, grid.size.cols)
     return ids.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1).view(1, -1)
 
 

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from shared.ids import ObjectKey
 from shared.jobs import Claim, Picture
 from shared.objects import ObjectStore
 from shared.store.leases import LeaseStore
+from workers.dit.decoded import Decoded
 from workers.dit.encode import Provenance, encode_picture
-from workers.dit.engine import Decoded
 
 
 class Publisher:
@@ -25,9 +25,13 @@ class Publisher:
         self._model_name = model_name
         self._engine = engine
 
-    def publish(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> None:
-        """Raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`; repeating it is safe."""
-        assert claim.prior
+    def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
+        """Encodes the picture; the answer stores it and commits the render.
+
+        That raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`; repeating it is safe.
+        """
+        prior = claim.prior
+        assert prior
         provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
         data, content_type = encode_picture(decoded.image, claim.settings, provenance)
         folder = f"jobs/{claim.job_id}/{claim.index:04d}/{claim.lease.holder}"
@@ -39,13 +43,18 @@ class Publisher:
             num_bytes=len(data),
             content_type=content_type,
         )
-        self._objects.put(picture.key, data, content_type)
-        self._objects.put(grid_key, claim.prior.to_bytes(), "application/octet-stream")
-        manifest = json.dumps(self._manifest(claim, picture, grid_key), ensure_ascii=False)
-        self._objects.put(picture.manifest_key, manifest.encode(), "application/json")
-        leases.finish_picture(claim.lease, picture)
+        manifest = json.dumps(self._manifest(claim, decoded, picture, grid_key), ensure_ascii=False)
 
-    def _manifest(self, claim: Claim, picture: Picture, grid_key: ObjectKey) -> Mapping[str, object]:
+        def write() -> None:
+            self._objects.put(picture.key, data, content_type)
+            self._objects.put(grid_key, prior.to_bytes(), "application/octet-stream")
+            self._objects.put(picture.manifest_key, manifest.encode(), "application/json")
+            leases.finish_picture(claim.lease, picture)
+
+        return write
+
+    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture, grid_key: ObjectKey) -> Mapping[str, object]:
+        """`attempts` counts the claims of this render in both stages, so 2 when nothing went wrong."""
         return {
             "version": 1,
             "job_id": claim.job_id,
@@ -54,11 +63,15 @@ class Publisher:
             "settings": claim.settings.model_dump(mode="json"),
             "model": {"name": self._model_name, "revision": claim.revision},
             "engine": self._engine,
+            "quality": claim.settings.quality,
+            "attempts": claim.lease.fence,
+            "timings": {"denoise_s": round(decoded.denoise_s, 3), "decode_s": round(decoded.decode_s, 3)},
             "picture": {
                 "key": picture.key,
                 "sha256": picture.sha256,
                 "bytes": picture.num_bytes,
                 "content_type": picture.content_type,
+                "is_blank": decoded.is_blank,
             },
             "token_grid": {"key": grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

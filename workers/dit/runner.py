@@ -1,4 +1,4 @@
-"""Runs the diffusion transformer, one render a pass. Tensors only: no queue, no policy, no files."""
+"""Runs the diffusion transformer: renders in, pictures out. Tensors only: no queue, no policy, no files."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,33 +8,52 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from PIL import Image
+from torch import Tensor
 
 from shared.errors import RenderFailed
-from shared.jobs import Claim
-from workers.dit.conditions import cache_conditions
+from shared.geometry import GridSize
+from shared.jobs import Claim, Quality, RenderSettings
+from shared.token_grid import Prior
+from workers.dit.conditions import ConditionCache, refuse_other_sizes
+from workers.dit.denoiser import Branch, Denoiser, Row
 from workers.dit.glyphs import GlyphEncoder
-from workers.dit.latents import decode_latents, initial_latents
+from workers.dit.latents import decode_latents, initial_latents, preprocess_image, shrink_latents
 from workers.dit.model import DitModel
+from workers.dit.plan import Plan
 from workers.dit.prior_tokens import checked_prior, doubled_token_ids
-from workers.dit.schedule import make_schedule
+from workers.dit.schedule import Schedules
+from workers.dit.step_cache import StepCache
+
+_PREVIEW_PX = 256
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRender:
+    """A render before its first step: host tensors only. `glyph_rows` are token ids, `pixels` one tensor per image."""
+
+    claim: Claim
+    prior: Prior
+    token_ids: Tensor
+    glyph_rows: Sequence[list[int]]
+    pixels: tuple[Tensor, ...]
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class DenoiseState:
     """One render between denoise steps; it shares nothing that is written with any other.
 
-    `latents` is (1, channels, height / 8, width / 8), in the model's dtype before the first step and float32 after it.
-    `empty_glyphs` is None when there is no guidance, `conditions` None unless the render is an edit.
+    `latents` is (1, channels, height / 8, width / 8), in the model's dtype before the first step and float32 after it;
+    `noise` is what the last step predicted. `times` has a row per step. `branches` are the conditional one and, with
+    guidance, the unconditional.
     """
 
     scheduler: FlowMatchEulerDiscreteScheduler
-    latents: torch.Tensor
-    glyphs: torch.Tensor
-    empty_glyphs: torch.Tensor | None
+    times: Tensor
+    latents: Tensor
+    branches: tuple[Branch, ...]
     guidance_scale: float
-    prior_token_ids: torch.Tensor
-    conditions: GlmImageKVCache | None
-    target_size: torch.Tensor
+    size: GridSize
+    noise: Tensor | None = None
     num_done: int = 0
 
     @property
@@ -45,6 +64,26 @@ class DenoiseState:
     def is_done(self) -> bool:
         return self.num_done == self.num_steps
 
+    def rows(self) -> list[Row]:
+        """What the next step needs predicted, in the order of the branches."""
+        time = self.times[self.num_done : self.num_done + 1]
+        return [Row(self.latents, time, branch) for branch in self.branches]
+
+    def advance(self, noises: Sequence[Tensor]) -> None:
+        """Moves the latents one step by what the branches predicted."""
+        self.noise = noises[0]
+        if len(noises) == 2:
+            conditional, unconditional = noises
+            self.noise = unconditional + self.guidance_scale * (conditional - unconditional)
+        timestep = self.scheduler.timesteps[self.num_done]
+        self.latents = self.scheduler.step(self.noise, timestep, self.latents, return_dict=False)[0]
+        self.num_done += 1
+
+    def clean_latents(self) -> Tensor:
+        """Where the last predicted noise leads: x - sigma * v, since v is noise - picture (flow matching)."""
+        assert self.noise is not None
+        return self.latents - self.scheduler.sigmas[self.num_done] * self.noise
+
 
 class DitRunner:
     """Token grid to picture, as `GlmImagePipeline` does it from its prior tokens on.
@@ -52,40 +91,84 @@ class DitRunner:
     Every method raises `RenderFailed`: `out_of_memory` when the device is full, and what it names itself.
     """
 
-    def __init__(self, model: DitModel) -> None:
+    def __init__(self, model: DitModel, denoiser: Denoiser | None = None, plan: Plan | None = None) -> None:
+        """`denoiser` is where noise is predicted, the model's own device if none is given.
+
+        `plan` says how many rows of which size share a pass; without one every row has its own.
+        """
         self._model = model
+        self._plan = plan or Plan()
         self._glyphs = GlyphEncoder(model)
+        self._schedules = Schedules(model)
+        self._conditions = ConditionCache(model)
+        self._denoiser = denoiser or Denoiser(model)
+
+    def start(self, claim: Claim, images: Sequence[Image.Image]) -> DenoiseState:
+        """`prepare` and `begin` in one."""
+        return self.begin(self.prepare(claim, images))
+
+    def prepare(self, claim: Claim, images: Sequence[Image.Image]) -> PreparedRender:
+        """What needs no device; any thread may call it. `images` are the RGB condition images, in order.
+
+        Raises `RenderFailed`: `bad_prior`, `bad_condition_image`.
+        """
+        prior = checked_prior(claim.prior, claim.settings)
+        refuse_other_sizes(self._model, images, prior.condition_grids)
+        return PreparedRender(
+            claim=claim,
+            prior=prior,
+            token_ids=doubled_token_ids(prior.grid),
+            glyph_rows=self._glyphs.tokenize(claim.settings.prompt),
+            pixels=tuple(preprocess_image(self._model, image) for image in images),
+        )
 
     @torch.no_grad()
-    def start(self, claim: Claim, images: Sequence[Image.Image]) -> DenoiseState:
-        """Everything that is computed once a render. `images` are the RGB condition images, in order."""
-        settings, model = claim.settings, self._model
-        prior = checked_prior(claim.prior, settings)
+    def begin(self, prepared: PreparedRender) -> DenoiseState:
+        """Everything that the device computes once a render."""
+        settings = prepared.claim.settings
         width_px, height_px = settings.width_px, settings.height_px
         with _named_failures():
+            scheduler = self._schedules.make(width_px, height_px, settings.num_inference_steps)
             return DenoiseState(
-                scheduler=make_schedule(model, width_px, height_px, settings.num_inference_steps),
-                latents=initial_latents(model, width_px, height_px, claim.seed),
-                glyphs=self._glyphs.encode(settings.prompt),
-                empty_glyphs=self._glyphs.empty if settings.guidance_scale > 1 else None,
+                scheduler=scheduler,
+                times=self._denoiser.embed_times(scheduler.timesteps, width_px, height_px),
+                latents=initial_latents(self._model, width_px, height_px, prepared.claim.seed),
+                branches=self._branches(prepared),
                 guidance_scale=settings.guidance_scale,
-                prior_token_ids=doubled_token_ids(prior.grid, model.device),
-                conditions=cache_conditions(model, images, prior.condition_grids) if images else None,
-                target_size=torch.tensor([[height_px, width_px]], dtype=model.dtype, device=model.device),
+                size=settings.grid,
             )
 
-    @torch.no_grad()
     def denoise_step(self, state: DenoiseState) -> None:
         """Moves the latents one step. Raises `RenderFailed("nan_latents")` when they are not numbers any more."""
-        timestep = state.scheduler.timesteps[state.num_done]
+        (failure,) = self.denoise_steps([state])
+        if failure:
+            raise failure
+
+    @torch.no_grad()
+    def denoise_steps(self, states: Sequence[DenoiseState]) -> list[RenderFailed | None]:
+        """One step of every state. What fails one render alone (`nan_latents`) is returned in its place."""
         with _named_failures():
-            noise = self._predict_noise(state, timestep)
-            state.latents = state.scheduler.step(noise, timestep, state.latents, return_dict=False)[0]
+            rows = [row for state in states for row in state.rows()]
+            noises = iter(self._denoiser.predict(rows, self._plan.rows_per_pass(states[0].size)))
+            for state in states:
+                state.advance([next(noises) for _ in state.branches])
             # Waits for the device, so progress is true and a device that hangs is seen in the step that hangs.
-            is_finite = bool(state.latents.isfinite().all())
-        state.num_done += 1
-        if not is_finite:
-            raise RenderFailed("nan_latents", f"denoise step {state.num_done} produced NaN or infinite latents")
+            are_finite = torch.stack([state.latents.isfinite().all() for state in states]).tolist()
+        return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
+
+    def max_batch(self, size: GridSize) -> int:
+        """How many renders of this size are quicker together than one by one; never changes.
+
+        1 on a GPU: a pass there gives other pictures in another shape, and which renders meet is a matter of load.
+        """
+        return self._plan.rows_per_pass(size) if self._model.device.type == "cpu" else 1
+
+    @torch.no_grad()
+    def preview(self, state: DenoiseState) -> Image.Image:
+        """The picture that the last step leads to, from shrunken latents: at most 256 px on the long side."""
+        with _named_failures():
+            latents = shrink_latents(state.clean_latents(), _PREVIEW_PX // self._model.vae_scale_factor)
+            return decode_latents(self._model, latents)
 
     @torch.no_grad()
     def decode(self, state: DenoiseState) -> Image.Image:
@@ -94,31 +177,33 @@ class DitRunner:
         with _named_failures():
             return decode_latents(self._model, state.latents)
 
-    def _predict_noise(self, state: DenoiseState, timestep: torch.Tensor) -> torch.Tensor:
-        conditional = self._forward(state, timestep, state.glyphs, drop_prior=False)
-        if state.empty_glyphs is None:
-            return conditional
-        unconditional = self._forward(state, timestep, state.empty_glyphs, drop_prior=True)
-        return unconditional + state.guidance_scale * (conditional - unconditional)
+    def free(self) -> None:
+        """Lets go of what the renders of one job share: for a worker that has nothing to do."""
+        self._conditions.clear()
 
-    def _forward(
-        self, state: DenoiseState, timestep: torch.Tensor, glyphs: torch.Tensor, *, drop_prior: bool
-    ) -> torch.Tensor:
-        """Predicted noise, float32. The unconditional pass sees neither prior tokens nor condition images."""
-        if state.conditions is not None:
-            state.conditions.set_mode("skip" if drop_prior else "read")
-        noise: torch.Tensor = self._model.transformer(
-            hidden_states=state.latents.to(self._model.dtype),
-            encoder_hidden_states=glyphs,
-            prior_token_id=state.prior_token_ids,
-            prior_token_drop=torch.full_like(state.prior_token_ids, drop_prior, dtype=torch.bool),
-            timestep=timestep.expand(1) - 1,
-            target_size=state.target_size,
-            crop_coords=torch.zeros_like(state.target_size),
-            kv_caches=state.conditions,
-            return_dict=False,
-        )[0]
-        return noise.float()
+    def _branches(self, prepared: PreparedRender) -> tuple[Branch, ...]:
+        settings, denoiser = prepared.claim.settings, self._denoiser
+        conditional = denoiser.conditional(
+            glyphs=self._glyphs.encode(prepared.glyph_rows),
+            token_ids=prepared.token_ids.to(self._model.device),
+            conditions=self._conditions_of(prepared) if prepared.pixels else None,
+            step_cache=_step_cache(settings),
+        )
+        if settings.guidance_scale <= 1:
+            return (conditional,)
+        return conditional, denoiser.unconditional(self._glyphs.empty, _step_cache(settings))
+
+    def _conditions_of(self, prepared: PreparedRender) -> GlmImageKVCache:
+        claim, grids = prepared.claim, prepared.prior.condition_grids
+        return self._conditions.get((claim.job_id, claim.settings.images, grids), prepared.pixels, grids)
+
+
+def _step_cache(settings: RenderSettings) -> StepCache | None:
+    return StepCache(settings.num_inference_steps) if settings.quality is Quality.FAST else None
+
+
+def _nan_latents(state: DenoiseState) -> RenderFailed:
+    return RenderFailed("nan_latents", f"denoise step {state.num_done} produced NaN or infinite latents")
 
 
 @contextmanager

@@ -1,26 +1,67 @@
-"""Chooses whose denoise step is next. Plain Python: knows render ids, no tensors."""
+"""Chooses whose denoise step is next. Plain Python: knows render ids, classes and sizes, no tensors."""
 
-from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from shared.geometry import GridSize
 from shared.ids import RenderId
+from shared.jobs import Claim
+
+
+@dataclass(slots=True)
+class _Turn:
+    render_id: RenderId
+    rank: int
+    age: int
+    size: GridSize
+    has_begun: bool = False
+    is_alone: bool = False
+
+    @property
+    def order(self) -> tuple[int, bool, int]:
+        """The most urgent class first; in it what has begun, so that it ends; then the oldest claim."""
+        return (self.rank, not self.has_begun, self.age)
 
 
 class Scheduler:
-    """First come, first served, each to its end: a forward fills the device, so taking turns would only delay all.
+    """Every render to its end, by class, then age: a forward fills the device, so taking turns would only delay all.
 
-    The only place that decides this. A class that may pre-empt another changes `next_render` and nothing else, since
-    a render's state waits between any two steps.
+    Only a strictly higher class pre-empts, between two denoise steps; a render's state waits for its turn to come
+    back. Renders share a step only where `max_batch` says that their size gains from it, whatever the load.
     """
 
-    def __init__(self) -> None:
-        self._waiting: deque[RenderId] = deque()
+    def __init__(self, max_batch: Callable[[GridSize], int]) -> None:
+        self._max_batch = max_batch
+        self._turns: dict[RenderId, _Turn] = {}
+        self._num_seen = 0
 
-    def add(self, render_id: RenderId) -> None:
-        self._waiting.append(render_id)
+    def add(self, claim: Claim) -> None:
+        self._num_seen += 1
+        self._turns[claim.render_id] = _Turn(claim.render_id, claim.priority.rank, self._num_seen, claim.settings.grid)
 
     def remove(self, render_id: RenderId) -> None:
-        self._waiting.remove(render_id)
+        del self._turns[render_id]
 
-    def next_render(self) -> RenderId | None:
-        """Who gets the next step; None when nobody waits."""
-        return self._waiting[0] if self._waiting else None
+    def separate(self, render_id: RenderId) -> None:
+        """From now on this one shares no step: it failed in company."""
+        self._turns[render_id].is_alone = True
+
+    def next_batch(self, is_ready: Callable[[RenderId], bool]) -> Sequence[RenderId]:
+        """Who gets the next step: renders of one class and size; none while nobody is ready.
+
+        A render that is not ready yet keeps nobody waiting; its age is as good when it is.
+        """
+        ready = sorted(
+            (turn for turn in self._turns.values() if turn.has_begun or is_ready(turn.render_id)),
+            key=lambda turn: turn.order,
+        )
+        chosen = self._with_company(ready[0], ready[1:]) if ready else []
+        for turn in chosen:
+            turn.has_begun = True
+        return [turn.render_id for turn in chosen]
+
+    def _with_company(self, first: _Turn, others: Sequence[_Turn]) -> Sequence[_Turn]:
+        if first.is_alone:
+            return [first]
+        company = [turn for turn in others if (turn.rank, turn.size) == (first.rank, first.size) and not turn.is_alone]
+        return [first, *company][: self._max_batch(first.size)]

@@ -8,11 +8,12 @@ import structlog
 
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.jobs import Lease, Progress
+from shared.jobs import Held, Lease
 
 log = structlog.get_logger()
 
-Beat = Callable[[Sequence[tuple[Lease, Progress]]], Mapping[RenderId, bool]]
+Beat = Callable[[Sequence[Held]], Mapping[RenderId, bool]]
+_REPORT_WAIT_S = 0.25  # a beat takes a millisecond; while the store is away the device goes on
 
 
 class Heartbeat:
@@ -22,42 +23,66 @@ class Heartbeat:
         self,
         beat: Beat,
         *,
-        held: Callable[[], Sequence[tuple[Lease, Progress]]],
-        revoke: Callable[[Sequence[RenderId]], None],
+        held: Callable[[], Sequence[Held]],
+        revoke: Callable[[Sequence[Lease]], None],
         is_alive: Callable[[float], bool],
+        on_hang: Callable[[], None],
         interval_s: float,
     ) -> None:
+        """`on_hang` ends the process: a device that hangs does not come back."""
         self._beat = beat
         self._held = held
         self._revoke = revoke
         self._is_alive = is_alive
+        self._on_hang = on_hang
         self._interval_s = interval_s
-        self._stop = threading.Event()
+        self._is_stopped = False
+        self._num_wanted = self._num_begun = self._num_done = 0
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
         self._thread.join()
+
+    def report(self) -> None:
+        """Beats out of turn and waits for it, but not for long. Called from other threads."""
+        with self._changed:
+            self._num_wanted = wanted = self._num_begun + 1  # one under way may have looked too early
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._num_done >= wanted, _REPORT_WAIT_S)
 
     def tick(self, now_s: float) -> None:
         """One heartbeat, unless the engine hangs: then its leases run out and others take its renders."""
         if not self._is_alive(now_s):
             log.error("engine.hangs")
+            self._on_hang()
             return
+        held = self._held()
         try:
-            still_ours = self._beat(self._held())
+            still_ours = self._beat(held)
         except StoreUnavailable as error:
             log.warning("heartbeat.failed", error=str(error))
             return
         except Exception:  # a thread that ends here would cost the worker every render that it holds, unseen
             log.exception("heartbeat.failed")
             return
-        self._revoke([render_id for render_id, is_ours in still_ours.items() if not is_ours])
+        self._revoke([each.lease for each in held if not still_ours[each.lease.render_id]])
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while self._begin():
             self.tick(time.monotonic())
-            self._stop.wait(self._interval_s)
+            with self._changed:
+                self._num_done = self._num_begun
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._is_stopped or self._num_wanted > self._num_begun, self._interval_s)
+
+    def _begin(self) -> bool:
+        with self._changed:
+            self._num_begun += 1
+            return not self._is_stopped

@@ -1,6 +1,6 @@
 """What an engine thread drives. A stage implements it; the thread knows no more of a stage than this."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -21,10 +21,17 @@ class Outcome(Generic[Result_co]):
 
 
 class Stepper(Protocol[Result_co]):
-    """A stage's engine: schedule, run, record. One thread calls it, so it needs no locks."""
+    """A stage's engine: schedule, run, record. One thread calls it, so it needs no locks.
+
+    An error that it raises from `step` breaks its promise: everything that it holds fails.
+    """
 
     def admit(self, claim: Claim) -> None:
         """Takes a render in. Raises `GridpressError` when this render can never run; its neighbours are untouched."""
+        ...
+
+    def in_step(self) -> Collection[RenderId]:
+        """Whom the next `step` computes for: the suspects, should it kill the process. Asked right before it."""
         ...
 
     def step(self) -> Sequence[Outcome[Result_co]]:

@@ -10,7 +10,8 @@ import structlog
 
 from shared.errors import GridpressError, RenderFailed
 from shared.ids import RenderId
-from shared.jobs import Claim, Lease, Progress
+from shared.jobs import Claim, Held, Lease, Progress
+from workers.engine.slots import Slots
 from workers.engine.stepper import Outcome, Stepper
 from workers.engine.watchdog import Phase, Watchdog
 
@@ -19,27 +20,40 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 _IDLE_POLL_S = 0.2  # how often an idle engine looks for a drain
 _LAST_STEP_S = 2.0  # a step that takes longer is left behind: the fence refuses what it might still write
+_NOT_BEGUN = Progress(0, 0)
 
 
 class EngineThread(Generic[Result]):
-    """Runs a `Stepper` and owns its slots: a render holds one from its claim until its outcome is recorded.
+    """Runs a `Stepper` over what `Slots` holds.
 
     `on_outcome` runs on the engine thread and must only pass the outcome on; whoever records it calls `release`.
     """
 
-    def __init__(self, stepper: Stepper[Result], slots: int, on_outcome: Callable[[Outcome[Result]], None]) -> None:
-        self.slots = slots
-        self.watchdog = Watchdog()
+    def __init__(
+        self,
+        stepper: Stepper[Result],
+        slots: Slots,
+        on_outcome: Callable[[Outcome[Result]], None],
+        *,
+        watchdog: Watchdog,
+        announce: Callable[[], None],
+        is_device_lost: Callable[[Exception], bool],
+        on_lost: Callable[[], None],
+    ) -> None:
+        """`announce` tells the store who is `held`: called before a step with somebody new in it, so that a step that
+        kills the process leaves its suspects behind. `on_lost` ends the process, for a device that is of no more use.
+        """
         self._stepper = stepper
+        self._slots = slots
         self._on_outcome = on_outcome
+        self._watchdog = watchdog
+        self._announce = announce
+        self._is_device_lost = is_device_lost
+        self._on_lost = on_lost
         self._inbox: queue.SimpleQueue[Claim] = queue.SimpleQueue()
-        self._unwanted: queue.SimpleQueue[RenderId] = queue.SimpleQueue()
-        self._held: dict[RenderId, Claim] = {}
-        self._taken_at_s: dict[RenderId, float] = {}
-        self._reserved = 0
-        self._changed = threading.Condition()
+        self._unwanted: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
-        self._is_draining = False
+        self._in_step: frozenset[RenderId] = frozenset()
         self._is_stopped = False
         self._has_stepped = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -47,93 +61,64 @@ class EngineThread(Generic[Result]):
     def start(self) -> None:
         self._thread.start()
 
-    def take(self, claim: Callable[[], Claim | None], wait_s: float) -> bool:
-        """Waits for a free slot, then claims into it. False when no slot came free, nothing waited, or we drain."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_draining or self._num_taken < self.slots, wait_s)
-            if self._is_draining or self._num_taken >= self.slots:
-                return False
-            self._reserved += 1
-        taken = None
-        try:
-            taken = claim()
-        finally:
-            with self._changed:
-                self._reserved -= 1
-                if taken:
-                    self._held[taken.render_id] = taken
-                    self._taken_at_s[taken.render_id] = time.monotonic()
-                self._changed.notify_all()
-        if taken:
-            self._inbox.put(taken)
-        return taken is not None
+    def submit(self, claim: Claim) -> None:
+        """Hands over a render that `Slots` holds and whose inputs are at hand."""
+        self._inbox.put(claim)
 
-    def release(self, render_id: RenderId) -> None:
-        """The render is recorded, handed back or lost: its slot is free."""
-        with self._changed:
-            self._held.pop(render_id, None)
-            self._taken_at_s.pop(render_id, None)
-            self._changed.notify_all()
+    def held(self) -> Sequence[Held]:
+        """Every lease that must be renewed, with its progress and whether it is a member of the running step."""
+        progress, in_step = self._progress, self._in_step
+        return [
+            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.render_id in in_step)
+            for claim in self._slots.held()
+        ]
 
-    def held(self) -> Sequence[tuple[Lease, Progress]]:
-        """Every lease that must be renewed, with its progress."""
-        with self._changed:
-            claims = list(self._held.values())
-        return [(claim.lease, self._progress.get(claim.render_id, Progress(0, 0))) for claim in claims]
-
-    def revoke(self, render_ids: Collection[RenderId]) -> None:
-        """These renders are not ours any more (cancelled, lease lost): dropped before the next step."""
-        for render_id in render_ids:
-            self._unwanted.put(render_id)
+    def revoke(self, leases: Collection[Lease]) -> None:
+        """These are not ours any more (cancelled, lost): dropped before the next step."""
+        for lease in leases:
+            self._unwanted.put(lease)
 
     def drain(self, grace_s: float, hand_back: Callable[[Claim], None]) -> None:
-        """Takes nothing more in, waits up to `grace_s` for what runs, stops the thread.
+        """Claims nothing more, waits up to `grace_s` for what runs and what is being recorded, stops the thread.
 
         What can't finish in that time, at the pace it has had so far, is handed back at once; the rest of what did not
         finish at the end.
         """
-        self.refuse_work()
+        self._slots.close()
         for claim in self._too_slow(grace_s):
-            self.revoke([claim.render_id])
+            self.revoke([claim.lease])
             hand_back(claim)
-        with self._changed:
-            self._changed.wait_for(lambda: not self._num_taken, grace_s)
+        self._slots.wait_until_empty(grace_s)
         self._is_stopped = True
         self._thread.join(_LAST_STEP_S)
-        with self._changed:
-            left = list(self._held.values())
-        for claim in left:
+        for claim in self._slots.held():
             hand_back(claim)
-
-    def refuse_work(self) -> None:
-        """From now on `take` answers False, also to those who wait in it."""
-        with self._changed:
-            self._is_draining = True
-            self._changed.notify_all()
 
     def _too_slow(self, grace_s: float) -> Sequence[Claim]:
         """Renders in the stepper whose steps to come take longer than `grace_s` at their pace since admission."""
         now_s, progress = time.monotonic(), self._progress
-        with self._changed:
-            held = [claim for claim in self._held.values() if claim.render_id in progress]
-            taken_at_s = dict(self._taken_at_s)
         return [
             claim
-            for claim in held
-            if _remaining_s(progress[claim.render_id], now_s - taken_at_s[claim.render_id]) > grace_s
+            for claim, taken_at_s in self._slots.running()
+            if (seen := progress.get(claim.render_id)) and _remaining_s(seen, now_s - taken_at_s) > grace_s
         ]
 
-    @property
-    def _num_taken(self) -> int:
-        return len(self._held) + self._reserved
-
     def _run(self) -> None:
-        while not self._is_stopped:
-            self._admit_claimed()
-            self._drop_unwanted()
-            if self._stepper.is_idle:
-                self.watchdog.enter(Phase.IDLE, time.monotonic())
-                continue
+        """Whatever ends the loop but a drain ends the process: a worker without its engine would only hold renders."""
+        try:
+            while not self._is_stopped:
+                self._run_once()
+        except Exception:
+            log.exception("engine.lost")
+            self._on_lost()
+
+    def _run_once(self) -> None:
+        self._admit_claimed()
+        self._drop_unwanted()
+        if self._stepper.is_idle:
+            self._in_step = frozenset()
+            self._watchdog.enter(Phase.IDLE, time.monotonic())
+        else:
             self._step()
 
     def _admit_claimed(self) -> None:
@@ -145,37 +130,66 @@ class EngineThread(Generic[Result]):
             except queue.Empty:
                 return
             may_wait = False
-            try:
-                self._stepper.admit(claim)
-            except GridpressError as error:
-                self._on_outcome(Outcome(claim, error=error))
+            self._admit(claim)
+
+    def _admit(self, claim: Claim) -> None:
+        if not self._slots.holds(claim.lease):
+            return  # lost, or claimed again, before it came to that
+        self._enter(Phase.ADMISSION, [claim.render_id])
+        try:
+            self._stepper.admit(claim)
+        except GridpressError as error:
+            self._pass_on(Outcome(claim, error=error))
+        except Exception as error:
+            if self._is_device_lost(error):
+                raise
+            log.exception("render.not_admitted", render_id=claim.render_id)
+            self._stepper.drop(claim.render_id)
+            self._pass_on(Outcome(claim, error=_engine_error()))
 
     def _drop_unwanted(self) -> None:
         while not self._unwanted.empty():
-            render_id = self._unwanted.get()
-            self._stepper.drop(render_id)
-            self.release(render_id)
-            log.info("render.dropped", render_id=render_id)
+            lease = self._unwanted.get()
+            if self._slots.holds(lease):
+                self._stepper.drop(lease.render_id)
+                self._slots.release(lease)
+                log.info("render.dropped", render_id=lease.render_id)
 
     def _step(self) -> None:
-        self.watchdog.enter(Phase.STEP if self._has_stepped else Phase.FIRST_STEP, time.monotonic())
+        self._enter(Phase.STEP if self._has_stepped else Phase.FIRST_STEP, self._stepper.in_step())
         try:
             outcomes = self._stepper.step()
-        except Exception:
+        except Exception as error:
+            if self._is_device_lost(error):
+                raise
             log.exception("engine.step_failed")
             outcomes = self._fail_all()
         self._has_stepped = True
         self._progress = dict(self._stepper.progress())
         for outcome in outcomes:
-            self._on_outcome(outcome)
+            self._pass_on(outcome)
+
+    def _enter(self, phase: Phase, members: Collection[RenderId]) -> None:
+        """What follows computes for `members`; they stay named until others are, as a report may come at any time."""
+        self._watchdog.enter(phase, time.monotonic())
+        known, self._in_step = self._in_step, frozenset(members)
+        if not self._in_step <= known:
+            self._announce()
+
+    def _pass_on(self, outcome: Outcome[Result]) -> None:
+        self._slots.finish(outcome.claim.lease)
+        self._on_outcome(outcome)
 
     def _fail_all(self) -> Sequence[Outcome[Result]]:
         """A step that raises breaks the engine's promise; everything in it fails by name rather than hanging."""
-        running = [claim for claim in list(self._held.values()) if claim.render_id in self._stepper.progress()]
+        running = [claim for claim, _ in self._slots.running() if claim.render_id in self._stepper.progress()]
         for claim in running:
             self._stepper.drop(claim.render_id)
-        error = RenderFailed("engine_error", "the engine failed unexpectedly; the worker's log has the details")
-        return [Outcome(claim, error=error) for claim in running]
+        return [Outcome(claim, error=_engine_error()) for claim in running]
+
+
+def _engine_error() -> RenderFailed:
+    return RenderFailed("engine_error", "the engine failed unexpectedly; the worker's log has the details")
 
 
 def _remaining_s(progress: Progress, elapsed_s: float) -> float:

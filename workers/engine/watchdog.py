@@ -1,6 +1,7 @@
-"""Knows how long each phase of an engine may take. While it is not satisfied, no lease is renewed."""
+"""Knows how long each phase of an engine may take. While it is not satisfied, the device hangs."""
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
 from enum import Enum
 
 
@@ -8,24 +9,38 @@ class Phase(Enum):
     """What the engine thread is doing. `FIRST_STEP` covers kernels being compiled and memory being allocated."""
 
     IDLE = "idle"
+    ADMISSION = "admission"
     FIRST_STEP = "first_step"
     STEP = "step"
 
 
-# Measured on two CPU cores: a VAE decode at 2048x2048 takes 8 s, a first compile 24 s; both with ample room.
-LIMITS_S = {Phase.IDLE: float("inf"), Phase.FIRST_STEP: 600.0, Phase.STEP: 180.0}
+# How much more than a step a phase may take before it counts as hanging, whatever was measured.
+_ROOM: Mapping[Phase, float] = {Phase.IDLE: float("inf"), Phase.ADMISSION: 3, Phase.FIRST_STEP: 10, Phase.STEP: 1}
+_NUM_MEASURED = 64  # enough to hold a prefill or a VAE decode beside plain steps
 
 
-@dataclass(slots=True)
 class Watchdog:
-    """Written by the engine thread, read by the heartbeat thread. Times are of one monotonic clock."""
+    """A step hangs once it has lasted `patience` times the longest of the last steps, and no less than `floor_s`.
 
-    phase: Phase = Phase.IDLE
-    since_s: float = 0.0
+    Written by the engine thread, read by the heartbeat thread. Times are of one monotonic clock.
+    """
+
+    def __init__(self, patience: float, floor_s: float) -> None:
+        self._patience = patience
+        self._floor_s = floor_s
+        self._steps_s: deque[float] = deque(maxlen=_NUM_MEASURED)
+        self._longest_s = 0.0
+        self._present = (Phase.IDLE, 0.0)  # replaced as a whole: a reader never sees a phase with another one's start
 
     def enter(self, phase: Phase, now_s: float) -> None:
-        self.phase, self.since_s = phase, now_s
+        """The phase before ends, and if it was a step it is measured; a first step tells nothing about the others."""
+        last, since_s = self._present
+        if last is Phase.STEP:
+            self._steps_s.append(now_s - since_s)
+            self._longest_s = max(self._steps_s)
+        self._present = (phase, now_s)
 
     def is_satisfied(self, now_s: float) -> bool:
-        """False once the present phase has lasted longer than it may: the device hangs."""
-        return now_s - self.since_s <= LIMITS_S[self.phase]
+        """False once the present phase has lasted longer than it may."""
+        phase, since_s = self._present
+        return now_s - since_s <= max(_ROOM[phase] * self._floor_s, self._patience * self._longest_s)

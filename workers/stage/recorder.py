@@ -3,33 +3,38 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
 
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
-from shared.ids import RenderId
-from shared.jobs import Claim
+from shared.jobs import Claim, Lease
 from shared.store.leases import LeaseStore
 from workers.engine.stepper import Outcome
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
+Write = Callable[[], None]
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 5.0
 
 
 class Recorder(Generic[Result]):
-    """Writes each outcome once. While a store is away it tries again, with the lease renewed and the slot held."""
+    """Writes each outcome once. While a store is away it tries again, with the lease renewed.
+
+    `save` makes of a result what is stored, once; the write that it answers is repeated until it is done.
+    """
 
     def __init__(
         self,
         leases: LeaseStore,
-        save: Callable[[Claim, Result], None],
+        save: Callable[[Claim, Result], Write],
         *,
-        on_recorded: Callable[[RenderId], None],
+        on_recorded: Callable[[Lease], None],
         num_threads: int,
     ) -> None:
+        """`num_threads`: as many as outcomes may wait at once, so that none waits for another's store."""
         self._leases = leases
         self._save = save
         self._on_recorded = on_recorded
@@ -45,35 +50,38 @@ class Recorder(Generic[Result]):
         self._pool.shutdown(wait=True)
 
     def _record(self, outcome: Outcome[Result]) -> None:
-        render_id = outcome.claim.render_id
+        lease = outcome.claim.lease
         try:
-            self._write_until_done(outcome)
+            self._repeat(self._write_of(outcome), lease)
         except LeaseLost:
-            log.info("render.result_dropped", render_id=render_id, reason="lease lost")
+            log.info("render.result_dropped", render_id=lease.render_id, reason="lease lost")
         except Exception:
-            log.exception("render.record_failed", render_id=render_id)
+            log.exception("render.record_failed", render_id=lease.render_id)
         finally:
-            self._on_recorded(render_id)
+            self._on_recorded(lease)
 
-    def _write_until_done(self, outcome: Outcome[Result]) -> None:
+    def _repeat(self, write: Write, lease: Lease) -> None:
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                return self._write(outcome)
+                return write()
             except (StoreUnavailable, ObjectStoreUnavailable) as error:
-                log.warning("render.record_delayed", render_id=outcome.claim.render_id, error=str(error))
+                log.warning("render.record_delayed", render_id=lease.render_id, error=str(error))
             if self._stop.wait(delay_s):
                 return None
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 
-    def _write(self, outcome: Outcome[Result]) -> None:
+    def _write_of(self, outcome: Outcome[Result]) -> Write:
+        lease, error = outcome.claim.lease, outcome.error
         if outcome.result is not None:
             return self._save(outcome.claim, outcome.result)
-        error = outcome.error
         if error is not None and error.retryable:
-            log.warning("render.handed_back", render_id=outcome.claim.render_id, error=str(error))
-            return self._leases.hand_back(outcome.claim.lease)
+            log.warning("render.handed_back", render_id=lease.render_id, error=str(error))
+            return partial(self._leases.hand_back, lease)
         failure = error if isinstance(error, RenderFailed) else RenderFailed(getattr(error, "code", ""), str(error))
-        log.warning("render.failed", render_id=outcome.claim.render_id, code=failure.reason, error=str(failure))
-        self._leases.fail(outcome.claim.lease, failure.as_error(outcome.claim.lease.stage))
-        return None
+        log.warning("render.failed", render_id=lease.render_id, code=failure.reason, error=str(failure))
+
+        def fail() -> None:
+            self._leases.fail(lease, failure.as_error(lease.stage))
+
+        return fail

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -10,8 +10,8 @@ from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.jobs import Claim, Lease, Progress
-from shared.messages import Hint
+from shared.jobs import Claim, Held, Lease
+from shared.logs import last_lines
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
@@ -19,10 +19,13 @@ from shared.store.connect import Client
 from shared.store.leases import Announcement, LeaseRules, LeaseStore, Verdict
 from shared.store.upkeep import UpkeepStore
 from workers.engine.heartbeat import Heartbeat
+from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper
 from workers.engine.thread import EngineThread
-from workers.serving import serve
-from workers.stage.recorder import Recorder
+from workers.engine.watchdog import Watchdog
+from workers.hint_edge import on_hint
+from workers.serving import abandon_process, serve
+from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
 
@@ -31,11 +34,17 @@ _SLOT_WAIT_S = 20.0  # well under the hints' visibility timeout: a hint that fou
 _BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
 
 
+def _never(_: Exception) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class StageParts(Generic[Result]):
     """What a stage's composition root provides.
 
-    `prepare` fetches a claim's inputs while the engine steps others; `save` writes a result under its claim's lease.
+    `prepare` fetches a claim's inputs while the engine steps others. `save` makes of a result, once, what is stored,
+    and answers the write of it under its claim's lease, which is repeated until it is done. `is_device_lost` tells
+    errors after which the device is of no more use to this process.
     """
 
     stage: Stage
@@ -43,76 +52,110 @@ class StageParts(Generic[Result]):
     revision: Revision
     stepper: Stepper[Result]
     prepare: Callable[[Claim], None]
-    save: Callable[[LeaseStore, Claim, Result], None]
+    save: Callable[[LeaseStore, Claim, Result], Write]
     next_queue: Queue
+    is_device_lost: Callable[[Exception], bool] = _never
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
     """Serves hints until SIGTERM or SIGINT, then drains; a second signal ends the process at once."""
-    assert settings.redis_url
-    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
-    app = make_celery(settings.redis_url)
-    hints = Hints(app, UpkeepStore(client))
-    own_queue = Queue(parts.stage.value)
-    worker = Announcement(new_worker_id(parts.stage), own_queue, parts.slots, parts.revision)
+    _StageWorker(parts, settings, client).run()
 
-    def on_recorded(render_id: RenderId) -> None:
-        engine.release(render_id)
-        hints.send_one(parts.next_queue)
-        hints.send_one(own_queue)
 
-    def save(claim: Claim, result: Result) -> None:
-        parts.save(leases, claim, result)
+class _StageWorker(Generic[Result]):
+    """The engine thread, the heartbeat and the recorder of one worker, and the wires between them."""
 
-    def beat(held: Sequence[tuple[Lease, Progress]]) -> Mapping[RenderId, bool]:
-        return {render_id: verdict is Verdict.RENEWED for render_id, verdict in leases.beat(worker, held).items()}
+    def __init__(self, parts: StageParts[Result], settings: Settings, client: Client) -> None:
+        assert settings.redis_url
+        self._parts = parts
+        self._settings = settings
+        self._leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+        self._app = make_celery(settings.redis_url)
+        self._hints = Hints(self._app, UpkeepStore(client))
+        self._queue = Queue(parts.stage.value)
+        self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
+        self._slots = Slots(parts.slots, settings.result_buffer)
+        self._recorder = Recorder(
+            self._leases, self._save, on_recorded=self._on_recorded, num_threads=parts.slots + settings.result_buffer
+        )
+        watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
+        self._engine = EngineThread(
+            parts.stepper,
+            self._slots,
+            self._recorder.submit,
+            watchdog=watchdog,
+            announce=self._announce,
+            is_device_lost=parts.is_device_lost,
+            on_lost=self._abandon,
+        )
+        self._heartbeat = Heartbeat(
+            self._beat,
+            held=self._engine.held,
+            revoke=self._engine.revoke,
+            is_alive=watchdog.is_satisfied,
+            on_hang=self._abandon,
+            interval_s=min(_BEAT_INTERVAL_S, settings.lease_ttl_s / 3),
+        )
 
-    recorder = Recorder(leases, save, on_recorded=on_recorded, num_threads=parts.slots)
-    engine = EngineThread(parts.stepper, parts.slots, recorder.submit)
-    heartbeat = Heartbeat(
-        beat,
-        held=engine.held,
-        revoke=engine.revoke,
-        is_alive=engine.watchdog.is_satisfied,
-        interval_s=min(_BEAT_INTERVAL_S, settings.lease_ttl_s / 3),
-    )
+    def run(self) -> None:
+        on_hint(self._app, self._queue, self._take)
+        self._heartbeat.start()
+        self._engine.start()
+        serve(self._app, self._queue, self._parts.slots, self._settings.ready_file, self._slots.close)
+        self._engine.drain(self._settings.drain_grace_s, self._hand_back)
+        self._recorder.close()
+        self._heartbeat.stop()
+        self._leases.leave(self._announcement)
+        self._hints.send_one(self._queue)
 
-    @app.task(name=own_queue.task)  # type: ignore[untyped-decorator, unused-ignore]
-    def take(hint: Mapping[str, Any]) -> None:
-        Hint.model_validate(hint)
+    def _take(self) -> None:
+        """One claim, to the engine once its inputs are at hand. Its lease is renewed while they are fetched."""
         try:
-            engine.take(lambda: _claim(leases, parts), _SLOT_WAIT_S)
+            claim = self._slots.take(self._claim, _SLOT_WAIT_S)
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
+            return
+        if claim and self._is_prepared(claim):
+            self._engine.submit(claim)
 
-    heartbeat.start()
-    engine.start()
-    serve(app, own_queue, parts.slots, settings.ready_file, engine.refuse_work)
-    engine.drain(settings.drain_grace_s, lambda claim: _hand_back(leases, claim))
-    recorder.close()
-    heartbeat.stop()
-    leases.leave(worker)
-    hints.send_one(own_queue)
+    def _claim(self) -> Claim | None:
+        return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id)
 
+    def _is_prepared(self, claim: Claim) -> bool:
+        """While the object store is away the render goes back and waits."""
+        try:
+            self._parts.prepare(claim)
+        except ObjectStoreUnavailable as error:
+            log.warning("inputs.unavailable", render_id=claim.render_id, error=str(error))
+            self._hand_back(claim)
+            self._slots.release(claim.lease)
+            return False
+        except Exception:  # the engine meets it again, and fails the render by name
+            log.exception("inputs.broken", render_id=claim.render_id)
+        return True
 
-def _claim(leases: LeaseStore, parts: StageParts[Any]) -> Claim | None:
-    """A claim with its inputs at hand. While the object store is away the render goes back and waits."""
-    claim = leases.claim(parts.stage, parts.revision)
-    if claim is None:
-        return None
-    try:
-        parts.prepare(claim)
-    except ObjectStoreUnavailable as error:
-        log.warning("inputs.unavailable", render_id=claim.render_id, error=str(error))
-        _hand_back(leases, claim)
-        return None
-    return claim
+    def _save(self, claim: Claim, result: Result) -> Write:
+        return self._parts.save(self._leases, claim, result)
 
+    def _on_recorded(self, lease: Lease) -> None:
+        self._slots.release(lease)
+        self._hints.send_one(self._parts.next_queue)
+        self._hints.send_one(self._queue)
 
-def _hand_back(leases: LeaseStore, claim: Claim) -> None:
-    """To the state it waited in, without counting as an attempt."""
-    try:
-        leases.hand_back(claim.lease)
-        log.info("render.handed_back", render_id=claim.render_id)
-    except (LeaseLost, StoreUnavailable) as error:
-        log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
+    def _announce(self) -> None:
+        self._heartbeat.report()
+
+    def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
+        verdicts = self._leases.beat(self._announcement, held, last_lines())
+        return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
+
+    def _hand_back(self, claim: Claim) -> None:
+        """To the state it waited in, without counting as an attempt."""
+        try:
+            self._leases.hand_back(claim.lease)
+            log.info("render.handed_back", render_id=claim.render_id)
+        except (LeaseLost, StoreUnavailable) as error:
+            log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
+
+    def _abandon(self) -> None:
+        abandon_process(self._settings.ready_file)

@@ -1,0 +1,66 @@
+"""DiT models for benchmarks: random weights, the real classes, nothing downloaded."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from diffusers import GlmImagePipeline
+
+from workers.checkpoint import dit_parts
+from workers.checkpoint.dit_parts import DitShape
+from workers.dit.model import DitModel, arrange_for_cpu
+
+Part = TypeVar("Part")
+
+MID = DitShape(num_layers=6, num_heads=8, head_dim=64, text_embed_dim=64, time_embed_dim=512, condition_dim=256)
+# GLM-Image's own transformer: 7 billion weights, 58 TFLOP a forward at 1024x1024.
+FULL = DitShape(num_layers=30, num_heads=32, head_dim=128, text_embed_dim=1472, time_embed_dim=512, condition_dim=256)
+
+
+def build_reference(shape: DitShape, device: torch.device, dtype: torch.dtype) -> GlmImagePipeline:
+    """diffusers' pipeline, untouched, without its AR half. Seeded: every call gives the same weights."""
+    torch.manual_seed(0)
+    tokenizer = dit_parts.build_glyph_tokenizer()
+    pipeline = GlmImagePipeline(
+        tokenizer=tokenizer,
+        processor=None,
+        text_encoder=_built_on(device, dtype, lambda: dit_parts.build_text_encoder(tokenizer, shape.text_embed_dim)),
+        vision_language_encoder=None,
+        vae=_built_on(device, dtype, dit_parts.build_vae),
+        transformer=_built_on(device, dtype, lambda: dit_parts.build_transformer(shape)),
+        scheduler=dit_parts.build_scheduler(),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def build_model(shape: DitShape, device: torch.device, dtype: torch.dtype) -> DitModel:
+    """The same weights, arranged as a worker's are."""
+    model = share_model(build_reference(shape, device, dtype))
+    if device.type == "cpu":
+        arrange_for_cpu(model.transformer, model.vae, model.text_encoder)
+    return model
+
+
+def share_model(pipeline: GlmImagePipeline) -> DitModel:
+    """The pipeline's own modules: at full size there is room for one set."""
+    return DitModel(
+        transformer=pipeline.transformer,
+        vae=pipeline.vae,
+        text_encoder=pipeline.text_encoder,
+        tokenizer=pipeline.tokenizer,
+        scheduler_config=pipeline.scheduler.config,
+        device=pipeline.device,
+        dtype=pipeline.dtype,
+    )
+
+
+def _built_on(device: torch.device, dtype: torch.dtype, build: Callable[[], Part]) -> Part:
+    """Built where it will run: the full size does not pass through host memory."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            return build()
+    finally:
+        torch.set_default_dtype(default)

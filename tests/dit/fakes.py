@@ -1,0 +1,32 @@
+"""An object store and a lease store that remember what was written, and can be away."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.errors import ObjectStoreUnavailable
+from shared.ids import ObjectKey
+from shared.jobs import Lease, Picture
+
+
+@dataclass
+class FakeObjects:
+    is_away: bool = False
+    kept: dict[ObjectKey, bytes] = field(default_factory=dict)
+
+    def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
+        if self.is_away:
+            raise ObjectStoreUnavailable("the object store does not answer")
+        self.kept[key] = data
+
+
+@dataclass
+class FakeLeases:
+    pictures: list[Picture] = field(default_factory=list)
+    events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+
+    def finish_picture(self, lease: Lease, picture: Picture) -> bool:
+        self.pictures.append(picture)
+        return True
+
+    def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:
+        self.events.append((event_type, data))

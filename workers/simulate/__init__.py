@@ -1,0 +1,1 @@
+"""A simulated engine: real processes, queues and stores around steps that only take time. Never torch."""

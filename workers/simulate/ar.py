@@ -1,0 +1,50 @@
+"""Composition root of a simulated AR worker: `python -m workers.ar` with `GRIDPRESS_MODEL=simulate`."""
+
+from functools import partial
+
+from shared.geometry import condition_grid
+from shared.jobs import Claim
+from shared.objects import open_objects
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.states import Stage
+from shared.store.connect import connect
+from shared.store.leases import LeaseStore
+from shared.token_grid import Prior
+from workers.condition_images import ConditionImages
+from workers.simulate.picture import simulated_condition, simulated_grid
+from workers.simulate.spec import REVISION, Simulation
+from workers.simulate.stepper import TimedStepper
+from workers.stage.recorder import Write
+from workers.stage.worker import StageParts, run_stage
+
+_SLOTS = 16  # about what a real worker decodes at once
+
+
+def run(settings: Settings) -> None:
+    """Serves hints until SIGTERM. A step advances all renders, as continuous batching does."""
+    simulation = Simulation.parse(settings.model)
+    client = connect(settings.redis_url, settings.durability)
+    images = ConditionImages(open_objects(settings))
+    slots = settings.ar_slots or _SLOTS
+
+    def prepare(claim: Claim) -> None:
+        images.prefetch(claim.settings.images)
+
+    def finish(claim: Claim) -> Prior:
+        conditions = [simulated_condition(key, condition_grid(*images.load(key).size)) for key in claim.settings.images]
+        return Prior(simulated_grid(claim.settings, claim.seed), tuple(conditions))
+
+    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior)
+
+    parts = StageParts(
+        stage=Stage.AR,
+        slots=slots,
+        revision=REVISION,
+        stepper=TimedStepper(simulation.ar_s, finish, group=slots),
+        prepare=prepare,
+        save=save,
+        next_queue=Queue.DIT,
+    )
+    run_stage(parts, settings, client)

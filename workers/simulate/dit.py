@@ -1,0 +1,45 @@
+"""Composition root of a simulated DiT worker: `python -m workers.dit` with `GRIDPRESS_MODEL=simulate`."""
+
+from importlib.metadata import version
+
+from shared.jobs import Claim
+from shared.objects import open_objects
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.states import Stage
+from shared.store.connect import connect
+from shared.store.leases import LeaseStore
+from workers.dit.decoded import Decoded
+from workers.dit.publish import Publisher
+from workers.simulate.picture import simulated_picture
+from workers.simulate.spec import REVISION, Simulation
+from workers.simulate.stepper import TimedStepper
+from workers.stage.recorder import Write
+from workers.stage.worker import StageParts, run_stage
+
+
+def run(settings: Settings) -> None:
+    """Serves hints until SIGTERM. One render at a time, to its end; stored as the real worker stores it."""
+    simulation = Simulation.parse(settings.model)
+    client = connect(settings.redis_url, settings.durability)
+    publisher = Publisher(
+        open_objects(settings), settings.served_model_name, {"device": "simulated", "gridpress": version("gridpress")}
+    )
+
+    def finish(claim: Claim) -> Decoded:
+        assert claim.prior
+        return Decoded(simulated_picture(claim.prior, claim.settings), denoise_s=simulation.dit_s, decode_s=0.0)
+
+    def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
+        return publisher.write_of(leases, claim, decoded)
+
+    parts = StageParts(
+        stage=Stage.DIT,
+        slots=settings.dit_slots,
+        revision=REVISION,
+        stepper=TimedStepper(simulation.dit_s, finish, group=1),
+        prepare=lambda _: None,
+        save=save,
+        next_queue=Queue.DELIVERY,
+    )
+    run_stage(parts, settings, client)

@@ -1,0 +1,73 @@
+"""A `Stepper` whose steps take time and nothing else. Knows neither stage: who makes a result is an argument."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+from shared.errors import GridpressError
+from shared.ids import RenderId
+from shared.jobs import Claim, Progress
+from workers.engine.stepper import Outcome
+from workers.simulate.faults import Fault
+
+Result = TypeVar("Result")
+_LONGEST_STEP_S = 0.01  # cancellation and drain act between steps
+
+
+@dataclass(slots=True)
+class _Render:
+    claim: Claim
+    fault: Fault | None
+    num_done: int = 0
+
+
+class TimedStepper(Generic[Result]):
+    """Steps the oldest `group` renders together; each takes `duration_s`, then `finish` makes its result."""
+
+    def __init__(self, duration_s: float, finish: Callable[[Claim], Result], *, group: int) -> None:
+        self._finish = finish
+        self._group = group
+        self._num_steps = max(1, math.ceil(duration_s / _LONGEST_STEP_S))
+        self._step_s = duration_s / self._num_steps
+        self._renders: dict[RenderId, _Render] = {}
+
+    def admit(self, claim: Claim) -> None:
+        """A render that is here already was lost and claimed again: only the newer claim can be written."""
+        self.drop(claim.render_id)
+        self._renders[claim.render_id] = _Render(claim, Fault.asked_for(claim))
+
+    def in_step(self) -> Collection[RenderId]:
+        return tuple(islice(self._renders, self._group))
+
+    def step(self) -> Sequence[Outcome[Result]]:
+        """One step of the oldest renders, with whatever their prompts ask to go wrong half-way."""
+        time.sleep(self._step_s)
+        outcomes = [self._advance(self._renders[render_id]) for render_id in self.in_step()]
+        return [outcome for outcome in outcomes if outcome]
+
+    def drop(self, render_id: RenderId) -> None:
+        self._renders.pop(render_id, None)
+
+    def progress(self) -> Mapping[RenderId, Progress]:
+        return {render_id: Progress(render.num_done, self._num_steps) for render_id, render in self._renders.items()}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._renders
+
+    def _advance(self, render: _Render) -> Outcome[Result] | None:
+        """How the render leaves the stage in this step; None while it stays."""
+        try:
+            if render.fault and 2 * render.num_done >= self._num_steps - 1:
+                render.fault.strike()
+            render.num_done += 1
+            if render.num_done < self._num_steps:
+                return None
+            outcome = Outcome(render.claim, result=self._finish(render.claim))
+        except GridpressError as error:
+            outcome = Outcome(render.claim, error=error)
+        self.drop(render.claim.render_id)
+        return outcome
