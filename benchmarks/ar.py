@@ -137,7 +137,7 @@ def median_row(measure: Callable[[], Row], repeats: int) -> Row:
 @click.command()
 @click.option("--threads", default=2, show_default=True, help="CPU threads.")
 @click.option("--repeats", default=3, show_default=True, help="Runs of each row; the median counts.")
-@click.option("--arrivals", "num_arrivals", default=36, show_default=True, help="Renders of the Poisson run.")
+@click.option("--arrivals", "num_arrivals", default=96, show_default=True, help="Renders of the Poisson run.")
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(threads: int, repeats: int, num_arrivals: int, results: Path) -> None:
     """Measure the AR engine beside the reference, on this machine's CPU."""

@@ -13,18 +13,18 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.ar import a_claim
-from benchmarks.ar_model import FULL, MID, build_model
-from benchmarks.report import save
+from benchmarks.ar_model import FULL, MID, build_model, build_reference
+from benchmarks.report import Figure, save
+from workers.ar.decode_step import make_decode_step
 from workers.ar.kv_book import KvBook
 from workers.ar.model import ArModel
-from workers.ar.noise import CounterNoise, GeneratorNoise
 from workers.ar.runner import ArRunner, kv_bytes_per_token
-from workers.ar.sampler import Sampler
 from workers.ar.sequence import ArSequence
 
 SIZE = (1024, 1024)
 PROMPT_TOKENS = 300
 BATCHES = (1, 8, 32, 64)
+REFERENCE_SIZE = (256, 256)  # a step reads the weights whatever the size, so a short picture tells tokens/s
 WARM_UP, STEPS = 5, 40
 
 
@@ -44,11 +44,10 @@ class StepRow:
 def measure(model: ArModel, batch: int, bandwidth: float) -> StepRow:
     """The median of `STEPS` decode steps with sampling, half-way through pictures of 1024x1024."""
     sequences, runner = half_way(model, batch)
-    sampler = Sampler(model.sampling, noise_for(model))
+    decode = make_decode_step(model, runner, batch)
 
     def step() -> None:
-        tokens = sampler.pick(runner.decode(sequences), sequences)
-        for sequence, token in zip(sequences, tokens, strict=True):
+        for sequence, token in zip(sequences, decode.run(sequences), strict=True):
             sequence.tokens.append(token)
 
     step_s = median_s(step, model.device)
@@ -66,7 +65,7 @@ def half_way(model: ArModel, batch: int) -> tuple[list[ArSequence], ArRunner]:
         ArSequence(a_claim(index, SIZE), tuple(range(16_600, 16_600 + PROMPT_TOKENS))) for index in range(batch)
     ]
     book = KvBook(batch * sequences[0].num_kv_tokens)
-    runner = ArRunner(model, book.num_tokens, fixed_rows=None if model.device.type == "cpu" else batch)
+    runner = ArRunner(model, book.num_tokens)
     for sequence in sequences:
         sequence.extent = book.book(sequence.num_kv_tokens)
         sequence.num_prefilled = PROMPT_TOKENS - 1
@@ -75,9 +74,20 @@ def half_way(model: ArModel, batch: int) -> tuple[list[ArSequence], ArRunner]:
     return sequences, runner
 
 
-def noise_for(model: ArModel) -> GeneratorNoise | CounterNoise:
-    size = model.network.config.text_config.vision_vocab_size
-    return GeneratorNoise(size) if model.device.type == "cpu" else CounterNoise(size, model.device)
+def reference_tokens_s(device: torch.device) -> float:
+    """Tokens per second of the reference's `generate` for one full-size 256x256 picture, after one to warm up."""
+    pipeline = build_reference(FULL, device, torch.bfloat16)
+    width_px, height_px = REFERENCE_SIZE
+
+    def generate() -> None:
+        with torch.no_grad():
+            pipeline.generate_prior_tokens(["a kite"], height=height_px, width=width_px, device=device)
+        torch.cuda.synchronize(device)
+
+    generate()
+    began_s = time.perf_counter()
+    generate()
+    return a_claim(0, REFERENCE_SIZE).settings.num_decode_steps / (time.perf_counter() - began_s)
 
 
 def text_weights(model: ArModel) -> list[torch.nn.Parameter]:
@@ -115,6 +125,7 @@ def main(device: str, threads: int, results: Path) -> None:
     """Measure decode steps beside the time that reading weights and KV memory must take."""
     torch.set_num_threads(threads)
     place = torch.device(device)
+    reference = reference_tokens_s(place) if place.type == "cuda" else None
     shape, dtype = (FULL, torch.bfloat16) if place.type == "cuda" else (MID, torch.float32)
     model = build_model(shape, place, dtype)
     bandwidth = copy_bandwidth(place)
@@ -126,7 +137,12 @@ def main(device: str, threads: int, results: Path) -> None:
         shown = (row.step_ms, row.bound_ms, row.share_of_bound, row.tokens_s, row.pictures_s)
         table.add_row(str(row.batch), *(f"{value:.3g}" for value in shown))
     Console().print(table)
-    goals = [("batch 32, share of the bandwidth bound", rows[2].share_of_bound, 0.7 if place.type == "cuda" else None)]
+    goals: list[Figure] = [
+        ("batch 32, share of the bandwidth bound", rows[2].share_of_bound, 0.7 if reference else None)
+    ]
+    if reference:
+        goals.append(("batch 32 / reference's `generate` at batch 1, tokens/s", rows[2].tokens_s / reference, 10.0))
+        Console().print(f"reference's generate at batch 1: {reference:.1f} tokens/s")
     save(results, f"ar-steps-{place.type}", [asdict(row) for row in rows], goals, threads)
 
 

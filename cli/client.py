@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from cli.errors import Failure, Unavailable
-from shared.receivers import is_loopback_host
+from shared.egress.addresses import is_loopback_host
 
 Json = Mapping[str, Any]
 
@@ -47,6 +47,20 @@ class Client:
 
     def cancel(self, job_id: str) -> Json:
         return self._json("POST", f"{_path(job_id)}/cancel")
+
+    def dead_letters(self, limit: int) -> list[Json]:
+        """Those of the newest jobs first."""
+        return list(self._json("GET", "/v1/dead_letters", params={"limit": limit})["data"])
+
+    def dead_letter(self, letter_id: str) -> Json:
+        return self._json("GET", _path(letter_id, "dead_letters"))
+
+    def requeue(self, letter_id: str) -> Json:
+        """The job, which runs again."""
+        return self._json("POST", f"{_path(letter_id, 'dead_letters')}/requeue")
+
+    def purge(self, letter_id: str) -> None:
+        self._send("POST", f"{_path(letter_id, 'dead_letters')}/purge")
 
     def webhook_secret(self) -> str:
         return str(self._json("GET", "/v1/webhooks/secret")["secret"])
@@ -96,9 +110,9 @@ class Client:
         return answer
 
 
-def _path(job_id: str) -> str:
-    """Of one job, whatever a person typed for its id."""
-    return f"/v1/jobs/{quote(job_id, safe='', errors='replace')}"
+def _path(name: str, collection: str = "jobs") -> str:
+    """Of one job or dead letter, whatever a person typed for its id."""
+    return f"/v1/{collection}/{quote(name, safe='', errors='replace')}"
 
 
 def _refusal(answer: httpx.Response) -> Failure:

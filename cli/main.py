@@ -6,9 +6,12 @@ import click
 from pydantic import ValidationError
 
 from cli.checkpoint import checkpoint
+from cli.dead_letters import dead_letters
 from cli.demo.command import demo
+from cli.doctor.command import doctor
 from cli.errors import Unavailable
 from cli.jobs import cancel, job, jobs
+from cli.keys import keys
 from cli.render import render
 from cli.up import up
 from cli.webhooks import webhooks
@@ -45,7 +48,7 @@ def main() -> None:
     """
 
 
-for command in (up, demo, render, jobs, job, cancel, checkpoint, webhooks):
+for command in (up, demo, render, jobs, job, cancel, dead_letters, keys, checkpoint, doctor, webhooks):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from cli.stack.slot import Died, Event, Ready
 
+_CRASH_LOOP = 3  # deaths in a row that are no accident any more
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_PROMPT = 'render "a red fox in fresh snow" --size 256x256 --steps 10 --out fox.png'
 
@@ -61,8 +62,11 @@ class Narrator:
         if event.status >= 0 and not self._was_ready:  # the stack gives up now, and says so itself
             self._say("\n".join((f"The end of {log}:", *event.last_lines)))
             return
-        why = f"{event.reason}: {event.last_lines[-1]}" if event.last_lines else event.reason
-        self._say(f"{event.role} ended ({why}); starting it again in {event.retry_in_s:g} s; its log: {log}")
+        says_more = event.last_lines and not event.is_explained
+        why = f"{event.reason}: {event.last_lines[-1]}" if says_more else event.reason
+        keeps_ending = event.num_in_a_row >= _CRASH_LOOP
+        ended = f"keeps ending, {event.num_in_a_row} times in a row" if keeps_ending else "ended"
+        self._say(f"{event.role} {ended} ({why}); starting it again in {event.retry_in_s:g} s; its log: {log}")
 
     def _say(self, line: str) -> None:
         self._console.print(escape(line), highlight=False, soft_wrap=True)

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     share_device: bool = Field(
         default=False, description="AR and DiT worker take turns on one device, weights parked in pinned host memory"
     )
+    dit_calibrate_s: float = Field(
+        default=5.0, description="seconds at start in which the DiT measures which sizes to batch; 0 batches none"
+    )
     dit_compile: str | None = Field(default=None, description="torch.compile backend of the transformer's blocks")
     dit_warm_up: str = Field(
         default="1024x1024", description="sizes rendered once before a compiled worker is ready, with commas between"

@@ -4,5 +4,7 @@ import os
 
 # One thread for tiny models: more would only wait for each other, and spin where other processes need the core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Seconds of measuring at every start of a DiT worker would be most of what its tests take.
+os.environ.setdefault("GRIDPRESS_DIT_CALIBRATE_S", "0.2")
 
 pytest_plugins = ["tests.fixtures.checkpoint", "tests.fixtures.reference", "tests.fixtures.servers"]

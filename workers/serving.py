@@ -1,17 +1,20 @@
-"""Runs a Celery worker on a thread pool until it is told to stop. Says when it is ready and when it must drain."""
+"""Runs a Celery worker in this process, says when it takes work and when it must drain, and ends it when it is lost."""
 
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
 from shared.queues import Queue
+from workers.reconnecting import SteadyConsumer
 
 log = structlog.get_logger()
+
+EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
 
 
 def serve(app: Any, queue: Queue, slots: int, ready_file: Path | None, on_shutdown: Callable[[], None]) -> None:
@@ -38,4 +41,15 @@ def serve(app: Any, queue: Queue, slots: int, ready_file: Path | None, on_shutdo
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
+        consumer_cls=SteadyConsumer,
     ).start()
+
+
+def abandon_process(ready_file: Path | None) -> NoReturn:
+    """The device is lost to this process: not ready any more, and gone. Whoever watches starts another.
+
+    At once and without cleaning up: a thread that waits for a device that hangs cannot be joined.
+    """
+    if ready_file:
+        ready_file.unlink(missing_ok=True)
+    os._exit(EXIT_DEVICE_LOST)

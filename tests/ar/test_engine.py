@@ -50,12 +50,6 @@ def test_order_of_arrival_neighbours_and_memory_change_nothing(
     assert ends == expected
 
 
-def test_a_fixed_number_of_rows_gives_the_same_tokens(ar_model: ArModel, expected: dict[str, object]) -> None:
-    engine = an_engine(ar_model)
-    engine._runner = ArRunner(ar_model, num_kv_tokens=20_000, fixed_rows=8)  # what the engine asks for on a GPU
-    assert finish(engine, CLAIMS) == expected
-
-
 def test_siblings_share_one_prefill(ar_model: ArModel, monkeypatch: pytest.MonkeyPatch) -> None:
     prefilled: list[RenderId] = []
     prefill = ArRunner.prefill

@@ -92,11 +92,10 @@ def test_generator_noise_is_what_torch_draws_for_the_seed_step_after_step() -> N
 
 def test_counter_noise_depends_on_seed_and_step_alone_and_not_on_the_row() -> None:
     noise = CounterNoise(VOCABULARY, torch.device("cpu"))
-    rows = sequences()
-    drawn = noise.draw(rows)
-    assert drawn[3].equal(noise.draw([rows[3]])[0])
-    rows[3].tokens.append(1)
-    assert not drawn[3].equal(noise.draw([rows[3]])[0])
+    seeds, steps = torch.arange(ROWS).unsqueeze(1), torch.zeros(ROWS, 1, dtype=torch.int64)
+    drawn = noise.variates(seeds, steps)
+    assert drawn[3].equal(noise.variates(seeds[3:4], steps[3:4])[0])
+    assert not drawn[3].equal(noise.variates(seeds[3:4], steps[3:4] + 1)[0])
 
 
 def test_counter_noise_is_exponential_and_its_rows_are_unrelated() -> None:

@@ -2,7 +2,14 @@
 
 from importlib import import_module
 
+from shared.settings import Settings
 from shared.starting import run_role
+from workers.simulate.spec import is_simulated
 
-# Imported inside, so that a missing torch is said in one line.
-run_role("ar", lambda settings: import_module("workers.ar.main").run(settings))
+
+def run(settings: Settings) -> None:
+    """Imported inside, so that a missing torch is said in one line, and a simulated engine starts without it."""
+    import_module("workers.simulate.ar" if is_simulated(settings.model) else "workers.ar.main").run(settings)
+
+
+run_role("ar", run)

@@ -4,24 +4,25 @@ The arithmetic is `GlmImageTextModel`'s; its modules hold the weights (rearrange
 batching are ours.
 """
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
-from workers.ar.kv_memory import KvMemory, Span
+from workers.ar.attention import Attend, Attention
+from workers.ar.kv_memory import KvMemory
 
 
 class Decoder:
     """`prefill` fills the memory with a part of a prompt, `decode` adds one token to each of many sequences."""
 
-    def __init__(self, network: Any, memory: KvMemory) -> None:
+    def __init__(self, network: Any, memory: KvMemory, attention: Attention) -> None:
         config = network.config.text_config
         self._text = network.model.language_model
         self._lm_head = network.lm_head
         self._memory = memory
+        self._attention = attention
         self._num_heads: int = config.num_attention_heads
         self._num_kv_heads: int = config.num_key_value_heads
         self._head_size = config.hidden_size // config.num_attention_heads
@@ -47,25 +48,15 @@ class Decoder:
 
         self._forward(token_ids, torch.arange(first, end, device=token_ids.device), attend)
 
-    def decode(self, token_ids: Tensor, slots: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Logits (rows, vision vocabulary) after one more token per row, written to memory at `slots` (rows,).
+    def decode(self, token_ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (rows, vision vocabulary) after one more token per row; the arguments are (rows,) int64.
 
-        Row k sees `spans[k]`, which ends with its own token. Every row attends by itself, so what it gets depends on
-        nothing that its neighbours are.
+        Row k sees `lengths[k]` tokens of memory from `starts[k]` on; the last of them is its own, written here.
         """
-
-        def attend(layer: int, query: Tensor) -> Tensor:
-            groups = torch.split(query.view(len(spans), self._num_kv_heads, -1, self._head_size), 1)
-            rows = [
-                F.scaled_dot_product_attention(group, span.keys[layer], span.values[layer])
-                for group, span in zip(groups, spans, strict=True)
-            ]
-            return torch.cat(rows)
-
-        hidden = self._forward(token_ids, slots, attend)
+        hidden = self._forward(token_ids, starts + lengths - 1, self._attention.over(starts, lengths))
         return cast("Tensor", self._lm_head(self._norm(self._text.norm, hidden)))
 
-    def _forward(self, token_ids: Tensor, slots: Tensor, attend: Any) -> Tensor:
+    def _forward(self, token_ids: Tensor, slots: Tensor, attend: Attend) -> Tensor:
         hidden: Tensor = self._text.embed_tokens(token_ids)
         cos, sin = (table[slots].unsqueeze(1) for table in (self._memory.cos, self._memory.sin))
         for index, layer in enumerate(self._text.layers):

@@ -1,6 +1,6 @@
 """The AR stage's engine: schedule, run, sample, record. Many renders at once; each fails alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -10,14 +10,14 @@ from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
 from shared.jobs import Claim, Progress
 from shared.token_grid import Prior, TokenGrid
+from workers.ar.decode_step import make_decode_step
 from workers.ar.guard import is_degenerate
 from workers.ar.kv_book import KvBook
 from workers.ar.model import ArModel
-from workers.ar.noise import CounterNoise, GeneratorNoise, Noise
 from workers.ar.prompt import Prompt, build_prompt
 from workers.ar.runner import ArRunner
-from workers.ar.sampler import NOT_A_NUMBER, Sampler
-from workers.ar.scheduler import Scheduler
+from workers.ar.sampler import NOT_A_NUMBER
+from workers.ar.scheduler import Batch, Scheduler
 from workers.ar.sequence import ArSequence
 from workers.ar.vision import ConditionTokenizer
 from workers.engine.stepper import Outcome
@@ -50,11 +50,11 @@ class ArEngine:
         self._model = model
         self._load_image = load_image
         self._conditions = ConditionTokenizer(model)
-        fixed_rows = None if model.device.type == "cpu" else max_sequences
-        self._runner = ArRunner(model, num_kv_tokens, fixed_rows)
+        self._runner = ArRunner(model, num_kv_tokens)
         self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
-        self._sampler = Sampler(model.sampling, _noise(model))
+        self._decode = make_decode_step(model, self._runner, max_sequences)
         self._work: dict[RenderId, _Work] = {}
+        self._planned: Batch | None = None
 
     def admit(self, claim: Claim) -> None:
         """Builds the render's prompt and queues it. Raises `GridpressError` for one that can never run.
@@ -66,9 +66,15 @@ class ArEngine:
         self._scheduler.add(work.sequence)
         self._work[claim.render_id] = work
 
+    def in_step(self) -> Collection[RenderId]:
+        """Plans the step: nobody joins or leaves it any more."""
+        batch = self._planned = self._planned or self._scheduler.next_batch()
+        shared = [target for _, target in batch.shared]
+        return {sequence.render_id for sequence in (*batch.admitted, *shared, *batch.prefill, *batch.decode)}
+
     def step(self) -> Sequence[Outcome[Prior]]:
         """One decode step of every prefilled render, and some chunks of prompts."""
-        batch = self._scheduler.next_batch()
+        batch, self._planned = self._planned or self._scheduler.next_batch(), None
         for sequence in batch.admitted:
             self._runner.place(sequence, self._work[sequence.render_id].prompt.positions)
         for source, target in batch.shared:
@@ -77,14 +83,14 @@ class ArEngine:
             self._runner.prefill(sequence)
         if not batch.decode:
             return ()
-        tokens = self._sampler.pick(self._runner.decode(batch.decode), batch.decode)
+        tokens = self._decode.run(batch.decode)
         outcomes = [self._record(*pair) for pair in zip(batch.decode, tokens, strict=True)]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
         if self._work.pop(render_id, None):
             self._scheduler.remove(render_id)
-            self._sampler.forget(render_id)
+            self._decode.forget(render_id)
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: work.sequence.progress for render_id, work in self._work.items()}
@@ -129,8 +135,3 @@ class ArEngine:
     def _failed(self, sequence: ArSequence, code: str, message: str) -> Outcome[Prior]:
         self.drop(sequence.render_id)
         return Outcome(sequence.claim, error=RenderFailed(code, message))
-
-
-def _noise(model: ArModel) -> Noise:
-    size = model.network.config.text_config.vision_vocab_size
-    return GeneratorNoise(size) if model.device.type == "cpu" else CounterNoise(size, model.device)

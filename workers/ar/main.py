@@ -1,9 +1,11 @@
 """Composition root of an AR worker: `python -m workers.ar`."""
 
+from functools import partial
+
 import structlog
 
 from shared.jobs import Claim
-from shared.objects import ObjectStore
+from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
@@ -14,8 +16,11 @@ from workers.ar.engine import ArEngine
 from workers.ar.model import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
 from workers.condition_images import ConditionImages
+from workers.device_loss import is_device_lost
+from workers.device_share import device_share
 from workers.model_source import find_model
 from workers.placement import place
+from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
 
 log = structlog.get_logger()
@@ -24,27 +29,30 @@ log = structlog.get_logger()
 def run(settings: Settings) -> None:
     """Loads the AR model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
     source = find_model(settings, AR_PARTS)
-    client = connect(settings.redis_url)
-    images = ConditionImages(ObjectStore(settings))
+    client = connect(settings.redis_url, settings.durability)
+    images = ConditionImages(open_objects(settings))
     placement = place(settings)
-    model = load_ar_model(source.folder, placement.device, placement.dtype)
-    plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
-    log.info("ar.plan", **plan.facts())
-    engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
+    with device_share(settings, placement) as share:
+        model = load_ar_model(source.folder, placement.device, placement.dtype)
+        plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
+        log.info("ar.plan", **plan.facts())
+        engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
+        stepper = share(engine, [model.network])
 
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)
 
-    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> None:
-        leases.finish_prior(claim.lease, prior)
+    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior)
 
     parts = StageParts(
         stage=Stage.AR,
         slots=plan.max_sequences,
         revision=source.revision,
-        stepper=engine,
+        stepper=stepper,
         prepare=prepare,
         save=save,
         next_queue=Queue.DIT,
+        is_device_lost=is_device_lost,
     )
     run_stage(parts, settings, client)

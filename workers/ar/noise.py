@@ -64,19 +64,11 @@ class CounterNoise:
     def __init__(self, vocabulary_size: int, device: torch.device) -> None:
         self._codes = torch.arange(vocabulary_size, device=device, dtype=torch.int64)
 
-    def draw(self, sequences: Sequence[ArSequence]) -> Tensor:
-        counters = [[_mixed(sequence.stream_seed), len(sequence.tokens)] for sequence in sequences]
-        table = torch.tensor(counters, device=self._codes.device)
-        return self.variates(table[:, :1], table[:, 1:])
-
     def variates(self, seeds: Tensor, steps: Tensor) -> Tensor:
         """`seeds` and `steps` are (rows, 1) int64; returns float32 (rows, vision vocabulary)."""
-        bits = _mix(_mix(seeds + steps * _GOLDEN) + self._codes * _GOLDEN)
+        bits = _mix(_mix(_mix(seeds) + steps * _GOLDEN) + self._codes * _GOLDEN)
         uniform = ((bits >> 40 & 0xFFFFFF).float() + 0.5) * 2.0**-24  # 24 bits, never 0 or 1
         return -uniform.log()
-
-    def forget(self, render_id: RenderId) -> None:
-        """There is nothing to forget."""
 
 
 def _signed(value: int) -> int:
@@ -95,7 +87,3 @@ def _mix(bits: Tensor) -> Tensor:
     bits = (bits ^ _shifted(bits, 30)) * _FIRST
     bits = (bits ^ _shifted(bits, 27)) * _SECOND
     return bits ^ _shifted(bits, 31)
-
-
-def _mixed(seed: int) -> int:
-    return int(_mix(torch.tensor([seed], dtype=torch.int64)).item())

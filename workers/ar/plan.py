@@ -45,11 +45,9 @@ class KvPlan:
 
 def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None) -> KvPlan:
     """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render."""
-    on_gpu = model.device.type == "cuda"
+    free = torch.cuda.mem_get_info(model.device)[0] if model.device.type == "cuda" else None
     per_token = kv_bytes_per_token(model)
-    num_sequences = max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES)
-    room = int(_GPU_SHARE * torch.cuda.mem_get_info(model.device)[0]) if on_gpu else _CPU_BYTES
-    budget = kv_bytes or min(room, num_sequences * _LONG_TOKENS * per_token)
+    num_sequences, budget = kv_budget(max_sequences, kv_bytes, per_token, free)
     plan = KvPlan(
         max_sequences=num_sequences,
         num_kv_tokens=budget // per_token,
@@ -61,3 +59,13 @@ def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None)
             f"{budget} bytes of KV memory cannot hold one 1024x1024 render: raise GRIDPRESS_AR_KV_BYTES"
         )
     return plan
+
+
+def kv_budget(
+    max_sequences: int | None, kv_bytes: int | None, bytes_per_token: int, free_gpu_bytes: int | None
+) -> tuple[int, int]:
+    """Sequences and bytes of KV memory. `free_gpu_bytes` is what the weights leave of a GPU; None on a CPU."""
+    on_gpu = free_gpu_bytes is not None
+    num_sequences = max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES)
+    room = int(_GPU_SHARE * free_gpu_bytes) if free_gpu_bytes is not None else _CPU_BYTES
+    return num_sequences, kv_bytes or min(room, num_sequences * _LONG_TOKENS * bytes_per_token)

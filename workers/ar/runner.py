@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from workers.ar.attention import RowAttention
 from workers.ar.decoder import Decoder
 from workers.ar.kv_memory import KvMemory
 from workers.ar.model import ArModel
@@ -14,28 +15,23 @@ from workers.ar.sequence import ArSequence
 
 
 class ArRunner:
-    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load.
+    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load."""
 
-    With `fixed_rows`, every decode step feeds that many rows, those without a sequence included: on a GPU the shape of
-    a product decides how it is rounded, and a picture must not depend on how many others there are.
-    """
-
-    def __init__(self, model: ArModel, num_kv_tokens: int, fixed_rows: int | None = None) -> None:
-        self._fixed_rows = fixed_rows
+    def __init__(self, model: ArModel, num_kv_tokens: int) -> None:
         self._network = model.network
         self._device = model.device
-        self._memory = _allocate(model, num_kv_tokens)
-        self._decoder = Decoder(model.network, self._memory)
+        self.memory = _allocate(model, num_kv_tokens)
+        self._decoder = Decoder(model.network, self.memory, RowAttention(self.memory))
 
     @torch.inference_mode()
     def place(self, sequence: ArSequence, positions: Sequence[Position]) -> None:
         """Writes a sequence's rotary tables, for all tokens that it will ever feed, into its extent."""
         assert sequence.extent
         table = torch.tensor(positions[: sequence.num_kv_tokens], device=self._device).T.unsqueeze(1)
-        cos, sin = self._network.model.language_model.rotary_emb(self._memory.cos, table)
+        cos, sin = self._network.model.language_model.rotary_emb(self.memory.cos, table)
         sin[..., : sin.shape[-1] // 2].neg_()  # the decoder wants the signs that swapped halves get
-        self._memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
-        self._memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
+        self.memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
+        self.memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
 
     @torch.inference_mode()
     def prefill(self, sequence: ArSequence) -> None:
@@ -53,19 +49,15 @@ class ArRunner:
         assert source.extent
         assert target.extent
         assert source.prompt == target.prompt
-        self._memory.copy(source.extent, target.extent, source.num_prefilled)
+        self.memory.copy(source.extent, target.extent, source.num_prefilled)
         target.num_prefilled = source.num_prefilled
 
     @torch.inference_mode()
     def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
-        """Feeds every sequence's next token; logits (rows, vision vocabulary)."""
-        idle = (self._fixed_rows or len(sequences)) - len(sequences)
-        token_ids = torch.tensor([sequence.next_input for sequence in sequences] + idle * [0], device=self._device)
-        nowhere = (self._memory.scratch, self._memory.scratch + 1)
-        tokens = [_tokens(sequence) for sequence in sequences] + idle * [nowhere]
-        slots = torch.tensor([end - 1 for _, end in tokens], device=self._device)
-        spans = [self._memory.view(start, end) for start, end in tokens]
-        return self._decoder.decode(token_ids, slots, spans)[: len(sequences)]
+        """Feeds every sequence's next token; logits (rows, vision vocabulary). The CPU's way: see `FixedStep`."""
+        fed = [(sequence.next_input, *seen_tokens(sequence)) for sequence in sequences]
+        token_ids, starts, lengths = torch.tensor(fed, device=self._device).unbind(1)
+        return self._decoder.decode(token_ids, starts, lengths)
 
 
 def kv_bytes_per_token(model: ArModel) -> int:
@@ -76,10 +68,10 @@ def kv_bytes_per_token(model: ArModel) -> int:
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * head_size * item_size)
 
 
-def _tokens(sequence: ArSequence) -> tuple[int, int]:
-    """The tokens of the memory that its next step may look at; the last is written in that step."""
+def seen_tokens(sequence: ArSequence) -> tuple[int, int]:
+    """Start and length of the tokens of memory that its next step looks at; the last is written in that step."""
     assert sequence.extent
-    return sequence.extent.start, sequence.extent.start + sequence.next_position + 1
+    return sequence.extent.start, sequence.next_position + 1
 
 
 def _allocate(model: ArModel, num_tokens: int) -> KvMemory:

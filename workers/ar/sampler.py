@@ -1,6 +1,6 @@
-"""Logits and noise become tokens, on the device, for all rows at once. The rows' settings may differ."""
+"""Logits and noise become tokens, for all rows at once. The rows' settings may differ."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
@@ -12,13 +12,33 @@ from workers.ar.model import Sampling
 from workers.ar.noise import Noise
 from workers.ar.sequence import ArSequence
 
+Choose = Callable[[Tensor, Tensor, Tensor], Tensor]  # probabilities, noise, top_p -> codes (rows,)
+
 NOT_A_NUMBER = -1  # what a row with NaN or infinite logits gets instead of a token
 
 _MAX_ROUNDS = 16  # of the race; a row that no round settles (a very small top_p) is sorted instead
 
 
+def sample(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, choose: Choose) -> Tensor:
+    """One code per row, or `NOT_A_NUMBER`: (rows,), without a word to the host unless `choose` has one.
+
+    `logits` and `noise` are (rows, vision vocabulary), the settings (rows, 1).
+    """
+    codes = logits[:, :CODEBOOK_SIZE].float()
+    is_number = codes.sum(dim=-1).isfinite()  # any NaN or infinity is in the sum
+    chosen = choose(torch.softmax(codes / temperature, dim=-1), noise[:, :CODEBOOK_SIZE], top_p)
+    return chosen.masked_fill(~is_number, NOT_A_NUMBER)
+
+
+def settings_of(sequence: ArSequence, defaults: Sampling) -> tuple[float, float]:
+    """Temperature and top-p: the request's own or the checkpoint's."""
+    asked = sequence.claim.settings
+    temperature = defaults.temperature if asked.temperature is None else asked.temperature
+    return temperature, defaults.top_p if asked.top_p is None else asked.top_p
+
+
 class Sampler:
-    """Temperature, top-k and top-p in the order of transformers' processors, then one draw a row.
+    """Temperature, top-k and top-p in the order of transformers' processors, then one draw a row. The CPU's way.
 
     Only codes 0..16383 can be chosen: every sampled position lies inside a grid.
     """
@@ -28,13 +48,10 @@ class Sampler:
         self._noise = noise
 
     def pick(self, logits: Tensor, sequences: Sequence[ArSequence]) -> list[int]:
-        """`logits` are (rows, vision vocabulary). One code per row, or `NOT_A_NUMBER`; the one copy to the host."""
-        noise = self._noise.draw(sequences)[:, :CODEBOOK_SIZE]
-        codes = logits[:, :CODEBOOK_SIZE].float()
-        is_number = codes.sum(dim=-1).isfinite()  # any NaN or infinity is in the sum
-        probs = torch.softmax(codes / self._column("temperature", sequences, codes), dim=-1)
-        chosen = self._choose(probs, noise, self._column("top_p", sequences, codes))
-        return torch.where(is_number, chosen, NOT_A_NUMBER).tolist()
+        """`logits` are (rows, vision vocabulary). One code per row, or `NOT_A_NUMBER`."""
+        settings = torch.tensor([settings_of(sequence, self._defaults) for sequence in sequences])
+        temperature, top_p = torch.split(settings, 1, dim=1)
+        return sample(logits, self._noise.draw(sequences), temperature, top_p, self._choose).tolist()
 
     def forget(self, render_id: RenderId) -> None:
         self._noise.forget(render_id)
@@ -42,21 +59,13 @@ class Sampler:
     def _choose(self, probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
         """argmax(p / q) over the kept codes. A code is kept while the likelier ones hold less than `top_p`.
 
-        On a CPU a sort costs more than the rest of the sampling; on a GPU it is cheap, and asking how a round went
-        is not.
+        On a CPU a sort costs more than the rest of the sampling.
         """
-        keeps_all = self._defaults.top_k >= CODEBOOK_SIZE
-        if keeps_all and probs.device.type == "cpu":
+        if self._defaults.top_k >= CODEBOOK_SIZE:
             raced = [_race(*row) for row in zip(probs, noise, top_p.flatten().tolist(), strict=True)]
             if None not in raced:
                 return torch.tensor(raced)
-        return _pick_sorted(probs, noise, top_p, min(self._defaults.top_k, CODEBOOK_SIZE))
-
-    def _column(self, name: str, sequences: Sequence[ArSequence], like: Tensor) -> Tensor:
-        """A setting of every row, the request's or the checkpoint's: (rows, 1)."""
-        default = getattr(self._defaults, name)
-        asked = [getattr(sequence.claim.settings, name) for sequence in sequences]
-        return torch.tensor([[default if value is None else value] for value in asked], device=like.device)
+        return pick_sorted(probs, noise, top_p, self._defaults.top_k)
 
 
 def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:
@@ -75,9 +84,12 @@ def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:
     return None
 
 
-def _pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tensor:
-    """The same by sorting the `top_k` likeliest codes; `top_p` counts within those."""
-    likeliest, codes = probs.topk(top_k, dim=-1)
+def pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tensor:
+    """The same by sorting the `top_k` likeliest codes; `top_p` counts within those.
+
+    On a GPU a sort is cheap, and asking how a round of the race went is not.
+    """
+    likeliest, codes = probs.topk(min(top_k, CODEBOOK_SIZE), dim=-1)
     likeliest = likeliest / likeliest.sum(-1, keepdim=True)
     is_kept = likeliest.cumsum(-1) - likeliest < top_p
     is_kept[:, 0] = True

@@ -15,12 +15,14 @@ from shared.store.leases import LeaseRules, LeaseStore
 from workers.condition_images import ConditionImages
 from workers.device_loss import is_device_lost
 from workers.device_share import device_share
+from workers.dit.calibration import calibrate
 from workers.dit.decoded import Decoded
 from workers.dit.denoiser import Denoiser
 from workers.dit.engine import DitEngine
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
 from workers.dit.model import DIT_PARTS, DitModel, load_dit_model
 from workers.dit.options import DitOptions, apply_options, options_of
+from workers.dit.plan import Plan
 from workers.dit.previews import PreviewPublisher
 from workers.dit.publish import Publisher
 from workers.dit.runner import DitRunner
@@ -46,7 +48,9 @@ def run(settings: Settings) -> None:
     with device_share(settings, placement) as share:
         model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
         apply_options(model.transformer, options)
-        runner = DitRunner(model, _denoiser(settings, source, model, options))
+        denoiser = _denoiser(settings, source, model, options)
+        plan = Plan() if devices else calibrate(model, denoiser, settings.dit_calibrate_s)
+        runner = DitRunner(model, denoiser, plan)
         if options.compiler:
             warm_up(runner, options.warm_up)
         engine = DitEngine(runner, images.load, previews.submit)

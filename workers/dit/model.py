@@ -62,11 +62,10 @@ def load_dit_model(
     dtype: torch.dtype,
     *,
     low_memory: bool = False,
-    pack: bool = True,
 ) -> DitModel:
     """Loads the parts of a folder, or of a hub id, in `GlmImagePipeline`'s layout.
 
-    On a CPU in float32 weights are packed for oneDNN, unless `pack` is False: torch's inductor cannot read packed ones.
+    On a CPU in float32 weights are packed for oneDNN.
     Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
     """
     check_parts(path_or_id, DIT_PARTS)
@@ -85,7 +84,7 @@ def load_dit_model(
     text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
     tokenizer = load("tokenizer", ByT5Tokenizer)
     scheduler = load("scheduler", FlowMatchEulerDiscreteScheduler)
-    if pack and device.type == "cpu" and dtype == torch.float32:
+    if device.type == "cpu" and dtype == torch.float32:
         arrange_for_cpu(transformer, vae, text_encoder)
     resting = torch.device("cpu") if low_memory else device
     return DitModel(

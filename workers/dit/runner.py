@@ -149,7 +149,7 @@ class DitRunner:
         """One step of every state. What fails one render alone (`nan_latents`) is returned in its place."""
         with _named_failures():
             rows = [row for state in states for row in state.rows()]
-            noises = iter(self._denoiser.predict(rows, self._plan.rows_per_pass(states[0].size)))
+            noises = iter(self._denoiser.predict(rows, self.max_batch(states[0].size)))
             for state in states:
                 state.advance([next(noises) for _ in state.branches])
             # Waits for the device, so progress is true and a device that hangs is seen in the step that hangs.
@@ -157,9 +157,9 @@ class DitRunner:
         return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
 
     def max_batch(self, size: GridSize) -> int:
-        """How many renders of this size are quicker together than one by one; never changes.
+        """How many rows of this size share a pass, so how many renders are worth stepping together; never changes.
 
-        1 on a GPU: a pass there gives other pictures in another shape, and which renders meet is a matter of load.
+        1 on a GPU: there another shape gives another picture, and two workers may have measured different plans.
         """
         return self._plan.rows_per_pass(size) if self._model.device.type == "cpu" else 1
 

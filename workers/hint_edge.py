@@ -1,0 +1,57 @@
+"""Where hints come in: what is none is rejected and counted, what is newer is left for others. Knows no stage."""
+
+import threading
+from collections.abc import Callable, Mapping
+from itertools import count
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from pydantic import ValidationError
+
+from shared.messages import VERSION, Hint
+from shared.queues import Queue
+
+log = structlog.get_logger()
+
+_PAUSE_S = 1.0  # before a newer hint goes to the end of the queue, so that an old worker does not spin on it
+_MOST_PAUSES = (
+    30  # then no newer worker is there (a roll-back), and the hint must not keep out the ones that we can read
+)
+_NUM_LEFT = "num_left"  # how often it was; a field of the hint that every version ignores
+
+
+def on_hint(app: Celery, queue: Queue, take: Callable[[], object]) -> None:
+    """Registers the queue's task: `take` runs for every hint of our version."""
+    rejected = count(1)
+
+    @app.task(name=queue.task)  # type: ignore[untyped-decorator, unused-ignore]
+    def receive(*arguments: object, **_: object) -> None:
+        hint = arguments[0] if arguments else None
+        try:
+            Hint.model_validate(hint)
+        except ValidationError as error:
+            if isinstance(hint, Mapping) and _is_newer(hint):
+                _leave(app, queue, hint)
+            else:
+                log.warning("hint.rejected", queue=queue.value, num_rejected=next(rejected), error=str(error)[:200])
+            return
+        take()
+
+
+def _is_newer(hint: Mapping[str, object]) -> bool:
+    version = hint.get("version")
+    return isinstance(version, int) and version > VERSION
+
+
+def _leave(app: Celery, queue: Queue, hint: Mapping[str, object]) -> None:
+    """To the end of the queue. Losing it here costs nothing: upkeep sends another one."""
+    num_left = hint.get(_NUM_LEFT, 0)
+    log.warning("hint.too_new", queue=queue.value, version=hint["version"], num_left=num_left)
+    if not isinstance(num_left, int) or num_left >= _MOST_PAUSES:
+        return
+    threading.Event().wait(_PAUSE_S)
+    try:
+        app.send_task(queue.task, args=[{**hint, _NUM_LEFT: num_left + 1}], queue=queue.value)
+    except OperationalError as error:
+        log.warning("hint.not_sent", queue=queue.value, error=str(error))
