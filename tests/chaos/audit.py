@@ -1,0 +1,150 @@
+"""What must hold at the end, job by job: nothing lost, nothing twice, nothing left over."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import GridpressError
+from shared.ids import DEFAULT_TENANT, JobId
+from shared.jobs import Job, Picture
+from shared.objects import ObjectStore
+from shared.states import JobStatus
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from tests.chaos.ledger import CLIENT_ID, Request
+from tests.chaos.receiver import CountingReceiver
+
+IsRight = Callable[[Request, int, bytes], bool]  # request, index of the picture, its bytes
+_POLL_S = 0.2
+_VISIBILITY_S = 60.0  # of hints; kombu's sweep restores what is older
+_PAGE = 200
+_LEFTOVERS = (
+    "gridpress:leases",
+    "gridpress:deliveries",
+    "gridpress:deadlines",
+    "gridpress:celery:dit",
+    "gridpress:celery:ar",
+)
+_LEFTOVER_PATTERNS = ("gridpress:waiting:*", "gridpress:quarantine:*", "gridpress:held:*")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong, one line each. A good run has none."""
+
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    num_pictures: int = 0
+    num_submitted_twice: int = 0
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.lost, *self.duplicated, *self.wrong, *self.left_over]
+
+
+class Audit:
+    """Reads the stores themselves, never the service's own opinion of them."""
+
+    def __init__(self, client: Client, objects: ObjectStore, receiver: CountingReceiver, is_right: IsRight) -> None:
+        self._client = client
+        self._jobs = JobStore(client)
+        self._objects = objects
+        self._receiver = receiver
+        self._is_right = is_right
+
+    def settle(self, limit_s: float) -> list[str]:
+        """Waits until nothing is under way any more; answers what still is when the time is over."""
+        deadline_s = time.monotonic() + limit_s
+        while (waiting := list(self._under_way())) and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+        return waiting
+
+    def findings(self, accepted: Sequence[tuple[str, Request]], left_over: list[str]) -> Findings:
+        """Looks at every accepted job and at every job that is there."""
+        found = Findings(left_over=left_over + list(self._leaked_hints()))
+        jobs = {job.job_id: job for job in self._all_jobs()}
+        client_ids = Counter(job.spec.metadata.get(CLIENT_ID) for job in jobs.values())
+        found.num_submitted_twice = sum(count - 1 for count in client_ids.values())
+        for job_id, asked in accepted:
+            job = jobs.get(JobId(job_id))
+            if job is None:
+                found.lost.append(f"{job_id}: gone")
+            else:
+                self._look_at(job, asked, found)
+        return found
+
+    def _look_at(self, job: Job, asked: Request, found: Findings) -> None:
+        ends = {JobStatus.SUCCEEDED, JobStatus.CANCELLED} if asked.is_cancelled else {JobStatus.SUCCEEDED}
+        if job.status not in ends:
+            errors = [render.error for render in job.renders if render.error]
+            found.lost.append(f"{job.job_id}: {job.status} {errors}")
+            return
+        for render in job.renders:
+            if render.picture:
+                found.num_pictures += 1
+                self._look_at_picture(job, render.index, render.picture, asked, found)
+        self._look_at_events(job, found)
+
+    def _look_at_picture(self, job: Job, index: int, picture: Picture, asked: Request, found: Findings) -> None:
+        name = f"{job.job_id} picture {index}"
+        try:
+            data = self._objects.get(picture.key)
+        except GridpressError as error:
+            found.lost.append(f"{name}: {error}")
+            return
+        if hashlib.sha256(data).hexdigest() != picture.sha256:
+            found.wrong.append(f"{name}: its checksum is another one")
+        elif not self._is_right(asked, index, data):
+            found.wrong.append(f"{name}: another picture than was asked for")
+
+    def _look_at_events(self, job: Job, found: Findings) -> None:
+        events = self._jobs.events(job.job_id, after="0", block_s=0)
+        ends = [event.type for event in events if event.type == f"job.{job.status}"]
+        stored = Counter(event.data["index"] for event in events if event.data.get("state") == "succeeded")
+        if len(ends) > 1 or any(count > 1 for count in stored.values()):
+            found.duplicated.append(f"{job.job_id}: events {ends}, pictures committed {dict(stored)}")
+        if not ends:
+            found.lost.append(f"{job.job_id}: no event of its end")
+        webhooks = self._receiver.ids_of(job.job_id)
+        if not webhooks:
+            found.lost.append(f"{job.job_id}: no webhook")
+        if len(webhooks) > 1:
+            found.duplicated.append(f"{job.job_id}: webhooks {dict(webhooks)}")
+
+    def _under_way(self) -> Iterator[str]:
+        keys = [
+            *_LEFTOVERS,
+            *(key for pattern in _LEFTOVER_PATTERNS for key in self._client.scan_iter(pattern, count=1000)),
+        ]
+        for key in keys:
+            if size := self._size(key):
+                yield f"{key} holds {size}"
+
+    def _size(self, key: str) -> int:
+        sizes: Mapping[str, Callable[[str], object]] = {
+            "list": self._client.llen,
+            "zset": self._client.zcard,
+            "set": self._client.scard,
+        }
+        kind = str(self._client.type(key))
+        return int(str(sizes[kind](key))) if kind in sizes else 0
+
+    def _leaked_hints(self) -> Iterator[str]:
+        """An unacknowledged hint is taken back after its visibility timeout, if the index knows when that is."""
+        index = dict(self._client.zrange("gridpress:celery:unacked_index", 0, -1, withscores=True))
+        for tag in self._client.hkeys("gridpress:celery:unacked"):
+            if tag not in index:
+                yield f"hint {tag} is unacknowledged for ever"
+        for tag, taken_at_s in index.items():
+            if time.time() - taken_at_s > 2 * _VISIBILITY_S:
+                yield f"hint {tag} has not been taken back"
+
+    def _all_jobs(self) -> Iterator[Job]:
+        after: JobId | None = None
+        while page := self._jobs.jobs(DEFAULT_TENANT, limit=_PAGE, after=after, status=None):
+            yield from page
+            after = page[-1].job_id

@@ -1,0 +1,87 @@
+"""Carries faults out on a running service. Decides neither what nor when."""
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+
+from tests.chaos.recovery import Recovery
+from tests.chaos.schedule import WORKERS, Fault, Kind
+from tests.chaos.service import Service
+
+End = Callable[[], None]
+
+
+class Faults:
+    """`begin` answers how a lasting fault ends, or None when there was nothing to hit."""
+
+    def __init__(self, service: Service, recovery: Recovery) -> None:
+        self._service = service
+        self._recovery = recovery
+
+    def begin(self, fault: Fault) -> End | None:
+        if fault.role == "supervisor":
+            return self._kill_supervisor()
+        match fault.kind:
+            case Kind.KILL | Kind.TERM:
+                return self._end_process(fault)
+            case Kind.FREEZE:
+                return self._freeze(fault.role)
+            case Kind.CUT:
+                self._service.proxy.cut()
+                return _nothing
+            case Kind.BLACK_HOLE:
+                self._service.proxy.black_hole()
+                return self._service.proxy.heal
+            case Kind.FILL_DISK:
+                return self._fill_disk(fault.role)
+
+    def _kill_supervisor(self) -> End:
+        self._recovery.disturbed()
+        self._service.kill_supervisor()
+        self._service.start()
+        self._recovery.disturbed()
+        return _nothing
+
+    def _end_process(self, fault: Fault) -> End | None:
+        pid = self._service.signal(fault.role, SIGKILL if fault.kind is Kind.KILL else SIGTERM)
+        if pid is None:
+            return None
+        if fault.role in WORKERS:
+            if fault.kind is Kind.KILL:
+                self._recovery.worker_killed(pid)
+        elif fault.role == "valkey-0":
+            self._recovery.store_ended(pid)
+        elif fault.role == "upkeep-0":
+            self._recovery.disturbed()
+        return _nothing
+
+    def _freeze(self, role: str) -> End | None:
+        pid = self._service.signal(role, SIGSTOP)
+
+        def thaw() -> None:
+            if self._service.pid(role) == pid:
+                self._service.signal(role, SIGCONT)
+
+        return thaw if pid else None
+
+    def _fill_disk(self, role: str) -> End | None:
+        """No file of the store may grow any more; its next process starts on a disk with room."""
+        pid = self._service.pid(role)
+        if pid is None:
+            return None
+        largest = max(file.stat().st_size for file in _open_files(pid))
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, hard))
+        self._recovery.store_ended(pid)
+        return _nothing
+
+
+def _open_files(pid: int) -> list[Path]:
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    targets = [link.readlink() for link in links]
+    return [target for target in targets if target.is_file()]
+
+
+def _nothing() -> None:
+    """The fault ends by itself."""

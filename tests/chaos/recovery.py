@@ -1,0 +1,155 @@
+"""How long it takes until what a killed worker held can go on, and until work goes on after the store ended."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from shared.errors import GridpressError
+from shared.states import RenderState, Stage
+from shared.store.connect import Client, translated
+
+_POLL_S = 0.05
+_WAITING = tuple(stage.waiting for stage in Stage)
+_UNFINISHED = tuple(state for state in RenderState if not state.is_final)
+
+
+@dataclass(slots=True)
+class _Orphan:
+    """A render whose worker was killed. `is_undisturbed`: store, supervisor and upkeep were well all the time."""
+
+    render: str
+    fence: str
+    killed_at_s: float
+    is_undisturbed: bool = True
+    is_waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds. A render waits again once any free slot may take it; it is claimed when there is one.
+
+    `disturbed` are claims that waited for something else that was down as well.
+    """
+
+    waiting: tuple[float, ...]
+    claimed: tuple[float, ...]
+    disturbed: tuple[float, ...]
+    store: tuple[float, ...]
+
+
+class Recovery:
+    """Watches the store while its block runs. Times are of this process's monotonic clock."""
+
+    def __init__(self, store: Callable[[], Client]) -> None:
+        self._open_store = store
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._killed: list[tuple[int, float]] = []
+        self._orphans: list[_Orphan] = []
+        self._times: dict[str, list[float]] = {"waiting": [], "claimed": [], "disturbed": [], "store": []}
+        self._store_ended: tuple[int, float] | None = None
+        self._last_finish_ms: float | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._client:
+            self._client.close()
+
+    def worker_killed(self, pid: int) -> None:
+        with self._lock:
+            self._killed.append((pid, time.monotonic()))
+
+    def store_ended(self, pid: int) -> None:
+        self.disturbed()
+        with self._lock:
+            self._store_ended, self._last_finish_ms = (pid, time.monotonic()), None
+
+    def disturbed(self) -> None:
+        """Something that every recovery needs is down: what waits now is counted apart."""
+        with self._lock:
+            for orphan in self._orphans:
+                orphan.is_undisturbed = False
+
+    @property
+    def is_pending(self) -> bool:
+        with self._lock:
+            return bool(self._orphans or self._killed)
+
+    def times(self) -> Times:
+        with self._lock:
+            return Times(**{name: tuple(values) for name, values in self._times.items()})
+
+    def _run(self) -> None:
+        while not self._stop.wait(_POLL_S):
+            try:
+                with translated():
+                    self._tick(self._connected())
+            except GridpressError:
+                self._client = None  # the store is down, or listens elsewhere after a restart
+
+    def _connected(self) -> Client:
+        self._client = self._client or self._open_store()
+        return self._client
+
+    def _tick(self, client: Client) -> None:
+        with self._lock:
+            self._find_orphans(client)
+            self._find_claimed(client)
+            self._find_resumed(client)
+
+    def _find_orphans(self, client: Client) -> None:
+        """What the killed ones held: nothing changes there before their leases end."""
+        while self._killed:
+            pid, killed_at_s = self._killed[0]
+            for key in client.scan_iter(f"gridpress:held:*-{pid}-*", count=1000):
+                for render in client.smembers(key):
+                    fence = client.hget(f"gridpress:render:{render}", "fence")
+                    self._orphans.append(_Orphan(render, str(fence), killed_at_s))
+            self._killed.pop(0)
+
+    def _find_claimed(self, client: Client) -> None:
+        left = []
+        for orphan in self._orphans:
+            fence, state = client.hmget(f"gridpress:render:{orphan.render}", "fence", "state")
+            elapsed_s = time.monotonic() - orphan.killed_at_s
+            was_claimed = fence != orphan.fence
+            if state in _WAITING or was_claimed:
+                self._note_waiting(orphan, elapsed_s)
+            if was_claimed:
+                self._times["claimed" if orphan.is_undisturbed else "disturbed"].append(elapsed_s)
+            elif state in _UNFINISHED:  # one that was cancelled needs no recovery
+                left.append(orphan)
+        self._orphans = left
+
+    def _note_waiting(self, orphan: _Orphan, elapsed_s: float) -> None:
+        if orphan.is_undisturbed and not orphan.is_waiting:
+            self._times["waiting"].append(elapsed_s)
+        orphan.is_waiting = True
+
+    def _find_resumed(self, client: Client) -> None:
+        """Work goes on once a job has finished under the store's next process."""
+        if self._store_ended is None or client.info("server")["process_id"] == self._store_ended[0]:
+            return
+        newest: Any = client.zrevrange("gridpress:finished", 0, 0, withscores=True)
+        finish_ms = newest[0][1] if newest else 0.0
+        if self._last_finish_ms is None:
+            self._last_finish_ms = finish_ms
+        elif finish_ms > self._last_finish_ms:
+            self._times["store"].append(time.monotonic() - self._store_ended[1])
+            self._store_ended = None
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least `share` of all values do not exceed; None of none."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else None

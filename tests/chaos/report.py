@@ -1,0 +1,57 @@
+"""What a run has shown, for people and as JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from tests.chaos.audit import Findings
+from tests.chaos.recovery import Times, percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run. `faults` counts what was carried out, by kind and role."""
+
+    seed: int
+    num_ended: int
+    wall_s: float
+    num_jobs: int
+    num_webhooks: int
+    num_late_writes_refused: int
+    faults: Mapping[str, int]
+    findings: Findings
+    times: Times
+
+    @property
+    def is_good(self) -> bool:
+        return not self.findings.all
+
+    def as_json(self) -> Mapping[str, object]:
+        return {**asdict(self), "recovery": {name: _summary(values) for name, values in asdict(self.times).items()}}
+
+    def lines(self) -> list[str]:
+        found = self.findings
+        return [
+            f"seed {self.seed}: {self.num_ended} processes ended in {self.wall_s:.0f} s, "
+            f"{self.num_jobs} jobs accepted, {found.num_pictures} pictures checked",
+            "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items())),
+            f"lost {len(found.lost)}, duplicated {len(found.duplicated)}, wrong {len(found.wrong)}, "
+            f"left over {len(found.left_over)}",
+            f"webhooks {self.num_webhooks}, late writes refused {self.num_late_writes_refused}, "
+            f"requests whose answer was lost and that were sent twice {found.num_submitted_twice}",
+            f"waiting again after a kill -9: {_text(self.times.waiting)}",
+            f"claimed again, once a slot was free: {_text(self.times.claimed)}",
+            f"claimed again while store, upkeep or supervisor were down too: {_text(self.times.disturbed)}",
+            f"work goes on after the store ended: {_text(self.times.store)}",
+            *found.all,
+        ]
+
+
+def _summary(values: Sequence[float]) -> Mapping[str, float | int | None]:
+    quantiles = {name: percentile(values, share) for name, share in (("p50_s", 0.5), ("p99_s", 0.99), ("max_s", 1.0))}
+    return {"count": len(values), **quantiles}
+
+
+def _text(values: Sequence[float]) -> str:
+    shares = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+    parts = [f"{name} {percentile(values, share):.1f} s" for name, share in shares] if values else []
+    return ", ".join([f"{len(values)} times", *parts])

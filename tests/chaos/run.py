@@ -1,0 +1,120 @@
+"""One run from start to audit: a service, its client, its faults. Everything it starts ends with it."""
+
+import secrets
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+
+from shared.objects import ObjectStore
+from tests.chaos.audit import Audit, IsRight
+from tests.chaos.faults import End, Faults
+from tests.chaos.ledger import Ledger
+from tests.chaos.receiver import CountingReceiver
+from tests.chaos.recovery import Recovery
+from tests.chaos.report import Report
+from tests.chaos.schedule import Fault
+from tests.chaos.service import Service
+from tests.chaos.submitter import Submitter
+
+_TICK_S = 0.05
+_TARGET_LIMIT_S = 40.0  # a supervisor starts a process again within half a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `settle_s` bounds the time from the last fault to the last job's end."""
+
+    seed: int
+    faults: tuple[Fault, ...]
+    lease_ttl_s: float
+    model: str
+    workers_per_stage: int
+    has_far_worker: bool
+    rate_per_s: float
+    settle_s: float
+    cancels: bool
+
+
+def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None] = lambda _: None) -> Report:
+    """Raises what the client met that it should not have met; everything else is in the report."""
+    began_s = time.monotonic()
+    secret = f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
+    environment = {
+        "GRIDPRESS_LEASE_TTL_S": str(plan.lease_ttl_s),
+        "GRIDPRESS_WEBHOOK_SECRET": secret,
+        "GRIDPRESS_SERVED_MODEL_NAME": "chaos",
+    }
+    ledger = Ledger()
+    with (
+        CountingReceiver(secret) as receiver,
+        Service(
+            data_dir, plan.model, environment, plan.workers_per_stage, has_far_worker=plan.has_far_worker
+        ) as service,
+        Recovery(service.store) as recovery,
+    ):
+        client = Submitter(
+            service.url, receiver.url, ledger, seed=plan.seed, rate_per_s=plan.rate_per_s, cancels=plan.cancels
+        )
+        with client:
+            faults = _play(plan.faults, service, Faults(service, recovery), say)
+        store = service.store_once_it_answers()
+        audit = Audit(store, ObjectStore(service.settings()), receiver, is_right)
+        left_over = audit.settle(plan.settle_s)
+        findings = audit.findings(ledger.accepted(), left_over)
+        store.close()
+        return Report(
+            seed=plan.seed,
+            num_ended=sum(times for fault, times in faults.items() if fault.kind.ends_a_process),
+            wall_s=time.monotonic() - began_s,
+            num_jobs=len(ledger.accepted()),
+            num_webhooks=receiver.received.total(),
+            num_late_writes_refused=service.count_in_logs("render.result_dropped"),
+            faults=_by_name(faults),
+            findings=findings,
+            times=recovery.times(),
+        )
+
+
+def _play(planned: Iterable[Fault], service: Service, faults: Faults, say: Callable[[str], None]) -> Counter[Fault]:
+    """Carries out one fault after the other; lasting ones end while others begin."""
+    done: Counter[Fault] = Counter()
+    order = count()
+    ends: list[tuple[float, int, End]] = []
+    next_at_s = time.monotonic()
+
+    def wait_until(moment_s: float) -> None:
+        while (now_s := time.monotonic()) < moment_s:
+            while ends and ends[0][0] <= now_s:
+                heappop(ends)[2]()
+            service.tend()
+            time.sleep(_TICK_S)
+
+    for fault in planned:
+        next_at_s = max(next_at_s + fault.after_s, time.monotonic())
+        wait_until(next_at_s)
+        end = faults.begin(fault)
+        give_up_at_s = time.monotonic() + _TARGET_LIMIT_S
+        while end is None:  # the role is between two processes
+            assert time.monotonic() < give_up_at_s, f"{fault.role} did not come back"
+            wait_until(time.monotonic() + _TICK_S)
+            end = faults.begin(fault)
+        done[fault] += 1
+        heappush(ends, (time.monotonic() + fault.lasts_s, next(order), end))
+        say(f"{sum(done.values())}: {fault.kind} {fault.role}")
+    while ends:
+        moment_s, _, end = heappop(ends)
+        wait_until(moment_s)
+        end()
+    return done
+
+
+def _by_name(faults: Counter[Fault]) -> dict[str, int]:
+    names: Counter[str] = Counter()
+    for fault, times in faults.items():
+        names[f"{fault.kind} {fault.role}"] += times
+    return dict(names)

@@ -1,0 +1,188 @@
+"""`gridpress up` as it is, and one more worker behind a proxy. Everything can be hit by its role."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
+from typing import Self
+
+from cli.stack.ports import LOOPBACK, free_ports
+from cli.stack.processes import Child, Command
+from cli.stack.readiness import ReadyFile
+from cli.stack.secrets import secret
+from shared.errors import StoreUnavailable
+from shared.settings import Settings
+from shared.store.connect import Client, connect
+from tests.chaos.proxy import Address, Proxy
+from tests.chaos.schedule import FAR_WORKER
+from tests.cli.waiting import is_alive
+
+_START_LIMIT_S = 90.0
+_STOP_GRACE_S = 60.0
+_POLL_S = 0.05
+_STORE_PORT = re.compile(r"^port (\d+)$", re.MULTILINE)
+
+
+class Service:
+    """Runs while its block runs. `environment` are settings on top of the defaults.
+
+    The servers' ports change with every start of the supervisor, so addresses are read anew each time.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        model: str,
+        environment: Mapping[str, str],
+        workers_per_stage: int,
+        *,
+        has_far_worker: bool,
+    ) -> None:
+        self._data_dir = data_dir
+        self._run_dir = data_dir / "run"
+        self._model, self._environment = model, environment
+        self._counts = ("--ar-workers", str(workers_per_stage), "--dit-workers", str(workers_per_stage))
+        self._has_far_worker = has_far_worker
+        self._port = free_ports(1)[0]
+        self._ready = ReadyFile(self._run_dir / "up.ready")
+        self._supervisor: Child | None = None
+        self._far: Child | None = None
+        self.proxy = Proxy(self._store_address)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def __enter__(self) -> Self:
+        self.proxy.__enter__()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for role in self.roles():
+            self.signal(role, SIGCONT)
+        for child in filter(None, (self._far, self._supervisor)):
+            child.stop(SIGTERM, _STOP_GRACE_S)
+        self.proxy.__exit__()
+
+    def start(self) -> None:
+        """Starts the supervisor and waits until everything is ready."""
+        self._ready.reset()
+        service = ("--port", str(self._port), "--data", str(self._data_dir), "--model", self._model)
+        arguments = ("up", *service, *self._counts, "--threads", "1")
+        environment = {**self._environment, "GRIDPRESS_READY_FILE": str(self._ready.path)}
+        command = Command((sys.executable, "-P", "-m", "cli.main", *arguments), environment)
+        self._supervisor = Child("up", command, self._run_dir)
+        self._wait_until(self._ready.is_ready)
+        self.tend()
+
+    def kill_supervisor(self) -> None:
+        """Its children die with it."""
+        pids = [self.pid(role) for role in self.roles()]
+        for child in filter(None, (self._supervisor, self._far)):
+            child.stop(SIGKILL, _STOP_GRACE_S)
+        self._far = None
+        self._wait_until(lambda: not any(pid and is_alive(pid) for pid in pids), needs_supervisor=False)
+
+    def tend(self) -> None:
+        """Starts the far worker again when it has ended, as the supervisor does with the others."""
+        if self._has_far_worker and (self._far is None or self._far.exit_status() is not None):
+            self._start_far()
+
+    def roles(self) -> list[str]:
+        """All that have a process now."""
+        return [path.stem for path in self._run_dir.glob("*.pid") if path.stem != "up"]
+
+    def pid(self, role: str) -> int | None:
+        """The role's serving process; None while there is none."""
+        try:
+            return int((self._run_dir / f"{role}.pid").read_text())
+        except (OSError, ValueError):  # not there, or being written
+            return None
+
+    def signal(self, role: str, number: Signals) -> int | None:
+        """Returns the pid that was hit, or None when there was nothing to hit."""
+        pid = self.pid(role)
+        if pid is None or not is_alive(pid):
+            return None
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return None
+        return pid
+
+    def count_in_logs(self, text: str) -> int:
+        """How often any role ever wrote it."""
+        return sum(log.read_text(errors="replace").count(text) for log in self._run_dir.glob("*.log"))
+
+    def store(self) -> Client:
+        """A connection to the store as it runs now. Raises `StoreUnavailable`."""
+        return connect(self._store_url(self._store_address()[1]))
+
+    def store_once_it_answers(self) -> Client:
+        """The same, when the store may have been ended a moment ago."""
+        found: list[Client] = []
+
+        def answers() -> bool:
+            with suppress(StoreUnavailable):
+                found.append(self.store())
+            return bool(found)
+
+        self._wait_until(answers)
+        return found[0]
+
+    def settings(self) -> Settings:
+        """What the service's own processes read, with the present addresses."""
+        mine = {name: value for name, value in self._role_environment().items() if name.startswith("GRIDPRESS_")}
+        fields = {name.removeprefix("GRIDPRESS_").lower(): value for name, value in mine.items()}
+        return Settings(**fields)  # type: ignore[arg-type]
+
+    def _start_far(self) -> None:
+        environment = {
+            **self._role_environment(),
+            "GRIDPRESS_REDIS_URL": self._store_url(self.proxy.port),
+            "GRIDPRESS_READY_FILE": str(self._run_dir / f"{FAR_WORKER}.ready"),
+        }
+        self._far = Child(FAR_WORKER, Command((sys.executable, "-P", "-m", "workers.dit"), environment), self._run_dir)
+
+    def _role_environment(self) -> dict[str, str]:
+        """As the supervisor gives it to its roles: read from one of them."""
+        found: dict[str, str] = {}
+
+        def read() -> bool:
+            pid = self.pid("upkeep-0")
+            try:
+                lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            except OSError:
+                return False
+            found.update(line.split("=", 1) for line in lines if "=" in line)
+            return "GRIDPRESS_REDIS_URL" in found
+
+        self._wait_until(read)
+        return found
+
+    def _store_address(self) -> Address:
+        text = (self._data_dir / "valkey" / "valkey.conf").read_text()
+        match = _STORE_PORT.search(text)
+        assert match
+        return LOOPBACK, int(match[1])
+
+    def _store_url(self, port: int) -> str:
+        return f"redis://:{secret(self._data_dir, 'valkey_password')}@{LOOPBACK}:{port}/0"
+
+    def _wait_until(self, condition: Callable[[], bool], *, needs_supervisor: bool = True) -> None:
+        deadline_s = time.monotonic() + _START_LIMIT_S
+        while not condition():
+            assert self._supervisor
+            if needs_supervisor and self._supervisor.exit_status() is not None:
+                raise AssertionError("the service ended:\n" + "\n".join(self._supervisor.last_lines()))
+            assert time.monotonic() < deadline_s, "it never happened"
+            time.sleep(_POLL_S)

@@ -1,0 +1,49 @@
+"""Plans with the simulated engine, whose pictures can be foretold."""
+
+import io
+
+from PIL import Image
+
+from shared.jobs import SEED_LIMIT
+from shared.settings import Settings
+from shared.token_grid import Prior
+from tests.chaos.ledger import Request
+from tests.chaos.run import Plan
+from tests.chaos.schedule import Pace, schedule
+from workers.simulate.picture import simulated_grid, simulated_picture
+
+# Slow enough that a killed worker mostly holds something, fast enough that slots are free for what it held.
+MODEL = "simulate:ar=400ms,dit=300ms"
+_LEASE_TTL_S: float = Settings.model_fields["lease_ttl_s"].default
+
+
+def short_plan(seed: int) -> Plan:
+    """Every kind of fault, within a minute: leases are short and outages too."""
+    return _plan(seed, 16, Pace(gap_s=1.0, lease_ttl_s=3.0, outage_s=5.0), settle_s=60.0)
+
+
+def long_plan(seed: int, num_kills: int) -> Plan:
+    """The run whose figures are published."""
+    return _plan(seed, num_kills, Pace(gap_s=2.0, lease_ttl_s=_LEASE_TTL_S, outage_s=20.0), settle_s=420.0)
+
+
+def is_as_foretold(asked: Request, index: int, data: bytes) -> bool:
+    """Pixel by pixel."""
+    settings = asked.settings
+    expected = simulated_picture(Prior(simulated_grid(settings, (asked.seed + index) % SEED_LIMIT)), settings)
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.size == expected.size and picture.convert("RGB").tobytes() == expected.tobytes()
+
+
+def _plan(seed: int, num_kills: int, pace: Pace, settle_s: float) -> Plan:
+    return Plan(
+        seed=seed,
+        faults=schedule(seed, num_kills, pace),
+        lease_ttl_s=pace.lease_ttl_s,
+        model=MODEL,
+        workers_per_stage=2,
+        has_far_worker=True,
+        rate_per_s=3.0,
+        settle_s=settle_s,
+        cancels=True,
+    )

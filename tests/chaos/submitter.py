@@ -1,0 +1,76 @@
+"""A client that never gives up: submits through HTTP at a steady rate, whatever happens to the service."""
+
+import threading
+import time
+from typing import Any, Self
+
+import httpx
+
+from tests.chaos.ledger import CLIENT_ID, Ledger, Request, request
+
+_RETRY_S = 0.2
+
+
+class Submitter:
+    """Submits while its block runs. A request without an answer is looked for before it is sent again."""
+
+    def __init__(
+        self, url: str, webhook_url: str, ledger: Ledger, *, seed: int, rate_per_s: float, cancels: bool
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
+        self._webhook_url = webhook_url
+        self._ledger = ledger
+        self._seed, self._interval_s, self._cancels = seed, 1 / rate_per_s, cancels
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="submitter")
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._http.close()
+        if self.error:
+            raise self.error
+
+    def _run(self) -> None:
+        number, next_at_s = 0, time.monotonic()
+        try:
+            while not self._stop.wait(max(0.0, next_at_s - time.monotonic())):
+                self._submit(request(self._seed, number, cancels=self._cancels))
+                number, next_at_s = number + 1, next_at_s + self._interval_s
+        except Exception as error:
+            self.error = error
+
+    def _submit(self, asked: Request) -> None:
+        """The last request is settled too: whoever stops us wants to know of every job."""
+        job_id = self._post(asked)
+        while job_id is None:
+            time.sleep(_RETRY_S)
+            job_id = self._find(asked) or self._post(asked)
+        self._ledger.accept(job_id, asked)
+        if asked.is_cancelled:
+            self._send("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def _post(self, asked: Request) -> str | None:
+        answer = self._send("POST", "/v1/jobs", json=asked.body(self._webhook_url))
+        return str(answer["id"]) if answer else None
+
+    def _find(self, asked: Request) -> str | None:
+        """The job of a request whose answer was lost."""
+        answer = self._send("GET", "/v1/jobs", params={"limit": 20})
+        jobs = answer["data"] if answer else []
+        return next((str(job["id"]) for job in jobs if job["metadata"].get(CLIENT_ID) == asked.client_id), None)
+
+    def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any] | None:
+        """None when nothing answers, or 503. Everything else is a fault of the test."""
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.TransportError:
+            return None
+        if answer.status_code in (429, 503):
+            return None
+        return dict(answer.raise_for_status().json())

@@ -1,0 +1,57 @@
+"""Nothing accepted is lost and nothing is done twice, whatever ends in the midst of it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.jobs import SEED_LIMIT
+from tests.chaos.ledger import Request
+from tests.chaos.report import Report
+from tests.chaos.run import Plan, run
+from tests.chaos.schedule import Fault, Kind
+from tests.chaos.simulated import is_as_foretold, short_plan
+from tests.fixtures.reference import Reference
+
+SEED = 1
+
+
+def check(report: Report, plan: Plan) -> None:
+    assert report.is_good, "\n".join(report.lines())
+    assert sum(report.faults.values()) == len(plan.faults)
+    assert report.findings.num_pictures
+    assert report.num_webhooks >= report.num_jobs > 0
+
+
+@pytest.mark.timeout(300)
+def test_a_short_seeded_run_loses_and_repeats_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    plan = short_plan(SEED)
+    check(run(plan, tmp_path_factory.mktemp("chaos"), is_as_foretold), plan)
+
+
+@pytest.mark.timeout(300)
+def test_pictures_of_the_real_engines_are_the_same_after_a_handful_of_kills(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, glm_reference: Reference
+) -> None:
+    roles = [(Kind.KILL, "dit-0"), (Kind.KILL, "ar-0"), (Kind.KILL, "valkey-0"), (Kind.TERM, "dit-0")]
+    plan = Plan(
+        seed=SEED,
+        faults=tuple(Fault(kind, role, after_s=5.0, lasts_s=0.0) for kind, role in roles),
+        lease_ttl_s=5.0,
+        model=str(tiny_checkpoint),
+        workers_per_stage=1,
+        has_far_worker=False,
+        rate_per_s=0.25,
+        settle_s=120.0,
+        cancels=False,
+    )
+
+    def is_the_references(asked: Request, index: int, data: bytes) -> bool:
+        expected = glm_reference.picture(asked.settings, (asked.seed + index) % SEED_LIMIT)
+        with Image.open(io.BytesIO(data)) as picture:
+            difference = np.asarray(picture, dtype=int) - np.asarray(expected, dtype=int)
+        return int(np.abs(difference).max()) <= 1
+
+    check(run(plan, tmp_path_factory.mktemp("parity"), is_the_references), plan)
