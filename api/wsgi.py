@@ -12,9 +12,9 @@ from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.addresses import is_loopback_host
 from shared.egress.images import ImageFetcher
-from shared.errors import Misconfigured, ObjectStoreUnavailable
+from shared.errors import Misconfigured
 from shared.hints import Hints
-from shared.objects import ObjectStore
+from shared.objects import open_objects
 from shared.settings import Settings
 from shared.starting import run_role
 from shared.store.capacity import Capacity
@@ -49,12 +49,7 @@ def compose(settings: Settings) -> Services:
     if not is_loopback_host(settings.host):
         raise Misconfigured(f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it")
     client = connect(settings.redis_url, settings.durability)
-    objects = ObjectStore(settings)
-    try:
-        objects.check()
-    except ObjectStoreUnavailable as error:
-        get = "run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
-        raise Misconfigured(f"{error}: {get}") from error
+    objects = open_objects(settings)  # an API that is restarted during an outage answers, and says so in /readyz
     assert settings.redis_url
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
     return Services(

@@ -20,6 +20,7 @@ def make_celery(redis_url: str) -> Celery:
             "visibility_timeout": 60,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 10,  # a worker that dies while it sweeps holds up the others no longer than this
             **CONNECTION_OPTIONS,
         },
         # One list per queue: priorities are emulated with four lists, and order is the claim's business.

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
 
     # Leases and retries.
-    lease_ttl_s: float = 8.0
+    lease_ttl_s: float = 6.0
     poison_strikes: int = Field(
         default=5, ge=1, description="crashes with a render alone in the step, and no further than before, that fail it"
     )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api.app import create_app
 from api.wsgi import compose
 from cli.stack.ports import free_ports
 from shared.errors import Misconfigured, StoreUnavailable
@@ -92,9 +93,18 @@ def test_a_store_that_does_not_answer_is_named_with_its_setting(s3_settings: Set
     assert "GRIDPRESS_REDIS_URL" in refusal(s3_settings, redis_url=f"redis://127.0.0.1:{unused_port()}/0")
 
 
-def test_an_object_store_that_does_not_answer_is_named_with_its_setting(s3_settings: Settings, valkey_url: str) -> None:
+def test_it_starts_during_an_outage_of_the_object_store_and_says_that_it_is_not_ready(
+    s3_settings: Settings, valkey_url: str
+) -> None:
     dead = f"http://127.0.0.1:{unused_port()}"
-    assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, s3_endpoint_url=dead)
+    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "s3_endpoint_url": dead}))
+    answer = create_app(house).test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["checks"]["object_store"] == "object_store_unavailable"
+
+
+def test_no_object_store_at_all_is_named_with_its_setting(s3_settings: Settings, valkey_url: str) -> None:
     nothing = {"s3_endpoint_url": None, "s3_access_key": None}
     assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, **nothing)
 

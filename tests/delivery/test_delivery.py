@@ -215,7 +215,7 @@ def test_the_jobs_manifest_lists_its_pictures(
 
 
 def test_retries_span_three_days_and_then_end() -> None:
-    delays = [retry_delay_s(attempt, _Always()) for attempt in range(1, len(RETRY_DELAYS_S) + 2)]
+    delays = [retry_delay_s(RETRY_DELAYS_S, attempt, _Always()) for attempt in range(1, len(RETRY_DELAYS_S) + 2)]
     assert delays[0] == 5
     assert delays[-1] is None
     assert delays[:-1] == sorted(delays[:-1])  # type: ignore[type-var]

@@ -91,7 +91,7 @@ def test_a_worker_takes_every_waiting_render_and_leaves_hints_for_the_next_stage
     job = submitted(fleet.jobs, n=12)
     fleet.start(steps=2, step_s=0.0)
     fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})
-    # Senders look before they send, without a lock: as many as there are senders, never one per render.
+    # Processes look before they send, without a lock: as many as there are of them, never one per render.
     assert 1 <= UpkeepStore(client).backlog(Queue.DIT).hints <= 3
 
 

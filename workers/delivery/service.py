@@ -14,7 +14,7 @@ from shared.store.deliveries import Delivery, DeliveryStore
 from shared.store.jobs import JobStore
 from shared.webhook_secret import webhook_secret
 from workers.delivery.manifest import write_manifest
-from workers.delivery.schedule import retry_delay_s
+from workers.delivery.schedule import MANIFEST_DELAYS_S, RETRY_DELAYS_S, retry_delay_s
 from workers.delivery.webhook import NotDelivered, WebhookSender, event_id, payload
 
 log = structlog.get_logger()
@@ -68,7 +68,8 @@ class DeliveryService:
         )
 
     def _after_failure(self, delivery: Delivery, error: Exception, *, is_final: bool) -> None:
-        delay_s = None if is_final else retry_delay_s(delivery.attempt, self.rng)
+        delays_s = MANIFEST_DELAYS_S if delivery.kind == "manifest" else RETRY_DELAYS_S
+        delay_s = None if is_final else retry_delay_s(delays_s, delivery.attempt, self.rng)
         log.warning("delivery.failed", delivery_id=delivery.delivery_id, attempt=delivery.attempt, error=str(error))
         if delay_s is None:
             self.deliveries.abandon(delivery, str(error))
