@@ -11,6 +11,7 @@ from cli.stack.readiness import Readiness
 
 _FIRST_PAUSE_S = 0.2  # so that a killed API is back within two seconds, most of which it takes to start
 _LONGEST_PAUSE_S = 30.0
+_LONGEST_READY_PAUSE_S = 2.0  # it can start: what ended it was its work or somebody's kill, and its renders wait
 _STEADY_AFTER_S = 60.0  # a process that lived this long starts again as if it had never failed
 
 
@@ -74,9 +75,10 @@ class Died:
 Event = Ready | Died
 
 
-def pause_s(num_failures: int) -> float:
-    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s."""
-    return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
+def pause_s(num_failures: int, *, was_ready: bool) -> float:
+    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s, or 2 s if it was ready."""
+    longest_s = _LONGEST_READY_PAUSE_S if was_ready else _LONGEST_PAUSE_S
+    return min(longest_s, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
 
 
 class Slot:
@@ -129,7 +131,7 @@ class Slot:
     def _bury(self, process: Process, status: int, now: float) -> Died:
         was_steady = now - self._started_at >= _STEADY_AFTER_S
         self._num_failures = 1 if was_steady else self._num_failures + 1
-        retry_in_s = pause_s(self._num_failures)
+        retry_in_s = pause_s(self._num_failures, was_ready=self.is_ready)
         died = Died(self.role.name, status, self.is_ready, retry_in_s, process.last_lines(), self._num_failures)
         self._clear(process)
         self._start_at = now + retry_in_s

@@ -63,7 +63,7 @@ def test_a_dead_process_is_reported_with_its_last_words(stack: FakeStack) -> Non
     stack.latest("ar-0").status = -SIGKILL
     (event,) = supervisor.run_once(10)
     assert isinstance(event, Died)
-    assert event == Died("ar-0", -SIGKILL, True, pause_s(1), ["last words of ar-0"], 1)
+    assert event == Died("ar-0", -SIGKILL, True, pause_s(1, was_ready=True), ["last words of ar-0"], 1)
     assert event.reason == "killed by SIGKILL"
     assert stack.latest("ar-0").is_forgotten
 
@@ -72,9 +72,9 @@ def test_a_dead_process_starts_again_after_a_pause_and_not_before(stack: FakeSta
     supervisor = bring_up(stack)
     stack.latest("ar-0").status = 1
     supervisor.run_once(10)
-    supervisor.run_once(10 + pause_s(1) * 0.9)
+    supervisor.run_once(10 + pause_s(1, was_ready=True) * 0.9)
     assert stack.names.count("ar-0") == 1
-    supervisor.run_once(10 + pause_s(1))
+    supervisor.run_once(10 + pause_s(1, was_ready=True))
     assert stack.names.count("ar-0") == 2
 
 
@@ -103,13 +103,15 @@ def test_a_process_that_lived_long_starts_again_at_once_next_time(stack: FakeSta
     for now in (1, 10_000):
         stack.latest("ar-0").status = 1
         supervisor.run_once(now)
-        supervisor.run_once(now + pause_s(1))
+        supervisor.run_once(now + pause_s(1, was_ready=True))
     assert stack.names.count("ar-0") == 3
 
 
 @given(st.integers(1, 200))
 def test_pauses_never_shrink_and_never_pass_half_a_minute(num_failures: int) -> None:
-    assert 0 < pause_s(num_failures) <= pause_s(num_failures + 1) <= 30
+    for was_ready, longest_s in ((False, 30), (True, 2)):
+        pauses = [pause_s(count, was_ready=was_ready) for count in (num_failures, num_failures + 1)]
+        assert 0 < pauses[0] <= pauses[1] <= longest_s
 
 
 def test_the_end_takes_workers_first_and_servers_last(stack: FakeStack) -> None:
