@@ -3,6 +3,7 @@
 from flask import Flask, Response
 
 from api import problems
+from api.callers import admit, tell_standings
 from api.dead_letters import dead_letters
 from api.events import events
 from api.guard import check_host_and_origin
@@ -26,6 +27,8 @@ def create_app(house: Services) -> Flask:
     house.attach_to(app.extensions)
     problems.register(app)
     app.before_request(check_host_and_origin)
+    app.before_request(admit)
+    app.after_request(tell_standings)
     app.after_request(_harden)
     for blueprint in (jobs, images, previews, events, dead_letters, webhooks, health, openapi):
         app.register_blueprint(blueprint)

@@ -5,11 +5,12 @@ from typing import Any
 from flask import Blueprint, request
 from pydantic import BaseModel
 
+from api.callers import caller
 from api.fields import validated
 from api.schemas import DeadLetterQuery
 from api.services import services
 from shared.answers import Moment, StepsAnswer, job_answer
-from shared.ids import DEFAULT_TENANT, RenderId, split_render_id
+from shared.ids import RenderId, split_render_id
 from shared.jobs import Crash, DeadLetter
 from shared.queues import Queue
 from shared.states import Stage
@@ -54,7 +55,7 @@ class DeadLetterPage(BaseModel):
 def index() -> Answer:
     """One more than asked for tells whether there is another page."""
     query = validated(DeadLetterQuery, request.args.to_dict())
-    found = services().dead_letters.letters(DEFAULT_TENANT, limit=query.limit + 1, after=query.after)
+    found = services().dead_letters.letters(caller().tenant, limit=query.limit + 1, after=query.after)
     page = [_answer(letter) for letter in found[: query.limit]]
     has_more = len(found) > query.limit
     return {"data": page, "has_more": has_more, "next": page[-1]["id"] if has_more else None}
@@ -63,24 +64,24 @@ def index() -> Answer:
 @dead_letters.get("/<letter_id>")
 def read(letter_id: str) -> Answer:
     """One dead letter."""
-    return _answer(services().dead_letters.letter(RenderId(letter_id), DEFAULT_TENANT))
+    return _answer(services().dead_letters.letter(RenderId(letter_id), caller().tenant))
 
 
 @dead_letters.post("/<letter_id>/requeue")
 def requeue(letter_id: str) -> Answer:
     """Its job as it stands afterwards."""
-    house, render = services(), RenderId(letter_id)
-    stage = house.dead_letters.letter(render, DEFAULT_TENANT).stage
-    house.dead_letters.requeue(render, DEFAULT_TENANT)
+    house, render, tenant = services(), RenderId(letter_id), caller().tenant
+    stage = house.dead_letters.letter(render, tenant).stage
+    house.dead_letters.requeue(render, tenant)
     house.hints.send_one(Queue(stage.value))
-    job = house.store.job(split_render_id(render)[0], DEFAULT_TENANT)
+    job = house.store.job(split_render_id(render)[0], tenant)
     return job_answer(job, house.settings.public_url, house.settings.served_model_name)
 
 
 @dead_letters.post("/<letter_id>/purge")
 def purge(letter_id: str) -> tuple[str, int]:
     """204; the picture stays failed."""
-    services().dead_letters.purge(RenderId(letter_id), DEFAULT_TENANT)
+    services().dead_letters.purge(RenderId(letter_id), caller().tenant)
     return "", 204
 
 

@@ -1,6 +1,8 @@
 """Errors that only HTTP knows, in the words of `shared.errors`.
 
 GridpressError
+├── Unauthorized     401  no API key, or one that does not count
+├── MissingScope     403  the key is not for this
 ├── ForbiddenHost    403  the Host header names another machine while the API is open on loopback
 ├── ForbiddenOrigin  403  a page of another site calls
 ├── ImageNotFound    404  the job has no picture of this index
@@ -10,6 +12,29 @@ GridpressError
 """
 
 from shared.errors import GridpressError
+from shared.keys import Scope
+
+
+class Unauthorized(GridpressError):
+    """A key is needed. `challenge` is the `WWW-Authenticate` of RFC 6750; `reason` one of its error codes."""
+
+    code = "unauthorized"
+    http_status = 401
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.challenge = 'Bearer realm="gridpress"' + (f', error="{reason}"' if reason else "")
+
+
+class MissingScope(GridpressError):
+    """The key is known, and not for this."""
+
+    code = "missing_scope"
+    http_status = 403
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"this API key has not the scope {scope}")
+        self.challenge = f'Bearer realm="gridpress", error="insufficient_scope", scope="{scope}"'
 
 
 class ForbiddenHost(GridpressError):

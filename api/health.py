@@ -6,7 +6,8 @@ from dataclasses import asdict
 import structlog
 from flask import Blueprint
 
-from api.services import services
+from api.callers import is_open
+from api.services import Services, services
 from shared.errors import GridpressError
 
 log = structlog.get_logger()
@@ -24,8 +25,9 @@ def alive() -> dict[str, str]:
 def ready() -> tuple[dict[str, object], int]:
     """503, naming what is missing, unless both stores answer.
 
-    `intake` says whether new jobs are taken; what was accepted can always be read. `durability` is what a 202 is worth:
-    with `relaxed`, jobs of the last `window_s` may be lost (null: no bound is known).
+    `intake` says whether new jobs are taken; what was accepted can always be read. `access` is `open` until the first
+    API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last `window_s` may be lost
+    (null: no bound is known).
     """
     house = services()
     checks = {"store": _state(house.store.check), "object_store": _state(house.objects.check)}
@@ -34,9 +36,17 @@ def ready() -> tuple[dict[str, object], int]:
         "status": "ok" if is_ready else "unavailable",
         "checks": checks,
         "intake": _state(house.capacity.check),
+        "access": _access(house),
         "durability": asdict(house.durability),
     }
     return report, 200 if is_ready else 503
+
+
+def _access(house: Services) -> str | None:
+    try:
+        return "open" if is_open(house) else "keys"
+    except GridpressError:  # the store is away, as `checks` says
+        return None
 
 
 def _state(check: Callable[[], None]) -> str:

@@ -2,9 +2,10 @@
 
 from flask import Blueprint, Response
 
+from api.callers import caller
 from api.errors import ImageNotFound, ImageNotMade, ImageNotReady
 from api.services import services
-from shared.ids import DEFAULT_TENANT, JobId
+from shared.ids import JobId
 from shared.jobs import Job, Picture
 
 images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
@@ -14,7 +15,7 @@ images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
 def read(job_id: str, index: int) -> Response:
     """302 to a presigned URL, or 200 with the bytes when links are streamed."""
     house = services()
-    job = house.store.job(JobId(job_id), DEFAULT_TENANT)
+    job = house.store.job(JobId(job_id), caller().tenant)
     picture = _finished(job, index)
     filename = f"{job_id}-{index}.{job.spec.settings.output_format}"
     if house.settings.s3_links == "streamed":

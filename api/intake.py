@@ -12,7 +12,7 @@ from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, check_size
-from shared.ids import ObjectKey
+from shared.ids import ObjectKey, TenantId
 from shared.images import normalise, size_px
 from shared.jobs import JobSpec, RenderSettings
 from shared.objects import ObjectStore
@@ -35,7 +35,7 @@ _RENDER_FIELDS = (
 )
 
 
-def job_spec(body: Body, settings: Settings, objects: ObjectStore, fetcher: ImageFetcher) -> JobSpec:
+def job_spec(body: Body, tenant: TenantId, settings: Settings, objects: ObjectStore, fetcher: ImageFetcher) -> JobSpec:
     """What will be rendered. Condition images are stored last, once everything else has been accepted.
 
     Raises `InvalidRequest`, `InvalidImage` and `ObjectStoreUnavailable`.
@@ -57,6 +57,7 @@ def job_spec(body: Body, settings: Settings, objects: ObjectStore, fetcher: Imag
     )
     return JobSpec(
         settings=render,
+        tenant=tenant,
         n=request.n,
         seed=secrets.randbelow(_DRAWN_SEED_LIMIT) if request.seed is None else request.seed,
         priority=request.priority,

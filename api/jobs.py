@@ -5,12 +5,13 @@ from typing import Any
 from flask import Blueprint, request
 
 from api.body import read_body
+from api.callers import caller, refuse_full_queue, use_pixels
 from api.fields import validated
 from api.intake import job_spec
 from api.schemas import ListQuery
 from api.services import services
 from shared.answers import job_answer
-from shared.ids import DEFAULT_TENANT, JobId, new_job_id
+from shared.ids import JobId, new_job_id
 from shared.jobs import Job
 from shared.queues import Queue
 
@@ -21,10 +22,13 @@ Answer = dict[str, Any]
 
 @jobs.post("")
 def create() -> tuple[Answer, int, dict[str, str]]:
-    """202 once the job is on the store's disk. An overloaded service refuses before it stores anything."""
+    """202 once the job is on the store's disk. Overload and a full queue are refused before anything is stored."""
     house = services()
     house.capacity.check()
-    spec = job_spec(read_body(request), house.settings, house.objects, house.fetcher)
+    body = read_body(request)
+    refuse_full_queue(body.request.n)
+    spec = job_spec(body, caller().tenant, house.settings, house.objects, house.fetcher)
+    use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
     job = house.store.submit(new_job_id(), spec)
     house.capacity.count(spec.n)
     house.hints.send_one(Queue.AR)
@@ -36,7 +40,7 @@ def create() -> tuple[Answer, int, dict[str, str]]:
 def index() -> Answer:
     """A page of jobs, newest first; one more than asked for tells whether there is another page."""
     query = validated(ListQuery, request.args.to_dict())
-    found = services().store.jobs(DEFAULT_TENANT, limit=query.limit + 1, after=query.after, status=query.status)
+    found = services().store.jobs(caller().tenant, limit=query.limit + 1, after=query.after, status=query.status)
     page = found[: query.limit]
     has_more = len(found) > query.limit
     return {"data": [_answer(job) for job in page], "has_more": has_more, "next": page[-1].job_id if has_more else None}
@@ -45,13 +49,13 @@ def index() -> Answer:
 @jobs.get("/<job_id>")
 def read(job_id: str) -> Answer:
     """One job."""
-    return _answer(services().store.job(JobId(job_id), DEFAULT_TENANT))
+    return _answer(services().store.job(JobId(job_id), caller().tenant))
 
 
 @jobs.post("/<job_id>/cancel")
 def cancel(job_id: str) -> Answer:
     """The job as it stands afterwards; one that has ended stays as it is."""
-    return _answer(services().store.cancel(JobId(job_id), DEFAULT_TENANT))
+    return _answer(services().store.cancel(JobId(job_id), caller().tenant))
 
 
 def _answer(job: Job) -> Answer:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import examples
 from api.dead_letters import DeadLetterAnswer, DeadLetterPage
+from api.openapi_access import SCHEMES, guarded
 from api.problems import CONTENT_TYPE, Problem
 from api.schemas import DeadLetterQuery, JobRequest, ListQuery
 from api.services import services
@@ -37,11 +38,12 @@ class Secret(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, or what is missing; `/readyz` adds whether new jobs are taken, and what a 202 is worth."""
+    """`ok`, or what is missing; `/readyz` adds whether new jobs are taken, who may call, and what a 202 is worth."""
 
     status: str
     checks: dict[str, str] = {}
     intake: str | None = None
+    access: str | None = None
     durability: Durability | None = None
 
 
@@ -61,8 +63,8 @@ def document(settings: Settings) -> Json:
             "description": "Renders pictures with GLM-Image.",
         },
         "servers": [{"url": settings.public_url}],
-        "paths": _paths(settings),
-        "components": {"schemas": _schemas(settings)},
+        "paths": guarded(_paths(settings), _problem("")),
+        "components": {"schemas": _schemas(settings), "securitySchemes": SCHEMES},
     }
 
 

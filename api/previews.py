@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response
 
+from api.callers import caller
 from api.errors import ImageNotFound
 from api.services import Services, services
-from shared.ids import DEFAULT_TENANT, JobId, ObjectKey
+from shared.ids import JobId, ObjectKey
 from shared.store.jobs import JobEvent
 
 previews = Blueprint("previews", __name__, url_prefix="/v1/jobs/<job_id>/images/<int:index>/previews")
@@ -19,7 +20,7 @@ _CONTENT_TYPE = "image/jpeg"
 def read(job_id: str, index: int, number: int) -> Response:
     """302 to a presigned URL, or 200 with the bytes when links are streamed; 404 until the preview was published."""
     house = services()
-    job = house.store.job(JobId(job_id), DEFAULT_TENANT)
+    job = house.store.job(JobId(job_id), caller().tenant)
     key = _key(house, job.job_id, index, number)
     if house.settings.s3_links == "streamed":
         return Response(house.objects.stream(key), content_type=_CONTENT_TYPE)

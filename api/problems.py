@@ -1,14 +1,16 @@
 """Every error as RFC 9457 problem details. A traceback or an internal address never leaves the process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from flask import Flask, Response, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
+from api.errors import MissingScope, Unauthorized
 from api.fields import FieldError
-from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable
+from api.limit_fields import refusal_fields
+from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
 
 log = structlog.get_logger()
 
@@ -81,8 +83,16 @@ def _on_gridpress_error(error: GridpressError) -> Response:
             retryable=error.retryable,
             errors=getattr(error, "errors", ()),
         ),
-        error.retry_after_s if error.retryable else None,
+        _header_fields(error),
     )
+
+
+def _header_fields(error: GridpressError) -> Mapping[str, str]:
+    if isinstance(error, Unauthorized | MissingScope):
+        return {"WWW-Authenticate": error.challenge}
+    if isinstance(error, TenantLimitReached):
+        return refusal_fields(error.refusal)
+    return {"Retry-After": str(error.retry_after_s)} if error.retryable else {}
 
 
 def _detail(error: GridpressError) -> str:
@@ -119,8 +129,5 @@ def _on_surprise(error: Exception) -> Response:
     return _respond(problem(500, "internal_error", "an error of the service itself", request.path))
 
 
-def _respond(what: Problem, retry_after_s: int | None = None) -> Response:
-    response = Response(what.model_dump_json(), what.status, content_type=CONTENT_TYPE)
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(retry_after_s)
-    return response
+def _respond(what: Problem, fields: Mapping[str, str] | None = None) -> Response:
+    return Response(what.model_dump_json(), what.status, fields, content_type=CONTENT_TYPE)

@@ -14,6 +14,8 @@ from shared.store.capacity import Capacity
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
+from shared.store.rate_limits import RateLimits
 
 _KEY = "gridpress"
 
@@ -31,6 +33,8 @@ class Services:
     capacity: Capacity
     durability: Durability
     fetcher: ImageFetcher
+    keys: KeyRing
+    rate_limits: RateLimits
     stopping: threading.Event = field(default_factory=threading.Event)
     streams: threading.BoundedSemaphore = field(init=False)
 

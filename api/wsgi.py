@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from api.app import create_app
+from api.callers import is_open
 from api.server import serve
 from api.services import Services
 from shared.celery_app import make_celery
@@ -22,6 +23,9 @@ from shared.store.connect import connect
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import check_durability
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
+from shared.store.keys import KeyStore
+from shared.store.rate_limits import RateLimits
 from shared.store.scripts import Replicas
 from shared.store.upkeep import UpkeepStore
 from shared.webhook_secret import webhook_secret
@@ -40,15 +44,17 @@ def run(settings: Settings) -> None:
     house = compose(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: house.stopping.set())
-    serve(create_app(house), settings, house.stopping, partial(_on_listening, settings))
+    serve(create_app(house), settings, house.stopping, partial(_on_listening, house))
     log.info("api.stopped")
 
 
 def compose(settings: Settings) -> Services:
     """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to get what is missing."""
-    if not is_loopback_host(settings.host):
-        raise Misconfigured(f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it")
     client = connect(settings.redis_url, settings.durability)
+    keys = KeyRing(KeyStore(client))
+    if not is_loopback_host(settings.host) and keys.is_open():
+        why = f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it"
+        raise Misconfigured(f"{why}: run `gridpress keys create`")
     objects = open_objects(settings)  # an API that is restarted during an outage answers, and says so in /readyz
     assert settings.redis_url
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
@@ -62,11 +68,14 @@ def compose(settings: Settings) -> Services:
         Capacity(client, settings),
         check_durability(client, settings.durability),
         ImageFetcher.of(settings),
+        keys,
+        RateLimits(client),
     )
 
 
-def _on_listening(settings: Settings, port: int) -> None:
-    log.info("api.listening", host=settings.host, port=port)
+def _on_listening(house: Services, port: int) -> None:
+    settings = house.settings
+    log.info("api.listening", host=settings.host, port=port, access="open" if is_open(house) else "keys")
     if settings.ready_file:
         settings.ready_file.touch()
 

@@ -1,5 +1,6 @@
 """A thin client of the HTTP API. Answers are the API's own JSON; errors are the command's."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 
 from cli.errors import Failure, Unavailable
 from shared.egress.addresses import is_loopback_host
+from shared.keys import id_of
 
 Json = Mapping[str, Any]
 
@@ -19,13 +21,18 @@ _OUTAGE_LIMIT_S = 60.0  # a supervised API is back within half a minute
 
 
 class Client:
-    """One API. Every method raises `Unavailable` when nothing answers and `Failure` when the request is refused."""
+    """One API, with the key of GRIDPRESS_API_KEY if there is one.
+
+    Every method raises `Unavailable` when nothing answers and `Failure` when the request is refused.
+    """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
         # A proxy from the environment must not be asked for what is on this machine.
         trust_env = not is_loopback_host(urlsplit(url).hostname or "")
-        self._http = httpx.Client(base_url=self._url, timeout=60.0, trust_env=trust_env, transport=transport)
+        self._http = httpx.Client(
+            base_url=self._url, headers=_key_field(), timeout=60.0, trust_env=trust_env, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +117,16 @@ class Client:
         return answer
 
 
+def _key_field() -> dict[str, str]:
+    """Nothing but a key is sent: whatever else the variable holds may be a secret of another service."""
+    key = os.environ.get("GRIDPRESS_API_KEY", "").strip()
+    if not key:
+        return {}
+    if id_of(key) is None:
+        raise Failure("GRIDPRESS_API_KEY holds no API key: `gridpress keys create` prints one")
+    return {"Authorization": f"Bearer {key}"}
+
+
 def _path(name: str, collection: str = "jobs") -> str:
     """Of one job or dead letter, whatever a person typed for its id."""
     return f"/v1/{collection}/{quote(name, safe='', errors='replace')}"
@@ -121,4 +138,6 @@ def _refusal(answer: httpx.Response) -> Failure:
         text = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         text = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}"
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        text += " (set GRIDPRESS_API_KEY)"
     return Unavailable(text) if answer.is_server_error else Failure(text)

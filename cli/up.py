@@ -27,7 +27,7 @@ _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, sh
 
 
 @click.command()
-@setting_option("--host", "host", help="Address to listen on; loopback only.")
+@setting_option("--host", "host", help="Address to listen on; other than loopback only once an API key exists.")
 @setting_option("--port", "port", type=click.IntRange(1, 65535), help="Port of the API.")
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of jobs, pictures, secrets and logs.")
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
@@ -49,19 +49,31 @@ def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, *
       gridpress up --model zai-org/GLM-Image --data /var/lib/gridpress
     """
     settings = Settings(data_dir=data_dir.resolve(), **given)
-    _check_address(settings.host, settings.port)
+    _check_address(settings)
     counts = WorkerCounts(ar_workers, dit_workers, threads or share_of_cores(ar_workers + dit_workers))
     with folder_lock(settings.data_dir):
         _serve(settings, counts)
 
 
-def _check_address(host: str, port: int) -> None:
-    if not is_loopback_host(host):
+def _check_address(settings: Settings) -> None:
+    if not is_loopback_host(settings.host) and not _has_key(settings):
         raise click.UsageError(
-            f"--host {host} would open the API to the network, and there is no API key to guard it: use 127.0.0.1"
+            f"--host {settings.host} would open the API to the network, and there is no API key to guard it: "
+            "run `gridpress keys create`, or use 127.0.0.1"
         )
-    if not is_free(port, host):
-        raise Unavailable(f"port {port} is taken: name another one with --port")
+    if not is_free(settings.port, settings.host):
+        raise Unavailable(f"port {settings.port} is taken: name another one with --port")
+
+
+def _has_key(settings: Settings) -> bool:
+    """A folder that is not there holds none, and asking would make it."""
+    from cli.stack.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
+    from shared.store.keys import KeyStore  # noqa: PLC0415
+
+    if not settings.redis_url and not settings.data_dir.exists():
+        return False
+    with open_store(settings) as client:
+        return KeyStore(client).has_any()
 
 
 def _serve(settings: Settings, counts: WorkerCounts) -> None:

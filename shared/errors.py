@@ -11,6 +11,7 @@ GridpressError
 ├── StoreUnavailable          503  the job store does not answer
 ├── StoreFull                 503  the job store's memory or disk is nearly full
 ├── QueueFull                 429  too many renders wait
+├── TenantLimitReached        429  the tenant asks for more than it may use now
 ├── ObjectStoreUnavailable    503  the object store does not answer
 ├── LeaseLost                      a write came from a worker that no longer holds the render
 ├── MissingCheckpoint              a worker was started without a model
@@ -21,13 +22,15 @@ GridpressError
 from collections.abc import Mapping
 from typing import ClassVar
 
+from shared.limits import Refusal
+
 
 class GridpressError(Exception):
     """Base of every error that Gridpress raises on purpose."""
 
     code: ClassVar[str] = "internal_error"
     http_status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     retry_after_s: ClassVar[int] = 2
 
 
@@ -107,6 +110,18 @@ class QueueFull(GridpressError):
     http_status = 429
     retryable = True
     retry_after_s = 10
+
+
+class TenantLimitReached(GridpressError):
+    """More than the tenant may use now; nothing was accepted. Retryable unless it asks for more than the whole."""
+
+    code = "tenant_limit_reached"
+    http_status = 429
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.retryable = refusal.retry_after_s is not None
 
 
 class ObjectStoreUnavailable(GridpressError):

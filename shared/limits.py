@@ -18,6 +18,14 @@ class TenantLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Renders of one tenant: `queued` are not begun, `running` are begun and not final."""
+
+    queued: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """So many units in any `window_s` seconds. `name` is also the unit."""
 

@@ -1,11 +1,13 @@
-"""The tenant's webhook secret: from the settings, or made once and kept in the data folder, for its owner only."""
+"""Webhook secrets. The installation's, given or made once and kept in the data folder; from it each tenant's."""
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 
 from shared.errors import Misconfigured
+from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings import Settings
 
 _PREFIX = "whsec_"
@@ -22,6 +24,14 @@ def is_webhook_secret(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return text.startswith(_PREFIX) and len(key) in _ALLOWED_NUM_BYTES
+
+
+def secret_of(tenant: TenantId, secret: str) -> str:
+    """A tenant's own, so that none can forge another's webhooks; the default tenant has the installation's itself."""
+    if tenant == DEFAULT_TENANT:
+        return secret
+    key = base64.b64decode(secret.removeprefix(_PREFIX))
+    return _PREFIX + base64.b64encode(hmac.digest(key, f"webhooks of {tenant}".encode(), "sha256")).decode()
 
 
 def webhook_secret(settings: Settings) -> str:

@@ -76,7 +76,7 @@ Event = Ready | Died
 
 
 def pause_s(num_failures: int, *, was_ready: bool) -> float:
-    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s, or 2 s if it was ready."""
+    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s (2 s if it was ready)."""
     longest_s = _LONGEST_READY_PAUSE_S if was_ready else _LONGEST_PAUSE_S
     return min(longest_s, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
 

@@ -31,12 +31,13 @@ end
 local function best_of_lanes()
   local best, best_rank
   for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
-    local class, pinned = string.match(lane, '^([^|]*).*|([^|]*)$')
+    local class, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)$')
     local head = redis.call('ZRANGE', P .. 'waiting:' .. stage .. ':' .. lane, 0, 0, 'WITHSCORES')
     local rank = tonumber(head[2])
     if #head == 0 then
       redis.call('SREM', P .. 'lanes:' .. stage, lane)
     elseif (pinned == '' or pinned == revision) and is_door_open(class)
+      and not (stage == 'ar' and is_at_limit(tenant))
       and (not best or rank < best_rank or (rank == best_rank and head[1] < best)) then
       best, best_rank = head[1], rank
     end

@@ -23,12 +23,19 @@
 --   gridpress:deliveries            zset    delivery ids by due time (ms)
 --   gridpress:delivery:<delivery>   hash    attempts, holder, status, last_error
 --   gridpress:finished              zset    final jobs by end (ms)
+--   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
 
 local P = 'gridpress:'
 local WAITS = { queued = 'ar', prior_ready = 'dit' }
 local RUNS = { prior_running = 'ar', decode_running = 'dit' }
 local WAITING = { ar = 'queued', dit = 'prior_ready' }
 local RUNNING = { ar = 'prior_running', dit = 'decode_running' }
+-- What a render counts as in its tenant's load; a final one counts no more.
+local LOAD = { queued = 'queued', prior_running = 'running', prior_ready = 'running', decode_running = 'running' }
+
+local function count_load(tenant, state, by)
+  if LOAD[state] then redis.call('HINCRBY', P .. 'load:' .. tenant, LOAD[state], by) end
+end
 
 local function append_event(job, type, data)
   redis.call('XADD', P .. 'events:' .. job, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
@@ -107,6 +114,8 @@ local function move(render, from, to, now)
   local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status')
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
+  count_load(job[1], from, -1)
+  count_load(job[1], to, 1)
   if not is_retry then redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now) end
   if WAITS[from] then
     redis.call('ZREM', P .. 'waiting:' .. WAITS[from] .. ':' .. job[2], render)

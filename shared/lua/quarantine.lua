@@ -12,8 +12,9 @@ local PATIENCE_MS = 5000
 local function next_suspect(stage, revision, group)
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, 99)) do
     local known = redis.call('HMGET', P .. 'render:' .. render, 'job', 'group')
-    local pinned = redis.call('HGET', P .. 'job:' .. known[1], 'revision')
-    if pinned == revision and (not group or known[2] == group) then return render end
+    local job = redis.call('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant')
+    local may_begin = stage ~= 'ar' or not is_at_limit(job[2])
+    if job[1] == revision and may_begin and (not group or known[2] == group) then return render end
   end
 end
 

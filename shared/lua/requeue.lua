@@ -15,6 +15,7 @@ redis.call('ZREM', P .. 'dead:' .. tenant, render)
 absolve(render)
 redis.call('HDEL', key, 'error', 'dead_stage', 'dead_ms', 'ended_in', 'finished_ms', 'started_ms')
 redis.call('HSET', key, 'state', WAITING[stage])
+count_load(tenant, WAITING[stage], 1)
 redis.call('HINCRBY', job_key, 'left', 1)
 redis.call('HINCRBY', job_key, 'num_failed', -1)
 if of_job[1] ~= 'running' then

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from shared.errors import JobNotFound
+from shared.errors import JobNotFound, TenantLimitReached
 from shared.ids import JobId, TenantId, render_id
 from shared.jobs import Job, JobSpec
+from shared.limits import Load, TenantLimits, refuse_more_queued
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
@@ -36,20 +37,40 @@ class JobStore:
     def submit(self, job_id: JobId, spec: JobSpec) -> Job:
         """Creates the job and its renders in one call. The same id again changes nothing and answers the job.
 
-        Returns once the store has it on disk, and so many replicas as were asked for hold it.
+        Returns once the store has it on disk, and so many replicas as were asked for hold it. Raises
+        `TenantLimitReached` when more renders of the tenant would wait than it may have.
         """
         renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
         flat = [value for pair in renders for value in pair]
         head = (job_id, spec.tenant, spec.model_dump_json(), spec.priority, spec.priority.handicap_s * 1000)
-        self._scripts.run_replicated(self._replicas, "submit", *head, *codec.limits_ms(spec), "", spec.n, *flat)
+        body = (*codec.limits_ms(spec), "", spec.n, *flat)
+        answer = self._scripts.run_replicated(self._replicas, "submit", *head, *body)
+        if isinstance(answer, list):
+            num_queued, most = answer
+            refusal = refuse_more_queued(TenantLimits(queued_renders=most), num_queued, spec.n)
+            assert refusal
+            raise TenantLimitReached(refusal)
         return self.job(job_id, spec.tenant)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         """Raises `JobNotFound` for an unknown id and for another tenant's."""
+        job = self.job_of_any_tenant(job_id)
+        if job.spec.tenant != tenant:
+            raise JobNotFound(f"no job {job_id}")
+        return job
+
+    def job_of_any_tenant(self, job_id: JobId) -> Job:
+        """For the service's own processes, which work for all. Raises `JobNotFound`."""
         found = self._read([job_id])
-        if not found or found[0].spec.tenant != tenant:
+        if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
+
+    def load(self, tenant: TenantId) -> Load:
+        """How many renders a tenant has in the service now."""
+        with translated():
+            queued, running = self._client.hmget(f"{_PREFIX}load:{tenant}", ["queued", "running"])
+        return Load(int(queued or 0), int(running or 0))
 
     def jobs(self, tenant: TenantId, *, limit: int, after: JobId | None, status: JobStatus | None) -> list[Job]:
         """Newest first; `after` is the last id of the page before."""

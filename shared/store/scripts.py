@@ -14,7 +14,7 @@ _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
 _COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("common", "deadlines"))
 # What only one script is long enough to need.
-_PARTS = {"claim": ("quarantine",), "rescue": ("blame",)}
+_PARTS = {"claim": ("load", "quarantine"), "rescue": ("blame",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
+from shared.store.keys import KeyStore
+from shared.store.rate_limits import RateLimits
 
 SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
@@ -43,9 +46,9 @@ def house(
 ) -> Services:
     settings = s3_settings.model_copy(update={"max_body_bytes": 3_000_000, "max_image_pixels": 4_000_000})
     letters, capacity = DeadLetterStore(client), Capacity(client, settings)
-    return Services(
-        settings, store, letters, objects, hints, SECRET, capacity, Durability("always", 0.0), ImageFetcher.of(settings)
-    )
+    keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
+    durability, fetcher = Durability("always", 0.0), ImageFetcher.of(settings)
+    return Services(settings, store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits)
 
 
 @pytest.fixture

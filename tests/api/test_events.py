@@ -10,6 +10,7 @@ from api.events import _HEARTBEAT_TICKS, _lines
 from api.services import Services
 from shared.errors import StoreUnavailable
 from shared.ids import DEFAULT_TENANT, JobId
+from shared.jobs import Job
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobEvent, JobStore
@@ -96,9 +97,9 @@ def scripted(store: JobStore) -> ScriptedStore:
     return ScriptedStore(store)
 
 
-def lines(house: Services, scripted: ScriptedStore, job_id: JobId, has_left: Any = bool) -> Iterator[str]:
+def lines(house: Services, scripted: ScriptedStore, job: Job, has_left: Any = bool) -> Iterator[str]:
     services = replace(house, store=scripted)
-    return _lines(services, job_id, "0", has_left)
+    return _lines(services, job, "0", has_left)
 
 
 def progress(number: int) -> JobEvent:
@@ -109,13 +110,13 @@ def test_every_event_moves_the_cursor_and_the_last_one_ends_the_stream(
     house: Services, scripted: ScriptedStore
 ) -> None:
     scripted.script = [[progress(1), progress(2)], [], [progress(3)], [JobEvent("4-0", "job.failed", {}), progress(5)]]
-    events = read("".join(lines(house, scripted, submitted(house.store).job_id)))
+    events = read("".join(lines(house, scripted, submitted(house.store))))
     assert [event["id"] for event in events] == ["1-0", "2-0", "3-0", "4-0"]
     assert scripted.asked == ["0", "2-0", "2-0", "3-0"]
 
 
 def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store).job_id)
+    stream = lines(house, scripted, submitted(house.store))
     opening, *heartbeats = [next(stream) for _ in range(4)]
     assert opening.startswith(":")  # at once, so that a client knows it is connected
     assert heartbeats == [":\n\n"] * 3
@@ -124,14 +125,14 @@ def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedS
 
 def test_a_stream_that_waits_beyond_the_end_ends_with_a_heartbeat(house: Services, scripted: ScriptedStore) -> None:
     job = submitted(house.store)
-    stream = lines(house, scripted, job.job_id)
+    stream = lines(house, scripted, job)
     next(stream)
     house.store.cancel(job.job_id, DEFAULT_TENANT)
     assert list(stream) == [":\n\n"]
 
 
 def test_a_stream_of_a_job_that_was_forgotten_ends(house: Services, scripted: ScriptedStore, client: Client) -> None:
-    stream = lines(house, scripted, submitted(house.store).job_id)
+    stream = lines(house, scripted, submitted(house.store))
     next(stream)
     client.flushdb()
     assert list(stream) == [":\n\n"]
@@ -139,18 +140,18 @@ def test_a_stream_of_a_job_that_was_forgotten_ends(house: Services, scripted: Sc
 
 def test_an_outage_ends_the_stream_like_a_lost_connection(house: Services, scripted: ScriptedStore) -> None:
     scripted.script = [[progress(1)], StoreUnavailable("gone")]
-    assert len(read("".join(lines(house, scripted, submitted(house.store).job_id)))) == 1
+    assert len(read("".join(lines(house, scripted, submitted(house.store))))) == 1
 
 
 def test_a_stopping_server_ends_its_streams(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store).job_id)
+    stream = lines(house, scripted, submitted(house.store))
     next(stream)
     house.stopping.set()
     assert list(stream) == []
 
 
 def test_a_client_that_left_ends_its_stream(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store).job_id, has_left=lambda: len(scripted.asked) == 2)
+    stream = lines(house, scripted, submitted(house.store), has_left=lambda: len(scripted.asked) == 2)
     assert list(stream)[1:] == []
     assert len(scripted.asked) == 2
 

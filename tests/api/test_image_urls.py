@@ -7,6 +7,9 @@ from flask.testing import FlaskClient
 
 from api.services import Services
 from shared.ids import DEFAULT_TENANT, JobId
+from shared.keys import Scope
+from shared.store.connect import Client
+from shared.store.keys import KeyStore
 from tests.api.conftest import with_settings
 from tests.api.pictures import data_url, png
 from tests.egress.servers import answering, serving
@@ -70,11 +73,19 @@ def test_images_that_are_fetched_together_are_no_larger_than_a_body_may_be(house
     assert f"more than {2 * len(KITE) - 1} bytes" in problem["detail"]
 
 
-def test_an_api_that_others_reach_fetches_from_loopback_only_what_is_allowed(house: Services) -> None:
+def reached_by_others(house: Services, client: Client, **changes: Any) -> FlaskClient:
+    """A client with a key of an API that listens beyond loopback."""
+    _, text = KeyStore(client).create(DEFAULT_TENANT, [Scope.READ, Scope.RENDER])
+    http = with_settings(house, host="0.0.0.0", **changes)
+    http.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
+    return http
+
+
+def test_an_api_that_others_reach_fetches_from_loopback_only_what_is_allowed(house: Services, client: Client) -> None:
     with serving(answering(body=KITE)) as server:
-        assert "is loopback" in refused(with_settings(house, host="0.0.0.0"), [server.url()])["detail"]
+        assert "is loopback" in refused(reached_by_others(house, client), [server.url()])["detail"]
         assert server.heard == []
-        assert post(with_settings(house, host="0.0.0.0", egress_allow="127.0.0.1"), [server.url()])[0] == 202
+        assert post(reached_by_others(house, client, egress_allow="127.0.0.1"), [server.url()])[0] == 202
 
 
 @pytest.mark.parametrize("url", ["http://10.1.2.3/hook", "http://hooks.lan/", "https://10.1.255.255/"])

@@ -23,7 +23,10 @@ from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
+from shared.store.keys import KeyStore
 from shared.store.leases import LeaseStore
+from shared.store.rate_limits import RateLimits
 from tests.api.conftest import SECRET, CountedHints
 from tests.api.pictures import data_url, png
 from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
@@ -38,9 +41,9 @@ def house(
 ) -> Services:
     settings = s3_settings.model_copy(update={"max_body_bytes": MAX_BODY_BYTES, "api_threads": 8, "port": 0})
     letters, capacity = DeadLetterStore(client), Capacity(client, settings)
-    return Services(
-        settings, store, letters, objects, hints, SECRET, capacity, Durability("always", 0.0), ImageFetcher.of(settings)
-    )
+    keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
+    durability, fetcher = Durability("always", 0.0), ImageFetcher.of(settings)
+    return Services(settings, store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits)
 
 
 class Served:

@@ -12,10 +12,15 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.callers import is_open
 from api.wsgi import compose
 from cli.stack.ports import free_ports
 from shared.errors import Misconfigured, StoreUnavailable
+from shared.ids import TenantId
+from shared.keys import Scope
 from shared.settings import Settings
+from shared.store.connect import Client
+from shared.store.keys import KeyStore
 
 TIMEOUT_S = 60
 
@@ -53,7 +58,7 @@ def last_words(env: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def running(s3_settings: Settings, valkey_url: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def running(s3_settings: Settings, valkey_url: str, client: Client) -> Iterator[tuple[subprocess.Popen[str], int]]:
     process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT="0"))
     assert process.stderr
     yield process, json.loads(process.stderr.readline())["port"]
@@ -129,8 +134,16 @@ def test_a_webhook_secret_that_cannot_sign_is_refused(s3_settings: Settings, val
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "pictures.example.com", ""])
-def test_it_refuses_to_listen_beyond_loopback(s3_settings: Settings, valkey_url: str, host: str) -> None:
-    assert "API key" in refusal(s3_settings, redis_url=valkey_url, host=host)
+def test_without_a_key_it_refuses_to_listen_beyond_loopback(
+    s3_settings: Settings, valkey_url: str, client: Client, host: str
+) -> None:
+    assert "gridpress keys create" in refusal(s3_settings, redis_url=valkey_url, host=host)
+
+
+def test_with_a_key_it_listens_anywhere(s3_settings: Settings, valkey_url: str, client: Client) -> None:
+    KeyStore(client).create(TenantId("acme"), [Scope.READ])
+    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "host": "0.0.0.0"}))
+    assert not is_open(house)
 
 
 def test_a_setting_that_cannot_be_read_is_named(s3_settings: Settings) -> None:

@@ -18,11 +18,12 @@ def problem(status: int, detail: str) -> Reply:
 
 
 class StubApi:
-    """`routes` maps `METHOD /path` to what answers it; `requests` keeps what was asked, in order."""
+    """`routes` maps `METHOD /path` to what answers it. What was asked, and by whom, is kept in order."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Callable[[], Reply]] = {}
         self.requests: list[tuple[str, Any]] = []
+        self.authorizations: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -75,6 +76,7 @@ def _handler_for(api: StubApi) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             route = f"{self.command} {self.path}"
+            api.authorizations.append(self.headers.get("authorization"))
             api.requests.append((route, json.loads(body) if body else None))
             status, headers, content = api.routes.get(route, lambda: problem(404, f"nothing answers at {self.path}"))()
             self.send_response(status)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 from cli.stack.ports import free_ports
+from shared.keys import new_key
 from tests.cli.conftest import Run
 from tests.cli.stub_api import StubApi, finished, job, problem, reply
 
@@ -216,3 +217,25 @@ def test_an_unknown_job_is_exit_status_1(run: Run) -> None:
 def test_webhooks_secret_prints_only_the_secret(api: StubApi, run: Run) -> None:
     api.routes["GET /v1/webhooks/secret"] = lambda: reply(200, {"secret": "whsec_abc"})
     assert run("webhooks", "secret").stdout == "whsec_abc\n"
+
+
+def test_commands_send_the_key_of_the_environment(api: StubApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = new_key()
+    run("job", "job_1")
+    monkeypatch.setenv("GRIDPRESS_API_KEY", f"{key}\n")
+    run("job", "job_1")
+    assert api.authorizations == [None, f"Bearer {key}"]
+
+
+def test_what_is_no_key_is_neither_sent_nor_printed(api: StubApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDPRESS_API_KEY", "a secret\nof another service")
+    result = run("job", "job_1")
+    assert (result.exit_code, api.requests) == (1, [])
+    assert "GRIDPRESS_API_KEY" in result.stderr
+    assert "a secret" not in result.output
+
+
+def test_whoever_has_no_key_is_told_where_to_put_it(api: StubApi, run: Run) -> None:
+    api.routes["GET /v1/jobs/job_1"] = lambda: problem(401, "send an API key")
+    result = run("job", "job_1")
+    assert (result.exit_code, result.stderr) == (1, "gridpress: send an API key (set GRIDPRESS_API_KEY)\n")

@@ -12,7 +12,11 @@ from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.roles import WorkerCounts, environment, num_cores, share_of_cores, tiers
 from cli.stack.valkey import Valkey
 from cli.up import up
+from shared.ids import TenantId
+from shared.keys import Scope
 from shared.settings import Settings
+from shared.store.connect import Client
+from shared.store.keys import KeyStore
 from tests.cli.test_ports import listen
 
 COUNTS = WorkerCounts(ar=1, dit=2, threads=3)
@@ -24,6 +28,20 @@ def test_up_refuses_to_open_an_unguarded_api_to_the_network(host: str, tmp_path:
     assert result.exit_code == 2
     assert "no API key" in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("has_key", [False, True])
+def test_up_listens_beyond_loopback_once_a_key_exists(
+    has_key: bool, tmp_path: Path, valkey_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a key it goes on to the next check: whether somebody serves the folder."""
+    monkeypatch.setenv("GRIDPRESS_REDIS_URL", valkey_url)
+    if has_key:
+        KeyStore(client).create(TenantId("acme"), [Scope.READ])
+    with folder_lock(tmp_path):
+        command = ["up", "--host", "0.0.0.0", "--port", str(free_ports(1)[0]), "--data", str(tmp_path)]
+        result = CliRunner().invoke(main, command)
+    assert ("is served already" if has_key else "gridpress keys create") in result.stderr
 
 
 def test_up_says_that_its_port_is_taken(tmp_path: Path) -> None:

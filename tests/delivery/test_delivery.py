@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, TenantId
 from shared.jobs import Job
 from shared.objects import ObjectStore
 from shared.settings import Settings
@@ -21,6 +21,7 @@ from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
+from shared.webhook_secret import secret_of
 from tests.egress.servers import resetting, serving
 from tests.store.builders import RULES, a_picture, finish_next, submitted
 from workers.delivery.manifest import manifest_key
@@ -85,7 +86,7 @@ def service(client: Client, objects: ObjectStore, s3_settings: Settings) -> Deli
 def succeeded(store: JobStore, client: Client, **changes: object) -> Job:
     job = submitted(store, **changes)  # type: ignore[arg-type]
     finish_next(LeaseStore(client, RULES))
-    return store.job(job.job_id, DEFAULT_TENANT)
+    return store.job(job.job_id, job.spec.tenant)
 
 
 def deliver_all(service: DeliveryService) -> int:
@@ -119,6 +120,18 @@ def test_a_finished_job_sends_one_signed_webhook_with_the_job_in_it(
     assert headers["webhook-id"] == event_id(job.job_id, "job.succeeded")
     assert b"X-Amz" not in body
     assert b"whsec_" not in body
+
+
+def test_every_tenants_webhooks_are_signed_with_its_own_secret(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
+) -> None:
+    acme = TenantId("acme")
+    succeeded(store, client, webhook_url=receiver.url, tenant=acme)
+    deliver_all(service)
+    [(headers, body)] = receiver.received
+    assert Webhook(secret_of(acme, TENANT_SECRET)).verify(body.decode(), headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(TENANT_SECRET).verify(body.decode(), headers)
 
 
 def test_a_jobs_own_secret_signs_instead_of_the_tenants(

@@ -12,7 +12,7 @@ PATIENCE_MS = 5_000
 def choose(memory: Memory, stage: Stage, revision: Revision, worker: WorkerId, limit_min: int) -> RenderRecord | None:
     """The render that this worker gets, or None."""
     held = memory.held(worker)
-    suspects = [r for r in _waiting(memory, stage) if r.group and r.job.revision == revision]
+    suspects = [r for r in _waiting(memory, stage) if r.group and r.job.revision == revision and _may_begin(memory, r)]
     if held and held[0].group:
         return next((r for r in suspects if r.group == held[0].group), None)
     best = _best(memory, stage, revision, limit_min)
@@ -35,10 +35,15 @@ def _best(memory: Memory, stage: Stage, revision: Revision, limit_min: int) -> R
             for render in _waiting(memory, stage)
             if not render.group
             and render.job.revision in ("", revision)
+            and _may_begin(memory, render)
             and (stage is not Stage.AR or _num_ahead(memory, render) < limit)
         ),
         None,
     )
+
+
+def _may_begin(memory: Memory, render: RenderRecord) -> bool:
+    return render.stage is not Stage.AR or not memory.is_at_limit(render.job.spec.tenant)
 
 
 def _num_ahead(memory: Memory, render: RenderRecord) -> int:

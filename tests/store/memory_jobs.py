@@ -1,8 +1,9 @@
 """Twin of `shared.store.jobs`: creates, reads, lists and cancels jobs in memory."""
 
-from shared.errors import JobNotFound
+from shared.errors import JobNotFound, TenantLimitReached
 from shared.ids import JobId, TenantId, render_id
 from shared.jobs import Job, JobSpec, Render
+from shared.limits import Load, refuse_more_queued
 from shared.states import ARROWS, JobStatus, RenderState
 from shared.store.jobs import JobEvent
 from tests.store.memory_state import JobRecord, Memory, RenderRecord, moment
@@ -16,6 +17,7 @@ class MemoryJobs:
 
     def submit(self, job_id: JobId, spec: JobSpec) -> Job:
         if job_id not in self._memory.jobs:
+            self._refuse_too_many(spec)
             job = JobRecord(job_id, spec, self._memory.revision, self._memory.now_ms)
             job.renders = [RenderRecord(render_id(job_id, i), i, spec.seed_of(i), job) for i in range(spec.n)]
             for render in job.renders:
@@ -23,6 +25,9 @@ class MemoryJobs:
             job.tell("job.queued", n=spec.n)
             self._memory.jobs[job_id] = job
         return self.job(job_id, spec.tenant)
+
+    def load(self, tenant: TenantId) -> Load:
+        return self._memory.load(tenant)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         return _job(self._record(job_id, tenant))
@@ -43,6 +48,11 @@ class MemoryJobs:
 
     def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
         return self._memory.jobs[job_id].events[int(after.partition("-")[0]) :]
+
+    def _refuse_too_many(self, spec: JobSpec) -> None:
+        refusal = refuse_more_queued(self._memory.limits_of(spec.tenant), self.load(spec.tenant).queued, spec.n)
+        if refusal:
+            raise TenantLimitReached(refusal)
 
     def _record(self, job_id: JobId, tenant: TenantId) -> JobRecord:
         job = self._memory.jobs.get(job_id)

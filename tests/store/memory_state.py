@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.ids import Fence, HolderId, JobId, RenderId, Revision, WorkerId
+from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, WorkerId
 from shared.jobs import Crash, JobSpec, Picture, Place, Progress
+from shared.limits import Load, TenantLimits
 from shared.states import ARROWS, JobStatus, RenderState, Stage, final_status
 from shared.store.deliveries import Delivery
 from shared.store.jobs import JobEvent
@@ -119,6 +120,7 @@ class Memory:
     workers: dict[tuple[str, WorkerId], WorkerRecord] = field(default_factory=dict)
     turns: dict[Stage, Turn] = field(default_factory=lambda: {stage: Turn() for stage in Stage})
     deliveries: dict[str, DeliveryRecord] = field(default_factory=dict)
+    limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
 
     @property
@@ -128,6 +130,18 @@ class Memory:
     def renders(self) -> Iterator[RenderRecord]:
         for job in self.jobs.values():
             yield from job.renders
+
+    def load(self, tenant: TenantId) -> Load:
+        states = [r.state for r in self.renders() if r.job.spec.tenant == tenant and not r.state.is_final]
+        queued = states.count(RenderState.QUEUED)
+        return Load(queued, len(states) - queued)
+
+    def limits_of(self, tenant: TenantId) -> TenantLimits:
+        return self.limits.get(tenant, TenantLimits())
+
+    def is_at_limit(self, tenant: TenantId) -> bool:
+        most = self.limits_of(tenant).concurrent_renders
+        return most is not None and self.load(tenant).running >= most
 
     def held(self, worker: WorkerId) -> list[RenderRecord]:
         return sorted((r for r in self.renders() if r.is_running and r.worker == worker), key=lambda r: r.render_id)

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, TenantLimitReached
 from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, RenderId, WorkerId, new_job_id
-from shared.jobs import Claim, Held, Job, Priority, Progress
+from shared.jobs import Claim, Held, Job, JobSpec, Priority, Progress
+from shared.limits import TenantLimits
 from shared.queues import Queue
 from shared.states import ARROWS, REVIVALS, JobStatus, RenderState, Stage, final_status
 from shared.store.connect import Client
@@ -25,6 +26,9 @@ RULES = LeaseRules(ttl_s=10, prior_ready_limit_min=3)
 STRIKES = 2
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 STAGES = st.sampled_from(list(Stage))
+TENANT_LIMITS = st.just(TenantLimits()) | st.builds(
+    TenantLimits, queued_renders=st.none() | st.integers(1, 6), concurrent_renders=st.none() | st.integers(1, 3)
+)
 LIMITS = st.just({}) | st.fixed_dictionaries(
     {},
     optional={
@@ -63,9 +67,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.lives: dict[str, int] = {}
         self.revivable: set[RenderId] = set()
 
-    @initialize(is_poisoned=st.booleans())
-    def begin(self, is_poisoned: bool) -> None:
+    @initialize(is_poisoned=st.booleans(), tenant_limits=TENANT_LIMITS)
+    def begin(self, is_poisoned: bool, tenant_limits: TenantLimits) -> None:
         """Half of the runs start with a dead letter, which random steps hardly ever make."""
+        self._both(lambda world: world.set_limits(DEFAULT_TENANT, tenant_limits))
         if is_poisoned:
             self.submit(1, Priority.INTERACTIVE, {})
             self.crash(Stage.AR, most=1, done=0, times=1 + STRIKES)
@@ -74,8 +79,8 @@ class StoreMachine(RuleBasedStateMachine):
     def submit(self, n: int, priority: Priority, limits: dict[str, Any]) -> None:
         job_id = new_job_id()
         spec = a_spec(n=n, priority=priority, webhook_url="https://a.example/", **limits)
-        self._both(lambda world: world.jobs.submit(job_id, spec))
-        self.ids.append(job_id)
+        if self._both(lambda world: _submitted(world, job_id, spec)) != "refused":
+            self.ids.append(job_id)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
@@ -170,6 +175,10 @@ class StoreMachine(RuleBasedStateMachine):
             self._both(lambda world: world.dead_letters.purge(render_id, DEFAULT_TENANT))
 
     @invariant()
+    def a_tenants_load_is_what_its_renders_say(self) -> None:
+        self._both(lambda world: world.jobs.load(DEFAULT_TENANT))
+
+    @invariant()
     def both_stores_agree_and_states_move_along_arrows(self) -> None:
         for job_id in self.ids:
             job = self._both(lambda world: world.job(job_id))  # noqa: B023 - called at once
@@ -231,6 +240,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _state(self, claim: Claim) -> RenderState:
         return self.worlds[0].job(claim.job_id).renders[claim.index].state
+
+
+def _submitted(world: World, job_id: JobId, spec: JobSpec) -> object:
+    try:
+        return world.jobs.submit(job_id, spec)
+    except TenantLimitReached:
+        return "refused"
 
 
 def _answer(leases: Leases, claim: Claim, how: str) -> object:

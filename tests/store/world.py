@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from shared.ids import DEFAULT_TENANT, JobId
+from shared.ids import DEFAULT_TENANT, JobId, TenantId
 from shared.jobs import Job
+from shared.limits import TenantLimits
 from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
 from shared.store.leases import LeaseRules, LeaseStore
 from shared.store.upkeep import UpkeepStore
 from tests.store.builders import RULES
@@ -33,6 +35,7 @@ class World:
     upkeep: UpkeepStore | MemoryUpkeep
     deliveries: DeliveryStore | MemoryDeliveries
     dead_letters: DeadLetterStore | MemoryDeadLetters
+    set_limits: Callable[[TenantId, TenantLimits], None]
 
     @classmethod
     def of_valkey(cls, client: Client) -> Self:
@@ -43,6 +46,7 @@ class World:
             upkeep=UpkeepStore(client),
             deliveries=DeliveryStore(client, RULES.ttl_s),
             dead_letters=DeadLetterStore(client),
+            set_limits=KeyStore(client).set_limits,
         )
 
     @classmethod
@@ -55,6 +59,7 @@ class World:
             upkeep=MemoryUpkeep(memory),
             deliveries=MemoryDeliveries(memory, RULES.ttl_s),
             dead_letters=MemoryDeadLetters(memory),
+            set_limits=memory.limits.__setitem__,
         )
 
     @property

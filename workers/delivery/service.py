@@ -7,12 +7,11 @@ import structlog
 
 from shared.answers import job_answer
 from shared.errors import GridpressError, JobNotFound
-from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store.deliveries import Delivery, DeliveryStore
 from shared.store.jobs import JobStore
-from shared.webhook_secret import webhook_secret
+from shared.webhook_secret import secret_of, webhook_secret
 from workers.delivery.manifest import write_manifest
 from workers.delivery.schedule import MANIFEST_DELAYS_S, RETRY_DELAYS_S, retry_delay_s
 from workers.delivery.webhook import NotDelivered, WebhookSender, event_id, payload
@@ -53,7 +52,7 @@ class DeliveryService:
         return True
 
     def _carry_out(self, delivery: Delivery) -> None:
-        job = self.jobs.job(delivery.job_id, DEFAULT_TENANT)
+        job = self.jobs.job_of_any_tenant(delivery.job_id)
         answer = job_answer(job, self.settings.public_url, self.settings.served_model_name)
         if delivery.kind == "manifest":
             write_manifest(self.objects, job, answer)
@@ -62,7 +61,7 @@ class DeliveryService:
         assert job.finished_at
         self.sender.send(
             job.spec.webhook_url,
-            job.spec.webhook_secret or webhook_secret(self.settings),
+            job.spec.webhook_secret or secret_of(job.spec.tenant, webhook_secret(self.settings)),
             event_id(delivery.job_id, delivery.event_type),
             payload(delivery.event_type, job.finished_at, answer),
         )

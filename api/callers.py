@@ -1,0 +1,106 @@
+"""Who sends a request, and whether they may: decided before any route runs. Keys come from `shared.store.key_ring`."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Response, g, request
+
+from api.errors import MissingScope, Unauthorized
+from api.limit_fields import standing_fields
+from api.services import Services, services
+from shared.egress.addresses import is_loopback_host
+from shared.errors import TenantLimitReached
+from shared.ids import DEFAULT_TENANT, TenantId
+from shared.keys import ApiKey, Scope
+from shared.limits import TenantLimits, Verdict, refuse_more_queued
+
+_PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json"})
+# A dead letter shows log lines of a worker, which works for all tenants; whoever has the secret can forge webhooks.
+_ADMIN = ("/v1/dead_letters", "/v1/webhooks")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`key` is None while the API is open: then everybody is the default tenant and may do everything."""
+
+    tenant: TenantId
+    limits: TenantLimits
+    key: ApiKey | None
+
+
+_ANYBODY = Caller(DEFAULT_TENANT, TenantLimits(), None)
+
+
+def caller() -> Caller:
+    """Of the current request, which `admit` let in."""
+    return cast("Caller", g.caller)
+
+
+def is_open(house: Services) -> bool:
+    """Whether anybody may call: on loopback, before the first key. Raises `StoreUnavailable`."""
+    return is_loopback_host(house.settings.host) and house.keys.is_open()
+
+
+def scope_of(rule: str, method: str) -> Scope | None:
+    """What a key must allow for this route; None: it takes no key."""
+    if rule in _PUBLIC:
+        return None
+    if rule.startswith(_ADMIN):
+        return Scope.ADMIN
+    return Scope.READ if method in _READING else Scope.RENDER
+
+
+def admit() -> None:
+    """Before every request. Raises `Unauthorized`, `MissingScope`, `TenantLimitReached` and `StoreUnavailable`.
+
+    What is no route takes a key, too: who has none learns nothing about which routes there are.
+    """
+    scope = scope_of(request.url_rule.rule, request.method) if request.url_rule else None
+    if request.url_rule and scope is None:
+        return
+    house = services()
+    g.caller = _ANYBODY if is_open(house) else _holder(house)
+    _count(house.rate_limits.use_request(caller().tenant, caller().limits))
+    key = caller().key
+    if key and scope and not key.allows(scope):
+        raise MissingScope(scope)
+
+
+def refuse_full_queue(n: int) -> None:
+    """Before anything is spent or stored for a job of `n` renders; the store itself looks again when it takes it."""
+    tenant, limits = caller().tenant, caller().limits
+    if limits.queued_renders is None:
+        return
+    refusal = refuse_more_queued(limits, services().store.load(tenant).queued, n)
+    if refusal:
+        raise TenantLimitReached(refusal)
+
+
+def use_pixels(num_pixels: int) -> None:
+    """Right before a job of so many pixels is made. Raises `TenantLimitReached` and `StoreUnavailable`."""
+    _count(services().rate_limits.use_pixels(caller().tenant, caller().limits, num_pixels))
+
+
+def tell_standings(response: Response) -> Response:
+    """After every request: how much its tenant may still use."""
+    response.headers.update(standing_fields(g.get("standings", ())))
+    return response
+
+
+def _holder(house: Services) -> Caller:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("send an API key: Authorization: Bearer gp_...")
+    holder = house.keys.holder(text.strip())
+    if holder is None:
+        raise Unauthorized("this API key is unknown or was revoked", "invalid_token")
+    return Caller(holder.key.tenant, holder.limits, holder.key)
+
+
+def _count(verdict: Verdict | None) -> None:
+    if verdict is None:
+        return
+    g.standings = [*g.get("standings", ()), verdict.standing]
+    if verdict.refusal:
+        raise TenantLimitReached(verdict.refusal)

@@ -1,0 +1,117 @@
+"""Two tenants: what one has does not exist for the other, on any route."""
+
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.services import Services
+from shared.ids import TenantId, WorkerId
+from shared.jobs import Job
+from shared.keys import Scope
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
+from shared.store.leases import LeaseRules, LeaseStore
+from shared.store.upkeep import UpkeepStore
+from shared.webhook_secret import is_webhook_secret
+from tests.store.builders import REVISION, submitted
+
+OWNER, OTHER = TenantId("acme"), TenantId("globex")
+
+
+@pytest.fixture
+def fields(client: Client) -> dict[TenantId, dict[str, str]]:
+    """What each tenant sends with its requests."""
+    keys = KeyStore(client)
+    texts = {tenant: keys.create(tenant, [Scope.ADMIN])[1] for tenant in (OWNER, OTHER)}
+    return {tenant: {"Authorization": f"Bearer {text}"} for tenant, text in texts.items()}
+
+
+@pytest.fixture
+def poisoned(client: Client, store: JobStore) -> Job:
+    """The owner's job, which ended with a dead letter."""
+    job = submitted(store, tenant=OWNER)
+    dying = LeaseStore(client, LeaseRules(ttl_s=0, prior_ready_limit_min=16))
+    for life in range(2):
+        assert dying.claim(Stage.AR, REVISION, WorkerId(f"w{life}"))
+        UpkeepStore(client).rescue(poison_strikes=1)
+    return job
+
+
+ROUTES = [
+    ("GET", "/v1/jobs/{job}", {200}),
+    ("POST", "/v1/jobs/{job}/cancel", {200}),
+    ("GET", "/v1/jobs/{job}/events", {200}),
+    ("GET", "/v1/jobs/{job}/images/0", {409}),
+    ("GET", "/v1/jobs/{job}/images/0/previews/0", {404}),
+    ("GET", "/v1/dead_letters/{letter}", {200}),
+    ("POST", "/v1/dead_letters/{letter}/requeue", {200}),
+    ("POST", "/v1/dead_letters/{letter}/purge", {204}),
+]
+
+
+@pytest.mark.parametrize(("method", "route", "owners"), ROUTES)
+def test_the_id_of_another_tenant_does_not_exist(
+    http: FlaskClient,
+    fields: dict[TenantId, dict[str, str]],
+    poisoned: Job,
+    method: str,
+    route: str,
+    owners: set[int],
+) -> None:
+    path = route.format(job=poisoned.job_id, letter=poisoned.renders[0].render_id)
+    nowhere = route.format(job="job_" + "0" * 26, letter=f"job_{'0' * 26}:0000")
+    refused = http.open(path, method=method, headers=fields[OTHER])
+    unknown = http.open(nowhere, method=method, headers=fields[OTHER])
+    assert (refused.status_code, refused.get_json()["code"]) == (404, unknown.get_json()["code"])
+    assert set(refused.headers.keys()) == set(unknown.headers.keys())
+    answer = http.open(path, method=method, headers=fields[OWNER])
+    assert answer.status_code in owners
+    if answer.status_code == 404:
+        assert answer.get_json()["code"] != refused.get_json()["code"]
+
+
+def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
+    rules = {
+        (method, rule.rule)
+        for rule in http.application.url_map.iter_rules()
+        for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        if rule.arguments
+    }
+    adapter = http.application.url_map.bind("localhost")
+    matched = {
+        (method, adapter.match(route.format(job="x", letter="x"), method, return_rule=True)[0].rule)
+        for method, route, _ in ROUTES
+    }
+    assert matched == rules
+
+
+def test_lists_hold_what_is_ones_own(http: FlaskClient, fields: dict[TenantId, dict[str, str]], poisoned: Job) -> None:
+    for path in ("/v1/jobs", "/v1/dead_letters"):
+        sizes = {tenant: len(http.get(path, headers=sent).get_json()["data"]) for tenant, sent in fields.items()}
+        assert sizes == {OWNER: 1, OTHER: 0}
+
+
+def test_a_job_belongs_to_the_tenant_of_its_key(http: FlaskClient, fields: dict[TenantId, dict[str, str]]) -> None:
+    made = http.post("/v1/jobs", json={"prompt": "a"}, headers=fields[OTHER]).get_json()
+    links = made["links"]["self"]
+    assert [http.get(links, headers=fields[tenant]).status_code for tenant in (OTHER, OWNER)] == [200, 404]
+
+
+def test_no_tenant_can_sign_anothers_webhooks(http: FlaskClient, fields: dict[TenantId, dict[str, str]]) -> None:
+    path = "/v1/webhooks/secret"
+    secrets = [http.get(path, headers=sent).get_json()["secret"] for sent in fields.values()]
+    assert len(set(secrets)) == 2
+    assert all(map(is_webhook_secret, secrets))
+    assert secrets[0] == http.get(path, headers=fields[OWNER]).get_json()["secret"]
+
+
+def test_two_processes_of_the_api_agree_on_who_is_who(
+    house: Services, client: Client, fields: dict[TenantId, dict[str, str]]
+) -> None:
+    first, second = create_app(house).test_client(), create_app(replace(house, store=JobStore(client))).test_client()
+    link = first.post("/v1/jobs", json={"prompt": "a"}, headers=fields[OWNER]).get_json()["links"]["self"]
+    assert [second.get(link, headers=fields[tenant]).status_code for tenant in (OWNER, OTHER)] == [200, 404]
