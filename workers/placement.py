@@ -57,6 +57,10 @@ def _device(name: str, setting: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise Misconfigured(f"{setting} is no device: use cuda, cuda:N or cpu") from error
+    if device.type not in {"cuda", "cpu"}:
+        raise Misconfigured(f"{setting} is not supported: use cuda, cuda:N or cpu")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"{setting}, but torch finds no GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise Misconfigured(f"{setting}, but torch finds {torch.cuda.device_count()} GPUs, counted from 0")
     return device

@@ -13,7 +13,7 @@ from transformers.generation.logits_process import (
 from shared.geometry import CODEBOOK_SIZE
 from tests.ar.claims import a_claim
 from workers.ar.model import Sampling
-from workers.ar.noise import CounterNoise, GeneratorNoise
+from workers.ar.noise import CounterNoise, GeneratorNoise, exponential
 from workers.ar.sampler import NOT_A_NUMBER, Sampler
 from workers.ar.sequence import ArSequence
 
@@ -107,3 +107,24 @@ def test_counter_noise_is_exponential_and_its_rows_are_unrelated() -> None:
     assert abs(float(drawn.var()) - 1) < 0.015
     correlations = torch.corrcoef(drawn) - torch.eye(64)
     assert float(correlations.abs().max()) < 6 / VOCABULARY**0.5
+
+
+def test_a_neighbour_that_needs_a_sort_changes_no_token() -> None:
+    """Equal logits at the edge of top-p, which a race and a sort tell apart differently, beside a tiny top-p."""
+    tied = torch.full((1, VOCABULARY), -1_000.0)
+    tied[0, :CODEBOOK_SIZE:64] = 0.0
+    rows = [ArSequence(a_claim(f"r{seed}", seed=seed, top_p=0.5), (1, 2, 3)) for seed in range(ROWS)]
+    neighbour = ArSequence(a_claim("small", seed=ROWS, top_p=1e-6), (1, 2, 3))
+
+    def pick(logits: torch.Tensor, *asking: ArSequence) -> list[int]:
+        return Sampler(Sampling(1.0, VOCABULARY, 1.0), GeneratorNoise(VOCABULARY)).pick(logits, asking)
+
+    noisy = torch.randn(1, VOCABULARY, generator=torch.Generator().manual_seed(6))
+    alone = [pick(tied, row)[0] for row in rows]
+    assert pick(torch.cat([tied] * ROWS + [noisy]), *rows, neighbour)[:ROWS] == alone
+
+
+def test_noise_of_a_hash_is_never_zero_or_infinite() -> None:
+    noise = exponential(torch.tensor([0, -1, 2**63 - 1, -(2**63)]))
+    assert noise.isfinite().all()
+    assert (noise > 0).all()

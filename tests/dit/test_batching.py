@@ -1,5 +1,6 @@
 """Renders in one pass: the picture is the same whatever the plan decided, and the plan follows what was measured."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -73,6 +74,13 @@ def test_a_render_that_breaks_fails_alone_among_those_that_step_with_it(runner: 
 )
 def test_more_rows_are_taken_only_where_a_row_gets_clearly_quicker(ms_per_row: Sequence[float], rows: int) -> None:
     assert a_plan(SMALL, *ms_per_row).rows_per_pass(SMALL) == rows
+
+
+def test_rows_share_a_pass_only_where_company_changes_no_picture(dit_model: DitModel) -> None:
+    plan = a_plan(SMALL, 9, 5, 3)
+    assert DitRunner(dit_model, plan=plan).max_batch(SMALL) == 4
+    rounded = dataclasses.replace(dit_model, dtype=torch.bfloat16)
+    assert DitRunner(rounded, plan=plan).max_batch(SMALL) == 1
 
 
 def test_a_size_between_two_measured_ones_is_treated_as_the_larger() -> None:

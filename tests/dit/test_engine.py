@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.errors import ObjectStoreUnavailable, RenderFailed
 from shared.geometry import GridSize
-from shared.ids import ObjectKey
+from shared.ids import ObjectKey, RenderId
 from shared.jobs import Claim, Priority, Progress
 from tests.dit.claims import make_claim, random_grid
 from tests.dit.rendering import largest_difference, render
@@ -190,6 +190,23 @@ def test_condition_images_are_loaded_by_key_in_their_order(runner: DitRunner) ->
     assert largest_difference(outcome.result.image, render(runner, claim, list(photos.values()))) <= 1
 
 
+def test_condition_images_are_let_go_of_with_the_last_edit_though_other_work_goes_on(
+    runner: DitRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = photo_like(512, 512, seed=1)
+    engine = make_engine(runner, lambda _: photo)
+    engine.admit(make_claim("edit", images=[photo]))
+    freed: list[bool] = []
+    monkeypatch.setattr(runner, "free", lambda: freed.append(True))
+    engine.admit(make_claim("plain"))
+    engine.drop(RenderId("plain"))
+    assert not freed
+    engine.admit(make_claim("plain"))
+    engine.drop(RenderId("edit"))
+    assert freed
+    engine.close()
+
+
 def unreadable(key: ObjectKey) -> Image.Image:
     raise Image.UnidentifiedImageError(f"no picture in {key}")
 
@@ -274,6 +291,21 @@ def test_one_that_breaks_in_company_fails_alone(dit_model: DitModel) -> None:
     for outcome in outcomes:
         assert outcome.result
         assert largest_difference(outcome.result.image, render(DitRunner(dit_model), outcome.claim)) <= 1
+
+
+def test_one_that_cannot_begin_costs_its_company_no_step_that_is_done(dit_model: DitModel) -> None:
+    def truncated(key: ObjectKey) -> Image.Image:
+        raise OSError("image file is truncated")
+
+    engine = make_engine(DitRunner(dit_model, plan=together(1, 2)), truncated)
+    engine.admit(make_claim("good", steps=3))
+    prepared(engine)
+    engine.step()
+    engine.admit(make_claim("bad", images=[photo_like(512, 512, seed=0)]))
+    prepared(engine)
+    assert engine.in_step() == {"good", "bad"}
+    assert [outcome.claim.render_id for outcome in engine.step()] == ["bad"]
+    assert engine.progress()[RenderId("good")].done == 1
 
 
 def test_a_device_that_is_lost_fails_no_render_but_the_engine(dit_model: DitModel) -> None:

@@ -3,7 +3,7 @@
 import os
 import queue
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,28 @@ def test_the_noise_of_every_row_is_the_same_and_in_its_place(dit_model: DitModel
 
     pairs = zip(noises(TwoDeviceDenoiser(dit_model, helper)), noises(Denoiser(dit_model)), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+
+
+@torch.no_grad()
+def test_noise_that_was_asked_for_is_taken_even_when_this_devices_pass_fails(dit_model: DitModel) -> None:
+    """Else the next step would take it for its own."""
+    taken: list[Row] = []
+
+    class Noted(Helper):
+        def __init__(self) -> None: ...
+
+        def begin(self, row: Row) -> Callable[[], torch.Tensor]:
+            return lambda: taken.append(row) or row.latents
+
+    denoiser = TwoDeviceDenoiser(dit_model, Noted())
+    empty = DitRunner(dit_model)._glyphs.empty
+    (time,) = denoiser.embed_times(torch.tensor([500.0]), 256, 256).split(1)
+    latents = torch.zeros(1, 16, 32, 32)
+    away = Row(latents, time, denoiser.unconditional(empty, None))
+    broken = Row(latents[:, :1], time, denoiser.conditional(empty, torch.zeros(1, 256, dtype=torch.long), None, None))
+    with pytest.raises(RuntimeError):
+        denoiser.predict([broken, away], max_rows=1)
+    assert taken == [away]
 
 
 def test_a_helper_that_dies_is_noticed_and_its_pass_does_not_hang(dit_model: DitModel, helper: Helper) -> None:

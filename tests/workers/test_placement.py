@@ -8,6 +8,18 @@ from shared.settings import Settings
 from workers.placement import Placement, guidance_devices, place
 
 
+def has_gpus(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize("device", ["cuda:2", "meta"])
+def test_a_gpu_beyond_the_last_and_a_foreign_device_are_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_gpus(2, monkeypatch)
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DEVICE={device}"):
+        place(Settings(device=device))
+
+
 @pytest.mark.parametrize("device", ["banana", "cuda:x", "cuda:99"])
 def test_a_device_that_cannot_be_had_is_named_with_its_setting(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -20,12 +32,13 @@ def test_a_gpu_computes_in_bfloat16_and_the_cpu_in_float32(
     has_gpu: bool, device: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(has_gpu))
     assert place(Settings()) == Placement(torch.device(device), getattr(torch, dtype))
     assert place(Settings(dtype="float16")).dtype is torch.float16
 
 
 def test_guidance_branches_stay_on_one_device_unless_two_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    has_gpus(2, monkeypatch)
     assert guidance_devices(Settings()) is None
     two = torch.device("cuda:0"), torch.device("cuda:1")
     assert guidance_devices(Settings(dit_guidance_devices="cuda:0, cuda:1")) == two
@@ -34,7 +47,7 @@ def test_guidance_branches_stay_on_one_device_unless_two_are_named(monkeypatch: 
 
 @pytest.mark.parametrize("devices", ["cuda:0", "cuda:0,cuda:0", "cuda:0,cpu", "cpu,cpu,cpu", "cpu,banana"])
 def test_what_are_not_two_devices_is_refused_with_the_setting(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    has_gpus(2, monkeypatch)
     with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_GUIDANCE_DEVICES={devices}"):
         guidance_devices(Settings(dit_guidance_devices=devices))
 

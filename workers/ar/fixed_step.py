@@ -1,6 +1,7 @@
 """A GPU's decode step: always as many rows, over tensors that stay where they are, replayed as a CUDA graph."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,8 +50,9 @@ class FixedStep:
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]:
-        self._inputs.write(sequences)
-        return self._tokens()[: len(sequences)].tolist()
+        with self._own_device():
+            self._inputs.write(sequences)
+            return self._tokens()[: len(sequences)].tolist()
 
     def forget(self, render_id: RenderId) -> None:
         """There is nothing to forget: noise is a hash of what a step feeds."""
@@ -58,16 +60,21 @@ class FixedStep:
     @torch.inference_mode()
     def capture(self) -> None:
         """Runs the step a few times with idle rows, then records it. Needs a CUDA device; raises what goes wrong."""
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                self._eager()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            tokens = self._eager()
+        with self._own_device():
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    self._eager()
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                tokens = self._eager()
         self._recorded = _Recorded(graph, tokens, self._places())
+
+    def _own_device(self) -> AbstractContextManager[None]:
+        """Triton and graphs use the thread's current GPU, wherever the tensors lie; nothing on a CPU."""
+        return torch.cuda.device_of(self._inputs.inputs.token_ids)  # type: ignore[no-untyped-call]
 
     def _tokens(self) -> Tensor:
         """Replays, unless weights were parked and lie elsewhere: a graph reads addresses. Then the same, eagerly."""

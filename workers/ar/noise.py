@@ -67,8 +67,16 @@ class CounterNoise:
     def variates(self, seeds: Tensor, steps: Tensor) -> Tensor:
         """`seeds` and `steps` are (rows, 1) int64; returns float32 (rows, vision vocabulary)."""
         bits = _mix(_mix(_mix(seeds) + steps * _GOLDEN) + self._codes * _GOLDEN)
-        uniform = ((bits >> 40 & 0xFFFFFF).float() + 0.5) * 2.0**-24  # 24 bits, never 0 or 1
-        return -uniform.log()
+        return exponential(bits)
+
+
+def exponential(bits: Tensor) -> Tensor:
+    """Exponential variates of random int64: float32, finite and above 0.
+
+    Of 23 bits: with one more, adding a half would be rounded up to 1 at the end of the range, whose logarithm is 0.
+    """
+    uniform = ((bits >> 41 & 0x7FFFFF).float() + 0.5) * 2.0**-23
+    return -uniform.log()
 
 
 def _signed(value: int) -> int:

@@ -62,10 +62,14 @@ class Sampler:
         On a CPU a sort costs more than the rest of the sampling.
         """
         if self._defaults.top_k >= CODEBOOK_SIZE:
-            raced = [_race(*row) for row in zip(probs, noise, top_p.flatten().tolist(), strict=True)]
-            if None not in raced:
-                return torch.tensor(raced)
+            # Row by row to the end: a sum that is rounded otherwise must not come from a neighbour that needs a sort.
+            rows = zip(torch.split(probs, 1), torch.split(noise, 1), torch.split(top_p, 1), strict=True)
+            return torch.cat([self._choose_one(*row) for row in rows])
         return pick_sorted(probs, noise, top_p, self._defaults.top_k)
+
+    def _choose_one(self, probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
+        code = _race(probs[0], noise[0], float(top_p))
+        return pick_sorted(probs, noise, top_p, self._defaults.top_k) if code is None else torch.tensor([code])
 
 
 def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:

@@ -14,7 +14,10 @@ _LOG_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class BusyShare:
-    """`device_s` inside denoise steps and the VAE, `work_s` with at least one render admitted. One thread uses it."""
+    """`device_s` beginning and denoising renders and in the VAE, up to a PIL picture; `work_s` with a render admitted.
+
+    One thread uses it.
+    """
 
     clock: Callable[[], float] = time.monotonic
     device_s: float = 0.0

@@ -126,14 +126,17 @@ class DitEngine:
 
     def _tell(self) -> None:
         self.busy.tell(has_work=not self.is_idle)
-        if self.is_idle:
+        if not any(render.claim.settings.is_edit for render in self._renders.values()):
             self._runner.free()
 
     def _advance(self, renders: Sequence[_Render]) -> Sequence[Outcome[Decoded]]:
-        """Outcomes of those that leave the stage in this step."""
+        """Outcomes of those that leave the stage in this step.
+
+        One of several that cannot even begin leaves at once, and costs the others no more than this step.
+        """
         if len(renders) == 1:
             outcomes = [self._outcome(renders[0], self._advance_alone)]
-        else:
+        elif not any(outcomes := [self._outcome(render, self._begin) for render in renders]):
             ends = zip(renders, self._denoise_together(renders), strict=True)
             outcomes = [self._outcome(render, partial(self._end_step, failure=failure)) for render, failure in ends]
         return [outcome for outcome in outcomes if outcome]
@@ -151,6 +154,10 @@ class DitEngine:
             crash = RenderFailed("engine_error", "the render failed unexpectedly; the worker's log has the details")
             return Outcome(render.claim, error=crash)
         return Outcome(render.claim, result=decoded) if decoded else None
+
+    def _begin(self, render: _Render) -> None:
+        with self.busy.device():
+            self._state(render)
 
     def _advance_alone(self, render: _Render) -> Decoded | None:
         (failure,) = self._denoise([render])

@@ -159,9 +159,11 @@ class DitRunner:
     def max_batch(self, size: GridSize) -> int:
         """How many rows of this size share a pass, so how many renders are worth stepping together; never changes.
 
-        1 on a GPU: there another shape gives another picture, and two workers may have measured different plans.
+        1 but on a CPU in float32: elsewhere another shape is rounded so that it gives another picture, and two workers
+        may have measured different plans.
         """
-        return self._plan.rows_per_pass(size) if self._model.device.type == "cpu" else 1
+        is_exact = self._model.device.type == "cpu" and self._model.dtype == torch.float32
+        return self._plan.rows_per_pass(size) if is_exact else 1
 
     @torch.no_grad()
     def preview(self, state: DenoiseState) -> Image.Image:
@@ -178,7 +180,7 @@ class DitRunner:
             return decode_latents(self._model, state.latents)
 
     def free(self) -> None:
-        """Lets go of what the renders of one job share: for a worker that has nothing to do."""
+        """Lets go of what the renders of one job share: for a worker that has no edits to do."""
         self._conditions.clear()
 
     def _branches(self, prepared: PreparedRender) -> tuple[Branch, ...]:

@@ -74,8 +74,11 @@ class TwoDeviceDenoiser(Denoiser):
 
     def predict(self, rows: Sequence[Row], max_rows: int) -> list[Tensor]:
         away = {index: self._helper.begin(row) for index, row in enumerate(rows) if _is_elsewhere(row)}
-        here = iter(super().predict([row for row in rows if not _is_elsewhere(row)], max_rows))
-        return [away[index]() if index in away else next(here) for index in range(len(rows))]
+        try:
+            here = iter(super().predict([row for row in rows if not _is_elsewhere(row)], max_rows))
+        finally:  # also after a failure: noise that nobody takes would be the next step's
+            arrived = {index: wait() for index, wait in away.items()}
+        return [arrived[index] if index in arrived else next(here) for index in range(len(rows))]
 
 
 class _Elsewhere(Branch):
