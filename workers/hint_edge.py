@@ -15,9 +15,8 @@ from shared.queues import Queue
 log = structlog.get_logger()
 
 _PAUSE_S = 1.0  # before a newer hint goes to the end of the queue, so that an old worker does not spin on it
-_MOST_PAUSES = (
-    30  # then no newer worker is there (a roll-back), and the hint must not keep out the ones that we can read
-)
+# Then no newer worker is there (a roll-back), and the hint must not keep out the ones that we can read.
+_MOST_PAUSES = 30
 _NUM_LEFT = "num_left"  # how often it was; a field of the hint that every version ignores
 
 

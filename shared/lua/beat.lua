@@ -5,7 +5,10 @@
 local stage, worker, slots, revision, worker_ttl, lease_ttl, log = unpack(ARGV, 1, 7)
 local now = now_ms()
 redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
-redis.call('ZREMRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)) do
+  redis.call('ZREM', P .. 'workers:' .. stage, gone)
+  redis.call('HDEL', P .. 'slots:' .. stage, gone)
+end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
 if log ~= '' then redis.call('SET', P .. 'log:' .. worker, log, 'EX', 3600) end
 if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end

@@ -8,11 +8,13 @@ local now = now_ms()
 expire_due(now, 100)
 
 -- AR runs ahead only so far, so that it never floods the DiT queue; but only its own class and higher ones hold a class
--- back, else a batch would close the door on an interactive render.
+-- back, else a batch would close the door on an interactive render. Nor does another model revision, which other
+-- workers may never come for.
 local function num_ahead(class)
   local ahead = redis.call('ZCARD', P .. 'quarantine:dit')
   for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:dit')) do
-    if CLASS[string.match(lane, '^[^|]*')] <= CLASS[class] then
+    local of_lane, pinned = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
+    if pinned == revision and CLASS[of_lane] <= CLASS[class] then
       ahead = ahead + redis.call('ZCARD', P .. 'waiting:dit:' .. lane)
     end
   end

@@ -7,6 +7,7 @@ from shared.store.connect import Client, translated
 from shared.store.scripts import Scripts
 
 _MOST_AT_ONCE = 500  # keeps one script call to a few milliseconds
+MOST_PURGED = 100  # jobs, each of up to 16 renders
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class UpkeepStore:
         """Ends renders whose time is over; returns how many."""
         return int(self._scripts.run("expire", _MOST_AT_ONCE))
 
-    def purge(self, retention_s: int) -> int:
-        """Forgets jobs that ended longer ago; returns how many."""
-        return int(self._scripts.run("purge", retention_s * 1000, 100))
+    def purge(self, retention_s: int) -> bool:
+        """Forgets jobs that ended longer ago, up to a hundred. Returns whether there may be more."""
+        return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED
 
     def uptime_s(self) -> int:
         """Seconds since the store started: after an outage, leases get one more length before they are rescued."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import GridpressError, LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
+from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
 from shared.jobs import Claim, Lease
 from tests.engine.fakes import a_claim
 from workers.engine.stepper import Outcome
@@ -32,11 +32,13 @@ class Harness:
     def __init__(self, write: Callable[[], None] = lambda: None) -> None:
         self.leases = FakeLeases()
         self.num_prepared = 0
+        self.is_held = True
         self.recorded: queue.Queue[Lease] = queue.Queue()
         self._write = write
         self.recorder: Recorder[str] = Recorder(
             self.leases,  # type: ignore[arg-type]
             self.save,
+            is_held=lambda _: self.is_held,
             on_recorded=self.recorded.put,
             num_threads=2,
         )
@@ -55,7 +57,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "_FIRST_DELAY_S", 0.001)
 
 
-def failing(*errors: GridpressError) -> Callable[[], None]:
+def failing(*errors: Exception) -> Callable[[], None]:
     left = list(errors)
 
     def write() -> None:
@@ -72,9 +74,28 @@ def test_a_write_is_repeated_until_the_stores_are_back_and_prepared_once() -> No
     harness.recorder.close()
 
 
-@pytest.mark.parametrize("error", [LeaseLost("theirs"), RenderFailed("odd", "unforeseen")])
-def test_a_write_that_will_never_do_is_given_up_and_its_render_let_go(error: GridpressError) -> None:
-    harness = Harness(failing(error))
+def test_a_result_under_a_lost_lease_is_given_up_and_its_render_let_go() -> None:
+    harness = Harness(failing(LeaseLost("theirs")))
+    assert harness.record(result="picture") == a_claim("kite").lease
+    assert harness.leases.calls == []
+    harness.recorder.close()
+
+
+def test_a_result_that_can_never_be_written_fails_its_render_by_name() -> None:
+    harness = Harness(failing(ZeroDivisionError()))
+    lease = harness.record(result="picture")
+    assert harness.leases.calls == [("not_written", lease)]
+    harness.recorder.close()
+
+
+def test_a_result_that_waits_for_a_store_is_given_up_with_its_lease() -> None:
+    """A cancelled picture must not take up room until the object store is back."""
+
+    def away() -> None:
+        harness.is_held = False
+        raise ObjectStoreUnavailable("away")
+
+    harness = Harness(away)
     assert harness.record(result="picture") == a_claim("kite").lease
     harness.recorder.close()
 

@@ -36,7 +36,7 @@ def _best(memory: Memory, stage: Stage, revision: Revision, limit_min: int) -> R
             if not render.group
             and render.job.revision in ("", revision)
             and _may_begin(memory, render)
-            and (stage is not Stage.AR or _num_ahead(memory, render) < limit)
+            and (stage is not Stage.AR or _num_ahead(memory, render, revision) < limit)
         ),
         None,
     )
@@ -46,9 +46,12 @@ def _may_begin(memory: Memory, render: RenderRecord) -> bool:
     return render.stage is not Stage.AR or not memory.is_at_limit(render.job.spec.tenant)
 
 
-def _num_ahead(memory: Memory, render: RenderRecord) -> int:
+def _num_ahead(memory: Memory, render: RenderRecord, revision: Revision) -> int:
     own = render.job.spec.priority.rank
-    return sum(r.group is not None or r.job.spec.priority.rank <= own for r in _waiting(memory, Stage.DIT))
+    return sum(
+        r.group is not None or (r.job.revision == revision and r.job.spec.priority.rank <= own)
+        for r in _waiting(memory, Stage.DIT)
+    )
 
 
 def _whose_turn(memory: Memory, stage: Stage, worker: WorkerId, *, is_empty: bool, others_wait: bool) -> str:

@@ -29,14 +29,15 @@ class MemoryUpkeep:
     def expire(self) -> int:
         return self._memory.expire_due()
 
-    def purge(self, retention_s: int) -> int:
+    def purge(self, retention_s: int) -> bool:
+        """All at once: there is never more."""
         since_ms = self._memory.now_ms - retention_s * 1000
         over = [j for j in self._memory.jobs.values() if j.finished_ms is not None and j.finished_ms <= since_ms]
         for job in over:
             del self._memory.jobs[job.job_id]
             for delivery_id in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}"):
                 self._memory.deliveries.pop(delivery_id, None)
-        return len(over)
+        return False
 
 
 class MemoryDeliveries:

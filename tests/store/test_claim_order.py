@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.ids import new_job_id
+from shared.ids import Revision, new_job_id
 from shared.jobs import Job, Priority
 from shared.states import Stage
 from shared.store.connect import Client
@@ -50,6 +50,18 @@ def test_a_batch_that_waits_for_the_dit_does_not_close_the_door_on_interactive(w
     interactive = submitted(world.jobs)
     claims = [leases.claim(Stage.AR, REVISION, WORKER_ID) for _ in range(2)]
     assert [claim and claim.job_id for claim in claims] == [interactive.job_id, None]
+
+
+def test_what_waits_for_another_model_revision_does_not_close_the_door(world: World) -> None:
+    """After an upgrade nobody may be left to take it."""
+    leases = world.leases_under(LeaseRules(ttl_s=30, prior_ready_limit_min=2))
+    submitted(world.jobs, n=2)
+    for old in Worker(world, "old").take():
+        leases.finish_prior(old.lease, a_prior())
+    job = submitted(world.jobs)
+    claim = leases.claim(Stage.AR, Revision("r2"), WORKER_ID)
+    assert claim
+    assert claim.job_id == job.job_id
 
 
 def _check_order(world: World, arrivals: list[tuple[int, Priority]]) -> None:

@@ -9,6 +9,7 @@ from shared.ids import DEFAULT_TENANT, Fence, HolderId, Revision, WorkerId
 from shared.jobs import Claim, Held, Progress
 from shared.queues import Queue
 from shared.states import JobStatus, Stage
+from shared.store.connect import Client
 from shared.store.leases import Announcement, LeaseRules, Verdict
 from tests.store.builders import REVISION, WORKER_ID, a_picture, a_prior, submitted
 from tests.store.world import Leases, World
@@ -155,6 +156,14 @@ def test_live_dit_slots_raise_the_limit(world: World) -> None:
     assert leases.claim(Stage.AR, REVISION, WORKER_ID) is not None
     leases.leave(dit)
     assert leases.claim(Stage.AR, REVISION, WORKER_ID) is None
+
+
+def test_nothing_is_kept_of_a_worker_that_died_long_ago(client: Client, still_clock: None) -> None:
+    world = World.of_valkey(client)
+    world.leases.beat(replace(WORKER, worker_id=WorkerId("killed")), [])
+    world.clock.advance(2 * 3600)
+    world.leases.beat(WORKER, [])
+    assert client.zrange("gridpress:workers:ar", 0, -1) == client.hkeys("gridpress:slots:ar") == [WORKER_ID]
 
 
 def test_a_job_is_claimed_only_by_workers_of_its_model_revision(world: World, leases: Leases) -> None:

@@ -15,7 +15,7 @@ from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
-from shared.store.upkeep import Backlog, UpkeepStore
+from shared.store.upkeep import MOST_PURGED, Backlog, UpkeepStore
 from tests.store.builders import REVISION, WORKER_ID, submitted
 from workers.upkeep.service import Upkeep
 
@@ -130,9 +130,19 @@ def test_finished_jobs_are_forgotten_after_their_retention(store: JobStore, clie
     old, live = submitted(store), submitted(store)
     store.cancel(old.job_id, DEFAULT_TENANT)
     upkeep = UpkeepStore(client)
-    assert upkeep.purge(retention_s=3600) == 0
-    assert upkeep.purge(retention_s=-1) == 1
+    upkeep.purge(retention_s=3600)
+    assert store.job(old.job_id, DEFAULT_TENANT)
+    assert not upkeep.purge(retention_s=-1)
     with pytest.raises(JobNotFound):
         store.job(old.job_id, DEFAULT_TENANT)
     assert [job.job_id for job in store.jobs(DEFAULT_TENANT, limit=9, after=None, status=None)] == [live.job_id]
     assert [key for key in client.keys("*") if old.job_id in key] == []
+
+
+def test_retention_keeps_up_however_many_jobs_end(upkeep: Upkeep, store: JobStore, client: Client) -> None:
+    for _ in range(2 * MOST_PURGED + 1):
+        store.cancel(submitted(store).job_id, DEFAULT_TENANT)
+    upkeep.settings = Settings(retention_s=-1)
+    for tick in range(3):
+        upkeep.run_once(now_s=100 + tick)
+    assert client.zcard("gridpress:finished") == 0

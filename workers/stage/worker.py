@@ -76,7 +76,11 @@ class _StageWorker(Generic[Result]):
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
         self._slots = Slots(parts.slots, settings.result_buffer)
         self._recorder = Recorder(
-            self._leases, self._save, on_recorded=self._on_recorded, num_threads=parts.slots + settings.result_buffer
+            self._leases,
+            self._save,
+            is_held=self._slots.holds,
+            on_recorded=self._on_recorded,
+            num_threads=parts.slots + settings.result_buffer,
         )
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
         self._engine = EngineThread(

@@ -43,9 +43,8 @@ class Upkeep:
             log.info("upkeep.expired", num_expired=expired)
         for queue in Queue:
             self.hints.top_up(queue)
-        if now_s - self._purged_at_s >= _PURGE_EVERY_S:
-            self._purged_at_s = now_s
-            self.store.purge(self.settings.retention_s)
+        if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
+            self._purged_at_s = now_s  # else the next tick goes on: jobs may end faster than a hundred a minute
 
     def _leases_can_be_trusted(self, now_s: float) -> bool:
         """No worker can renew while the store is away: after that, a lease length passes before any counts as lost."""
