@@ -26,12 +26,13 @@ def save(
     """Writes `folder/name.json` and `folder/name.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = [{"figure": figure, "measured": measured, "goal": goal} for figure, measured, goal in goals]
-    report = {"measured_on": _machine(threads), "rows": rows, "goals": figures}
+    report = {"measured_on": machine(threads), "rows": rows, "goals": figures}
     (folder / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _plot(folder / f"{name}.png", rows)
 
 
-def _machine(threads: int) -> Mapping[str, object]:
+def machine(threads: int) -> Mapping[str, object]:
+    """What figures were measured on, and when."""
     packages = {package: version(package) for package in ("gridpress", "torch", "transformers", "diffusers")}
     return {
         "date": datetime.now(UTC).date().isoformat(),

@@ -12,6 +12,7 @@ from cli.doctor.command import doctor
 from cli.errors import Unavailable
 from cli.jobs import cancel, job, jobs
 from cli.keys import keys
+from cli.plan import plan_command
 from cli.render import render
 from cli.up import up
 from cli.webhooks import webhooks
@@ -48,7 +49,7 @@ def main() -> None:
     """
 
 
-for command in (up, demo, render, jobs, job, cancel, dead_letters, keys, checkpoint, doctor, webhooks):
+for command in (up, demo, render, jobs, job, cancel, dead_letters, keys, checkpoint, doctor, plan_command, webhooks):
     main.add_command(command)
 
 if __name__ == "__main__":
