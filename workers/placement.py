@@ -45,11 +45,16 @@ def guidance_devices(settings: Settings) -> tuple[torch.device, torch.device] | 
         return None
     setting = f"GRIDPRESS_DIT_GUIDANCE_DEVICES={settings.dit_guidance_devices}"
     devices = [_device(name.strip(), setting) for name in settings.dit_guidance_devices.split(",")]
-    if len(devices) != 2 or devices[0].type != devices[1].type or (devices[0] == devices[1] != torch.device("cpu")):
+    if len(devices) != 2 or devices[0].type != devices[1].type or _is_one_gpu(*devices):
         raise Misconfigured(f"{setting} must name two devices of one kind, such as cuda:0,cuda:1")
     if settings.share_device:
         raise Misconfigured("GRIDPRESS_SHARE_DEVICE and GRIDPRESS_DIT_GUIDANCE_DEVICES exclude each other")
     return devices[0], devices[1]
+
+
+def _is_one_gpu(one: torch.device, other: torch.device) -> bool:
+    """`cuda` is `cuda:0`, whatever torch's comparison says."""
+    return one.type == "cuda" and (one.index or 0) == (other.index or 0)
 
 
 def _device(name: str, setting: str) -> torch.device:

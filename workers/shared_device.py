@@ -77,6 +77,11 @@ class SharedDevice(Generic[Result]):
         return {**{render_id: Progress(0, 0) for render_id in self._waiting}, **self._stepper.progress()}
 
     @property
+    def is_waiting(self) -> bool:
+        """Another process's turn is as long as it is; only what our own engine waits for counts."""
+        return self._turns.is_held and not self._waiting and self._stepper.is_waiting
+
+    @property
     def is_idle(self) -> bool:
         return not self._waiting and self._stepper.is_idle
 

@@ -1,6 +1,8 @@
 """Continuous batching: whatever else runs, a render gives what it gives alone."""
 
 import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,9 +17,11 @@ from tests.ar.claims import IMAGES, a_claim, alone, an_engine, finish
 from workers.ar import guard
 from workers.ar.engine import ArEngine
 from workers.ar.model import ArModel
+from workers.ar.preparation import Prompts
 from workers.ar.runner import ArRunner
 from workers.ar.sequence import ArSequence
 from workers.ar.vision import ConditionTokenizer
+from workers.device_loss import DeviceFull, is_device_lost
 
 CLAIMS = [
     a_claim("a", (256, 256), seed=1),
@@ -70,6 +74,9 @@ def test_a_condition_image_is_encoded_once_for_all_renders(ar_model: ArModel, mo
     engine = an_engine(ar_model)
     for index in range(3):
         engine.admit(a_claim(f"e{index}", images=("mug",)))
+    assert not encoded, "an admission would hold up those that are decoded"
+    for _ in range(3):
+        engine.step()
     assert len(encoded) == 1
 
 
@@ -160,3 +167,82 @@ def test_an_unreadable_condition_image_fails_its_render_by_name(ar_model: ArMode
     with pytest.raises(RenderFailed) as refusal:
         engine.admit(a_claim("e", images=tuple(IMAGES)))
     assert refusal.value.reason == "bad_condition_image"
+
+
+def test_a_prompt_that_was_built_ahead_is_not_built_by_the_engine_thread(
+    ar_model: ArModel, expected: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, engine = CLAIMS[4], an_engine(ar_model)
+    with ThreadPoolExecutor(1) as another_thread:
+        another_thread.submit(engine.prepare, claim).result()
+    monkeypatch.setattr("workers.ar.preparation.build_prompt", lambda *_: pytest.fail("built again"))
+    assert finish(engine, [claim]) == {"d": expected["d"]}
+
+
+def test_prompts_of_claims_that_never_came_are_let_go_of(ar_model: ArModel) -> None:
+    prompts = Prompts(ar_model, IMAGES.__getitem__, most_kept=1)
+    lost, taken = a_claim("lost"), a_claim("taken")
+    prompts.prepare(lost)
+    prompts.prepare(taken)
+    assert list(prompts._kept) == [taken.lease]
+    assert prompts.take(lost).token_ids == prompts.take(taken).token_ids
+
+
+def full(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.\nand ten more lines")
+
+
+def crash(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("strike", "reason"), [(full, "out_of_memory"), (crash, "engine_error")])
+@pytest.mark.parametrize("where", ["place", "prefill"])
+def test_one_whose_prefill_breaks_fails_alone(
+    ar_model: ArModel,
+    expected: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    strike: Callable[[], None],
+    reason: str,
+) -> None:
+    compute = getattr(ArRunner, where)
+
+    def breaks_for_a(runner: ArRunner, sequence: ArSequence, *rest: object) -> None:
+        strike() if sequence.render_id == "a" else compute(runner, sequence, *rest)
+
+    monkeypatch.setattr(ArRunner, where, breaks_for_a)
+    ends = finish(an_engine(ar_model), CLAIMS[:2])
+    assert isinstance(ends["a"], RenderFailed)
+    assert ends["a"].reason == reason
+    assert ends["b"] == expected["b"]
+
+
+def test_one_whose_image_cannot_be_encoded_fails_alone(
+    ar_model: ArModel, expected: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConditionTokenizer, "_encode", full)
+    ends = finish(an_engine(ar_model), [CLAIMS[4], CLAIMS[0]])
+    assert isinstance(ends["d"], RenderFailed)
+    assert ends["d"].reason == "out_of_memory"
+    assert ends["a"] == expected["a"]
+
+
+def test_a_decode_step_that_breaks_fails_those_in_it_and_nobody_who_comes_later(
+    ar_model: ArModel, expected: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = an_engine(ar_model)
+    with monkeypatch.context() as broken:
+        broken.setattr(ArRunner, "decode", crash)
+        ends = finish(engine, [CLAIMS[0]])
+    assert isinstance(ends["a"], RenderFailed)
+    assert finish(engine, [CLAIMS[1]]) == {"b": expected["b"]}
+
+
+def test_a_device_that_is_full_in_a_decode_step_is_as_good_as_lost_and_fails_nobody(
+    ar_model: ArModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ArRunner, "decode", full)
+    with pytest.raises(DeviceFull) as lost:
+        finish(an_engine(ar_model), [CLAIMS[0]])
+    assert is_device_lost(lost.value)

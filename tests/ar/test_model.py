@@ -68,3 +68,10 @@ def test_memory_is_no_more_than_long_renders_in_every_slot_could_use(ar_model: A
 def test_memory_for_less_than_one_render_is_refused(ar_model: ArModel) -> None:
     with pytest.raises(Misconfigured, match="GRIDPRESS_AR_KV_BYTES"):
         plan_memory(replace(ar_model), max_sequences=1, kv_bytes=2**20)
+
+
+def test_a_cpu_in_a_coarse_type_computes_one_render_at_a_time(tiny_checkpoint: Path) -> None:
+    coarse = load_ar_model(str(tiny_checkpoint), CPU, torch.bfloat16)
+    assert plan_memory(coarse, max_sequences=None, kv_bytes=None).max_sequences == 1
+    with pytest.raises(Misconfigured, match=r"GRIDPRESS_AR_SLOTS=8 on a CPU in bfloat16"):
+        plan_memory(coarse, max_sequences=8, kv_bytes=None)

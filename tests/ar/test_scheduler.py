@@ -86,7 +86,7 @@ def test_small_renders_do_not_pass_a_large_one_that_waits() -> None:
 
 def test_what_no_empty_memory_could_hold_is_refused() -> None:
     with pytest.raises(RenderFailed) as refusal:
-        Scheduler(KvBook(500), 4).add(a_sequence("x", 1024))
+        Scheduler(KvBook(500), 4).refuse_too_large(a_sequence("x", 1024))
     assert refusal.value.reason == "kv_too_large"
 
 

@@ -86,6 +86,7 @@ STRIKES = [
 def test_a_render_leaves_with_its_picture_in_its_last_step(runner: DitRunner) -> None:
     claim, engine = make_claim(steps=3), make_engine(runner)
     engine.admit(claim)
+    prepared(engine)
     seen = []
     for _ in range(3):
         seen.append(engine.progress().get(claim.render_id))
@@ -107,6 +108,7 @@ def test_a_dropped_render_leaves_the_others_as_if_alone(runner: DitRunner) -> No
     first, last = make_claim("first", seed=1), make_claim("last", seed=2, prompt='"open"')
     engine = make_engine(runner, lambda _: photo)
     engine.admit(dropped)
+    prepared(engine)
     engine.step()
     engine.admit(first)
     engine.drop(dropped.render_id)
@@ -125,6 +127,7 @@ def test_a_render_that_was_claimed_again_starts_anew_under_the_newer_claim(runne
     engine = make_engine(runner)
     lost, again = make_claim(steps=2), make_claim(steps=2, seed=99)
     engine.admit(lost)
+    prepared(engine)
     engine.step()
     assert [outcome.claim for outcome in run(engine, again)] == [again]
     assert engine.step() == ()
@@ -314,6 +317,7 @@ def test_a_device_that_is_lost_fails_no_render_but_the_engine(dit_model: DitMode
 
     engine = make_engine(sabotaged(dit_model, lose))
     engine.admit(make_claim(width=VICTIM_WIDTH_PX))
+    prepared(engine)
     with pytest.raises(torch.AcceleratorError):
         engine.step()
 
@@ -336,7 +340,27 @@ def test_who_is_still_being_prepared_keeps_nobody_waiting(runner: DitRunner) -> 
     assert [outcome.claim for outcome in outcomes] == [ready]
     assert engine.step() == ()
     may_load.set()
+    prepared(engine)
     assert [outcome.claim.render_id for outcome in run(engine)] == ["slow"]
+
+
+def test_an_engine_with_nobody_prepared_says_that_it_only_waits(runner: DitRunner) -> None:
+    may_load = threading.Event()
+
+    def load_slowly(key: ObjectKey) -> Image.Image:
+        may_load.wait()
+        return photo_like(512, 512, seed=0)
+
+    engine = make_engine(runner, load_slowly)
+    engine.admit(make_claim("slow", images=[photo_like(512, 512, seed=0)]))
+    engine.in_step()
+    assert engine.is_waiting
+    assert engine.step() == ()
+    may_load.set()
+    prepared(engine)
+    engine.in_step()
+    assert not engine.is_waiting
+    run(engine)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ class FakeStepper:
 
     num_steps: int = 1
     may_step: threading.Event = field(default_factory=threading.Event)
+    is_waiting: bool = False
     dropped: list[RenderId] = field(default_factory=list)
     _running: dict[RenderId, tuple[Claim, int]] = field(default_factory=dict)
 
@@ -47,6 +48,8 @@ class FakeStepper:
 
     def step(self) -> Sequence[Outcome[str]]:
         self.may_step.wait()
+        if self.is_waiting:
+            return ()
         if any(claim.settings.prompt == LOST for claim, _ in self._running.values()):
             raise DeviceLost
         if any(claim.settings.prompt == BROKEN for claim, _ in self._running.values()):

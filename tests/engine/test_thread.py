@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -12,10 +13,29 @@ from workers.engine.heartbeat import Heartbeat
 from workers.engine.slots import Slots
 from workers.engine.stepper import Outcome
 from workers.engine.thread import EngineThread
-from workers.engine.watchdog import Watchdog
+from workers.engine.watchdog import Phase, Watchdog
 
 WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
+FLOOR_S = 60.0
 A_WEEK_S = 7 * 24 * 3600.0
+
+
+class Watched:
+    """Passes phases on to the watchdog, and tells when the engine has waited so often."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        self._waits_s: queue.Queue[float] = queue.Queue()
+        self.first_wait_s = float("inf")
+
+    def enter(self, phase: Phase, now_s: float) -> None:
+        self._watchdog.enter(phase, now_s)
+        if phase is Phase.WAITING:
+            self._waits_s.put(now_s)
+
+    def until_waiting(self, times: int) -> None:
+        for _ in range(times):
+            self.first_wait_s = min(self.first_wait_s, self._waits_s.get(timeout=WAIT_S))
 
 
 class Harness:
@@ -25,7 +45,7 @@ class Harness:
         self.outcomes: queue.Queue[Outcome[str]] = queue.Queue()
         self.announced: queue.Queue[Sequence[Held]] = queue.Queue()
         self.exited = threading.Event()
-        self.watchdog = Watchdog(patience=20, floor_s=60)
+        self.watchdog = Watchdog(patience=20, floor_s=FLOOR_S)
         self.engine = EngineThread(
             self.stepper,
             self.slots,
@@ -129,6 +149,36 @@ def test_a_step_that_never_returns_ends_the_process_by_the_heartbeat(harness: Ha
         pass
     heartbeat.tick(A_WEEK_S * 1e6)
     assert harness.exited.is_set()
+
+
+def test_an_engine_that_only_waits_step_after_step_ends_the_process_by_the_heartbeat(harness: Harness) -> None:
+    watched = Watched(harness.watchdog)
+    harness.engine._watchdog = watched  # type: ignore[assignment]
+    harness.stepper.is_waiting = True
+    harness.stepper.may_step.set()
+    assert harness.take("its inputs never come")
+    watched.until_waiting(3)
+    assert harness.watchdog.is_satisfied(time.monotonic())
+    assert not harness.watchdog.is_satisfied(watched.first_wait_s + FLOOR_S + 1)
+    assert not harness.engine._has_stepped, "the first step that computes may still have to compile"
+
+
+def test_a_step_that_ends_after_the_drain_is_no_loss_of_the_device(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_closed(outcome: Outcome[str]) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr("workers.engine.thread._LAST_STEP_S", 0)
+    harness.engine._on_outcome = is_closed
+    assert harness.take("late")
+    harness.announced.get(timeout=WAIT_S)
+    assert drained(harness, 0) == ["late"]
+    assert harness.engine.is_left_behind
+    harness.stepper.may_step.set()
+    harness.engine._thread.join(WAIT_S)
+    assert not harness.engine.is_left_behind
+    assert not harness.exited.is_set()
 
 
 def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -> None:

@@ -44,3 +44,28 @@ def test_idling_never_hangs() -> None:
     watchdog, began_s = after(1.0)
     watchdog.enter(Phase.IDLE, began_s)
     assert watchdog.is_satisfied(1e9)
+
+
+def test_waiting_again_and_again_is_one_wait() -> None:
+    watchdog, now_s = after(0.1)
+    for now_s in range(int(FLOOR_S) + 1):
+        watchdog.enter(Phase.WAITING, float(now_s))
+        watchdog.enter(Phase.ADMISSION, float(now_s))
+        watchdog.enter(Phase.WAITING, float(now_s))
+    assert watchdog.is_satisfied(FLOOR_S)
+    assert not watchdog.is_satisfied(FLOOR_S + 1)
+
+
+def test_a_step_after_a_wait_has_all_its_time_and_so_has_the_next_wait() -> None:
+    watchdog, _ = after(0.1)
+    watchdog.enter(Phase.WAITING, 1.0)
+    for phase in (Phase.STEP, Phase.WAITING):
+        watchdog.enter(phase, FLOOR_S)
+        assert watchdog.is_satisfied(2 * FLOOR_S)
+
+
+def test_a_wait_is_not_measured_as_a_step() -> None:
+    watchdog, _ = after(0.1)
+    watchdog.enter(Phase.WAITING, 1.0)
+    watchdog.enter(Phase.STEP, FLOOR_S)
+    assert not watchdog.is_satisfied(2 * FLOOR_S + 1)

@@ -88,6 +88,16 @@ def test_a_fault_waits_for_its_stage() -> None:
         run(stepper(), a_claim("a", "[simulate raise in dit]", Stage.DIT))
 
 
+def test_a_stalled_render_makes_an_engine_wait_once_nobody_else_is_left() -> None:
+    engine = stepper()
+    engine.admit(a_claim("a", "[simulate stall in ar]"))
+    engine.admit(a_claim("b"))
+    assert not engine.is_waiting
+    assert [outcome.claim.render_id for outcome in engine.step()] == ["b"]
+    assert engine.is_waiting
+    assert engine.step() == ()
+
+
 def test_a_fault_strikes_half_way() -> None:
     engine = stepper(FOUR_STEPS_S)
     engine.admit(a_claim("a", "[simulate raise in ar]"))

@@ -65,6 +65,10 @@ class TimedStepper:
         return {rid: Progress(done, self._num_steps) for rid, (_, done) in self._running.items()}
 
     @property
+    def is_waiting(self) -> bool:
+        return False
+
+    @property
     def is_idle(self) -> bool:
         return not self._running
 

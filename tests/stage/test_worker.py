@@ -138,6 +138,15 @@ def test_sigterm_hands_back_what_cannot_finish(fleet: Fleet) -> None:
     assert [(render.state, render.attempts) for render in renders] == [("queued", 0), ("queued", 0)]
 
 
+def test_a_drain_that_leaves_a_step_behind_hands_its_render_back_and_ends_in_success(fleet: Fleet) -> None:
+    job = submitted(fleet.jobs)
+    worker = fleet.start(steps=1, step_s=DEADLINE_S, grace_s=0.1)
+    fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_RUNNING})
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=DEADLINE_S) == 0
+    assert fleet.states(job.job_id) == {RenderState.QUEUED}
+
+
 def test_a_second_sigterm_ends_a_draining_worker_at_once(fleet: Fleet) -> None:
     job = submitted(fleet.jobs)
     worker = fleet.start(steps=10_000, step_s=0.01, grace_s=3600)

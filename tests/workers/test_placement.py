@@ -45,7 +45,9 @@ def test_guidance_branches_stay_on_one_device_unless_two_are_named(monkeypatch: 
     assert place(Settings(device="cuda:5"), two[0]).device == two[0]
 
 
-@pytest.mark.parametrize("devices", ["cuda:0", "cuda:0,cuda:0", "cuda:0,cpu", "cpu,cpu,cpu", "cpu,banana"])
+@pytest.mark.parametrize(
+    "devices", ["cuda:0", "cuda:0,cuda:0", "cuda,cuda:0", "cuda:0,cpu", "cpu,cpu,cpu", "cpu,banana"]
+)
 def test_what_are_not_two_devices_is_refused_with_the_setting(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
     has_gpus(2, monkeypatch)
     with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_GUIDANCE_DEVICES={devices}"):

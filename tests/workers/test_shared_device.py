@@ -75,6 +75,10 @@ class Engine:
         }
 
     @property
+    def is_waiting(self) -> bool:
+        return False
+
+    @property
     def is_idle(self) -> bool:
         return not self.left
 

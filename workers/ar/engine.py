@@ -1,9 +1,11 @@
 """The AR stage's engine: schedule, run, sample, record. Many renders at once; each fails alone."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
+import torch
 from PIL import Image
 
 from shared.errors import RenderFailed
@@ -14,26 +16,33 @@ from workers.ar.decode_step import make_decode_step
 from workers.ar.guard import is_degenerate
 from workers.ar.kv_book import KvBook
 from workers.ar.model import ArModel
-from workers.ar.prompt import Prompt, build_prompt
+from workers.ar.preparation import Prompts
+from workers.ar.prompt import Prompt
 from workers.ar.runner import ArRunner
 from workers.ar.sampler import NOT_A_NUMBER
 from workers.ar.scheduler import Batch, Scheduler
 from workers.ar.sequence import ArSequence
 from workers.ar.vision import ConditionTokenizer
+from workers.device_loss import DeviceFull, is_device_lost
 from workers.engine.stepper import Outcome
 
 log = structlog.get_logger()
 
 _MAX_RETRIES = 1
+_UNEXPECTED = "the render failed unexpectedly; the worker's log has the details"
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A render's sequence and what was computed before its first step."""
+    """A render's sequence, what it is made of, and the condition images that were encoded so far."""
 
     sequence: ArSequence
     prompt: Prompt
-    condition_grids: tuple[TokenGrid, ...]
+    condition_grids: list[TokenGrid] = field(default_factory=list)
+
+    @property
+    def is_encoded(self) -> bool:
+        return len(self.condition_grids) == len(self.prompt.condition_grids)
 
 
 class ArEngine:
@@ -47,8 +56,7 @@ class ArEngine:
         num_kv_tokens: int,
         max_sequences: int,
     ) -> None:
-        self._model = model
-        self._load_image = load_image
+        self._prompts = Prompts(model, load_image, most_kept=max_sequences)
         self._conditions = ConditionTokenizer(model)
         self._runner = ArRunner(model, num_kv_tokens)
         self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
@@ -56,60 +64,114 @@ class ArEngine:
         self._work: dict[RenderId, _Work] = {}
         self._planned: Batch | None = None
 
+    def prepare(self, claim: Claim) -> None:
+        """What needs no device, before `admit`; any thread may call it. Raises what `admit` raises."""
+        self._prompts.prepare(claim)
+
     def admit(self, claim: Claim) -> None:
-        """Builds the render's prompt and queues it. Raises `GridpressError` for one that can never run.
+        """Queues the render, an edit once its images are encoded. Raises `GridpressError` for one that can never run.
 
         A render that is here already was lost and claimed again: only the newer claim can be written.
         """
         self.drop(claim.render_id)
-        work = self._prepare(claim)
-        self._scheduler.add(work.sequence)
+        prompt = self._prompts.take(claim)
+        work = _Work(ArSequence(claim, prompt.token_ids), prompt)
+        self._scheduler.refuse_too_large(work.sequence)
         self._work[claim.render_id] = work
+        if work.is_encoded:
+            self._scheduler.add(work.sequence)
 
     def in_step(self) -> Collection[RenderId]:
         """Plans the step: nobody joins or leaves it any more."""
         batch = self._planned = self._planned or self._scheduler.next_batch()
         shared = [target for _, target in batch.shared]
-        return {sequence.render_id for sequence in (*batch.admitted, *shared, *batch.prefill, *batch.decode)}
+        members = {sequence.render_id for sequence in (*batch.admitted, *shared, *batch.prefill, *batch.decode)}
+        edit = self._next_to_encode()
+        return members | {edit.sequence.render_id} if edit else members
 
     def step(self) -> Sequence[Outcome[Prior]]:
-        """One decode step of every prefilled render, and some chunks of prompts."""
+        """One decode step of every prefilled render, some chunks of prompts, and one condition image."""
         batch, self._planned = self._planned or self._scheduler.next_batch(), None
-        for sequence in batch.admitted:
-            self._runner.place(sequence, self._work[sequence.render_id].prompt.positions)
-        for source, target in batch.shared:
-            self._runner.share_prefill(source, target)
-        for sequence in batch.prefill:
-            self._runner.prefill(sequence)
-        if not batch.decode:
-            return ()
-        tokens = self._decode.run(batch.decode)
-        outcomes = [self._record(*pair) for pair in zip(batch.decode, tokens, strict=True)]
+        outcomes = [*self._lead_in(batch), *self._decode_all(batch.decode)]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
         if self._work.pop(render_id, None):
             self._scheduler.remove(render_id)
             self._decode.forget(render_id)
+            self._planned = None
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: work.sequence.progress for render_id, work in self._work.items()}
 
     @property
+    def is_waiting(self) -> bool:
+        return False
+
+    @property
     def is_idle(self) -> bool:
         return not self._work
 
-    def _prepare(self, claim: Claim) -> _Work:
-        keys = claim.settings.images
+    def _next_to_encode(self) -> _Work | None:
+        return next((work for work in self._work.values() if not work.is_encoded), None)
+
+    def _lead_in(self, batch: Batch) -> Iterator[Outcome[Prior] | None]:
+        """Everything before the decode step, one render at a time: whatever breaks, breaks one of them alone."""
+        if edit := self._next_to_encode():
+            yield self._alone(edit.sequence, partial(self._encode, edit))
+        for sequence in batch.admitted:
+            positions = self._work[sequence.render_id].prompt.positions
+            yield self._alone(sequence, partial(self._runner.place, sequence, positions))
+        for source, target in batch.shared:
+            yield self._alone(target, partial(self._runner.share_prefill, source, target))
+        for sequence in batch.prefill:
+            yield self._alone(sequence, partial(self._runner.prefill, sequence))
+
+    def _decode_all(self, planned: Sequence[ArSequence]) -> Iterator[Outcome[Prior] | None]:
+        """One decode step of those that are still here. When it fails as a whole it fails all of them.
+
+        A device that is full in it is as good as lost: its memory was planned when the worker started, so somebody
+        else has taken it. No render is to blame, and only a new process plans anew.
+        """
+        sequences = [sequence for sequence in planned if sequence.render_id in self._work]
+        if not sequences:
+            return
         try:
-            images = [self._load_image(key) for key in keys]
-        except OSError as error:  # Pillow's word for a file that is truncated or no picture
-            raise RenderFailed("bad_condition_image", f"a condition image cannot be read: {error}") from error
-        prompt = build_prompt(self._model, claim.settings, images)
-        inputs = zip(keys, prompt.pixel_values, prompt.condition_grids, strict=True)
-        grids = tuple(self._conditions.tokenize(*image) for image in inputs)
-        sequence = ArSequence(claim, prompt.token_ids_with(grids))
-        return _Work(sequence, prompt, grids)
+            tokens = self._decode.run(sequences)
+        except torch.OutOfMemoryError as error:
+            raise DeviceFull("the device is full in a decode step, whose memory was set aside at the start") from error
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            log.exception("engine.decode_failed", num_renders=len(sequences))
+            yield from [self._failed(sequence, "engine_error", _UNEXPECTED) for sequence in sequences]
+            return
+        for sequence, token in zip(sequences, tokens, strict=True):
+            yield self._alone(sequence, partial(self._record, sequence, token))
+
+    def _alone(self, sequence: ArSequence, compute: Callable[[], Outcome[Prior] | None]) -> Outcome[Prior] | None:
+        """What `compute` answers, or how the render failed in it. Nothing for one that has failed in this step."""
+        if sequence.render_id not in self._work:
+            return None
+        try:
+            return compute()
+        except torch.OutOfMemoryError as error:
+            return self._failed(sequence, "out_of_memory", str(error).partition("\n")[0])
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            log.exception("render.crashed", render_id=sequence.render_id)
+            return self._failed(sequence, "engine_error", _UNEXPECTED)
+
+    def _encode(self, edit: _Work) -> None:
+        """One of its condition images; with the last one the prompt is whole and the render queues up."""
+        index, prompt = len(edit.condition_grids), edit.prompt
+        key = edit.sequence.claim.settings.images[index]
+        grid = self._conditions.tokenize(key, prompt.pixel_values[index], prompt.condition_grids[index])
+        edit.condition_grids.append(grid)
+        if edit.is_encoded:
+            edit.sequence.prompt = prompt.token_ids_with(edit.condition_grids)
+            self._scheduler.add(edit.sequence)
 
     def _record(self, sequence: ArSequence, token: int) -> Outcome[Prior] | None:
         """Appends a token. How the render leaves the stage with it; None while it stays."""
@@ -128,7 +190,7 @@ class ArEngine:
         return None
 
     def _finished(self, sequence: ArSequence, grid: TokenGrid) -> Outcome[Prior]:
-        grids = self._work[sequence.render_id].condition_grids
+        grids = tuple(self._work[sequence.render_id].condition_grids)
         self.drop(sequence.render_id)
         return Outcome(sequence.claim, result=Prior(grid, grids))
 

@@ -39,9 +39,6 @@ def run(settings: Settings) -> None:
         engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
         stepper = share(engine, [model.network])
 
-    def prepare(claim: Claim) -> None:
-        images.prefetch(claim.settings.images)
-
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
         return partial(leases.finish_prior, claim.lease, prior)
 
@@ -50,7 +47,7 @@ def run(settings: Settings) -> None:
         slots=plan.max_sequences,
         revision=source.revision,
         stepper=stepper,
-        prepare=prepare,
+        prepare=engine.prepare,
         save=save,
         next_queue=Queue.DIT,
         is_device_lost=is_device_lost,

@@ -44,7 +44,8 @@ class KvPlan:
 
 
 def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None) -> KvPlan:
-    """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render."""
+    """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render, or rows must not be shared."""
+    max_sequences = _that_share_exactly(model, max_sequences)
     free = torch.cuda.mem_get_info(model.device)[0] if model.device.type == "cuda" else None
     per_token = kv_bytes_per_token(model)
     num_sequences, budget = kv_budget(max_sequences, kv_bytes, per_token, free)
@@ -59,6 +60,24 @@ def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None)
             f"{budget} bytes of KV memory cannot hold one 1024x1024 render: raise GRIDPRESS_AR_KV_BYTES"
         )
     return plan
+
+
+def _that_share_exactly(model: ArModel, max_sequences: int | None) -> int | None:
+    """One sequence at a time on a CPU in another type than float32.
+
+    How many rows are multiplied together moves a product by a rounding error there. float32's changes no token, that of
+    a 16-bit type may, and a picture must not depend on the load.
+    """
+    dtype = model.network.dtype
+    if model.device.type != "cpu" or dtype == torch.float32:
+        return max_sequences
+    if max_sequences and max_sequences > 1:
+        name = str(dtype).removeprefix("torch.")
+        raise Misconfigured(
+            f"GRIDPRESS_AR_SLOTS={max_sequences} on a CPU in {name} would make tokens depend on the load: "
+            "unset GRIDPRESS_DTYPE, or GRIDPRESS_AR_SLOTS (one render at a time then)"
+        )
+    return 1
 
 
 def kv_budget(

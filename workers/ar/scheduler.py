@@ -39,11 +39,14 @@ class Scheduler:
         self._waiting: deque[ArSequence] = deque()
         self._running: OrderedDict[RenderId, ArSequence] = OrderedDict()
 
-    def add(self, sequence: ArSequence) -> None:
+    def refuse_too_large(self, sequence: ArSequence) -> None:
         """Raises `RenderFailed("kv_too_large")` for one that no empty memory could hold."""
         if sequence.num_kv_tokens > self._book.num_tokens:
             need, have = sequence.num_kv_tokens, self._book.num_tokens
             raise RenderFailed("kv_too_large", f"the render needs {need} tokens of KV memory, this worker has {have}")
+
+    def add(self, sequence: ArSequence) -> None:
+        """Queues a sequence that is not too large."""
         self._waiting.append(sequence)
 
     def next_batch(self) -> Batch:

@@ -56,7 +56,7 @@ class DitEngine:
         self._on_preview = on_preview
         self._scheduler = Scheduler(runner.max_batch)
         self._renders: dict[RenderId, _Render] = {}
-        self._planned: Sequence[RenderId] = ()
+        self._planned: Sequence[RenderId] | None = None  # nothing is planned yet; empty: the next step only waits
         self._side_thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     def admit(self, claim: Claim) -> None:
@@ -72,16 +72,20 @@ class DitEngine:
 
     def in_step(self) -> Collection[RenderId]:
         """Those that share the next denoise step, and whom the side thread prepares meanwhile."""
-        self._planned = self._scheduler.next_batch(self._is_prepared)
+        self._planned = self._plan()
         return {*self._planned, *(render_id for render_id in self._renders if not self._is_prepared(render_id))}
 
     def step(self) -> Sequence[Outcome[Decoded]]:
         """One denoise step of the renders that share it; a render's last one also decodes its picture.
 
-        While none is prepared it waits for the first, but not for long: somebody may have to be dropped.
+        While none is prepared it only waits for the first, and not for long: somebody may have to be dropped.
         """
-        batch, self._planned = self._planned or self._next_batch(), ()
-        outcomes = self._advance([self._renders[render_id] for render_id in batch]) if batch else ()
+        batch = self._plan() if self._planned is None else self._planned
+        self._planned = None
+        if not batch:
+            self._wait()
+            return ()
+        outcomes = self._advance([self._renders[render_id] for render_id in batch])
         for outcome in outcomes:
             self._forget(outcome.claim.render_id)
         self._tell()
@@ -93,6 +97,10 @@ class DitEngine:
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: render.progress for render_id, render in self._renders.items()}
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._planned is not None and not self._planned
 
     @property
     def is_idle(self) -> bool:
@@ -111,9 +119,12 @@ class DitEngine:
             raise RenderFailed("bad_condition_image", f"a condition image cannot be read: {error}") from error
         return self._runner.prepare(claim, images)
 
-    def _next_batch(self) -> Sequence[RenderId]:
-        wait([render.preparation for render in self._renders.values()], _POLL_S, FIRST_COMPLETED)
+    def _plan(self) -> Sequence[RenderId]:
         return self._scheduler.next_batch(self._is_prepared)
+
+    def _wait(self) -> None:
+        wait([render.preparation for render in self._renders.values()], _POLL_S, FIRST_COMPLETED)
+        self._tell()
 
     def _is_prepared(self, render_id: RenderId) -> bool:
         return self._renders[render_id].preparation.done()
@@ -122,7 +133,7 @@ class DitEngine:
         if render := self._renders.pop(render_id, None):
             render.preparation.cancel()
             self._scheduler.remove(render_id)
-            self._planned = ()
+            self._planned = None
 
     def _tell(self) -> None:
         self.busy.tell(has_work=not self.is_idle)

@@ -47,6 +47,13 @@ class Stepper(Protocol[Result_co]):
         ...
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the step that `in_step` planned computes nothing, for want of what another thread of this engine
+        prepares. Waiting for ever is a hang; waiting for another process's turn is not, and is not meant.
+        """
+        ...
+
+    @property
     def is_idle(self) -> bool:
         """Whether `step` would have nothing to do."""
         ...

@@ -94,6 +94,11 @@ class EngineThread(Generic[Result]):
         for claim in self._slots.held():
             hand_back(claim)
 
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether a step goes on after the drain, which gave up waiting for it."""
+        return self._is_stopped and self._thread.is_alive()
+
     def _too_slow(self, grace_s: float) -> Sequence[Claim]:
         """Renders in the stepper whose steps to come take longer than `grace_s` at their pace since admission."""
         now_s, progress = time.monotonic(), self._progress
@@ -104,11 +109,17 @@ class EngineThread(Generic[Result]):
         ]
 
     def _run(self) -> None:
-        """Whatever ends the loop but a drain ends the process: a worker without its engine would only hold renders."""
+        """Whatever ends the loop but a drain ends the process: a worker without its engine would only hold renders.
+
+        After a drain nobody listens any more, so the last step may well fail to pass its outcomes on.
+        """
         try:
             while not self._is_stopped:
                 self._run_once()
-        except Exception:
+        except Exception as error:
+            if self._is_stopped:
+                log.info("engine.left_behind", error=str(error))
+                return
             log.exception("engine.lost")
             self._on_lost()
 
@@ -156,7 +167,9 @@ class EngineThread(Generic[Result]):
                 log.info("render.dropped", render_id=lease.render_id)
 
     def _step(self) -> None:
-        self._enter(Phase.STEP if self._has_stepped else Phase.FIRST_STEP, self._stepper.in_step())
+        members = self._stepper.in_step()
+        phase = self._phase_of_step()
+        self._enter(phase, members)
         try:
             outcomes = self._stepper.step()
         except Exception as error:
@@ -164,10 +177,15 @@ class EngineThread(Generic[Result]):
                 raise
             log.exception("engine.step_failed")
             outcomes = self._fail_all()
-        self._has_stepped = True
+        self._has_stepped = self._has_stepped or phase is not Phase.WAITING
         self._progress = dict(self._stepper.progress())
         for outcome in outcomes:
             self._pass_on(outcome)
+
+    def _phase_of_step(self) -> Phase:
+        if self._stepper.is_waiting:
+            return Phase.WAITING
+        return Phase.STEP if self._has_stepped else Phase.FIRST_STEP
 
     def _enter(self, phase: Phase, members: Collection[RenderId]) -> None:
         """What follows computes for `members`; they stay named until others are, as a report may come at any time."""

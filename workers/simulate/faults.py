@@ -10,7 +10,7 @@ from typing import Self
 from shared.errors import RenderFailed
 from shared.jobs import Claim
 
-_MARKER = re.compile(r"\[simulate (crash|hang|raise|fail) in (ar|dit)\]")
+_MARKER = re.compile(r"\[simulate (crash|hang|stall|raise|fail) in (ar|dit)\]")
 
 
 class Fault(StrEnum):
@@ -18,6 +18,7 @@ class Fault(StrEnum):
 
     CRASH = "crash"
     HANG = "hang"
+    STALL = "stall"
     RAISE = "raise"
     FAIL = "fail"
 
@@ -37,6 +38,8 @@ class Fault(StrEnum):
                 os.kill(os.getpid(), signal.SIGSEGV)
             case Fault.HANG:
                 threading.Event().wait()
+            case Fault.STALL:
+                raise AssertionError("a render whose preparation never ends comes to no step")
             case Fault.RAISE:
                 raise RuntimeError("simulated: the engine's step raised")
             case Fault.FAIL:

@@ -23,6 +23,10 @@ class _Render:
     fault: Fault | None
     num_done: int = 0
 
+    @property
+    def is_stalled(self) -> bool:
+        return self.fault is Fault.STALL
+
 
 class TimedStepper(Generic[Result]):
     """Steps the oldest `group` renders together; each takes `duration_s`, then `finish` makes its result."""
@@ -40,12 +44,15 @@ class TimedStepper(Generic[Result]):
         self._renders[claim.render_id] = _Render(claim, Fault.asked_for(claim))
 
     def in_step(self) -> Collection[RenderId]:
-        return tuple(islice(self._renders, self._group))
+        return tuple(render.claim.render_id for render in self._group_in_step())
 
     def step(self) -> Sequence[Outcome[Result]]:
         """One step of the oldest renders, with whatever their prompts ask to go wrong half-way."""
+        if self.is_waiting:
+            time.sleep(_LONGEST_STEP_S)
+            return ()
         time.sleep(self._step_s)
-        outcomes = [self._advance(self._renders[render_id]) for render_id in self.in_step()]
+        outcomes = [self._advance(render) for render in self._group_in_step() if not render.is_stalled]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
@@ -55,8 +62,16 @@ class TimedStepper(Generic[Result]):
         return {render_id: Progress(render.num_done, self._num_steps) for render_id, render in self._renders.items()}
 
     @property
+    def is_waiting(self) -> bool:
+        """As an engine whose side thread never comes back with what the next renders need."""
+        return not self.is_idle and all(render.is_stalled for render in self._group_in_step())
+
+    @property
     def is_idle(self) -> bool:
         return not self._renders
+
+    def _group_in_step(self) -> Sequence[_Render]:
+        return tuple(islice(self._renders.values(), self._group))
 
     def _advance(self, render: _Render) -> Outcome[Result] | None:
         """How the render leaves the stage in this step; None while it stays."""
