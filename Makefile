@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e chaos clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "Setting up $(VENV) (torch alone is about 200 MB; a few minutes on a first run)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --editable '.[api,workers,local]' --group dev
+	$(BIN)/python -m pip install --editable '.[api,workers,local,eval]' --group dev
 	@touch $@
 
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
@@ -48,6 +48,12 @@ bench-dit: setup ## measure the DiT engine beside the reference (about ten minut
 
 bench-e2e: setup ## measure the whole service beside the reference pipeline in a loop
 	$(BIN)/python -m benchmarks.e2e
+
+bench-held: setup ## measure what a thousand waiting clients cost one API process (half a minute)
+	$(BIN)/python -m benchmarks.api.held
+
+bench-restart: setup ## measure how long the store takes to come back with 100,000 jobs
+	$(BIN)/python -m benchmarks.restart
 
 chaos: setup ## end KILLS processes at random under load and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)

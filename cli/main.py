@@ -10,6 +10,7 @@ from cli.dead_letters import dead_letters
 from cli.demo.command import demo
 from cli.doctor.command import doctor
 from cli.errors import Unavailable
+from cli.evaluation.command import evaluate
 from cli.jobs import cancel, job, jobs
 from cli.keys import keys
 from cli.plan import plan_command
@@ -49,7 +50,21 @@ def main() -> None:
     """
 
 
-for command in (up, demo, render, jobs, job, cancel, dead_letters, keys, checkpoint, doctor, plan_command, webhooks):
+for command in (
+    up,
+    demo,
+    render,
+    jobs,
+    job,
+    cancel,
+    dead_letters,
+    keys,
+    checkpoint,
+    doctor,
+    evaluate,
+    plan_command,
+    webhooks,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

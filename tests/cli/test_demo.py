@@ -14,7 +14,7 @@ from cli.demo.examples import PROMPTS, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check
 from cli.demo.run import Outcome
-from cli.demo.sheet import Print, contact_sheet
+from cli.sheet import Print, contact_sheet
 from cli.errors import Failure
 from shared.geometry import check_size
 from shared.images import normalise

@@ -1,0 +1,1 @@
+"""How well pictures spell what their prompts quote: `gridpress eval`."""

@@ -1,0 +1,62 @@
+"""Pictures of a folder with the prompts that they were drawn from. Reads no text in them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image
+
+from cli.errors import Failure
+
+RESULTS = "results.jsonl"  # as `gridpress batch run` writes it: one object per picture, with `file` and `prompt`
+_SUFFIXES = frozenset({".png", ".webp", ".jpeg", ".jpg"})
+_UNICODE = b"UNICODE\0"  # EXIF 2.32, UserComment: its character code comes first
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture. `name` is its `custom_id` where it has one, else its file's name."""
+
+    name: str
+    path: Path
+    prompt: str
+
+
+def samples(folder: Path) -> list[Sample]:
+    """All pictures whose prompt is known: from `results.jsonl`, or else from what the files say of themselves.
+
+    Raises `Failure` when there is none.
+    """
+    listed = folder / RESULTS
+    found = list(_listed(listed) if listed.exists() else _embedded(folder))
+    if not found:
+        raise Failure(f"{folder} has no picture whose prompt is known: neither {RESULTS} nor embedded metadata")
+    return found
+
+
+def _listed(file: Path) -> Iterator[Sample]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            if entry.get("file"):
+                yield Sample(entry.get("custom_id") or entry["file"], file.parent / entry["file"], entry["prompt"])
+        except (ValueError, KeyError, AttributeError) as error:
+            raise Failure(f"{file} line {number} is not an object with file and prompt") from error
+
+
+def _embedded(folder: Path) -> Iterator[Sample]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _SUFFIXES:
+            with Image.open(path) as picture:
+                prompt = _facts(picture).get("prompt")
+            if prompt:
+                yield Sample(path.name, path, prompt)
+
+
+def _facts(picture: Image.Image) -> Mapping[str, str]:
+    """PNG's text chunks, or the JSON object in EXIF's UserComment."""
+    comment = picture.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    if isinstance(comment, bytes) and comment.startswith(_UNICODE):
+        return dict(json.loads(comment.removeprefix(_UNICODE).decode("utf-16-be")))
+    return {str(name): value for name, value in picture.info.items() if isinstance(value, str)}
