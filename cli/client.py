@@ -17,6 +17,8 @@ Json = Mapping[str, Any]
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 _POLL_S = 0.3
+_MOST_ATTEMPTS = 3
+_WAIT_S, _MOST_WAIT_S = 0.3, 5.0  # before the next attempt
 _OUTAGE_LIMIT_S = 60.0  # a supervised API is back within half a minute
 
 
@@ -54,6 +56,13 @@ class Client:
 
     def cancel(self, job_id: str) -> Json:
         return self._json("POST", f"{_path(job_id)}/cancel")
+
+    def retry(self, job_id: str) -> Json:
+        """The job, which goes on."""
+        return self._json("POST", f"{_path(job_id)}/retry")
+
+    def delete(self, job_id: str) -> None:
+        self._send("DELETE", _path(job_id))
 
     def dead_letters(self, limit: int) -> list[Json]:
         """Those of the newest jobs first."""
@@ -105,7 +114,7 @@ class Client:
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **arguments)
+            answer = self._request(method, path, **arguments)
         except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8 arrive as lone surrogates
             raise Failure("the request holds text that is not UTF-8") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
@@ -115,6 +124,25 @@ class Client:
         if answer.is_error:
             raise _refusal(answer)
         return answer
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """What changes nothing is asked again while nobody answers, or the service asks for patience."""
+        for _ in range(_MOST_ATTEMPTS - 1 if method == "GET" else 0):
+            try:
+                answer = self._http.request(method, path, **arguments)
+            except httpx.TransportError:
+                time.sleep(_WAIT_S)
+                continue
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            time.sleep(_wait_s(answer))
+        return self._http.request(method, path, **arguments)
+
+
+def _wait_s(answer: httpx.Response) -> float:
+    """What the service asks for, as far as a person at a terminal can be asked to wait."""
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), _MOST_WAIT_S) if text.isdecimal() else _WAIT_S
 
 
 def _key_field() -> dict[str, str]:

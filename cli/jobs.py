@@ -1,4 +1,4 @@
-"""`gridpress jobs`, `job` and `cancel`: what the service has in hand."""
+"""`gridpress jobs`, `job` and `cancel`: what the service has in hand, and another life or an end for it."""
 
 import json
 from typing import Any
@@ -16,18 +16,21 @@ _MAX_PROMPT_CHARS = 48
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
 @json_option
 @url_option
-def jobs(status: str | None, limit: int, as_json: bool, url: str) -> None:
-    """List the newest jobs.
+@click.pass_context
+def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, url: str) -> None:
+    """List the newest jobs, or do something to one.
 
     \b
     Example:
       gridpress jobs --status running
     """
+    if context.invoked_subcommand:
+        return
     with Client(url) as client:
         found = client.jobs(status, limit)
     if as_json:
@@ -37,6 +40,35 @@ def jobs(status: str | None, limit: int, as_json: bool, url: str) -> None:
     for item in found:
         table.add_row(item["id"], *_standing(item), _size(item), str(item["n"]), item["created_at"], _short(item))
     print_table(table)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@url_option
+def retry(job_id: str, url: str) -> None:
+    """Draw again what a failed, expired or cancelled job has not drawn.
+
+    \b
+    Example:
+      gridpress jobs retry job_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with Client(url) as client:
+        click.echo(f"{job_id} {client.retry(job_id)['status']}")
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@url_option
+def delete(job_id: str, url: str) -> None:
+    """Delete a job that has ended, and its pictures.
+
+    \b
+    Example:
+      gridpress jobs delete job_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with Client(url) as client:
+        client.delete(job_id)
+    click.echo(f"{job_id} deleted")
 
 
 @click.command()

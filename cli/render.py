@@ -33,6 +33,7 @@ def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
 @click.option("--steps", "num_inference_steps", type=int, help="Denoise steps.  [default: the API's, 50]")
 @click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.  [default: the API's, 1.5]")
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
+@click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--format", "output_format", type=click.Choice(["png", "webp", "jpeg"]), help=_FORMAT_HELP)
 @click.option("--out", type=click.Path(), callback=_out, default=".", metavar="FILE|DIR", help=_OUT_HELP)
@@ -50,6 +51,7 @@ def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: 
     """
     fields["output_format"] = output_format or _FORMATS.get(out.suffix.lower(), "png")
     fields["images"] = [data_url(image) for image in images]
+    fields["enhance_prompt"] = fields["enhance_prompt"] or None
     with Client(url) as client:
         job = _wait(client, client.submit({name: value for name, value in fields.items() if value not in (None, [])}))
         for _, path in download_all(client, job, out, stem=job["id"]):

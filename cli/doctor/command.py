@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cli.doctor.enhancement import enhancement
 from cli.doctor.findings import Findings
 from cli.doctor.machine import has_torch, machine, packages, servers
 from cli.doctor.stores import stores
@@ -46,6 +47,7 @@ def _examine(settings: Settings) -> Iterator[Findings]:
     yield machine(settings)
     yield servers(settings)
     yield stores(settings)
+    yield enhancement(settings)
     if not has_torch():
         yield Findings("compute", {"torch": "not installed: this machine can run the API, delivery and upkeep"})
         return

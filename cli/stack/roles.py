@@ -1,5 +1,6 @@
 """What every role of the service runs: command, environment, readiness. Starts nothing."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,11 @@ from cli.stack.slot import Role
 from shared.settings import Settings
 
 _MODULES = {
-    "api": "api.wsgi",
+    "api": "api",
     "ar": "workers.ar",
     "dit": "workers.dit",
     "delivery": "workers.delivery",
+    "enhance": "workers.enhance",
     "upkeep": "workers.upkeep",
 }
 _GRACE_MARGIN_S = 5.0  # a worker hands its work back within drain_grace_s; then it still has to leave
@@ -49,6 +51,7 @@ def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded])
     """The roles in the order in which they start: servers first, since everybody else needs them."""
     run_dir = settings.data_dir / "run"
     ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("upkeep", 1)]
+    ours += [("enhance", 1)] if settings.enhance_base_url else []
     processes = [_process(settings, counts, role, index, run_dir) for role, num in ours for index in range(num)]
     return [[_server(server) for server in servers], processes] if servers else [processes]
 
@@ -60,7 +63,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _plain(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _server(server: Embedded) -> Role:

@@ -11,7 +11,7 @@ from cli.stack.readiness import Readiness
 
 _FIRST_PAUSE_S = 0.2  # so that a killed API is back within two seconds, most of which it takes to start
 _LONGEST_PAUSE_S = 30.0
-_LONGEST_READY_PAUSE_S = 2.0  # it can start: what ended it was its work or somebody's kill, and its renders wait
+_LONGEST_READY_PAUSE_S = 1.0  # it can start: what ended it was its work or somebody's kill, and its renders wait
 _STEADY_AFTER_S = 60.0  # a process that lived this long starts again as if it had never failed
 
 
@@ -76,7 +76,7 @@ Event = Ready | Died
 
 
 def pause_s(num_failures: int, *, was_ready: bool) -> float:
-    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s (2 s if it was ready)."""
+    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s (1 s if it was ready)."""
     longest_s = _LONGEST_READY_PAUSE_S if was_ready else _LONGEST_PAUSE_S
     return min(longest_s, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
 

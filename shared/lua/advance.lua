@@ -9,5 +9,6 @@ if now_held[1] == to then return 'moved' end
 if now_held[1] ~= RUNNING[stage] or not ARROWS[now_held[1]][to] then return 'lost' end
 
 for i = 7, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+if to == DONE[stage] then note_pace(stage, key, now_ms()) end
 if refund == '1' then redis.call('HINCRBY', key, stage .. '_attempts', -1) end
 return move(render, now_held[1], to, now_ms()) == 1 and 'ended' or 'moved'

@@ -1,7 +1,17 @@
--- What decides how many hints a queue should hold. For 'delivery', waiting is what is due now.
+-- What decides how many hints a queue should hold. For 'delivery' and 'enhance', waiting is what is due now.
 -- ARGV: queue, key of the queue's Celery list
 -- Returns {waiting, live slots, hints queued}.
 local queue = ARGV[1]
 local now = now_ms()
-local waiting = queue == 'delivery' and redis.call('ZCOUNT', P .. 'deliveries', '-inf', now) or num_waiting(queue)
-return { waiting, live_slots(queue, now), redis.call('LLEN', ARGV[2]) }
+local function num_enhancements()
+  local due = 0
+  for class in pairs(CLASS) do due = due + redis.call('ZCOUNT', P .. 'enhancements:' .. class, '-inf', now) end
+  return due
+end
+
+local function num_due()
+  if queue == 'delivery' then return redis.call('ZCOUNT', P .. 'deliveries', '-inf', now) end
+  return queue == 'enhance' and num_enhancements() or num_waiting(queue)
+end
+
+return { num_due(), live_slots(queue, now), redis.call('LLEN', ARGV[2]) }

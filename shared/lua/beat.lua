@@ -4,13 +4,18 @@
 -- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease never fails the others.
 local stage, worker, slots, revision, worker_ttl, lease_ttl, log = unpack(ARGV, 1, 7)
 local now = now_ms()
+feel_pulse(now, tonumber(lease_ttl))
 redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)) do
   redis.call('ZREM', P .. 'workers:' .. stage, gone)
   redis.call('HDEL', P .. 'slots:' .. stage, gone)
+  redis.call('HDEL', P .. 'serves:' .. stage, gone)
 end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
-if log ~= '' then redis.call('SET', P .. 'log:' .. worker, log, 'EX', 3600) end
+redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
+-- Most beats bring the same lines again: the append-only file need not hold them each time.
+if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call('SET', P .. 'log:' .. worker, log) end
+redis.call('EXPIRE', P .. 'log:' .. worker, 3600)
 if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
 
 local verdicts = {}

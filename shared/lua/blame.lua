@@ -71,7 +71,7 @@ local function blame(worker, stage, most_strikes, now)
   local half = math.ceil(#stuck / 2)
   quarantine(stuck, 1, half)
   quarantine(stuck, half + 1, #stuck)
-  if #stuck > 0 then redis.call('HSET', P .. 'turn:' .. stage, 'ended_ms', now) end
+  if #stuck > 0 then redis.call('SET', P .. 'turn_ended:' .. stage, now) end
 
   local strikes = is_alone and #stuck == 1 and redis.call('HINCRBY', P .. 'render:' .. stuck[1], 'strikes', 1) or 0
   local is_poison = strikes >= most_strikes

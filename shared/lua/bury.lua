@@ -3,6 +3,6 @@
 -- Returns 0 when there is no such dead letter, else 1.
 local tenant, render = unpack(ARGV)
 if redis.call('ZREM', P .. 'dead:' .. tenant, render) == 0 then return 0 end
-redis.call('HDEL', P .. 'render:' .. render, 'dead_stage', 'dead_ms', 'prior')
+redis.call('HDEL', P .. 'render:' .. render, 'dead_stage', 'dead_ms')
 absolve(render)
 return 1

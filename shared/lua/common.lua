@@ -1,28 +1,40 @@
 -- Prepended to every script, after tables generated from shared/states.py and shared/jobs.py:
 --   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
 -- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
---   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms)
+--   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
+--                                           ar_cost, dit_cost: of each of its renders (shared/cost.py)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected (see blame.lua)
---   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so
+--   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
---   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together
+--   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
+--                                           and revision, `|` between them, and `|again` for re-renders not yet begun
+--   gridpress:client_ids:<tenant>   hash    what the client calls a job -> job
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
+--   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
+--   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
 --   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
 --   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
 --   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
---   gridpress:turn:<stage>          hash    worker, started, ended_ms: whose turn it is to run suspects
+--   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it is let run empty for them
+--   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
+--   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
 --   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
 --   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
 --   gridpress:held:<worker>         set     render ids that this worker leases
 --   gridpress:log:<worker>          string  its last log lines (JSON)
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots
+--   gridpress:serves:<stage>        hash    worker id -> model revision
 --   gridpress:revision              string  model revision that the newest AR worker serves
 --   gridpress:deliveries            zset    delivery ids by due time (ms)
 --   gridpress:delivery:<delivery>   hash    attempts, holder, status, last_error
+--   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
+--                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
 --   gridpress:finished              zset    final jobs by end (ms)
+--   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
+--   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
 --   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
 
 local P = 'gridpress:'
@@ -33,12 +45,17 @@ local RUNNING = { ar = 'prior_running', dit = 'decode_running' }
 -- What a render counts as in its tenant's load; a final one counts no more.
 local LOAD = { queued = 'queued', prior_running = 'running', prior_ready = 'running', decode_running = 'running' }
 
-local function count_load(tenant, state, by)
-  if LOAD[state] then redis.call('HINCRBY', P .. 'load:' .. tenant, LOAD[state], by) end
+-- What waits for the DiT without having been begun is a re-render: it still has to keep to `concurrent_renders`.
+local function count_load(tenant, state, is_begun, by)
+  local load = (state == 'prior_ready' and not is_begun) and 'queued' or LOAD[state]
+  if load then redis.call('HINCRBY', P .. 'load:' .. tenant, load, by) end
 end
 
+-- The message is a hint to look (shared/store/watch.py); what happened stands in the stream.
 local function append_event(job, type, data)
-  redis.call('XADD', P .. 'events:' .. job, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
+  local key = P .. 'events:' .. job
+  redis.call('XADD', key, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
+  redis.call('PUBLISH', key, type)
 end
 
 local function set_status(job, tenant, from, to)
@@ -50,12 +67,39 @@ end
 -- What one crash after the other says against a render; finishing a stage wipes it out.
 local SUSPICION = { 'best', 'strikes', 'group' }
 
-local function enqueue(render, stage, lane, rank)
-  if redis.call('HEXISTS', P .. 'render:' .. render, 'group') == 1 then
-    return redis.call('ZADD', P .. 'quarantine:' .. stage, rank, render)
+-- Re-renders that are not begun have a lane of their own: those behind them that are begun must not wait for a limit.
+local function lane_in(stage, lane, is_begun)
+  return (stage == 'dit' and not is_begun) and lane .. '|again' or lane
+end
+
+-- Keeps the total of what waits in a lane: its cost in this stage and, while it waits for AR, in the DiT afterwards.
+local function weigh(stage, lane, job, sign)
+  local costs = redis.call('HMGET', P .. 'job:' .. job, 'ar_cost', 'dit_cost')
+  local function add(total, cost)
+    local key = P .. 'cost:' .. total
+    if redis.call('HINCRBY', key, lane, sign * tonumber(cost or 0)) == 0 then redis.call('HDEL', key, lane) end
   end
-  redis.call('SADD', P .. 'lanes:' .. stage, lane)
-  redis.call('ZADD', P .. 'waiting:' .. stage .. ':' .. lane, rank, render)
+  add(stage, costs[stage == 'ar' and 1 or 2])
+  if stage == 'ar' then add('dit_later', costs[2]) end
+end
+
+local function enqueue(render, stage, lane, rank)
+  local known = redis.call('HMGET', P .. 'render:' .. render, 'group', 'started_ms', 'job')
+  local key, place_in = P .. 'quarantine:' .. stage, lane_in(stage, lane, known[2])
+  if not known[1] then
+    redis.call('SADD', P .. 'lanes:' .. stage, place_in)
+    key = P .. 'waiting:' .. stage .. ':' .. place_in
+  end
+  if redis.call('ZADD', key, rank, render) == 1 then weigh(stage, place_in, known[3], 1) end
+end
+
+-- Returns whether it waited.
+local function dequeue(render, stage, lane, is_begun, job)
+  local place_in = lane_in(stage, lane, is_begun)
+  local removed = redis.call('ZREM', P .. 'waiting:' .. stage .. ':' .. place_in, render)
+    + redis.call('ZREM', P .. 'quarantine:' .. stage, render)
+  if removed > 0 then weigh(stage, place_in, job, -1) end
+  return removed > 0
 end
 
 -- succeeded if all succeeded, else cancelled or expired if any was, else failed
@@ -76,22 +120,45 @@ local function wants_webhook(spec, type)
   return false
 end
 
-local function deliveries_of(job, status)
-  return { 'manifest:' .. job, 'webhook:' .. job .. ':job.' .. status }
+-- Ids derive from job, type and life: a job that was given another life ends again, and its receiver must hear of it.
+local function webhook_of(job, type)
+  local revivals = redis.call('HGET', P .. 'job:' .. job, 'revivals')
+  return 'webhook:' .. job .. ':' .. type .. (revivals and ':' .. revivals or '')
 end
 
--- The last render is final: the job is, and its one event goes out. Delivery ids derive from job id and type.
+local function deliveries_of(job, status)
+  return { 'manifest:' .. job, webhook_of(job, 'job.' .. status) }
+end
+
+local function enhancements_of(job)
+  return P .. 'enhancements:' .. string.match(redis.call('HGET', P .. 'job:' .. job, 'lane'), '^[^|]*')
+end
+
+-- `text` is the revised prompt, or the error (JSON). Whoever comes later finds that it is decided.
+local function decide_enhancement(job, status, text)
+  local has_succeeded = status == 'succeeded'
+  redis.call('HSET', P .. 'job:' .. job, 'enhancement', status,
+    has_succeeded and 'revised_prompt' or 'enhancement_error', text)
+  redis.call('ZREM', enhancements_of(job), job)
+  append_event(job, 'job.enhanced', { status = status, revised_prompt = has_succeeded and text or cjson.null,
+    error = has_succeeded and cjson.null or cjson.decode(text) })
+end
+
+local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
+
+-- The last render is final: the job is, and its one event goes out.
 local function end_job(job, tenant, from, now)
   local key = P .. 'job:' .. job
   local status = final_status(key)
   local type = 'job.' .. status
   set_status(job, tenant, from, status)
   redis.call('HSET', key, 'finished_ms', now)
+  if redis.call('HGET', key, 'enhancement') == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
   redis.call('ZADD', P .. 'finished', now, job)
   append_event(job, type, { status = status })
   redis.call('ZADD', P .. 'deliveries', now, 'manifest:' .. job)
   if wants_webhook(cjson.decode(redis.call('HGET', key, 'spec')), type) then
-    redis.call('ZADD', P .. 'deliveries', now, 'webhook:' .. job .. ':' .. type)
+    redis.call('ZADD', P .. 'deliveries', now, webhook_of(job, type))
   end
 end
 
@@ -102,7 +169,7 @@ end
 
 -- Where a render is, for those who ask where it ended: in the stage that it is in or waits for, or not begun.
 local function place(state, started)
-  return (state == 'queued' and not started) and 'before_start' or WAITS[state] or RUNS[state]
+  return (WAITS[state] and not started) and 'before_start' or WAITS[state] or RUNS[state]
 end
 
 -- Moves a render along one arrow with all its consequences. The caller has checked ARROWS[from][to].
@@ -114,13 +181,10 @@ local function move(render, from, to, now)
   local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status')
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
-  count_load(job[1], from, -1)
-  count_load(job[1], to, 1)
+  count_load(job[1], from, ids[4], -1)
+  count_load(job[1], to, ids[4], 1)
   if not is_retry then redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now) end
-  if WAITS[from] then
-    redis.call('ZREM', P .. 'waiting:' .. WAITS[from] .. ':' .. job[2], render)
-    redis.call('ZREM', P .. 'quarantine:' .. WAITS[from], render)
-  end
+  if WAITS[from] then dequeue(render, WAITS[from], job[2], ids[4], ids[1]) end
   if RUNS[from] then
     redis.call('ZREM', P .. 'leases', render)
     redis.call('SREM', P .. 'held:' .. ids[3], render)
@@ -139,11 +203,9 @@ local function move(render, from, to, now)
   if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place(from, ids[4])) end
   redis.call('ZREM', P .. 'deadlines', render)
   redis.call('HDEL', key, 'done', 'total')
-  -- A dead letter keeps its evidence, and what its stage would start from.
-  if redis.call('HEXISTS', key, 'dead_stage') == 0 then
-    redis.call('HDEL', key, 'prior')
-    absolve(render)
-  end
+  -- Without a picture it keeps what another life would start from; a dead letter keeps its evidence, too.
+  if to == 'succeeded' then redis.call('HDEL', key, 'prior') end
+  if redis.call('HEXISTS', key, 'dead_stage') == 0 then absolve(render) end
   redis.call('HINCRBY', job_key, 'num_' .. to, 1)
   if redis.call('HINCRBY', job_key, 'left', -1) > 0 then return 0 end
   end_job(ids[1], job[1], job[4], now)

@@ -1,24 +1,26 @@
--- Forgets finished jobs whose time in the store is over. Their pictures and manifests stay in the object store.
+-- Forgets finished jobs whose time in the store is over, and of which nothing is left to deliver: a delivery reads its
+-- job. Their pictures and manifests stay in the object store.
 -- ARGV: retention (ms), most jobs at once
--- Returns the number of jobs forgotten.
-local over = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', now_ms() - tonumber(ARGV[1]), 'LIMIT', 0, ARGV[2])
-for _, job in ipairs(over) do
-  local key = P .. 'job:' .. job
-  local known = redis.call('HMGET', key, 'tenant', 'status', 'n')
-  if known[1] then
-    for index = 0, tonumber(known[3]) - 1 do
-      local render = job .. ':' .. string.format('%04d', index)
-      redis.call('DEL', P .. 'render:' .. render, P .. 'crashes:' .. render)
-      redis.call('ZREM', P .. 'dead:' .. known[1], render)
-    end
-    redis.call('ZREM', P .. 'jobs:' .. known[1], job)
-    redis.call('ZREM', P .. 'jobs:' .. known[1] .. ':' .. known[2], job)
-    for _, delivery in ipairs(deliveries_of(job, known[2])) do
-      redis.call('ZREM', P .. 'deliveries', delivery)
-      redis.call('DEL', P .. 'delivery:' .. delivery)
-    end
+-- Returns the number of jobs that were looked at.
+local RETRY_MS = 60000
+
+local function is_delivered(job, status)
+  for _, delivery in ipairs(deliveries_of(job, status)) do
+    if redis.call('ZSCORE', P .. 'deliveries', delivery) then return false end
   end
-  redis.call('DEL', key, P .. 'events:' .. job)
-  redis.call('ZREM', P .. 'finished', job)
+  return true
+end
+
+local since = now_ms() - tonumber(ARGV[1])
+local over = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', since, 'LIMIT', 0, ARGV[2])
+for _, job in ipairs(over) do
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n')
+  if not known[1] then
+    redis.call('ZREM', P .. 'finished', job)
+  elseif is_delivered(job, known[2]) then
+    forget(job, known[1], known[2], tonumber(known[3]))
+  else
+    redis.call('ZADD', P .. 'finished', since + RETRY_MS, job)
+  end
 end
 return #over

@@ -1,49 +1,69 @@
 -- Who runs suspects, and when. A group of suspects (see blame.lua) runs on a worker that holds nothing else, so that
--- its crash costs no other render; the other workers go on with the rest. One worker of a stage at a time has the turn:
---   - an empty worker takes it at once when nothing else waits;
---   - else the next worker that asks takes it PATIENCE_MS after the last turn ended. It claims nothing until it is
---     empty, then takes one group, and nothing but that group.
--- A turn ends when its worker holds nothing any more, dies or leaves. So with a single worker suspects and others take
--- turns: neither starves.
+-- its crash costs no other render; the other workers go on with the rest. At most half of a stage's live workers, and
+-- at least one, have such a turn at once, each with a group of its own:
+--   - an empty worker takes its turn at once, also in the place of one that is still being let run empty;
+--   - a busy one claims nothing until it is empty, then takes one group, and nothing but that group;
+--   - where only one worker lives, others have PATIENCE_MS between two turns while any of them wait.
+-- A turn ends when its worker holds nothing any more, dies or leaves. So neither suspects nor others starve.
 
-local PATIENCE_MS = 5000
+local PATIENCE_MS = 1000
 
--- The next waiting suspect that this model revision may run: of `group`, or of any.
-local function next_suspect(stage, revision, group)
-  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, 99)) do
-    local known = redis.call('HMGET', P .. 'render:' .. render, 'job', 'group')
-    local job = redis.call('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant')
-    local may_begin = stage ~= 'ar' or not is_at_limit(job[2])
-    if job[1] == revision and may_begin and (not group or known[2] == group) then return render end
-  end
-end
-
--- Returns whether the worker holds anything, and the group that it holds.
-local function holding(worker)
+-- The group that a worker holds: false for renders that are no suspects, nil when it holds nothing.
+local function group_held(worker)
   local one = redis.call('SRANDMEMBER', P .. 'held:' .. worker)
-  return one ~= false, one and redis.call('HGET', P .. 'render:' .. one, 'group') or nil
+  if one then return redis.call('HGET', P .. 'render:' .. one, 'group') end
 end
 
-local function is_turn_over(turn, stage, worker, now)
-  local owner, has_started = turn[1], turn[2]
-  local has_run = has_started and not holding(owner)
-  return has_run or (owner ~= worker and not is_alive(owner, stage, now))
-end
-
--- What a worker that holds no suspect does while some wait: 'suspect', 'other', or 'nothing' (until it is empty).
-local function whose_turn(stage, worker, is_empty, others_wait, now)
-  local key = P .. 'turn:' .. stage
-  local turn = redis.call('HMGET', key, 'worker', 'started', 'ended_ms')
-  if turn[1] and is_turn_over(turn, stage, worker, now) then
-    redis.call('HDEL', key, 'worker', 'started')
-    redis.call('HSET', key, 'ended_ms', now)
-    turn = { false, false, now }
+-- Turns by worker: 'started' or 'waits'; and whether one of them was found to be over.
+local function turns_of(stage, worker, now)
+  local turns, over = {}, {}
+  local flat = redis.call('HGETALL', P .. 'turn:' .. stage)
+  for i = 1, #flat, 2 do
+    local owner, has_started = flat[i], flat[i + 1] == '1'
+    local has_run = has_started and group_held(owner) == nil
+    if has_run or (owner ~= worker and not is_alive(owner, stage, now)) then
+      table.insert(over, owner)
+    else
+      turns[owner] = has_started and 'started' or 'waits'
+    end
   end
-  if turn[1] and turn[1] ~= worker then return 'other' end
-  local is_patient = now - tonumber(turn[3] or 0) < PATIENCE_MS
-  if not turn[1] and is_patient and (others_wait or not is_empty) then return 'other' end
-  redis.call('HSET', key, 'worker', worker)
-  if not is_empty then return 'nothing' end
-  redis.call('HSET', key, 'started', 1)
-  return 'suspect'
+  return turns, over
+end
+
+-- The next waiting suspect that this model revision may run: of `group`, or of any that is not `taken`.
+local function next_suspect(stage, revision, group, taken)
+  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, -1)) do
+    local known = redis.call('HMGET', P .. 'render:' .. render, 'job', 'group')
+    local is_wanted = group and known[2] == group or not group and not taken[known[2]]
+    if is_wanted then
+      local job = redis.call('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant')
+      if job[1] == revision and (stage ~= 'ar' or not is_at_limit(job[2])) then return render end
+    end
+  end
+end
+
+-- One of the workers that are let run empty. The first by name, so that the choice does not depend on a table's order.
+local function first_that_waits(turns)
+  local first
+  for owner, turn in pairs(turns) do
+    if turn == 'waits' and (not first or owner < first) then first = owner end
+  end
+  return first
+end
+
+local function may_begin_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now)
+  local num_taken, num_live = 0, redis.call('ZCOUNT', P .. 'workers:' .. stage, '(' .. now, '+inf')
+  for _ in pairs(turns) do num_taken = num_taken + 1 end
+  if not is_alive(worker, stage, now) then num_live = num_live + 1 end
+  if num_taken >= math.max(1, math.floor(num_live / 2)) then return false end
+  local is_patient = num_live < 2 and math.abs(now - ended_ms) < PATIENCE_MS
+  return not is_patient or (is_empty and not others_wait)
+end
+
+-- What a worker that holds no suspect does while some wait: 'suspect', 'other', or 'nothing' (until it is empty); and
+-- whose turn it takes over, if anybody's.
+local function whose_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now)
+  local place = turns[worker] and worker or (is_empty and first_that_waits(turns)) or nil
+  if not place and not may_begin_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now) then return 'other' end
+  return is_empty and 'suspect' or 'nothing', place
 end

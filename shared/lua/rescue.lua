@@ -1,8 +1,11 @@
 -- Takes renders back whose lease ended, to the last finished stage. Where the worker died it decides who is to blame.
 -- ARGV: most renders at once, strikes that make a poison
--- Returns {number sent back, number failed}.
+-- Returns {number sent back, number failed}; nothing for one lease length after the store stood still (see pulse.lua).
 local most, most_strikes = unpack(ARGV)
 local now = now_ms()
+-- Without a beat there is no live worker that a missed pulse could have kept from renewing.
+local ttl = redis.call('HGET', P .. 'pulse', 'ttl_ms')
+if ttl and not feel_pulse(now, tonumber(ttl)) then return { 0, 0 } end
 local rescued, failed = 0, 0
 for _, render in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, most)) do
   local known = redis.call('HMGET', P .. 'render:' .. render, 'state', 'worker')

@@ -1,31 +1,53 @@
--- Creates a job and its renders; the same job id again changes nothing.
+-- Creates a job and its renders; the same job id again changes nothing, nor does a client id that stands.
 -- The rank orders all that waits: the time of creation, plus a handicap for a lower class. So an interactive render
 -- goes first, and one of the batch class goes before all that came later than its handicap: it ages, it never starves.
--- ARGV: job, tenant, spec (JSON), class, handicap (ms), start timeout, execution timeout, deadline (ms each, '' for
--- none), revision ('' = the one being served), n, render 0, seed 0, render 1, seed 1, ...
--- Returns 1 when the job is new, 0 when it stood already; {renders queued, limit} when it would be too many of the tenant.
-local job, tenant, spec, class, handicap, start_timeout, execution_timeout, deadline, revision, n = unpack(ARGV, 1, 10)
+-- ARGV: job, tenant, spec (JSON), options (JSON), then per render: render, seed
+-- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
+-- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
+-- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
+-- the fingerprint of the request that named it so.
+-- Returns {'new'}; {'stands', job}; {'taken'} when the client id stands for another request; {'full', renders queued, limit} when it would be too many of the tenant.
+local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local n = (#ARGV - 4) / 2
 local key = P .. 'job:' .. job
-if redis.call('EXISTS', key) == 1 then return 0 end
+if redis.call('EXISTS', key) == 1 then return { 'stands', job } end
+local standing = options.client_id ~= '' and redis.call('HGET', P .. 'client_ids:' .. tenant, options.client_id)
+if standing then
+  if redis.call('HGET', P .. 'job:' .. standing, 'fingerprint') ~= options.fingerprint then return { 'taken' } end
+  return { 'stands', standing }
+end
 local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
-if num_queued + tonumber(n) > most_queued then return { num_queued, most_queued } end
+if num_queued + n > most_queued then return { 'full', num_queued, most_queued } end
+local revision = options.revision
 if revision == '' then revision = redis.call('GET', P .. 'revision') or '' end
 local now = now_ms()
-local lane = class .. '|' .. tenant .. '|' .. revision
-local rank = now + tonumber(handicap)
+local lane = options.class .. '|' .. tenant .. '|' .. revision
+local rank = now + options.handicap_ms
+local stage = options.prior == '' and 'ar' or 'dit'
 
 redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
-  'revision', revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', start_timeout,
-  'execution_timeout_ms', execution_timeout, 'deadline_ms', deadline)
+  'revision', revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
+  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', options.deadline_ms,
+  'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost)
+if options.client_id ~= '' then
+  redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)
+  redis.call('HSET', P .. 'client_ids:' .. tenant, options.client_id, job)
+end
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
-count_load(tenant, 'queued', n)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)
-for i = 11, #ARGV, 2 do
-  redis.call('HSET', P .. 'render:' .. ARGV[i], 'job', job, 'index', (i - 11) / 2, 'state', 'queued',
-    'seed', ARGV[i + 1], 'fence', 0, 'queued_ms', now)
-  enqueue(ARGV[i], 'ar', lane, rank)
+count_load(tenant, WAITING[stage], false, n)
+if options.enhance then
+  redis.call('HSET', key, 'enhancement', 'pending')
+  redis.call('ZADD', enhancements_of(job), now, job)
+end
+for i = 5, #ARGV, 2 do
+  local render_key = P .. 'render:' .. ARGV[i]
+  redis.call('HSET', render_key, 'job', job, 'index', (i - 5) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
+    'fence', 0, WAITING[stage] .. '_ms', now)
+  if stage == 'dit' then redis.call('HSET', render_key, 'prior', options.prior) end
+  if not options.enhance then enqueue(ARGV[i], stage, lane, rank) end
   set_deadline(ARGV[i], key, 'start_timeout', now)
 end
-append_event(job, 'job.queued', { n = tonumber(n) })
-return 1
+append_event(job, 'job.queued', { n = n })
+return { 'new' }

@@ -65,12 +65,16 @@ class Capacity:
             return is_due
 
     def _refresh(self) -> None:
+        """What is accepted while this looks counts on: it may or may not be in what was seen."""
+        with self._lock:
+            num_before = self._num_accepted
         try:
             facts = self._look()
         except StoreUnavailable:
             self._facts = None
             raise
-        self._facts, self._num_accepted = facts, 0
+        with self._lock:
+            self._facts, self._num_accepted = facts, self._num_accepted - num_before
 
     def _look(self) -> _Facts:
         with translated():

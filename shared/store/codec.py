@@ -5,8 +5,24 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from shared.cost import cost_of
+from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
-from shared.jobs import Claim, Crash, DeadLetter, Held, Job, JobSpec, Lease, Picture, Place, Progress, Render
+from shared.jobs import (
+    Claim,
+    ClientName,
+    Crash,
+    DeadLetter,
+    Held,
+    Job,
+    JobSpec,
+    Lease,
+    Picture,
+    Place,
+    PriorSource,
+    Progress,
+    Render,
+)
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
 
@@ -26,7 +42,15 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         created_at=_time(job["created_ms"]),
         started_at=_optional_time(job, "started_ms"),
         finished_at=_optional_time(job, "finished_ms"),
+        enhancement=_enhancement_of(job),
     )
+
+
+def _enhancement_of(job: Hash) -> Enhancement | None:
+    if "enhancement" not in job:
+        return None
+    error = json.loads(job["enhancement_error"]) if "enhancement_error" in job else None
+    return Enhancement(EnhancementStatus(job["enhancement"]), job.get("revised_prompt"), error)
 
 
 def render_of(render_id: RenderId, render: Hash) -> Render:
@@ -49,19 +73,42 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
-    """A claim from what `claim.lua` answers."""
-    render, fence, job, index, seed, spec_json, prior = answer
+    """A claim from what `claim.lua` answers. Its prompt is the one to be drawn: the revised one, where there is one."""
+    render, fence, job, index, seed, spec_json, revised_prompt, prior = answer
     spec = JobSpec.model_validate_json(spec_json)
+    settings = spec.settings.model_copy(update={"prompt": revised_prompt}) if revised_prompt else spec.settings
     return Claim(
         lease=Lease(RenderId(render), stage, Fence(int(fence)), holder),
         job_id=JobId(job),
         index=int(index),
-        settings=spec.settings,
+        settings=settings,
         seed=int(seed),
         revision=revision,
         prior=decode_prior(prior) if prior else None,
         priority=spec.priority,
         partial_images=spec.partial_images,
+    )
+
+
+def submission_options(spec: JobSpec, name: ClientName | None, source: PriorSource | None) -> str:
+    """What `submit.lua` takes beside the spec, as JSON."""
+    start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
+    cost = cost_of(spec.settings)
+    return json.dumps(
+        {
+            "class": spec.priority,
+            "handicap_ms": spec.priority.handicap_s * 1000,
+            "ar_cost": cost.ar,
+            "dit_cost": cost.dit,
+            "start_timeout_ms": start_timeout_ms,
+            "execution_timeout_ms": execution_timeout_ms,
+            "deadline_ms": deadline_ms,
+            "revision": source.revision if source else "",
+            "enhance": spec.enhance_prompt,
+            "prior": encode_prior(source.prior) if source else "",
+            "client_id": name.client_id if name else "",
+            "fingerprint": name.fingerprint if name else "",
+        }
     )
 
 

@@ -24,6 +24,10 @@ _PASSING_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
 # A peer that vanished without a word (a cut cable, a machine that lost power) is noticed after 5 + 3 x 2 s of silence.
 _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 
+# A thousand requests of an API may want one in the same moment. They take turns of milliseconds.
+_NUM_CONNECTIONS = 64
+_CONNECTION_TIMEOUT_S = 10
+
 # Of every connection to the store, kombu's included. An answer takes milliseconds: 5 s without one is an outage.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
     "socket_timeout": 5,
@@ -53,17 +57,25 @@ def connect(url: str | None, durability: Wanted = "checked") -> Client:
     return client
 
 
-def _client(url: str) -> Client:
+def connect_hasty(url: str, timeout_s: float) -> Client:
+    """A client for heartbeats: gives up an answer after `timeout_s`, so that more tries fit into one lease."""
+    return _client(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+
+
+def _client(url: str, **options: float) -> Client:
     try:
-        return redis.Redis.from_url(
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=_NUM_CONNECTIONS,
+            timeout=_CONNECTION_TIMEOUT_S,
             decode_responses=True,
-            **CONNECTION_OPTIONS,
+            **{**CONNECTION_OPTIONS, **options},
             # One immediate retry hides a connection that died while idle; an outage surfaces at once.
             retry=Retry(NoBackoff(), 1),
         )
     except ValueError as error:  # the URL itself stays unsaid: it may hold a password
         raise Misconfigured("GRIDPRESS_REDIS_URL is not of the form redis://HOST:PORT") from error
+    return redis.Redis.from_pool(pool)
 
 
 @contextmanager

@@ -9,7 +9,10 @@ from shared.store.scripts import Scripts
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A leased delivery: `kind` is `manifest` or `webhook`, `event_type` is '' for a manifest."""
+    """A leased delivery: `kind` is `manifest` or `webhook`, `event_type` is '' for a manifest.
+
+    `revival` counts the lives that the job had before the one that it tells the end of.
+    """
 
     delivery_id: str
     kind: str
@@ -17,6 +20,7 @@ class Delivery:
     event_type: str
     attempt: int
     holder: HolderId
+    revival: int = 0
 
 
 class DeliveryStore:
@@ -32,8 +36,7 @@ class DeliveryStore:
         answer = self._scripts.run("claim_delivery", holder, self._lease_ttl_ms)
         if not answer:
             return None
-        kind, job_id, *event_type = answer[0].split(":", 2)
-        return Delivery(answer[0], kind, JobId(job_id), "".join(event_type), int(answer[1]), holder)
+        return delivery_of(answer[0], int(answer[1]), holder)
 
     def delivered(self, delivery: Delivery) -> bool:
         """Done for good. Returns False when the lease was lost meanwhile."""
@@ -50,3 +53,9 @@ class DeliveryStore:
     def _finish(self, delivery: Delivery, status: str, error: str, delay_s: float) -> bool:
         args = (delivery.delivery_id, delivery.holder, status, error[:500], int(delay_s * 1000))
         return bool(self._scripts.run("finish_delivery", *args))
+
+
+def delivery_of(delivery_id: str, attempt: int, holder: HolderId) -> Delivery:
+    """Its id says all else: `manifest:<job>`, `webhook:<job>:<type>` or `webhook:<job>:<type>:<revival>`."""
+    kind, job_id, event_type, revival = (*delivery_id.split(":"), "", "")[:4]
+    return Delivery(delivery_id, kind, JobId(job_id), event_type, attempt, holder, int(revival or 0))

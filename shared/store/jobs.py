@@ -1,18 +1,21 @@
-"""Creates, reads, lists and cancels jobs. Leases are not its business."""
+"""Creates, reads, lists, cancels, retries and deletes jobs. Leases are not its business."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
-from shared.errors import JobNotFound, TenantLimitReached
-from shared.ids import JobId, TenantId, render_id
-from shared.jobs import Job, JobSpec
+from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
+from shared.ids import JobId, RenderId, TenantId, render_id
+from shared.jobs import ClientName, Job, JobSpec, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
+from shared.store.job_filter import ANY_JOB, JobFilter
 from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
+from shared.token_grid import Prior
 
 _PREFIX = "gridpress:"
 
@@ -34,22 +37,30 @@ class JobStore:
         self._replicas = replicas
         self._scripts = Scripts(client)
 
-    def submit(self, job_id: JobId, spec: JobSpec) -> Job:
+    def submit(
+        self, job_id: JobId, spec: JobSpec, *, name: ClientName | None = None, source: PriorSource | None = None
+    ) -> Job:
         """Creates the job and its renders in one call. The same id again changes nothing and answers the job.
 
-        Returns once the store has it on disk, and so many replicas as were asked for hold it. Raises
-        `TenantLimitReached` when more renders of the tenant would wait than it may have.
+        So does a `name` that stands for the same request. With a `source` all renders begin with its
+        token grid and wait for the DiT. Returns once the store has it on disk, and so many replicas as were asked for
+        hold it. Raises `TenantLimitReached` when more renders of the tenant would wait than it may have, and
+        `ClientIdTaken`.
         """
+        options = codec.submission_options(spec, name, source)
         renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
         flat = [value for pair in renders for value in pair]
-        head = (job_id, spec.tenant, spec.model_dump_json(), spec.priority, spec.priority.handicap_s * 1000)
-        body = (*codec.limits_ms(spec), "", spec.n, *flat)
-        answer = self._scripts.run_replicated(self._replicas, "submit", *head, *body)
-        if isinstance(answer, list):
-            num_queued, most = answer
-            refusal = refuse_more_queued(TenantLimits(queued_renders=most), num_queued, spec.n)
-            assert refusal
-            raise TenantLimitReached(refusal)
+        answer = self._scripts.run_replicated(
+            self._replicas, "submit", job_id, spec.tenant, spec.model_dump_json(), options, *flat
+        )
+        match answer:
+            case ["full", num_queued, most]:
+                raise _too_many(num_queued, most, spec.n)
+            case ["taken"]:
+                assert name
+                raise ClientIdTaken(name.client_id)
+            case ["stands", standing]:
+                return self.job(JobId(standing), spec.tenant)
         return self.job(job_id, spec.tenant)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
@@ -72,12 +83,27 @@ class JobStore:
             queued, running = self._client.hmget(f"{_PREFIX}load:{tenant}", ["queued", "running"])
         return Load(int(queued or 0), int(running or 0))
 
-    def jobs(self, tenant: TenantId, *, limit: int, after: JobId | None, status: JobStatus | None) -> list[Job]:
-        """Newest first; `after` is the last id of the page before."""
-        key = f"{_PREFIX}jobs:{tenant}" + (f":{status}" if status else "")
+    def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
+        """Newest first, unless `filters` say otherwise; `after` is the last id of the page before."""
+        keys = [f"{_PREFIX}jobs:{tenant}{suffix}" for suffix in filters.suffixes]
+        first, last = filters.bounds(after)
         with translated():
-            ids = self._client.zrevrangebylex(key, f"({after}" if after else "+", "-", start=0, num=limit)
-        return self._read(cast("list[JobId]", ids))
+            pipeline = self._client.pipeline(transaction=True)  # a job is in one list at a time
+            for key in keys:
+                if filters.is_oldest_first:
+                    pipeline.zrangebylex(key, first, last, start=0, num=limit)
+                else:
+                    pipeline.zrevrangebylex(key, last, first, start=0, num=limit)
+            found = sorted(
+                {job_id for ids in pipeline.execute() for job_id in ids}, reverse=not filters.is_oldest_first
+            )
+        return self._read(found[:limit])
+
+    def prior(self, render_id: RenderId) -> Prior | None:
+        """The token grid of a render that is waiting for the DiT, in it, or ended there without a picture."""
+        with translated():
+            found = cast("str | None", self._client.hget(f"{_PREFIX}render:{render_id}", "prior"))
+        return codec.decode_prior(found) if found else None
 
     def cancel(self, job_id: JobId, tenant: TenantId) -> Job:
         """Cancels every render that is not final; a final job stays as it is. Raises `JobNotFound`."""
@@ -85,11 +111,56 @@ class JobStore:
         self._scripts.run("cancel", job_id, tenant, *(render.render_id for render in job.renders))
         return self.job(job_id, tenant)
 
-    def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
-        """Events later than `after` ("0": all that are kept); waits up to `block_s` for the first."""
+    def retry(self, job: Job, deadline: datetime | None) -> Job:
+        """Another life for a job that ended without all its pictures: those it has are kept, the others wait again.
+
+        A job that goes on since an earlier call stays as it is. Raises `JobNotFound`, `JobNotRetryable`,
+        `DeadlineOver` and `TenantLimitReached`.
+        """
+        spec = job.spec.model_copy(update={"deadline": deadline})
+        *_, deadline_ms = codec.limits_ms(spec)
+        handicap_ms = spec.priority.handicap_s * 1000
+        args = (job.job_id, spec.tenant, spec.model_dump_json(), deadline_ms, handicap_ms)
+        match self._scripts.run_replicated(self._replicas, "retry", *args):
+            case ["refused", status]:
+                raise JobNotRetryable(job.job_id, status)
+            case ["late"]:
+                raise DeadlineOver(f"the deadline of {job.job_id} is over: give a new one, or null for none")
+            case ["full", num_queued, most]:
+                raise _too_many(num_queued, most, job.num_missing)
+        return self.job(job.job_id, spec.tenant)
+
+    def delete(self, job_id: JobId, tenant: TenantId) -> None:
+        """Forgets a final job; upkeep deletes its objects. Raises `JobNotFound` and `JobNotFinal`."""
+        match self._scripts.run_replicated(self._replicas, "delete", job_id, tenant):
+            case 0:
+                raise JobNotFound(f"no job {job_id}")
+            case 2:
+                raise JobNotFinal(f"{job_id} has not ended: cancel it first")
+
+    def named(self, client_id: str, tenant: TenantId) -> JobId | None:
+        """The job that this tenant calls so."""
+        with translated():
+            return cast("JobId | None", self._client.hget(f"{_PREFIX}client_ids:{tenant}", client_id))
+
+    def fingerprint(self, job_id: JobId) -> str | None:
+        """Of the request that named it; None for a job without a name of its owner's."""
+        with translated():
+            return cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "fingerprint"))
+
+    def status(self, job_id: JobId) -> JobStatus:
+        """The status alone, which whoever waits asks for again and again. Raises `JobNotFound`."""
+        with translated():
+            status = cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "status"))
+        if status is None:
+            raise JobNotFound(f"no job {job_id}")
+        return JobStatus(status)
+
+    def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
+        """Events later than `after` ("0": all that are kept). `shared.store.watch` tells when there may be more."""
         key = f"{_PREFIX}events:{job_id}"
         with translated():
-            answer = self._client.xread({key: after}, block=max(1, int(block_s * 1000)))
+            answer = self._client.xread({key: after})
         streams = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer or [])
         entries = streams[0][1] if streams else []
         return [JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries]
@@ -116,3 +187,9 @@ class JobStore:
         for key in keys:
             pipeline.hgetall(key)
         return pipeline.execute()
+
+
+def _too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:
+    refusal = refuse_more_queued(TenantLimits(queued_renders=most), num_queued, n)
+    assert refusal
+    return TenantLimitReached(refusal)

@@ -14,7 +14,20 @@ _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
 _COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("common", "deadlines"))
 # What only one script is long enough to need.
-_PARTS = {"claim": ("load", "quarantine"), "rescue": ("blame",)}
+_PARTS = {
+    "abandon_enhancements": ("pulse", "enhancement"),
+    "advance": ("pace",),
+    "beat": ("pulse",),
+    "claim": ("load", "quarantine"),
+    "delete": ("forget",),
+    "finish_enhancement": ("enhancement",),
+    "purge": ("forget",),
+    "queue": ("pace",),
+    "requeue": ("revive",),
+    "rescue": ("pulse", "blame"),
+    "retry": ("revive",),
+    "stats": ("pace",),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """What keeps the store true without a client or a worker: rescue, retention, and how full the queues are."""
 
+import json
 from dataclasses import dataclass
 
 from shared.queues import Queue, celery_list
-from shared.store.connect import Client, translated
+from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
 _MOST_AT_ONCE = 500  # keeps one script call to a few milliseconds
 MOST_PURGED = 100  # jobs, each of up to 16 renders
+_NO_WORKER = {"code": "no_worker", "message": "no process that enhances prompts was running"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,16 @@ class UpkeepStore:
     """Each call is idempotent and bounded: any number of upkeep processes may run."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
         self._scripts = Scripts(client)
 
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
 
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
-        """Takes back renders whose lease ended. Returns how many were sent back and how many proved to be poison."""
+        """Takes back renders whose lease ended. Returns how many were sent back and how many proved to be poison.
+
+        After the store stood still nothing is taken back for one lease length: see pulse.lua.
+        """
         rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, poison_strikes)
         return rescued, failed
 
@@ -43,11 +47,11 @@ class UpkeepStore:
         """Ends renders whose time is over; returns how many."""
         return int(self._scripts.run("expire", _MOST_AT_ONCE))
 
+    def abandon_enhancements(self, patience_s: float) -> int:
+        """Without a live worker for them, jobs due for longer go on with the prompt as it is; returns how many."""
+        args = (int(patience_s * 1000), MOST_PURGED, json.dumps(_NO_WORKER))
+        return int(self._scripts.run("abandon_enhancements", *args))
+
     def purge(self, retention_s: int) -> bool:
         """Forgets jobs that ended longer ago, up to a hundred. Returns whether there may be more."""
         return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED
-
-    def uptime_s(self) -> int:
-        """Seconds since the store started: after an outage, leases get one more length before they are rescued."""
-        with translated():
-            return int(self._client.info("server")["uptime_in_seconds"])

@@ -102,7 +102,7 @@ class Audit:
             found.wrong.append(f"{name}: another picture than was asked for")
 
     def _look_at_events(self, job: Job, found: Findings) -> None:
-        events = self._jobs.events(job.job_id, after="0", block_s=0)
+        events = self._jobs.events(job.job_id, after="0")
         ends = [event.type for event in events if event.type == f"job.{job.status}"]
         stored = Counter(event.data["index"] for event in events if event.data.get("state") == "succeeded")
         if len(ends) > 1 or any(count > 1 for count in stored.values()):
@@ -128,6 +128,9 @@ class Audit:
         for key in keys:
             if size := self._size(key):
                 yield f"{key} holds {size}"
+        for key in self._client.scan_iter("gridpress:load:*", count=1000):
+            if any(int(count) for count in self._client.hgetall(key).values()):
+                yield f"{key} counts what has ended"
 
     def _size(self, key: str) -> int:
         sizes: Mapping[str, Callable[[str], object]] = {
@@ -150,6 +153,6 @@ class Audit:
 
     def _all_jobs(self) -> Iterator[Job]:
         after: JobId | None = None
-        while page := self._jobs.jobs(DEFAULT_TENANT, limit=_PAGE, after=after, status=None):
+        while page := self._jobs.jobs(DEFAULT_TENANT, limit=_PAGE, after=after):
             yield from page
             after = page[-1].job_id

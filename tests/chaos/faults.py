@@ -50,6 +50,8 @@ class Faults:
         if fault.role in WORKERS:
             if fault.kind is Kind.KILL:
                 self._recovery.worker_killed(pid)
+            else:
+                self._recovery.worker_drains(pid)
         elif fault.role == "valkey-0":
             self._recovery.store_ended(pid)
         elif fault.role == "upkeep-0":
@@ -58,10 +60,14 @@ class Faults:
 
     def _freeze(self, role: str) -> End | None:
         pid = self._service.signal(role, SIGSTOP)
+        if role == "valkey-0":
+            self._recovery.disturbed()
 
         def thaw() -> None:
             if self._service.pid(role) == pid:
                 self._service.signal(role, SIGCONT)
+            if role == "valkey-0":
+                self._recovery.disturbed()
 
         return thaw if pid else None
 

@@ -4,12 +4,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from shared.errors import GridpressError
 from shared.states import RenderState, Stage
 from shared.store.connect import Client, translated
+from tests.chaos.free_slots import free_stages
 
 _POLL_S = 0.05
 _WAITING = tuple(stage.waiting for stage in Stage)
@@ -18,23 +19,31 @@ _UNFINISHED = tuple(state for state in RenderState if not state.is_final)
 
 @dataclass(slots=True)
 class _Orphan:
-    """A render whose worker was killed. `is_undisturbed`: store, supervisor and upkeep were well all the time."""
+    """A render whose worker was killed. `is_undisturbed`: store, supervisor and upkeep were well all the time.
+
+    `waits_after_s` counts from the kill; `passed_over_s` is how long it waited while its stage had a free slot.
+    """
 
     render: str
     fence: str
+    stage: Stage
     killed_at_s: float
     is_undisturbed: bool = True
-    is_waiting: bool = False
+    waits_after_s: float | None = None
+    passed_over_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds. A render waits again once any free slot may take it; it is claimed when there is one.
+    """Seconds from a worker's SIGKILL, per render that it held.
 
-    `disturbed` are claims that waited for something else that was down as well.
+    `waiting`: until any free slot may take it. `claimed`: until one did. `with_free_slot`: the same, less the time in
+    which every live worker of its stage was busy, draining, frozen or not there. `disturbed`: claims that waited for
+    something else that was down as well.
     """
 
     waiting: tuple[float, ...]
+    with_free_slot: tuple[float, ...]
     claimed: tuple[float, ...]
     disturbed: tuple[float, ...]
     store: tuple[float, ...]
@@ -49,7 +58,9 @@ class Recovery:
         self._lock = threading.Lock()
         self._killed: list[tuple[int, float]] = []
         self._orphans: list[_Orphan] = []
-        self._times: dict[str, list[float]] = {"waiting": [], "claimed": [], "disturbed": [], "store": []}
+        self._times: dict[str, list[float]] = {each.name: [] for each in fields(Times)}
+        self._draining: frozenset[int] = frozenset()
+        self._ticked_at_s = time.monotonic()
         self._store_ended: tuple[int, float] | None = None
         self._last_finish_ms: float | None = None
         self._stop = threading.Event()
@@ -68,6 +79,10 @@ class Recovery:
     def worker_killed(self, pid: int) -> None:
         with self._lock:
             self._killed.append((pid, time.monotonic()))
+
+    def worker_drains(self, pid: int) -> None:
+        with self._lock:
+            self._draining |= {pid}
 
     def store_ended(self, pid: int) -> None:
         self.disturbed()
@@ -104,6 +119,7 @@ class Recovery:
     def _tick(self, client: Client) -> None:
         with self._lock:
             self._find_orphans(client)
+            self._find_passed_over(client)
             self._find_claimed(client)
             self._find_resumed(client)
 
@@ -112,10 +128,21 @@ class Recovery:
         while self._killed:
             pid, killed_at_s = self._killed[0]
             for key in client.scan_iter(f"gridpress:held:*-{pid}-*", count=1000):
+                stage = Stage(key.removeprefix("gridpress:held:").partition("-")[0])
                 for render in client.smembers(key):
                     fence = client.hget(f"gridpress:render:{render}", "fence")
-                    self._orphans.append(_Orphan(render, str(fence), killed_at_s))
+                    self._orphans.append(_Orphan(render, str(fence), stage, killed_at_s))
             self._killed.pop(0)
+
+    def _find_passed_over(self, client: Client) -> None:
+        """Adds the time since the last look to all that waited while its stage had a free slot."""
+        now_s = time.monotonic()
+        elapsed_s, self._ticked_at_s = now_s - self._ticked_at_s, now_s
+        waiting = [orphan for orphan in self._orphans if orphan.waits_after_s is not None]
+        free = free_stages(client, self._draining) if waiting else frozenset()
+        for orphan in waiting:
+            if orphan.stage in free:
+                orphan.passed_over_s += elapsed_s
 
     def _find_claimed(self, client: Client) -> None:
         left = []
@@ -126,15 +153,25 @@ class Recovery:
             if state in _WAITING or was_claimed:
                 self._note_waiting(orphan, elapsed_s)
             if was_claimed:
-                self._times["claimed" if orphan.is_undisturbed else "disturbed"].append(elapsed_s)
+                self._note_claimed(orphan, elapsed_s)
             elif state in _UNFINISHED:  # one that was cancelled needs no recovery
                 left.append(orphan)
         self._orphans = left
 
     def _note_waiting(self, orphan: _Orphan, elapsed_s: float) -> None:
-        if orphan.is_undisturbed and not orphan.is_waiting:
+        if orphan.waits_after_s is not None:
+            return
+        orphan.waits_after_s = elapsed_s
+        if orphan.is_undisturbed:
             self._times["waiting"].append(elapsed_s)
-        orphan.is_waiting = True
+
+    def _note_claimed(self, orphan: _Orphan, elapsed_s: float) -> None:
+        if not orphan.is_undisturbed:
+            self._times["disturbed"].append(elapsed_s)
+            return
+        assert orphan.waits_after_s is not None
+        self._times["claimed"].append(elapsed_s)
+        self._times["with_free_slot"].append(orphan.waits_after_s + orphan.passed_over_s)
 
     def _find_resumed(self, client: Client) -> None:
         """Work goes on once a job has finished under the store's next process."""

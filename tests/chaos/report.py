@@ -39,7 +39,8 @@ class Report:
             f"webhooks {self.num_webhooks}, late writes refused {self.num_late_writes_refused}, "
             f"requests whose answer was lost and that were sent twice {found.num_submitted_twice}",
             f"waiting again after a kill -9: {_text(self.times.waiting)}",
-            f"claimed again, once a slot was free: {_text(self.times.claimed)}",
+            f"claimed again where a slot was free: {_text(self.times.with_free_slot)}",
+            f"claimed again, waits for a slot included: {_text(self.times.claimed)}",
             f"claimed again while store, upkeep or supervisor were down too: {_text(self.times.disturbed)}",
             f"work goes on after the store ended: {_text(self.times.store)}",
             *found.all,

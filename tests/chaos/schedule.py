@@ -65,6 +65,7 @@ _ENDED: Mapping[tuple[Kind, str], int] = {
 _BESIDES: Mapping[tuple[Kind, str], int] = {
     (Kind.FREEZE, "worker"): 4,
     (Kind.FREEZE, "seaweedfs-0"): 1,
+    (Kind.FREEZE, "valkey-0"): 2,
     (Kind.CUT, FAR_WORKER): 3,
     (Kind.BLACK_HOLE, FAR_WORKER): 2,
     (Kind.FILL_DISK, "valkey-0"): 1,

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from shared.geometry import GridSize
 from shared.ids import JobId, ObjectKey, Revision, WorkerId, new_job_id
-from shared.jobs import Claim, Job, JobSpec, Lease, Picture, RenderSettings
+from shared.jobs import Claim, ClientName, Job, JobSpec, Lease, Picture, PriorSource, RenderSettings
 from shared.states import Stage
 from shared.store.leases import LeaseRules
 from shared.token_grid import Prior, TokenGrid
@@ -17,7 +17,9 @@ RULES = LeaseRules(ttl_s=30, prior_ready_limit_min=16)
 class Jobs(Protocol):
     """The real store of jobs, or its twin."""
 
-    def submit(self, job_id: JobId, spec: JobSpec) -> Job: ...
+    def submit(
+        self, job_id: JobId, spec: JobSpec, *, name: ClientName | None = None, source: PriorSource | None = None
+    ) -> Job: ...
 
 
 class Leases(Protocol):

@@ -8,6 +8,8 @@ from tests.store.memory_state import Memory, RenderRecord, moment
 
 def rescue(memory: Memory, most_strikes: int) -> tuple[int, int]:
     """Takes back what is leased no longer. Returns how many were sent back, and how many are poison."""
+    if memory.pulse and not memory.feel_pulse(memory.pulse.ttl_ms):
+        return 0, 0
     rescued = failed = 0
     over = sorted((r.lease_ends_ms, r.render_id, r) for r in memory.renders() if r.is_running)
     for ends_ms, _, render in over:

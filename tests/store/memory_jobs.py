@@ -1,12 +1,15 @@
 """Twin of `shared.store.jobs`: creates, reads, lists and cancels jobs in memory."""
 
-from shared.errors import JobNotFound, TenantLimitReached
+from datetime import datetime
+
+from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
 from shared.ids import JobId, TenantId, render_id
-from shared.jobs import Job, JobSpec, Render
+from shared.jobs import ClientName, Job, JobSpec, PriorSource, Render
 from shared.limits import Load, refuse_more_queued
 from shared.states import ARROWS, JobStatus, RenderState
+from shared.store.job_filter import ANY_JOB, JobFilter
 from shared.store.jobs import JobEvent
-from tests.store.memory_state import JobRecord, Memory, RenderRecord, moment
+from tests.store.memory_state import EnhancementRecord, JobRecord, Memory, RenderRecord, moment
 
 
 class MemoryJobs:
@@ -15,13 +18,29 @@ class MemoryJobs:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def submit(self, job_id: JobId, spec: JobSpec) -> Job:
+    def submit(
+        self, job_id: JobId, spec: JobSpec, *, name: ClientName | None = None, source: PriorSource | None = None
+    ) -> Job:
+        named = (spec.tenant, name.client_id if name else None)
+        if name and named in self._memory.client_ids:
+            standing = self._memory.client_ids[named]
+            if self._memory.jobs[standing].fingerprint != name.fingerprint:
+                raise ClientIdTaken(name.client_id)
+            return self.job(standing, spec.tenant)
         if job_id not in self._memory.jobs:
             self._refuse_too_many(spec)
-            job = JobRecord(job_id, spec, self._memory.revision, self._memory.now_ms)
+            revision = source.revision if source else self._memory.revision
+            job = JobRecord(job_id, spec, revision, self._memory.now_ms)
             job.renders = [RenderRecord(render_id(job_id, i), i, spec.seed_of(i), job) for i in range(spec.n)]
             for render in job.renders:
+                if source:
+                    render.state, render.prior = RenderState.PRIOR_READY, source.prior
+                    render.times_ms["prior_ready"] = self._memory.now_ms
                 self._memory.set_deadline(render, spec.start_timeout_s)
+            if name:
+                self._memory.client_ids[named], job.fingerprint = job_id, name.fingerprint
+            if spec.enhance_prompt:
+                job.enhancement = EnhancementRecord(self._memory.now_ms)
             job.tell("job.queued", n=spec.n)
             self._memory.jobs[job_id] = job
         return self.job(job_id, spec.tenant)
@@ -32,11 +51,13 @@ class MemoryJobs:
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         return _job(self._record(job_id, tenant))
 
-    def jobs(self, tenant: TenantId, *, limit: int, after: JobId | None, status: JobStatus | None) -> list[Job]:
+    def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
         found = [
             job
             for job in self._memory.jobs.values()
-            if job.spec.tenant == tenant and status in (None, job.status) and (after is None or job.job_id < after)
+            if job.spec.tenant == tenant
+            and job.status in (filters.statuses or JobStatus)
+            and (after is None or job.job_id < after)
         ]
         return [_job(job) for job in sorted(found, key=lambda job: job.job_id, reverse=True)[:limit]]
 
@@ -46,7 +67,30 @@ class MemoryJobs:
                 self._memory.move(render, RenderState.CANCELLED)
         return self.job(job_id, tenant)
 
-    def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
+    def retry(self, job: Job, deadline: datetime | None) -> Job:
+        record = self._record(job.job_id, job.spec.tenant)
+        if not record.status.is_final and record.revivals:
+            return _job(record)
+        if not record.status.is_final or record.status is JobStatus.SUCCEEDED:
+            raise JobNotRetryable(job.job_id, record.status)
+        if deadline and int(deadline.timestamp() * 1000) <= self._memory.now_ms:
+            raise DeadlineOver(job.job_id)
+        missing = [render for render in record.renders if render.state is not RenderState.SUCCEEDED]
+        self._refuse_too_many(record.spec.model_copy(update={"n": len(missing)}))
+        record.spec = record.spec.model_copy(update={"deadline": deadline})
+        record.ranked_ms = self._memory.now_ms
+        self._memory.reopen(record, "job.retried", n=len(missing))
+        for render in missing:
+            self._memory.revive(render)
+        return _job(record)
+
+    def delete(self, job_id: JobId, tenant: TenantId) -> None:
+        job = self._record(job_id, tenant)
+        if not job.status.is_final:
+            raise JobNotFinal(job_id)
+        self._memory.forget(job)
+
+    def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
         return self._memory.jobs[job_id].events[int(after.partition("-")[0]) :]
 
     def _refuse_too_many(self, spec: JobSpec) -> None:
@@ -65,7 +109,8 @@ def _job(job: JobRecord) -> Job:
     created_at = moment(job.created_ms)
     assert created_at
     times = (created_at, moment(job.started_ms), moment(job.finished_ms))
-    return Job(job.job_id, job.spec, job.status, job.revision, tuple(map(_render, job.renders)), *times)
+    enhancement = job.enhancement.decided if job.enhancement else None
+    return Job(job.job_id, job.spec, job.status, job.revision, tuple(map(_render, job.renders)), *times, enhancement)
 
 
 def _render(render: RenderRecord) -> Render:

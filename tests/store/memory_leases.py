@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from shared.cost import cost_of
 from shared.errors import LeaseLost
 from shared.ids import Fence, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Claim, Held, Lease, Picture, Progress
@@ -42,9 +43,10 @@ class MemoryLeases:
         self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = ()
     ) -> Mapping[RenderId, Verdict]:
         memory, key = self._memory, (worker.queue.value, worker.worker_id)
+        memory.feel_pulse(self._rules.ttl_ms)
         known = memory.workers.get(key)
         lines = tuple(log_lines) or (known.log_lines if known else ())
-        memory.workers[key] = WorkerRecord(memory.now_ms + self._rules.ttl_ms, worker.slots, lines)
+        memory.workers[key] = WorkerRecord(memory.now_ms + self._rules.ttl_ms, worker.slots, worker.revision, lines)
         if worker.queue is Queue.AR:
             memory.revision = worker.revision
         return {each.lease.render_id: self._verdict(each) for each in held}
@@ -78,6 +80,10 @@ class MemoryLeases:
             return False
         if render.state is not lease.stage.running:
             raise LeaseLost(lease.render_id)
+        if to is lease.stage.done:
+            cost = cost_of(render.job.spec.settings)
+            taken_ms = self._memory.now_ms - render.times_ms[lease.stage.running]
+            self._memory.paces[lease.stage].add(taken_ms, cost.ar if lease.stage is Stage.AR else cost.dit)
         for name, value in fields.items():
             setattr(render, name, value)
         return self._memory.move(render, to)
@@ -110,7 +116,7 @@ def _claim(render: RenderRecord, stage: Stage) -> Claim:
         Lease(render.render_id, stage, render.fence, render.holder),
         job.job_id,
         render.index,
-        job.spec.settings,
+        job.spec.settings.model_copy(update={"prompt": job.prompt}),
         render.seed,
         job.revision,
         render.prior,

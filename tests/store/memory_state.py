@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, WorkerId
 from shared.jobs import Crash, JobSpec, Picture, Place, Progress
 from shared.limits import Load, TenantLimits
@@ -55,11 +56,26 @@ class RenderRecord:
     def is_running(self) -> bool:
         return self.state in (Stage.AR.running, Stage.DIT.running)
 
+    @property
+    def is_unbegun_decode(self) -> bool:
+        """A re-render that no worker has leased yet."""
+        return self.state is RenderState.PRIOR_READY and self.started_ms is None
+
     def is_due(self, now_ms: int) -> bool:
         return self.expires_ms is not None and self.expires_ms <= now_ms
 
     def absolve(self) -> None:
         self.best, self.strikes, self.group, self.crashes = None, 0, None, []
+
+
+@dataclass(eq=False)
+class EnhancementRecord:
+    """A job's stay in the stage before AR; `due_ms` is None once it is decided."""
+
+    due_ms: int | None
+    attempts: int = 0
+    holder: HolderId | None = None
+    decided: Enhancement = field(default_factory=lambda: Enhancement(EnhancementStatus.PENDING))
 
 
 @dataclass(eq=False)
@@ -75,10 +91,34 @@ class JobRecord:
     started_ms: int | None = None
     finished_ms: int | None = None
     events: list[JobEvent] = field(default_factory=list)
+    enhancement: EnhancementRecord | None = None
+    fingerprint: str = ""
+    revivals: int = 0
+    ranked_ms: int | None = None
 
     @property
     def rank(self) -> int:
-        return self.created_ms + self.spec.priority.handicap_s * 1000
+        return (self.created_ms if self.ranked_ms is None else self.ranked_ms) + self.spec.priority.handicap_s * 1000
+
+    @property
+    def delivery_ids(self) -> tuple[str, str]:
+        """Of the end that it has, or has had last."""
+        life = f":{self.revivals}" if self.revivals else ""
+        return f"manifest:{self.job_id}", f"webhook:{self.job_id}:job.{self.status}{life}"
+
+    @property
+    def is_enhancing(self) -> bool:
+        return self.enhancement is not None and self.enhancement.due_ms is not None
+
+    @property
+    def prompt(self) -> str:
+        revised = self.enhancement.decided.revised_prompt if self.enhancement else None
+        return revised or self.spec.settings.prompt
+
+    def decide_enhancement(self, decided: Enhancement) -> None:
+        assert self.enhancement
+        self.enhancement.due_ms, self.enhancement.decided = None, decided
+        self.tell("job.enhanced", status=decided.status, revised_prompt=decided.revised_prompt, error=decided.error)
 
     def tell(self, type_: str, **data: object) -> None:
         self.events.append(JobEvent(f"{len(self.events) + 1}-0", type_, data))
@@ -90,6 +130,7 @@ class WorkerRecord:
 
     ends_ms: int
     slots: int = 0
+    revision: Revision | None = None
     log_lines: tuple[str, ...] = ()
 
 
@@ -103,12 +144,32 @@ class DeliveryRecord:
 
 
 @dataclass(eq=False)
-class Turn:
-    """Which worker has the turn to run suspects."""
+class Turns:
+    """Which workers have a turn to run suspects, and whether they have started."""
 
-    worker: WorkerId | None = None
-    has_started: bool = False
+    has_started: dict[WorkerId, bool] = field(default_factory=dict)
     ended_ms: int = 0
+
+
+@dataclass(eq=False)
+class Pulse:
+    """When the store was last seen to serve, and from when on leases that ended are lost."""
+
+    seen_ms: int
+    trusted_ms: int
+    ttl_ms: int
+
+
+@dataclass(eq=False)
+class Sums:
+    """Of the renders that finished a stage, the later the heavier: milliseconds, cost and number."""
+
+    ms: float = 0
+    cost: float = 0
+    num: float = 0
+
+    def add(self, ms: int, cost: int) -> None:
+        self.ms, self.cost, self.num = 0.95 * self.ms + ms, 0.95 * self.cost + cost, 0.95 * self.num + 1
 
 
 @dataclass
@@ -118,10 +179,13 @@ class Memory:
     clock: Clock
     jobs: dict[JobId, JobRecord] = field(default_factory=dict)
     workers: dict[tuple[str, WorkerId], WorkerRecord] = field(default_factory=dict)
-    turns: dict[Stage, Turn] = field(default_factory=lambda: {stage: Turn() for stage in Stage})
+    turns: dict[Stage, Turns] = field(default_factory=lambda: {stage: Turns() for stage in Stage})
+    pulse: Pulse | None = None
     deliveries: dict[str, DeliveryRecord] = field(default_factory=dict)
+    client_ids: dict[tuple[TenantId, str | None], JobId] = field(default_factory=dict)
     limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
+    paces: dict[Stage, Sums] = field(default_factory=lambda: {stage: Sums() for stage in Stage})
 
     @property
     def now_ms(self) -> int:
@@ -132,9 +196,9 @@ class Memory:
             yield from job.renders
 
     def load(self, tenant: TenantId) -> Load:
-        states = [r.state for r in self.renders() if r.job.spec.tenant == tenant and not r.state.is_final]
-        queued = states.count(RenderState.QUEUED)
-        return Load(queued, len(states) - queued)
+        alive = [r for r in self.renders() if r.job.spec.tenant == tenant and not r.state.is_final]
+        queued = sum(r.state is RenderState.QUEUED or r.is_unbegun_decode for r in alive)
+        return Load(queued, len(alive) - queued)
 
     def limits_of(self, tenant: TenantId) -> TenantLimits:
         return self.limits.get(tenant, TenantLimits())
@@ -149,6 +213,25 @@ class Memory:
     def is_alive(self, stage: str, worker: WorkerId) -> bool:
         found = self.workers.get((stage, worker))
         return found is not None and found.ends_ms > self.now_ms
+
+    def num_live(self, stage: str) -> int:
+        return sum(self.is_alive(of, worker) for of, worker in self.workers if of == stage)
+
+    def feel_pulse(self, ttl_ms: int) -> bool:
+        """Notes that the store serves. Returns whether leases that ended are lost."""
+        known = self.pulse or Pulse(self.now_ms, self.now_ms, ttl_ms)
+        gap_ms = self.now_ms - known.seen_ms
+        if gap_ms < -ttl_ms / 2:
+            self._cut_leases(self.now_ms + ttl_ms)
+        trusted_ms = self.now_ms + ttl_ms if abs(gap_ms) > ttl_ms / 2 else known.trusted_ms
+        self.pulse = Pulse(self.now_ms, trusted_ms, ttl_ms)
+        return self.now_ms >= trusted_ms
+
+    def _cut_leases(self, latest_ms: int) -> None:
+        for render in self.renders():
+            render.lease_ends_ms = min(render.lease_ends_ms, latest_ms)
+        for worker in self.workers.values():
+            worker.ends_ms = min(worker.ends_ms, latest_ms)
 
     def live_slots(self, queue: str) -> int:
         return sum(
@@ -196,21 +279,48 @@ class Memory:
 
     def _end(self, render: RenderRecord, before: RenderState, stage: Stage | None) -> None:
         if render.state is not RenderState.SUCCEEDED:
-            is_unstarted = before is RenderState.QUEUED and render.started_ms is None
+            is_unstarted = before in (Stage.AR.waiting, Stage.DIT.waiting) and render.started_ms is None
             render.ended_in = Place.BEFORE_START if is_unstarted else Place(str(stage))
         render.progress = render.expires_ms = None
-        if render.dead_stage is None:
+        if render.state is RenderState.SUCCEEDED:
             render.prior = None
+        if render.dead_stage is None:
             render.absolve()
 
     def _end_job(self, job: JobRecord) -> None:
         job.status = final_status(render.state for render in job.renders)
         job.finished_ms = self.now_ms
+        if job.is_enhancing:
+            job.decide_enhancement(Enhancement(EnhancementStatus.FAILED, error={"code": "job_ended"}))
         end = f"job.{job.status}"
         job.tell(end, status=str(job.status))
         self.deliveries[f"manifest:{job.job_id}"] = DeliveryRecord(self.now_ms)
         if job.spec.webhook_url and (not job.spec.webhook_events or end in job.spec.webhook_events):
-            self.deliveries[f"webhook:{job.job_id}:{end}"] = DeliveryRecord(self.now_ms)
+            self.deliveries[job.delivery_ids[1]] = DeliveryRecord(self.now_ms)
+
+    def reopen(self, job: JobRecord, event: str, **data: object) -> None:
+        self._drop_deliveries(job)
+        job.revivals += 1
+        job.status = JobStatus.QUEUED if job.started_ms is None else JobStatus.RUNNING
+        job.finished_ms = None
+        job.tell(event, **data)
+
+    def revive(self, render: RenderRecord) -> None:
+        render.state = RenderState.PRIOR_READY if render.prior else RenderState.QUEUED
+        render.error = render.ended_in = render.started_ms = render.dead_stage = None
+        render.times_ms.pop("finished", None)
+        render.absolve()
+        self.set_deadline(render, render.job.spec.start_timeout_s)
+        render.job.tell("render.stage", index=render.index, state=str(render.state))
+
+    def forget(self, job: JobRecord) -> None:
+        del self.jobs[job.job_id]
+        self.client_ids = {name: known for name, known in self.client_ids.items() if known != job.job_id}
+        self._drop_deliveries(job)
+
+    def _drop_deliveries(self, job: JobRecord) -> None:
+        for delivery_id in job.delivery_ids:
+            self.deliveries.pop(delivery_id, None)
 
     def expire(self, render: RenderRecord) -> None:
         deadline, has_started = render.job.spec.deadline, render.started_ms is not None

@@ -1,14 +1,15 @@
 """Twins of upkeep, of the outbox and of the dead letters, in memory."""
 
 from shared.errors import DeadLetterNotFound
-from shared.ids import JobId, RenderId, TenantId, new_holder_id
-from shared.jobs import DeadLetter
+from shared.ids import RenderId, TenantId, new_holder_id
+from shared.jobs import DeadLetter, Priority
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState
-from shared.store.deliveries import Delivery
+from shared.store.deliveries import Delivery, delivery_of
 from shared.store.upkeep import Backlog
 from tests.store import memory_blame
-from tests.store.memory_state import Memory, RenderRecord, moment
+from tests.store.memory_enhancements import abandon_enhancements, due_enhancements
+from tests.store.memory_state import JobRecord, Memory, RenderRecord, moment
 
 
 class MemoryUpkeep:
@@ -18,9 +19,16 @@ class MemoryUpkeep:
         self._memory = memory
 
     def backlog(self, queue: Queue) -> Backlog:
+        if queue is Queue.ENHANCE:
+            num_due = sum(len(due_enhancements(self._memory, priority)) for priority in Priority)
+            return Backlog(num_due, self._memory.live_slots(queue), hints=0)
         now_ms, state = self._memory.now_ms, {"ar": RenderState.QUEUED, "dit": RenderState.PRIOR_READY}.get(queue)
         due = [each for each in self._memory.deliveries.values() if each.due_ms is not None and each.due_ms <= now_ms]
-        waiting = len(due) if state is None else sum(r.state is state for r in self._memory.renders())
+        waiting = (
+            len(due)
+            if state is None
+            else sum(r.state is state and not r.job.is_enhancing for r in self._memory.renders())
+        )
         return Backlog(waiting, self._memory.live_slots(queue), hints=0)
 
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
@@ -29,15 +37,22 @@ class MemoryUpkeep:
     def expire(self) -> int:
         return self._memory.expire_due()
 
+    def abandon_enhancements(self, patience_s: float) -> int:
+        return abandon_enhancements(self._memory, patience_s)
+
     def purge(self, retention_s: int) -> bool:
         """All at once: there is never more."""
         since_ms = self._memory.now_ms - retention_s * 1000
         over = [j for j in self._memory.jobs.values() if j.finished_ms is not None and j.finished_ms <= since_ms]
         for job in over:
-            del self._memory.jobs[job.job_id]
-            for delivery_id in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}"):
-                self._memory.deliveries.pop(delivery_id, None)
+            if self._is_under_way(job):
+                continue
+            self._memory.forget(job)
         return False
+
+    def _is_under_way(self, job: JobRecord) -> bool:
+        outbox = self._memory.deliveries
+        return any(name in outbox and outbox[name].due_ms is not None for name in job.delivery_ids)
 
 
 class MemoryDeliveries:
@@ -55,8 +70,7 @@ class MemoryDeliveries:
         name = due[0][1]
         record = memory.deliveries[name]
         record.due_ms, record.attempts = memory.now_ms + self._lease_ttl_ms, record.attempts + 1
-        kind, job_id, *event_type = name.split(":", 2)
-        record.leased = Delivery(name, kind, JobId(job_id), "".join(event_type), record.attempts, new_holder_id())
+        record.leased = delivery_of(name, record.attempts, new_holder_id())
         return record.leased
 
     def delivered(self, delivery: Delivery) -> bool:
@@ -92,23 +106,13 @@ class MemoryDeadLetters:
 
     def requeue(self, render_id: RenderId, tenant: TenantId) -> None:
         render = self._record(render_id, tenant)
-        assert render.dead_stage
-        job = render.job
-        render.state, render.dead_stage = render.dead_stage.waiting, None
-        render.error = render.ended_in = render.started_ms = None
-        render.times_ms.pop("finished", None)
-        render.absolve()
-        if job.status is not JobStatus.RUNNING:
-            for delivery_id in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}"):
-                self._memory.deliveries.pop(delivery_id, None)
-            job.status, job.finished_ms = JobStatus.RUNNING, None
-            job.tell("job.requeued", index=render.index)
-        self._memory.set_deadline(render, job.spec.start_timeout_s)
-        job.tell("render.stage", index=render.index, state=str(render.state))
+        if render.job.status is not JobStatus.RUNNING:
+            self._memory.reopen(render.job, "job.requeued", index=render.index)
+        self._memory.revive(render)
 
     def purge(self, render_id: RenderId, tenant: TenantId) -> None:
         render = self._record(render_id, tenant)
-        render.dead_stage = render.prior = None
+        render.dead_stage = None
         render.absolve()
 
     def _record(self, render_id: RenderId, tenant: TenantId) -> RenderRecord:

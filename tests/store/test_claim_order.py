@@ -64,6 +64,22 @@ def test_what_waits_for_another_model_revision_does_not_close_the_door(world: Wo
     assert claim.job_id == job.job_id
 
 
+def test_suspects_of_another_model_revision_do_not_close_the_door(world: World) -> None:
+    leases = world.leases_under(LeaseRules(ttl_s=30, prior_ready_limit_min=2))
+    submitted(world.jobs, n=4)
+    ar = Worker(world, "old")
+    ar.take()
+    ar.finish()
+    for life in range(2):
+        dit = Worker(world, f"old-{life}", Stage.DIT)
+        dit.take()
+        dit.die()
+    job = submitted(world.jobs)
+    claim = leases.claim(Stage.AR, Revision("r2"), WORKER_ID)
+    assert claim
+    assert claim.job_id == job.job_id
+
+
 def _check_order(world: World, arrivals: list[tuple[int, Priority]]) -> None:
     jobs: list[Job] = []
     now_s = 0

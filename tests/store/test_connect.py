@@ -1,6 +1,7 @@
 """What the connection makes of a store that refuses: an outage, not a bug."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from cli.stack.ports import free_ports
 from shared.errors import StoreUnavailable
 from shared.ids import new_job_id
+from shared.store import connect as connecting
 from shared.store.connect import Client, connect
 from shared.store.jobs import JobStore
 from tests.store.builders import a_spec
@@ -46,3 +48,11 @@ def test_a_primary_that_became_a_replica_is_an_outage(client: Client, store: Job
 def test_a_store_without_the_replicas_that_it_needs_is_an_outage(client: Client, store: JobStore) -> None:
     with configured(client, "min-replicas-to-write", "1"), pytest.raises(StoreUnavailable):
         store.submit(new_job_id(), a_spec())
+
+
+def test_more_callers_than_connections_take_turns(client: Client) -> None:
+    num_callers = 2 * connecting._NUM_CONNECTIONS
+    with ThreadPoolExecutor(num_callers) as threads:
+        answers = list(threads.map(lambda _: client.blpop(["nothing"], timeout=0.05), range(num_callers)))
+    assert answers == [None] * num_callers
+    assert sum(entry["cmd"] == "blpop" for entry in client.client_list()) <= connecting._NUM_CONNECTIONS

@@ -16,7 +16,7 @@ def claim_all(world: World, stage: Stage) -> list[TenantId]:
     """Whose renders a worker that takes all it can gets, in order."""
     taken = []
     while claim := world.leases.claim(stage, REVISION, WORKER_ID):
-        of_default = world.jobs.jobs(DEFAULT_TENANT, limit=99, after=None, status=None)
+        of_default = world.jobs.jobs(DEFAULT_TENANT, limit=99, after=None)
         taken.append(DEFAULT_TENANT if claim.job_id in [job.job_id for job in of_default] else ACME)
     return taken
 
@@ -65,7 +65,7 @@ def test_more_than_may_wait_is_refused_whole(world: World) -> None:
     with pytest.raises(TenantLimitReached):
         submitted(world.jobs, n=2, tenant=ACME)
     assert world.jobs.load(ACME) == Load(2, 0)
-    assert len(world.jobs.jobs(ACME, limit=9, after=None, status=None)) == 1
+    assert len(world.jobs.jobs(ACME, limit=9, after=None)) == 1
     submitted(world.jobs, n=1, tenant=ACME)
     submitted(world.jobs, n=9)
 

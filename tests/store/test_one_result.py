@@ -22,7 +22,7 @@ def decoding(world: World) -> Claim:
 
 
 def final_events(world: World, claim: Claim) -> list[str]:
-    events = world.jobs.events(claim.job_id, after="0", block_s=0.001)
+    events = world.jobs.events(claim.job_id, after="0")
     return [event.type for event in events if event.type == "job.succeeded"]
 
 

@@ -141,6 +141,37 @@ def test_suspects_of_two_crashes_are_retried_in_halves_and_alone_on_their_worker
     assert len(other.take()) == 2
 
 
+def test_two_groups_run_at_once_on_half_of_four_workers_while_others_go_on(world: World) -> None:
+    submitted(world.jobs, n=4)
+    for life in range(2):
+        worker = Worker(world, f"w{life}")
+        worker.take()
+        worker.die()
+    fresh = {submitted(world.jobs).renders[0].render_id for _ in range(2)}
+    workers = [Worker(world, f"live{i}") for i in range(4)]
+    for each in workers:
+        each.beat()
+    taken = [{claim.render_id for claim in each.take(2)} for each in workers]
+    assert [len(claims) for claims in taken if claims and not claims & fresh] == [2, 2]
+    assert set().union(*taken) >= fresh
+
+
+def test_an_empty_worker_takes_the_place_of_one_that_is_let_run_empty(world: World) -> None:
+    """Which may be long in a big render, or drain and never ask again."""
+    suspect = submitted(world.jobs).renders[0].render_id
+    for _ in range(2):
+        killed_alone(world, 1, done=0)
+    submitted(world.jobs, n=9)
+    busy, empty = Worker(world, "busy"), Worker(world, "empty")
+    busy.take(1)
+    busy.beat()
+    world.clock.advance(5)
+    assert busy.take() == []
+    empty.beat()
+    assert [claim.render_id for claim in empty.take()] == [suspect]
+    assert len(busy.take(1)) == 1
+
+
 def test_with_a_single_worker_suspects_and_others_take_turns(world: World) -> None:
     suspects = {render.render_id for render in submitted(world.jobs, n=2).renders}
     for life in range(2):

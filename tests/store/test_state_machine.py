@@ -9,23 +9,34 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from shared.errors import LeaseLost, TenantLimitReached
-from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, RenderId, WorkerId, new_job_id
-from shared.jobs import Claim, Held, Job, JobSpec, Priority, Progress
+from shared.enhancement import EnhancementStatus
+from shared.ids import DEFAULT_TENANT, Fence, JobId, RenderId, WorkerId, new_job_id
+from shared.jobs import Claim, Held, Job, Priority, PriorSource, Progress
 from shared.limits import TenantLimits
 from shared.queues import Queue
 from shared.states import ARROWS, REVIVALS, JobStatus, RenderState, Stage, final_status
 from shared.store.connect import Client
-from shared.store.deliveries import Delivery
+from shared.store.enhancements import EnhancementClaim
 from shared.store.leases import Announcement, LeaseRules
-from tests.store.builders import REVISION, a_picture, a_prior, a_spec
+from tests.store.answers import (
+    all_deliveries,
+    answer,
+    comparable,
+    deleted,
+    finish_enhancement,
+    retried,
+    submitted,
+    without_holder,
+)
+from tests.store.builders import REVISION, a_prior, a_spec
 from tests.store.clocks import START_MS
-from tests.store.world import Leases, World
+from tests.store.world import BYSTANDER, Leases, World
 
 RULES = LeaseRules(ttl_s=10, prior_ready_limit_min=3)
 STRIKES = 2
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 STAGES = st.sampled_from(list(Stage))
+RARELY = st.sampled_from([False, False, False, True])
 TENANT_LIMITS = st.just(TenantLimits()) | st.builds(
     TenantLimits, queued_renders=st.none() | st.integers(1, 6), concurrent_renders=st.none() | st.integers(1, 3)
 )
@@ -55,6 +66,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     client: Client
     claims: Bundle[Twins] = Bundle("claims")
+    enhancements: Bundle[Any] = Bundle("enhancements")
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.revived: set[JobId] = set()
         self.lives: dict[str, int] = {}
         self.revivable: set[RenderId] = set()
+        self.behind_s = 0.0
 
     @initialize(is_poisoned=st.booleans(), tenant_limits=TENANT_LIMITS)
     def begin(self, is_poisoned: bool, tenant_limits: TenantLimits) -> None:
@@ -75,11 +88,18 @@ class StoreMachine(RuleBasedStateMachine):
             self.submit(1, Priority.INTERACTIVE, {})
             self.crash(Stage.AR, most=1, done=0, times=1 + STRIKES)
 
-    @rule(n=st.integers(1, 4), priority=st.sampled_from(list(Priority)), limits=LIMITS)
-    def submit(self, n: int, priority: Priority, limits: dict[str, Any]) -> None:
+    @rule(n=st.integers(1, 4), priority=st.sampled_from(list(Priority)), limits=LIMITS, enhance_prompt=RARELY)
+    def submit(self, n: int, priority: Priority, limits: dict[str, Any], enhance_prompt: bool = False) -> None:
         job_id = new_job_id()
-        spec = a_spec(n=n, priority=priority, webhook_url="https://a.example/", **limits)
-        if self._both(lambda world: _submitted(world, job_id, spec)) != "refused":
+        spec = a_spec(n=n, priority=priority, enhance_prompt=enhance_prompt, webhook_url="https://a.example/", **limits)
+        if self._both(lambda world: submitted(world, job_id, spec)) != "refused":
+            self.ids.append(job_id)
+
+    @rule(n=st.integers(1, 3), priority=st.sampled_from(list(Priority)))
+    def submit_a_re_render(self, n: int, priority: Priority) -> None:
+        job_id, source = new_job_id(), PriorSource(a_prior(9), REVISION)
+        spec = a_spec(n=n, priority=priority, webhook_url="https://a.example/")
+        if self._both(lambda world: submitted(world, job_id, spec, source)) != "refused":
             self.ids.append(job_id)
 
     @precondition(lambda self: self.ids)
@@ -90,10 +110,29 @@ class StoreMachine(RuleBasedStateMachine):
         before = self._both(lambda world: world.job(job_id))
         assert self._both(lambda world: world.jobs.submit(job_id, a_spec(n=1))) == before
 
+    @rule(target=enhancements)
+    def claim_enhancement(self) -> object:
+        real, twin = (world.enhancements.claim() for world in self.worlds)
+        if real is None or twin is None:
+            assert real is twin
+            return multiple()
+        assert (real.job_id, real.spec, real.attempt) == (twin.job_id, twin.spec, twin.attempt)
+        return real, twin
+
+    @rule(claimed=enhancements, how=st.sampled_from(["succeed", "succeed", "fail", "retry"]))
+    def finish_enhancement(self, claimed: tuple[EnhancementClaim, EnhancementClaim], how: str) -> None:
+        """Also late, repeated and by the dead."""
+        is_deleted = claimed[0].job_id not in self.ids
+        before = None if is_deleted else self.worlds[0].job(claimed[0].job_id).enhancement
+        answers = [finish_enhancement(world, claim, how) for world, claim in zip(self.worlds, claimed, strict=True)]
+        assert answers[0] == answers[1]
+        if before is None or before.status is not EnhancementStatus.PENDING:
+            assert not answers[0], "what is decided stays"
+
     @rule(target=claims, stage=STAGES, worker=WORKERS)
     def claim(self, stage: Stage, worker: str) -> object:
         real, twin = (self._leases(world).claim(stage, REVISION, self._id(worker, stage)) for world in self.worlds)
-        assert (real and _without_holder(real)) == (twin and _without_holder(twin))
+        assert (real and without_holder(real)) == (twin and without_holder(twin))
         if real is None or twin is None:
             return multiple()
         assert real.lease.fence > self.fences.get(real.render_id, 0), "a fence only grows"
@@ -106,7 +145,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Also late, repeated and by the dead: claims stay in the bundle for ever."""
         before = self._state(twins.real)
         is_current = twins.real.lease.fence == self.fences[twins.real.render_id]
-        answers = [_answer(self._leases(world), claim, how) for world, claim in zip(self.worlds, twins, strict=True)]
+        answers = [answer(self._leases(world), claim, how) for world, claim in zip(self.worlds, twins, strict=True)]
         assert answers[0] == answers[1]
         if answers[0] == "lost":
             assert self._state(twins.real) is before, "a refused write changes nothing"
@@ -140,7 +179,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.restart("w0")
             taken = [twins for twins in (self.claim(stage, "w0") for _ in range(most)) if isinstance(twins, Twins)]
             self.beat(stage, "w0", [(twins, done, True) for twins in taken])
-            self.wait(11)
+            self._outlive_leases()
             self.keep_up()
 
     @rule(stage=STAGES, worker=WORKERS)
@@ -148,9 +187,20 @@ class StoreMachine(RuleBasedStateMachine):
         announcement = Announcement(self._id(worker, stage), Queue(stage), 2, REVISION)
         self._both(lambda world: self._leases(world).leave(announcement))
 
-    @rule(seconds=st.sampled_from([0.001, 4, 11]))
+    @rule(seconds=st.sampled_from([0.001, 4, 11, 60]))
     def wait(self, seconds: float) -> None:
+        """Longer than half a lease without a call: the store stood still, restarted, or its clock was set forward."""
         self._both(lambda world: world.clock.advance(seconds))
+
+    @rule(seconds=st.sampled_from([0.001, 4, 60]))
+    def set_the_clock_back(self, seconds: float) -> None:
+        self.behind_s += seconds
+        self._both(lambda world: world.clock.advance(-seconds))
+
+    @rule()
+    def outlive_leases(self) -> None:
+        """The store is well, and somebody else beats."""
+        self._outlive_leases()
 
     @rule()
     def keep_up(self) -> None:
@@ -161,6 +211,27 @@ class StoreMachine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(self.ids))
         self._both(lambda world: world.jobs.cancel(job_id, DEFAULT_TENANT))
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), is_late=st.booleans())
+    def retry_job(self, data: st.DataObject, is_late: bool) -> None:
+        """Also of jobs that are at work or have succeeded, with a deadline that is over, and beyond the limit."""
+        job = self.worlds[0].job(data.draw(st.sampled_from(self.ids)))
+        deadline = datetime.fromtimestamp(START_MS / 1000 - 1, UTC) if is_late else None
+        answers = self._both(lambda world: retried(world, job, deadline))
+        if answers != "refused" and job.status.is_final:
+            self.revived.add(job.job_id)
+            self.revivable |= {render.render_id for render in job.renders if render.picture is None}
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def delete_job(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(self.ids))
+        is_final = self.worlds[0].job(job_id).status.is_final
+        assert self._both(lambda world: deleted(world, job_id)) == is_final
+        if is_final:
+            self.ids.remove(job_id)
+            assert self._both(lambda world: deleted(world, job_id)) == "unknown"
 
     @precondition(lambda self: self.worlds[1].dead_letters.letters(DEFAULT_TENANT, limit=1, after=None))
     @rule(revive=st.booleans())
@@ -177,6 +248,13 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def a_tenants_load_is_what_its_renders_say(self) -> None:
         self._both(lambda world: world.jobs.load(DEFAULT_TENANT))
+
+    @invariant()
+    def the_queue_is_what_its_renders_say(self) -> None:
+        self._both(lambda world: world.pace.loads())
+        for job_id in self.ids[-2:]:
+            real, twin = (world.pace.place(world.job(job_id)) for world in self.worlds)
+            assert (real and replace(real, eta_s=None)) == (twin and replace(twin, eta_s=None))
 
     @invariant()
     def both_stores_agree_and_states_move_along_arrows(self) -> None:
@@ -200,13 +278,17 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everybody is dead, and a new worker takes all that waits: every accepted render ends, and is told of once."""
-        self._both(lambda world: world.clock.advance(RULES.ttl_s + 1))
-        self._both(lambda world: world.rescue(STRIKES))
+        self._both(lambda world: world.clock.advance(self.behind_s))
+        for _ in range(2):
+            self._outlive_leases()
+            self._both(lambda world: world.rescue(STRIKES))
+        self._both(lambda world: world.upkeep.abandon_enhancements(0))
         while any(self._take_and_finish(stage) for stage in Stage):
             pass
         jobs = [self._both(lambda world: world.job(job_id)) for job_id in self.ids]  # noqa: B023 - called at once
-        sent = self._both(_all_deliveries)
-        assert sorted(sent) == sorted(
+        sent = self._both(all_deliveries)
+        assert len(set(sent)) == len(sent)
+        assert sorted(name.rpartition(":")[0] if name.count(":") > 2 else name for name in sent) == sorted(
             name for job in jobs for name in (f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.{job.status}")
         )
         for job in jobs:
@@ -214,22 +296,28 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _check_ended(self, job: Job) -> None:
         assert job.status.is_final
-        kinds = self._both(lambda world: [e.type for e in world.jobs.events(job.job_id, after="0", block_s=0.001)])
+        kinds = self._both(lambda world: [e.type for e in world.jobs.events(job.job_id, after="0")])
         of_job = [kind for kind in kinds if kind.startswith("job.")]
         assert of_job.count("job.succeeded") == (job.status is JobStatus.SUCCEEDED)
         if job.job_id not in self.revived:
-            assert of_job == ["job.queued", f"job.{job.status}"]
+            told = ["job.queued", f"job.{job.status}"]
+            assert [kind for kind in of_job if kind not in ("job.enhancing", "job.enhanced")] == told
+        assert of_job.count("job.enhanced") == job.spec.enhance_prompt
 
     def _take_and_finish(self, stage: Stage) -> bool:
         twins = [self._leases(world).claim(stage, REVISION, WorkerId(f"last-{stage}")) for world in self.worlds]
         for world, claim in zip(self.worlds, twins, strict=True):
             if claim:
-                assert _answer(self._leases(world), claim, "finish") != "lost"
+                assert answer(self._leases(world), claim, "finish") != "lost"
         return twins[0] is not None
+
+    def _outlive_leases(self) -> None:
+        for _ in range(3):
+            self._both(lambda world: (self._leases(world).beat(BYSTANDER, []), world.clock.advance(RULES.ttl_s / 2)))
 
     def _both(self, do: Callable[[World], Any]) -> Any:
         real, twin = (do(world) for world in self.worlds)
-        assert _comparable(real) == _comparable(twin)
+        assert comparable(real) == comparable(twin)
         return real
 
     def _leases(self, world: World) -> Leases:
@@ -238,56 +326,11 @@ class StoreMachine(RuleBasedStateMachine):
     def _id(self, worker: str, stage: Stage) -> WorkerId:
         return WorkerId(f"{stage}-{worker}-{self.lives.get(worker, 0)}")
 
-    def _state(self, claim: Claim) -> RenderState:
+    def _state(self, claim: Claim) -> RenderState | None:
+        """None for a render of a deleted job."""
+        if claim.job_id not in self.ids:
+            return None
         return self.worlds[0].job(claim.job_id).renders[claim.index].state
-
-
-def _submitted(world: World, job_id: JobId, spec: JobSpec) -> object:
-    try:
-        return world.jobs.submit(job_id, spec)
-    except TenantLimitReached:
-        return "refused"
-
-
-def _answer(leases: Leases, claim: Claim, how: str) -> object:
-    try:
-        if how == "fail":
-            return leases.fail(claim.lease, {"code": "test", "message": "", "stage": claim.lease.stage})
-        if how == "hand_back":
-            return leases.hand_back(claim.lease)
-        if claim.lease.stage is Stage.AR:
-            return leases.finish_prior(claim.lease, a_prior())
-        return leases.finish_picture(claim.lease, a_picture())
-    except LeaseLost:
-        return "lost"
-
-
-def _all_deliveries(world: World) -> list[str]:
-    """Takes all that is due, once."""
-    names = []
-    while delivery := world.deliveries.claim():
-        names.append(_done(world, delivery))
-    return names
-
-
-def _done(world: World, delivery: Delivery) -> str:
-    assert world.deliveries.delivered(delivery)
-    return delivery.delivery_id
-
-
-def _without_holder(claim: Claim) -> Claim:
-    return replace(claim, lease=replace(claim.lease, holder=HolderId("")))
-
-
-def _comparable(answer: Any) -> Any:
-    """The twin's errors have no message."""
-    if not isinstance(answer, Job):
-        return answer
-    renders = tuple(
-        replace(r, error={"code": r.error["code"], "stage": r.error["stage"]} if r.error else None)
-        for r in answer.renders
-    )
-    return replace(answer, renders=renders)
 
 
 def test_any_interleaving_keeps_the_promises(client: Client, still_clock: None) -> None:

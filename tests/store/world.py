@@ -5,24 +5,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from shared.ids import DEFAULT_TENANT, JobId, TenantId
+from shared.ids import DEFAULT_TENANT, JobId, Revision, TenantId, WorkerId
 from shared.jobs import Job
 from shared.limits import TenantLimits
+from shared.queues import Queue
 from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.deliveries import DeliveryStore
+from shared.store.enhancements import EnhancementStore
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
-from shared.store.leases import LeaseRules, LeaseStore
+from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.pace import PaceStore
 from shared.store.upkeep import UpkeepStore
 from tests.store.builders import RULES
 from tests.store.clocks import Clock, MemoryClock, StoreClock
+from tests.store.memory_enhancements import MemoryEnhancements
 from tests.store.memory_jobs import MemoryJobs
 from tests.store.memory_leases import MemoryLeases
+from tests.store.memory_pace import MemoryPace
 from tests.store.memory_state import Memory
 from tests.store.memory_upkeep import MemoryDeadLetters, MemoryDeliveries, MemoryUpkeep
 
 Leases = LeaseStore | MemoryLeases
+BYSTANDER = Announcement(WorkerId("bystander"), Queue.DELIVERY, 1, Revision(""))
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,9 @@ class World:
     upkeep: UpkeepStore | MemoryUpkeep
     deliveries: DeliveryStore | MemoryDeliveries
     dead_letters: DeadLetterStore | MemoryDeadLetters
+    enhancements: EnhancementStore | MemoryEnhancements
     set_limits: Callable[[TenantId, TenantLimits], None]
+    pace: PaceStore | MemoryPace
 
     @classmethod
     def of_valkey(cls, client: Client) -> Self:
@@ -46,7 +54,9 @@ class World:
             upkeep=UpkeepStore(client),
             deliveries=DeliveryStore(client, RULES.ttl_s),
             dead_letters=DeadLetterStore(client),
+            enhancements=EnhancementStore(client, RULES.ttl_s),
             set_limits=KeyStore(client).set_limits,
+            pace=PaceStore(client),
         )
 
     @classmethod
@@ -59,7 +69,9 @@ class World:
             upkeep=MemoryUpkeep(memory),
             deliveries=MemoryDeliveries(memory, RULES.ttl_s),
             dead_letters=MemoryDeadLetters(memory),
+            enhancements=MemoryEnhancements(memory, RULES.ttl_s),
             set_limits=memory.limits.__setitem__,
+            pace=MemoryPace(memory),
         )
 
     @property
@@ -70,8 +82,10 @@ class World:
         return self.jobs.job(job_id, DEFAULT_TENANT)
 
     def let_leases_end(self) -> None:
-        """Nobody beats for a lease length: whoever holds anything is dead."""
-        self.clock.advance(RULES.ttl_s)
+        """Nobody beats for a lease length but a bystander: whoever holds anything is dead, and the store is well."""
+        for _ in range(2):
+            self.leases.beat(BYSTANDER, [])
+            self.clock.advance(RULES.ttl_s / 2)
 
     def rescue(self, poison_strikes: int = 5) -> tuple[int, int]:
         return self.upkeep.rescue(poison_strikes)

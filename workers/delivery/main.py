@@ -10,7 +10,7 @@ from shared.ids import Revision, new_worker_id
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
-from shared.store.connect import connect
+from shared.store.connect import connect, connect_hasty
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
@@ -30,14 +30,15 @@ def run(settings: Settings) -> None:
     service = DeliveryService(
         deliveries=DeliveryStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
         jobs=JobStore(client),
-        objects=open_objects(settings),
+        objects=open_objects(settings, is_hasty=True),
         sender=WebhookSender(EgressClient(EgressRules.of(settings)), settings.webhook_timeout_s),
         settings=settings,
     )
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
-    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+    rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
+    leases = LeaseStore(connect_hasty(settings.redis_url, settings.lease_ttl_s / 4), rules)
     worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     stopping = threading.Event()
 

@@ -62,7 +62,7 @@ class DeliveryService:
         self.sender.send(
             job.spec.webhook_url,
             job.spec.webhook_secret or secret_of(job.spec.tenant, webhook_secret(self.settings)),
-            event_id(delivery.job_id, delivery.event_type),
+            event_id(delivery.job_id, delivery.event_type, delivery.revival),
             payload(delivery.event_type, job.finished_at, answer),
         )
 

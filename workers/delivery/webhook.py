@@ -26,9 +26,10 @@ class NotDelivered(GridpressError):
         self.is_gone = is_gone
 
 
-def event_id(job_id: str, event_type: str) -> str:
-    """Derived from job and type, so every attempt and every sender uses the same `webhook-id`."""
-    return f"evt_{job_id.removeprefix('job_')}_{event_type.replace('.', '_')}"
+def event_id(job_id: str, event_type: str, revival: int = 0) -> str:
+    """Derived from job, type and life, so every attempt and every sender uses the same `webhook-id`."""
+    life = f"_{revival}" if revival else ""
+    return f"evt_{job_id.removeprefix('job_')}_{event_type.replace('.', '_')}{life}"
 
 
 def payload(event_type: str, happened_at: datetime, job: Mapping[str, object]) -> str:

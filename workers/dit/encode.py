@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from shared.ids import Revision
@@ -26,11 +26,13 @@ class Provenance:
 
 
 def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Provenance) -> tuple[bytes, str]:
-    """The file's bytes and its content type.
+    """The file's bytes and its content type, in the size that is to be delivered.
 
     With `settings.embed_metadata` a PNG carries text chunks; WebP and JPEG carry the same as a JSON object in EXIF's
     UserComment, or nothing where it would not fit a JPEG segment.
     """
+    if image.size != settings.delivered_size:
+        image = ImageOps.fit(image, settings.delivered_size, Image.Resampling.LANCZOS)
     facts = _facts(settings, provenance) if settings.embed_metadata else {}
     file = io.BytesIO()
     if settings.output_format is OutputFormat.PNG:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from shared.ids import ObjectKey
@@ -11,6 +12,8 @@ from shared.objects import ObjectStore
 from shared.store.leases import LeaseStore
 from workers.dit.decoded import Decoded
 from workers.dit.encode import Provenance, encode_picture
+
+_NUM_UPLOADS = 12  # at once: the three objects of several pictures
 
 
 class Publisher:
@@ -24,6 +27,7 @@ class Publisher:
         self._objects = objects
         self._model_name = model_name
         self._engine = engine
+        self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
     def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
         """Encodes the picture; the answer stores it and commits the render.
@@ -35,7 +39,6 @@ class Publisher:
         provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
         data, content_type = encode_picture(decoded.image, claim.settings, provenance)
         folder = f"jobs/{claim.job_id}/{claim.index:04d}/{claim.lease.holder}"
-        grid_key = ObjectKey(f"{folder}/prior.gpg")
         picture = Picture(
             key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
             manifest_key=ObjectKey(f"{folder}/manifest.json"),
@@ -43,18 +46,26 @@ class Publisher:
             num_bytes=len(data),
             content_type=content_type,
         )
-        manifest = json.dumps(self._manifest(claim, decoded, picture, grid_key), ensure_ascii=False)
+        manifest = json.dumps(self._manifest(claim, decoded, picture), ensure_ascii=False)
+        contents = (
+            (picture.key, data, content_type),
+            (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
+            (picture.manifest_key, manifest.encode(), "application/json"),
+        )
 
         def write() -> None:
-            self._objects.put(picture.key, data, content_type)
-            self._objects.put(grid_key, prior.to_bytes(), "application/octet-stream")
-            self._objects.put(picture.manifest_key, manifest.encode(), "application/json")
+            for upload in [self._uploads.submit(self._objects.put, *content) for content in contents]:
+                upload.result()
             leases.finish_picture(claim.lease, picture)
 
         return write
 
-    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture, grid_key: ObjectKey) -> Mapping[str, object]:
-        """`attempts` counts the claims of this render in both stages, so 2 when nothing went wrong."""
+    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
+        """`attempts` counts the claims of this render in both stages, so 2 when nothing went wrong.
+
+        `picture` has the size that was delivered, `settings` the one that was rendered.
+        """
+        width_px, height_px = claim.settings.delivered_size
         return {
             "version": 1,
             "job_id": claim.job_id,
@@ -68,11 +79,13 @@ class Publisher:
             "timings": {"denoise_s": round(decoded.denoise_s, 3), "decode_s": round(decoded.decode_s, 3)},
             "picture": {
                 "key": picture.key,
+                "width": width_px,
+                "height": height_px,
                 "sha256": picture.sha256,
                 "bytes": picture.num_bytes,
                 "content_type": picture.content_type,
                 "is_blank": decoded.is_blank,
             },
-            "token_grid": {"key": grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
+            "token_grid": {"key": picture.grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }

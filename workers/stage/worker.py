@@ -15,7 +15,7 @@ from shared.logs import last_lines
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
-from shared.store.connect import Client
+from shared.store.connect import Client, connect_hasty
 from shared.store.leases import Announcement, LeaseRules, LeaseStore, Verdict
 from shared.store.upkeep import UpkeepStore
 from workers.engine.heartbeat import Heartbeat
@@ -24,7 +24,7 @@ from workers.engine.stepper import Stepper
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
 from workers.hint_edge import on_hint
-from workers.serving import abandon_process, serve
+from workers.serving import abandon_process, leave_process, serve
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 _SLOT_WAIT_S = 20.0  # well under the hints' visibility timeout: a hint that found no slot ends, it is never redelivered
 _BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
+_TRIES_PER_LEASE = 4  # a beat that is not answered leaves time for two more before the lease ends
 
 
 def _never(_: Exception) -> bool:
@@ -69,7 +70,10 @@ class _StageWorker(Generic[Result]):
         assert settings.redis_url
         self._parts = parts
         self._settings = settings
-        self._leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+        rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
+        self._leases = LeaseStore(client, rules)
+        beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
+        self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._app = make_celery(settings.redis_url)
         self._hints = Hints(self._app, UpkeepStore(client))
         self._queue = Queue(parts.stage.value)
@@ -111,6 +115,8 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.stop()
         self._leases.leave(self._announcement)
         self._hints.send_one(self._queue)
+        if self._engine.is_left_behind:
+            leave_process()
 
     def _take(self) -> None:
         """One claim, to the engine once its inputs are at hand. Its lease is renewed while they are fetched."""
@@ -150,7 +156,7 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.report()
 
     def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
-        verdicts = self._leases.beat(self._announcement, held, last_lines())
+        verdicts = self._beats.beat(self._announcement, held, last_lines())
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
     def _hand_back(self, claim: Claim) -> None:

@@ -3,14 +3,21 @@
 import signal
 import threading
 import time
+from functools import partial
 
 import structlog
 
 from shared.celery_app import make_celery
 from shared.hints import Hints
+from shared.objects import open_objects
 from shared.settings import Settings
 from shared.store.connect import connect
+from shared.store.doomed import DoomedStore
+from shared.store.files import FileStore
 from shared.store.upkeep import UpkeepStore
+from workers.upkeep.cleaner import keep_deleting
+from workers.upkeep.doomed import delete_doomed
+from workers.upkeep.files import delete_ended
 from workers.upkeep.service import Upkeep
 
 log = structlog.get_logger()
@@ -23,9 +30,13 @@ def run(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    store = UpkeepStore(connect(settings.redis_url, settings.durability))
+    client = connect(settings.redis_url, settings.durability)
+    store = UpkeepStore(client)
     assert settings.redis_url
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings)
+    objects = open_objects(settings)
+    kinds = (partial(delete_ended, FileStore(client), objects), partial(delete_doomed, DoomedStore(client), objects))
+    threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()
     log.info("upkeep.ready")
     if settings.ready_file:
         settings.ready_file.touch()

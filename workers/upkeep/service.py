@@ -22,7 +22,6 @@ class Upkeep:
     store: UpkeepStore
     hints: Hints
     settings: Settings
-    _outage_at_s: float = field(default=float("-inf"), init=False)
     _purged_at_s: float = field(default=float("-inf"), init=False)
 
     def run_once(self, now_s: float) -> None:
@@ -30,23 +29,19 @@ class Upkeep:
         try:
             self._tick(now_s)
         except StoreUnavailable as error:
-            self._outage_at_s = now_s
             log.warning("upkeep.store_unavailable", error=str(error))
 
     def _tick(self, now_s: float) -> None:
-        if self._leases_can_be_trusted(now_s):
-            rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
-            if rescued or poisonous:
-                log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
+        rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
+        if rescued or poisonous:
+            log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
         expired = self.store.expire()
         if expired:
             log.info("upkeep.expired", num_expired=expired)
+        abandoned = self.store.abandon_enhancements(self.settings.enhance_patience_s)
+        if abandoned:
+            log.warning("upkeep.prompts_not_enhanced", num_jobs=abandoned)
         for queue in Queue:
             self.hints.top_up(queue)
         if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
             self._purged_at_s = now_s  # else the next tick goes on: jobs may end faster than a hundred a minute
-
-    def _leases_can_be_trusted(self, now_s: float) -> bool:
-        """No worker can renew while the store is away: after that, a lease length passes before any counts as lost."""
-        ttl_s = self.settings.lease_ttl_s
-        return now_s - self._outage_at_s > ttl_s and self.store.uptime_s() > ttl_s

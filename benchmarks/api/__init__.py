@@ -1,0 +1,1 @@
+"""What the API costs: connections that it holds."""

@@ -1,0 +1,42 @@
+"""The least that an API could do for a submission: one Flask route, one pipelined write.
+
+`python -m benchmarks.api.bare` prints its port. Served like Gridpress's own, writing about as much as a job's record.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402 - gevent's sockets first
+import uuid  # noqa: E402
+
+from flask import Flask, request  # noqa: E402
+from gevent.pywsgi import WSGIServer  # noqa: E402
+from redis import Redis  # noqa: E402
+
+
+def make_app(store: "Redis") -> Flask:
+    """`POST /` keeps the JSON body: a hash for the job, one for its render, its place in a queue, one event."""
+    app = Flask("bare")
+
+    @app.post("/")
+    def create() -> tuple[dict[str, str], int]:
+        job = uuid.uuid4().hex
+        prompt = request.get_json()["prompt"]
+        pipeline = store.pipeline(transaction=False)
+        pipeline.hset(f"bare:job:{job}", mapping={"prompt": prompt, "status": "queued", "n": 1})
+        pipeline.hset(f"bare:render:{job}", mapping={"state": "queued", "seed": 1})
+        pipeline.zadd("bare:waiting", {job: 1})
+        pipeline.xadd(f"bare:events:{job}", {"type": "job.queued"})
+        pipeline.execute()
+        return {"id": job}, 202
+
+    return app
+
+
+if __name__ == "__main__":
+    redis = Redis.from_url(os.environ["BARE_REDIS_URL"])
+    server = WSGIServer(("127.0.0.1", 0), make_app(redis), log=None)
+    server.start()
+    print(server.server_port, flush=True)
+    server.serve_forever()

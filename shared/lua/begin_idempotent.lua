@@ -1,0 +1,17 @@
+-- Begins to answer a request under its Idempotency-Key.
+--   gridpress:idempotency:<scope>  hash  fingerprint, id (reserved for what is made), holder and until_ms while
+--                                        someone answers, stands (1: it was made), answer (JSON) once there is one
+-- ARGV: scope, fingerprint, id, holder, lease (ms), kept for (ms)
+-- Returns {'reused'}; {'answered', answer}; {'busy'}; or {'mine', id}: answer it.
+local key = P .. 'idempotency:' .. ARGV[1]
+local now = now_ms()
+local known = redis.call('HMGET', key, 'fingerprint', 'answer', 'until_ms', 'stands', 'id')
+if known[1] and known[1] ~= ARGV[2] then return { 'reused' } end
+if known[2] then return { 'answered', known[2] } end
+-- Any number may wait for a job that stands: whoever comes later is answered from it, too.
+if known[4] then return { 'mine', known[5] } end
+if known[3] and tonumber(known[3]) > now then return { 'busy' } end
+redis.call('HSET', key, 'fingerprint', ARGV[2], 'holder', ARGV[4], 'until_ms', now + tonumber(ARGV[5]))
+redis.call('HSETNX', key, 'id', ARGV[3])
+redis.call('PEXPIRE', key, ARGV[6])
+return { 'mine', redis.call('HGET', key, 'id') }

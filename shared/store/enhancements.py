@@ -1,0 +1,53 @@
+"""The stage before AR: whose prompt is to be enhanced, by whom, and what came of it. Asks no model."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.ids import HolderId, JobId, new_holder_id
+from shared.jobs import JobSpec
+from shared.store.connect import Client
+from shared.store.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancementClaim:
+    """A leased job. `attempt` counts from 1, those of workers that died included."""
+
+    job_id: JobId
+    spec: JobSpec
+    attempt: int
+    holder: HolderId
+
+
+class EnhancementStore:
+    """One lease per job, not per render. One that is not finished in time is due again; only its holder may write."""
+
+    def __init__(self, client: Client, lease_ttl_s: float) -> None:
+        self._scripts = Scripts(client)
+        self._lease_ttl_ms = int(lease_ttl_s * 1000)
+
+    def claim(self) -> EnhancementClaim | None:
+        """Leases the best job that is due, or finds nothing."""
+        holder = new_holder_id()
+        answer = self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms)
+        if not answer:
+            return None
+        job_id, attempt, spec = answer
+        return EnhancementClaim(JobId(job_id), JobSpec.model_validate_json(spec), int(attempt), holder)
+
+    def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
+        """The renders wait for AR, to be drawn from `revised_prompt`. Returns False when the lease was lost."""
+        return self._finish(claim, "succeeded", revised_prompt, 0)
+
+    def fail(self, claim: EnhancementClaim, error: Mapping[str, str]) -> bool:
+        """The renders wait for AR with the prompt as it is. Returns False when the lease was lost."""
+        return self._finish(claim, "failed", json.dumps(error), 0)
+
+    def retry_later(self, claim: EnhancementClaim, delay_s: float) -> bool:
+        """Due again after `delay_s`. Returns False when the lease was lost."""
+        return self._finish(claim, "pending", "", delay_s)
+
+    def _finish(self, claim: EnhancementClaim, status: str, text: str, delay_s: float) -> bool:
+        args = (claim.job_id, claim.holder, status, text, int(delay_s * 1000))
+        return bool(self._scripts.run("finish_enhancement", *args))

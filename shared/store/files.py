@@ -1,0 +1,116 @@
+"""Records of tenants' files: announced, whole, ended. Their bytes are `shared.objects`' business."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from shared.errors import FileNotStored
+from shared.files import FileId, Purpose, StoredFile
+from shared.ids import TenantId
+from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
+
+_PREFIX = "gridpress:"
+_LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and paid for, as long
+
+
+class FileStore:
+    """Every method raises `StoreUnavailable` when the store does not answer.
+
+    A file is whole or not there: one that is being sent, has expired or was deleted raises `FileNotStored`, and so
+    does another tenant's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def open(self, file_id: FileId, tenant: TenantId) -> None:
+        """Before its first byte is stored. Unless it is closed within a day, its bytes are deleted."""
+        self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000)
+
+    def close(
+        self,
+        file_id: FileId,
+        tenant: TenantId,
+        *,
+        purpose: Purpose,
+        filename: str,
+        num_bytes: int,
+        sha256: str,
+        lifetime_s: int | None,
+    ) -> StoredFile:
+        """The file, now that its bytes are stored. `lifetime_s` counts from its opening; None: until it is deleted."""
+        lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
+        self._scripts.run("close_file", file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
+        return self.file(file_id, tenant)
+
+    def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:
+        found = self._read([file_id])
+        if not found or found[0].tenant != tenant or found[0].is_over(datetime.now(UTC)):
+            raise FileNotStored(f"no file {file_id}")
+        return found[0]
+
+    def files(
+        self,
+        tenant: TenantId,
+        *,
+        limit: int,
+        after: FileId | None = None,
+        purpose: Purpose | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> list[StoredFile]:
+        """By creation; `after` is the last id of the page before. One that has just expired may still be listed."""
+        key = f"{_PREFIX}files:{tenant}" + (f":{purpose}" if purpose else "")
+        beyond = f"({after}" if after else None
+        with translated():
+            if order == "asc":
+                ids = self._client.zrangebylex(key, beyond or "-", "+", start=0, num=limit)
+            else:
+                ids = self._client.zrevrangebylex(key, beyond or "+", "-", start=0, num=limit)
+        return self._read(cast("list[FileId]", ids))
+
+    def delete(self, file_id: FileId, tenant: TenantId) -> None:
+        """Nobody sees it any more; upkeep deletes its bytes."""
+        if not self._scripts.run("delete_file", file_id, tenant):
+            raise FileNotStored(f"no file {file_id}")
+
+    def abandon(self, file_id: FileId) -> None:
+        """It will never be closed: upkeep deletes what was stored of it."""
+        with translated():
+            self._client.zadd(f"{_PREFIX}file_ends", {file_id: 0}, xx=True)
+
+    def take_ended(self, most: int) -> list[FileId]:
+        """Files whose bytes are to be deleted, also such as were never whole; the same again until `forget`."""
+        return cast("list[FileId]", self._scripts.run("end_files", most))
+
+    def forget(self, file_id: FileId) -> None:
+        """Its bytes are gone."""
+        with translated():
+            self._client.zrem(f"{_PREFIX}file_ends", file_id)
+
+    def _read(self, file_ids: Sequence[FileId]) -> list[StoredFile]:
+        """Ids of files that are not whole or are gone are left out."""
+        pipeline = self._client.pipeline(transaction=False)
+        for file_id in file_ids:
+            pipeline.hgetall(f"{_PREFIX}file:{file_id}")
+        with translated():
+            found = zip(file_ids, pipeline.execute(), strict=True)
+        return [_file(file_id, fields) for file_id, fields in found if "purpose" in fields]
+
+
+def _file(file_id: FileId, fields: Mapping[str, str]) -> StoredFile:
+    return StoredFile(
+        file_id,
+        TenantId(fields["tenant"]),
+        Purpose(fields["purpose"]),
+        fields["filename"],
+        int(fields["bytes"]),
+        fields["sha256"],
+        _time(fields["created_ms"]),
+        _time(fields["expires_ms"]) if "expires_ms" in fields else None,
+    )
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

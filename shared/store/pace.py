@@ -1,0 +1,69 @@
+"""Reads where a job stands in the queue and how loaded the stages are. One call each, whatever waits."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.cost import cost_of
+from shared.ids import JobId
+from shared.jobs import Job
+from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.scripts import Scripts
+
+
+class PaceStore:
+    """Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._scripts = Scripts(client)
+
+    def place(self, job: Job) -> QueuePlace | None:
+        """Where the renders of this job that wait stand; None when none waits."""
+        if not any(render.state in (Stage.AR.waiting, Stage.DIT.waiting) for render in job.renders):
+            return None
+        found = self._found(job.job_id)
+        if found is None:
+            return None
+        ahead = Ahead(
+            stage=Stage(found["stage"]),
+            position=found["position"],
+            ar=found["ar_ahead"],
+            dit=found["dit_ahead"],
+            dit_later=found["dit_later"],
+        )
+        return place_in_queue(ahead, cost_of(job.spec.settings), _strengths(found))
+
+    def loads(self) -> Mapping[Stage, StageLoad]:
+        """What both stages have to do."""
+        found = json.loads(self._scripts.run("stats"))
+        strengths = _strengths(found)
+        return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
+
+    def _found(self, job_id: JobId) -> dict[str, Any] | None:
+        """None when it went on since it was read."""
+        answer = self._scripts.run("queue", job_id)
+        found: dict[str, Any] | None = json.loads(answer) if answer else None
+        return found
+
+
+def _strengths(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
+    return {stage: _strength(found[stage]) for stage in Stage}
+
+
+def _strength(fields: Mapping[str, Any]) -> Strength:
+    seconds, cost, num = float(fields["ms"]) / 1000, float(fields["cost"]), float(fields["n"])
+    return Strength(
+        workers=fields["workers"],
+        slots=fields["slots"],
+        running=fields["running"],
+        seconds_per_cost=seconds / cost if cost else None,
+        render_s=seconds / num if num else None,
+    )
+
+
+def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
+    # Lua writes an empty table as an array or an object, as it happens.
+    unserved = dict(fields["unserved"] or {})
+    return StageLoad(strength, fields["waiting"], fields["waiting_cost"], fields["coming_cost"], unserved)

@@ -1,0 +1,90 @@
+"""What the state machine asks of either store, in a form in which two stores can be compared."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from shared.errors import DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, LeaseLost, TenantLimitReached
+from shared.ids import DEFAULT_TENANT, HolderId, JobId
+from shared.jobs import Claim, Job, JobSpec, PriorSource
+from shared.states import Stage
+from shared.store.deliveries import Delivery
+from shared.store.enhancements import EnhancementClaim
+from tests.store.builders import a_picture, a_prior
+from tests.store.world import Leases, World
+
+
+def submitted(world: World, job_id: JobId, spec: JobSpec, source: PriorSource | None = None) -> object:
+    try:
+        return world.jobs.submit(job_id, spec, source=source)
+    except TenantLimitReached:
+        return "refused"
+
+
+def retried(world: World, job: Job, deadline: datetime | None) -> object:
+    try:
+        return world.jobs.retry(job, deadline)
+    except (DeadlineOver, JobNotRetryable, TenantLimitReached):
+        return "refused"
+
+
+def deleted(world: World, job_id: JobId) -> object:
+    try:
+        world.jobs.delete(job_id, DEFAULT_TENANT)
+    except JobNotFinal:
+        return False
+    except JobNotFound:
+        return "unknown"
+    return True
+
+
+def answer(leases: Leases, claim: Claim, how: str) -> object:
+    try:
+        if how == "fail":
+            return leases.fail(claim.lease, {"code": "test", "message": "", "stage": claim.lease.stage})
+        if how == "hand_back":
+            return leases.hand_back(claim.lease)
+        if claim.lease.stage is Stage.AR:
+            return leases.finish_prior(claim.lease, a_prior())
+        return leases.finish_picture(claim.lease, a_picture())
+    except LeaseLost:
+        return "lost"
+
+
+def all_deliveries(world: World) -> list[str]:
+    """Takes all that is due, once."""
+    names = []
+    while delivery := world.deliveries.claim():
+        names.append(_done(world, delivery))
+    return names
+
+
+def _done(world: World, delivery: Delivery) -> str:
+    assert world.deliveries.delivered(delivery)
+    return delivery.delivery_id
+
+
+def finish_enhancement(world: World, claim: EnhancementClaim, how: str) -> bool:
+    if how == "succeed":
+        return world.enhancements.succeed(claim, "a red kite over a bay")
+    if how == "fail":
+        return world.enhancements.fail(claim, {"code": "test", "message": ""})
+    return world.enhancements.retry_later(claim, 4)
+
+
+def without_holder(claim: Claim) -> Claim:
+    return replace(claim, lease=replace(claim.lease, holder=HolderId("")))
+
+
+def comparable(answer: Any) -> Any:
+    """The twin's errors have no message."""
+    if not isinstance(answer, Job):
+        return answer
+    renders = tuple(
+        replace(r, error={"code": r.error["code"], "stage": r.error["stage"]} if r.error else None)
+        for r in answer.renders
+    )
+    enhancement = answer.enhancement
+    if enhancement and enhancement.error:
+        enhancement = replace(enhancement, error={"code": enhancement.error["code"]})
+    return replace(answer, renders=renders, enhancement=enhancement)

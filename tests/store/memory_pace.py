@@ -1,0 +1,91 @@
+"""Twin of `shared.store.pace`: looks at every render, by brute force."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from shared.cost import cost_of
+from shared.ids import Revision
+from shared.jobs import Job
+from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.states import Stage
+from tests.store.memory_state import Memory, RenderRecord
+
+
+class MemoryPace:
+    """Twin of `PaceStore`. Its cost ahead is exact; the real one's is in proportion within a lane."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def place(self, job: Job) -> QueuePlace | None:
+        record = self._memory.jobs[job.job_id]
+        stage = next((stage for stage in Stage if any(r.state is stage.waiting for r in record.renders)), None)
+        if stage is None:
+            return None
+        own = [render for render in record.renders if render.state is stage.waiting]
+        in_ar = self._before(Stage.AR, own[-1]) if stage is Stage.AR else []
+        ahead = Ahead(
+            stage=stage,
+            position=len(self._before(stage, own[0])),
+            ar=sum(_cost(render, Stage.AR) for render in in_ar),
+            dit=sum(_cost(render, Stage.DIT) for render in self._before(Stage.DIT, own[-1])),
+            dit_later=sum(_cost(render, Stage.DIT) for render in in_ar),
+        )
+        strengths = {each: self._strength(each, record.revision) for each in Stage}
+        return place_in_queue(ahead, cost_of(job.spec.settings), strengths)
+
+    def loads(self) -> Mapping[Stage, StageLoad]:
+        return {stage: self._load(stage) for stage in Stage}
+
+    def _before(self, stage: Stage, render: RenderRecord) -> Sequence[RenderRecord]:
+        """Renders in the lanes of the same workers that are taken first. Suspects and those who enhance are in none."""
+        place, revision = (render.job.rank, render.render_id), render.job.revision
+        return [
+            other
+            for other in self._memory.renders()
+            if other.state is stage.waiting
+            and not other.group
+            and not other.job.is_enhancing
+            and ("" in (revision, other.job.revision) or revision == other.job.revision)
+            and (other.job.rank, other.render_id) < place
+        ]
+
+    def _waiting(self, stage: Stage) -> Sequence[RenderRecord]:
+        return [r for r in self._memory.renders() if r.state is stage.waiting and not r.job.is_enhancing]
+
+    def _strength(self, stage: Stage, revision: Revision) -> Strength:
+        memory = self._memory
+        live = [
+            (worker, record)
+            for (of, worker), record in memory.workers.items()
+            if of == stage and record.ends_ms > memory.now_ms and revision in ("", record.revision)
+        ]
+        sums = memory.paces[stage]
+        return Strength(
+            workers=len(live),
+            slots=sum(record.slots for _, record in live),
+            running=sum(len(memory.held(worker)) for worker, _ in live),
+            seconds_per_cost=sums.ms / 1000 / sums.cost if sums.cost else None,
+            render_s=sums.ms / 1000 / sums.num if sums.num else None,
+        )
+
+    def _load(self, stage: Stage) -> StageLoad:
+        memory, waiting = self._memory, self._waiting(stage)
+        served = {r.revision for (of, _), r in memory.workers.items() if of == stage and r.ends_ms > memory.now_ms}
+        unserved = Counter(
+            str(r.job.revision)
+            for r in waiting
+            if not r.group and r.job.revision not in served and not (r.job.revision == "" and served - {None})
+        )
+        return StageLoad(
+            strength=self._strength(stage, Revision("")),
+            waiting=len(waiting),
+            waiting_cost=sum(_cost(render, stage) for render in waiting),
+            coming_cost=sum(_cost(r, stage) for r in self._waiting(Stage.AR)) if stage is Stage.DIT else 0,
+            unserved=dict(unserved),
+        )
+
+
+def _cost(render: RenderRecord, stage: Stage) -> int:
+    cost = cost_of(render.job.spec.settings)
+    return cost.ar if stage is Stage.AR else cost.dit

@@ -1,0 +1,177 @@
+"""Where a job stands in the queue and how long it will take, over the real store and its twin."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.cost import cost_of
+from shared.ids import JobId, Revision, TenantId, WorkerId, new_job_id
+from shared.jobs import Job, JobSpec, Priority, PriorSource, Quality, RenderSettings
+from shared.queues import Queue
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.leases import Announcement
+from tests.store.builders import REVISION, WORKER_ID, a_picture, a_prior, a_spec, submitted
+from tests.store.clocks import StoreClock
+from tests.store.world import World
+
+
+def workers_beat(world: World, revision: Revision = REVISION) -> None:
+    for queue in (Queue.AR, Queue.DIT):
+        world.leases.beat(Announcement(WorkerId(f"{queue}-1"), queue, 2, revision), [])
+
+
+def test_a_job_stands_behind_what_has_a_lower_rank(world: World) -> None:
+    workers_beat(world)
+    first, second = submitted(world.jobs, n=3), submitted(world.jobs, tenant=TenantId("other"))
+    batch = submitted(world.jobs, priority=Priority.BATCH)
+    world.clock.advance(1)
+    last = submitted(world.jobs)
+    places = [world.pace.place(job) for job in (first, second, batch, last)]
+    assert [place and place.position for place in places] == [0, 3, 5, 4]
+
+
+def test_a_job_of_which_nothing_waits_has_no_place(world: World) -> None:
+    job = submitted(world.jobs)
+    assert world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert world.pace.place(world.job(job.job_id)) is None
+    ended = world.jobs.cancel(job.job_id, job.spec.tenant)
+    assert world.pace.place(ended) is None
+
+
+def test_nothing_is_promised_before_anything_was_measured(world: World) -> None:
+    workers_beat(world)
+    place = world.pace.place(submitted(world.jobs))
+    assert place
+    assert (place.eta_s, place.unserved) == (None, ())
+
+
+def test_a_stage_of_which_no_worker_serves_the_model_is_named(world: World) -> None:
+    job = submitted(world.jobs)
+    place = world.pace.place(job)
+    assert place
+    assert place.unserved == (Stage.AR, Stage.DIT)
+    workers_beat(world)
+    pinned = submitted(world.jobs)
+    world.clock.advance(31)
+    workers_beat(world, Revision("r2"))
+    place = world.pace.place(pinned)
+    assert place
+    assert (place.unserved, place.eta_s) == ((Stage.AR, Stage.DIT), None)
+    assert world.pace.loads()[Stage.AR].unserved == {REVISION: 1}
+
+
+def measured(world: World, ar_s: int, dit_s: int) -> None:
+    """One render, which takes this long in each stage."""
+    submitted(world.jobs)
+    claim = world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    world.clock.advance(ar_s)
+    world.leases.finish_prior(claim.lease, a_prior())
+    claim = world.leases.claim(Stage.DIT, REVISION, WORKER_ID)
+    assert claim
+    world.clock.advance(dit_s)
+    world.leases.finish_picture(claim.lease, a_picture())
+
+
+def test_the_time_to_the_end_is_what_renders_took_of_late(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    world.clock.advance(60)
+    workers_beat(world)
+    jobs = [submitted(world.jobs) for _ in range(5)]
+    etas = [place.eta_s for job in jobs if (place := world.pace.place(job))]
+    assert etas[0] == pytest.approx(4 + 6)
+    # Four before it on two slots: the DiT is the slower stage, and has decoded them after 12 s.
+    assert etas[4] == pytest.approx(max(4 * 4 / 2 + 4, 4 * 6 / 2) + 6)
+    loads = world.pace.loads()
+    assert loads[Stage.AR].backlog_s == pytest.approx(5 * 4 / 2)
+    assert (loads[Stage.DIT].waiting_cost, loads[Stage.DIT].backlog_s) == (0, 0)
+    assert loads[Stage.DIT].coming_cost == 5 * cost_of(jobs[0].spec.settings).dit
+
+
+def test_a_full_stage_is_waited_for(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    workers_beat(world)
+    job = submitted(world.jobs, n=2)
+    for _ in range(2):
+        world.leases.claim(Stage.AR, REVISION, WorkerId("ar-1"))
+    place = world.pace.place(submitted(world.jobs))
+    assert job
+    assert place
+    assert place.eta_s == pytest.approx(4 / 2 / 2 + 4 + 6)
+
+
+def test_a_re_render_begins_with_its_grid_and_counts_as_queued(world: World) -> None:
+    job = world.jobs.submit(new_job_id(), a_spec(n=2), source=PriorSource(a_prior(9), REVISION))
+    assert [render.state for render in job.renders] == [Stage.DIT.waiting] * 2
+    assert (world.jobs.load(job.spec.tenant).queued, world.jobs.load(job.spec.tenant).running) == (2, 0)
+    assert world.leases.claim(Stage.AR, REVISION, WORKER_ID) is None
+    claim = world.leases.claim(Stage.DIT, REVISION, WORKER_ID)
+    assert claim
+    assert claim.prior == a_prior(9)
+    assert (world.jobs.load(job.spec.tenant).queued, world.jobs.load(job.spec.tenant).running) == (1, 1)
+
+
+def test_many_re_renders_do_not_hold_up_the_ar_stage(world: World) -> None:
+    world.jobs.submit(new_job_id(), a_spec(n=40), source=PriorSource(a_prior(9), REVISION))
+    submitted(world.jobs)
+    assert world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+
+
+def test_cost_counts_decode_steps_and_passes_over_pixels() -> None:
+    plain = RenderSettings(prompt="a", width_px=256, height_px=512, num_inference_steps=10)
+    assert cost_of(plain).ar == plain.num_decode_steps
+    assert cost_of(plain).dit == 256 * 512 * 10 * 2
+    assert cost_of(plain.model_copy(update={"guidance_scale": 1.0})).dit == 256 * 512 * 10
+    assert cost_of(plain.model_copy(update={"quality": Quality.FAST})).dit < cost_of(plain).dit
+
+
+WAITING = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from(list(Priority)),
+        st.booleans(),
+        st.sampled_from([0.0, 0.001, 200.0]),
+        st.integers(1, 50),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def test_a_position_is_what_counting_everything_gives(client: Client, still_clock: None) -> None:
+    """And the time to the end is near what summing everything gives: costs within a lane are taken in proportion."""
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(WAITING)
+    def check(waiting: list[tuple[int, str, Priority, bool, float, int]]) -> None:
+        client.flushdb()
+        worlds = (World.of_valkey(client), World.of_memory())
+        assert isinstance(worlds[0].clock, StoreClock)
+        for world in worlds:
+            measured(world, ar_s=4, dit_s=6)
+            workers_beat(world)
+        jobs = []
+        for n, tenant, priority, is_again, seconds, _ in waiting:
+            job_id, source = new_job_id(), PriorSource(a_prior(), REVISION) if is_again else None
+            spec = a_spec(n=n, tenant=TenantId(tenant), priority=priority)
+            jobs.append(_submitted_to_both(worlds, job_id, spec, source))
+            for world in worlds:
+                world.clock.advance(seconds)
+        for world in worlds:
+            workers_beat(world)
+        for job in jobs:
+            real, twin = (world.pace.place(job) for world in worlds)
+            assert real
+            assert twin
+            assert (real.stage, real.position, real.unserved) == (twin.stage, twin.position, twin.unserved)
+            assert real.eta_s == pytest.approx(twin.eta_s)
+
+    check()
+
+
+def _submitted_to_both(worlds: tuple[World, World], job_id: JobId, spec: JobSpec, source: PriorSource | None) -> Job:
+    first, second = (world.jobs.submit(job_id, spec, source=source) for world in worlds)
+    assert first == second
+    return first

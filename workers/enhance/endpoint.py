@@ -1,0 +1,86 @@
+"""Asks an OpenAI-compatible chat endpoint, in bounded time and size. What the answer says is not its business."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from workers.enhance.errors import NotEnhanced
+from workers.enhance.instructions import Message
+
+_MAX_ANSWER_BYTES = 1024 * 1024  # a prompt has a few KB, the thoughts that some servers send with it a few hundred
+_TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class ChatEndpoint:
+    """Any number of threads may ask at once. One event loop carries all calls: a time-out ends one wherever it is.
+
+    `fields` go into every request. The operator names the endpoint, so no rule for addresses applies to it.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None, fields: Mapping[str, Any], timeout_s: float) -> None:
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._fields = fields
+        self._timeout_s = timeout_s
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        # Compressed bytes could grow a thousandfold before they are counted.
+        self._client = httpx.AsyncClient(headers={**headers, "accept-encoding": "identity"}, timeout=timeout_s)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="chat-endpoint", daemon=True)
+        self._thread.start()
+
+    def ask(self, messages: Sequence[Message]) -> bytes:
+        """The body of a 2xx answer. Raises `NotEnhanced` for everything else."""
+        return asyncio.run_coroutine_threadsafe(self._ask(messages), self._loop).result()
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _ask(self, messages: Sequence[Message]) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._post({**self._fields, "messages": messages, "stream": False})
+        except (TimeoutError, httpx.TimeoutException) as error:
+            # Whoever waited that long is not made to wait once more.
+            late = f"the endpoint did not answer within {self._timeout_s:g} s"
+            raise NotEnhanced("timeout", late, is_final=True) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NotEnhanced(
+                "endpoint_unavailable", f"the endpoint can't be reached: {type(error).__name__}"
+            ) from error
+
+    async def _post(self, body: Mapping[str, Any]) -> bytes:
+        content = json.dumps(body, ensure_ascii=False).encode()
+        request = self._client.build_request(
+            "POST", self._url, content=content, headers={"content-type": "application/json"}
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            _check_status(response.status_code)
+            return await _read(response)
+        finally:
+            await response.aclose()
+
+
+def _check_status(status: int) -> None:
+    if status // 100 == 2:
+        return
+    is_passing = status >= 500 or status in _TRY_AGAIN
+    reason = "endpoint_unavailable" if is_passing else "endpoint_refused"
+    raise NotEnhanced(reason, f"the endpoint answered {status}", is_final=not is_passing)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise NotEnhanced("answer_too_long", f"the endpoint answered more than {_MAX_ANSWER_BYTES} bytes")
+    return bytes(body)

@@ -1,0 +1,64 @@
+"""Composition root of an enhancement worker: `python -m workers.enhance`."""
+
+import threading
+
+from shared.celery_app import make_celery
+from shared.errors import Misconfigured
+from shared.hints import Hints
+from shared.ids import Revision, new_worker_id
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.store.connect import connect
+from shared.store.enhancements import EnhancementStore
+from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.upkeep import UpkeepStore
+from workers.engine.heartbeat import Heartbeat
+from workers.enhance.endpoint import ChatEndpoint
+from workers.enhance.service import EnhanceService
+from workers.hint_edge import on_hint
+from workers.serving import serve
+
+_LEASE_MARGIN_S = 5.0  # beyond a call that takes all its time: to write, on a busy machine
+
+
+def run(settings: Settings) -> None:
+    """Serves hints until SIGTERM; calls under way finish first, their time-out bounds the wait."""
+    endpoint = chat_endpoint(settings)
+    client = connect(settings.redis_url, settings.durability)
+    enhancements = EnhancementStore(client, settings.enhance_timeout_s + _LEASE_MARGIN_S)
+    service = EnhanceService(enhancements, endpoint, settings.enhance_attempts, settings.max_prompt_chars)
+    assert settings.redis_url
+    app = make_celery(settings.redis_url)
+    hints = Hints(app, UpkeepStore(client))
+    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+    worker = Announcement(new_worker_id("enhance"), Queue.ENHANCE, settings.enhance_slots, Revision(""))
+    stopping = threading.Event()
+
+    def take() -> None:
+        if not stopping.is_set() and service.enhance_one():
+            hints.send_one(Queue.AR)
+            hints.send_one(Queue.ENHANCE)
+
+    on_hint(app, Queue.ENHANCE, take)
+    heartbeat = Heartbeat(
+        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        held=list,
+        revoke=lambda _: None,
+        is_alive=lambda _: True,
+        on_hang=lambda: None,
+        interval_s=settings.lease_ttl_s / 3,
+    )
+    heartbeat.start()
+    serve(app, Queue.ENHANCE, settings.enhance_slots, settings.ready_file, stopping.set)
+    heartbeat.stop()
+    leases.leave(worker)
+    endpoint.close()
+
+
+def chat_endpoint(settings: Settings) -> ChatEndpoint:
+    """Raises `Misconfigured` without a URL."""
+    if not settings.enhance_base_url:
+        raise Misconfigured("no chat endpoint: set GRIDPRESS_ENHANCE_BASE_URL (docs/prompt_enhancement.md)")
+    api_key = settings.enhance_api_key.get_secret_value() if settings.enhance_api_key else None
+    fields = {**settings.enhance_extra_body, "model": settings.enhance_model}
+    return ChatEndpoint(settings.enhance_base_url, api_key, fields, settings.enhance_timeout_s)

@@ -1,0 +1,15 @@
+"""Deletes the pictures, grids, previews and manifests of deleted jobs. Condition images stay: others may share them."""
+
+from shared.objects import ObjectStore
+from shared.store.doomed import DoomedStore, folder_of
+
+MOST_AT_ONCE = 20
+
+
+def delete_doomed(doomed: DoomedStore, objects: ObjectStore) -> int:
+    """Returns how many jobs. One is forgotten once its objects are gone, so an outage or a crash leaves none behind."""
+    entries = doomed.due(MOST_AT_ONCE)
+    for entry in entries:
+        objects.delete_prefix(folder_of(entry))
+        doomed.forget(entry)
+    return len(entries)
