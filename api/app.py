@@ -2,18 +2,24 @@
 
 from flask import Flask, Response
 
-from api import problems
+from api import idempotency, problems
 from api.callers import admit, tell_standings
 from api.dead_letters import dead_letters
 from api.events import events
+from api.files import files
+from api.grids import grids
 from api.guard import check_host_and_origin
 from api.health import health
 from api.images import images
+from api.job_names import resolve_name
 from api.jobs import jobs
 from api.openapi import openapi
 from api.previews import previews
 from api.services import Services
+from api.stats import stats
 from api.webhooks import webhooks
+from api.zai.routes import PREFIXES as ZAI_PREFIXES
+from api.zai.routes import zai
 
 
 def create_app(house: Services) -> Flask:
@@ -29,9 +35,13 @@ def create_app(house: Services) -> Flask:
     app.before_request(check_host_and_origin)
     app.before_request(admit)
     app.after_request(tell_standings)
+    idempotency.install(app)
+    app.before_request(resolve_name)
     app.after_request(_harden)
-    for blueprint in (jobs, images, previews, events, dead_letters, webhooks, health, openapi):
+    for blueprint in (jobs, images, grids, previews, events, dead_letters, files, webhooks, health, stats, openapi):
         app.register_blueprint(blueprint)
+    for prefix in ZAI_PREFIXES:
+        app.register_blueprint(zai, url_prefix=prefix, name=f"zai{prefix.replace('/', '_')}")
     return app
 
 

@@ -9,7 +9,7 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.fields import validated
-from api.schemas import JobRequest
+from api.schemas import JobRequest, RetryRequest
 from shared.errors import InvalidRequest
 
 _IMAGE_PARTS = frozenset(("image", "images", "image[]", "images[]"))
@@ -30,7 +30,7 @@ def read_body(http: Request) -> Body:
     files: Sequence[bytes] = ()
     match http.mimetype:
         case "application/json":
-            fields = _from_json(http.get_data())
+            fields = from_json(http.get_data())
         case "multipart/form-data":
             fields, files = _from_multipart(http)
         case _:
@@ -40,7 +40,12 @@ def read_body(http: Request) -> Body:
     return Body(validated(JobRequest, fields), files)
 
 
-def _from_json(text: str | bytes, field: str | None = None) -> Any:
+def read_retry(http: Request) -> RetryRequest:
+    """Of a retry, which needs no body. Raises `InvalidRequest`."""
+    return validated(RetryRequest, from_json(http.get_data()) if http.get_data() else {})
+
+
+def from_json(text: str | bytes, field: str | None = None) -> Any:
     """NaN passes here and is refused by the field that it was meant for."""
     try:
         return json.loads(text)
@@ -58,7 +63,7 @@ def _from_multipart(http: Request) -> tuple[Any, list[bytes]]:
     requests = [*http.form.getlist(_REQUEST_PART), *(file.read() for file in http.files.getlist(_REQUEST_PART))]
     if requests:
         _refuse_more(http, requests)
-        return _from_json(requests[0], _REQUEST_PART), files
+        return from_json(requests[0], _REQUEST_PART), files
     return {name: _form_value(name, values) for name, values in http.form.lists()}, files
 
 
@@ -77,4 +82,4 @@ def _form_value(name: str, values: Sequence[str]) -> Any:
         raise InvalidRequest(f"{name} is given {len(values)} times", name)
     if "\ufffd" in values[0]:  # what werkzeug makes of bytes that are not UTF-8
         raise InvalidRequest(f"{name} is not UTF-8", name)
-    return values[0] if name in _TEXT_FIELDS else _from_json(values[0], name)
+    return values[0] if name in _TEXT_FIELDS else from_json(values[0], name)

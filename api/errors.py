@@ -6,9 +6,11 @@ GridpressError
 ├── ForbiddenHost    403  the Host header names another machine while the API is open on loopback
 ├── ForbiddenOrigin  403  a page of another site calls
 ├── ImageNotFound    404  the job has no picture of this index
+├── PriorNotFound    404  a job is asked to start from a picture that there is not
 ├── ImageNotReady    409  the picture is not finished yet
 ├── ImageNotMade     409  the picture failed, was cancelled or expired
-└── TooManyStreams   503  no thread is left for another event stream
+├── RequestInProgress     409  the first request with this Idempotency-Key is still being answered
+└── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
 """
 
 from shared.errors import GridpressError
@@ -58,6 +60,14 @@ class ImageNotFound(GridpressError):
     http_status = 404
 
 
+class PriorNotFound(GridpressError):
+    """No such picture to start from, or it belongs to another tenant."""
+
+    code = "prior_not_found"
+    http_status = 404
+    field = "prior"
+
+
 class ImageNotReady(GridpressError):
     """The picture is not finished; asking again later helps."""
 
@@ -73,9 +83,17 @@ class ImageNotMade(GridpressError):
     http_status = 409
 
 
-class TooManyStreams(GridpressError):
-    """Every thread that event streams may take is taken; polling the job works."""
+class RequestInProgress(GridpressError):
+    """The first request with this Idempotency-Key is still being answered; asking again finds its answer."""
 
-    code = "too_many_streams"
-    http_status = 503
+    code = "request_in_progress"
+    http_status = 409
     retryable = True
+    retry_after_s = 1
+
+
+class IdempotencyKeyReused(GridpressError):
+    """This Idempotency-Key came with another request before; no retry helps."""
+
+    code = "idempotency_key_reused"
+    http_status = 422

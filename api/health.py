@@ -25,9 +25,10 @@ def alive() -> dict[str, str]:
 def ready() -> tuple[dict[str, object], int]:
     """503, naming what is missing, unless both stores answer.
 
+    `stages` has the live workers of each and what waits, by model revision, though none of them serves it: `""` is any.
     `intake` says whether new jobs are taken; what was accepted can always be read. `access` is `open` until the first
     API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last `window_s` may be lost
-    (null: no bound is known).
+    (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
     """
     house = services()
     checks = {"store": _state(house.store.check), "object_store": _state(house.objects.check)}
@@ -36,10 +37,23 @@ def ready() -> tuple[dict[str, object], int]:
         "status": "ok" if is_ready else "unavailable",
         "checks": checks,
         "intake": _state(house.capacity.check),
+        "stages": _stages(house),
         "access": _access(house),
         "durability": asdict(house.durability),
+        "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
     }
     return report, 200 if is_ready else 503
+
+
+def _stages(house: Services) -> dict[str, object] | None:
+    try:
+        loads = house.pace.loads()
+    except GridpressError:  # the store is away, as `checks` says
+        return None
+    return {
+        stage: {"workers": load.strength.workers, "slots": load.strength.slots, "unserved": dict(load.unserved)}
+        for stage, load in loads.items()
+    }
 
 
 def _access(house: Services) -> str | None:

@@ -5,18 +5,21 @@ import secrets
 from datetime import UTC, datetime
 
 from api.body import Body
-from api.condition_images import condition_images
+from api.condition_images import FileImages, condition_images
+from api.offload import offload
+from api.rerender import Source, settings_again
 from api.schemas import JobRequest, WebhookEvent
 from shared.egress.errors import EgressRefused
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, check_size
+from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
 from shared.ids import ObjectKey, TenantId
 from shared.images import normalise, size_px
 from shared.jobs import JobSpec, RenderSettings
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.store.files import FileStore
 
 _DEFAULT_SIZE = (1024, 1024)
 _DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
@@ -35,33 +38,39 @@ _RENDER_FIELDS = (
 )
 
 
-def job_spec(body: Body, tenant: TenantId, settings: Settings, objects: ObjectStore, fetcher: ImageFetcher) -> JobSpec:
-    """What will be rendered. Condition images are stored last, once everything else has been accepted.
+def job_spec(
+    body: Body,
+    tenant: TenantId,
+    settings: Settings,
+    *,
+    objects: ObjectStore,
+    fetcher: ImageFetcher,
+    files: FileStore,
+    source: Source | None = None,
+) -> JobSpec:
+    """What will be rendered; with a `source`, what its token grid is decoded to.
 
-    Raises `InvalidRequest`, `InvalidImage` and `ObjectStoreUnavailable`.
+    Condition images are stored last, once everything else has been accepted. Raises `InvalidRequest`, `InvalidImage`
+    and `ObjectStoreUnavailable`.
     """
     request = body.request
     _check_limits(request, settings)
     _check_webhook(request, settings)
-    size = _asked_size(request)
-    images = [
-        normalise(data, max_pixels=settings.max_image_pixels, field=f"images[{index}]")
-        for index, data in enumerate(condition_images(body, settings.max_images, fetcher))
-    ]
-    width, height = size or (output_size(*size_px(images[0])) if images else _DEFAULT_SIZE)
-    render = RenderSettings(
-        width_px=width,
-        height_px=height,
-        images=tuple(_store(objects, image) for image in images),
-        **request.model_dump(include=set(_RENDER_FIELDS)),
-    )
+    _check_enhancement(request, settings)
+    if source:
+        render = settings_again(request, source, _asked_size(request))
+    else:
+        own = FileImages(files, objects, tenant, settings.max_fetched_bytes)
+        render = _render_settings(body, settings, objects, fetcher, own)
     return JobSpec(
         settings=render,
         tenant=tenant,
         n=request.n,
-        seed=secrets.randbelow(_DRAWN_SEED_LIMIT) if request.seed is None else request.seed,
+        seed=_seed(request, source),
         priority=request.priority,
         partial_images=request.partial_images,
+        enhance_prompt=request.enhance_prompt,
+        prior=source.ref if source else None,
         start_timeout_s=request.start_timeout_s,
         execution_timeout_s=request.execution_timeout_s,
         deadline=request.deadline,
@@ -70,6 +79,35 @@ def job_spec(body: Body, tenant: TenantId, settings: Settings, objects: ObjectSt
         webhook_events=_webhook_events(request),
         webhook_secret=request.webhook_secret,
     )
+
+
+def _render_settings(
+    body: Body, settings: Settings, objects: ObjectStore, fetcher: ImageFetcher, own: FileImages
+) -> RenderSettings:
+    asked = _asked_size(body.request)
+    if asked:
+        _check_asked(body.request, asked)
+    images = [
+        offload(normalise, data, max_pixels=settings.max_image_pixels, field=f"images[{index}]")
+        for index, data in enumerate(condition_images(body, settings.max_images, fetcher, own))
+    ]
+    delivered = asked or (output_size(*size_px(images[0])) if images else _DEFAULT_SIZE)
+    width, height = aligned_size(*delivered)
+    is_cropped = (width, height) != delivered
+    return RenderSettings(
+        width_px=width,
+        height_px=height,
+        crop_width_px=delivered[0] if is_cropped else None,
+        crop_height_px=delivered[1] if is_cropped else None,
+        images=tuple(_store(objects, image) for image in images),
+        **body.request.model_dump(include=set(_RENDER_FIELDS)),
+    )
+
+
+def _seed(request: JobRequest, source: Source | None) -> int:
+    if request.seed is not None:
+        return request.seed
+    return source.render.seed if source else secrets.randbelow(_DRAWN_SEED_LIMIT)
 
 
 def output_size(width_px: int, height_px: int) -> tuple[int, int]:
@@ -94,6 +132,12 @@ def _check_limits(request: JobRequest, settings: Settings) -> None:
     if len(request.prompt) > settings.max_prompt_chars:
         too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
         raise InvalidRequest(too_long, "prompt")
+
+
+def _check_enhancement(request: JobRequest, settings: Settings) -> None:
+    if request.enhance_prompt and not settings.enhance_base_url:
+        why = "this service enhances no prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
+        raise InvalidRequest(why, "enhance_prompt")
 
 
 def _check_webhook(request: JobRequest, settings: Settings) -> None:
@@ -131,11 +175,15 @@ def _asked_size(request: JobRequest) -> tuple[int, int] | None:
     if width is None or height is None:
         missing = "width" if width is None else "height"
         raise InvalidRequest(f"{missing} is missing: width and height go together", missing)
+    return width, height
+
+
+def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
+    """With `resize` it is the size to be rendered that counts."""
     try:
-        check_size(width, height)
+        check_size(*(aligned_size(*size) if request.resize else size))
     except InvalidRequest as error:
         raise InvalidRequest(str(error), "size" if request.size is not None else error.field) from error
-    return width, height
 
 
 def _store(objects: ObjectStore, png: bytes) -> ObjectKey:

@@ -10,10 +10,15 @@ from pydantic.json_schema import models_json_schema
 
 from api import examples
 from api.dead_letters import DeadLetterAnswer, DeadLetterPage
+from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery
+from api.grids import GridAnswer
 from api.openapi_access import SCHEMES, guarded
 from api.problems import CONTENT_TYPE, Problem
 from api.schemas import DeadLetterQuery, JobRequest, ListQuery
 from api.services import services
+from api.stats import StatsAnswer
+from api.zai.routes import PREFIXES
+from api.zai.schemas import ImageRequest, ImagesAnswer, TaskAnswer
 from shared.answers import JobAnswer
 from shared.settings import Settings
 from shared.store.durability import Durability
@@ -69,9 +74,24 @@ def document(settings: Settings) -> Json:
 
 
 def _schemas(settings: Settings) -> Json:
-    answers = (JobAnswer, JobPage, DeadLetterAnswer, DeadLetterPage, Problem, Secret, Health)
+    answers = (
+        FileAnswer,
+        FileDeleted,
+        FilePage,
+        ImagesAnswer,
+        TaskAnswer,
+        JobAnswer,
+        JobPage,
+        DeadLetterAnswer,
+        DeadLetterPage,
+        Problem,
+        Secret,
+        Health,
+        GridAnswer,
+        StatsAnswer,
+    )
     _, document = models_json_schema(
-        [(JobRequest, "validation"), *((model, "serialization") for model in answers)],
+        [(JobRequest, "validation"), (ImageRequest, "validation"), *((model, "serialization") for model in answers)],
         ref_template="#/components/schemas/{model}",
     )
     schemas: Json = document["$defs"]
@@ -89,16 +109,27 @@ def _paths(settings: Settings) -> Json:
     missing = {404: _problem("no such job")}
     return {
         "/v1/jobs": {"post": _create(answer), "get": _list()},
-        "/v1/jobs/{job_id}": {"get": _operation("Read a job", {200: _answer("the job", answer), **missing}, [job])},
+        "/v1/jobs/{job_id}": {
+            "get": _operation("Read a job", {200: _answer("the job", answer), **missing}, [job]),
+            "put": _operation("Create a job under an id of your own", {202: _answer("the job", answer)}, [job]),
+            "delete": _operation("Delete a job", {204: {"description": "it is gone"}, **missing}, [job]),
+        },
+        "/v1/jobs/{job_id}/retry": {
+            "post": _operation("Retry a job", {202: _answer("the job, which goes on", answer), **missing}, [job])
+        },
         "/v1/jobs/{job_id}/cancel": {
             "post": _operation("Cancel a job", {200: _answer("the job as it stands", answer), **missing}, [job])
         },
         "/v1/jobs/{job_id}/images/{index}": {"get": _image([job, index])},
+        "/v1/jobs/{job_id}/images/{index}/grid": {"get": _grid([job, index])},
+        "/v1/stats": {"get": _operation("Load of the stages", {200: _answer("both", _content("StatsAnswer"))})},
         "/v1/jobs/{job_id}/images/{index}/previews/{number}": {
             "get": _preview([job, index, _path_parameter("number", "integer")])
         },
         "/v1/jobs/{job_id}/events": {"get": _events([job])},
         **_dead_letters(answer),
+        **_files(),
+        **_zai(),
         "/v1/webhooks/secret": {
             "get": _operation("Read the webhook secret", {200: _answer("the secret", _content("Secret"))})
         },
@@ -106,6 +137,50 @@ def _paths(settings: Settings) -> Json:
         "/readyz": {"get": _ready()},
         "/openapi.json": {"get": _operation("This document", {200: {"description": "OpenAPI 3.1"}})},
     }
+
+
+def _files() -> Json:
+    one, missing = [_path_parameter("file_id", "string")], {404: _problem("no such file")}
+    file, page = _answer("the file", _content("FileAnswer")), _answer("a page", _content("FilePage"))
+    link = {"description": "a presigned URL of the file", "headers": {"Location": {"schema": {"type": "string"}}}}
+    content: dict[int, Json] = {200: {"description": "the bytes, where links are streamed"}, 302: link, **missing}
+    deleted = _answer("it is gone", _content("FileDeleted"))
+    return {
+        "/v1/files": {
+            "post": _operation("Store a file", {200: file}),
+            "get": _operation("List files", {200: page}, _query(FilesQuery)),
+        },
+        "/v1/files/{file_id}": {
+            "get": _operation("Read a file", {200: file, **missing}, one),
+            "delete": _operation("Delete a file", {200: deleted, **missing}, one),
+        },
+        "/v1/files/{file_id}/content": {"get": _operation("Download a file", content, one)},
+    }
+
+
+def _zai() -> Json:
+    task = _answer("the task", _content("TaskAnswer"))
+    body = {"required": True, "content": _content("ImageRequest")}
+    made = _operation("Render, and wait for the pictures (Z.ai)", {200: _answer("them", _content("ImagesAnswer"))})
+    begun = _operation("Render, and come back for the pictures (Z.ai)", {200: task})
+    result = _operation("How does a task stand? (Z.ai)", {200: task}, [_path_parameter("job_id", "string")])
+    paths = {
+        "/images/generations": {"post": {**made, "requestBody": body}},
+        "/async/images/generations": {"post": {**begun, "requestBody": body}},
+        "/async-result/{job_id}": {"get": result},
+    }
+    return {prefix + path: item for prefix in PREFIXES for path, item in paths.items()}
+
+
+def _grid(parameters: list[Json]) -> Json:
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    content = {**_content("GridAnswer"), "application/octet-stream": raw}
+    answers: dict[int, Json] = {
+        200: {"description": "the tokens in row order; raw: little-endian uint16", "content": content},
+        404: _problem("no such job or image"),
+        409: _problem("not made yet, or never"),
+    }
+    return _operation("Read a picture's token grid", answers, parameters)
 
 
 def _dead_letters(job: Json) -> Json:

@@ -40,7 +40,7 @@ def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, objec
 
 def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
     """The newest, since a render that was started again has made it again. Raises `ImageNotFound`."""
-    for event in reversed(house.store.events(job_id, after="0", block_s=0)):
+    for event in reversed(house.store.events(job_id, after="0")):
         if event.type == _EVENT and (event.data["index"], event.data["number"]) == (index, number):
             return ObjectKey(str(event.data["key"]))
     raise ImageNotFound(f"{job_id} has no preview {number} of image {index}")

@@ -7,7 +7,8 @@ from flask import Flask, Response, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
-from api.errors import MissingScope, Unauthorized
+from api.dialects import told
+from api.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.fields import FieldError
 from api.limit_fields import refusal_fields
 from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
@@ -92,6 +93,8 @@ def _header_fields(error: GridpressError) -> Mapping[str, str]:
         return {"WWW-Authenticate": error.challenge}
     if isinstance(error, TenantLimitReached):
         return refusal_fields(error.refusal)
+    if isinstance(error, IdempotencyKeyReused):
+        return {"x-should-retry": "false"}  # in the words of OpenAI's client
     return {"Retry-After": str(error.retry_after_s)} if error.retryable else {}
 
 
@@ -130,4 +133,5 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _respond(what: Problem, fields: Mapping[str, str] | None = None) -> Response:
-    return Response(what.model_dump_json(), what.status, fields, content_type=CONTENT_TYPE)
+    body, content_type = told(what, request.path)
+    return Response(body, what.status, fields, content_type=content_type)

@@ -13,16 +13,20 @@ from shared.settings import Settings
 from shared.store.capacity import Capacity
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
+from shared.store.files import FileStore
+from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
+from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
+from shared.store.watch import EventHub
 
 _KEY = "gridpress"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One set per process, used by all request threads. `stopping` ends event streams when the server drains."""
+    """One set per process, used by all requests at once. `stopping`: the server drains, so nobody waits any longer."""
 
     settings: Settings
     store: JobStore
@@ -35,12 +39,16 @@ class Services:
     fetcher: ImageFetcher
     keys: KeyRing
     rate_limits: RateLimits
+    hub: EventHub
+    idempotency: IdempotencyStore
+    files: FileStore
+    pace: PaceStore
     stopping: threading.Event = field(default_factory=threading.Event)
-    streams: threading.BoundedSemaphore = field(init=False)
 
-    def __post_init__(self) -> None:
-        # A stream keeps its thread until its job ends, so streams never get more than half of them.
-        object.__setattr__(self, "streams", threading.BoundedSemaphore(max(1, self.settings.api_threads // 2)))
+    def stop(self) -> None:
+        """Whoever waits is answered now; requests that do something go on."""
+        self.stopping.set()
+        self.hub.wake_all()
 
     def attach_to(self, extensions: dict[str, object]) -> None:
         """Makes these the services of the app that owns `extensions`."""

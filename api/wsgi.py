@@ -1,9 +1,9 @@
-"""Composition root of the API: `python -m api.wsgi`. One process, `api_threads` threads."""
+"""Composition root of the API, which `python -m api` runs: one process, a greenlet for each connection."""
 
-import logging
 import signal
 from functools import partial
 
+import gevent
 import structlog
 
 from api.app import create_app
@@ -17,34 +17,32 @@ from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
 from shared.settings import Settings
-from shared.starting import run_role
 from shared.store.capacity import Capacity
 from shared.store.connect import connect
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import check_durability
+from shared.store.files import FileStore
+from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
+from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.scripts import Replicas
 from shared.store.upkeep import UpkeepStore
+from shared.store.watch import EventHub
 from shared.webhook_secret import webhook_secret
 
 log = structlog.get_logger()
-
-
-def main() -> None:
-    """Exit status 1, and one line on stderr, when something is missing or a setting cannot work."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # requests that wait a moment are no news
-    run_role("api", run)
 
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way are answered first."""
     house = compose(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: house.stopping.set())
+        gevent.signal_handler(number, house.stop)
     serve(create_app(house), settings, house.stopping, partial(_on_listening, house))
+    house.hub.close()
     log.info("api.stopped")
 
 
@@ -70,6 +68,10 @@ def compose(settings: Settings) -> Services:
         ImageFetcher.of(settings),
         keys,
         RateLimits(client),
+        EventHub(client),
+        IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
+        FileStore(client),
+        PaceStore(client),
     )
 
 
@@ -78,7 +80,3 @@ def _on_listening(house: Services, port: int) -> None:
     log.info("api.listening", host=settings.host, port=port, access="open" if is_open(house) else "keys")
     if settings.ready_file:
         settings.ready_file.touch()
-
-
-if __name__ == "__main__":
-    main()

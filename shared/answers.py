@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
+from shared.enhancement import Enhancement, EnhancementStatus
 from shared.jobs import Job, OutputFormat, Place, Priority, Quality, Render
+from shared.pace import QueuePlace
 from shared.states import JobStatus, RenderState, Stage
 
 
@@ -20,6 +22,7 @@ Moment = Annotated[
 ]
 
 
+_ANSWERED_OTHERWISE = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images"}
 _ALL_ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
@@ -51,7 +54,8 @@ class StepsAnswer(BaseModel):
 class ImageAnswer(BaseModel):
     """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs.
 
-    `ended_in` tells where a picture was when it was cancelled, expired or failed: before its start, or in which stage.
+    `attempts`: how often a worker began it, in either stage. `ended_in` tells where a picture was when it was cancelled,
+    expired or failed: before its start, or in which stage.
     """
 
     index: int
@@ -61,12 +65,48 @@ class ImageAnswer(BaseModel):
     width: int
     height: int
     url: str | None
+    grid_url: str | None
     sha256: str | None
     bytes: int | None
     content_type: str | None
     ended_in: Place | None
     error: ErrorAnswer | None
+    attempts: int
     timings: Timings
+
+
+class EnhancementErrorAnswer(BaseModel):
+    """Why a prompt was drawn as it was sent. `code` is stable."""
+
+    code: str
+    message: str
+
+
+class EnhancementAnswer(BaseModel):
+    """What became of `enhance_prompt`. When it failed, the pictures are drawn from the prompt as it was sent."""
+
+    status: EnhancementStatus
+    error: EnhancementErrorAnswer | None
+
+
+class QueueAnswer(BaseModel):
+    """Where the pictures of a job that wait stand. `position`: pictures of all callers that go before its first one.
+
+    `eta_s`: seconds until the last of them is finished, as fast as pictures were made of late; null while nothing was
+    measured. `unserved`: stages before it for which no worker of its model lives; it waits until one comes.
+    """
+
+    stage: Stage
+    position: int
+    eta_s: float | None
+    unserved: list[Stage]
+
+
+class PriorAnswer(BaseModel):
+    """The picture whose token grid this job decodes again."""
+
+    job_id: str
+    index: int
 
 
 class Links(BaseModel):
@@ -74,6 +114,7 @@ class Links(BaseModel):
 
     self: str
     cancel: str
+    retry: str
     events: str
 
 
@@ -81,7 +122,8 @@ class JobAnswer(BaseModel):
     """A job: where it stands, its pictures, and the request that it answers.
 
     `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: every picture weighs
-    the same, and so do the two stages of a picture; within a stage, every step does.
+    the same, and so do the two stages of a picture; within a stage, every step does. `queue` is null when nothing of it
+    waits, and in lists. `rendered_size` is what the model drew; `width` and `height` are the finished picture's.
     """
 
     model_config = _ALL_ANSWERED
@@ -91,13 +133,18 @@ class JobAnswer(BaseModel):
     status: JobStatus
     stage: Stage | None
     progress: float
+    queue: QueueAnswer | None
     images: list[ImageAnswer]
     error: ErrorAnswer | None
     model: str
     revision: str | None
     prompt: str
+    revised_prompt: str | None
+    enhancement: EnhancementAnswer | None
     width: int
     height: int
+    rendered_size: str
+    prior: PriorAnswer | None
     n: int
     seed: int
     num_inference_steps: int
@@ -111,6 +158,7 @@ class JobAnswer(BaseModel):
     embed_metadata: bool
     priority: Priority
     partial_images: int
+    enhance_prompt: bool
     start_timeout_s: float | None
     execution_timeout_s: float | None
     deadline: Moment | None
@@ -123,26 +171,33 @@ class JobAnswer(BaseModel):
     links: Links
 
 
-def job_answer(job: Job, public_url: str, model: str) -> dict[str, Any]:
+def job_answer(job: Job, public_url: str, model: str, place: QueuePlace | None = None) -> dict[str, Any]:
     """The job as plain JSON values, its links under `public_url`. `model` is the name under which it is served."""
     link = f"{public_url.rstrip('/')}/v1/jobs/{job.job_id}"
     settings, spec = job.spec.settings, job.spec
+    width, height = settings.delivered_size
     answer = JobAnswer(
         id=job.job_id,
         status=job.status,
         stage=_stage(job),
         progress=round(sum(map(_share_done, job.renders)) / len(job.renders), 4),
+        queue=_queue(place) if place else None,
         images=[_image(job, render, link) for render in job.renders],
         error=next((_error(render.error) for render in job.renders if render.error), None),
         model=model,
         revision=job.revision or None,
-        width=settings.width_px,
-        height=settings.height_px,
+        revised_prompt=job.revised_prompt,
+        enhancement=_enhancement(job.enhancement),
+        width=width,
+        height=height,
+        rendered_size=f"{settings.width_px}x{settings.height_px}",
+        prior=PriorAnswer(job_id=spec.prior.job_id, index=spec.prior.index) if spec.prior else None,
         n=spec.n,
         seed=spec.seed,
         num_condition_images=len(settings.images),
         priority=spec.priority,
         partial_images=spec.partial_images,
+        enhance_prompt=spec.enhance_prompt,
         start_timeout_s=spec.start_timeout_s,
         execution_timeout_s=spec.execution_timeout_s,
         deadline=spec.deadline,
@@ -152,10 +207,15 @@ def job_answer(job: Job, public_url: str, model: str) -> dict[str, Any]:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        links=Links(self=link, cancel=f"{link}/cancel", events=f"{link}/events"),
-        **settings.model_dump(exclude={"width_px", "height_px", "images"}),
+        links=Links(self=link, cancel=f"{link}/cancel", retry=f"{link}/retry", events=f"{link}/events"),
+        **settings.model_dump(exclude=_ANSWERED_OTHERWISE),
     )
     return answer.model_dump(mode="json")
+
+
+def _queue(place: QueuePlace) -> QueueAnswer:
+    eta_s = None if place.eta_s is None else round(place.eta_s, 3)
+    return QueueAnswer(stage=place.stage, position=place.position, eta_s=eta_s, unserved=list(place.unserved))
 
 
 def _stage(job: Job) -> Stage | None:
@@ -177,24 +237,36 @@ def _share_done(render: Render) -> float:
 
 def _image(job: Job, render: Render, link: str) -> ImageAnswer:
     picture, steps = render.picture, render.progress
+    width, height = job.spec.settings.delivered_size
+    url = f"{link}/images/{render.index}"
+    has_grid = picture or render.state in (Stage.DIT.waiting, Stage.DIT.running)
     return ImageAnswer(
         index=render.index,
         status=render.state,
         progress=StepsAnswer(done=steps.done, total=steps.total) if steps else None,
         seed=render.seed,
-        width=job.spec.settings.width_px,
-        height=job.spec.settings.height_px,
-        url=f"{link}/images/{render.index}" if picture else None,
+        width=width,
+        height=height,
+        url=url if picture else None,
+        grid_url=f"{url}/grid" if has_grid else None,
         sha256=picture.sha256 if picture else None,
         bytes=picture.num_bytes if picture else None,
         content_type=picture.content_type if picture else None,
         ended_in=render.ended_in,
         error=_error(render.error) if render.error else None,
+        attempts=render.attempts,
         timings=Timings(
             ar_s=_seconds(render.prior_started_at, render.prior_ready_at),
             dit_s=_seconds(render.decode_started_at, render.finished_at if picture else None),
         ),
     )
+
+
+def _enhancement(enhancement: Enhancement | None) -> EnhancementAnswer | None:
+    if enhancement is None:
+        return None
+    error = EnhancementErrorAnswer.model_validate(enhancement.error) if enhancement.error else None
+    return EnhancementAnswer(status=enhancement.status, error=error)
 
 
 def _error(error: Mapping[str, object]) -> ErrorAnswer:

@@ -4,8 +4,13 @@ GridpressError
 ├── InvalidRequest            400  what a caller sent cannot be rendered
 │   └── InvalidImage          400  a condition image is broken, too large or animated
 ├── JobNotFound               404
+├── JobNotFinal               409  only a job that has ended can be deleted
+├── JobNotRetryable           409  only a job that ended without all its pictures can be retried
+├── DeadlineOver              409  the deadline of the job to be retried is over
+├── ClientIdTaken             409  the client id stands for another request
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
+├── FileNotStored             404
 ├── ObjectNotFound            404  the object store has no such object
 ├── PayloadTooLarge           413
 ├── StoreUnavailable          503  the job store does not answer
@@ -58,6 +63,40 @@ class JobNotFound(GridpressError):
     http_status = 404
 
 
+class JobNotFinal(GridpressError):
+    """The job has not ended."""
+
+    code = "job_not_final"
+    http_status = 409
+
+
+class JobNotRetryable(GridpressError):
+    """The job has all its pictures, or is still at work on them."""
+
+    code = "job_not_retryable"
+    http_status = 409
+
+    def __init__(self, job_id: str, status: str) -> None:
+        super().__init__(f"{job_id} is {status}: only a failed, expired or cancelled job can be retried")
+
+
+class DeadlineOver(GridpressError):
+    """The job would expire at once."""
+
+    code = "deadline_over"
+    http_status = 409
+
+
+class ClientIdTaken(GridpressError):
+    """The same id came with another request before."""
+
+    code = "client_id_taken"
+    http_status = 409
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"{client_id} stands for another request already")
+
+
 class DeadLetterNotFound(GridpressError):
     """No dead letter with this id, or it belongs to another tenant."""
 
@@ -69,6 +108,13 @@ class KeyNotFound(GridpressError):
     """No API key with this id."""
 
     code = "key_not_found"
+    http_status = 404
+
+
+class FileNotStored(GridpressError):
+    """No file with this id, or it has expired, or it belongs to another tenant."""
+
+    code = "file_not_found"
     http_status = 404
 
 

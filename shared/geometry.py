@@ -52,6 +52,15 @@ def check_size(width_px: int, height_px: int) -> None:
         raise InvalidRequest(f"{width_px}x{height_px} is longer than {MAX_SIDE_RATIO}:1", "size")
 
 
+def aligned_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """The smallest size of whole tokens that covers this one. `check_size` says whether it can be rendered."""
+
+    def up(side_px: int) -> int:
+        return -(-side_px // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX
+
+    return up(width_px), up(height_px)
+
+
 def large_grid(width_px: int, height_px: int) -> GridSize:
     """The grid that the DiT decodes: one token per 32x32 pixels."""
     return GridSize(height_px // SIZE_MULTIPLE_PX, width_px // SIZE_MULTIPLE_PX)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from datetime import datetime
 from typing import NewType
 
 from ulid import ULID
@@ -22,6 +23,12 @@ DEFAULT_TENANT = TenantId("default")
 def new_job_id() -> JobId:
     """`job_` and a ULID: 48 bits of milliseconds, 80 random bits."""
     return JobId(f"job_{ULID()}".lower())
+
+
+def first_job_id(moment: datetime) -> JobId:
+    """The lowest id that a job of this moment (aware) can have."""
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), 2**48 - 1)
+    return JobId(f"job_{ULID.from_bytes(milliseconds.to_bytes(6, 'big') + bytes(10))}".lower())
 
 
 def render_id(job_id: JobId, index: int) -> RenderId:

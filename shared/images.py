@@ -1,7 +1,6 @@
 """Brings a condition image to the one form that both stages read: RGB, upright, a size on which both sides agree."""
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -14,10 +13,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _GREY = (128, 128, 128)
 _GREY_16_BIT = ("I;16", "I;16B", "I;16L")
 _MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16_BIT))
-
-# One thread holds pictures at their full size: 40 megapixels take half a gigabyte, which every other thread's heap
-# would keep for itself afterwards. `catch_warnings` is not thread-safe either.
-_at_full_size = ThreadPoolExecutor(max_workers=1, thread_name_prefix="images")
 
 # EXIF 2.3, tag 0x0112: where the stored rows and columns begin, and what turns the picture upright.
 _UPRIGHT = {
@@ -36,9 +31,9 @@ def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
 
     Pixels are untouched when the size is kept; the same bytes always give the same bytes. A picture longer than 4:1
     is centred on grey at 4:1. Raises `InvalidImage`, naming `field`, for what is not one whole picture of `FORMATS`
-    with at most `max_pixels` pixels; the header decides before anything is decoded.
+    with at most `max_pixels` pixels; the header decides before anything is decoded. Not for two threads at once.
     """
-    picture = _at_full_size.submit(_fitted_picture, data, max_pixels, field).result()
+    picture = _fitted(_decoded(data, max_pixels, field))
     picture.info = {}  # colour profile and comments would end up in the file
     file = BytesIO()
     picture.save(file, format="PNG", compress_level=3)  # a third of the default's time, 5 % larger
@@ -49,10 +44,6 @@ def size_px(png: bytes) -> tuple[int, int]:
     """Width and height of a normalised picture, from its header."""
     with Image.open(BytesIO(png), formats=("PNG",)) as image:
         return image.size
-
-
-def _fitted_picture(data: bytes, max_pixels: int, field: str) -> Image.Image:
-    return _fitted(_decoded(data, max_pixels, field))
 
 
 def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:

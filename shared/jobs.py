@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.enhancement import Enhancement
 from shared.geometry import GridSize, large_grid, num_decode_steps
 from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.states import JobStatus, RenderState, Stage
@@ -54,8 +55,9 @@ class Priority(StrEnum):
 class RenderSettings(BaseModel):
     """All that decides a picture, apart from its seed. Sizes are in pixels; `images` are object keys, in order.
 
-    `temperature` and `top_p` of None mean the checkpoint's own generation config. `images` are normalised condition
-    images (see `shared.images`): both stages read the same bytes.
+    `crop_width_px` and `crop_height_px`, given together, are the size that is delivered where it is not the rendered
+    one: scaled to cover it, the middle kept. `temperature` and `top_p` of None mean the checkpoint's own generation
+    config. `images` are normalised condition images (see `shared.images`): both stages read the same bytes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +74,13 @@ class RenderSettings(BaseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int = 90
     embed_metadata: bool = True
+    crop_width_px: int | None = None
+    crop_height_px: int | None = None
+
+    @property
+    def delivered_size(self) -> tuple[int, int]:
+        """Width and height of the finished picture."""
+        return self.crop_width_px or self.width_px, self.crop_height_px or self.height_px
 
     @property
     def is_edit(self) -> bool:
@@ -86,8 +95,20 @@ class RenderSettings(BaseModel):
         return num_decode_steps(self.width_px, self.height_px, is_edit=self.is_edit)
 
 
+class PriorRef(BaseModel):
+    """The render whose token grid another job decodes again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: JobId
+    index: int
+
+
 class JobSpec(BaseModel):
     """One accepted request of 1..n renders. Frozen: a picture depends on its request alone.
+
+    `enhance_prompt`: before AR, a language model rewrites `settings.prompt`, which stays here as it was sent; what it
+    wrote is the job's `enhancement`. `prior`: the renders begin with the token grid of an earlier one.
 
     `partial_images` (0..3) asks for previews while the DiT works; like `priority` it changes no picture. A render
     that is not leased within `start_timeout_s` of its acceptance, not finished within `execution_timeout_s` of its
@@ -102,6 +123,8 @@ class JobSpec(BaseModel):
     tenant: TenantId = DEFAULT_TENANT
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
+    enhance_prompt: bool = False
+    prior: PriorRef | None = None
     start_timeout_s: float | None = None
     execution_timeout_s: float | None = None
     deadline: datetime | None = None
@@ -162,6 +185,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientName:
+    """What its owner calls a job, and a digest of the request that named it first."""
+
+    client_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriorSource:
+    """A finished token grid and the model revision that wrote it: what a re-render begins with."""
+
+    prior: Prior
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A finished picture in the object store."""
 
@@ -170,6 +209,11 @@ class Picture:
     sha256: str
     num_bytes: int
     content_type: str
+
+    @property
+    def grid_key(self) -> ObjectKey:
+        """Its token grid lies beside it."""
+        return ObjectKey(f"{self.key.rpartition('/')[0]}/prior.gpg")
 
 
 class Place(StrEnum):
@@ -211,6 +255,17 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    enhancement: Enhancement | None = None
+
+    @property
+    def revised_prompt(self) -> str | None:
+        """What is drawn instead of the prompt as it was sent."""
+        return self.enhancement.revised_prompt if self.enhancement else None
+
+    @property
+    def num_missing(self) -> int:
+        """Pictures that it has not, or not yet."""
+        return sum(render.picture is None for render in self.renders)
 
 
 @dataclass(frozen=True, slots=True)

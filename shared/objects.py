@@ -1,16 +1,19 @@
 """The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 
-from shared.errors import Misconfigured, ObjectNotFound, ObjectStoreUnavailable
+from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.ids import ObjectKey
+from shared.object_errors import translated
+from shared.object_lines import split_lines
+from shared.object_writer import ObjectWriter
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -24,33 +27,76 @@ class ObjectStore:
     Reading a key that is not there raises `ObjectNotFound`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `Misconfigured` without an endpoint or credentials, and for an endpoint that is no URL."""
+    def __init__(self, settings: Settings, *, is_hasty: bool = False) -> None:
+        """A hasty one tries once and for seconds: for callers that try again themselves, or whose lease is short.
+
+        Raises `Misconfigured` without an endpoint or credentials, and for an endpoint that is no URL.
+        """
         if not settings.s3_endpoint_url and not settings.s3_access_key:
             raise Misconfigured(
                 "no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
             )
         self._bucket = settings.s3_bucket
         self._presign_ttl_s = settings.s3_presign_ttl_s
-        self._client = _client(settings, settings.s3_endpoint_url)
+        self._client = _client(settings, settings.s3_endpoint_url, is_hasty=is_hasty)
         # SigV4 signs the host, so links are signed for the address that clients use.
         public = settings.s3_public_endpoint_url
         self._public_client = _client(settings, public) if public else self._client
         self._hasty_client = _client(settings, settings.s3_endpoint_url, is_hasty=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
-        with _translated():
+        with translated():
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
     def get(self, key: ObjectKey) -> bytes:
-        with _translated():
+        with translated():
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
-    def stream(self, key: ObjectKey) -> Iterator[bytes]:
-        """The object in chunks of 256 KiB. A key that is not there raises here, not at the first chunk."""
-        with _translated():
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+    def stream(self, key: ObjectKey, *, start: int = 0) -> Iterator[bytes]:
+        """The object from byte `start` on in chunks of 256 KiB. A key that is not there raises here, not at the first.
+
+        Nothing where `start` is the end or beyond.
+        """
+        place = {"Range": f"bytes={start}-"} if start else {}
+        with translated():
+            try:
+                body = self._client.get_object(Bucket=self._bucket, Key=key, **place)["Body"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "InvalidRange":
+                    return iter(())
+                raise
         return _chunks(body)
+
+    def lines(self, key: ObjectKey, *, start: int = 0, most_bytes: int) -> Iterator[tuple[int, bytes]]:
+        """The lines from byte `start` on, without their newline, each with the offset of what follows it.
+
+        Any such offset is where to go on later. A line is cut off after `most_bytes` + 1 bytes, so a longer one shows.
+        """
+        return split_lines(self.stream(key, start=start), start, most_bytes)
+
+    def writer(self, key: ObjectKey, content_type: str) -> ObjectWriter:
+        """To write an object of any size piece by piece."""
+        return ObjectWriter(self._client, self._bucket, key, content_type)
+
+    def delete(self, key: ObjectKey) -> None:
+        """A key that is not there is deleted already."""
+        with translated():
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Deletes every object whose key begins so; what an earlier call left is deleted by the next."""
+        assert prefix.endswith("/"), "else it takes a neighbour with it"
+        with translated():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+
+    def abort_uploads(self, key: ObjectKey) -> None:
+        """Drops the parts that writers of this object left behind when their process was killed."""
+        with translated():
+            found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
+            for upload in found.get("Uploads", ()):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def presign(self, key: ObjectKey, *, filename: str, content_type: str) -> str:
         """A link that reads this object for `s3_presign_ttl_s` seconds, named and typed as given."""
@@ -69,7 +115,7 @@ class ObjectStore:
 
         Whoever asks waits for the answer (a start, a probe), so it takes seconds at most.
         """
-        with _translated():
+        with translated():
             try:
                 self._hasty_client.head_bucket(Bucket=self._bucket)
             except NoCredentialsError as error:
@@ -87,12 +133,12 @@ class ObjectStore:
         return error
 
 
-def open_objects(settings: Settings) -> ObjectStore:
+def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
     """The object store of a worker, which is asked once whether it takes our keys.
 
     One that does not answer now may do so later. Raises `Misconfigured` as `ObjectStore` and its `check` do.
     """
-    objects = ObjectStore(settings)
+    objects = ObjectStore(settings, is_hasty=is_hasty)
     try:
         objects.check()
     except ObjectStoreUnavailable as error:
@@ -102,7 +148,7 @@ def open_objects(settings: Settings) -> ObjectStore:
 
 def _chunks(body: Any) -> Iterator[bytes]:
     """Gives the connection back even when the reader leaves half-way."""
-    with closing(body):
+    with closing(body), translated():
         yield from body.iter_chunks(256 * 1024)
 
 
@@ -130,15 +176,3 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: b
             max_pool_connections=64,
         ),
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            raise ObjectNotFound(f"no such object: {error}") from error
-        raise ObjectStoreUnavailable(f"the object store refuses: {error}") from error
-    except BotoCoreError as error:
-        raise ObjectStoreUnavailable(f"the object store does not answer as it should: {error}") from error

@@ -11,6 +11,7 @@ class Queue(StrEnum):
     AR = "ar"
     DIT = "dit"
     DELIVERY = "delivery"
+    ENHANCE = "enhance"
 
     @property
     def task(self) -> str:

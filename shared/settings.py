@@ -1,7 +1,7 @@
 """All settings, read from `GRIDPRESS_*` once per process by its composition root, then handed on as arguments."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,7 +41,15 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".gridpress")
     host: str = "127.0.0.1"
     port: int = 8000
-    api_threads: int = 32
+    api_connections: int = Field(
+        default=2_000, ge=1, description="open at once, most of them waiting; further ones wait to be let in"
+    )
+    default_wait_s: int = Field(default=30, ge=1, description="for which an answer is held by `Prefer: wait` alone")
+    max_wait_s: int = Field(default=300, ge=1, description="for which an answer is held by `Prefer: wait=N` at most")
+    idle_timeout_s: float = Field(default=75.0, gt=0, description="after which an unused connection is closed")
+    receive_timeout_s: float = Field(
+        default=30.0, gt=0, description="for the head of a request, and for every MiB of its body"
+    )
 
     # Model and device of a worker. The device and dtype default to CUDA with bfloat16 where there is a GPU.
     model: str | None = Field(default=None, description="folder or hub id of a GLM-Image checkpoint")
@@ -107,9 +115,32 @@ class Settings(BaseSettings):
     max_fetched_bytes: int = Field(default=50_000_000, description="of one image that is named by URL")
     fetch_timeout_s: float = Field(default=15.0, description="for all images that one request names by URL")
 
+    # Idempotency-Key and files.
+    idempotency_ttl_s: float = Field(default=24 * 3600.0, gt=0, description="for which answers are kept and replayed")
+    max_file_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="of one file sent to /v1/files")
+    max_batch_file_bytes: int = Field(default=200_000_000, gt=0, description="the same, of the purpose batch")
+
     # Webhooks.
     webhook_secret: SecretStr | None = None
     webhook_timeout_s: float = 15.0
+
+    # Prompt enhancement by a chat endpoint; docs/prompt_enhancement.md. Without a URL no job can ask for it.
+    enhance_base_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="OpenAI-compatible; without /chat/completions",
+    )
+    enhance_api_key: SecretStr | None = None
+    enhance_model: str = "glm-4.7"
+    enhance_extra_body: dict[str, Any] = Field(
+        default={}, description='JSON object, added to every request: {"thinking": {"type": "disabled"}}'
+    )
+    enhance_timeout_s: float = Field(default=20.0, gt=0, description="for one call, whole")
+    enhance_attempts: int = Field(default=2, ge=1, description="calls for one job, then it renders its own prompt")
+    enhance_slots: int = Field(default=32, ge=1, description="calls that one process has in flight")
+    enhance_patience_s: float = Field(
+        default=60.0, gt=0, description="without a process that enhances, then a job renders its own prompt"
+    )
 
     # Calls to addresses that callers name: images by URL and webhooks.
     egress_allow: str = Field(

@@ -75,12 +75,11 @@ ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
     _S.EXPIRED: {},
 }
 
-# What only a person may do: another life for a dead letter. No script but `requeue.lua` draws these.
+_REVIVAL = "retry of its job, or requeue of a dead letter"
+
+# What only a person may do: another life for what ended without a picture. No script but `revive.lua` draws these.
 REVIVALS: Mapping[RenderState, Mapping[RenderState, str]] = {
-    state: ({_S.QUEUED: "requeue of a dead letter", _S.PRIOR_READY: "requeue of a dead letter"})
-    if state is _S.FAILED
-    else {}
-    for state in RenderState
+    state: {_S.QUEUED: _REVIVAL, _S.PRIOR_READY: _REVIVAL} if state in _ENDS else {} for state in RenderState
 }
 
 

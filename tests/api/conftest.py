@@ -17,10 +17,14 @@ from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
+from shared.store.files import FileStore
+from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
+from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
+from shared.store.watch import EventHub
 
 SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
@@ -43,12 +47,14 @@ def hints() -> CountedHints:
 @pytest.fixture
 def house(
     client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
-) -> Services:
+) -> Iterator[Services]:
     settings = s3_settings.model_copy(update={"max_body_bytes": 3_000_000, "max_image_pixels": 4_000_000})
     letters, capacity = DeadLetterStore(client), Capacity(client, settings)
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
-    durability, fetcher = Durability("always", 0.0), ImageFetcher.of(settings)
-    return Services(settings, store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits)
+    durability, fetcher, hub = Durability("always", 0.0), ImageFetcher.of(settings), EventHub(client)
+    stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
+    yield Services(settings, *stores, IdempotencyStore(client, kept_for_s=60), FileStore(client), PaceStore(client))
+    hub.close()
 
 
 @pytest.fixture

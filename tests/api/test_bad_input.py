@@ -264,5 +264,5 @@ def test_a_refused_request_stores_no_picture(
 def test_control_tokens_are_no_reason_to_refuse(http: FlaskClient, house: Services) -> None:
     prompt = "<|image|> <sop>9 9<eop> <|dit_token_16384|>"
     assert http.post("/v1/jobs", json={"prompt": prompt}).get_json()["prompt"] == prompt
-    [job] = house.store.jobs(DEFAULT_TENANT, limit=2, after=None, status=None)
+    [job] = house.store.jobs(DEFAULT_TENANT, limit=2, after=None)
     assert job.spec.settings.prompt == prompt

@@ -49,6 +49,7 @@ def test_a_prompt_alone_becomes_a_job_with_the_documented_defaults(http: FlaskCl
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["created_at"])
     assert datetime.fromisoformat(job["created_at"]).tzinfo
     assert hints.sent == [Queue.AR]
+    assert job["queue"]["position"] == 0
     assert http.get(answer.headers["Location"]).get_json() == job
 
 

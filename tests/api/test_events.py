@@ -1,21 +1,21 @@
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from api.events import _HEARTBEAT_TICKS, _lines
+from api import events, waiting
 from api.services import Services
-from shared.errors import StoreUnavailable
+from shared.errors import ObjectStoreUnavailable, StoreUnavailable
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.jobs import Job
-from shared.states import Stage
+from shared.states import JobStatus, Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobEvent, JobStore
 from shared.store.leases import LeaseStore
-from tests.api.conftest import CountedHints, with_settings
 from tests.store.builders import REVISION, RULES, WORKER_ID, a_prior, submitted
 
 Event = Mapping[str, Any]
@@ -31,8 +31,8 @@ def read(text: str) -> list[Event]:
     return found
 
 
-def types(events: list[Event]) -> list[str]:
-    return [event["event"] for event in events]
+def types(found: list[Event]) -> list[str]:
+    return [event["event"] for event in found]
 
 
 def test_a_finished_jobs_stream_tells_its_whole_story_and_ends(
@@ -46,10 +46,10 @@ def test_a_finished_jobs_stream_tells_its_whole_story_and_ends(
     store.cancel(job.job_id, DEFAULT_TENANT)
 
     answer = http.get(f"/v1/jobs/{job.job_id}/events")
-    events = read(answer.text)
+    found = read(answer.text)
     assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
-    assert (types(events)[0], types(events)[-1]) == ("job.queued", "job.cancelled")
-    stages = [event["data"] for event in events if event["event"] == "render.stage"]
+    assert (types(found)[0], types(found)[-1]) == ("job.queued", "job.cancelled")
+    stages = [event["data"] for event in found if event["event"] == "render.stage"]
     assert {"index": 0, "state": "prior_running"} in stages
     assert {"index": 0, "state": "prior_ready"} in stages
     assert sum(stage["state"] == "cancelled" for stage in stages) == 2
@@ -73,23 +73,40 @@ def test_a_resume_point_that_no_event_has_is_refused(http: FlaskClient, store: J
     assert (answer.status_code, answer.get_json()["field"]) == (400, "Last-Event-ID")
 
 
+class TellingHub:
+    """Stands in for `shared.store.watch.EventHub`: `told` says whether there was a hint, call by call; then True."""
+
+    def __init__(self, *told: bool) -> None:
+        self.told = list(told)
+
+    @contextmanager
+    def watch(self, _: JobId) -> Iterator["TellingHub"]:
+        yield self
+
+    def wait(self, timeout_s: float) -> bool:
+        return self.told.pop(0) if self.told else True
+
+    def wake_all(self) -> None:
+        pass
+
+
 @dataclass
 class ScriptedStore:
-    """Plays `events` back, one list per call, then stays quiet; `job` is the real store's."""
+    """Plays `events` back, one list per call, then stays quiet; a job's status is the real store's."""
 
     real: JobStore
     script: list[list[JobEvent] | Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def events(self, job_id: JobId, *, after: str, block_s: float) -> list[JobEvent]:
+    def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
         self.asked.append(after)
         played = self.script.pop(0) if self.script else []
         if isinstance(played, Exception):
             raise played
         return played
 
-    def job(self, *args: Any) -> Any:
-        return self.real.job(*args)
+    def status(self, job_id: JobId) -> JobStatus:
+        return self.real.status(job_id)
 
 
 @pytest.fixture
@@ -97,9 +114,15 @@ def scripted(store: JobStore) -> ScriptedStore:
     return ScriptedStore(store)
 
 
-def lines(house: Services, scripted: ScriptedStore, job: Job, has_left: Any = bool) -> Iterator[str]:
-    services = replace(house, store=scripted)
-    return _lines(services, job, "0", has_left)
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats as fast as they can be asked for."""
+    monkeypatch.setattr(waiting, "_HEARTBEAT_S", 0)
+
+
+def blocks(house: Services, scripted: ScriptedStore, job: Job, hub: Any = None, has_left: Any = bool) -> Iterator[str]:
+    services = replace(house, store=scripted, hub=hub or TellingHub())
+    return events._blocks(services, job, waiting._follow(services, job, "0", has_left))
 
 
 def progress(number: int) -> JobEvent:
@@ -110,67 +133,81 @@ def test_every_event_moves_the_cursor_and_the_last_one_ends_the_stream(
     house: Services, scripted: ScriptedStore
 ) -> None:
     scripted.script = [[progress(1), progress(2)], [], [progress(3)], [JobEvent("4-0", "job.failed", {}), progress(5)]]
-    events = read("".join(lines(house, scripted, submitted(house.store))))
-    assert [event["id"] for event in events] == ["1-0", "2-0", "3-0", "4-0"]
+    found = read("".join(blocks(house, scripted, submitted(house.store))))
+    assert [event["id"] for event in found] == ["1-0", "2-0", "3-0", "4-0"]
     assert scripted.asked == ["0", "2-0", "2-0", "3-0"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store))
+    stream = blocks(house, scripted, submitted(house.store))
     opening, *heartbeats = [next(stream) for _ in range(4)]
     assert opening.startswith(":")  # at once, so that a client knows it is connected
     assert heartbeats == [":\n\n"] * 3
-    assert len(scripted.asked) == 3 * _HEARTBEAT_TICKS
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_stream_that_waits_beyond_the_end_ends_with_a_heartbeat(house: Services, scripted: ScriptedStore) -> None:
     job = submitted(house.store)
-    stream = lines(house, scripted, job)
+    stream = blocks(house, scripted, job)
     next(stream)
     house.store.cancel(job.job_id, DEFAULT_TENANT)
     assert list(stream) == [":\n\n"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_stream_of_a_job_that_was_forgotten_ends(house: Services, scripted: ScriptedStore, client: Client) -> None:
-    stream = lines(house, scripted, submitted(house.store))
+    stream = blocks(house, scripted, submitted(house.store))
     next(stream)
     client.flushdb()
     assert list(stream) == [":\n\n"]
 
 
-def test_an_outage_ends_the_stream_like_a_lost_connection(house: Services, scripted: ScriptedStore) -> None:
-    scripted.script = [[progress(1)], StoreUnavailable("gone")]
-    assert len(read("".join(lines(house, scripted, submitted(house.store))))) == 1
+def test_an_outage_is_sat_out(house: Services, scripted: ScriptedStore) -> None:
+    scripted.script = [
+        [progress(1)],
+        StoreUnavailable("gone"),
+        StoreUnavailable("gone"),
+        [JobEvent("2-0", "job.failed", {})],
+    ]
+    found = read("".join(blocks(house, scripted, submitted(house.store))))
+    assert [event["id"] for event in found] == ["1-0", "2-0"]
+    assert scripted.asked == ["0", "1-0", "1-0", "1-0"]
 
 
-def test_a_stopping_server_ends_its_streams(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store))
-    next(stream)
+def test_an_event_that_cannot_be_shown_ends_the_stream_like_a_lost_connection(house: Services) -> None:
+    def broken() -> Iterator[JobEvent]:
+        yield progress(1)
+        raise ObjectStoreUnavailable("gone")
+
+    assert len(read("".join(events._blocks(house, submitted(house.store), broken())))) == 1
+
+
+def test_a_stopping_server_ends_its_streams_with_an_event_that_keeps_the_resume_point(
+    house: Services, scripted: ScriptedStore
+) -> None:
+    scripted.script = [[progress(1)]]
+    stream = blocks(house, scripted, submitted(house.store))
+    assert [next(stream) for _ in range(2)][1].startswith("id: 1-0\n")
     house.stopping.set()
-    assert list(stream) == []
+    assert list(stream) == ["event: server.stopping\ndata: {}\n\n"]
 
 
 def test_a_client_that_left_ends_its_stream(house: Services, scripted: ScriptedStore) -> None:
-    stream = lines(house, scripted, submitted(house.store), has_left=lambda: len(scripted.asked) == 2)
+    stream = blocks(house, scripted, submitted(house.store), has_left=lambda: len(scripted.asked) == 2)
     assert list(stream)[1:] == []
     assert len(scripted.asked) == 2
 
 
-def test_streams_never_take_every_thread(house: Services, hints: CountedHints) -> None:
-    http = with_settings(house, api_threads=4)
-    path = f"/v1/jobs/{submitted(house.store).job_id}/events"
-    first, second = (http.get(path, buffered=False) for _ in range(2))
-    refused = http.get(path)
-    assert (refused.status_code, refused.get_json()["code"]) == (503, "too_many_streams")
-    assert http.get("/v1/jobs").status_code == 200
-    first.close()
-    third = http.get(path, buffered=False)
-    assert third.status_code == 200
-    for stream in (second, third):
-        stream.close()
+def test_a_client_that_leaves_without_a_hint_is_noticed_all_the_same(house: Services, scripted: ScriptedStore) -> None:
+    looks = iter([False, False, True, True])
+    hub = TellingHub(False, False)
+    stream = blocks(house, scripted, submitted(house.store), hub, has_left=lambda: next(looks))
+    assert list(stream)[1:] == []
+    assert scripted.asked == ["0"]
 
 
-def test_asking_for_the_head_of_a_stream_keeps_no_thread(house: Services) -> None:
-    http = with_settings(house, api_threads=1)
+def test_asking_for_the_head_of_a_stream_holds_nothing(http: FlaskClient, house: Services, client: Client) -> None:
     path = f"/v1/jobs/{submitted(house.store).job_id}/events"
-    assert [http.head(path, buffered=True).status_code for _ in range(3)] == [200] * 3
+    assert http.head(path, buffered=True).status_code == 200
+    assert client.pubsub_channels("gridpress:events:*") == []

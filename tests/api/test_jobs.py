@@ -78,11 +78,14 @@ def test_jobs_are_filtered_by_status(http: FlaskClient, store: JobStore) -> None
         ("limit=101", "limit"),
         ("limit=many", "limit"),
         ("limit=1e1", "limit"),
-        ("status=done", "status"),
+        ("status=done", "status[0]"),
+        ("status=queued,done", "status[1]"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2026-01-05T09:30:00", "created_before"),
         ("after=%2B", "after"),
         ("after=job_1", "after"),
         ("after=(job_01ke6q8v3c9t0n5w7x2z4b6d8f", "after"),
-        ("order=asc", "order"),
+        ("order=random", "order"),
     ],
 )
 def test_a_bad_query_is_refused_by_name(http: FlaskClient, query: str, field: str) -> None:

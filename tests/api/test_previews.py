@@ -44,4 +44,4 @@ def test_a_preview_of_an_attempt_that_lost_its_lease_is_refused(store: JobStore,
     leases.hand_back(claim.lease)
     with pytest.raises(LeaseLost):
         leases.publish_event(claim.lease, "render.preview", {"index": 0})
-    assert "render.preview" not in [event.type for event in store.events(job.job_id, after="0", block_s=0)]
+    assert "render.preview" not in [event.type for event in store.events(job.job_id, after="0")]

@@ -1,75 +1,77 @@
-"""The API as it is served: waitress on a free port, in a thread, asked by httpx."""
+"""The API as it is served: by gevent in a process of its own, asked by httpx and by hand."""
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from queue import Queue as Mailbox
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from api.app import create_app
-from api.server import serve
-from api.services import Services
-from shared.egress.images import ImageFetcher
-from shared.errors import Misconfigured
+from cli.stack.seaweedfs import S3Endpoint
 from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.states import Stage
-from shared.store.capacity import Capacity
 from shared.store.connect import Client
-from shared.store.dead_letters import DeadLetterStore
-from shared.store.durability import Durability
 from shared.store.jobs import JobStore
-from shared.store.key_ring import KeyRing
-from shared.store.keys import KeyStore
 from shared.store.leases import LeaseStore
-from shared.store.rate_limits import RateLimits
-from tests.api.conftest import SECRET, CountedHints
 from tests.api.pictures import data_url, png
+from tests.api.processes import Served, environment, served, start
 from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
 
 MAX_BODY_BYTES = 100_000
 TIMEOUT_S = 30
+PROBLEM = b"application/problem+json"
+
+
+def settings_of(s3: S3Endpoint, folder: Path) -> Settings:
+    secret = SecretStr(s3.secret_key)
+    return Settings(s3_endpoint_url=s3.url, s3_access_key=s3.access_key, s3_secret_key=secret, data_dir=folder)
+
+
+@pytest.fixture(scope="module")
+def api(s3: S3Endpoint, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = settings_of(s3, tmp_path_factory.mktemp("api"))
+    with served(settings, valkey_url, MAX_BODY_BYTES=MAX_BODY_BYTES) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def hasty_api(s3: S3Endpoint, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One that has no patience, and three connections."""
+    settings = settings_of(s3, tmp_path_factory.mktemp("api"))
+    changes = {"RECEIVE_TIMEOUT_S": 0.5, "IDLE_TIMEOUT_S": 1.0, "API_CONNECTIONS": 3}
+    with served(settings, valkey_url, **changes) as api:
+        yield api
 
 
 @pytest.fixture
-def house(
-    client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
-) -> Services:
-    settings = s3_settings.model_copy(update={"max_body_bytes": MAX_BODY_BYTES, "api_threads": 8, "port": 0})
-    letters, capacity = DeadLetterStore(client), Capacity(client, settings)
-    keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
-    durability, fetcher = Durability("always", 0.0), ImageFetcher.of(settings)
-    return Services(settings, store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits)
+def http(api: Served, client: Client) -> Iterator[httpx.Client]:
+    with api.client() as http:
+        yield http
 
 
-class Served:
-    """The server in its thread. `port` is known once it listens."""
-
-    def __init__(self, house: Services) -> None:
-        ports: Mailbox[int] = Mailbox()
-        args = (create_app(house), house.settings, house.stopping, ports.put)
-        self.thread = threading.Thread(target=serve, args=args)
-        self.thread.start()
-        self.port = ports.get(timeout=TIMEOUT_S)
+def connected(api: Served) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", api.port), timeout=TIMEOUT_S)
 
 
-@pytest.fixture
-def served(house: Services) -> Iterator[Served]:
-    served = Served(house)
-    yield served
-    house.stopping.set()
-    served.thread.join(TIMEOUT_S)
-    assert not served.thread.is_alive()
+def rest(connection: socket.socket) -> bytes:
+    """Until the server closes the connection."""
+    try:
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+    except ConnectionResetError:
+        return b""
 
 
-@pytest.fixture
-def http(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{served.port}", timeout=TIMEOUT_S, trust_env=False) as client:
-        yield client
+def said_to(api: Served, request: bytes) -> bytes:
+    with connected(api) as connection:
+        connection.sendall(request)
+        return rest(connection)
 
 
 def test_a_job_is_accepted_read_and_cancelled(http: httpx.Client) -> None:
@@ -89,11 +91,11 @@ def test_multipart_arrives(http: httpx.Client) -> None:
 
 
 def chunks_of(num_bytes: int) -> Iterator[bytes]:
-    for start in range(0, num_bytes, 4096):
-        yield b" " * min(4096, num_bytes - start)
+    for sent in range(0, num_bytes, 4096):
+        yield b" " * min(4096, num_bytes - sent)
 
 
-@pytest.mark.parametrize("excess", [1, 3 * MAX_BODY_BYTES])  # refused by the app, refused by waitress
+@pytest.mark.parametrize("excess", [1, 3 * MAX_BODY_BYTES])  # read to its end, and given up
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_a_body_over_the_limit_is_refused_however_it_is_sent(http: httpx.Client, is_chunked: bool, excess: int) -> None:
     size = MAX_BODY_BYTES + excess
@@ -111,17 +113,130 @@ def test_a_body_at_the_limit_is_read(http: httpx.Client, is_chunked: bool) -> No
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
-def test_broken_http_is_a_problem(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), timeout=TIMEOUT_S) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost localhost\r\n\r\n")
-        answer = b"".join(iter(lambda: connection.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 400 ") or answer.startswith(b"HTTP/1.0 400 ")
-    assert b"application/problem+json" in answer
+HOST = b"Host: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\n: localhost\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHo st: localhost\r\n\r\n", 400),
+        (b"GET /healthz\r\n\r\n", 400),
+        (b"GET /healthz HTTP/9.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET /healthz HTTP/one\r\n" + HOST + b"\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),  # TLS
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 100_000 + b"\r\n\r\n", 431),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 200 + b"\r\n", 431),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\n{", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Length: 1_0\r\n\r\n{", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Length: many\r\n\r\n{", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n", 400),
+    ],
+)
+def test_what_is_not_http_is_a_problem(api: Served, request_bytes: bytes, status: int) -> None:
+    answer = said_to(api, request_bytes)
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert PROBLEM in answer
+    assert b'"status":%d' % status in answer
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n{}\r\n", b"2\r\n{}x", b"f" * 20 + b"\r\n"])
+def test_broken_chunks_are_a_problem(api: Served, body: bytes) -> None:
+    fields = HOST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    head = b"POST /v1/jobs HTTP/1.1\r\n" + fields + b"\r\n"
+    answer = said_to(api, head + body)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert PROBLEM in answer
+
+
+def drip(connection: socket.socket, head: bytes, drop: bytes) -> bytes:
+    """Sends `drop` again and again until the server has enough; answers what it said."""
+    connection.sendall(head)
+    connection.settimeout(0.05)
+    end = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < end:
+        try:
+            connection.sendall(drop)
+            return connection.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return b""
+    raise AssertionError("it is still listening")
+
+
+def test_a_head_at_a_drip_is_cut(hasty_api: Served) -> None:
+    with connected(hasty_api) as connection:
+        answer = drip(connection, b"GET /healthz HTTP/1.1\r\n", b"X: a\r\n")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert PROBLEM in answer
+
+
+def test_a_body_at_a_drip_is_cut(hasty_api: Served) -> None:
+    head = b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+    with connected(hasty_api) as connection:
+        answer = drip(connection, head, b" ")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert PROBLEM in answer
+        assert rest(connection) == b""
+
+
+def test_an_unused_connection_is_closed(hasty_api: Served) -> None:
+    with connected(hasty_api) as fresh:
+        assert rest(fresh) == b""
+    with connected(hasty_api) as used:
+        used.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert rest(used).startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_beyond_the_bound_wait_to_be_let_in(hasty_api: Served, store: JobStore) -> None:
+    path = f"/v1/jobs/{submitted(store).job_id}/events".encode()
+    asked = b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+    held = [connected(hasty_api) for _ in range(3)]
+    for connection in held:
+        connection.sendall(asked)
+        assert b"event-stream" in connection.recv(4096)
+    with connected(hasty_api) as late:
+        late.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        held.pop().close()
+        late.settimeout(TIMEOUT_S)
+        assert rest(late).startswith(b"HTTP/1.1 200 ")
+    for connection in held:
+        connection.close()
+
+
+def test_more_connections_than_files_are_refused_at_the_start(s3_settings: Settings, valkey_url: str) -> None:
+    process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT=0, API_CONNECTIONS=2**40))
+    _, text = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "GRIDPRESS_API_CONNECTIONS" in text
+
+
+def test_a_pipelined_request_is_no_client_that_left(http: httpx.Client, api: Served, store: JobStore) -> None:
+    job = submitted(store)
+    asked = b"GET /v1/jobs/%s/events HTTP/1.1\r\n" % job.job_id.encode() + HOST + b"\r\n"
+    with connected(api) as connection:
+        connection.sendall(asked + b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        text = b""
+        while b"job.queued" not in text:
+            text += connection.recv(4096)
+        store.cancel(job.job_id, DEFAULT_TENANT)
+        text += rest(connection)
+    assert b"event: job.cancelled" in text
+    assert b"HTTP/1.1 200 OK" in text
 
 
 def test_a_foreign_host_is_refused(http: httpx.Client) -> None:
     assert http.get("/v1/webhooks/secret", headers={"host": "evil.example"}).status_code == 403
-    assert http.get("/v1/webhooks/secret").json() == {"secret": SECRET}
+    assert http.get("/v1/webhooks/secret").status_code == 200
 
 
 def test_events_come_while_the_job_is_under_way(http: httpx.Client, store: JobStore, client: Client) -> None:
@@ -136,20 +251,8 @@ def test_events_come_while_the_job_is_under_way(http: httpx.Client, store: JobSt
         assert [line for line in lines if line.startswith("event")][-1] == "event: job.cancelled"
 
 
-def test_a_client_that_leaves_its_stream_gives_the_thread_back(
-    http: httpx.Client, house: Services, store: JobStore
-) -> None:
-    path = f"/v1/jobs/{submitted(store).job_id}/events"
-    for _ in range(house.settings.api_threads // 2):
-        with http.stream("GET", path) as answer:
-            next(answer.iter_lines())
-            assert answer.status_code == 200
-    assert house.streams.acquire(timeout=TIMEOUT_S)
-    house.streams.release()
-
-
 def test_a_finished_picture_is_followed_to_the_object_store(
-    http: httpx.Client, house: Services, store: JobStore, client: Client
+    http: httpx.Client, objects: ObjectStore, store: JobStore, client: Client
 ) -> None:
     job, leases, picture, data = submitted(store), LeaseStore(client, RULES), a_picture(), png()
     claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
@@ -157,7 +260,7 @@ def test_a_finished_picture_is_followed_to_the_object_store(
     leases.finish_prior(claim.lease, a_prior())
     claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
     assert claim
-    house.objects.put(picture.key, data, picture.content_type)
+    objects.put(picture.key, data, picture.content_type)
     leases.finish_picture(claim.lease, replace(picture, num_bytes=len(data)))
 
     redirect = http.get(f"/v1/jobs/{job.job_id}/images/0")
@@ -188,29 +291,34 @@ def connect_until_refused(port: int) -> None:
 
 
 def test_a_stopping_server_answers_what_it_has_taken_and_takes_no_more(
-    served: Served, http: httpx.Client, house: Services, monkeypatch: pytest.MonkeyPatch
+    s3_settings: Settings, valkey_url: str, client: Client
 ) -> None:
-    reached, go_on = threading.Event(), threading.Event()
-
-    def slow_check(_: JobStore) -> None:
-        reached.set()
-        go_on.wait(TIMEOUT_S)
-
-    monkeypatch.setattr(JobStore, "check", slow_check)
-    answers: Mailbox[int] = Mailbox()
-    asking = threading.Thread(target=lambda: answers.put(http.get("/readyz").status_code))
-    asking.start()
-    assert reached.wait(TIMEOUT_S)
-    house.stopping.set()
-    with pytest.raises(ConnectionError):
-        connect_until_refused(served.port)
-    assert served.thread.is_alive()
-    go_on.set()
-    assert answers.get(timeout=TIMEOUT_S) == 200
-    asking.join(TIMEOUT_S)
+    body = b'{"prompt": "a red kite"}'
+    fields = b"Content-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n" % len(body)
+    with served(s3_settings, valkey_url) as api, connected(api) as unused, connected(api) as connection:
+        connection.sendall(b"POST /v1/jobs HTTP/1.1\r\n" + HOST + fields + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")  # it reads
+        api.stop()
+        with pytest.raises(ConnectionError):
+            connect_until_refused(api.port)
+        assert rest(unused) == b""
+        assert api.process.poll() is None
+        connection.sendall(body)
+        assert rest(connection).startswith(b"HTTP/1.1 202 ")
+        assert api.process.wait(TIMEOUT_S) == 0
 
 
-def test_a_taken_port_is_said_in_words(served: Served, house: Services) -> None:
-    settings = house.settings.model_copy(update={"port": served.port})
-    with pytest.raises(Misconfigured, match=f"port {served.port}"):
-        serve(create_app(house), settings, threading.Event(), lambda _: None)
+def test_what_outlives_the_grace_period_is_cut(s3_settings: Settings, valkey_url: str, client: Client) -> None:
+    fields = b"Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+    with served(s3_settings, valkey_url, DRAIN_GRACE_S=0.2) as api, connected(api) as connection:
+        connection.sendall(b"POST /v1/jobs HTTP/1.1\r\n" + HOST + fields + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+        api.stop()
+        assert api.process.wait(TIMEOUT_S) == 0
+
+
+def test_a_taken_port_is_said_in_words(api: Served, s3_settings: Settings, valkey_url: str) -> None:
+    process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT=api.port))
+    _, text = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert f"port {api.port}" in text

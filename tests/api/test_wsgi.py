@@ -1,13 +1,5 @@
 """The API as a process of its own."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -21,31 +13,12 @@ from shared.keys import Scope
 from shared.settings import Settings
 from shared.store.connect import Client
 from shared.store.keys import KeyStore
-
-TIMEOUT_S = 60
-
-
-def environment(settings: Settings, **changes: str | None) -> dict[str, str]:
-    secret = settings.s3_secret_key
-    given = {
-        "S3_ENDPOINT_URL": settings.s3_endpoint_url,
-        "S3_ACCESS_KEY": settings.s3_access_key,
-        "S3_SECRET_KEY": secret.get_secret_value() if secret else None,
-        "DATA_DIR": str(settings.data_dir),
-        **changes,
-    }
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRIDPRESS_")}
-    return clean | {f"GRIDPRESS_{name}": value for name, value in given.items() if value is not None}
+from tests.api.processes import TIMEOUT_S, environment, served, start
 
 
 def unused_port() -> int:
     [port] = free_ports(1)
     return port
-
-
-def start(env: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "api.wsgi"]
-    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
 def last_words(env: dict[str, str]) -> str:
@@ -57,26 +30,18 @@ def last_words(env: dict[str, str]) -> str:
     return line
 
 
-@pytest.fixture
-def running(s3_settings: Settings, valkey_url: str, client: Client) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT="0"))
-    assert process.stderr
-    yield process, json.loads(process.stderr.readline())["port"]
-    process.kill()
-    process.communicate()
-
-
-def test_it_serves_until_sigterm(running: tuple[subprocess.Popen[str], int], s3_settings: Settings) -> None:
-    process, port = running
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False) as http:
+def test_it_serves_until_sigterm(s3_settings: Settings, valkey_url: str, client: Client) -> None:
+    with served(s3_settings, valkey_url) as api, api.client() as http:
         assert http.get("/readyz").json()["checks"] == {"store": "ok", "object_store": "ok"}
         job = http.post("/v1/jobs", json={"prompt": "a red kite"})
         assert job.status_code == 202
         secret = http.get("/v1/webhooks/secret").json()["secret"]
         with http.stream("GET", f"/v1/jobs/{job.json()['id']}/events") as stream:
-            next(stream.iter_lines())
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(TIMEOUT_S) == 0
+            lines = stream.iter_lines()
+            next(lines)
+            api.stop()
+            assert [line for line in lines if line.startswith("event")][-1] == "event: server.stopping"
+        assert api.process.wait(TIMEOUT_S) == 0
     [kept] = [path for path in (s3_settings.data_dir / "secrets").iterdir() if path.read_text().strip() == secret]
     assert kept.stat().st_mode & 0o077 == 0
 

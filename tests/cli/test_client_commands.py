@@ -48,6 +48,12 @@ def test_render_leaves_defaults_to_the_api(api: StubApi, run: Run, tmp_path: Pat
     assert api.sent("POST /v1/jobs") == [{"prompt": "a fox", "n": 1, "output_format": "png"}]
 
 
+def test_render_asks_for_an_enhanced_prompt(api: StubApi, run: Run, tmp_path: Path) -> None:
+    serve_render(api)
+    run("render", "a fox", "--enhance-prompt", "--out", tmp_path)
+    assert api.sent("POST /v1/jobs")[0]["enhance_prompt"] is True
+
+
 def test_render_sends_pictures_as_data_urls_in_order(api: StubApi, run: Run, tmp_path: Path) -> None:
     serve_render(api)
     for name in ("b.png", "a.jpg"):

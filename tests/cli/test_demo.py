@@ -14,8 +14,8 @@ from cli.demo.examples import PROMPTS, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check
 from cli.demo.run import Outcome
-from cli.sheet import Print, contact_sheet
 from cli.errors import Failure
+from cli.sheet import Print, contact_sheet
 from shared.geometry import check_size
 from shared.images import normalise
 from tests.cli.stub_api import finished, job

@@ -34,6 +34,15 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
     return run
 
 
+def test_the_endpoint_for_prompts_is_named_and_its_key_is_not_sent_in_clear(examine: Examine) -> None:
+    assert "not set" in examine()[1]["prompt enhancement"]["facts"]["endpoint"]
+    _, parts = examine(enhance_base_url="http://llm.example/v1", enhance_api_key="k-123")
+    assert "https" in parts["prompt enhancement"]["problems"][0]["remedy"]
+    assert "k-123" not in json.dumps(parts)
+    _, parts = examine(enhance_base_url="http://127.0.0.1:8080/v1")
+    assert not parts["prompt enhancement"]["problems"]
+
+
 def test_a_machine_without_torch_is_told_what_it_can_do(examine: Examine) -> None:
     status, parts = examine()
     assert status == 0

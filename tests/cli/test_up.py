@@ -69,9 +69,15 @@ def test_there_is_one_process_a_role_and_servers_come_first(tmp_path: Path) -> N
     assert names_of(settings) == [ours]
 
 
+def test_a_process_for_prompts_starts_only_where_there_is_an_endpoint(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, enhance_base_url="http://127.0.0.1:1/v1")
+    assert set(names_of(settings)[0]) - set(names_of(Settings(data_dir=tmp_path))[0]) == {"enhance-0"}
+
+
 def test_a_child_reads_the_same_settings_that_we_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDPRESS_LEASE_TTL_S", "7.5")
     given = Settings(data_dir=tmp_path, port=1234, s3_secret_key=SecretStr("hush"), model=None)
+    given = given.model_copy(update={"enhance_extra_body": {"thinking": {"type": "disabled"}}})
     variables = environment(given)
     assert variables["GRIDPRESS_S3_SECRET_KEY"] == "hush"
     for name, value in variables.items():

@@ -39,6 +39,14 @@ def test_a_picture_has_the_format_and_size_that_were_asked_for(output_format: Ou
     assert (image.size, image.mode) == (PICTURE.size, "RGB")
 
 
+def test_a_picture_of_another_size_than_asked_for_is_scaled_to_cover_it_and_keeps_its_middle() -> None:
+    settings = make_settings(crop_width_px=90, crop_height_px=64)
+    image = encoded(settings)
+    assert np.array_equal(image, np.asarray(PICTURE)[:, 3:93])
+    written = json.loads(image.text["settings"])
+    assert (written["width_px"], written["crop_width_px"]) == (96, 90)
+
+
 def test_a_png_keeps_every_pixel() -> None:
     assert np.array_equal(encoded(make_settings()), PICTURE)
 

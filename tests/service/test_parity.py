@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cli.demo.service import service
 from shared.images import normalise
@@ -112,3 +112,48 @@ def _download(link: str) -> bytes:
 def _largest_difference(one: Image.Image, other: Image.Image) -> int:
     assert one.size == other.size
     return int(np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max())
+
+
+def test_a_re_render_with_the_same_settings_is_the_same_picture_and_no_ar_work(
+    url: str, jobs: Mapping[str, dict[str, Any]]
+) -> None:
+    for name in ("quoted", "edit"):
+        (was,) = jobs[name]["images"]
+        again = _ended(url, {"prior": {"job_id": jobs[name]["id"], "index": 0}})
+        (image,) = again["images"]
+        assert (image["sha256"], image["seed"]) == (was["sha256"], was["seed"])
+        assert (image["timings"]["ar_s"], again["prior"]["job_id"]) == (None, jobs[name]["id"])
+        events = httpx.get(again["links"]["events"], trust_env=False).text
+        assert "decode_running" in events
+        assert "prior_running" not in events
+
+
+def test_a_re_render_of_several_pictures_shares_the_grid_and_nothing_else(
+    url: str, jobs: Mapping[str, dict[str, Any]]
+) -> None:
+    source = jobs["plain"]
+    again = _ended(url, {"prior": {"job_id": source["id"]}, "n": 2, "num_inference_steps": 2, "output_format": "webp"})
+    assert len({image["sha256"] for image in (*source["images"], *again["images"])}) == 3
+    grids = [httpx.get(job["images"][-1]["grid_url"], trust_env=False).json() for job in (source, again)]
+    assert grids[0] == grids[1]
+
+
+def test_a_resized_picture_is_the_middle_of_the_next_larger_one(url: str, glm_reference: Reference) -> None:
+    asked = {"prompt": "a red kite", "size": "250x300", "resize": True, "seed": 5, "num_inference_steps": STEPS}
+    job = _ended(url, asked)
+    (image,) = job["images"]
+    assert (job["rendered_size"], image["width"], image["height"]) == ("256x320", 250, 300)
+    settings = RenderSettings(prompt="a red kite", width_px=256, height_px=320, num_inference_steps=STEPS)
+    expected = ImageOps.fit(glm_reference.picture(settings, 5, []), (250, 300), Image.Resampling.LANCZOS)
+    assert _largest_difference(Image.open(io.BytesIO(_download(image["url"]))), expected) <= 1
+
+
+def _ended(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        posted = client.post("/v1/jobs", json=body).json()
+        deadline = time.monotonic() + DEADLINE_S
+        while not (job := client.get(f"/v1/jobs/{posted['id']}").json())["finished_at"]:
+            assert time.monotonic() < deadline, job["status"]
+            time.sleep(0.1)
+    assert job["status"] == "succeeded", job["error"]
+    return dict(job)

@@ -150,6 +150,7 @@ def test_a_finished_picture_is_described_and_timed() -> None:
         "width": 512,
         "height": 768,
         "url": None,
+        "grid_url": image["url"] + "/grid",
         "sha256": "ab" * 32,
         "bytes": 12,
         "content_type": "image/png",

@@ -1,6 +1,5 @@
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from itertools import product
@@ -269,17 +268,3 @@ def test_no_bytes_raise_anything_but_invalid_image(format: str, data: st.DataObj
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with suppress(InvalidImage):
         normalise(bytes(content), max_pixels=100_000, field="images[0]")
-
-
-def test_pictures_that_come_together_do_not_disturb_each_other() -> None:
-    files = [encoded(gradient(500 + 20 * number, 400)) for number in range(6)] + [b"broken"] * 2
-    with ThreadPoolExecutor(8) as threads:
-        together = list(threads.map(outcome, files))
-    assert together == [outcome(data) for data in files]
-
-
-def outcome(data: bytes) -> bytes | str:
-    try:
-        return normalise(data, max_pixels=MAX_PIXELS, field="images[0]")
-    except InvalidImage as error:
-        return str(error)

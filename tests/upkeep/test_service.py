@@ -1,18 +1,18 @@
-"""Upkeep over the real store and the real broker: hints, rescue, patience after an outage, retention."""
+"""Upkeep over the real store and the real broker: hints, rescue, retention."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from shared.celery_app import make_celery
-from shared.errors import JobNotFound, StoreUnavailable
+from shared.errors import JobNotFound
 from shared.hints import Hints
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.queues import Queue, celery_list
 from shared.settings import Settings
 from shared.states import Stage
 from shared.store.connect import Client
+from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.upkeep import MOST_PURGED, Backlog, UpkeepStore
@@ -23,21 +23,9 @@ AR_WORKER = Announcement(WORKER_ID, Queue.AR, 2, Revision(""))
 EXPIRED = LeaseRules(ttl_s=0, prior_ready_limit_min=16)
 
 
-class Store(UpkeepStore):
-    """The real store with an uptime of the test's choice, and an outage on demand."""
-
-    uptime = 1_000_000
-    is_away = False
-
-    def uptime_s(self) -> int:
-        if self.is_away:
-            raise StoreUnavailable("gone")
-        return self.uptime
-
-
 @pytest.fixture
 def upkeep(client: Client, valkey_url: str) -> Upkeep:
-    store = Store(client)
+    store = UpkeepStore(client)
     return Upkeep(store, Hints(make_celery(valkey_url), store), Settings(lease_ttl_s=10))
 
 
@@ -101,29 +89,23 @@ def test_a_poisonous_render_fails_after_as_many_strikes_as_the_setting_says(
     assert lives == 1 + upkeep.settings.poison_strikes
 
 
-def _restart(store: Store) -> None:
-    store.uptime = 3
+def _deliver_all(client: Client) -> None:
+    deliveries = DeliveryStore(client, lease_ttl_s=60)
+    while delivery := deliveries.claim():
+        deliveries.delivered(delivery)
 
 
-def _outage(store: Store) -> None:
-    store.is_away = True
-
-
-@pytest.mark.parametrize("trouble", [_restart, _outage])
-def test_after_an_outage_one_lease_length_passes_before_a_rescue(
-    upkeep: Upkeep, store: JobStore, client: Client, trouble: Callable[[Store], None]
-) -> None:
+def test_a_job_is_kept_until_all_of_it_is_delivered(store: JobStore, client: Client) -> None:
     job = submitted(store)
-    LeaseStore(client, EXPIRED).claim(Stage.AR, REVISION, WORKER_ID)
-    assert isinstance(upkeep.store, Store)
-    trouble(upkeep.store)
-    upkeep.run_once(now_s=100)
-    upkeep.store.is_away = False
-    upkeep.run_once(now_s=105)
-    assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "prior_running"
-    upkeep.store.uptime = 14
-    upkeep.run_once(now_s=111)
-    assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state == "queued"
+    store.cancel(job.job_id, DEFAULT_TENANT)
+    upkeep = UpkeepStore(client)
+    upkeep.purge(retention_s=-1)
+    assert store.job(job.job_id, DEFAULT_TENANT)
+    _deliver_all(client)
+    upkeep.purge(retention_s=-1000)
+    with pytest.raises(JobNotFound):
+        store.job(job.job_id, DEFAULT_TENANT)
+    assert client.keys("gridpress:load:*") == []
 
 
 def test_finished_jobs_are_forgotten_after_their_retention(store: JobStore, client: Client) -> None:
@@ -131,17 +113,19 @@ def test_finished_jobs_are_forgotten_after_their_retention(store: JobStore, clie
     store.cancel(old.job_id, DEFAULT_TENANT)
     upkeep = UpkeepStore(client)
     upkeep.purge(retention_s=3600)
+    _deliver_all(client)
     assert store.job(old.job_id, DEFAULT_TENANT)
     assert not upkeep.purge(retention_s=-1)
     with pytest.raises(JobNotFound):
         store.job(old.job_id, DEFAULT_TENANT)
-    assert [job.job_id for job in store.jobs(DEFAULT_TENANT, limit=9, after=None, status=None)] == [live.job_id]
+    assert [job.job_id for job in store.jobs(DEFAULT_TENANT, limit=9, after=None)] == [live.job_id]
     assert [key for key in client.keys("*") if old.job_id in key] == []
 
 
 def test_retention_keeps_up_however_many_jobs_end(upkeep: Upkeep, store: JobStore, client: Client) -> None:
     for _ in range(2 * MOST_PURGED + 1):
         store.cancel(submitted(store).job_id, DEFAULT_TENANT)
+    _deliver_all(client)
     upkeep.settings = Settings(retention_s=-1)
     for tick in range(3):
         upkeep.run_once(now_s=100 + tick)

@@ -1,0 +1,195 @@
+"""The routes of files, in OpenAI's shape. Bytes go straight from the request to the object store."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from api import idempotency
+from api.callers import caller
+from api.fields import validated
+from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
+from api.parts import FileStart, FormField, read_parts
+from api.services import services
+from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreUnavailable
+from shared.files import FileId, Purpose, StoredFile, file_key, new_file_id
+from shared.object_writer import ObjectWriter
+from shared.settings import Settings
+
+files = Blueprint("files", __name__, url_prefix="/v1/files")
+
+Answer = dict[str, Any]
+
+# What a caller sent is never shown by a browser as a page of ours.
+_BINARY = "application/octet-stream"
+_MOST_AT_ONCE = 1000
+_AROUND_BYTES = 64 * 1024  # what a multipart body holds beside the file
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+
+
+@files.post("")
+@idempotency.streams_body
+def create() -> Answer | Response:
+    """Stores the part `file`. Fields: `purpose`, and if wanted `expires_after[anchor]` and `expires_after[seconds]`."""
+    house, file_id = services(), new_file_id()
+    request.max_content_length = _AROUND_BYTES + max(_limits(house.settings).values())
+    with _announced(file_id):
+        with house.objects.writer(file_key(file_id), _BINARY) as writer:
+            received = _receive(writer, _limits(house.settings))
+        asked, digest = received.upload(), received.digest.hexdigest()
+        kept = idempotency.begin(idempotency.fingerprint_of([asked.model_dump(mode="json"), digest]), file_id)
+        made = None if kept else _made_before(file_id)
+        if kept or made:
+            house.files.abandon(file_id)  # the same bytes a second time
+        if kept:
+            return kept
+        return _answer(made or _close(file_id, asked, received))
+
+
+@files.get("")
+def index() -> Answer:
+    """A page of files, newest first unless `order` is `asc`."""
+    query = validated(FilesQuery, request.args.to_dict())
+    limit = min(query.limit, _MOST_AT_ONCE)
+    found = services().files.files(
+        caller().tenant, limit=limit + 1, after=query.after, purpose=query.purpose, order=query.order
+    )
+    page = [FileAnswer.of(file) for file in found[:limit]]
+    first, last = (page[0].id, page[-1].id) if page else (None, None)
+    return FilePage(data=page, has_more=len(found) > limit, first_id=first, last_id=last).model_dump(mode="json")
+
+
+@files.get("/<file_id>")
+def read(file_id: str) -> Answer:
+    """One file."""
+    return _answer(_own(file_id))
+
+
+@files.get("/<file_id>/content")
+def content(file_id: str) -> Response:
+    """302 to a presigned URL, or 200 with the bytes when links are streamed."""
+    house, file = services(), _own(file_id)
+    suffix = _SUFFIX.search(file.filename)
+    filename = f"{file.file_id}{suffix[0] if suffix else ''}"
+    if house.settings.s3_links == "presigned":
+        link = house.objects.presign(file.key, filename=filename, content_type=_BINARY)
+        return Response(status=302, headers={"Location": link})
+    response = Response(house.objects.stream(file.key), content_type=_BINARY)
+    response.content_length = file.num_bytes
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
+
+
+@files.delete("/<file_id>")
+def delete(file_id: str) -> Answer:
+    """Gone for everybody at once; jobs that used it keep what they read."""
+    services().files.delete(FileId(file_id), caller().tenant)
+    return FileDeleted(id=file_id).model_dump()
+
+
+@dataclass(slots=True)
+class _Received:
+    """What has come so far of an upload."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    filename: str | None = None
+    num_bytes: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def begin_file(self, start: FileStart) -> None:
+        if start.name != "file" or self.filename is not None:
+            raise InvalidRequest("send one file, as the part file", start.name)
+        self.filename = start.filename
+
+    def add(self, part: FormField) -> None:
+        if part.name in self.fields:
+            raise InvalidRequest(f"{part.name} is given twice", part.name)
+        self.fields[part.name] = part.value
+
+    def upload(self) -> Upload:
+        """What was asked for, once all has come."""
+        if self.filename is None:
+            raise InvalidRequest("file is missing: send it as a part with a filename", "file")
+        asked: dict[str, Any] = {"filename": self.filename}
+        for name, value in self.fields.items():
+            outer, _, inner = name.partition("[")
+            if inner:
+                asked.setdefault(outer, {})[inner.removesuffix("]")] = value
+            else:
+                asked[name] = value
+        return validated(Upload, asked)
+
+
+def _receive(writer: ObjectWriter, limits: dict[str, int]) -> _Received:
+    received = _Received()
+    for part in read_parts(request):
+        match part:
+            case FormField():
+                received.add(part)
+            case FileStart():
+                received.begin_file(part)
+            case bytes():
+                writer.write(part)
+                received.digest.update(part)
+                received.num_bytes += len(part)
+        # The purpose may come after the file: until then the widest limit counts.
+        limit = limits.get(received.fields.get("purpose", Purpose.BATCH), 0)
+        if limit and received.num_bytes > limit:
+            raise PayloadTooLarge(f"the file has more than {limit} bytes")
+    return received
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    """Bytes that a file may have, by purpose."""
+    small = settings.max_file_bytes
+    return {Purpose.BATCH: settings.max_batch_file_bytes, Purpose.VISION: small, Purpose.USER_DATA: small}
+
+
+def _close(file_id: FileId, asked: Upload, received: _Received) -> StoredFile:
+    return services().files.close(
+        file_id,
+        caller().tenant,
+        purpose=asked.purpose,
+        filename=asked.filename,
+        num_bytes=received.num_bytes,
+        sha256=received.digest.hexdigest(),
+        lifetime_s=asked.lifetime_s,
+    )
+
+
+@contextmanager
+def _announced(file_id: FileId) -> Iterator[None]:
+    """Whatever goes wrong inside, upkeep deletes what was stored."""
+    store = services().files
+    store.open(file_id, caller().tenant)
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreUnavailable):
+            store.abandon(file_id)
+        raise
+
+
+def _made_before(file_id: FileId) -> StoredFile | None:
+    """The file that an earlier request with this key made, whose answer never was kept."""
+    reserved = idempotency.reserved_id()
+    if reserved in (None, file_id):
+        return None
+    try:
+        file = _own(str(reserved))
+    except FileNotStored:
+        return None
+    idempotency.say_replayed()
+    return file
+
+
+def _own(file_id: str) -> StoredFile:
+    return services().files.file(FileId(file_id), caller().tenant)
+
+
+def _answer(file: StoredFile) -> Answer:
+    return FileAnswer.of(file).model_dump(mode="json")

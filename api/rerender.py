@@ -1,0 +1,76 @@
+"""Re-rendering: the token grid of an earlier picture, decoded again with other settings of the DiT."""
+
+from dataclasses import dataclass
+
+from api.errors import ImageNotFound, PriorNotFound
+from api.grids import prior_of
+from api.schemas import JobRequest
+from shared.errors import InvalidRequest, JobNotFound
+from shared.ids import TenantId
+from shared.jobs import Job, PriorRef, PriorSource, Render, RenderSettings
+from shared.objects import ObjectStore
+from shared.store.jobs import JobStore
+
+# What the DiT or the file's encoder reads; the token grid stays what it is.
+_OF_DECODING = (
+    "num_inference_steps",
+    "guidance_scale",
+    "quality",
+    "output_format",
+    "output_quality",
+    "embed_metadata",
+)
+# What made the token grid, and the quoted text that the DiT draws into it.
+_OF_THE_SOURCE = ("prompt", "temperature", "top_p")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An earlier render of the same tenant, and its token grid."""
+
+    job: Job
+    render: Render
+    prior: PriorSource
+
+    @property
+    def ref(self) -> PriorRef:
+        return PriorRef(job_id=self.job.job_id, index=self.render.index)
+
+    @property
+    def settings(self) -> RenderSettings:
+        """What it was drawn from, the prompt as it was enhanced."""
+        settings = self.job.spec.settings
+        return settings.model_copy(update={"prompt": self.job.revised_prompt or settings.prompt})
+
+
+def source_of(request: JobRequest, tenant: TenantId, store: JobStore, objects: ObjectStore) -> Source | None:
+    """What `prior` names. Raises `PriorNotFound`, `ImageNotReady`, `ImageNotMade` and `ObjectStoreUnavailable`."""
+    if request.prior is None:
+        return None
+    try:
+        job = store.job(request.prior.job_id, tenant)
+        prior = prior_of(job, request.prior.index, store, objects)
+    except (JobNotFound, ImageNotFound) as error:
+        raise PriorNotFound(str(error)) from error
+    return Source(job, job.renders[request.prior.index], PriorSource(prior, job.revision))
+
+
+def settings_again(request: JobRequest, source: Source, asked_size: tuple[int, int] | None) -> RenderSettings:
+    """The source's settings, with those of decoding that the request names. Raises `InvalidRequest` for any other."""
+    was, sent = source.settings, request.model_fields_set
+    if asked_size not in (None, was.delivered_size):
+        width, height = was.delivered_size
+        raise InvalidRequest(f"a re-render has the size of its prior, {width}x{height}", _size_field(request))
+    if request.images:
+        raise InvalidRequest("a re-render has the images of its prior", "images")
+    if request.enhance_prompt:
+        raise InvalidRequest("a re-render has the prompt of its prior", "enhance_prompt")
+    for field in _OF_THE_SOURCE:
+        value = getattr(request, field)
+        if value not in (None, "", getattr(was, field)):
+            raise InvalidRequest(f"a re-render has the {field} of its prior", field)
+    return was.model_copy(update={field: getattr(request, field) for field in _OF_DECODING if field in sent})
+
+
+def _size_field(request: JobRequest) -> str:
+    return "size" if request.size is not None else "width"

@@ -1,0 +1,67 @@
+"""From a body that was read to a job that waits: the one way on which every front door makes a job."""
+
+from datetime import datetime
+
+from api import idempotency
+from api.body import Body
+from api.callers import caller, refuse_full_queue, use_pixels
+from api.intake import job_spec
+from api.rerender import source_of
+from api.services import services
+from shared.jobs import ClientName, Job, JobSpec
+from shared.queues import Queue
+from shared.states import Stage
+
+
+def submit(body: Body, name: ClientName | None = None) -> Job:
+    """The job, on the store's disk; or the one that an earlier request with the same Idempotency-Key made.
+
+    Overload and a full queue are refused before anything is stored. With a `name`, the job that has it already answers
+    for the same request; for another it raises `ClientIdTaken`.
+    """
+    standing = idempotency.standing_job()
+    if standing:
+        return standing
+    house = services()
+    house.capacity.check()
+    refuse_full_queue(body.request.n)
+    source = source_of(body.request, caller().tenant, house.store, house.objects)
+    spec = job_spec(
+        body,
+        caller().tenant,
+        house.settings,
+        objects=house.objects,
+        fetcher=house.fetcher,
+        files=house.files,
+        source=source,
+    )
+    use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
+    job = house.store.submit(idempotency.reserved_job_id(), spec, name=name, source=source.prior if source else None)
+    idempotency.job_stands()
+    house.capacity.count(spec.n)
+    house.hints.send_one(_first_queue(spec))
+    return job
+
+
+def _first_queue(spec: JobSpec) -> Queue:
+    if spec.prior:
+        return Queue.DIT
+    return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
+
+
+def retry(job: Job, deadline: datetime | None) -> Job:
+    """The job as it goes on, or did already. Limits count as for new work.
+
+    Raises `JobNotRetryable`, `DeadlineOver` and `TenantLimitReached`.
+    """
+    house, n = services(), job.num_missing
+    if job.status.is_final and n:
+        house.capacity.check()
+        refuse_full_queue(n)
+        use_pixels(n * job.spec.settings.width_px * job.spec.settings.height_px)
+    revived = house.store.retry(job, deadline)
+    house.capacity.count(n)
+    for stage in Stage:
+        if any(render.state is stage.waiting for render in revived.renders):
+            house.hints.send_one(Queue(stage.value))
+    return revived

@@ -1,0 +1,99 @@
+"""Z.ai's routes: render and wait, render and come back, ask how it stands."""
+
+from typing import Any
+
+from flask import Blueprint, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.body import Body, from_json
+from api.callers import caller
+from api.fields import validated
+from api.schemas import JobRequest
+from api.services import services
+from api.submission import submit
+from api.waiting import until_final
+from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
+from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesAnswer, TaskAnswer, TaskError, TaskStatus
+from shared.ids import JobId
+from shared.jobs import Job, Picture
+from shared.states import JobStatus
+
+zai = Blueprint("zai", __name__)
+
+# Their base URL ends in /api/paas/v4; only the host has to be changed.
+PREFIXES = ("/paas/v4", "/api/paas/v4")
+
+Answer = dict[str, Any]
+
+_LONGEST_WAIT_S = 600.0
+
+
+@zai.post("/images/generations")
+def generate() -> Answer:
+    """Answers once the pictures are there, with links that hold for as long as presigned URLs do."""
+    job = until_final(_submitted(), _LONGEST_WAIT_S)
+    if not job.status.is_final:
+        raise StillRendering(f"{job.job_id} is not finished; ask for /paas/v4/async-result/{job.job_id}")
+    if job.status is not JobStatus.SUCCEEDED:
+        raise JobNotMade(_why(job))
+    assert job.finished_at
+    return ImagesAnswer(created=int(job.finished_at.timestamp()), data=_links(job)).model_dump(mode="json")
+
+
+@zai.post("/async/images/generations")
+def begin() -> Answer:
+    """Answers once the job is stored."""
+    return _task(_submitted())
+
+
+@zai.get("/async-result/<job_id>")
+def result(job_id: str) -> Answer:
+    """How a task stands; any job can be asked for, whichever door it came by."""
+    return _task(services().store.job(JobId(job_id), caller().tenant))
+
+
+def _submitted() -> Job:
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send application/json")
+    asked = validated(ImageRequest, from_json(request.get_data()))
+    served = services().settings.served_model_name
+    if asked.model is not None and asked.model.lower() not in (MODEL, served.lower()):
+        raise ModelNotServed(f"this service has no model {asked.model}, only {MODEL} ({served})", "model")
+    return submit(Body(validated(JobRequest, asked.fields_of_job()), ()))
+
+
+def _task(job: Job) -> Answer:
+    status = _status(job)
+    answer = TaskAnswer(
+        id=job.job_id,
+        model=services().settings.served_model_name,
+        request_id=job.spec.metadata.get("request_id", job.job_id),
+        task_status=status,
+        image_result=_links(job) or None if job.status.is_final else None,
+        error=TaskError(code=job.status, message=_why(job)) if status is TaskStatus.FAIL else None,
+    )
+    return answer.model_dump(mode="json", exclude_none=True)
+
+
+def _status(job: Job) -> TaskStatus:
+    if not job.status.is_final:
+        return TaskStatus.PROCESSING
+    return TaskStatus.SUCCESS if job.status is JobStatus.SUCCEEDED else TaskStatus.FAIL
+
+
+def _why(job: Job) -> str:
+    error = next((render.error for render in job.renders if render.error), None)
+    return f"{job.job_id} is {job.status}" + (f": {error['message']}" if error else "")
+
+
+def _links(job: Job) -> list[ImageLink]:
+    return [ImageLink(url=_link(job, render.index, render.picture)) for render in job.renders if render.picture]
+
+
+def _link(job: Job, index: int, picture: Picture) -> str:
+    """What a client without our key can open; where clients can't reach the object store, our own route."""
+    house = services()
+    if house.settings.s3_links == "streamed":
+        return f"{house.settings.public_url.rstrip('/')}/v1/jobs/{job.job_id}/images/{index}"
+    filename = f"{job.job_id}-{index}.{job.spec.settings.output_format}"
+    return house.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
