@@ -17,6 +17,8 @@ from api.openapi import openapi
 from api.previews import previews
 from api.services import Services
 from api.stats import stats
+from api.webhook_endpoints import webhook_endpoints
+from api.webhook_log import webhook_log
 from api.webhooks import webhooks
 from api.zai.routes import PREFIXES as ZAI_PREFIXES
 from api.zai.routes import zai
@@ -38,7 +40,21 @@ def create_app(house: Services) -> Flask:
     idempotency.install(app)
     app.before_request(resolve_name)
     app.after_request(_harden)
-    for blueprint in (jobs, images, grids, previews, events, dead_letters, files, webhooks, health, stats, openapi):
+    for blueprint in (
+        jobs,
+        images,
+        grids,
+        previews,
+        events,
+        dead_letters,
+        files,
+        webhooks,
+        webhook_endpoints,
+        webhook_log,
+        health,
+        stats,
+        openapi,
+    ):
         app.register_blueprint(blueprint)
     for prefix in ZAI_PREFIXES:
         app.register_blueprint(zai, url_prefix=prefix, name=f"zai{prefix.replace('/', '_')}")

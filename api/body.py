@@ -2,27 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.fields import validated
-from api.schemas import JobRequest, RetryRequest
+from api.schemas import RetryRequest
 from shared.errors import InvalidRequest
+from shared.intake.fields import validated
+from shared.intake.request import Body, JobRequest
 
 _IMAGE_PARTS = frozenset(("image", "images", "image[]", "images[]"))
 _REQUEST_PART = "request"
-_TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "webhook_secret"))
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The fields, and the files that came beside them, in order."""
-
-    request: JobRequest
-    files: Sequence[bytes]
+_TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "webhook_payload", "webhook_secret"))
 
 
 def read_body(http: Request) -> Body:

@@ -14,9 +14,11 @@ from shared.ids import DEFAULT_TENANT, TenantId
 from shared.keys import ApiKey, Scope
 from shared.limits import TenantLimits, Verdict, refuse_more_queued
 
-_PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json"})
+_PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/v1/webhooks/public_key", "/v1/webhooks/jwks.json"})
 # A dead letter shows log lines of a worker, which works for all tenants; whoever has the secret can forge webhooks.
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
+# Whoever changes an endpoint decides where everything that the tenant does is told, and how it is signed.
+_ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -46,9 +48,10 @@ def scope_of(rule: str, method: str) -> Scope | None:
     """What a key must allow for this route; None: it takes no key."""
     if rule in _PUBLIC:
         return None
-    if rule.startswith(_ADMIN):
+    is_reading = method in _READING and not rule.endswith("/secret")
+    if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
         return Scope.ADMIN
-    return Scope.READ if method in _READING else Scope.RENDER
+    return Scope.READ if is_reading else Scope.RENDER
 
 
 def admit() -> None:

@@ -6,11 +6,11 @@ from flask import Blueprint, request
 from pydantic import BaseModel
 
 from api.callers import caller
-from api.fields import validated
 from api.schemas import DeadLetterQuery
 from api.services import services
 from shared.answers import Moment, StepsAnswer, job_answer
 from shared.ids import RenderId, split_render_id
+from shared.intake.fields import validated
 from shared.jobs import Crash, DeadLetter
 from shared.queues import Queue
 from shared.states import Stage

@@ -5,10 +5,6 @@ GridpressError
 ├── MissingScope     403  the key is not for this
 ├── ForbiddenHost    403  the Host header names another machine while the API is open on loopback
 ├── ForbiddenOrigin  403  a page of another site calls
-├── ImageNotFound    404  the job has no picture of this index
-├── PriorNotFound    404  a job is asked to start from a picture that there is not
-├── ImageNotReady    409  the picture is not finished yet
-├── ImageNotMade     409  the picture failed, was cancelled or expired
 ├── RequestInProgress     409  the first request with this Idempotency-Key is still being answered
 └── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
 """
@@ -51,36 +47,6 @@ class ForbiddenOrigin(GridpressError):
 
     code = "forbidden_origin"
     http_status = 403
-
-
-class ImageNotFound(GridpressError):
-    """The job has no picture of this index."""
-
-    code = "image_not_found"
-    http_status = 404
-
-
-class PriorNotFound(GridpressError):
-    """No such picture to start from, or it belongs to another tenant."""
-
-    code = "prior_not_found"
-    http_status = 404
-    field = "prior"
-
-
-class ImageNotReady(GridpressError):
-    """The picture is not finished; asking again later helps."""
-
-    code = "image_not_ready"
-    http_status = 409
-    retryable = True
-
-
-class ImageNotMade(GridpressError):
-    """The picture will never be there."""
-
-    code = "image_not_made"
-    http_status = 409
 
 
 class RequestInProgress(GridpressError):

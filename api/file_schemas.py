@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas import Text
 from shared.files import FileId, Purpose, StoredFile
+from shared.intake.types import Text
 
 _BATCH_LIFETIME_S = 30 * 24 * 3600  # as OpenAI keeps them; other files stay until they are deleted
 

@@ -11,12 +11,12 @@ from flask import Blueprint, Response, request
 
 from api import idempotency
 from api.callers import caller
-from api.fields import validated
 from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
 from api.parts import FileStart, FormField, read_parts
 from api.services import services
 from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreUnavailable
 from shared.files import FileId, Purpose, StoredFile, file_key, new_file_id
+from shared.intake.fields import validated
 from shared.object_writer import ObjectWriter
 from shared.settings import Settings
 

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response
 
 from api.callers import caller
-from api.errors import ImageNotFound, ImageNotMade, ImageNotReady
 from api.services import services
+from shared.errors import ImageNotFound, ImageNotMade, ImageNotReady
 from shared.ids import JobId
 from shared.jobs import Job, Picture
 

@@ -6,7 +6,6 @@ from flask import Blueprint, request
 
 from api.body import read_body, read_retry
 from api.callers import caller
-from api.fields import validated
 from api.idempotency import request_fingerprint
 from api.job_names import checked
 from api.prefer import preferences
@@ -17,6 +16,7 @@ from api.waiting import until_final
 from shared.answers import job_answer
 from shared.errors import ClientIdTaken
 from shared.ids import JobId
+from shared.intake.fields import validated
 from shared.jobs import ClientName, Job
 from shared.pace import QueuePlace
 

@@ -14,12 +14,17 @@ from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery
 from api.grids import GridAnswer
 from api.openapi_access import SCHEMES, guarded
 from api.problems import CONTENT_TYPE, Problem
-from api.schemas import DeadLetterQuery, JobRequest, ListQuery
+from api.schemas import DeadLetterQuery, ListQuery
 from api.services import services
 from api.stats import StatsAnswer
+from api.webhook_schemas import ANSWERS as WEBHOOK_ANSWERS
+from api.webhook_schemas import REQUESTS as WEBHOOK_REQUESTS
+from api.webhook_schemas import AttemptsQuery, EndpointsQuery
+from api.webhooks import KeyQuery, PublicKey
 from api.zai.routes import PREFIXES
 from api.zai.schemas import ImageRequest, ImagesAnswer, TaskAnswer
 from shared.answers import JobAnswer
+from shared.intake.request import JobRequest
 from shared.settings import Settings
 from shared.store.durability import Durability
 
@@ -89,9 +94,12 @@ def _schemas(settings: Settings) -> Json:
         Health,
         GridAnswer,
         StatsAnswer,
+        *WEBHOOK_ANSWERS,
+        PublicKey,
     )
+    requests = (JobRequest, ImageRequest, *WEBHOOK_REQUESTS)
     _, document = models_json_schema(
-        [(JobRequest, "validation"), (ImageRequest, "validation"), *((model, "serialization") for model in answers)],
+        [*((model, "validation") for model in requests), *((model, "serialization") for model in answers)],
         ref_template="#/components/schemas/{model}",
     )
     schemas: Json = document["$defs"]
@@ -130,9 +138,7 @@ def _paths(settings: Settings) -> Json:
         **_dead_letters(answer),
         **_files(),
         **_zai(),
-        "/v1/webhooks/secret": {
-            "get": _operation("Read the webhook secret", {200: _answer("the secret", _content("Secret"))})
-        },
+        **_webhooks(),
         "/healthz": {"get": _operation("Is the process alive?", {200: _answer("yes", _content("Health"))})},
         "/readyz": {"get": _ready()},
         "/openapi.json": {"get": _operation("This document", {200: {"description": "OpenAPI 3.1"}})},
@@ -156,6 +162,74 @@ def _files() -> Json:
         },
         "/v1/files/{file_id}/content": {"get": _operation("Download a file", content, one)},
     }
+
+
+def _webhooks() -> Json:
+    tenant = _query(KeyQuery)
+    secret, key = _answer("the secret", _content("Secret")), _answer("the key", _content("PublicKey"))
+    jwks = {"description": "a JSON Web Key Set"}
+    return {
+        "/v1/webhooks/secret": {"get": _operation("Read the webhook secret", {200: secret})},
+        "/v1/webhooks/public_key": {"get": _operation("Read the key that verifies v1a", {200: key}, tenant)},
+        "/v1/webhooks/jwks.json": {"get": _operation("The same as a JWKS", {200: jwks}, tenant)},
+        **_webhook_endpoints(secret),
+        **_webhook_log(),
+    }
+
+
+def _webhook_endpoints(secret: Json) -> Json:
+    path, one = "/v1/webhook_endpoints/{endpoint_id}", [_path_parameter("endpoint_id", "string")]
+    known = _answer("the endpoint as it stands", _content("EndpointAnswer"))
+    made = _answer("the endpoint and its secret", _content("EndpointWithSecret"))
+    page, gone = _answer("a page", _content("EndpointPage")), {"description": "it is gone"}
+    missing = {404: _problem("no such endpoint")}
+    create = _operation("Create a webhook endpoint", {201: made, 409: _problem("there are as many as may be")})
+    change = _operation("Change a webhook endpoint", {200: known, **missing}, one)
+    rotate = _operation("Rotate its secret", {200: made, **missing}, one)
+    return {
+        "/v1/webhook_endpoints": {
+            "post": {**create, "requestBody": _body("EndpointRequest")},
+            "get": _operation("List webhook endpoints", {200: page}, _query(EndpointsQuery)),
+        },
+        path: {
+            "get": _operation("Read a webhook endpoint", {200: known, **missing}, one),
+            "patch": {**change, "requestBody": _body("EndpointPatch")},
+            "delete": _operation("Delete a webhook endpoint", {204: gone, **missing}, one),
+        },
+        f"{path}/disable": {"post": _operation("Tell it nothing more", {200: known, **missing}, one)},
+        f"{path}/enable": {"post": _operation("Tell it what happens again", {200: known, **missing}, one)},
+        f"{path}/secret": {"get": _operation("Read its secret", {200: secret, **missing}, one)},
+        f"{path}/rotate_secret": {"post": {**rotate, "requestBody": _body("RotationRequest", is_required=False)}},
+    }
+
+
+def _webhook_log() -> Json:
+    endpoint, message, job = (_path_parameter(f"{name}_id", "string") for name in ("endpoint", "message", "job"))
+    log, sent = _answer("a page", _content("AttemptPage")), _answer("so many are due", _content("NumSent"))
+    known, missing = _answer("the message", _content("MessageAnswer")), {404: _problem("there is none")}
+    ours, theirs = "/v1/webhook_endpoints/{endpoint_id}", "/v1/webhook_messages/{message_id}"
+    query = _query(AttemptsQuery)
+
+    def again(summary: str, parameter: Json, body: str, *, is_required: bool = True) -> Json:
+        operation = _operation(summary, {202: sent, **missing}, [parameter])
+        return {"post": {**operation, "requestBody": _body(body, is_required=is_required)}}
+
+    return {
+        f"{ours}/attempts": {"get": _operation("How was it called?", {200: log, **missing}, [endpoint, *query])},
+        "/v1/jobs/{job_id}/webhook_attempts": {
+            "get": _operation("Whom were its webhooks sent to?", {200: log, **missing}, [job, *query])
+        },
+        theirs: {"get": _operation("Read a webhook message", {200: known, **missing}, [message])},
+        f"{theirs}/attempts": {"get": _operation("Whom was it sent to?", {200: log, **missing}, [message, *query])},
+        f"{theirs}/resend": again("Send a message again", message, "ResendRequest", is_required=False),
+        f"{ours}/recover": again("Send again what was given up", endpoint, "RangeRequest"),
+        f"{ours}/replay": again("Send again what happened", endpoint, "RangeRequest"),
+        f"{ours}/test": {"post": _operation("Send a test", {202: known, **missing}, [endpoint])},
+    }
+
+
+def _body(model: str, *, is_required: bool = True) -> Json:
+    return {"required": is_required, "content": _content(model)}
 
 
 def _zai() -> Json:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from flask import Blueprint, Response
 
 from api.callers import caller
-from api.errors import ImageNotFound
 from api.services import Services, services
+from shared.errors import ImageNotFound
 from shared.ids import JobId, ObjectKey
 from shared.store.jobs import JobEvent
 

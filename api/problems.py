@@ -9,9 +9,9 @@ from werkzeug.exceptions import HTTPException
 
 from api.dialects import told
 from api.errors import IdempotencyKeyReused, MissingScope, Unauthorized
-from api.fields import FieldError
 from api.limit_fields import refusal_fields
 from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
+from shared.intake.fields import FieldError
 
 log = structlog.get_logger()
 

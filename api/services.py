@@ -6,20 +6,26 @@ from typing import cast
 
 from flask import current_app
 
+from api.offload import offload
 from shared.egress.images import ImageFetcher
 from shared.hints import Hints
+from shared.intake.spec import Intake
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store.capacity import Capacity
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
+from shared.store.endpoints import EndpointStore
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
+from shared.store.resends import ResendStore
 from shared.store.watch import EventHub
+from shared.store.webhook_log import WebhookLog
+from shared.webhooks.signing_key import SigningKey
 
 _KEY = "gridpress"
 
@@ -43,7 +49,16 @@ class Services:
     idempotency: IdempotencyStore
     files: FileStore
     pace: PaceStore
+    endpoints: EndpointStore
+    webhook_log: WebhookLog
+    resends: ResendStore
+    signing_key: SigningKey
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def intake(self) -> Intake:
+        """Makes specs of requests; pictures are looked at beside the event loop."""
+        return Intake(self.settings, self.store, self.objects, self.fetcher, self.files, offload)
 
     def stop(self) -> None:
         """Whoever waits is answered now; requests that do something go on."""

@@ -3,11 +3,9 @@
 from datetime import datetime
 
 from api import idempotency
-from api.body import Body
 from api.callers import caller, refuse_full_queue, use_pixels
-from api.intake import job_spec
-from api.rerender import source_of
 from api.services import services
+from shared.intake.request import Body
 from shared.jobs import ClientName, Job, JobSpec
 from shared.queues import Queue
 from shared.states import Stage
@@ -25,16 +23,8 @@ def submit(body: Body, name: ClientName | None = None) -> Job:
     house = services()
     house.capacity.check()
     refuse_full_queue(body.request.n)
-    source = source_of(body.request, caller().tenant, house.store, house.objects)
-    spec = job_spec(
-        body,
-        caller().tenant,
-        house.settings,
-        objects=house.objects,
-        fetcher=house.fetcher,
-        files=house.files,
-        source=source,
-    )
+    source = house.intake.source_of(body.request, caller().tenant)
+    spec = house.intake.spec(body, caller().tenant, source)
     use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
     job = house.store.submit(idempotency.reserved_job_id(), spec, name=name, source=source.prior if source else None)
     idempotency.job_stands()

@@ -22,6 +22,7 @@ SOCKET = "gridpress.socket"
 
 FROM_THE_START = "0"
 _LAST = frozenset(f"job.{status}" for status in JobStatus if status.is_final)
+_REVIVALS = frozenset({"job.retried", "job.requeued"})  # the job goes on: an end before them was not its last
 _TICK_S = 2.0  # how long a client that left is not noticed
 _HEARTBEAT_S = 10.0  # proxies cut a connection that is quiet for a minute
 
@@ -60,9 +61,10 @@ def departure() -> Callable[[], bool]:
 def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:
     with house.hub.watch(job.job_id) as watch:
         while True:
-            for event in _events(house, job, after):
+            events = _events(house, job, after)
+            for position, event in enumerate(events, start=1):
                 yield event
-                if event.type in _LAST:
+                if event.type in _LAST and not any(later.type in _REVIVALS for later in events[position:]):
                     return
                 after = event.event_id
             while not _is_told(house, watch, has_left, time.monotonic() + _HEARTBEAT_S):

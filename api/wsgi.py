@@ -21,6 +21,7 @@ from shared.store.capacity import Capacity
 from shared.store.connect import connect
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import check_durability
+from shared.store.endpoints import EndpointStore
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
@@ -28,10 +29,13 @@ from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
+from shared.store.resends import ResendStore
 from shared.store.scripts import Replicas
 from shared.store.upkeep import UpkeepStore
 from shared.store.watch import EventHub
-from shared.webhook_secret import webhook_secret
+from shared.store.webhook_log import WebhookLog
+from shared.webhooks.secrets import webhook_secret
+from shared.webhooks.signing_key import SigningKey
 
 log = structlog.get_logger()
 
@@ -72,6 +76,10 @@ def compose(settings: Settings) -> Services:
         IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
         FileStore(client),
         PaceStore(client),
+        EndpointStore(client),
+        WebhookLog(client),
+        ResendStore(client),
+        SigningKey.of(settings),
     )
 
 

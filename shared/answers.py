@@ -10,6 +10,7 @@ from shared.enhancement import Enhancement, EnhancementStatus
 from shared.jobs import Job, OutputFormat, Place, Priority, Quality, Render
 from shared.pace import QueuePlace
 from shared.states import JobStatus, RenderState, Stage
+from shared.webhooks.events import PayloadStyle
 
 
 def rfc3339(moment: datetime) -> str:
@@ -54,8 +55,8 @@ class StepsAnswer(BaseModel):
 class ImageAnswer(BaseModel):
     """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs.
 
-    `attempts`: how often a worker began it, in either stage. `ended_in` tells where a picture was when it was cancelled,
-    expired or failed: before its start, or in which stage.
+    `attempts`: how often a worker began it, in either stage. `ended_in` tells where a picture was when it was
+    cancelled, expired or failed: before its start, or in which stage.
     """
 
     index: int
@@ -165,6 +166,7 @@ class JobAnswer(BaseModel):
     metadata: dict[str, str]
     webhook_url: str | None
     webhook_events: list[str]
+    webhook_payload: PayloadStyle | None
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
@@ -204,6 +206,7 @@ def job_answer(job: Job, public_url: str, model: str, place: QueuePlace | None =
         metadata=dict(spec.metadata),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),
+        webhook_payload=spec.webhook_payload if spec.webhook_url else None,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -11,6 +11,14 @@ GridpressError
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
 ├── FileNotStored             404
+├── EndpointNotFound          404
+├── MessageNotFound           404
+├── TooManyEndpoints          409
+├── EndpointDisabled          409
+├── ImageNotFound             404  the job has no picture of this index
+├── PriorNotFound             404  a job is asked to start from a picture that there is not
+├── ImageNotReady             409  the picture is not finished yet
+├── ImageNotMade              409  the picture failed, was cancelled or expired
 ├── ObjectNotFound            404  the object store has no such object
 ├── PayloadTooLarge           413
 ├── StoreUnavailable          503  the job store does not answer
@@ -118,11 +126,69 @@ class FileNotStored(GridpressError):
     http_status = 404
 
 
+class EndpointNotFound(GridpressError):
+    """No webhook endpoint with this id, or it belongs to another tenant."""
+
+    code = "webhook_endpoint_not_found"
+    http_status = 404
+
+
+class MessageNotFound(GridpressError):
+    """No webhook message with this id, or it is kept no longer, or it belongs to another tenant."""
+
+    code = "webhook_message_not_found"
+    http_status = 404
+
+
+class TooManyEndpoints(GridpressError):
+    """The tenant has as many webhook endpoints as it may."""
+
+    code = "too_many_webhook_endpoints"
+    http_status = 409
+
+
+class EndpointDisabled(GridpressError):
+    """Nothing is sent to the webhook endpoint until it is enabled."""
+
+    code = "webhook_endpoint_disabled"
+    http_status = 409
+
+
 class ObjectNotFound(GridpressError):
     """The object store answers, and it has no object of this key."""
 
     code = "object_not_found"
     http_status = 404
+
+
+class ImageNotFound(GridpressError):
+    """The job has no picture of this index."""
+
+    code = "image_not_found"
+    http_status = 404
+
+
+class PriorNotFound(GridpressError):
+    """No such picture to start from, or it belongs to another tenant."""
+
+    code = "prior_not_found"
+    http_status = 404
+    field = "prior"
+
+
+class ImageNotReady(GridpressError):
+    """The picture is not finished; asking again later helps."""
+
+    code = "image_not_ready"
+    http_status = 409
+    retryable = True
+
+
+class ImageNotMade(GridpressError):
+    """The picture will never be there."""
+
+    code = "image_not_made"
+    http_status = 409
 
 
 class PayloadTooLarge(GridpressError):

@@ -12,6 +12,7 @@ from shared.geometry import GridSize, large_grid, num_decode_steps
 from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
+from shared.webhooks.events import PayloadStyle
 
 SEED_LIMIT = 2**53  # the largest range that every JSON client reads exactly
 
@@ -131,6 +132,7 @@ class JobSpec(BaseModel):
     metadata: Mapping[str, str] = {}
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
+    webhook_payload: PayloadStyle = PayloadStyle.FULL
     webhook_secret: str | None = None
 
     def seed_of(self, index: int) -> int:

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
 
     # Webhooks.
     webhook_secret: SecretStr | None = None
+    webhook_signing_key: SecretStr | None = Field(default=None, description="whsk_, for v1a; made once if left out")
+    max_webhook_endpoints: int = Field(default=50, ge=0, description="of one tenant")
     webhook_timeout_s: float = 15.0
 
     # Prompt enhancement by a chat endpoint; docs/prompt_enhancement.md. Without a URL no job can ask for it.

@@ -5,16 +5,16 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.body import Body, from_json
+from api.body import from_json
 from api.callers import caller
-from api.fields import validated
-from api.schemas import JobRequest
 from api.services import services
 from api.submission import submit
 from api.waiting import until_final
 from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
 from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesAnswer, TaskAnswer, TaskError, TaskStatus
 from shared.ids import JobId
+from shared.intake.fields import validated
+from shared.intake.request import Body, JobRequest
 from shared.jobs import Job, Picture
 from shared.states import JobStatus
 

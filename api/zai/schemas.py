@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Text
+from shared.intake.types import Text
 from shared.jobs import Quality
 
 MODEL = "glm-image"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
 from api.app import create_app
@@ -17,6 +18,7 @@ from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
+from shared.store.endpoints import EndpointStore
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
@@ -24,8 +26,12 @@ from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
+from shared.store.resends import ResendStore
 from shared.store.watch import EventHub
+from shared.store.webhook_log import WebhookLog
+from shared.webhooks.signing_key import SigningKey
 
+SIGNING_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
 
@@ -53,7 +59,9 @@ def house(
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
     durability, fetcher, hub = Durability("always", 0.0), ImageFetcher.of(settings), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
-    yield Services(settings, *stores, IdempotencyStore(client, kept_for_s=60), FileStore(client), PaceStore(client))
+    later = (IdempotencyStore(client, kept_for_s=60), FileStore(client), PaceStore(client))
+    webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY)
+    yield Services(settings, *stores, *later, *webhooks)
     hub.close()
 
 

@@ -54,8 +54,10 @@ def test_after_it_a_request_without_a_key_is_refused(http: FlaskClient, bearer: 
     assert http.get("/readyz").get_json()["access"] == "keys"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_health_and_the_document_take_no_key(http: FlaskClient, bearer: Bearer, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/openapi.json", "/v1/webhooks/public_key", "/v1/webhooks/jwks.json"]
+)
+def test_health_the_document_and_public_keys_take_no_key(http: FlaskClient, bearer: Bearer, path: str) -> None:
     bearer()
     assert http.get(path).status_code == 200
 
@@ -106,6 +108,15 @@ READ, RENDER, ADMIN = [Scope.READ], [Scope.RENDER], [Scope.ADMIN]
         ("GET", "/v1/dead_letters", ADMIN),
         ("POST", "/v1/dead_letters/x/requeue", ADMIN),
         ("GET", "/v1/webhooks/secret", ADMIN),
+        ("GET", "/v1/webhook_endpoints", READ),
+        ("GET", "/v1/webhook_endpoints/x/attempts", READ),
+        ("GET", "/v1/webhook_endpoints/x/secret", ADMIN),
+        ("POST", "/v1/webhook_endpoints", ADMIN),
+        ("PATCH", "/v1/webhook_endpoints/x", ADMIN),
+        ("DELETE", "/v1/webhook_endpoints/x", ADMIN),
+        ("POST", "/v1/webhook_endpoints/x/rotate_secret", ADMIN),
+        ("POST", "/v1/webhook_messages/x/resend", ADMIN),
+        ("GET", "/v1/jobs/x/webhook_attempts", READ),
     ],
 )
 def test_a_key_is_for_its_scopes_alone(

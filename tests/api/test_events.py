@@ -138,6 +138,13 @@ def test_every_event_moves_the_cursor_and_the_last_one_ends_the_stream(
     assert scripted.asked == ["0", "2-0", "2-0", "3-0"]
 
 
+def test_the_end_of_an_earlier_life_does_not_end_the_stream(house: Services, scripted: ScriptedStore) -> None:
+    failed, retried = JobEvent("1-0", "job.failed", {}), JobEvent("2-0", "job.retried", {})
+    scripted.script = [[failed, retried], [JobEvent("3-0", "job.succeeded", {})]]
+    found = read("".join(blocks(house, scripted, submitted(house.store))))
+    assert [event["id"] for event in found] == ["1-0", "2-0", "3-0"]
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedStore) -> None:
     stream = blocks(house, scripted, submitted(house.store))

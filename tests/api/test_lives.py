@@ -19,6 +19,7 @@ from shared.store.connect import Client
 from shared.store.doomed import DoomedStore
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
+from shared.store.upkeep import UpkeepStore
 from tests.api.conftest import CountedHints
 from tests.store.builders import REVISION, RULES, WORKER_ID, a_prior, finish_next, submitted
 from workers.upkeep.doomed import delete_doomed
@@ -115,7 +116,8 @@ def test_only_what_ended_without_all_its_pictures_is_retried(
 
 
 def test_a_deadline_that_is_over_needs_a_new_one(http: FlaskClient, client: Client, store: JobStore) -> None:
-    job = half_done(client, store, deadline=datetime.now(UTC) - timedelta(seconds=1))
+    job = submitted(store, deadline=datetime.now(UTC) - timedelta(seconds=1))
+    assert UpkeepStore(client).expire() == 1
     path = f"/v1/jobs/{job.job_id}/retry"
     assert http.post(path).get_json()["code"] == "deadline_over"
     assert http.post(path, json={"deadline": "tomorrow"}).get_json()["field"] == "deadline"

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import examples
-from api.schemas import JobRequest
+from shared.intake.request import JobRequest
 from shared.answers import JobAnswer
 
 Json = dict[str, Any]

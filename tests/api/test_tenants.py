@@ -19,7 +19,7 @@ from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from shared.store.leases import LeaseRules, LeaseStore
 from shared.store.upkeep import UpkeepStore
-from shared.webhook_secret import is_webhook_secret
+from shared.webhooks.secrets import is_webhook_secret
 from tests.store.builders import REVISION, submitted
 
 OWNER, OTHER = TenantId("acme"), TenantId("globex")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from standardwebhooks.webhooks import Webhook
 
-from api.schemas import JobRequest
+from shared.intake.request import JobRequest
 from cli.demo.examples import PROMPTS, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check

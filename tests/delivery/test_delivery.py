@@ -21,7 +21,7 @@ from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
-from shared.webhook_secret import secret_of
+from shared.webhooks.secrets import secret_of
 from tests.egress.servers import resetting, serving
 from tests.store.builders import RULES, a_picture, finish_next, submitted
 from workers.delivery.manifest import manifest_key

@@ -11,7 +11,7 @@ from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store.deliveries import Delivery, DeliveryStore
 from shared.store.jobs import JobStore
-from shared.webhook_secret import secret_of, webhook_secret
+from shared.webhooks.secrets import secret_of, webhook_secret
 from workers.delivery.manifest import write_manifest
 from workers.delivery.schedule import MANIFEST_DELAYS_S, RETRY_DELAYS_S, retry_delay_s
 from workers.delivery.webhook import NotDelivered, WebhookSender, event_id, payload

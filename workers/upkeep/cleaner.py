@@ -16,7 +16,8 @@ def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event)
     """Each of `kinds` deletes a few and answers how many. An object store that hangs must not hold up the rescue."""
     while not stopping.wait(_TICK_S):
         try:
-            while not stopping.is_set() and any([delete_some() for delete_some in kinds]):
-                pass
+            for delete_some in kinds:
+                while not stopping.is_set() and delete_some():
+                    pass
         except (ObjectStoreUnavailable, StoreUnavailable) as error:
             log.warning("upkeep.not_deleted", error=str(error))

@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass
 
-from api.errors import ImageNotFound, PriorNotFound
-from api.grids import prior_of
-from api.schemas import JobRequest
-from shared.errors import InvalidRequest, JobNotFound
+from shared.errors import (
+    ImageNotFound,
+    ImageNotMade,
+    ImageNotReady,
+    InvalidRequest,
+    JobNotFound,
+    ObjectNotFound,
+    PriorNotFound,
+)
 from shared.ids import TenantId
+from shared.intake.request import JobRequest
 from shared.jobs import Job, PriorRef, PriorSource, Render, RenderSettings
 from shared.objects import ObjectStore
 from shared.store.jobs import JobStore
+from shared.token_grid import Prior
 
 # What the DiT or the file's encoder reads; the token grid stays what it is.
 _OF_DECODING = (
@@ -53,6 +60,28 @@ def source_of(request: JobRequest, tenant: TenantId, store: JobStore, objects: O
     except (JobNotFound, ImageNotFound) as error:
         raise PriorNotFound(str(error)) from error
     return Source(job, job.renders[request.prior.index], PriorSource(prior, job.revision))
+
+
+def prior_of(job: Job, index: int, store: JobStore, objects: ObjectStore) -> Prior:
+    """The token grid of a picture that is finished or being decoded.
+
+    Raises `ImageNotFound`, `ImageNotReady`, `ImageNotMade` and `ObjectStoreUnavailable`.
+    """
+    if index >= len(job.renders):
+        raise ImageNotFound(f"{job.job_id} has {len(job.renders)} images, so no image {index}")
+    alive = None if job.renders[index].picture else store.prior(job.renders[index].render_id)
+    if alive:
+        return alive
+    # It may have been finished since the job was read.
+    render = store.job(job.job_id, job.spec.tenant).renders[index]
+    if render.picture:
+        try:
+            return Prior.from_bytes(objects.get(render.picture.grid_key))
+        except ObjectNotFound as error:
+            raise ImageNotMade(f"the token grid of image {index} is no longer kept") from error
+    if render.state.is_final:
+        raise ImageNotMade(f"image {index} is {render.state}")
+    raise ImageNotReady(f"image {index} has no token grid yet: it is {render.state}")
 
 
 def settings_again(request: JobRequest, source: Source, asked_size: tuple[int, int] | None) -> RenderSettings:

@@ -8,11 +8,11 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.body import Body
 from shared.egress.images import ImageFetcher
 from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNotFound
 from shared.files import FileId, Purpose
 from shared.ids import TenantId
+from shared.intake.request import Body
 from shared.objects import ObjectStore
 from shared.store.files import FileStore
 

@@ -1,0 +1,125 @@
+"""The routes of a tenant's webhook endpoints: create, list, read, change, delete, and their secrets."""
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flask import Blueprint, request
+from pydantic import BaseModel
+
+from api.body import from_json
+from api.callers import caller
+from api.services import services
+from api.webhook_schemas import (
+    EndpointAnswer,
+    EndpointPage,
+    EndpointPatch,
+    EndpointRequest,
+    EndpointsQuery,
+    RotationRequest,
+)
+from shared.intake.fields import validated
+from shared.webhooks.endpoints import Endpoint, EndpointId
+from shared.webhooks.receivers import check_headers, check_receiver
+from shared.webhooks.secrets import new_secret
+
+webhook_endpoints = Blueprint("webhook_endpoints", __name__, url_prefix="/v1/webhook_endpoints")
+
+Answer = dict[str, Any]
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+@webhook_endpoints.post("")
+def create() -> tuple[Answer, int]:
+    """201, with the secret that its webhooks are signed with."""
+    asked, house = asked_for(EndpointRequest), services()
+    check_receiver(asked.url, "url", house.settings)
+    check_headers(asked.headers)
+    made = house.endpoints.create(
+        caller().tenant,
+        asked.url,
+        asked.secret or new_secret(),
+        asked.rest,
+        most=house.settings.max_webhook_endpoints,
+    )
+    return _with_secret(made), 201
+
+
+@webhook_endpoints.get("")
+def index() -> Answer:
+    """A page, the newest first; one more than asked for tells whether there is another."""
+    query = validated(EndpointsQuery, request.args.to_dict())
+    found = services().endpoints.endpoints(caller().tenant, limit=query.limit + 1, after=query.after)
+    page, has_more, now = found[: query.limit], len(found) > query.limit, datetime.now(UTC)
+    return EndpointPage(
+        data=[EndpointAnswer.of(each, now) for each in page],
+        has_more=has_more,
+        next=page[-1].endpoint_id if has_more else None,
+    ).model_dump(mode="json")
+
+
+@webhook_endpoints.get("/<endpoint_id>")
+def read(endpoint_id: str) -> Answer:
+    """One endpoint; neither its secret nor the values of its header fields."""
+    return _answer(own_endpoint(endpoint_id))
+
+
+@webhook_endpoints.patch("/<endpoint_id>")
+def update(endpoint_id: str) -> Answer:
+    """As it is afterwards. What waits to be sent goes to the new URL."""
+    asked, house = asked_for(EndpointPatch), services()
+    if "url" in asked.model_fields_set:
+        check_receiver(asked.url, "url", house.settings)
+    check_headers(asked.headers)
+    return _answer(house.endpoints.update(EndpointId(endpoint_id), caller().tenant, asked.changes))
+
+
+@webhook_endpoints.delete("/<endpoint_id>")
+def delete(endpoint_id: str) -> tuple[str, int]:
+    """204; what waits to be sent to it is forgotten, too."""
+    services().endpoints.delete(EndpointId(endpoint_id), caller().tenant)
+    return "", 204
+
+
+@webhook_endpoints.post("/<endpoint_id>/disable")
+def disable(endpoint_id: str) -> Answer:
+    """From now on it is told nothing."""
+    return _answer(services().endpoints.disable(EndpointId(endpoint_id), caller().tenant))
+
+
+@webhook_endpoints.post("/<endpoint_id>/enable")
+def enable(endpoint_id: str) -> Answer:
+    """From now on it is told what happens; what happened meanwhile comes with a replay."""
+    return _answer(services().endpoints.enable(EndpointId(endpoint_id), caller().tenant))
+
+
+@webhook_endpoints.get("/<endpoint_id>/secret")
+def secret(endpoint_id: str) -> dict[str, str]:
+    """What its webhooks are signed with."""
+    return {"secret": own_endpoint(endpoint_id).secret}
+
+
+@webhook_endpoints.post("/<endpoint_id>/rotate_secret")
+def rotate_secret(endpoint_id: str) -> Answer:
+    """With the new secret. For 24 hours the old one signs beside it."""
+    asked = asked_for(RotationRequest, is_optional=True)
+    rotated = services().endpoints.rotate(EndpointId(endpoint_id), caller().tenant, asked.secret or new_secret())
+    return _with_secret(rotated)
+
+
+def own_endpoint(endpoint_id: str) -> Endpoint:
+    """The caller's. Raises `EndpointNotFound`."""
+    return services().endpoints.endpoint(EndpointId(endpoint_id), caller().tenant)
+
+
+def asked_for(model: type[Asked], *, is_optional: bool = False) -> Asked:
+    """The body, which is JSON. Raises `InvalidRequest`."""
+    data = request.get_data()
+    return validated(model, {} if is_optional and not data else from_json(data))
+
+
+def _answer(endpoint: Endpoint) -> Answer:
+    return EndpointAnswer.of(endpoint, datetime.now(UTC)).model_dump(mode="json")
+
+
+def _with_secret(endpoint: Endpoint) -> Answer:
+    return {**_answer(endpoint), "secret": endpoint.secret}

@@ -1,0 +1,109 @@
+"""The routes of what was sent: attempts, messages, and sending them again."""
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from api.callers import caller
+from api.services import services
+from api.webhook_endpoints import asked_for, own_endpoint
+from api.webhook_schemas import (
+    AttemptAnswer,
+    AttemptPage,
+    AttemptsQuery,
+    MessageAnswer,
+    NumSent,
+    RangeRequest,
+    ResendRequest,
+)
+from shared.errors import EndpointDisabled
+from shared.ids import JobId
+from shared.intake.fields import validated
+from shared.queues import Queue
+from shared.webhooks.endpoints import EndpointId
+
+webhook_log = Blueprint("webhook_log", __name__, url_prefix="/v1")
+
+Answer = dict[str, Any]
+Accepted = tuple[Answer, int]
+
+
+@webhook_log.get("/webhook_endpoints/<endpoint_id>/attempts")
+def attempts_of_endpoint(endpoint_id: str) -> Answer:
+    """How it was called, and what it answered."""
+    return _attempts(own_endpoint(endpoint_id).endpoint_id)
+
+
+@webhook_log.get("/jobs/<job_id>/webhook_attempts")
+def attempts_of_job(job_id: str) -> Answer:
+    """Whom the job's events were sent to."""
+    return _attempts(services().store.job(JobId(job_id), caller().tenant).job_id)
+
+
+@webhook_log.get("/webhook_messages/<message_id>/attempts")
+def attempts_of_message(message_id: str) -> Answer:
+    """Whom this message was sent to."""
+    return _attempts(services().webhook_log.message(message_id, caller().tenant).message_id)
+
+
+@webhook_log.get("/webhook_messages/<message_id>")
+def message(message_id: str) -> Answer:
+    """One event, and how far it came everywhere."""
+    found = services().webhook_log.message(message_id, caller().tenant)
+    return MessageAnswer.of(found).model_dump(mode="json")
+
+
+@webhook_log.post("/webhook_messages/<message_id>/resend")
+def resend(message_id: str) -> Accepted:
+    """To one endpoint, or wherever it was for; with the same `webhook-id`."""
+    asked = asked_for(ResendRequest, is_optional=True)
+    if asked.endpoint_id:
+        _enabled(asked.endpoint_id)
+    return _sent(services().resends.resend(message_id, caller().tenant, asked.endpoint_id))
+
+
+@webhook_log.post("/webhook_endpoints/<endpoint_id>/recover")
+def recover(endpoint_id: str) -> Accepted:
+    """All that was given up in this time is sent again."""
+    asked = asked_for(RangeRequest)
+    return _sent(services().resends.recover(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
+
+
+@webhook_log.post("/webhook_endpoints/<endpoint_id>/replay")
+def replay(endpoint_id: str) -> Accepted:
+    """All that happened in this time is sent, also what was delivered before."""
+    asked = asked_for(RangeRequest)
+    return _sent(services().resends.replay(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
+
+
+@webhook_log.post("/webhook_endpoints/<endpoint_id>/test")
+def test(endpoint_id: str) -> Accepted:
+    """A `webhook_endpoint.test` is on its way to it. The answer is the message, which tells how it went."""
+    house, tenant = services(), caller().tenant
+    message_id = house.resends.test(_enabled(endpoint_id), tenant)
+    house.hints.send_one(Queue.DELIVERY)
+    return MessageAnswer.of(house.webhook_log.message(message_id, tenant)).model_dump(mode="json"), 202
+
+
+def _enabled(endpoint_id: str) -> EndpointId:
+    """Raises `EndpointNotFound` and `EndpointDisabled`."""
+    found = own_endpoint(endpoint_id)
+    if not found.is_enabled:
+        raise EndpointDisabled(f"{endpoint_id} is disabled: enable it first")
+    return found.endpoint_id
+
+
+def _sent(num: int) -> Accepted:
+    services().hints.send_one(Queue.DELIVERY)
+    return NumSent(num_messages=num).model_dump(), 202
+
+
+def _attempts(of: str) -> Answer:
+    query = validated(AttemptsQuery, request.args.to_dict())
+    found = services().webhook_log.attempts(of, limit=query.limit + 1, after=query.after)
+    page, has_more = found[: query.limit], len(found) > query.limit
+    return AttemptPage(
+        data=[AttemptAnswer.of(each) for each in page],
+        has_more=has_more,
+        next=page[-1].attempt_id if has_more else None,
+    ).model_dump(mode="json")

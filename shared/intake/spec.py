@@ -1,0 +1,208 @@
+"""From a request to what will be rendered: limits, sizes, condition images. A refused request leaves nothing behind."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.egress.images import ImageFetcher
+from shared.errors import InvalidRequest
+from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
+from shared.ids import ObjectKey, TenantId
+from shared.images import normalise, size_px
+from shared.intake.condition_images import FileImages, condition_images
+from shared.intake.request import Body, JobRequest
+from shared.intake.rerender import Source, settings_again, source_of
+from shared.jobs import JobSpec, RenderSettings
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.files import FileStore
+from shared.store.jobs import JobStore
+from shared.webhooks.events import ENDS, PayloadStyle
+from shared.webhooks.receivers import check_receiver
+
+_DEFAULT_SIZE = (1024, 1024)
+_DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
+
+# Asked for and given under the same names.
+_RENDER_FIELDS = (
+    "prompt",
+    "num_inference_steps",
+    "guidance_scale",
+    "quality",
+    "temperature",
+    "top_p",
+    "output_format",
+    "output_quality",
+    "embed_metadata",
+)
+
+
+Compute = Callable[..., bytes]
+
+
+def _at_once(function: Compute, *args: object, **options: object) -> bytes:
+    return function(*args, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Makes specs of requests. `compute` calls what computes for long, where the caller's thread must not."""
+
+    settings: Settings
+    store: JobStore
+    objects: ObjectStore
+    fetcher: ImageFetcher
+    files: FileStore
+    compute: Compute = _at_once
+
+    def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
+        """What `prior` names. Raises as `shared.intake.rerender.source_of` does."""
+        return source_of(request, tenant, self.store, self.objects)
+
+    def spec(self, body: Body, tenant: TenantId, source: Source | None = None) -> JobSpec:
+        """What will be rendered; with a `source`, what its token grid is decoded to.
+
+        Condition images are stored last, once everything else has been accepted. Raises `InvalidRequest`,
+        `InvalidImage` and `ObjectStoreUnavailable`.
+        """
+        request = body.request
+        check(request, self.settings)
+        settings = self._again(request, source) if source else self._render_settings(body, tenant)
+        return JobSpec(
+            settings=settings,
+            tenant=tenant,
+            n=request.n,
+            seed=_seed(request, source),
+            priority=request.priority,
+            partial_images=request.partial_images,
+            enhance_prompt=request.enhance_prompt,
+            prior=source.ref if source else None,
+            start_timeout_s=request.start_timeout_s,
+            execution_timeout_s=request.execution_timeout_s,
+            deadline=request.deadline,
+            metadata=request.metadata,
+            webhook_url=request.webhook_url,
+            webhook_events=_webhook_events(request),
+            webhook_payload=request.webhook_payload or PayloadStyle.FULL,
+            webhook_secret=request.webhook_secret,
+        )
+
+    def _again(self, request: JobRequest, source: Source) -> RenderSettings:
+        return settings_again(request, source, asked_size(request))
+
+    def _render_settings(self, body: Body, tenant: TenantId) -> RenderSettings:
+        images = self._images(body, tenant)
+        delivered = asked_size(body.request) or (output_size(*size_px(images[0])) if images else _DEFAULT_SIZE)
+        width, height = aligned_size(*delivered)
+        is_cropped = (width, height) != delivered
+        return RenderSettings(
+            width_px=width,
+            height_px=height,
+            crop_width_px=delivered[0] if is_cropped else None,
+            crop_height_px=delivered[1] if is_cropped else None,
+            images=tuple(_store(self.objects, image) for image in images),
+            **body.request.model_dump(include=set(_RENDER_FIELDS)),
+        )
+
+    def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
+        """Normalised, and not stored yet."""
+        settings = self.settings
+        own = FileImages(self.files, self.objects, tenant, settings.max_fetched_bytes)
+        return [
+            self.compute(normalise, data, max_pixels=settings.max_image_pixels, field=f"images[{index}]")
+            for index, data in enumerate(condition_images(body, settings.max_images, self.fetcher, own))
+        ]
+
+
+def check(request: JobRequest, settings: Settings) -> None:
+    """All that can be said without looking at images. Raises `InvalidRequest`."""
+    _check_limits(request, settings)
+    _check_webhook(request, settings)
+    _check_enhancement(request, settings)
+    size = asked_size(request)
+    if size and request.prior is None:
+        _check_asked(request, size)
+
+
+def _seed(request: JobRequest, source: Source | None) -> int:
+    if request.seed is not None:
+        return request.seed
+    return source.render.seed if source else secrets.randbelow(_DRAWN_SEED_LIMIT)
+
+
+def output_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """The size of an edit that asks for none: its first image's, to the nearest sides that the model can render."""
+
+    def fit(side_px: int) -> int:
+        rounded = round(side_px / SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX
+        return min(max(rounded, MIN_SIDE_PX), MAX_SIDE_PX)
+
+    return fit(width_px), fit(height_px)
+
+
+def _check_limits(request: JobRequest, settings: Settings) -> None:
+    for field, value, limit in (
+        ("n", request.n, settings.max_n),
+        ("num_inference_steps", request.num_inference_steps, settings.max_inference_steps),
+    ):
+        if value > limit:
+            raise InvalidRequest(f"{field} must be at most {limit}, not {value}", field)
+    if request.deadline is not None and request.deadline <= datetime.now(UTC):
+        raise InvalidRequest("deadline has passed", "deadline")
+    if len(request.prompt) > settings.max_prompt_chars:
+        too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
+        raise InvalidRequest(too_long, "prompt")
+
+
+def _check_enhancement(request: JobRequest, settings: Settings) -> None:
+    if request.enhance_prompt and not settings.enhance_base_url:
+        why = "this service enhances no prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
+        raise InvalidRequest(why, "enhance_prompt")
+
+
+def _check_webhook(request: JobRequest, settings: Settings) -> None:
+    if request.webhook_url is not None:
+        check_receiver(request.webhook_url, "webhook_url", settings)
+        return
+    for field in ("webhook_events", "webhook_payload", "webhook_secret"):
+        if getattr(request, field) is not None:
+            raise InvalidRequest(f"{field} is of no use without webhook_url", field)
+
+
+def _webhook_events(request: JobRequest) -> tuple[str, ...]:
+    """Written out, so that a job keeps what it was promised when there is one more kind of end."""
+    if request.webhook_url is None:
+        return ()
+    return tuple(dict.fromkeys(request.webhook_events or ENDS))
+
+
+def asked_size(request: JobRequest) -> tuple[int, int] | None:
+    """Width and height in pixels, or None. Raises `InvalidRequest` for half a size or two."""
+    width, height = request.width, request.height
+    if request.size is not None:
+        if width is not None or height is not None:
+            raise InvalidRequest("give either size or width and height", "size")
+        width, height = map(int, request.size.split("x"))
+    if width is None and height is None:
+        return None
+    if width is None or height is None:
+        missing = "width" if width is None else "height"
+        raise InvalidRequest(f"{missing} is missing: width and height go together", missing)
+    return width, height
+
+
+def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
+    """With `resize` it is the size to be rendered that counts."""
+    try:
+        check_size(*(aligned_size(*size) if request.resize else size))
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error), "size" if request.size is not None else error.field) from error
+
+
+def _store(objects: ObjectStore, png: bytes) -> ObjectKey:
+    """Named by its content: the same picture again costs one object, and a retry finds what it stored before."""
+    key = ObjectKey(f"inputs/{hashlib.sha256(png).hexdigest()}.png")
+    objects.put(key, png, "image/png")
+    return key

@@ -1,0 +1,67 @@
+"""Kinds of values that callers send: text that can be stored, times, images by reference."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+MAX_TIMEOUT_S = 30 * 24 * 3600  # far beyond any queue; more is a mistake of units
+
+
+class FileReference(TypedDict):
+    """A file of the caller's own."""
+
+    file_id: str
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "must not contain NUL characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("surrogate", "must not contain lone surrogates") from error
+    return text
+
+
+def not_blank(text: str) -> str:
+    """Refuses text of spaces alone."""
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be empty")
+    return text
+
+
+def _rfc3339(text: object) -> object:
+    if not isinstance(text, str) or not _RFC3339.fullmatch(text):
+        raise PydanticCustomError("rfc3339", "must be a time with its offset, such as 2026-01-05T09:30:00Z")
+    return text
+
+
+def _signing_key(text: str) -> str:
+    if not is_webhook_secret(text):
+        raise PydanticCustomError("webhook_secret", WHAT_IT_IS)
+    return text
+
+
+def _file_id(image: object) -> object:
+    """`{"file_id": "file-..."}`, as OpenAI's edits have it, is the same as the id alone."""
+    return image["file_id"] if isinstance(image, dict) and image.keys() == {"file_id"} else image
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+ImageInput = Annotated[
+    Text,
+    BeforeValidator(_file_id, json_schema_input_type=str | FileReference),
+]
+MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]
+MetadataValue = Annotated[Text, Field(max_length=512)]
+Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, ratio of the sides at most 4")]
+
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(strict=False)]
+Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
+SigningKey = Annotated[Text, AfterValidator(_signing_key)]

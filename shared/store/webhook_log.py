@@ -1,0 +1,122 @@
+"""What was sent to whom, as the outbox recorded it: messages and attempts. Sends nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import cast
+
+from shared.errors import MessageNotFound
+from shared.ids import JobId, TenantId
+from shared.store.connect import Client, translated
+from shared.webhooks.endpoints import EndpointId
+
+
+class DeliveryStatus(StrEnum):
+    """How far a message came with one receiver."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivery:
+    """`endpoint_id` is None for the job's own URL."""
+
+    endpoint_id: EndpointId | None
+    status: DeliveryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event. `job_id` is None where it tells of something else."""
+
+    message_id: str
+    event_type: str
+    job_id: JobId | None
+    happened_at: datetime
+    sequence: int
+    deliveries: tuple[MessageDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of a receiver. `error` is None when it answered 2xx, `status` when it gave no answer at all."""
+
+    attempt_id: str
+    message_id: str
+    event_type: str
+    job_id: JobId | None
+    endpoint_id: EndpointId | None
+    url: str
+    number: int
+    at: datetime
+    latency_ms: int
+    status: int | None
+    error: str | None
+    answer: str
+
+
+class WebhookLog:
+    """Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def message(self, message_id: str, tenant: TenantId) -> Message:
+        """Raises `MessageNotFound`."""
+        with translated():
+            found = cast("Mapping[str, str]", self._client.hgetall(f"gridpress:message:{message_id}"))
+        if found.get("tenant") != tenant:
+            raise MessageNotFound(f"no webhook message {message_id}")
+        return _message(message_id, found)
+
+    def attempts(self, of: str, *, limit: int, after: str | None = None) -> list[Attempt]:
+        """The newest first. `of` is an endpoint's, a job's or a message's id; whose it is, the caller has checked."""
+        with translated():
+            entries = self._client.xrevrange(
+                f"gridpress:attempts:{of}", f"({after}" if after else "+", "-", count=limit
+            )
+        return [_attempt(*entry) for entry in cast("list[tuple[str, Mapping[str, str]]]", entries)]
+
+
+def _message(message_id: str, fields: Mapping[str, str]) -> Message:
+    deliveries = (
+        MessageDelivery(_endpoint(name.removeprefix("to:")), DeliveryStatus(status))
+        for name, status in sorted(fields.items())
+        if name.startswith("to:")
+    )
+    return Message(
+        message_id,
+        fields["type"],
+        JobId(fields["job"]) if fields.get("job") else None,
+        _time(fields["at_ms"]),
+        int(fields["sequence"]),
+        tuple(deliveries),
+    )
+
+
+def _attempt(attempt_id: str, fields: Mapping[str, str]) -> Attempt:
+    return Attempt(
+        attempt_id,
+        fields["message"],
+        fields["type"],
+        JobId(fields["job"]) if fields["job"] else None,
+        _endpoint(fields["destination"]),
+        fields["url"],
+        int(fields["attempt"]),
+        _time(fields["at_ms"]),
+        int(fields["latency_ms"]),
+        int(fields["status"]) if fields["status"] else None,
+        fields["error"] or None,
+        fields["answer"],
+    )
+
+
+def _endpoint(destination: str) -> EndpointId | None:
+    return EndpointId(destination) if destination.startswith("ep_") else None
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

@@ -1,0 +1,66 @@
+"""Endpoints as values: where a tenant's events go, and how they are signed. Nothing here does I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from ulid import ULID
+
+from shared.ids import TenantId
+from shared.webhooks.events import PayloadStyle
+
+EndpointId = NewType("EndpointId", str)
+
+ROTATION = timedelta(hours=24)  # for which an old secret goes on signing
+MOST_OLD_SECRETS = 4  # each makes every request's header longer by a signature
+
+
+class DisabledReason(StrEnum):
+    """Who ended it: its owner; its receiver, by 410; or nobody but days of failure."""
+
+    REQUESTED = "requested"
+    GONE = "gone"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class OldSecret:
+    """A secret that was replaced and signs until `ends_at` (aware UTC)."""
+
+    secret: str = field(repr=False)
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One receiver of a tenant. `events` is empty for the default ones; times are aware UTC."""
+
+    endpoint_id: EndpointId
+    tenant: TenantId
+    url: str
+    events: tuple[str, ...]
+    payload: PayloadStyle
+    description: str
+    headers: Mapping[str, str] = field(repr=False)
+    secret: str = field(repr=False)
+    old_secrets: tuple[OldSecret, ...]
+    disabled_reason: DisabledReason | None
+    disabled_at: datetime | None
+    failing_since: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.disabled_reason is None
+
+    def secrets_at(self, now: datetime) -> tuple[str, ...]:
+        """All that sign at this moment, the current one first."""
+        return (self.secret, *(old.secret for old in self.old_secrets if old.ends_at > now))
+
+
+def new_endpoint_id() -> EndpointId:
+    """`ep_` and a ULID, so that ids sort by creation."""
+    return EndpointId(f"ep_{ULID()}".lower())

@@ -1,0 +1,58 @@
+"""What a webhook receiver may be, as far as can be said before anything is sent to it."""
+
+import re
+from collections.abc import Mapping
+
+from shared.egress.errors import EgressRefused
+from shared.egress.rules import EgressRules
+from shared.errors import InvalidRequest
+from shared.settings import Settings
+
+_MAX_HEADERS = 20
+_MAX_VALUE_CHARS = 1024
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # a token of RFC 9110
+_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?|")
+# What a connection is made of, and what we say ourselves.
+_OURS = frozenset(
+    (
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    )
+)
+_OUR_PREFIXES = ("webhook-", "proxy-")
+
+
+def check_receiver(url: str, field: str, settings: Settings) -> None:
+    """Without resolving its name; whoever delivers checks the addresses. Raises `InvalidRequest`."""
+    try:
+        EgressRules.of(settings).target(url)
+    except EgressRefused as error:
+        raise InvalidRequest(f"{field} can't be used: {error}", field) from error
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Fields that its owner wants sent with each webhook. Raises `InvalidRequest`, which quotes no value."""
+    if len(headers) > _MAX_HEADERS:
+        raise InvalidRequest(f"headers can be {_MAX_HEADERS} at most", "headers")
+    if len({name.lower() for name in headers}) < len(headers):
+        raise InvalidRequest("headers name one field twice", "headers")
+    for name, value in headers.items():
+        field = f"headers.{name}"
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest("headers has a name that no header field can have", "headers")
+        if name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
+            raise InvalidRequest(f"{field} is not yours to set", field)
+        if len(value) > _MAX_VALUE_CHARS or not _VALUE.fullmatch(value):
+            raise InvalidRequest(f"{field} must be at most {_MAX_VALUE_CHARS} printable ASCII characters", field)
