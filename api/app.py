@@ -1,19 +1,22 @@
 """Puts the Flask app together."""
 
-from flask import Flask, Response
+from flask import Flask
 
-from api import idempotency, problems
+from api import cors, idempotency, problems, request_ids
 from api.callers import admit, tell_standings
 from api.dead_letters import dead_letters
+from api.docs_page import docs
 from api.events import events
 from api.files import files
 from api.grids import grids
 from api.guard import check_host_and_origin
+from api.hardening import harden
 from api.health import health
 from api.images import images
 from api.job_names import resolve_name
 from api.jobs import jobs
-from api.openapi import openapi
+from api.openai_images.routes import openai_images
+from api.openapi.route import openapi
 from api.previews import previews
 from api.services import Services
 from api.stats import stats
@@ -34,12 +37,14 @@ def create_app(house: Services) -> Flask:
     app.url_map.merge_slashes = False
     house.attach_to(app.extensions)
     problems.register(app)
+    request_ids.install(app)
     app.before_request(check_host_and_origin)
+    cors.install(app, house.settings)
     app.before_request(admit)
     app.after_request(tell_standings)
     idempotency.install(app)
     app.before_request(resolve_name)
-    app.after_request(_harden)
+    app.after_request(harden)
     for blueprint in (
         jobs,
         images,
@@ -53,16 +58,11 @@ def create_app(house: Services) -> Flask:
         webhook_log,
         health,
         stats,
+        openai_images,
         openapi,
+        docs,
     ):
         app.register_blueprint(blueprint)
     for prefix in ZAI_PREFIXES:
         app.register_blueprint(zai, url_prefix=prefix, name=f"zai{prefix.replace('/', '_')}")
     return app
-
-
-def _harden(response: Response) -> Response:
-    """Answers change, and a presigned link or a secret has no place in a cache."""
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    return response

@@ -14,7 +14,18 @@ from shared.ids import DEFAULT_TENANT, TenantId
 from shared.keys import ApiKey, Scope
 from shared.limits import TenantLimits, Verdict, refuse_more_queued
 
-_PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/v1/webhooks/public_key", "/v1/webhooks/jwks.json"})
+_PUBLIC = frozenset(
+    {
+        "/",
+        "/docs",
+        "/docs/<name>",
+        "/healthz",
+        "/openapi.json",
+        "/readyz",
+        "/v1/webhooks/jwks.json",
+        "/v1/webhooks/public_key",
+    }
+)
 # A dead letter shows log lines of a worker, which works for all tenants; whoever has the secret can forge webhooks.
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
 # Whoever changes an endpoint decides where everything that the tenant does is told, and how it is signed.

@@ -1,8 +1,11 @@
 """In which words an error is told: those of the door that the request came by; RFC 9457 on our own."""
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from api.openai_images.errors import PREFIXES as OPENAI_PREFIXES
+from api.openai_images.errors import error_body as openai_error
 from api.zai.errors import error_body as zai_error
 
 if TYPE_CHECKING:
@@ -15,8 +18,15 @@ _ZAI = ("/paas/v4/", "/api/paas/v4/")
 
 def told(problem: "Problem", path: str) -> tuple[str, str]:
     """The body of an error on this path, and its content type."""
-    if path.startswith(_ZAI):
-        code, field = problem.code, problem.field
-        body = zai_error(problem.status, code, problem.detail, field, retryable=problem.retryable)
+    error_body = _error_body(path)
+    if error_body:
+        body = error_body(problem.status, problem.code, problem.detail, problem.field, retryable=problem.retryable)
         return json.dumps(body, ensure_ascii=False), _JSON
     return problem.model_dump_json(), PROBLEM
+
+
+def _error_body(path: str) -> Callable[..., dict[str, Any]] | None:
+    if path.startswith(_ZAI):
+        return zai_error
+    is_openai = any(path == prefix or path.startswith(f"{prefix}/") for prefix in OPENAI_PREFIXES)
+    return openai_error if is_openai else None

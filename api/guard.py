@@ -1,9 +1,10 @@
-"""Keeps other web sites away from an API that is open on loopback: no other Host, no foreign Origin."""
+"""Keeps other web sites away from an API that is open on loopback: no other Host, no foreign Origin unless allowed."""
 
 from urllib.parse import urlsplit
 
 from flask import request
 
+from api.cors import is_named
 from api.errors import ForbiddenHost, ForbiddenOrigin
 from api.services import services
 from shared.egress.addresses import is_loopback_host
@@ -22,7 +23,7 @@ def check_host_and_origin() -> None:
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
     if not _is_ours(f"//{host}", settings):
         raise ForbiddenHost("the Host header must name this machine, or the host of GRIDPRESS_PUBLIC_URL")
-    if origin is not None and not _is_ours(origin, settings):
+    if origin is not None and not (_is_ours(origin, settings) or is_named(origin)):
         raise ForbiddenOrigin("pages of other sites may not use this API")
 
 

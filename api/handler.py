@@ -16,6 +16,7 @@ import structlog
 from gevent import GreenletExit, Timeout
 from gevent.pywsgi import Input, WSGIHandler
 
+from api.hardening import FIELDS
 from api.problems import CONTENT_TYPE, problem
 from api.receiving import BodyTooLarge, HeadTooLarge, Receiver
 from api.waiting import SOCKET
@@ -143,7 +144,7 @@ class Handler(WSGIHandler):
         phrase = HTTPStatus(status).phrase
         code = PayloadTooLarge.code if status == PayloadTooLarge.http_status else phrase.lower().replace(" ", "_")
         body = problem(status, code, detail, self.path or "/").model_dump_json().encode()
-        headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+        headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close", **FIELDS}
         return f"{status} {phrase}", headers, body
 
 

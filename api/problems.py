@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from api.dialects import told
 from api.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.limit_fields import refusal_fields
+from api.openai_images.errors import JobNotMade
 from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
 from shared.intake.fields import FieldError
 
@@ -95,12 +96,15 @@ def _header_fields(error: GridpressError) -> Mapping[str, str]:
         return refusal_fields(error.refusal)
     if isinstance(error, IdempotencyKeyReused):
         return {"x-should-retry": "false"}  # in the words of OpenAI's client
-    return {"Retry-After": str(error.retry_after_s)} if error.retryable else {}
+    if error.retryable:
+        return {"Retry-After": str(error.retry_after_s)}
+    # OpenAI's client would try a conflict or a failure again, whatever we say of it.
+    return {"x-should-retry": "false"} if error.http_status == 409 or error.http_status >= 500 else {}
 
 
 def _detail(error: GridpressError) -> str:
     """Stands alone: it names the field even where only `detail` is shown."""
-    if error.http_status >= 500:
+    if error.http_status >= 500 and not isinstance(error, JobNotMade):
         return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an error of the service itself")
     field = getattr(error, "field", None)
     return str(error) if not field or field in str(error) else f"{field}: {error}"

@@ -23,6 +23,7 @@ from shared.store.key_ring import KeyRing
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
+from shared.store.undelivered import UndeliveredStore
 from shared.store.watch import EventHub
 from shared.store.webhook_log import WebhookLog
 from shared.webhooks.signing_key import SigningKey
@@ -47,6 +48,7 @@ class Services:
     rate_limits: RateLimits
     hub: EventHub
     idempotency: IdempotencyStore
+    undelivered: UndeliveredStore
     files: FileStore
     pace: PaceStore
     endpoints: EndpointStore

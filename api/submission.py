@@ -5,17 +5,18 @@ from datetime import datetime
 from api import idempotency
 from api.callers import caller, refuse_full_queue, use_pixels
 from api.services import services
+from shared.ids import JobId
 from shared.intake.request import Body
 from shared.jobs import ClientName, Job, JobSpec
 from shared.queues import Queue
 from shared.states import Stage
 
 
-def submit(body: Body, name: ClientName | None = None) -> Job:
+def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = None) -> Job:
     """The job, on the store's disk; or the one that an earlier request with the same Idempotency-Key made.
 
     Overload and a full queue are refused before anything is stored. With a `name`, the job that has it already answers
-    for the same request; for another it raises `ClientIdTaken`.
+    for the same request; for another it raises `ClientIdTaken`. `job_id` is for who had to know it before.
     """
     standing = idempotency.standing_job()
     if standing:
@@ -26,7 +27,8 @@ def submit(body: Body, name: ClientName | None = None) -> Job:
     source = house.intake.source_of(body.request, caller().tenant)
     spec = house.intake.spec(body, caller().tenant, source)
     use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
-    job = house.store.submit(idempotency.reserved_job_id(), spec, name=name, source=source.prior if source else None)
+    new_id = job_id or idempotency.reserved_job_id()
+    job = house.store.submit(new_id, spec, name=name, source=source.prior if source else None)
     idempotency.job_stands()
     house.capacity.count(spec.n)
     house.hints.send_one(_first_queue(spec))

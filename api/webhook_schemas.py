@@ -256,8 +256,3 @@ class NumSent(BaseModel):
     """How many deliveries are due again."""
 
     num_messages: int
-
-
-# For the OpenAPI document.
-REQUESTS = (EndpointRequest, EndpointPatch, RotationRequest, RangeRequest, ResendRequest)
-ANSWERS = (EndpointAnswer, EndpointWithSecret, EndpointPage, AttemptPage, MessageAnswer, NumSent)

@@ -31,6 +31,7 @@ from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
 from shared.store.scripts import Replicas
+from shared.store.undelivered import UndeliveredStore
 from shared.store.upkeep import UpkeepStore
 from shared.store.watch import EventHub
 from shared.store.webhook_log import WebhookLog
@@ -74,6 +75,7 @@ def compose(settings: Settings) -> Services:
         RateLimits(client),
         EventHub(client),
         IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
+        UndeliveredStore(client),
         FileStore(client),
         PaceStore(client),
         EndpointStore(client),

@@ -16,7 +16,7 @@ from cli.keys import keys
 from cli.plan import plan_command
 from cli.render import render
 from cli.up import up
-from cli.webhooks import webhooks
+from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
 
 

@@ -41,8 +41,8 @@ from shared.limits import Refusal
 class GridpressError(Exception):
     """Base of every error that Gridpress raises on purpose."""
 
-    code: ClassVar[str] = "internal_error"
-    http_status: ClassVar[int] = 500
+    code: str = "internal_error"
+    http_status: int = 500
     retryable: bool = False
     retry_after_s: ClassVar[int] = 2
 

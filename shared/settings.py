@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     )
     default_wait_s: int = Field(default=30, ge=1, description="for which an answer is held by `Prefer: wait` alone")
     max_wait_s: int = Field(default=300, ge=1, description="for which an answer is held by `Prefer: wait=N` at most")
+    cors_origins: str = Field(
+        default="",
+        description="whose pages may call: https://app.example.com,http://localhost:5173; or *, which an API without "
+        "keys takes for nobody",
+    )
+    images_wait_s: float = Field(
+        default=540.0, gt=0, description="for pictures at /v1/images; less than the 600 s of OpenAI's client"
+    )
     idle_timeout_s: float = Field(default=75.0, gt=0, description="after which an unused connection is closed")
     receive_timeout_s: float = Field(
         default=30.0, gt=0, description="for the head of a request, and for every MiB of its body"

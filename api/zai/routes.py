@@ -7,6 +7,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.body import from_json
 from api.callers import caller
+from api.picture_links import link_of
 from api.services import services
 from api.submission import submit
 from api.waiting import until_final
@@ -15,7 +16,7 @@ from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesAnswer, TaskAn
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.intake.request import Body, JobRequest
-from shared.jobs import Job, Picture
+from shared.jobs import Job
 from shared.states import JobStatus
 
 zai = Blueprint("zai", __name__)
@@ -87,13 +88,7 @@ def _why(job: Job) -> str:
 
 
 def _links(job: Job) -> list[ImageLink]:
-    return [ImageLink(url=_link(job, render.index, render.picture)) for render in job.renders if render.picture]
-
-
-def _link(job: Job, index: int, picture: Picture) -> str:
-    """What a client without our key can open; where clients can't reach the object store, our own route."""
     house = services()
-    if house.settings.s3_links == "streamed":
-        return f"{house.settings.public_url.rstrip('/')}/v1/jobs/{job.job_id}/images/{index}"
-    filename = f"{job.job_id}-{index}.{job.spec.settings.output_format}"
-    return house.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
+    return [
+        ImageLink(url=link_of(house, job, render.index, render.picture)) for render in job.renders if render.picture
+    ]

@@ -27,10 +27,13 @@ class InvalidFields(InvalidRequest):
         self.errors = errors
 
 
-def validated(model: type[Model], fields: object) -> Model:
-    """Raises `InvalidFields`."""
+def validated(model: type[Model], fields: object, *, is_text: bool = False) -> Model:
+    """With `is_text` every value came as text, as in a form, and is read as what its field is.
+
+    Raises `InvalidFields`.
+    """
     try:
-        return model.model_validate(fields)
+        return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
     except ValidationError as error:
         # Neither the input nor a context is kept: either may hold a secret.
         faults = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_FAULTS]

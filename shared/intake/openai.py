@@ -3,11 +3,12 @@
 Every field of the API is here, so that none is dropped without a word. Null leaves a field out, as not sending it does.
 """
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
-from typing_extensions import Self
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from shared.intake.types import MetadataValue, Text, not_blank
 from shared.jobs import OutputFormat, Quality
@@ -50,16 +51,24 @@ _AS_THEY_ARE = (
     "webhook_secret",
 )
 _OURS = "the same as in a request to /v1/jobs"
+_WHOLE = "the model edits whole pictures: say in the prompt what to change"
 
 
-def _refused(why: str) -> Any:
-    """A field that may be null or left out, and says why it can't be kept."""
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Marks a field that this service can't keep: anything but null is answered with the reason."""
 
-    def refuse(value: object) -> None:
+    why: str
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> JsonSchemaValue:
+        return {"type": "null", "description": f"refused: {self.why}"}
+
+    def _check(self, value: object) -> None:
         if value is not None:
-            raise PydanticCustomError("not_offered", "{why}", {"why": why})
-
-    return Annotated[Any, AfterValidator(refuse), Field(default=None, description=f"refused: {why}")]
+            raise PydanticCustomError("not_offered", "{why}", {"why": self.why})
 
 
 def _opaque(background: str | None) -> str | None:
@@ -74,10 +83,22 @@ def _whole_images(fidelity: str | None) -> str | None:
     return fidelity
 
 
-_Undrawn = _refused("the model has no styles: say it in the prompt")
-_Unplanned = _refused("the model does not plan: there is num_inference_steps")
-_Unmoving = _refused("the pictures are png, jpeg and webp, and do not move")
-_Undrawable = _refused("the pictures are png, jpeg and webp")
+def _streamed(num_previews: int | None, info: ValidationInfo) -> int | None:
+    if num_previews and not info.data.get("stream"):
+        raise PydanticCustomError("not_streamed", "previews are of a stream: send stream, too")
+    return num_previews
+
+
+def _within_events(is_stream: bool | None, info: ValidationInfo) -> bool | None:
+    if is_stream and info.data.get("response_format") == "url":
+        raise PydanticCustomError("stream_of_urls", "a stream holds its pictures: response_format is b64_json")
+    return is_stream
+
+
+def _lossy(compression: int | None, info: ValidationInfo) -> int | None:
+    if compression not in (None, 100) and info.data.get("output_format") in (None, OutputFormat.PNG):
+        raise PydanticCustomError("lossless", "of jpeg and webp: a png loses nothing")
+    return compression
 
 
 class ImagesRequest(BaseModel):
@@ -100,20 +121,22 @@ class ImagesRequest(BaseModel):
     )
     background: Annotated[Literal["transparent", "opaque", "auto"] | None, AfterValidator(_opaque)] = None
     output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(default=None, description="default: png")
-    output_compression: int | None = Field(
+    output_compression: Annotated[int | None, AfterValidator(_lossy)] = Field(
         default=None, ge=0, le=100, description="quality of jpeg and webp, 100 the best; default 90"
     )
     moderation: Literal["low", "auto"] | None = Field(default=None, description="nothing is moderated, either way")
     response_format: Literal["url", "b64_json"] | None = Field(default=None, description="default: b64_json")
-    style: _Undrawn
-    complexity: _Unplanned
-    frame_count: _Unmoving
-    frame_duration_ms: _Unmoving
-    svg: _Undrawable
+    style: Annotated[None, _Refused("the model has no styles: say it in the prompt")] = None
+    complexity: Annotated[None, _Refused("the model does not plan: there is num_inference_steps")] = None
+    frame_count: Annotated[None, _Refused("pictures do not move")] = None
+    frame_duration_ms: Annotated[None, _Refused("pictures do not move")] = None
+    svg: Annotated[None, _Refused("pictures are png, jpeg or webp")] = None
     user: MetadataValue | None = Field(default=None, description="kept in the job's metadata")
     safety_identifier: MetadataValue | None = Field(default=None, description="kept in the job's metadata, answered")
-    stream: bool | None = Field(default=None, description="answer with events, the pictures as they are finished")
-    partial_images: int | None = Field(
+    stream: Annotated[bool | None, AfterValidator(_within_events)] = Field(
+        default=None, description="answer with events, the pictures as they are finished"
+    )
+    partial_images: Annotated[int | None, AfterValidator(_streamed)] = Field(
         default=None, ge=0, le=3, description="previews in the stream, for each picture; JPEG at a quarter of the size"
     )
     seed: int | None = Field(default=None, description=_OURS)
@@ -133,16 +156,6 @@ class ImagesRequest(BaseModel):
     webhook_events: list[str] | None = Field(default=None, description=_OURS)
     webhook_payload: str | None = Field(default=None, description=_OURS)
     webhook_secret: str | None = Field(default=None, repr=False, description=_OURS)
-
-    @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Self:
-        if self.partial_images and not self.stream:
-            raise PydanticCustomError("partial_images", "partial_images are of a stream: send stream, too")
-        if self.stream and self.response_format == "url":
-            raise PydanticCustomError("response_format", "a stream holds its pictures: response_format is b64_json")
-        if self.output_compression not in (None, 100) and self.output_format in (None, OutputFormat.PNG):
-            raise PydanticCustomError("output_compression", "output_compression is of jpeg and webp: png loses nothing")
-        return self
 
     @property
     def wants_url(self) -> bool:
@@ -202,8 +215,8 @@ class EditRequest(ImagesRequest):
 
     images: list[ImageReference] | None = None
     input_fidelity: Annotated[Literal["high", "low"] | None, AfterValidator(_whole_images)] = None
-    mask: _refused("the model edits whole pictures: say in the prompt what to change")  # type: ignore[valid-type]
-    markup: _refused("the model edits whole pictures: say in the prompt what to change")  # type: ignore[valid-type]
+    mask: Annotated[None, _Refused(_WHOLE)] = None
+    markup: Annotated[None, _Refused(_WHOLE)] = None
 
     def fields_of_job(self) -> dict[str, Any]:
         """See the base class."""

@@ -1,4 +1,5 @@
--- What decides how many hints a queue should hold. For 'delivery' and 'enhance', waiting is what is due now.
+-- What decides how many hints a queue should hold. For 'enhance', waiting is what is due now; for 'delivery', manifests and
+-- receivers for which something is.
 -- ARGV: queue, key of the queue's Celery list
 -- Returns {waiting, live slots, hints queued}.
 local queue = ARGV[1]
@@ -9,8 +10,14 @@ local function num_enhancements()
   return due
 end
 
+local function num_deliveries()
+  local due = redis.call('ZCOUNT', P .. 'manifests', '-inf', now)
+  for _, class in ipairs(CLASSES) do due = due + redis.call('ZCOUNT', P .. 'destinations:' .. class, '-inf', now) end
+  return due
+end
+
 local function num_due()
-  if queue == 'delivery' then return redis.call('ZCOUNT', P .. 'deliveries', '-inf', now) end
+  if queue == 'delivery' then return num_deliveries() end
   return queue == 'enhance' and num_enhancements() or num_waiting(queue)
 end
 

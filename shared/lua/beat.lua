@@ -33,6 +33,7 @@ for i = 8, #ARGV, 6 do
       redis.call('HSET', key, 'done', done, 'total', total)
       append_event(held[5], 'render.progress',
         { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })
+      announce_progress(held[5], now)
     end
     table.insert(verdicts, 'renewed')
   elseif is_mine and (held[1] == 'cancelled' or held[1] == 'expired') then

@@ -1,43 +1,5 @@
--- Prepended to every script, after tables generated from shared/states.py and shared/jobs.py:
---   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
--- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
---   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
---                                           ar_cost, dit_cost: of each of its renders (shared/cost.py)
---   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
---                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
---                                           group while it is suspected (see blame.lua)
---   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so. Also a channel
---   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
---   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
---                                           and revision, `|` between them, and `|again` for re-renders not yet begun
---   gridpress:client_ids:<tenant>   hash    what the client calls a job -> job
---   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
---   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
---   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
---   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
---   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
---   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
---   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it is let run empty for them
---   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
---   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
---   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
---   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
---   gridpress:held:<worker>         set     render ids that this worker leases
---   gridpress:log:<worker>          string  its last log lines (JSON)
---   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
---   gridpress:slots:<stage>         hash    worker id -> slots
---   gridpress:serves:<stage>        hash    worker id -> model revision
---   gridpress:revision              string  model revision that the newest AR worker serves
---   gridpress:deliveries            zset    delivery ids by due time (ms)
---   gridpress:delivery:<delivery>   hash    attempts, holder, status, last_error
---   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
---                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
---   gridpress:finished              zset    final jobs by end (ms)
---   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
---   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
---   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
+-- What every script may need: lanes, loads, events, and the one way in which a render moves.
 
-local P = 'gridpress:'
 local WAITS = { queued = 'ar', prior_ready = 'dit' }
 local RUNS = { prior_running = 'ar', decode_running = 'dit' }
 local WAITING = { ar = 'queued', dit = 'prior_ready' }
@@ -111,23 +73,16 @@ local function final_status(job_key)
   return 'failed'
 end
 
-local function wants_webhook(spec, type)
-  if spec.webhook_url == nil or spec.webhook_url == cjson.null then return false end
-  if #spec.webhook_events == 0 then return true end
-  for _, wanted in ipairs(spec.webhook_events) do
-    if wanted == type then return true end
-  end
-  return false
+-- A job that was given another life ends again, and its receivers must hear of it: ids derive from the life, too.
+local function end_message_of(job, status)
+  return message_of(job, 'job.' .. status, redis.call('HGET', P .. 'job:' .. job, 'revivals'))
 end
 
--- Ids derive from job, type and life: a job that was given another life ends again, and its receiver must hear of it.
-local function webhook_of(job, type)
-  local revivals = redis.call('HGET', P .. 'job:' .. job, 'revivals')
-  return 'webhook:' .. job .. ':' .. type .. (revivals and ':' .. revivals or '')
-end
-
-local function deliveries_of(job, status)
-  return { 'manifest:' .. job, webhook_of(job, 'job.' .. status) }
+-- What is still to be delivered of a job's end is taken back.
+local function take_back_end(job, status)
+  redis.call('ZREM', P .. 'manifests', job)
+  redis.call('HDEL', P .. 'job:' .. job, 'manifest_holder', 'manifest_attempts', 'manifest_error')
+  withdraw(end_message_of(job, status))
 end
 
 local function enhancements_of(job)
@@ -146,20 +101,17 @@ end
 
 local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
 
--- The last render is final: the job is, and its one event goes out.
+-- The last render is final: the job is, and whoever wants to hear of it will.
 local function end_job(job, tenant, from, now)
   local key = P .. 'job:' .. job
   local status = final_status(key)
-  local type = 'job.' .. status
   set_status(job, tenant, from, status)
   redis.call('HSET', key, 'finished_ms', now)
   if redis.call('HGET', key, 'enhancement') == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
   redis.call('ZADD', P .. 'finished', now, job)
-  append_event(job, type, { status = status })
-  redis.call('ZADD', P .. 'deliveries', now, 'manifest:' .. job)
-  if wants_webhook(cjson.decode(redis.call('HGET', key, 'spec')), type) then
-    redis.call('ZADD', P .. 'deliveries', now, webhook_of(job, type))
-  end
+  append_event(job, 'job.' .. status, { status = status })
+  redis.call('ZADD', P .. 'manifests', now, job)
+  announce(tenant, end_message_of(job, status), 'job.' .. status, job, now, '')
 end
 
 local function absolve(render)
@@ -198,6 +150,7 @@ local function move(render, from, to, now)
   if RUNS[to] and job[4] == 'queued' then
     set_status(ids[1], job[1], 'queued', 'running')
     redis.call('HSET', job_key, 'started_ms', now)
+    announce(job[1], message_of(ids[1], 'job.started'), 'job.started', ids[1], now, '')
   end
   if not FINAL[to] then return 0 end
   if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place(from, ids[4])) end

@@ -9,6 +9,5 @@ if known[1] ~= tenant then return 0 end
 if known[2] == 'queued' or known[2] == 'running' then return 2 end
 local now = now_ms()
 redis.call('ZADD', P .. 'doomed', now, job, now + LATE_MS, job .. '|again')
-for _, delivery in ipairs(deliveries_of(job, known[2])) do redis.call('ZREM', P .. 'deliveries', delivery) end
 forget(job, tenant, known[2], tonumber(known[3]))
 return 1

@@ -5,4 +5,5 @@ if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 redis.call('HDEL', P .. 'subscriptions:' .. tenant, endpoint)
 redis.call('ZREM', P .. 'endpoints:' .. tenant, endpoint)
 redis.call('DEL', P .. 'endpoint:' .. endpoint)
+forget_destination(endpoint)
 return 1

@@ -8,4 +8,5 @@ if redis.call('HGET', key, 'status') == 'enabled' then return 1 end
 redis.call('HSET', key, 'status', 'enabled', 'updated_ms', now)
 redis.call('HDEL', key, 'disabled_reason', 'disabled_ms', 'failing_since_ms')
 subscribe(endpoint, types)
+wake_destination(endpoint)
 return 1

@@ -1,13 +1,88 @@
--- Ends a delivery attempt; refuses unless the holder is the current one.
--- ARGV: delivery, holder, status ('delivered', 'abandoned' or 'pending'), error or '', delay until the next attempt (ms)
+-- Ends a delivery attempt and keeps it in the log; moves nothing unless the holder is the current one.
+-- ARGV: message, destination, holder, how it went, delay until the next attempt (ms), for how long the receiver asks to be
+-- spared (ms), when it was claimed (ms), how long the log is kept (ms); then, unless nothing was sent, what the log keeps:
+-- field, value, ...
+-- How it went: 'delivered'; 'failed', to be tried again; 'abandoned'; 'gone', the receiver wants no more; 'dropped', there
+-- is nothing to tell any more; 'returned', untried or cut off
 -- Returns 1, or 0 when the lease was lost.
-local delivery, holder, status, error, delay = unpack(ARGV)
-local key = P .. 'delivery:' .. delivery
-if redis.call('HGET', key, 'holder') ~= holder then return 0 end
-redis.call('HSET', key, 'status', status, 'last_error', error)
-if status == 'pending' then
-  redis.call('ZADD', P .. 'deliveries', now_ms() + tonumber(delay), delivery)
-else
-  redis.call('ZREM', P .. 'deliveries', delivery)
+local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both together disable an endpoint
+local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000
+local NUM_KEPT = { ep = 1000, evt = 100, job = 1000 }
+local message, destination, holder, outcome = unpack(ARGV, 1, 4)
+local delay, spared, claimed, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local now = now_ms()
+local about = redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job')
+local is_endpoint = string.sub(destination, 1, 3) == 'ep_'
+
+local function log(of)
+  local key = P .. 'attempts:' .. of
+  redis.call('XADD', key, 'MAXLEN', '~', NUM_KEPT[string.match(of, '^[^_]*')], '*', 'message', message, 'type', about[2],
+    'job', about[3], 'destination', destination, unpack(ARGV, 9))
+  redis.call('XTRIM', key, 'MINID', '~', math.max(0, now - tonumber(kept)))
+  redis.call('PEXPIRE', key, kept)
 end
+
+local function log_attempt()
+  if #ARGV < 9 or not about[1] then return end
+  log(message)
+  if about[3] ~= '' then log(about[3]) end
+  if is_endpoint then log(destination) end
+end
+
+-- Nothing more is sent to it; its owner's other endpoints are told.
+local function give_up_on(endpoint, reason)
+  if not disable_endpoint(endpoint, reason, now) then return end
+  local found = redis.call('HMGET', P .. 'endpoint:' .. endpoint, 'tenant', 'url')
+  local type = 'webhook_endpoint.disabled'
+  announce(found[1], message_of(endpoint, type, now), type, '', now,
+    cjson.encode({ id = endpoint, object = 'webhook_endpoint', url = found[2], disabled_reason = reason }))
+end
+
+-- Attempts that were under way together count once.
+local function strike()
+  local key = P .. 'destination:' .. destination
+  local strikes, last = state_of(destination).strikes, tonumber(redis.call('HGET', key, 'struck_ms') or 0)
+  if claimed >= last then
+    strikes = strikes + 1
+    local pause = spared
+    if strikes >= MOST_STRIKES then
+      pause = math.max(pause, math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ (strikes - MOST_STRIKES)))
+    end
+    set_class(destination, 'failing', strikes, now + pause)
+    redis.call('HSET', key, 'struck_ms', now)
+  end
+  if not is_endpoint then return end
+  local endpoint = P .. 'endpoint:' .. destination
+  redis.call('HSETNX', endpoint, 'failing_since_ms', now)
+  local since = tonumber(redis.call('HGET', endpoint, 'failing_since_ms'))
+  if outcome == 'gone' then
+    give_up_on(destination, 'gone')
+  elseif strikes >= FEWEST_STRIKES and now - since >= FAILING_MS then
+    give_up_on(destination, 'failing')
+  end
+end
+
+local function praise()
+  set_class(destination, 'proven', 0, 0)
+  if is_endpoint then redis.call('HDEL', P .. 'endpoint:' .. destination, 'failing_since_ms') end
+end
+
+log_attempt()
+if redis.call('HGET', P .. 'holders:' .. destination, message) ~= holder then return 0 end
+redis.call('HDEL', P .. 'holders:' .. destination, message)
+redis.call('ZREM', P .. 'flying:' .. destination, message)
+redis.call('ZREM', P .. 'due:' .. destination, message)
+if outcome == 'returned' then redis.call('HINCRBY', P .. 'tries:' .. destination, message, -1) end
+if outcome == 'returned' or outcome == 'failed' then
+  redis.call('ZADD', P .. 'due:' .. destination, now + delay, message)
+else
+  local is_delivered = outcome == 'delivered'
+  redis.call('HDEL', P .. 'tries:' .. destination, message)
+  if about[1] then
+    redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, is_delivered and 'delivered' or 'abandoned')
+    if not is_delivered then redis.call('ZADD', P .. 'failed:' .. destination, now, message) end
+  end
+end
+if outcome == 'delivered' then praise() elseif outcome ~= 'returned' and outcome ~= 'dropped' then strike() end
+place_destination(destination)
 return 1

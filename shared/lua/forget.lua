@@ -8,7 +8,8 @@ local function forget(job, tenant, status, n)
   end
   redis.call('ZREM', P .. 'jobs:' .. tenant, job)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. status, job)
-  for _, delivery in ipairs(deliveries_of(job, status)) do redis.call('DEL', P .. 'delivery:' .. delivery) end
+  redis.call('ZREM', P .. 'manifests', job)
+  forget_told(job, tenant)
   local client_id = redis.call('HGET', P .. 'job:' .. job, 'client_id')
   if client_id then redis.call('HDEL', P .. 'client_ids:' .. tenant, client_id) end
   redis.call('DEL', P .. 'job:' .. job, P .. 'events:' .. job)

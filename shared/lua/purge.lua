@@ -3,21 +3,21 @@
 -- ARGV: retention (ms), most jobs at once
 -- Returns the number of jobs that were looked at.
 local RETRY_MS = 60000
+-- All attempts of a delivery together take three days. One that was asked for later, or that waits for a receiver which
+-- never comes back, keeps its job no longer than this.
+local PATIENCE_MS = 4 * DAY_MS
 
-local function is_delivered(job, status)
-  for _, delivery in ipairs(deliveries_of(job, status)) do
-    if redis.call('ZSCORE', P .. 'deliveries', delivery) then return false end
-  end
-  return true
+local function is_delivered(job)
+  return not redis.call('ZSCORE', P .. 'manifests', job) and not is_telling(job)
 end
 
 local since = now_ms() - tonumber(ARGV[1])
 local over = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', since, 'LIMIT', 0, ARGV[2])
 for _, job in ipairs(over) do
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n')
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n', 'finished_ms')
   if not known[1] then
     redis.call('ZREM', P .. 'finished', job)
-  elseif is_delivered(job, known[2]) then
+  elseif is_delivered(job) or tonumber(known[4]) <= since - PATIENCE_MS then
     forget(job, known[1], known[2], tonumber(known[3]))
   else
     redis.call('ZADD', P .. 'finished', since + RETRY_MS, job)

@@ -1,12 +1,9 @@
 -- Another life for renders that ended without a picture, and for their job.
 
--- The job goes on; what was still to be delivered of its end is taken back. Its next end has ids of its own.
+-- The job goes on. Its next end has ids of its own.
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
-  for _, delivery in ipairs(deliveries_of(job, status)) do
-    redis.call('ZREM', P .. 'deliveries', delivery)
-    redis.call('DEL', P .. 'delivery:' .. delivery)
-  end
+  take_back_end(job, status)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')
   redis.call('ZREM', P .. 'finished', job)

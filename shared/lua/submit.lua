@@ -5,7 +5,7 @@
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
 -- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
 -- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
--- the fingerprint of the request that named it so.
+-- the fingerprint of the request that named it so; webhook_url ('' for none) and webhook_events (a list).
 -- Returns {'new'}; {'stands', job}; {'taken'} when the client id stands for another request; {'full', renders queued, limit} when it would be too many of the tenant.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 4) / 2
@@ -33,6 +33,9 @@ redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', ra
 if options.client_id ~= '' then
   redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)
   redis.call('HSET', P .. 'client_ids:' .. tenant, options.client_id, job)
+end
+if options.webhook_url ~= '' then
+  redis.call('HSET', key, 'webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
 end
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)

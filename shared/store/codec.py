@@ -25,6 +25,7 @@ from shared.jobs import (
 )
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
+from shared.webhooks.events import ENDS
 
 Hash = Mapping[str, str]
 
@@ -108,6 +109,8 @@ def submission_options(spec: JobSpec, name: ClientName | None, source: PriorSour
             "prior": encode_prior(source.prior) if source else "",
             "client_id": name.client_id if name else "",
             "fingerprint": name.fingerprint if name else "",
+            "webhook_url": spec.webhook_url or "",
+            "webhook_events": spec.webhook_events or ENDS,
         }
     )
 

@@ -12,7 +12,7 @@ from shared.store.connect import Client, translated
 
 _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
-_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("common", "deadlines"))
+_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("keys", "outbox", "common", "deadlines"))
 # What only one script is long enough to need.
 _PARTS = {
     "abandon_enhancements": ("pulse", "enhancement"),
@@ -23,18 +23,18 @@ _PARTS = {
     "delete_endpoint": ("endpoint",),
     "disable_endpoint": ("endpoint",),
     "enable_endpoint": ("endpoint",),
+    "finish_delivery": ("endpoint",),
     "finish_enhancement": ("enhancement",),
     "purge": ("forget",),
     "queue": ("pace",),
     "requeue": ("revive",),
-    "recover_deliveries": ("endpoint", "outbox"),
-    "replay_messages": ("endpoint", "outbox"),
-    "resend_message": ("outbox",),
+    "recover_deliveries": ("endpoint",),
+    "replay_messages": ("endpoint",),
     "rescue": ("pulse", "blame"),
     "retry": ("revive",),
     "rotate_endpoint": ("endpoint",),
     "save_endpoint": ("endpoint",),
-    "test_endpoint": ("endpoint", "outbox"),
+    "test_endpoint": ("endpoint",),
     "stats": ("pace",),
 }
 

@@ -27,6 +27,7 @@ from shared.store.keys import KeyStore
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
+from shared.store.undelivered import UndeliveredStore
 from shared.store.watch import EventHub
 from shared.store.webhook_log import WebhookLog
 from shared.webhooks.signing_key import SigningKey
@@ -59,7 +60,7 @@ def house(
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
     durability, fetcher, hub = Durability("always", 0.0), ImageFetcher.of(settings), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
-    later = (IdempotencyStore(client, kept_for_s=60), FileStore(client), PaceStore(client))
+    later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client), PaceStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY)
     yield Services(settings, *stores, *later, *webhooks)
     hub.close()

@@ -141,7 +141,7 @@ def test_a_deleted_job_leaves_nothing(http: FlaskClient, client: Client, store: 
         assert http.get(f"/v1/jobs/{job.job_id}{path}").status_code == 404
     keys = [key for key in client.scan_iter("*") if job.job_id in key]
     assert keys == []
-    assert client.zrange("gridpress:deliveries", 0, -1) == []
+    assert client.zrange("gridpress:manifests", 0, -1) == []
     assert delete_doomed(DoomedStore(client), objects) == 1
     assert _exists(objects, others)
     assert not _exists(objects, mine)

@@ -181,9 +181,10 @@ def test_a_body_at_a_drip_is_cut(hasty_api: Served) -> None:
     head = b"POST /v1/jobs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
     with connected(hasty_api) as connection:
         answer = drip(connection, head, b" ")
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert PROBLEM in answer
-        assert rest(connection) == b""
+        answer += rest(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert PROBLEM in answer
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 def test_an_unused_connection_is_closed(hasty_api: Served) -> None:

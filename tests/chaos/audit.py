@@ -22,7 +22,8 @@ _VISIBILITY_S = 60.0  # of hints; kombu's sweep restores what is older
 _PAGE = 200
 _LEFTOVERS = (
     "gridpress:leases",
-    "gridpress:deliveries",
+    "gridpress:manifests",
+    *(f"gridpress:destinations:{kind}" for kind in ("proven", "new", "failing")),
     "gridpress:deadlines",
     "gridpress:celery:dit",
     "gridpress:celery:ar",

@@ -103,8 +103,8 @@ def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None
     from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
 
     place = (torch.device("cpu"), torch.bfloat16)
-    plan = plan_memory(load_ar_model(str(tiny_checkpoint), *place), 2, None)
-    ar = ar_memory(tiny_checkpoint, torch.bfloat16, 2, None, None)
+    plan = plan_memory(load_ar_model(str(tiny_checkpoint), *place), 1, None)
+    ar = ar_memory(tiny_checkpoint, torch.bfloat16, 1, None, None)
     assert ar.weights == plan.weight_bytes
     assert ar.kept // plan.bytes_per_token == plan.num_kv_tokens
     model = load_dit_model(str(tiny_checkpoint), *place)

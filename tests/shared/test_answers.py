@@ -136,7 +136,7 @@ def test_every_render_weighs_the_same() -> None:
 def test_links_are_the_apis_own_and_only_for_what_is_there() -> None:
     body = answer(S.SUCCEEDED, S.FAILED)
     job = f"https://pictures.example.com/v1/jobs/{JOB}"
-    assert body["links"] == {"self": job, "cancel": f"{job}/cancel", "events": f"{job}/events"}
+    assert body["links"] == {"self": job, "cancel": f"{job}/cancel", "retry": f"{job}/retry", "events": f"{job}/events"}
     assert [image["url"] for image in body["images"]] == [f"{job}/images/0", None]
 
 
@@ -156,6 +156,7 @@ def test_a_finished_picture_is_described_and_timed() -> None:
         "content_type": "image/png",
         "ended_in": None,
         "error": None,
+        "attempts": 1,
         "timings": {"ar_s": 2.5, "dit_s": 1.25},
     }
 
