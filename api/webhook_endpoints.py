@@ -9,14 +9,8 @@ from pydantic import BaseModel
 from api.body import from_json
 from api.callers import caller
 from api.services import services
-from api.webhook_schemas import (
-    EndpointAnswer,
-    EndpointPage,
-    EndpointPatch,
-    EndpointRequest,
-    EndpointsQuery,
-    RotationRequest,
-)
+from api.webhook_answers import EndpointAnswer, EndpointPage
+from api.webhook_schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from shared.intake.fields import validated
 from shared.webhooks.endpoints import Endpoint, EndpointId
 from shared.webhooks.receivers import check_headers, check_receiver
@@ -82,13 +76,13 @@ def delete(endpoint_id: str) -> tuple[str, int]:
 
 @webhook_endpoints.post("/<endpoint_id>/disable")
 def disable(endpoint_id: str) -> Answer:
-    """From now on it is told nothing."""
+    """It is told nothing more; what waits for it waits until it is enabled."""
     return _answer(services().endpoints.disable(EndpointId(endpoint_id), caller().tenant))
 
 
 @webhook_endpoints.post("/<endpoint_id>/enable")
 def enable(endpoint_id: str) -> Answer:
-    """From now on it is told what happens; what happened meanwhile comes with a replay."""
+    """What waited for it is sent, and it is told what happens from now on; a replay brings what happened meanwhile."""
     return _answer(services().endpoints.enable(EndpointId(endpoint_id), caller().tenant))
 
 

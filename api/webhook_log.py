@@ -6,16 +6,9 @@ from flask import Blueprint, request
 
 from api.callers import caller
 from api.services import services
+from api.webhook_answers import AttemptAnswer, AttemptPage, MessageAnswer, NumSent
 from api.webhook_endpoints import asked_for, own_endpoint
-from api.webhook_schemas import (
-    AttemptAnswer,
-    AttemptPage,
-    AttemptsQuery,
-    MessageAnswer,
-    NumSent,
-    RangeRequest,
-    ResendRequest,
-)
+from api.webhook_schemas import AttemptsQuery, RangeRequest, ResendRequest
 from shared.errors import EndpointDisabled
 from shared.ids import JobId
 from shared.intake.fields import validated

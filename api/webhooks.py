@@ -28,7 +28,9 @@ class KeyQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tenant: Annotated[TenantId, AfterValidator(_tenant)] = Field(default=DEFAULT_TENANT)
+    tenant: Annotated[TenantId, AfterValidator(_tenant)] = Field(
+        default=DEFAULT_TENANT, json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"}
+    )
 
 
 class PublicKey(BaseModel):

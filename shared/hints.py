@@ -17,25 +17,31 @@ log = structlog.get_logger()
 class Hints:
     """Asks the store how many hints a queue lacks, and sends them. Never raises for a store or broker that is away.
 
-    One sender at a time: threads that all look before any of them sends would send a hint each.
+    One sender at a time: threads that all look before any of them sends would send a hint each. Who comes while another
+    is at it leaves the look to him, so that a crowd costs two looks, not one each.
     """
 
     def __init__(self, app: Celery, store: UpkeepStore) -> None:
         self._app = app
         self._store = store
         self._lock = threading.Lock()
+        self._wanted: set[Queue] = set()
 
     def send_one(self, queue: Queue) -> None:
         """After new work was written: one hint, if the queue is short. A broker that is away is upkeep's business."""
-        self._send(queue, most=1)
+        self._wanted.add(queue)
+        while self._wanted and self._lock.acquire(blocking=False):
+            try:
+                for wanted in tuple(self._wanted):
+                    self._wanted.discard(wanted)
+                    self._send_missing(wanted, most=1)
+            finally:
+                self._lock.release()
 
     def top_up(self, queue: Queue) -> int:
         """Sends all that the queue lacks; returns how many were sent."""
-        return self._send(queue, most=None)
-
-    def _send(self, queue: Queue, most: int | None) -> int:
         with self._lock:
-            return self._send_missing(queue, most)
+            return self._send_missing(queue, most=None)
 
     def _send_missing(self, queue: Queue, most: int | None) -> int:
         try:

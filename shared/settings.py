@@ -132,7 +132,10 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     webhook_signing_key: SecretStr | None = Field(default=None, description="whsk_, for v1a; made once if left out")
     max_webhook_endpoints: int = Field(default=50, ge=0, description="of one tenant")
-    webhook_timeout_s: float = 15.0
+    webhook_timeout_s: float = Field(default=15.0, gt=0, description="for one attempt, whole")
+    webhook_slots: int = Field(default=256, ge=1, description="attempts that one process has under way")
+    webhook_concurrency: int = Field(default=8, ge=1, description="attempts under way to one receiver")
+    webhook_log_s: float = Field(default=30 * 24 * 3600.0, gt=0, description="for which attempts can be read")
 
     # Prompt enhancement by a chat endpoint; docs/prompt_enhancement.md. Without a URL no job can ask for it.
     enhance_base_url: str | None = Field(

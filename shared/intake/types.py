@@ -64,4 +64,6 @@ Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 20
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(strict=False)]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
-SigningKey = Annotated[Text, AfterValidator(_signing_key)]
+SigningKey = Annotated[
+    Text, AfterValidator(_signing_key), Field(json_schema_extra={"pattern": "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"})
+]

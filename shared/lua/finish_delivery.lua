@@ -18,7 +18,8 @@ local function log(of)
   local key = P .. 'attempts:' .. of
   redis.call('XADD', key, 'MAXLEN', '~', NUM_KEPT[string.match(of, '^[^_]*')], '*', 'message', message, 'type', about[2],
     'job', about[3], 'destination', destination, unpack(ARGV, 9))
-  redis.call('XTRIM', key, 'MINID', '~', math.max(0, now - tonumber(kept)))
+  -- Entries are named after the server's clock, whatever ours is.
+  redis.call('XTRIM', key, 'MINID', '~', math.max(0, redis.call('TIME')[1] * 1000 - tonumber(kept)))
   redis.call('PEXPIRE', key, kept)
 end
 

@@ -5,8 +5,13 @@ local endpoint, tenant, from, to, most = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return {} end
 local now = now_ms()
 local failed = redis.call('ZRANGEBYSCORE', P .. 'failed:' .. endpoint, from, '(' .. to, 'LIMIT', 0, most)
+local num = 0
 for _, message in ipairs(failed) do
   redis.call('ZREM', P .. 'failed:' .. endpoint, message)
-  deliver(message, endpoint, now)
+  if redis.call('EXISTS', P .. 'message:' .. message) == 1 then
+    deliver(message, endpoint, now)
+    num = num + 1
+  end
 end
-return { #failed, #failed < tonumber(most) and to or from }
+wake_destination(endpoint)
+return { num, #failed < tonumber(most) and to or from }

@@ -21,4 +21,5 @@ for i = 1, #found, 2 do
     num = num + 1
   end
 end
+wake_destination(endpoint)
 return { num, next_from }

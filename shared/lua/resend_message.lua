@@ -4,15 +4,9 @@
 local message, tenant, endpoint = unpack(ARGV)
 local key, now, num = P .. 'message:' .. message, now_ms(), 0
 if redis.call('HGET', key, 'tenant') ~= tenant then return -1 end
-if endpoint ~= '' then
-  deliver(message, endpoint, now)
-  return 1
-end
-for _, field in ipairs(redis.call('HKEYS', key)) do
-  local destination = string.match(field, '^to:(.+)$')
-  if destination then
-    deliver(message, destination, now)
-    num = num + 1
-  end
+for _, destination in ipairs(endpoint ~= '' and { endpoint } or destinations_of(message)) do
+  deliver(message, destination, now)
+  wake_destination(destination)
+  num = num + 1
 end
 return num

@@ -6,7 +6,8 @@
 -- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
 -- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
 -- the fingerprint of the request that named it so; webhook_url ('' for none) and webhook_events (a list).
--- Returns {'new'}; {'stands', job}; {'taken'} when the client id stands for another request; {'full', renders queued, limit} when it would be too many of the tenant.
+-- Returns {'new', revision, created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
+-- {'full', renders queued, limit} when it would be too many of the tenant.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 4) / 2
 local key = P .. 'job:' .. job
@@ -53,4 +54,4 @@ for i = 5, #ARGV, 2 do
   set_deadline(ARGV[i], key, 'start_timeout', now)
 end
 append_event(job, 'job.queued', { n = n })
-return { 'new' }
+return { 'new', revision, now }

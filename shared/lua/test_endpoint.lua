@@ -6,4 +6,5 @@ if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 local now = now_ms()
 write_message(message, tenant, type, '', now, cjson.encode({ id = endpoint, object = 'webhook_endpoint' }))
 deliver(message, endpoint, now)
+wake_destination(endpoint)
 return 1

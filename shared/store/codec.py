@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from shared.cost import cost_of
 from shared.enhancement import Enhancement, EnhancementStatus
-from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
 from shared.jobs import (
     Claim,
     ClientName,
@@ -44,6 +44,40 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         started_at=_optional_time(job, "started_ms"),
         finished_at=_optional_time(job, "finished_ms"),
         enhancement=_enhancement_of(job),
+    )
+
+
+def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int) -> Job:
+    """A job as `submit.lua` has just written it, without reading it again."""
+    created_at = _time(str(created_ms))
+    return Job(
+        job_id=job_id,
+        spec=spec,
+        status=JobStatus.QUEUED,
+        revision=revision,
+        renders=tuple(_new_render(job_id, spec, index, created_at) for index in range(spec.n)),
+        created_at=created_at,
+        started_at=None,
+        finished_at=None,
+        enhancement=Enhancement(EnhancementStatus.PENDING) if spec.enhance_prompt else None,
+    )
+
+
+def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime) -> Render:
+    return Render(
+        render_id=render_id(job_id, index),
+        index=index,
+        state=RenderState.PRIOR_READY if spec.prior else RenderState.QUEUED,
+        seed=spec.seed_of(index),
+        progress=None,
+        picture=None,
+        error=None,
+        ended_in=None,
+        attempts=0,
+        prior_started_at=None,
+        prior_ready_at=created_at if spec.prior else None,
+        decode_started_at=None,
+        finished_at=None,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
-from shared.ids import JobId, RenderId, TenantId, render_id
+from shared.ids import JobId, RenderId, Revision, TenantId, render_id
 from shared.jobs import ClientName, Job, JobSpec, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
 from shared.states import JobStatus
@@ -61,7 +61,8 @@ class JobStore:
                 raise ClientIdTaken(name.client_id)
             case ["stands", standing]:
                 return self.job(JobId(standing), spec.tenant)
-        return self.job(job_id, spec.tenant)
+        _, revision, created_ms = answer
+        return codec.new_job(job_id, spec, Revision(revision), created_ms)
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         """Raises `JobNotFound` for an unknown id and for another tenant's."""

@@ -1,4 +1,7 @@
-"""Makes messages due again: one, all that failed, a range. A message keeps its id, however often it is sent."""
+"""Makes messages due again: one, all that failed, a range. A message keeps its id, however often it is sent.
+
+Whoever asks says that the receiver is well: it is not spared any longer for its failures.
+"""
 
 from datetime import UTC, datetime
 
@@ -37,7 +40,7 @@ class ResendStore:
 
     def test(self, endpoint_id: EndpointId, tenant: TenantId) -> str:
         """The id of a message that is for this endpoint alone. Raises `EndpointNotFound`."""
-        message_id = f"evt_{ULID()}_test".lower()
+        message_id = f"evt_{ULID()}_webhook_endpoint_test".lower()
         if not self._scripts.run("test_endpoint", endpoint_id, tenant, message_id, TEST_EVENT):
             raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
         return message_id

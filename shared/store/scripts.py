@@ -55,11 +55,12 @@ class Scripts:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._by_name: dict[str, Any] = {}
 
     def run(self, name: str, *args: str | int) -> Any:
         """Raises `StoreUnavailable` when the store does not answer. Arguments are the script's ARGV."""
         with translated():
-            return self._client.register_script(_source(name))(args=args)
+            return self._script(name)(args=args)
 
     def run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
         """Like `run`, then waits on the same connection until so many replicas hold all that this script saw.
@@ -69,12 +70,18 @@ class Scripts:
         if not replicas.count:
             return self.run(name, *args)
         with translated(), self._client.pipeline(transaction=False) as pipeline:
-            self._client.register_script(_source(name))(args=args, client=pipeline)
+            self._script(name)(args=args, client=pipeline)
             pipeline.wait(replicas.count, int(replicas.timeout_s * 1000))
             answer, num_holding = pipeline.execute()
         if num_holding < replicas.count:
             raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold the job")
         return answer
+
+    def _script(self, name: str) -> Any:
+        """Hashed once: a script is 30 KB, and calls are many."""
+        if name not in self._by_name:
+            self._by_name[name] = self._client.register_script(_source(name))
+        return self._by_name[name]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Key pairs of `v1a` signatures (ed25519), for receivers that keep no secret. The installation's; from it each tenant's.
+"""Key pairs of `v1a` signatures (ed25519), for receivers that keep no secret: one of the installation, one a tenant.
 
 As Standard Webhooks 1.0.0 writes them: `whsk_` is the base64 of seed and public key, `whpk_` that of the public key.
 """

@@ -89,6 +89,15 @@ def test_every_field_arrives(http: FlaskClient, house: Services) -> None:
 def test_a_webhook_without_events_gets_every_end(http: FlaskClient) -> None:
     job = accepted(http, webhook_url="https://hooks.example.com/")
     assert set(job["webhook_events"]) == {"job.succeeded", "job.failed", "job.cancelled", "job.expired"}
+    assert job["webhook_payload"] == "full"
+
+
+def test_a_webhook_can_ask_for_every_step_and_for_ids_alone(http: FlaskClient, house: Services) -> None:
+    asked = {"webhook_events": ["job.started", "job.progress"], "webhook_payload": "thin"}
+    job = accepted(http, webhook_url="https://hooks.example.com/", **asked)
+    assert {name: job[name] for name in asked} == asked
+    assert spec_of(house, job).webhook_payload == "thin"
+    assert accepted(http)["webhook_payload"] is None
 
 
 @pytest.mark.parametrize("fields", [{"size": "512x768"}, {"width": 512, "height": 768}])

@@ -14,12 +14,14 @@ from shared.jobs import Job
 from shared.keys import Scope
 from shared.states import Stage
 from shared.store.connect import Client
+from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.files import FileStore
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from shared.store.leases import LeaseRules, LeaseStore
 from shared.store.upkeep import UpkeepStore
-from shared.webhooks.secrets import is_webhook_secret
+from shared.webhooks.endpoints import Endpoint
+from shared.webhooks.secrets import is_webhook_secret, new_secret
 from tests.store.builders import REVISION, submitted
 
 OWNER, OTHER = TenantId("acme"), TenantId("globex")
@@ -34,8 +36,14 @@ def fields(client: Client) -> dict[TenantId, dict[str, str]]:
 
 
 @pytest.fixture
-def poisoned(client: Client, store: JobStore) -> Job:
-    """The owner's job, which ended with a dead letter."""
+def endpoint(client: Client) -> Endpoint:
+    """The owner's."""
+    return EndpointStore(client).create(OWNER, "https://a.example/", new_secret(), EndpointChanges(), most=1)
+
+
+@pytest.fixture
+def poisoned(client: Client, store: JobStore, endpoint: Endpoint) -> Job:
+    """The owner's job, which ended with a dead letter; its endpoint is to be told."""
     job = submitted(store, tenant=OWNER)
     dying = LeaseStore(client, LeaseRules(ttl_s=0, prior_ready_limit_min=16))
     for life in range(2):
@@ -76,6 +84,21 @@ ROUTES = [
     ("GET", "/v1/dead_letters/{letter}", {200}),
     ("POST", "/v1/dead_letters/{letter}/requeue", {200}),
     ("POST", "/v1/dead_letters/{letter}/purge", {204}),
+    ("GET", "/v1/jobs/{job}/webhook_attempts", {200}),
+    ("GET", "/v1/webhook_messages/{message}", {200}),
+    ("GET", "/v1/webhook_messages/{message}/attempts", {200}),
+    ("POST", "/v1/webhook_messages/{message}/resend", {202}),
+    ("GET", "/v1/webhook_endpoints/{endpoint}", {200}),
+    ("GET", "/v1/webhook_endpoints/{endpoint}/attempts", {200}),
+    ("GET", "/v1/webhook_endpoints/{endpoint}/secret", {200}),
+    ("PATCH", "/v1/webhook_endpoints/{endpoint}", {200}),
+    ("DELETE", "/v1/webhook_endpoints/{endpoint}", {204}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/disable", {200}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/enable", {200}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/rotate_secret", {200}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/test", {202}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/recover", {202}),
+    ("POST", "/v1/webhook_endpoints/{endpoint}/replay", {202}),
 ]
 
 
@@ -85,17 +108,26 @@ def test_the_id_of_another_tenant_does_not_exist(
     fields: dict[TenantId, dict[str, str]],
     poisoned: Job,
     a_file: StoredFile,
+    endpoint: Endpoint,
     method: str,
     route: str,
     owners: set[int],
 ) -> None:
-    path = route.format(job=poisoned.job_id, letter=poisoned.renders[0].render_id, file=a_file.file_id)
-    nowhere = route.format(job="job_" + "0" * 26, letter=f"job_{'0' * 26}:0000", file="file-" + "0" * 26)
-    refused = http.open(path, method=method, headers=fields[OTHER])
-    unknown = http.open(nowhere, method=method, headers=fields[OTHER])
+    path = route.format(
+        job=poisoned.job_id,
+        letter=poisoned.renders[0].render_id,
+        file=a_file.file_id,
+        endpoint=endpoint.endpoint_id,
+        message=f"evt_{poisoned.job_id.removeprefix('job_')}_job_failed",
+    )
+    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message"), "none")
+    nowhere = route.format(job="job_" + "0" * 26, **nobodys)
+    body = {"since": "2026-01-01T00:00:00Z"} if route.endswith(("/recover", "/replay")) else {}
+    refused = http.open(path, method=method, headers=fields[OTHER], json=body)
+    unknown = http.open(nowhere, method=method, headers=fields[OTHER], json=body)
     assert (refused.status_code, code_of(refused)) == (404, code_of(unknown))
     assert set(refused.headers.keys()) == set(unknown.headers.keys())
-    answer = http.open(path, method=method, headers=fields[OWNER])
+    answer = http.open(path, method=method, headers=fields[OWNER], json=body)
     assert answer.status_code in owners
     if answer.status_code == 404:
         assert code_of(answer) != code_of(refused)
@@ -110,15 +142,15 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         if rule.arguments
     }
     adapter = http.application.url_map.bind("localhost")
+    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message"), "x")
     matched = {
-        (method, adapter.match(route.format(job="x", letter="x", file="x"), method, return_rule=True)[0].rule)
-        for method, route, _ in ROUTES
+        (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }
     assert matched == rules - {("PUT", "/v1/jobs/<job_id>")}
 
 
 def test_lists_hold_what_is_ones_own(http: FlaskClient, fields: dict[TenantId, dict[str, str]], poisoned: Job) -> None:
-    for path in ("/v1/jobs", "/v1/dead_letters"):
+    for path in ("/v1/jobs", "/v1/dead_letters", "/v1/webhook_endpoints"):
         sizes = {tenant: len(http.get(path, headers=sent).get_json()["data"]) for tenant, sent in fields.items()}
         assert sizes == {OWNER: 1, OTHER: 0}
 

@@ -8,9 +8,8 @@ from shared.errors import DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryabl
 from shared.ids import DEFAULT_TENANT, HolderId, JobId
 from shared.jobs import Claim, Job, JobSpec, PriorSource
 from shared.states import Stage
-from shared.store.deliveries import Delivery
 from shared.store.enhancements import EnhancementClaim
-from tests.store.builders import a_picture, a_prior
+from tests.store.builders import A_LOT, AN_ATTEMPT, a_picture, a_prior
 from tests.store.world import Leases, World
 
 
@@ -52,16 +51,15 @@ def answer(leases: Leases, claim: Claim, how: str) -> object:
 
 
 def all_deliveries(world: World) -> list[str]:
-    """Takes all that is due, once."""
-    names = []
-    while delivery := world.deliveries.claim():
-        names.append(_done(world, delivery))
+    """Takes all that is due, once: manifests by their jobs' ids, webhooks by their own."""
+    names: list[str] = []
+    while claim := world.manifests.claim():
+        assert world.manifests.written(claim)
+        names.append(claim.job_id)
+    while deliveries := world.deliveries.claim(A_LOT):
+        assert [world.deliveries.delivered(each, AN_ATTEMPT) for each in deliveries] == [True] * len(deliveries)
+        names += [delivery.message_id for delivery in deliveries]
     return names
-
-
-def _done(world: World, delivery: Delivery) -> str:
-    assert world.deliveries.delivered(delivery)
-    return delivery.delivery_id
 
 
 def finish_enhancement(world: World, claim: EnhancementClaim, how: str) -> bool:

@@ -1,17 +1,22 @@
 """Short ways to say what a test is about."""
 
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from shared.geometry import GridSize
 from shared.ids import JobId, ObjectKey, Revision, WorkerId, new_job_id
 from shared.jobs import Claim, ClientName, Job, JobSpec, Lease, Picture, PriorSource, RenderSettings
 from shared.states import Stage
+from shared.store.deliveries import Attempted, DeliveryRules, Room
 from shared.store.leases import LeaseRules
 from shared.token_grid import Prior, TokenGrid
 
 REVISION = Revision("r1")
 WORKER_ID = WorkerId("w")
 RULES = LeaseRules(ttl_s=30, prior_ready_limit_min=16)
+DELIVERY_RULES = DeliveryRules(lease_ttl_s=30, concurrency=8, log_s=3600)
+A_LOT = Room(100, 100, 100)
+AN_ATTEMPT = Attempted("https://a.example/", datetime(2027, 1, 15, tzinfo=UTC), 0.25, 200, "", "ok")
 
 
 class Jobs(Protocol):
@@ -39,6 +44,11 @@ def a_spec(n: int = 1, seed: int = 7, **changes: Any) -> JobSpec:
 
 def submitted(store: Jobs, n: int = 1, **changes: Any) -> Job:
     return store.submit(new_job_id(), a_spec(n, **changes))
+
+
+def message_id(job_id: JobId, end: str) -> str:
+    """Of a job's first end."""
+    return f"evt_{job_id.removeprefix('job_')}_job_{end}"
 
 
 def a_prior(token: int = 5) -> Prior:

@@ -9,7 +9,6 @@ from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, Wor
 from shared.jobs import Crash, JobSpec, Picture, Place, Progress
 from shared.limits import Load, TenantLimits
 from shared.states import ARROWS, JobStatus, RenderState, Stage, final_status
-from shared.store.deliveries import Delivery
 from shared.store.jobs import JobEvent
 from shared.token_grid import Prior
 from tests.store.clocks import Clock
@@ -101,10 +100,10 @@ class JobRecord:
         return (self.created_ms if self.ranked_ms is None else self.ranked_ms) + self.spec.priority.handicap_s * 1000
 
     @property
-    def delivery_ids(self) -> tuple[str, str]:
+    def end_message_id(self) -> str:
         """Of the end that it has, or has had last."""
-        life = f":{self.revivals}" if self.revivals else ""
-        return f"manifest:{self.job_id}", f"webhook:{self.job_id}:job.{self.status}{life}"
+        life = f"_{self.revivals}" if self.revivals else ""
+        return f"evt_{self.job_id.removeprefix('job_')}_job_{self.status}{life}"
 
     @property
     def is_enhancing(self) -> bool:
@@ -135,12 +134,23 @@ class WorkerRecord:
 
 
 @dataclass(eq=False)
-class DeliveryRecord:
-    """One entry of the outbox; `due_ms` is None once it is over."""
+class DueRecord:
+    """One manifest or webhook that is to be delivered; `due_ms` is when it, or its lease, is over."""
 
-    due_ms: int | None
+    due_ms: int
     attempts: int = 0
-    leased: Delivery | None = None
+    holder: HolderId | None = None
+
+
+@dataclass(eq=False)
+class MessageRecord:
+    """What the end of a job is told as, to its own URL."""
+
+    job: JobRecord
+    event_type: str
+    at_ms: int
+    sequence: int
+    delivery: DueRecord | None
 
 
 @dataclass(eq=False)
@@ -181,7 +191,9 @@ class Memory:
     workers: dict[tuple[str, WorkerId], WorkerRecord] = field(default_factory=dict)
     turns: dict[Stage, Turns] = field(default_factory=lambda: {stage: Turns() for stage in Stage})
     pulse: Pulse | None = None
-    deliveries: dict[str, DeliveryRecord] = field(default_factory=dict)
+    manifests: dict[JobId, DueRecord] = field(default_factory=dict)
+    messages: dict[str, MessageRecord] = field(default_factory=dict)
+    num_messages: dict[TenantId, int] = field(default_factory=dict)
     client_ids: dict[tuple[TenantId, str | None], JobId] = field(default_factory=dict)
     limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
@@ -294,12 +306,20 @@ class Memory:
             job.decide_enhancement(Enhancement(EnhancementStatus.FAILED, error={"code": "job_ended"}))
         end = f"job.{job.status}"
         job.tell(end, status=str(job.status))
-        self.deliveries[f"manifest:{job.job_id}"] = DeliveryRecord(self.now_ms)
+        self.manifests[job.job_id] = DueRecord(self.now_ms)
         if job.spec.webhook_url and (not job.spec.webhook_events or end in job.spec.webhook_events):
-            self.deliveries[job.delivery_ids[1]] = DeliveryRecord(self.now_ms)
+            self._announce(job, end)
+
+    def _announce(self, job: JobRecord, event_type: str) -> None:
+        number = self.num_messages.get(job.spec.tenant, 0) + 1
+        self.num_messages[job.spec.tenant] = number
+        message = MessageRecord(job, event_type, self.now_ms, number, DueRecord(self.now_ms))
+        self.messages[job.end_message_id] = message
 
     def reopen(self, job: JobRecord, event: str, **data: object) -> None:
-        self._drop_deliveries(job)
+        self.manifests.pop(job.job_id, None)
+        if job.end_message_id in self.messages:
+            self.messages[job.end_message_id].delivery = None
         job.revivals += 1
         job.status = JobStatus.QUEUED if job.started_ms is None else JobStatus.RUNNING
         job.finished_ms = None
@@ -316,11 +336,8 @@ class Memory:
     def forget(self, job: JobRecord) -> None:
         del self.jobs[job.job_id]
         self.client_ids = {name: known for name, known in self.client_ids.items() if known != job.job_id}
-        self._drop_deliveries(job)
-
-    def _drop_deliveries(self, job: JobRecord) -> None:
-        for delivery_id in job.delivery_ids:
-            self.deliveries.pop(delivery_id, None)
+        self.manifests.pop(job.job_id, None)
+        self.messages = {name: message for name, message in self.messages.items() if message.job is not job}
 
     def expire(self, render: RenderRecord) -> None:
         deadline, has_started = render.job.spec.deadline, render.started_ms is not None

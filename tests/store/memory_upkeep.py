@@ -1,13 +1,13 @@
-"""Twins of upkeep, of the outbox and of the dead letters, in memory."""
+"""Twins of upkeep and of the dead letters, in memory."""
 
 from shared.errors import DeadLetterNotFound
-from shared.ids import RenderId, TenantId, new_holder_id
+from shared.ids import RenderId, TenantId
 from shared.jobs import DeadLetter, Priority
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState
-from shared.store.deliveries import Delivery, delivery_of
 from shared.store.upkeep import Backlog
 from tests.store import memory_blame
+from tests.store.memory_deliveries import num_due_deliveries
 from tests.store.memory_enhancements import abandon_enhancements, due_enhancements
 from tests.store.memory_state import JobRecord, Memory, RenderRecord, moment
 
@@ -22,10 +22,9 @@ class MemoryUpkeep:
         if queue is Queue.ENHANCE:
             num_due = sum(len(due_enhancements(self._memory, priority)) for priority in Priority)
             return Backlog(num_due, self._memory.live_slots(queue), hints=0)
-        now_ms, state = self._memory.now_ms, {"ar": RenderState.QUEUED, "dit": RenderState.PRIOR_READY}.get(queue)
-        due = [each for each in self._memory.deliveries.values() if each.due_ms is not None and each.due_ms <= now_ms]
+        state = {"ar": RenderState.QUEUED, "dit": RenderState.PRIOR_READY}.get(queue)
         waiting = (
-            len(due)
+            num_due_deliveries(self._memory)
             if state is None
             else sum(r.state is state and not r.job.is_enhancing for r in self._memory.renders())
         )
@@ -51,43 +50,8 @@ class MemoryUpkeep:
         return False
 
     def _is_under_way(self, job: JobRecord) -> bool:
-        outbox = self._memory.deliveries
-        return any(name in outbox and outbox[name].due_ms is not None for name in job.delivery_ids)
-
-
-class MemoryDeliveries:
-    """Twin of `DeliveryStore`."""
-
-    def __init__(self, memory: Memory, lease_ttl_s: float) -> None:
-        self._memory = memory
-        self._lease_ttl_ms = int(lease_ttl_s * 1000)
-
-    def claim(self) -> Delivery | None:
         memory = self._memory
-        due = sorted((d.due_ms, name) for name, d in memory.deliveries.items() if d.due_ms is not None)
-        if not due or due[0][0] > memory.now_ms:
-            return None
-        name = due[0][1]
-        record = memory.deliveries[name]
-        record.due_ms, record.attempts = memory.now_ms + self._lease_ttl_ms, record.attempts + 1
-        record.leased = delivery_of(name, record.attempts, new_holder_id())
-        return record.leased
-
-    def delivered(self, delivery: Delivery) -> bool:
-        return self._finish(delivery, None)
-
-    def retry_later(self, delivery: Delivery, error: str, delay_s: float) -> bool:
-        return self._finish(delivery, self._memory.now_ms + int(delay_s * 1000))
-
-    def abandon(self, delivery: Delivery, error: str) -> bool:
-        return self._finish(delivery, None)
-
-    def _finish(self, delivery: Delivery, due_ms: int | None) -> bool:
-        record = self._memory.deliveries.get(delivery.delivery_id)
-        if record is None or record.leased is None or record.leased.holder != delivery.holder:
-            return False
-        record.due_ms = due_ms
-        return True
+        return job.job_id in memory.manifests or any(m.job is job and m.delivery for m in memory.messages.values())
 
 
 class MemoryDeadLetters:

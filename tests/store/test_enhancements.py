@@ -9,6 +9,7 @@ from shared.queues import Queue
 from shared.states import JobStatus, RenderState, Stage
 from shared.store.connect import Client
 from shared.store.leases import Announcement
+from tests.store.answers import all_deliveries
 from tests.store.builders import REVISION, WORKER_ID, a_picture, a_prior, submitted
 from tests.store.world import World
 
@@ -194,8 +195,7 @@ def test_nothing_of_the_stage_outlives_a_forgotten_job(world: World, request: py
     job = asked(world)
     world.enhancements.claim()
     world.jobs.cancel(job.job_id, DEFAULT_TENANT)
-    while delivery := world.deliveries.claim():
-        world.deliveries.delivered(delivery)
+    all_deliveries(world)
     world.upkeep.purge(retention_s=-1)
     if not request.node.name.endswith("[memory]"):
         client: Client = request.getfixturevalue("client")

@@ -8,7 +8,7 @@ from shared.jobs import ClientName, Priority
 from shared.limits import Load, TenantLimits
 from shared.states import JobStatus, RenderState, Stage
 from tests.store.answers import all_deliveries
-from tests.store.builders import REVISION, WORKER_ID, a_spec, finish_next, submitted
+from tests.store.builders import A_LOT, AN_ATTEMPT, REVISION, WORKER_ID, a_spec, finish_next, message_id, submitted
 from tests.store.world import World
 
 ERROR = {"code": "test", "message": "", "stage": "ar"}
@@ -25,9 +25,9 @@ def test_each_life_sends_a_webhook_of_its_own(world: World) -> None:
     sent = []
     for _ in range(3):
         fail_next(world)
-        sent += [name for name in all_deliveries(world) if name.startswith("webhook")]
+        sent += [name for name in all_deliveries(world) if name.startswith("evt_")]
         world.jobs.retry(world.job(job.job_id), None)
-    assert sent == [f"webhook:{job.job_id}:job.failed{life}" for life in ("", ":1", ":2")]
+    assert sent == [f"{message_id(job.job_id, 'failed')}{life}" for life in ("", "_1", "_2")]
 
 
 def test_what_was_to_be_delivered_of_an_earlier_life_is_taken_back(world: World) -> None:
@@ -36,17 +36,18 @@ def test_what_was_to_be_delivered_of_an_earlier_life_is_taken_back(world: World)
     world.jobs.retry(world.job(job.job_id), None)
     assert all_deliveries(world) == []
     finish_next(world.leases)
-    names = [f"manifest:{job.job_id}", f"webhook:{job.job_id}:job.succeeded:1"]
-    assert sorted(all_deliveries(world)) == names
+    assert all_deliveries(world) == [job.job_id, f"{message_id(job.job_id, 'succeeded')}_1"]
 
 
 def test_a_delivery_that_was_under_way_counts_no_more(world: World) -> None:
-    job = submitted(world.jobs)
+    job = submitted(world.jobs, webhook_url="https://a.example/")
     fail_next(world)
-    late = world.deliveries.claim()
+    late = world.manifests.claim()
+    [late_webhook] = world.deliveries.claim(A_LOT)
     assert late
     world.jobs.retry(world.job(job.job_id), None)
-    assert not world.deliveries.delivered(late)
+    assert not world.manifests.written(late)
+    assert not world.deliveries.delivered(late_webhook, AN_ATTEMPT)
 
 
 def test_a_retried_job_waits_behind_what_came_before(world: World) -> None:

@@ -6,7 +6,8 @@ from shared.errors import LeaseLost
 from shared.ids import DEFAULT_TENANT
 from shared.jobs import Claim
 from shared.states import Stage
-from tests.store.builders import a_picture, a_prior, submitted
+from tests.store.answers import all_deliveries
+from tests.store.builders import A_LOT, AN_ATTEMPT, a_picture, a_prior, message_id, submitted
 from tests.store.crashes import Worker
 from tests.store.world import World
 
@@ -26,20 +27,11 @@ def final_events(world: World, claim: Claim) -> list[str]:
     return [event.type for event in events if event.type == "job.succeeded"]
 
 
-def deliveries(world: World) -> list[str]:
-    """Everything that is ever due, each delivered."""
-    names = []
-    while found := world.deliveries.claim():
-        names.append(found.delivery_id)
-        assert world.deliveries.delivered(found)
-    return names
-
-
 def check_told_once(world: World, claim: Claim) -> None:
     assert final_events(world, claim) == ["job.succeeded"]
-    assert deliveries(world) == [f"manifest:{claim.job_id}", f"webhook:{claim.job_id}:job.succeeded"]
+    assert all_deliveries(world) == [claim.job_id, message_id(claim.job_id, "succeeded")]
     world.clock.advance(1_000)
-    assert deliveries(world) == []
+    assert all_deliveries(world) == []
 
 
 def test_a_write_whose_answer_was_lost_is_repeated_in_vain(world: World) -> None:
@@ -96,15 +88,28 @@ def test_cancelling_after_the_end_tells_nothing_more(world: World) -> None:
 
 
 def test_a_delivery_that_was_taken_over_cannot_be_ended_by_its_first_holder(world: World) -> None:
+    submitted(world.jobs, **WEBHOOK)
+    claim = decoding(world)
+    world.leases.finish_picture(claim.lease, a_picture())
+    [slow] = world.deliveries.claim(A_LOT)
+    world.clock.advance(1_000)
+    [successor] = world.deliveries.claim(A_LOT)
+    assert (slow.message_id, successor.attempt) == (successor.message_id, 2)
+    assert not world.deliveries.delivered(slow, AN_ATTEMPT)
+    assert world.deliveries.retry_later(successor, AN_ATTEMPT, 5)
+    assert world.deliveries.claim(A_LOT) == []
+
+
+def test_a_manifest_that_was_taken_over_cannot_be_ended_by_its_first_holder(world: World) -> None:
     submitted(world.jobs)
     claim = decoding(world)
     world.leases.finish_picture(claim.lease, a_picture())
-    slow = world.deliveries.claim()
+    slow = world.manifests.claim()
     world.clock.advance(1_000)
-    successor = world.deliveries.claim()
+    successor = world.manifests.claim()
     assert slow
     assert successor
-    assert (slow.delivery_id, successor.attempt) == (successor.delivery_id, 2)
-    assert not world.deliveries.delivered(slow)
-    assert world.deliveries.retry_later(successor, "later", 5)
-    assert world.deliveries.claim() is None
+    assert (slow.job_id, successor.attempt) == (successor.job_id, 2)
+    assert not world.manifests.written(slow)
+    assert world.manifests.retry_later(successor, "later", 5)
+    assert world.manifests.claim() is None

@@ -16,16 +16,18 @@ from shared.store.enhancements import EnhancementStore
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.manifests import ManifestStore
 from shared.store.pace import PaceStore
 from shared.store.upkeep import UpkeepStore
-from tests.store.builders import RULES
+from tests.store.builders import DELIVERY_RULES, RULES
 from tests.store.clocks import Clock, MemoryClock, StoreClock
+from tests.store.memory_deliveries import MemoryDeliveries, MemoryManifests
 from tests.store.memory_enhancements import MemoryEnhancements
 from tests.store.memory_jobs import MemoryJobs
 from tests.store.memory_leases import MemoryLeases
 from tests.store.memory_pace import MemoryPace
 from tests.store.memory_state import Memory
-from tests.store.memory_upkeep import MemoryDeadLetters, MemoryDeliveries, MemoryUpkeep
+from tests.store.memory_upkeep import MemoryDeadLetters, MemoryUpkeep
 
 Leases = LeaseStore | MemoryLeases
 BYSTANDER = Announcement(WorkerId("bystander"), Queue.DELIVERY, 1, Revision(""))
@@ -39,6 +41,7 @@ class World:
     jobs: JobStore | MemoryJobs
     leases_under: Callable[[LeaseRules], Leases]
     upkeep: UpkeepStore | MemoryUpkeep
+    manifests: ManifestStore | MemoryManifests
     deliveries: DeliveryStore | MemoryDeliveries
     dead_letters: DeadLetterStore | MemoryDeadLetters
     enhancements: EnhancementStore | MemoryEnhancements
@@ -52,7 +55,8 @@ class World:
             jobs=JobStore(client),
             leases_under=partial(LeaseStore, client),
             upkeep=UpkeepStore(client),
-            deliveries=DeliveryStore(client, RULES.ttl_s),
+            manifests=ManifestStore(client, RULES.ttl_s),
+            deliveries=DeliveryStore(client, DELIVERY_RULES),
             dead_letters=DeadLetterStore(client),
             enhancements=EnhancementStore(client, RULES.ttl_s),
             set_limits=KeyStore(client).set_limits,
@@ -67,6 +71,7 @@ class World:
             jobs=MemoryJobs(memory),
             leases_under=partial(MemoryLeases, memory),
             upkeep=MemoryUpkeep(memory),
+            manifests=MemoryManifests(memory, RULES.ttl_s),
             deliveries=MemoryDeliveries(memory, RULES.ttl_s),
             dead_letters=MemoryDeadLetters(memory),
             enhancements=MemoryEnhancements(memory, RULES.ttl_s),

@@ -12,9 +12,9 @@ from shared.queues import Queue, celery_list
 from shared.settings import Settings
 from shared.states import Stage
 from shared.store.connect import Client
-from shared.store.deliveries import DeliveryStore
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.manifests import ManifestStore
 from shared.store.upkeep import MOST_PURGED, Backlog, UpkeepStore
 from tests.store.builders import REVISION, WORKER_ID, submitted
 from workers.upkeep.service import Upkeep
@@ -90,9 +90,9 @@ def test_a_poisonous_render_fails_after_as_many_strikes_as_the_setting_says(
 
 
 def _deliver_all(client: Client) -> None:
-    deliveries = DeliveryStore(client, lease_ttl_s=60)
-    while delivery := deliveries.claim():
-        deliveries.delivered(delivery)
+    manifests = ManifestStore(client, lease_ttl_s=60)
+    while claim := manifests.claim():
+        manifests.written(claim)
 
 
 def test_a_job_is_kept_until_all_of_it_is_delivered(store: JobStore, client: Client) -> None:

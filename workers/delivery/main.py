@@ -10,30 +10,38 @@ from shared.ids import Revision, new_worker_id
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
-from shared.store.connect import connect, connect_hasty
-from shared.store.deliveries import DeliveryStore
+from shared.store.connect import Client, connect, connect_hasty
+from shared.store.deliveries import DeliveryRules, DeliveryStore
+from shared.store.endpoints import EndpointStore
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.manifests import ManifestStore
 from shared.store.upkeep import UpkeepStore
+from workers.delivery.dispatcher import Dispatcher
+from workers.delivery.manifest import ManifestService
+from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
 from workers.hint_edge import on_hint
-from workers.serving import serve
+from workers.serving import leave_process, serve
 
-_SLOTS = 16  # deliveries wait on receivers, not on a processor
+# Threads that take hints and write manifests. Webhooks have threads of their own: an object store that hangs must not
+# hold them up.
+_SLOTS = 16
+_LEASE_MARGIN_S = 15.0  # beyond an attempt that takes all its time: to read and write, on a busy machine
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM; deliveries under way finish first, their time-out bounds the wait."""
+    """Serves hints until SIGTERM; attempts under way finish first, or are handed back when the grace is over."""
     client = connect(settings.redis_url, settings.durability)
-    service = DeliveryService(
-        deliveries=DeliveryStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
-        jobs=JobStore(client),
-        objects=open_objects(settings, is_hasty=True),
-        sender=WebhookSender(EgressClient(EgressRules.of(settings)), settings.webhook_timeout_s),
-        settings=settings,
+    manifests = ManifestService(
+        ManifestStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
+        JobStore(client),
+        open_objects(settings, is_hasty=True),
+        settings,
     )
+    dispatcher = make_dispatcher(client, settings)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
@@ -43,7 +51,8 @@ def run(settings: Settings) -> None:
     stopping = threading.Event()
 
     def take() -> None:
-        if not stopping.is_set() and service.deliver_one():
+        dispatcher.wake()
+        if not stopping.is_set() and manifests.write_one():
             hints.send_one(Queue.DELIVERY)
 
     on_hint(app, Queue.DELIVERY, take)
@@ -56,6 +65,24 @@ def run(settings: Settings) -> None:
         interval_s=settings.lease_ttl_s / 3,
     )
     heartbeat.start()
+    dispatcher.start()
     serve(app, Queue.DELIVERY, _SLOTS, settings.ready_file, stopping.set)
+    has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)
+    if not has_ended:
+        leave_process()
+
+
+def make_dispatcher(client: Client, settings: Settings) -> Dispatcher:
+    """All that sends webhooks, not started yet. Raises `Misconfigured` for settings that nothing can be sent with."""
+    rules = DeliveryRules(
+        lease_ttl_s=settings.webhook_timeout_s + _LEASE_MARGIN_S,
+        concurrency=settings.webhook_concurrency,
+        log_s=settings.webhook_log_s,
+    )
+    deliveries = DeliveryStore(client, rules)
+    composer = Composer(JobStore(client), EndpointStore(client), settings)
+    sender = WebhookSender(EgressClient(EgressRules.of(settings)), settings.webhook_timeout_s)
+    service = DeliveryService(deliveries, composer, sender)
+    return Dispatcher(deliveries, service.carry_out, settings.webhook_slots)

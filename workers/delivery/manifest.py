@@ -1,11 +1,64 @@
 """The manifest of a job: one JSON object in the object store that outlives the job's time in the job store."""
 
 import json
+import random
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import structlog
+
+from shared.answers import job_answer
+from shared.errors import GridpressError, JobNotFound
 from shared.ids import JobId, ObjectKey
 from shared.jobs import Job
 from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.jobs import JobStore
+from shared.store.manifests import ManifestClaim, ManifestStore
+from workers.delivery.schedule import MANIFEST_DELAYS_S, retry_delay_s
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestService:
+    """Writes what is due, one at a time, and says in the store how it went."""
+
+    manifests: ManifestStore
+    jobs: JobStore
+    objects: ObjectStore
+    settings: Settings
+    rng: random.Random = field(default_factory=random.Random)
+
+    def write_one(self) -> bool:
+        """Returns whether any was due. Raises `StoreUnavailable` when the store does not answer."""
+        claim = self.manifests.claim()
+        if claim is None:
+            return False
+        try:
+            job = self.jobs.job_of_any_tenant(claim.job_id)
+            write_manifest(
+                self.objects, job, job_answer(job, self.settings.public_url, self.settings.served_model_name)
+            )
+        except JobNotFound as error:
+            self.manifests.abandon(claim, str(error))
+        except GridpressError as error:
+            self._after_failure(claim, error)
+        except Exception as error:
+            log.exception("manifest.crashed", job_id=claim.job_id)
+            self._after_failure(claim, error)
+        else:
+            self.manifests.written(claim)
+            log.info("manifest.written", job_id=claim.job_id, attempt=claim.attempt)
+        return True
+
+    def _after_failure(self, claim: ManifestClaim, error: Exception) -> None:
+        delay_s = retry_delay_s(MANIFEST_DELAYS_S, claim.attempt, self.rng)
+        log.warning("manifest.failed", job_id=claim.job_id, attempt=claim.attempt, error=str(error))
+        if delay_s is None:
+            self.manifests.abandon(claim, str(error))
+        else:
+            self.manifests.retry_later(claim, str(error), delay_s)
 
 
 def manifest_key(job_id: JobId) -> ObjectKey:

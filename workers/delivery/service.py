@@ -1,76 +1,48 @@
-"""Carries out one delivery: a job's manifest or its webhook. Knows nothing of Celery."""
+"""Carries out one delivery: composes it, sends it once, and says in the store how it went. Knows no threads."""
 
 import random
 from dataclasses import dataclass, field
 
 import structlog
 
-from shared.answers import job_answer
-from shared.errors import GridpressError, JobNotFound
-from shared.objects import ObjectStore
-from shared.settings import Settings
+from shared.errors import EndpointNotFound, JobNotFound
 from shared.store.deliveries import Delivery, DeliveryStore
-from shared.store.jobs import JobStore
-from shared.webhooks.secrets import secret_of, webhook_secret
-from workers.delivery.manifest import write_manifest
-from workers.delivery.schedule import MANIFEST_DELAYS_S, RETRY_DELAYS_S, retry_delay_s
-from workers.delivery.webhook import NotDelivered, WebhookSender, event_id, payload
+from workers.delivery.message import Composer
+from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry_delay_s
+from workers.delivery.webhook import Outcome, WebhookSender
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryService:
-    """Claims what is due, one at a time, and says in the store how it went."""
+    """Any number of threads may use one. Without a store (`StoreUnavailable`) a lease ends, and it is sent again."""
 
     deliveries: DeliveryStore
-    jobs: JobStore
-    objects: ObjectStore
+    composer: Composer
     sender: WebhookSender
-    settings: Settings
     rng: random.Random = field(default_factory=random.Random)
 
-    def deliver_one(self) -> bool:
-        """Returns whether anything was due. Raises `StoreUnavailable` when the store does not answer."""
-        delivery = self.deliveries.claim()
-        if delivery is None:
-            return False
+    def carry_out(self, delivery: Delivery) -> None:
+        """One attempt."""
         try:
-            self._carry_out(delivery)
-        except JobNotFound as error:
-            self.deliveries.abandon(delivery, str(error))
-        except NotDelivered as error:
-            self._after_failure(delivery, error, is_final=error.is_gone)
-        except GridpressError as error:
-            self._after_failure(delivery, error, is_final=False)
-        except Exception as error:
-            log.exception("delivery.crashed", delivery_id=delivery.delivery_id)
-            self._after_failure(delivery, error, is_final=False)
-        else:
-            self.deliveries.delivered(delivery)
-            log.info("delivery.done", delivery_id=delivery.delivery_id, attempt=delivery.attempt)
-        return True
-
-    def _carry_out(self, delivery: Delivery) -> None:
-        job = self.jobs.job_of_any_tenant(delivery.job_id)
-        answer = job_answer(job, self.settings.public_url, self.settings.served_model_name)
-        if delivery.kind == "manifest":
-            write_manifest(self.objects, job, answer)
+            outgoing = self.composer.compose(delivery)
+        except (JobNotFound, EndpointNotFound) as error:
+            log.info("delivery.dropped", message_id=delivery.message_id, reason=str(error))
+            self.deliveries.drop(delivery)
             return
-        assert job.spec.webhook_url
-        assert job.finished_at
-        self.sender.send(
-            job.spec.webhook_url,
-            job.spec.webhook_secret or secret_of(job.spec.tenant, webhook_secret(self.settings)),
-            event_id(delivery.job_id, delivery.event_type, delivery.revival),
-            payload(delivery.event_type, job.finished_at, answer),
-        )
+        outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body)
+        if not self._record(delivery, outcome):
+            log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
 
-    def _after_failure(self, delivery: Delivery, error: Exception, *, is_final: bool) -> None:
-        delays_s = MANIFEST_DELAYS_S if delivery.kind == "manifest" else RETRY_DELAYS_S
-        delay_s = None if is_final else retry_delay_s(delays_s, delivery.attempt, self.rng)
-        log.warning("delivery.failed", delivery_id=delivery.delivery_id, attempt=delivery.attempt, error=str(error))
-        if delay_s is None:
-            self.deliveries.abandon(delivery, str(error))
-        else:
-            self.deliveries.retry_later(delivery, str(error), delay_s)
+    def _record(self, delivery: Delivery, outcome: Outcome) -> bool:
+        known = {"message_id": delivery.message_id, "destination": delivery.destination, "attempt": delivery.attempt}
+        if outcome.is_delivered:
+            log.info("delivery.done", **known)
+            return self.deliveries.delivered(delivery, outcome.attempted)
+        log.warning("delivery.failed", error=outcome.attempted.error, **known)
+        delays_s = NO_RETRIES if delivery.event_type == "job.progress" else RETRY_DELAYS_S
+        delay_s = retry_delay_s(delays_s, delivery.attempt, self.rng, outcome.retry_after_s)
+        if outcome.is_gone or delay_s is None:
+            return self.deliveries.abandon(delivery, outcome.attempted, is_gone=outcome.is_gone)
+        return self.deliveries.retry_later(delivery, outcome.attempted, delay_s, clamped(outcome.spare_s))

@@ -1,41 +1,45 @@
-"""Signs one webhook and sends it. Where it may go is the egress rules' business."""
+"""Calls a receiver once and says how it went. Where it may go is the egress rules' business; signing is done before."""
 
-import json
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from standardwebhooks.webhooks import Webhook
-
-from shared.egress.client import EgressClient
+from shared.egress.client import Answer, EgressClient
 from shared.egress.deadline import Deadline
 from shared.egress.errors import EgressFailed, EgressRefused
-from shared.errors import GridpressError
+from shared.store.deliveries import Attempted
 
-_MAX_ANSWER_BYTES = 2048  # nobody looks at them, but a receiver that says "ok" is not hung up on in mid-word
-
-
-class NotDelivered(GridpressError):
-    """The receiver did not answer 2xx. `is_gone`: it answered 410 and wants no more."""
-
-    code = "webhook_not_delivered"
-    retryable = True
-
-    def __init__(self, message: str, *, is_gone: bool = False) -> None:
-        super().__init__(message)
-        self.is_gone = is_gone
+_MAX_ANSWER_BYTES = 2048
+_KEPT_CHARS = 512  # of the answer, in a log that has it three times
+_MAX_ERROR_CHARS = 300
+_FIRST_PAUSE_S = 5.0  # of a receiver that says it is too busy, but not for how long
+_TOO_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
 
-def event_id(job_id: str, event_type: str, revival: int = 0) -> str:
-    """Derived from job, type and life, so every attempt and every sender uses the same `webhook-id`."""
-    life = f"_{revival}" if revival else ""
-    return f"evt_{job_id.removeprefix('job_')}_{event_type.replace('.', '_')}{life}"
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One call. `retry_after_s` is what the receiver asks for, unchecked; None when it asks for nothing."""
 
+    attempted: Attempted
+    retry_after_s: float | None = None
 
-def payload(event_type: str, happened_at: datetime, job: Mapping[str, object]) -> str:
-    """The body that is signed: Standard Webhooks' `type`, `timestamp` and `data`."""
-    moment = happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"type": event_type, "timestamp": moment, "data": job}, ensure_ascii=False)
+    @property
+    def is_delivered(self) -> bool:
+        return self.attempted.status is not None and self.attempted.status // 100 == 2
+
+    @property
+    def is_gone(self) -> bool:
+        """It wants no more."""
+        return self.attempted.status == HTTPStatus.GONE
+
+    @property
+    def spare_s(self) -> float:
+        """For how long nothing at all should be sent to it."""
+        is_busy = self.attempted.status in _TOO_BUSY or self.retry_after_s is not None
+        return max(_FIRST_PAUSE_S, self.retry_after_s or 0.0) if is_busy else 0.0
 
 
 class WebhookSender:
@@ -45,22 +49,35 @@ class WebhookSender:
         self._client = client
         self._timeout_s = timeout_s
 
-    def send(self, url: str, secret: str, message_id: str, body: str) -> None:
-        """POSTs the body, signed as of now. Raises `NotDelivered` for anything but a 2xx answer."""
-        now = datetime.now(UTC)
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(message_id, now, body),
-        }
-        status = self._post(url, headers, body)
-        if status // 100 != 2:
-            raise NotDelivered(f"receiver answered {status}", is_gone=status == HTTPStatus.GONE)
+    def send(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        """POSTs the body. Never raises for what a receiver or the network does."""
+        at, began_s = datetime.now(UTC), time.monotonic()
 
-    def _post(self, url: str, headers: Mapping[str, str], body: str) -> int:
+        def outcome(status: int | None, error: str, answer: bytes = b"", retry_after_s: float | None = None) -> Outcome:
+            latency_s = time.monotonic() - began_s
+            text = answer.decode("utf-8", "replace")[:_KEPT_CHARS]
+            return Outcome(Attempted(url, at, latency_s, status, error[:_MAX_ERROR_CHARS], text), retry_after_s)
+
         try:
-            deadline = Deadline(self._timeout_s)
-            return self._client.post(url, headers, body.encode(), deadline, max_bytes=_MAX_ANSWER_BYTES).status
+            answer = self._post(url, headers, body)
         except (EgressRefused, EgressFailed) as error:
-            raise NotDelivered(str(error)) from error
+            return outcome(None, str(error))
+        is_success = answer.status // 100 == 2
+        error = "" if is_success else f"receiver answered {answer.status}"
+        return outcome(answer.status, error, answer.body, None if is_success else _retry_after_s(answer, at))
+
+    def _post(self, url: str, headers: Mapping[str, str], body: str) -> Answer:
+        deadline = Deadline(self._timeout_s)
+        return self._client.post(url, headers, body.encode(), deadline, max_bytes=_MAX_ANSWER_BYTES)
+
+
+def _retry_after_s(answer: Answer, now: datetime) -> float | None:
+    """RFC 9110: seconds, or a date. What is neither is not there."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())

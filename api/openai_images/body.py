@@ -1,0 +1,57 @@
+"""Reads the bodies of generations and edits. In a form every value is text, and is read as what its field is."""
+
+import re
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.body import from_json
+from shared.errors import InvalidRequest
+from shared.intake.fields import validated
+from shared.intake.openai import EditRequest, GenerationRequest
+
+_IMAGE_PARTS = ("image", "image[]")
+_MEMBER = re.compile(r"(\w+)\[(\w[^\]]*)\]")  # how forms write objects: metadata[colour]=red
+_ITEM = re.compile(r"(\w+)\[\]")
+
+
+def read_generation() -> GenerationRequest:
+    """Raises `InvalidRequest`, and werkzeug's own errors for 413 and 415."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send application/json")
+    return validated(GenerationRequest, from_json(request.get_data()))
+
+
+def read_edit() -> tuple[EditRequest, list[bytes]]:
+    """The fields, and the images that came as files. Raises as `read_generation` does."""
+    match request.mimetype:
+        case "application/json":
+            asked, files = validated(EditRequest, from_json(request.get_data())), []
+        case "multipart/form-data":
+            asked = validated(EditRequest, _form_fields(), is_text=True)
+            files = [file.read() for name, file in request.files.items(multi=True) if name in _IMAGE_PARTS]
+        case _:
+            raise UnsupportedMediaType("send application/json or multipart/form-data")
+    if not asked.images and not files:
+        raise InvalidRequest("an edit needs an image", "image" if request.files or request.form else "images")
+    return asked, files
+
+
+def _form_fields() -> dict[str, Any]:
+    """Nothing between quotes is nothing at all; a file that is no image to edit is a field like any other."""
+    fields: dict[str, Any] = {name: file.filename for name, file in request.files.items() if name not in _IMAGE_PARTS}
+    for name, values in request.form.lists():
+        if any("\ufffd" in value for value in values):  # what werkzeug makes of bytes that are not UTF-8
+            raise InvalidRequest(f"{name} is not UTF-8", name)
+        if item := _ITEM.fullmatch(name):
+            fields[item[1]] = values
+        elif len(values) > 1:
+            raise InvalidRequest(f"{name} is given {len(values)} times", name)
+        elif member := _MEMBER.fullmatch(name):
+            fields.setdefault(member[1], {})[member[2]] = values[0]
+        elif name == "metadata":
+            fields[name] = from_json(values[0], name)
+        elif values[0] or name == "prompt":
+            fields[name] = values[0]
+    return fields

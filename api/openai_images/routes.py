@@ -1,0 +1,74 @@
+"""OpenAI's routes: generate and edit pictures, waiting for them, and the one model that is served."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response, g
+
+from api.openai_images.answer import answer
+from api.openai_images.body import read_edit, read_generation
+from api.openai_images.delivery import begin_delivery
+from api.openai_images.errors import ModelNotServed
+from api.openai_images.stream import stream
+from api.services import services
+from shared.intake.fields import validated
+from shared.intake.openai import ImagesRequest
+from shared.intake.request import Body, JobRequest
+
+openai_images = Blueprint("openai_images", __name__, url_prefix="/v1")
+
+JOB_ID = "x-gridpress-job-id"
+
+
+@openai_images.post("/images/generations")
+def generate() -> Response:
+    """Answers once the pictures are there, or streams them. The job outlives the connection; its id is in a header."""
+    return _rendered(read_generation())
+
+
+@openai_images.post("/images/edits")
+def edit() -> Response:
+    """The same, from one or several pictures: files of a form, or `images` in JSON."""
+    return _rendered(*read_edit())
+
+
+@openai_images.get("/models")
+def models() -> dict[str, Any]:
+    """The one that is served."""
+    return {"object": "list", "data": [_model()]}
+
+
+@openai_images.get("/models/<path:model_id>")
+def model(model_id: str) -> dict[str, Any]:
+    """By its name; there is no other."""
+    _check_model(model_id)
+    return _model()
+
+
+@openai_images.after_request
+def _name_the_job(response: Response) -> Response:
+    if "openai_job_id" in g:
+        response.headers[JOB_ID] = g.openai_job_id
+    return response
+
+
+def _rendered(asked: ImagesRequest, files: Sequence[bytes] = ()) -> Response:
+    _check_model(asked.model)
+    delivery = begin_delivery(Body(validated(JobRequest, asked.fields_of_job()), files))
+    g.openai_job_id = delivery.job.job_id
+    if asked.stream:
+        return stream(delivery, asked)
+    delivery.wait(services().settings.images_wait_s)
+    return answer(delivery, asked)
+
+
+def _check_model(name: str | None) -> None:
+    served = services().settings.served_model_name
+    if name is not None and name.lower() != served.lower():
+        raise ModelNotServed(f"this service has no model {name}, only {served}")
+
+
+def _model() -> dict[str, Any]:
+    """`created` is 0: nobody told the service when its model was made."""
+    name = services().settings.served_model_name
+    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}

@@ -1,0 +1,25 @@
+"""All entries, by the name of their view. A blueprint's are in one file; a new route is a new entry there."""
+
+from api.openapi.entries import dead_letters, files, images, jobs, pictures, service, webhook_log, webhooks, zai
+
+OPERATIONS = {
+    **jobs.OPERATIONS,
+    **pictures.OPERATIONS,
+    **images.OPERATIONS,
+    **files.OPERATIONS,
+    **webhooks.OPERATIONS,
+    **webhook_log.OPERATIONS,
+    **dead_letters.OPERATIONS,
+    **zai.OPERATIONS,
+    **service.OPERATIONS,
+}
+
+TAGS = {
+    "Jobs": "Requests for pictures: made, read, followed, cancelled, tried again.",
+    "Pictures": "What a job made: pictures, previews, token grids.",
+    "OpenAI images": "For clients of OpenAI's Images API: the same jobs in its words.",
+    "Files": "Pictures to start from, and lines of batches, in OpenAI's shape.",
+    "Webhooks": "Who is told what happens, with what it is signed, and what was sent.",
+    "Z.ai": "For clients of Z.ai's image API: the same jobs in its words.",
+    "Operations": "Health, load, dead letters, and this description.",
+}

@@ -1,0 +1,64 @@
+"""Z.ai's routes, under both of their prefixes."""
+
+from api.openapi.operation import Answer, Body, Operation, Refusals
+from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
+from api.zai.routes import PREFIXES
+from api.zai.schemas import ImageRequest, ImagesAnswer, TaskAnswer
+from shared.errors import JobNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
+
+_TAG = "Z.ai"
+_LINK = {"url": "https://s3.example.com/gridpress/jobs/job_01ke6q8v3c9t0n5w7x2z4b6d8f/0/4f3a.png?X-Amz-Signature=9f"}
+_TASK = {
+    "id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f",
+    "model": "zai-org/GLM-Image",
+    "request_id": "order-1047",
+    "task_status": "PROCESSING",
+}
+_DONE = {**_TASK, "task_status": "SUCCESS", "image_result": [_LINK]}
+_BODY = Body(
+    ImageRequest,
+    examples={
+        "poster": {
+            "model": "glm-image",
+            "prompt": 'A tea house poster that says "Open late"',
+            "size": "1280x1280",
+            "quality": "hd",
+            "request_id": "order-1047",
+        }
+    },
+)
+_REFUSALS: Refusals = (ModelNotServed, QueueFull, StoreFull)
+
+
+def _operations(prefix: str, suffix: str) -> dict[str, Operation]:
+    """`suffix` keeps the operationIds of the second prefix apart."""
+    blueprint = f"zai{prefix.replace('/', '_')}"
+    task = Answer("the task", TaskAnswer, examples={"processing": _TASK, "success": _DONE})
+    pictures = Answer(
+        "the pictures",
+        ImagesAnswer,
+        examples={"one": {"created": 1_767_605_424, "data": [_LINK], "content_filter": []}},
+    )
+    return {
+        f"{blueprint}.generate": Operation(
+            f"zaiGenerate{suffix}",
+            _TAG,
+            "Render, and wait for the pictures",
+            {200: pictures},
+            (*_REFUSALS, StillRendering, JobNotMade, ObjectStoreUnavailable),
+            _BODY,
+        ),
+        f"{blueprint}.begin": Operation(
+            f"zaiBegin{suffix}", _TAG, "Render, and come back for the pictures", {200: task}, _REFUSALS, _BODY
+        ),
+        f"{blueprint}.result": Operation(
+            f"zaiResult{suffix}", _TAG, "How does a task stand?", {200: task}, (JobNotFound,)
+        ),
+    }
+
+
+OPERATIONS = {
+    name: operation
+    for prefix, suffix in zip(PREFIXES, ("", "Api"), strict=True)
+    for name, operation in _operations(prefix, suffix).items()
+}

@@ -1,0 +1,83 @@
+"""Examples for the OpenAPI document. The answer is made by the code that makes real ones, so it cannot grow stale."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.answers import job_answer
+from shared.ids import JobId, ObjectKey, Revision, render_id
+from shared.jobs import Job, JobSpec, Picture, Render, RenderSettings
+from shared.settings import Settings
+from shared.states import JobStatus, RenderState
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "text": {
+        "prompt": 'A cookbook page titled "Lemon tart" in thin serifs, a tart cut in half beside it',
+        "size": "1152x1024",
+        "seed": 42,
+    },
+    "variations": {
+        "prompt": "A paper lantern festival on a river at dusk",
+        "width": 768,
+        "height": 1024,
+        "n": 3,
+        "num_inference_steps": 30,
+        "output_format": "webp",
+        "metadata": {"order": "1047"},
+        "webhook_url": "https://shop.example.com/hooks/gridpress",
+        "webhook_events": ["job.succeeded", "job.failed"],
+    },
+    "edit": {
+        "prompt": "Replace the background with a snowy forest and keep the dog as it is",
+        "images": [
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNwy1sAAAJSAVWwsU5zAAAAAElFTkSuQmCC"
+        ],
+        "size": "1024x1056",
+    },
+}
+
+_CREATED_AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+
+
+def answer() -> dict[str, Any]:
+    """A job of one finished picture, at the addresses that a service has by default."""
+    settings = Settings.model_construct()
+    return job_answer(_job(), settings.public_url, settings.served_model_name)
+
+
+def page() -> dict[str, Any]:
+    """A list of that job alone."""
+    return {"data": [answer()], "has_more": False, "next": None}
+
+
+def _job() -> Job:
+    job_id = JobId("job_01ke6q8v3c9t0n5w7x2z4b6d8f")
+    render = RenderSettings(prompt=REQUESTS["text"]["prompt"], width_px=1152, height_px=1024)
+    return Job(
+        job_id=job_id,
+        spec=JobSpec(settings=render, n=1, seed=42),
+        status=JobStatus.SUCCEEDED,
+        revision=Revision("4f3a2b1c0d9e"),
+        renders=(_render(job_id),),
+        created_at=_CREATED_AT,
+        started_at=_CREATED_AT + timedelta(seconds=1),
+        finished_at=_CREATED_AT + timedelta(seconds=24),
+    )
+
+
+def _render(job_id: JobId) -> Render:
+    stem = f"jobs/{job_id}/0"
+    return Render(
+        render_id=render_id(job_id, 0),
+        index=0,
+        state=RenderState.SUCCEEDED,
+        seed=42,
+        progress=None,
+        picture=Picture(ObjectKey(f"{stem}.png"), ObjectKey(f"{stem}.json"), "9f" * 32, 1_834_212, "image/png"),
+        error=None,
+        ended_in=None,
+        attempts=2,
+        prior_started_at=_CREATED_AT + timedelta(seconds=1),
+        prior_ready_at=_CREATED_AT + timedelta(seconds=15),
+        decode_started_at=_CREATED_AT + timedelta(seconds=16),
+        finished_at=_CREATED_AT + timedelta(seconds=24),
+    )

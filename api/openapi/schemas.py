@@ -1,0 +1,115 @@
+"""Answers that have no model where they are made: the routes put them together from parts."""
+
+from pydantic import BaseModel, Field
+
+from shared.answers import JobAnswer
+from shared.openai_answers import ImagesHead
+from shared.store.durability import Durability
+
+
+class JobPage(BaseModel):
+    """A page of jobs. `next` is the `after` of the next page."""
+
+    data: list[JobAnswer]
+    has_more: bool
+    next: str | None
+
+
+class Secret(BaseModel):
+    """A webhook secret as the Standard Webhooks libraries take it."""
+
+    secret: str
+
+
+class JsonWebKeys(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class StageHealth(BaseModel):
+    """Live workers of a stage, the pictures that they hold at once, and what waits for a revision that none serves."""
+
+    workers: int
+    slots: int
+    unserved: dict[str, int]
+
+
+class Health(BaseModel):
+    """`ok`, or what is missing. `intake`: whether new jobs are taken; `durability`: what a 202 is worth."""
+
+    status: str
+    checks: dict[str, str]
+    intake: str
+    stages: dict[str, StageHealth] | None
+    access: str | None = Field(description="open: no API key was created yet; keys: one is needed; null: unknown")
+    durability: Durability
+    enhance_prompt: str = Field(description="on or off")
+
+
+class ImageDone(BaseModel):
+    """A picture: its bytes in base64, or a link that works for a while."""
+
+    b64_json: str | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class ImagesDone(ImagesHead):
+    """The answer of OpenAI's image routes. What is null is left out."""
+
+    data: list[ImageDone]
+
+
+class ModelAnswer(BaseModel):
+    """A model in OpenAI's shape."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+
+
+class ModelPage(BaseModel):
+    """All models."""
+
+    object: str
+    data: list[ModelAnswer]
+
+
+class OpenAi(BaseModel):
+    """What OpenAI's clients read, and whether a retry can help."""
+
+    message: str
+    type: str
+    param: str | None = Field(description="the field that is wrong")
+    code: str
+    retryable: bool
+
+
+class OpenAiError(BaseModel):
+    """An error in OpenAI's shape."""
+
+    error: OpenAi
+
+
+class Zai(BaseModel):
+    """What Z.ai's clients read, and beside it our own words."""
+
+    code: str = Field(description="Z.ai's number")
+    message: str
+    reason: str = Field(description="our own stable code")
+    field: str | None
+    retryable: bool
+
+
+class ZaiError(BaseModel):
+    """An error in Z.ai's shape."""
+
+    error: Zai

@@ -1,0 +1,1 @@
+"""`gridpress batch` and `gridpress files`: many pictures from one file of prompts."""

@@ -1,0 +1,69 @@
+"""Reads lines of results: OpenAI's envelope around the answer of whichever endpoint a line was for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What became of one picture: `link` leads to it, or `error` says why there is none."""
+
+    index: int
+    link: str | None
+    status: str
+    seed: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one line. With an `error` of the line itself there are no pictures to tell of."""
+
+    custom_id: str
+    job_id: str | None
+    suffix: str
+    pictures: Sequence[Drawn] = ()
+    error: str | None = None
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Self:
+        """Of one line of results, or of an output or error file."""
+        response = line.get("response") or {}
+        body = response.get("body") or {}
+        pictures = _of_job(body) if "images" in body else _of_data(body)
+        return cls(
+            custom_id=line["custom_id"],
+            job_id=body.get("id") or line.get("job_id"),
+            suffix=body.get("output_format", "png"),
+            pictures=pictures,
+            error=None if pictures else _why(line.get("error"), body, response.get("status_code")),
+        )
+
+
+def _of_job(job: Mapping[str, Any]) -> list[Drawn]:
+    return [
+        Drawn(
+            image["index"],
+            image["url"],
+            image["status"],
+            image["seed"],
+            image["sha256"],
+            None if image["url"] else _message(image["error"], image["status"]),
+        )
+        for image in job["images"]
+    ]
+
+
+def _of_data(body: Mapping[str, Any]) -> list[Drawn]:
+    return [Drawn(index, image["url"], "succeeded") for index, image in enumerate(body.get("data", ()))]
+
+
+def _why(error: Any, body: Mapping[str, Any], status_code: int | None) -> str:
+    """The service's own words: of the line, of an OpenAI error, or of a problem (RFC 9457)."""
+    return _message(error or body.get("error"), body.get("detail") or f"answered {status_code}")
+
+
+def _message(error: Any, otherwise: str) -> str:
+    return str(error.get("message") or otherwise) if isinstance(error, Mapping) else otherwise

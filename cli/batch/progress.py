@@ -1,0 +1,68 @@
+"""How far a batch is: lines that have ended, and lines whose pictures are here, with rate and time left."""
+
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from cli.client import Json
+
+_RATE_PERIOD_S = 120.0  # a picture takes seconds to minutes
+
+
+class _Rate(ProgressColumn):
+    """Lines per minute, of late."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{60 * speed:.0f}/min" if speed else "")
+
+
+class _Left(TimeRemainingColumn):
+    """What is left, in words that a bare clock has not."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.time_remaining is None else "ETA ") + super().render(task)
+
+
+class BatchBars:
+    """What is there when a bar first moves does not count as speed: an earlier run did it."""
+
+    def __init__(self, num_lines: int, console: Console) -> None:
+        bars = TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), _Rate()
+        self._progress = Progress(
+            *bars, TimeElapsedColumn(), _Left(), console=console, speed_estimate_period=_RATE_PERIOD_S
+        )
+        self._num_lines = num_lines
+        self._bars: tuple[TaskID, TaskID] | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, batch: Json, num_fetched: int) -> None:
+        """`num_fetched`: lines that need nothing more."""
+        counts = batch["request_counts"]
+        num_ended = counts["completed"] + counts["failed"]
+        if self._bars is None:
+            self._bars = self._bar("ended", num_ended), self._bar("fetched", num_fetched)
+        state = "paused" if batch.get("paused") else batch["status"].replace("_", " ")
+        self._progress.update(self._bars[0], description=state, completed=num_ended)
+        self._progress.update(self._bars[1], completed=num_fetched)
+
+    def _bar(self, name: str, completed: int) -> TaskID:
+        return self._progress.add_task(name, total=self._num_lines, completed=completed)

@@ -1,0 +1,126 @@
+"""`gridpress webhooks listen`: sees webhooks come, on this machine."""
+
+import json
+import queue
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from cli.errors import Failure
+from cli.options import url_option
+from cli.webhooks.client import WebhookClient
+from cli.webhooks.listener import Listener, Received
+
+_LOOK_S = 0.2  # how late Ctrl-C may be noticed
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="On loopback; 0: any.")
+@click.option("--register", is_flag=True, help="Add an endpoint to the service, and delete it at the end.")
+@click.option("--event", "events", multiple=True, help="With --register: only this one; may be given several times.")
+@click.option("--secret", envvar="WEBHOOK_SECRET", show_envvar=True, help="That signs. Default: the service's answer.")
+@click.option("--count", type=click.IntRange(1), help="End after so many that verify. Default: Ctrl-C ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print each body as one line of JSON.")
+@url_option
+def listen(
+    *,
+    port: int,
+    register: bool,
+    events: tuple[str, ...],
+    secret: str | None,
+    count: int | None,
+    as_json: bool,
+    url: str,
+) -> None:
+    """Receive webhooks, verify them and print them, for development.
+
+    With --register the service, which must run on this machine, too, sends all events of your tenant here. Without it,
+    give the address that is printed as the `webhook_url` of a job.
+
+    \b
+    Example:
+      gridpress webhooks listen --port 8888 --register
+    """
+    if events and not register:
+        raise click.UsageError("--event goes with --register")
+    with (
+        _listener(port) as listener,
+        _ended_by_sigterm(),
+        WebhookClient(url) as client,
+        _registered(client, listener, events) if register else _trusted(client, listener, secret),
+    ):
+        click.echo(f"listening at {listener.url}", err=True)
+        for received in _until(listener.received, count):
+            click.echo(_line(received, as_json), err=received.event is None)
+
+
+def _listener(port: int) -> Listener:
+    try:
+        return Listener(port)
+    except OSError as error:
+        raise Failure(f"port {port} can't be listened at ({error.strerror}): choose another --port") from error
+
+
+@contextmanager
+def _registered(client: WebhookClient, listener: Listener, events: tuple[str, ...]) -> Iterator[None]:
+    """An endpoint for as long as the block runs."""
+    fields = {"url": listener.url, "events": list(events) or None, "description": "gridpress webhooks listen"}
+    made = client.create(fields)
+    try:
+        listener.trust(made["secret"])
+        click.echo(f"registered {made['id']} for {' '.join(made['events'])}", err=True)
+        yield
+    finally:
+        client.delete_endpoint(made["id"])
+
+
+@contextmanager
+def _trusted(client: WebhookClient, listener: Listener, secret: str | None) -> Iterator[None]:
+    try:
+        listener.trust(secret or client.webhook_secret())
+    except ValueError as error:
+        raise Failure("this is no webhook secret: whsec_ and base64") from error
+    yield
+
+
+def _until(received: "queue.Queue[Received]", count: int | None) -> Iterator[Received]:
+    """What comes, until so many were believed or Ctrl-C."""
+    num = 0
+    try:
+        while count is None or num < count:
+            try:
+                one = received.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            num += one.event is not None
+            yield one
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does: an endpoint that was registered must not stay behind."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before: Any = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _line(received: Received, as_json: bool) -> str:
+    event = received.event
+    if event is None:
+        return f"refused {received.message_id or 'a request'}: it is not signed with this secret"
+    if as_json:
+        return json.dumps(event, ensure_ascii=False)
+    data = event.get("data") or {}
+    about = " ".join(str(data[name]) for name in ("id", "status") if name in data)
+    return f"{event.get('timestamp')}  {event.get('type'):<16}  {about}  {received.message_id}"

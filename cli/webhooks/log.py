@@ -1,0 +1,130 @@
+"""Commands that show what was sent, and send it again."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.table import Table
+
+from cli.client import Json
+from cli.jobs import json_option
+from cli.options import url_option
+from cli.tables import print_table
+from cli.webhooks.client import WebhookClient
+from cli.webhooks.endpoints import endpoint_argument
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_MAX_ANSWER_CHARS = 60
+
+
+def _moment(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """`2h` is two hours ago; anything else is the API's to read."""
+    ago = _AGO.fullmatch(text or "")
+    if not ago:
+        return text
+    moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    return moment.isoformat(timespec="milliseconds")
+
+
+since_option = click.option(
+    "--since", required=True, callback=_moment, help="From when on: 30m, 2h, 3d ago, or 2026-01-05T09:30:00Z."
+)
+until_option = click.option("--until", callback=_moment, help="Until when; like --since. Default: now.")
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@json_option
+@url_option
+def attempts(name: str, limit: int, as_json: bool, url: str) -> None:
+    """List attempts at an endpoint, or those of a job or a message, the newest first.
+
+    \b
+    Example:
+      gridpress webhooks attempts ep_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with WebhookClient(url) as client:
+        found = client.attempts(name, limit)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table("at", "message", "no.", "to", "ms", "status", "error or answer")
+    for each in found:
+        status = "" if each["status"] is None else str(each["status"])
+        to = each["endpoint_id"] or each["url"]
+        table.add_row(
+            each["at"], each["message_id"], str(each["attempt"]), to, str(each["latency_ms"]), status, _outcome(each)
+        )
+    print_table(table)
+
+
+@click.command()
+@click.argument("message_id", metavar="MESSAGE")
+@click.option("--endpoint", "endpoint_id", help="To this one alone. Default: wherever it was for.")
+@url_option
+def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
+    """Send one message again, under the same id.
+
+    \b
+    Example:
+      gridpress webhooks resend evt_01k9e4m3c6x2s8q5v7w1t0z9ab_job_succeeded
+    """
+    with WebhookClient(url) as client:
+        click.echo(f"{client.resend(message_id, endpoint_id)} due")
+
+
+@click.command()
+@endpoint_argument
+@since_option
+@until_option
+@url_option
+def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
+    """Send again what was given up, since a time.
+
+    \b
+    Example:
+      gridpress webhooks recover ep_01k9e4m3c6x2s8q5v7w1t0z9ab --since 2d
+    """
+    _again(url, endpoint_id, "recover", since, until)
+
+
+@click.command()
+@endpoint_argument
+@since_option
+@until_option
+@url_option
+def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
+    """Send again all that happened in a time, also what was delivered.
+
+    \b
+    Example:
+      gridpress webhooks replay ep_01k9e4m3c6x2s8q5v7w1t0z9ab --since 2026-01-05T09:00:00Z --until 2026-01-05T10:00:00Z
+    """
+    _again(url, endpoint_id, "replay", since, until)
+
+
+@click.command()
+@endpoint_argument
+@url_option
+def test(endpoint_id: str, url: str) -> None:
+    """Send a `webhook_endpoint.test` to an endpoint and print the message's id.
+
+    \b
+    Example:
+      gridpress webhooks test ep_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with WebhookClient(url) as client:
+        click.echo(client.change(endpoint_id, "test")["id"])
+
+
+def _again(url: str, endpoint_id: str, action: str, since: str, until: str | None) -> None:
+    with WebhookClient(url) as client:
+        click.echo(f"{client.change(endpoint_id, action, {'since': since, 'until': until})['num_messages']} due")
+
+
+def _outcome(attempt: Json) -> str:
+    text = " ".join(str(attempt["error"] or attempt["answer"]).split())
+    return text if len(text) <= _MAX_ANSWER_CHARS else f"{text[: _MAX_ANSWER_CHARS - 1]}…"

@@ -1,0 +1,73 @@
+-- Leases deliveries that are due: to receivers that answered lately, then to new ones, then to failing ones. What it costs
+-- does not depend on how many receivers are dead: those are not due.
+-- ARGV: holder, lease ttl (ms), attempts under way to one destination at most; how many deliveries to lease, of those to
+-- receivers not proven, of those to failing ones
+-- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
+-- class, now (ms).
+local UNPROVEN_CAP = 2
+local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), failing = tonumber(ARGV[6]) }
+local now = now_ms()
+local claimed = {}
+
+-- What a dead process had under way is due again.
+local function take_back(destination)
+  local flying = P .. 'flying:' .. destination
+  for _, message in ipairs(redis.call('ZRANGEBYSCORE', flying, '-inf', now)) do
+    redis.call('ZREM', flying, message)
+    redis.call('ZADD', P .. 'due:' .. destination, now, message)
+  end
+end
+
+local function room_of(destination, class, strikes)
+  local allowed = class == 'proven' and cap or math.min(cap, UNPROVEN_CAP)
+  if strikes >= MOST_STRIKES then allowed = 1 end
+  return allowed - redis.call('ZCARD', P .. 'flying:' .. destination)
+end
+
+-- Returns whether the message is still there.
+local function lease(message, destination, class)
+  local due, known = P .. 'due:' .. destination, redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job',
+    'at_ms', 'sequence', 'data')
+  if not known[1] then
+    unschedule(message, destination)
+    return false
+  end
+  redis.call('ZREM', due, message)
+  redis.call('ZADD', P .. 'flying:' .. destination, now + ttl, message)
+  redis.call('HSET', P .. 'holders:' .. destination, message, holder)
+  local attempt = redis.call('HINCRBY', P .. 'tries:' .. destination, message, 1)
+  table.insert(claimed, { message, destination, attempt, known[1], known[2], known[3], known[4], known[5], known[6],
+    class, now })
+  return true
+end
+
+local function serve(destination, class, num)
+  redis.call('ZREM', P .. 'destinations:' .. class, destination)
+  take_back(destination)
+  local state, leased = state_of(destination), 0
+  local room = room_of(destination, state.class, state.strikes)
+  if state.resumes_ms <= now and room > 0 and not is_parked(destination) then
+    local due = redis.call('ZRANGEBYSCORE', P .. 'due:' .. destination, '-inf', now, 'LIMIT', 0, math.min(room, num))
+    for _, message in ipairs(due) do
+      if lease(message, destination, class) then leased = leased + 1 end
+    end
+  end
+  place_destination(destination, leased >= room)
+  return leased
+end
+
+for i, class in ipairs(CLASSES) do
+  local num = most[class]
+  for j = 1, i - 1 do num = math.min(num, most[CLASSES[j]]) end
+  while num > 0 do
+    local ready = redis.call('ZRANGEBYSCORE', P .. 'destinations:' .. class, '-inf', now, 'LIMIT', 0, num)
+    if #ready == 0 then break end
+    for _, destination in ipairs(ready) do
+      local leased = num > 0 and serve(destination, class, num) or 0
+      num = num - leased
+      for j = 1, i do most[CLASSES[j]] = most[CLASSES[j]] - leased end
+    end
+  end
+end
+return claimed

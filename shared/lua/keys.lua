@@ -1,0 +1,55 @@
+-- The store's keys. Prepended to every script, after tables generated from shared/states.py and shared/jobs.py:
+--   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
+-- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
+--   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
+--                                           ar_cost, dit_cost: of each of its renders (shared/cost.py)
+--   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
+--                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
+--                                           group while it is suspected (see blame.lua)
+--   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so. Also a channel
+--   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
+--   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
+--                                           and revision, `|` between them, and `|again` for re-renders not yet begun
+--   gridpress:client_ids:<tenant>   hash    what the client calls a job -> job
+--   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
+--   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
+--   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
+--   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
+--   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
+--   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
+--   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it is let run empty for them
+--   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
+--   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
+--   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
+--   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
+--   gridpress:held:<worker>         set     render ids that this worker leases
+--   gridpress:log:<worker>          string  its last log lines (JSON)
+--   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
+--   gridpress:slots:<stage>         hash    worker id -> slots
+--   gridpress:serves:<stage>        hash    worker id -> model revision
+--   gridpress:revision              string  model revision that the newest AR worker serves
+--   gridpress:manifests             zset    final jobs whose manifest is to be written, by due time (ms); fields of
+--                                           such a job: manifest_holder, manifest_attempts, manifest_error
+--   gridpress:message:<message>     hash    tenant, type, job ('' if it tells of none), at_ms, sequence, data (JSON, where it
+--                                           tells of no job); to:<destination> = pending, delivered or abandoned
+--   gridpress:messages:<tenant>     zset    messages by at_ms
+--   gridpress:told:<job>            set     messages that tell of a job; they leave the store with it
+--   gridpress:sequence:<tenant>     string  number of the last message
+--   gridpress:due:<destination>     zset    messages by when to try next (ms). A destination is an endpoint (ep_...), or
+--                                           tenant and origin of the jobs' own URLs (url_<hash>)
+--   gridpress:flying:<destination>  zset    messages whose attempt is under way, by lease end (ms)
+--   gridpress:tries:<destination>, gridpress:holders:<destination>  hash  message -> number of attempts; holder
+--   gridpress:failed:<destination>  zset    messages given up, by when (ms)
+--   gridpress:destination:<destination>  hash  class, strikes (failures in a row), struck_ms, resumes_ms
+--   gridpress:destinations:<class>  zset    destinations by when a claim may find something to do for them (ms). Classes:
+--                                           proven (the last attempt succeeded), new, failing
+--   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua
+--   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
+--   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
+--                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
+--   gridpress:finished              zset    final jobs by end (ms)
+--   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
+--   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
+--   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
+
+local P = 'gridpress:'

@@ -1,0 +1,184 @@
+-- Who is to be told what, and when: it commits with what it tells of. A message is one event; a delivery is a message on
+-- its way to one destination.
+
+local DAY_MS = 86400000
+local KEPT_MS = 30 * DAY_MS -- of messages that tell of no job; the others leave with their job
+local IDLE_MS = 7 * DAY_MS -- after which a destination's past is forgotten
+-- In the order in which they are served: what answered lately goes before what may hang.
+local CLASSES = { 'proven', 'new', 'failing' }
+-- Failures in a row after which one attempt at a time goes out, and none for a growing while.
+local MOST_STRIKES = 3
+
+-- The same for every destination and attempt. `suffix`: the life of a job that has had several, or the number of a report.
+local function message_of(subject, type, suffix)
+  local id = 'evt_' .. string.match(subject, '_(.+)$') .. '_' .. string.gsub(type, '%.', '_')
+  return suffix and id .. '_' .. suffix or id
+end
+
+-- Jobs' own URLs share what is known of their receiver, within one tenant.
+local function destination_of(tenant, url)
+  local origin = string.lower(string.match(url, '^[^/]*//[^/?#]*'))
+  return 'url_' .. redis.sha1hex(tenant .. '|' .. origin)
+end
+
+-- Nothing is sent to an endpoint that is disabled; what is due waits until it is enabled.
+local function is_parked(destination)
+  return string.sub(destination, 1, 3) == 'ep_'
+    and redis.call('HGET', P .. 'endpoint:' .. destination, 'status') ~= 'enabled'
+end
+
+local function state_of(destination)
+  local found = redis.call('HMGET', P .. 'destination:' .. destination, 'class', 'strikes', 'resumes_ms')
+  return { class = found[1] or 'new', strikes = tonumber(found[2] or 0), resumes_ms = tonumber(found[3] or 0) }
+end
+
+-- Puts a destination where the claim looks that can do something for it: when something is due and may go out, or when a
+-- lease ends. Only a claim knows how many may be under way, so only it says that a destination `is_full`.
+local function place_destination(destination, is_full)
+  local state = state_of(destination)
+  local key = P .. 'destinations:' .. state.class
+  if is_parked(destination) then return redis.call('ZREM', key, destination) end
+  local due = redis.call('ZRANGE', P .. 'due:' .. destination, 0, 0, 'WITHSCORES')[2]
+  local lease = redis.call('ZRANGE', P .. 'flying:' .. destination, 0, 0, 'WITHSCORES')[2]
+  local is_probed = lease and state.strikes >= MOST_STRIKES
+  local at = math.huge
+  if due and not is_full and not is_probed then at = math.max(tonumber(due), state.resumes_ms) end
+  if lease then at = math.min(at, tonumber(lease)) end
+  if at == math.huge then return redis.call('ZREM', key, destination) end
+  redis.call('ZADD', key, at, destination)
+end
+
+-- What is known of a receiver; its place in the old class is given up.
+local function set_class(destination, class, strikes, resumes_ms)
+  local key = P .. 'destination:' .. destination
+  redis.call('ZREM', P .. 'destinations:' .. state_of(destination).class, destination)
+  redis.call('HSET', key, 'class', class, 'strikes', strikes, 'resumes_ms', resumes_ms)
+  redis.call('PEXPIRE', key, IDLE_MS)
+end
+
+-- Writes a message down unless it stands.
+local function write_message(message, tenant, type, job, now, data)
+  local key = P .. 'message:' .. message
+  if redis.call('EXISTS', key) == 1 then return end
+  local index = P .. 'messages:' .. tenant
+  redis.call('HSET', key, 'tenant', tenant, 'type', type, 'job', job, 'at_ms', now, 'data', data,
+    'sequence', redis.call('INCR', P .. 'sequence:' .. tenant))
+  redis.call('ZADD', index, now, message)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', now - KEPT_MS)
+  if job == '' then redis.call('PEXPIRE', key, KEPT_MS) else redis.call('SADD', P .. 'told:' .. job, message) end
+end
+
+-- Makes a delivery due now, as if it had never been tried. An attempt that is under way is left alone.
+local function deliver(message, destination, now)
+  redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'pending')
+  redis.call('ZREM', P .. 'failed:' .. destination, message)
+  if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
+  redis.call('HDEL', P .. 'tries:' .. destination, message)
+  redis.call('ZADD', P .. 'due:' .. destination, now, message)
+  place_destination(destination)
+end
+
+-- Those who want to hear of it: the tenant's endpoints, and the job's own URL. `job`: '' if it tells of none.
+local function audience(tenant, type, job)
+  local found, name = {}, '"' .. type .. '"'
+  local subscriptions = redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
+  for i = 1, #subscriptions, 2 do
+    if string.find(subscriptions[i + 1], name, 1, true) then table.insert(found, subscriptions[i]) end
+  end
+  if job == '' then return found end
+  local own = redis.call('HMGET', P .. 'job:' .. job, 'webhook_url', 'webhook_events')
+  if own[1] and string.find(own[2], name, 1, true) then table.insert(found, destination_of(tenant, own[1])) end
+  return found
+end
+
+-- One delivery to everybody who wants to hear of it. `data`: JSON, or '' where the message tells of a job.
+local function announce(tenant, message, type, job, now, data)
+  local found = audience(tenant, type, job)
+  if #found == 0 then return end
+  write_message(message, tenant, type, job, now, data)
+  for _, destination in ipairs(found) do deliver(message, destination, now) end
+end
+
+-- Progress is old after a second: no report goes to where the one before it still waits.
+local function announce_progress(job, now)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports')
+  if known[2] and now - tonumber(known[2]) < 1000 then return end
+  local num = tonumber(known[3] or 0)
+  local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
+  local is_told = false
+  for _, destination in ipairs(audience(known[1], 'job.progress', job)) do
+    if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
+      write_message(message, known[1], 'job.progress', job, now, '')
+      deliver(message, destination, now)
+      is_told = true
+    end
+  end
+  if is_told then redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1) end
+end
+
+local function destinations_of(message)
+  local found = {}
+  for _, field in ipairs(redis.call('HKEYS', P .. 'message:' .. message)) do
+    local destination = string.match(field, '^to:(.+)$')
+    if destination then table.insert(found, destination) end
+  end
+  return found
+end
+
+-- Takes a delivery out of the schedule. Whoever has it under way finds that it lost its lease.
+local function unschedule(message, destination)
+  redis.call('HDEL', P .. 'tries:' .. destination, message)
+  redis.call('HDEL', P .. 'holders:' .. destination, message)
+  local num = redis.call('ZREM', P .. 'due:' .. destination, message)
+    + redis.call('ZREM', P .. 'flying:' .. destination, message)
+  if num > 0 then place_destination(destination) end
+  return num > 0
+end
+
+-- What it told is no longer so.
+local function withdraw(message)
+  for _, destination in ipairs(destinations_of(message)) do
+    if unschedule(message, destination) then
+      redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'abandoned')
+    end
+  end
+end
+
+local function forget_message(message, tenant)
+  for _, destination in ipairs(destinations_of(message)) do
+    unschedule(message, destination)
+    redis.call('ZREM', P .. 'failed:' .. destination, message)
+  end
+  redis.call('DEL', P .. 'message:' .. message, P .. 'attempts:' .. message)
+  redis.call('ZREM', P .. 'messages:' .. tenant, message)
+end
+
+-- Whether somebody is still to be told of a job. Who is disabled is not waited for.
+local function is_telling(job)
+  for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
+    for _, destination in ipairs(destinations_of(message)) do
+      local is_due = redis.call('ZSCORE', P .. 'due:' .. destination, message)
+        or redis.call('ZSCORE', P .. 'flying:' .. destination, message)
+      if is_due and not is_parked(destination) then return true end
+    end
+  end
+  return false
+end
+
+local function forget_told(job, tenant)
+  for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do forget_message(message, tenant) end
+  redis.call('DEL', P .. 'told:' .. job, P .. 'attempts:' .. job)
+end
+
+-- Its failures are forgotten; what is due goes out.
+local function wake_destination(destination)
+  if state_of(destination).class == 'failing' then set_class(destination, 'new', 0, 0) end
+  place_destination(destination)
+end
+
+local function forget_destination(destination)
+  redis.call('ZREM', P .. 'destinations:' .. state_of(destination).class, destination)
+  for _, kind in ipairs({ 'due', 'flying', 'tries', 'holders', 'failed', 'destination', 'attempts' }) do
+    redis.call('UNLINK', P .. kind .. ':' .. destination)
+  end
+end

@@ -1,0 +1,45 @@
+"""Jobs that ended and whose manifest is still to be written: which, when, by whom."""
+
+from dataclasses import dataclass
+
+from shared.ids import HolderId, JobId, new_holder_id
+from shared.store.connect import Client
+from shared.store.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestClaim:
+    """A leased job. `attempt` counts from 1."""
+
+    job_id: JobId
+    attempt: int
+    holder: HolderId
+
+
+class ManifestStore:
+    """Leased like renders: one that is not finished in time is due again."""
+
+    def __init__(self, client: Client, lease_ttl_s: float) -> None:
+        self._scripts = Scripts(client)
+        self._lease_ttl_ms = int(lease_ttl_s * 1000)
+
+    def claim(self) -> ManifestClaim | None:
+        """Leases one that is due, or finds nothing."""
+        holder = new_holder_id()
+        answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
+        return ManifestClaim(JobId(answer[0]), int(answer[1]), holder) if answer else None
+
+    def written(self, claim: ManifestClaim) -> bool:
+        """Done for good. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, "", "")
+
+    def retry_later(self, claim: ManifestClaim, error: str, delay_s: float) -> bool:
+        """Due again after `delay_s`. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, error, int(delay_s * 1000))
+
+    def abandon(self, claim: ManifestClaim, error: str) -> bool:
+        """Given up. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, error, "")
+
+    def _finish(self, claim: ManifestClaim, error: str, delay_ms: int | str) -> bool:
+        return bool(self._scripts.run("finish_manifest", claim.job_id, claim.holder, error[:500], delay_ms))

@@ -1,0 +1,85 @@
+"""What is sent for a delivery: to which URL, with which body, signed by whom. Sends nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.answers import job_answer
+from shared.errors import EndpointNotFound, JobNotFound
+from shared.jobs import Job
+from shared.settings import Settings
+from shared.store.deliveries import Delivery
+from shared.store.endpoints import EndpointStore
+from shared.store.jobs import JobStore
+from shared.webhooks.endpoints import EndpointId
+from shared.webhooks.events import PayloadStyle
+from shared.webhooks.payload import payload
+from shared.webhooks.secrets import secret_of, webhook_secret
+from shared.webhooks.signing import signed_headers
+from shared.webhooks.signing_key import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request, ready to be sent."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    url: str
+    style: PayloadStyle
+    secrets: tuple[str, ...]
+    headers: Mapping[str, str]
+
+
+class Composer:
+    """Reads job and endpoint at every attempt: a changed URL or secret counts at once, and so does what is deleted."""
+
+    def __init__(self, jobs: JobStore, endpoints: EndpointStore, settings: Settings) -> None:
+        self._jobs = jobs
+        self._endpoints = endpoints
+        self._settings = settings
+        self._secret = webhook_secret(settings)
+        self._key = SigningKey.of(settings)
+
+    def compose(self, delivery: Delivery) -> Outgoing:
+        """Signed as of now. Raises `JobNotFound` or `EndpointNotFound` when one of them is deleted."""
+        now = datetime.now(UTC)
+        endpoint_id = delivery.endpoint_id
+        receiver = self._endpoint(endpoint_id, now) if endpoint_id else self._own_receiver(self._job(delivery))
+        event = (delivery.event_type, delivery.happened_at, delivery.sequence)
+        body = payload(*event, receiver.style, self._data(delivery, receiver.style))
+        key = self._key.of_tenant(delivery.tenant)
+        signed = signed_headers(delivery.message_id, now, body, receiver.secrets, key)
+        return Outgoing(receiver.url, {**receiver.headers, "content-type": "application/json", **signed}, body)
+
+    def _endpoint(self, endpoint_id: EndpointId, now: datetime) -> _Receiver:
+        found = self._endpoints.endpoint_of_any_tenant(endpoint_id)
+        if found is None:
+            raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
+        return _Receiver(found.url, found.payload, found.secrets_at(now), found.headers)
+
+    def _own_receiver(self, job: Job) -> _Receiver:
+        spec = job.spec
+        assert spec.webhook_url
+        secret = spec.webhook_secret or secret_of(spec.tenant, self._secret)
+        return _Receiver(spec.webhook_url, spec.webhook_payload, (secret,), {})
+
+    def _data(self, delivery: Delivery, style: PayloadStyle) -> Mapping[str, Any]:
+        if delivery.data:
+            told: Mapping[str, Any] = json.loads(delivery.data)
+            return told
+        if style is PayloadStyle.THIN:
+            return {"id": delivery.job_id}
+        return job_answer(self._job(delivery), self._settings.public_url, self._settings.served_model_name)
+
+    def _job(self, delivery: Delivery) -> Job:
+        if delivery.job_id is None:
+            raise JobNotFound(f"{delivery.message_id} tells of no job")
+        return self._jobs.job_of_any_tenant(delivery.job_id)
