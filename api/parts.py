@@ -49,14 +49,14 @@ def read_parts(http: Request) -> Iterator[FormField | FileStart | bytes]:
             case multipart.File():
                 field = None
                 yield FileStart(event.name, event.filename)
-            case multipart.Data() if field is None:
-                yield event.data
-            case multipart.Data():
+            case multipart.Data() if field is not None:
                 value += event.data
                 if len(value) > _MOST_FIELD_BYTES:
                     raise InvalidRequest(f"{field} is longer than {_MOST_FIELD_BYTES} bytes", field)
                 if not event.more_data:
                     yield FormField(field, _text(field, value))
+            case multipart.Data():
+                yield event.data
 
 
 def _events(http: Request, decoder: multipart.MultipartDecoder) -> Iterator[multipart.Event]:

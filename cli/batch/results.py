@@ -37,6 +37,14 @@ class Results:
         self._file = self._path.open("a+b")
         self._load()
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        return (folder / RESULTS).exists()
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        (folder / RESULTS).unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -49,10 +57,6 @@ class Results:
     @property
     def num_lines(self) -> int:
         return len(self._by_id)
-
-    @property
-    def failures(self) -> list[Result]:
-        return [result for results in self._by_id.values() for result in results if result.error]
 
     @property
     def num_pictures(self) -> int:

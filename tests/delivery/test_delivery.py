@@ -1,11 +1,11 @@
-"""Deliveries over real stores and a real receiver on loopback."""
+"""Webhooks over a real store to real receivers on loopback, well and ill."""
 
-import http.server
 import json
 import random
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -15,57 +15,31 @@ from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.jobs import Job
-from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
+from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
 from shared.store.leases import LeaseStore
-from shared.webhooks.secrets import secret_of
-from tests.egress.servers import resetting, serving
-from tests.store.builders import RULES, a_picture, finish_next, submitted
-from workers.delivery.manifest import manifest_key
-from workers.delivery.schedule import RETRY_DELAYS_S, retry_delay_s
+from shared.webhooks.endpoints import Endpoint
+from shared.webhooks.events import PayloadStyle
+from shared.webhooks.secrets import new_secret, secret_of
+from tests.delivery.receivers import Receiver, receiving
+from tests.egress.servers import Behaviour, answering, endless, resetting, serving
+from tests.store.builders import A_LOT, DELIVERY_RULES, RULES, finish_next, message_id, submitted
+from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
-from workers.delivery.webhook import WebhookSender, event_id
+from workers.delivery.webhook import WebhookSender
 
 TENANT_SECRET = "whsec_" + "A" * 43 + "="
 JOB_SECRET = "whsec_" + "B" * 43 + "="
-
-
-@dataclass
-class Receiver:
-    """Answers the statuses it is told, then 200, and keeps what it was sent."""
-
-    statuses: list[int] = field(default_factory=list)
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
+TIMEOUT_S = 0.5
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    known = Receiver()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            known.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(known.statuses.pop(0) if known.statuses else 200)
-            self.send_header("location", "http://127.0.0.1:1/elsewhere")
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known.url = f"http://127.0.0.1:{server.server_port}/hook?order=17"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield known
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as known:
+        yield known
 
 
 class _Always(random.Random):
@@ -76,11 +50,17 @@ class _Always(random.Random):
 
 
 @pytest.fixture
-def service(client: Client, objects: ObjectStore, s3_settings: Settings) -> DeliveryService:
+def service(client: Client, s3_settings: Settings) -> DeliveryService:
     settings = s3_settings.model_copy(update={"webhook_secret": SecretStr(TENANT_SECRET)})
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), timeout_s=5)
-    deliveries = DeliveryStore(client, lease_ttl_s=30)
-    return DeliveryService(deliveries, JobStore(client), objects, sender, settings, _Always())
+    composer = Composer(JobStore(client), EndpointStore(client), settings)
+    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), TIMEOUT_S)
+    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, _Always())
+
+
+@pytest.fixture
+def endpoint(client: Client, receiver: Receiver) -> Endpoint:
+    changes = EndpointChanges(payload=PayloadStyle.THIN, headers={"x-shop": "17"})
+    return EndpointStore(client).create(DEFAULT_TENANT, receiver.url, new_secret(), changes, most=9)
 
 
 def succeeded(store: JobStore, client: Client, **changes: object) -> Job:
@@ -91,19 +71,24 @@ def succeeded(store: JobStore, client: Client, **changes: object) -> Job:
 
 def deliver_all(service: DeliveryService) -> int:
     count = 0
-    while service.deliver_one():
-        count += 1
+    while deliveries := service.deliveries.claim(A_LOT):
+        for delivery in deliveries:
+            service.carry_out(delivery)
+            count += 1
     return count
 
 
-def due_in_ms(client: Client, job: Job, event_type: str) -> float | None:
-    due = client.zscore("gridpress:deliveries", f"webhook:{job.job_id}:{event_type}")
-    seconds, microseconds = client.time()  # type: ignore[misc]
-    return None if due is None else float(due) - (seconds * 1000 + microseconds / 1000)  # type: ignore[arg-type]
+def attempts(client: Client, job: Job) -> list[Mapping[str, str]]:
+    entries = cast("list[tuple[str, Mapping[str, str]]]", client.xrange(f"gridpress:attempts:{job.job_id}"))
+    return [fields for _, fields in entries]
 
 
-def last_error(client: Client, job: Job, event_type: str) -> str:
-    return str(client.hget(f"gridpress:delivery:webhook:{job.job_id}:{event_type}", "last_error"))
+def due_in_s(client: Client, job: Job, end: str = "succeeded") -> float | None:
+    """Of the one delivery that a job has, or None when it is over."""
+    [key] = client.keys("gridpress:due:*") or [None]
+    due_ms = client.zscore(key, message_id(job.job_id, end)) if key else None
+    seconds, microseconds = cast("tuple[int, int]", client.time())
+    return None if due_ms is None else float(str(due_ms)) / 1000 - (seconds + microseconds / 1e6)
 
 
 def test_a_finished_job_sends_one_signed_webhook_with_the_job_in_it(
@@ -113,11 +98,11 @@ def test_a_finished_job_sends_one_signed_webhook_with_the_job_in_it(
     deliver_all(service)
     [(headers, body)] = receiver.received
     sent = Webhook(TENANT_SECRET).verify(body.decode(), headers)
-    assert sent["type"] == "job.succeeded"
+    assert (sent["type"], sent["sequence"]) == ("job.succeeded", 1)
     assert sent["data"]["id"] == job.job_id
     assert sent["data"]["metadata"] == {"order": "17"}
     assert sent["data"]["images"][0]["url"].startswith("http://127.0.0.1:8000/v1/jobs/")
-    assert headers["webhook-id"] == event_id(job.job_id, "job.succeeded")
+    assert headers["webhook-id"] == message_id(job.job_id, "succeeded")
     assert b"X-Amz" not in body
     assert b"whsec_" not in body
 
@@ -145,6 +130,27 @@ def test_a_jobs_own_secret_signs_instead_of_the_tenants(
         Webhook(TENANT_SECRET).verify(body.decode(), headers)
 
 
+def test_an_endpoint_gets_what_it_chose_signed_with_its_own_secret(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver, endpoint: Endpoint
+) -> None:
+    job = succeeded(store, client)
+    deliver_all(service)
+    [(headers, body)] = receiver.received
+    assert Webhook(endpoint.secret).verify(body.decode(), headers)["data"] == {"id": job.job_id}
+    assert headers["x-shop"] == "17"
+
+
+def test_both_secrets_sign_while_one_replaces_the_other(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver, endpoint: Endpoint
+) -> None:
+    rotated = EndpointStore(client).rotate(endpoint.endpoint_id, DEFAULT_TENANT, new_secret())
+    succeeded(store, client)
+    deliver_all(service)
+    [(headers, body)] = receiver.received
+    for secret in (endpoint.secret, rotated.secret):
+        assert Webhook(secret).verify(body.decode(), headers)
+
+
 def test_a_cancelled_job_says_so(service: DeliveryService, store: JobStore, receiver: Receiver) -> None:
     job = submitted(store, webhook_url=receiver.url)
     store.cancel(job.job_id, DEFAULT_TENANT)
@@ -157,24 +163,70 @@ def test_an_event_that_was_not_asked_for_is_not_sent(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
 ) -> None:
     succeeded(store, client, webhook_url=receiver.url, webhook_events=("job.failed",))
-    assert deliver_all(service) == 1  # the manifest
+    assert deliver_all(service) == 0
     assert receiver.received == []
 
 
 @pytest.mark.parametrize("status", [500, 302, 404, 429])
-def test_anything_but_success_is_tried_again_five_seconds_later_with_the_same_id(
+def test_anything_but_success_is_tried_again_five_seconds_later(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver, status: int
 ) -> None:
     receiver.statuses = [status]
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(service)
-    due_ms = due_in_ms(client, job, "job.succeeded")
-    assert due_ms is not None
-    assert 0 < due_ms <= 5_000
-    client.zadd("gridpress:deliveries", {f"webhook:{job.job_id}:job.succeeded": 0})
-    deliver_all(service)
-    assert [headers["webhook-id"] for headers, _ in receiver.received] == [event_id(job.job_id, "job.succeeded")] * 2
-    assert due_in_ms(client, job, "job.succeeded") is None
+    due_s = due_in_s(client, job)
+    assert due_s is not None
+    assert 0 < due_s <= 5
+    assert attempts(client, job)[0]["status"] == str(status)
+    assert len(receiver.received) == 1, "a redirect is not followed"
+
+
+def test_a_receiver_that_fails_a_few_times_gets_one_id(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
+) -> None:
+    receiver.statuses = [500, 503]
+    job = succeeded(store, client, webhook_url=receiver.url)
+    for _ in range(3):
+        deliver_all(service)
+        make_due(client)
+    assert receiver.ids == [message_id(job.job_id, "succeeded")] * 3
+    assert [attempt["attempt"] for attempt in attempts(client, job)] == ["1", "2", "3"]
+    assert due_in_s(client, job) is None
+
+
+def make_due(client: Client) -> None:
+    """All that waits, as if its time had come."""
+    for kind in ("due", "destinations"):
+        for key in client.keys(f"gridpress:{kind}:*"):
+            for member in cast("list[str]", client.zrange(key, 0, -1)):
+                client.zadd(key, {member: 0})
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receivers_wish_is_honoured(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver, status: int
+) -> None:
+    wishes = ["120", format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True), "9" * 30]
+    for wish, (low_s, high_s) in zip(wishes, [(119, 120), (115, 120), (3599, 3600)], strict=True):
+        receiver.statuses, receiver.headers = [status], {"retry-after": wish}
+        job = succeeded(store, client, webhook_url=receiver.url)
+        deliver_all(service)
+        due_s = due_in_s(client, job)
+        assert due_s is not None
+        assert low_s - 1 <= due_s <= high_s
+        client.flushall()
+
+
+@pytest.mark.parametrize("wish", ["soon", "-5", "", "1.5", "١٢٠"])
+def test_a_wish_that_is_none_changes_nothing(
+    service: DeliveryService, store: JobStore, client: Client, wish: str
+) -> None:
+    with serving(answering("503 Busy", b"", **{"retry-after": wish})) as server:
+        job = succeeded(store, client, webhook_url=server.url())
+        deliver_all(service)
+    due_s = due_in_s(client, job)
+    assert due_s is not None
+    assert 0 < due_s <= 5
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(
@@ -183,52 +235,90 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
     receiver.statuses = [410]
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(service)
-    assert due_in_ms(client, job, "job.succeeded") is None
+    assert due_in_s(client, job) is None
 
 
 def test_a_receiver_on_a_private_address_is_never_connected_to(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
 ) -> None:
-    strict = WebhookSender(EgressClient(EgressRules()), timeout_s=5)
-    guarded = DeliveryService(service.deliveries, service.jobs, service.objects, strict, service.settings, service.rng)
+    strict = WebhookSender(EgressClient(EgressRules()), TIMEOUT_S)
+    guarded = DeliveryService(service.deliveries, service.composer, strict, service.rng)
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(guarded)
     assert receiver.received == []
-    assert "127.0.0.1 is loopback" in last_error(client, job, "job.succeeded")
+    [attempt] = attempts(client, job)
+    assert (attempt["status"], attempt["error"]) == ("", "127.0.0.1 is loopback")
 
 
-def test_a_receiver_that_hangs_up_is_tried_again(service: DeliveryService, store: JobStore, client: Client) -> None:
-    with serving(resetting()) as server:
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n"
+ILL: Mapping[str, tuple[Behaviour, str, str]] = {
+    "resets": (resetting(), "", "127.0.0.1 failed"),
+    "closes without a word": (lambda connection: None, "", "127.0.0.1 did not answer in HTTP"),
+    "hangs": (lambda connection: connection.recv(1) and None, "", "did not answer within"),
+    "trickles its head": (endless(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n", 0.05), "", "did not answer within"),
+    "streams for ever": (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536), "200", ""),
+    "trickles for ever": (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05), "200", ""),
+    "sends 100 MB": (endless(HEAD, b"x" * 65536), "200", ""),
+    "closes in the middle": (lambda connection: connection.sendall(HEAD + b"x" * 100), "200", ""),
+    "speaks no HTTP": (lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"), "", "did not answer in HTTP"),
+    "sends endless headers": (endless(b"HTTP/1.1 200 OK\r\n", b"x: " + b"y" * 4096 + b"\r\n"), "", "127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_what_an_ill_receiver_does_is_logged_and_costs_a_time_out_at_most(
+    service: DeliveryService, store: JobStore, client: Client, name: str
+) -> None:
+    behaviour, status, error = ILL[name]
+    with serving(behaviour) as server:
         job = succeeded(store, client, webhook_url=server.url())
         deliver_all(service)
-    assert len(server.heard) == 1
-    assert due_in_ms(client, job, "job.succeeded") is not None
-    assert "127.0.0.1 failed" in last_error(client, job, "job.succeeded")
+    [attempt] = attempts(client, job)
+    assert attempt["status"] == status
+    assert error in attempt["error"]
+    assert bool(attempt["error"]) == (not status)
+    assert int(attempt["latency_ms"]) < TIMEOUT_S * 1000 + 1000
+    assert len(attempt["answer"]) <= 512
+    assert (due_in_s(client, job) is None) == bool(status), "a status that came stands; none is tried again"
 
 
-def test_a_delivery_that_its_worker_did_not_finish_is_due_again(store: JobStore, client: Client) -> None:
-    store.cancel(submitted(store).job_id, DEFAULT_TENANT)
-    first = DeliveryStore(client, lease_ttl_s=0).claim()
-    second = DeliveryStore(client, lease_ttl_s=30).claim()
-    assert first
-    assert second
-    assert (first.delivery_id, second.attempt) == (second.delivery_id, 2)
-    assert DeliveryStore(client, lease_ttl_s=30).delivered(first) is False
-    assert DeliveryStore(client, lease_ttl_s=30).delivered(second) is True
+def test_an_answer_that_comes_too_late_is_none(service: DeliveryService, store: JobStore, client: Client) -> None:
+    with receiving() as slow:
+        slow.gate.clear()
+        job = succeeded(store, client, webhook_url=slow.url)
+        deliver_all(service)
+        [attempt] = attempts(client, job)
+    assert attempt["error"].endswith(f"did not answer within {TIMEOUT_S:g} s")
+    assert due_in_s(client, job) is not None
 
 
-def test_the_jobs_manifest_lists_its_pictures(
-    service: DeliveryService, store: JobStore, client: Client, objects: ObjectStore
+def test_the_first_bytes_of_an_answer_are_kept_as_text(
+    service: DeliveryService, store: JobStore, client: Client
 ) -> None:
-    job = succeeded(store, client)
+    with serving(answering("500 Oops", b"no \xff such order" + b"." * 3000)) as server:
+        job = succeeded(store, client, webhook_url=server.url())
+        deliver_all(service)
+    [attempt] = attempts(client, job)
+    assert attempt["answer"].startswith("no � such order...")
+    assert len(attempt["answer"]) == 512
+
+
+def test_a_webhook_of_a_job_that_is_gone_is_dropped(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
+) -> None:
+    job = succeeded(store, client, webhook_url=receiver.url)
+    [delivery] = service.deliveries.claim(A_LOT)
+    store.delete(job.job_id, DEFAULT_TENANT)
+    service.carry_out(delivery)
+    assert receiver.received == []
+    assert service.deliveries.claim(A_LOT) == []
+
+
+def test_progress_is_tried_once(service: DeliveryService, store: JobStore, client: Client, receiver: Receiver) -> None:
+    succeeded(store, client, webhook_url=receiver.url)
+    receiver.statuses = [500]
+    [delivery] = service.deliveries.claim(A_LOT)
+    client.hset(f"gridpress:message:{delivery.message_id}", "type", "job.progress")
+    service.deliveries.hand_back(delivery)
     deliver_all(service)
-    manifest = json.loads(objects.get(manifest_key(job.job_id)))
-    assert manifest["job"]["status"] == "succeeded"
-    assert manifest["pictures"] == [{"index": 0, "key": a_picture().key, "manifest_key": a_picture().manifest_key}]
-
-
-def test_retries_span_three_days_and_then_end() -> None:
-    delays = [retry_delay_s(RETRY_DELAYS_S, attempt, _Always()) for attempt in range(1, len(RETRY_DELAYS_S) + 2)]
-    assert delays[0] == 5
-    assert delays[-1] is None
-    assert delays[:-1] == sorted(delays[:-1])  # type: ignore[type-var]
+    assert client.hget(f"gridpress:message:{delivery.message_id}", f"to:{delivery.destination}") == "abandoned"

@@ -245,8 +245,9 @@ def test_a_receiver_that_keeps_failing_gets_one_probe_at_a_time_and_growing_rest
         clock.advance(0.1)
         for each in probes:
             outbox.retry_later(each, A_FAILURE, 10 * DAY_S)
+    rests.pop()
     assert rests == sorted(rests)
-    assert 500 < rests[-2] <= 600
+    assert 500 < rests[-1] <= 600
 
 
 def test_one_success_lets_all_that_waited_go(jobs: JobStore, outbox: DeliveryStore, clock: StoreClock) -> None:

@@ -1,4 +1,4 @@
-"""The unmodified `openai` client, and curl as the model card shows it, against the whole service with simulated engines."""
+"""The unmodified `openai` client, and the model card's curl, against the whole service with simulated engines."""
 
 import asyncio
 import base64

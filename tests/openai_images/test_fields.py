@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from flask.testing import FlaskClient
@@ -20,7 +21,6 @@ from shared.keys import Scope
 from shared.limits import TenantLimits
 from shared.store.connect import Client
 from shared.store.keys import KeyStore
-from tests.api.conftest import with_settings
 from tests.api.pictures import data_url, png
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
@@ -268,8 +268,6 @@ def test_every_answer_has_an_id_of_its_own(http: FlaskClient, path: str) -> None
 
 
 def test_every_kind_of_refusal_is_an_exception_of_the_client(house: Services, client: Client) -> None:
-    import httpx2
-
     def ask(app: Any, key: str, **fields: Any) -> None:
         http = httpx2.Client(transport=httpx2.WSGITransport(app=app))
         with openai.OpenAI(api_key=key, base_url="http://localhost/v1", max_retries=0, http_client=http) as asking:
@@ -282,8 +280,9 @@ def test_every_kind_of_refusal_is_an_exception_of_the_client(house: Services, cl
     assert (refusal.value.request_id or "").startswith("req_")
     with pytest.raises(openai.NotFoundError):
         ask(app, "any", model="dall-e-3")
+    KeyStore(client).set_limits(DEFAULT_TENANT, TenantLimits(queued_renders=0))
     with pytest.raises(openai.RateLimitError):
-        ask(with_settings(house, max_queued_renders=0).application, "any")
+        ask(app, "any")
     KeyStore(client).create(TenantId("acme"), [Scope.ADMIN])
     with pytest.raises(openai.AuthenticationError):
         ask(app, "wrong")

@@ -1,10 +1,11 @@
 """The service itself: where it begins, its description, health and load."""
 
+from werkzeug.exceptions import NotFound
+
 from api.docs_page import Start
 from api.openapi.operation import Answer, Json, Operation
 from api.openapi.schemas import Alive, Health
 from api.stats import StatsAnswer
-from werkzeug.exceptions import NotFound
 
 _TAG = "Operations"
 _HEALTH = {
