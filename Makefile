@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart chaos clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-held: setup ## measure what a thousand waiting clients cost one API proces
 
 bench-restart: setup ## measure how long the store takes to come back with 100,000 jobs
 	$(BIN)/python -m benchmarks.restart
+
+bench-webhooks: setup ## measure deliveries a second, and the first attempt beside a thousand dead receivers (five minutes)
+	$(BIN)/python -m benchmarks.webhooks
 
 chaos: setup ## end KILLS processes at random under load and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, request
+from werkzeug.datastructures import FileStorage
 
 from api.callers import caller
 from api.errors import IdempotencyKeyReused, RequestInProgress
@@ -180,10 +181,8 @@ def request_fingerprint() -> str:
     head = [request.path, request.query_string.decode("latin-1"), request.mimetype]
     if request.mimetype == "multipart/form-data":
         files = [
-            [name, file.filename, file.mimetype, _digest(file.read())] for name, file in request.files.items(multi=True)
+            [name, file.filename, file.mimetype, _digest_of_file(file)] for name, file in request.files.items(multi=True)
         ]
-        for file in request.files.values():
-            file.seek(0)
         return fingerprint_of([*head, list(request.form.items(multi=True)), files])
     return fingerprint_of([*head, offload(_canonical_digest, request.get_data())])
 
@@ -194,6 +193,14 @@ def _canonical_digest(body: bytes) -> str:
         return fingerprint_of([json.loads(body)])
     except (ValueError, RecursionError):
         return _digest(body)
+
+
+def _digest_of_file(file: FileStorage) -> str:
+    """Of the whole file, also where the route has read it before; it is then at its start."""
+    file.seek(0)
+    digest = _digest(file.read())
+    file.seek(0)
+    return digest
 
 
 def _digest(data: bytes) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.errors import Failure, Unavailable
+from cli.errors import Busy, Failure, Unavailable
 from shared.egress.addresses import is_loopback_host
 from shared.keys import id_of
 
@@ -161,11 +161,14 @@ def _path(name: str, collection: str = "jobs") -> str:
 
 
 def _refusal(answer: httpx.Response) -> Failure:
-    """The detail of an RFC 9457 problem, which names its field; whatever else answered keeps its status line."""
+    """What an RFC 9457 problem or OpenAI's error says; whatever else answered keeps its status line."""
     try:
-        text = str(answer.json()["detail"])
+        said = answer.json()
+        text = str(said["error"]["message"] if "error" in said else said["detail"])
     except (ValueError, KeyError, TypeError):
         text = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}"
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         text += " (set GRIDPRESS_API_KEY)"
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return Busy(text, _wait_s(answer))
     return Unavailable(text) if answer.is_server_error else Failure(text)

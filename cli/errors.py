@@ -20,6 +20,14 @@ class Failure(click.ClickException):
         click.echo(f"gridpress: {self.format_message()}", file=file, err=file is None)
 
 
+class Busy(Failure):
+    """The service has been asked too much, and says when to ask again."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class Unavailable(Failure):
     """The service does not answer, or cannot start."""
 

@@ -5,6 +5,8 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from cli.batch.command import batch
+from cli.batch.files import files
 from cli.checkpoint import checkpoint
 from cli.dead_letters import dead_letters
 from cli.demo.command import demo
@@ -42,6 +44,7 @@ def main() -> None:
     \b
     gridpress up                        start the service and keep it running
     gridpress render "a red fox"        render a picture with it
+    gridpress batch run FILE --out DIR  render all prompts of a file
     gridpress demo                      see everything work once, from nothing
 
     \b
@@ -57,6 +60,8 @@ for command in (
     jobs,
     job,
     cancel,
+    batch,
+    files,
     dead_letters,
     keys,
     checkpoint,

@@ -1,6 +1,7 @@
 """Tables on stdout, whole even where nobody says how wide it is."""
 
 import sys
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -16,3 +17,8 @@ def print_table(table: Table) -> None:
 def seconds(value: float | None) -> str:
     """Seconds for a table; a stage that has not finished has none."""
     return "" if value is None else f"{value:.1f}"
+
+
+def moment(unix_s: int | None) -> str:
+    """A time as OpenAI's answers have it, for a person; what has not come has none."""
+    return "" if unix_s is None else datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")

@@ -11,6 +11,9 @@ GridpressError
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
 ├── FileNotStored             404
+├── BatchNotFound             404
+├── BatchEnded                409  what is over can't be paused, resumed or cancelled
+├── BatchNotRetryable         409  a batch that is not over, or has no bad lines
 ├── EndpointNotFound          404
 ├── MessageNotFound           404
 ├── TooManyEndpoints          409
@@ -124,6 +127,33 @@ class FileNotStored(GridpressError):
 
     code = "file_not_found"
     http_status = 404
+
+
+class BatchNotFound(GridpressError):
+    """No batch with this id, or it belongs to another tenant."""
+
+    code = "batch_not_found"
+    http_status = 404
+
+
+class BatchEnded(GridpressError):
+    """The batch is over, or about to be."""
+
+    code = "batch_ended"
+    http_status = 409
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"{batch_id} is over")
+
+
+class BatchNotRetryable(GridpressError):
+    """There are no lines to try again, or they are still being tried."""
+
+    code = "batch_not_retryable"
+    http_status = 409
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"{batch_id} is not over, or has no line that could be tried again")
 
 
 class EndpointNotFound(GridpressError):

@@ -9,12 +9,16 @@ _QUEUE_RETRY_S = 10.0  # a queue moves by whole renders, which take seconds to m
 
 @dataclass(frozen=True, slots=True)
 class TenantLimits:
-    """All of one tenant, whatever key it uses; None is no limit."""
+    """All of one tenant, whatever key it uses; None is no limit.
+
+    `weight` is none: a tenant of weight 3 gets three times the share of one with 1, which is what None means.
+    """
 
     requests_per_minute: int | None = None
     pixels_per_day: int | None = None
     queued_renders: int | None = None
     concurrent_renders: int | None = None
+    weight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

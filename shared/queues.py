@@ -12,6 +12,7 @@ class Queue(StrEnum):
     DIT = "dit"
     DELIVERY = "delivery"
     ENHANCE = "enhance"
+    BATCH = "batch"
 
     @property
     def task(self) -> str:

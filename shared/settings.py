@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     hang_floor_s: float = Field(default=60.0, description="but not earlier; a VAE decode at 2048x2048 takes 8 s on CPU")
     ready_file: Path | None = Field(default=None, description="touched once a worker takes work; for supervisors")
     prior_ready_limit_min: int = 16
+    batch_floor: float = Field(
+        default=0.1, ge=0, lt=1, description="share of each stage's work that batch gets while interactive waits, too"
+    )
     retention_s: int = 7 * 24 * 3600
 
     # Limits on what a caller sends.

@@ -42,6 +42,8 @@ def _form_fields() -> dict[str, Any]:
     """Nothing between quotes is nothing at all; a file that is no image to edit is a field like any other."""
     fields: dict[str, Any] = {name: file.filename for name, file in request.files.items() if name not in _IMAGE_PARTS}
     for name, values in request.form.lists():
+        if not name:
+            raise InvalidRequest("a part of the form has no name")
         if any("\ufffd" in value for value in values):  # what werkzeug makes of bytes that are not UTF-8
             raise InvalidRequest(f"{name} is not UTF-8", name)
         if item := _ITEM.fullmatch(name):
@@ -49,9 +51,16 @@ def _form_fields() -> dict[str, Any]:
         elif len(values) > 1:
             raise InvalidRequest(f"{name} is given {len(values)} times", name)
         elif member := _MEMBER.fullmatch(name):
-            fields.setdefault(member[1], {})[member[2]] = values[0]
+            _put_member(fields, member[1], member[2], values[0])
         elif name == "metadata":
             fields[name] = from_json(values[0], name)
         elif values[0] or name == "prompt":
             fields[name] = values[0]
     return fields
+
+
+def _put_member(fields: dict[str, Any], name: str, key: str, value: str) -> None:
+    members = fields.setdefault(name, {})
+    if not isinstance(members, dict):
+        raise InvalidRequest(f"{name} is given both as a whole and by its members", name)
+    members[key] = value

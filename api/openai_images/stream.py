@@ -82,12 +82,12 @@ class _Telling:
         self.job = self.house.store.job(self.job.job_id, self.job.spec.tenant)
 
     def _preview(self, event: JobEvent) -> Iterator[Segment]:
-        index = cast("int", event.data["index"])
+        index, number = cast("int", event.data["index"]), cast("int", event.data["number"])
         try:
             data = self.house.objects.get(ObjectKey(str(event.data["key"])))
         except ObjectNotFound:  # the picture is finished, and its previews were cleared away
             return
-        told = {"partial_image_index": event.data["number"], "b64_json": b64encode(data).decode()}
+        told = {"partial_image_index": number - 1, "b64_json": b64encode(data).decode()}
         kind = self._kind("partial_image")
         yield from _event(kind, (json.dumps({**self._head(kind, index), "output_format": "jpeg", **told}).encode(),))
 

@@ -4,23 +4,20 @@ from api.openapi.operation import Field, Json
 
 _WHOLE: Json = {"type": "integer", "minimum": 0}
 
-# Of requests.
+# Of requests. Without examples: the page at /docs would send them with every request that is tried out.
 PREFER = Field(
     "Prefer",
     "`wait=N` holds the answer until the job has ended, N seconds at most; `respond-async` asks for a 202 (RFC 7240)",
-    example="wait=30",
 )
 LAST_EVENT_ID = Field(
     "Last-Event-ID",
-    "the id of the last event that came; the stream goes on behind it",
+    "the id of the last event that came, such as 1767605400000-0; the stream goes on behind it",
     {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"},
-    "1767605400000-0",
 )
 IDEMPOTENCY_KEY = Field(
     "Idempotency-Key",
-    "the same key and request act once, for 24 hours: a String of RFC 9651, or a bare word",
+    'the same key and request act once, for 24 hours: `"8e03978e-40d5-43e8-bc93-6894a57f9324"`, with or without quotes',
     {"type": "string", "pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-+\--:<-\[\]-~]{1,255})$'},
-    '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
 )
 
 # Of answers.
@@ -32,7 +29,6 @@ REPLAYED = Field("Idempotent-Replayed", "`true`: this is the answer of an earlie
 DISPOSITION = Field("Content-Disposition", "a name for the file")
 GRID_ROWS = Field("Grid-Rows", "of the raw tokens", _WHOLE)
 GRID_COLS = Field("Grid-Cols", "of the raw tokens", _WHOLE)
-ALLOW = Field("Allow", "the methods that the path has")
 CHALLENGE = Field("WWW-Authenticate", "of RFC 6750")
 RATE_LIMIT = Field("RateLimit", "what is left of the tenant's quotas (draft-ietf-httpapi-ratelimit-headers-10)")
 RATE_LIMIT_POLICY = Field("RateLimit-Policy", "the tenant's quotas, where it has any")

@@ -22,7 +22,6 @@ class Field:
     name: str
     description: str
     schema: Json = field(default_factory=lambda: {"type": "string"})
-    example: object | None = None
 
 
 @dataclass(frozen=True, slots=True)

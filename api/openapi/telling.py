@@ -94,5 +94,4 @@ def _fields(fields: Iterable[Field]) -> Json:
 
 
 def _field(field: Field) -> Json:
-    what: Json = {"description": field.description, "schema": dict(field.schema)}
-    return what if field.example is None else {**what, "example": field.example}
+    return {"description": field.description, "schema": dict(field.schema)}

@@ -43,7 +43,7 @@ class BatchClient(Client):
         return self._json("POST", f"{_path(batch_id)}/{action}")
 
     def results(self, batch_id: str, after: str | None) -> Json:
-        """A page of lines that have ended, in the order in which they did, beyond `after`: the page before's `last_id`."""
+        """A page of lines that have ended, in that order, beyond `after`: the `last_id` of the page before."""
         params: dict[str, Any] = {"limit": _PAGE} | ({"after": after} if after else {})
         return self._json("GET", f"{_path(batch_id)}/results", params=params)
 

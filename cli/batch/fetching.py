@@ -49,7 +49,9 @@ class Fetcher:
         """
         outcome = line.outcome
         if not outcome.pictures:
-            return [Result(outcome.custom_id, None, None, line.prompt, None, "failed", outcome.error, None, outcome.job_id)]
+            return [
+                Result(outcome.custom_id, None, None, line.prompt, None, "failed", outcome.error, None, outcome.job_id)
+            ]
         return [self._one(line, picture) for picture in outcome.pictures]
 
     def _one(self, line: Ended, picture: Drawn) -> Result:

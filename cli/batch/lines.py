@@ -1,4 +1,7 @@
-"""The lines of a batch as they are uploaded, and where each came from. Keeps no prompts in memory: 50,000 may be 200 MB."""
+"""The lines of a batch as they are uploaded, and where each came from.
+
+Keeps no prompts in memory: 50,000 of them may be 200 MB.
+"""
 
 import hashlib
 import json
@@ -15,6 +18,7 @@ from cli.batch.prompts import NATIVE_ENDPOINT, Fault, Line, read
 from cli.errors import Failure
 
 _MOST_FAULTS = 20
+_WINDOW = "24h"  # OpenAI's only one
 _MOST_PICTURES = 100  # of one line; a line that asks for more than any service makes needs no names for them
 
 
@@ -38,6 +42,10 @@ class Lines:
     places: Mapping[str, Place]
     numbers: Sequence[int]
 
+    def of_file(self, file_id: str) -> dict[str, str]:
+        """What a batch of these lines has in any case, once they are uploaded."""
+        return {"input_file_id": file_id, "endpoint": self.endpoint, "completion_window": _WINDOW}
+
     def prompt(self, custom_id: str) -> str | None:
         """As it was asked for."""
         self.file.seek(self.places[custom_id].offset)
@@ -52,7 +60,7 @@ class Lines:
 
 @contextmanager
 def batch_lines(path: Path) -> Iterator[Lines]:
-    """The file of prompts as a batch. Raises `Failure` with all lines that can't be read, or when it can't be opened."""
+    """The file of prompts as a batch. Raises `Failure` with the lines that can't be read, or the file's reason."""
     with tempfile.TemporaryFile() as file:
         try:
             with path.open("rb") as prompts:

@@ -35,7 +35,7 @@ class Outcome:
         pictures = _of_job(body) if "images" in body else _of_data(body)
         return cls(
             custom_id=line["custom_id"],
-            job_id=body.get("id") or line.get("job_id"),
+            job_id=line["job_id"],
             suffix=body.get("output_format", "png"),
             pictures=pictures,
             error=None if pictures else _why(line.get("error"), body, response.get("status_code")),
@@ -57,12 +57,17 @@ def _of_job(job: Mapping[str, Any]) -> list[Drawn]:
 
 
 def _of_data(body: Mapping[str, Any]) -> list[Drawn]:
-    return [Drawn(index, image["url"], "succeeded") for index, image in enumerate(body.get("data", ()))]
+    return [
+        Drawn(index, image["url"], "succeeded", image.get("seed"), image.get("sha256"))
+        for index, image in enumerate(body.get("data", ()))
+    ]
 
 
 def _why(error: Any, body: Mapping[str, Any], status_code: int | None) -> str:
-    """The service's own words: of the line, of an OpenAI error, or of a problem (RFC 9457)."""
-    return _message(error or body.get("error"), body.get("detail") or f"answered {status_code}")
+    """The service's own words: of a line that never ran, or of the answer that it would have had."""
+    said = error or body.get("error")
+    field = said.get("param") if isinstance(said, Mapping) else None
+    return (f"{field}: " if field else "") + _message(said, f"answered {status_code}")
 
 
 def _message(error: Any, otherwise: str) -> str:

@@ -1,5 +1,6 @@
 """How far a batch is: lines that have ended, and lines whose pictures are here, with rate and time left."""
 
+from datetime import timedelta
 from typing import Self
 
 from rich.console import Console
@@ -12,7 +13,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -29,18 +29,19 @@ class _Rate(ProgressColumn):
         return Text(f"{60 * speed:.0f}/min" if speed else "")
 
 
-class _Left(TimeRemainingColumn):
-    """What is left, in words that a bare clock has not."""
+class _Left(ProgressColumn):
+    """What the service thinks is left, or what the rate says."""
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.time_remaining is None else "ETA ") + super().render(task)
+        left_s = task.time_remaining if task.fields["eta_s"] is None else task.fields["eta_s"]
+        return Text("" if left_s is None or task.finished else f"ETA {timedelta(seconds=round(left_s))}")
 
 
 class BatchBars:
     """What is there when a bar first moves does not count as speed: an earlier run did it."""
 
     def __init__(self, num_lines: int, console: Console) -> None:
-        bars = TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), _Rate()
+        bars = TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), _Rate()
         self._progress = Progress(
             *bars, TimeElapsedColumn(), _Left(), console=console, speed_estimate_period=_RATE_PERIOD_S
         )
@@ -60,9 +61,18 @@ class BatchBars:
         num_ended = counts["completed"] + counts["failed"]
         if self._bars is None:
             self._bars = self._bar("ended", num_ended), self._bar("fetched", num_fetched)
-        state = "paused" if batch.get("paused") else batch["status"].replace("_", " ")
-        self._progress.update(self._bars[0], description=state, completed=num_ended)
+        self._progress.update(self._bars[0], description=_standing(batch), completed=num_ended, eta_s=batch["eta_s"])
         self._progress.update(self._bars[1], completed=num_fetched)
 
     def _bar(self, name: str, completed: int) -> TaskID:
-        return self._progress.add_task(name, total=self._num_lines, completed=completed)
+        return self._progress.add_task(name, total=self._num_lines, completed=completed, eta_s=None)
+
+
+def _standing(batch: Json) -> str:
+    """Its status, or why it does not go on."""
+    if batch["status"] != "in_progress":
+        return str(batch["status"])
+    if batch["paused"]:
+        return "paused"
+    why = batch["waiting_for"]
+    return f"waits: {why}" if why else "in progress"

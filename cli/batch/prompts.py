@@ -1,4 +1,4 @@
-"""Reads a file of prompts, JSON lines or CSV, as lines of a batch. What a request may say is for the service to judge."""
+"""Reads a file of prompts, JSON lines or CSV, as lines of a batch. The service judges what they ask for."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,9 @@ def read(path: Path, file: IO[bytes]) -> Iterator[Line | Fault]:
     is_table = path.suffix.lower() == ".csv"
     found = rows(_without_bom(file)) if is_table else _objects(_without_bom(file))
     for number, entry in found:
-        yield Fault(number, str(entry)) if isinstance(entry, ValueError) else Line(number, _in_batch_form(number, entry))
+        yield (
+            Fault(number, str(entry)) if isinstance(entry, ValueError) else Line(number, _in_batch_form(number, entry))
+        )
 
 
 def _without_bom(file: IO[bytes]) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from cli.batch.report import refusal, unfinished
 from cli.batch.results import Results
 from cli.batch.state import State, StateFile
 from cli.client import Json
-from cli.errors import Failure, Unavailable
+from cli.errors import Busy, Failure, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class Run:
             return new
         if why := before.why_another(new):
             batch = before.batch_id or "another run"
-            raise Failure(f"{self._asked.out} belongs to {batch}, and {why}: name another --out, or begin anew with --new")
+            raise Failure(
+                f"{self._asked.out} belongs to {batch}, and {why}: name another --out, or begin anew with --new"
+            )
         return before
 
     def _batch_id(self) -> str:
@@ -81,7 +83,7 @@ class Run:
             try:
                 with self._console.status(f"uploading {len(self._lines.places)} lines"):
                     self._make()
-            except Unavailable:
+            except (Unavailable, Busy):
                 raise
             except Failure:
                 self._forget()  # it was refused, so there is nothing to go on with
@@ -93,11 +95,12 @@ class Run:
     def _make(self) -> None:
         """File and batch. What an interrupted run made already is answered again: its keys are the same."""
         key = self._state.key
-        if self._state.file_id is None:
-            file = self._client.upload(self._lines.file, f"{self._asked.prompts.stem}.jsonl", key=f"{key}-file")
-            self._note(replace(self._state, file_id=file["id"]))
-        of_file = {"input_file_id": self._state.file_id, "endpoint": self._lines.endpoint, "completion_window": "24h"}
-        batch = self._client.create(of_file | self._asked.settings, key=f"{key}-batch")
+        file_id = self._state.file_id
+        if file_id is None:
+            name = f"{self._asked.prompts.stem}.jsonl"
+            file_id = self._client.upload(self._lines.file, name, key=f"{key}-file")["id"]
+            self._note(replace(self._state, file_id=file_id))
+        batch = self._client.create(self._lines.of_file(file_id) | self._asked.settings, key=f"{key}-batch")
         self._note(replace(self._state, batch_id=batch["id"]))
 
     def _forget(self) -> None:
@@ -116,10 +119,23 @@ class Run:
         ):
             follower = Follower(self._client, batch_id, self._lines, results, downloads)
             batch = follower.until_over(bars)
-            if self._asked.retry_failed and batch["status"] != "failed" and _has_failed(batch):
-                self._client.change(batch_id, "retry")
+            if self._asked.retry_failed and self._is_tried_again(batch):
                 batch = follower.until_over(bars)
             return batch
+
+    def _is_tried_again(self, batch: Json) -> bool:
+        """Whether the service took lines up again. Those whose request is wrong stay wrong."""
+        counts = batch["request_counts"]
+        if batch["status"] == "failed" or counts["completed"] == counts["total"]:
+            return False
+        try:
+            self._client.change(batch["id"], "retry")
+        except Unavailable:
+            raise
+        except Failure as refused:
+            self._console.print(refused.format_message(), markup=False, highlight=False)
+            return False
+        return True
 
     def _interrupted(self) -> str:
         again = "the same command goes on with it"
@@ -130,8 +146,3 @@ class Run:
             self._client.change(batch_id, "cancel")
             return f"interrupted: {batch_id} is cancelled"
         return f"interrupted; {batch_id} goes on: {again}, `gridpress batch cancel {batch_id}` ends it"
-
-
-def _has_failed(batch: Json) -> bool:
-    counts = batch["request_counts"]
-    return bool(counts["completed"] < counts["total"])

@@ -80,7 +80,9 @@ def _kinds() -> dict[str, str]:
 
 
 def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    ways = [definitions[way["$ref"].rpartition("/")[2]] if "$ref" in way else way for way in field.get("anyOf", [field])]
+    ways = [
+        definitions[way["$ref"].rpartition("/")[2]] if "$ref" in way else way for way in field.get("anyOf", [field])
+    ]
     types = {way["type"] for way in ways}
     if "array" in types:
         return _LIST

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
+from cli.batch.results import RESULTS
 from cli.errors import Failure
 
-RESULTS = "results.jsonl"  # as `gridpress batch run` writes it: one object per picture, with `file` and `prompt`
 _SUFFIXES = frozenset({".png", ".webp", ".jpeg", ".jpg"})
 _UNICODE = b"UNICODE\0"  # EXIF 2.32, UserComment: its character code comes first
 
@@ -36,13 +36,15 @@ def samples(folder: Path) -> list[Sample]:
 
 
 def _listed(file: Path) -> Iterator[Sample]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entry = json.loads(line)
-            if entry.get("file"):
-                yield Sample(entry.get("custom_id") or entry["file"], file.parent / entry["file"], entry["prompt"])
-        except (ValueError, KeyError, AttributeError) as error:
-            raise Failure(f"{file} line {number} is not an object with file and prompt") from error
+    # Only "\n" ends a line: within prompts there may be other characters that could.
+    with file.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                if entry.get("file"):
+                    yield Sample(entry.get("custom_id") or entry["file"], file.parent / entry["file"], entry["prompt"])
+            except (ValueError, KeyError, AttributeError) as error:
+                raise Failure(f"{file} line {number} is not an object with file and prompt") from error
 
 
 def _embedded(folder: Path) -> Iterator[Sample]:

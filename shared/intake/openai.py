@@ -137,7 +137,7 @@ class ImagesRequest(BaseModel):
         default=None, description="answer with events, the pictures as they are finished"
     )
     partial_images: Annotated[int | None, AfterValidator(_streamed)] = Field(
-        default=None, ge=0, le=3, description="previews in the stream, for each picture; JPEG at a quarter of the size"
+        default=None, ge=0, le=3, description="previews in the stream, in JPEG, of each picture"
     )
     seed: int | None = Field(default=None, description=_OURS)
     num_inference_steps: int | None = Field(default=None, description=_OURS)

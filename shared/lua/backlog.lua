@@ -1,5 +1,5 @@
 -- What decides how many hints a queue should hold. For 'enhance', waiting is what is due now; for 'delivery', manifests and
--- receivers for which something is.
+-- receivers for which something is; for 'batch', batches.
 -- ARGV: queue, key of the queue's Celery list
 -- Returns {waiting, live slots, hints queued}.
 local queue = ARGV[1]
@@ -18,6 +18,7 @@ end
 
 local function num_due()
   if queue == 'delivery' then return num_deliveries() end
+  if queue == 'batch' then return redis.call('ZCOUNT', P .. 'batch_work', '-inf', now) end
   return queue == 'enhance' and num_enhancements() or num_waiting(queue)
 end
 

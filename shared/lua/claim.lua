@@ -1,9 +1,13 @@
--- Leases the best waiting render of a stage, or finds nothing: lowest rank over all lanes of the claimer's model
--- revision. Rank is the time of creation plus a handicap of the class (see submit.lua); siblings of a job tie and stay
--- together. Suspects of a crash are claimed as quarantine.lua says.
--- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker
+-- Leases the best waiting render of a stage, or finds nothing. The class goes first (a lower one as far as its floor
+-- goes), then the tenant with the lowest tag (see shares.lua), then the lowest rank over the tenant's lanes of the
+-- claimer's model revision: the time of creation, so that siblings of a job tie and stay together. Suspects of a crash are
+-- claimed as quarantine.lua says.
+-- A claim looks at one tenant. Each further one was found idle or at its limit, and leaves its pool: so these are paid
+-- for by those who came in. Only tenants that the closed door of AR keeps back stay, and of those it passes MOST_PASSED.
+-- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
 -- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or ''}, or an empty list.
-local stage, holder, ttl, revision, limit_min, worker = unpack(ARGV)
+local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)
+local MOST_PASSED = 64
 local now = now_ms()
 expire_due(now, 100)
 
@@ -12,53 +16,114 @@ expire_due(now, 100)
 -- workers may never come for.
 local function num_ahead(class)
   local ahead = 0
-  local function count(lane, num_renders)
-    local of_lane, pinned = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
-    if pinned == revision and CLASS[of_lane] <= CLASS[class] then ahead = ahead + num_renders end
-  end
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:dit')) do
-    count(lane, redis.call('ZCARD', P .. 'waiting:dit:' .. lane))
-  end
-  for _, suspect in ipairs(redis.call('ZRANGE', P .. 'quarantine:dit', 0, -1)) do
-    count(redis.call('HGET', P .. 'job:' .. redis.call('HGET', P .. 'render:' .. suspect, 'job'), 'lane'), 1)
+  for rank = 0, CLASS[class] do
+    ahead = ahead + tonumber(redis.call('HGET', P .. 'ahead', BY_RANK[rank + 1] .. '|' .. revision) or 0)
   end
   return ahead
 end
 
-local is_open = {}
-local function is_door_open(class)
-  if is_open[class] == nil then
-    local limit = math.max(tonumber(limit_min), 4 * live_slots('dit', now))
-    is_open[class] = stage ~= 'ar' or num_ahead(class) < limit
-  end
-  return is_open[class]
+-- Workers are counted only where it may matter.
+local function limit_ahead(num)
+  local limit = tonumber(limit_min)
+  return num < limit and limit or math.max(limit, 4 * live_slots('dit', now))
 end
 
-local function best_of_lanes()
-  local best, best_rank
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
-    local class, tenant, pinned, again = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)(.*)$')
+-- Whether AR may run ahead for a tenant. Nobody is kept back by others alone: everyone may have a quarter of the limit
+-- waiting for the DiT, which is a render for each of its slots.
+local function door_of(class)
+  local ahead = stage == 'ar' and num_ahead(class) or 0
+  local limit = limit_ahead(ahead)
+  return function(tenant)
+    if stage ~= 'ar' or ahead < limit then return true end
+    local own = redis.call('ZCARD', P .. 'waiting:dit:' .. class .. '|' .. tenant .. '|' .. revision)
+    return own < math.max(1, math.floor(limit / 4))
+  end
+end
+
+-- The first of a tenant's renders in its lanes of this revision: of what is pinned to it, and what is to none yet or is a
+-- re-render. Also whether the tenant's limit bars some.
+local function first_of(class, tenant)
+  local own = class .. '|' .. tenant .. '|' .. revision
+  local best, best_rank, is_barred
+  local function look(lane, begins)
     local head = redis.call('ZRANGE', P .. 'waiting:' .. stage .. ':' .. lane, 0, 0, 'WITHSCORES')
     local rank = tonumber(head[2])
-    if #head == 0 then
-      redis.call('SREM', P .. 'lanes:' .. stage, lane)
-    elseif (pinned == '' or pinned == revision) and is_door_open(class)
-      and not ((stage == 'ar' or again ~= '') and is_at_limit(tenant))
-      and (not best or rank < best_rank or (rank == best_rank and head[1] < best)) then
+    if not rank then return end
+    if begins and is_at_limit(tenant) then
+      is_barred = true
+    elseif not best or rank < best_rank or (rank == best_rank and head[1] < best) then
       best, best_rank = head[1], rank
     end
   end
-  return best
+  look(own, stage == 'ar')
+  look(stage == 'ar' and class .. '|' .. tenant .. '|' or lane_in(stage, own, false), true)
+  return best, is_barred
 end
 
--- Returns the render to lease, if any, and a function that writes down what was decided about turns.
+-- What was accepted before any worker announced a model is for all: its tenants come into this pool, too.
+local function admit_unpinned(class)
+  if stage ~= 'ar' or revision == '' then return end
+  local pool = 'ar:' .. class .. '|'
+  for _, member in ipairs(redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1)) do
+    local tenant = string.match(member, '|(.*)')
+    local lane = class .. '|' .. tenant .. '|'
+    if redis.call('EXISTS', P .. 'waiting:ar:' .. lane) == 0 then
+      leave_pool(pool, tenant)
+    else
+      join_pool(pool .. revision, tenant)
+    end
+  end
+end
+
+local function first_in_class(class)
+  local pool = stage .. ':' .. class .. '|' .. revision
+  local may_pass, num_passed = door_of(class), 0
+  while num_passed < MOST_PASSED do
+    local member = redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed)[1]
+    if not member then return nil end
+    local tenant = string.match(member, '|(.*)')
+    local first, is_barred = first_of(class, tenant)
+    if not first then
+      leave_pool(pool, tenant)
+      if is_barred then park(pool, tenant) end
+    elseif may_pass(tenant) then
+      return first
+    else
+      num_passed = num_passed + 1
+    end
+  end
+end
+
+local function cost_of(render)
+  return tonumber(redis.call('HGET', P .. 'job:' .. redis.call('HGET', P .. 'render:' .. render, 'job'), stage .. '_cost'))
+end
+
+-- A lower class whose credit pays for its next render goes first. One that can't take it loses it.
+local function first_in_turn()
+  for _, class in ipairs(BY_RANK) do admit_unpinned(class) end
+  for rank = #BY_RANK - 1, 1, -1 do
+    local class = BY_RANK[rank + 1]
+    local pool = stage .. ':' .. class .. '|' .. revision
+    local credit = credit_of(pool)
+    local first = credit > 0 and first_in_class(class)
+    if first and cost_of(first) <= credit then return first end
+    if credit > 0 and not first then redis.call('HDEL', P .. 'credit', pool) end
+  end
+  for _, class in ipairs(BY_RANK) do
+    local first = first_in_class(class)
+    if first then return first end
+  end
+end
+
+-- Returns the render to lease, if any, whether the fair order chose it, and a function that writes down what was decided
+-- about turns.
 local function choose()
   local group = group_held(worker)
-  if group then return next_suspect(stage, revision, group), function() end end
+  if group then return next_suspect(stage, revision, group), false, function() end end
   local turns, over = turns_of(stage, worker, now)
   local taken = {}
   for owner in pairs(turns) do taken[group_held(owner) or ''] = true end
-  local best, suspect = best_of_lanes(), next_suspect(stage, revision, nil, taken)
+  local best, suspect = first_in_turn(), next_suspect(stage, revision, nil, taken)
   local has_ended = #over > 0
   local ended_ms = has_ended and now or tonumber(redis.call('GET', P .. 'turn_ended:' .. stage) or 0)
   local whose, place = 'other', nil
@@ -70,7 +135,7 @@ local function choose()
     if whose ~= 'other' then redis.call('HSET', P .. 'turn:' .. stage, worker, whose == 'suspect' and 1 or 0) end
     if has_ended then redis.call('SET', P .. 'turn_ended:' .. stage, now) end
   end
-  return (whose == 'suspect' and suspect) or (whose == 'other' and best) or nil, write_turns
+  return (whose == 'suspect' and suspect) or (whose == 'other' and best) or nil, whose == 'other', write_turns
 end
 
 -- A job accepted before any worker announced a model is pinned by its first claim: job and siblings change lanes.
@@ -85,7 +150,7 @@ local function pin(job)
   end
 end
 
-local best, write_turns = choose()
+local best, is_in_turn, write_turns = choose()
 -- When more was due than one call ends: the next call goes on.
 if best and is_due(best, now) then return {} end
 write_turns()
@@ -94,6 +159,10 @@ local key = P .. 'render:' .. best
 local job = redis.call('HGET', key, 'job')
 local job_key = P .. 'job:' .. job
 if redis.call('HGET', job_key, 'revision') == '' then pin(job) end
+local lane, cost = redis.call('HGET', job_key, 'lane'), cost_of(best)
+local pool, tenant = pool_of(stage, lane)
+pay(pool, tenant, cost, is_in_turn)
+if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost, tonumber(floor)) end
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
 redis.call('HINCRBY', key, stage .. '_attempts', 1)

@@ -8,8 +8,12 @@ local RUNNING = { ar = 'prior_running', dit = 'decode_running' }
 local LOAD = { queued = 'queued', prior_running = 'running', prior_ready = 'running', decode_running = 'running' }
 
 -- What waits for the DiT without having been begun is a re-render: it still has to keep to `concurrent_renders`.
+local function load_of(state, is_begun)
+  return (state == 'prior_ready' and not is_begun) and 'queued' or LOAD[state]
+end
+
 local function count_load(tenant, state, is_begun, by)
-  local load = (state == 'prior_ready' and not is_begun) and 'queued' or LOAD[state]
+  local load = load_of(state, is_begun)
   if load then redis.call('HINCRBY', P .. 'load:' .. tenant, load, by) end
 end
 
@@ -34,7 +38,8 @@ local function lane_in(stage, lane, is_begun)
   return (stage == 'dit' and not is_begun) and lane .. '|again' or lane
 end
 
--- Keeps the total of what waits in a lane: its cost in this stage and, while it waits for AR, in the DiT afterwards.
+-- Keeps the total of what waits in a lane: its cost in this stage and, while it waits for AR, in the DiT afterwards. And
+-- the number of renders that AR has made and the DiT has not taken, by class and model revision.
 local function weigh(stage, lane, job, sign)
   local costs = redis.call('HMGET', P .. 'job:' .. job, 'ar_cost', 'dit_cost')
   local function add(total, cost)
@@ -43,6 +48,8 @@ local function weigh(stage, lane, job, sign)
   end
   add(stage, costs[stage == 'ar' and 1 or 2])
   if stage == 'ar' then add('dit_later', costs[2]) end
+  local class, revision = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
+  if stage == 'dit' and class then redis.call('HINCRBY', P .. 'ahead', class .. '|' .. revision, sign) end
 end
 
 local function enqueue(render, stage, lane, rank)
@@ -51,6 +58,7 @@ local function enqueue(render, stage, lane, rank)
   if not known[1] then
     redis.call('SADD', P .. 'lanes:' .. stage, place_in)
     key = P .. 'waiting:' .. stage .. ':' .. place_in
+    join_pool(pool_of(stage, lane))
   end
   if redis.call('ZADD', key, rank, render) == 1 then weigh(stage, place_in, known[3], 1) end
 end
@@ -58,8 +66,9 @@ end
 -- Returns whether it waited.
 local function dequeue(render, stage, lane, is_begun, job)
   local place_in = lane_in(stage, lane, is_begun)
-  local removed = redis.call('ZREM', P .. 'waiting:' .. stage .. ':' .. place_in, render)
-    + redis.call('ZREM', P .. 'quarantine:' .. stage, render)
+  local key = P .. 'waiting:' .. stage .. ':' .. place_in
+  local removed = redis.call('ZREM', key, render) + redis.call('ZREM', P .. 'quarantine:' .. stage, render)
+  if redis.call('EXISTS', key) == 0 then redis.call('SREM', P .. 'lanes:' .. stage, place_in) end
   if removed > 0 then weigh(stage, place_in, job, -1) end
   return removed > 0
 end
@@ -101,6 +110,33 @@ end
 
 local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
 
+-- How a line of a batch ends with its job (shared/batches.py).
+local LINE_ENDS = { succeeded = 's', failed = 'f', cancelled = 'c', expired = 'x' }
+local STORED_WITHIN_MS = 2000 -- results wait for company no longer than this
+
+-- There is a result to store, and maybe room for another line.
+local function stir_batch(batch, now)
+  local known = redis.call('HMGET', P .. 'batch:' .. batch, 'holder', 'renders', 'target')
+  if known[1] then return end -- whoever is at it looks again before it rests
+  local is_short = 2 * tonumber(known[2]) < tonumber(known[3] or 0)
+  redis.call('ZADD', P .. 'batch_work', 'XX', 'LT', is_short and now or now + STORED_WITHIN_MS, batch)
+end
+
+-- Counts once, whatever other lives its job may have. Returns whether the job is a line of a batch.
+local function end_line(job, status, now)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
+  if not known[1] then return false end
+  local key, lines = P .. 'batch:' .. known[1], P .. 'batch_lines:' .. known[1]
+  if redis.call('GETRANGE', lines, known[2], known[2]) ~= 'o' then return true end
+  redis.call('SETRANGE', lines, known[2], LINE_ENDS[status])
+  redis.call('RPUSH', P .. 'batch_ended:' .. known[1], job)
+  redis.call('HINCRBY', key, 'open', -1)
+  redis.call('HINCRBY', key, 'renders', -known[3])
+  redis.call('HINCRBY', key, status == 'succeeded' and 'completed' or 'failed', 1)
+  stir_batch(known[1], now)
+  return true
+end
+
 -- The last render is final: the job is, and whoever wants to hear of it will.
 local function end_job(job, tenant, from, now)
   local key = P .. 'job:' .. job
@@ -110,7 +146,8 @@ local function end_job(job, tenant, from, now)
   if redis.call('HGET', key, 'enhancement') == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
   redis.call('ZADD', P .. 'finished', now, job)
   append_event(job, 'job.' .. status, { status = status })
-  redis.call('ZADD', P .. 'manifests', now, job)
+  -- What a batch comes to is told by its own files and messages.
+  if not end_line(job, status, now) then redis.call('ZADD', P .. 'manifests', now, job) end
   announce(tenant, end_message_of(job, status), 'job.' .. status, job, now, '')
 end
 
@@ -130,12 +167,18 @@ local function move(render, from, to, now)
   local key = P .. 'render:' .. render
   local ids = redis.call('HMGET', key, 'job', 'index', 'worker', 'started_ms')
   local job_key = P .. 'job:' .. ids[1]
-  local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status')
+  local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status', 'ar_cost', 'dit_cost')
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
   count_load(job[1], from, ids[4], -1)
   count_load(job[1], to, ids[4], 1)
-  if not is_retry then redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now) end
+  if load_of(from, ids[4]) == 'running' and load_of(to, ids[4]) ~= 'running' then unpark(job[1]) end
+  if is_retry then
+    local pool, tenant = pool_of(WAITS[to], job[2])
+    refund(pool, tenant, tonumber(job[to == WAITING.ar and 5 or 6]))
+  else
+    redis.call('HSET', key, (FINAL[to] and 'finished' or to) .. '_ms', now)
+  end
   if WAITS[from] then dequeue(render, WAITS[from], job[2], ids[4], ids[1]) end
   if RUNS[from] then
     redis.call('ZREM', P .. 'leases', render)

@@ -4,9 +4,10 @@
 -- Returns 0 when there is no such job, 2 when it is not final, else 1.
 local LATE_MS = 600000
 local job, tenant = unpack(ARGV)
-local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n')
+local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n', 'batch')
 if known[1] ~= tenant then return 0 end
-if known[2] == 'queued' or known[2] == 'running' then return 2 end
+-- That of a line of a batch is needed until its result is stored.
+if known[2] == 'queued' or known[2] == 'running' or known[4] then return 2 end
 local now = now_ms()
 redis.call('ZADD', P .. 'doomed', now, job, now + LATE_MS, job .. '|again')
 forget(job, tenant, known[2], tonumber(known[3]))

@@ -78,10 +78,12 @@ local function deliver(message, destination, now)
   place_destination(destination)
 end
 
--- Those who want to hear of it: the tenant's endpoints, and the job's own URL. `job`: '' if it tells of none.
+-- Those who want to hear of it: the tenant's endpoints, and the job's own URL. `job`: '' if it tells of none. Of a line of
+-- a batch endpoints hear with the batch.
 local function audience(tenant, type, job)
   local found, name = {}, '"' .. type .. '"'
-  local subscriptions = redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
+  local is_line = job ~= '' and redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 1
+  local subscriptions = is_line and {} or redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
   for i = 1, #subscriptions, 2 do
     if string.find(subscriptions[i + 1], name, 1, true) then table.insert(found, subscriptions[i]) end
   end

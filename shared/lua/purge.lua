@@ -8,7 +8,8 @@ local RETRY_MS = 60000
 local PATIENCE_MS = 4 * DAY_MS
 
 local function is_delivered(job)
-  return not redis.call('ZSCORE', P .. 'manifests', job) and not is_telling(job)
+  local is_stored = redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 0
+  return is_stored and not redis.call('ZSCORE', P .. 'manifests', job) and not is_telling(job)
 end
 
 local since = now_ms() - tonumber(ARGV[1])

@@ -5,7 +5,8 @@
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
 -- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
 -- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
--- the fingerprint of the request that named it so; webhook_url ('' for none) and webhook_events (a list).
+-- the fingerprint of the request that named it so; batch ('' for none), line and note (text) of a line of a batch, which
+-- becomes a job only while it waits; webhook_url ('' for none) and webhook_events (a list).
 -- Returns {'new', revision, created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
 -- {'full', renders queued, limit} when it would be too many of the tenant.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -16,6 +17,11 @@ local standing = options.client_id ~= '' and redis.call('HGET', P .. 'client_ids
 if standing then
   if redis.call('HGET', P .. 'job:' .. standing, 'fingerprint') ~= options.fingerprint then return { 'taken' } end
   return { 'stands', standing }
+end
+local batch_key, lines = P .. 'batch:' .. options.batch, P .. 'batch_lines:' .. options.batch
+if options.batch ~= '' then
+  local is_waiting = redis.call('GETRANGE', lines, options.line, options.line) == 'w'
+  if not is_waiting or redis.call('HGET', batch_key, 'end') ~= 'completed' then return { 'stands', job } end
 end
 local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
@@ -31,6 +37,12 @@ redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', ra
   'revision', revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
   'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', options.deadline_ms,
   'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost)
+if options.batch ~= '' then
+  redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note)
+  redis.call('SETRANGE', lines, options.line, 'o')
+  redis.call('HINCRBY', batch_key, 'open', 1)
+  redis.call('HINCRBY', batch_key, 'renders', n)
+end
 if options.client_id ~= '' then
   redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)
   redis.call('HSET', P .. 'client_ids:' .. tenant, options.client_id, job)

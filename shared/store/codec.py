@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from shared.batches import LineJob
 from shared.cost import cost_of
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
@@ -47,7 +48,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
     )
 
 
-def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int) -> Job:
+def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int, source: PriorSource | None) -> Job:
     """A job as `submit.lua` has just written it, without reading it again."""
     created_at = _time(str(created_ms))
     return Job(
@@ -55,7 +56,7 @@ def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int) -
         spec=spec,
         status=JobStatus.QUEUED,
         revision=revision,
-        renders=tuple(_new_render(job_id, spec, index, created_at) for index in range(spec.n)),
+        renders=tuple(_new_render(job_id, spec, index, created_at, source) for index in range(spec.n)),
         created_at=created_at,
         started_at=None,
         finished_at=None,
@@ -63,11 +64,11 @@ def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int) -
     )
 
 
-def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime) -> Render:
+def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime, source: PriorSource | None) -> Render:
     return Render(
         render_id=render_id(job_id, index),
         index=index,
-        state=RenderState.PRIOR_READY if spec.prior else RenderState.QUEUED,
+        state=RenderState.PRIOR_READY if source else RenderState.QUEUED,
         seed=spec.seed_of(index),
         progress=None,
         picture=None,
@@ -75,7 +76,7 @@ def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime) 
         ended_in=None,
         attempts=0,
         prior_started_at=None,
-        prior_ready_at=created_at if spec.prior else None,
+        prior_ready_at=created_at if source else None,
         decode_started_at=None,
         finished_at=None,
     )
@@ -125,7 +126,9 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
     )
 
 
-def submission_options(spec: JobSpec, name: ClientName | None, source: PriorSource | None) -> str:
+def submission_options(
+    spec: JobSpec, name: ClientName | None, source: PriorSource | None, line: LineJob | None = None
+) -> str:
     """What `submit.lua` takes beside the spec, as JSON."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
     cost = cost_of(spec.settings)
@@ -143,6 +146,9 @@ def submission_options(spec: JobSpec, name: ClientName | None, source: PriorSour
             "prior": encode_prior(source.prior) if source else "",
             "client_id": name.client_id if name else "",
             "fingerprint": name.fingerprint if name else "",
+            "batch": line.batch_id if line else "",
+            "line": line.line if line else 0,
+            "note": line.note if line else "",
             "webhook_url": spec.webhook_url or "",
             "webhook_events": spec.webhook_events or ENDS,
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from shared.batches import LineJob
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
 from shared.ids import JobId, RenderId, Revision, TenantId, render_id
 from shared.jobs import ClientName, Job, JobSpec, PriorSource
@@ -29,6 +30,16 @@ class JobEvent:
     data: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class LineSubmission:
+    """A line of a batch that is to become a job."""
+
+    job_id: JobId
+    spec: JobSpec
+    job: LineJob
+    source: PriorSource | None = None
+
+
 class JobStore:
     """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
 
@@ -48,11 +59,7 @@ class JobStore:
         `ClientIdTaken`.
         """
         options = codec.submission_options(spec, name, source)
-        renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
-        flat = [value for pair in renders for value in pair]
-        answer = self._scripts.run_replicated(
-            self._replicas, "submit", job_id, spec.tenant, spec.model_dump_json(), options, *flat
-        )
+        answer = self._scripts.run_replicated(self._replicas, "submit", *_submission(job_id, spec, options))
         match answer:
             case ["full", num_queued, most]:
                 raise _too_many(num_queued, most, spec.n)
@@ -62,7 +69,19 @@ class JobStore:
             case ["stands", standing]:
                 return self.job(JobId(standing), spec.tenant)
         _, revision, created_ms = answer
-        return codec.new_job(job_id, spec, Revision(revision), created_ms)
+        return codec.new_job(job_id, spec, Revision(revision), created_ms, source)
+
+    def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
+        """Makes jobs of lines of batches, in one round trip, each as `submit` does; a line that waits no more stays so.
+
+        Returns how many there are before the first one that its tenant's limit keeps waiting.
+        """
+        with translated(), self._client.pipeline(transaction=False) as pipeline:
+            for line in lines:
+                options = codec.submission_options(line.spec, None, line.source, line.job)
+                self._scripts.queue(pipeline, "submit", *_submission(line.job_id, line.spec, options))
+            answers = pipeline.execute()
+        return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         """Raises `JobNotFound` for an unknown id and for another tenant's."""
@@ -77,6 +96,10 @@ class JobStore:
         if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
+
+    def standing(self, job_ids: Sequence[JobId]) -> list[Job]:
+        """Those of any tenant that are in the store, in the same order, by two round trips."""
+        return self._read(job_ids)
 
     def load(self, tenant: TenantId) -> Load:
         """How many renders a tenant has in the service now."""
@@ -188,6 +211,11 @@ class JobStore:
         for key in keys:
             pipeline.hgetall(key)
         return pipeline.execute()
+
+
+def _submission(job_id: JobId, spec: JobSpec, options: str) -> list[str | int]:
+    renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
+    return [job_id, spec.tenant, spec.model_dump_json(), options, *(value for pair in renders for value in pair)]
 
 
 def _too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:

@@ -15,6 +15,7 @@ from shared.ids import TenantId
 from shared.keys import ApiKey, KeyId, Scope, digest, is_tenant, new_key
 from shared.limits import TenantLimits
 from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
 
 _KEYS = "gridpress:keys"
 
@@ -24,6 +25,7 @@ class KeyStore:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._scripts = Scripts(client)
 
     def create(self, tenant: TenantId, scopes: Iterable[Scope]) -> tuple[ApiKey, str]:
         """A new key and its text, which nobody can ask for again."""
@@ -77,12 +79,8 @@ class KeyStore:
     def set_limits(self, tenant: TenantId, limits: TenantLimits) -> None:
         """Replaces all limits of a tenant."""
         assert is_tenant(tenant)
-        given: dict[Any, Any] = {name: value for name, value in dataclasses.asdict(limits).items() if value is not None}
-        with translated(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.delete(_limits(tenant))
-            if given:
-                pipeline.hset(_limits(tenant), mapping=given)
-            pipeline.execute()
+        given = [pair for pair in dataclasses.asdict(limits).items() if pair[1] is not None]
+        self._scripts.run("set_limits", tenant, *(field for pair in given for field in pair))
 
 
 def _fields_of(key: ApiKey) -> dict[Any, Any]:

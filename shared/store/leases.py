@@ -37,10 +37,14 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRules:
-    """Times and limits of leases. AR claims stop while `prior_ready_limit_min` or more renders wait for the DiT."""
+    """Times and limits of leases. AR claims stop while `prior_ready_limit_min` or more renders wait for the DiT.
+
+    `batch_floor` is the share of cost that a lower class has while a higher one waits, too; below 1.
+    """
 
     ttl_s: float
     prior_ready_limit_min: int
+    batch_floor: float = 0.1
 
     @property
     def ttl_ms(self) -> int:
@@ -57,8 +61,9 @@ class LeaseStore:
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
         """Leases the best waiting render of this model revision to `worker`, or finds nothing for it."""
         holder = new_holder_id()
-        limit = self._rules.prior_ready_limit_min
-        answer = self._scripts.run("claim", stage, holder, self._rules.ttl_ms, revision, limit, worker)
+        rules = self._rules
+        limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor))
+        answer = self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits)
         return codec.claim_of(answer, stage, holder, revision) if answer else None
 
     def beat(

@@ -12,29 +12,38 @@ from shared.store.connect import Client, translated
 
 _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
-_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("keys", "outbox", "common", "deadlines"))
+_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("keys", "outbox", "shares", "common", "deadlines"))
 # What only one script is long enough to need.
 _PARTS = {
     "abandon_enhancements": ("pulse", "enhancement"),
     "advance": ("pace",),
+    "advance_batch": ("batch",),
     "beat": ("pulse",),
     "claim": ("load", "quarantine"),
+    "change_batch": ("batch",),
+    "create_batch": ("batch",),
     "delete": ("forget",),
     "delete_endpoint": ("endpoint",),
     "disable_endpoint": ("endpoint",),
     "enable_endpoint": ("endpoint",),
+    "finalize_batch": ("batch",),
+    "finish_batch": ("batch",),
     "finish_delivery": ("endpoint",),
     "finish_enhancement": ("enhancement",),
     "purge": ("forget",),
     "queue": ("pace",),
+    "refuse_batch": ("batch",),
+    "renew_batch": ("batch",),
     "requeue": ("revive",),
     "recover_deliveries": ("endpoint",),
     "replay_messages": ("endpoint",),
     "rescue": ("pulse", "blame"),
+    "rest_batch": ("batch",),
     "retry": ("revive",),
     "rotate_endpoint": ("endpoint",),
     "save_endpoint": ("endpoint",),
     "test_endpoint": ("endpoint",),
+    "start_batch": ("batch",),
     "stats": ("pace",),
 }
 
@@ -76,6 +85,10 @@ class Scripts:
         if num_holding < replicas.count:
             raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold the job")
         return answer
+
+    def queue(self, pipeline: Any, name: str, *args: str | int) -> None:
+        """Like `run`, as one command of a pipeline."""
+        self._script(name)(args=args, client=pipeline)
 
     def _script(self, name: str) -> Any:
         """Hashed once: a script is 30 KB, and calls are many."""

@@ -113,9 +113,10 @@ def test_spaces_and_order_of_fields_change_nothing(http: FlaskClient, house: Ser
     assert len(jobs_of(house)) == 1
 
 
-def multipart(picture: bytes) -> dict[str, Any]:
+def multipart(*pictures: bytes) -> dict[str, Any]:
     """A boundary is drawn for every request."""
-    sent = httpx.Request("POST", "http://x/", data={"prompt": "a"}, files={"image": ("a.png", picture)})
+    files = [("image", ("a.png", picture)) for picture in pictures]
+    sent = httpx.Request("POST", "http://x/", data={"prompt": "a"}, files=files)
     return {"data": sent.read(), "content_type": sent.headers["content-type"], "headers": KEY}
 
 
@@ -124,6 +125,11 @@ def test_a_form_counts_by_its_fields_and_files(http: FlaskClient, house: Service
     statuses = [http.post("/v1/jobs", **sent).status_code for sent in (same, multipart(png()), other)]
     assert statuses == [202, 202, 422]
     assert [job.spec.settings.is_edit for job in jobs_of(house)] == [True]
+
+
+def test_every_file_of_a_form_with_a_key_reaches_the_job(http: FlaskClient, house: Services) -> None:
+    assert http.post("/v1/jobs", **multipart(png(), png(640, 512))).status_code == 202
+    assert [len(job.spec.settings.images) for job in jobs_of(house)] == [2]
 
 
 def test_two_tenants_may_use_the_same_key(http: FlaskClient, house: Services, client: Client) -> None:

@@ -22,6 +22,8 @@ class Faults:
     def begin(self, fault: Fault) -> End | None:
         if fault.role == "supervisor":
             return self._kill_supervisor()
+        if fault.role in WORKERS and not self._service.is_serving(fault.role):
+            return None
         match fault.kind:
             case Kind.KILL | Kind.TERM:
                 return self._end_process(fault)

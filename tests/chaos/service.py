@@ -108,6 +108,10 @@ class Service:
         except (OSError, ValueError):  # not there, or being written
             return None
 
+    def is_serving(self, role: str) -> bool:
+        """Whether its process has said that it is ready. One that is not may not even be tied to its supervisor yet."""
+        return (self._run_dir / f"{role}.ready").exists()
+
     def signal(self, role: str, number: Signals) -> int | None:
         """Returns the pid that was hit, or None when there was nothing to hit."""
         pid = self.pid(role)
@@ -146,6 +150,7 @@ class Service:
         return Settings(**fields)  # type: ignore[arg-type]
 
     def _start_far(self) -> None:
+        (self._run_dir / f"{FAR_WORKER}.ready").unlink(missing_ok=True)
         environment = {
             **self._role_environment(),
             "GRIDPRESS_REDIS_URL": self._store_url(self.proxy.port),

@@ -260,7 +260,11 @@ ILL: Mapping[str, tuple[Behaviour, str, str]] = {
     "trickles for ever": (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05), "200", ""),
     "sends 100 MB": (endless(HEAD, b"x" * 65536), "200", ""),
     "closes in the middle": (lambda connection: connection.sendall(HEAD + b"x" * 100), "200", ""),
-    "speaks no HTTP": (lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"), "", "did not answer in HTTP"),
+    "speaks no HTTP": (
+        lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"),
+        "",
+        "did not answer in HTTP",
+    ),
     "sends endless headers": (endless(b"HTTP/1.1 200 OK\r\n", b"x: " + b"y" * 4096 + b"\r\n"), "", "127.0.0.1"),
 }
 
@@ -322,3 +326,20 @@ def test_progress_is_tried_once(service: DeliveryService, store: JobStore, clien
     service.deliveries.hand_back(delivery)
     deliver_all(service)
     assert client.hget(f"gridpress:message:{delivery.message_id}", f"to:{delivery.destination}") == "abandoned"
+
+
+def test_a_webhook_that_cannot_be_put_together_keeps_to_the_schedule(
+    service: DeliveryService, store: JobStore, client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    job = succeeded(store, client, webhook_url=receiver.url)
+    with monkeypatch.context() as broken:
+        broken.setattr(Composer, "compose", fail)
+        deliver_all(service)
+    assert due_in_s(client, job) is not None
+    assert [attempt["error"] for attempt in attempts(client, job)] == ["it could not be put together"]
+    make_due(client)
+    deliver_all(service)
+    assert receiver.ids == [message_id(job.job_id, "succeeded")]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -137,14 +138,18 @@ def test_progress_is_told_at_most_once_a_second(jobs: JobStore, outbox: Delivery
     seen = []
     for done in range(1, 21):
         leases.beat(worker, [Held(claim.lease, Progress(done, 100), in_step=True)])
-        seen += [(clock.now_ms(), each.message_id) for each in outbox.claim(A_LOT) if outbox.delivered(each, AN_ATTEMPT)]
+        seen += [
+            (clock.now_ms(), each.message_id) for each in outbox.claim(A_LOT) if outbox.delivered(each, AN_ATTEMPT)
+        ]
         clock.advance(0.25)
     moments = [moment for moment, _ in seen]
-    assert all(later - earlier >= 1000 for earlier, later in zip(moments, moments[1:], strict=False))
+    assert all(later - earlier >= 1000 for earlier, later in pairwise(moments))
     assert len({name for _, name in seen}) == len(seen) == 5
 
 
-def test_of_progress_only_one_report_waits_for_a_receiver(jobs: JobStore, outbox: DeliveryStore, client: Client) -> None:
+def test_of_progress_only_one_report_waits_for_a_receiver(
+    jobs: JobStore, outbox: DeliveryStore, client: Client
+) -> None:
     clock = StoreClock(client)
     submitted(jobs, webhook_url="https://a.example/", webhook_events=("job.progress",))
     leases = LeaseStore(client, RULES)
@@ -478,4 +483,3 @@ def test_hints_are_asked_for_while_anything_is_due(jobs: JobStore, outbox: Deliv
     assert UpkeepStore(client).backlog(Queue.DELIVERY).waiting == 1
     outbox.claim(A_LOT)
     assert UpkeepStore(client).backlog(Queue.DELIVERY).waiting == 0
-

@@ -98,18 +98,11 @@ def test_images_are_edited_by_reference(client: openai.OpenAI) -> None:
     assert pictures(answer)[0].size == (256, 288)
 
 
-def test_a_stream_shows_previews_then_the_picture(client: openai.OpenAI) -> None:
-    asked = {**ASKED, "size": "1024x1024", "extra_body": {"num_inference_steps": 8}}
-    *partials, last = client.images.generate(**asked, stream=True, partial_images=2)
+def test_a_stream_ends_with_the_picture(client: openai.OpenAI) -> None:
+    (last,) = client.images.generate(**ASKED, stream=True)
     assert last.type == "image_generation.completed"
-    assert Image.open(io.BytesIO(base64.b64decode(last.b64_json))).size == (1024, 1024)
-    assert (last.size, last.quality, last.background, last.output_format) == ("1024x1024", "high", "opaque", "png")
-    assert last.usage.output_tokens == num_decode_steps(1024, 1024, is_edit=False)
-    for partial in partials:
-        assert partial.type == "image_generation.partial_image"
-        assert Image.open(io.BytesIO(base64.b64decode(partial.b64_json))).format == "JPEG"
-    indices = [partial.partial_image_index for partial in partials]  # type: ignore[union-attr]
-    assert indices == [0, 1]
+    assert Image.open(io.BytesIO(base64.b64decode(last.b64_json))).size == (256, 288)
+    assert last.usage.output_tokens == num_decode_steps(256, 288, is_edit=False)
 
 
 def test_an_edits_stream_has_its_own_names(client: openai.OpenAI) -> None:

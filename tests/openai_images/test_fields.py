@@ -203,6 +203,8 @@ def test_an_edit_that_can_not_be_made_is_refused_by_name(http: FlaskClient, fiel
         ({"n": ["1", "2"]}, "n"),
         ({"frobnicate": "1"}, "frobnicate"),
         ({"metadata": "{"}, "metadata"),
+        ({"metadata": "[1]", "metadata[colour]": "red"}, "metadata"),
+        ({"n[x]": "1"}, "n"),
         ({"image": (io.BytesIO(b"no picture"), "a.png")}, "images[0]"),
     ],
 )

@@ -44,7 +44,7 @@ class MemoryEnhancements:
     def _decide(self, claim: EnhancementClaim, decided: Enhancement) -> bool:
         job = self._held(claim)
         if job:
-            job.decide_enhancement(decided)
+            _end(self._memory, job, decided)
         return job is not None
 
     def _held(self, claim: EnhancementClaim) -> JobRecord | None:
@@ -70,8 +70,15 @@ def abandon_enhancements(memory: Memory, patience_s: float) -> int:
         return 0
     overdue = [job for priority in Priority for job in due_enhancements(memory, priority, patience_s)]
     for job in overdue:
-        job.decide_enhancement(Enhancement(EnhancementStatus.FAILED, error={"code": "no_worker"}))
+        _end(memory, job, Enhancement(EnhancementStatus.FAILED, error={"code": "no_worker"}))
     return len(overdue)
+
+
+def _end(memory: Memory, job: JobRecord, decided: Enhancement) -> None:
+    job.decide_enhancement(decided)
+    for render in job.renders:
+        if not render.state.is_final:
+            memory.enter(render)
 
 
 def _record(job: JobRecord) -> EnhancementRecord:

@@ -43,6 +43,9 @@ class MemoryJobs:
                 job.enhancement = EnhancementRecord(self._memory.now_ms)
             job.tell("job.queued", n=spec.n)
             self._memory.jobs[job_id] = job
+            for render in job.renders:
+                if not job.is_enhancing:
+                    self._memory.enter(render)
         return self.job(job_id, spec.tenant)
 
     def load(self, tenant: TenantId) -> Load:

@@ -10,7 +10,7 @@ from shared.queues import Queue
 from shared.states import RenderState, Stage
 from shared.store.leases import Announcement, LeaseRules, Verdict
 from shared.token_grid import Prior
-from tests.store.memory_claims import choose
+from tests.store.memory_claims import charge, choose
 from tests.store.memory_state import Memory, RenderRecord, WorkerRecord
 
 
@@ -24,10 +24,13 @@ class MemoryLeases:
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
         memory = self._memory
         memory.expire_due()
-        render = choose(memory, stage, revision, worker, self._rules.prior_ready_limit_min)
+        render, is_in_turn = choose(memory, stage, revision, worker, self._rules.prior_ready_limit_min)
         if render is None:
             return None
-        render.job.revision = revision
+        if not render.job.revision:
+            render.job.revision = revision
+            memory.enter(render)
+        charge(memory, render, self._rules.batch_floor, is_in_turn=is_in_turn)
         render.fence, render.holder = Fence(render.fence + 1), new_holder_id()
         render.worker, render.in_step = worker, True
         render.attempts += 1

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from shared.cost import cost_of
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, WorkerId
 from shared.jobs import Crash, JobSpec, Picture, Place, Progress
@@ -12,6 +13,7 @@ from shared.states import ARROWS, JobStatus, RenderState, Stage, final_status
 from shared.store.jobs import JobEvent
 from shared.token_grid import Prior
 from tests.store.clocks import Clock
+from tests.store.memory_shares import Pool, Shares
 
 _NO_FENCE, _NO_REVISION = Fence(0), Revision("")
 
@@ -54,6 +56,11 @@ class RenderRecord:
     @property
     def is_running(self) -> bool:
         return self.state in (Stage.AR.running, Stage.DIT.running)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it counts against its tenant's concurrent renders."""
+        return self.is_running or (self.state is RenderState.PRIOR_READY and self.started_ms is not None)
 
     @property
     def is_unbegun_decode(self) -> bool:
@@ -198,6 +205,10 @@ class Memory:
     limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
     paces: dict[Stage, Sums] = field(default_factory=lambda: {stage: Sums() for stage in Stage})
+    shares: Shares = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shares = Shares(self.clock.now_ms, lambda tenant: self.limits_of(tenant).weight or 1)
 
     @property
     def now_ms(self) -> int:
@@ -214,6 +225,15 @@ class Memory:
 
     def limits_of(self, tenant: TenantId) -> TenantLimits:
         return self.limits.get(tenant, TenantLimits())
+
+    def set_limits(self, tenant: TenantId, limits: TenantLimits) -> None:
+        self.limits[tenant] = limits
+        self.shares.unpark(tenant)
+
+    def enter(self, render: RenderRecord) -> None:
+        """It waits: its tenant competes."""
+        if not render.group:
+            self.shares.join(pool_of(render), render.job.spec.tenant)
 
     def is_at_limit(self, tenant: TenantId) -> bool:
         most = self.limits_of(tenant).concurrent_renders
@@ -260,13 +280,18 @@ class Memory:
             and stage is not None
             and to is stage.waiting
         )
-        render.state = to
-        if not is_retry:
+        was_begun, render.state = render.is_begun, to
+        if was_begun and not render.is_begun:
+            self.shares.unpark(job.spec.tenant)
+        if is_retry:
+            self.shares.refund(pool_of(render), job.spec.tenant, cost_in_stage(render))
+        else:
             render.times_ms["finished" if to.is_final else to] = self.now_ms
         if stage is not None and to is stage.done:
             render.absolve()
         if to in (Stage.AR.waiting, Stage.DIT.waiting):
             render.progress = None
+            self.enter(render)
         job.tell("render.stage", index=render.index, state=str(to))
         if render.is_running and job.status is JobStatus.QUEUED:
             job.status, job.started_ms = JobStatus.RUNNING, self.now_ms
@@ -330,6 +355,7 @@ class Memory:
         render.error = render.ended_in = render.started_ms = render.dead_stage = None
         render.times_ms.pop("finished", None)
         render.absolve()
+        self.enter(render)
         self.set_deadline(render, render.job.spec.start_timeout_s)
         render.job.tell("render.stage", index=render.index, state=str(render.state))
 
@@ -346,6 +372,17 @@ class Memory:
             code = "deadline"
         render.error = {"code": code, "stage": str(render.stage) if has_started else None}
         self.move(render, RenderState.EXPIRED)
+
+
+def pool_of(render: RenderRecord) -> Pool:
+    """Where a render that waits or runs competes."""
+    assert render.stage
+    return Pool(render.stage, render.job.spec.priority, render.job.revision)
+
+
+def cost_in_stage(render: RenderRecord) -> int:
+    cost = cost_of(render.job.spec.settings)
+    return cost.ar if render.stage is Stage.AR else cost.dit
 
 
 def moment(milliseconds: int | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Who goes first: the class, then age; and nobody waits for ever."""
+"""Who goes first: the class, with a floor for the lower one, then within a tenant age; and nobody waits for ever."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,26 +8,44 @@ from shared.jobs import Job, Priority
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.leases import LeaseRules
-from tests.store.builders import REVISION, WORKER_ID, a_prior, a_spec, submitted
+from tests.store.builders import REVISION, RULES, WORKER_ID, a_prior, a_spec, submitted
 from tests.store.crashes import Worker
 from tests.store.world import World
 
-AGEING_S = Priority.BATCH.handicap_s
-ARRIVALS = st.lists(st.tuples(st.integers(0, 2 * AGEING_S), st.sampled_from(list(Priority))), min_size=1, max_size=12)
+ARRIVALS = st.lists(st.tuples(st.integers(0, 600), st.sampled_from(list(Priority))), min_size=1, max_size=12)
+NEVER = LeaseRules(ttl_s=30, prior_ready_limit_min=16, batch_floor=0)
 
 
 def test_interactive_goes_before_batch(world: World) -> None:
     batch = submitted(world.jobs, priority=Priority.BATCH)
-    world.clock.advance(AGEING_S - 1)
+    world.clock.advance(24 * 3600)
     interactive = submitted(world.jobs)
     assert [claim.job_id for claim in Worker(world, "w").take()] == [interactive.job_id, batch.job_id]
 
 
-def test_batch_ages_past_what_came_much_later(world: World) -> None:
-    batch = submitted(world.jobs, priority=Priority.BATCH)
-    world.clock.advance(AGEING_S + 1)
-    interactive = submitted(world.jobs)
-    assert [claim.job_id for claim in Worker(world, "w").take()] == [batch.job_id, interactive.job_id]
+def test_batch_goes_on_beside_interactive_up_to_its_floor(world: World) -> None:
+    batch = submitted(world.jobs, n=16, priority=Priority.BATCH)
+    for _ in range(2):
+        submitted(world.jobs, n=16)
+    order = [claim.job_id == batch.job_id for claim in Worker(world, "w").take(32)]
+    every = round(1 / RULES.batch_floor)
+    assert [place for place, is_batch in enumerate(order, start=1) if is_batch] == list(range(every, 33, every))
+
+
+def test_without_a_floor_batch_waits_for_all_that_is_interactive(world: World) -> None:
+    leases = world.leases_under(NEVER)
+    submitted(world.jobs, n=4, priority=Priority.BATCH)
+    interactive = submitted(world.jobs, n=16)
+    claims = [leases.claim(Stage.AR, REVISION, WORKER_ID) for _ in range(16)]
+    assert {claim and claim.job_id for claim in claims} == {interactive.job_id}
+
+
+def test_what_batch_had_while_nobody_else_waited_is_not_counted_against_its_floor(world: World) -> None:
+    submitted(world.jobs, n=16, priority=Priority.BATCH)
+    worker = Worker(world, "w")
+    worker.take(9)
+    interactive = submitted(world.jobs, n=16)
+    assert [claim.job_id == interactive.job_id for claim in worker.take(10)] == [True] * 9 + [False]
 
 
 def test_both_stages_choose_by_the_same_rule(world: World) -> None:
@@ -87,19 +105,21 @@ def _check_order(world: World, arrivals: list[tuple[int, Priority]]) -> None:
         world.clock.advance(at_s - now_s)
         now_s = at_s
         jobs.append(world.jobs.submit(new_job_id(), a_spec(priority=priority)))
-    order = [claim.job_id for claim in Worker(world, "w").take()]
+    leases = world.leases_under(NEVER)
+    claims = iter(lambda: leases.claim(Stage.AR, REVISION, WORKER_ID), None)
+    order = [claim.job_id for claim in claims]
     assert sorted(order) == sorted(job.job_id for job in jobs), "nobody is left out"
     place = {job_id: index for index, job_id in enumerate(order)}
     for job in jobs:
         for other in jobs:
-            lead_s = (other.created_at - job.created_at).total_seconds()
-            if lead_s > AGEING_S or (lead_s > 0 and other.spec.priority.rank >= job.spec.priority.rank):
+            rank, other_rank = job.spec.priority.rank, other.spec.priority.rank
+            if rank < other_rank or (rank == other_rank and job.created_at < other.created_at):
                 assert place[job.job_id] < place[other.job_id]
 
 
 @settings(max_examples=50, deadline=None)
 @given(arrivals=ARRIVALS)
-def test_nobody_is_overtaken_by_its_own_class_nor_by_what_came_long_after(arrivals: list[tuple[int, Priority]]) -> None:
+def test_a_tenants_renders_go_by_class_and_then_by_age(arrivals: list[tuple[int, Priority]]) -> None:
     _check_order(World.of_memory(), arrivals)
 
 

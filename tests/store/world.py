@@ -75,7 +75,7 @@ class World:
             deliveries=MemoryDeliveries(memory, RULES.ttl_s),
             dead_letters=MemoryDeadLetters(memory),
             enhancements=MemoryEnhancements(memory, RULES.ttl_s),
-            set_limits=memory.limits.__setitem__,
+            set_limits=memory.set_limits,
             pace=MemoryPace(memory),
         )
 

@@ -41,13 +41,18 @@ class Dispatcher:
             self._is_woken = True
             self._changed.notify_all()
 
-    def stop(self, grace_s: float) -> bool:
-        """Claims no more. Returns whether all attempts ended in time; the others are due again, at once, for others."""
-        ends_at = time.monotonic() + grace_s
+    def close(self) -> None:
+        """Claims no more."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
-        self._thread.join()
+
+    def stop(self, grace_s: float) -> bool:
+        """Returns whether all attempts ended in time; the others are due again, at once, for others."""
+        ends_at = time.monotonic() + grace_s
+        self.close()
+        if self._thread.ident is not None:
+            self._thread.join()
         with self._changed:
             self._changed.wait_for(lambda: not self._under_way, max(0.0, ends_at - time.monotonic()))
             left = list(self._under_way)

@@ -2,6 +2,8 @@
 
 import threading
 
+from celery.signals import worker_ready
+
 from shared.celery_app import make_celery
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
@@ -64,9 +66,15 @@ def run(settings: Settings) -> None:
         on_hang=lambda: None,
         interval_s=settings.lease_ttl_s / 3,
     )
+
+    def shut_down() -> None:
+        stopping.set()
+        dispatcher.close()
+
     heartbeat.start()
-    dispatcher.start()
-    serve(app, Queue.DELIVERY, _SLOTS, settings.ready_file, stopping.set)
+    # Not earlier: what is sent before SIGTERM is heard could not be handed back.
+    worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
+    serve(app, Queue.DELIVERY, _SLOTS, settings.ready_file, shut_down)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)

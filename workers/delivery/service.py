@@ -2,11 +2,12 @@
 
 import random
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
-from shared.errors import EndpointNotFound, JobNotFound
-from shared.store.deliveries import Delivery, DeliveryStore
+from shared.errors import EndpointNotFound, JobNotFound, StoreUnavailable
+from shared.store.deliveries import Attempted, Delivery, DeliveryStore
 from workers.delivery.message import Composer
 from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry_delay_s
 from workers.delivery.webhook import Outcome, WebhookSender
@@ -31,7 +32,13 @@ class DeliveryService:
             log.info("delivery.dropped", message_id=delivery.message_id, reason=str(error))
             self.deliveries.drop(delivery)
             return
-        outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("delivery.crashed", message_id=delivery.message_id)
+            outcome = Outcome(Attempted("", datetime.now(UTC), 0.0, None, "it could not be put together", ""))
+        else:
+            outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body)
         if not self._record(delivery, outcome):
             log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
 

@@ -62,9 +62,9 @@ class WebhookSender:
             answer = self._post(url, headers, body)
         except (EgressRefused, EgressFailed) as error:
             return outcome(None, str(error))
-        is_success = answer.status // 100 == 2
-        error = "" if is_success else f"receiver answered {answer.status}"
-        return outcome(answer.status, error, answer.body, None if is_success else _retry_after_s(answer, at))
+        if answer.status // 100 == 2:
+            return outcome(answer.status, "", answer.body)
+        return outcome(answer.status, f"receiver answered {answer.status}", answer.body, _retry_after_s(answer, at))
 
     def _post(self, url: str, headers: Mapping[str, str], body: str) -> Answer:
         deadline = Deadline(self._timeout_s)

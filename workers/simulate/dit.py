@@ -2,14 +2,15 @@
 
 from importlib.metadata import version
 
-from shared.jobs import Claim
+from shared.jobs import Claim, Progress
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
 from shared.store.connect import connect
-from shared.store.leases import LeaseStore
+from shared.store.leases import LeaseRules, LeaseStore
 from workers.dit.decoded import Decoded
+from workers.dit.previews import Preview, PreviewPublisher, preview_steps
 from workers.dit.publish import Publisher
 from workers.simulate.picture import simulated_picture
 from workers.simulate.spec import REVISION, Simulation
@@ -22,13 +23,24 @@ def run(settings: Settings) -> None:
     """Serves hints until SIGTERM. One render at a time, to its end; stored as the real worker stores it."""
     simulation = Simulation.parse(settings.model)
     client = connect(settings.redis_url, settings.durability)
+    objects = open_objects(settings)
     publisher = Publisher(
-        open_objects(settings), settings.served_model_name, {"device": "simulated", "gridpress": version("gridpress")}
+        objects, settings.served_model_name, {"device": "simulated", "gridpress": version("gridpress")}
     )
 
     def finish(claim: Claim) -> Decoded:
         assert claim.prior
         return Decoded(simulated_picture(claim.prior, claim.settings), denoise_s=simulation.dit_s, decode_s=0.0)
+
+    rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
+    previews = PreviewPublisher(objects, LeaseStore(client, rules))
+
+    def preview(claim: Claim, progress: Progress) -> None:
+        due = preview_steps(progress.total, claim.partial_images)
+        if progress.done in due:
+            assert claim.prior
+            image = simulated_picture(claim.prior, claim.settings)
+            previews.submit(Preview(claim, due.index(progress.done) + 1, len(due), image))
 
     def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
         return publisher.write_of(leases, claim, decoded)
@@ -37,9 +49,10 @@ def run(settings: Settings) -> None:
         stage=Stage.DIT,
         slots=settings.dit_slots,
         revision=REVISION,
-        stepper=TimedStepper(simulation.dit_s, finish, group=1),
+        stepper=TimedStepper(simulation.dit_s, finish, group=1, on_step=preview),
         prepare=lambda _: None,
         save=save,
         next_queue=Queue.DELIVERY,
     )
     run_stage(parts, settings, client)
+    previews.close()

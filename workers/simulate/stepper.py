@@ -28,11 +28,26 @@ class _Render:
         return self.fault is Fault.STALL
 
 
-class TimedStepper(Generic[Result]):
-    """Steps the oldest `group` renders together; each takes `duration_s`, then `finish` makes its result."""
+def _ignore(_claim: Claim, _progress: Progress) -> None:
+    """Nobody asked."""
 
-    def __init__(self, duration_s: float, finish: Callable[[Claim], Result], *, group: int) -> None:
+
+class TimedStepper(Generic[Result]):
+    """Steps the oldest `group` renders together; each takes `duration_s`, then `finish` makes its result.
+
+    `on_step` hears of every step but a render's last.
+    """
+
+    def __init__(
+        self,
+        duration_s: float,
+        finish: Callable[[Claim], Result],
+        *,
+        group: int,
+        on_step: Callable[[Claim, Progress], None] = _ignore,
+    ) -> None:
         self._finish = finish
+        self._on_step = on_step
         self._group = group
         self._num_steps = max(1, math.ceil(duration_s / _LONGEST_STEP_S))
         self._step_s = duration_s / self._num_steps
@@ -80,6 +95,7 @@ class TimedStepper(Generic[Result]):
                 render.fault.strike()
             render.num_done += 1
             if render.num_done < self._num_steps:
+                self._on_step(render.claim, Progress(render.num_done, self._num_steps))
                 return None
             outcome = Outcome(render.claim, result=self._finish(render.claim))
         except GridpressError as error:

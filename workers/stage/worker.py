@@ -70,7 +70,7 @@ class _StageWorker(Generic[Result]):
         assert settings.redis_url
         self._parts = parts
         self._settings = settings
-        rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
+        rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min, settings.batch_floor)
         self._leases = LeaseStore(client, rules)
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)

@@ -49,7 +49,7 @@ _GOES_ON = Answer(
 )
 _AS_IT_STANDS = Answer("the job", JobAnswer, fields=(PREFERENCE_APPLIED,), examples=_JOB)
 _EVENTS: Json = {
-    "schema": {"type": "string"},
+    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
     "examples": {"progress": {"value": 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n'}},
 }
 

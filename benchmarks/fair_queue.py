@@ -1,0 +1,108 @@
+"""The order of claims of one stage, and the one that it replaced, as small models for simulations of thousands of tenants."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Protocol
+
+from shared.jobs import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One render that waits."""
+
+    tenant: int
+    priority: Priority
+    cost: float
+    came_s: float
+
+
+class Order(Protocol):
+    """Which render goes next."""
+
+    def add(self, demand: Demand) -> None: ...
+
+    def next(self) -> Demand | None: ...
+
+
+@dataclass(eq=False)
+class FirstCome:
+    """By age; a lower class as if it had come later by its handicap."""
+
+    _heap: list[tuple[float, int, Demand]] = field(default_factory=list)
+
+    def add(self, demand: Demand) -> None:
+        heappush(self._heap, (demand.came_s + demand.priority.handicap_s, len(self._heap), demand))
+
+    def next(self) -> Demand | None:
+        return heappop(self._heap)[2] if self._heap else None
+
+
+@dataclass(eq=False)
+class _Pool:
+    """Start-time fair queueing. Same rules as shared/lua/shares.lua; a member's stale entries are skipped."""
+
+    weights: dict[int, float]
+    clock: float = 0.0
+    lanes: dict[int, deque[Demand]] = field(default_factory=dict)
+    members: dict[int, tuple[float, float]] = field(default_factory=dict)  # tenant -> tag, since when (s)
+    heap: list[tuple[float, float, int]] = field(default_factory=list)
+
+    def add(self, demand: Demand) -> None:
+        self.lanes.setdefault(demand.tenant, deque()).append(demand)
+        member = self.members.get(demand.tenant)
+        if member is None or member[0] < self.clock:
+            self._enter(demand.tenant, self.clock, demand.came_s)
+
+    def first(self) -> Demand | None:
+        while self.heap:
+            tag, since_s, tenant = self.heap[0]
+            is_current = self.members.get(tenant) == (tag, since_s)
+            if is_current and self.lanes[tenant]:
+                return self.lanes[tenant][0]
+            heappop(self.heap)
+            if is_current:
+                del self.members[tenant]
+        return None
+
+    def serve(self, demand: Demand) -> None:
+        self.lanes[demand.tenant].popleft()
+        tag, since_s = self.members[demand.tenant]
+        self.clock = max(self.clock, tag)
+        self._enter(demand.tenant, self.clock + demand.cost / self.weights.get(demand.tenant, 1), since_s)
+
+    def _enter(self, tenant: int, tag: float, since_s: float) -> None:
+        self.members[tenant] = tag, since_s
+        heappush(self.heap, (tag, since_s, tenant))
+
+
+class FairOrder:
+    """Class with a floor for batch, then fair shares, then age, as shared/lua/claim.lua decides."""
+
+    def __init__(self, weights: dict[int, float], floor: float) -> None:
+        self._pools = {priority: _Pool(weights) for priority in Priority}
+        self._floor = floor
+        self._credit = 0.0
+
+    def add(self, demand: Demand) -> None:
+        self._pools[demand.priority].add(demand)
+
+    def next(self) -> Demand | None:
+        demand = self._pays_from_credit() or self._first()
+        if demand is None:
+            return None
+        self._pools[demand.priority].serve(demand)
+        if demand.priority is Priority.BATCH:
+            self._credit = max(0.0, self._credit - demand.cost)
+        elif self._pools[Priority.BATCH].members:
+            self._credit += demand.cost * self._floor / (1 - self._floor)
+        return demand
+
+    def _pays_from_credit(self) -> Demand | None:
+        batch = self._pools[Priority.BATCH].first() if self._credit > 0 else None
+        self._credit = self._credit if batch else 0.0
+        return batch if batch and batch.cost <= self._credit else None
+
+    def _first(self) -> Demand | None:
+        return next((first for pool in self._pools.values() if (first := pool.first())), None)

@@ -1,0 +1,219 @@
+"""Fair shares at scale, on a virtual clock: thousands of tenants and slots. `make bench-fairness`, half a minute."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from heapq import heappop, heappush
+from pathlib import Path
+from statistics import quantiles
+
+import click
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fair_queue import Demand, FairOrder, FirstCome, Order
+from benchmarks.report import machine
+from shared.jobs import Priority
+
+mpl.use("Agg")
+
+RENDER_S = 30.0  # of a picture of cost 1, on one slot
+FLOOR = 0.1
+HOG = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Tenants who each send single pictures now and then: `load` is the part of all slots that they keep busy."""
+
+    slots: int
+    tenants: int
+    load: float
+    duration_s: float
+
+    def demands(self, dice: random.Random) -> Iterator[Demand]:
+        now_s, mean_gap_s = 0.0, RENDER_S / (self.slots * self.load)
+        while (now_s := now_s + dice.expovariate(1 / mean_gap_s)) < self.duration_s:
+            yield Demand(dice.randrange(self.tenants), Priority.INTERACTIVE, 1.0, now_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Of all single pictures, from request to slot, in seconds."""
+
+    name: str
+    slots: int
+    tenants: int
+    pictures: int
+    p50_s: float
+    p99_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How fair it was until then, among tenants that always have something waiting. Received is cost / weight.
+
+    `spread` is the largest difference between two of them, in largest renders; `jain` is Jain's index, 1 when all are even.
+    """
+
+    at_s: float
+    spread: float
+    jain: float
+
+
+def simulate(order: Order, slots: int, demands: Iterable[Demand]) -> Iterator[tuple[float, Demand]]:
+    """(start in s, render) for all of `demands`, which come by time; a slot takes the next one as soon as it is free."""
+    free = [0.0] * slots
+    coming = iter(demands)
+    upcoming = next(coming, None)
+    while True:
+        now_s = heappop(free)
+        while upcoming and upcoming.came_s <= now_s:
+            order.add(upcoming)
+            upcoming = next(coming, None)
+        demand = order.next()
+        if demand is None and upcoming is None:
+            return
+        if demand is None:
+            heappush(free, upcoming.came_s)
+            continue
+        yield now_s, demand
+        heappush(free, now_s + demand.cost * RENDER_S)
+
+
+def backlog(num: int, priority: Priority) -> Sequence[Demand]:
+    """All of one tenant, before anybody else came."""
+    return [Demand(HOG, priority, 1.0, 0.0)] * num
+
+
+def waits_of(name: str, order: Order, crowd: Crowd, hog: Sequence[Demand] = ()) -> Waits:
+    demands = [*hog, *crowd.demands(random.Random(1))]
+    started = simulate(order, crowd.slots, demands)
+    waits = [at_s - demand.came_s for at_s, demand in started if demand.tenant != HOG]
+    percentiles = quantiles(waits, n=100)
+    return Waits(name, crowd.slots, crowd.tenants, len(hog), percentiles[49], percentiles[98], max(waits))
+
+
+def all_waits(crowd: Crowd, num_pictures: int) -> Sequence[Waits]:
+    """Alone; beside the pictures of one tenant in either class; and what age alone would decide."""
+    batch, same = backlog(num_pictures, Priority.BATCH), backlog(num_pictures, Priority.INTERACTIVE)
+    return [
+        waits_of("singles alone", FairOrder({}, FLOOR), crowd),
+        waits_of("beside a batch", FairOrder({}, FLOOR), crowd, batch),
+        waits_of("beside it in their own class", FairOrder({}, FLOOR), crowd, same),
+        waits_of("by age alone", FirstCome(), crowd, same),
+    ]
+
+
+def shares(num_tenants: int, slots: int, renders_each: int) -> Sequence[Moment]:
+    """Tenants of weights 1 to 4, with renders of 0.1 to 4 pictures' cost, until the first has nothing left to wait."""
+    dice = random.Random(2)
+    weights = {tenant: float(dice.randint(1, 4)) for tenant in range(num_tenants)}
+    demands = [
+        Demand(tenant, Priority.BATCH, dice.choice([0.1, 0.5, 1.0, 4.0]), 0.0)
+        for tenant in weights
+        for _ in range(round(renders_each * weights[tenant]))
+    ]
+    left = dict.fromkeys(weights, 0)
+    for demand in demands:
+        left[demand.tenant] += 1
+    received, moments = dict.fromkeys(weights, 0.0), []
+    for num, (at_s, demand) in enumerate(simulate(FairOrder(weights, FLOOR), slots, demands), start=1):
+        received[demand.tenant] += demand.cost / weights[demand.tenant]
+        left[demand.tenant] -= 1
+        if num % num_tenants == 0:
+            moments.append(Moment(at_s, _spread(received.values()), _jain(received.values())))
+        if not left[demand.tenant]:
+            break
+    return moments
+
+
+def _spread(received: Iterable[float]) -> float:
+    values = list(received)
+    return (max(values) - min(values)) / 4.0
+
+
+def _jain(received: Iterable[float]) -> float:
+    values = list(received)
+    return sum(values) ** 2 / (len(values) * sum(value * value for value in values))
+
+
+def plot(path: Path, waits: Sequence[Waits], moments: Sequence[Moment]) -> None:
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    _plot_waits(left, waits)
+    times_s = [moment.at_s for moment in moments]
+    middle.plot(times_s, [moment.spread for moment in moments], color="#2f6f8f")
+    middle.axhline(2, color="#9aa5b1", linestyle="--")
+    middle.set(title="largest difference of two shares", ylabel="largest renders", xlabel="s", ylim=(0, 2.2))
+    right.plot(times_s, [moment.jain for moment in moments], color="#2f6f8f")
+    right.set(title="Jain's index", xlabel="s", ylim=(0, 1.05))
+    for axes in (left, middle, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _plot_waits(axes: Axes, waits: Sequence[Waits]) -> None:
+    names = [f"{row.name}\n{row.slots} slots" for row in waits]
+    bars = axes.barh(names, [row.p99_s for row in waits], color="#2f6f8f")
+    axes.bar_label(bars, fmt="%.3g", padding=3)
+    axes.axvline(RENDER_S, color="#9aa5b1", linestyle="--")
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.invert_yaxis()
+    axes.set(title="p99 wait of a single picture (dashed: one render)", xlabel="s")
+
+
+def figures_of(waits: Sequence[Waits], moments: Sequence[Moment]) -> Sequence[Mapping[str, object]]:
+    by_case = {(row.name, row.slots): row.p99_s for row in waits}
+    growth = [
+        (p99_s - by_case["singles alone", slots]) / RENDER_S
+        for (name, slots), p99_s in by_case.items()
+        if name.startswith("beside")
+    ]
+    return [
+        {"figure": "growth of the singles' p99 wait, in renders", "measured": max(growth), "goal": 1},
+        {
+            "figure": "largest difference of shares, in largest renders",
+            "measured": max(m.spread for m in moments),
+            "goal": 2,
+        },
+        {"figure": "Jain's index at the end", "measured": moments[-1].jain, "goal": 0.99},
+    ]
+
+
+@click.command()
+@click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
+def main(results: Path) -> None:
+    """Simulate waits beside one tenant's 50,000 pictures, and the shares of 2,000 tenants."""
+    waits = [
+        *all_waits(Crowd(slots=8, tenants=20, load=0.3, duration_s=4 * 3600), num_pictures=2_000),
+        *all_waits(Crowd(slots=2_000, tenants=3_000, load=0.5, duration_s=1_000), num_pictures=50_000),
+    ]
+    moments = shares(num_tenants=2_000, slots=2_000, renders_each=20)
+    figures = figures_of(waits, moments)
+    report = {
+        "measured_on": machine(threads=1),
+        "render_s": RENDER_S,
+        "figures": figures,
+        "waits": [asdict(row) for row in waits],
+        "shares": [asdict(moment) for moment in moments],
+    }
+    (results / "fairness.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    plot(results / "fairness.png", waits, moments)
+    table = Table("", "slots", "tenants", "pictures of one", "p50 s", "p99 s", "longest s")
+    for row in waits:
+        table.add_row(
+            row.name,
+            *(f"{value:,}" for value in (row.slots, row.tenants, row.pictures)),
+            *(f"{value:.2f}" for value in (row.p50_s, row.p99_s, row.longest_s)),
+        )
+    Console().print(table, figures)
+
+
+if __name__ == "__main__":
+    main()

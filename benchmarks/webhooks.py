@@ -1,0 +1,177 @@
+"""Webhooks of one delivery process: deliveries a second, and how soon after its commit an event is first sent while a
+thousand receivers are dead. `make bench-webhooks`.
+
+Jobs end by being cancelled in the store. Receivers, store, delivery process and this one share the machine's cores.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.receivers import Receivers, refusing_url
+from benchmarks.report import machine
+from cli.stack.valkey import Valkey
+from shared.ids import TenantId, new_job_id
+from shared.jobs import JobSpec, RenderSettings
+from shared.store.connect import Client, connect
+from shared.store.endpoints import EndpointChanges, EndpointStore
+from shared.store.jobs import JobStore
+from shared.webhooks.secrets import new_secret
+
+_NUM_HEALTHY = 10
+_BACKLOG = 3  # events that wait for each dead receiver
+_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`: manifests are not what is measured
+_LIMIT_S = 120
+Row = dict[str, float]
+
+
+@click.command()
+@click.option("--dead", default=1_000, show_default=True)
+@click.option("--deliveries", default=3_000, show_default=True, help="For the throughput.")
+@click.option("--seconds", default=30, show_default=True, help="Of each latency.")
+@click.option("--rate", default=20, show_default=True, help="Events a second of each latency.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
+def main(dead: int, deliveries: int, seconds: int, rate: int, out: Path) -> None:
+    """Measures, prints, and writes OUT/webhooks.json."""
+    with Receivers() as receivers:
+        rows = {"throughput": throughput(receivers, deliveries)}
+        plan = Plan(receivers, dead, seconds * rate, rate)
+        rows["no dead receiver"] = plan.latencies([])
+        rows[f"{dead} refuse"] = plan.latencies([refusing_url()])
+        rows[f"{dead} hang, known"] = plan.latencies([receivers.hanging_url])
+        rows[f"{dead} hang, from the start"] = plan.latencies([receivers.hanging_url], settle_s=0)
+    show(rows)
+    report = {"measured_on": machine(1), "load": os.getloadavg(), "rows": rows}
+    (out / "webhooks.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def throughput(receivers: Receivers, num: int) -> Row:
+    """A backlog for ten receivers, worked off by one process."""
+    with store() as (url, client):
+        house = House(client, [receivers.url] * _NUM_HEALTHY)
+        for number in range(num):
+            house.end_job(number)
+        receivers.clear()
+        with delivering(url):
+            moments = receivers.wait_for(num, _LIMIT_S)
+        taken_s = max(moments.values()) - min(moments.values())
+        return {"deliveries_s": len(moments) / taken_s}
+
+
+class Plan:
+    """The same load on the ten that answer, beside different neighbours."""
+
+    def __init__(self, receivers: Receivers, num_dead: int, num: int, rate: int) -> None:
+        self._receivers = receivers
+        self._num_dead = num_dead
+        self._num = num
+        self._rate = rate
+
+    def latencies(self, dead_urls: Sequence[str], *, settle_s: float = 40) -> Row:
+        """Milliseconds from just before the commit to the request's arrival. `settle_s`: to find out who is dead."""
+        with store() as (url, client), delivering(url):
+            healthy = House(client, [self._receivers.url] * _NUM_HEALTHY)
+            self._receivers.clear()
+            for number in range(_NUM_HEALTHY):
+                healthy.end_job(number)
+            self._receivers.wait_for(_NUM_HEALTHY, _LIMIT_S)
+            if dead_urls:
+                dead = House(client, (dead_urls * self._num_dead)[: self._num_dead])
+                for number in range(_BACKLOG * self._num_dead):
+                    dead.end_job(number)
+                time.sleep(settle_s)
+            return self._measured(healthy)
+
+    def _measured(self, healthy: "House") -> Row:
+        self._receivers.clear()
+        begun = {}
+        start_s = time.time()
+        for number in range(self._num):
+            time.sleep(max(0.0, start_s + number / self._rate - time.time()))
+            at_s = time.time()
+            begun[healthy.end_job(number)] = at_s
+        moments = self._receivers.wait_for(self._num, _LIMIT_S)
+        waits_ms = [1000 * (moments[name] - at_s) for name, at_s in begun.items()]
+        percents = statistics.quantiles(waits_ms, n=100)
+        return {"p50_ms": percents[49], "p99_ms": percents[98], "max_ms": max(waits_ms)}
+
+
+class House:
+    """Tenants with one endpoint each, and jobs that end."""
+
+    def __init__(self, client: Client, urls: Sequence[str]) -> None:
+        self._client = client
+        self._jobs = JobStore(client)
+        self._tenants = [TenantId(f"t{os.urandom(6).hex()}") for _ in urls]
+        endpoints = EndpointStore(client)
+        for tenant, url in zip(self._tenants, urls, strict=True):
+            endpoints.create(tenant, url, new_secret(), EndpointChanges(), most=1)
+
+    def end_job(self, number: int) -> str:
+        """One job of one of the tenants, by turns. Returns the webhook's id."""
+        tenant, job_id = self._tenants[number % len(self._tenants)], new_job_id()
+        settings = RenderSettings(prompt="a red kite over the sea", width_px=1024, height_px=1024)
+        self._jobs.submit(job_id, JobSpec(settings=settings, n=1, seed=7, tenant=tenant))
+        self._jobs.cancel(job_id, tenant)
+        self._client.zrem("gridpress:manifests", job_id)
+        return f"evt_{job_id.removeprefix('job_')}_job_cancelled"
+
+
+@contextmanager
+def store() -> Iterator[tuple[str, Client]]:
+    """An empty one."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Valkey(Path(folder))
+        url = server.start()
+        try:
+            yield url, connect(url)
+        finally:
+            server.stop()
+
+
+@contextmanager
+def delivering(redis_url: str) -> Iterator[None]:
+    """One delivery process with its default settings."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ready = Path(folder) / "ready"
+        given: Mapping[str, str] = {
+            "REDIS_URL": redis_url,
+            "S3_ENDPOINT_URL": _NOWHERE,
+            "S3_ACCESS_KEY": "x",
+            "S3_SECRET_KEY": "x",
+            "DATA_DIR": folder,
+            "READY_FILE": str(ready),
+        }
+        env = {**os.environ, **{f"GRIDPRESS_{name}": value for name, value in given.items()}}
+        process = subprocess.Popen([sys.executable, "-m", "workers.delivery"], env=env, stderr=subprocess.DEVNULL)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        while not ready.exists():
+            assert process.poll() is None, "the delivery process ended"
+            time.sleep(0.05)
+        yield
+
+
+def show(rows: Mapping[str, Row]) -> None:
+    """As a table."""
+    table = Table("", "deliveries/s", "p50 ms", "p99 ms", "max ms")
+    for name, row in rows.items():
+        figures = (row.get(key) for key in ("deliveries_s", "p50_ms", "p99_ms", "max_ms"))
+        table.add_row(name, *("" if figure is None else f"{figure:,.0f}" for figure in figures))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""`gridpress batch list`, `show`, `pause`, `resume`, `cancel` and `retry`: batches that the service has."""
+
+import json
+
+import click
+from rich.table import Table
+
+from cli.batch.client import BatchClient
+from cli.client import Json
+from cli.jobs import json_option
+from cli.options import url_option
+from cli.tables import moment, print_table
+
+_batch_id = click.argument("batch_id", metavar="ID")
+_EXAMPLE_ID = "batch_01k9e4m3c6x2s8q5v7w1t0z9ab"
+
+
+@click.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@json_option
+@url_option
+def list_(limit: int, as_json: bool, url: str) -> None:
+    """List batches, the newest first.
+
+    \b
+    Example:
+      gridpress batch list
+    """
+    with BatchClient(url) as client:
+        found = client.batches(limit)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table("batch", "status", "lines", "done", "failed", "created")
+    for one in found:
+        table.add_row(one["id"], status(one), *_counts(one), moment(one["created_at"]))
+    print_table(table)
+
+
+@click.command()
+@_batch_id
+@json_option
+@url_option
+def show(batch_id: str, as_json: bool, url: str) -> None:
+    """Show one batch.
+
+    \b
+    Example:
+      gridpress batch show batch_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with BatchClient(url) as client:
+        found = client.batch(batch_id)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    total, done, failed = _counts(found)
+    click.echo(f"{found['id']}  {status(found)}  {done} of {total} lines done, {failed} failed")
+    for name in ("input_file_id", "output_file_id", "error_file_id"):
+        click.echo(f"{name.removesuffix('_id').replace('_', ' ')}: {found[name] or 'none'}")
+    for name, value in found.items():
+        if name.endswith("_at") and value:
+            click.echo(f"{name.removesuffix('_at').replace('_', ' ')}: {moment(value)}")
+    for error in (found.get("errors") or {}).get("data", []):
+        where = f"line {error['line']}: " if error.get("line") else ""
+        click.echo(f"{where}{error['message']}")
+
+
+def _change(action: str, text: str) -> click.Command:
+    """A command that does one thing to a batch."""
+
+    @click.command(action, help=f"{text}\n\n\b\nExample:\n  gridpress batch {action} {_EXAMPLE_ID}")
+    @_batch_id
+    @url_option
+    def change(batch_id: str, url: str) -> None:
+        with BatchClient(url) as client:
+            click.echo(f"{batch_id} {status(client.change(batch_id, action))}")
+
+    return change
+
+
+pause = _change("pause", "Begin no more lines of a batch until it is resumed. What is being drawn is finished.")
+resume = _change("resume", "Let a paused batch go on.")
+cancel = _change("cancel", "End a batch: lines that are not drawn never will be. What is finished stays.")
+retry = _change("retry", "Have the lines of a batch that failed tried again.")
+
+
+def status(batch: Json) -> str:
+    """In one word; OpenAI has none for a batch that is paused."""
+    return "paused" if batch.get("paused") else str(batch["status"])
+
+
+def _counts(batch: Json) -> tuple[str, str, str]:
+    counts = batch["request_counts"]
+    return str(counts["total"]), str(counts["completed"]), str(counts["failed"])

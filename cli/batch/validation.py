@@ -1,0 +1,50 @@
+"""`gridpress batch validate`: what the service would say of every line, before any is drawn."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.batch.client import BatchClient
+from cli.batch.lines import Lines, batch_lines
+from cli.batch.report import fault
+from cli.batch.settings import setting_options
+from cli.errors import Failure
+from cli.options import url_option
+
+
+@click.command()
+@click.argument("prompts", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@setting_options
+@url_option
+def validate(prompts: Path, url: str, settings: dict[str, Any]) -> None:
+    """Say which lines of FILE are wrong, with number and field. Nothing is drawn.
+
+    The same as `gridpress batch run --dry-run`. Exit status 1 when a line is wrong.
+
+    \b
+    Example:
+      gridpress batch validate prompts.jsonl --size 768x1024
+    """
+    with batch_lines(prompts) as lines, BatchClient(url) as client:
+        report_on(client, prompts, lines, settings)
+
+
+def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[str, Any]) -> None:
+    """Prints the report. The uploaded file does not stay. Raises `Failure` when a line is wrong."""
+    file = client.upload(lines.file, f"{prompts.stem}.jsonl")
+    try:
+        report = client.validate({**lines.of_file(file["id"]), **settings})
+    finally:
+        client.delete_file(file["id"])
+    for error in report["errors"]["data"]:
+        click.echo(fault(lines, error))
+    if report["has_more"]:
+        click.echo("...")
+    for warning in report["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    if not report["is_batch"]:
+        raise Failure(f"{prompts} is no batch: nothing of it would be drawn")
+    if report["invalid"]:
+        raise Failure(f"{report['invalid']} of {report['total']} lines of {prompts} are wrong")
+    click.echo(f"{report['total']} lines of {prompts} are fine")

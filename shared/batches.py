@@ -1,0 +1,211 @@
+"""A batch as a value: a file of lines, each a request of its own, and where it stands. Nothing here does I/O."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NewType
+
+from pydantic import BaseModel, ConfigDict
+from ulid import ULID
+
+from shared.files import FileId
+from shared.ids import JobId, ObjectKey, TenantId
+from shared.jobs import Priority
+
+BatchId = NewType("BatchId", str)
+Endpoint = Literal["/v1/jobs", "/v1/images/generations", "/v1/images/edits"]
+
+NATIVE: Endpoint = "/v1/jobs"
+
+
+class BatchStatus(StrEnum):
+    """In OpenAI's words."""
+
+    VALIDATING = "validating"
+    FAILED = "failed"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (self.FAILED, self.COMPLETED, self.EXPIRED, self.CANCELLED)
+
+
+class LineState(StrEnum):
+    """One character a line: all that the store keeps of one that waits."""
+
+    WAITING = "w"
+    OPEN = "o"  # it is a job
+    SUCCEEDED = "s"
+    FAILED = "f"
+    INVALID = "i"  # its body can never be rendered
+    CANCELLED = "c"
+    EXPIRED = "x"
+    LEFT_OUT = "-"  # this batch retries others of its file
+
+
+class Defaults(BaseModel):
+    """What lines that do not say it themselves ask for. `seed` grows by one from line to line."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size: str | None = None
+    n: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    quality: str | None = None
+    output_format: str | None = None
+    seed: int | None = None
+
+
+class BatchSpec(BaseModel):
+    """One accepted request for a batch. `window_s` counts from its creation, `output_lifetime_s` from its end.
+
+    `strict`: one line that can't be rendered refuses the file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant: TenantId
+    input_file_id: FileId
+    endpoint: Endpoint
+    window: str
+    window_s: int
+    metadata: Mapping[str, str] = {}
+    defaults: Defaults = Defaults()
+    priority: Priority = Priority.BATCH
+    strict: bool = False
+    deadline: datetime | None = None
+    output_lifetime_s: int | None = None
+    retry_of: BatchId | None = None
+
+
+class Fault(BaseModel):
+    """Why a file, or one of its lines, can't be used. `line` counts from 1."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineJob:
+    """The job that a line, counted from 0, becomes. `note` is kept with it until its result is written."""
+
+    batch_id: BatchId
+    line: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where reading the input goes on: the next line, from 0, and the offset of its first byte."""
+
+    line: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of the results: an object of so many JSON lines."""
+
+    key: ObjectKey
+    num_lines: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Lines: all of the batch, those that are jobs now, and how the others ended. `failed` counts every bad end."""
+
+    total: int = 0
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+
+    @property
+    def num_ended(self) -> int:
+        return self.completed + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """When it entered each status, as far as it did (aware UTC)."""
+
+    created_at: datetime
+    expires_at: datetime
+    in_progress_at: datetime | None = None
+    finalizing_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    expired_at: datetime | None = None
+    cancelling_at: datetime | None = None
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch as the store knows it.
+
+    `end`: how it is going to end: `completed` unless it was cancelled or its time is over. `round` counts retries in
+    place. `waiting_for`: which limit keeps its lines from being released just now.
+    """
+
+    batch_id: BatchId
+    spec: BatchSpec
+    status: BatchStatus
+    end: BatchStatus
+    round: int
+    num_lines: int
+    counts: Counts
+    cursor: Cursor
+    is_paused: bool
+    waiting_for: str | None
+    errors: Sequence[Fault]
+    output_file_id: FileId | None
+    error_file_id: FileId | None
+    times: BatchTimes
+
+    @property
+    def is_stopping(self) -> bool:
+        """Lines that are no jobs yet never become any."""
+        return self.end is not BatchStatus.COMPLETED
+
+    @property
+    def folder(self) -> str:
+        """Where the object store keeps what it has come to so far."""
+        return f"batches/{self.batch_id}/"
+
+
+def new_batch_id(reserved: str | None = None) -> BatchId:
+    """`batch_` and a ULID; that of `reserved`, another id, if there is one."""
+    return BatchId("batch_" + (reserved.rpartition("_")[2] if reserved else str(ULID()).lower()))
+
+
+def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:
+    """The job that a line becomes: always the same, so that no crash makes two. Sorts by batch, then by line."""
+    own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
+    return JobId(f"job_{ULID.from_bytes(own[:11] + round_.to_bytes(1, 'big') + line.to_bytes(4, 'big'))}".lower())
+
+
+def is_line_of(job_id: str, batch_id: BatchId) -> bool:
+    """Whether a line of the batch became this job."""
+    try:
+        job = ULID.from_str(job_id.removeprefix("job_").upper()).bytes
+    except ValueError:
+        return False
+    return job[:11] == ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes[:11]
+
+
+def outcome_file_id(batch_id: BatchId, round_: int, kind: str) -> FileId:
+    """The file of a kind of outcome: always the same, so that no crash leaves two."""
+    own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
+    rest = hashlib.sha256(f"{batch_id}|{round_}|{kind}".encode()).digest()[:10]
+    return FileId(f"file-{ULID.from_bytes(own[:6] + rest)}".lower())

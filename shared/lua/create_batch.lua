@@ -1,0 +1,34 @@
+-- Creates a batch; the same id again changes nothing. One that retries the bad lines of another needs no validation.
+--   gridpress:batch:<batch>           hash    tenant, spec, status, end (the status that it is to end in), round, paused,
+--                                             waiting_for, errors, output_file, error_file, times (ms), holder;
+--                                             num_lines, and where reading them goes on: line, offset;
+--                                             lines by how they stand: total, open, completed, failed;
+--                                             renders: of the open ones; target: how many there should be
+--   gridpress:batch_lines:<batch>     string  a character for each line of the file, see shared/batches.py
+--   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose result is not stored yet
+--   gridpress:batch_segments:<batch>  list    JSON: the objects that hold the results
+--   gridpress:batches:<tenant>        zset    its batches, score 0: lexical order is order of creation
+--   gridpress:batch_work              zset    batches that are not over by when to look at them again (ms)
+-- ARGV: batch, tenant, spec (JSON), window (ms), the batch to retry or ''
+-- Returns 1; 0 when there is no such batch to retry; 2 when that one has nothing to retry, or is not over.
+local batch, tenant, spec, window, retried = unpack(ARGV)
+local key, now = P .. 'batch:' .. batch, now_ms()
+if redis.call('EXISTS', key) == 1 then return 1 end
+local status, num_lines, num_waiting = 'validating', 0, 0
+if retried ~= '' then
+  local known = redis.call('HMGET', P .. 'batch:' .. retried, 'tenant', 'status', 'num_lines')
+  if known[1] ~= tenant then return 0 end
+  if not OVER[known[2]] then return 2 end
+  local lines = string.gsub(redis.call('GET', P .. 'batch_lines:' .. retried) or '', '[^fxc]', '-')
+  lines, num_waiting = string.gsub(lines, '[fxc]', 'w')
+  if num_waiting == 0 then return 2 end
+  status, num_lines = 'in_progress', known[3]
+  redis.call('SET', P .. 'batch_lines:' .. batch, lines)
+  redis.call('HSET', key, 'in_progress_ms', now)
+end
+redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', status, 'end', 'completed', 'round', 0,
+  'num_lines', num_lines, 'line', 0, 'offset', 0, 'total', num_waiting, 'open', 0, 'renders', 0, 'completed', 0,
+  'failed', 0, 'created_ms', now, 'expires_ms', now + tonumber(window))
+redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)
+redis.call('ZADD', P .. 'batch_work', now, batch)
+return 1

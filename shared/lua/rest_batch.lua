@@ -1,0 +1,15 @@
+-- Gives a batch back until there is something to do for it: at the latest after the delay, or when its time is over.
+-- ARGV: batch, holder, delay (ms), why nothing is released ('' unless it could be)
+-- Returns 1, or 0 when the lease was lost.
+local batch, holder, delay, waiting_for = unpack(ARGV)
+if not is_holder(batch, holder) then return 0 end
+local key, now = P .. 'batch:' .. batch, now_ms()
+redis.call('HDEL', key, 'holder')
+if waiting_for == '' then
+  redis.call('HDEL', key, 'waiting_for')
+else
+  redis.call('HSET', key, 'waiting_for', waiting_for)
+end
+redis.call('ZADD', P .. 'batch_work', now + tonumber(delay), batch)
+if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then stir_batch(batch, now) end
+return 1

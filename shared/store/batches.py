@@ -1,0 +1,134 @@
+"""Batches as their owners see them. What is done for them is `shared.store.batch_work`'s."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from pydantic import TypeAdapter
+
+from shared.batches import (
+    Batch,
+    BatchId,
+    BatchSpec,
+    BatchStatus,
+    BatchTimes,
+    Counts,
+    Cursor,
+    Fault,
+    LineState,
+    Segment,
+)
+from shared.errors import BatchEnded, BatchNotFound, BatchNotRetryable
+from shared.files import FileId
+from shared.ids import ObjectKey, TenantId
+from shared.store.connect import Client, translated
+from shared.store.scripts import Scripts
+
+_PREFIX = "gridpress:"
+_MOST_ROUNDS = 200  # a byte of the jobs' ids
+_FAULTS = TypeAdapter(list[Fault])
+
+Action = Literal["pause", "resume", "cancel", "retry"]
+
+
+class BatchStore:
+    """Every method raises `StoreUnavailable` when the store does not answer, and `BatchNotFound` for what is no batch of
+    the tenant's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def create(self, batch_id: BatchId, spec: BatchSpec) -> Batch:
+        """The same id again changes nothing. Raises `BatchNotRetryable` for a `retry_of` that has no bad lines."""
+        args = (batch_id, spec.tenant, spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
+        _check(self._scripts.run("create_batch", *args), spec.retry_of or batch_id, "retry")
+        return self.batch(batch_id, spec.tenant)
+
+    def batch(self, batch_id: BatchId, tenant: TenantId) -> Batch:
+        found = self._read([batch_id])
+        if not found or found[0].spec.tenant != tenant:
+            raise BatchNotFound(f"no batch {batch_id}")
+        return found[0]
+
+    def batches(self, tenant: TenantId, *, limit: int, after: BatchId | None = None) -> list[Batch]:
+        """Newest first; `after` is the last id of the page before."""
+        beyond = f"({after}" if after else "+"
+        with translated():
+            ids = self._client.zrevrangebylex(f"{_PREFIX}batches:{tenant}", beyond, "-", start=0, num=limit)
+        return self._read(cast("list[BatchId]", ids))
+
+    def change(self, batch: Batch, action: Action) -> Batch:
+        """As it stands afterwards. Raises `BatchEnded`, and for a retry `BatchNotRetryable`."""
+        args = (batch.batch_id, batch.spec.tenant, action, batch.spec.window_s * 1000, _MOST_ROUNDS)
+        _check(self._scripts.run("change_batch", *args), batch.batch_id, action)
+        return self.batch(batch.batch_id, batch.spec.tenant)
+
+    def states(self, batch_id: BatchId, first: int, count: int) -> list[LineState]:
+        """Of so many lines, as far as there are."""
+        with translated():
+            found = cast("str", self._client.getrange(f"{_PREFIX}batch_lines:{batch_id}", first, first + count - 1))
+        return [LineState(state) for state in found]
+
+    def segments(self, batch_id: BatchId) -> list[Segment]:
+        """What holds the results, in order. All but the last never change."""
+        with translated():
+            found = cast("list[str]", self._client.lrange(f"{_PREFIX}batch_segments:{batch_id}", 0, -1))
+        return [segment_of(text) for text in found]
+
+    def _read(self, batch_ids: Sequence[BatchId]) -> list[Batch]:
+        pipeline = self._client.pipeline(transaction=False)
+        for batch_id in batch_ids:
+            pipeline.hgetall(f"{_PREFIX}batch:{batch_id}")
+        with translated():
+            found = zip(batch_ids, pipeline.execute(), strict=True)
+        return [batch_of(batch_id, fields) for batch_id, fields in found if fields]
+
+
+def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
+    """A batch from its hash."""
+    return Batch(
+        batch_id=batch_id,
+        spec=BatchSpec.model_validate_json(fields["spec"]),
+        status=BatchStatus(fields["status"]),
+        end=BatchStatus(fields["end"]),
+        round=int(fields["round"]),
+        num_lines=int(fields["num_lines"]),
+        counts=Counts(*(int(fields[name]) for name in ("total", "open", "completed", "failed"))),
+        cursor=Cursor(int(fields["line"]), int(fields["offset"])),
+        is_paused="paused" in fields,
+        waiting_for=fields.get("waiting_for"),
+        errors=_FAULTS.validate_json(fields["errors"]) if "errors" in fields else (),
+        output_file_id=FileId(fields["output_file"]) if fields.get("output_file") else None,
+        error_file_id=FileId(fields["error_file"]) if fields.get("error_file") else None,
+        times=_times(fields),
+    )
+
+
+def _times(fields: Mapping[str, str]) -> BatchTimes:
+    names = BatchTimes.__slots__
+    known = {name: fields.get(f"{name.removesuffix('_at')}_ms") for name in names}
+    return BatchTimes(**{name: _time(text) for name, text in known.items() if text})  # type: ignore[arg-type]
+
+
+def segment_of(text: str) -> Segment:
+    key, num_lines, num_bytes = json.loads(text)
+    return Segment(ObjectKey(key), num_lines, num_bytes)
+
+
+def segments_text(segments: Iterable[Segment]) -> str:
+    """As the scripts take them: each is kept as it is."""
+    return json.dumps([json.dumps([segment.key, segment.num_lines, segment.num_bytes]) for segment in segments])
+
+
+def _check(answer: int, batch_id: str, action: Action) -> None:
+    if answer == 0:
+        raise BatchNotFound(f"no batch {batch_id}")
+    if answer == 2:
+        raise BatchNotRetryable(batch_id) if action == "retry" else BatchEnded(batch_id)
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

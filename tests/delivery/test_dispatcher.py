@@ -1,0 +1,128 @@
+"""Many attempts at once: who gets the threads, and how they end."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.egress.client import EgressClient
+from shared.egress.rules import EgressRules
+from shared.errors import StoreUnavailable
+from shared.ids import DEFAULT_TENANT
+from shared.settings import Settings
+from shared.store.connect import Client
+from shared.store.deliveries import Delivery, DeliveryStore, Room
+from shared.store.endpoints import EndpointChanges, EndpointStore
+from shared.store.jobs import JobStore
+from shared.webhooks.secrets import new_secret
+from tests.delivery.receivers import receiving
+from tests.store.builders import A_LOT, DELIVERY_RULES, submitted
+from workers.delivery.dispatcher import Dispatcher
+from workers.delivery.message import Composer
+from workers.delivery.service import DeliveryService
+from workers.delivery.webhook import WebhookSender
+
+SLOTS = 8
+
+
+@pytest.fixture
+def service(client: Client, s3_settings: Settings) -> DeliveryService:
+    composer = Composer(JobStore(client), EndpointStore(client), s3_settings)
+    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), timeout_s=30)
+    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender)
+
+
+@contextmanager
+def dispatching(service: DeliveryService) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(service.deliveries, service.carry_out, SLOTS)
+    dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop(grace_s=30)
+
+
+def cancelled(store: JobStore, **changes: object) -> None:
+    store.cancel(submitted(store, **changes).job_id, DEFAULT_TENANT)  # type: ignore[arg-type]
+
+
+def add_endpoints(client: Client, num: int, url: str) -> None:
+    for _ in range(num):
+        EndpointStore(client).create(DEFAULT_TENANT, url, new_secret(), EndpointChanges(), most=999)
+
+
+def test_receivers_that_hang_leave_threads_for_those_that_answer(
+    service: DeliveryService, store: JobStore, client: Client
+) -> None:
+    with receiving() as well, receiving() as hanging:
+        cancelled(store, webhook_url=well.url)
+        with dispatching(service):
+            well.wait_for(1)
+            hanging.gate.clear()
+            add_endpoints(client, 3 * SLOTS, hanging.url)
+            cancelled(store)
+            hanging.wait_for(SLOTS * 3 // 4)
+            for _ in range(5):
+                cancelled(store, webhook_url=well.url)
+            well.wait_for(6)
+            assert len(hanging.received) == SLOTS * 3 // 4
+            hanging.gate.set()
+            hanging.wait_for(SLOTS * 3)
+
+
+def test_everything_that_is_due_is_sent_once(service: DeliveryService, store: JobStore, client: Client) -> None:
+    with receiving() as receiver:
+        add_endpoints(client, 5, receiver.url)
+        for _ in range(10):
+            cancelled(store, webhook_url=receiver.url)
+        with dispatching(service):
+            receiver.wait_for(60)
+        assert len(receiver.received) == 60
+        assert len(set(receiver.ids)) == 10
+    assert [key for kind in ("due", "flying", "holders", "tries") for key in client.keys(f"gridpress:{kind}:*")] == []
+
+
+def test_a_stop_lets_attempts_under_way_end(service: DeliveryService, store: JobStore, client: Client) -> None:
+    with receiving() as receiver:
+        receiver.gate.clear()
+        cancelled(store, webhook_url=receiver.url)
+        with dispatching(service) as dispatcher:
+            receiver.wait_for(1)
+            opener = threading.Timer(0.2, receiver.gate.set)
+            opener.start()
+            assert dispatcher.stop(grace_s=30)
+            opener.join()
+    assert client.keys("gridpress:due:*") == []
+
+
+def test_what_does_not_end_in_time_is_handed_back(service: DeliveryService, store: JobStore, client: Client) -> None:
+    with receiving() as receiver:
+        receiver.gate.clear()
+        cancelled(store, webhook_url=receiver.url)
+        dispatcher = Dispatcher(service.deliveries, service.carry_out, SLOTS)
+        dispatcher.start()
+        receiver.wait_for(1)
+        assert not dispatcher.stop(grace_s=0)
+        [again] = service.deliveries.claim(A_LOT)
+        assert (again.message_id, again.attempt) == (receiver.ids[0], 1)
+
+
+def test_a_store_that_was_away_is_asked_again(
+    service: DeliveryService, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, outages = DeliveryStore.claim, [1, 1]
+
+    def claim(self: DeliveryStore, room: Room) -> list[Delivery]:
+        if outages:
+            outages.pop()
+            raise StoreUnavailable("away")
+        return real(self, room)
+
+    monkeypatch.setattr("workers.delivery.dispatcher._PAUSE_S", 0.01)
+    monkeypatch.setattr(DeliveryStore, "claim", claim)
+    with receiving() as receiver:
+        cancelled(store, webhook_url=receiver.url)
+        with dispatching(service):
+            receiver.wait_for(1)
+    assert outages == []
