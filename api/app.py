@@ -3,6 +3,8 @@
 from flask import Flask
 
 from api import cors, idempotency, problems, request_ids
+from api.batch_results import batch_results
+from api.batches import batches
 from api.callers import admit, tell_standings
 from api.dead_letters import dead_letters
 from api.docs_page import docs
@@ -53,6 +55,8 @@ def create_app(house: Services) -> Flask:
         events,
         dead_letters,
         files,
+        batches,
+        batch_results,
         webhooks,
         webhook_endpoints,
         webhook_log,

@@ -181,7 +181,8 @@ def request_fingerprint() -> str:
     head = [request.path, request.query_string.decode("latin-1"), request.mimetype]
     if request.mimetype == "multipart/form-data":
         files = [
-            [name, file.filename, file.mimetype, _digest_of_file(file)] for name, file in request.files.items(multi=True)
+            [name, file.filename, file.mimetype, _digest_of_file(file)]
+            for name, file in request.files.items(multi=True)
         ]
         return fingerprint_of([*head, list(request.form.items(multi=True)), files])
     return fingerprint_of([*head, offload(_canonical_digest, request.get_data())])

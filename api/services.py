@@ -12,6 +12,7 @@ from shared.hints import Hints
 from shared.intake.spec import Intake
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.capacity import Capacity
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
@@ -50,6 +51,7 @@ class Services:
     idempotency: IdempotencyStore
     undelivered: UndeliveredStore
     files: FileStore
+    batches: BatchStore
     pace: PaceStore
     endpoints: EndpointStore
     webhook_log: WebhookLog

@@ -17,6 +17,7 @@ from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.capacity import Capacity
 from shared.store.connect import connect
 from shared.store.dead_letters import DeadLetterStore
@@ -77,6 +78,7 @@ def compose(settings: Settings) -> Services:
         IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
         UndeliveredStore(client),
         FileStore(client),
+        BatchStore(client),
         PaceStore(client),
         EndpointStore(client),
         WebhookLog(client),

@@ -1,4 +1,4 @@
-"""The order of claims of one stage, and the one that it replaced, as small models for simulations of thousands of tenants."""
+"""The order of claims of one stage, and the one before it, as small models for simulations of thousands of tenants."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -31,9 +31,11 @@ class FirstCome:
     """By age; a lower class as if it had come later by its handicap."""
 
     _heap: list[tuple[float, int, Demand]] = field(default_factory=list)
+    _num_added: int = 0
 
     def add(self, demand: Demand) -> None:
-        heappush(self._heap, (demand.came_s + demand.priority.handicap_s, len(self._heap), demand))
+        self._num_added += 1
+        heappush(self._heap, (demand.came_s + demand.priority.handicap_s, self._num_added, demand))
 
     def next(self) -> Demand | None:
         return heappop(self._heap)[2] if self._heap else None

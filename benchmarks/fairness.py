@@ -58,7 +58,8 @@ class Waits:
 class Moment:
     """How fair it was until then, among tenants that always have something waiting. Received is cost / weight.
 
-    `spread` is the largest difference between two of them, in largest renders; `jain` is Jain's index, 1 when all are even.
+    `spread` is the largest difference between two of them, in largest renders; `jain` is Jain's index, 1 when all are
+    even.
     """
 
     at_s: float
@@ -67,7 +68,7 @@ class Moment:
 
 
 def simulate(order: Order, slots: int, demands: Iterable[Demand]) -> Iterator[tuple[float, Demand]]:
-    """(start in s, render) for all of `demands`, which come by time; a slot takes the next one as soon as it is free."""
+    """(start in s, render) for all of `demands`, which come by time. A slot takes the next one when it is free."""
     free = [0.0] * slots
     coming = iter(demands)
     upcoming = next(coming, None)

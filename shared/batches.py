@@ -178,10 +178,16 @@ class Batch:
         """Lines that are no jobs yet never become any."""
         return self.end is not BatchStatus.COMPLETED
 
-    @property
-    def folder(self) -> str:
-        """Where the object store keeps what it has come to so far."""
-        return f"batches/{self.batch_id}/"
+
+def folder_of(batch_id: BatchId) -> str:
+    """Where the object store keeps all that is a batch's own, and nothing else."""
+    assert batch_id.startswith("batch_")
+    return f"batches/{batch_id}/"
+
+
+def input_key(batch_id: BatchId) -> ObjectKey:
+    """Its lines: a copy, which stays when the caller's file goes."""
+    return ObjectKey(f"{folder_of(batch_id)}input.jsonl")
 
 
 def new_batch_id(reserved: str | None = None) -> BatchId:

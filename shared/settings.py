@@ -131,6 +131,15 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="of one file sent to /v1/files")
     max_batch_file_bytes: int = Field(default=200_000_000, gt=0, description="the same, of the purpose batch")
 
+    # Batches.
+    max_batch_lines: int = Field(default=50_000, ge=1, description="of one batch")
+    batch_spare: int = Field(
+        default=64, ge=1, description="renders that a batch keeps waiting beside those that the workers can hold"
+    )
+    batch_job_stay_s: int = Field(
+        default=24 * 3600, ge=0, description="for which /v1/jobs knows a line's job once its result is stored"
+    )
+
     # Webhooks.
     webhook_secret: SecretStr | None = None
     webhook_signing_key: SecretStr | None = Field(default=None, description="whsk_, for v1a; made once if left out")

@@ -49,9 +49,7 @@ class Fetcher:
         """
         outcome = line.outcome
         if not outcome.pictures:
-            return [
-                Result(outcome.custom_id, None, None, line.prompt, None, "failed", outcome.error, None, outcome.job_id)
-            ]
+            return [_without_pictures(outcome, line.prompt)]
         return [self._one(line, picture) for picture in outcome.pictures]
 
     def _one(self, line: Ended, picture: Drawn) -> Result:
@@ -75,11 +73,12 @@ class Fetcher:
     def _bring(self, line: Ended, picture: Drawn) -> str:
         """The digest of the picture's file, which is there now."""
         path = self.folder / line.name(picture)
-        before = next((known for known in line.known if known.index == picture.index and known.file == path.name), None)
-        if before and before.sha256 and before.job_id == line.outcome.job_id and path.exists():
-            return before.sha256
-        if picture.sha256 and path.exists() and _digest(path.read_bytes()) == picture.sha256:
-            return picture.sha256  # a run that ended before it could record it
+        if path.exists():
+            before = next((one for one in line.known if one.index == picture.index and one.file == path.name), None)
+            if before and before.sha256 and before.sha256 == (picture.sha256 or before.sha256):
+                return before.sha256
+            if picture.sha256 and _digest(path.read_bytes()) == picture.sha256:
+                return picture.sha256  # a run that ended before it could record it
         assert picture.link
         data = self._downloaded(picture.link, picture.sha256)
         _write(path, data)
@@ -96,6 +95,20 @@ class Fetcher:
             if sha256 in (None, _digest(data)):
                 return data
         raise _Missing("what was downloaded is not what was made: its SHA-256 differs")
+
+
+def _without_pictures(outcome: Outcome, prompt: str | None) -> Result:
+    return Result(
+        custom_id=outcome.custom_id,
+        index=None,
+        file=None,
+        prompt=prompt,
+        seed=None,
+        status=outcome.status,
+        error=outcome.error,
+        sha256=None,
+        job_id=outcome.job_id,
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -4,6 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from shared.jobs import OutputFormat
+
+_STATUSES: Mapping[Any, str] = {
+    200: "succeeded",
+    409: "cancelled",
+    504: "expired",
+    "batch_cancelled": "cancelled",
+    "batch_expired": "expired",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -23,6 +33,7 @@ class Outcome:
 
     custom_id: str
     job_id: str | None
+    status: str
     suffix: str
     pictures: Sequence[Drawn] = ()
     error: str | None = None
@@ -36,10 +47,22 @@ class Outcome:
         return cls(
             custom_id=line["custom_id"],
             job_id=line["job_id"],
-            suffix=body.get("output_format", "png"),
+            status=_status(line.get("error"), response.get("status_code")),
+            suffix=_suffix(body.get("output_format")),
             pictures=pictures,
             error=None if pictures else _why(line.get("error"), body, response.get("status_code")),
         )
+
+
+def _status(error: Any, status_code: int | None) -> str:
+    """In the word that a picture would have. A line that never ran has an error, and no answer."""
+    code = error.get("code") if isinstance(error, Mapping) else status_code
+    return _STATUSES.get(code, "failed")
+
+
+def _suffix(output_format: Any) -> str:
+    """Names of files are never what somebody else says."""
+    return output_format if output_format in list(OutputFormat) else OutputFormat.PNG
 
 
 def _of_job(job: Mapping[str, Any]) -> list[Drawn]:

@@ -61,7 +61,7 @@ class Run:
 
     def _begun(self) -> State:
         """The state of the run before, or a new one."""
-        new = State.new(self._asked.url, self._lines.sha256, self._asked.settings)
+        new = State.new(self._asked.url.rstrip("/"), self._lines.sha256, self._asked.settings)
         before = None if self._asked.is_new else self._file.read()
         if before is None:
             if self._asked.is_new:

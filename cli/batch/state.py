@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from cli.errors import Failure
 
@@ -68,15 +68,21 @@ class StateFile:
 
 @contextmanager
 def taken(folder: Path) -> Iterator[None]:
-    """Makes the folder if need be, and keeps other runs out of it. Raises `Failure` when either can't be done."""
+    """Makes the folder if need be, and keeps other runs out of it.
+
+    Raises `Failure` when either can't be done, and when something can't be written there meanwhile.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / f".{_NAME}.lock").open("a")
+        with (folder / f".{_NAME}.lock").open("a") as lock:
+            _lock(lock, folder)
+            yield
     except OSError as error:
         raise Failure(f"can't write to {folder} ({error.strerror})") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Failure(f"another `gridpress batch run` is at work in {folder}") from error
-        yield
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Failure(f"another `gridpress batch run` is at work in {folder}") from error

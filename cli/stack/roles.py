@@ -21,6 +21,7 @@ _MODULES = {
     "dit": "workers.dit",
     "delivery": "workers.delivery",
     "enhance": "workers.enhance",
+    "batch": "workers.batches",
     "upkeep": "workers.upkeep",
 }
 _GRACE_MARGIN_S = 5.0  # a worker hands its work back within drain_grace_s; then it still has to leave
@@ -50,7 +51,7 @@ def num_cores() -> int:
 def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded]) -> list[list[Role]]:
     """The roles in the order in which they start: servers first, since everybody else needs them."""
     run_dir = settings.data_dir / "run"
-    ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("upkeep", 1)]
+    ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("batch", 1), ("upkeep", 1)]
     ours += [("enhance", 1)] if settings.enhance_base_url else []
     processes = [_process(settings, counts, role, index, run_dir) for role, num in ours for index in range(num)]
     return [[_server(server) for server in servers], processes] if servers else [processes]

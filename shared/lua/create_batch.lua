@@ -1,4 +1,4 @@
--- Creates a batch; the same id again changes nothing. One that retries the bad lines of another needs no validation.
+-- Creates a batch; the same id again changes nothing. The lines of one that retries another's bad ones are known.
 --   gridpress:batch:<batch>           hash    tenant, spec, status, end (the status that it is to end in), round, paused,
 --                                             waiting_for, errors, output_file, error_file, times (ms), holder;
 --                                             num_lines, and where reading them goes on: line, offset;
@@ -14,7 +14,7 @@
 local batch, tenant, spec, window, retried = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
 if redis.call('EXISTS', key) == 1 then return 1 end
-local status, num_lines, num_waiting = 'validating', 0, 0
+local num_lines, num_waiting = 0, 0
 if retried ~= '' then
   local known = redis.call('HMGET', P .. 'batch:' .. retried, 'tenant', 'status', 'num_lines')
   if known[1] ~= tenant then return 0 end
@@ -22,11 +22,10 @@ if retried ~= '' then
   local lines = string.gsub(redis.call('GET', P .. 'batch_lines:' .. retried) or '', '[^fxc]', '-')
   lines, num_waiting = string.gsub(lines, '[fxc]', 'w')
   if num_waiting == 0 then return 2 end
-  status, num_lines = 'in_progress', known[3]
+  num_lines = known[3]
   redis.call('SET', P .. 'batch_lines:' .. batch, lines)
-  redis.call('HSET', key, 'in_progress_ms', now)
 end
-redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', status, 'end', 'completed', 'round', 0,
+redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', 'validating', 'end', 'completed', 'round', 0,
   'num_lines', num_lines, 'line', 0, 'offset', 0, 'total', num_waiting, 'open', 0, 'renders', 0, 'completed', 0,
   'failed', 0, 'created_ms', now, 'expires_ms', now + tonumber(window))
 redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)

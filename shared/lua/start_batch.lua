@@ -1,12 +1,14 @@
--- The lines of a batch were looked at: work on it begins.
--- ARGV: batch, holder, states of the lines, number of bad ones, segments with their results (JSON list of JSON)
--- Returns 1, or 0 when the lease was lost or the batch validates no more.
-local batch, holder, lines, num_bad, segments = unpack(ARGV)
+-- The lines of a batch were looked at, now or when it was created: work on it begins.
+-- ARGV: batch, holder, states of the lines, number of lines that are requests, of bad ones, segments with their results (JSON list of JSON)
+-- Returns 1, or 0 when the lease was lost.
+local batch, holder, lines, total, num_bad, segments = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
-if not is_holder(batch, holder) or redis.call('STRLEN', P .. 'batch_lines:' .. batch) > 0 then return 0 end
-redis.call('SET', P .. 'batch_lines:' .. batch, lines)
-add_segments(batch, cjson.decode(segments), false)
-redis.call('HSET', key, 'num_lines', #lines, 'total', #lines, 'failed', num_bad)
+if not is_holder(batch, holder) then return 0 end
+if redis.call('EXISTS', P .. 'batch_lines:' .. batch) == 0 then
+  redis.call('SET', P .. 'batch_lines:' .. batch, lines)
+  add_segments(batch, cjson.decode(segments), false)
+  redis.call('HSET', key, 'num_lines', #lines, 'total', total, 'failed', num_bad)
+end
 if redis.call('HGET', key, 'status') == 'validating' then
   redis.call('HSET', key, 'status', 'in_progress', 'in_progress_ms', now)
 end

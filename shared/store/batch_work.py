@@ -48,8 +48,9 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class EndedLine:
-    """A line whose job ended, and the note that was kept with it."""
+    """A line, counted from 0, whose job ended, and the note that was kept with it."""
 
+    line: int
     job: Job
     note: str
 
@@ -100,8 +101,8 @@ class BatchWork:
 
     def start(self, lease: BatchLease, states: Sequence[LineState], segments: Sequence[Segment]) -> None:
         """Its lines were looked at; the segments hold the results of the bad ones."""
-        num_bad = sum(state is not LineState.WAITING for state in states)
-        self._write("start_batch", lease, "".join(states), num_bad, segments_text(segments))
+        total, num_bad = len(states) - states.count(LineState.LEFT_OUT), states.count(LineState.INVALID)
+        self._write("start_batch", lease, "".join(states), total, num_bad, segments_text(segments))
 
     def refuse(self, lease: BatchLease, faults: Sequence[Fault]) -> None:
         """Its file is not a batch: it failed."""
@@ -114,9 +115,9 @@ class BatchWork:
             ids = cast("list[JobId]", self._client.lrange(f"{_PREFIX}batch_ended:{batch_id}", 0, most - 1))
             pipeline = self._client.pipeline(transaction=False)
             for job_id in ids:
-                pipeline.hget(f"{_PREFIX}job:{job_id}", "note")
-            notes = dict(zip(ids, pipeline.execute(), strict=True))
-        return [EndedLine(job, notes[job.job_id] or "{}") for job in self._jobs.standing(ids)]
+                pipeline.hmget(f"{_PREFIX}job:{job_id}", ["line", "note"])
+            kept = dict(zip(ids, pipeline.execute(), strict=True))
+        return [EndedLine(int(kept[job.job_id][0]), job, kept[job.job_id][1]) for job in self._jobs.standing(ids)]
 
     def advance(self, lease: BatchLease, done: Advance) -> None:
         """Commits a step, all of it or nothing."""

@@ -33,9 +33,7 @@ Action = Literal["pause", "resume", "cancel", "retry"]
 
 
 class BatchStore:
-    """Every method raises `StoreUnavailable` when the store does not answer, and `BatchNotFound` for what is no batch of
-    the tenant's.
-    """
+    """All methods raise `StoreUnavailable`. Another tenant's batch is `BatchNotFound`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -110,10 +108,11 @@ def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
 def _times(fields: Mapping[str, str]) -> BatchTimes:
     names = BatchTimes.__slots__
     known = {name: fields.get(f"{name.removesuffix('_at')}_ms") for name in names}
-    return BatchTimes(**{name: _time(text) for name, text in known.items() if text})  # type: ignore[arg-type]
+    return BatchTimes(**{name: _time(text) for name, text in known.items() if text})
 
 
 def segment_of(text: str) -> Segment:
+    """Inverse of what `segments_text` does to each."""
     key, num_lines, num_bytes = json.loads(text)
     return Segment(ObjectKey(key), num_lines, num_bytes)
 

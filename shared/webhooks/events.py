@@ -1,17 +1,18 @@
 """What a webhook can tell of, and in how many words."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 # What happens to a job. Progress is told at most once a second.
 JobEventType = Literal["job.started", "job.progress", "job.succeeded", "job.failed", "job.cancelled", "job.expired"]
 # What an endpoint can listen to. That one of a tenant's endpoints was disabled is told to its others.
-EventType = Literal[JobEventType, "webhook_endpoint.disabled"]
+BatchEventType = Literal["batch.completed", "batch.failed", "batch.cancelled", "batch.expired"]
+EventType = Literal[JobEventType, BatchEventType, "webhook_endpoint.disabled"]
 
 # What a job's own URL is told unless it asks otherwise.
 ENDS: tuple[JobEventType, ...] = ("job.succeeded", "job.failed", "job.cancelled", "job.expired")
 # What an endpoint is told unless it asks otherwise.
-DEFAULT_EVENTS: tuple[EventType, ...] = (*ENDS, "webhook_endpoint.disabled")
+DEFAULT_EVENTS: tuple[EventType, ...] = (*ENDS, *get_args(BatchEventType), "webhook_endpoint.disabled")
 # Sent when its owner asks for it, whatever the endpoint listens to.
 TEST_EVENT = "webhook_endpoint.test"
 

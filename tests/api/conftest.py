@@ -14,6 +14,7 @@ from shared.egress.images import ImageFetcher
 from shared.objects import ObjectStore
 from shared.queues import Queue
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
@@ -45,6 +46,9 @@ class CountedHints:
     def send_one(self, queue: Queue) -> None:
         self.sent.append(queue)
 
+    def top_up(self, queue: Queue) -> None:
+        self.sent.append(queue)
+
 
 @pytest.fixture
 def hints() -> CountedHints:
@@ -60,7 +64,8 @@ def house(
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
     durability, fetcher, hub = Durability("always", 0.0), ImageFetcher.of(settings), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
-    later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client), PaceStore(client))
+    later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
+    later = (*later, BatchStore(client), PaceStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY)
     yield Services(settings, *stores, *later, *webhooks)
     hub.close()

@@ -1,12 +1,24 @@
 """All entries, by the name of their view. A blueprint's are in one file; a new route is a new entry there."""
 
-from api.openapi.entries import dead_letters, files, images, jobs, pictures, service, webhook_log, webhooks, zai
+from api.openapi.entries import (
+    batches,
+    dead_letters,
+    files,
+    images,
+    jobs,
+    pictures,
+    service,
+    webhook_log,
+    webhooks,
+    zai,
+)
 
 OPERATIONS = {
     **jobs.OPERATIONS,
     **pictures.OPERATIONS,
     **images.OPERATIONS,
     **files.OPERATIONS,
+    **batches.OPERATIONS,
     **webhooks.OPERATIONS,
     **webhook_log.OPERATIONS,
     **dead_letters.OPERATIONS,
@@ -19,6 +31,7 @@ TAGS = {
     "Pictures": "What a job made: pictures, previews, token grids.",
     "OpenAI images": "For clients of OpenAI's Images API: the same jobs in its words.",
     "Files": "Pictures to start from, and lines of batches, in OpenAI's shape.",
+    "Batches": "Files of many requests, rendered when there is room, in OpenAI's shape and beyond it.",
     "Webhooks": "Who is told what happens, with what it is signed, and what was sent.",
     "Z.ai": "For clients of Z.ai's image API: the same jobs in its words.",
     "Operations": "Health, load, dead letters, and this description.",

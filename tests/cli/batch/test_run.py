@@ -1,11 +1,15 @@
 """`gridpress batch run`: pictures and results on disk, whatever happens between."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from cli.batch import patience
+from cli.batch.results import Results
+from cli.batch.state import StateFile
 from cli.evaluation.samples import samples
 from tests.cli.batch.conftest import Batch, pictures, results, write_lines
 from tests.cli.batch.service import StubService, picture, refusal, result_line
@@ -188,6 +192,7 @@ def test_a_line_that_expired_says_so(service: StubService, batch: Batch, prompts
     service.before["GET /v1/batches/batch_1/results"] = expire
     result = batch("run", prompts, "--out", out)
     assert "batch_1 expired: 3 of 5 lines failed" in result.stderr
+    assert [one["status"] for one in results(out)] == ["succeeded"] * 2 + ["expired"] * 3
     assert "pair (line 5): the batch expired before this line ran" in result.stderr
 
 
@@ -276,6 +281,23 @@ def test_an_evaluation_finds_its_samples(service: StubService, batch: Batch, pro
     assert found[-2:] == [("pair", "pair-0.png", "two foxes"), ("pair", "pair-1.png", "two foxes")]
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    service: StubService, batch: Batch, prompts: Path, out: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for owner, method in ((StateFile, "write"), (Path, "write_bytes"), (Results, "record")):
+        with pytest.MonkeyPatch.context() as once:
+            once.setattr(owner, method, full)
+            result = batch("run", prompts, "--out", out)
+        assert result.exit_code == 1
+        assert "No space left on device" in result.stderr
+        assert result.stderr.splitlines()[-1].startswith("gridpress: can't write")
+    assert batch("run", prompts, "--out", out).exit_code == 0
+    assert pictures(out) == ALL
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(batch: Batch, prompts: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = batch("run", prompts, "--out", tmp_path / "file" / "out")
@@ -293,3 +315,12 @@ def test_a_record_that_a_crash_cut_off_is_written_again(
     assert results(out) == whole
     assert set(service.num_fetches().values()) == {1}
     assert json.loads((out / "batch.json").read_text())["batch_id"] == "batch_1"
+
+
+def test_a_prompt_with_a_line_separator_is_one_line_of_results(
+    service: StubService, batch: Batch, tmp_path: Path, out: Path
+) -> None:
+    prompt = "a sign:\u2028open\x85late"
+    write_lines(tmp_path / "p.jsonl", [{"prompt": prompt}])
+    batch("run", tmp_path / "p.jsonl", "--out", out)
+    assert [sample.prompt for sample in samples(out)] == [prompt]

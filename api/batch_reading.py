@@ -1,0 +1,90 @@
+"""Reads the results of a batch from the objects that hold them, while they grow. One line in memory at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Self
+
+from pydantic_core import from_json
+
+from api.services import Services
+from shared.batches import BatchId, Segment
+from shared.errors import ObjectNotFound
+
+_WHOLE = 2**31  # pictures in base64 are not cut
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Between two results: so many lines of a segment have been read. It stays true while a segment grows."""
+
+    segment: int = 0
+    line: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Inverse of `str`."""
+        segment, _, line = text.partition("-")
+        return cls(int(segment), int(line))
+
+    def __str__(self) -> str:
+        return f"{self.segment}-{self.line}"
+
+
+def results(house: Services, batch_id: BatchId, after: Place = Place()) -> Iterator[tuple[Place, bytes]]:
+    """Each with the place behind it, in the order in which lines ended; as many as there are now."""
+    segments = house.batches.segments(batch_id)
+    for number in range(after.segment, len(segments)):
+        read = after.line if number == after.segment else 0
+        if read >= segments[number].num_lines:
+            continue
+        for line, raw in enumerate(islice(_lines(house, batch_id, number, segments[number]), read, None), read + 1):
+            yield Place(number, line), raw
+
+
+def _lines(house: Services, batch_id: BatchId, number: int, segment: Segment) -> Iterator[bytes]:
+    try:
+        found = house.objects.lines(segment.key, most_bytes=_WHOLE)
+    except ObjectNotFound:  # it was replaced by one that begins alike
+        found = house.objects.lines(house.batches.segments(batch_id)[number].key, most_bytes=_WHOLE)
+    return (raw for _, raw in found)
+
+
+def succeeded(house: Services, batch_id: BatchId) -> Iterator[bytes]:
+    """Lines whose pictures are all there."""
+    for _, raw in results(house, batch_id):
+        if _has_succeeded(from_json(raw)):
+            yield raw + b"\n"
+
+
+def pictures(house: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
+    """What is known of every picture of the lines that succeeded."""
+    for _, raw in results(house, batch_id):
+        line = from_json(raw)
+        if _has_succeeded(line):
+            yield from _pictures_of(line)
+
+
+def _has_succeeded(line: dict[str, Any]) -> bool:
+    return bool(line["response"]) and line["response"]["status_code"] == 200
+
+
+def _pictures_of(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    body = line["response"]["body"]
+    for index, image in enumerate(body.get("images") or body["data"]):
+        width, height = (body["width"], body["height"]) if "images" in body else map(int, body["size"].split("x"))
+        yield {
+            "custom_id": line["custom_id"],
+            "line": line["line"],
+            "index": index,
+            "job_id": line["job_id"],
+            "key": image["key"],
+            "sha256": image["sha256"],
+            "bytes": image["bytes"],
+            "content_type": f"image/{body['output_format']}",
+            "url": image["url"],
+            "prompt": body.get("prompt") or image["prompt"],
+            "seed": image["seed"],
+            "width": width,
+            "height": height,
+        }

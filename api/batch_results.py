@@ -1,0 +1,82 @@
+"""The routes of what a batch has come to: results as they come, its pictures, their manifest, all in one archive."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, Response, request
+from pydantic_core import from_json
+
+from api.batch_archive import tar_of
+from api.batch_reading import Place, pictures, results, succeeded
+from api.batch_schemas import ArchiveQuery, ResultPage, ResultsQuery
+from api.batches import own_batch
+from api.services import services
+from shared.batches import is_line_of
+from shared.errors import ImageNotFound
+from shared.ids import ObjectKey
+from shared.intake.fields import validated
+from shared.jobs import OutputFormat
+
+batch_results = Blueprint("batch_results", __name__, url_prefix="/v1/batches/<batch_id>")
+
+_JSON_LINES = "application/jsonl"
+_FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
+
+
+@batch_results.get("/results")
+def index(batch_id: str) -> dict[str, Any]:
+    """A page of results in the order in which lines ended. A page begins where one before it ended, also later."""
+    query, batch = validated(ResultsQuery, request.args.to_dict()), own_batch(batch_id)
+    after = Place.of(query.after) if query.after else Place()
+    found = list(islice(results(services(), batch.batch_id, after), query.limit + 1))
+    page = found[: query.limit]
+    last = str(page[-1][0]) if page else query.after
+    lines = [from_json(raw) for _, raw in page]
+    return ResultPage(data=lines, has_more=len(found) > query.limit, last_id=last).model_dump()
+
+
+@batch_results.get("/output")
+def output(batch_id: str) -> Response:
+    """The results of the lines that have succeeded so far, a line of JSON each."""
+    house, batch = services(), own_batch(batch_id)
+    return _streamed(succeeded(house, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
+
+
+@batch_results.get("/manifest")
+def manifest(batch_id: str) -> Response:
+    """A line of JSON for each picture that there is so far: where it is and what it was made of."""
+    house, batch = services(), own_batch(batch_id)
+    lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(house, batch.batch_id))
+    return _streamed(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
+
+
+@batch_results.get("/archive")
+def archive(batch_id: str) -> Response:
+    """A tar of all pictures that there are so far, and their manifest as its last member."""
+    validated(ArchiveQuery, request.args.to_dict())
+    house, batch = services(), own_batch(batch_id)
+    found = pictures(house, batch.batch_id)
+    return _streamed(tar_of(house, batch, found), "application/x-tar", f"{batch.batch_id}.tar")
+
+
+@batch_results.get("/pictures/<line_job>/<int:index>/<file>")
+def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
+    """302 to a presigned URL, or 200 with the bytes when links are streamed. Needs no record of the job."""
+    house, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
+    if named is None or not is_line_of(line_job, batch.batch_id):
+        raise ImageNotFound(f"{batch.batch_id} has no such picture")
+    key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
+    filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
+    if house.settings.s3_links == "presigned":
+        link = house.objects.presign(key, filename=filename, content_type=content_type)
+        return Response(status=302, headers={"Location": link})
+    return _streamed(house.objects.stream(key), content_type, filename, "inline")
+
+
+def _streamed(chunks: Iterator[bytes], content_type: str, filename: str, how: str = "attachment") -> Response:
+    response = Response(chunks, content_type=content_type)
+    response.headers["Content-Disposition"] = f'{how}; filename="{filename}"'
+    return response

@@ -1,0 +1,261 @@
+"""What callers send about batches and what they are answered: OpenAI's words, and ours beside them."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.file_schemas import ExpiresAfter
+from shared.answers import Moment
+from shared.batches import Batch, BatchId, BatchSpec, BatchStatus, Defaults, Endpoint
+from shared.files import FileId
+from shared.ids import TenantId
+from shared.intake.types import MetadataKey, MetadataValue, Text, Time
+from shared.jobs import SEED_LIMIT, Priority
+
+_WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
+_UNIT_S = {"h": 3600, "d": 24 * 3600}
+_LONGEST_WINDOW_S = 30 * 24 * 3600
+
+BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$")]
+
+
+def _window_s(text: str) -> int | None:
+    found = _WINDOW.fullmatch(text)
+    return int(found[1]) * _UNIT_S[found[2]] if found else None
+
+
+def _window(text: str) -> str:
+    seconds = _window_s(text)
+    if seconds is None or seconds > _LONGEST_WINDOW_S:
+        raise PydanticCustomError("window", "must be hours or days, 30 days at most, such as 24h or 7d")
+    return text
+
+
+class DefaultsRequest(BaseModel):
+    """What lines that don't say it themselves ask for. Their endpoint's own rules count."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    size: Text | None = None
+    n: int | None = Field(default=None, ge=1)
+    num_inference_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = None
+    quality: Text | None = None
+    output_format: Text | None = None
+    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="of the first line; grows by one a line")
+
+
+class BatchRequest(BaseModel):
+    """A file of lines to be rendered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(description="of the purpose batch")
+    endpoint: Endpoint = Field(description="for which all its lines are")
+    completion_window: Annotated[Text, AfterValidator(_window)] = Field(
+        description="24h, or another number of hours (h) or days (d); lines that are not finished by then expire"
+    )
+    metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
+    output_expires_after: ExpiresAfter | None = Field(
+        default=None, description="of the output and the error file. Default: they stay until they are deleted"
+    )
+    defaults: DefaultsRequest = DefaultsRequest()
+    priority: Annotated[Priority, Field(strict=False)] = Field(default=Priority.BATCH, description="of all its lines")
+    strict: bool = Field(default=False, description="one line that can't be rendered refuses the file")
+    deadline: Time | None = Field(default=None, description="of all its lines; RFC 3339")
+    retry_of: BatchIdText | None = Field(
+        default=None, description="only those lines of the file that failed, expired or were cancelled in this batch"
+    )
+
+    def spec(self, tenant: TenantId) -> BatchSpec:
+        window_s = _window_s(self.completion_window)
+        assert window_s
+        return BatchSpec(
+            tenant=tenant,
+            input_file_id=self.input_file_id,
+            endpoint=self.endpoint,
+            window=self.completion_window,
+            window_s=window_s,
+            metadata=self.metadata or {},
+            defaults=Defaults(**self.defaults.model_dump()),
+            priority=self.priority,
+            strict=self.strict,
+            deadline=self.deadline,
+            output_lifetime_s=self.output_expires_after.seconds if self.output_expires_after else None,
+            retry_of=self.retry_of,
+        )
+
+
+class BatchQuery(BaseModel):
+    """The query of a list of batches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=20, ge=1, le=100)
+    after: BatchIdText | None = Field(default=None, description="the last id of the page before")
+
+
+class ResultsQuery(BaseModel):
+    """The query of a list of results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")] | None = Field(
+        default=None, description="`last_id` of the page before"
+    )
+
+
+class ArchiveQuery(BaseModel):
+    """The query of an archive."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["tar"] = "tar"
+
+
+class BatchError(BaseModel):
+    """Why a file is not a batch. `line` counts from 1."""
+
+    code: str
+    message: str
+    param: str | None
+    line: int | None
+
+
+class BatchErrors(BaseModel):
+    """All that is wrong, up to a hundred."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchError]
+
+
+class RequestCounts(BaseModel):
+    """Lines. `failed` counts every bad end."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchAnswer(BaseModel):
+    """A batch. Times are Unix seconds, but `deadline` is RFC 3339.
+
+    `waiting_for`: the limit for which its lines wait just now. `num_released`: lines that are jobs and have not ended.
+    """
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: Endpoint
+    model: str
+    input_file_id: str
+    completion_window: str
+    status: BatchStatus
+    errors: BatchErrors | None
+    output_file_id: str | None
+    error_file_id: str | None
+    created_at: int
+    in_progress_at: int | None
+    expires_at: int
+    finalizing_at: int | None
+    completed_at: int | None
+    failed_at: int | None
+    expired_at: int | None
+    cancelling_at: int | None
+    cancelled_at: int | None
+    request_counts: RequestCounts
+    metadata: dict[str, str] | None
+    paused: bool
+    waiting_for: str | None
+    eta_s: float | None
+    num_released: int
+    strict: bool
+    priority: Priority
+    defaults: dict[str, Any]
+    deadline: Moment | None
+    retry_of: str | None
+
+    @classmethod
+    def of(cls, batch: Batch, model: str, now: datetime) -> Self:
+        spec, counts, times = batch.spec, batch.counts, batch.times
+        faults = [BatchError(**fault.model_dump()) for fault in batch.errors]
+        moments = {name: getattr(times, name) for name in times.__slots__}
+        return cls(
+            id=batch.batch_id,
+            endpoint=spec.endpoint,
+            model=model,
+            input_file_id=spec.input_file_id,
+            completion_window=spec.window,
+            status=batch.status,
+            errors=BatchErrors(data=faults) if faults else None,
+            output_file_id=batch.output_file_id,
+            error_file_id=batch.error_file_id,
+            request_counts=RequestCounts(total=counts.total, completed=counts.completed, failed=counts.failed),
+            metadata=dict(spec.metadata) or None,
+            paused=batch.is_paused,
+            waiting_for=batch.waiting_for,
+            eta_s=_eta_s(batch, now),
+            num_released=counts.open,
+            strict=spec.strict,
+            priority=spec.priority,
+            defaults=spec.defaults.model_dump(exclude_none=True),
+            deadline=spec.deadline,
+            retry_of=spec.retry_of,
+            **{name: int(moment.timestamp()) if moment else None for name, moment in moments.items()},
+        )
+
+
+class BatchPage(BaseModel):
+    """A page of batches, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchAnswer]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class ResultPage(BaseModel):
+    """Results in the order in which lines ended. `last_id` is the `after` of the next page."""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+    has_more: bool
+    last_id: str | None
+
+
+class LineErrorAnswer(BatchError):
+    """What is wrong with a line. `custom_id` is null where it could not be read."""
+
+    custom_id: str | None
+
+
+class LineErrors(BaseModel):
+    """All that is wrong, up to a thousand."""
+
+    object: Literal["list"] = "list"
+    data: list[LineErrorAnswer]
+
+
+class ValidationAnswer(BaseModel):
+    """A report on a file of which no batch was made. `is_batch`: a batch of it would not fail as a whole."""
+
+    object: Literal["batch.validation"] = "batch.validation"
+    is_batch: bool
+    total: int
+    valid: int
+    invalid: int
+    errors: LineErrors
+    has_more: bool
+    warnings: list[str]
+
+
+def _eta_s(batch: Batch, now: datetime) -> float | None:
+    """By how fast lines ended so far; None before any did, and while none may."""
+    started, done = batch.times.in_progress_at, batch.counts.num_ended
+    if batch.status is not BatchStatus.IN_PROGRESS or batch.is_paused or started is None or not done:
+        return None
+    return round((now - started).total_seconds() / done * (batch.counts.total - done), 1)

@@ -1,0 +1,127 @@
+"""The routes of batches: OpenAI's create, read, list and cancel; ours to check, hold, resume and retry."""
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, request
+
+from api import idempotency
+from api.batch_schemas import BatchAnswer, BatchPage, BatchQuery, BatchRequest, ValidationAnswer
+from api.batch_validation import check_defaults, validation
+from api.body import from_json
+from api.callers import caller
+from api.services import services
+from shared.batches import Batch, BatchId, BatchSpec, new_batch_id
+from shared.errors import BatchNotFound, BatchNotRetryable, FileNotStored, InvalidRequest
+from shared.files import Purpose, StoredFile
+from shared.intake.fields import validated
+from shared.queues import Queue
+from shared.store.batches import Action
+
+batches = Blueprint("batches", __name__, url_prefix="/v1/batches")
+
+Answer = dict[str, Any]
+
+
+@batches.post("")
+def create() -> Answer:
+    """The batch; a worker looks at its lines next. One that can't be rendered fails alone, unless it is `strict`."""
+    house, spec = services(), _asked()
+    house.capacity.check()
+    _input_file(spec)
+    try:
+        batch = house.batches.create(new_batch_id(idempotency.reserved_id()), spec)
+    except (BatchNotFound, BatchNotRetryable) as error:
+        raise InvalidRequest(str(error), "retry_of") from error
+    house.hints.send_one(Queue.BATCH)
+    return _answer(batch)
+
+
+@batches.post("/validate")
+def validate() -> Answer:
+    """Looks at every line of a file and makes no batch of it."""
+    spec = _asked()
+    if spec.retry_of:
+        raise InvalidRequest("the lines of a retry were looked at before", "retry_of")
+    report: ValidationAnswer = validation(spec, _input_file(spec))
+    return report.model_dump(mode="json")
+
+
+@batches.get("")
+def index() -> Answer:
+    """A page of batches; one more than asked for tells whether there is another."""
+    query = validated(BatchQuery, request.args.to_dict())
+    found = services().batches.batches(caller().tenant, limit=query.limit + 1, after=query.after)
+    page = [_told(batch) for batch in islice(found, query.limit)]
+    first, last = (page[0].id, page[-1].id) if page else (None, None)
+    return BatchPage(data=page, has_more=len(found) > query.limit, first_id=first, last_id=last).model_dump(mode="json")
+
+
+@batches.get("/<batch_id>")
+def read(batch_id: str) -> Answer:
+    """One batch."""
+    return _answer(own_batch(batch_id))
+
+
+@batches.post("/<batch_id>/cancel")
+def cancel(batch_id: str) -> Answer:
+    """No further line becomes a job, and those that are jobs are cancelled. Results so far stay."""
+    return _changed(batch_id, "cancel")
+
+
+@batches.post("/<batch_id>/pause")
+def pause(batch_id: str) -> Answer:
+    """No further line becomes a job until it is resumed; those that are jobs go on."""
+    return _changed(batch_id, "pause")
+
+
+@batches.post("/<batch_id>/resume")
+def resume(batch_id: str) -> Answer:
+    """Goes on where it was paused."""
+    return _changed(batch_id, "resume")
+
+
+@batches.post("/<batch_id>/retry")
+def retry(batch_id: str) -> Answer:
+    """Lines that failed, expired or were cancelled wait again, in a batch that is over. Its window begins anew."""
+    return _changed(batch_id, "retry")
+
+
+def own_batch(batch_id: str) -> Batch:
+    """Of the caller's tenant. Raises `BatchNotFound`."""
+    return services().batches.batch(BatchId(batch_id), caller().tenant)
+
+
+def _changed(batch_id: str, action: Action) -> Answer:
+    house = services()
+    batch = house.batches.change(own_batch(batch_id), action)
+    house.hints.send_one(Queue.BATCH)
+    return _answer(batch)
+
+
+def _asked() -> BatchSpec:
+    fields = from_json(request.get_data())
+    if not isinstance(fields, dict):
+        raise InvalidRequest("the request must be a JSON object")
+    spec = validated(BatchRequest, fields).spec(caller().tenant)
+    check_defaults(spec)
+    return spec
+
+
+def _input_file(spec: BatchSpec) -> StoredFile:
+    try:
+        file = services().files.file(spec.input_file_id, spec.tenant)
+    except FileNotStored as error:
+        raise InvalidRequest(str(error), "input_file_id") from error
+    if file.purpose is not Purpose.BATCH:
+        raise InvalidRequest(f"{file.file_id} is of the purpose {file.purpose}, not batch", "input_file_id")
+    return file
+
+
+def _answer(batch: Batch) -> Answer:
+    return _told(batch).model_dump(mode="json")
+
+
+def _told(batch: Batch) -> BatchAnswer:
+    return BatchAnswer.of(batch, services().settings.served_model_name, datetime.now(UTC))

@@ -1,0 +1,88 @@
+"""Looks at every line of a batch's file, once: whether the file is a batch, and which of its lines can be rendered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from shared.batches import BatchSpec, Fault, LineState
+from shared.errors import InvalidRequest
+from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
+from shared.settings import Settings
+
+_MOST_FATAL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BadBody:
+    """A line that will never be rendered; the others are."""
+
+    custom_id: str
+    fault: Fault
+
+    @property
+    def line(self) -> int:
+        """From 0."""
+        assert self.fault.line is not None
+        return self.fault.line - 1
+
+
+@dataclass(slots=True)
+class FileCheck:
+    """What is known of a file after so many of its lines. Keeps a character and the `custom_id` of each."""
+
+    spec: BatchSpec
+    settings: Settings
+    states: list[LineState] = field(default_factory=list)
+    fatal: list[Fault] = field(default_factory=list)
+    num_base64: int = 0
+    _lines_of: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def num_requests(self) -> int:
+        """Lines that are not blank."""
+        return len(self.states) - self.states.count(LineState.LEFT_OUT)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Nothing more needs to be said."""
+        return len(self.fatal) >= _MOST_FATAL or len(self.states) > self.settings.max_batch_lines
+
+    def take(self, lines: Iterable[bytes]) -> list[BadBody]:
+        """The next lines of the file. Answers which of them can't be rendered."""
+        return [bad for raw in lines if (bad := self._take(raw)) is not None]
+
+    def end(self) -> None:
+        """There are no more lines."""
+        num, most = len(self.states), self.settings.max_batch_lines
+        if num > most:
+            self.fatal.insert(0, Fault(code="too_many_lines", message=f"a batch has at most {most} lines"))
+        elif not self.num_requests:
+            self.fatal.append(Fault(code="empty_file", message="the file has no lines"))
+
+    def _take(self, raw: bytes) -> BadBody | None:
+        line = len(self.states)
+        self.states.append(LineState.WAITING)
+        if not raw.strip():
+            self.states[line] = LineState.LEFT_OUT
+            return None
+        try:
+            envelope = read_envelope(raw, line)
+            self._check(envelope, line)
+        except BadLine as error:
+            self.fatal.append(error.fault)
+            return None
+        try:
+            asked = line_request(self.spec, envelope.body, line, self.settings).asked
+        except InvalidRequest as error:
+            self.states[line] = LineState.INVALID
+            return BadBody(envelope.custom_id, fault_of(error, line))
+        self.num_base64 += asked is not None and asked.response_format == "b64_json"
+        return None
+
+    def _check(self, envelope: Envelope, line: int) -> None:
+        if envelope.url != self.spec.endpoint:
+            what = f"the batch is for {self.spec.endpoint}, not {envelope.url[:100]}"
+            raise BadLine(Fault(code="mismatched_endpoint", message=what, param="url", line=line + 1))
+        earlier = self._lines_of.setdefault(envelope.custom_id, line)
+        if earlier != line:
+            what = f"line {earlier + 1} has the same custom_id"
+            raise BadLine(Fault(code="duplicate_custom_id", message=what, param="custom_id", line=line + 1))

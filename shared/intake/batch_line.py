@@ -1,0 +1,112 @@
+"""One line of a batch's file: OpenAI's envelope around the body of a request to one endpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.batches import NATIVE, BatchSpec, Fault
+from shared.errors import InvalidRequest
+from shared.intake.fields import InvalidFields, validated
+from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
+from shared.intake.request import JobRequest
+from shared.intake.spec import check
+from shared.intake.types import Text
+from shared.jobs import SEED_LIMIT
+from shared.settings import Settings
+
+MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may bring its picture along
+
+# A re-render has the size of its prior; a width is half of another size.
+_WITHOUT_SIZE = frozenset({"prior", "width", "height", "size"})
+
+
+class Envelope(BaseModel):
+    """What is around a body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    custom_id: Annotated[Text, Field(min_length=1, max_length=512)]
+    method: Literal["POST"]
+    url: str
+    body: dict[str, Any]
+
+
+class BadLine(Exception):
+    """Who sends such a line does not send a batch."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """What a line asks for. `asked` is how it was said at one of OpenAI's endpoints, None at our own."""
+
+    request: JobRequest
+    asked: ImagesRequest | None
+
+
+def read_envelope(raw: bytes, line: int) -> Envelope:
+    """`line` counts from 0. Raises `BadLine`."""
+    if len(raw) > MOST_LINE_BYTES:
+        raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
+    try:
+        return Envelope.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    param = ".".join(map(str, first["loc"])) or None
+    raise BadLine(
+        Fault(code=_CODES.get(first["type"], "invalid_value"), message=first["msg"], param=param, line=line + 1)
+    )
+
+
+_CODES = {
+    "json_invalid": "invalid_json_line",
+    "model_type": "invalid_json_line",
+    "missing": "missing_required_parameter",
+    "extra_forbidden": "unknown_parameter",
+}
+
+
+def line_request(spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings) -> LineRequest:
+    """All that can be said of a line without looking at images. Raises `InvalidRequest`."""
+    fields = {**_defaults(spec, body, line), **body, "priority": spec.priority.value}
+    if spec.endpoint == NATIVE:
+        found = LineRequest(validated(JobRequest, fields), None)
+    else:
+        found = _of_images(spec, fields, settings)
+    check(found.request, settings)
+    return found
+
+
+def fault_of(error: InvalidRequest, line: int) -> Fault:
+    """The first thing that is wrong with a body."""
+    message = error.errors[0].message if isinstance(error, InvalidFields) else str(error)
+    return Fault(code=error.code, message=message, param=error.field, line=line + 1)
+
+
+def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -> LineRequest:
+    asked: ImagesRequest
+    if spec.endpoint == "/v1/images/edits":
+        asked = edit = validated(EditRequest, fields)
+        if not edit.images:
+            raise InvalidRequest("an edit needs an image", "images")
+    else:
+        asked = validated(GenerationRequest, fields)
+    if asked.stream:
+        raise InvalidRequest("a line of a batch is not streamed", "stream")
+    if asked.model not in (None, settings.served_model_name):
+        raise InvalidRequest(f"the model served here is {settings.served_model_name}", "model")
+    return LineRequest(validated(JobRequest, asked.fields_of_job()), asked)
+
+
+def _defaults(spec: BatchSpec, body: Mapping[str, Any], line: int) -> dict[str, Any]:
+    fields = spec.defaults.model_dump(exclude_none=True)
+    if not _WITHOUT_SIZE.isdisjoint(body):
+        fields.pop("size", None)
+    if "seed" in fields:
+        fields["seed"] = (fields["seed"] + line) % SEED_LIMIT
+    return fields

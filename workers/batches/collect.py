@@ -1,0 +1,22 @@
+"""Stores the results of lines whose jobs ended."""
+
+from shared.store.batch_work import Leased
+from workers.batches.step import Tools
+
+_AT_ONCE = 200
+_MOST_BYTES = 8 * 1024 * 1024  # of one step, which is more only where a single line is: pictures in base64 are large
+
+
+def collect(tools: Tools, found: Leased) -> int:
+    """Returns how many results it stored. Their jobs may leave the store from now on."""
+    told = tools.results(found)
+    results: list[bytes] = []
+    stored = []
+    for ended in tools.work.ended(found.batch.batch_id, _AT_ONCE):
+        results.append(told.of_job(ended.job, ended.line, ended.note))
+        stored.append(ended.job.job_id)
+        if sum(map(len, results)) > _MOST_BYTES:
+            break
+    if stored:
+        tools.advance(found, found.batch.cursor, results, stored=stored)
+    return len(stored)

@@ -1,0 +1,98 @@
+"""The last step: writes the output and the error file from all results."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from pydantic_core import from_json
+
+from shared.batches import Segment, outcome_file_id
+from shared.errors import FileNotStored
+from shared.files import FileId, Purpose, file_key
+from shared.object_writer import ObjectWriter
+from shared.store.batch_work import Leased
+from shared.store.files import FileStore
+from workers.batches.step import Tools
+
+_JSON_LINES = "application/jsonl"
+_MOST_LINE_BYTES = 2**31  # pictures in base64 are whole
+_RENEW_EVERY = 500
+
+
+class OutcomeFile:
+    """A file of results that is being written, once there is something for it. Written again it is the same file."""
+
+    def __init__(self, tools: Tools, files: FileStore, found: Leased, kind: str) -> None:
+        self._tools = tools
+        self._files = files
+        self._batch = found.batch
+        self._kind = kind
+        self._digest = hashlib.sha256()
+        self._num_bytes = 0
+        self._stack = ExitStack()
+        self._writer: ObjectWriter | None = None
+        self.file_id: FileId | None = None
+
+    def write(self, line: bytes) -> None:
+        if self._writer is None:
+            self._open()
+        assert self._writer
+        self._writer.write(line)
+        self._digest.update(line)
+        self._num_bytes += len(line)
+
+    def _open(self) -> None:
+        self.file_id = outcome_file_id(self._batch.batch_id, self._batch.round, self._kind)
+        self._files.open(self.file_id, self._batch.spec.tenant)
+        self._writer = self._stack.enter_context(self._tools.objects.writer(file_key(self.file_id), _JSON_LINES))
+
+    def __enter__(self) -> "OutcomeFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)  # type: ignore[arg-type]
+        if self.file_id and error[0] is None:
+            self._close()
+
+    def _close(self) -> None:
+        assert self.file_id
+        self._files.close(
+            self.file_id,
+            self._batch.spec.tenant,
+            purpose=Purpose.BATCH_OUTPUT,
+            filename=f"{self._batch.batch_id}_{self._kind}.jsonl",
+            num_bytes=self._num_bytes,
+            sha256=self._digest.hexdigest(),
+            lifetime_s=self._batch.spec.output_lifetime_s,
+        )
+
+
+def finish(tools: Tools, files: FileStore, found: Leased) -> None:
+    """What a crash repeats writes the same files again. Those that a retry in place makes worthless are deleted."""
+    batch = found.batch
+    segments = tools.batches.segments(batch.batch_id)
+    last = Counter(line["line"] for _, line in _results(tools, found, segments)) if batch.round else None
+    with OutcomeFile(tools, files, found, "output") as output, OutcomeFile(tools, files, found, "error") as errors:
+        for raw, line in _results(tools, found, segments):
+            if last is not None:
+                last[line["line"]] -= 1
+                if last[line["line"]]:  # it was tried again
+                    continue
+            response = line["response"]
+            (output if response and response["status_code"] == 200 else errors).write(raw)
+    tools.work.finish(found.lease, output.file_id, errors.file_id)
+    for former in (batch.output_file_id, batch.error_file_id):
+        if former and former not in (output.file_id, errors.file_id):
+            with suppress(FileNotStored):
+                files.delete(former, batch.spec.tenant)
+
+
+def _results(tools: Tools, found: Leased, segments: list[Segment]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    for segment in segments:
+        tools.work.renew(found.lease)
+        for number, (_, raw) in enumerate(tools.objects.lines(segment.key, most_bytes=_MOST_LINE_BYTES)):
+            if number % _RENEW_EVERY == _RENEW_EVERY - 1:
+                tools.work.renew(found.lease)
+            yield raw + b"\n", from_json(raw)

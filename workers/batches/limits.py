@@ -1,0 +1,45 @@
+"""How many renders of a batch may wait now: what its tenant and the service allow. Asked before each release."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import QueueFull, StoreFull
+from shared.ids import TenantId
+from shared.store.batch_work import Leased
+from shared.store.capacity import Capacity
+from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
+from shared.store.rate_limits import RateLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Only what is released counts."""
+
+    capacity: Capacity
+    jobs: JobStore
+    keys: KeyStore
+    rates: RateLimits
+
+    def room(self, found: Leased) -> tuple[int, str]:
+        """How many more renders, and the limit that keeps it at 0 ('' for none but the batch's own)."""
+        try:
+            self.capacity.check()
+        except (StoreFull, QueueFull) as error:
+            return 0, error.code
+        tenant = found.batch.spec.tenant
+        most = self.keys.limits(tenant).queued_renders
+        if most is None or found.room <= 0:
+            return found.room, ""
+        return min(found.room, most - self.jobs.load(tenant).queued), "queued_renders"
+
+    def within_pixels(self, tenant: TenantId, pixels: Sequence[int]) -> int:
+        """Counts the pixels of one line after the other, as far as the tenant may use them; returns how many lines."""
+        limits = self.keys.limits(tenant)
+        if limits.pixels_per_day is None:
+            return len(pixels)
+        for index, num in enumerate(pixels):
+            verdict = self.rates.use_pixels(tenant, limits, num) if num else None
+            if verdict and verdict.refusal:
+                return index
+        return len(pixels)

@@ -1,0 +1,92 @@
+"""Composition root of a batch worker: `python -m workers.batches`."""
+
+import threading
+
+import structlog
+
+from shared.celery_app import make_celery
+from shared.egress.images import ImageFetcher
+from shared.errors import StoreUnavailable
+from shared.hints import Hints
+from shared.ids import Revision, new_worker_id
+from shared.intake.spec import Intake
+from shared.objects import ObjectStore, open_objects
+from shared.queues import Queue
+from shared.settings import Settings
+from shared.store.batch_work import BatchRules, BatchWork
+from shared.store.batches import BatchStore
+from shared.store.capacity import Capacity
+from shared.store.connect import Client, connect
+from shared.store.files import FileStore
+from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
+from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.rate_limits import RateLimits
+from shared.store.upkeep import UpkeepStore
+from workers.batches.limits import Limits
+from workers.batches.release import Releaser
+from workers.batches.service import BatchService
+from workers.batches.step import Tools
+from workers.engine.heartbeat import Heartbeat
+from workers.hint_edge import on_hint
+from workers.serving import serve
+
+log = structlog.get_logger()
+
+_SLOTS = 4  # batches that are worked on at once
+_LEASE_TTL_S = 60.0  # the longest step fetches pictures for many lines; a batch of a worker that died waits as long
+_POLL_S = 0.2  # in which a worker looks without having been told: what ends in a stage sends no hint here
+_PAUSE_S = 1.0  # while the store is away
+
+
+def run(settings: Settings) -> None:
+    """Works until SIGTERM; steps under way end first, and what they do not finish others go on with."""
+    client = connect(settings.redis_url, settings.durability)
+    assert settings.redis_url
+    app = make_celery(settings.redis_url)
+    service = make_service(client, open_objects(settings), Hints(app, UpkeepStore(client)), settings)
+    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
+    worker = Announcement(new_worker_id("batch"), Queue.BATCH, _SLOTS, Revision(""))
+    stopping, woken = threading.Event(), threading.Event()
+    on_hint(app, Queue.BATCH, woken.set)
+    threads = [threading.Thread(target=_work, args=(service, stopping, woken)) for _ in range(_SLOTS)]
+    heartbeat = Heartbeat(
+        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        held=list,
+        revoke=lambda _: None,
+        is_alive=lambda _: True,
+        on_hang=lambda: None,
+        interval_s=settings.lease_ttl_s / 3,
+    )
+    heartbeat.start()
+    for thread in threads:
+        thread.start()
+    serve(app, Queue.BATCH, 1, settings.ready_file, stopping.set)
+    for thread in threads:
+        thread.join()
+    heartbeat.stop()
+    leases.leave(worker)
+
+
+def make_service(client: Client, objects: ObjectStore, hints: Hints, settings: Settings) -> BatchService:
+    """All that works on batches."""
+    rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
+    tools = Tools(BatchWork(client, rules), BatchStore(client), objects, settings)
+    jobs, files = JobStore(client), FileStore(client)
+    intake = Intake(settings, jobs, objects, ImageFetcher.of(settings), files)
+    limits = Limits(Capacity(client, settings), jobs, KeyStore(client), RateLimits(client))
+    return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, limits))
+
+
+def _work(service: BatchService, stopping: threading.Event, woken: threading.Event) -> None:
+    while not stopping.is_set():
+        try:
+            if not service.work_one():
+                woken.wait(_POLL_S)
+                woken.clear()
+        except StoreUnavailable as error:
+            log.warning("batch.store_unavailable", error=str(error))
+            stopping.wait(_PAUSE_S)
+        except Exception:
+            log.exception("batch.crashed")
+            stopping.wait(_PAUSE_S)

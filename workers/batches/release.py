@@ -1,0 +1,148 @@
+"""Makes jobs of the next lines, a few at a time: what waits longer costs the job store a byte."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from shared.batches import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
+from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound
+from shared.hints import Hints
+from shared.intake.batch_file import BadBody
+from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
+from shared.intake.request import Body
+from shared.intake.spec import Intake
+from shared.queues import Queue
+from shared.store.batch_work import Leased
+from shared.store.jobs import JobStore, LineSubmission
+from workers.batches.limits import Limits
+from workers.batches.reading import InputLine, next_lines
+from workers.batches.results import note_of
+from workers.batches.step import Tools
+
+_LINES_READ = 5000  # in one step: most of them may have ended long ago, where a batch is retried
+_MOST_AT_ONCE = 500
+_FETCHERS = 8  # lines whose pictures are fetched at once
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How a step went. `waiting_for`: the limit that keeps lines back; `has_more`: it may go on at once."""
+
+    waiting_for: str = ""
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A line that waits, and what it asks for."""
+
+    line: InputLine
+    custom_id: str
+    wanted: LineRequest
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A line that was read, and what it is to become; None for one that does not wait."""
+
+    line: InputLine
+    outcome: LineSubmission | BadBody | None
+
+
+class Releaser:
+    """Keeps to the limits of the tenant and of the service; a batch that runs into one waits, it does not fail."""
+
+    def __init__(self, tools: Tools, intake: Intake, jobs: JobStore, hints: Hints, limits: Limits) -> None:
+        self._tools = tools
+        self._intake = intake
+        self._jobs = jobs
+        self._hints = hints
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch")
+
+    def release(self, found: Leased) -> Released:
+        """The next lines. What a crash repeats changes nothing: the same lines are the same jobs."""
+        room, waiting_for = self._limits.room(found)
+        if room <= 0:
+            return Released(waiting_for)
+        lines = list(self._pool.map(lambda line: self._ready(found.batch, line), self._next(found, room)))
+        within = self._limits.within_pixels(found.batch.spec.tenant, [_pixels(line.outcome) for line in lines])
+        kept = self._submit(lines[:within])
+        self._commit(found, lines[:kept])
+        if kept < len(lines):
+            return Released("pixels_per_day" if kept == within else "queued_renders")
+        return Released(has_more=bool(lines) and lines[-1].line.after.line < found.batch.num_lines)
+
+    def _next(self, found: Leased, room: int) -> Iterator[_Asked | _Ready]:
+        """Until there are as many renders as there is room for."""
+        num_waiting = 0
+        for line in next_lines(self._tools, found, _LINES_READ):
+            read = self._read(found.batch.spec, line)
+            yield read
+            num_waiting += line.state is LineState.WAITING
+            room -= read.wanted.request.n if isinstance(read, _Asked) else 0
+            if room <= 0 or num_waiting == _MOST_AT_ONCE:
+                return
+
+    def _read(self, spec: BatchSpec, line: InputLine) -> _Asked | _Ready:
+        if line.state is not LineState.WAITING:
+            return _Ready(line, None)
+        envelope = read_envelope(line.raw, line.line)
+        try:
+            wanted = line_request(spec, envelope.body, line.line, self._tools.settings)
+        except InvalidRequest as error:  # a deadline that was still to come when the file was validated
+            return _Ready(line, BadBody(envelope.custom_id, fault_of(error, line.line)))
+        return _Asked(line, envelope.custom_id, wanted)
+
+    def _ready(self, batch: Batch, read: _Asked | _Ready) -> _Ready:
+        if isinstance(read, _Ready):
+            return read
+        try:
+            return _Ready(read.line, self._submission(batch, read))
+        except InvalidRequest as error:
+            fault = fault_of(error, read.line.line)
+        except (PriorNotFound, ImageNotReady, ImageNotMade) as error:
+            fault = Fault(code=error.code, message=str(error), param="prior", line=read.line.line + 1)
+        return _Ready(read.line, BadBody(read.custom_id, fault))
+
+    def _submission(self, batch: Batch, read: _Asked) -> LineSubmission:
+        request, tenant, line = read.wanted.request, batch.spec.tenant, read.line.line
+        source = self._intake.source_of(request, tenant)
+        spec = self._intake.spec(Body(request), tenant, source)
+        ends = (batch.times.expires_at, batch.spec.deadline, spec.deadline)
+        spec = spec.model_copy(update={"deadline": min(filter(None, ends))})
+        job = LineJob(batch.batch_id, line, note_of(read.custom_id, read.wanted.asked))
+        job_id = line_job_id(batch.batch_id, batch.round, line)
+        return LineSubmission(job_id, spec, job, source.prior if source else None)
+
+    def _submit(self, lines: Sequence[_Ready]) -> int:
+        """Returns how many lines from the first on are jobs now, or need be none."""
+        places = [index for index, line in enumerate(lines) if isinstance(line.outcome, LineSubmission)]
+        submissions = [line.outcome for line in lines if isinstance(line.outcome, LineSubmission)]
+        if not submissions:
+            return len(lines)
+        num = self._jobs.submit_lines(submissions)
+        for queue in {_first_queue(submission) for submission in submissions}:
+            self._hints.top_up(queue)
+        return len(lines) if num == len(submissions) else places[num]
+
+    def _commit(self, found: Leased, lines: Sequence[_Ready]) -> None:
+        bad = [line.outcome for line in lines if isinstance(line.outcome, BadBody)]
+        told = self._tools.results(found)
+        results = [told.of_fault(body.custom_id, body.fault) for body in bad]
+        if lines:
+            ended = {body.line: LineState.FAILED for body in bad}
+            self._tools.advance(found, lines[-1].line.after, results, ended=ended)
+
+
+def _pixels(outcome: LineSubmission | BadBody | None) -> int:
+    if not isinstance(outcome, LineSubmission):
+        return 0
+    settings = outcome.spec.settings
+    return outcome.spec.n * settings.width_px * settings.height_px
+
+
+def _first_queue(submission: LineSubmission) -> Queue:
+    if submission.source:
+        return Queue.DIT
+    return Queue.ENHANCE if submission.spec.enhance_prompt else Queue.AR

@@ -1,0 +1,83 @@
+"""One step of work on one batch: claims it, does what is to be done, gives it back. Knows nothing of Celery."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from shared.batches import BatchStatus, LineState, line_job_id
+from shared.errors import LeaseLost, ObjectStoreUnavailable
+from shared.store.batch_work import BatchLease, Leased
+from shared.store.files import FileStore
+from shared.store.jobs import JobStore
+from workers.batches.collect import collect
+from workers.batches.finish import finish
+from workers.batches.release import Released, Releaser
+from workers.batches.step import Tools
+from workers.batches.sweep import sweep
+from workers.batches.validate import validate
+
+log = structlog.get_logger()
+
+_REST_S = 5.0  # in which a batch is looked at though nothing was said to have happened
+_LIMITED_REST_S = 2.0  # while a limit keeps its lines back
+_OUTAGE_REST_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchService:
+    """Any number of threads may use one. Raises `StoreUnavailable`: then the lease ends by itself."""
+
+    tools: Tools
+    jobs: JobStore
+    files: FileStore
+    releaser: Releaser
+
+    def work_one(self) -> bool:
+        """Returns whether any batch was due."""
+        lease = self.tools.work.claim()
+        if lease is None:
+            return False
+        try:
+            self._step(lease)
+        except LeaseLost as error:
+            log.warning("batch.lease_lost", batch_id=lease.batch_id, error=str(error))
+        except ObjectStoreUnavailable as error:
+            log.warning("batch.object_store_unavailable", batch_id=lease.batch_id, error=str(error))
+            self.tools.work.rest(lease, _OUTAGE_REST_S)
+        return True
+
+    def _step(self, lease: BatchLease) -> None:
+        found = self.tools.work.look(lease)
+        if found.batch.status is BatchStatus.VALIDATING:
+            if not validate(self.tools, found):
+                return
+            found = self.tools.work.look(lease)
+        collect(self.tools, found)
+        found = self.tools.work.look(lease)
+        released = self._stop(found) if found.batch.is_stopping else self._go_on(found)
+        if released.has_more:
+            self.tools.work.rest(lease, 0.0, released.waiting_for)
+        elif self.tools.work.finalize(lease):
+            finish(self.tools, self.files, self.tools.work.look(lease))
+            log.info("batch.finished", batch_id=lease.batch_id)
+        else:
+            delay_s = _LIMITED_REST_S if released.waiting_for else _REST_S
+            self.tools.work.rest(lease, delay_s, released.waiting_for)
+
+    def _go_on(self, found: Leased) -> Released:
+        if found.batch.is_paused or found.batch.cursor.line >= found.batch.num_lines:
+            return Released()
+        return self.releaser.release(found)
+
+    def _stop(self, found: Leased) -> Released:
+        """What is cancelled stops at once; a batch whose time is over has jobs whose time is over, too."""
+        if found.batch.end is BatchStatus.CANCELLED:
+            self._cancel_jobs(found)
+        return Released(has_more=sweep(self.tools, found))
+
+    def _cancel_jobs(self, found: Leased) -> None:
+        batch = found.batch
+        states = self.tools.batches.states(batch.batch_id, 0, batch.num_lines) if batch.counts.open else []
+        for line, state in enumerate(states):
+            if state is LineState.OPEN:
+                self.jobs.cancel(line_job_id(batch.batch_id, batch.round, line), batch.spec.tenant)

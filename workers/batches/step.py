@@ -1,0 +1,49 @@
+"""What every kind of step works with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.batches import Cursor, LineState
+from shared.ids import JobId
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.batch_work import Advance, BatchWork, Leased
+from shared.store.batches import BatchStore
+from workers.batches.results import Results
+from workers.batches.segments import is_small, replace_segment, store_segment
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The stores."""
+
+    work: BatchWork
+    batches: BatchStore
+    objects: ObjectStore
+    settings: Settings
+
+    def results(self, found: Leased) -> Results:
+        return Results(found.batch, self.settings, self.objects.get)
+
+    def advance(
+        self,
+        found: Leased,
+        cursor: Cursor,
+        results: Sequence[bytes] = (),
+        *,
+        ended: Mapping[int, LineState] | None = None,
+        stored: Sequence[JobId] = (),
+    ) -> None:
+        """Stores results, then commits the step: what a crash leaves between the two is never looked at."""
+        if not results:
+            self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))
+            return
+        before = self.batches.segments(found.batch.batch_id)
+        last = before[-1] if before and is_small(before[-1]) else None
+        if last:
+            segment = replace_segment(self.objects, found.lease, len(before) - 1, last, results)
+        else:
+            segment = store_segment(self.objects, found.lease, len(before), results)
+        self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
+        if last:
+            self.objects.delete(last.key)

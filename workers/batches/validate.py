@@ -1,0 +1,72 @@
+"""The first step: takes the file over and looks at all of it. A crash here begins it again."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from shared.batches import Fault, Segment, input_key
+from shared.errors import ObjectNotFound
+from shared.files import file_key
+from shared.intake.batch_file import BadBody, FileCheck
+from shared.intake.batch_line import MOST_LINE_BYTES
+from shared.store.batch_work import Leased
+from workers.batches.segments import store_segment
+from workers.batches.step import Tools
+
+_AT_ONCE = 1000
+_MOST_TOLD = 100
+
+Item = TypeVar("Item")
+
+
+def validate(tools: Tools, found: Leased) -> bool:
+    """True: its lines wait, but for those that can't be rendered, which have their results. Else the batch failed."""
+    try:
+        _take_over(tools, found)
+    except ObjectNotFound:
+        gone = Fault(code="file_not_found", message="the file is gone", param="input_file_id")
+        tools.work.refuse(found.lease, [gone])
+        return False
+    if found.batch.num_lines:  # they were looked at for the batch that this one retries
+        tools.work.start(found.lease, [], [])
+        return True
+    check, bad = _checked(tools, found)
+    faults = check.fatal + [body.fault for body in bad if found.batch.spec.strict]
+    if faults:
+        tools.work.refuse(found.lease, sorted(faults, key=lambda fault: fault.line or 0)[:_MOST_TOLD])
+        return False
+    tools.work.start(found.lease, check.states, list(_segments(tools, found, bad)))
+    return True
+
+
+def _take_over(tools: Tools, found: Leased) -> None:
+    """The caller's file may expire or be deleted while its batch runs."""
+    spec = found.batch.spec
+    source = input_key(spec.retry_of) if spec.retry_of else file_key(spec.input_file_id)
+    tools.objects.copy(source, input_key(found.batch.batch_id))
+
+
+def _checked(tools: Tools, found: Leased) -> tuple[FileCheck, list[BadBody]]:
+    check = FileCheck(found.batch.spec, tools.settings)
+    bad: list[BadBody] = []
+    lines = tools.objects.lines(input_key(found.batch.batch_id), most_bytes=MOST_LINE_BYTES)
+    for raws in _chunks(raw for _, raw in lines):
+        bad += check.take(raws)
+        tools.work.renew(found.lease)
+        if check.is_hopeless:
+            break
+    check.end()
+    return check, bad
+
+
+def _segments(tools: Tools, found: Leased, bad: list[BadBody]) -> Iterator[Segment]:
+    results = tools.results(found)
+    for number, some in enumerate(_chunks(bad)):
+        lines = [results.of_fault(body.custom_id, body.fault) for body in some]
+        yield store_segment(tools.objects, found.lease, number, lines)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
