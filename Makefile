@@ -25,7 +25,7 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 test: setup ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff check .
@@ -57,6 +57,12 @@ bench-restart: setup ## measure how long the store takes to come back with 100,0
 
 bench-webhooks: setup ## measure deliveries a second, and the first attempt beside a thousand dead receivers (five minutes)
 	$(BIN)/python -m benchmarks.webhooks
+
+bench-fairness: setup ## simulate fair shares of thousands of tenants (half a minute)
+	$(BIN)/python -m benchmarks.fairness
+
+bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
+	$(BIN)/python -m benchmarks.dispatch
 
 chaos: setup ## end KILLS processes at random under load and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)

@@ -1,4 +1,4 @@
-"""How long a claim and a submission take while many renders wait: `make bench-dispatch`, about two minutes."""
+"""How long a claim and a submission take while many renders wait: `make bench-dispatch`, a minute."""
 
 import json
 import tempfile

@@ -162,7 +162,7 @@ def plot(path: Path, waits: Sequence[Waits], moments: Sequence[Moment]) -> None:
 def _plot_waits(axes: Axes, waits: Sequence[Waits]) -> None:
     names = [f"{row.name}\n{row.slots} slots" for row in waits]
     bars = axes.barh(names, [row.p99_s for row in waits], color="#2f6f8f")
-    axes.bar_label(bars, fmt="%.3g", padding=3)
+    axes.bar_label(bars, fmt="{:,.1f}", padding=3)
     axes.axvline(RENDER_S, color="#9aa5b1", linestyle="--")
     axes.set_xscale("symlog", linthresh=0.1)
     axes.invert_yaxis()

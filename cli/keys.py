@@ -23,6 +23,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.store.keys import KeyStore
 
+_LIMIT_HELP = {"weight": "Multiple of the share of the workers that a tenant of weight 1 has; 0: as if unset."}
 _DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
 
 data_option = setting_option("--data", "data_dir", type=FOLDER, help="Folder of `gridpress up`.")
@@ -43,13 +44,17 @@ tenant_option = click.option(
 )
 
 
+def _most(words: str) -> str:
+    return f"Most {words} of the tenant; 0: no limit."
+
+
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
     """One option for each limit of a tenant; 0 lifts it, none leaves it as it is."""
     for limit in reversed(dataclasses.fields(TenantLimits)):
         words = limit.name.replace("_", " ")
         flag = f"--{limit.name.replace('_', '-')}"
         command = click.option(
-            flag, limit.name, type=click.IntRange(0, 2**53), help=f"Most {words} of the tenant; 0: no limit."
+            flag, limit.name, type=click.IntRange(0, 2**53), help=_LIMIT_HELP.get(limit.name, _most(words))
         )(command)
     return command
 
@@ -144,7 +149,8 @@ def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
         _change_limits(store, tenant, given)
         found = store.limits(tenant)
     for name, value in dataclasses.asdict(found).items():
-        click.echo(f"{name.replace('_', ' ')}: {'no limit' if value is None else value}")
+        unset = 1 if name == "weight" else "no limit"
+        click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
 
 
 @contextmanager

@@ -37,14 +37,14 @@ class Quality(StrEnum):
 
 
 class Priority(StrEnum):
-    """Scheduling classes, the most urgent first. A higher class goes first and may pre-empt; ageing keeps all alive."""
+    """Scheduling classes, the most urgent first. A higher class goes first and may pre-empt; a floor keeps all alive."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
 
     @property
     def handicap_s(self) -> int:
-        """A render goes before those of a higher class that came this much later or more."""
+        """A prompt is enhanced before those of a higher class that came this much later or more."""
         return self.rank * 300
 
     @property

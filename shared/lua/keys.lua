@@ -12,6 +12,12 @@
 --                                           and revision, `|` between them, and `|again` for re-renders not yet begun
 --   gridpress:client_ids:<tenant>   hash    what the client calls a job -> job
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
+--   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have something waiting.
+--                                           A pool is stage, `:`, class, `|` and revision
+--   gridpress:since:<pool>          hash    tenant -> since when it is in the pool (ms, 13 digits)
+--   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; what a lower class may spend
+--   gridpress:parked:<tenant>       set     pools that it left because it is at its limit
+--   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
 --   gridpress:leases                zset    render ids by lease end (ms, this server's clock)

@@ -1,6 +1,6 @@
 -- Creates a job and its renders; the same job id again changes nothing, nor does a client id that stands.
--- The rank orders all that waits: the time of creation, plus a handicap for a lower class. So an interactive render
--- goes first, and one of the batch class goes before all that came later than its handicap: it ages, it never starves.
+-- The rank orders what waits in a lane, and jobs that wait for their prompt: the time of creation, plus a handicap for a
+-- lower class.
 -- ARGV: job, tenant, spec (JSON), options (JSON), then per render: render, seed
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
 -- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);

@@ -27,7 +27,7 @@ class Batch:
 
 
 class Scheduler:
-    """Admits in the order of the claims, which is class with ageing, then age.
+    """Admits in the order of the claims, which is class, then fair share, then age.
 
     A sequence that does not fit yet waits at the head and nobody passes it, so what comes free is its own: small ones
     cannot starve a large one. Its turn comes because every running sequence ends after a known number of steps.
