@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks chaos clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-fairness bench-dispatch chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

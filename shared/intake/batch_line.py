@@ -16,6 +16,7 @@ from shared.intake.types import Text
 from shared.jobs import SEED_LIMIT
 from shared.settings import Settings
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may bring its picture along
 
 # A re-render has the size of its prior; a width is half of another size.
@@ -54,7 +55,7 @@ def read_envelope(raw: bytes, line: int) -> Envelope:
     if len(raw) > MOST_LINE_BYTES:
         raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
     try:
-        return Envelope.model_validate_json(raw)
+        return Envelope.model_validate_json(raw.removeprefix(_BYTE_ORDER_MARK) if line == 0 else raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = ".".join(map(str, first["loc"])) or None

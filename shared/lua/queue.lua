@@ -1,13 +1,16 @@
--- What stands before a waiting job: its renders in the least advanced stage, against all that has a lower rank.
--- What waits is never scanned: each lane is counted by rank, and its cost is taken in proportion.
+-- What stands before a waiting job: its renders in the least advanced stage, against all that will be claimed earlier if
+-- nothing more comes: higher classes, its tenant's renders of a lower rank, and of other tenants in its class as much as
+-- their shares allow until then. The floor of a lower class is left out.
+-- What waits is never scanned: each lane is counted, and its cost is taken in proportion.
 -- ARGV: job
 -- Returns JSON, or '' when none of its renders waits: stage, position (renders before its first), ar_ahead, dit_ahead
 -- and dit_later (cost before its last render), and the strength of both stages.
 local job = ARGV[1]
 local now = now_ms()
-local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'revision')
+local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'revision', 'lane')
 local rank, revision = known[2], known[3]
 if not rank then return '' end
+local own_class, own_tenant = string.match(known[4], '^([^|]*)|([^|]*)')
 
 local waiting = { ar = {}, dit = {} }
 for index = 0, tonumber(known[1]) - 1 do
@@ -29,20 +32,51 @@ local function num_before(key, render)
   return low
 end
 
+local function lane_total(total, lane)
+  return tonumber(redis.call('HGET', P .. 'cost:' .. total, lane) or 0)
+end
+
+-- The lanes of a stage from which the same workers take: name, class, tenant, number of renders, and their cost.
+local function lanes_of(of)
+  local found = {}
+  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. of)) do
+    local class, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
+    local size = redis.call('ZCARD', P .. 'waiting:' .. of .. ':' .. lane)
+    if size > 0 and (pinned == revision or pinned == '' or revision == '') then
+      table.insert(found, { name = lane, class = class, tenant = tenant, size = size, cost = lane_total(of, lane) })
+    end
+  end
+  return found
+end
+
+local function tag_in(of, tenant)
+  local pool = of .. ':' .. own_class .. '|' .. revision
+  return math.max(clock_of(pool), tag_of(pool, tenant) or 0)
+end
+
+-- How much of a lane goes before this render, from 0 to 1; `tag` is the one that its tenant will have then.
+local function part_before(of, lane, render, tag)
+  if lane.class ~= own_class then return CLASS[lane.class] < CLASS[own_class] and 1 or 0 end
+  if lane.tenant == own_tenant then
+    return num_before(P .. 'waiting:' .. of .. ':' .. lane.name, render) / lane.size
+  end
+  local tolls = toll_of(lane.tenant, lane.cost)
+  return tolls > 0 and math.max(0, math.min(1, (tag - tag_in(of, lane.tenant)) / tolls)) or 0
+end
+
 -- Renders of a stage before this one that the same workers take, and their totals of cost.
 local function ahead(of, render, ...)
-  local count, sums = 0, { 0, 0 }
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. of)) do
-    local pinned = string.match(lane, '^[^|]*|[^|]*|([^|]*)')
-    local key = P .. 'waiting:' .. of .. ':' .. lane
-    local size = redis.call('ZCARD', key)
-    if size > 0 and (pinned == revision or pinned == '' or revision == '') then
-      local before = num_before(key, render)
-      count = count + before
-      for i, total in ipairs({ ... }) do
-        sums[i] = sums[i] + before / size * tonumber(redis.call('HGET', P .. 'cost:' .. total, lane) or 0)
-      end
+  local lanes, tag = lanes_of(of), tag_in(of, own_tenant)
+  for _, lane in ipairs(lanes) do
+    if lane.class == own_class and lane.tenant == own_tenant then
+      tag = tag + toll_of(own_tenant, part_before(of, lane, render) * lane.cost)
     end
+  end
+  local count, sums = 0, { 0, 0 }
+  for _, lane in ipairs(lanes) do
+    local part = part_before(of, lane, render, tag)
+    count = count + math.floor(part * lane.size + 0.5)
+    for i, total in ipairs({ ... }) do sums[i] = sums[i] + part * lane_total(total, lane.name) end
   end
   return count, sums[1], sums[2]
 end

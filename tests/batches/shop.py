@@ -116,14 +116,20 @@ class Shop:
         raise AssertionError(f"it does not end: {found}")
 
     def lines_of(self, file_id: str | None) -> list[Json]:
+        """Of an output or error file; there is none without lines."""
         if file_id is None:
             return []
-        file = self.house.files.file(file_id, self.service_tenant)  # type: ignore[arg-type]
-        return [json.loads(line) for line in self.house.objects.get(file.key).splitlines()]
+        return [json.loads(line) for line in self.http.get(f"/v1/files/{file_id}/content").data.splitlines()]
 
-    @property
-    def service_tenant(self) -> str:
-        return "default"
+    def results(self, batch: Json) -> list[Json]:
+        """All there are now, by pages of three."""
+        found: list[Json] = []
+        page: Json = {"has_more": True, "last_id": None}
+        while page["has_more"]:
+            after = f"&after={page['last_id']}" if page["last_id"] else ""
+            page = self.http.get(f"/v1/batches/{batch['id']}/results?limit=3{after}").get_json()
+            found += page["data"]
+        return found
 
     @contextmanager
     def openai(self) -> Iterator[openai.OpenAI]:
