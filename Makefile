@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-fairness bench-dispatch chaos clean
+.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-held: setup ## measure what a thousand waiting clients cost one API proces
 
 bench-restart: setup ## measure how long the store takes to come back with 100,000 jobs
 	$(BIN)/python -m benchmarks.restart
+
+bench-batch: setup ## measure what batches cost to take in, to keep waiting and to their neighbours (ten minutes)
+	$(BIN)/python -m benchmarks.batch
 
 bench-webhooks: setup ## measure deliveries a second, and the first attempt beside a thousand dead receivers (five minutes)
 	$(BIN)/python -m benchmarks.webhooks

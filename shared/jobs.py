@@ -37,7 +37,7 @@ class Quality(StrEnum):
 
 
 class Priority(StrEnum):
-    """Scheduling classes, the most urgent first. A higher class goes first, may pre-empt, and leaves the other a floor."""
+    """Scheduling classes, the most urgent first. A higher class goes first, may pre-empt, and leaves others a floor."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"

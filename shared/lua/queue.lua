@@ -54,31 +54,39 @@ local function tag_in(of, tenant)
   return math.max(clock_of(pool), tag_of(pool, tenant) or 0)
 end
 
--- How much of a lane goes before this render, from 0 to 1; `tag` is the one that its tenant will have then.
-local function part_before(of, lane, render, tag)
-  if lane.class ~= own_class then return CLASS[lane.class] < CLASS[own_class] and 1 or 0 end
-  if lane.tenant == own_tenant then
-    return num_before(P .. 'waiting:' .. of .. ':' .. lane.name, render) / lane.size
-  end
-  local tolls = toll_of(lane.tenant, lane.cost)
-  return tolls > 0 and math.max(0, math.min(1, (tag - tag_in(of, lane.tenant)) / tolls)) or 0
+-- Of another tenant's waiting renders, the part that is claimed while its tag is lower than `tag`.
+local function part_of_other(of, tenant, waiting, tag)
+  local pool = of .. ':' .. own_class .. '|' .. revision
+  local own, other = member_of(pool, own_tenant), member_of(pool, tenant)
+  local toll = toll_of(tenant, waiting.cost) / waiting.size
+  local tolls = toll > 0 and math.floor((tag - tag_in(of, tenant)) / toll * 1e6 + 0.5) / 1e6 or 0
+  local goes_first = not own or (other and other < own)
+  local num = goes_first and math.floor(tolls) + 1 or math.ceil(tolls)
+  return math.max(0, math.min(1, num / waiting.size))
 end
 
 -- Renders of a stage before this one that the same workers take, and their totals of cost.
 local function ahead(of, render, ...)
-  local lanes, tag = lanes_of(of), tag_in(of, own_tenant)
+  local lanes, tag, others, parts = lanes_of(of), tag_in(of, own_tenant), {}, {}
   for _, lane in ipairs(lanes) do
-    if lane.class == own_class and lane.tenant == own_tenant then
-      tag = tag + toll_of(own_tenant, part_before(of, lane, render) * lane.cost)
+    if lane.class ~= own_class then
+      parts[lane.name] = CLASS[lane.class] < CLASS[own_class] and 1 or 0
+    elseif lane.tenant == own_tenant then
+      parts[lane.name] = num_before(P .. 'waiting:' .. of .. ':' .. lane.name, render) / lane.size
+      tag = tag + toll_of(own_tenant, parts[lane.name] * lane.cost)
+    else
+      local sum = others[lane.tenant] or { size = 0, cost = 0 }
+      others[lane.tenant] = { size = sum.size + lane.size, cost = sum.cost + lane.cost }
     end
   end
+  for tenant, waiting in pairs(others) do others[tenant] = part_of_other(of, tenant, waiting, tag) end
   local count, sums = 0, { 0, 0 }
   for _, lane in ipairs(lanes) do
-    local part = part_before(of, lane, render, tag)
-    count = count + math.floor(part * lane.size + 0.5)
+    local part = parts[lane.name] or others[lane.tenant]
+    count = count + part * lane.size
     for i, total in ipairs({ ... }) do sums[i] = sums[i] + part * lane_total(total, lane.name) end
   end
-  return count, sums[1], sums[2]
+  return math.floor(count + 0.5), sums[1], sums[2]
 end
 
 local last = own[#own]

@@ -35,18 +35,18 @@ def settings_of(s3: S3Endpoint, folder: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def api(s3: S3Endpoint, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = settings_of(s3, tmp_path_factory.mktemp("api"))
-    with served(settings, valkey_url, MAX_BODY_BYTES=MAX_BODY_BYTES) as api:
+    with served(settings, empty_valkey_url, MAX_BODY_BYTES=MAX_BODY_BYTES) as api:
         yield api
 
 
 @pytest.fixture(scope="module")
-def hasty_api(s3: S3Endpoint, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def hasty_api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One that has no patience, and three connections."""
     settings = settings_of(s3, tmp_path_factory.mktemp("api"))
     changes = {"RECEIVE_TIMEOUT_S": 0.5, "IDLE_TIMEOUT_S": 1.0, "API_CONNECTIONS": 3}
-    with served(settings, valkey_url, **changes) as api:
+    with served(settings, empty_valkey_url, **changes) as api:
         yield api
 
 

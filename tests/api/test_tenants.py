@@ -8,11 +8,13 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.services import Services
+from shared.batches import Batch, BatchSpec, line_job_id, new_batch_id
 from shared.files import Purpose, StoredFile, new_file_id
 from shared.ids import TenantId, WorkerId
 from shared.jobs import Job
 from shared.keys import Scope
 from shared.states import Stage
+from shared.store.batches import BatchStore
 from shared.store.connect import Client
 from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.files import FileStore
@@ -61,6 +63,13 @@ def a_file(client: Client) -> StoredFile:
     return files.close(file_id, OWNER, **whole)
 
 
+@pytest.fixture
+def batch(client: Client, a_file: StoredFile) -> Batch:
+    """The owner's."""
+    asked = {"input_file_id": a_file.file_id, "endpoint": "/v1/jobs", "window": "1h", "window_s": 3600}
+    return BatchStore(client).create(new_batch_id(), BatchSpec(tenant=OWNER, **asked))
+
+
 def code_of(answer: TestResponse) -> str:
     """In whichever dialect its route speaks."""
     told = answer.get_json()
@@ -78,6 +87,16 @@ ROUTES = [
     ("GET", "/v1/files/{file}", {200}),
     ("GET", "/v1/files/{file}/content", {302}),
     ("DELETE", "/v1/files/{file}", {200}),
+    ("GET", "/v1/batches/{batch}", {200}),
+    ("POST", "/v1/batches/{batch}/pause", {200}),
+    ("POST", "/v1/batches/{batch}/resume", {200}),
+    ("POST", "/v1/batches/{batch}/retry", {409}),
+    ("POST", "/v1/batches/{batch}/cancel", {200}),
+    ("GET", "/v1/batches/{batch}/results", {200}),
+    ("GET", "/v1/batches/{batch}/output", {200}),
+    ("GET", "/v1/batches/{batch}/manifest", {200}),
+    ("GET", "/v1/batches/{batch}/archive", {200}),
+    ("GET", "/v1/batches/{batch}/pictures/{line_job}/0/0123456789abcdef.png", {302}),
     ("GET", "/v1/jobs/{job}/images/0", {409}),
     ("GET", "/v1/jobs/{job}/images/0/grid", {409}),
     ("GET", "/v1/jobs/{job}/images/0/previews/0", {404}),
@@ -109,6 +128,7 @@ def test_the_id_of_another_tenant_does_not_exist(
     poisoned: Job,
     a_file: StoredFile,
     endpoint: Endpoint,
+    batch: Batch,
     method: str,
     route: str,
     owners: set[int],
@@ -118,9 +138,11 @@ def test_the_id_of_another_tenant_does_not_exist(
         letter=poisoned.renders[0].render_id,
         file=a_file.file_id,
         endpoint=endpoint.endpoint_id,
+        batch=batch.batch_id,
+        line_job=line_job_id(batch.batch_id, 0, 0),
         message=f"evt_{poisoned.job_id.removeprefix('job_')}_job_failed",
     )
-    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message"), "none")
+    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job"), "none")
     nowhere = route.format(job="job_" + "0" * 26, **nobodys)
     body = {"since": "2026-01-01T00:00:00Z"} if route.endswith(("/recover", "/replay")) else {}
     refused = http.open(path, method=method, headers=fields[OTHER], json=body)
@@ -142,7 +164,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         if rule.arguments
     }
     adapter = http.application.url_map.bind("localhost")
-    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message"), "x")
+    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message", "batch", "line_job"), "x")
     matched = {
         (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }
@@ -150,8 +172,10 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
     assert matched == rules - {("PUT", "/v1/jobs/<job_id>"), *of_nobody}
 
 
-def test_lists_hold_what_is_ones_own(http: FlaskClient, fields: dict[TenantId, dict[str, str]], poisoned: Job) -> None:
-    for path in ("/v1/jobs", "/v1/dead_letters", "/v1/webhook_endpoints"):
+def test_lists_hold_what_is_ones_own(
+    http: FlaskClient, fields: dict[TenantId, dict[str, str]], poisoned: Job, batch: Batch
+) -> None:
+    for path in ("/v1/jobs", "/v1/dead_letters", "/v1/webhook_endpoints", "/v1/batches"):
         sizes = {tenant: len(http.get(path, headers=sent).get_json()["data"]) for tenant, sent in fields.items()}
         assert sizes == {OWNER: 1, OTHER: 0}
 

@@ -15,7 +15,7 @@ from cli.demo.service import service
 from cli.main import main
 from tests.cli.waiting import eventually, is_alive
 
-ROLES = {"valkey", "seaweedfs", "api", "ar", "dit", "delivery", "upkeep"}
+ROLES = {"valkey", "seaweedfs", "api", "ar", "dit", "delivery", "upkeep", "batch"}
 FOX = ("render", 'a red fox that says "hi"', "--size", "256x256", "--steps", "4", "--seed", "3")
 Gridpress = Callable[..., Result]
 

@@ -32,14 +32,14 @@ DATA = png(256, 256)
 
 
 @pytest.fixture(scope="module")
-def api(s3: S3Endpoint, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = Settings(
         s3_endpoint_url=s3.url,
         s3_access_key=s3.access_key,
         s3_secret_key=SecretStr(s3.secret_key),
         data_dir=tmp_path_factory.mktemp("api"),
     )
-    with served(settings, valkey_url) as api:
+    with served(settings, empty_valkey_url) as api:
         yield api
 
 

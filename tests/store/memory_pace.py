@@ -1,18 +1,19 @@
 """Twin of `shared.store.pace`: looks at every render, by brute force."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shared.cost import cost_of
-from shared.ids import Revision
+from shared.ids import Revision, TenantId
 from shared.jobs import Job
 from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
 from shared.states import Stage
+from tests.store.memory_shares import Member, Pool
 from tests.store.memory_state import Memory, RenderRecord
 
 
 class MemoryPace:
-    """Twin of `PaceStore`. Its cost ahead is exact; the real one's is in proportion within a lane."""
+    """Twin of `PaceStore`. What it has ahead is exact; the real one takes a lane in proportion."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -38,17 +39,40 @@ class MemoryPace:
         return {stage: self._load(stage) for stage in Stage}
 
     def _before(self, stage: Stage, render: RenderRecord) -> Sequence[RenderRecord]:
-        """Renders in the lanes of the same workers that are taken first. Suspects and those who enhance are in none."""
-        place, revision = (render.job.rank, render.render_id), render.job.revision
-        return [
-            other
-            for other in self._memory.renders()
-            if other.state is stage.waiting
-            and not other.group
-            and not other.job.is_enhancing
-            and ("" in (revision, other.job.revision) or revision == other.job.revision)
-            and (other.job.rank, other.render_id) < place
+        """What would be claimed before it if nothing more came: the claims that follow, one after the other."""
+        priority, tenant = render.job.spec.priority, render.job.spec.tenant
+        reachable = self._reachable(stage, render.job.revision)
+        found = [other for other in reachable if other.job.spec.priority.rank < priority.rank]
+        queues: dict[TenantId, list[RenderRecord]] = {tenant: []}
+        for other in reachable:
+            if other.job.spec.priority is priority and other.render_id != render.render_id:
+                queues.setdefault(other.job.spec.tenant, []).append(other)
+        queues[tenant] = [other for other in queues[tenant] if _place(other) < _place(render)]
+        members = self._members(Pool(stage, priority, render.job.revision), queues)
+        while (next_tenant := min(members.values()).tenant) != tenant or queues[tenant]:
+            taken = queues[next_tenant].pop(0)
+            found.append(taken)
+            toll = _cost(taken, stage) / self._memory.shares.weight_of(next_tenant)
+            members[next_tenant] = members[next_tenant]._replace(tag=members[next_tenant].tag + toll)
+            if not queues[next_tenant] and next_tenant != tenant:
+                del members[next_tenant]
+        return found
+
+    def _members(self, pool: Pool, tenants: Iterable[TenantId]) -> dict[TenantId, Member]:
+        shares = self._memory.shares
+        clock, known = shares.clocks.get(pool, 0), {member.tenant: member for member in shares.in_order(pool)}
+        outside = Member(clock, self._memory.now_ms + 1, TenantId(""))
+        members = {tenant: known.get(tenant, outside._replace(tenant=tenant)) for tenant in tenants}
+        return {tenant: member._replace(tag=max(clock, member.tag)) for tenant, member in members.items()}
+
+    def _reachable(self, stage: Stage, revision: Revision) -> Sequence[RenderRecord]:
+        """In the lanes of the same workers, by age. Suspects and those who enhance are in none."""
+        found = [
+            render
+            for render in self._waiting(stage)
+            if not render.group and ("" in (revision, render.job.revision) or revision == render.job.revision)
         ]
+        return sorted(found, key=_place)
 
     def _waiting(self, stage: Stage) -> Sequence[RenderRecord]:
         return [r for r in self._memory.renders() if r.state is stage.waiting and not r.job.is_enhancing]
@@ -84,6 +108,10 @@ class MemoryPace:
             coming_cost=sum(_cost(r, stage) for r in self._waiting(Stage.AR)) if stage is Stage.DIT else 0,
             unserved=dict(unserved),
         )
+
+
+def _place(render: RenderRecord) -> tuple[int, str]:
+    return render.job.rank, render.render_id
 
 
 def _cost(render: RenderRecord, stage: Stage) -> int:

@@ -1,0 +1,94 @@
+"""A batch through the whole service with the simulated engine: how quick it is, and what its neighbours notice."""
+
+import io
+import time
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import httpx
+
+from benchmarks.batch.waiting import LINES, line
+from cli.demo.service import service
+from cli.stack.store import open_store
+from shared.ids import TenantId
+from shared.keys import Scope
+from shared.settings import Settings
+from shared.store.keys import KeyStore
+
+_SMALL = b'"256x256"'
+_OVER = ("completed", "failed", "expired", "cancelled")
+
+
+def _upload(http: httpx.Client, num_lines: int) -> str:
+    data = b"".join(line(number) for number in range(num_lines)).replace(b'"1024x1024"', _SMALL)
+    sent = http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("in.jsonl", io.BytesIO(data))})
+    return str(sent.raise_for_status().json()["id"])
+
+
+def _create(http: httpx.Client, num_lines: int) -> str:
+    asked = {"input_file_id": _upload(http, num_lines), "endpoint": "/v1/images/generations"}
+    made = http.post("/v1/batches", json={**asked, "completion_window": "24h"})
+    return str(made.raise_for_status().json()["id"])
+
+
+def throughput(folder: Path, num_lines: int) -> dict[str, float]:
+    """Pictures a second from creation to output file, where the engines take no time."""
+    with service(folder, "simulate:ar=0,dit=0") as url, httpx.Client(base_url=url, timeout=60) as http:
+        began = time.perf_counter()
+        batch = _create(http, num_lines)
+        while (found := _read(http, batch))["status"] not in _OVER:
+            time.sleep(0.25)
+        wall_s = time.perf_counter() - began
+        assert found["request_counts"]["completed"] == num_lines, found
+        return {"lines": num_lines, "wall_s": round(wall_s, 2), "renders_per_s": round(num_lines / wall_s, 1)}
+
+
+def neighbour(folder: Path, num_requests: int) -> dict[str, float]:
+    """Latency of single requests of one tenant, alone and beside another tenant's batch of 50,000."""
+    with service(folder, "simulate:ar=20ms,dit=50ms") as url:
+        first, second = (_key(folder, tenant) for tenant in ("single", "catalogue"))
+        with _as(url, first) as single, _as(url, second) as catalogue:
+            alone = _latencies_ms(single, num_requests)
+            batch = _create(catalogue, LINES)
+            while _read(catalogue, batch)["request_counts"]["completed"] < 20:
+                time.sleep(0.25)
+            beside = _latencies_ms(single, num_requests)
+            catalogue.post(f"/v1/batches/{batch}/cancel").raise_for_status()
+    return {
+        "requests": num_requests,
+        "render_ms": 70,
+        "alone_p50_ms": _at(alone, 50),
+        "alone_p99_ms": _at(alone, 99),
+        "beside_p50_ms": _at(beside, 50),
+        "beside_p99_ms": _at(beside, 99),
+    }
+
+
+def _latencies_ms(http: httpx.Client, num_requests: int) -> list[float]:
+    found = []
+    for seed in range(num_requests):
+        began = time.perf_counter()
+        answer = http.post(
+            "/v1/jobs", json={"prompt": "a red kite", "size": "256x256", "seed": seed}, headers={"Prefer": "wait=60"}
+        )
+        assert answer.status_code == 201, answer.text
+        found.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def _read(http: httpx.Client, batch: str) -> dict[str, Any]:
+    return dict(http.get(f"/v1/batches/{batch}").raise_for_status().json())
+
+
+def _as(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, timeout=120, headers={"Authorization": f"Bearer {key}"})
+
+
+def _key(folder: Path, tenant: str) -> str:
+    with open_store(Settings(data_dir=folder)) as store:
+        return KeyStore(store).create(TenantId(tenant), [Scope.ADMIN])[1]
+
+
+def _at(values: list[float], percentile: int) -> float:
+    return round(quantiles(values, n=100)[percentile - 1], 1)
