@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 from standardwebhooks.webhooks import Webhook
 
-from shared.intake.request import JobRequest
 from cli.demo.examples import PROMPTS, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check
@@ -18,6 +17,7 @@ from cli.errors import Failure
 from cli.sheet import Print, contact_sheet
 from shared.geometry import check_size
 from shared.images import normalise
+from shared.intake.request import JobRequest
 from tests.cli.stub_api import finished, job
 
 SECRET = "whsec_" + "c2VjcmV0" * 5

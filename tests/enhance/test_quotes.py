@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.dit.glyphs import glyph_texts
 from shared.quoted_text import invented, lost, quoted, with_curly_apostrophes, without_quotes
+from workers.dit.glyphs import glyph_texts
 
 MARKS = ['""', "''", "“”", "‘’", "「」", "『』", "«»"]
 WORDS = st.text(st.sampled_from("abc XYZ雪山é."), min_size=0, max_size=20)

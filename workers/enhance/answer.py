@@ -3,8 +3,8 @@
 import json
 import re
 
-from workers.enhance.errors import NotEnhanced
 from shared.quoted_text import invented, lost, with_curly_apostrophes, without_quotes
+from workers.enhance.errors import NotEnhanced
 
 # What models that think aloud put in front where their server does not take it out.
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
