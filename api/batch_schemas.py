@@ -56,7 +56,9 @@ class BatchRequest(BaseModel):
     input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(description="of the purpose batch")
     endpoint: Endpoint = Field(description="for which all its lines are")
     completion_window: Annotated[Text, AfterValidator(_window)] = Field(
-        description="24h, or another number of hours (h) or days (d); lines that are not finished by then expire"
+        description="24h, or another number of hours (h) or days (d), 30 days at most; lines that are not finished by "
+        "then expire",
+        json_schema_extra={"pattern": "^([1-9][0-9]{0,2}h|[1-9][0-9]?d)$"},
     )
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
     output_expires_after: ExpiresAfter | None = Field(

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     batch_spare: int = Field(
         default=64, ge=1, description="renders that a batch keeps waiting beside those that the workers can hold"
     )
+    batch_retention_s: int = Field(
+        default=30 * 24 * 3600, ge=0, description="after its end, for which a batch can be read and retried"
+    )
     batch_job_stay_s: int = Field(
         default=24 * 3600, ge=0, description="for which /v1/jobs knows a line's job once its result is stored"
     )

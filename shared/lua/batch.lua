@@ -12,6 +12,7 @@ local function end_batch(batch, status, now)
   redis.call('HSET', key, 'status', status, status .. '_ms', now)
   redis.call('HDEL', key, 'holder', 'paused', 'waiting_for', 'target')
   redis.call('ZREM', P .. 'batch_work', batch)
+  redis.call('ZADD', P .. 'batch_ends', now, batch)
   local known = redis.call('HMGET', key, 'tenant', 'total', 'completed', 'failed', 'round')
   local data = cjson.encode({ id = batch, object = 'batch', status = status, request_counts = {
     total = tonumber(known[2]), completed = tonumber(known[3]), failed = tonumber(known[4]) } })

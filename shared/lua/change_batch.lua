@@ -21,6 +21,7 @@ local function retry()
   redis.call('SET', P .. 'batch_lines:' .. batch, lines)
   redis.call('HINCRBY', key, 'failed', -num)
   redis.call('HINCRBY', key, 'round', 1)
+  redis.call('ZREM', P .. 'batch_ends', batch)
   redis.call('HSET', key, 'status', 'in_progress', 'end', 'completed', 'line', 0, 'offset', 0,
     'expires_ms', now + tonumber(window))
   redis.call('HDEL', key, 'finalizing_ms', 'completed_ms', 'cancelling_ms', 'cancelled_ms', 'expired_ms')

@@ -8,6 +8,7 @@
 --   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose result is not stored yet
 --   gridpress:batch_segments:<batch>  list    JSON: the objects that hold the results
 --   gridpress:batches:<tenant>        zset    its batches, score 0: lexical order is order of creation
+--   gridpress:batch_ends, gridpress:batch_doomed  see purge_batches.lua
 --   gridpress:batch_work              zset    batches that are not over by when to look at them again (ms)
 -- ARGV: batch, tenant, spec (JSON), window (ms), the batch to retry or ''
 -- Returns 1; 0 when there is no such batch to retry; 2 when that one has nothing to retry, or is not over.

@@ -2,7 +2,8 @@
 --   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
 -- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
---                                           ar_cost, dit_cost: of each of its renders (shared/cost.py)
+--                                           ar_cost, dit_cost: of each of its renders (shared/cost.py); batch, line and
+--                                           note of a line of a batch until its result is stored
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected (see blame.lua)
@@ -55,6 +56,7 @@
 --                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
 --   gridpress:finished              zset    final jobs by end (ms)
 --   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
+--   gridpress:batch...              see create_batch.lua
 --   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
 --   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
 

@@ -76,6 +76,15 @@ class BatchStore:
             found = cast("list[str]", self._client.lrange(f"{_PREFIX}batch_segments:{batch_id}", 0, -1))
         return [segment_of(text) for text in found]
 
+    def purge(self, retention_s: int, most: int) -> list[BatchId]:
+        """Forgets batches that ended longer ago. Answers such whose objects are to be deleted, until `forget`."""
+        return cast("list[BatchId]", self._scripts.run("purge_batches", retention_s * 1000, most))
+
+    def forget(self, batch_id: BatchId) -> None:
+        """Its objects are gone."""
+        with translated():
+            self._client.srem(f"{_PREFIX}batch_doomed", batch_id)
+
     def _read(self, batch_ids: Sequence[BatchId]) -> list[Batch]:
         pipeline = self._client.pipeline(transaction=False)
         for batch_id in batch_ids:

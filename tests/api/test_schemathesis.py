@@ -23,6 +23,7 @@ NAMES = sorted({each.name for each in OPERATIONS.values()})
 NEVER_WRONG = {"getDocs", "getDocsAsset", "getHealth", "getOpenapi", "getReadiness", "getStart"}
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together.
 BEYOND_A_SCHEMA = {
+    "createBatch",
     "createFile",
     "createImage",
     "createJob",
@@ -31,6 +32,7 @@ BEYOND_A_SCHEMA = {
     "putJob",
     "rotateWebhookEndpointSecret",
     "updateWebhookEndpoint",
+    "validateBatch",
     "zaiBegin",
     "zaiBeginApi",
     "zaiGenerate",

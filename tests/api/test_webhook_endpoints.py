@@ -47,7 +47,8 @@ def subscribed(client: Client) -> dict[str, list[str]]:
 def test_a_new_endpoint_is_told_every_end_and_has_a_secret_of_its_own(make: Make, client: Client) -> None:
     first, second = make(), make()
     assert (first["url"], first["status"], first["payload"]) == (URL, "enabled", "full")
-    assert first["events"] == [*ENDS, "webhook_endpoint.disabled"]
+    batch_ends = [f"batch.{end}" for end in ("completed", "failed", "cancelled", "expired")]
+    assert first["events"] == [*ENDS, *batch_ends, "webhook_endpoint.disabled"]
     assert first["secret"] != second["secret"]
     assert is_webhook_secret(first["secret"])
     assert subscribed(client) == {each["id"]: each["events"] for each in (first, second)}

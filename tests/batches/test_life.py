@@ -7,10 +7,13 @@ from collections import Counter
 
 import pytest
 
+from shared.batches import BatchId, input_key
+from shared.errors import ObjectNotFound
 from shared.ids import TenantId
 from shared.limits import TenantLimits
 from shared.store.keys import KeyStore
 from tests.batches.shop import PNG, Json, Shop, a_line, jsonl, some_lines
+from workers.upkeep.batches import delete_batches
 
 
 def ids(lines: list[Json]) -> list[str]:
@@ -242,6 +245,20 @@ def test_endpoints_hear_of_the_batch_and_not_of_every_line(shop: Shop) -> None:
     ]
     assert [message["type"] for message in told] == ["batch.completed"]
     assert json.loads(told[0]["data"])["id"] == batch["id"]
+
+
+def test_a_batch_is_forgotten_when_its_time_is_over(shop: Shop) -> None:
+    batch = shop.run(shop.create(some_lines(3)))
+    batches, objects = shop.house.batches, shop.house.objects
+    assert delete_batches(batches, objects, retention_s=3600) == 0
+    assert delete_batches(batches, objects, retention_s=-1) == 1
+    assert delete_batches(batches, objects, retention_s=-1) == 0
+    assert shop.http.get(f"/v1/batches/{batch['id']}").status_code == 404
+    assert shop.http.get("/v1/batches").get_json()["data"] == []
+    assert [key for key in shop.client.keys("*batch_0*") if "sequence" not in key] == []
+    with pytest.raises(ObjectNotFound):
+        objects.get(input_key(BatchId(batch["id"])))
+    assert len(shop.lines_of(batch["output_file_id"])) == 3
 
 
 def test_a_waiting_line_costs_the_store_bytes(shop: Shop) -> None:

@@ -64,7 +64,7 @@ def names_of(settings: Settings, *servers: Valkey) -> list[list[str]]:
 
 def test_there_is_one_process_a_role_and_servers_come_first(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    ours = ["api-0", "ar-0", "dit-0", "dit-1", "delivery-0", "upkeep-0"]
+    ours = ["api-0", "ar-0", "dit-0", "dit-1", "delivery-0", "batch-0", "upkeep-0"]
     assert names_of(settings, Valkey(tmp_path)) == [["valkey-0"], ours]
     assert names_of(settings) == [ours]
 

@@ -11,10 +11,12 @@ from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.objects import open_objects
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.connect import connect
 from shared.store.doomed import DoomedStore
 from shared.store.files import FileStore
 from shared.store.upkeep import UpkeepStore
+from workers.upkeep.batches import delete_batches
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.doomed import delete_doomed
 from workers.upkeep.files import delete_ended
@@ -35,7 +37,11 @@ def run(settings: Settings) -> None:
     assert settings.redis_url
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings)
     objects = open_objects(settings)
-    kinds = (partial(delete_ended, FileStore(client), objects), partial(delete_doomed, DoomedStore(client), objects))
+    kinds = (
+        partial(delete_ended, FileStore(client), objects),
+        partial(delete_doomed, DoomedStore(client), objects),
+        partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
+    )
     threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()
     log.info("upkeep.ready")
     if settings.ready_file:
