@@ -99,7 +99,6 @@ class EventHub:
             self._watches[channel].discard(watch)
             if not self._watches[channel]:
                 del self._watches[channel]
-                self._changed.set()
 
     def _call_thread(self) -> None:
         """Through the store, since the thread listens there. Unheard, it comes by itself, at its next tick."""
@@ -122,7 +121,10 @@ class EventHub:
         while not self._closed.is_set():
             if self._changed.is_set():
                 subscribed = self._follow(feed, subscribed)
-            self._pass_on(feed.get_message(timeout=_TICK_S))
+            message = feed.get_message(timeout=_TICK_S)
+            self._pass_on(message)
+            if message is None:  # nobody calls for a channel to be left: it must not hide a call for a new one
+                self._changed.set()
             if feed.health_check_response_counter > _MOST_UNANSWERED:
                 raise redis.ConnectionError("the subscription is not answered")
 

@@ -120,3 +120,12 @@ def test_a_closed_hub_holds_no_connection_and_can_still_be_watched(client: Clien
     assert client.client_list(_type="pubsub") == []
     with hub.watch(JobId("job_1")) as watch:
         assert not watch.wait(0)
+
+
+def test_one_watch_after_the_other_is_called_for_at_once(
+    hub: EventHub, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_TICK_S", 2 * TIMEOUT_S)  # by itself the thread would not come in time
+    for _ in range(3):
+        with hub.watch(submitted(store).job_id) as watch:
+            watched(watch)
