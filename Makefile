@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
+.PHONY: help setup demo up test check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,11 @@ bench-dit: setup ## measure the DiT engine beside the reference (about ten minut
 
 bench-e2e: setup ## measure the whole service beside the reference pipeline in a loop
 	$(BIN)/python -m benchmarks.e2e
+
+bench-api: setup ## measure submissions, an idle service and pictures a second (three minutes)
+	$(BIN)/python -m benchmarks.api.submit
+	$(BIN)/python -m benchmarks.api.idle
+	$(BIN)/python -m benchmarks.api.throughput
 
 bench-held: setup ## measure what a thousand waiting clients cost one API process (half a minute)
 	$(BIN)/python -m benchmarks.api.held

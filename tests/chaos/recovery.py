@@ -57,6 +57,7 @@ class Recovery:
         self._client: Client | None = None
         self._lock = threading.Lock()
         self._killed: list[tuple[int, float]] = []
+        self._disturbed_at_s = float("-inf")
         self._orphans: list[_Orphan] = []
         self._times: dict[str, list[float]] = {each.name: [] for each in fields(Times)}
         self._draining: frozenset[int] = frozenset()
@@ -90,8 +91,12 @@ class Recovery:
             self._store_ended, self._last_finish_ms = (pid, time.monotonic()), None
 
     def disturbed(self) -> None:
-        """Something that every recovery needs is down: what waits now is counted apart."""
+        """Something that every recovery needs is down: what waits now is counted apart.
+
+        So is what was killed before and could not be looked at yet, since the store did not answer.
+        """
         with self._lock:
+            self._disturbed_at_s = time.monotonic()
             for orphan in self._orphans:
                 orphan.is_undisturbed = False
 
@@ -131,7 +136,8 @@ class Recovery:
                 stage = Stage(key.removeprefix("gridpress:held:").partition("-")[0])
                 for render in client.smembers(key):
                     fence = client.hget(f"gridpress:render:{render}", "fence")
-                    self._orphans.append(_Orphan(render, str(fence), stage, killed_at_s))
+                    is_undisturbed = killed_at_s > self._disturbed_at_s
+                    self._orphans.append(_Orphan(render, str(fence), stage, killed_at_s, is_undisturbed))
             self._killed.pop(0)
 
     def _find_passed_over(self, client: Client) -> None:
