@@ -12,6 +12,7 @@ from cli.options import FOLDER, setting_option
 from cli.stack.checkpoint import small_checkpoint
 from cli.stack.lock import folder_lock
 from cli.stack.loop import run
+from cli.stack.obituaries import Obituaries
 from cli.stack.ports import is_free
 from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
@@ -19,6 +20,7 @@ from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
 from shared.settings import Settings
 
+_STORE_TIMEOUT_S = 1.0
 _REAL_MODEL = "zai-org/GLM-Image"
 _NO_MODEL = f"No model given: serving a small one with random weights. The real one: GRIDPRESS_MODEL={_REAL_MODEL}"
 _MODEL_HELP = f"Checkpoint folder or hub id, e.g. {_REAL_MODEL}.  [default: a small one, built on first use]"
@@ -78,7 +80,10 @@ def _has_key(settings: Settings) -> bool:
 
 def _serve(settings: Settings, counts: WorkerCounts) -> None:
     """Supervises all roles until a signal comes. The caller holds the folder's lock."""
-    from cli.stack.servers import with_servers  # noqa: PLC0415 - the servers' clients take half a second to import
+    # The clients of the servers and of the store take half a second to import.
+    from cli.stack.servers import with_servers  # noqa: PLC0415
+    from shared.store.connect import connect_hasty  # noqa: PLC0415
+    from shared.store.upkeep import UpkeepStore  # noqa: PLC0415
 
     run_dir = settings.data_dir / "run"
     if not settings.model:
@@ -90,5 +95,10 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     supervisor = Supervisor(
         tiers(settings, counts, servers), spawn=lambda role: Child(role.name, role.command, run_dir)
     )
-    with Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator:
-        run(supervisor, narrator)
+    assert settings.redis_url
+    mark_dead = UpkeepStore(connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)).mark_dead
+    with (
+        Obituaries(run_dir, mark_dead, settings.lease_ttl_s) as obituaries,
+        Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator,
+    ):
+        run(supervisor, narrator, obituaries.on_event)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from shared.queues import Queue
+from shared.store.leases import Announcement
 from workers.reconnecting import SteadyConsumer
 
 log = structlog.get_logger()
@@ -18,13 +18,16 @@ log = structlog.get_logger()
 EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
 
 
-def serve(app: Any, queue: Queue, slots: int, ready_file: Path | None, on_shutdown: Callable[[], None]) -> None:
-    """Blocks until a warm shutdown. Celery ignores a second SIGTERM on this pool, so ours ends the process."""
+def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: Callable[[], None]) -> None:
+    """Blocks until a warm shutdown. Celery ignores a second SIGTERM on this pool, so ours ends the process.
+
+    The ready file holds the worker's id: whoever sees the process end can say whose leases nobody renews any more.
+    """
 
     def announce_ready(**_: object) -> None:
-        log.info("worker.ready", queue=queue.value, slots=slots)
+        log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
         if ready_file:
-            ready_file.touch()
+            ready_file.write_text(worker.worker_id)
 
     def shut_down(**_: object) -> None:
         on_shutdown()
@@ -35,8 +38,8 @@ def serve(app: Any, queue: Queue, slots: int, ready_file: Path | None, on_shutdo
     worker_shutting_down.connect(shut_down, weak=False)
     app.Worker(
         pool="threads",
-        concurrency=slots,
-        queues=[queue.value],
+        concurrency=worker.slots,
+        queues=[worker.queue.value],
         loglevel="WARNING",
         without_gossip=True,
         without_mingle=True,

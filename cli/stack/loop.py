@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from shared.errors import Misconfigured
 
 _TICK_S = 0.1
 _START_LIMIT_S = 3600.0  # the real weights are 35 GB and may still have to be fetched
+
+Listener = Callable[[Event], None]
 
 
 class Watcher(Protocol):
@@ -32,25 +34,26 @@ class _Signals:
         self.num_received += 1
 
 
-def run(supervisor: Supervisor, watcher: Watcher) -> None:
-    """Serves until SIGTERM or Ctrl-C; ends all that was started, whatever happens.
+def run(supervisor: Supervisor, watcher: Watcher, *listeners: Listener) -> None:
+    """Serves until SIGTERM or Ctrl-C; ends all that was started, whatever happens. Listeners hear of every event.
 
     Raises `Misconfigured` when a process ends by itself before everything was ready once: a restart would not help.
     """
     with _signals() as signals:
         try:
-            _start(supervisor, watcher, signals)
+            listeners = (watcher.on_event, *listeners)
+            _start(supervisor, watcher, listeners, signals)
             while not signals.num_received:
-                _tick(supervisor, watcher)
+                _tick(supervisor, listeners)
         finally:
             _stop(supervisor, watcher, signals)
 
 
-def _start(supervisor: Supervisor, watcher: Watcher, signals: _Signals) -> None:
+def _start(supervisor: Supervisor, watcher: Watcher, listeners: Sequence[Listener], signals: _Signals) -> None:
     deadline = time.monotonic() + _START_LIMIT_S
     while not supervisor.is_ready and not signals.num_received:
         watcher.on_waiting(supervisor.waiting_for)
-        for event in _tick(supervisor, watcher):
+        for event in _tick(supervisor, listeners):
             if isinstance(event, Died) and event.status >= 0:
                 raise Misconfigured(f"{event.role} could not start ({event.reason})")
         if time.monotonic() > deadline:
@@ -68,10 +71,11 @@ def _stop(supervisor: Supervisor, watcher: Watcher, signals: _Signals) -> None:
         time.sleep(_TICK_S)
 
 
-def _tick(supervisor: Supervisor, watcher: Watcher) -> list[Event]:
+def _tick(supervisor: Supervisor, listeners: Sequence[Listener]) -> list[Event]:
     events = supervisor.run_once(time.monotonic())
     for event in events:
-        watcher.on_event(event)
+        for hear in listeners:
+            hear(event)
     time.sleep(_TICK_S)
     return events
 

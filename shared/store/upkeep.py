@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from shared.ids import WorkerId
 from shared.queues import Queue, celery_list
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
@@ -42,6 +43,13 @@ class UpkeepStore:
         """
         rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, poison_strikes)
         return rescued, failed
+
+    def mark_dead(self, worker: WorkerId) -> int:
+        """For whoever saw its process end: its leases end now, not when their time is over. Returns how many.
+
+        The next `rescue` takes the renders back. A worker that lives after all announces itself with its next beat.
+        """
+        return int(self._scripts.run("mark_dead", worker))
 
     def expire(self) -> int:
         """Ends renders whose time is over; returns how many."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 from tests.chaos.recovery import Recovery
-from tests.chaos.schedule import WORKERS, Fault, Kind
+from tests.chaos.schedule import FAR_WORKER, WORKERS, Fault, Kind
 from tests.chaos.service import Service
 
 End = Callable[[], None]
@@ -51,27 +51,33 @@ class Faults:
             return None
         if fault.role in WORKERS:
             if fault.kind is Kind.KILL:
-                self._recovery.worker_killed(pid)
+                self._recovery.worker_killed(pid, was_seen=fault.role != FAR_WORKER)
             else:
                 self._recovery.worker_drains(pid)
         elif fault.role == "valkey-0":
             self._recovery.store_ended(pid)
+        elif fault.role == "seaweedfs-0":
+            self._recovery.objects_ended()
         elif fault.role == "upkeep-0":
             self._recovery.disturbed()
         return _nothing
 
     def _freeze(self, role: str) -> End | None:
         pid = self._service.signal(role, SIGSTOP)
-        if role == "valkey-0":
-            self._recovery.disturbed()
+        self._note_frozen(role)
 
         def thaw() -> None:
             if self._service.pid(role) == pid:
                 self._service.signal(role, SIGCONT)
-            if role == "valkey-0":
-                self._recovery.disturbed()
+            self._note_frozen(role)
 
         return thaw if pid else None
+
+    def _note_frozen(self, role: str) -> None:
+        if role == "valkey-0":
+            self._recovery.disturbed()
+        elif role == "seaweedfs-0":
+            self._recovery.objects_ended()
 
     def _fill_disk(self, role: str) -> End | None:
         """No file of the store may grow any more; its next process starts on a disk with room."""

@@ -13,6 +13,7 @@ from shared.store.connect import Client, translated
 from tests.chaos.free_slots import free_stages
 
 _POLL_S = 0.05
+_OBJECT_STORE_START_S = 10.0  # by then a killed one takes objects again
 _WAITING = tuple(stage.waiting for stage in Stage)
 _UNFINISHED = tuple(state for state in RenderState if not state.is_final)
 
@@ -21,6 +22,7 @@ _UNFINISHED = tuple(state for state in RenderState if not state.is_final)
 class _Orphan:
     """A render whose worker was killed. `is_undisturbed`: store, supervisor and upkeep were well all the time.
 
+    `was_seen`: a supervisor saw the worker's process end; else nothing but the end of its lease tells.
     `waits_after_s` counts from the kill; `passed_over_s` is how long it waited while its stage had a free slot.
     """
 
@@ -28,7 +30,8 @@ class _Orphan:
     fence: str
     stage: Stage
     killed_at_s: float
-    is_undisturbed: bool = True
+    was_seen: bool
+    is_undisturbed: bool
     waits_after_s: float | None = None
     passed_over_s: float = 0.0
 
@@ -38,15 +41,18 @@ class Times:
     """Seconds from a worker's SIGKILL, per render that it held.
 
     `waiting`: until any free slot may take it. `claimed`: until one did. `with_free_slot`: the same, less the time in
-    which every live worker of its stage was busy, draining, frozen or not there. `disturbed`: claims that waited for
-    something else that was down as well.
+    which every live worker of its stage was busy, draining, frozen or not there. `by_lease`: that of renders whose
+    worker's end nobody saw. `disturbed`: claims that waited for something else that was down as well. `store`: from its
+    end until the next job ends; `store_and_objects`: where the object store was away, too.
     """
 
     waiting: tuple[float, ...]
     with_free_slot: tuple[float, ...]
     claimed: tuple[float, ...]
+    by_lease: tuple[float, ...]
     disturbed: tuple[float, ...]
     store: tuple[float, ...]
+    store_and_objects: tuple[float, ...]
 
 
 class Recovery:
@@ -56,8 +62,8 @@ class Recovery:
         self._open_store = store
         self._client: Client | None = None
         self._lock = threading.Lock()
-        self._killed: list[tuple[int, float]] = []
-        self._disturbed_at_s = float("-inf")
+        self._killed: list[tuple[int, float, bool]] = []
+        self._disturbed_at_s = self._objects_ended_at_s = float("-inf")
         self._orphans: list[_Orphan] = []
         self._times: dict[str, list[float]] = {each.name: [] for each in fields(Times)}
         self._draining: frozenset[int] = frozenset()
@@ -77,9 +83,9 @@ class Recovery:
         if self._client:
             self._client.close()
 
-    def worker_killed(self, pid: int) -> None:
+    def worker_killed(self, pid: int, *, was_seen: bool) -> None:
         with self._lock:
-            self._killed.append((pid, time.monotonic()))
+            self._killed.append((pid, time.monotonic(), was_seen))
 
     def worker_drains(self, pid: int) -> None:
         with self._lock:
@@ -89,6 +95,11 @@ class Recovery:
         self.disturbed()
         with self._lock:
             self._store_ended, self._last_finish_ms = (pid, time.monotonic()), None
+
+    def objects_ended(self) -> None:
+        """The object store was killed, was frozen, or goes on after that."""
+        with self._lock:
+            self._objects_ended_at_s = time.monotonic()
 
     def disturbed(self) -> None:
         """Something that every recovery needs is down: what waits now is counted apart.
@@ -131,13 +142,13 @@ class Recovery:
     def _find_orphans(self, client: Client) -> None:
         """What the killed ones held: nothing changes there before their leases end."""
         while self._killed:
-            pid, killed_at_s = self._killed[0]
+            pid, killed_at_s, was_seen = self._killed[0]
             for key in client.scan_iter(f"gridpress:held:*-{pid}-*", count=1000):
                 stage = Stage(key.removeprefix("gridpress:held:").partition("-")[0])
                 for render in client.smembers(key):
                     fence = client.hget(f"gridpress:render:{render}", "fence")
                     is_undisturbed = killed_at_s > self._disturbed_at_s
-                    self._orphans.append(_Orphan(render, str(fence), stage, killed_at_s, is_undisturbed))
+                    self._orphans.append(_Orphan(render, str(fence), stage, killed_at_s, was_seen, is_undisturbed))
             self._killed.pop(0)
 
     def _find_passed_over(self, client: Client) -> None:
@@ -168,7 +179,7 @@ class Recovery:
         if orphan.waits_after_s is not None:
             return
         orphan.waits_after_s = elapsed_s
-        if orphan.is_undisturbed:
+        if orphan.is_undisturbed and orphan.was_seen:
             self._times["waiting"].append(elapsed_s)
 
     def _note_claimed(self, orphan: _Orphan, elapsed_s: float) -> None:
@@ -176,8 +187,12 @@ class Recovery:
             self._times["disturbed"].append(elapsed_s)
             return
         assert orphan.waits_after_s is not None
-        self._times["claimed"].append(elapsed_s)
-        self._times["with_free_slot"].append(orphan.waits_after_s + orphan.passed_over_s)
+        with_free_slot_s = orphan.waits_after_s + orphan.passed_over_s
+        if orphan.was_seen:
+            self._times["claimed"].append(elapsed_s)
+            self._times["with_free_slot"].append(with_free_slot_s)
+        else:
+            self._times["by_lease"].append(with_free_slot_s)
 
     def _find_resumed(self, client: Client) -> None:
         """Work goes on once a job has finished under the store's next process."""
@@ -188,7 +203,9 @@ class Recovery:
         if self._last_finish_ms is None:
             self._last_finish_ms = finish_ms
         elif finish_ms > self._last_finish_ms:
-            self._times["store"].append(time.monotonic() - self._store_ended[1])
+            ended_at_s = self._store_ended[1]
+            had_objects = self._objects_ended_at_s < ended_at_s - _OBJECT_STORE_START_S
+            self._times["store" if had_objects else "store_and_objects"].append(time.monotonic() - ended_at_s)
             self._store_ended = None
 
 

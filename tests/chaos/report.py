@@ -41,8 +41,10 @@ class Report:
             f"waiting again after a kill -9: {_text(self.times.waiting)}",
             f"claimed again where a slot was free: {_text(self.times.with_free_slot)}",
             f"claimed again, waits for a slot included: {_text(self.times.claimed)}",
+            f"claimed again where a slot was free, by the lease alone: {_text(self.times.by_lease)}",
             f"claimed again while store, upkeep or supervisor were down too: {_text(self.times.disturbed)}",
             f"work goes on after the store ended: {_text(self.times.store)}",
+            f"the same while the object store was away: {_text(self.times.store_and_objects)}",
             *found.all,
         ]
 

@@ -1,7 +1,7 @@
 """Twins of upkeep and of the dead letters, in memory."""
 
 from shared.errors import DeadLetterNotFound
-from shared.ids import RenderId, TenantId
+from shared.ids import RenderId, TenantId, WorkerId
 from shared.jobs import DeadLetter, Priority
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState
@@ -32,6 +32,16 @@ class MemoryUpkeep:
 
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
         return memory_blame.rescue(self._memory, poison_strikes)
+
+    def mark_dead(self, worker: WorkerId) -> int:
+        now_ms = self._memory.now_ms
+        for (_, name), record in self._memory.workers.items():
+            if name == worker:
+                record.ends_ms = min(record.ends_ms, now_ms)
+        held = self._memory.held(worker)
+        for render in held:
+            render.lease_ends_ms = min(render.lease_ends_ms, now_ms)
+        return len(held)
 
     def expire(self) -> int:
         return self._memory.expire_due()

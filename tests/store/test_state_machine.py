@@ -173,6 +173,11 @@ class StoreMachine(RuleBasedStateMachine):
         """A killed process beats no more; its successor has another id."""
         self.lives[worker] = self.lives.get(worker, 0) + 1
 
+    @rule(worker=WORKERS, stage=STAGES)
+    def end_seen_by_its_supervisor(self, worker: str, stage: Stage) -> None:
+        self._both(lambda world: world.upkeep.mark_dead(self._id(worker, stage)))
+        self.restart(worker)
+
     @rule(stage=STAGES, most=st.integers(1, 3), done=st.integers(0, 1), times=st.integers(1, 5))
     def crash(self, stage: Stage, most: int, done: int, times: int) -> None:
         """New workers take renders, work a little, die, and are found dead: what random steps seldom line up."""

@@ -61,7 +61,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     for thread in threads:
         thread.start()
-    serve(app, Queue.BATCH, 1, settings.ready_file, stopping.set)
+    serve(app, worker, settings.ready_file, stopping.set)
     for thread in threads:
         thread.join()
     heartbeat.stop()

@@ -74,7 +74,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     # Not earlier: what is sent before SIGTERM is heard could not be handed back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
-    serve(app, Queue.DELIVERY, _SLOTS, settings.ready_file, shut_down)
+    serve(app, worker, settings.ready_file, shut_down)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)

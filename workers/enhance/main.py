@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
         interval_s=settings.lease_ttl_s / 3,
     )
     heartbeat.start()
-    serve(app, Queue.ENHANCE, settings.enhance_slots, settings.ready_file, stopping.set)
+    serve(app, worker, settings.ready_file, stopping.set)
     heartbeat.stop()
     leases.leave(worker)
     endpoint.close()

@@ -109,7 +109,7 @@ class _StageWorker(Generic[Result]):
         on_hint(self._app, self._queue, self._take)
         self._heartbeat.start()
         self._engine.start()
-        serve(self._app, self._queue, self._parts.slots, self._settings.ready_file, self._slots.close)
+        serve(self._app, self._announcement, self._settings.ready_file, self._slots.close)
         self._engine.drain(self._settings.drain_grace_s, self._hand_back)
         self._recorder.close()
         self._heartbeat.stop()
