@@ -96,9 +96,9 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
         tiers(settings, counts, servers), spawn=lambda role: Child(role.name, role.command, run_dir)
     )
     assert settings.redis_url
-    mark_dead = UpkeepStore(connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)).mark_dead
+    store = UpkeepStore(connect_hasty(settings.redis_url, _STORE_TIMEOUT_S))
     with (
-        Obituaries(run_dir, mark_dead, settings.lease_ttl_s) as obituaries,
+        Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
         Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator,
     ):
         run(supervisor, narrator, obituaries.on_event)

@@ -1,7 +1,7 @@
 """Tells the store whose process has ended, so that its renders need not wait until their leases are over."""
 
+import os
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,19 +18,22 @@ _PAUSE_S = 0.2
 class Obituaries:
     """Hears what the supervisor sees, and tells on a thread of its own: a store that hangs must not delay a restart.
 
-    Only a shortcut. What cannot be told within `patience_s`, a lease length, is known to the store by then.
+    Only a shortcut: whatever is never told ends with its leases.
     """
 
-    def __init__(self, run_dir: Path, mark_dead: Callable[[WorkerId], int], patience_s: float) -> None:
+    def __init__(self, run_dir: Path, take_back: Callable[[WorkerId], object]) -> None:
         self._run_dir = run_dir
-        self._mark_dead = mark_dead
-        self._patience_s = patience_s
+        self._take_back = take_back
         self._worker_ids: dict[str, WorkerId] = {}
-        self._died: SimpleQueue[tuple[WorkerId, float] | None] = SimpleQueue()
+        self._died: SimpleQueue[WorkerId | None] = SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="obituaries", daemon=True)
 
     def __enter__(self) -> Self:
+        """Must come before the first start of a role: a supervisor that was killed took its workers with it."""
+        for path in self._run_dir.glob("*.ready"):
+            if not _is_alive(path.with_suffix(".pid")):
+                self._note(self._announced(path.stem))
         self._thread.start()
         return self
 
@@ -44,8 +47,7 @@ class Obituaries:
             case Ready(role):
                 self._worker_ids[role] = self._announced(role)
             case Died(role):
-                if worker_id := self._worker_ids.pop(role, None):
-                    self._died.put((worker_id, time.monotonic()))
+                self._note(self._worker_ids.pop(role, WorkerId("")))
 
     def _announced(self, role: str) -> WorkerId:
         """What the process wrote into its ready file; '' for one that holds no leases."""
@@ -54,13 +56,28 @@ class Obituaries:
         except OSError:  # a server has none, and one that has ended has none any more
             return WorkerId("")
 
-    def _run(self) -> None:
-        while death := self._died.get():
-            self._tell(*death)
+    def _note(self, worker_id: WorkerId) -> None:
+        if worker_id:
+            self._died.put(worker_id)
 
-    def _tell(self, worker_id: WorkerId, died_at_s: float) -> None:
-        while time.monotonic() - died_at_s < self._patience_s and not self._stop.is_set():
+    def _run(self) -> None:
+        while worker_id := self._died.get():
+            self._tell(worker_id)
+
+    def _tell(self, worker_id: WorkerId) -> None:
+        while not self._stop.is_set():
             with suppress(StoreUnavailable):
-                self._mark_dead(worker_id)
+                self._take_back(worker_id)
                 return
             self._stop.wait(_PAUSE_S)
+
+
+def _is_alive(pid_file: Path) -> bool:
+    """Also if the pid is somebody else's by now, or cannot be read: then nothing is told."""
+    try:
+        os.kill(int(pid_file.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError):
+        return pid_file.exists()
+    return True

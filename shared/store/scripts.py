@@ -42,6 +42,7 @@ _PARTS = {
     "retry": ("revive",),
     "rotate_endpoint": ("endpoint",),
     "save_endpoint": ("endpoint",),
+    "take_back": ("blame",),
     "test_endpoint": ("endpoint",),
     "start_batch": ("batch",),
     "stats": ("pace",),

@@ -44,12 +44,14 @@ class UpkeepStore:
         rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, poison_strikes)
         return rescued, failed
 
-    def mark_dead(self, worker: WorkerId) -> int:
-        """For whoever saw its process end: its leases end now, not when their time is over. Returns how many.
+    def take_back(self, worker: WorkerId, poison_strikes: int) -> tuple[int, int]:
+        """As `rescue`, at once, for whoever saw the worker's process end. Returns the same two numbers."""
+        taken_back, failed = self._scripts.run("take_back", worker, poison_strikes)
+        return taken_back, failed
 
-        The next `rescue` takes the renders back. A worker that lives after all announces itself with its next beat.
-        """
-        return int(self._scripts.run("mark_dead", worker))
+    def heal_shares(self) -> int:
+        """Tenants of whom something waits compete again if they do not; looks at a part. Returns how many did not."""
+        return int(self._scripts.run("heal_shares", _MOST_AT_ONCE))
 
     def expire(self) -> int:
         """Ends renders whose time is over; returns how many."""

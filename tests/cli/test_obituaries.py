@@ -1,5 +1,8 @@
 """Whose end the supervisor saw is told to the store, which may be away, and never holds the supervisor up."""
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -22,14 +25,13 @@ class Store:
         self.was_asked = threading.Event()
         self._num_refusals = num_refusals
 
-    def mark_dead(self, worker_id: WorkerId) -> int:
+    def take_back(self, worker_id: WorkerId) -> None:
         self.was_asked.set()
         if self._num_refusals:
             self._num_refusals -= 1
             raise StoreUnavailable("away")
         self.told.append(worker_id)
         self.has_heard.set()
-        return 1
 
 
 def died(role: str) -> Died:
@@ -43,7 +45,7 @@ def announce(run_dir: Path, role: str, worker_id: str) -> Ready:
 
 def test_a_worker_that_died_is_named_by_what_it_announced(tmp_path: Path) -> None:
     store = Store()
-    with Obituaries(tmp_path, store.mark_dead, LONG_S) as obituaries:
+    with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
         (tmp_path / "ar-0.ready").unlink()  # gone before anybody hears of its end
         obituaries.on_event(died("ar-0"))
@@ -53,7 +55,7 @@ def test_a_worker_that_died_is_named_by_what_it_announced(tmp_path: Path) -> Non
 
 def test_the_store_is_told_once_it_answers_again(tmp_path: Path) -> None:
     store = Store(num_refusals=2)
-    with Obituaries(tmp_path, store.mark_dead, LONG_S) as obituaries:
+    with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
         obituaries.on_event(died("ar-0"))
         assert store.has_heard.wait(LONG_S)
@@ -62,7 +64,7 @@ def test_the_store_is_told_once_it_answers_again(tmp_path: Path) -> None:
 
 def test_what_cannot_be_told_holds_up_no_end(tmp_path: Path) -> None:
     store = Store(num_refusals=1_000_000)
-    with Obituaries(tmp_path, store.mark_dead, LONG_S) as obituaries:
+    with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
         obituaries.on_event(died("ar-0"))
         assert store.was_asked.wait(LONG_S)
@@ -72,7 +74,7 @@ def test_what_cannot_be_told_holds_up_no_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [None, ""])
 def test_a_process_that_holds_no_leases_is_not_mentioned(tmp_path: Path, content: str | None) -> None:
     store = Store()
-    with Obituaries(tmp_path, store.mark_dead, LONG_S) as obituaries:
+    with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(Ready("api-0") if content is None else announce(tmp_path, "api-0", content))
         obituaries.on_event(died("api-0"))
         obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
@@ -83,9 +85,22 @@ def test_a_process_that_holds_no_leases_is_not_mentioned(tmp_path: Path, content
 
 def test_one_that_ended_before_it_was_ready_held_nothing(tmp_path: Path) -> None:
     store = Store()
-    with Obituaries(tmp_path, store.mark_dead, LONG_S) as obituaries:
+    with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(announce(tmp_path, "ar-0", "first"))
         obituaries.on_event(died("ar-0"))
         obituaries.on_event(died("ar-0"))
         assert store.has_heard.wait(LONG_S)
     assert store.told == ["first"]
+
+
+def test_a_supervisor_that_was_killed_left_the_names_of_its_workers(tmp_path: Path) -> None:
+    announce(tmp_path, "ar-0", "of-a-dead-process")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (tmp_path / "ar-0.pid").write_text(f"{process.pid}\n")
+    announce(tmp_path, "ar-1", "of-one-that-lives")
+    (tmp_path / "ar-1.pid").write_text(f"{os.getpid()}\n")
+    store = Store()
+    with Obituaries(tmp_path, store.take_back):
+        assert store.has_heard.wait(LONG_S)
+    assert store.told == ["of-a-dead-process"]

@@ -15,7 +15,7 @@ REVISION = Revision("r1")
 WORKER_ID = WorkerId("w")
 RULES = LeaseRules(ttl_s=30, prior_ready_limit_min=16)
 DELIVERY_RULES = DeliveryRules(lease_ttl_s=30, concurrency=8, log_s=3600)
-A_LOT = Room(100, 100, 100)
+A_LOT = Room(100, 100, 100, 100)
 AN_ATTEMPT = Attempted("https://a.example/", datetime(2027, 1, 15, tzinfo=UTC), 0.25, 200, "", "ok")
 
 

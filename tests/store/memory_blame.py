@@ -27,6 +27,16 @@ def rescue(memory: Memory, most_strikes: int) -> tuple[int, int]:
     return rescued, failed
 
 
+def take_back(memory: Memory, worker: WorkerId, most_strikes: int) -> tuple[int, int]:
+    """What a worker held whose process was seen to end."""
+    for (_, name), record in memory.workers.items():
+        if name == worker:
+            record.ends_ms = min(record.ends_ms, memory.now_ms)
+    held = memory.held(worker)
+    stage = held[0].stage if held else None
+    return _blame(memory, stage, worker, most_strikes) if stage else (0, 0)
+
+
 def _blame(memory: Memory, stage: Stage, worker: WorkerId, most_strikes: int) -> tuple[int, int]:
     members = memory.held(worker)
     suspects = [render for render in members if render.in_step]

@@ -33,15 +33,8 @@ class MemoryUpkeep:
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
         return memory_blame.rescue(self._memory, poison_strikes)
 
-    def mark_dead(self, worker: WorkerId) -> int:
-        now_ms = self._memory.now_ms
-        for (_, name), record in self._memory.workers.items():
-            if name == worker:
-                record.ends_ms = min(record.ends_ms, now_ms)
-        held = self._memory.held(worker)
-        for render in held:
-            render.lease_ends_ms = min(render.lease_ends_ms, now_ms)
-        return len(held)
+    def take_back(self, worker: WorkerId, poison_strikes: int) -> tuple[int, int]:
+        return memory_blame.take_back(self._memory, worker, poison_strikes)
 
     def expire(self) -> int:
         return self._memory.expire_due()

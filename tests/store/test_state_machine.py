@@ -175,7 +175,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, stage=STAGES)
     def end_seen_by_its_supervisor(self, worker: str, stage: Stage) -> None:
-        self._both(lambda world: world.upkeep.mark_dead(self._id(worker, stage)))
+        self._both(lambda world: world.upkeep.take_back(self._id(worker, stage), STRIKES))
         self.restart(worker)
 
     @rule(stage=STAGES, most=st.integers(1, 3), done=st.integers(0, 1), times=st.integers(1, 5))
