@@ -1,14 +1,23 @@
 -- Somebody saw a worker's process end: takes back at once all that it held, without waiting for its leases to end, nor
--- for a store that stood still to be trusted again. Otherwise as a rescue: see blame.lua.
+-- for a store that stood still to be trusted again. As in a rescue, one that left in peace is not blamed.
 -- ARGV: worker, strikes that make a poison
 -- Returns {number sent back, number failed}.
 local worker, most_strikes = unpack(ARGV)
 local now = now_ms()
-for stage, running in pairs(RUNNING) do
-  redis.call('ZADD', P .. 'workers:' .. stage, 'XX', 'LT', now, worker)
-  local one = redis.call('SRANDMEMBER', P .. 'held:' .. worker)
-  if one and redis.call('HGET', P .. 'render:' .. one, 'state') == running then
-    return { blame(worker, stage, tonumber(most_strikes), now) }
-  end
+
+local function stage_of(render)
+  return render and RUNS[redis.call('HGET', P .. 'render:' .. render, 'state')]
 end
-return { 0, 0 }
+
+local held = redis.call('SMEMBERS', P .. 'held:' .. worker)
+local stage = stage_of(held[1])
+if not stage then
+  for each in pairs(RUNNING) do redis.call('ZADD', P .. 'workers:' .. each, 'XX', 'LT', now, worker) end
+  return { 0, 0 }
+end
+if redis.call('ZSCORE', P .. 'workers:' .. stage, worker) then
+  redis.call('ZADD', P .. 'workers:' .. stage, 'LT', now, worker)
+  return { blame(worker, stage, tonumber(most_strikes), now) }
+end
+for _, render in ipairs(held) do send_back(render, RUNNING[stage], now) end
+return { #held, 0 }

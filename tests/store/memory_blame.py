@@ -33,8 +33,15 @@ def take_back(memory: Memory, worker: WorkerId, most_strikes: int) -> tuple[int,
         if name == worker:
             record.ends_ms = min(record.ends_ms, memory.now_ms)
     held = memory.held(worker)
-    stage = held[0].stage if held else None
-    return _blame(memory, stage, worker, most_strikes) if stage else (0, 0)
+    if not held:
+        return 0, 0
+    stage = held[0].stage
+    assert stage is not None
+    if (stage, worker) in memory.workers:
+        return _blame(memory, stage, worker, most_strikes)
+    for render in held:
+        memory.move(render, stage.waiting)
+    return len(held), 0
 
 
 def _blame(memory: Memory, stage: Stage, worker: WorkerId, most_strikes: int) -> tuple[int, int]:

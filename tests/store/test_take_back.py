@@ -5,7 +5,8 @@ import pytest
 from shared.ids import WorkerId
 from shared.queues import Queue
 from shared.states import RenderState, Stage
-from tests.store.builders import RULES, submitted
+from shared.store.leases import Announcement
+from tests.store.builders import REVISION, RULES, submitted
 from tests.store.crashes import Worker
 from tests.store.world import World
 
@@ -56,6 +57,17 @@ def test_it_is_a_crash_like_any_other(world: World) -> None:
     assert render.state is RenderState.FAILED
     assert render.error
     assert render.error["code"] == "poison"
+
+
+def test_one_that_left_in_peace_is_not_to_blame(world: World) -> None:
+    """It drained, and could not hand the render back."""
+    job = submitted(world.jobs)
+    for life in range(2 * STRIKES):
+        worker = Worker(world, f"w{life}")
+        worker.take()
+        world.leases.leave(Announcement(WorkerId(worker.name), Queue.AR, 8, REVISION))
+        assert take_back(world, worker.name) == (1, 0)
+    assert world.job(job.job_id).renders[0].state is RenderState.QUEUED
 
 
 def test_nobody_elses_leases_end(world: World) -> None:
