@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from benchmarks.receivers import Receivers, refusing_url
 from benchmarks.report import machine
 from cli.stack.valkey import Valkey
 from shared.ids import TenantId, new_job_id
-from shared.jobs import JobSpec, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
 from shared.store.connect import Client, connect
 from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
@@ -51,6 +52,8 @@ def main(dead: int, deliveries: int, seconds: int, rate: int, out: Path) -> None
         rows[f"{dead} refuse"] = plan.latencies([refusing_url()])
         rows[f"{dead} hang, known"] = plan.latencies([receivers.hanging_url])
         rows[f"{dead} hang, from the start"] = plan.latencies([receivers.hanging_url], settle_s=0)
+        rows[f"never seen, beside {dead} never seen that hang"] = plan.first_meetings(num_tenants=dead)
+        rows["the same, those that hang of one tenant"] = plan.first_meetings(num_tenants=1)
     show(rows)
     report = {"measured_on": machine(1), "load": os.getloadavg(), "rows": rows}
     (out / "webhooks.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -93,6 +96,15 @@ class Plan:
                 time.sleep(settle_s)
             return self._measured(healthy)
 
+    def first_meetings(self, num_tenants: int) -> Row:
+        """As above, but each event is the first of its receiver, and those that hang are as new."""
+        with store() as (url, client), delivering(url):
+            newcomers = House(client, [self._receivers.url] * self._num)
+            dead = House(client, [self._receivers.hanging_url] * self._num_dead, num_tenants)
+            for number in range(self._num_dead if num_tenants > 1 else 1):
+                dead.end_job(number)
+            return self._measured(newcomers)
+
     def _measured(self, healthy: "House") -> Row:
         self._receivers.clear()
         begun = {}
@@ -108,15 +120,15 @@ class Plan:
 
 
 class House:
-    """Tenants with one endpoint each, and jobs that end."""
+    """Tenants with an endpoint each, or one with all of them; and jobs that end: all its endpoints are told of one."""
 
-    def __init__(self, client: Client, urls: Sequence[str]) -> None:
+    def __init__(self, client: Client, urls: Sequence[str], num_tenants: int | None = None) -> None:
         self._client = client
         self._jobs = JobStore(client)
-        self._tenants = [TenantId(f"t{os.urandom(6).hex()}") for _ in urls]
+        self._tenants = [TenantId(f"t{os.urandom(6).hex()}") for _ in range(num_tenants or len(urls))]
         endpoints = EndpointStore(client)
-        for tenant, url in zip(self._tenants, urls, strict=True):
-            endpoints.create(tenant, url, new_secret(), EndpointChanges(), most=1)
+        for tenant, url in zip(cycle(self._tenants), urls, strict=False):
+            endpoints.create(tenant, url, new_secret(), EndpointChanges(), most=len(urls))
 
     def end_job(self, number: int) -> str:
         """One job of one of the tenants, by turns. Returns the webhook's id."""

@@ -1,12 +1,12 @@
--- Leases deliveries that are due: to receivers that answered lately, then to new ones, then to failing ones. What it costs
--- does not depend on how many receivers are dead: those are not due.
+-- Leases deliveries that are due, class by class; in each, tenants take turns. What it costs does not depend on how many
+-- receivers are dead: those are not due.
 -- ARGV: holder, lease ttl (ms), attempts under way to one destination at most; how many deliveries to lease, of those to
--- receivers not proven, of those to failing ones
+-- receivers not proven, of those to slow or failing ones, of those to failing ones
 -- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
 -- class, now (ms).
 local UNPROVEN_CAP = 2
 local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), failing = tonumber(ARGV[6]) }
+local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]), failing = tonumber(ARGV[7]) }
 local now = now_ms()
 local claimed = {}
 
@@ -20,7 +20,8 @@ local function take_back(destination)
 end
 
 local function room_of(destination, class, strikes)
-  local allowed = class == 'proven' and cap or math.min(cap, UNPROVEN_CAP)
+  local has_answered = class == 'proven' or class == 'slow'
+  local allowed = has_answered and cap or math.min(cap, UNPROVEN_CAP)
   if strikes >= MOST_STRIKES then allowed = 1 end
   return allowed - redis.call('ZCARD', P .. 'flying:' .. destination)
 end
@@ -43,7 +44,6 @@ local function lease(message, destination, class)
 end
 
 local function serve(destination, class, num)
-  redis.call('ZREM', P .. 'destinations:' .. class, destination)
   take_back(destination)
   local state, leased = state_of(destination), 0
   local room = room_of(destination, state.class, state.strikes)
@@ -57,14 +57,28 @@ local function serve(destination, class, num)
   return leased
 end
 
+-- The next of a tenant's receivers in a class. Leaves the line first, and so comes back to its end.
+local function serve_tenant(tenant, class, num)
+  local line = P .. 'line:' .. class
+  redis.call('ZREM', line, tenant)
+  local destination = redis.call('ZRANGEBYSCORE', line .. ':' .. tenant, '-inf', now, 'LIMIT', 0, 1)[1]
+  if not destination then
+    line_up(class, tenant)
+    return 0
+  end
+  redis.call('ZREM', line .. ':' .. tenant, destination)
+  line_up(class, tenant)
+  return serve(destination, class, num)
+end
+
 for i, class in ipairs(CLASSES) do
   local num = most[class]
   for j = 1, i - 1 do num = math.min(num, most[CLASSES[j]]) end
   while num > 0 do
-    local ready = redis.call('ZRANGEBYSCORE', P .. 'destinations:' .. class, '-inf', now, 'LIMIT', 0, num)
+    local ready = redis.call('ZRANGEBYSCORE', P .. 'line:' .. class, '-inf', now, 'LIMIT', 0, num)
     if #ready == 0 then break end
-    for _, destination in ipairs(ready) do
-      local leased = num > 0 and serve(destination, class, num) or 0
+    for _, tenant in ipairs(ready) do
+      local leased = num > 0 and serve_tenant(tenant, class, num) or 0
       num = num - leased
       for j = 1, i do most[CLASSES[j]] = most[CLASSES[j]] - leased end
     end

@@ -4,6 +4,6 @@ local endpoint, tenant = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 redis.call('HDEL', P .. 'subscriptions:' .. tenant, endpoint)
 redis.call('ZREM', P .. 'endpoints:' .. tenant, endpoint)
-redis.call('DEL', P .. 'endpoint:' .. endpoint)
 forget_destination(endpoint)
+redis.call('DEL', P .. 'endpoint:' .. endpoint)
 return 1

@@ -2,8 +2,9 @@
 -- ARGV: message, destination, holder, how it went, delay until the next attempt (ms), for how long the receiver asks to be
 -- spared (ms), when it was claimed (ms), how long the log is kept (ms); then, unless nothing was sent, what the log keeps:
 -- field, value, ...
--- How it went: 'delivered'; 'failed', to be tried again; 'abandoned'; 'gone', the receiver wants no more; 'dropped', there
--- is nothing to tell any more; 'returned', untried or cut off
+-- How it went: 'delivered'; 'delivered_late', which tells that the receiver is slow; 'failed', to be tried again; 'abandoned';
+-- 'gone', the receiver wants no more; 'dropped', there is nothing to tell any more; 'returned', untried or cut off by us;
+-- 'cut_short', it had but a moment and is to have all its time
 -- Returns 1, or 0 when the lease was lost.
 local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both together disable an endpoint
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000
@@ -64,26 +65,40 @@ local function strike()
 end
 
 local function praise()
-  set_class(destination, 'proven', 0, 0)
+  set_class(destination, outcome == 'delivered' and 'proven' or 'slow', 0, 0)
   if is_endpoint then redis.call('HDEL', P .. 'endpoint:' .. destination, 'failing_since_ms') end
 end
 
+-- From now on it gets all its time, in the company of those that hang.
+local function doubt()
+  local state = state_of(destination)
+  local has_answered = state.class == 'proven' or state.class == 'slow'
+  set_class(destination, has_answered and 'slow' or 'failing', state.strikes, state.resumes_ms)
+end
+
+local is_delivered = outcome == 'delivered' or outcome == 'delivered_late'
+local was_none = outcome == 'returned' or outcome == 'cut_short' -- of the attempts that the schedule counts
 log_attempt()
 if redis.call('HGET', P .. 'holders:' .. destination, message) ~= holder then return 0 end
 redis.call('HDEL', P .. 'holders:' .. destination, message)
 redis.call('ZREM', P .. 'flying:' .. destination, message)
 redis.call('ZREM', P .. 'due:' .. destination, message)
-if outcome == 'returned' then redis.call('HINCRBY', P .. 'tries:' .. destination, message, -1) end
-if outcome == 'returned' or outcome == 'failed' then
+if was_none then redis.call('HINCRBY', P .. 'tries:' .. destination, message, -1) end
+if was_none or outcome == 'failed' then
   redis.call('ZADD', P .. 'due:' .. destination, now + delay, message)
 else
-  local is_delivered = outcome == 'delivered'
   redis.call('HDEL', P .. 'tries:' .. destination, message)
   if about[1] then
     redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, is_delivered and 'delivered' or 'abandoned')
     if not is_delivered then redis.call('ZADD', P .. 'failed:' .. destination, now, message) end
   end
 end
-if outcome == 'delivered' then praise() elseif outcome ~= 'returned' and outcome ~= 'dropped' then strike() end
+if is_delivered then
+  praise()
+elseif outcome == 'cut_short' then
+  doubt()
+elseif outcome ~= 'returned' and outcome ~= 'dropped' then
+  strike()
+end
 place_destination(destination)
 return 1

@@ -4,8 +4,8 @@
 local DAY_MS = 86400000
 local KEPT_MS = 30 * DAY_MS -- of messages that tell of no job; the others leave with their job
 local IDLE_MS = 7 * DAY_MS -- after which a destination's past is forgotten
--- In the order in which they are served: what answered lately goes before what may hang.
-local CLASSES = { 'proven', 'new', 'failing' }
+-- In the order in which they are served: what answered soon goes before what may hang, does hang, or fails.
+local CLASSES = { 'proven', 'new', 'slow', 'failing' }
 -- Failures in a row after which one attempt at a time goes out, and none for a growing while.
 local MOST_STRIKES = 3
 
@@ -28,30 +28,47 @@ local function is_parked(destination)
 end
 
 local function state_of(destination)
-  local found = redis.call('HMGET', P .. 'destination:' .. destination, 'class', 'strikes', 'resumes_ms')
-  return { class = found[1] or 'new', strikes = tonumber(found[2] or 0), resumes_ms = tonumber(found[3] or 0) }
+  local found = redis.call('HMGET', P .. 'destination:' .. destination, 'class', 'strikes', 'resumes_ms', 'tenant')
+  return { class = found[1] or 'new', strikes = tonumber(found[2] or 0), resumes_ms = tonumber(found[3] or 0),
+    tenant = found[4] or redis.call('HGET', P .. 'endpoint:' .. destination, 'tenant') or '' }
+end
+
+-- A tenant stands in the line of a class once for all of its receivers there, from when the first can be served. Whoever
+-- was served comes back to the end: a thousand receivers of one tenant don't stand before the one of another.
+local function line_up(class, tenant)
+  local line = P .. 'line:' .. class
+  local first = redis.call('ZRANGE', line .. ':' .. tenant, 0, 0, 'WITHSCORES')[2]
+  if not first then return redis.call('ZREM', line, tenant) end
+  local now = now_ms()
+  local stands = tonumber(redis.call('ZSCORE', line, tenant) or now)
+  redis.call('ZADD', line, math.max(tonumber(first), math.min(stands, now)), tenant)
+end
+
+-- `at` (ms): from when on a claim should look at it; nil for never.
+local function put_in_line(destination, state, at)
+  local key = P .. 'line:' .. state.class .. ':' .. state.tenant
+  if at then redis.call('ZADD', key, at, destination) else redis.call('ZREM', key, destination) end
+  line_up(state.class, state.tenant)
 end
 
 -- Puts a destination where the claim looks that can do something for it: when something is due and may go out, or when a
 -- lease ends. Only a claim knows how many may be under way, so only it says that a destination `is_full`.
 local function place_destination(destination, is_full)
   local state = state_of(destination)
-  local key = P .. 'destinations:' .. state.class
-  if is_parked(destination) then return redis.call('ZREM', key, destination) end
+  if is_parked(destination) then return put_in_line(destination, state, nil) end
   local due = redis.call('ZRANGE', P .. 'due:' .. destination, 0, 0, 'WITHSCORES')[2]
   local lease = redis.call('ZRANGE', P .. 'flying:' .. destination, 0, 0, 'WITHSCORES')[2]
   local is_probed = lease and state.strikes >= MOST_STRIKES
   local at = math.huge
   if due and not is_full and not is_probed then at = math.max(tonumber(due), state.resumes_ms) end
   if lease then at = math.min(at, tonumber(lease)) end
-  if at == math.huge then return redis.call('ZREM', key, destination) end
-  redis.call('ZADD', key, at, destination)
+  put_in_line(destination, state, at < math.huge and at or nil)
 end
 
 -- What is known of a receiver; its place in the old class is given up.
 local function set_class(destination, class, strikes, resumes_ms)
   local key = P .. 'destination:' .. destination
-  redis.call('ZREM', P .. 'destinations:' .. state_of(destination).class, destination)
+  put_in_line(destination, state_of(destination), nil)
   redis.call('HSET', key, 'class', class, 'strikes', strikes, 'resumes_ms', resumes_ms)
   redis.call('PEXPIRE', key, IDLE_MS)
 end
@@ -70,6 +87,9 @@ end
 
 -- Makes a delivery due now, as if it had never been tried. An attempt that is under way is left alone.
 local function deliver(message, destination, now)
+  local known = P .. 'destination:' .. destination
+  redis.call('HSET', known, 'tenant', redis.call('HGET', P .. 'message:' .. message, 'tenant'))
+  redis.call('PEXPIRE', known, IDLE_MS)
   redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'pending')
   redis.call('ZREM', P .. 'failed:' .. destination, message)
   if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
@@ -78,24 +98,25 @@ local function deliver(message, destination, now)
   place_destination(destination)
 end
 
--- Those who want to hear of it: the tenant's endpoints, and the job's own URL. `job`: '' if it tells of none. Of a line of
--- a batch endpoints hear with the batch.
-local function audience(tenant, type, job)
+-- Those who want to hear of it: the tenant's endpoints, and the own URL of the job, or of the batch. `job`: '' if it tells
+-- of none; `batch`: nil if it tells of none. Of a line of a batch endpoints hear with the batch.
+local function audience(tenant, type, job, batch)
   local found, name = {}, '"' .. type .. '"'
   local is_line = job ~= '' and redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 1
   local subscriptions = is_line and {} or redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
   for i = 1, #subscriptions, 2 do
     if string.find(subscriptions[i + 1], name, 1, true) then table.insert(found, subscriptions[i]) end
   end
-  if job == '' then return found end
-  local own = redis.call('HMGET', P .. 'job:' .. job, 'webhook_url', 'webhook_events')
+  if job == '' and not batch then return found end
+  local asked_by = batch and 'batch:' .. batch or 'job:' .. job
+  local own = redis.call('HMGET', P .. asked_by, 'webhook_url', 'webhook_events')
   if own[1] and string.find(own[2], name, 1, true) then table.insert(found, destination_of(tenant, own[1])) end
   return found
 end
 
 -- One delivery to everybody who wants to hear of it. `data`: JSON, or '' where the message tells of a job.
-local function announce(tenant, message, type, job, now, data)
-  local found = audience(tenant, type, job)
+local function announce(tenant, message, type, job, now, data, batch)
+  local found = audience(tenant, type, job, batch)
   if #found == 0 then return end
   write_message(message, tenant, type, job, now, data)
   for _, destination in ipairs(found) do deliver(message, destination, now) end
@@ -179,7 +200,7 @@ local function wake_destination(destination)
 end
 
 local function forget_destination(destination)
-  redis.call('ZREM', P .. 'destinations:' .. state_of(destination).class, destination)
+  put_in_line(destination, state_of(destination), nil)
   for _, kind in ipairs({ 'due', 'flying', 'tries', 'holders', 'failed', 'destination', 'attempts' }) do
     redis.call('UNLINK', P .. kind .. ':' .. destination)
   end

@@ -10,12 +10,15 @@ from shared.store.connect import Client
 from shared.store.scripts import Scripts
 from shared.webhooks.endpoints import EndpointId
 
+SOON_S = 1.0  # in which a receiver that is well answers
+
 
 class Standing(StrEnum):
-    """What a receiver is known for: its last attempt succeeded, there was none, or it failed."""
+    """What a receiver is known for: its last attempt succeeded, there was none, it succeeded late, or it failed."""
 
     PROVEN = "proven"
     NEW = "new"
+    SLOW = "slow"
     FAILING = "failing"
 
 
@@ -69,10 +72,11 @@ class DeliveryRules:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many deliveries may be leased; of those, how many to receivers not proven, and to failing ones."""
+    """How many deliveries may be leased; of those, how many to receivers not proven, to slow or failing, to failing."""
 
     total: int
     unproven: int
+    slow: int
     failing: int
 
 
@@ -84,15 +88,16 @@ class DeliveryStore:
         self._rules = rules
 
     def claim(self, room: Room) -> list[Delivery]:
-        """Leases what is due, to receivers that answered lately first."""
+        """Leases what is due: to receivers that answer soon first, and to tenants by turns."""
         holder, rules = new_holder_id(), self._rules
-        limits = (rules.concurrency, room.total, room.unproven, room.failing)
+        limits = (rules.concurrency, room.total, room.unproven, room.slow, room.failing)
         found = self._scripts.run("claim_deliveries", holder, int(rules.lease_ttl_s * 1000), *limits)
         return [_delivery(row, holder) for row in found]
 
     def delivered(self, delivery: Delivery, attempted: Attempted) -> bool:
-        """Done for good."""
-        return self._finish(delivery, "delivered", attempted)
+        """Done for good; the receiver is known as soon or slow by how long it took."""
+        is_soon = attempted.latency_s <= SOON_S
+        return self._finish(delivery, "delivered" if is_soon else "delivered_late", attempted)
 
     def retry_later(self, delivery: Delivery, attempted: Attempted, delay_s: float, spare_s: float = 0) -> bool:
         """Due again after `delay_s`; for `spare_s` nothing is sent to this receiver at all."""
@@ -106,8 +111,12 @@ class DeliveryStore:
         """There is nothing to tell any more, or nobody to tell it to."""
         return self._finish(delivery, "dropped", None)
 
+    def cut_short(self, delivery: Delivery, attempted: Attempted) -> bool:
+        """It had no more than a moment: due again at once with all its time, and no attempt of its schedule."""
+        return self._finish(delivery, "cut_short", attempted)
+
     def hand_back(self, delivery: Delivery) -> bool:
-        """Untried or cut off: due again at once, and no attempt of its schedule."""
+        """Untried or broken off by us: due again at once, and no attempt of its schedule."""
         return self._finish(delivery, "returned", None)
 
     def _finish(

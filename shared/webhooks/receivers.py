@@ -42,6 +42,16 @@ def check_receiver(url: str, field: str, settings: Settings) -> None:
         raise InvalidRequest(f"{field} can't be used: {error}", field) from error
 
 
+def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], settings: Settings) -> None:
+    """Of one request alone. Fields `beside` the URL are of no use without it. Raises `InvalidRequest`."""
+    if url is not None:
+        check_receiver(url, field, settings)
+        return
+    for name, value in beside.items():
+        if value is not None:
+            raise InvalidRequest(f"{name} is of no use without {field}", name)
+
+
 def check_headers(headers: Mapping[str, str]) -> None:
     """Fields that its owner wants sent with each webhook. Raises `InvalidRequest`, which quotes no value."""
     if len(headers) > _MAX_HEADERS:

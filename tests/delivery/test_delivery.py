@@ -1,8 +1,10 @@
 """Webhooks over a real store to real receivers on loopback, well and ill."""
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import cast
@@ -16,6 +18,7 @@ from shared.egress.rules import EgressRules
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.jobs import Job
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.connect import Client
 from shared.store.deliveries import DeliveryStore
 from shared.store.endpoints import EndpointChanges, EndpointStore
@@ -52,9 +55,9 @@ class _Always(random.Random):
 @pytest.fixture
 def service(client: Client, s3_settings: Settings) -> DeliveryService:
     settings = s3_settings.model_copy(update={"webhook_secret": SecretStr(TENANT_SECRET)})
-    composer = Composer(JobStore(client), EndpointStore(client), settings)
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), TIMEOUT_S)
-    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, _Always())
+    composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
+    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)))
+    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, TIMEOUT_S, _Always())
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def deliver_all(service: DeliveryService) -> int:
     count = 0
     while deliveries := service.deliveries.claim(A_LOT):
         for delivery in deliveries:
-            service.carry_out(delivery)
+            service.carry_out(delivery, math.inf)
             count += 1
     return count
 
@@ -196,7 +199,7 @@ def test_a_receiver_that_fails_a_few_times_gets_one_id(
 
 def make_due(client: Client) -> None:
     """All that waits, as if its time had come."""
-    for kind in ("due", "destinations"):
+    for kind in ("due", "line"):
         for key in client.keys(f"gridpress:{kind}:*"):
             for member in cast("list[str]", client.zrange(key, 0, -1)):
                 client.zadd(key, {member: 0})
@@ -241,8 +244,8 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
 def test_a_receiver_on_a_private_address_is_never_connected_to(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
 ) -> None:
-    strict = WebhookSender(EgressClient(EgressRules()), TIMEOUT_S)
-    guarded = DeliveryService(service.deliveries, service.composer, strict, service.rng)
+    strict = WebhookSender(EgressClient(EgressRules()))
+    guarded = replace(service, sender=strict)
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(guarded)
     assert receiver.received == []
@@ -313,7 +316,7 @@ def test_a_webhook_of_a_job_that_is_gone_is_dropped(
     job = succeeded(store, client, webhook_url=receiver.url)
     [delivery] = service.deliveries.claim(A_LOT)
     store.delete(job.job_id, DEFAULT_TENANT)
-    service.carry_out(delivery)
+    service.carry_out(delivery, math.inf)
     assert receiver.received == []
     assert service.deliveries.claim(A_LOT) == []
 

@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.connect import Client
 from shared.store.deliveries import Delivery, DeliveryStore, Room
 from shared.store.endpoints import EndpointChanges, EndpointStore
@@ -28,9 +30,9 @@ SLOTS = 8
 
 @pytest.fixture
 def service(client: Client, s3_settings: Settings) -> DeliveryService:
-    composer = Composer(JobStore(client), EndpointStore(client), s3_settings)
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)), timeout_s=30)
-    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender)
+    composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), s3_settings)
+    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)))
+    return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, timeout_s=30)
 
 
 @contextmanager
@@ -43,32 +45,56 @@ def dispatching(service: DeliveryService) -> Iterator[Dispatcher]:
         dispatcher.stop(grace_s=30)
 
 
-def cancelled(store: JobStore, **changes: object) -> None:
-    store.cancel(submitted(store, **changes).job_id, DEFAULT_TENANT)  # type: ignore[arg-type]
+def cancelled(store: JobStore, tenant: TenantId = DEFAULT_TENANT, **changes: object) -> None:
+    store.cancel(submitted(store, tenant=tenant, **changes).job_id, tenant)  # type: ignore[arg-type]
 
 
-def add_endpoints(client: Client, num: int, url: str) -> None:
+def add_endpoints(client: Client, num: int, url: str, tenant: TenantId = DEFAULT_TENANT) -> None:
     for _ in range(num):
-        EndpointStore(client).create(DEFAULT_TENANT, url, new_secret(), EndpointChanges(), most=999)
+        EndpointStore(client).create(tenant, url, new_secret(), EndpointChanges(), most=999)
 
 
-def test_receivers_that_hang_leave_threads_for_those_that_answer(
-    service: DeliveryService, store: JobStore, client: Client
+@pytest.mark.parametrize("num_tenants", [1, 40])
+def test_a_receiver_never_seen_is_told_however_many_never_seen_ones_hang(
+    service: DeliveryService, store: JobStore, client: Client, num_tenants: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.delivery.lanes.SOON_S", 0.05)
     with receiving() as well, receiving() as hanging:
-        cancelled(store, webhook_url=well.url)
+        hanging.gate.clear()
+        tenants = [TenantId(f"t{number}") for number in range(num_tenants)]
+        for number in range(40):
+            add_endpoints(client, 1, hanging.url, tenants[number % num_tenants])
         with dispatching(service):
+            for tenant in tenants:
+                cancelled(store, tenant=tenant)
+            hanging.wait_for(SLOTS)
+            cancelled(store, webhook_url=well.url)
             well.wait_for(1)
-            hanging.gate.clear()
-            add_endpoints(client, 3 * SLOTS, hanging.url)
-            cancelled(store)
-            hanging.wait_for(SLOTS * 3 // 4)
-            for _ in range(5):
-                cancelled(store, webhook_url=well.url)
-            well.wait_for(6)
-            assert len(hanging.received) == SLOTS * 3 // 4
+            cancelled(store, webhook_url=well.url)
+            well.wait_for(2)
             hanging.gate.set()
-            hanging.wait_for(SLOTS * 3)
+
+
+def test_a_receiver_that_was_cut_short_is_heard_out_later(
+    service: DeliveryService, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.delivery.lanes.SOON_S", 0.05)
+    with receiving() as slow:
+        slow.gate.clear()
+        add_endpoints(client, 2 * SLOTS, slow.url)
+        cancelled(store)
+        with dispatching(service):
+            slow.wait_for(2 * SLOTS)
+            slow.gate.set()
+            while "pending" in statuses(client, slow.ids[0]):
+                slow.wait_for(len(slow.received))
+        assert statuses(client, slow.ids[0]) == ["delivered"] * 2 * SLOTS
+        assert len(slow.received) > 2 * SLOTS, "some had but a moment at first"
+
+
+def statuses(client: Client, name: str) -> list[str]:
+    fields = cast("dict[str, str]", client.hgetall(f"gridpress:message:{name}"))
+    return [status for field, status in fields.items() if field.startswith("to:")]
 
 
 def test_everything_that_is_due_is_sent_once(service: DeliveryService, store: JobStore, client: Client) -> None:

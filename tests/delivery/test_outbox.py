@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 
 from shared.ids import DEFAULT_TENANT, JobId, TenantId
-from shared.jobs import Held, Job, Progress
+from shared.jobs import Job
+from shared.leases import Held, Progress
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.connect import Client
-from shared.store.deliveries import Delivery, DeliveryStore, Room, Standing
+from shared.store.deliveries import SOON_S, Delivery, DeliveryStore, Room, Standing
 from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseStore
@@ -34,6 +35,7 @@ from workers.delivery.schedule import RETRY_DELAYS_S
 
 pytestmark = pytest.mark.usefixtures("still_clock")
 A_FAILURE = replace(AN_ATTEMPT, status=500, error="receiver answered 500")
+ROOM_FOR_FOUR = Room(total=4, unproven=4, slow=4, failing=4)
 SECRET = "whsec_" + "A" * 43 + "="
 DAY_S = 24 * 3600
 
@@ -108,7 +110,7 @@ def test_an_endpoint_hears_what_it_chose(jobs: JobStore, endpoints: EndpointStor
 def test_a_job_that_nobody_hears_of_writes_no_key_of_the_outbox(jobs: JobStore, client: Client) -> None:
     finish_next_of(jobs, client)
     kinds = {str(key).split(":")[1] for key in client.keys("gridpress:*")}
-    assert not kinds & {"message", "messages", "told", "sequence", "due", "destination", "destinations", "attempts"}
+    assert not kinds & {"message", "messages", "told", "sequence", "due", "destination", "line", "attempts"}
 
 
 def finish_next_of(jobs: JobStore, client: Client, **changes: object) -> Job:
@@ -292,7 +294,9 @@ def test_a_receiver_that_asks_to_be_spared_is_left_alone(
     assert len(outbox.claim(A_LOT)) == 2
 
 
-def test_dead_receivers_take_half_of_the_room_and_proven_ones_go_first(jobs: JobStore, outbox: DeliveryStore) -> None:
+def test_failing_receivers_take_what_room_they_have_and_proven_ones_go_first(
+    jobs: JobStore, outbox: DeliveryStore
+) -> None:
     cancelled(jobs, webhook_url="https://well.example/")
     [first] = outbox.claim(A_LOT)
     outbox.delivered(first, AN_ATTEMPT)
@@ -301,10 +305,70 @@ def test_dead_receivers_take_half_of_the_room_and_proven_ones_go_first(jobs: Job
     fail_all(outbox, 0)
     cancelled(jobs, webhook_url="https://new.example/")
     cancelled(jobs, webhook_url="https://well.example/")
-    room = Room(total=6, unproven=5, failing=4)
+    room = Room(total=6, unproven=5, slow=5, failing=4)
     standings = [each.standing for each in outbox.claim(room)]
     assert standings == [Standing.PROVEN, Standing.NEW, *[Standing.FAILING] * 4]
-    assert outbox.claim(Room(total=6, unproven=0, failing=4)) == []
+    assert outbox.claim(Room(total=6, unproven=0, slow=5, failing=4)) == []
+
+
+def test_who_answers_late_waits_behind_those_who_do_not_and_may_have_as_many_attempts(
+    jobs: JobStore, outbox: DeliveryStore
+) -> None:
+    for host in ("late", "soon"):
+        cancelled(jobs, webhook_url=f"https://{host}.example/")
+    late, soon = outbox.claim(A_LOT)
+    assert outbox.delivered(late, replace(AN_ATTEMPT, latency_s=SOON_S + 0.1))
+    assert outbox.delivered(soon, AN_ATTEMPT)
+    for host in (*["late"] * 20, "new", "soon"):
+        cancelled(jobs, webhook_url=f"https://{host}.example/")
+    standings = [each.standing for each in outbox.claim(A_LOT)]
+    assert standings == [Standing.PROVEN, Standing.NEW, *[Standing.SLOW] * DELIVERY_RULES.concurrency]
+
+
+def test_an_attempt_that_had_but_a_moment_is_due_at_once_and_counts_for_nothing(
+    jobs: JobStore, outbox: DeliveryStore, endpoints: EndpointStore, client: Client
+) -> None:
+    endpoint = made(endpoints)
+    cancelled(jobs)
+    for _ in range(7):
+        [cut] = outbox.claim(A_LOT)
+        assert outbox.cut_short(cut, A_FAILURE)
+    [again] = outbox.claim(A_LOT)
+    assert (again.message_id, again.attempt, again.standing) == (cut.message_id, 1, Standing.FAILING)
+    assert endpoints.endpoint(endpoint.endpoint_id, DEFAULT_TENANT).failing_since is None
+    assert client.xlen(f"gridpress:attempts:{endpoint.endpoint_id}") == 7, "the log has them all the same"
+
+
+def test_who_has_answered_before_is_slow_and_not_failing_when_it_is_cut_short(
+    jobs: JobStore, outbox: DeliveryStore
+) -> None:
+    for _ in range(2):
+        cancelled(jobs, webhook_url="https://a.example/")
+    first, second = outbox.claim(A_LOT)
+    outbox.delivered(first, AN_ATTEMPT)
+    outbox.cut_short(second, A_FAILURE)
+    assert [each.standing for each in outbox.claim(A_LOT)] == [Standing.SLOW]
+
+
+@pytest.mark.parametrize("standing", [Standing.PROVEN, Standing.NEW])
+def test_tenants_take_turns_however_many_receivers_they_have(
+    jobs: JobStore, outbox: DeliveryStore, clock: StoreClock, standing: Standing
+) -> None:
+    tenants = [TenantId("many"), TenantId("few")]
+    urls = [f"https://r{number}.example/" for number in range(30)]
+    if standing is Standing.PROVEN:
+        for url in urls:
+            cancelled(jobs, webhook_url=url, tenant=tenants[0])
+            cancelled(jobs, webhook_url=url, tenant=tenants[1])
+        told(outbox)
+    for url in urls:
+        cancelled(jobs, webhook_url=url, tenant=tenants[0])
+        clock.advance(0.001)
+    assert len(outbox.claim(ROOM_FOR_FOUR)) == 4
+    for url in urls[:3]:
+        cancelled(jobs, webhook_url=url, tenant=tenants[1])
+    turns = [each.tenant for each in outbox.claim(ROOM_FOR_FOUR)]
+    assert sorted(turns) == sorted(tenants * 2), "by turns, not by age"
 
 
 def test_urls_of_one_origin_share_their_circuit_and_tenants_do_not(jobs: JobStore, outbox: DeliveryStore) -> None:

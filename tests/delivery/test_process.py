@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings import Settings
 from shared.store.connect import Client
+from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
+from shared.webhooks.secrets import new_secret
 from tests.api.processes import environment
 from tests.delivery.receivers import receiving
 from tests.store.builders import message_id, submitted
@@ -31,7 +33,7 @@ def delivering(settings: Settings, redis_url: str, **changes: object) -> Iterato
 
 def end_leases(client: Client) -> None:
     """As if their time were over."""
-    for key in (*client.keys("gridpress:flying:*"), *client.keys("gridpress:destinations:*")):
+    for key in (*client.keys("gridpress:flying:*"), *client.keys("gridpress:line:*")):
         for member in cast("list[str]", client.zrange(key, 0, -1)):
             client.zadd(key, {member: 0})
 
@@ -76,3 +78,19 @@ def test_asked_to_stop_it_ends_in_time_and_hands_back_what_hangs(
     assert statuses(client, message_id(job.job_id, "cancelled")) == ["pending"]
     assert client.keys("gridpress:flying:*") == []
     assert len(client.keys("gridpress:due:*")) == 1
+
+
+def test_hundreds_of_attempts_hang_and_a_receiver_never_seen_is_told_at_once(
+    s3_settings: Settings, valkey_url: str, client: Client, store: JobStore
+) -> None:
+    num = 200
+    with receiving() as hanging, receiving() as well, delivering(s3_settings, valkey_url):
+        hanging.gate.clear()
+        for _ in range(num):
+            EndpointStore(client).create(DEFAULT_TENANT, hanging.url, new_secret(), EndpointChanges(), most=num)
+        store.cancel(submitted(store).job_id, DEFAULT_TENANT)
+        hanging.wait_for(num, LIMIT_S)
+        acme = TenantId("acme")
+        store.cancel(submitted(store, tenant=acme, webhook_url=well.url).job_id, acme)
+        well.wait_for(1, LIMIT_S)
+        assert statuses(client, hanging.ids[0]) == ["pending"] * num, "all of them are still waited for"

@@ -1,4 +1,8 @@
-"""Twins of manifests and webhooks on their way, in memory. They know no endpoints and no receivers that fail."""
+"""Twins of manifests and webhooks on their way, in memory.
+
+They know no endpoints, no circuits, no classes of receivers and no turns of tenants: what is due goes out by age.
+`tests/delivery/test_outbox.py` has those.
+"""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,9 +14,11 @@ from tests.store.memory_state import DueRecord, Memory, MessageRecord
 
 
 def num_due_deliveries(memory: Memory) -> int:
-    """Manifests, and receivers for which something is due."""
-    receivers = {_destination(m) for m in memory.messages.values() if m.delivery and m.delivery.due_ms <= memory.now_ms}
-    return len(receivers) + sum(record.due_ms <= memory.now_ms for record in memory.manifests.values())
+    """Manifests, and tenants for whose receivers something is due."""
+    due = [m for m in memory.messages.values() if m.delivery and m.delivery.due_ms <= memory.now_ms]
+    return len({m.job.spec.tenant for m in due}) + sum(
+        record.due_ms <= memory.now_ms for record in memory.manifests.values()
+    )
 
 
 class MemoryManifests:

@@ -1,4 +1,4 @@
-"""Keeps many attempts under way: claims as many deliveries as it has free threads. Sends nothing itself."""
+"""Keeps many attempts under way: claims as many deliveries as the lanes have room for. Sends nothing itself."""
 
 import threading
 import time
@@ -8,26 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from shared.errors import StoreUnavailable
-from shared.store.deliveries import Delivery, DeliveryStore, Room, Standing
+from shared.store.deliveries import Delivery, DeliveryStore
+from workers.delivery.lanes import Lanes
 
 log = structlog.get_logger()
 
 _POLL_S = 0.2  # in which it looks without having been woken: a retry is due, or a hint was lost
 _PAUSE_S = 1.0  # while the store is away
-_MOST_AT_ONCE = 64  # keeps the claim to a millisecond or two
-# A receiver that hangs holds a thread for the whole time-out. Those that answered lately always find some free.
-_UNPROVEN, _FAILING = 0.75, 0.5
+
+# One attempt, which may take so many seconds.
+CarryOut = Callable[[Delivery, float], None]
 
 
 class Dispatcher:
     """A thread that claims, and `slots` threads that carry out; these are made as they are needed."""
 
-    def __init__(self, deliveries: DeliveryStore, carry_out: Callable[[Delivery], None], slots: int) -> None:
+    def __init__(self, deliveries: DeliveryStore, carry_out: CarryOut, slots: int) -> None:
         self._deliveries = deliveries
         self._carry_out = carry_out
-        self._slots = slots
+        self._lanes = Lanes(slots)
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="attempt")
-        self._under_way: set[Delivery] = set()
         self._changed = threading.Condition()
         self._is_woken = self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -54,8 +54,8 @@ class Dispatcher:
         if self._thread.ident is not None:
             self._thread.join()
         with self._changed:
-            self._changed.wait_for(lambda: not self._under_way, max(0.0, ends_at - time.monotonic()))
-            left = list(self._under_way)
+            self._changed.wait_for(lambda: not self._lanes.under_way, max(0.0, ends_at - time.monotonic()))
+            left = self._lanes.under_way
         self._pool.shutdown(wait=False, cancel_futures=True)
         for delivery in left:
             self._hand_back(delivery)
@@ -73,31 +73,21 @@ class Dispatcher:
                     self._wait(_POLL_S)
 
     def _claim(self) -> int:
-        room = self._room()
+        with self._changed:
+            self._is_woken = False
+            room = self._lanes.room()
         if room.total <= 0:
             return 0
         claimed = self._deliveries.claim(room)
         with self._changed:
-            self._under_way.update(claimed)
-        for delivery in claimed:
-            self._pool.submit(self._run_one, delivery)
+            limits_s = self._lanes.admit(claimed)
+        for delivery, longest_s in zip(claimed, limits_s, strict=True):
+            self._pool.submit(self._run_one, delivery, longest_s)
         return len(claimed)
 
-    def _room(self) -> Room:
-        with self._changed:
-            self._is_woken = False
-            standings = [delivery.standing for delivery in self._under_way]
-        num_failing = standings.count(Standing.FAILING)
-        num_unproven = standings.count(Standing.NEW) + num_failing
-        return Room(
-            total=min(self._slots - len(standings), _MOST_AT_ONCE),
-            unproven=max(0, int(self._slots * _UNPROVEN) - num_unproven),
-            failing=max(0, int(self._slots * _FAILING) - num_failing),
-        )
-
-    def _run_one(self, delivery: Delivery) -> None:
+    def _run_one(self, delivery: Delivery, longest_s: float) -> None:
         try:
-            self._carry_out(delivery)
+            self._carry_out(delivery, longest_s)
         except StoreUnavailable as error:
             # Its lease ends, and it is sent again under the same id: the receiver may have it already.
             log.warning("delivery.not_recorded", message_id=delivery.message_id, error=str(error))
@@ -105,7 +95,7 @@ class Dispatcher:
             log.exception("delivery.crashed", message_id=delivery.message_id)
         finally:
             with self._changed:
-                self._under_way.discard(delivery)
+                self._lanes.leave(delivery)
                 self._is_woken = True
                 self._changed.notify_all()
 

@@ -12,6 +12,7 @@ from shared.ids import Revision, new_worker_id
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.connect import Client, connect, connect_hasty
 from shared.store.deliveries import DeliveryRules, DeliveryStore
 from shared.store.endpoints import EndpointStore
@@ -23,6 +24,7 @@ from workers.delivery.dispatcher import Dispatcher
 from workers.delivery.manifest import ManifestService
 from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
+from workers.delivery.sockets import slots_with_sockets
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
 from workers.hint_edge import on_hint
@@ -90,7 +92,7 @@ def make_dispatcher(client: Client, settings: Settings) -> Dispatcher:
         log_s=settings.webhook_log_s,
     )
     deliveries = DeliveryStore(client, rules)
-    composer = Composer(JobStore(client), EndpointStore(client), settings)
-    sender = WebhookSender(EgressClient(EgressRules.of(settings)), settings.webhook_timeout_s)
-    service = DeliveryService(deliveries, composer, sender)
-    return Dispatcher(deliveries, service.carry_out, settings.webhook_slots)
+    composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
+    sender = WebhookSender(EgressClient(EgressRules.of(settings)))
+    service = DeliveryService(deliveries, composer, sender, settings.webhook_timeout_s)
+    return Dispatcher(deliveries, service.carry_out, slots_with_sockets(settings.webhook_slots))

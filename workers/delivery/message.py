@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.answers import job_answer
+from shared.batches import BatchId, BatchSpec
 from shared.errors import EndpointNotFound, JobNotFound
+from shared.job_spec import JobSpec
 from shared.jobs import Job
 from shared.settings import Settings
+from shared.store.batches import BatchStore
 from shared.store.deliveries import Delivery
 from shared.store.endpoints import EndpointStore
 from shared.store.jobs import JobStore
@@ -39,20 +42,21 @@ class _Receiver:
 
 
 class Composer:
-    """Reads job and endpoint at every attempt: a changed URL or secret counts at once, and so does what is deleted."""
+    """Reads job, batch and endpoint at every attempt: a change counts at once, and so does a deletion."""
 
-    def __init__(self, jobs: JobStore, endpoints: EndpointStore, settings: Settings) -> None:
+    def __init__(self, jobs: JobStore, batches: BatchStore, endpoints: EndpointStore, settings: Settings) -> None:
         self._jobs = jobs
+        self._batches = batches
         self._endpoints = endpoints
         self._settings = settings
         self._secret = webhook_secret(settings)
         self._key = SigningKey.of(settings)
 
     def compose(self, delivery: Delivery) -> Outgoing:
-        """Signed as of now. Raises `JobNotFound` or `EndpointNotFound` when one of them is deleted."""
+        """Signed as of now. Raises `JobNotFound`, `BatchNotFound` or `EndpointNotFound` when it is deleted."""
         now = datetime.now(UTC)
         endpoint_id = delivery.endpoint_id
-        receiver = self._endpoint(endpoint_id, now) if endpoint_id else self._own_receiver(self._job(delivery))
+        receiver = self._endpoint(endpoint_id, now) if endpoint_id else self._own_receiver(self._spec(delivery))
         event = (delivery.event_type, delivery.happened_at, delivery.sequence)
         body = payload(*event, receiver.style, self._data(delivery, receiver.style))
         key = self._key.of_tenant(delivery.tenant)
@@ -65,8 +69,7 @@ class Composer:
             raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
         return _Receiver(found.url, found.payload, found.secrets_at(now), found.headers)
 
-    def _own_receiver(self, job: Job) -> _Receiver:
-        spec = job.spec
+    def _own_receiver(self, spec: JobSpec | BatchSpec) -> _Receiver:
         assert spec.webhook_url
         secret = spec.webhook_secret or secret_of(spec.tenant, self._secret)
         return _Receiver(spec.webhook_url, spec.webhook_payload, (secret,), {})
@@ -78,6 +81,12 @@ class Composer:
         if style is PayloadStyle.THIN:
             return {"id": delivery.job_id}
         return job_answer(self._job(delivery), self._settings.public_url, self._settings.served_model_name)
+
+    def _spec(self, delivery: Delivery) -> JobSpec | BatchSpec:
+        """Of what brought a URL of its own."""
+        if delivery.job_id:
+            return self._job(delivery).spec
+        return self._batches.batch_of_any_tenant(BatchId(json.loads(delivery.data)["id"])).spec
 
     def _job(self, delivery: Delivery) -> Job:
         if delivery.job_id is None:

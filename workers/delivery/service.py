@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from shared.errors import EndpointNotFound, JobNotFound, StoreUnavailable
+from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
 from shared.store.deliveries import Attempted, Delivery, DeliveryStore
+from shared.webhooks.events import PASSING
 from workers.delivery.message import Composer
 from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry_delay_s
 from workers.delivery.webhook import Outcome, WebhookSender
@@ -22,13 +23,14 @@ class DeliveryService:
     deliveries: DeliveryStore
     composer: Composer
     sender: WebhookSender
+    timeout_s: float
     rng: random.Random = field(default_factory=random.Random)
 
-    def carry_out(self, delivery: Delivery) -> None:
-        """One attempt."""
+    def carry_out(self, delivery: Delivery, longest_s: float) -> None:
+        """One attempt, which takes `longest_s` at most. Where that is less than its time, no answer is no failure."""
         try:
             outgoing = self.composer.compose(delivery)
-        except (JobNotFound, EndpointNotFound) as error:
+        except (JobNotFound, BatchNotFound, EndpointNotFound) as error:
             log.info("delivery.dropped", message_id=delivery.message_id, reason=str(error))
             self.deliveries.drop(delivery)
             return
@@ -38,17 +40,21 @@ class DeliveryService:
             log.exception("delivery.crashed", message_id=delivery.message_id)
             outcome = Outcome(Attempted("", datetime.now(UTC), 0.0, None, "it could not be put together", ""))
         else:
-            outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body)
-        if not self._record(delivery, outcome):
+            timeout_s = min(longest_s, self.timeout_s)
+            outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body, timeout_s)
+        if not self._record(delivery, outcome, is_cut_short=outcome.is_timeout and longest_s < self.timeout_s):
             log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
 
-    def _record(self, delivery: Delivery, outcome: Outcome) -> bool:
+    def _record(self, delivery: Delivery, outcome: Outcome, *, is_cut_short: bool) -> bool:
         known = {"message_id": delivery.message_id, "destination": delivery.destination, "attempt": delivery.attempt}
         if outcome.is_delivered:
             log.info("delivery.done", **known)
             return self.deliveries.delivered(delivery, outcome.attempted)
+        if is_cut_short:
+            log.info("delivery.cut_short", **known)
+            return self.deliveries.cut_short(delivery, outcome.attempted)
         log.warning("delivery.failed", error=outcome.attempted.error, **known)
-        delays_s = NO_RETRIES if delivery.event_type == "job.progress" else RETRY_DELAYS_S
+        delays_s = NO_RETRIES if delivery.event_type in PASSING else RETRY_DELAYS_S
         delay_s = retry_delay_s(delays_s, delivery.attempt, self.rng, outcome.retry_after_s)
         if outcome.is_gone or delay_s is None:
             return self.deliveries.abandon(delivery, outcome.attempted, is_gone=outcome.is_gone)

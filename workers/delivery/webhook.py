@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +25,7 @@ class Outcome:
 
     attempted: Attempted
     retry_after_s: float | None = None
+    is_timeout: bool = False
 
     @property
     def is_delivered(self) -> bool:
@@ -43,14 +44,16 @@ class Outcome:
 
 
 class WebhookSender:
-    """Any number of threads may use one. `timeout_s` is for a whole attempt, from the look-up to the answer."""
+    """Any number of threads may use one."""
 
-    def __init__(self, client: EgressClient, timeout_s: float) -> None:
+    def __init__(self, client: EgressClient) -> None:
         self._client = client
-        self._timeout_s = timeout_s
 
-    def send(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
-        """POSTs the body. Never raises for what a receiver or the network does."""
+    def send(self, url: str, headers: Mapping[str, str], body: str, timeout_s: float) -> Outcome:
+        """POSTs the body. Never raises for what a receiver or the network does.
+
+        `timeout_s` is for all of it, from the look-up to the answer.
+        """
         at, began_s = datetime.now(UTC), time.monotonic()
 
         def outcome(status: int | None, error: str, answer: bytes = b"", retry_after_s: float | None = None) -> Outcome:
@@ -59,15 +62,14 @@ class WebhookSender:
             return Outcome(Attempted(url, at, latency_s, status, error[:_MAX_ERROR_CHARS], text), retry_after_s)
 
         try:
-            answer = self._post(url, headers, body)
+            answer = self._post(url, headers, body, Deadline(timeout_s))
         except (EgressRefused, EgressFailed) as error:
-            return outcome(None, str(error))
+            return replace(outcome(None, str(error)), is_timeout=isinstance(error.__cause__, TimeoutError))
         if answer.status // 100 == 2:
             return outcome(answer.status, "", answer.body)
         return outcome(answer.status, f"receiver answered {answer.status}", answer.body, _retry_after_s(answer, at))
 
-    def _post(self, url: str, headers: Mapping[str, str], body: str) -> Answer:
-        deadline = Deadline(self._timeout_s)
+    def _post(self, url: str, headers: Mapping[str, str], body: str, deadline: Deadline) -> Answer:
         return self._client.post(url, headers, body.encode(), deadline, max_bytes=_MAX_ANSWER_BYTES)
 
 
