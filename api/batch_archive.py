@@ -1,11 +1,13 @@
-"""All pictures of a batch as one tar, made while it is sent: a chunk of one picture in memory."""
+"""All pictures of a batch as one tar or zip, made while it is sent: a chunk of one picture in memory."""
 
 import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from api.services import Services
 from shared.batches import Batch
@@ -18,8 +20,61 @@ _CHUNK = 256 * 1024
 _SPOOLED = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of the archive; its chunks can be read once, before the next member."""
+
+    name: str
+    num_bytes: int
+    chunks: Iterable[bytes]
+
+
 def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """`manifest.jsonl` comes last: it names the pictures that are there. One that was deleted is left out."""
+    for member in _members(house, batch, found):
+        info = tarfile.TarInfo(member.name)
+        info.size, info.mtime = member.num_bytes, int(batch.times.created_at.timestamp())
+        yield info.tobuf(tarfile.USTAR_FORMAT)
+        yield from member.chunks
+        yield bytes(-member.num_bytes % _BLOCK)
+    yield bytes(2 * _BLOCK)
+
+
+def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """The same. Stored as they are: pictures are compressed already."""
+    sink, moment = _Sink(), batch.times.created_at.timetuple()[:6]
+    with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # it asks for less than a file
+        for member in _members(house, batch, found):
+            info = ZipInfo(member.name, moment)
+            info.external_attr, info.file_size = 0o100644 << 16, member.num_bytes
+            with archive.open(info, "w") as written:
+                for chunk in member.chunks:
+                    written.write(chunk)
+                    yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink:
+    """What a zip is written to: it can't be looked back at, so sizes and checksums stand behind each member."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def taken(self) -> bytes:
+        """All that was written since the last time."""
+        data = b"".join(self._written)
+        self._written.clear()
+        return data
+
+
+def _members(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[_Member]:
     with SpooledTemporaryFile(_SPOOLED) as manifest:
         for picture in found:
             try:
@@ -27,23 +82,15 @@ def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
             except ObjectNotFound:
                 continue
             name = _name(picture)
-            yield from _member(batch, name, picture["bytes"], chunks)
+            yield _Member(f"{batch.batch_id}/{name}", picture["bytes"], chunks)
             manifest.write(json.dumps({**picture, "file": name}, ensure_ascii=False).encode() + b"\n")
         size = manifest.tell()
         manifest.seek(0)
-        yield from _member(batch, "manifest.jsonl", size, iter(lambda: manifest.read(_CHUNK), b""))
-    yield bytes(2 * _BLOCK)
+        lines = iter(lambda: manifest.read(_CHUNK), b"")
+        yield _Member(f"{batch.batch_id}/manifest.jsonl", size, lines)
 
 
 def _name(picture: dict[str, Any]) -> str:
     """Unique by its number; the rest is for people."""
     words = _UNSAFE.sub("_", picture["custom_id"])[:80]
     return f"{picture['line']:06d}-{picture['index']}-{words}.{picture['content_type'].partition('/')[2]}"
-
-
-def _member(batch: Batch, name: str, num_bytes: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    info = tarfile.TarInfo(f"{batch.batch_id}/{name}")
-    info.size, info.mtime = num_bytes, int(batch.times.created_at.timestamp())
-    yield info.tobuf(tarfile.USTAR_FORMAT)
-    yield from chunks
-    yield bytes(-num_bytes % _BLOCK)

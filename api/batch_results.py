@@ -9,20 +9,21 @@ from typing import Any
 from flask import Blueprint, Response, request
 from pydantic_core import from_json
 
-from api.batch_archive import tar_of
+from api.batch_archive import tar_of, zip_of
 from api.batch_reading import Place, pictures, results, succeeded
 from api.batch_schemas import ArchiveQuery, ResultPage, ResultsQuery
 from api.batches import own_batch
-from api.services import services
-from shared.batches import is_line_of
+from api.services import Services, services
+from shared.batches import Batch, is_line_of
 from shared.errors import ImageNotFound
 from shared.ids import ObjectKey
 from shared.intake.fields import validated
-from shared.jobs import OutputFormat
+from shared.job_spec import OutputFormat
 
 batch_results = Blueprint("batch_results", __name__, url_prefix="/v1/batches/<batch_id>")
 
 _JSON_LINES = "application/jsonl"
+_ARCHIVES = {"tar": (tar_of, "application/x-tar"), "zip": (zip_of, "application/zip")}
 _FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
 
 
@@ -55,11 +56,14 @@ def manifest(batch_id: str) -> Response:
 
 @batch_results.get("/archive")
 def archive(batch_id: str) -> Response:
-    """A tar of all pictures that there are so far, and their manifest as its last member."""
-    validated(ArchiveQuery, request.args.to_dict())
-    house, batch = services(), own_batch(batch_id)
-    found = pictures(house, batch.batch_id)
-    return _streamed(tar_of(house, batch, found), "application/x-tar", f"{batch.batch_id}.tar")
+    """A tar or zip of all pictures that there are so far, and their manifest as its last member."""
+    return archive_of(services(), own_batch(batch_id), validated(ArchiveQuery, request.args.to_dict()).format)
+
+
+def archive_of(house: Services, batch: Batch, kind: str) -> Response:
+    """`kind`: tar or zip."""
+    make, content_type = _ARCHIVES[kind]
+    return _streamed(make(house, batch, pictures(house, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
 
 
 @batch_results.get("/pictures/<line_job>/<int:index>/<file>")

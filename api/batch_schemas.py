@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -12,12 +12,16 @@ from shared.answers import Moment
 from shared.batches import Batch, BatchId, BatchSpec, BatchStatus, Defaults, Endpoint
 from shared.files import FileId
 from shared.ids import TenantId
-from shared.intake.types import MetadataKey, MetadataValue, Text, Time
-from shared.jobs import SEED_LIMIT, Priority
+from shared.intake.types import MetadataKey, MetadataValue, SigningKey, Text, Time
+from shared.job_spec import SEED_LIMIT, Priority
+from shared.settings import Settings
+from shared.webhooks.events import BATCH_ENDS, BatchEventType, PayloadStyle
+from shared.webhooks.receivers import check_own_receiver
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
 _UNIT_S = {"h": 3600, "d": 24 * 3600}
 _LONGEST_WINDOW_S = 30 * 24 * 3600
+_LONGEST_KEPT_S = 366 * 24 * 3600
 
 BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$")]
 
@@ -72,6 +76,32 @@ class BatchRequest(BaseModel):
         default=None, description="only those lines of the file that failed, expired or were cancelled in this batch"
     )
 
+    delete_after_s: int | None = Field(
+        default=None,
+        ge=3600,
+        le=_LONGEST_KEPT_S,
+        description="after its end it is deleted as by DELETE, with its pictures. Default: it is forgotten when the "
+        "service's own time is over, and its files and pictures stay",
+    )
+    webhook_url: Text | None = Field(default=None, description="told when it is over, or what `webhook_events` says")
+    webhook_events: list[BatchEventType] | None = Field(
+        default=None, min_length=1, max_length=len(get_args(BatchEventType)), description="default: every end"
+    )
+    webhook_payload: Annotated[PayloadStyle, Field(strict=False)] | None = Field(
+        default=None, description="full, the default: id, status and counts; thin: the id alone"
+    )
+    webhook_secret: SigningKey | None = Field(
+        default=None,
+        repr=False,
+        description="whsec_ and base64; signs this batch's webhooks instead of the tenant's secret. Never answered",
+        json_schema_extra={"writeOnly": True},
+    )
+
+    def check(self, settings: Settings) -> None:
+        """Raises `InvalidRequest` for a webhook that can't be."""
+        beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
+        check_own_receiver(self.webhook_url, "webhook_url", beside, settings)
+
     def spec(self, tenant: TenantId) -> BatchSpec:
         window_s = _window_s(self.completion_window)
         assert window_s
@@ -87,7 +117,12 @@ class BatchRequest(BaseModel):
             strict=self.strict,
             deadline=self.deadline,
             output_lifetime_s=self.output_expires_after.seconds if self.output_expires_after else None,
+            delete_after_s=self.delete_after_s,
             retry_of=self.retry_of,
+            webhook_url=self.webhook_url,
+            webhook_events=tuple(dict.fromkeys(self.webhook_events or BATCH_ENDS)) if self.webhook_url else (),
+            webhook_payload=self.webhook_payload or PayloadStyle.FULL,
+            webhook_secret=self.webhook_secret,
         )
 
 
@@ -116,7 +151,14 @@ class ArchiveQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["tar"] = "tar"
+    format: Literal["tar", "zip"] = "tar"
+
+
+class ArchiveLink(BaseModel):
+    """A link to an archive that needs no key until `expires_at` (Unix seconds)."""
+
+    url: str
+    expires_at: int
 
 
 class BatchError(BaseModel):
@@ -178,7 +220,11 @@ class BatchAnswer(BaseModel):
     priority: Priority
     defaults: dict[str, Any]
     deadline: Moment | None
+    delete_after_s: int | None
     retry_of: str | None
+    webhook_url: str | None
+    webhook_events: list[str]
+    webhook_payload: PayloadStyle | None
 
     @classmethod
     def of(cls, batch: Batch, model: str, now: datetime) -> Self:
@@ -205,7 +251,11 @@ class BatchAnswer(BaseModel):
             priority=spec.priority,
             defaults=spec.defaults.model_dump(exclude_none=True),
             deadline=spec.deadline,
+            delete_after_s=spec.delete_after_s,
             retry_of=spec.retry_of,
+            webhook_url=spec.webhook_url,
+            webhook_events=list(spec.webhook_events),
+            webhook_payload=spec.webhook_payload if spec.webhook_url else None,
             **{name: int(moment.timestamp()) if moment else None for name, moment in moments.items()},
         )
 
@@ -236,14 +286,17 @@ class LineErrorAnswer(BatchError):
 
 
 class LineErrors(BaseModel):
-    """All that is wrong, up to a thousand."""
+    """All that is wrong."""
 
     object: Literal["list"] = "list"
     data: list[LineErrorAnswer]
 
 
 class ValidationAnswer(BaseModel):
-    """A report on a file of which no batch was made. `is_batch`: a batch of it would not fail as a whole."""
+    """A report on a file of which no batch was made. `is_batch`: a batch of it would not fail as a whole.
+
+    `has_more`: it has more lines than a batch may have, and those beyond were not looked at.
+    """
 
     object: Literal["batch.validation"] = "batch.validation"
     is_batch: bool

@@ -11,7 +11,6 @@ from shared.files import StoredFile
 from shared.intake.batch_file import BadBody, FileCheck
 from shared.intake.batch_line import MOST_LINE_BYTES, line_request
 
-_MOST_TOLD = 1000
 _AT_ONCE = 500
 
 
@@ -27,7 +26,7 @@ def check_defaults(spec: BatchSpec) -> None:
 def validation(spec: BatchSpec, file: StoredFile) -> ValidationAnswer:
     """Raises `ObjectStoreUnavailable`."""
     house = services()
-    check, bad = FileCheck(spec, house.settings), list[BadBody]()
+    check, bad = FileCheck(spec, house.settings, most_fatal=house.settings.max_batch_lines), list[BadBody]()
     lines = (raw for _, raw in house.objects.lines(file.key, most_bytes=MOST_LINE_BYTES))
     while not check.is_hopeless and (some := list(islice(lines, _AT_ONCE))):
         bad += offload(check.take, some)
@@ -39,8 +38,8 @@ def validation(spec: BatchSpec, file: StoredFile) -> ValidationAnswer:
         total=check.num_requests,
         valid=check.num_requests - num_invalid,
         invalid=num_invalid,
-        errors=LineErrors(data=sorted(errors, key=lambda error: error.line or 0)[:_MOST_TOLD]),
-        has_more=len(errors) > _MOST_TOLD,
+        errors=LineErrors(data=sorted(errors, key=lambda error: error.line or 0)),
+        has_more=check.is_hopeless,
         warnings=_warnings(check),
     )
 

@@ -1,4 +1,4 @@
-"""The routes of batches: OpenAI's create, read, list and cancel; ours to check, hold, resume and retry."""
+"""The routes of batches: OpenAI's create, read, list and cancel; ours to check, hold, resume, retry and delete."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -88,6 +88,13 @@ def retry(batch_id: str) -> Answer:
     return _changed(batch_id, "retry")
 
 
+@batches.delete("/<batch_id>")
+def delete(batch_id: str) -> tuple[str, int]:
+    """204 once it and its files are forgotten; its jobs and pictures follow. Only one that is over."""
+    services().batches.delete(BatchId(batch_id), caller().tenant)
+    return "", 204
+
+
 def own_batch(batch_id: str) -> Batch:
     """Of the caller's tenant. Raises `BatchNotFound`."""
     return services().batches.batch(BatchId(batch_id), caller().tenant)
@@ -104,7 +111,9 @@ def _asked() -> BatchSpec:
     fields = from_json(request.get_data())
     if not isinstance(fields, dict):
         raise InvalidRequest("the request must be a JSON object")
-    spec = validated(BatchRequest, fields).spec(caller().tenant)
+    asked = validated(BatchRequest, fields)
+    asked.check(services().settings)
+    spec = asked.spec(caller().tenant)
     check_defaults(spec)
     return spec
 

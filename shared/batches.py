@@ -12,7 +12,8 @@ from ulid import ULID
 
 from shared.files import FileId
 from shared.ids import JobId, ObjectKey, TenantId
-from shared.jobs import Priority
+from shared.job_spec import Priority
+from shared.webhooks.events import PayloadStyle
 
 BatchId = NewType("BatchId", str)
 Endpoint = Literal["/v1/jobs", "/v1/images/generations", "/v1/images/edits"]
@@ -65,9 +66,10 @@ class Defaults(BaseModel):
 
 
 class BatchSpec(BaseModel):
-    """One accepted request for a batch. `window_s` counts from its creation, `output_lifetime_s` from its end.
+    """One accepted request for a batch. `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s`
+    from its end.
 
-    `strict`: one line that can't be rendered refuses the file.
+    `strict`: one line that can't be rendered refuses the file. The webhook tells of the batch, never of its lines.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,7 +85,12 @@ class BatchSpec(BaseModel):
     strict: bool = False
     deadline: datetime | None = None
     output_lifetime_s: int | None = None
+    delete_after_s: int | None = None
     retry_of: BatchId | None = None
+    webhook_url: str | None = None
+    webhook_events: tuple[str, ...] = ()
+    webhook_payload: PayloadStyle = PayloadStyle.FULL
+    webhook_secret: str | None = None
 
 
 class Fault(BaseModel):
@@ -199,6 +206,11 @@ def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:
     """The job that a line becomes: always the same, so that no crash makes two. Sorts by batch, then by line."""
     own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
     return JobId(f"job_{ULID.from_bytes(own[:11] + round_.to_bytes(1, 'big') + line.to_bytes(4, 'big'))}".lower())
+
+
+def line_job_prefix(batch_id: BatchId) -> str:
+    """What the ids of its lines' jobs begin with, and of no others: eighteen letters are the eleven bytes."""
+    return line_job_id(batch_id, 0, 0)[: len("job_") + 18]
 
 
 def is_line_of(job_id: str, batch_id: BatchId) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.answers import job_answer
 from shared.ids import JobId, ObjectKey, Revision, render_id
-from shared.jobs import Job, JobSpec, Picture, Render, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
+from shared.jobs import Job, Picture, Render
 from shared.settings import Settings
 from shared.states import JobStatus, RenderState
 

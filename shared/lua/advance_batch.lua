@@ -19,4 +19,5 @@ for i = 10, #ARGV do
   redis.call('HDEL', P .. 'job:' .. ARGV[i], 'batch', 'line', 'note')
   redis.call('ZADD', P .. 'finished', 'XX', 'LT', now - tonumber(retention) + tonumber(stay), ARGV[i])
 end
+tell_of_batch(batch)
 return 1

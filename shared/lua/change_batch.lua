@@ -22,6 +22,7 @@ local function retry()
   redis.call('HINCRBY', key, 'failed', -num)
   redis.call('HINCRBY', key, 'round', 1)
   redis.call('ZREM', P .. 'batch_ends', batch)
+  redis.call('ZREM', P .. 'batch_expiries', batch)
   redis.call('HSET', key, 'status', 'in_progress', 'end', 'completed', 'line', 0, 'offset', 0,
     'expires_ms', now + tonumber(window))
   redis.call('HDEL', key, 'finalizing_ms', 'completed_ms', 'cancelling_ms', 'cancelled_ms', 'expired_ms')
@@ -42,6 +43,7 @@ elseif action == 'retry' then
 else
   answer = hold(action == 'pause')
 end
+if answer == 1 then tell_of_batch(batch) end
 if answer == 1 and not (OVER[known[2]] and action ~= 'retry') and redis.call('HEXISTS', key, 'holder') == 0 then
   redis.call('ZADD', P .. 'batch_work', now, batch)
 end

@@ -10,5 +10,6 @@ if not is_holder(batch, holder) or not is_done then return 0 end
 if known[1] == 'in_progress' then
   redis.call('HSET', key, 'status', 'finalizing', 'finalizing_ms', now_ms())
   redis.call('HDEL', key, 'paused')
+  tell_of_batch(batch)
 end
 return 1

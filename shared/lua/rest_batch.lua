@@ -1,4 +1,5 @@
--- Gives a batch back until there is something to do for it: at the latest after the delay, or when its time is over.
+-- Gives a batch back until there is something to do for it: at the latest after the delay, or when its time is over. Every
+-- step ends here but the last, so it is here that progress is told.
 -- ARGV: batch, holder, delay (ms), why nothing is released ('' unless it could be)
 -- Returns 1, or 0 when the lease was lost.
 local batch, holder, delay, waiting_for = unpack(ARGV)
@@ -11,5 +12,6 @@ else
   redis.call('HSET', key, 'waiting_for', waiting_for)
 end
 redis.call('ZADD', P .. 'batch_work', now + tonumber(delay), batch)
+report_progress(batch, now)
 if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then stir_batch(batch, now) end
 return 1

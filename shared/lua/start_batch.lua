@@ -12,4 +12,5 @@ end
 if redis.call('HGET', key, 'status') == 'validating' then
   redis.call('HSET', key, 'status', 'in_progress', 'in_progress_ms', now)
 end
+tell_of_batch(batch)
 return 1

@@ -136,6 +136,11 @@ class BatchWork:
         self._write("finish_batch", lease, output or "", errors or "")
 
     @property
+    def renew_every_s(self) -> float:
+        """How often whoever takes long is to renew its lease."""
+        return self._rules.lease_ttl_s / 3
+
+    @property
     def _lease_ms(self) -> int:
         return int(self._rules.lease_ttl_s * 1000)
 

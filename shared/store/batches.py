@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
@@ -18,8 +19,9 @@ from shared.batches import (
     Fault,
     LineState,
     Segment,
+    line_job_prefix,
 )
-from shared.errors import BatchEnded, BatchNotFound, BatchNotRetryable
+from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
 from shared.store.connect import Client, translated
@@ -32,6 +34,21 @@ _FAULTS = TypeAdapter(list[Fault])
 Action = Literal["pause", "resume", "cancel", "retry"]
 
 
+@dataclass(frozen=True, slots=True)
+class DeletedBatch:
+    """One of which jobs and objects may be left. `entry` is how the store has it written down."""
+
+    entry: str
+
+    @property
+    def batch_id(self) -> BatchId:
+        return BatchId(self.entry.split("|")[0])
+
+    @property
+    def tenant(self) -> TenantId:
+        return TenantId(self.entry.split("|")[1])
+
+
 class BatchStore:
     """All methods raise `StoreUnavailable`. Another tenant's batch is `BatchNotFound`."""
 
@@ -41,15 +58,24 @@ class BatchStore:
 
     def create(self, batch_id: BatchId, spec: BatchSpec) -> Batch:
         """The same id again changes nothing. Raises `BatchNotRetryable` for a `retry_of` that has no bad lines."""
-        args = (batch_id, spec.tenant, spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
-        _check(self._scripts.run("create_batch", *args), spec.retry_of or batch_id, "retry")
+        asked = (spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
+        webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
+        delete_after_ms = "" if spec.delete_after_s is None else spec.delete_after_s * 1000
+        answer = self._scripts.run("create_batch", batch_id, spec.tenant, *asked, *webhook, delete_after_ms)
+        _check(answer, spec.retry_of or batch_id, "retry")
         return self.batch(batch_id, spec.tenant)
 
     def batch(self, batch_id: BatchId, tenant: TenantId) -> Batch:
-        found = self._read([batch_id])
-        if not found or found[0].spec.tenant != tenant:
+        found = self.batch_of_any_tenant(batch_id)
+        if found.spec.tenant != tenant:
             raise BatchNotFound(f"no batch {batch_id}")
-        return found[0]
+        return found
+
+    def batch_of_any_tenant(self, batch_id: BatchId) -> Batch:
+        """For the service's own work."""
+        for found in self._read([batch_id]):
+            return found
+        raise BatchNotFound(f"no batch {batch_id}")
 
     def batches(self, tenant: TenantId, *, limit: int, after: BatchId | None = None) -> list[Batch]:
         """Newest first; `after` is the last id of the page before."""
@@ -76,8 +102,31 @@ class BatchStore:
             found = cast("list[str]", self._client.lrange(f"{_PREFIX}batch_segments:{batch_id}", 0, -1))
         return [segment_of(text) for text in found]
 
+    def delete(self, batch_id: BatchId, tenant: TenantId) -> None:
+        """Nobody sees it any more, nor its files; upkeep deletes its jobs and pictures. Raises `BatchNotFinal`."""
+        answer = self._scripts.run("delete_batch", batch_id, tenant)
+        if answer == 0:
+            raise BatchNotFound(f"no batch {batch_id}")
+        if answer == 2:
+            raise BatchNotFinal(batch_id)
+
+    def deleted(self, most: int) -> list[DeletedBatch]:
+        """Those that something is left of; the same again until `forget_deleted`."""
+        return [DeletedBatch(entry) for entry in self._scripts.run("deleted_batches", most)]
+
+    def forget_lines(self, deleted: DeletedBatch, most: int) -> int:
+        """Forgets jobs of its lines; returns how many."""
+        return int(self._scripts.run("forget_lines", deleted.tenant, line_job_prefix(deleted.batch_id), most))
+
+    def forget_deleted(self, deleted: DeletedBatch) -> None:
+        """Nothing is left of it."""
+        with translated():
+            self._client.zrem(f"{_PREFIX}batch_deleted", deleted.entry)
+
     def purge(self, retention_s: int, most: int) -> list[BatchId]:
-        """Forgets batches that ended longer ago. Answers such whose objects are to be deleted, until `forget`."""
+        """Deletes batches whose own time is over, and forgets others that ended longer ago. Answers those of the latter
+        whose objects are to be deleted, until `forget`.
+        """
         return cast("list[BatchId]", self._scripts.run("purge_batches", retention_s * 1000, most))
 
     def forget(self, batch_id: BatchId) -> None:

@@ -12,7 +12,8 @@ import openai
 from api.app import create_app
 from api.services import Services
 from shared.ids import ObjectKey, WorkerId
-from shared.jobs import Claim, Picture
+from shared.jobs import Picture
+from shared.leases import Claim
 from shared.states import Stage
 from shared.store.batch_work import BatchRules
 from shared.store.connect import Client

@@ -60,6 +60,14 @@ def test_a_check_names_every_bad_line_and_makes_no_batch(shop: Shop) -> None:
     assert shop.http.get("/v1/batches").get_json()["data"] == []
 
 
+def test_a_check_leaves_no_bad_line_out_however_many_there_are(shop: Shop) -> None:
+    lines = [a_line(number, size="1x1") for number in range(1200)] + [{**a_line(0), "url": "/v1/nowhere"}] * 120
+    asked = {"input_file_id": shop.upload(jsonl(lines)), "endpoint": "/v1/jobs", "completion_window": "24h"}
+    report = shop.http.post("/v1/batches/validate", json=asked).get_json()
+    assert [error["line"] for error in report["errors"]["data"]] == list(range(1, 1321))
+    assert (report["invalid"], report["has_more"]) == (1320, False)
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(shop: Shop) -> None:
     data = b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(a_line(number)).encode() for number in range(2)) + b"\r\n\r\n"
     assert shop.run(shop.create(data))["request_counts"] == {"total": 2, "completed": 2, "failed": 0}

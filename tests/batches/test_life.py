@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zipfile
 from collections import Counter
 
 import pytest
@@ -195,17 +196,41 @@ def test_pictures_stay_when_the_records_of_their_jobs_are_gone(shop: Shop, endpo
     assert len(manifest) == 4
 
 
-def test_the_archive_holds_every_picture_and_names_it(shop: Shop) -> None:
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_the_archive_holds_every_picture_and_names_it(shop: Shop, kind: str) -> None:
     lines = [{**a_line(number), "custom_id": f"../{number}/ü"} for number in range(3)]
     batch = shop.run(shop.create(jsonl(lines)))
-    data = shop.http.get(f"/v1/batches/{batch['id']}/archive?format=tar").data
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        *pictures, manifest = tar.getmembers()
-        told = [json.loads(line) for line in tar.extractfile(manifest).read().splitlines()]  # type: ignore[union-attr]
-        assert [f"{batch['id']}/{picture['file']}" for picture in told] == [member.name for member in pictures]
-        assert {tar.extractfile(member).read() for member in pictures} == {PNG}  # type: ignore[union-attr]
+    answer = shop.http.get(f"/v1/batches/{batch['id']}/archive?format={kind}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (
+        200,
+        f"application/{'x-tar' if kind == 'tar' else kind}",
+    )
+    *pictures, (last, manifest) = unpacked(answer.data, kind)
+    told = [json.loads(line) for line in manifest.splitlines()]
+    assert last == f"{batch['id']}/manifest.jsonl"
+    assert pictures == [(f"{batch['id']}/{picture['file']}", PNG) for picture in told]
     assert sorted(picture["custom_id"] for picture in told) == [f"../{number}/ü" for number in range(3)]
-    assert {member.name.count("/") for member in pictures} == {1}
+    assert {name.count("/") for name, _ in pictures} == {1}
+
+
+def test_a_picture_that_is_gone_is_left_out_of_the_archive(shop: Shop) -> None:
+    batch = shop.run(shop.create(some_lines(3)))
+    job = shop.results(batch)[1]["job_id"]
+    shop.house.objects.delete_prefix(f"jobs/{job}/")
+    for kind in ("tar", "zip"):
+        data = shop.http.get(f"/v1/batches/{batch['id']}/archive?format={kind}").data
+        *pictures, (_, manifest) = unpacked(data, kind)
+        assert len(pictures) == len(manifest.splitlines()) == 2
+
+
+def unpacked(data: bytes, kind: str) -> list[tuple[str, bytes]]:
+    """Names and contents. A zip is checked against its checksums, and holds nothing that was compressed again."""
+    if kind == "tar":
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            return [(member.name, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
+        return [(name, archive.read(name)) for name in archive.namelist()]
 
 
 def test_b64_is_in_the_file_where_a_line_asks_for_it(shop: Shop) -> None:

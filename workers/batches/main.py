@@ -34,7 +34,7 @@ from workers.serving import serve
 log = structlog.get_logger()
 
 _SLOTS = 4  # batches that are worked on at once
-_LEASE_TTL_S = 60.0  # the longest step fetches pictures for many lines; a batch of a worker that died waits as long
+_LEASE_TTL_S = 60.0  # a batch of a worker that died waits as long; what takes longer than a part of it renews it
 _POLL_S = 0.2  # in which a worker looks without having been told: what ends in a stage sends no hint here
 _PAUSE_S = 1.0  # while the store is away
 

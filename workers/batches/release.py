@@ -1,8 +1,10 @@
 """Makes jobs of the next lines, a few at a time: what waits longer costs the job store a byte."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 
 from shared.batches import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
 from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound
@@ -22,6 +24,7 @@ from workers.batches.step import Tools
 _LINES_READ = 5000  # in one step: most of them may have ended long ago, where a batch is retried
 _MOST_AT_ONCE = 500
 _FETCHERS = 8  # lines whose pictures are fetched at once
+_FETCHING_S = 10.0  # after which no further line is begun: other batches are to have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,13 @@ class Releaser:
         self._jobs = jobs
         self._hints = hints
         self._limits = limits
-        self._pool = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch")
 
     def release(self, found: Leased) -> Released:
         """The next lines. What a crash repeats changes nothing: the same lines are the same jobs."""
         room, waiting_for = self._limits.room(found)
         if room <= 0:
             return Released(waiting_for)
-        lines = list(self._pool.map(lambda line: self._ready(found.batch, line), self._next(found, room)))
+        lines = self._all_ready(found, self._next(found, room))
         within = self._limits.within_pixels(found.batch.spec.tenant, [_pixels(line.outcome) for line in lines])
         kept = self._submit(lines[:within])
         self._commit(found, lines[:kept])
@@ -93,6 +95,22 @@ class Releaser:
         except InvalidRequest as error:  # a deadline that was still to come when the file was validated
             return _Ready(line, BadBody(envelope.custom_id, fault_of(error, line.line)))
         return _Asked(line, envelope.custom_id, wanted)
+
+    def _all_ready(self, found: Leased, lines: Iterable[_Asked | _Ready]) -> list[_Ready]:
+        """As many as can be had in time. The threads are this step's own: slow pictures keep no other batch waiting."""
+        ready: list[_Ready] = []
+        rest, ends_at = iter(lines), time.monotonic() + _FETCHING_S
+        with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch") as pool:
+            while some := list(islice(rest, _FETCHERS)):
+                ready += self._waited_for(found, [pool.submit(self._ready, found.batch, line) for line in some])
+                if time.monotonic() >= ends_at:
+                    break
+        return ready
+
+    def _waited_for(self, found: Leased, fetched: Sequence[Future[_Ready]]) -> list[_Ready]:
+        while wait(fetched, self._tools.work.renew_every_s).not_done:
+            self._tools.work.renew(found.lease)
+        return [each.result() for each in fetched]
 
     def _ready(self, batch: Batch, read: _Asked | _Ready) -> _Ready:
         if isinstance(read, _Ready):

@@ -1,10 +1,12 @@
-"""Forgets batches that ended long ago, with all that is kept to answer about them. Their pictures and files stay."""
+"""Forgets batches that ended long ago, whose pictures and files stay, and what is left of those that were deleted."""
 
-from shared.batches import folder_of
+from shared.batches import folder_of, line_job_prefix
 from shared.objects import ObjectStore
-from shared.store.batches import BatchStore
+from shared.store.batches import BatchStore, DeletedBatch
 
 _MOST_AT_ONCE = 20
+_MOST_JOBS = 100  # of up to 16 renders each
+_MOST_OBJECTS = 200  # a batch may have hundreds of thousands: others are to have their turn
 
 
 def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) -> int:
@@ -14,3 +16,20 @@ def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) 
         objects.delete_prefix(folder_of(batch_id))
         batches.forget(batch_id)
     return len(forgotten)
+
+
+def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
+    """A part of what is left of deleted batches; returns of how many. Each is named until nothing is left."""
+    found = batches.deleted(_MOST_AT_ONCE)
+    for deleted in found:
+        if _delete_some(batches, objects, deleted) == 0:
+            batches.forget_deleted(deleted)
+    return len(found)
+
+
+def _delete_some(batches: BatchStore, objects: ObjectStore, deleted: DeletedBatch) -> int:
+    """Jobs before their pictures: a link that still is there should not lead nowhere for long."""
+    prefixes = (f"jobs/{line_job_prefix(deleted.batch_id)}", folder_of(deleted.batch_id))
+    return batches.forget_lines(deleted, _MOST_JOBS) or sum(
+        objects.delete_some(prefix, _MOST_OBJECTS) for prefix in prefixes
+    )

@@ -13,11 +13,15 @@ _TICK_S = 2.0
 
 
 def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event) -> None:
-    """Each of `kinds` deletes a few and answers how many. An object store that hangs must not hold up the rescue."""
+    """Each of `kinds` in turn deletes a few and says how many. An object store that hangs must not hold up rescue."""
     while not stopping.wait(_TICK_S):
         try:
-            for delete_some in kinds:
-                while not stopping.is_set() and delete_some():
-                    pass
+            while not stopping.is_set() and _a_round(kinds):
+                pass
         except (ObjectStoreUnavailable, StoreUnavailable) as error:
             log.warning("upkeep.not_deleted", error=str(error))
+
+
+def _a_round(kinds: Sequence[Callable[[], int]]) -> bool:
+    """Whether there was anything to delete. One kind that has much of it does not keep the others waiting."""
+    return sum(delete_some() for delete_some in kinds) > 0

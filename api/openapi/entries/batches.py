@@ -1,6 +1,7 @@
 """Batches."""
 
 from api.batch_schemas import (
+    ArchiveLink,
     ArchiveQuery,
     BatchAnswer,
     BatchPage,
@@ -11,9 +12,10 @@ from api.batch_schemas import (
     ValidationAnswer,
 )
 from api.openapi.fields import DISPOSITION, LINK
-from api.openapi.operation import Answer, Body, Json, Model, Operation
+from api.openapi.operation import Answer, Body, Field, Json, Model, Operation
 from shared.errors import (
     BatchEnded,
+    BatchNotFinal,
     BatchNotFound,
     BatchNotRetryable,
     ImageNotFound,
@@ -23,7 +25,7 @@ from shared.errors import (
     StoreFull,
 )
 
-_BATCH = {
+_BATCH: Json = {
     "id": "batch_01ke6q8v3c9t0n5w7x2z4b6d8f",
     "object": "batch",
     "endpoint": "/v1/images/generations",
@@ -53,7 +55,11 @@ _BATCH = {
     "priority": "batch",
     "defaults": {"size": "1024x1024", "seed": 7},
     "deadline": None,
+    "delete_after_s": None,
     "retry_of": None,
+    "webhook_url": None,
+    "webhook_events": [],
+    "webhook_payload": None,
 }
 _RESULT = {
     "id": "batch_req_01ke6q8v3c9t0n5w7x2z4b6d8f",
@@ -92,8 +98,18 @@ _ASKED = {
     "defaults": {"size": "1024x1024", "seed": 7},
 }
 _PAGE = {"object": "list", "data": [_BATCH], "has_more": False, "first_id": _BATCH["id"], "last_id": _BATCH["id"]}
+_EVENTS: Json = {
+    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "examples": {"progress": {"value": 'id: 8f3c2a90d1e45b67\nevent: batch.progress\ndata: {"id": "batch_..."}\n\n'}},
+}
+_LAST_STATE = Field("Last-Event-ID", "the id of the last event that came; the stream begins with the next change")
 _LINES: Json = {"application/jsonl": {"schema": {"type": "string"}}}
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
+_ARCHIVES: Json = {"application/x-tar": _BYTES, "application/zip": _BYTES}
+_ARCHIVE_LINK = {
+    "url": f"http://127.0.0.1:8000/v1/batches/{_BATCH['id']}/archives/1767605400-{'0f' * 32}.zip",
+    "expires_at": 1_767_605_400,
+}
 
 _ANSWER = Answer("the batch", BatchAnswer, examples={"running": _BATCH})
 _BODY = Body(BatchRequest, examples={"catalogue": _ASKED})
@@ -132,6 +148,24 @@ OPERATIONS = {
     "batches.pause": _change("pauseBatch", "Release no more lines", BatchEnded),
     "batches.resume": _change("resumeBatch", "Go on", BatchEnded),
     "batches.retry": _change("retryBatch", "Try failed lines again", BatchNotRetryable),
+    "batches.delete": Operation(
+        "deleteBatch",
+        "Batches",
+        "Delete a batch and its pictures",
+        {204: Answer("gone")},
+        (BatchNotFound, BatchNotFinal),
+    ),
+    "batch_events.stream": Operation(
+        "streamBatchEvents",
+        "Batches",
+        "Follow a batch",
+        {
+            200: Answer("Server-Sent Events until the batch's end", media={"text/event-stream": _EVENTS}),
+            204: Answer("nothing will happen any more"),
+        },
+        (BatchNotFound,),
+        fields=(_LAST_STATE,),
+    ),
     "batch_results.index": Operation(
         "listBatchResults",
         "Batches",
@@ -149,7 +183,25 @@ OPERATIONS = {
     "batch_results.output": _stream("getBatchOutput", "Read what succeeded so far", _LINES),
     "batch_results.manifest": _stream("getBatchManifest", "Read what is known of each picture", _LINES),
     "batch_results.archive": _stream(
-        "downloadBatch", "Download all pictures", {"application/x-tar": _BYTES}, query=ArchiveQuery
+        "downloadBatch",
+        "Download all pictures",
+        _ARCHIVES,
+        query=ArchiveQuery,
+    ),
+    "batch_links.link": Operation(
+        "linkBatchArchive",
+        "Batches",
+        "Get a link to all pictures that needs no key",
+        {200: Answer("the link", ArchiveLink, examples={"zip": _ARCHIVE_LINK})},
+        (BatchNotFound,),
+        query=ArchiveQuery,
+    ),
+    "batch_links.archive": Operation(
+        "downloadBatchByLink",
+        "Batches",
+        "Download all pictures by a link",
+        {200: Answer("as far as there are results", media=_ARCHIVES, fields=(DISPOSITION,))},
+        (BatchNotFound, ObjectStoreUnavailable),
     ),
     "batch_results.picture": Operation(
         "getBatchPicture",
