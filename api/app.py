@@ -3,6 +3,8 @@
 from flask import Flask
 
 from api import cors, idempotency, problems, request_ids
+from api.batch_events import batch_events
+from api.batch_links import batch_links
 from api.batch_results import batch_results
 from api.batches import batches
 from api.callers import admit, tell_standings
@@ -57,6 +59,8 @@ def create_app(house: Services) -> Flask:
         files,
         batches,
         batch_results,
+        batch_events,
+        batch_links,
         webhooks,
         webhook_endpoints,
         webhook_log,

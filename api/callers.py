@@ -22,6 +22,7 @@ _PUBLIC = frozenset(
         "/healthz",
         "/openapi.json",
         "/readyz",
+        "/v1/batches/<batch_id>/archives/<name>",  # its name is the key
         "/v1/webhooks/jwks.json",
         "/v1/webhooks/public_key",
     }

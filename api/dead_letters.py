@@ -9,9 +9,9 @@ from api.callers import caller
 from api.schemas import DeadLetterQuery
 from api.services import services
 from shared.answers import Moment, StepsAnswer, job_answer
+from shared.dead_letters import Crash, DeadLetter
 from shared.ids import RenderId, split_render_id
 from shared.intake.fields import validated
-from shared.jobs import Crash, DeadLetter
 from shared.queues import Queue
 from shared.states import Stage
 

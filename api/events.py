@@ -1,12 +1,12 @@
 """The route of a job's events: Server-Sent Events, resumable, ended by the job's own end."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import structlog
 from flask import Blueprint, Response, request
 
+from api import sse
 from api.callers import caller
 from api.previews import shown
 from api.services import Services, services
@@ -21,9 +21,6 @@ log = structlog.get_logger()
 events = Blueprint("events", __name__, url_prefix="/v1/jobs")
 
 _EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # of a Redis stream
-_OPENING = ": open\n\n"
-_HEARTBEAT = ":\n\n"
-_STOPPING = "event: server.stopping\ndata: {}\n\n"  # without an id: the last one is still where to resume
 
 
 @events.get("/<job_id>/events")
@@ -37,9 +34,7 @@ def stream(job_id: str) -> Response:
     job = house.store.job(JobId(job_id), caller().tenant)
     if job.status.is_final and not house.store.events(job.job_id, after=after):
         return Response(status=204)  # what tells an EventSource to stop coming back
-    response = Response(_blocks(house, job, follow(job, after)), content_type="text/event-stream")
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    return sse.stream_of(_blocks(house, job, follow(job, after)))
 
 
 def _resume_point() -> str:
@@ -50,15 +45,15 @@ def _resume_point() -> str:
 
 
 def _blocks(house: Services, job: Job, followed: Iterator[JobEvent | None]) -> Iterator[str]:
-    yield _OPENING
+    yield sse.OPENING
     try:
         for event in followed:
-            yield _block(event, shown(event, job.job_id, house.settings.public_url)) if event else _HEARTBEAT
+            yield _block(house, job, event) if event else sse.HEARTBEAT
     except GridpressError as error:  # it ends as a connection does: the client comes back and resumes
         log.warning("events.broken_off", job_id=job.job_id, error=str(error))
     if house.stopping.is_set():
-        yield _STOPPING
+        yield sse.STOPPING
 
 
-def _block(event: JobEvent, data: Mapping[str, object]) -> str:
-    return f"id: {event.event_id}\nevent: {event.type}\ndata: {json.dumps(data)}\n\n"
+def _block(house: Services, job: Job, event: JobEvent) -> str:
+    return sse.block(event.event_id, event.type, shown(event, job.job_id, house.settings.public_url))

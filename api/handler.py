@@ -11,13 +11,16 @@ from http import HTTPStatus
 from http.client import HTTPException
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from gevent import GreenletExit, Timeout
 from gevent.pywsgi import Input, WSGIHandler
 
+from api import request_ids
+from api.dialects import told
 from api.hardening import FIELDS
-from api.problems import CONTENT_TYPE, problem
+from api.problems import problem
 from api.receiving import BodyTooLarge, HeadTooLarge, Receiver
 from api.waiting import SOCKET
 from shared.errors import PayloadTooLarge
@@ -46,9 +49,10 @@ class Handler(WSGIHandler):
 
     def __init__(self, connection: socket.socket, address: Any, server: Any) -> None:
         super().__init__(connection, address, server)
-        # An answer goes out in two writes, and the second must not wait until the first is acknowledged.
+        # An answer may go out in several writes, and none must wait until the one before is acknowledged.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._receiver = Receiver(connection, server.pace, server.idle)
+        self._head, self._is_head = bytearray(), False
         self.rfile = io.BufferedReader(self._receiver)
 
     def handle_one_request(self) -> bool | None:
@@ -56,6 +60,7 @@ class Handler(WSGIHandler):
         if self.server.is_draining:
             return None
         self._unchunked: bytes | None = None
+        self.requestline = ""
         self._receiver.expect_request()
         outcome = super().handle_one_request()
         if isinstance(outcome, tuple):
@@ -111,8 +116,20 @@ class Handler(WSGIHandler):
     def log_request(self) -> None:
         """Says nothing: what a request did is told by whoever did it."""
 
+    def _write_with_headers(self, data: bytes) -> None:
+        """The head of an answer waits for the start of its body: a small answer is one call to the system, not two."""
+        self._is_head = True
+        super()._write_with_headers(data)
+        if self._head:
+            self._sendall(b"")
+
     def _sendall(self, data: bytes | bytearray) -> None:
         """Raises `ConnectionResetError`, on which the base class ends silently, for a client that takes nothing."""
+        if self._is_head:
+            self._is_head, self._head = False, bytearray(data)
+            return
+        if self._head:
+            data, self._head = self._head + data, bytearray()
         self.socket.settimeout(_SEND_TIMEOUT_S)
         try:
             for start in range(0, len(data), _SEND_BYTES):
@@ -143,9 +160,23 @@ class Handler(WSGIHandler):
     def _parts(self, status: int, detail: str) -> tuple[str, Mapping[str, str], bytes]:
         phrase = HTTPStatus(status).phrase
         code = PayloadTooLarge.code if status == PayloadTooLarge.http_status else phrase.lower().replace(" ", "_")
-        body = problem(status, code, detail, self.path or "/").model_dump_json().encode()
-        headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close", **FIELDS}
-        return f"{status} {phrase}", headers, body
+        path = _path(self.requestline)
+        text, content_type = told(problem(status, code, detail, path), path)
+        body = text.encode()
+        about_it = {
+            "Content-Type": content_type,
+            "Content-Length": str(len(body)),
+            request_ids.FIELD: request_ids.new(),
+        }
+        return f"{status} {phrase}", {**about_it, "Connection": "close", **FIELDS}, body
+
+
+def _path(request_line: str) -> str:
+    """As far as it is known: `/` where the line says nothing."""
+    words = request_line.split(maxsplit=2)
+    with suppress(ValueError):
+        return unquote(urlsplit(words[1]).path) or "/" if len(words) > 1 else "/"
+    return "/"
 
 
 def _fault(error: Exception) -> tuple[int, str]:

@@ -91,13 +91,17 @@ def _job(job_id: str) -> Job:
 
 
 def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
-    """Waits as long as the caller prefers. The statuses are those of a job that has ended, and of one that has not."""
+    """Waits as long as the caller prefers. The statuses are those of a job that has ended, and of one that has not.
+
+    Who is told at once that a job was accepted isn't told its place, which is one more thing to ask the store.
+    """
     preferred = preferences()
     if preferred.wait_s:
         job = until_final(job, preferred.wait_s)
-    place = None if job.status.is_final else services().pace.place(job)
+    is_looked_at = bool(preferred.wait_s) or going_on == 200
+    place = services().pace.place(job) if is_looked_at and not job.status.is_final else None
     answer, fields = _answer(job, place), preferred.applied
-    status = ended if job.status.is_final and (preferred.wait_s or going_on == 200) else going_on
+    status = ended if job.status.is_final and is_looked_at else going_on
     if status in (201, 202):
         fields["Location"] = answer["links"]["self"]
     if status == 202:

@@ -14,8 +14,13 @@ def install(app: Flask) -> None:
     app.after_request(_tell)
 
 
+def new() -> str:
+    """An id that no request had."""
+    return f"req_{uuid.uuid4().hex}"
+
+
 def _name() -> None:
-    g.request_id = f"req_{uuid.uuid4().hex}"
+    g.request_id = new()
     clear_contextvars()  # of the request before on this connection
     bind_contextvars(request_id=g.request_id)
 

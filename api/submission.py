@@ -7,7 +7,8 @@ from api.callers import caller, refuse_full_queue, use_pixels
 from api.services import services
 from shared.ids import JobId
 from shared.intake.request import Body
-from shared.jobs import ClientName, Job, JobSpec
+from shared.job_spec import JobSpec
+from shared.jobs import ClientName, Job
 from shared.queues import Queue
 from shared.states import Stage
 

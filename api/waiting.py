@@ -35,7 +35,7 @@ def until_final(job: Job, timeout_s: float) -> Job:
     """
     house, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
     with house.hub.watch(job.job_id) as watch:
-        while not _is_final(house, job) and _is_told(house, watch, has_left, ends_at):
+        while not _is_final(house, job) and is_told(house, watch, has_left, ends_at):
             pass
     return house.store.job(job.job_id, job.spec.tenant)
 
@@ -60,22 +60,26 @@ def departure() -> Callable[[], bool]:
 
 def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:
     with house.hub.watch(job.job_id) as watch:
+        beats_at = time.monotonic() + _HEARTBEAT_S
         while True:
             events = _events(house, job, after)
+            if events:
+                beats_at = time.monotonic() + _HEARTBEAT_S
             for position, event in enumerate(events, start=1):
                 yield event
                 if event.type in _LAST and not any(later.type in _REVIVALS for later in events[position:]):
                     return
                 after = event.event_id
-            while not _is_told(house, watch, has_left, time.monotonic() + _HEARTBEAT_S):
+            while not is_told(house, watch, has_left, beats_at):
                 if house.stopping.is_set() or has_left():
                     return
                 yield None
+                beats_at = time.monotonic() + _HEARTBEAT_S
                 if _is_final(house, job):  # a resume point beyond the end, or the events were purged
                     return
 
 
-def _is_told(house: Services, watch: Watch, has_left: Callable[[], bool], ends_at: float) -> bool:
+def is_told(house: Services, watch: Watch, has_left: Callable[[], bool], ends_at: float) -> bool:
     """True as soon as there is a reason to look; False when the time is over, or nobody wants to know any more."""
     while not house.stopping.is_set() and not has_left():
         left_s = ends_at - time.monotonic()

@@ -8,6 +8,7 @@ import structlog
 
 from api.app import create_app
 from api.callers import is_open
+from api.resolving import look_up_apart
 from api.server import serve
 from api.services import Services
 from shared.celery_app import make_celery
@@ -71,7 +72,7 @@ def compose(settings: Settings) -> Services:
         webhook_secret(settings),
         Capacity(client, settings),
         check_durability(client, settings.durability),
-        ImageFetcher.of(settings),
+        ImageFetcher.of(settings, look_up_apart),
         keys,
         RateLimits(client),
         EventHub(client),

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from shared.enhancement import Enhancement, EnhancementStatus
-from shared.jobs import Job, OutputFormat, Place, Priority, Quality, Render
+from shared.job_spec import OutputFormat, Priority, Quality
+from shared.jobs import Job, Place, Render
 from shared.pace import QueuePlace
 from shared.states import JobStatus, RenderState, Stage
 from shared.webhooks.events import PayloadStyle
@@ -124,7 +125,8 @@ class JobAnswer(BaseModel):
 
     `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: every picture weighs
     the same, and so do the two stages of a picture; within a stage, every step does. `queue` is null when nothing of it
-    waits, and in lists. `rendered_size` is what the model drew; `width` and `height` are the finished picture's.
+    waits, in lists, and in a 202 that was not waited for. `rendered_size` is what the model drew; `width` and `height`
+    are the finished picture's.
     """
 
     model_config = _ALL_ANSWERED

@@ -3,7 +3,7 @@
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,7 +13,7 @@ from flask import Response
 from api.openai_images.answer import with_picture
 from api.openai_images.delivery import Delivery
 from api.openai_images.errors import JobNotMade, StillRendering, error_body
-from api.openai_images.segments import Segment, pieces
+from api.openai_images.segments import at_hand
 from api.services import Services, services
 from api.waiting import follow
 from shared.errors import GridpressError, ObjectNotFound
@@ -34,8 +34,9 @@ def stream(delivery: Delivery, asked: ImagesRequest) -> Response:
     """Ends after the last picture or with an error event, also when the server stops; a retry then goes on."""
     telling = _Telling(services(), delivery.job, asked)
     followed = follow(delivery.job)
-    text = pieces(telling.segments(followed), telling.house.objects)
-    response = Response(delivery.handing_over(text, lambda: telling.is_whole), content_type="text/event-stream")
+    response = Response(
+        delivery.handing_over(telling.blocks(followed), lambda: telling.is_whole), content_type="text/event-stream"
+    )
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
@@ -50,7 +51,8 @@ class _Telling:
     sent: set[int] = field(default_factory=set)
     is_whole: bool = False
 
-    def segments(self, followed: Iterator[JobEvent | None]) -> Iterator[Segment]:
+    def blocks(self, followed: Iterator[JobEvent | None]) -> Iterator[bytes]:
+        """Whole events, whatever fails: what one tells is there before it begins."""
         yield _OPENING
         try:
             for event in followed:
@@ -60,14 +62,14 @@ class _Telling:
             log.warning("stream.broken_off", job_id=self.job.job_id, error=str(error))
             yield _error(error)
 
-    def _told(self, event: JobEvent) -> Iterator[Segment]:
+    def _told(self, event: JobEvent) -> Iterator[bytes]:
         if event.type == "render.preview":
             yield from self._preview(event)
         elif event.type == "render.stage" and event.data["state"] == RenderState.SUCCEEDED:
             self._look_again()
             yield from self._pictures()
 
-    def _end(self) -> Iterator[Segment]:
+    def _end(self) -> Iterator[bytes]:
         """Events may have been dropped since; the job knows."""
         self._look_again()
         yield from self._pictures()
@@ -81,7 +83,7 @@ class _Telling:
     def _look_again(self) -> None:
         self.job = self.house.store.job(self.job.job_id, self.job.spec.tenant)
 
-    def _preview(self, event: JobEvent) -> Iterator[Segment]:
+    def _preview(self, event: JobEvent) -> Iterator[bytes]:
         index, number = cast("int", event.data["index"]), cast("int", event.data["number"])
         try:
             data = self.house.objects.get(ObjectKey(str(event.data["key"])))
@@ -91,7 +93,7 @@ class _Telling:
         kind = self._kind("partial_image")
         yield from _event(kind, (json.dumps({**self._head(kind, index), "output_format": "jpeg", **told}).encode(),))
 
-    def _pictures(self) -> Iterator[Segment]:
+    def _pictures(self) -> Iterator[bytes]:
         kind = self._kind("completed")
         for render in self.job.renders:
             if render.picture and render.index not in self.sent:
@@ -99,7 +101,8 @@ class _Telling:
                 told = {**self._head(kind, render.index), "usage": usage(self.job, 1).model_dump()}
                 if self.job.revised_prompt:
                     told["revised_prompt"] = self.job.revised_prompt
-                yield from _event(kind, with_picture(told, render.picture))
+                with at_hand(render.picture, self.house.objects) as pieces:
+                    yield from _event(kind, pieces(with_picture(told, render.picture)))
 
     def _kind(self, what: str) -> str:
         return f"{'image_edit' if isinstance(self.asked, EditRequest) else 'image_generation'}.{what}"
@@ -114,7 +117,7 @@ class _Telling:
         }
 
 
-def _event(kind: str, data: "Iterator[Segment] | tuple[Segment, ...]") -> Iterator[Segment]:
+def _event(kind: str, data: Iterable[bytes]) -> Iterator[bytes]:
     yield f"event: {kind}\ndata: ".encode()
     yield from data
     yield b"\n\n"

@@ -19,9 +19,9 @@ Resolve = Callable[[str, int], Sequence[Address]]
 _WRITE_BYTES = 16 * 1024  # an SSL socket counts its time-out anew for every record
 
 
-def look_up(host: str, port: int) -> list[Address]:
+def look_up(host: str, port: int, getaddrinfo: Callable[..., Any] | None = None) -> list[Address]:
     """Every address of a name, once and in the resolver's order. Raises `OSError` when it does not resolve."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = (getaddrinfo or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM)
     return [ip_address(text) for text in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)]
 
 

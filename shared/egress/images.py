@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.egress.client import Answer, BodyEnd, EgressClient
+from shared.egress.connect import Resolve, look_up
 from shared.egress.deadline import Deadline
 from shared.egress.errors import EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
@@ -26,12 +27,12 @@ class ImageFetcher:
     max_total_bytes: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, resolve: Resolve = look_up) -> Self:
         """As the settings say: what is fetched for a request may be as large as a body that brings it.
 
         Raises `Misconfigured` for an allow-list that cannot be read.
         """
-        client = EgressClient(EgressRules.of(settings))
+        client = EgressClient(EgressRules.of(settings), resolve=resolve)
         return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
 
     def fetch(self, urls: Mapping[str, str]) -> list[bytes]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,9 +56,13 @@ def served(settings: Settings, redis_url: str, **changes: object) -> Iterator[Se
     """Until the end of the block, if it lives so long."""
     process = start(environment(settings, REDIS_URL=redis_url, PORT=0, **changes))
     assert process.stderr
+    rest = threading.Thread(target=process.stderr.read)  # a full pipe would hold up the server
     try:
         line = next(line for line in process.stderr if "api.listening" in line)
+        rest.start()
         yield Served(process, json.loads(line)["port"])
     finally:
         process.kill()
+        if rest.is_alive():
+            rest.join()
         process.communicate()

@@ -2,6 +2,8 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -151,6 +153,15 @@ def test_a_quiet_stream_shows_that_it_lives(house: Services, scripted: ScriptedS
     opening, *heartbeats = [next(stream) for _ in range(4)]
     assert opening.startswith(":")  # at once, so that a client knows it is connected
     assert heartbeats == [":\n\n"] * 3
+
+
+def test_a_stream_shows_that_it_lives_though_it_is_told_to_look_all_the_time(
+    house: Services, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count()
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stream = blocks(house, scripted, submitted(house.store), has_left=lambda: len(scripted.asked) > 100)
+    assert list(islice(stream, 1, 3)) == [":\n\n"] * 2
 
 
 @pytest.mark.usefixtures("quick")

@@ -44,3 +44,21 @@ def test_without_a_loop_it_is_a_plain_call() -> None:
     assert offload(sorted, [2, 1], reverse=True) == [2, 1]
     with pytest.raises(ValueError, match="four"):
         offload(int, "four")
+
+
+_RESOLVER_HANGS = """
+import socket
+from functools import partial
+from api import resolving
+reading, writing = os.pipe()
+resolving._getaddrinfo = lambda *_, **__: os.read(reading, 1) and []
+hanging = [gevent.spawn(resolving.look_up_apart, "hangs.example", 443) for _ in range(50)]
+gevent.sleep(0)
+print(socket.getaddrinfo("localhost", 80)[0][4][1], sum(map(bool, hanging)), flush=True)
+os.write(writing, b"." * len(hanging))
+gevent.joinall(hanging, raise_error=True)
+"""
+
+
+def test_names_of_ours_are_looked_up_while_those_of_callers_hang() -> None:
+    assert output(_RESOLVER_HANGS) == "80 50"

@@ -20,7 +20,7 @@ from shared.store.keys import KeyStore
 
 NAMES = sorted({each.name for each in OPERATIONS.values()})
 # Nothing that can be sent to these is wrong.
-NEVER_WRONG = {"getDocs", "getDocsAsset", "getHealth", "getOpenapi", "getReadiness", "getStart"}
+NEVER_WRONG = {"downloadBatchByLink", "getDocs", "getDocsAsset", "getHealth", "getOpenapi", "getReadiness", "getStart"}
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together.
 BEYOND_A_SCHEMA = {
     "createBatch",

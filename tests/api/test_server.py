@@ -1,5 +1,6 @@
 """The API as it is served: by gevent in a process of its own, asked by httpx and by hand."""
 
+import json
 import socket
 import threading
 import time
@@ -323,3 +324,45 @@ def test_a_taken_port_is_said_in_words(api: Served, s3_settings: Settings, valke
     _, text = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1
     assert f"port {api.port}" in text
+
+
+SHAPES = {
+    "/v1/images/generations": {"error"},
+    "/paas/v4/images/generations": {"error"},
+    "/v1/jobs": {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors"},
+    "": {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors"},
+}
+
+
+@pytest.mark.parametrize("path", SHAPES)
+@pytest.mark.parametrize(
+    ("query", "fields", "status"),
+    [(b"a" * 100_000, b"", 414), (b"", b"a b: c\r\n", 400), (b"", b"a: b\r\n" * 1000, 431)],
+    ids=["line", "field", "head"],
+)
+def test_what_no_route_sees_is_refused_in_the_shape_of_its_door(
+    api: Served, path: str, query: bytes, fields: bytes, status: int
+) -> None:
+    line = b"POST " + path.encode() + b"?" + query + b" HTTP/1.1\r\n"
+    head, _, body = said_to(api, line + HOST + fields + b"\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nx-request-id: req_" in head
+    told = json.loads(body)
+    assert set(told) == SHAPES[path]
+    assert ("reason" in told.get("error", ())) == path.startswith("/paas")
+    assert told.get("instance", path or "/") == (path or "/")
+
+
+def test_a_refusal_names_no_path_of_the_request_before(api: Served) -> None:
+    with connected(api) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\n" + HOST + b"\r\nnonsense\r\n\r\n")
+        _, _, body = rest(connection).rpartition(b"\r\n\r\n")
+    assert json.loads(body)["instance"] == "/"
+
+
+def test_a_small_answer_is_one_packet(api: Served) -> None:
+    with connected(api) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+        head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(body)

@@ -96,6 +96,9 @@ ROUTES = [
     ("GET", "/v1/batches/{batch}/output", {200}),
     ("GET", "/v1/batches/{batch}/manifest", {200}),
     ("GET", "/v1/batches/{batch}/archive", {200}),
+    ("GET", "/v1/batches/{batch}/archive_link", {200}),
+    ("GET", "/v1/batches/{batch}/events", {200}),
+    ("DELETE", "/v1/batches/{batch}", {409}),
     ("GET", "/v1/batches/{batch}/pictures/{line_job}/0/0123456789abcdef.png", {302}),
     ("GET", "/v1/jobs/{job}/images/0", {409}),
     ("GET", "/v1/jobs/{job}/images/0/grid", {409}),
@@ -156,7 +159,7 @@ def test_the_id_of_another_tenant_does_not_exist(
 
 
 def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
-    """But for the PUT of a job, whose id is the caller's own, and what is nobody's."""
+    """But for the PUT of a job, whose id is the caller's own, what is nobody's, and a link that is a key itself."""
     rules = {
         (method, rule.rule)
         for rule in http.application.url_map.iter_rules()
@@ -169,7 +172,8 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }
     of_nobody = {("GET", "/v1/models/<path:model_id>"), ("GET", "/docs/<name>")}
-    assert matched == rules - {("PUT", "/v1/jobs/<job_id>"), *of_nobody}
+    keyless = ("GET", "/v1/batches/<batch_id>/archives/<name>")
+    assert matched == rules - {("PUT", "/v1/jobs/<job_id>"), keyless, *of_nobody}
 
 
 def test_lists_hold_what_is_ones_own(

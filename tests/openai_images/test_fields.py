@@ -16,7 +16,7 @@ from api.app import create_app
 from api.services import Services
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.intake.openai import EditRequest, GenerationRequest
-from shared.jobs import JobSpec, OutputFormat, Priority, Quality
+from shared.job_spec import JobSpec, OutputFormat, Priority, Quality
 from shared.keys import Scope
 from shared.limits import TenantLimits
 from shared.store.connect import Client

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.services import Services
+from shared.errors import ObjectStoreUnavailable
 from shared.ids import DEFAULT_TENANT, ObjectKey
-from shared.jobs import Claim, Picture
+from shared.jobs import Picture
+from shared.leases import Claim
+from shared.objects import ObjectStore
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.leases import LeaseStore
@@ -127,3 +131,21 @@ def test_an_answer_by_key_is_read_anew_from_its_job(http: FlaskClient, house: Se
     assert [answer.status_code for answer in answers] == [200, 200]
     assert all("X-Amz-Signature=" in answer.get_json()["data"][0]["url"] for answer in answers)
     assert len({answer.headers["x-gridpress-job-id"] for answer in answers}) == 1
+
+
+def test_a_picture_that_can_not_be_read_to_its_end_is_one_whole_error(
+    http: FlaskClient, house: Services, leases: LeaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(_: ObjectStore, key: ObjectKey) -> Iterator[bytes]:
+        yield DATA[:100]
+        raise ObjectStoreUnavailable(f"{key} broke off")
+
+    answer = begun(http)
+    finish(house, leases, decoding(leases))
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectStore, "stream", breaks_off)
+        (event,) = events(answer)
+    assert (event["error"]["code"], event["error"]["retryable"]) == (ObjectStoreUnavailable.code, True)
+    again = http.post("/v1/images/generations", json=BODY, headers=RETRY)
+    assert [event["type"] for event in events(again)] == ["image_generation.completed"]
+    assert again.headers["x-gridpress-job-id"] == answer.headers["x-gridpress-job-id"]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from shared.answers import job_answer, rfc3339
 from shared.ids import JobId, ObjectKey, Revision, render_id
-from shared.jobs import Job, JobSpec, Picture, Progress, Render, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
+from shared.jobs import Job, Picture, Render
+from shared.leases import Progress
 from shared.states import JobStatus, RenderState, final_status
 
 BASE = "https://pictures.example.com/"

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api.services import Services
 from shared.ids import DEFAULT_TENANT, JobId, TenantId
-from shared.jobs import Quality
+from shared.job_spec import Quality
 from shared.keys import Scope
 from shared.limits import TenantLimits
 from shared.states import Stage
