@@ -1,55 +1,43 @@
 """Sends hints while a queue is short of them. Losing one costs at most a tick of upkeep."""
 
-import threading
-
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from shared.errors import StoreUnavailable
-from shared.messages import Hint
+from shared.hint_message import HintMessage, hint_message
 from shared.queues import Queue
 from shared.store.upkeep import UpkeepStore
 
 log = structlog.get_logger()
 
+_ALL = 1_000_000
+
 
 class Hints:
-    """Asks the store how many hints a queue lacks, and sends them. Never raises for a store or broker that is away.
+    """One script looks how many hints a queue lacks and sends them, so a crowd sends no more than one sender would.
 
-    One sender at a time: threads that all look before any of them sends would send a hint each. Who comes while another
-    is at it leaves the look to him, so that a crowd costs two looks, not one each.
+    Never raises for a store that is away.
     """
 
     def __init__(self, app: Celery, store: UpkeepStore) -> None:
-        self._app = app
         self._store = store
-        self._lock = threading.Lock()
-        self._wanted: set[Queue] = set()
+        self._messages = {queue: hint_message(app, queue) for queue in Queue}
+
+    def message(self, queue: Queue) -> HintMessage:
+        """For scripts that send it themselves."""
+        return self._messages[queue]
 
     def send_one(self, queue: Queue) -> None:
-        """After new work was written: one hint, if the queue is short. A broker that is away is upkeep's business."""
-        self._wanted.add(queue)
-        while self._wanted and self._lock.acquire(blocking=False):
-            try:
-                for wanted in tuple(self._wanted):
-                    self._wanted.discard(wanted)
-                    self._send_missing(wanted, most=1)
-            finally:
-                self._lock.release()
+        """After new work was written: one hint, if the queue is short. A store that is away is upkeep's business."""
+        self._send(queue, most=1)
 
     def top_up(self, queue: Queue) -> int:
         """Sends all that the queue lacks; returns how many were sent."""
-        with self._lock:
-            return self._send_missing(queue, most=None)
+        return self._send(queue, most=_ALL)
 
-    def _send_missing(self, queue: Queue, most: int | None) -> int:
+    def _send(self, queue: Queue, most: int) -> int:
         try:
-            missing = self._store.backlog(queue).missing_hints
-            count = missing if most is None else min(missing, most)
-            for _ in range(count):
-                self._app.send_task(queue.task, args=[Hint().model_dump()], queue=queue.value)
-        except (OperationalError, StoreUnavailable) as error:
+            return self._store.send_hints(self._messages[queue], most)
+        except StoreUnavailable as error:
             log.warning("hint.not_sent", queue=queue.value, error=str(error))
             return 0
-        return count

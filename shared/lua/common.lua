@@ -114,6 +114,11 @@ local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its pr
 local LINE_ENDS = { succeeded = 's', failed = 'f', cancelled = 'c', expired = 'x' }
 local STORED_WITHIN_MS = 2000 -- results wait for company no longer than this
 
+-- The message is a hint to look, as for a job.
+local function tell_of_batch(batch)
+  redis.call('PUBLISH', P .. 'events:' .. batch, '')
+end
+
 -- There is a result to store, and maybe room for another line.
 local function stir_batch(batch, now)
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'holder', 'renders', 'target')
@@ -134,6 +139,7 @@ local function end_line(job, status, now)
   redis.call('HINCRBY', key, 'renders', -known[3])
   redis.call('HINCRBY', key, status == 'succeeded' and 'completed' or 'failed', 1)
   stir_batch(known[1], now)
+  tell_of_batch(known[1])
   return true
 end
 

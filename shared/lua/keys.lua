@@ -1,4 +1,4 @@
--- The store's keys. Prepended to every script, after tables generated from shared/states.py and shared/jobs.py:
+-- The store's keys. Prepended to every script, after tables generated from shared/states.py and shared/job_spec.py:
 --   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
 -- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
@@ -18,6 +18,7 @@
 --   gridpress:since:<pool>          hash    tenant -> since when it is in the pool (ms, 13 digits)
 --   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; what a lower class may spend
 --   gridpress:parked:<tenant>       set     pools that it left because it is at its limit
+--   gridpress:healing               see heal_shares.lua
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
@@ -47,9 +48,11 @@
 --   gridpress:flying:<destination>  zset    messages whose attempt is under way, by lease end (ms)
 --   gridpress:tries:<destination>, gridpress:holders:<destination>  hash  message -> number of attempts; holder
 --   gridpress:failed:<destination>  zset    messages given up, by when (ms)
---   gridpress:destination:<destination>  hash  class, strikes (failures in a row), struck_ms, resumes_ms
---   gridpress:destinations:<class>  zset    destinations by when a claim may find something to do for them (ms). Classes:
---                                           proven (the last attempt succeeded), new, failing
+--   gridpress:destination:<destination>  hash  tenant, class, strikes (failures in a row), struck_ms, resumes_ms
+--   gridpress:line:<class>:<tenant>  zset   destinations by when a claim may find something to do for them (ms). Classes:
+--                                           proven (the last attempt succeeded, soon), new, slow (it succeeded, late),
+--                                           failing (it failed)
+--   gridpress:line:<class>          zset    tenants by when they are to be served (ms)
 --   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.errors import LeaseLost
+from shared.hint_message import HintMessage
 from shared.ids import RenderId, Revision, WorkerId, new_holder_id
-from shared.jobs import Claim, Held, Lease, Picture
-from shared.queues import Queue
+from shared.jobs import Picture
+from shared.leases import Claim, Held, Lease
+from shared.queues import Queue, celery_list
 from shared.states import RenderState, Stage
 from shared.store import codec
 from shared.store.connect import Client
@@ -54,9 +56,11 @@ class LeaseRules:
 class LeaseStore:
     """Every write is one script that refuses unless the lease is the current one."""
 
-    def __init__(self, client: Client, rules: LeaseRules) -> None:
+    def __init__(self, client: Client, rules: LeaseRules, hints: Sequence[HintMessage] = ()) -> None:
+        """`hints` go out with every render that leaves the stage for good, as far as their queues lack them."""
         self._scripts = Scripts(client)
         self._rules = rules
+        self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
         """Leases the best waiting render of this model revision to `worker`, or finds nothing for it."""
@@ -108,7 +112,8 @@ class LeaseStore:
     def _advance(self, lease: Lease, to: RenderState, *, refund: bool = False, **fields: str) -> bool:
         flat = [value for pair in fields.items() for value in pair]
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
-        verdict = self._scripts.run("advance", *held, to, int(refund), *flat)
+        hints = [] if refund else self._hints  # what went back waits for upkeep: to try again at once would be too soon
+        verdict = self._scripts.run("advance", *held, to, int(refund), len(hints) // 3, *hints, *flat)
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
         return bool(verdict == "ended")

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import dataclass
+from uuid import uuid4
 
+from shared.hint_message import HintMessage
 from shared.ids import WorkerId
 from shared.queues import Queue, celery_list
 from shared.store.connect import Client
@@ -21,11 +23,6 @@ class Backlog:
     slots: int
     hints: int
 
-    @property
-    def missing_hints(self) -> int:
-        """A queue holds up to min(waiting, 2 x slots + 1) hints; with no worker alive one stays queued."""
-        return max(0, min(self.waiting, 2 * self.slots + 1) - self.hints)
-
 
 class UpkeepStore:
     """Each call is idempotent and bounded: any number of upkeep processes may run."""
@@ -35,6 +32,11 @@ class UpkeepStore:
 
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
+
+    def send_hints(self, message: HintMessage, most: int) -> int:
+        """Sends what its queue lacks, up to `most`; returns how many were sent."""
+        args = (message.queue, celery_list(message.queue), message.text, uuid4().hex, most)
+        return int(self._scripts.run("send_hints", *args))
 
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
         """Takes back renders whose lease ended. Returns how many were sent back and how many proved to be poison.

@@ -15,7 +15,7 @@ from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.manifests import ManifestStore
-from shared.store.upkeep import MOST_PURGED, Backlog, UpkeepStore
+from shared.store.upkeep import MOST_PURGED, UpkeepStore
 from tests.store.builders import REVISION, WORKER_ID, submitted
 from workers.upkeep.service import Upkeep
 
@@ -34,17 +34,22 @@ def num_hints(client: Client, queue: Queue) -> int:
 
 
 @pytest.mark.parametrize(
-    ("backlog", "missing"),
-    [
-        (Backlog(waiting=0, slots=4, hints=0), 0),
-        (Backlog(waiting=200, slots=0, hints=0), 1),
-        (Backlog(waiting=200, slots=4, hints=3), 6),
-        (Backlog(waiting=2, slots=4, hints=0), 2),
-        (Backlog(waiting=2, slots=4, hints=9), 0),
-    ],
+    ("num_waiting", "slots", "num_hints_there", "missing"),
+    [(0, 4, 0, 0), (12, 0, 0, 1), (12, 4, 3, 6), (2, 4, 0, 2), (2, 4, 9, 0)],
 )
-def test_a_queue_holds_no_more_hints_than_can_be_used(backlog: Backlog, missing: int) -> None:
-    assert backlog.missing_hints == missing
+def test_a_queue_is_sent_no_more_hints_than_can_be_used(
+    num_waiting: int, slots: int, num_hints_there: int, missing: int, store: JobStore, client: Client, valkey_url: str
+) -> None:
+    if slots:
+        worker = Announcement(WORKER_ID, Queue.AR, slots, Revision(""))
+        LeaseStore(client, LeaseRules(ttl_s=60, prior_ready_limit_min=16)).beat(worker, [])
+    if num_waiting:
+        submitted(store, n=num_waiting)
+    for _ in range(num_hints_there):
+        client.rpush(celery_list(Queue.AR), "a hint")
+    hints = Hints(make_celery(valkey_url), UpkeepStore(client))
+    assert hints.top_up(Queue.AR) == missing
+    assert num_hints(client, Queue.AR) == num_hints_there + missing
 
 
 def test_live_slots_and_not_renders_decide_how_many_hints_wait(upkeep: Upkeep, store: JobStore, client: Client) -> None:
@@ -53,6 +58,17 @@ def test_live_slots_and_not_renders_decide_how_many_hints_wait(upkeep: Upkeep, s
     for _ in range(3):
         upkeep.run_once(now_s=0)
     assert num_hints(client, Queue.AR) == 2 * AR_WORKER.slots + 1
+
+
+def test_a_tick_lets_those_compete_whom_the_store_has_lost_sight_of(
+    upkeep: Upkeep, store: JobStore, client: Client
+) -> None:
+    submitted(store)
+    client.delete(*client.keys("gridpress:shares:*"), *client.keys("gridpress:since:*"))
+    leases = LeaseStore(client, LeaseRules(ttl_s=60, prior_ready_limit_min=16))
+    assert leases.claim(Stage.AR, REVISION, WORKER_ID) is None
+    upkeep.run_once(now_s=0)
+    assert leases.claim(Stage.AR, REVISION, WORKER_ID)
 
 
 def test_a_lost_hint_is_replaced(upkeep: Upkeep, store: JobStore, client: Client) -> None:

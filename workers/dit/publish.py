@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from shared.ids import ObjectKey
-from shared.jobs import Claim, Picture
+from shared.jobs import Picture
+from shared.leases import Claim
 from shared.objects import ObjectStore
 from shared.store.leases import LeaseStore
 from workers.dit.decoded import Decoded
 from workers.dit.encode import Provenance, encode_picture
 
-_NUM_UPLOADS = 12  # at once: the three objects of several pictures
+_NUM_UPLOADS = 8  # at once: what is stored beside several pictures
 
 
 class Publisher:
@@ -47,14 +48,15 @@ class Publisher:
             content_type=content_type,
         )
         manifest = json.dumps(self._manifest(claim, decoded, picture), ensure_ascii=False)
-        contents = (
-            (picture.key, data, content_type),
+        beside = (
             (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
             (picture.manifest_key, manifest.encode(), "application/json"),
         )
 
         def write() -> None:
-            for upload in [self._uploads.submit(self._objects.put, *content) for content in contents]:
+            uploads = [self._uploads.submit(self._objects.put, *content) for content in beside]
+            self._objects.put(picture.key, data, content_type)
+            for upload in uploads:
                 upload.result()
             leases.finish_picture(claim.lease, picture)
 

@@ -16,7 +16,7 @@ from shared.store.connect import connect
 from shared.store.doomed import DoomedStore
 from shared.store.files import FileStore
 from shared.store.upkeep import UpkeepStore
-from workers.upkeep.batches import delete_batches
+from workers.upkeep.batches import delete_batches, delete_deleted
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.doomed import delete_doomed
 from workers.upkeep.files import delete_ended
@@ -40,6 +40,7 @@ def run(settings: Settings) -> None:
     kinds = (
         partial(delete_ended, FileStore(client), objects),
         partial(delete_doomed, DoomedStore(client), objects),
+        partial(delete_deleted, BatchStore(client), objects),
         partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
     threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()

@@ -41,6 +41,9 @@ class Upkeep:
         abandoned = self.store.abandon_enhancements(self.settings.enhance_patience_s)
         if abandoned:
             log.warning("upkeep.prompts_not_enhanced", num_jobs=abandoned)
+        healed = self.store.heal_shares()
+        if healed:
+            log.warning("upkeep.healed", num_tenants=healed)
         for queue in Queue:
             self.hints.top_up(queue)
         if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
