@@ -3,6 +3,10 @@
 import torch
 
 
+class HelperGone(Exception):
+    """The process that computes for this one on a second device has ended, or does not answer any more."""
+
+
 class DeviceFull(Exception):
     """The device has no room left for what was set aside at the start: somebody else has taken it."""
 
@@ -12,4 +16,4 @@ def is_device_lost(error: BaseException) -> bool:
 
     A device that is merely full raises another error, and is as good as ever unless the engine says `DeviceFull`.
     """
-    return isinstance(error, torch.AcceleratorError | DeviceFull)
+    return isinstance(error, torch.AcceleratorError | DeviceFull | HelperGone)

@@ -8,6 +8,7 @@ from torch import nn
 
 from shared.settings import Settings
 from workers.device_lock import DeviceLock
+from workers.device_loss import is_device_lost
 from workers.engine.stepper import Stepper
 from workers.parked_weights import parking_for
 from workers.placement import Placement
@@ -28,4 +29,6 @@ def device_share(settings: Settings, placement: Placement) -> Iterator[Share]:
         return
     turns = DeviceLock(settings.data_dir / "run", placement.device_name)
     with one_turn(turns):
-        yield lambda stepper, modules: SharedDevice(stepper, turns, parking_for(modules, placement.device))
+        yield lambda stepper, modules: SharedDevice(
+            stepper, turns, parking_for(modules, placement.device), is_device_lost=is_device_lost
+        )

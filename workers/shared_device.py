@@ -1,14 +1,18 @@
 """A stage's engine that takes turns with other processes on one device. Knows nothing of tensors or files."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
-from workers.engine.stepper import Outcome, Stepper
+from shared.leases import Claim, Progress
+from workers.engine.stepper import Outcome, Stepper, crashed
+
+log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
@@ -41,13 +45,22 @@ class SharedDevice(Generic[Result]):
 
     The device is given up between steps: when the engine has nothing to do, and when somebody waits after `slice_s`.
     `in_step` waits for it, half a second at most; until it is there nobody is in the step, and the step does nothing.
-    Admission may compute, so it happens in the next step; a render that can never run is that step's outcome.
+    Admission may compute, so it happens in the next step; a render that is not admitted is that step's outcome.
     """
 
-    def __init__(self, stepper: Stepper[Result], turns: Turns, parking: Parking, *, slice_s: float = SLICE_S) -> None:
+    def __init__(
+        self,
+        stepper: Stepper[Result],
+        turns: Turns,
+        parking: Parking,
+        *,
+        is_device_lost: Callable[[Exception], bool],
+        slice_s: float = SLICE_S,
+    ) -> None:
         self._stepper = stepper
         self._turns = turns
         self._parking = parking
+        self._is_device_lost = is_device_lost
         self._slice_s = slice_s
         self._until_s = 0.0
         self._waiting: dict[RenderId, Claim] = {}
@@ -63,7 +76,8 @@ class SharedDevice(Generic[Result]):
         if not self._turns.is_held:
             return ()
         try:
-            return [*self._admit_waiting(), *self._stepper.step()]
+            # Who was not admitted is told at once: a step that raises would take the outcome along.
+            return [*self._admit_waiting()] or self._stepper.step()
         finally:
             self._end_turn_if_due()
 
@@ -101,6 +115,12 @@ class SharedDevice(Generic[Result]):
                 self._stepper.admit(claim)
             except GridpressError as error:
                 yield Outcome(claim, error=error)
+            except Exception as error:
+                if self._is_device_lost(error):
+                    raise
+                log.exception("render.not_admitted", render_id=claim.render_id)
+                self._stepper.drop(claim.render_id)
+                yield crashed(claim)
 
     def _end_turn_if_due(self) -> None:
         if self.is_idle or (time.monotonic() >= self._until_s and self._turns.is_wanted()):

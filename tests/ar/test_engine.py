@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
-from shared.jobs import Progress
+from shared.leases import Progress
 from shared.token_grid import Prior
 from tests.ar.claims import IMAGES, a_claim, alone, an_engine, finish
 from workers.ar import guard
@@ -89,6 +89,17 @@ def test_a_dropped_render_frees_its_place_and_leaves_no_trace(ar_model: ArModel,
     assert engine.progress()[CLAIMS[0].render_id].done == 0
     engine.drop(CLAIMS[1].render_id)
     engine.drop(RenderId("never seen"))
+    assert finish(engine) == {"a": expected["a"]}
+
+
+def test_a_plan_that_a_drop_makes_void_loses_nobody_whom_it_admitted(
+    ar_model: ArModel, expected: dict[str, object]
+) -> None:
+    engine = an_engine(ar_model)
+    for claim in CLAIMS[:2]:
+        engine.admit(claim)
+    assert engine.in_step() == {"a", "b"}
+    engine.drop(CLAIMS[1].render_id)
     assert finish(engine) == {"a": expected["a"]}
 
 

@@ -63,7 +63,9 @@ def test_renders_are_admitted_in_their_order_and_all_of_them_end(sides: list[int
     admitted: list[str] = []
     for _ in range(20 * len(sequences)):
         batch = scheduler.next_batch()
-        admitted += [sequence.render_id for sequence in batch.admitted]
+        admitted += [sequence.render_id for sequence in batch.to_place]
+        for sequence in batch.to_place:
+            sequence.is_placed = True
         for sequence in batch.prefill:
             sequence.num_prefilled += sequence.num_to_prefill
         for sequence in batch.decode:
@@ -79,9 +81,9 @@ def test_small_renders_do_not_pass_a_large_one_that_waits() -> None:
     scheduler = Scheduler(KvBook(CAPACITY), 16)
     for sequence in (a_sequence("first", 768), a_sequence("large", 1024), a_sequence("small", 256)):
         scheduler.add(sequence)
-    assert [sequence.render_id for sequence in scheduler.next_batch().admitted] == ["first"]
+    assert [sequence.render_id for sequence in scheduler.next_batch().to_place] == ["first"]
     scheduler.remove(a_sequence("first").render_id)
-    assert [sequence.render_id for sequence in scheduler.next_batch().admitted] == ["large", "small"]
+    assert [sequence.render_id for sequence in scheduler.next_batch().to_place] == ["large", "small"]
 
 
 def test_what_no_empty_memory_could_hold_is_refused() -> None:

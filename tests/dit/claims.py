@@ -7,7 +7,8 @@ from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, GridSize, condition_grid, large_grid
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
-from shared.jobs import Claim, Lease, Quality, RenderSettings
+from shared.job_spec import Quality, RenderSettings
+from shared.leases import Claim, Lease
 from shared.states import Stage
 from shared.token_grid import Prior, TokenGrid
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import ObjectKey
-from shared.jobs import Lease, Picture
+from shared.jobs import Picture
+from shared.leases import Lease
 
 
 @dataclass

@@ -7,7 +7,7 @@ import torch
 from diffusers import GlmImagePipeline
 from PIL import Image
 
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.token_grid import Prior, TokenGrid
 from workers.dit.runner import DitRunner
 

@@ -8,7 +8,7 @@ import torch
 from structlog.testing import capture_logs
 
 from shared.geometry import GridSize
-from shared.jobs import Quality
+from shared.job_spec import Quality
 from tests.dit.claims import make_claim
 from tests.dit.rendering import largest_difference, render
 from tests.fixtures.pictures import photo_like

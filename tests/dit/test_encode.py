@@ -6,7 +6,7 @@ import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from shared.ids import ObjectKey, Revision
-from shared.jobs import OutputFormat, RenderSettings
+from shared.job_spec import OutputFormat, RenderSettings
 from tests.fixtures.pictures import photo_like
 from workers.dit.encode import Provenance, encode_picture
 

@@ -11,17 +11,19 @@ from PIL import Image
 from shared.errors import ObjectStoreUnavailable, RenderFailed
 from shared.geometry import GridSize
 from shared.ids import ObjectKey, RenderId
-from shared.jobs import Claim, Priority, Progress
+from shared.job_spec import Priority
+from shared.leases import Claim, Progress
 from tests.dit.claims import make_claim, random_grid
 from tests.dit.rendering import largest_difference, render
 from tests.fixtures.pictures import photo_like
 from workers.dit.decoded import Decoded
+from workers.dit.denoise_state import DenoiseState
 from workers.dit.denoiser import Denoiser
 from workers.dit.engine import DitEngine
 from workers.dit.model import DitModel
 from workers.dit.plan import Plan, Timing
 from workers.dit.previews import Preview, preview_steps
-from workers.dit.runner import DenoiseState, DitRunner
+from workers.dit.runner import DitRunner
 from workers.engine.stepper import Outcome
 
 VICTIM_WIDTH_PX = 320  # a sabotaged model strikes renders of this width alone

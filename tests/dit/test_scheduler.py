@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.geometry import GridSize
 from shared.ids import RenderId
-from shared.jobs import Claim, Priority
+from shared.job_spec import Priority
+from shared.leases import Claim
 from tests.dit.claims import make_claim
 from workers.dit.scheduler import Scheduler
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shared.jobs import Quality
+from shared.job_spec import Quality
 from tests.dit.claims import make_claim
 from tests.dit.rendering import largest_difference, render
 from tests.fixtures.pictures import photo_like

@@ -13,7 +13,9 @@ from shared.errors import Misconfigured
 from tests.dit.claims import make_claim
 from tests.dit.rendering import render
 from tests.fixtures.pictures import photo_like
+from workers.device_loss import HelperGone, is_device_lost
 from workers.dit.denoiser import Denoiser, Row
+from workers.dit.engine import DitEngine
 from workers.dit.guidance.process import HelperProcess
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
 from workers.dit.model import DitModel
@@ -88,13 +90,38 @@ def test_noise_that_was_asked_for_is_taken_even_when_this_devices_pass_fails(dit
     assert taken == [away]
 
 
-def test_a_helper_that_dies_is_noticed_and_its_pass_does_not_hang(dit_model: DitModel, helper: Helper) -> None:
+def test_a_helper_that_dies_is_noticed_and_fails_no_render(dit_model: DitModel, helper: Helper) -> None:
     """The last test of this module: the helper is gone after it."""
     runner = DitRunner(dit_model, denoiser=TwoDeviceDenoiser(dit_model, helper))
     os.kill(helper.pid, signal.SIGKILL)
     assert deaths.get(timeout=WAIT_S) == -signal.SIGKILL
-    with pytest.raises((RuntimeError, OSError)):
-        render(runner, make_claim())
+    engine, claim = DitEngine(runner, lambda _: PHOTO, on_preview=lambda _: None), make_claim()
+    engine.admit(claim)
+    engine._renders[claim.render_id].preparation.result()
+    with pytest.raises(HelperGone) as gone:
+        engine.step()
+    assert is_device_lost(gone.value), "else the render would fail, though any other worker can finish it"
+    engine.drop(claim.render_id)
+    engine.close()
+
+
+@torch.no_grad()
+def test_nothing_is_sent_for_noise_that_finds_no_memory(dit_model: DitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would come as the next step's."""
+
+    def full(*_: object, **__: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    class Unsent(Helper):
+        def __init__(self) -> None:
+            """Without a process: using it would be an `AttributeError`."""
+
+    denoiser = Denoiser(dit_model)
+    branch = denoiser.unconditional(DitRunner(dit_model)._glyphs.empty, None)
+    row = Row(torch.zeros(1, 16, 32, 32), denoiser.embed_times(torch.tensor([500.0]), 256, 256), branch)
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        Unsent().begin(row)
 
 
 def test_a_helper_that_cannot_start_is_said() -> None:

@@ -1,12 +1,14 @@
 """A stage without a model: every render needs a number of steps that the test decides."""
 
+import queue
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import RenderFailed
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
-from shared.jobs import Claim, Lease, Progress, RenderSettings
+from shared.job_spec import RenderSettings
+from shared.leases import Claim, Lease, Progress
 from shared.states import Stage
 from workers.engine.stepper import Outcome
 
@@ -28,11 +30,15 @@ def a_claim(name: str, fence: int = 1) -> Claim:
 
 @dataclass
 class FakeStepper:
-    """Finishes a render after `num_steps` steps. `may_step` holds every step until the test allows it."""
+    """Finishes a render after `num_steps` steps. `may_step` holds every step until the test allows it.
+
+    `entered` has the members of every step that began.
+    """
 
     num_steps: int = 1
     may_step: threading.Event = field(default_factory=threading.Event)
     is_waiting: bool = False
+    entered: queue.SimpleQueue[Collection[RenderId]] = field(default_factory=queue.SimpleQueue)
     dropped: list[RenderId] = field(default_factory=list)
     _running: dict[RenderId, tuple[Claim, int]] = field(default_factory=dict)
 
@@ -47,6 +53,7 @@ class FakeStepper:
         return tuple(self._running)
 
     def step(self) -> Sequence[Outcome[str]]:
+        self.entered.put(self.in_step())
         self.may_step.wait()
         if self.is_waiting:
             return ()

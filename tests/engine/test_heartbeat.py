@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.jobs import Held, Lease, Progress
+from shared.leases import Held, Lease, Progress
 from tests.engine.fakes import a_claim
 from workers.engine.heartbeat import Heartbeat
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from shared.jobs import Held, Progress
+from shared.leases import Held, Progress
 from tests.engine.fakes import BROKEN, CRASHES_IN_ADMISSION, LOST, REFUSED, DeviceLost, FakeStepper, a_claim
+from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.slots import Slots
 from workers.engine.stepper import Outcome
@@ -77,7 +78,7 @@ def harness() -> Iterator[Harness]:
     made = Harness()
     yield made
     made.stepper.may_step.set()
-    made.engine.drain(0, lambda _: None)
+    drain(made.engine, made.slots, 0, lambda _: None)
 
 
 def test_a_render_comes_out_as_it_went_in(harness: Harness) -> None:
@@ -97,7 +98,7 @@ def test_a_finished_render_is_held_until_it_is_recorded_and_takes_no_slot() -> N
     harness.slots.release(outcome.claim.lease)
     assert [held.lease.render_id for held in harness.engine.held()] == ["b"]
     harness.stepper.may_step.set()
-    harness.engine.drain(0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda _: None)
 
 
 def test_a_render_that_can_never_run_fails_alone(harness: Harness) -> None:
@@ -169,10 +170,10 @@ def test_a_step_that_ends_after_the_drain_is_no_loss_of_the_device(
     def is_closed(outcome: Outcome[str]) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
 
-    monkeypatch.setattr("workers.engine.thread._LAST_STEP_S", 0)
+    monkeypatch.setattr("workers.engine.drain._LAST_STEP_S", 0)
     harness.engine._on_outcome = is_closed
     assert harness.take("late")
-    harness.announced.get(timeout=WAIT_S)
+    harness.stepper.entered.get(timeout=WAIT_S)
     assert drained(harness, 0) == ["late"]
     assert harness.engine.is_left_behind
     harness.stepper.may_step.set()
@@ -190,12 +191,12 @@ def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -
     assert harness.take("next", wait_s=WAIT_S)
     assert harness.next_outcome().result == "next"
     assert harness.stepper.dropped == ["cancelled"]
-    harness.engine.drain(0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda _: None)
 
 
 def test_what_a_stale_lease_was_told_leaves_the_newer_claim_of_its_render_alone(harness: Harness) -> None:
     assert harness.take("a", fence=1)
-    harness.announced.get(timeout=WAIT_S)
+    harness.stepper.entered.get(timeout=WAIT_S)
     assert harness.take("a", fence=2)
     harness.engine.revoke([a_claim("a", fence=1).lease])
     harness.stepper.may_step.set()
@@ -225,13 +226,18 @@ def test_held_renders_carry_their_progress() -> None:
     harness.stepper.may_step.set()
     harness.next_outcome()
     assert harness.engine.held() == []
-    harness.engine.drain(0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda _: None)
 
 
-def test_who_is_in_a_step_is_told_before_the_step_begins(harness: Harness) -> None:
+def test_a_claim_alone_says_who_is_in_the_step_so_nothing_is_told(harness: Harness) -> None:
     assert harness.take("a")
-    alone = harness.announced.get(timeout=WAIT_S)
-    assert [(held.lease.render_id, held.in_step) for held in alone] == [("a", True)]
+    assert harness.stepper.entered.get(timeout=WAIT_S) == ("a",)
+    assert harness.announced.empty()
+
+
+def test_who_was_told_to_be_out_of_the_step_is_told_before_it_comes_in(harness: Harness) -> None:
+    assert harness.take("a")
+    harness.stepper.entered.get(timeout=WAIT_S)
     assert harness.take("b")
     assert not any(held.in_step for held in harness.engine.held() if held.lease.render_id == "b")
     harness.stepper.may_step.set()
@@ -241,7 +247,7 @@ def test_who_is_in_a_step_is_told_before_the_step_begins(harness: Harness) -> No
 
 def drained(harness: Harness, grace_s: float) -> list[str]:
     handed_back: list[str] = []
-    harness.engine.drain(grace_s, lambda claim: handed_back.append(claim.render_id))
+    drain(harness.engine, harness.slots, grace_s, lambda claim: handed_back.append(claim.render_id))
     return handed_back
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import RenderFailed
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from tests.engine.fakes import a_claim
 from workers import shared_device
 from workers.device_lock import DeviceLock
@@ -38,7 +38,7 @@ class Device:
 
 @dataclass
 class Engine:
-    """Every render takes `num_steps` steps; a render called `bad` is refused."""
+    """Every render takes `num_steps` steps; a render called `bad` is refused, and `broken` breaks its admission."""
 
     name: str
     device: Device
@@ -51,6 +51,8 @@ class Engine:
         self.device.leave(self.name)
         if claim.render_id == "bad":
             raise RenderFailed("too_large", "can never fit")
+        if claim.render_id == "broken":
+            raise ZeroDivisionError
         self.left[claim.render_id] = (claim, self.num_steps)
 
     def in_step(self) -> Collection[RenderId]:
@@ -115,7 +117,7 @@ class Pair:
         self.locks = [DeviceLock(folder, "gpu"), DeviceLock(folder, "gpu")]
         self.engines = [Engine(name, self.device, num_steps) for name in ("ar", "dit")]
         self.shared = [
-            SharedDevice(engine, lock, weights, slice_s=slice_s)
+            SharedDevice(engine, lock, weights, is_device_lost=lambda _: False, slice_s=slice_s)
             for engine, lock, weights in zip(self.engines, self.locks, self.weights, strict=True)
         ]
 
@@ -201,9 +203,35 @@ def test_a_render_that_can_never_run_fails_alone(tmp_path: Path) -> None:
     ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
     ar.admit(a_claim("bad"))
     ar.admit(a_claim("kite"))
-    outcomes = {outcome.claim.render_id: outcome for outcome in step(ar)[1]}
-    assert isinstance(outcomes[RenderId("bad")].error, RenderFailed)
-    assert outcomes[RenderId("kite")].result == "ar"
+    (failed,), (finished,) = step(ar)[1], step(ar)[1]
+    assert (failed.claim.render_id, getattr(failed.error, "reason", "")) == ("bad", "too_large")
+    assert finished.result == "ar"
+
+
+def test_a_render_whose_admission_crashes_fails_by_name_and_alone(tmp_path: Path) -> None:
+    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar.admit(a_claim("broken"))
+    ar.admit(a_claim("kite"))
+    (failed,), (finished,) = step(ar)[1], step(ar)[1]
+    assert (failed.claim.render_id, getattr(failed.error, "reason", "")) == ("broken", "engine_error")
+    assert finished.result == "ar"
+
+
+def test_an_outcome_of_an_admission_is_not_lost_with_a_step_that_raises(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, slice_s=0.0)
+    ar = pair.shared[0]
+
+    def fail() -> None:
+        pair.device.leave("ar")
+        raise RuntimeError("the device fell over")
+
+    pair.engines[0].in_midst = fail
+    ar.admit(a_claim("bad"))
+    ar.admit(a_claim("kite"))
+    (refused,) = step(ar)[1]
+    assert refused.claim.render_id == "bad"
+    with pytest.raises(RuntimeError, match="fell over"):
+        step(ar)
 
 
 def test_a_step_that_raises_does_not_keep_the_device(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from shared.token_grid import Prior, TokenGrid
 from workers.ar.decode_step import make_decode_step
 from workers.ar.guard import is_degenerate
@@ -24,12 +24,11 @@ from workers.ar.scheduler import Batch, Scheduler
 from workers.ar.sequence import ArSequence
 from workers.ar.vision import ConditionTokenizer
 from workers.device_loss import DeviceFull, is_device_lost
-from workers.engine.stepper import Outcome
+from workers.engine.stepper import Outcome, crashed
 
 log = structlog.get_logger()
 
 _MAX_RETRIES = 1
-_UNEXPECTED = "the render failed unexpectedly; the worker's log has the details"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class ArEngine:
         """Plans the step: nobody joins or leaves it any more."""
         batch = self._planned = self._planned or self._scheduler.next_batch()
         shared = [target for _, target in batch.shared]
-        members = {sequence.render_id for sequence in (*batch.admitted, *shared, *batch.prefill, *batch.decode)}
+        members = {sequence.render_id for sequence in (*batch.to_place, *shared, *batch.prefill, *batch.decode)}
         edit = self._next_to_encode()
         return members | {edit.sequence.render_id} if edit else members
 
@@ -119,7 +118,7 @@ class ArEngine:
         """Everything before the decode step, one render at a time: whatever breaks, breaks one of them alone."""
         if edit := self._next_to_encode():
             yield self._alone(edit.sequence, partial(self._encode, edit))
-        for sequence in batch.admitted:
+        for sequence in batch.to_place:
             positions = self._work[sequence.render_id].prompt.positions
             yield self._alone(sequence, partial(self._runner.place, sequence, positions))
         for source, target in batch.shared:
@@ -144,7 +143,7 @@ class ArEngine:
             if is_device_lost(error):
                 raise
             log.exception("engine.decode_failed", num_renders=len(sequences))
-            yield from [self._failed(sequence, "engine_error", _UNEXPECTED) for sequence in sequences]
+            yield from [self._crashed(sequence) for sequence in sequences]
             return
         for sequence, token in zip(sequences, tokens, strict=True):
             yield self._alone(sequence, partial(self._record, sequence, token))
@@ -161,7 +160,7 @@ class ArEngine:
             if is_device_lost(error):
                 raise
             log.exception("render.crashed", render_id=sequence.render_id)
-            return self._failed(sequence, "engine_error", _UNEXPECTED)
+            return self._crashed(sequence)
 
     def _encode(self, edit: _Work) -> None:
         """One of its condition images; with the last one the prompt is whole and the render queues up."""
@@ -197,3 +196,7 @@ class ArEngine:
     def _failed(self, sequence: ArSequence, code: str, message: str) -> Outcome[Prior]:
         self.drop(sequence.render_id)
         return Outcome(sequence.claim, error=RenderFailed(code, message))
+
+    def _crashed(self, sequence: ArSequence) -> Outcome[Prior]:
+        self.drop(sequence.render_id)
+        return crashed(sequence.claim)

@@ -4,7 +4,7 @@ from functools import partial
 
 import structlog
 
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings

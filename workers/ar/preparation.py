@@ -8,7 +8,7 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey
-from shared.jobs import Claim, Lease
+from shared.leases import Claim, Lease
 from workers.ar.model import ArModel
 from workers.ar.prompt import Prompt, build_prompt
 

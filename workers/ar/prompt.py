@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from shared.geometry import GridSize, large_grid, small_grid
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from shared.token_grid import TokenGrid
 from workers.ar.model import ArModel
 from workers.ar.positions import Position, grid_positions, prompt_positions

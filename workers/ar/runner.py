@@ -32,6 +32,7 @@ class ArRunner:
         sin[..., : sin.shape[-1] // 2].neg_()  # the decoder wants the signs that swapped halves get
         self.memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
         self.memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
+        sequence.is_placed = True
 
     @torch.inference_mode()
     def prefill(self, sequence: ArSequence) -> None:

@@ -15,12 +15,12 @@ _SMALLEST_COST = 64  # a chunk reads all weights, which takes the time of about 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One step. `admitted` have just got their memory; `shared` are (source, target) pairs of one prompt.
+    """One step. Those in `to_place` have memory and nothing in it; `shared` are (source, target) pairs of one prompt.
 
     Those in `prefill` get the next chunk of their prompts; all in `decode` get one more token each.
     """
 
-    admitted: Sequence[ArSequence]
+    to_place: Sequence[ArSequence]
     shared: Sequence[tuple[ArSequence, ArSequence]]
     prefill: Sequence[ArSequence]
     decode: Sequence[ArSequence]
@@ -50,19 +50,20 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def next_batch(self) -> Batch:
-        """Admits what fits, then plans the step.
+        """Admits what fits, then plans the step. A plan that is given up costs nothing: the next one makes up for it.
 
         Prompts are prefilled in chunks, some each step, so that decoding never waits for long. The prompt of which
         least is prefilled goes first, so a short one never waits for all of a very long one.
         Renders of one job have one prompt: the first is prefilled, the others copy from it once it is.
         """
-        admitted = self._admit()
+        self._admit()
+        to_place = [sequence for sequence in self._running.values() if not sequence.is_placed]
         decode = [sequence for sequence in self._running.values() if not sequence.num_to_prefill]
         source_of = {sequence.job_id: sequence for sequence in reversed(decode)}
         unfilled = [sequence for sequence in self._running.values() if sequence.num_to_prefill]
         shared = [(source_of[sequence.job_id], sequence) for sequence in unfilled if sequence.job_id in source_of]
         own = [sequence for sequence in unfilled if sequence.job_id not in source_of]
-        return Batch(admitted, shared, _prefill(own), decode)
+        return Batch(to_place, shared, _prefill(own), decode)
 
     def remove(self, render_id: RenderId) -> None:
         """Forgets a sequence, wherever it is, and gives its memory back. Unknown ids are ignored."""
@@ -72,16 +73,13 @@ class Scheduler:
             self._book.release(sequence.extent)
         self._waiting = deque(other for other in self._waiting if other.render_id != render_id)
 
-    def _admit(self) -> list[ArSequence]:
-        admitted = []
+    def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_sequences:
             head = self._waiting[0]
             head.extent = self._book.book(head.num_kv_tokens)
             if head.extent is None:
                 break
-            self._running[head.render_id] = head
-            admitted.append(self._waiting.popleft())
-        return admitted
+            self._running[head.render_id] = self._waiting.popleft()
 
 
 def _prefill(unfilled: Sequence[ArSequence]) -> Sequence[ArSequence]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from shared.geometry import small_grid
 from shared.ids import JobId, RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from shared.token_grid import TokenGrid
 from workers.ar.kv_book import Extent
 
@@ -23,8 +23,9 @@ class ArSequence:
     claim: Claim
     prompt: Sequence[int]
     attempt: int = 0
-    num_prefilled: int = 0
     extent: Extent | None = None
+    is_placed: bool = False
+    num_prefilled: int = 0
     tokens: list[int] = field(default_factory=list)
 
     @property

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from shared.ids import Revision
-from shared.jobs import OutputFormat, RenderSettings
+from shared.job_spec import OutputFormat, RenderSettings
 
 _MAX_EXIF_BYTES = 65_000  # a JPEG segment ends at 2^16 - 1 bytes, header and names included
 _UNICODE = b"UNICODE\0"  # EXIF 2.32, UserComment: its character code comes first

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from torch import nn
 
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings

@@ -11,7 +11,7 @@ from PIL import Image
 
 from shared.errors import GridpressError
 from shared.ids import ObjectKey
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.objects import ObjectStore
 from shared.store.leases import LeaseStore
 

@@ -4,7 +4,7 @@ import torch
 
 from shared.errors import RenderFailed
 from shared.geometry import GridSize
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from shared.token_grid import Prior, TokenGrid
 
 

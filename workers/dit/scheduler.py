@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.geometry import GridSize
 from shared.ids import RenderId
-from shared.jobs import Claim
+from shared.leases import Claim
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import structlog
 
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.jobs import Held, Lease
+from shared.leases import Held, Lease
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.ids import RenderId
-from shared.jobs import Claim, Lease
+from shared.leases import Claim, Lease
 
 
 @dataclass(slots=True)

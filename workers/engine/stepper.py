@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from shared.errors import GridpressError
+from shared.errors import GridpressError, RenderFailed
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -18,6 +18,12 @@ class Outcome(Generic[Result_co]):
     claim: Claim
     result: Result_co | None = None
     error: GridpressError | None = None
+
+
+def crashed(claim: Claim) -> Outcome[Any]:
+    """For an error that nobody foresaw, which belongs into the log: the render fails by name."""
+    message = "the render failed unexpectedly; the worker's log has the details"
+    return Outcome(claim, error=RenderFailed("engine_error", message))
 
 
 class Stepper(Protocol[Result_co]):

@@ -8,18 +8,17 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from shared.errors import GridpressError, RenderFailed
+from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.jobs import Claim, Held, Lease, Progress
+from shared.leases import Claim, Held, Lease, Progress
 from workers.engine.slots import Slots
-from workers.engine.stepper import Outcome, Stepper
+from workers.engine.stepper import Outcome, Stepper, crashed
 from workers.engine.watchdog import Phase, Watchdog
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_IDLE_POLL_S = 0.2  # how often an idle engine looks for a drain
-_LAST_STEP_S = 2.0  # a step that takes longer is left behind: the fence refuses what it might still write
+_IDLE_POLL_S = 0.2  # how often an idle engine looks whether it is to stop
 _NOT_BEGUN = Progress(0, 0)
 
 
@@ -40,8 +39,9 @@ class EngineThread(Generic[Result]):
         is_device_lost: Callable[[Exception], bool],
         on_lost: Callable[[], None],
     ) -> None:
-        """`announce` tells the store who is `held`: called before a step with somebody new in it, so that a step that
-        kills the process leaves its suspects behind. `on_lost` ends the process, for a device that is of no more use.
+        """`announce` tells the store who is `held`: called before a step with somebody new in it, unless the store
+        names them already, so that a step that kills the process leaves its suspects behind. `on_lost` ends the
+        process, for a device that is of no more use.
         """
         self._stepper = stepper
         self._slots = slots
@@ -54,6 +54,9 @@ class EngineThread(Generic[Result]):
         self._unwanted: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
         self._in_step: frozenset[RenderId] = frozenset()
+        # What the store was told to be out of the step. A claim says of its render that it is in it.
+        self._told_out: frozenset[Lease] = frozenset()
+        self._telling = threading.Lock()  # what is told and what is entered must not pass each other
         self._is_stopped = False
         self._has_stepped = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -65,12 +68,17 @@ class EngineThread(Generic[Result]):
         """Hands over a render that `Slots` holds and whose inputs are at hand."""
         self._inbox.put(claim)
 
+    def progress(self) -> Mapping[RenderId, Progress]:
+        """Of every render that was in the stepper after its last step."""
+        return self._progress
+
     def held(self) -> Sequence[Held]:
         """Every lease that must be renewed, with its progress and whether it is a member of the running step."""
-        progress, in_step = self._progress, self._in_step
+        with self._telling:
+            progress, in_step, claims = self._progress, self._in_step, self._slots.held()
+            self._told_out = frozenset(claim.lease for claim in claims if claim.render_id not in in_step)
         return [
-            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.render_id in in_step)
-            for claim in self._slots.held()
+            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.render_id in in_step) for claim in claims
         ]
 
     def revoke(self, leases: Collection[Lease]) -> None:
@@ -78,40 +86,20 @@ class EngineThread(Generic[Result]):
         for lease in leases:
             self._unwanted.put(lease)
 
-    def drain(self, grace_s: float, hand_back: Callable[[Claim], None]) -> None:
-        """Claims nothing more, waits up to `grace_s` for what runs and what is being recorded, stops the thread.
-
-        What can't finish in that time, at the pace it has had so far, is handed back at once; the rest of what did not
-        finish at the end.
-        """
-        self._slots.close()
-        for claim in self._too_slow(grace_s):
-            self.revoke([claim.lease])
-            hand_back(claim)
-        self._slots.wait_until_empty(grace_s)
+    def stop(self, wait_s: float) -> None:
+        """Ends the loop after the step that runs, and waits for that, but no longer than `wait_s`."""
         self._is_stopped = True
-        self._thread.join(_LAST_STEP_S)
-        for claim in self._slots.held():
-            hand_back(claim)
+        self._thread.join(wait_s)
 
     @property
     def is_left_behind(self) -> bool:
-        """Whether a step goes on after the drain, which gave up waiting for it."""
+        """Whether a step goes on after `stop`, which gave up waiting for it."""
         return self._is_stopped and self._thread.is_alive()
 
-    def _too_slow(self, grace_s: float) -> Sequence[Claim]:
-        """Renders in the stepper whose steps to come take longer than `grace_s` at their pace since admission."""
-        now_s, progress = time.monotonic(), self._progress
-        return [
-            claim
-            for claim, taken_at_s in self._slots.running()
-            if (seen := progress.get(claim.render_id)) and _remaining_s(seen, now_s - taken_at_s) > grace_s
-        ]
-
     def _run(self) -> None:
-        """Whatever ends the loop but a drain ends the process: a worker without its engine would only hold renders.
+        """Whatever ends the loop but `stop` ends the process: a worker without its engine would only hold renders.
 
-        After a drain nobody listens any more, so the last step may well fail to pass its outcomes on.
+        After that nobody listens any more, so the last step may well fail to pass its outcomes on.
         """
         try:
             while not self._is_stopped:
@@ -156,7 +144,7 @@ class EngineThread(Generic[Result]):
                 raise
             log.exception("render.not_admitted", render_id=claim.render_id)
             self._stepper.drop(claim.render_id)
-            self._pass_on(Outcome(claim, error=_engine_error()))
+            self._pass_on(crashed(claim))
 
     def _drop_unwanted(self) -> None:
         while not self._unwanted.empty():
@@ -190,9 +178,17 @@ class EngineThread(Generic[Result]):
     def _enter(self, phase: Phase, members: Collection[RenderId]) -> None:
         """What follows computes for `members`; they stay named until others are, as a report may come at any time."""
         self._watchdog.enter(phase, time.monotonic())
-        known, self._in_step = self._in_step, frozenset(members)
-        if not self._in_step <= known:
+        with self._telling:
+            known, self._in_step = self._in_step, frozenset(members)
+            is_told = self._in_step <= known or self._is_as_told()
+        if not is_told:
             self._announce()
+
+    def _is_as_told(self) -> bool:
+        """Whether the store names exactly the members of this step, as after a claim of an idle worker."""
+        return all(
+            (claim.render_id in self._in_step) != (claim.lease in self._told_out) for claim in self._slots.held()
+        )
 
     def _pass_on(self, outcome: Outcome[Result]) -> None:
         self._slots.finish(outcome.claim.lease)
@@ -203,13 +199,4 @@ class EngineThread(Generic[Result]):
         running = [claim for claim, _ in self._slots.running() if claim.render_id in self._stepper.progress()]
         for claim in running:
             self._stepper.drop(claim.render_id)
-        return [Outcome(claim, error=_engine_error()) for claim in running]
-
-
-def _engine_error() -> RenderFailed:
-    return RenderFailed("engine_error", "the engine failed unexpectedly; the worker's log has the details")
-
-
-def _remaining_s(progress: Progress, elapsed_s: float) -> float:
-    """Infinite before the first step: there is no pace yet."""
-    return elapsed_s * (progress.total - progress.done) / progress.done if progress.done else float("inf")
+        return [crashed(claim) for claim in running]

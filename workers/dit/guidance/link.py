@@ -32,19 +32,15 @@ class Link:
 
     def receive(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The peer's next tensor, on this rank's device. Raises `RuntimeError` when the peer is gone."""
-        return self.expect(shape, dtype)()
-
-    def expect(self, shape: Sequence[int], dtype: torch.dtype) -> Callable[[], Tensor]:
-        """Takes the peer's next tensor whenever it comes; what is returned waits for it."""
         tensor = torch.empty(tuple(shape), dtype=dtype, device=self._device)
+        self.expect(tensor)()
+        return tensor
+
+    def expect(self, tensor: Tensor) -> Callable[[], object]:
+        """Takes the peer's next tensor into `tensor` whenever it comes; what is returned waits for it."""
         work = dist.irecv(tensor, self._peer)
         assert work is not None
-
-        def wait() -> Tensor:
-            work.wait()
-            return tensor
-
-        return wait
+        return work.wait
 
     def close(self) -> None:
         dist.destroy_process_group()

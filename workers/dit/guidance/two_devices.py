@@ -1,12 +1,14 @@
 """A denoiser whose unconditional passes run on another device at the same time. The worker's side."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from workers.device_loss import HelperGone
 from workers.dit.denoiser import Branch, Denoiser, Row
 from workers.dit.guidance.link import WORKER, Link, open_store
 from workers.dit.guidance.plan import READY, HelperPlan, Pass, to_line
@@ -43,14 +45,24 @@ class Helper:
         return self._process.pid
 
     def begin(self, row: Row) -> Callable[[], Tensor]:
-        """Hands a row over; what is returned waits for its noise.
+        """Hands a row over; what is returned waits for its noise. Both raise `HelperGone`.
 
-        The noise is expected at once: a helper that cannot get rid of it would not take the next row.
+        Memory for the noise is taken first: noise that finds none would be the next row's. It is expected at once: a
+        helper that cannot get rid of it would not take the next row.
         """
-        self._process.tell(to_line(Pass.of(row.latents, row.time)))
-        self._link.send(row.latents)
-        self._link.send(row.time)
-        return self._link.expect(row.latents.shape, torch.float32)
+        noise = torch.empty(row.latents.shape, dtype=torch.float32, device=row.latents.device)
+        with _gone_by_name():
+            self._process.tell(to_line(Pass.of(row.latents, row.time)))
+            self._link.send(row.latents)
+            self._link.send(row.time)
+            wait = self._link.expect(noise)
+
+        def arrived() -> Tensor:
+            with _gone_by_name():
+                wait()
+            return noise
+
+        return arrived
 
     def close(self) -> None:
         self._process.close()
@@ -79,6 +91,15 @@ class TwoDeviceDenoiser(Denoiser):
         finally:  # also after a failure: noise that nobody takes would be the next step's
             arrived = {index: wait() for index, wait in away.items()}
         return [arrived[index] if index in arrived else next(here) for index in range(len(rows))]
+
+
+@contextmanager
+def _gone_by_name() -> Iterator[None]:
+    """A peer that is gone is a broken pipe or a broken connection, whichever is used first."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise HelperGone(f"the second guidance device is gone: {error}") from error
 
 
 class _Elsewhere(Branch):
