@@ -17,7 +17,8 @@ from rich.table import Table
 from benchmarks.ar_model import MID, build_model, build_reference
 from benchmarks.report import Figure, save
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
-from shared.jobs import Claim, Lease, RenderSettings
+from shared.job_spec import RenderSettings
+from shared.leases import Claim, Lease
 from shared.states import Stage
 from workers.ar.engine import ArEngine
 from workers.ar.model import ArModel

@@ -10,7 +10,8 @@ from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, large_grid
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
-from shared.jobs import Claim, Lease, Quality, RenderSettings
+from shared.job_spec import Quality, RenderSettings
+from shared.leases import Claim, Lease
 from shared.states import Stage
 from shared.token_grid import Prior, TokenGrid
 from workers.dit.prior_tokens import doubled_token_ids

@@ -13,7 +13,7 @@ import click
 from cli.stack.valkey import Valkey
 from shared.errors import StoreUnavailable
 from shared.ids import Revision, WorkerId, new_job_id
-from shared.jobs import JobSpec, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
 from shared.states import Stage
 from shared.store.connect import Client, connect
 from shared.store.jobs import JobStore

@@ -14,6 +14,7 @@ GridpressError
 ├── BatchNotFound             404
 ├── BatchEnded                409  what is over can't be paused, resumed or cancelled
 ├── BatchNotRetryable         409  a batch that is not over, or has no bad lines
+├── BatchNotFinal             409  only a batch that is over can be deleted
 ├── EndpointNotFound          404
 ├── MessageNotFound           404
 ├── TooManyEndpoints          409
@@ -154,6 +155,16 @@ class BatchNotRetryable(GridpressError):
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"{batch_id} is not over, or has no line that could be tried again")
+
+
+class BatchNotFinal(GridpressError):
+    """The batch is not over: cancel it first, and wait for its end."""
+
+    code = "batch_not_final"
+    http_status = 409
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"{batch_id} is not over: cancel it first, and wait for its end")
 
 
 class EndpointNotFound(GridpressError):

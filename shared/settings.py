@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     )
     hang_steps: float = Field(default=20.0, description="a device hangs when a step lasts as long as so many others")
     hang_floor_s: float = Field(default=60.0, description="but not earlier; a VAE decode at 2048x2048 takes 8 s on CPU")
-    ready_file: Path | None = Field(default=None, description="touched once a worker takes work; for supervisors")
+    ready_file: Path | None = Field(default=None, description="holds a worker's id once it takes work; for supervisors")
     prior_ready_limit_min: int = 16
     batch_floor: float = Field(
         default=0.1, ge=0, lt=1, description="share of each stage's work that batch gets while interactive waits, too"
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     webhook_signing_key: SecretStr | None = Field(default=None, description="whsk_, for v1a; made once if left out")
     max_webhook_endpoints: int = Field(default=50, ge=0, description="of one tenant")
     webhook_timeout_s: float = Field(default=15.0, gt=0, description="for one attempt, whole")
-    webhook_slots: int = Field(default=256, ge=1, description="attempts that one process has under way")
+    webhook_slots: int = Field(default=1024, ge=1, description="attempts that one process has under way")
     webhook_concurrency: int = Field(default=8, ge=1, description="attempts under way to one receiver")
     webhook_log_s: float = Field(default=30 * 24 * 3600.0, gt=0, description="for which attempts can be read")
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from shared.intake.types import MetadataValue, Text, not_blank
-from shared.jobs import OutputFormat, Quality
+from shared.job_spec import OutputFormat, Quality
 
 # low, medium, high, xhigh, max and auto are its own; standard and hd those of its earlier models; exact and fast ours.
 QUALITIES = {

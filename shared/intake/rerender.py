@@ -13,7 +13,8 @@ from shared.errors import (
 )
 from shared.ids import TenantId
 from shared.intake.request import JobRequest
-from shared.jobs import Job, PriorRef, PriorSource, Render, RenderSettings
+from shared.job_spec import PriorRef, RenderSettings
+from shared.jobs import Job, PriorSource, Render
 from shared.objects import ObjectStore
 from shared.store.jobs import JobStore
 from shared.token_grid import Prior

@@ -14,13 +14,13 @@ from shared.images import normalise, size_px
 from shared.intake.condition_images import FileImages, condition_images
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, settings_again, source_of
-from shared.jobs import JobSpec, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store.files import FileStore
 from shared.store.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
-from shared.webhooks.receivers import check_receiver
+from shared.webhooks.receivers import check_own_receiver
 
 _DEFAULT_SIZE = (1024, 1024)
 _DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
@@ -163,12 +163,8 @@ def _check_enhancement(request: JobRequest, settings: Settings) -> None:
 
 
 def _check_webhook(request: JobRequest, settings: Settings) -> None:
-    if request.webhook_url is not None:
-        check_receiver(request.webhook_url, "webhook_url", settings)
-        return
-    for field in ("webhook_events", "webhook_payload", "webhook_secret"):
-        if getattr(request, field) is not None:
-            raise InvalidRequest(f"{field} is of no use without webhook_url", field)
+    beside = {field: getattr(request, field) for field in ("webhook_events", "webhook_payload", "webhook_secret")}
+    check_own_receiver(request.webhook_url, "webhook_url", beside, settings)
 
 
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Hashes of the store <-> values of `shared.jobs`. The only place that knows the names of hash fields."""
+"""Hashes of the store <-> values of `shared`. The only place that knows the names of hash fields."""
 
 import base64
 import json
@@ -7,23 +7,12 @@ from datetime import UTC, datetime
 
 from shared.batches import LineJob
 from shared.cost import cost_of
+from shared.dead_letters import Crash, DeadLetter
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
-from shared.jobs import (
-    Claim,
-    ClientName,
-    Crash,
-    DeadLetter,
-    Held,
-    Job,
-    JobSpec,
-    Lease,
-    Picture,
-    Place,
-    PriorSource,
-    Progress,
-    Render,
-)
+from shared.job_spec import JobSpec
+from shared.jobs import ClientName, Job, Picture, Place, PriorSource, Render
+from shared.leases import Claim, Held, Lease, Progress
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
 from shared.webhooks.events import ENDS

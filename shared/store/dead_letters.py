@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import cast
 
+from shared.dead_letters import DeadLetter
 from shared.errors import DeadLetterNotFound
 from shared.ids import RenderId, TenantId
-from shared.jobs import DeadLetter
 from shared.store import codec
 from shared.store.connect import Client, translated
 from shared.store.scripts import Scripts

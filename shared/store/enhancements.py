@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.ids import HolderId, JobId, new_holder_id
-from shared.jobs import JobSpec
+from shared.job_spec import JobSpec
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 

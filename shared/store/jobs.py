@@ -9,7 +9,8 @@ from typing import cast
 from shared.batches import LineJob
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
 from shared.ids import JobId, RenderId, Revision, TenantId, render_id
-from shared.jobs import ClientName, Job, JobSpec, PriorSource
+from shared.job_spec import JobSpec
+from shared.jobs import ClientName, Job, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
 from shared.states import JobStatus
 from shared.store import codec

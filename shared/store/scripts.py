@@ -1,4 +1,4 @@
-"""Loads and runs the Lua scripts. Their tables are made from `shared.states` and `shared.jobs`, the one source."""
+"""Loads and runs the Lua scripts. Their tables are made from `shared.states` and `shared.job_spec`, the one source."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Any
 
 from shared.errors import StoreUnavailable
-from shared.jobs import Priority
+from shared.job_spec import Priority
 from shared.states import ARROWS, RenderState
 from shared.store.connect import Client, translated
 
@@ -16,35 +16,41 @@ _COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("keys", "outb
 # What only one script is long enough to need.
 _PARTS = {
     "abandon_enhancements": ("pulse", "enhancement"),
-    "advance": ("pace",),
-    "advance_batch": ("batch",),
+    "advance": ("pace", "hints"),
+    "advance_batch": ("file", "batch"),
+    "backlog": ("hints",),
     "beat": ("pulse",),
     "claim": ("load", "quarantine"),
-    "change_batch": ("batch",),
-    "create_batch": ("batch",),
+    "change_batch": ("file", "batch"),
+    "create_batch": ("file", "batch"),
     "delete": ("forget",),
+    "delete_batch": ("file", "batch"),
     "delete_endpoint": ("endpoint",),
+    "delete_file": ("file",),
     "disable_endpoint": ("endpoint",),
     "enable_endpoint": ("endpoint",),
-    "finalize_batch": ("batch",),
-    "finish_batch": ("batch",),
+    "finalize_batch": ("file", "batch"),
+    "finish_batch": ("file", "batch"),
     "finish_delivery": ("endpoint",),
     "finish_enhancement": ("enhancement",),
+    "forget_lines": ("forget",),
     "purge": ("forget",),
+    "purge_batches": ("file", "batch"),
     "queue": ("pace",),
-    "refuse_batch": ("batch",),
-    "renew_batch": ("batch",),
+    "refuse_batch": ("file", "batch"),
+    "renew_batch": ("file", "batch"),
     "requeue": ("revive",),
     "recover_deliveries": ("endpoint",),
     "replay_messages": ("endpoint",),
     "rescue": ("pulse", "blame"),
-    "rest_batch": ("batch",),
+    "rest_batch": ("file", "batch"),
     "retry": ("revive",),
     "rotate_endpoint": ("endpoint",),
     "save_endpoint": ("endpoint",),
+    "send_hints": ("hints",),
     "take_back": ("blame",),
     "test_endpoint": ("endpoint",),
-    "start_batch": ("batch",),
+    "start_batch": ("file", "batch"),
     "stats": ("pace",),
 }
 

@@ -1,4 +1,4 @@
-"""Wakes whoever waits for a job when something happens to it: one subscription per process. Reads no state."""
+"""Wakes whoever waits for a job or batch when something happens to it: one subscription per process. Reads no state."""
 
 import threading
 import time
@@ -10,12 +10,13 @@ import redis
 import structlog
 from redis.client import PubSub
 
+from shared.batches import BatchId
 from shared.ids import JobId, new_holder_id
 from shared.store.connect import Client
 
 log = structlog.get_logger()
 
-_CHANNEL = "gridpress:events:"  # and the job: `append_event` in shared/lua/common.lua publishes there
+_CHANNEL = "gridpress:events:"  # and the job or batch: shared/lua/common.lua publishes there
 _TICK_S = 1.0  # after which channels that nobody watches any more are left
 _RETRY_S = 0.5
 _SAFETY_S = 5.0  # what a message that never came costs
@@ -59,9 +60,9 @@ class EventHub:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, job_id: JobId) -> Iterator[Watch]:
-        """Any number may watch the same job."""
-        channel, watch = _CHANNEL + job_id, Watch()
+    def watch(self, subject: JobId | BatchId) -> Iterator[Watch]:
+        """Any number may watch the same one."""
+        channel, watch = _CHANNEL + subject, Watch()
         self._add(channel, watch)
         try:
             yield watch

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from shared.jobs import SEED_LIMIT
+from shared.job_spec import SEED_LIMIT
 from shared.settings import Settings
 from shared.token_grid import Prior
 from tests.chaos.ledger import Request

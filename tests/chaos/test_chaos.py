@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.jobs import SEED_LIMIT
+from shared.job_spec import SEED_LIMIT
 from tests.chaos.ledger import Request
 from tests.chaos.report import Report
 from tests.chaos.run import Plan, run

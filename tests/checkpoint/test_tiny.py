@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from shared.errors import Misconfigured
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from tests.fixtures.pictures import photo_like
 from tests.fixtures.reference import Reference
 from workers.checkpoint.tiny import build

@@ -11,7 +11,8 @@ from pathlib import Path
 from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.ids import DEFAULT_TENANT, new_job_id
-from shared.jobs import Job, JobSpec, Render, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
+from shared.jobs import Job, Render
 from shared.settings import Settings
 from shared.states import Stage
 from shared.store.connect import Client

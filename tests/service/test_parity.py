@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from cli.demo.service import service
 from shared.images import normalise
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from tests.fixtures.pictures import photo_like
 from tests.fixtures.reference import Reference
 

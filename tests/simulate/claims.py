@@ -1,7 +1,8 @@
 """Claims of a simulated stage in a few words."""
 
 from shared.ids import Fence, HolderId, JobId, RenderId
-from shared.jobs import Claim, Lease, RenderSettings
+from shared.job_spec import RenderSettings
+from shared.leases import Claim, Lease
 from shared.states import Stage
 from workers.simulate.spec import REVISION
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.geometry import GridSize
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from shared.token_grid import Prior, TokenGrid
 from workers.simulate.picture import simulated_condition, simulated_grid, simulated_picture
 

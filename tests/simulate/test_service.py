@@ -14,7 +14,7 @@ from PIL import Image
 
 from cli.client import Client
 from cli.demo.service import service
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from shared.token_grid import Prior
 from tests.api.pictures import data_url, png
 from workers.simulate.picture import simulated_grid, simulated_picture

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import RenderFailed
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from shared.states import Stage
 from tests.simulate.claims import a_claim
 from workers.simulate.stepper import TimedStepper

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.starting import run_role

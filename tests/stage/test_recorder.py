@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
-from shared.jobs import Claim, Lease
+from shared.leases import Claim, Lease
 from tests.engine.fakes import a_claim
 from workers.engine.stepper import Outcome
 from workers.stage import recorder as recorder_module

@@ -6,7 +6,9 @@ from typing import Any
 
 from shared.errors import DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, LeaseLost, TenantLimitReached
 from shared.ids import DEFAULT_TENANT, HolderId, JobId
-from shared.jobs import Claim, Job, JobSpec, PriorSource
+from shared.job_spec import JobSpec
+from shared.jobs import Job, PriorSource
+from shared.leases import Claim
 from shared.states import Stage
 from shared.store.enhancements import EnhancementClaim
 from tests.store.builders import A_LOT, AN_ATTEMPT, a_picture, a_prior

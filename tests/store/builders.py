@@ -5,7 +5,9 @@ from typing import Any, Protocol
 
 from shared.geometry import GridSize
 from shared.ids import JobId, ObjectKey, Revision, WorkerId, new_job_id
-from shared.jobs import Claim, ClientName, Job, JobSpec, Lease, Picture, PriorSource, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
+from shared.jobs import ClientName, Job, Picture, PriorSource
+from shared.leases import Claim, Lease
 from shared.states import Stage
 from shared.store.deliveries import Attempted, DeliveryRules, Room
 from shared.store.leases import LeaseRules

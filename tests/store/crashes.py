@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.ids import RenderId, WorkerId
-from shared.jobs import Claim, Held, Progress
+from shared.leases import Claim, Held, Progress
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.leases import Announcement, Verdict

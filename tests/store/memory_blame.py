@@ -1,7 +1,8 @@
 """The twin's rescue: who is to blame for a dead worker."""
 
+from shared.dead_letters import Crash
 from shared.ids import WorkerId
-from shared.jobs import Crash, Progress
+from shared.leases import Progress
 from shared.states import RenderState, Stage
 from tests.store.memory_state import Memory, RenderRecord, moment
 

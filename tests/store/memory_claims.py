@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.ids import Revision, TenantId, WorkerId
-from shared.jobs import Priority
+from shared.job_spec import Priority
 from shared.states import Stage
 from tests.store.memory_shares import Pool
 from tests.store.memory_state import Memory, RenderRecord, cost_in_stage, pool_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import new_holder_id
-from shared.jobs import Priority
+from shared.job_spec import Priority
 from shared.queues import Queue
 from shared.store.enhancements import EnhancementClaim
 from tests.store.memory_state import EnhancementRecord, JobRecord, Memory

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
 from shared.ids import JobId, TenantId, render_id
-from shared.jobs import ClientName, Job, JobSpec, PriorSource, Render
+from shared.job_spec import JobSpec
+from shared.jobs import ClientName, Job, PriorSource, Render
 from shared.limits import Load, refuse_more_queued
 from shared.states import ARROWS, JobStatus, RenderState
 from shared.store.job_filter import ANY_JOB, JobFilter

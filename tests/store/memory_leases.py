@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from shared.cost import cost_of
 from shared.errors import LeaseLost
 from shared.ids import Fence, RenderId, Revision, WorkerId, new_holder_id
-from shared.jobs import Claim, Held, Lease, Picture, Progress
+from shared.jobs import Picture
+from shared.leases import Claim, Held, Lease, Progress
 from shared.queues import Queue
 from shared.states import RenderState, Stage
 from shared.store.leases import Announcement, LeaseRules, Verdict

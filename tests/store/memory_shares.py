@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.ids import Revision, TenantId
-from shared.jobs import Priority
+from shared.job_spec import Priority
 from shared.states import Stage
 
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.cost import cost_of
+from shared.dead_letters import Crash
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, WorkerId
-from shared.jobs import Crash, JobSpec, Picture, Place, Progress
+from shared.job_spec import JobSpec
+from shared.jobs import Picture, Place
+from shared.leases import Progress
 from shared.limits import Load, TenantLimits
 from shared.states import ARROWS, JobStatus, RenderState, Stage, final_status
 from shared.store.jobs import JobEvent

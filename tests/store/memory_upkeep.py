@@ -1,8 +1,9 @@
 """Twins of upkeep and of the dead letters, in memory."""
 
+from shared.dead_letters import DeadLetter
 from shared.errors import DeadLetterNotFound
 from shared.ids import RenderId, TenantId, WorkerId
-from shared.jobs import DeadLetter, Priority
+from shared.job_spec import Priority
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState
 from shared.store.upkeep import Backlog

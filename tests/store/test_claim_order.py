@@ -4,7 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.ids import Revision, new_job_id
-from shared.jobs import Job, Priority
+from shared.job_spec import Priority
+from shared.jobs import Job
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.leases import LeaseRules

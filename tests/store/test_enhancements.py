@@ -4,7 +4,8 @@ import pytest
 
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import DEFAULT_TENANT, WorkerId
-from shared.jobs import Job, Priority
+from shared.job_spec import Priority
+from shared.jobs import Job
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState, Stage
 from shared.store.connect import Client

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from benchmarks.fair_queue import Demand, FairOrder
 from shared.cost import cost_of
 from shared.ids import JobId, TenantId, new_job_id
-from shared.jobs import JobSpec, Priority, RenderSettings
+from shared.job_spec import JobSpec, Priority, RenderSettings
 from shared.limits import TenantLimits
 from shared.queues import Queue
 from shared.states import Stage

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from shared.cost import cost_of
 from shared.ids import JobId, TenantId, WorkerId, new_job_id
-from shared.jobs import Claim, Job, JobSpec, Priority, PriorSource, RenderSettings
+from shared.job_spec import JobSpec, Priority, RenderSettings
+from shared.jobs import Job, PriorSource
+from shared.leases import Claim
 from shared.limits import TenantLimits
 from shared.queues import Queue as CeleryQueue
 from shared.states import Stage

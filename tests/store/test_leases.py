@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import LeaseLost
 from shared.ids import DEFAULT_TENANT, Fence, HolderId, Revision, WorkerId
-from shared.jobs import Claim, Held, Progress
+from shared.leases import Claim, Held, Progress
 from shared.queues import Queue
 from shared.states import JobStatus, Stage
 from shared.store.connect import Client

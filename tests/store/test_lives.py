@@ -4,7 +4,8 @@ import pytest
 
 from shared.errors import ClientIdTaken, JobNotFound, TenantLimitReached
 from shared.ids import DEFAULT_TENANT, new_job_id
-from shared.jobs import ClientName, Priority
+from shared.job_spec import Priority
+from shared.jobs import ClientName
 from shared.limits import Load, TenantLimits
 from shared.states import JobStatus, RenderState, Stage
 from tests.store.answers import all_deliveries

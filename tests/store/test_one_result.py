@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import LeaseLost
 from shared.ids import DEFAULT_TENANT
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.states import Stage
 from tests.store.answers import all_deliveries
 from tests.store.builders import A_LOT, AN_ATTEMPT, a_picture, a_prior, message_id, submitted

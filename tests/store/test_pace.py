@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from shared.cost import cost_of
 from shared.ids import JobId, Revision, TenantId, WorkerId, new_job_id
-from shared.jobs import Job, JobSpec, Priority, PriorSource, Quality, RenderSettings
+from shared.job_spec import JobSpec, Priority, Quality, RenderSettings
+from shared.jobs import Job, PriorSource
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.connect import Client

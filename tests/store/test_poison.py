@@ -4,7 +4,8 @@ import pytest
 
 from shared.errors import DeadLetterNotFound
 from shared.ids import DEFAULT_TENANT, TenantId
-from shared.jobs import Job, Progress, Render
+from shared.jobs import Job, Render
+from shared.leases import Progress
 from shared.states import RenderState, Stage
 from tests.store.builders import submitted
 from tests.store.crashes import TOTAL, Worker

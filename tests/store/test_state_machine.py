@@ -12,7 +12,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from shared.enhancement import EnhancementStatus
 from shared.ids import DEFAULT_TENANT, Fence, JobId, RenderId, WorkerId, new_job_id
-from shared.jobs import Claim, Held, Job, Priority, PriorSource, Progress
+from shared.job_spec import Priority
+from shared.jobs import Job, PriorSource
+from shared.leases import Claim, Held, Progress
 from shared.limits import TenantLimits
 from shared.queues import Queue
 from shared.states import ARROWS, REVIVALS, JobStatus, RenderState, Stage, final_status

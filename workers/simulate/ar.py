@@ -3,7 +3,7 @@
 from functools import partial
 
 from shared.geometry import condition_grid
-from shared.jobs import Claim
+from shared.leases import Claim
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings

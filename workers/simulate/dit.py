@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings

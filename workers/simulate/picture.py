@@ -6,7 +6,7 @@ import struct
 from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, GridSize
-from shared.jobs import RenderSettings
+from shared.job_spec import RenderSettings
 from shared.token_grid import Prior, TokenGrid
 
 

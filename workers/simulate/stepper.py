@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.jobs import Claim, Progress
+from shared.leases import Claim, Progress
 from workers.engine.stepper import Outcome
 from workers.simulate.faults import Fault
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
-from shared.jobs import Claim, Lease
+from shared.leases import Claim, Lease
 from shared.store.leases import LeaseStore
 from workers.engine.stepper import Outcome
 

@@ -10,7 +10,7 @@ from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.jobs import Claim, Held, Lease
+from shared.leases import Claim, Held
 from shared.logs import last_lines
 from shared.queues import Queue
 from shared.settings import Settings
@@ -18,6 +18,7 @@ from shared.states import Stage
 from shared.store.connect import Client, connect_hasty
 from shared.store.leases import Announcement, LeaseRules, LeaseStore, Verdict
 from shared.store.upkeep import UpkeepStore
+from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper
@@ -71,19 +72,21 @@ class _StageWorker(Generic[Result]):
         self._parts = parts
         self._settings = settings
         rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min, settings.batch_floor)
-        self._leases = LeaseStore(client, rules)
-        beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
-        self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._app = make_celery(settings.redis_url)
         self._hints = Hints(self._app, UpkeepStore(client))
         self._queue = Queue(parts.stage.value)
+        # When a render leaves, the next stage has work, and this one has room for more.
+        hints = [self._hints.message(queue) for queue in (parts.next_queue, self._queue)]
+        self._leases = LeaseStore(client, rules, hints)
+        beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
+        self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
         self._slots = Slots(parts.slots, settings.result_buffer)
         self._recorder = Recorder(
             self._leases,
             self._save,
             is_held=self._slots.holds,
-            on_recorded=self._on_recorded,
+            on_recorded=self._slots.release,
             num_threads=parts.slots + settings.result_buffer,
         )
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
@@ -110,7 +113,7 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.start()
         self._engine.start()
         serve(self._app, self._announcement, self._settings.ready_file, self._slots.close)
-        self._engine.drain(self._settings.drain_grace_s, self._hand_back)
+        drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_back)
         self._recorder.close()
         self._heartbeat.stop()
         self._leases.leave(self._announcement)
@@ -146,11 +149,6 @@ class _StageWorker(Generic[Result]):
 
     def _save(self, claim: Claim, result: Result) -> Write:
         return self._parts.save(self._leases, claim, result)
-
-    def _on_recorded(self, lease: Lease) -> None:
-        self._slots.release(lease)
-        self._hints.send_one(self._parts.next_queue)
-        self._hints.send_one(self._queue)
 
     def _announce(self) -> None:
         self._heartbeat.report()
