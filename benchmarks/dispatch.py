@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.report import machine
 from cli.stack.valkey import Valkey
 from shared.ids import Revision, TenantId, WorkerId, new_job_id
-from shared.jobs import JobSpec, Priority, RenderSettings
+from shared.job_spec import JobSpec, Priority, RenderSettings
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.connect import Client, connect

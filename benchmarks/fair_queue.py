@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Protocol
 
-from shared.jobs import Priority
+from shared.job_spec import Priority
 
 
 @dataclass(frozen=True, slots=True)

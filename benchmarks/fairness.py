@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.fair_queue import Demand, FairOrder, FirstCome, Order
 from benchmarks.report import machine
-from shared.jobs import Priority
+from shared.job_spec import Priority
 
 mpl.use("Agg")
 

@@ -15,7 +15,7 @@ from rich.progress import track
 from benchmarks import ar, ar_model, dit, dit_model
 from benchmarks.dit_renders import Size
 from benchmarks.report import machine
-from shared.jobs import Quality
+from shared.job_spec import Quality
 from shared.planning import ArPoint, DitPoint, Profile
 from workers.ar.model import ArModel
 from workers.dit.runner import DitRunner

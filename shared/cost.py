@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.jobs import Quality, RenderSettings
+from shared.job_spec import Quality, RenderSettings
 
 # `fast` computes 19 of 50 steps in full, and half the time was measured to be left of it (docs/performance.md).
 _FAST_SHARE = 0.5

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.report import machine
 from cli.stack.valkey import Valkey
 from shared.ids import DEFAULT_TENANT, JobId, new_job_id
-from shared.jobs import JobSpec, RenderSettings
+from shared.job_spec import JobSpec, RenderSettings
 from shared.settings import Settings
 from shared.store.connect import Client, connect
 from shared.store.jobs import JobStore

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from shared.jobs import OutputFormat
+from shared.job_spec import OutputFormat
 
 _STATUSES: Mapping[Any, str] = {
     200: "succeeded",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shared.jobs import Priority, Quality
+from shared.job_spec import Priority, Quality
 
 _OPTIONS = (
     click.option("--size", metavar="WxH", help="Of lines that name none."),

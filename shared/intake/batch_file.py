@@ -27,10 +27,14 @@ class BadBody:
 
 @dataclass(slots=True)
 class FileCheck:
-    """What is known of a file after so many of its lines. Keeps a character and the `custom_id` of each."""
+    """What is known of a file after so many of its lines. Keeps a character and the `custom_id` of each.
+
+    After `most_fatal` lines that make it no batch, nobody needs to look on.
+    """
 
     spec: BatchSpec
     settings: Settings
+    most_fatal: int = _MOST_FATAL
     states: list[LineState] = field(default_factory=list)
     fatal: list[Fault] = field(default_factory=list)
     num_base64: int = 0
@@ -44,7 +48,7 @@ class FileCheck:
     @property
     def is_hopeless(self) -> bool:
         """Nothing more needs to be said."""
-        return len(self.fatal) >= _MOST_FATAL or len(self.states) > self.settings.max_batch_lines
+        return len(self.fatal) >= self.most_fatal or len(self.states) > self.settings.max_batch_lines
 
     def take(self, lines: Iterable[bytes]) -> list[BadBody]:
         """The next lines of the file. Answers which of them can't be rendered."""

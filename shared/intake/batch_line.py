@@ -13,7 +13,7 @@ from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
 from shared.intake.spec import check
 from shared.intake.types import Text
-from shared.jobs import SEED_LIMIT
+from shared.job_spec import SEED_LIMIT
 from shared.settings import Settings
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
