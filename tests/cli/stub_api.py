@@ -3,10 +3,11 @@
 import json
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
+from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
-Reply = tuple[int, dict[str, str], bytes]
+from tests.cli.answering import Reply, handler_of
 
 
 def reply(status: int, body: Any, content_type: str = "application/json") -> Reply:
@@ -24,7 +25,7 @@ class StubApi:
         self.routes: dict[str, Callable[[], Reply]] = {}
         self.requests: list[tuple[str, Any]] = []
         self.authorizations: list[str | None] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self._answer))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
@@ -39,6 +40,12 @@ class StubApi:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def _answer(self, method: str, path: str, headers: Message, body: bytes) -> Reply:
+        route = f"{method} {path}"
+        self.authorizations.append(headers.get("authorization"))
+        self.requests.append((route, json.loads(body) if body else None))
+        return self.routes.get(route, lambda: problem(404, f"nothing answers at {path}"))()
 
     def sent(self, route: str) -> list[Any]:
         return [body for asked, body in self.requests if asked == route]
@@ -69,30 +76,3 @@ def finished(job_id: str = "job_1", n: int = 1, **changes: Any) -> dict[str, Any
         "finished_at": "2026-01-01T00:00:09.000Z",
     }
     return job(job_id) | ended | changes
-
-
-def _handler_for(api: StubApi) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            route = f"{self.command} {self.path}"
-            api.authorizations.append(self.headers.get("authorization"))
-            api.requests.append((route, json.loads(body) if body else None))
-            status, headers, content = api.routes.get(route, lambda: problem(404, f"nothing answers at {self.path}"))()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def do_DELETE(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler

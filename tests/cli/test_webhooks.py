@@ -12,8 +12,9 @@ from standardwebhooks.webhooks import Webhook
 
 from cli.webhooks.listener import Listener
 from shared.webhooks.secrets import new_secret
+from tests.cli.answering import Reply
 from tests.cli.conftest import Run
-from tests.cli.stub_api import Reply, StubApi, problem, reply
+from tests.cli.stub_api import StubApi, problem, reply
 
 ID, EVENTS = "ep_1", ["job.failed"]
 ENDPOINT = {

@@ -7,11 +7,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
+from http.server import ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests.cli.stub_api import Reply, reply
+from tests.cli.answering import Reply, handler_of
+from tests.cli.stub_api import reply
 
 
 class StubService:
@@ -31,7 +33,7 @@ class StubService:
         self.ended: list[dict[str, Any]] = []
         self._kept: dict[str, Reply] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self.answer))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
@@ -55,8 +57,9 @@ class StubService:
         """How often each picture was."""
         return {path: num for path, num in self.asked.items() if "/pictures/" in path}
 
-    def answer(self, method: str, target: str, key: str | None, body: bytes, content_type: str) -> Reply:
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Reply:
         url = urlsplit(target)
+        key, content_type = headers.get("idempotency-key"), headers.get("content-type", "")
         route = f"{method} {url.path}"
         with self._lock:
             self.asked[route] += 1
@@ -182,28 +185,3 @@ def batch_answer(**changes: Any) -> dict[str, Any]:
 def refusal(status: int, message: str) -> Reply:
     """In OpenAI's shape."""
     return reply(status, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "no"}})
-
-
-def _handler_for(service: StubService) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            key, content_type = self.headers.get("idempotency-key"), self.headers.get("content-type", "")
-            status, headers, content = service.answer(self.command, self.path, key, body, content_type)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def do_DELETE(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler

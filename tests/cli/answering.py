@@ -1,0 +1,35 @@
+"""The HTTP side of the stub services: reads a request, writes what a function answers."""
+
+from collections.abc import Callable, Mapping
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+Reply = tuple[int, Mapping[str, str], bytes]
+Answer = Callable[[str, str, Message, bytes], Reply]  # method, path, header fields, body
+
+
+def handler_of(answer: Answer) -> type[BaseHTTPRequestHandler]:
+    """Answers every request by `answer`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, content = answer(self.command, self.path, self.headers, body)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
