@@ -101,13 +101,12 @@ class Slot:
                 self._start(now)
             return None
         self._process.trim_log()
-        status = self._process.exit_status()
-        if status is not None:
-            return self._bury(self._process, status, now)
+        # Asked first: what a process announced before it ended tells whose leases it leaves behind.
         if not self.is_ready and self.role.readiness.is_ready():
             self.is_ready = True
             return Ready(self.role.name)
-        return None
+        status = self._process.exit_status()
+        return None if status is None else self._bury(self._process, status, now)
 
     def end_once(self, now: float, *, at_once: bool) -> bool:
         """One step towards the end: asks, waits, kills. True when no process is left."""

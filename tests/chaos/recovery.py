@@ -11,6 +11,7 @@ from shared.errors import GridpressError
 from shared.states import RenderState, Stage
 from shared.store.connect import Client, translated
 from tests.chaos.free_slots import free_stages
+from tests.cli.waiting import is_alive
 
 _POLL_S = 0.05
 _OBJECT_STORE_START_S = 10.0  # by then a killed one takes objects again
@@ -38,7 +39,7 @@ class _Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds from a worker's SIGKILL, per render that it held.
+    """Seconds from a worker's SIGKILL, per render that it held; and from the end of the store's process.
 
     `waiting`: until any free slot may take it. `claimed`: until one did. `with_free_slot`: the same, less the time in
     which every live worker of its stage was busy, draining, frozen or not there. `by_lease`: that of renders whose
@@ -122,11 +123,18 @@ class Recovery:
 
     def _run(self) -> None:
         while not self._stop.wait(_POLL_S):
+            self._await_end_of_store()
             try:
                 with translated():
                     self._tick(self._connected())
             except GridpressError:
                 self._client = None  # the store is down, or listens elsewhere after a restart
+
+    def _await_end_of_store(self) -> None:
+        """A full disk is met by the next write that does not fit, which may take a while."""
+        with self._lock:
+            if self._store_ended and is_alive(self._store_ended[0]):
+                self._store_ended = (self._store_ended[0], time.monotonic())
 
     def _connected(self) -> Client:
         self._client = self._client or self._open_store()

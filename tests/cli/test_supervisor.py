@@ -58,6 +58,18 @@ def test_readiness_is_said_once(stack: FakeStack) -> None:
     assert bring_up(stack).run_once(1) == []
 
 
+def test_one_that_was_ready_and_ended_between_two_looks_is_told_of_as_both(stack: FakeStack) -> None:
+    """What it announced tells whose leases it leaves behind, and is gone once its end was dealt with."""
+    supervisor = bring_up(stack)
+    stack.latest("ar-0").status = -SIGKILL
+    supervisor.run_once(10)
+    supervisor.run_once(20)
+    stack.latest("ar-0").status = -SIGKILL
+    stack.readiness["ar-0"].ready = True
+    events = [*supervisor.run_once(21), *supervisor.run_once(22)]
+    assert [type(event) for event in events] == [Ready, Died]
+
+
 def test_a_dead_process_is_reported_with_its_last_words(stack: FakeStack) -> None:
     supervisor = bring_up(stack)
     stack.latest("ar-0").status = -SIGKILL
