@@ -7,7 +7,6 @@ from api.callers import caller, refuse_full_queue, use_pixels
 from api.services import services
 from shared.ids import JobId
 from shared.intake.request import Body
-from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job
 from shared.queues import Queue
 from shared.states import Stage
@@ -32,14 +31,7 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     job = house.store.submit(new_id, spec, name=name, source=source.prior if source else None)
     idempotency.job_stands()
     house.capacity.count(spec.n)
-    house.hints.send_one(_first_queue(spec))
     return job
-
-
-def _first_queue(spec: JobSpec) -> Queue:
-    if spec.prior:
-        return Queue.DIT
-    return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
 
 
 def retry(job: Job, deadline: datetime | None) -> Job:

@@ -65,7 +65,7 @@ def compose(settings: Settings) -> Services:
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
     return Services(
         settings,
-        JobStore(client, Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)),
+        JobStore(client, Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s), hints.messages),
         DeadLetterStore(client),
         objects,
         hints,

@@ -54,6 +54,10 @@ class Client:
         params = {"limit": limit} | ({"status": status} if status else {})
         return list(self._json("GET", "/v1/jobs", params=params)["data"])
 
+    def stats(self) -> Json:
+        """What the stages have to do, and do it with."""
+        return self._json("GET", "/v1/stats")
+
     def cancel(self, job_id: str) -> Json:
         return self._json("POST", f"{_path(job_id)}/cancel")
 

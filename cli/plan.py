@@ -1,18 +1,23 @@
-"""`gridpress plan`: how many workers a demand takes. Reads a profile, asks no service."""
+"""`gridpress plan`: how many workers a demand takes, by a profile or by what a running service measured of itself."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 from rich.table import Table
 
+from cli.client import Client
+from cli.errors import Failure, Unavailable
+from cli.options import url_option
 from cli.tables import print_table
 from shared.errors import InvalidRequest
 from shared.geometry import check_size
-from shared.planning import Demand, Plan, Profile, StagePlan, plan
+from shared.planning import Demand, Pace, Plan, Profile, StagePlan, plan, plan_at_pace
 from shared.states import Stage
 
+_PROFILE_HELP = "give --profile FILE, which `python -m benchmarks.profile` writes"
 _NAMES = {Stage.AR: "AR", Stage.DIT: "DiT"}
 
 
@@ -33,9 +38,9 @@ _NAMES = {Stage.AR: "AR", Stage.DIT: "DiT"}
     "--profile",
     "profile_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Measured step times, as `python -m benchmarks.profile` writes them.",
+    help="Measured step times, as `python -m benchmarks.profile` writes them; without it the service is asked.",
 )
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan_command(
     *,
@@ -45,7 +50,8 @@ def plan_command(
     is_edit: bool,
     slots: int | None,
     utilisation: float,
-    profile_file: Path,
+    profile_file: Path | None,
+    url: str,
     as_json: bool,
 ) -> None:
     """Say how many AR and DiT workers a demand takes, and which stage limits.
@@ -53,12 +59,18 @@ def plan_command(
     \b
     Example:
       gridpress plan --images-per-minute 600 --size 1024x1024 --profile h100.json
+      gridpress plan --images-per-minute 600 --url http://10.0.0.5:8000
     """
     demand = Demand(images_per_minute / 60, *_sides(size), steps, is_edit)
-    profile = _profile(profile_file)
-    answer = plan(profile, demand, most_utilised=utilisation, slots=slots)
+    if profile_file:
+        profile = _profile(profile_file)
+        answer, measured_on = plan(profile, demand, most_utilised=utilisation, slots=slots), profile.measured_on
+    elif slots:
+        raise click.UsageError("--slots needs a --profile: the service knows only the slots that it has")
+    else:
+        answer, measured_on = plan_at_pace(_paces(url), demand, most_utilised=utilisation), {"the service at": url}
     if as_json:
-        click.echo(json.dumps(_as_json(answer, profile), indent=2))
+        click.echo(json.dumps(_as_json(answer, measured_on), indent=2))
         return
     table = Table("stage", "workers", "slots", "busy", "pictures/min of one", "s a picture", "mean wait s")
     for stage in (answer.ar, answer.dit):
@@ -66,7 +78,7 @@ def plan_command(
     print_table(table)
     click.echo(f"{_NAMES[answer.limit]} limits: it takes the most workers for a picture.")
     click.echo(f"A picture takes {answer.latency_s:.1f} s on average, waiting included, storing not.")
-    click.echo("Measured on: " + ", ".join(f"{name} {value}" for name, value in profile.measured_on.items()))
+    click.echo("Measured on: " + ", ".join(f"{name} {value}" for name, value in measured_on.items()))
 
 
 def _sides(size: str) -> tuple[int, int]:
@@ -89,6 +101,24 @@ def _profile(file: Path) -> Profile:
         raise click.BadParameter(f"{file} is no profile: {where}: {first['msg']}", param_hint="--profile") from error
 
 
+def _paces(url: str) -> Mapping[Stage, Pace]:
+    """Of both stages. Raises `Failure` where the service has not drawn anything of late, `Unavailable` without one."""
+    try:
+        with Client(url) as client:
+            stages = client.stats()["stages"]
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; without a service, plan by a profile: {_PROFILE_HELP}") from error
+    unknown = [_NAMES[stage] for stage in Stage if not stages[stage]["slots"] or not stages[stage]["seconds_per_cost"]]
+    if unknown:
+        raise Failure(
+            f"the service has measured nothing of {' and '.join(unknown)} yet: draw a picture, or {_PROFILE_HELP}"
+        )
+    return {
+        stage: Pace(stages[stage]["slots"] // stages[stage]["workers"], stages[stage]["seconds_per_cost"])
+        for stage in Stage
+    }
+
+
 def _cells(stage: StagePlan) -> tuple[str, ...]:
     return (
         _NAMES[stage.stage],
@@ -101,7 +131,7 @@ def _cells(stage: StagePlan) -> tuple[str, ...]:
     )
 
 
-def _as_json(answer: Plan, profile: Profile) -> dict[str, object]:
+def _as_json(answer: Plan, measured_on: Mapping[str, object]) -> dict[str, object]:
     def of(stage: StagePlan) -> dict[str, object]:
         return {
             "workers": stage.num_workers,
@@ -117,5 +147,5 @@ def _as_json(answer: Plan, profile: Profile) -> dict[str, object]:
         "dit": of(answer.dit),
         "limit": answer.limit,
         "latency_s": answer.latency_s,
-        "measured_on": dict(profile.measured_on),
+        "measured_on": dict(measured_on),
     }

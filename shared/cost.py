@@ -18,7 +18,12 @@ class Cost:
 
 def cost_of(settings: RenderSettings) -> Cost:
     """The cost of one render with these settings."""
-    passes = 2 if settings.guidance_scale > 1 else 1
-    pixel_steps = settings.width_px * settings.height_px * settings.num_inference_steps * passes
+    num_pixels = settings.width_px * settings.height_px
+    pixel_steps = dit_cost(num_pixels, settings.num_inference_steps, is_guided=settings.guidance_scale > 1)
     share = _FAST_SHARE if settings.quality is Quality.FAST else 1.0
     return Cost(settings.num_decode_steps, round(share * pixel_steps))
+
+
+def dit_cost(num_pixels: int, num_inference_steps: int, *, is_guided: bool) -> int:
+    """Pixel-steps of a picture whose steps are all computed."""
+    return num_pixels * num_inference_steps * (2 if is_guided else 1)

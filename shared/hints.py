@@ -1,5 +1,7 @@
 """Sends hints while a queue is short of them. Losing one costs at most a tick of upkeep."""
 
+from collections.abc import Mapping
+
 import structlog
 from celery import Celery
 
@@ -23,9 +25,10 @@ class Hints:
         self._store = store
         self._messages = {queue: hint_message(app, queue) for queue in Queue}
 
-    def message(self, queue: Queue) -> HintMessage:
-        """For scripts that send it themselves."""
-        return self._messages[queue]
+    @property
+    def messages(self) -> Mapping[Queue, HintMessage]:
+        """For scripts that send them themselves."""
+        return self._messages
 
     def send_one(self, queue: Queue) -> None:
         """After new work was written: one hint, if the queue is short. A store that is away is upkeep's business."""

@@ -1,4 +1,4 @@
-"""How many workers a demand takes, from measured step times and a queueing model. Plain arithmetic: no I/O, no torch.
+"""How many workers a demand takes, from measured times and a queueing model. Plain arithmetic: no I/O, no torch.
 
 An AR worker with `rows` slots is `rows` servers, each busy for a render's decode steps at the step time of a full
 batch. A DiT worker is one server: a picture at a time fills the device. Renders arrive at random and take much the same
@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.cost import dit_cost
 from shared.errors import GridpressError
 from shared.geometry import num_decode_steps
 from shared.states import Stage
@@ -61,6 +62,14 @@ class Profile(BaseModel):
     measured_on: Mapping[str, object] = {}
     ar: list[ArPoint] = Field(min_length=1)
     dit: list[DitPoint] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A stage of a service that runs: slots of one of its workers, and seconds that a slot takes for a unit of cost."""
+
+    slots: int
+    seconds_per_cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,21 @@ def plan(profile: Profile, demand: Demand, *, most_utilised: float, slots: int |
         _stage_plan(Stage.AR, demand.pictures_per_s, decode_s, point.rows, most_utilised),
         _stage_plan(Stage.DIT, demand.pictures_per_s, denoise_s, 1, most_utilised),
     )
+
+
+def plan_at_pace(paces: Mapping[Stage, Pace], demand: Demand, *, most_utilised: float) -> Plan:
+    """The same from what a service measured of itself lately, whatever sizes it drew: costs are in proportion."""
+    decode_steps = num_decode_steps(demand.width_px, demand.height_px, is_edit=demand.is_edit)
+    costs = {
+        Stage.AR: decode_steps,
+        Stage.DIT: dit_cost(demand.width_px * demand.height_px, demand.num_inference_steps, is_guided=True),
+    }
+
+    def of(stage: Stage) -> StagePlan:
+        service_s = costs[stage] * paces[stage].seconds_per_cost
+        return _stage_plan(stage, demand.pictures_per_s, service_s, paces[stage].slots, most_utilised)
+
+    return Plan(of(Stage.AR), of(Stage.DIT))
 
 
 def erlang_c(num_servers: int, load: float) -> float:

@@ -1,7 +1,8 @@
--- Creates a job and its renders; the same job id again changes nothing, nor does a client id that stands.
+-- Creates a job and its renders, and sends the hint that its first queue may lack; the same job id again changes nothing, nor does a client id that stands.
 -- The rank orders what waits in a lane, and jobs that wait for their prompt: the time of creation, plus a handicap for a
 -- lower class.
--- ARGV: job, tenant, spec (JSON), options (JSON), then per render: render, seed
+-- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
+-- per render: render, seed
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
 -- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
 -- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
@@ -10,7 +11,7 @@
 -- Returns {'new', revision, created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
 -- {'full', renders queued, limit} when it would be too many of the tenant.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-local n = (#ARGV - 4) / 2
+local n = (#ARGV - 7) / 2
 local key = P .. 'job:' .. job
 if redis.call('EXISTS', key) == 1 then return { 'stands', job } end
 local standing = options.client_id ~= '' and redis.call('HGET', P .. 'client_ids:' .. tenant, options.client_id)
@@ -57,13 +58,14 @@ if options.enhance then
   redis.call('HSET', key, 'enhancement', 'pending')
   redis.call('ZADD', enhancements_of(job), now, job)
 end
-for i = 5, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local render_key = P .. 'render:' .. ARGV[i]
-  redis.call('HSET', render_key, 'job', job, 'index', (i - 5) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
+  redis.call('HSET', render_key, 'job', job, 'index', (i - 8) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
     'fence', 0, WAITING[stage] .. '_ms', now)
   if stage == 'dit' then redis.call('HSET', render_key, 'prior', options.prior) end
   if not options.enhance then enqueue(ARGV[i], stage, lane, rank) end
   set_deadline(ARGV[i], key, 'start_timeout', now)
 end
 append_event(job, 'job.queued', { n = n })
+if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
 return { 'new', revision, now }

@@ -8,10 +8,12 @@ from typing import cast
 
 from shared.batches import LineJob
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
+from shared.hint_message import HintMessage
 from shared.ids import JobId, RenderId, Revision, TenantId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
+from shared.queues import Queue, celery_list
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
@@ -20,6 +22,7 @@ from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.token_grid import Prior
 
 _PREFIX = "gridpress:"
+_NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,13 @@ class LineSubmission:
 class JobStore:
     """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
 
-    def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
+    def __init__(
+        self, client: Client, replicas: Replicas = PRIMARY_ALONE, hints: Mapping[Queue, HintMessage] = _NO_HINTS
+    ) -> None:
+        """`hints` go out with the jobs that `submit` makes, as far as their first queues lack them."""
         self._client = client
         self._replicas = replicas
+        self._hints = hints
         self._scripts = Scripts(client)
 
     def submit(
@@ -60,7 +67,8 @@ class JobStore:
         `ClientIdTaken`.
         """
         options = codec.submission_options(spec, name, source)
-        answer = self._scripts.run_replicated(self._replicas, "submit", *_submission(job_id, spec, options))
+        hint = self._hints.get(first_queue(spec, source))
+        answer = self._scripts.run_replicated(self._replicas, "submit", *_submission(job_id, spec, options, hint))
         match answer:
             case ["full", num_queued, most]:
                 raise _too_many(num_queued, most, spec.n)
@@ -214,9 +222,17 @@ class JobStore:
         return pipeline.execute()
 
 
-def _submission(job_id: JobId, spec: JobSpec, options: str) -> list[str | int]:
+def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:
+    """Where a new job waits first."""
+    if source:
+        return Queue.DIT
+    return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
+
+
+def _submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | None = None) -> list[str | int]:
+    told = (hint.queue, celery_list(hint.queue), hint.text) if hint else ("", "", "")
     renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
-    return [job_id, spec.tenant, spec.model_dump_json(), options, *(value for pair in renders for value in pair)]
+    return [job_id, spec.tenant, spec.model_dump_json(), options, *told, *(value for pair in renders for value in pair)]
 
 
 def _too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:

@@ -48,6 +48,7 @@ _PARTS = {
     "rotate_endpoint": ("endpoint",),
     "save_endpoint": ("endpoint",),
     "send_hints": ("hints",),
+    "submit": ("hints",),
     "take_back": ("blame",),
     "test_endpoint": ("endpoint",),
     "start_batch": ("file", "batch"),

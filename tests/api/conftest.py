@@ -1,4 +1,4 @@
-"""An API over the real stores of `tests.fixtures.servers`; only the hints are counted instead of sent."""
+"""An API over the real stores of `tests.fixtures.servers`; hints that no script sends are counted instead."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,9 +10,11 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import Services
+from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
+from shared.hint_message import hint_message
 from shared.objects import ObjectStore
-from shared.queues import Queue
+from shared.queues import Queue, celery_list
 from shared.settings import Settings
 from shared.store.batches import BatchStore
 from shared.store.capacity import Capacity
@@ -48,6 +50,19 @@ class CountedHints:
 
     def top_up(self, queue: Queue) -> None:
         self.sent.append(queue)
+
+
+MESSAGES = {queue: hint_message(make_celery("memory://"), queue) for queue in Queue}
+
+
+def hinted(client: Client) -> list[Queue]:
+    """A queue for each hint that went out with a new job."""
+    return [queue for queue in Queue for _ in range(client.llen(celery_list(queue)))]
+
+
+@pytest.fixture
+def store(client: Client) -> JobStore:
+    return JobStore(client, hints=MESSAGES)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -10,16 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from api.app import create_app
 from api.services import Services
-from shared.celery_app import make_celery
-from shared.errors import StoreUnavailable
-from shared.hints import Hints
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.job_spec import JobSpec
 from shared.queues import Queue
-from shared.store.upkeep import UpkeepStore
-from tests.api.conftest import CountedHints, with_settings
+from shared.store.connect import Client
+from tests.api.conftest import hinted, with_settings
 from tests.api.pictures import data_url, png
 
 PROMPT = "a red kite “über den Wolken” 风筝"
@@ -35,7 +30,7 @@ def spec_of(house: Services, job: dict[str, Any]) -> JobSpec:
     return house.store.job(JobId(job["id"]), DEFAULT_TENANT).spec
 
 
-def test_a_prompt_alone_becomes_a_job_with_the_documented_defaults(http: FlaskClient, hints: CountedHints) -> None:
+def test_a_prompt_alone_becomes_a_job_with_the_documented_defaults(http: FlaskClient, client: Client) -> None:
     answer = http.post("/v1/jobs", json={"prompt": PROMPT})
     job = answer.get_json()
     assert answer.status_code == 202
@@ -48,7 +43,7 @@ def test_a_prompt_alone_becomes_a_job_with_the_documented_defaults(http: FlaskCl
     assert 0 <= job["seed"] < 2**31
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["created_at"])
     assert datetime.fromisoformat(job["created_at"]).tzinfo
-    assert hints.sent == [Queue.AR]
+    assert hinted(client) == [Queue.AR]
     assert job.pop("queue") is None
     read = http.get(answer.headers["Location"]).get_json()
     assert read.pop("queue")["position"] == 0
@@ -188,17 +183,6 @@ def test_large_parts_are_taken_as_text_and_as_files(http: FlaskClient) -> None:
     for sent in (in_text, as_file):
         answer = http.post("/v1/jobs", data=sent.read(), content_type=sent.headers["content-type"])
         assert answer.status_code == 202, answer.text
-
-
-def test_a_job_stands_even_if_its_hint_does_not_go_out(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise StoreUnavailable("gone")
-
-    monkeypatch.setattr(UpkeepStore, "send_hints", fail)
-    unheard = Hints(make_celery("redis://127.0.0.1:1/0"), UpkeepStore(house.store._client))
-    http = create_app(replace(house, hints=unheard)).test_client()
-    job = accepted(http)
-    assert http.get(f"/v1/jobs/{job['id']}").status_code == 200
 
 
 def test_links_carry_the_public_url_and_answers_the_served_name(house: Services) -> None:

@@ -11,7 +11,7 @@ from shared.queues import Queue
 from shared.store.connect import Client
 from shared.store.enhancements import EnhancementStore
 from shared.store.jobs import JobStore
-from tests.api.conftest import CountedHints, with_settings
+from tests.api.conftest import hinted, with_settings
 
 PROMPT, REVISED = 'a sign "OPEN"', 'a neon sign "OPEN" in the rain'
 ERROR = {"code": "timeout", "message": "too late"}
@@ -28,16 +28,16 @@ def asked(http: FlaskClient) -> dict[str, Any]:
     return dict(answer.get_json())
 
 
-def test_a_job_that_asks_is_sent_to_the_stage_before_ar(configured: FlaskClient, hints: CountedHints) -> None:
+def test_a_job_that_asks_is_sent_to_the_stage_before_ar(configured: FlaskClient, client: Client) -> None:
     job = asked(configured)
-    assert hints.sent == [Queue.ENHANCE]
+    assert hinted(client) == [Queue.ENHANCE]
     assert (job["status"], job["prompt"], job["enhance_prompt"]) == ("queued", PROMPT, True)
     assert (job["revised_prompt"], job["enhancement"]) == (None, {"status": "pending", "error": None})
 
 
-def test_a_job_that_does_not_ask_has_nothing_to_do_with_it(configured: FlaskClient, hints: CountedHints) -> None:
+def test_a_job_that_does_not_ask_has_nothing_to_do_with_it(configured: FlaskClient, client: Client) -> None:
     job = configured.post("/v1/jobs", json={"prompt": PROMPT}).get_json()
-    assert hints.sent == [Queue.AR]
+    assert hinted(client) == [Queue.AR]
     assert (job["enhance_prompt"], job["revised_prompt"], job["enhancement"]) == (False, None, None)
 
 
@@ -65,13 +65,13 @@ def test_the_jobs_events_tell_of_it(configured: FlaskClient, store: JobStore, cl
     assert enhanced.data == {"status": "succeeded", "revised_prompt": REVISED, "error": None}
 
 
-def test_without_an_endpoint_the_field_is_refused_with_the_reason(http: FlaskClient, hints: CountedHints) -> None:
+def test_without_an_endpoint_the_field_is_refused_with_the_reason(http: FlaskClient, client: Client) -> None:
     answer = http.post("/v1/jobs", json={"prompt": PROMPT, "enhance_prompt": True})
     problem = answer.get_json()
     assert answer.status_code == 400
     assert problem["field"] == "enhance_prompt"
     assert "GRIDPRESS_ENHANCE_BASE_URL" in problem["detail"]
-    assert hints.sent == []
+    assert not client.keys("*")
     assert http.post("/v1/jobs", json={"prompt": PROMPT, "enhance_prompt": False}).status_code == 202
 
 

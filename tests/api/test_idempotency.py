@@ -23,7 +23,7 @@ from shared.store.connect import Client
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
-from tests.api.conftest import CountedHints
+from tests.api.conftest import hinted
 from tests.api.pictures import data_url, png
 
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
@@ -47,7 +47,7 @@ def without_leases(house: Services, client: Client) -> Services:
     return replace(house, idempotency=IdempotencyStore(client, kept_for_s=60, lease_s=0))
 
 
-def test_the_same_request_again_gets_the_same_answer(http: FlaskClient, house: Services, hints: CountedHints) -> None:
+def test_the_same_request_again_gets_the_same_answer(http: FlaskClient, house: Services, client: Client) -> None:
     first, second = post(http), post(http)
     assert (first.status_code, first.get_data(), first.headers["Location"]) == (
         second.status_code,
@@ -57,7 +57,7 @@ def test_the_same_request_again_gets_the_same_answer(http: FlaskClient, house: S
     assert "Idempotent-Replayed" not in first.headers
     assert second.headers["Idempotent-Replayed"] == "true"
     assert second.content_type == first.content_type
-    assert len(jobs_of(house)) == len(hints.sent) == 1
+    assert len(jobs_of(house)) == len(hinted(client)) == 1
 
 
 def test_without_a_key_every_request_is_its_own(http: FlaskClient, house: Services) -> None:

@@ -17,7 +17,6 @@ from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
 from shared.store.upkeep import UpkeepStore
-from tests.api.conftest import CountedHints
 from tests.api.pictures import data_url, png
 from tests.store.builders import submitted
 from tests.store.test_connect import configured
@@ -34,7 +33,6 @@ def service(house: Services, client: Client, **limits: Any) -> FlaskClient:
 def test_a_full_service_says_so_and_keeps_nothing(
     house: Services,
     client: Client,
-    hints: CountedHints,
     monkeypatch: pytest.MonkeyPatch,
     limits: dict[str, int],
     status: int,
@@ -47,7 +45,6 @@ def test_a_full_service_says_so_and_keeps_nothing(
     assert body["retryable"]
     assert int(answer.headers["Retry-After"]) > 0
     assert not client.keys("*")
-    assert hints.sent == []
 
 
 def test_a_burst_within_the_second_stays_within_the_limit(house: Services, client: Client) -> None:

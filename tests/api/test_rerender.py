@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from api.services import Services
 from shared.ids import DEFAULT_TENANT, ObjectKey, TenantId, new_job_id
 from shared.jobs import Job
-from shared.queues import Queue
+from shared.queues import Queue, celery_list
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.leases import LeaseStore
-from tests.api.conftest import CountedHints, with_settings
+from tests.api.conftest import hinted, with_settings
 from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, a_spec, submitted
 
 
@@ -48,9 +48,10 @@ def prior_of(job: Job, **fields: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("make", [with_grid, finished])
 def test_a_re_render_takes_from_its_source_what_it_does_not_name(
-    http: FlaskClient, house: Services, leases: LeaseStore, hints: CountedHints, make: Any
+    http: FlaskClient, house: Services, leases: LeaseStore, client: Client, make: Any
 ) -> None:
     source = make(house, leases)
+    client.delete(*map(celery_list, Queue))
     answer = http.post("/v1/jobs", json=prior_of(source, num_inference_steps=7, output_format="webp"))
     assert answer.status_code == 202, answer.text
     job = answer.get_json()
@@ -58,7 +59,7 @@ def test_a_re_render_takes_from_its_source_what_it_does_not_name(
     assert (job["num_inference_steps"], job["output_format"], job["guidance_scale"]) == (7, "webp", 1.5)
     assert (job["prior"], job["revision"]) == ({"job_id": source.job_id, "index": 0}, source.revision)
     assert job["images"][0]["status"] == "prior_ready"
-    assert hints.sent == [Queue.DIT]
+    assert hinted(client) == [Queue.DIT]
 
 
 @pytest.mark.parametrize(

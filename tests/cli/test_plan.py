@@ -8,6 +8,8 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from shared.planning import ArPoint, DitPoint, Profile
+from tests.cli.answering import Reply
+from tests.cli.stub_api import StubApi, reply
 
 
 @pytest.fixture
@@ -62,3 +64,38 @@ def test_a_file_that_is_no_profile_says_so(tmp_path: Path, text: str) -> None:
     result = run("--images-per-minute", 1, "--profile", file)
     assert result.exit_code == 2
     assert "is no profile" in result.output
+
+
+def stats(seconds_per_cost: float | None = 1e-6, slots: int = 8) -> Reply:
+    stage = {"workers": 2, "slots": slots, "seconds_per_cost": seconds_per_cost}
+    return reply(200, {"stages": {"ar": {**stage, "seconds_per_cost": 0.01}, "dit": stage}})
+
+
+def test_without_a_profile_the_service_is_asked(api: StubApi) -> None:
+    """1024x1024, 50 steps with guidance: 104,857,600 pixel-steps at a microsecond each."""
+    api.routes["GET /v1/stats"] = stats
+    answer = json.loads(run("--images-per-minute", 60, "--url", api.url, "--json").output)
+    assert answer["dit"]["service_s"] == pytest.approx(104.8576)
+    assert (answer["dit"]["slots"], answer["limit"]) == (4, "dit")
+    assert answer["dit"]["workers"] * 4 * 0.8 >= 104.8576 > (answer["dit"]["workers"] - 1) * 4 * 0.8
+
+
+@pytest.mark.parametrize("answer", [stats(seconds_per_cost=None), stats(slots=0)])
+def test_a_service_that_knows_no_pace_yet_says_what_to_do(api: StubApi, answer: Reply) -> None:
+    api.routes["GET /v1/stats"] = lambda: answer
+    result = run("--images-per-minute", 60, "--url", api.url)
+    assert result.exit_code == 1
+    assert "DiT" in result.output
+    assert "--profile" in result.output
+
+
+def test_without_profile_and_service_both_ways_are_said() -> None:
+    result = run("--images-per-minute", 60, "--url", "http://127.0.0.1:1")
+    assert result.exit_code == 3
+    assert "--profile" in result.output
+
+
+def test_slots_are_for_profiles(api: StubApi) -> None:
+    result = run("--images-per-minute", 60, "--slots", 4, "--url", api.url)
+    assert result.exit_code == 2
+    assert "--profile" in result.output

@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from shared.errors import RenderFailed
 from shared.ids import RenderId
+from shared.job_spec import Priority
 from shared.leases import Claim, Progress
 from shared.states import Stage
 from tests.simulate.claims import a_claim
@@ -47,6 +49,15 @@ def test_only_the_group_is_in_step() -> None:
     for name in "ab":
         engine.admit(a_claim(name))
     assert list(engine.in_step()) == ["a"]
+
+
+def test_a_higher_class_goes_first_and_what_it_kept_waiting_goes_on() -> None:
+    engine = stepper(FOUR_STEPS_S, group=1)
+    batch = replace(a_claim("batch"), priority=Priority.BATCH)
+    engine.admit(batch)
+    engine.step()
+    engine.admit(replace(a_claim("next"), priority=Priority.BATCH))
+    assert run(engine, a_claim("urgent")) == [[], [], [], ["urgent"], [], [], ["batch"], [], [], [], ["next"]]
 
 
 def test_progress_counts_steps() -> None:

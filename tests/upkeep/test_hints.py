@@ -59,11 +59,19 @@ def test_every_hint_has_an_id_of_its_own(hints: Hints, store: JobStore, client: 
     assert len(set(tags)) == 4
 
 
+def test_a_new_job_brings_the_hint_that_its_first_queue_lacks(hints: Hints, client: Client) -> None:
+    store = JobStore(client, hints=hints.messages)
+    submitted(store)
+    assert len(messages(client, Queue.AR)) == 1
+    submitted(store)  # with no worker alive one hint stays queued
+    assert len(messages(client, Queue.AR)) == 1
+
+
 def test_a_finished_prior_sends_the_hints_of_its_consequences_along(
     hints: Hints, store: JobStore, client: Client
 ) -> None:
     submitted(store, n=3)
-    leases = LeaseStore(client, RULES, [hints.message(Queue.DIT), hints.message(Queue.AR)])
+    leases = LeaseStore(client, RULES, [hints.messages[Queue.DIT], hints.messages[Queue.AR]])
     claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     leases.finish_prior(claim.lease, a_prior())
@@ -74,7 +82,7 @@ def test_a_finished_prior_sends_the_hints_of_its_consequences_along(
 
 def test_a_render_that_was_handed_back_waits_for_upkeep(hints: Hints, store: JobStore, client: Client) -> None:
     submitted(store)
-    leases = LeaseStore(client, RULES, [hints.message(Queue.AR)])
+    leases = LeaseStore(client, RULES, [hints.messages[Queue.AR]])
     claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     leases.hand_back(claim.lease)

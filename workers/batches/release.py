@@ -13,9 +13,8 @@ from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
 from shared.intake.request import Body
 from shared.intake.spec import Intake
-from shared.queues import Queue
 from shared.store.batch_work import Leased
-from shared.store.jobs import JobStore, LineSubmission
+from shared.store.jobs import JobStore, LineSubmission, first_queue
 from workers.batches.limits import Limits
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of
@@ -140,7 +139,7 @@ class Releaser:
         if not submissions:
             return len(lines)
         num = self._jobs.submit_lines(submissions)
-        for queue in {_first_queue(submission) for submission in submissions}:
+        for queue in {first_queue(each.spec, each.source) for each in submissions}:
             self._hints.top_up(queue)
         return len(lines) if num == len(submissions) else places[num]
 
@@ -158,9 +157,3 @@ def _pixels(outcome: LineSubmission | BadBody | None) -> int:
         return 0
     settings = outcome.spec.settings
     return outcome.spec.n * settings.width_px * settings.height_px
-
-
-def _first_queue(submission: LineSubmission) -> Queue:
-    if submission.source:
-        return Queue.DIT
-    return Queue.ENHANCE if submission.spec.enhance_prompt else Queue.AR

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 from shared.errors import GridpressError
@@ -33,7 +32,7 @@ def _ignore(_claim: Claim, _progress: Progress) -> None:
 
 
 class TimedStepper(Generic[Result]):
-    """Steps the oldest `group` renders together; each takes `duration_s`, then `finish` makes its result.
+    """Steps the first `group` renders together; each takes `duration_s`, then `finish` makes its result.
 
     `on_step` hears of every step but a render's last.
     """
@@ -86,7 +85,9 @@ class TimedStepper(Generic[Result]):
         return not self._renders
 
     def _group_in_step(self) -> Sequence[_Render]:
-        return tuple(islice(self._renders.values(), self._group))
+        """The most urgent class first; in it what has begun, then the oldest: as the DiT's scheduler chooses."""
+        order = sorted(self._renders.values(), key=lambda render: (render.claim.priority.rank, not render.num_done))
+        return tuple(order[: self._group])
 
     def _advance(self, render: _Render) -> Outcome[Result] | None:
         """How the render leaves the stage in this step; None while it stays."""

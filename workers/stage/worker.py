@@ -76,7 +76,7 @@ class _StageWorker(Generic[Result]):
         self._hints = Hints(self._app, UpkeepStore(client))
         self._queue = Queue(parts.stage.value)
         # When a render leaves, the next stage has work, and this one has room for more.
-        hints = [self._hints.message(queue) for queue in (parts.next_queue, self._queue)]
+        hints = [self._hints.messages[queue] for queue in (parts.next_queue, self._queue)]
         self._leases = LeaseStore(client, rules, hints)
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
