@@ -13,7 +13,7 @@ from cli.stack.checkpoint import small_checkpoint
 from cli.stack.lock import folder_lock
 from cli.stack.loop import run
 from cli.stack.obituaries import Obituaries
-from cli.stack.ports import is_free
+from cli.stack.ports import is_free, set_aside
 from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
 from cli.stack.supervisor import Supervisor
@@ -65,6 +65,7 @@ def _check_address(settings: Settings) -> None:
         )
     if not is_free(settings.port, settings.host):
         raise Unavailable(f"port {settings.port} is taken: name another one with --port")
+    set_aside(settings.port)
 
 
 def _has_key(settings: Settings) -> bool:

@@ -33,9 +33,18 @@ def test_a_port_is_passed_over_when_its_neighbour_is_taken(monkeypatch: pytest.M
         assert first not in free_ports(1, offset=10_000)
 
 
+def test_no_port_is_given_twice_nor_one_that_somebody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, named = free_ports(3)
+    monkeypatch.setattr(ports, "_given", set())
+    monkeypatch.setattr(ports, "_CANDIDATES", [first, second, named])
+    ports.set_aside(named)
+    assert set(free_ports(1) + free_ports(1)) == {first, second}
+
+
 def test_a_machine_without_free_ports_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = free_ports(1)[0]
     monkeypatch.setattr(ports, "_CANDIDATES", range(taken, taken + 1))
+    monkeypatch.setattr(ports, "_given", set())
     with listen(taken), pytest.raises(OSError, match="no 1 free ports"):
         free_ports(1)
 
