@@ -13,7 +13,6 @@ from shared.egress.errors import EgressFailed, EgressRefused
 from shared.store.deliveries import Attempted
 
 _MAX_ANSWER_BYTES = 2048
-_KEPT_CHARS = 512  # of the answer, in a log that has it three times
 _MAX_ERROR_CHARS = 300
 _FIRST_PAUSE_S = 5.0  # of a receiver that says it is too busy, but not for how long
 _TOO_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
@@ -58,7 +57,7 @@ class WebhookSender:
 
         def outcome(status: int | None, error: str, answer: bytes = b"", retry_after_s: float | None = None) -> Outcome:
             latency_s = time.monotonic() - began_s
-            text = answer.decode("utf-8", "replace")[:_KEPT_CHARS]
+            text = answer.decode("utf-8", "replace")
             return Outcome(Attempted(url, at, latency_s, status, error[:_MAX_ERROR_CHARS], text), retry_after_s)
 
         try:
