@@ -43,5 +43,5 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 def _free(offset: int) -> Iterator[int]:
     for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
-        if port not in _given and is_free(port) and (not offset or is_free(port + offset)):
+        if all(each not in _given and is_free(each) for each in {port, port + offset}):
             yield port

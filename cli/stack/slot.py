@@ -76,7 +76,10 @@ Event = Ready | Died
 
 
 def pause_s(num_failures: int, *, was_ready: bool) -> float:
-    """Time before the next start after so many failures in a row: 0.2 s, doubling up to 30 s (1 s if it was ready)."""
+    """Time before the next start: 0.2 s, doubling up to 30 s (1 s if it was ready).
+
+    `num_failures`: in a row, of one that was ready; else only those since it was ready last.
+    """
     longest_s = _LONGEST_READY_PAUSE_S if was_ready else _LONGEST_PAUSE_S
     return min(longest_s, _FIRST_PAUSE_S * 2 ** (num_failures - 1))
 
@@ -90,6 +93,7 @@ class Slot:
         self._spawn = spawn
         self._process: Process | None = None
         self._num_failures = 0
+        self._num_failed_starts = 0
         self._started_at = 0.0
         self._start_at = 0.0
         self._kill_at: float | None = None
@@ -130,7 +134,10 @@ class Slot:
     def _bury(self, process: Process, status: int, now: float) -> Died:
         was_steady = now - self._started_at >= _STEADY_AFTER_S
         self._num_failures = 1 if was_steady else self._num_failures + 1
-        retry_in_s = pause_s(self._num_failures, was_ready=self.is_ready)
+        self._num_failed_starts = 0 if self.is_ready or was_steady else self._num_failed_starts + 1
+        # One that was ready over and over can start: that its last start failed must not cost half a minute.
+        num_failures = self._num_failures if self.is_ready else 1 + self._num_failed_starts
+        retry_in_s = pause_s(num_failures, was_ready=self.is_ready)
         died = Died(self.role.name, status, self.is_ready, retry_in_s, process.last_lines(), self._num_failures)
         self._clear(process)
         self._start_at = now + retry_in_s

@@ -5,7 +5,7 @@ from typing import Literal
 
 import redis
 
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, StoreUnavailable
 
 Wanted = Literal["checked", "declared", "relaxed"]
 
@@ -26,12 +26,15 @@ class Durability:
 def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
     """What the store promises now. Raises `Misconfigured`, saying what to set, when that is less than `wanted`.
 
-    A policy that evicts keys is refused whatever is wanted: jobs are no cache.
+    A policy that evicts keys is refused whatever is wanted: jobs are no cache. Raises `StoreUnavailable` while the
+    store loads its data: it logs nothing yet, and says so, whatever it is configured to.
     """
     try:
         info = client.info()
     except redis.AuthenticationError as error:
         raise Misconfigured("the job store refuses the user or password of GRIDPRESS_REDIS_URL") from error
+    if info.get("loading"):
+        raise StoreUnavailable("the job store is loading its data")
     if info.get("cluster_enabled"):
         raise Misconfigured("GRIDPRESS_REDIS_URL is a Redis Cluster; Gridpress needs one primary")
     if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":

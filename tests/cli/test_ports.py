@@ -52,3 +52,12 @@ def test_a_machine_without_free_ports_is_an_error(monkeypatch: pytest.MonkeyPatc
 def test_ports_lie_below_those_of_outgoing_connections() -> None:
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert max(free_ports(4, offset=ports.GRPC_OFFSET)) + ports.GRPC_OFFSET < ephemeral
+
+
+def test_a_port_that_somebody_named_is_no_neighbour_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_ports(1, offset=ports.GRPC_OFFSET)[0]
+    monkeypatch.setattr(ports, "_given", set())
+    monkeypatch.setattr(ports, "_CANDIDATES", range(port, port + 1))
+    ports.set_aside(port + ports.GRPC_OFFSET)
+    with pytest.raises(OSError, match="no 1 free ports"):
+        free_ports(1, offset=ports.GRPC_OFFSET)

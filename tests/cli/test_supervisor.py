@@ -110,6 +110,22 @@ def test_a_process_that_keeps_dying_waits_longer_each_time(stack: FakeStack) -> 
     assert pauses == sorted(set(pauses))
 
 
+def test_one_that_was_ready_each_time_is_not_kept_waiting_when_a_start_fails(stack: FakeStack) -> None:
+    supervisor = bring_up(stack)
+    for now in range(0, 20, 2):
+        stack.latest("ar-0").status = -SIGKILL
+        supervisor.run_once(now)
+        supervisor.run_once(now + 1)
+        stack.readiness["ar-0"].ready = True
+        supervisor.run_once(now + 1)
+    for now in (30, 40):  # the second time before it was ready
+        stack.latest("ar-0").status = -SIGKILL
+        (died,) = supervisor.run_once(now)
+        supervisor.run_once(now + 2)
+    assert isinstance(died, Died)
+    assert died.retry_in_s == pause_s(2, was_ready=False) < 1
+
+
 def test_a_process_that_lived_long_starts_again_at_once_next_time(stack: FakeStack) -> None:
     supervisor = bring_up(stack)
     for now in (1, 10_000):

@@ -152,3 +152,21 @@ def test_a_store_that_was_away_is_asked_again(
         with dispatching(service):
             receiver.wait_for(1)
     assert outages == []
+
+
+def test_a_claim_that_fails_as_nobody_foresaw_does_not_end_the_dispatcher(
+    service: DeliveryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    answers = iter([ValueError("a row that nobody can read")])
+
+    def claim(_: DeliveryStore, room: Room) -> list[Delivery]:
+        for error in answers:
+            raise error
+        goes_on.set()
+        return []
+
+    monkeypatch.setattr(DeliveryStore, "claim", claim)
+    monkeypatch.setattr("workers.delivery.dispatcher._PAUSE_S", 0.01)
+    with dispatching(service):
+        assert goes_on.wait(30)

@@ -29,6 +29,16 @@ def test_a_store_that_syncs_every_write_loses_nothing(client: Client) -> None:
     assert check_durability(client, "checked") == Durability("always", 0.0)
 
 
+def test_a_store_that_is_still_loading_is_away_and_not_misconfigured(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_loading = {**client.info(), "loading": 1, "aof_enabled": 0}  # as Valkey 9.1 answers then
+    monkeypatch.setattr(client, "info", lambda: while_loading)
+    for wanted in ("checked", "relaxed"):
+        with pytest.raises(StoreUnavailable, match="loading"):
+            check_durability(client, wanted)
+
+
 @pytest.mark.parametrize("wanted", ["checked", "declared"])
 @pytest.mark.parametrize(("name", "value"), [("appendfsync", "everysec"), ("appendonly", "no")])
 def test_a_store_that_could_lose_jobs_is_refused_with_what_to_set(
