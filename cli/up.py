@@ -12,7 +12,6 @@ from cli.options import FOLDER, setting_option
 from cli.stack.checkpoint import small_checkpoint
 from cli.stack.lock import folder_lock
 from cli.stack.loop import run
-from cli.stack.obituaries import Obituaries
 from cli.stack.ports import is_free, set_aside
 from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
@@ -82,6 +81,7 @@ def _has_key(settings: Settings) -> bool:
 def _serve(settings: Settings, counts: WorkerCounts) -> None:
     """Supervises all roles until a signal comes. The caller holds the folder's lock."""
     # The clients of the servers and of the store take half a second to import.
+    from cli.stack.obituaries import Obituaries  # noqa: PLC0415
     from cli.stack.servers import with_servers  # noqa: PLC0415
     from shared.store.connect import connect_hasty  # noqa: PLC0415
     from shared.store.upkeep import UpkeepStore  # noqa: PLC0415

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
+from shared.ids import WorkerId
 from shared.store.leases import Announcement
 from workers.reconnecting import SteadyConsumer
 
@@ -27,7 +28,7 @@ def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: 
     def announce_ready(**_: object) -> None:
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
         if ready_file:
-            ready_file.write_text(worker.worker_id)
+            _announce_in(ready_file, worker.worker_id)
 
     def shut_down(**_: object) -> None:
         on_shutdown()
@@ -47,6 +48,13 @@ def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: 
         quiet=True,
         consumer_cls=SteadyConsumer,
     ).start()
+
+
+def _announce_in(ready_file: Path, worker_id: WorkerId) -> None:
+    """In one piece: who finds the file finds the whole id."""
+    written = ready_file.with_suffix(".writing")
+    written.write_text(worker_id)
+    written.replace(ready_file)
 
 
 def abandon_process(ready_file: Path | None) -> NoReturn:

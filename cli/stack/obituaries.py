@@ -8,6 +8,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
+import redis
+
 from cli.stack.slot import Died, Event, Ready
 from shared.errors import StoreUnavailable
 from shared.ids import WorkerId
@@ -62,7 +64,8 @@ class Obituaries:
 
     def _run(self) -> None:
         while worker_id := self._died.get():
-            self._tell(worker_id)
+            with suppress(redis.RedisError):  # the store refuses this one for good: its leases will end
+                self._tell(worker_id)
 
     def _tell(self, worker_id: WorkerId) -> None:
         while not self._stop.is_set():

@@ -76,6 +76,12 @@ local function doubt()
   set_class(destination, has_answered and 'slow' or 'failing', state.strikes, state.resumes_ms)
 end
 
+-- The first time it is due at once. A receiver that is quick with all else may be cut short again: then it is spared.
+local function pause_of_cut()
+  local cuts = about[1] and redis.call('HINCRBY', P .. 'message:' .. message, 'cuts:' .. destination, 1) or 1
+  return cuts == 1 and 0 or math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ (cuts - 2))
+end
+
 local is_delivered = outcome == 'delivered' or outcome == 'delivered_late'
 local was_none = outcome == 'returned' or outcome == 'cut_short' -- of the attempts that the schedule counts
 log_attempt()
@@ -84,6 +90,7 @@ redis.call('HDEL', P .. 'holders:' .. destination, message)
 redis.call('ZREM', P .. 'flying:' .. destination, message)
 redis.call('ZREM', P .. 'due:' .. destination, message)
 if was_none then redis.call('HINCRBY', P .. 'tries:' .. destination, message, -1) end
+if outcome == 'cut_short' then delay = pause_of_cut() end
 if was_none or outcome == 'failed' then
   redis.call('ZADD', P .. 'due:' .. destination, now + delay, message)
 else

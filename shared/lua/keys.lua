@@ -39,7 +39,8 @@
 --   gridpress:manifests             zset    final jobs whose manifest is to be written, by due time (ms); fields of
 --                                           such a job: manifest_holder, manifest_attempts, manifest_error
 --   gridpress:message:<message>     hash    tenant, type, job ('' if it tells of none), at_ms, sequence, data (JSON, where it
---                                           tells of no job); to:<destination> = pending, delivered or abandoned
+--                                           tells of no job); to:<destination> = pending, delivered or abandoned;
+--                                           cuts:<destination> = how often an attempt was cut short
 --   gridpress:messages:<tenant>     zset    messages by at_ms
 --   gridpress:told:<job>            set     messages that tell of a job; they leave the store with it
 --   gridpress:sequence:<tenant>     string  number of the last message

@@ -330,13 +330,28 @@ def test_an_attempt_that_had_but_a_moment_is_due_at_once_and_counts_for_nothing(
 ) -> None:
     endpoint = made(endpoints)
     cancelled(jobs)
-    for _ in range(7):
-        [cut] = outbox.claim(A_LOT)
-        assert outbox.cut_short(cut, A_FAILURE)
+    [cut] = outbox.claim(A_LOT)
+    assert outbox.cut_short(cut, A_FAILURE)
     [again] = outbox.claim(A_LOT)
     assert (again.message_id, again.attempt, again.standing) == (cut.message_id, 1, Standing.FAILING)
     assert endpoints.endpoint(endpoint.endpoint_id, DEFAULT_TENANT).failing_since is None
-    assert client.xlen(f"gridpress:attempts:{endpoint.endpoint_id}") == 7, "the log has them all the same"
+    assert client.xlen(f"gridpress:attempts:{endpoint.endpoint_id}") == 1, "the log has it all the same"
+
+
+def test_one_that_is_cut_short_again_and_again_waits_longer_each_time(
+    jobs: JobStore, outbox: DeliveryStore, clock: StoreClock
+) -> None:
+    """Its receiver is quick with all else, so each of these is begun as if it were quick."""
+    cancelled(jobs, webhook_url="https://a.example/")
+    for pause_s in (0, 5, 10, 20):
+        [cut] = outbox.claim(A_LOT)
+        outbox.cut_short(cut, A_FAILURE)
+        clock.advance(pause_s - 1)
+        if pause_s:
+            assert outbox.claim(A_LOT) == []
+        clock.advance(1)
+    [again] = outbox.claim(A_LOT)
+    assert again.attempt == 1
 
 
 def test_who_has_answered_before_is_slow_and_not_failing_when_it_is_cut_short(

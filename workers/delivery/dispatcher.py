@@ -68,6 +68,9 @@ class Dispatcher:
             except StoreUnavailable as error:
                 log.warning("dispatcher.store_unavailable", error=str(error))
                 self._wait(_PAUSE_S, is_deaf=True)
+            except Exception:  # a thread that ends here would leave a process that looks well and tells nobody
+                log.exception("dispatcher.failed")
+                self._wait(_PAUSE_S, is_deaf=True)
             else:
                 if not num_claimed:
                     self._wait(_POLL_S)
