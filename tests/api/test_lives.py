@@ -67,8 +67,10 @@ def test_an_id_that_cannot_name_a_job_is_refused(http: FlaskClient, name: str) -
 
 
 def test_many_at_once_make_one_job(house: Services) -> None:
+    app = create_app(house)
+
     def put(_: int) -> str:
-        return str(create_app(house).test_client().put("/v1/jobs/mine", json=BODY).get_json()["id"])
+        return str(app.test_client().put("/v1/jobs/mine", json=BODY).get_json()["id"])
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(put, range(16)))) == 1
