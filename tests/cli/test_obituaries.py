@@ -43,20 +43,14 @@ def announce(run_dir: Path, role: str, worker_id: str) -> Ready:
     return Ready(role)
 
 
-def test_a_worker_that_died_is_named_by_what_it_announced(tmp_path: Path) -> None:
-    store = Store()
+@pytest.mark.parametrize("num_refusals", [0, 2])
+def test_a_worker_that_died_is_named_by_what_it_announced_once_the_store_answers(
+    tmp_path: Path, num_refusals: int
+) -> None:
+    store = Store(num_refusals)
     with Obituaries(tmp_path, store.take_back) as obituaries:
         obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
         (tmp_path / "ar-0.ready").unlink()  # gone before anybody hears of its end
-        obituaries.on_event(died("ar-0"))
-        assert store.has_heard.wait(LONG_S)
-    assert store.told == ["ar-host-7-1a2b"]
-
-
-def test_the_store_is_told_once_it_answers_again(tmp_path: Path) -> None:
-    store = Store(num_refusals=2)
-    with Obituaries(tmp_path, store.take_back) as obituaries:
-        obituaries.on_event(announce(tmp_path, "ar-0", "ar-host-7-1a2b"))
         obituaries.on_event(died("ar-0"))
         assert store.has_heard.wait(LONG_S)
     assert store.told == ["ar-host-7-1a2b"]
