@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from cli.options import url_option
 from cli.tables import print_table
 from shared.errors import InvalidRequest
 from shared.geometry import check_size
-from shared.planning import Demand, Pace, Plan, Profile, StagePlan, plan, plan_at_pace
+from shared.planning import BeyondProfile, Demand, Pace, Plan, Profile, StagePlan, plan, plan_at_pace
 from shared.states import Stage
 
 _PROFILE_HELP = "give --profile FILE, which `python -m benchmarks.profile` writes"
@@ -64,7 +65,10 @@ def plan_command(
     demand = Demand(images_per_minute / 60, *_sides(size), steps, is_edit)
     if profile_file:
         profile = _profile(profile_file)
-        answer, measured_on = plan(profile, demand, most_utilised=utilisation, slots=slots), profile.measured_on
+        try:
+            answer, measured_on = plan(profile, demand, most_utilised=utilisation, slots=slots), profile.measured_on
+        except BeyondProfile as error:
+            raise click.UsageError(f"{error}: measure nearer to what is asked") from error
     elif slots:
         raise click.UsageError("--slots needs a --profile: the service knows only the slots that it has")
     else:
@@ -113,10 +117,19 @@ def _paces(url: str) -> Mapping[Stage, Pace]:
         raise Failure(
             f"the service has measured nothing of {' and '.join(unknown)} yet: draw a picture, or {_PROFILE_HELP}"
         )
+    _warn_of_idle_slots(stages)
     return {
         stage: Pace(stages[stage]["slots"] // stages[stage]["workers"], stages[stage]["seconds_per_cost"])
         for stage in Stage
     }
+
+
+def _warn_of_idle_slots(stages: Mapping[str, Any]) -> None:
+    """A render takes longer beside others in its worker, so what few took promises more than full slots keep."""
+    idle = [_NAMES[stage] for stage in Stage if stages[stage]["running"] < stages[stage]["slots"]]
+    if idle:
+        hint = "the plan may be too small: ask while it is busy"
+        click.echo(f"gridpress: slots of {' and '.join(idle)} are idle in this service, so {hint}", err=True)
 
 
 def _cells(stage: StagePlan) -> tuple[str, ...]:

@@ -129,7 +129,10 @@ def plan(profile: Profile, demand: Demand, *, most_utilised: float, slots: int |
 
 
 def plan_at_pace(paces: Mapping[Stage, Pace], demand: Demand, *, most_utilised: float) -> Plan:
-    """The same from what a service measured of itself lately, whatever sizes it drew: costs are in proportion."""
+    """The same from what a service measured of itself lately, whatever sizes it drew: costs are in proportion.
+
+    That holds for a service whose slots were busy: a render alone in its worker is done sooner than one of many.
+    """
     decode_steps = num_decode_steps(demand.width_px, demand.height_px, is_edit=demand.is_edit)
     costs = {
         Stage.AR: decode_steps,

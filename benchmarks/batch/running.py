@@ -1,6 +1,7 @@
 """A batch through the whole service with the simulated engine: how quick it is, and what its neighbours notice."""
 
 import io
+import random
 import time
 from datetime import datetime
 from pathlib import Path
@@ -69,8 +70,10 @@ def neighbour(folder: Path, num_requests: int) -> dict[str, float]:
 
 
 def _latencies_ms(http: httpx.Client, num_requests: int) -> list[float]:
-    found = []
+    """Of one request after the other, with pauses: else each would come at the same point of the render in progress."""
+    found, dice = [], random.Random(1)
     for seed in range(num_requests):
+        time.sleep(dice.uniform(0, (_AR_MS + _DIT_MS) / 1000))
         answer = http.post(
             "/v1/jobs", json={"prompt": "a red kite", "size": "256x256", "seed": seed}, headers={"Prefer": "wait=60"}
         )

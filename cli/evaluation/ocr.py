@@ -26,9 +26,12 @@ class Ocr:
         self._languages = languages
 
     def read(self, path: Path) -> str:
-        """All text of a picture, in no particular order."""
-        with Image.open(path) as picture:
-            enlarged = _enlarged(picture.convert("RGB"))
+        """All text of a picture, in no particular order. Raises `Failure` for a file that is gone or no picture."""
+        try:
+            with Image.open(path) as picture:
+                enlarged = _enlarged(picture.convert("RGB"))
+        except OSError as error:
+            raise Failure(f"{path} cannot be read as a picture: {error}") from error
         return str(pytesseract.image_to_string(enlarged, lang=self._languages, config=_SPARSE))
 
 

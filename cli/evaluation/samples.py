@@ -50,8 +50,11 @@ def _listed(file: Path) -> Iterator[Sample]:
 def _embedded(folder: Path) -> Iterator[Sample]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in _SUFFIXES:
-            with Image.open(path) as picture:
-                prompt = _facts(picture).get("prompt")
+            try:
+                with Image.open(path) as picture:
+                    prompt = _facts(picture).get("prompt")
+            except OSError as error:
+                raise Failure(f"{path} cannot be read as a picture: {error}") from error
             if prompt:
                 yield Sample(path.name, path, prompt)
 

@@ -66,8 +66,8 @@ def test_a_file_that_is_no_profile_says_so(tmp_path: Path, text: str) -> None:
     assert "is no profile" in result.output
 
 
-def stats(seconds_per_cost: float | None = 1e-6, slots: int = 8) -> Reply:
-    stage = {"workers": 2, "slots": slots, "seconds_per_cost": seconds_per_cost}
+def stats(seconds_per_cost: float | None = 1e-6, slots: int = 8, running: int = 8) -> Reply:
+    stage = {"workers": 2, "slots": slots, "running": running, "seconds_per_cost": seconds_per_cost}
     return reply(200, {"stages": {"ar": {**stage, "seconds_per_cost": 0.01}, "dit": stage}})
 
 
@@ -78,6 +78,21 @@ def test_without_a_profile_the_service_is_asked(api: StubApi) -> None:
     assert answer["dit"]["service_s"] == pytest.approx(104.8576)
     assert (answer["dit"]["slots"], answer["limit"]) == (4, "dit")
     assert answer["dit"]["workers"] * 4 * 0.8 >= 104.8576 > (answer["dit"]["workers"] - 1) * 4 * 0.8
+
+
+@pytest.mark.parametrize(("running", "is_warned"), [(8, False), (9, False), (7, True)])
+def test_a_service_with_idle_slots_is_called_too_quick(api: StubApi, running: int, is_warned: bool) -> None:
+    api.routes["GET /v1/stats"] = lambda: stats(running=running)
+    result = run("--images-per-minute", 60, "--url", api.url, "--json")
+    assert json.loads(result.stdout)
+    assert ("DiT are idle" in result.stderr) is is_warned
+
+
+@pytest.mark.parametrize("asked", [("--slots", 8), ("--size", "256x256")])
+def test_what_a_profile_does_not_know_is_a_wrong_command_line(profile: Path, asked: tuple[object, ...]) -> None:
+    result = run("--images-per-minute", 60, "--profile", profile, *asked)
+    assert result.exit_code == 2
+    assert "the profile knows" in result.output
 
 
 @pytest.mark.parametrize("answer", [stats(seconds_per_cost=None), stats(slots=0)])

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,34 @@ def test_without_tesseract_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     result = run(tmp_path)
     assert result.exit_code == 3
     assert "tesseract-ocr" in result.output
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cli.evaluation.ocr", raising=False)
+    monkeypatch.setitem(sys.modules, "pytesseract", None)
+    result = run(tmp_path)
+    assert result.exit_code == 3
+    assert "gridpress[eval]" in result.output
+
+
+@needs_tesseract
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    entry = {"custom_id": "sign", "file": "sign.png", "prompt": "a door, “OPEN”"}
+    (tmp_path / "results.jsonl").write_text(json.dumps(entry), encoding="utf-8")
+    if content:
+        (tmp_path / "sign.png").write_bytes(content)
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "sign.png cannot be read" in result.output
+
+
+def test_a_folder_with_a_file_that_is_no_picture_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.evaluation.ocr.Ocr.__init__", lambda *_: None)
+    (tmp_path / "torn.png").write_bytes(b"no picture")
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "torn.png cannot be read" in result.output
 
 
 def test_a_folder_without_prompts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
