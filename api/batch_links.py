@@ -45,6 +45,6 @@ def _is_good(house: Services, batch_id: str, kind: str, expires_at: int, signatu
 
 
 def _signature(house: Services, batch_id: str, kind: str, expires_at: int) -> str:
-    """Of words that nothing else is signed with by the same secret."""
+    """By what nobody is given: receivers of webhooks have their secret. Of words that nothing else is signed with."""
     words = f"archive {kind} of {batch_id} until {expires_at}"
-    return hmac.digest(house.webhook_secret.encode(), words.encode(), "sha256").hex()
+    return hmac.digest(house.signing_key.private.private_bytes_raw(), words.encode(), "sha256").hex()

@@ -109,6 +109,17 @@ def test_a_batch_can_be_cancelled_before_its_lines_were_looked_at(shop: Shop) ->
     assert shop.run(batch)["status"] == "cancelled"
 
 
+def test_a_retry_of_another_batch_can_be_cancelled_before_its_lines_were_looked_at(shop: Shop) -> None:
+    shop.fails = lambda claim: True
+    first = shop.run(shop.create(some_lines(3)))
+    asked = {key: first[key] for key in ("input_file_id", "endpoint", "completion_window")}
+    second = shop.http.post("/v1/batches", json={**asked, "retry_of": first["id"]}).get_json()
+    shop.do(second, "cancel")
+    found = shop.run(second)
+    assert (found["status"], found["request_counts"]["failed"]) == ("cancelled", 3)
+    assert len(shop.lines_of(found["error_file_id"])) == 3
+
+
 def test_what_is_not_finished_in_its_window_expires(shop: Shop) -> None:
     batch = shop.create(some_lines(20))
     shop.work()
@@ -249,6 +260,18 @@ def test_a_batch_waits_while_its_tenant_has_enough_queued(shop: Shop) -> None:
     found = shop.batch(batch)
     assert (found["num_released"], found["waiting_for"]) == (3, "queued_renders")
     assert shop.run(batch)["request_counts"]["completed"] == 10
+
+
+def test_a_line_that_its_tenant_has_no_room_for_uses_no_pixels(shop: Shop) -> None:
+    limits = TenantLimits(queued_renders=3, pixels_per_day=6 * 256 * 256)
+    KeyStore(shop.client).set_limits(TenantId("default"), limits)
+    batch = shop.create(some_lines(3, size="256x256", n=2))
+    for _ in range(5):
+        shop.stir()
+        shop.work()
+    found = shop.batch(batch)
+    assert (found["num_released"], found["waiting_for"]) == (1, "queued_renders")
+    assert shop.run(batch)["request_counts"]["completed"] == 3
 
 
 def test_a_batch_waits_while_its_tenant_has_used_its_pixels(shop: Shop) -> None:

@@ -1,5 +1,7 @@
 """Links to archives that need no key."""
 
+import base64
+import hmac
 import io
 import zipfile
 from types import SimpleNamespace
@@ -49,6 +51,16 @@ def test_a_link_is_for_one_archive_and_one_time(shop: Shop, monkeypatch: pytest.
     assert shop.http.get(path).status_code == 200
     monkeypatch.setattr(batch_links, "time", SimpleNamespace(time=lambda: link["expires_at"]))
     assert shop.http.get(path).status_code == 404
+
+
+def test_receivers_of_webhooks_cannot_make_a_link(shop: Shop) -> None:
+    batch = shop.run(shop.create(some_lines(1)))
+    made = path_of(a_link(shop, batch, "tar"))
+    expires_at = made.rpartition("/")[2].partition("-")[0]
+    secret = shop.http.get("/v1/webhooks/secret").get_json()["secret"]
+    for key in (secret.encode(), base64.b64decode(secret.removeprefix("whsec_"))):
+        words = f"archive tar of {batch['id']} until {expires_at}"
+        assert not made.endswith(f"-{hmac.digest(key, words.encode(), 'sha256').hex()}.tar")
 
 
 def test_nobody_gets_a_link_to_another_tenants_batch(shop: Shop) -> None:

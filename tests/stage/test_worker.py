@@ -173,8 +173,8 @@ def test_what_a_killed_worker_held_is_done_by_another(fleet: Fleet) -> None:
 def test_a_worker_whose_device_is_of_no_more_use_says_so_and_leaves_its_work_to_another(
     fleet: Fleet, fault: str, event: str
 ) -> None:
-    job = submitted(fleet.jobs, n=2)
     broken = fleet.start(steps=10, step_s=0.001, fault=fault)
+    job = submitted(fleet.jobs, n=2)
     fleet.wait_until(lambda: broken.poll() is not None)
     assert broken.returncode == EXIT_DEVICE_LOST
     assert not fleet.is_ready(0)

@@ -1,5 +1,6 @@
 """How many renders of a batch may wait now: what its tenant and the service allow. Asked before each release."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,18 @@ from shared.store.rate_limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """Renders: `wanted` by the batch, beyond which its last line may go, and `allowed`, beyond which none may.
+
+    `limit` is what does not allow more; '' where nothing but the batch's own measure keeps its lines back.
+    """
+
+    wanted: int
+    allowed: float = math.inf
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Only what is released counts."""
 
@@ -21,17 +34,17 @@ class Limits:
     keys: KeyStore
     rates: RateLimits
 
-    def room(self, found: Leased) -> tuple[int, str]:
-        """How many more renders, and the limit that keeps it at 0 ('' for none but the batch's own)."""
+    def room(self, found: Leased) -> Room:
+        """How many more renders."""
         try:
             self.capacity.check()
         except (StoreFull, QueueFull) as error:
-            return 0, error.code
+            return Room(found.room, 0, error.code)
         tenant = found.batch.spec.tenant
         most = self.keys.limits(tenant).queued_renders
         if most is None or found.room <= 0:
-            return found.room, ""
-        return min(found.room, most - self.jobs.load(tenant).queued), "queued_renders"
+            return Room(found.room)
+        return Room(found.room, most - self.jobs.load(tenant).queued, "queued_renders")
 
     def within_pixels(self, tenant: TenantId, pixels: Sequence[int]) -> int:
         """Counts the pixels of one line after the other, as far as the tenant may use them; returns how many lines."""

@@ -15,7 +15,7 @@ from shared.intake.request import Body
 from shared.intake.spec import Intake
 from shared.store.batch_work import Leased
 from shared.store.jobs import JobStore, LineSubmission, first_queue
-from workers.batches.limits import Limits
+from workers.batches.limits import Limits, Room
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of
 from workers.batches.step import Tools
@@ -63,26 +63,28 @@ class Releaser:
 
     def release(self, found: Leased) -> Released:
         """The next lines. What a crash repeats changes nothing: the same lines are the same jobs."""
-        room, waiting_for = self._limits.room(found)
-        if room <= 0:
-            return Released(waiting_for)
-        lines = self._all_ready(found, self._next(found, room))
+        room = self._limits.room(found)
+        lines = self._all_ready(found, self._next(found, room)) if room.wanted > 0 and room.allowed > 0 else []
+        if not lines:
+            return Released(room.limit)
         within = self._limits.within_pixels(found.batch.spec.tenant, [_pixels(line.outcome) for line in lines])
         kept = self._submit(lines[:within])
         self._commit(found, lines[:kept])
         if kept < len(lines):
             return Released("pixels_per_day" if kept == within else "queued_renders")
-        return Released(has_more=bool(lines) and lines[-1].line.after.line < found.batch.num_lines)
+        return Released(has_more=lines[-1].line.after.line < found.batch.num_lines)
 
-    def _next(self, found: Leased, room: int) -> Iterator[_Asked | _Ready]:
-        """Until there are as many renders as there is room for."""
-        num_waiting = 0
+    def _next(self, found: Leased, room: Room) -> Iterator[_Asked | _Ready]:
+        """Until there are as many renders as there is room for. What is too much for a limit costs nothing yet."""
+        num_waiting = num_renders = 0
         for line in next_lines(self._tools, found, _LINES_READ):
             read = self._read(found.batch.spec, line)
-            yield read
             num_waiting += line.state is LineState.WAITING
-            room -= read.wanted.request.n if isinstance(read, _Asked) else 0
-            if room <= 0 or num_waiting == _MOST_AT_ONCE:
+            num_renders += read.wanted.request.n if isinstance(read, _Asked) else 0
+            if num_renders > room.allowed:
+                return
+            yield read
+            if num_renders >= room.wanted or num_waiting == _MOST_AT_ONCE:
                 return
 
     def _read(self, spec: BatchSpec, line: InputLine) -> _Asked | _Ready:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.batches import BatchStatus, LineState, line_job_id
+from shared.batches import Batch, BatchStatus, LineState, line_job_id
 from shared.errors import LeaseLost, ObjectStoreUnavailable
 from shared.store.batch_work import BatchLease, Leased
 from shared.store.files import FileStore
@@ -48,7 +48,7 @@ class BatchService:
 
     def _step(self, lease: BatchLease) -> None:
         found = self.tools.work.look(lease)
-        if found.batch.status is BatchStatus.VALIDATING:
+        if _is_unread(found.batch):
             if not validate(self.tools, found):
                 return
             found = self.tools.work.look(lease)
@@ -81,3 +81,9 @@ class BatchService:
         for line, state in enumerate(states):
             if state is LineState.OPEN:
                 self.jobs.cancel(line_job_id(batch.batch_id, batch.round, line), batch.spec.tenant)
+
+
+def _is_unread(batch: Batch) -> bool:
+    """Not validated yet; or cancelled before that, with lines that are known already and whose file is needed."""
+    is_retry_begun = bool(batch.spec.retry_of) and batch.times.in_progress_at is None and batch.cursor.line == 0
+    return batch.status is BatchStatus.VALIDATING or is_retry_begun
