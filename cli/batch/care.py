@@ -1,4 +1,4 @@
-"""`gridpress batch list`, `show`, `pause`, `resume`, `cancel` and `retry`: batches that the service has."""
+"""`gridpress batch list`, `show`, `pause`, `resume`, `cancel`, `retry` and `delete`: batches that the service has."""
 
 import json
 
@@ -82,6 +82,21 @@ pause = _change("pause", "Begin no more lines of a batch until it is resumed. Wh
 resume = _change("resume", "Let a paused batch go on.")
 cancel = _change("cancel", "End a batch: lines that are not drawn never will be. What is finished stays.")
 retry = _change("retry", "Have the lines of a batch that failed tried again.")
+
+
+@click.command()
+@_batch_id
+@url_option
+def delete(batch_id: str, url: str) -> None:
+    """Delete a batch that is over: its output and error file, its jobs and all their pictures. What was fetched stays.
+
+    \b
+    Example:
+      gridpress batch delete batch_01k9e4m3c6x2s8q5v7w1t0z9ab
+    """
+    with BatchClient(url) as client:
+        client.delete_batch(batch_id)
+    click.echo(f"{batch_id} deleted")
 
 
 def status(batch: Json) -> str:

@@ -42,6 +42,10 @@ class BatchClient(Client):
         """`pause`, `resume`, `cancel` or `retry`; the batch."""
         return self._json("POST", f"{_path(batch_id)}/{action}")
 
+    def delete_batch(self, batch_id: str) -> None:
+        """Its jobs and pictures go with it."""
+        self._send("DELETE", _path(batch_id))
+
     def results(self, batch_id: str, after: str | None) -> Json:
         """A page of lines that have ended, in that order, beyond `after`: the `last_id` of the page before."""
         params: dict[str, Any] = {"limit": _PAGE} | ({"after": after} if after else {})

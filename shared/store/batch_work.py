@@ -132,7 +132,7 @@ class BatchWork:
         return bool(self._scripts.run("finalize_batch", lease.batch_id, lease.holder))
 
     def finish(self, lease: BatchLease, output: FileId | None, errors: FileId | None) -> None:
-        """The files are written: it is over."""
+        """The files are written: it is over. Those that it had before a retry in place are deleted with that."""
         self._write("finish_batch", lease, output or "", errors or "")
 
     @property

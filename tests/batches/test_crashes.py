@@ -10,6 +10,7 @@ import pytest
 from shared.batches import BatchId, is_line_of
 from shared.object_writer import ObjectWriter
 from shared.objects import ObjectStore
+from shared.store.batch_work import BatchWork
 from shared.store.jobs import JobStore
 from shared.store.scripts import Scripts
 from tests.batches.shop import Json, Shop, a_line, jsonl
@@ -117,3 +118,23 @@ def test_a_cancelled_batch_accounts_for_every_line_whatever_crashes(
         if not dying.has_died:
             break
     assert at > 10
+
+
+def test_files_that_a_retry_makes_worthless_go_with_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.fails = lambda claim: claim.settings.prompt == "picture 1"
+    batch = shop.run(shop.create(LINES))
+    former = [batch["output_file_id"], batch["error_file_id"]]
+    shop.do(batch, "retry")
+    finish = BatchWork.finish
+
+    def dies_after_it(*args: Any) -> None:
+        finish(*args)
+        raise Crash
+
+    monkeypatch.setattr(BatchWork, "finish", dies_after_it)
+    with pytest.raises(Crash):
+        shop.run(batch)
+    found = shop.batch(batch)
+    assert found["status"] == "completed"
+    assert {shop.http.get(f"/v1/files/{file}").status_code for file in former} == {404}
+    assert len(shop.lines_of(found["output_file_id"])) + len(shop.lines_of(found["error_file_id"])) == 9

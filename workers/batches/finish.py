@@ -3,13 +3,12 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from pydantic_core import from_json
 
 from shared.batches import Segment, outcome_file_id
-from shared.errors import FileNotStored
 from shared.files import FileId, Purpose, file_key
 from shared.object_writer import ObjectWriter
 from shared.store.batch_work import Leased
@@ -70,7 +69,7 @@ class OutcomeFile:
 
 
 def finish(tools: Tools, files: FileStore, found: Leased) -> None:
-    """What a crash repeats writes the same files again. Those that a retry in place makes worthless are deleted."""
+    """What a crash repeats writes the same files again."""
     batch = found.batch
     segments = tools.batches.segments(batch.batch_id)
     last = Counter(line["line"] for _, line in _results(tools, found, segments)) if batch.round else None
@@ -83,10 +82,6 @@ def finish(tools: Tools, files: FileStore, found: Leased) -> None:
             response = line["response"]
             (output if response and response["status_code"] == 200 else errors).write(raw)
     tools.work.finish(found.lease, output.file_id, errors.file_id)
-    for former in (batch.output_file_id, batch.error_file_id):
-        if former and former not in (output.file_id, errors.file_id):
-            with suppress(FileNotStored):
-                files.delete(former, batch.spec.tenant)
 
 
 def _results(tools: Tools, found: Leased, segments: list[Segment]) -> Iterator[tuple[bytes, dict[str, Any]]]:

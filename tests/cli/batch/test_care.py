@@ -51,6 +51,16 @@ def test_a_refusal_is_told_in_the_services_words(service: StubService, batch: Ba
     assert (result.exit_code, result.stderr) == (1, "gridpress: batch_1 has nothing to retry\n")
 
 
+def test_a_batch_is_deleted_unless_the_service_refuses(service: StubService, batch: Batch) -> None:
+    route = "DELETE /v1/batches/batch_1"
+    service.before[route] = lambda: refusal(409, "batch_1 is not over: cancel it first")
+    result = batch("delete", "batch_1")
+    assert (result.exit_code, result.stderr) == (1, "gridpress: batch_1 is not over: cancel it first\n")
+    service.before[route] = lambda: (204, {}, b"")
+    assert batch("delete", "batch_1").stdout == "batch_1 deleted\n"
+    assert service.asked[route] == 2
+
+
 @pytest.mark.parametrize("arguments", [("validate",), ("run", "--dry-run", "--out", "nowhere")])
 def test_a_dry_run_tells_every_bad_line_and_leaves_nothing(
     service: StubService, batch: Batch, tmp_path: Path, arguments: tuple[str, ...]

@@ -68,6 +68,25 @@ def test_options_are_defaults_of_the_batch(service: StubService, batch: Batch, p
     assert service.created[0].items() >= expected.items()
 
 
+def test_a_batch_can_tell_its_end_and_go_some_time_later(
+    service: StubService, batch: Batch, prompts: Path, out: Path
+) -> None:
+    batch("run", prompts, "--out", out, "--webhook-url", "https://a.example/hook", "--delete-after", "2d")
+    expected = {"webhook_url": "https://a.example/hook", "delete_after_s": 2 * 24 * 3600}
+    assert service.created[0].items() >= expected.items()
+    again = batch("run", prompts, "--out", out, "--delete-after", "2d")
+    assert "webhook_url differed" in again.stderr
+
+
+@pytest.mark.parametrize("time", ["2", "0h", "2w", "h", "-1d"])
+def test_a_time_that_is_none_is_a_wrong_command_line(
+    service: StubService, batch: Batch, prompts: Path, out: Path, time: str
+) -> None:
+    result = batch("run", prompts, "--out", out, "--delete-after", time)
+    assert (result.exit_code, service.created) == (2, [])
+    assert "such as 12h or 30d" in result.stderr
+
+
 def test_running_a_finished_batch_again_asks_for_no_picture(
     service: StubService, batch: Batch, prompts: Path, out: Path
 ) -> None:
