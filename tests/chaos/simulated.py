@@ -24,7 +24,7 @@ def short_plan(seed: int) -> Plan:
 
 def long_plan(seed: int, num_kills: int) -> Plan:
     """The run whose figures are published."""
-    return _plan(seed, num_kills, Pace(gap_s=0.5, lease_ttl_s=_LEASE_TTL_S, outage_s=20.0), settle_s=420.0)
+    return _plan(seed, num_kills, Pace(gap_s=0.5, lease_ttl_s=_LEASE_TTL_S, outage_s=20.0), settle_s=900.0)
 
 
 def is_as_foretold(asked: Request, index: int, data: bytes) -> bool:
