@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
+.PHONY: help setup demo up test attack check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ up: setup ## start the whole service on this machine and keep it running
 
 test: setup ## run the whole test suite
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+attack: setup ## try every attack and broken machine that the docs list against a service on loopback
+	$(BIN)/python -m pytest -m attack --numprocesses 0
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff check .
