@@ -1,7 +1,6 @@
 """The routes of batches: OpenAI's create, read, list and cancel; ours to check, hold, resume, retry and delete."""
 
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from flask import Blueprint, request
@@ -11,6 +10,7 @@ from api.batch_schemas import BatchAnswer, BatchPage, BatchQuery, BatchRequest, 
 from api.batch_validation import check_defaults, validation
 from api.body import from_json
 from api.callers import caller
+from api.listing import told_each
 from api.services import services
 from shared.batches import Batch, BatchId, BatchSpec, new_batch_id
 from shared.errors import BatchNotFound, BatchNotRetryable, FileNotStored, InvalidRequest
@@ -53,7 +53,7 @@ def index() -> Answer:
     """A page of batches; one more than asked for tells whether there is another."""
     query = validated(BatchQuery, request.args.to_dict())
     found = services().batches.batches(caller().tenant, limit=query.limit + 1, after=query.after)
-    page = [_told(batch) for batch in islice(found, query.limit)]
+    page = told_each("batch", ((batch.batch_id, batch) for batch in found[: query.limit]), _told)
     first, last = (page[0].id, page[-1].id) if page else (None, None)
     return BatchPage(data=page, has_more=len(found) > query.limit, first_id=first, last_id=last).model_dump(mode="json")
 

@@ -6,6 +6,7 @@ from flask import Blueprint, request
 from pydantic import BaseModel
 
 from api.callers import caller
+from api.listing import told_each
 from api.schemas import DeadLetterQuery
 from api.services import services
 from shared.answers import Moment, StepsAnswer, job_answer
@@ -56,9 +57,9 @@ def index() -> Answer:
     """One more than asked for tells whether there is another page."""
     query = validated(DeadLetterQuery, request.args.to_dict())
     found = services().dead_letters.letters(caller().tenant, limit=query.limit + 1, after=query.after)
-    page = [_answer(letter) for letter in found[: query.limit]]
-    has_more = len(found) > query.limit
-    return {"data": page, "has_more": has_more, "next": page[-1]["id"] if has_more else None}
+    page, has_more = found[: query.limit], len(found) > query.limit
+    told = told_each("dead_letter", ((letter.render_id, letter) for letter in page), _answer)
+    return {"data": told, "has_more": has_more, "next": page[-1].render_id if has_more else None}
 
 
 @dead_letters.get("/<letter_id>")

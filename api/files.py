@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from api import idempotency
 from api.callers import caller
 from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
+from api.listing import told_each
 from api.parts import FileStart, FormField, read_parts
 from api.services import services
 from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreUnavailable
@@ -58,7 +59,7 @@ def index() -> Answer:
     found = services().files.files(
         caller().tenant, limit=limit + 1, after=query.after, purpose=query.purpose, order=query.order
     )
-    page = [FileAnswer.of(file) for file in found[:limit]]
+    page = told_each("file", ((file.file_id, file) for file in found[:limit]), FileAnswer.of)
     first, last = (page[0].id, page[-1].id) if page else (None, None)
     return FilePage(data=page, has_more=len(found) > limit, first_id=first, last_id=last).model_dump(mode="json")
 

@@ -8,6 +8,7 @@ from api.body import read_body, read_retry
 from api.callers import caller
 from api.idempotency import request_fingerprint
 from api.job_names import checked
+from api.listing import told_each
 from api.prefer import preferences
 from api.schemas import ListQuery, list_fields
 from api.services import services
@@ -53,7 +54,8 @@ def index() -> Answer:
     found = services().store.jobs(caller().tenant, query.filters, limit=query.limit + 1, after=query.after)
     page = found[: query.limit]
     has_more = len(found) > query.limit
-    return {"data": [_answer(job) for job in page], "has_more": has_more, "next": page[-1].job_id if has_more else None}
+    told = told_each("job", ((job.job_id, job) for job in page), _answer)
+    return {"data": told, "has_more": has_more, "next": page[-1].job_id if has_more else None}
 
 
 @jobs.get("/<job_id>")

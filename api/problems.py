@@ -11,12 +11,26 @@ from api.dialects import told
 from api.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.limit_fields import refusal_fields
 from api.openai_images.errors import JobNotMade
+from api.services import services
 from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
 from shared.intake.fields import FieldError
 
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
+
+# Of what werkzeug refuses. Its own phrases change with its versions, and codes never do.
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    411: "length_required",
+    413: PayloadTooLarge.code,
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    431: "request_header_fields_too_large",
+}
 
 _MAX_CHARS = 500  # of anything that a caller sent and gets quoted back
 
@@ -112,7 +126,7 @@ def _detail(error: GridpressError) -> str:
 
 def _on_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    code = PayloadTooLarge.code if status == 413 else error.name.lower().replace(" ", "_")
+    code = _CODES.get(status, f"http_{status}")
     response = _respond(problem(status, code, _http_detail(error), request.path))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
@@ -133,6 +147,7 @@ def _http_detail(error: HTTPException) -> str:
 
 def _on_surprise(error: Exception) -> Response:
     log.error("request.crashed", path=request.path, exc_info=error)
+    services().fault_counts.add("request.crashed")
     return _respond(problem(500, "internal_error", "an error of the service itself", request.path))
 
 

@@ -17,6 +17,7 @@ from shared.store.capacity import Capacity
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
 from shared.store.endpoints import EndpointStore
+from shared.store.fault_counts import FaultCounts
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
@@ -57,6 +58,7 @@ class Services:
     webhook_log: WebhookLog
     resends: ResendStore
     signing_key: SigningKey
+    fault_counts: FaultCounts
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

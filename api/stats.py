@@ -30,15 +30,21 @@ class StageAnswer(BaseModel):
 
 
 class StatsAnswer(BaseModel):
-    """Both stages."""
+    """Both stages, and what should never happen."""
 
     stages: dict[Stage, StageAnswer]
+    faults: dict[str, int] = Field(
+        description="since the store was new: `request.crashed`, and `unreadable.` with the kind of a record that "
+        "lists leave out. The log says more about each"
+    )
 
 
 @stats.get("")
 def read() -> dict[str, Any]:
     """Numbers over all tenants; they name none."""
-    return StatsAnswer(stages=stages_answer(services().pace.loads())).model_dump(mode="json")
+    house = services()
+    stages = stages_answer(house.pace.loads())
+    return StatsAnswer(stages=stages, faults=dict(house.fault_counts.read())).model_dump(mode="json")
 
 
 def stages_answer(loads: Mapping[Stage, StageLoad]) -> dict[Stage, StageAnswer]:

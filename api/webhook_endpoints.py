@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from api.body import from_json
 from api.callers import caller
+from api.listing import told_each
 from api.services import services
 from api.webhook_answers import EndpointAnswer, EndpointPage
 from api.webhook_schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
@@ -45,7 +46,9 @@ def index() -> Answer:
     found = services().endpoints.endpoints(caller().tenant, limit=query.limit + 1, after=query.after)
     page, has_more, now = found[: query.limit], len(found) > query.limit, datetime.now(UTC)
     return EndpointPage(
-        data=[EndpointAnswer.of(each, now) for each in page],
+        data=told_each(
+            "endpoint", ((each.endpoint_id, each) for each in page), lambda each: EndpointAnswer.of(each, now)
+        ),
         has_more=has_more,
         next=page[-1].endpoint_id if has_more else None,
     ).model_dump(mode="json")

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from api.callers import caller
+from api.listing import told_each
 from api.services import services
 from api.webhook_answers import AttemptAnswer, AttemptPage, MessageAnswer, NumSent
 from api.webhook_endpoints import asked_for, own_endpoint
@@ -96,7 +97,7 @@ def _attempts(of: str) -> Answer:
     found = services().webhook_log.attempts(of, limit=query.limit + 1, after=query.after)
     page, has_more = found[: query.limit], len(found) > query.limit
     return AttemptPage(
-        data=[AttemptAnswer.of(each) for each in page],
+        data=told_each("attempt", ((each.attempt_id, each) for each in page), AttemptAnswer.of),
         has_more=has_more,
         next=page[-1].attempt_id if has_more else None,
     ).model_dump(mode="json")

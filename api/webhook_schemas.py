@@ -4,7 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.intake.types import SigningKey, Text, Time
+from shared.intake.types import SigningKey, StreamId, Text, Time
 from shared.store.endpoints import EndpointChanges
 from shared.webhooks.endpoints import EndpointId
 from shared.webhooks.events import EventType, PayloadStyle
@@ -111,6 +111,4 @@ class AttemptsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: Annotated[str, Field(pattern=r"^[0-9]{1,15}-[0-9]{1,10}$")] | None = Field(
-        default=None, description="`next` of the page before"
-    )
+    after: StreamId | None = Field(default=None, description="`next` of the page before")

@@ -24,6 +24,7 @@ from shared.store.connect import connect
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import check_durability
 from shared.store.endpoints import EndpointStore
+from shared.store.fault_counts import FaultCounts
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
@@ -85,6 +86,7 @@ def compose(settings: Settings) -> Services:
         WebhookLog(client),
         ResendStore(client),
         SigningKey.of(settings),
+        FaultCounts(client),
     )
 
 

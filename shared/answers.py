@@ -1,6 +1,7 @@
 """A job as clients read it: the API's answers and the webhooks' data. Never a presigned URL, never a secret."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,10 @@ from shared.webhooks.events import PayloadStyle
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds and `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """UTC with milliseconds and `Z`; in its own offset where UTC has no such year."""
+    with suppress(OverflowError):  # 9999-12-31T23:59:59-23:59 was once taken as a deadline
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Moment = Annotated[

@@ -26,6 +26,7 @@ GridpressError
 ├── ObjectNotFound            404  the object store has no such object
 ├── PayloadTooLarge           413
 ├── StoreUnavailable          503  the job store does not answer
+├── RecordUnreadable          503  a record of the job store that this version can't read
 ├── StoreFull                 503  the job store's memory or disk is nearly full
 ├── QueueFull                 429  too many renders wait
 ├── TenantLimitReached        429  the tenant asks for more than it may use now
@@ -245,6 +246,15 @@ class StoreUnavailable(GridpressError):
     code = "store_unavailable"
     http_status = 503
     retryable = True
+
+
+class RecordUnreadable(GridpressError):
+    """The job store has a record that this server can't read, such as a newer version's. Its log says why."""
+
+    code = "record_unreadable"
+    http_status = 503
+    retryable = True
+    retry_after_s = 10
 
 
 class StoreFull(GridpressError):

@@ -1,6 +1,7 @@
-"""Kinds of values that callers send: text that can be stored, times, images by reference."""
+"""Kinds of values that callers send: text that can be stored, times, places in lists, images by reference."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
@@ -10,6 +11,8 @@ from typing_extensions import TypedDict
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_FIRST_YEAR = 1970  # the store counts milliseconds from there
+_YEARS = "must be a time of the years 1970 to 9999 in UTC"
 MAX_TIMEOUT_S = 30 * 24 * 3600  # far beyond any queue; more is a mistake of units
 
 
@@ -42,6 +45,17 @@ def _rfc3339(text: object) -> object:
     return text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """An offset may lead out of the years that a time can have, and what is stored has none."""
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise PydanticCustomError("year", _YEARS) from error
+    if utc.year < _FIRST_YEAR:
+        raise PydanticCustomError("year", _YEARS)
+    return utc
+
+
 def _signing_key(text: str) -> str:
     if not is_webhook_secret(text):
         raise PydanticCustomError("webhook_secret", WHAT_IT_IS)
@@ -62,7 +76,9 @@ MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[Text, Field(max_length=512)]
 Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, ratio of the sides at most 4")]
 
-Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(strict=False)]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc), Field(strict=False)]
+# Of an entry in a stream of the store: two numbers under 2^64, which every one of 19 digits is.
+StreamId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 SigningKey = Annotated[
     Text, AfterValidator(_signing_key), Field(json_schema_extra={"pattern": "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"})

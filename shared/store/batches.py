@@ -25,6 +25,8 @@ from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetr
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
@@ -73,16 +75,20 @@ class BatchStore:
 
     def batch_of_any_tenant(self, batch_id: BatchId) -> Batch:
         """For the service's own work."""
-        for found in self._read([batch_id]):
+        for found in self._read([batch_id], is_asked_for=True):
             return found
         raise BatchNotFound(f"no batch {batch_id}")
 
     def batches(self, tenant: TenantId, *, limit: int, after: BatchId | None = None) -> list[Batch]:
         """Newest first; `after` is the last id of the page before."""
-        beyond = f"({after}" if after else "+"
-        with translated():
-            ids = self._client.zrevrangebylex(f"{_PREFIX}batches:{tenant}", beyond, "-", start=0, num=limit)
-        return self._read(cast("list[BatchId]", ids))
+
+        def ids_after(last: BatchId | None, count: int) -> list[BatchId]:
+            beyond = f"({last}" if last else "+"
+            with translated():
+                ids = self._client.zrevrangebylex(f"{_PREFIX}batches:{tenant}", beyond, "-", start=0, num=count)
+            return cast("list[BatchId]", ids)
+
+        return filled_page(limit, after, ids_after, self._read)
 
     def change(self, batch: Batch, action: Action) -> Batch:
         """As it stands afterwards. Raises `BatchEnded`, and for a retry `BatchNotRetryable`."""
@@ -134,13 +140,14 @@ class BatchStore:
         with translated():
             self._client.srem(f"{_PREFIX}batch_doomed", batch_id)
 
-    def _read(self, batch_ids: Sequence[BatchId]) -> list[Batch]:
+    def _read(self, batch_ids: Sequence[BatchId], *, is_asked_for: bool = False) -> list[Batch]:
         pipeline = self._client.pipeline(transaction=False)
         for batch_id in batch_ids:
             pipeline.hgetall(f"{_PREFIX}batch:{batch_id}")
         with translated():
-            found = zip(batch_ids, pipeline.execute(), strict=True)
-        return [batch_of(batch_id, fields) for batch_id, fields in found if fields]
+            found = list(zip(batch_ids, pipeline.execute(), strict=True))
+        kept = [row for row in found if row[1]]
+        return readable(FaultCounts(self._client), "batch", kept, batch_of, is_asked_for=is_asked_for)
 
 
 def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:

@@ -8,6 +8,8 @@ from shared.errors import DeadLetterNotFound
 from shared.ids import RenderId, TenantId
 from shared.store import codec
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
@@ -22,16 +24,20 @@ class DeadLetterStore:
 
     def letters(self, tenant: TenantId, *, limit: int, after: RenderId | None) -> list[DeadLetter]:
         """Those of the newest jobs first; `after` is the last id of the page before."""
-        start = f"({after}" if after else "+"
-        with translated():
-            ids = self._client.zrevrangebylex(f"{_PREFIX}dead:{tenant}", start, "-", start=0, num=limit)
-        return self._read(cast("list[RenderId]", ids))
+
+        def ids_after(last: RenderId | None, count: int) -> list[RenderId]:
+            start = f"({last}" if last else "+"
+            with translated():
+                ids = self._client.zrevrangebylex(f"{_PREFIX}dead:{tenant}", start, "-", start=0, num=count)
+            return cast("list[RenderId]", ids)
+
+        return filled_page(limit, after, ids_after, self._read)
 
     def letter(self, render_id: RenderId, tenant: TenantId) -> DeadLetter:
         """Raises `DeadLetterNotFound`, for another tenant's too."""
         with translated():
             is_known = self._client.zscore(f"{_PREFIX}dead:{tenant}", render_id) is not None
-        found = self._read([render_id]) if is_known else []
+        found = self._read([render_id], is_asked_for=True) if is_known else []
         if not found:
             raise DeadLetterNotFound(f"no dead letter {render_id}")
         return found[0]
@@ -48,12 +54,17 @@ class DeadLetterStore:
         if not self._scripts.run(script, tenant, render_id):
             raise DeadLetterNotFound(f"no dead letter {render_id}")
 
-    def _read(self, ids: Sequence[RenderId]) -> list[DeadLetter]:
+    def _read(self, ids: Sequence[RenderId], *, is_asked_for: bool = False) -> list[DeadLetter]:
         pipeline = self._client.pipeline(transaction=True)
         for render_id in ids:
             pipeline.hgetall(f"{_PREFIX}render:{render_id}")
             pipeline.lrange(f"{_PREFIX}crashes:{render_id}", 0, -1)
         with translated():
             answers = pipeline.execute()
-        pairs = zip(ids, answers[::2], answers[1::2], strict=True)
-        return [codec.dead_letter_of(*each) for each in pairs if "dead_stage" in each[1]]
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        dead = [row for row in zip(ids, pairs, strict=True) if "dead_stage" in row[1][0]]
+        return readable(FaultCounts(self._client), "dead_letter", dead, _letter, is_asked_for=is_asked_for)
+
+
+def _letter(render_id: RenderId, row: tuple[codec.Hash, Sequence[str]]) -> DeadLetter:
+    return codec.dead_letter_of(render_id, *row)

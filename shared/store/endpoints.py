@@ -9,6 +9,8 @@ from typing import Any, cast
 from shared.errors import EndpointNotFound, TooManyEndpoints
 from shared.ids import TenantId
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import Scripts
 from shared.webhooks.endpoints import (
     MOST_OLD_SECRETS,
@@ -59,16 +61,19 @@ class EndpointStore:
 
     def endpoint_of_any_tenant(self, endpoint_id: EndpointId) -> Endpoint | None:
         """For those who deliver."""
-        found = self._read([endpoint_id])
+        found = self._read([endpoint_id], is_asked_for=True)
         return found[0] if found else None
 
     def endpoints(self, tenant: TenantId, *, limit: int, after: EndpointId | None = None) -> list[Endpoint]:
         """The newest first; `after` is the last id of the page before."""
-        with translated():
-            ids = self._client.zrevrangebylex(
-                f"gridpress:endpoints:{tenant}", f"({after}" if after else "+", "-", start=0, num=limit
-            )
-        return self._read(cast("list[EndpointId]", ids))
+
+        def ids_after(last: EndpointId | None, count: int) -> list[EndpointId]:
+            newest = f"({last}" if last else "+"
+            with translated():
+                ids = self._client.zrevrangebylex(f"gridpress:endpoints:{tenant}", newest, "-", start=0, num=count)
+            return cast("list[EndpointId]", ids)
+
+        return filled_page(limit, after, ids_after, self._read)
 
     def update(self, endpoint_id: EndpointId, tenant: TenantId, changes: EndpointChanges) -> Endpoint:
         """As it is afterwards. What is due to it goes to the new URL, too."""
@@ -104,14 +109,15 @@ class EndpointStore:
         pairs = [text for pair in fields.items() for text in pair]
         return int(self._scripts.run("save_endpoint", endpoint_id, tenant, most, _DEFAULT_EVENTS, *pairs))
 
-    def _read(self, endpoint_ids: Sequence[EndpointId]) -> list[Endpoint]:
+    def _read(self, endpoint_ids: Sequence[EndpointId], *, is_asked_for: bool = False) -> list[Endpoint]:
         """Those that are deleted meanwhile are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for endpoint_id in endpoint_ids:
             pipeline.hgetall(f"gridpress:endpoint:{endpoint_id}")
         with translated():
-            found = zip(endpoint_ids, pipeline.execute(), strict=True)
-        return [_endpoint(endpoint_id, fields) for endpoint_id, fields in found if fields]
+            found = list(zip(endpoint_ids, pipeline.execute(), strict=True))
+        kept = [row for row in found if row[1]]
+        return readable(FaultCounts(self._client), "endpoint", kept, _endpoint, is_asked_for=is_asked_for)
 
 
 def _fields(changes: EndpointChanges) -> dict[str, str]:

@@ -8,6 +8,8 @@ from shared.errors import FileNotStored
 from shared.files import FileId, Purpose, StoredFile
 from shared.ids import TenantId
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
@@ -46,7 +48,7 @@ class FileStore:
         return self.file(file_id, tenant)
 
     def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:
-        found = self._read([file_id])
+        found = self._read([file_id], is_asked_for=True)
         if not found or found[0].tenant != tenant or found[0].is_over(datetime.now(UTC)):
             raise FileNotStored(f"no file {file_id}")
         return found[0]
@@ -62,13 +64,17 @@ class FileStore:
     ) -> list[StoredFile]:
         """By creation; `after` is the last id of the page before. One that has just expired may still be listed."""
         key = f"{_PREFIX}files:{tenant}" + (f":{purpose}" if purpose else "")
-        beyond = f"({after}" if after else None
-        with translated():
-            if order == "asc":
-                ids = self._client.zrangebylex(key, beyond or "-", "+", start=0, num=limit)
-            else:
-                ids = self._client.zrevrangebylex(key, beyond or "+", "-", start=0, num=limit)
-        return self._read(cast("list[FileId]", ids))
+
+        def ids_after(last: FileId | None, count: int) -> list[FileId]:
+            beyond = f"({last}" if last else None
+            with translated():
+                if order == "asc":
+                    ids = self._client.zrangebylex(key, beyond or "-", "+", start=0, num=count)
+                else:
+                    ids = self._client.zrevrangebylex(key, beyond or "+", "-", start=0, num=count)
+            return cast("list[FileId]", ids)
+
+        return filled_page(limit, after, ids_after, self._read)
 
     def delete(self, file_id: FileId, tenant: TenantId) -> None:
         """Nobody sees it any more; upkeep deletes its bytes."""
@@ -89,14 +95,15 @@ class FileStore:
         with translated():
             self._client.zrem(f"{_PREFIX}file_ends", file_id)
 
-    def _read(self, file_ids: Sequence[FileId]) -> list[StoredFile]:
+    def _read(self, file_ids: Sequence[FileId], *, is_asked_for: bool = False) -> list[StoredFile]:
         """Ids of files that are not whole or are gone are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for file_id in file_ids:
             pipeline.hgetall(f"{_PREFIX}file:{file_id}")
         with translated():
-            found = zip(file_ids, pipeline.execute(), strict=True)
-        return [_file(file_id, fields) for file_id, fields in found if "purpose" in fields]
+            found = list(zip(file_ids, pipeline.execute(), strict=True))
+        whole = [row for row in found if "purpose" in row[1]]
+        return readable(FaultCounts(self._client), "file", whole, _file, is_asked_for=is_asked_for)
 
 
 def _file(file_id: FileId, fields: Mapping[str, str]) -> StoredFile:

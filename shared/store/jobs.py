@@ -17,11 +17,14 @@ from shared.queues import Queue, celery_list
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
 from shared.store.job_filter import ANY_JOB, JobFilter
+from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.token_grid import Prior
 
 _PREFIX = "gridpress:"
+_MOST_DIGITS = 5  # of the number of a job's renders
 _NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 
@@ -101,7 +104,7 @@ class JobStore:
 
     def job_of_any_tenant(self, job_id: JobId) -> Job:
         """For the service's own processes, which work for all. Raises `JobNotFound`."""
-        found = self._read([job_id])
+        found = self._read([job_id], is_asked_for=True)
         if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
@@ -118,6 +121,9 @@ class JobStore:
 
     def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
         """Newest first, unless `filters` say otherwise; `after` is the last id of the page before."""
+        return filled_page(limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._read)
+
+    def _ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
         keys = [f"{_PREFIX}jobs:{tenant}{suffix}" for suffix in filters.suffixes]
         first, last = filters.bounds(after)
         with translated():
@@ -127,10 +133,8 @@ class JobStore:
                     pipeline.zrangebylex(key, first, last, start=0, num=limit)
                 else:
                     pipeline.zrevrangebylex(key, last, first, start=0, num=limit)
-            found = sorted(
-                {job_id for ids in pipeline.execute() for job_id in ids}, reverse=not filters.is_oldest_first
-            )
-        return self._read(found[:limit])
+            found = {job_id for ids in pipeline.execute() for job_id in ids}
+        return sorted(found, reverse=not filters.is_oldest_first)[:limit]
 
     def prior(self, render_id: RenderId) -> Prior | None:
         """The token grid of a render that is waiting for the DiT, in it, or ended there without a picture."""
@@ -203,23 +207,38 @@ class JobStore:
         with translated():
             self._client.ping()
 
-    def _read(self, job_ids: Sequence[JobId]) -> list[Job]:
-        """Two round trips for any number of jobs; ids that are gone are left out."""
+    def _read(self, job_ids: Sequence[JobId], *, is_asked_for: bool = False) -> list[Job]:
+        """Two round trips for any number of jobs; ids that are gone, also between the two, are left out."""
         with translated():
             hashes = self._hashes([f"{_PREFIX}job:{job_id}" for job_id in job_ids])
             known = [(job_id, job) for job_id, job in zip(job_ids, hashes, strict=True) if job]
-            ids = [[render_id(job_id, i) for i in range(int(job["n"]))] for job_id, job in known]
+            ids = [[render_id(job_id, index) for index in range(_num_renders(job))] for job_id, job in known]
             renders = iter(self._hashes([f"{_PREFIX}render:{render}" for group in ids for render in group]))
-        return [
-            codec.job_of(job_id, job, [codec.render_of(render, next(renders)) for render in group])
+        rows = [
+            (job_id, (job, [(render, next(renders)) for render in group]))
             for (job_id, job), group in zip(known, ids, strict=True)
         ]
+        standing = [row for row in rows if all(render for _, render in row[1][1])]
+        return readable(FaultCounts(self._client), "job", standing, _job, is_asked_for=is_asked_for)
 
     def _hashes(self, keys: Sequence[str]) -> list[dict[str, str]]:
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(key)
         return pipeline.execute()
+
+
+def _num_renders(job: codec.Hash) -> int:
+    """0 where the record doesn't tell: such a job has other faults, by which it is left out."""
+    text = job.get("n", "")
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
+
+
+def _job(job_id: JobId, row: tuple[codec.Hash, Sequence[tuple[RenderId, codec.Hash]]]) -> Job:
+    job, renders = row
+    if not renders:
+        raise ValueError(f"a job of {job.get('n')} renders")
+    return codec.job_of(job_id, job, [codec.render_of(*render) for render in renders])
 
 
 def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:

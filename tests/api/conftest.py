@@ -22,6 +22,7 @@ from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.durability import Durability
 from shared.store.endpoints import EndpointStore
+from shared.store.fault_counts import FaultCounts
 from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
@@ -81,7 +82,7 @@ def house(
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), PaceStore(client))
-    webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY)
+    webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
     yield Services(settings, *stores, *later, *webhooks)
     hub.close()
 

@@ -143,7 +143,7 @@ def test_a_record_that_cannot_be_read_is_our_fault_and_not_the_callers(
     job = submitted(store)
     client.hset(f"gridpress:job:{job.job_id}", "spec", '{"n": "many"}')
     answer = http.get(f"/v1/jobs/{job.job_id}")
-    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "record_unreadable")
 
 
 def test_a_surprise_is_a_problem_without_a_traceback(

@@ -79,6 +79,7 @@ OPERATIONS = {
                 StatsAnswer,
                 examples={
                     "calm": {
+                        "faults": {},
                         "stages": {
                             "ar": {
                                 "workers": 1,
@@ -102,7 +103,7 @@ OPERATIONS = {
                                 "backlog_s": 9.4,
                                 "unserved": {},
                             },
-                        }
+                        },
                     }
                 },
             )
