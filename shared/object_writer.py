@@ -1,5 +1,6 @@
 """Writes one object piece by piece as an S3 multipart upload: one part in memory, whatever its size."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import structlog
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.object_errors import translated
+from shared.object_proof import Fingerprint, prove_written
 
 log = structlog.get_logger()
 
@@ -15,11 +17,21 @@ log = structlog.get_logger()
 PART_BYTES = 8 * 1024 * 1024
 
 
+def put_whole(client: Any, where: Mapping[str, str], data: bytes, content_type: str) -> None:
+    """Writes an object in one request. Raises `ObjectStoreUnavailable`, also when S3 says so and does not hold it."""
+    with translated():
+        answer = client.put_object(**where, Body=data, ContentType=content_type)
+    written = Fingerprint()
+    written.add(data)
+    prove_written(client, where, answer, written, (written.md5,))
+
+
 class ObjectWriter:
     """`with objects.writer(key, type) as writer: writer.write(data)`: the object is there once the block has ended.
 
     A block that ends by an exception leaves neither an object nor parts behind; only parts of a process that was killed
-    stay, until `ObjectStore.abort_uploads` or a rule of the bucket takes them. Raises `ObjectStoreUnavailable`.
+    stay, until `ObjectStore.abort_uploads` or a rule of the bucket takes them. Raises `ObjectStoreUnavailable`, also
+    when the object store says that it has the object and has another one or none.
     """
 
     def __init__(self, client: Any, bucket: str, key: ObjectKey, content_type: str) -> None:
@@ -29,6 +41,7 @@ class ObjectWriter:
         self._waiting = bytearray()
         self._upload_id: str | None = None
         self._parts: list[dict[str, object]] = []
+        self._written = Fingerprint()
 
     def __enter__(self) -> Self:
         return self
@@ -57,20 +70,24 @@ class ObjectWriter:
                 self._upload_id = begun["UploadId"]
             number = len(self._parts) + 1
             sent = self._client.upload_part(**self._where, UploadId=self._upload_id, PartNumber=number, Body=data)
+        if "ETag" not in sent:
+            raise ObjectStoreUnavailable(f"the object store gave no ETag to part {number} of {self._where['Key']}")
+        self._written.add(data)
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 
     def _finish(self) -> None:
         """What fits into one part needs no upload of several."""
         if self._upload_id is None:
-            with translated():
-                self._client.put_object(**self._where, Body=bytes(self._waiting), ContentType=self._content_type)
+            put_whole(self._client, self._where, bytes(self._waiting), self._content_type)
             return
         if self._waiting:
             self._send(bytes(self._waiting))
         with translated():
-            self._client.complete_multipart_upload(
+            answer = self._client.complete_multipart_upload(
                 **self._where, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
             )
+        self._upload_id = None
+        prove_written(self._client, self._where, answer, self._written, (self._written.etag_of_parts,))
 
     def _abort(self) -> None:
         if self._upload_id is None:

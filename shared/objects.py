@@ -1,6 +1,6 @@
 """The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,8 @@ from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.object_errors import translated
 from shared.object_lines import split_lines
-from shared.object_writer import ObjectWriter
+from shared.object_proof import prove_copied
+from shared.object_writer import ObjectWriter, put_whole
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -46,8 +47,8 @@ class ObjectStore:
         self._hasty_client = _client(settings, settings.s3_endpoint_url, is_hasty=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
-        with translated():
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+        """Returns once the store holds these bytes, not once it says so."""
+        put_whole(self._client, self._where(key), data, content_type)
 
     def get(self, key: ObjectKey) -> bytes:
         with translated():
@@ -78,7 +79,8 @@ class ObjectStore:
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
         """Within the object store: no byte comes here."""
         with translated():
-            self._client.copy_object(Bucket=self._bucket, Key=to, CopySource={"Bucket": self._bucket, "Key": key})
+            answer = self._client.copy_object(**self._where(to), CopySource=self._where(key))
+        prove_copied(self._client, self._where(key), self._where(to), answer)
 
     def writer(self, key: ObjectKey, content_type: str) -> ObjectWriter:
         """To write an object of any size piece by piece."""
@@ -94,16 +96,23 @@ class ObjectStore:
         assert prefix.endswith("/"), "else it takes a neighbour with it"
         with translated():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                for found in page.get("Contents", ()):
-                    self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+                self._delete_all(page.get("Contents", ()))
 
     def delete_some(self, prefix: str, most: int) -> int:
         """Like `delete_prefix`, as far as `most` objects; returns how many there were. No neighbour may begin so."""
         with translated():
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=most).get("Contents", ())
-            for each in found:
-                self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
+            self._delete_all(found)
         return len(found)
+
+    def _delete_all(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """In one request: a page holds 1,000 at most, and so does what S3 deletes at once."""
+        if not found:
+            return
+        keys = [{"Key": each["Key"]} for each in found]
+        answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise ObjectStoreUnavailable(f"{len(errors)} objects were not deleted, such as {errors[0]}")
 
     def abort_uploads(self, key: ObjectKey) -> None:
         """Drops the parts that writers of this object left behind when their process was killed."""
@@ -136,6 +145,9 @@ class ObjectStore:
                 raise Misconfigured(f"no credentials: {_HOW_TO_SIGN}") from error
             except ClientError as error:
                 raise self._fault(error) from error
+
+    def _where(self, key: ObjectKey) -> Mapping[str, str]:
+        return {"Bucket": self._bucket, "Key": key}
 
     def _fault(self, error: ClientError) -> Exception:
         """A HEAD has no body, so the status is all that S3 says."""

@@ -6,7 +6,7 @@ from shared.store.batches import BatchStore, DeletedBatch
 
 _MOST_AT_ONCE = 20
 _MOST_JOBS = 100  # of up to 16 renders each
-_MOST_OBJECTS = 200  # a batch may have hundreds of thousands: others are to have their turn
+_MOST_OBJECTS = 1000  # of one request; a batch may have hundreds of thousands: others are to have their turn
 
 
 def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) -> int:

@@ -1,0 +1,109 @@
+"""Whether the object store holds what was written: an answer of 200 alone proves nothing. Writes nothing itself.
+
+An ETag is the MD5 of the bytes, or of the parts' MD5s. Where a store answers another one or none (encryption with keys
+of KMS or of the customer), the object is looked at, and read back if need be.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import structlog
+from botocore.exceptions import ClientError
+
+from shared.errors import ObjectStoreUnavailable
+from shared.object_errors import translated
+
+log = structlog.get_logger()
+
+_CHUNK_BYTES = 256 * 1024
+_num_disproved = count(1)
+
+
+class Fingerprint:
+    """Length and MD5 of what one object is to hold; `add` takes its bytes part by part."""
+
+    def __init__(self) -> None:
+        self.num_bytes = 0
+        self._whole = hashlib.md5(usedforsecurity=False)
+        self._parts: list[bytes] = []
+
+    def add(self, part: bytes) -> None:
+        self.num_bytes += len(part)
+        self._whole.update(part)
+        self._parts.append(hashlib.md5(part, usedforsecurity=False).digest())
+
+    @property
+    def md5(self) -> str:
+        return self._whole.hexdigest()
+
+    @property
+    def etag_of_parts(self) -> str:
+        """Of a multipart upload of these parts."""
+        return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
+
+
+def prove_written(
+    client: Any, where: Mapping[str, str], answer: Mapping[str, Any], written: Fingerprint, etags: Sequence[str]
+) -> None:
+    """Returns once it is certain that the object at `where` is `written`; `etags` prove it without another look.
+
+    `answer` is what the write was answered. Raises `ObjectStoreUnavailable`: whoever writes may write again.
+    """
+    if _etag(answer) in etags:
+        return
+    with translated():
+        head = _head(client, where)
+        is_as_long = head is not None and int(head["ContentLength"]) == written.num_bytes
+        if is_as_long and (_etag(head or {}) in etags or _md5_of(client, where) == written.md5):
+            return
+    raise _disproved(where, _etag(answer), head)
+
+
+def prove_copied(client: Any, source: Mapping[str, str], target: Mapping[str, str], answer: Mapping[str, Any]) -> None:
+    """Like `prove_written`, for a copy within the store. A copy of many parts may have an ETag of its own."""
+    with translated():
+        expected, head = client.head_object(**source), _head(client, target)
+        if head is not None and head["ContentLength"] == expected["ContentLength"]:
+            is_told = _etag(expected) and _etag(answer.get("CopyObjectResult", {})) == _etag(expected) == _etag(head)
+            if is_told or _md5_of(client, source) == _md5_of(client, target):
+                return
+    raise _disproved(target, _etag(answer.get("CopyObjectResult", {})), head)
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"').lower()
+
+
+def _head(client: Any, where: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """None where nothing is stored."""
+    try:
+        found: Mapping[str, Any] = client.head_object(**where)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return None
+        raise
+    return found
+
+
+def _md5_of(client: Any, where: Mapping[str, str]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in _chunks(client, where):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(client: Any, where: Mapping[str, str]) -> Iterator[bytes]:
+    with closing(client.get_object(**where)["Body"]) as body:
+        yield from body.iter_chunks(_CHUNK_BYTES)
+
+
+def _disproved(where: Mapping[str, str], etag: str, head: Mapping[str, Any] | None) -> ObjectStoreUnavailable:
+    """`num_so_far`: in this process, so that one odd answer and a store that lies all the time look different."""
+    found_bytes = None if head is None else head["ContentLength"]
+    log.error(
+        "object_store.not_stored", key=where["Key"], etag=etag, found_bytes=found_bytes, num_so_far=next(_num_disproved)
+    )
+    return ObjectStoreUnavailable(f"the object store said that {where['Key']} was written, and does not hold it")
