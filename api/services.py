@@ -6,7 +6,7 @@ from typing import cast
 
 from flask import current_app
 
-from api.offload import offload
+from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
 from shared.hints import Hints
 from shared.intake.spec import Intake
@@ -63,8 +63,9 @@ class Services:
 
     @property
     def intake(self) -> Intake:
-        """Makes specs of requests; pictures are looked at beside the event loop."""
-        return Intake(self.settings, self.store, self.objects, self.fetcher, self.files, offload)
+        """Makes specs of requests; pictures are looked at by child processes."""
+        decoders = decoders_of(self.settings.max_image_pixels)
+        return Intake(self.settings, self.store, self.objects, self.fetcher, self.files, decoders)
 
     def stop(self) -> None:
         """Whoever waits is answered now; requests that do something go on."""

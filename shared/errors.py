@@ -28,6 +28,7 @@ GridpressError
 ├── StoreUnavailable          503  the job store does not answer
 ├── RecordUnreadable          503  a record of the job store that this version can't read
 ├── StoreFull                 503  the job store's memory or disk is nearly full
+├── ServiceBusy               503  this process has as many bodies or pictures in hand as it can
 ├── QueueFull                 429  too many renders wait
 ├── TenantLimitReached        429  the tenant asks for more than it may use now
 ├── ObjectStoreUnavailable    503  the object store does not answer
@@ -264,6 +265,14 @@ class StoreFull(GridpressError):
     http_status = 503
     retryable = True
     retry_after_s = 10
+
+
+class ServiceBusy(GridpressError):
+    """This process holds as many bodies or pictures as it may at once; nothing was accepted."""
+
+    code = "service_busy"
+    http_status = 503
+    retryable = True
 
 
 class QueueFull(GridpressError):

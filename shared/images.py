@@ -1,5 +1,6 @@
 """Brings a condition image to the one form that both stages read: RGB, upright, a size on which both sides agree."""
 
+import struct
 import warnings
 from io import BytesIO
 
@@ -7,10 +8,14 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from shared.errors import InvalidImage
 from shared.geometry import MAX_SIDE_RATIO, condition_size
+from shared.picture_files import check_file, check_tiles
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
+_MAX_SIDE_PX = 32_768  # a decoder may keep whole rows or columns, some of them in structures of their own
+
 _GREY = (128, 128, 128)
+_SIZE, _SIZE_AT = struct.Struct(">II"), 16  # in a PNG, whose first chunk is its header
 _GREY_16_BIT = ("I;16", "I;16B", "I;16L")
 _MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16_BIT))
 
@@ -32,6 +37,7 @@ def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
     Pixels are untouched when the size is kept; the same bytes always give the same bytes. A picture longer than 4:1
     is centred on grey at 4:1. Raises `InvalidImage`, naming `field`, for what is not one whole picture of `FORMATS`
     with at most `max_pixels` pixels; the header decides before anything is decoded. Not for two threads at once.
+    Where memory is limited it raises `MemoryError`.
     """
     picture = _fitted(_decoded(data, max_pixels, field))
     picture.info = {}  # colour profile and comments would end up in the file
@@ -42,11 +48,12 @@ def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
 
 def size_px(png: bytes) -> tuple[int, int]:
     """Width and height of a normalised picture, from its header."""
-    with Image.open(BytesIO(png), formats=("PNG",)) as image:
-        return image.size
+    width, height = _SIZE.unpack_from(png, _SIZE_AT)
+    return width, height
 
 
 def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
+    check_file(data, field)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities of a file that can be read all the same
@@ -60,6 +67,8 @@ def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
         raise InvalidImage(f"not a picture in one of the formats {', '.join(FORMATS)}", field) from error
     except Image.DecompressionBombError as error:
         raise InvalidImage(f"the picture has more than {max_pixels} pixels", field) from error
+    except MemoryError:
+        raise  # says nothing about the picture, but about where it is decoded
     except Exception as error:  # decoders raise whatever a broken file makes them trip over
         raise InvalidImage("the picture is truncated or broken", field) from error
 
@@ -68,6 +77,9 @@ def _check_header(image: Image.Image, max_pixels: int, field: str) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise InvalidImage(f"the picture has {width}x{height} pixels, more than {max_pixels}", field)
+    if max(width, height) > _MAX_SIDE_PX:
+        raise InvalidImage(f"the picture has {width}x{height} pixels, and a side has at most {_MAX_SIDE_PX}", field)
+    check_tiles(len(getattr(image, "tile", ())), field)
     if image.mode not in _MODES:
         raise InvalidImage(f"pictures of mode {image.mode} can't be used: send 8-bit RGB", field)
     # The further pictures of an MPO, as many cameras write it, are previews and gain maps of the first.

@@ -1,6 +1,7 @@
 """Fetches the condition images that a request names by URL. Looks at none of their bytes."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,14 +36,18 @@ class ImageFetcher:
         client = EgressClient(EgressRules.of(settings), resolve=resolve)
         return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
 
-    def fetch(self, urls: Mapping[str, str]) -> list[bytes]:
-        """The bytes behind each URL, in order; the keys are the fields that named them. Raises `InvalidImage`."""
-        deadline = Deadline(self.timeout_s)
-        images: list[bytes] = []
+    def fetch(self, urls: Mapping[str, str]) -> Iterator[bytes]:
+        """The bytes behind each URL, in order; the keys are the fields that named them. Raises `InvalidImage`.
+
+        One is fetched when the one before was looked at; only time in which one is fetched counts.
+        """
+        deadline, bytes_left = Deadline(self.timeout_s), self.max_total_bytes
         for field, url in urls.items():
-            bytes_left = self.max_total_bytes - sum(map(len, images))
-            images.append(self._fetch(url, field, deadline, bytes_left))
-        return images
+            image = self._fetch(url, field, deadline, bytes_left)
+            bytes_left -= len(image)
+            fetched_at = time.monotonic()
+            yield image
+            deadline.put_off(time.monotonic() - fetched_at)
 
     def _fetch(self, url: str, field: str, deadline: Deadline, bytes_left: int) -> bytes:
         try:

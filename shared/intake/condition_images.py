@@ -1,13 +1,14 @@
 """The bytes of the condition images that a request brings: as files, in data URLs, by file id, or behind web URLs.
 
-Looks at none of them.
+One is loaded and looked at after the other, and by a child process.
 """
 
 import re
-from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from shared.decoding.decoders import Decoders, Encoded, Load
 from shared.egress.images import ImageFetcher
 from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNotFound
 from shared.files import FileId, Purpose
@@ -19,6 +20,9 @@ from shared.store.files import FileStore
 _FILE_ID = re.compile(r"file-[0-9a-z]{26}")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
+
+# Called with the bytes that a request is about to keep in memory. Raises `ServiceBusy` where there is no room.
+Hold = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +47,57 @@ class FileImages:
             raise InvalidImage(f"there is no file {file_id}", field) from error
 
 
-def condition_images(body: Body, max_images: int, fetcher: ImageFetcher, own: FileImages) -> Sequence[bytes]:
-    """In the order of the request. Nothing is fetched from the web before all else could be read.
+@dataclass(frozen=True, slots=True)
+class ConditionImages:
+    """Brings the pictures of one request to the form that both stages read, one after the other."""
 
-    Raises `InvalidRequest` and `InvalidImage`, naming the field.
-    """
-    urls, files = body.request.images, body.files
-    if urls and files:
-        raise InvalidRequest("send images either in the JSON or as files", "images")
-    if len(urls) + len(files) > max_images:
-        raise InvalidRequest(f"images holds {len(urls) + len(files)} pictures, more than {max_images}", "images")
-    return files or _from_urls({f"images[{index}]": url for index, url in enumerate(urls)}, fetcher, own)
+    fetcher: ImageFetcher
+    own: FileImages
+    decoders: Decoders
+    hold: Hold
+
+    def normalised(self, body: Body, max_images: int) -> list[bytes]:
+        """In the order of the request. Nothing is fetched from the web before all else was looked at.
+
+        Raises `InvalidRequest` and `InvalidImage`, naming the field, and `ServiceBusy`.
+        """
+        urls, files = body.request.images, body.files
+        if urls and files:
+            raise InvalidRequest("send images either in the JSON or as files", "images")
+        if len(urls) + len(files) > max_images:
+            raise InvalidRequest(f"images holds {len(urls) + len(files)} pictures, more than {max_images}", "images")
+        if files:
+            return [self._looked_at(partial(Encoded, file), f"images[{index}]") for index, file in enumerate(files)]
+        return self._from_urls({f"images[{index}]": url for index, url in enumerate(urls)}, body)
+
+    def _from_urls(self, urls: dict[str, str], body: Body) -> list[bytes]:
+        web_urls = {field: url for field, url in urls.items() if _WEB_URL.match(url)}
+        pictures = {
+            field: self._looked_at(self._at_hand(url, field, body), field)
+            for field, url in urls.items()
+            if field not in web_urls
+        }
+        if web_urls:
+            with self.decoders.fetching(self.own.tenant):
+                for field, data in zip(web_urls, self.fetcher.fetch(web_urls), strict=True):
+                    pictures[field] = self._looked_at(partial(Encoded, data), field)
+        return [pictures[field] for field in urls]
+
+    def _at_hand(self, url: str, field: str, body: Body) -> Load:
+        if url in body.pictures:
+            return partial(Encoded, body.pictures[url], is_base64=True)
+        if _FILE_ID.fullmatch(url):
+            return lambda: Encoded(self.own.read(FileId(url), field))
+        return partial(_from_data_url, url, field)
+
+    def _looked_at(self, load: Load, field: str) -> bytes:
+        png = self.decoders.normalise(load, self.own.tenant, field)
+        self.hold(len(png))
+        return png
 
 
-def _from_urls(urls: dict[str, str], fetcher: ImageFetcher, own: FileImages) -> list[bytes]:
-    web_urls = {field: url for field, url in urls.items() if _WEB_URL.match(url)}
-    images = {field: _at_hand(url, field, own) for field, url in urls.items() if field not in web_urls}
-    images.update(zip(web_urls, fetcher.fetch(web_urls), strict=True))
-    return [images[field] for field in urls]
-
-
-def _at_hand(url: str, field: str, own: FileImages) -> bytes:
-    return own.read(FileId(url), field) if _FILE_ID.fullmatch(url) else _from_data_url(url, field)
-
-
-def _from_data_url(url: str, field: str) -> bytes:
+def _from_data_url(url: str, field: str) -> Encoded:
     head, _, payload = url.partition(",")
     if not _DATA_URL.fullmatch(head):
         raise InvalidImage("neither an https URL nor a file id nor a data URL such as data:image/png;base64,...", field)
-    try:
-        return b64decode(payload, validate=True)
-    except ValueError as error:
-        raise InvalidImage("not base64", field) from error
+    return Encoded(payload.encode(), is_base64=True)

@@ -1,10 +1,11 @@
 """What a request for pictures may say, field by field. Limits that are settings are `shared.intake.spec`'s."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from typing_extensions import Buffer
 
 from shared.ids import JobId
 from shared.intake.types import (
@@ -133,7 +134,11 @@ class JobRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The fields, and the files that came beside them, in order."""
+    """The fields, and the files that came beside them, in order.
+
+    `pictures`: what stands in `request.images` for a picture that was too large to stay in the JSON -> its base64.
+    """
 
     request: JobRequest
-    files: Sequence[bytes] = ()
+    files: Sequence[Buffer] = ()
+    pictures: Mapping[str, Buffer] = field(default_factory=dict)

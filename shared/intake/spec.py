@@ -2,16 +2,16 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from shared.decoding.decoders import Decoders
 from shared.egress.images import ImageFetcher
 from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
 from shared.ids import ObjectKey, TenantId
-from shared.images import normalise, size_px
-from shared.intake.condition_images import FileImages, condition_images
+from shared.images import size_px
+from shared.intake.condition_images import ConditionImages, FileImages, Hold
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, settings_again, source_of
 from shared.job_spec import JobSpec, RenderSettings
@@ -39,23 +39,21 @@ _RENDER_FIELDS = (
 )
 
 
-Compute = Callable[..., bytes]
-
-
-def _at_once(function: Compute, *args: object, **options: object) -> bytes:
-    return function(*args, **options)
+def _without_limit(num_bytes: int) -> None:
+    """Where few requests are looked at at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Makes specs of requests. `compute` calls what computes for long, where the caller's thread must not."""
+    """Makes specs of requests. `hold` is told of the bytes that a request keeps in memory."""
 
     settings: Settings
     store: JobStore
     objects: ObjectStore
     fetcher: ImageFetcher
     files: FileStore
-    compute: Compute = _at_once
+    decoders: Decoders
+    hold: Hold = _without_limit
 
     def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
         """What `prior` names. Raises as `shared.intake.rerender.source_of` does."""
@@ -108,12 +106,9 @@ class Intake:
 
     def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
         """Normalised, and not stored yet."""
-        settings = self.settings
-        own = FileImages(self.files, self.objects, tenant, settings.max_fetched_bytes)
-        return [
-            self.compute(normalise, data, max_pixels=settings.max_image_pixels, field=f"images[{index}]")
-            for index, data in enumerate(condition_images(body, settings.max_images, self.fetcher, own))
-        ]
+        own = FileImages(self.files, self.objects, tenant, self.settings.max_fetched_bytes)
+        images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
+        return images.normalised(body, self.settings.max_images)
 
 
 def check(request: JobRequest, settings: Settings) -> None:

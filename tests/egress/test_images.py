@@ -15,7 +15,7 @@ def fetcher(*, allow_loopback: bool = True, timeout_s: float = 30.0, max_total_b
 
 def test_images_come_back_in_the_order_in_which_they_were_named() -> None:
     with serving(answering(body=b"cat")) as cat, serving(answering(body=b"dog")) as dog:
-        assert fetcher().fetch({"images.0": cat.url(), "images.1": dog.url()}) == [b"cat", b"dog"]
+        assert list(fetcher().fetch({"images.0": cat.url(), "images.1": dog.url()})) == [b"cat", b"dog"]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_images_come_back_in_the_order_in_which_they_were_named() -> None:
 )
 def test_a_server_that_has_no_image_is_told_of_with_the_field(behave: Behaviour, reason: str) -> None:
     with serving(behave) as server, pytest.raises(InvalidImage, match=reason) as caught:
-        fetcher().fetch({"images.0": server.url()})
+        list(fetcher().fetch({"images.0": server.url()}))
     assert caught.value.field == "images.0"
 
 
@@ -40,7 +40,7 @@ def test_all_images_of_a_request_share_one_budget_of_bytes() -> None:
         urls = {"images.0": server.url(), "images.1": server.url()}
         assert [len(image) for image in fetcher(max_total_bytes=1600).fetch(urls)] == [800, 800]
         with pytest.raises(InvalidImage, match="all images together have more than 1599 bytes") as caught:
-            fetcher(max_total_bytes=1599).fetch(urls)
+            list(fetcher(max_total_bytes=1599).fetch(urls))
     assert caught.value.field == "images.1"
 
 
@@ -50,11 +50,11 @@ def test_a_body_that_drips_does_not_end_in_time() -> None:
         serving(endless(head, b"x", between_s=0.05)) as server,
         pytest.raises(InvalidImage, match=r"did not end within 0\.2 s"),
     ):
-        fetcher(timeout_s=0.2).fetch({"images.0": server.url()})
+        list(fetcher(timeout_s=0.2).fetch({"images.0": server.url()}))
 
 
 def test_a_private_address_is_refused_before_anything_is_sent() -> None:
     with serving(answering()) as server, pytest.raises(InvalidImage, match="is loopback") as caught:
-        fetcher(allow_loopback=False).fetch({"image_url": server.url(scheme="https")})
+        list(fetcher(allow_loopback=False).fetch({"image_url": server.url(scheme="https")}))
     assert server.heard == []
     assert caught.value.field == "image_url"

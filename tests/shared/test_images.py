@@ -86,7 +86,12 @@ def test_a_strip_keeps_its_proportions_on_grey(size: tuple[int, int], ends_at: t
 
 
 def test_an_extremely_long_strip_never_becomes_an_extremely_large_canvas() -> None:
-    assert normalised(encoded(Image.new("1", (MAX_PIXELS, 1)))).size == (2048, 512)
+    assert normalised(encoded(Image.new("1", (32_768, 1)))).size == (2048, 512)
+
+
+@pytest.mark.parametrize("size", [(32_769, 1), (1, MAX_PIXELS)])
+def test_a_side_has_a_limit_however_few_pixels_there_are(size: tuple[int, int]) -> None:
+    assert "a side has at most 32768" in refusal(encoded(Image.new("1", size)))
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])

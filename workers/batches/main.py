@@ -5,6 +5,7 @@ import threading
 import structlog
 
 from shared.celery_app import make_celery
+from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
 from shared.errors import StoreUnavailable
 from shared.hints import Hints
@@ -73,7 +74,7 @@ def make_service(client: Client, objects: ObjectStore, hints: Hints, settings: S
     rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     tools = Tools(BatchWork(client, rules), BatchStore(client), objects, settings)
     jobs, files = JobStore(client), FileStore(client)
-    intake = Intake(settings, jobs, objects, ImageFetcher.of(settings), files)
+    intake = Intake(settings, jobs, objects, ImageFetcher.of(settings), files, decoders_of(settings.max_image_pixels))
     limits = Limits(Capacity(client, settings), jobs, KeyStore(client), RateLimits(client))
     return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, limits))
 

@@ -1,0 +1,89 @@
+"""A child process as its parent sees it: started, asked, and killed when it takes too long."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from signal import SIGXCPU
+from typing import Literal
+
+from typing_extensions import Buffer
+
+from shared.sandbox.frames import Head, receive, send
+
+_MOST_ANSWER_BYTES = 64 * 1024 * 1024
+_START_S = 20.0  # a busy machine may take seconds to start a Python; no task's time counts for that
+
+Why = Literal["time", "memory", "crash"]
+
+
+class TaskKilled(Exception):
+    """The child was ended, or ended itself, before it answered."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why)
+        self.why: Why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What children do: `target` is `module:function`. `wall_s` is the end where a task waits instead of computing."""
+
+    target: str
+    memory_bytes: int
+    cpu_s: int
+    wall_s: float
+
+
+class Child:
+    """For one thread at a time. `is_usable` until it was killed or has said that it ends."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._connection, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "shared.sandbox", str(theirs.fileno()), str(task.memory_bytes), task.target]
+        with theirs:
+            # Of our environment it gets nothing: whoever takes it over finds no credentials.
+            self._process = subprocess.Popen(command, env=_environment(), pass_fds=[theirs.fileno()])  # noqa: S603 - ours
+        self._patience_s = _START_S
+        self.is_usable = True
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, ask: Head, data: Buffer = b"") -> tuple[Head, bytes]:
+        """The answer. Raises `TaskKilled`; the child is gone then."""
+        was_usable, self.is_usable = self.is_usable, False  # also when this thread is stopped half-way
+        assert was_usable
+        try:
+            self._connection.settimeout(self._task.wall_s + self._patience_s)
+            send(self._connection, {"cpu_s": self._task.cpu_s, "ask": ask}, data)
+            head, content = receive(self._connection, _MOST_ANSWER_BYTES)
+        except TimeoutError as error:
+            raise self._killed("time") from error
+        except (OSError, EOFError, ValueError) as error:
+            raise self._killed("crash") from error
+        if "answer" not in head:
+            raise self._killed(head.get("killed", "crash"))
+        self._patience_s = 0.0
+        self.is_usable = not head.get("used_up")
+        return head["answer"], content
+
+    def close(self) -> None:
+        """Ends it, whatever it is at."""
+        self.is_usable = False
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _killed(self, why: Why) -> TaskKilled:
+        """A process that is about to end keeps the status that it ends with."""
+        self._connection.close()
+        self._process.kill()
+        return TaskKilled("time" if self._process.wait() == -SIGXCPU else why)
+
+
+def _environment() -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "1"}

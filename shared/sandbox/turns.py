@@ -1,0 +1,79 @@
+"""Turns by tenant: who has many tasks waiting holds up nobody who has one. Knows nothing of processes."""
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import ServiceBusy
+
+
+class Turns:
+    """`places` tasks at once. A tenant gets all but one of them, so that another's task finds one free at once."""
+
+    def __init__(self, places: int, *, most_waiting: int = 64, patience_s: float = 30.0) -> None:
+        self._free = places
+        self._most_each = max(1, places - 1)
+        self._most_waiting = most_waiting
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, deque[threading.Event]] = OrderedDict()  # whose turn comes first, first
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def turn(self, tenant: str) -> Iterator[None]:
+        """Waits for a place. Raises `ServiceBusy` when none comes in time, or too many tasks of the tenant wait."""
+        granted = self._ask(tenant)
+        try:
+            is_granted = granted.wait(self._patience_s)
+        except BaseException:
+            self._leave(tenant, granted)
+            raise
+        if not is_granted and self._leave(tenant, granted):
+            raise ServiceBusy("the service has many pictures to look at; try again")
+        try:
+            yield
+        finally:
+            self._give_back(tenant)
+
+    def _ask(self, tenant: str) -> threading.Event:
+        granted = threading.Event()
+        with self._lock:
+            queue = self._waiting.setdefault(tenant, deque())
+            if len(queue) >= self._most_waiting:
+                raise ServiceBusy(f"{len(queue)} requests of this tenant wait for their pictures to be looked at")
+            queue.append(granted)
+            self._grant()
+        return granted
+
+    def _leave(self, tenant: str, granted: threading.Event) -> bool:
+        """False: its turn came in the same moment."""
+        with self._lock:
+            if granted.is_set():
+                return False
+            self._waiting[tenant].remove(granted)
+            self._forget_idle(tenant)
+            return True
+
+    def _give_back(self, tenant: str) -> None:
+        with self._lock:
+            self._free += 1
+            self._held[tenant] -= 1
+            if not self._held[tenant]:
+                del self._held[tenant]
+            self._grant()
+
+    def _grant(self) -> None:
+        while self._free:
+            tenant = next((name for name in self._waiting if self._held[name] < self._most_each), None)
+            if tenant is None:
+                return
+            self._free -= 1
+            self._held[tenant] += 1
+            self._waiting[tenant].popleft().set()
+            self._waiting.move_to_end(tenant)
+            self._forget_idle(tenant)
+
+    def _forget_idle(self, tenant: str) -> None:
+        if not self._waiting[tenant]:
+            del self._waiting[tenant]
