@@ -20,15 +20,12 @@ IsRight = Callable[[Request, int, bytes], bool]  # request, index of the picture
 _POLL_S = 0.2
 _VISIBILITY_S = 60.0  # of hints; kombu's sweep restores what is older
 _PAGE = 200
-_LEFTOVERS = (
-    "gridpress:leases",
-    "gridpress:manifests",
-    *(f"gridpress:destinations:{kind}" for kind in ("proven", "new", "failing")),
-    "gridpress:deadlines",
-    "gridpress:celery:dit",
-    "gridpress:celery:ar",
-)
-_LEFTOVER_PATTERNS = ("gridpress:waiting:*", "gridpress:quarantine:*", "gridpress:held:*")
+LEFTOVERS = ("gridpress:leases", "gridpress:deadlines", "gridpress:celery:dit", "gridpress:celery:ar")
+LEFTOVER_PATTERNS = ("gridpress:waiting:*", "gridpress:quarantine:*", "gridpress:held:*")
+# What a killed delivery process had under way is due again when its lease ends, so it needs longer than a render.
+DELIVERY_LEFTOVERS = ("gridpress:manifests",)
+DELIVERY_PATTERNS = ("gridpress:due:*", "gridpress:flying:*")
+_DELIVERY_LIMIT_S = 90.0  # two leases of 30 s: the first process may be killed, and the second
 
 
 @dataclass(slots=True)
@@ -58,9 +55,16 @@ class Audit:
         self._is_right = is_right
 
     def settle(self, limit_s: float) -> list[str]:
-        """Waits until nothing is under way any more; answers what still is when the time is over."""
+        """Waits until nothing is under way any more; answers what still is when the time is over.
+
+        Renders have `limit_s`; webhooks and manifests have a bound of their own after that, by their leases.
+        """
+        waiting = self._wait_while(self._under_way, limit_s)
+        return waiting or self._wait_while(self._undelivered, _DELIVERY_LIMIT_S)
+
+    def _wait_while(self, find: Callable[[], Iterator[str]], limit_s: float) -> list[str]:
         deadline_s = time.monotonic() + limit_s
-        while (waiting := list(self._under_way())) and time.monotonic() < deadline_s:
+        while (waiting := list(find())) and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
         return waiting
 
@@ -122,16 +126,20 @@ class Audit:
         if unfinished:
             yield from unfinished
             return
-        keys = [
-            *_LEFTOVERS,
-            *(key for pattern in _LEFTOVER_PATTERNS for key in self._client.scan_iter(pattern, count=1000)),
-        ]
-        for key in keys:
-            if size := self._size(key):
-                yield f"{key} holds {size}"
+        yield from self._held_by(LEFTOVERS, LEFTOVER_PATTERNS)
         for key in self._client.scan_iter("gridpress:load:*", count=1000):
             if any(int(count) for count in self._client.hgetall(key).values()):
                 yield f"{key} counts what has ended"
+
+    def _undelivered(self) -> Iterator[str]:
+        """Due or leased: a webhook that a delivery process had claimed when it was killed is in no other list."""
+        yield from self._held_by(DELIVERY_LEFTOVERS, DELIVERY_PATTERNS)
+
+    def _held_by(self, names: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
+        found = [key for pattern in patterns for key in self._client.scan_iter(pattern, count=1000)]
+        for key in [*names, *found]:
+            if size := self._size(key):
+                yield f"{key} holds {size}"
 
     def _size(self, key: str) -> int:
         sizes: Mapping[str, Callable[[str], object]] = {

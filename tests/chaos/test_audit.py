@@ -1,0 +1,44 @@
+"""The audit sees everything that is still under way, so that it neither ends too early nor overlooks what leaked."""
+
+import threading
+from collections.abc import Iterator
+from importlib import resources
+from typing import cast
+
+import pytest
+
+from shared.objects import ObjectStore
+from shared.store.connect import Client
+from tests.chaos.audit import DELIVERY_LEFTOVERS, DELIVERY_PATTERNS, LEFTOVER_PATTERNS, LEFTOVERS, Audit
+from tests.chaos.receiver import CountingReceiver
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+NEVER_READ = cast("ObjectStore", None)
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def audit(client: Client) -> Iterator[Audit]:
+    with CountingReceiver(SECRET) as receiver:
+        yield Audit(client, NEVER_READ, receiver, lambda *_: True)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("key", ["gridpress:flying:url_1", "gridpress:due:ep_1", "gridpress:manifests"])
+def test_what_a_killed_delivery_process_had_under_way_is_waited_for(audit: Audit, client: Client, key: str) -> None:
+    client.zadd(key, {"evt_1": 0.0})
+    found: list[list[str]] = []
+    settling = threading.Thread(target=lambda: found.append(audit.settle(limit_s=0.0)))
+    settling.start()
+    settling.join(timeout=0.5)  # long enough to look twice
+    assert settling.is_alive()
+    client.zrem(key, "evt_1")
+    settling.join(LIMIT_S)
+    assert found == [[]]
+
+
+def test_every_key_that_is_looked_at_is_one_that_the_scripts_write() -> None:
+    documented = resources.files("shared").joinpath("lua", "keys.lua").read_text()
+    for key in (*LEFTOVERS, *LEFTOVER_PATTERNS, *DELIVERY_LEFTOVERS, *DELIVERY_PATTERNS):
+        name = key.removesuffix("*")
+        assert name in documented or name.startswith("gridpress:celery:")
