@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack.embedded import Embedded
+from cli.stack.mutual_tls import write_security
 from cli.stack.ports import GRPC_OFFSET, LOOPBACK, free_ports
 from cli.stack.processes import Command
 from cli.stack.secrets import secret, write_private
@@ -34,6 +35,8 @@ class S3Endpoint:
 class SeaweedFS(Embedded):
     """Master, volume server, filer and S3 gateway in one process, on free ports of loopback, with one bucket.
 
+    Its parts take requests from each other only (`cli.stack.mutual_tls`), and its S3 port signed ones only: a port of
+    loopback is open to every program of this machine, and to whoever makes one of them send a request.
     It ignores SIGTERM for minutes when it has no peers; after SIGKILL its data was found whole.
     """
 
@@ -52,6 +55,11 @@ class SeaweedFS(Embedded):
             secret(self.data_dir, "s3_secret_key"),
         )
 
+    @property
+    def security(self) -> Path:
+        """The folder of the certificates and of what says where they count."""
+        return self._folder / "security"
+
     def start(self) -> S3Endpoint:
         """Starts the server by itself and answers its address and keys."""
         self.launch()
@@ -59,9 +67,10 @@ class SeaweedFS(Embedded):
 
     def command(self) -> Command:
         write_private(self._identities_file, json.dumps(_identities(self.endpoint)))
+        write_security(self.security)
         self._volumes.mkdir(exist_ok=True)
         self._forget_master()
-        return Command((str(_binary()), "-logtostderr=true", "server", *self._flags()))
+        return Command((str(_binary()), "-logtostderr=true", f"-config_dir={self.security}", "server", *self._flags()))
 
     def is_ready(self) -> bool:
         """Whether a signed request is answered; makes the bucket when it is missing."""
@@ -127,6 +136,7 @@ class SeaweedFS(Embedded):
             "-s3.allowDeleteBucketNotEmpty=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
+            "-s3.iam=false",  # nobody makes users here
         )
 
 
