@@ -22,6 +22,7 @@ from api.jobs import jobs
 from api.openai_images.routes import openai_images
 from api.openapi.route import openapi
 from api.previews import previews
+from api.query_text import check_query
 from api.services import Services
 from api.stats import stats
 from api.webhook_endpoints import webhook_endpoints
@@ -45,6 +46,7 @@ def create_app(house: Services) -> Flask:
     app.before_request(check_host_and_origin)
     cors.install(app, house.settings)
     app.before_request(admit)
+    app.before_request(check_query)
     app.after_request(tell_standings)
     idempotency.install(app)
     app.before_request(resolve_name)

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from api import idempotency
 from api.callers import caller
 from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
+from api.form_fields import nested
 from api.listing import told_each
 from api.parts import FileStart, FormField, read_parts
 from api.services import services
@@ -115,14 +116,10 @@ class _Received:
         """What was asked for, once all has come."""
         if self.filename is None:
             raise InvalidRequest("file is missing: send it as a part with a filename", "file")
-        asked: dict[str, Any] = {"filename": self.filename}
-        for name, value in self.fields.items():
-            outer, _, inner = name.partition("[")
-            if inner:
-                asked.setdefault(outer, {})[inner.removesuffix("]")] = value
-            else:
-                asked[name] = value
-        return validated(Upload, asked)
+        asked = nested(self.fields)
+        if "filename" in asked:
+            raise InvalidRequest("the filename comes with the part file", "filename")
+        return validated(Upload, {**asked, "filename": self.filename})
 
 
 def _receive(writer: ObjectWriter, limits: dict[str, int]) -> _Received:

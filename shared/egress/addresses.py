@@ -64,7 +64,7 @@ def literal(host: str) -> Address | None:
         pass
     try:
         return IPv4Address(socket.inet_aton(host))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: NUL, or not ASCII
         return None
 
 

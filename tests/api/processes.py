@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -42,6 +42,7 @@ class Served:
 
     process: subprocess.Popen[str]
     port: int
+    logged: list[str] = field(default_factory=list)
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=TIMEOUT_S, trust_env=False)
@@ -56,11 +57,12 @@ def served(settings: Settings, redis_url: str, **changes: object) -> Iterator[Se
     """Until the end of the block, if it lives so long."""
     process = start(environment(settings, REDIS_URL=redis_url, PORT=0, **changes))
     assert process.stderr
-    rest = threading.Thread(target=process.stderr.read)  # a full pipe would hold up the server
+    logged: list[str] = []
+    rest = threading.Thread(target=logged.extend, args=[process.stderr])  # a full pipe would hold up the server
     try:
         line = next(line for line in process.stderr if "api.listening" in line)
         rest.start()
-        yield Served(process, json.loads(line)["port"])
+        yield Served(process, json.loads(line)["port"], logged)
     finally:
         process.kill()
         if rest.is_alive():
