@@ -22,12 +22,13 @@
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
---   gridpress:leases                zset    render ids by lease end (ms, this server's clock)
+--   gridpress:leases                zset    render ids by lease end (ms, the scripts' clock: steady.lua)
 --   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
 --   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
 --   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it is let run empty for them
 --   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
 --   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
+--   gridpress:clock                 see look_at_clock.lua
 --   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
 --   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
 --   gridpress:held:<worker>         set     render ids that this worker leases

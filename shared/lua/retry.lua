@@ -11,7 +11,7 @@ local status = known[2]
 if status == 'queued' or status == 'running' then return known[4] and { 'stands' } or { 'refused', status } end
 if status == 'succeeded' then return { 'refused', status } end
 local now = now_ms()
-if deadline ~= '' and tonumber(deadline) <= now then return { 'late' } end
+if deadline ~= '' and moment_of(deadline) <= now then return { 'late' } end
 
 local renders = {}
 for index = 0, tonumber(known[3]) - 1 do
@@ -22,7 +22,7 @@ local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued')
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
 if num_queued + #renders > most_queued then return { 'full', num_queued, most_queued } end
 
-redis.call('HSET', key, 'spec', spec, 'deadline_ms', deadline, 'rank', now + tonumber(handicap))
+redis.call('HSET', key, 'spec', spec, 'deadline_ms', moment_of(deadline), 'rank', now + tonumber(handicap))
 reopen(job, tenant, status, 'job.retried', { n = #renders })
 for _, render in ipairs(renders) do revive(render, job, tenant, now) end
 return { 'retried' }

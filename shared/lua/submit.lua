@@ -36,7 +36,7 @@ local stage = options.prior == '' and 'ar' or 'dit'
 
 redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
   'revision', revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
-  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', options.deadline_ms,
+  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
   'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost)
 if options.batch ~= '' then
   redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note)

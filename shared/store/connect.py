@@ -78,6 +78,10 @@ def _client(url: str, **options: float) -> Client:
     return redis.Redis.from_pool(pool)
 
 
+class ClockInDoubt(StoreUnavailable):
+    """A script ended before it did anything: nobody has looked lately whether the store's clock was set."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns outages and refusals that pass into `StoreUnavailable`; a script's own error stays what it is."""
@@ -86,6 +90,8 @@ def translated() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise StoreUnavailable(f"the job store does not answer: {error}") from error
     except redis.ResponseError as error:
+        if "CLOCK not looked at" in str(error):
+            raise ClockInDoubt("nobody looks at the job store's clock") from error
         if isinstance(error, _PASSING) or str(error).startswith(_PASSING_NAMES):
             raise StoreUnavailable(f"the job store refuses: {error}") from error
         raise

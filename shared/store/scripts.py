@@ -1,18 +1,22 @@
 """Loads and runs the Lua scripts. Their tables are made from `shared.states` and `shared.job_spec`, the one source."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
 from shared.errors import StoreUnavailable
 from shared.job_spec import Priority
 from shared.states import ARROWS, RenderState
-from shared.store.connect import Client, translated
+from shared.store.connect import Client, ClockInDoubt, translated
+from shared.store.steady_clock import SteadyClock
 
 _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
-_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("keys", "outbox", "shares", "common", "deadlines"))
+_KEYS = (_FOLDER / "keys.lua").read_text()
+_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("steady", "outbox", "shares", "common", "deadlines"))
+_LOOK = "look_at_clock"
 # What only one script is long enough to need.
 _PARTS = {
     "abandon_enhancements": ("pulse", "enhancement"),
@@ -73,11 +77,23 @@ class Scripts:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._by_name: dict[str, Any] = {}
+        self.clock = SteadyClock(partial(self._run_once, _LOOK))
 
     def run(self, name: str, *args: str | int) -> Any:
         """Raises `StoreUnavailable` when the store does not answer. Arguments are the script's ARGV."""
+        return self._sure_of_the_time(lambda: self._run_once(name, *args))
+
+    def _run_once(self, name: str, *args: str | int) -> Any:
         with translated():
             return self._script(name)(args=args)
+
+    def _sure_of_the_time(self, call: Callable[[], Any]) -> Any:
+        """A script that is not sure of the time has done nothing: see steady.lua."""
+        try:
+            return call()
+        except ClockInDoubt:
+            self.clock.settle()
+        return call()
 
     def run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
         """Like `run`, then waits on the same connection until so many replicas hold all that this script saw.
@@ -86,6 +102,9 @@ class Scripts:
         """
         if not replicas.count:
             return self.run(name, *args)
+        return self._sure_of_the_time(lambda: self._run_replicated(replicas, name, *args))
+
+    def _run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             self._script(name)(args=args, client=pipeline)
             pipeline.wait(replicas.count, int(replicas.timeout_s * 1000))
@@ -96,6 +115,7 @@ class Scripts:
 
     def queue(self, pipeline: Any, name: str, *args: str | int) -> None:
         """Like `run`, as one command of a pipeline."""
+        self.clock.freshen()
         self._script(name)(args=args, client=pipeline)
 
     def _script(self, name: str) -> Any:
@@ -108,7 +128,8 @@ class Scripts:
 @cache
 def _source(name: str) -> str:
     own = [(_FOLDER / f"{part}.lua").read_text() for part in (*_PARTS.get(name, ()), name)]
-    return "\n".join((_state_tables(), _class_table(), _CLOCK, *_COMMON, *own))
+    common = () if name == _LOOK else (_state_tables(), _class_table(), *_COMMON)
+    return "\n".join((_KEYS, _CLOCK, *common, *own))
 
 
 def _state_tables() -> str:

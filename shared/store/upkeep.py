@@ -30,6 +30,10 @@ class UpkeepStore:
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
 
+    def keep_clock(self) -> None:
+        """Notices where the store's clock was set, so that what is due stays due when it was."""
+        self._scripts.clock.keep()
+
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
 

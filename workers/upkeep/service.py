@@ -32,6 +32,7 @@ class Upkeep:
             log.warning("upkeep.store_unavailable", error=str(error))
 
     def _tick(self, now_s: float) -> None:
+        self.store.keep_clock()
         rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
         if rescued or poisonous:
             log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
