@@ -17,6 +17,7 @@ from shared.egress.images import ImageFetcher
 from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
+from shared.ready_file import announce
 from shared.settings import Settings
 from shared.store.batches import BatchStore
 from shared.store.capacity import Capacity
@@ -93,5 +94,4 @@ def compose(settings: Settings) -> Services:
 def _on_listening(house: Services, port: int) -> None:
     settings = house.settings
     log.info("api.listening", host=settings.host, port=port, access="open" if is_open(house) else "keys")
-    if settings.ready_file:
-        settings.ready_file.touch()
+    announce(settings.ready_file)

@@ -4,13 +4,35 @@ import logging
 import sys
 from collections import deque
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
 _MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
 
 _tail: deque[str] = deque(maxlen=_MAX_LINES)
+
+
+class _Stderr:
+    """What is logged must not end who logs it, on a full disk or a closed pipe. What may be missing is said later."""
+
+    def __init__(self) -> None:
+        self._num_failed = 0
+
+    def write(self, text: str) -> None:
+        try:
+            if self._num_failed:
+                sys.stderr.write(f'{{"event": "log.interrupted", "num_lines": {self._num_failed}}}\n')
+            sys.stderr.write(text)
+        except OSError:
+            self._num_failed += 1
+        else:
+            self._num_failed = 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 class _Tail(logging.Handler):
@@ -34,7 +56,7 @@ def configure_logs() -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
             _keep,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Stderr())),
     )
 
 

@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from shared.ids import WorkerId
+from shared.ready_file import announce, withdraw
 from shared.store.leases import Announcement
 from workers.reconnecting import SteadyConsumer
 
@@ -27,8 +28,7 @@ def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: 
 
     def announce_ready(**_: object) -> None:
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
-        if ready_file:
-            _announce_in(ready_file, worker.worker_id)
+        announce(ready_file, worker.worker_id)
 
     def shut_down(**_: object) -> None:
         on_shutdown()
@@ -50,20 +50,12 @@ def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: 
     ).start()
 
 
-def _announce_in(ready_file: Path, worker_id: WorkerId) -> None:
-    """In one piece: who finds the file finds the whole id."""
-    written = ready_file.with_suffix(".writing")
-    written.write_text(worker_id)
-    written.replace(ready_file)
-
-
 def abandon_process(ready_file: Path | None) -> NoReturn:
     """The device is lost to this process: not ready any more, and gone. Whoever watches starts another.
 
     At once and without cleaning up: a thread that waits for a device that hangs cannot be joined.
     """
-    if ready_file:
-        ready_file.unlink(missing_ok=True)
+    withdraw(ready_file)
     os._exit(EXIT_DEVICE_LOST)
 
 
@@ -72,6 +64,7 @@ def leave_process() -> NoReturn:
 
     Python's own way out would take the interpreter from under that step, which libraries in C++ answer with an abort.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)

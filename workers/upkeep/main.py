@@ -10,6 +10,7 @@ import structlog
 from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.objects import open_objects
+from shared.ready_file import announce
 from shared.settings import Settings
 from shared.store.batches import BatchStore
 from shared.store.connect import connect
@@ -45,7 +46,6 @@ def run(settings: Settings) -> None:
     )
     threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()
     log.info("upkeep.ready")
-    if settings.ready_file:
-        settings.ready_file.touch()
+    announce(settings.ready_file)
     while not stopping.wait(_TICK_S):
         upkeep.run_once(time.monotonic())
