@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +10,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from cli.stack.slot import Died, Event, Ready
+from cli.stack.slot import Died, Event, Hindered, Ready
 
 _CRASH_LOOP = 3  # deaths in a row that are no accident any more
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -34,7 +35,8 @@ class Narrator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._status.stop()
+        with suppress(OSError, SystemExit):  # Rich answers a closed pipe with SystemExit
+            self._status.stop()
 
     def on_waiting(self, roles: list[str]) -> None:
         self._status.update(f"starting: waiting for {', '.join(roles)}")
@@ -45,6 +47,8 @@ class Narrator:
                 self._say(f"{role} is {'back' if self._was_ready else 'ready'}")
             case Died():
                 self._say_died(event)
+            case Hindered(role, reason):
+                self._say(f"{role} {reason}" if reason else f"{role} has what it lacked")
 
     def on_ready(self) -> None:
         self._was_ready = True
@@ -59,7 +63,7 @@ class Narrator:
 
     def _say_died(self, event: Died) -> None:
         log = self._run_dir / f"{event.role}.log"
-        if event.status >= 0 and not self._was_ready:  # the stack gives up now, and says so itself
+        if event.is_hopeless and event.num_in_a_row == 1:  # the stack may give up now, and says so itself
             self._say("\n".join((f"The end of {log}:", *event.last_lines)))
             return
         says_more = event.last_lines and not event.is_explained

@@ -1,7 +1,8 @@
 """`gridpress up`: the whole service on this machine, supervised until a signal comes."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,7 +18,11 @@ from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
 from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
+from shared.errors import StoreUnavailable
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.store.upkeep import UpkeepStore
 
 _STORE_TIMEOUT_S = 1.0
 _REAL_MODEL = "zai-org/GLM-Image"
@@ -102,4 +107,12 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
         Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
         Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator,
     ):
-        run(supervisor, narrator, obituaries.on_event)
+        run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
+
+
+def _has_work(store: "UpkeepStore") -> bool:
+    """True as well while the store is away: nobody knows what it holds."""
+    try:
+        return store.has_work()
+    except StoreUnavailable:
+        return True

@@ -2,24 +2,38 @@
 
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from pydantic import ValidationError
 
-from shared.errors import GridpressError
+from shared.errors import GridpressError, Misconfigured, MissingCheckpoint
 from shared.logs import configure_logs
 from shared.settings import Settings
 
+EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
+
 
 def run_role(role: str, run: Callable[[Settings], None]) -> None:
-    """Runs a role to its end. Exit status 1 when something that it needs is missing or a setting cannot work."""
+    """Runs a role to its end.
+
+    Exit status 78 when it can never start: a setting cannot work, or a checkpoint or package is missing. 1 when what it
+    needs does not answer: the same again may succeed.
+    """
     configure_logs()
     try:
         run(Settings())
     except ValidationError as error:
         faults = (f"GRIDPRESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        sys.exit(f"gridpress {role}: {'; '.join(faults)}")
+        _end(role, "; ".join(faults), EXIT_MISCONFIGURED)
+    except (Misconfigured, MissingCheckpoint) as error:
+        _end(role, str(error), EXIT_MISCONFIGURED)
     except GridpressError as error:
-        sys.exit(f"gridpress {role}: {error}")
+        _end(role, str(error), 1)
     except ModuleNotFoundError as error:
         extra = role if role == "api" else "workers"
-        sys.exit(f"gridpress {role}: {error}: pip install 'gridpress[{extra}]' brings what this role needs")
+        _end(role, f"{error}: pip install 'gridpress[{extra}]' brings what this role needs", EXIT_MISCONFIGURED)
+
+
+def _end(role: str, why: str, status: int) -> NoReturn:
+    print(f"gridpress {role}: {why}", file=sys.stderr)
+    sys.exit(status)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from signal import Signals
 
-# workers.serving.EXIT_DEVICE_LOST; written here, because the supervisor never imports Celery.
+# workers.serving.EXIT_DEVICE_LOST and shared.starting.EXIT_MISCONFIGURED; written here, because the supervisor imports
+# neither Celery nor what a role imports.
 DEVICE_LOST = 75
+MISCONFIGURED = 78
 
 # What Valkey and SeaweedFS log, in the kernel's words, and what to do about it.
 _SAID = {
@@ -23,6 +25,11 @@ def status_words(status: int) -> str:
     if status == DEVICE_LOST:
         return "its device hung or broke down"
     return f"killed by {Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def is_misconfigured(status: int) -> bool:
+    """Whether a process of ours can never start: its settings, its checkpoint or its program are wrong."""
+    return status == MISCONFIGURED
 
 
 def known_cause(last_lines: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+EX_CONFIG = 78  # sysexits.h; as a role of ours that can never start
 
 
 def die_with(parent_pid: int) -> None:
@@ -30,7 +31,8 @@ def main() -> None:
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - becoming the given program is this file's whole purpose
     except OSError as error:
-        sys.exit(f"cannot run {argv[0]}: {error.strerror}")
+        print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
+        sys.exit(EX_CONFIG if isinstance(error, (FileNotFoundError, PermissionError)) else os.EX_OSERR)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""Runs a supervisor until a signal comes, and then to its end. The only place of the stack that sleeps."""
+"""Runs a supervisor until a signal comes, and then to its end. The only place of the stack that sleeps.
+
+Nothing else ends what runs: no listener that fails, no role that fails once there may be work for it.
+"""
 
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from cli.stack.slot import Died, Event
@@ -17,7 +20,7 @@ Listener = Callable[[Event], None]
 
 
 class Watcher(Protocol):
-    """Hears what happens, in order."""
+    """Hears what happens, in order. What it raises is passed over: its terminal may be gone."""
 
     def on_waiting(self, roles: list[str]) -> None: ...
     def on_event(self, event: Event) -> None: ...
@@ -26,7 +29,7 @@ class Watcher(Protocol):
 
 
 class _Signals:
-    """How often SIGTERM or Ctrl-C came: the first asks everything to end, one more kills."""
+    """How often an order to end came: the first asks everything to end, one more kills."""
 
     num_received = 0
 
@@ -34,38 +37,50 @@ class _Signals:
         self.num_received += 1
 
 
-def run(supervisor: Supervisor, watcher: Watcher, *listeners: Listener) -> None:
-    """Serves until SIGTERM or Ctrl-C; ends all that was started, whatever happens. Listeners hear of every event.
+def run(supervisor: Supervisor, watcher: Watcher, has_work: Callable[[], bool], *listeners: Listener) -> None:
+    """Serves until SIGTERM, Ctrl-C or the end of its terminal, then ends all roles. Listeners hear of every event.
 
-    Raises `Misconfigured` when a process ends by itself before everything was ready once: a restart would not help.
+    Raises `Misconfigured` when a role proves that it can never start, unless something was accepted and is unfinished:
+    `has_work` tells, and is asked only once a role takes work.
     """
     with _signals() as signals:
         try:
             listeners = (watcher.on_event, *listeners)
-            _start(supervisor, watcher, listeners, signals)
+            _start(supervisor, watcher, has_work, listeners, signals)
             while not signals.num_received:
                 _tick(supervisor, listeners)
         finally:
             _stop(supervisor, watcher, signals)
 
 
-def _start(supervisor: Supervisor, watcher: Watcher, listeners: Sequence[Listener], signals: _Signals) -> None:
+def _start(
+    supervisor: Supervisor,
+    watcher: Watcher,
+    has_work: Callable[[], bool],
+    listeners: Sequence[Listener],
+    signals: _Signals,
+) -> None:
     deadline = time.monotonic() + _START_LIMIT_S
     while not supervisor.is_ready and not signals.num_received:
-        watcher.on_waiting(supervisor.waiting_for)
+        _tell(lambda: watcher.on_waiting(supervisor.waiting_for))
         for event in _tick(supervisor, listeners):
-            if isinstance(event, Died) and event.status >= 0:
+            if isinstance(event, Died) and event.is_hopeless and not _is_needed(supervisor, has_work):
                 raise Misconfigured(f"{event.role} could not start ({event.reason})")
         if time.monotonic() > deadline:
-            raise Misconfigured(
-                f"not ready after {_START_LIMIT_S / 60:.0f} minutes: {', '.join(supervisor.waiting_for)}"
-            )
+            if not _is_needed(supervisor, has_work):
+                minutes, roles = _START_LIMIT_S / 60, ", ".join(supervisor.waiting_for)
+                raise Misconfigured(f"not ready after {minutes:.0f} minutes: {roles}")
+            deadline += _START_LIMIT_S
     if not signals.num_received:
-        watcher.on_ready()
+        _tell(watcher.on_ready)
+
+
+def _is_needed(supervisor: Supervisor, has_work: Callable[[], bool]) -> bool:
+    return supervisor.was_open and has_work()
 
 
 def _stop(supervisor: Supervisor, watcher: Watcher, signals: _Signals) -> None:
-    watcher.on_stopping()
+    _tell(watcher.on_stopping)
     num_heard = signals.num_received
     while not supervisor.end_once(time.monotonic(), at_once=signals.num_received > num_heard):
         time.sleep(_TICK_S)
@@ -75,16 +90,29 @@ def _tick(supervisor: Supervisor, listeners: Sequence[Listener]) -> list[Event]:
     events = supervisor.run_once(time.monotonic())
     for event in events:
         for hear in listeners:
-            hear(event)
+            _tell(lambda hear=hear, event=event: hear(event))  # type: ignore[misc]
     time.sleep(_TICK_S)
     return events
 
 
+def _tell(listener: Callable[[], None]) -> None:
+    """Rich answers a closed pipe with SystemExit; a full disk or a lost terminal is an `OSError` of the moment."""
+    with suppress(Exception, SystemExit):
+        listener()
+
+
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Counts the two signals instead of dying of them, as long as the block runs."""
+    """Counts the orders to end instead of dying of them, as long as the block runs.
+
+    A terminal that is closed (SIGHUP) is one, except for `nohup`, which has it ignored.
+    """
     signals = _Signals()
-    before = {number: signal.signal(number, signals.receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.signal(number, signals.receive)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield signals
     finally:

@@ -3,12 +3,9 @@
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
-
-import redis
 
 from cli.stack.slot import Died, Event, Ready
 from shared.errors import StoreUnavailable
@@ -55,7 +52,7 @@ class Obituaries:
         """What the process wrote into its ready file; '' for one that holds no leases."""
         try:
             return WorkerId((self._run_dir / f"{role}.ready").read_text())
-        except OSError:  # a server has none, and one that has ended has none any more
+        except (OSError, ValueError):  # a server has none, and one that has ended has none any more
             return WorkerId("")
 
     def _note(self, worker_id: WorkerId) -> None:
@@ -64,15 +61,18 @@ class Obituaries:
 
     def _run(self) -> None:
         while worker_id := self._died.get():
-            with suppress(redis.RedisError):  # the store refuses this one for good: its leases will end
-                self._tell(worker_id)
+            self._tell(worker_id)
 
     def _tell(self, worker_id: WorkerId) -> None:
         while not self._stop.is_set():
-            with suppress(StoreUnavailable):
+            try:
                 self._take_back(worker_id)
+            except (StoreUnavailable, OSError):  # OSError: no descriptor for a connection, which passes as well
+                self._stop.wait(_PAUSE_S)
+            except Exception:  # noqa: BLE001 - refused for good: its leases will end. The next one's may be taken back
                 return
-            self._stop.wait(_PAUSE_S)
+            else:
+                return
 
 
 def _is_alive(pid_file: Path) -> bool:

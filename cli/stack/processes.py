@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -34,22 +35,30 @@ class Child:
     """
 
     def __init__(self, name: str, command: Command, run_dir: Path) -> None:
-        """Starts it. Must be called on the main thread: the child dies with the thread that started it."""
+        """Starts it. Must be called on the main thread: the child dies with the thread that started it.
+
+        Raises `OSError` when the machine lacks what a process needs: memory, a descriptor, a log.
+        """
         assert threading.current_thread() is threading.main_thread()
         run_dir.mkdir(parents=True, exist_ok=True)
         self.name = name
         self._pid_file = run_dir / f"{name}.pid"
         self._log = RoleLog(run_dir / f"{name}.log")
-        with self._log.open() as log:
+        try:
             self._process = subprocess.Popen(  # noqa: S603 - our own argv, no shell
                 tied(command.argv),
                 env={**os.environ, **command.env},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=self._log.file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pid_file.write_text(f"{self.pid}\n")
+        except BaseException:
+            self._log.close()
+            raise
+        # From here on nothing may raise: nobody would know of the process.
+        self._has_pid_file = False
+        self._write_pid()
 
     @property
     def pid(self) -> int:
@@ -75,12 +84,24 @@ class Child:
 
     def forget(self) -> None:
         """Takes the pid file away once the process has ended."""
-        self._pid_file.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be removed, the next process writes over it
+            self._pid_file.unlink(missing_ok=True)
+        self._log.close()
 
     def last_lines(self, count: int = 8) -> list[str]:
         """The end of what this process wrote, without what earlier ones left in the same log."""
         return self._log.last_lines(count)
 
-    def trim_log(self) -> None:
-        """Keeps the log within its bound."""
-        self._log.trim()
+    def tend(self) -> str:
+        """Keeps the log within its bound, and writes the pid file that was missing. Returns what is wrong, or ''."""
+        return self._write_pid() or self._log.trim()
+
+    def _write_pid(self) -> str:
+        if self._has_pid_file:
+            return ""
+        try:
+            self._pid_file.write_text(f"{self.pid}\n")
+        except OSError as error:
+            return f"its pid file can't be written: {error.strerror}"
+        self._has_pid_file = True
+        return ""

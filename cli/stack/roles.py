@@ -70,7 +70,7 @@ def _plain(value: object) -> str:
 
 
 def _server(server: Embedded) -> Role:
-    return Role(f"{server.role}-0", server.command(), server, server.stop_signal, server.stop_grace_s)
+    return Role(f"{server.role}-0", server.command(), server, server.stop_signal, server.stop_grace_s, is_ours=False)
 
 
 def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, run_dir: Path) -> Role:

@@ -17,6 +17,11 @@ class Supervisor:
         return not self.waiting_for
 
     @property
+    def was_open(self) -> bool:
+        """Whether any role but the servers was ready once: something may have been accepted."""
+        return any(slot.was_ever_ready for slot in self._tiers[-1])
+
+    @property
     def waiting_for(self) -> list[str]:
         """The roles that do not take work yet, or not again."""
         return [slot.role.name for tier in self._tiers for slot in tier if not slot.is_ready]
@@ -29,7 +34,7 @@ class Supervisor:
         events: list[Event] = []
         may_start = True
         for tier in self._tiers:
-            events += [event for slot in tier if (event := slot.run_once(now, may_start=may_start))]
+            events += [event for slot in tier for event in slot.run_once(now, may_start=may_start)]
             may_start = may_start and all(slot.is_ready for slot in tier)
         return events
 

@@ -45,7 +45,7 @@ def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
     if fsync != _ALWAYS and wanted != "relaxed":
         raise Misconfigured(_complaint(fsync, is_logged=bool(info.get("aof_enabled"))))
     if info.get("aof_last_write_status", "ok") != "ok" and fsync == _ALWAYS:
-        raise Misconfigured("the job store could not write its append-only file: see its log, its disk may be full")
+        raise StoreUnavailable("the job store could not write its append-only file: see its log, its disk may be full")
     return _promise(fsync)
 
 

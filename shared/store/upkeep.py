@@ -37,6 +37,10 @@ class UpkeepStore:
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
 
+    def has_work(self) -> bool:
+        """Whether anything that was accepted is unfinished."""
+        return bool(self._scripts.run("has_work"))
+
     def send_hints(self, message: HintMessage, most: int) -> int:
         """Sends what its queue lacks, up to `most`; returns how many were sent."""
         args = (message.queue, celery_list(message.queue), message.text, uuid4().hex, most)

@@ -17,6 +17,7 @@ from cli.stack.seaweedfs import S3Endpoint
 from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.starting import EXIT_MISCONFIGURED
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
@@ -218,7 +219,7 @@ def test_connections_beyond_the_bound_wait_to_be_let_in(hasty_api: Served, store
 def test_more_connections_than_files_are_refused_at_the_start(s3_settings: Settings, valkey_url: str) -> None:
     process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT=0, API_CONNECTIONS=2**40))
     _, text = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
+    assert process.returncode == EXIT_MISCONFIGURED
     assert "GRIDPRESS_API_CONNECTIONS" in text
 
 
@@ -322,7 +323,7 @@ def test_what_outlives_the_grace_period_is_cut(s3_settings: Settings, valkey_url
 def test_a_taken_port_is_said_in_words(api: Served, s3_settings: Settings, valkey_url: str) -> None:
     process = start(environment(s3_settings, REDIS_URL=valkey_url, PORT=api.port))
     _, text = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
+    assert process.returncode == EXIT_MISCONFIGURED
     assert f"port {api.port}" in text
 
 

@@ -11,6 +11,7 @@ from shared.errors import Misconfigured, StoreUnavailable
 from shared.ids import TenantId
 from shared.keys import Scope
 from shared.settings import Settings
+from shared.starting import EXIT_MISCONFIGURED
 from shared.store.connect import Client
 from shared.store.keys import KeyStore
 from tests.api.processes import TIMEOUT_S, environment, served, start
@@ -25,7 +26,7 @@ def last_words(env: dict[str, str]) -> str:
     """The only line of a process that cannot start."""
     process = start(env)
     _, text = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
+    assert process.returncode == EXIT_MISCONFIGURED
     [line] = text.splitlines()
     return line
 

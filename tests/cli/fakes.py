@@ -16,7 +16,8 @@ class FakeProcess:
     status: int | None = None
     signals: list[Signals] = field(default_factory=list)
     is_forgotten: bool = False
-    num_trims: int = 0
+    trouble: str = ""
+    said: str = ""
 
     def exit_status(self) -> int | None:
         return self.status
@@ -27,10 +28,10 @@ class FakeProcess:
             self.status = -number
 
     def last_lines(self) -> list[str]:
-        return [f"last words of {self.role}"]
+        return [self.said or f"last words of {self.role}"]
 
-    def trim_log(self) -> None:
-        self.num_trims += 1
+    def tend(self) -> str:
+        return self.trouble
 
     def forget(self) -> None:
         self.is_forgotten = True
@@ -57,8 +58,8 @@ class FakeStack:
         self.started: list[FakeProcess] = []
         self._stubborn = stubborn
 
-    def role(self, name: str) -> Role:
-        return Role(name, Command(("true",)), self.readiness[name], grace_s=20.0)
+    def role(self, name: str, *, is_ours: bool = True) -> Role:
+        return Role(name, Command(("true",)), self.readiness[name], grace_s=20.0, is_ours=is_ours)
 
     def spawn(self, role: Role) -> Process:
         self.started.append(FakeProcess(role.name, stubborn=self._stubborn))

@@ -19,7 +19,7 @@ from cli.stack.valkey import Valkey
 
 READY_AND_WAIT = "import os, pathlib, time; pathlib.Path(os.environ['READY']).touch(); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY_AND_WAIT}"
-BROKEN = "raise SystemExit('no checkpoint at /nowhere')"
+BROKEN = "import sys; print('no checkpoint at /nowhere', file=sys.stderr); sys.exit(78)"
 
 
 def main(data_dir: Path, script: str) -> None:
@@ -29,7 +29,7 @@ def main(data_dir: Path, script: str) -> None:
     workers = [_worker(f"ar-{index}", script, run_dir) for index in range(2)]
     supervisor = Supervisor([[server], workers], lambda role: Child(role.name, role.command, run_dir))
     with Narrator(Console(stderr=True), run_dir, "http://127.0.0.1:1", None) as narrator:
-        run(supervisor, narrator)
+        run(supervisor, narrator, lambda: False)
 
 
 def _worker(name: str, script: str, run_dir: Path) -> Role:

@@ -5,13 +5,14 @@ from signal import SIGKILL
 
 import pytest
 
-from cli.stack.causes import DEVICE_LOST, known_cause, status_words
+from cli.stack.causes import DEVICE_LOST, MISCONFIGURED, known_cause, status_words
 from cli.stack.logs import RoleLog
+from shared.starting import EXIT_MISCONFIGURED
 from workers.serving import EXIT_DEVICE_LOST
 
 
 def test_a_worker_that_lost_its_device_says_so_in_words() -> None:
-    assert DEVICE_LOST == EXIT_DEVICE_LOST
+    assert (DEVICE_LOST, MISCONFIGURED) == (EXIT_DEVICE_LOST, EXIT_MISCONFIGURED)
     assert status_words(DEVICE_LOST) == "its device hung or broke down"
     assert (status_words(3), status_words(-SIGKILL)) == ("exit status 3", "killed by SIGKILL")
 
@@ -32,12 +33,11 @@ def test_last_words_that_say_nothing_known_are_no_cause() -> None:
 
 def test_a_log_is_kept_within_its_bound_and_its_writer_goes_on(tmp_path: Path) -> None:
     log = RoleLog(tmp_path / "ar-0.log", max_bytes=100)
-    with log.open() as file:
-        for number in range(30):
-            file.write(f"line {number}\n".encode())
-            file.flush()
-            log.trim()
+    for number in range(30):
+        log.file.write(f"line {number}\n".encode())
+        assert log.trim() == ""
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
     assert len(sizes) == 2
     assert max(sizes) <= 110
     assert log.last_lines(2) == ["line 28", "line 29"]
+    log.close()

@@ -116,7 +116,7 @@ def test_a_worker_that_cannot_start_ends_the_start_with_its_last_words(start: St
     assert stack.end() != 0
     said = stack.said.read_text()
     assert "no checkpoint at /nowhere" in said
-    assert "could not start (exit status 1)" in said
+    assert "could not start (exit status 78)" in said
     assert not list(stack.run_dir.glob("*.pid"))
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared.starting import EXIT_MISCONFIGURED
 from shared.states import Stage
 from tests.chaos.proxy import Address, Proxy
 from tests.faults.fleet import LEASE_TTL_S, Fleet
@@ -90,5 +91,5 @@ def test_a_slow_object_store_costs_no_lease(fleet: Fleet, line: Line) -> None:
 def test_wrong_credentials_end_the_start_in_one_line(fleet: Fleet, stage: Stage) -> None:
     worker = fleet.launch_stage(stage, s3_secret_key="wrong")
     fleet.wait_until(lambda: not worker.is_running)
-    assert worker.process.returncode == 1
+    assert worker.process.returncode == EXIT_MISCONFIGURED
     assert worker.log.splitlines()[-1].startswith(f"gridpress {stage}: the object store refuses these credentials")

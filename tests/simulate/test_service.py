@@ -15,6 +15,7 @@ from PIL import Image
 from cli.client import Client
 from cli.demo.service import service
 from shared.job_spec import RenderSettings
+from shared.starting import EXIT_MISCONFIGURED
 from shared.token_grid import Prior
 from tests.api.pictures import data_url, png
 from workers.simulate.picture import simulated_grid, simulated_picture
@@ -74,6 +75,6 @@ def test_a_simulation_that_cannot_be_read_ends_the_start_in_one_line(stage: str,
         text=True,
         check=False,
     )
-    assert ended.returncode == 1
+    assert ended.returncode == EXIT_MISCONFIGURED
     assert ended.stderr.count("\n") == 1
     assert "simulate:ar=20ms" in ended.stderr

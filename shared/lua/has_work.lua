@@ -1,0 +1,12 @@
+-- Whether anything that was accepted is unfinished: renders, prompts or batches. What is only to be told does not count.
+-- Returns 1 or 0.
+for _, key in ipairs({ 'leases', 'batch_work' }) do
+  if redis.call('EXISTS', P .. key) == 1 then return 1 end
+end
+for class in pairs(CLASS) do
+  if redis.call('EXISTS', P .. 'enhancements:' .. class) == 1 then return 1 end
+end
+for stage in pairs(RUNNING) do
+  if num_waiting(stage) > 0 then return 1 end
+end
+return 0
