@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, request
 from pydantic import BaseModel
 
+from api import idempotency
 from api.body import from_json
 from api.callers import caller
 from api.listing import told_each
@@ -13,7 +14,7 @@ from api.services import services
 from api.webhook_answers import EndpointAnswer, EndpointPage
 from api.webhook_schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from shared.intake.fields import validated
-from shared.webhooks.endpoints import Endpoint, EndpointId
+from shared.webhooks.endpoints import Endpoint, EndpointId, new_endpoint_id
 from shared.webhooks.receivers import check_headers, check_receiver
 from shared.webhooks.secrets import new_secret
 
@@ -35,6 +36,7 @@ def create() -> tuple[Answer, int]:
         asked.secret or new_secret(),
         asked.rest,
         most=house.settings.max_webhook_endpoints,
+        endpoint_id=new_endpoint_id(idempotency.reserved_id()),
     )
     return _with_secret(made), 201
 
