@@ -159,11 +159,17 @@ local function forget_message(message, tenant)
   redis.call('ZREM', P .. 'messages:' .. tenant, message)
 end
 
-local function is_flying(message)
+-- It goes nowhere any more where it only waits. Returns whether it is under way somewhere.
+local function call_off(message)
+  local is_flying = false
   for _, destination in ipairs(destinations_of(message)) do
-    if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return true end
+    if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then
+      is_flying = true
+    else
+      unschedule(message, destination)
+    end
   end
-  return false
+  return is_flying
 end
 
 -- Progress is old after a second: no report goes to where the one before it still waits, and the last two are kept, besides
@@ -185,7 +191,7 @@ local function announce_progress(job, now)
   redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1)
   for _, old in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
     local of_report = tonumber(string.match(old, '_job_progress_(%d+)$'))
-    if of_report and of_report < num and not is_flying(old) then
+    if of_report and of_report < num and not call_off(old) then
       redis.call('SREM', P .. 'told:' .. job, old)
       forget_message(old, known[1])
     end
