@@ -28,7 +28,7 @@ Asked = TypeVar("Asked", bound=BaseModel)
 def create() -> tuple[Answer, int]:
     """201, with the secret that its webhooks are signed with."""
     asked, house = asked_for(EndpointRequest), services()
-    check_receiver(asked.url, "url", house.settings)
+    check_receiver(asked.url, "url", house.rules)
     check_headers(asked.headers)
     made = house.endpoints.create(
         caller().tenant,
@@ -67,7 +67,7 @@ def update(endpoint_id: str) -> Answer:
     """As it is afterwards. What waits to be sent goes to the new URL."""
     asked, house = asked_for(EndpointPatch), services()
     if "url" in asked.model_fields_set:
-        check_receiver(asked.url, "url", house.settings)
+        check_receiver(asked.url, "url", house.rules)
     check_headers(asked.headers)
     return _answer(house.endpoints.update(EndpointId(endpoint_id), caller().tenant, asked.changes))
 
