@@ -19,6 +19,7 @@ from api.health import health
 from api.images import images
 from api.job_names import resolve_name
 from api.jobs import jobs
+from api.limited import LimitedRequest
 from api.openai_images.routes import openai_images
 from api.openapi.route import openapi
 from api.previews import previews
@@ -35,6 +36,7 @@ from api.zai.routes import zai
 def create_app(house: Services) -> Flask:
     """An app over these services; any number may live in one process."""
     app = Flask("gridpress", static_folder=None)
+    app.request_class = LimitedRequest
     app.config["MAX_CONTENT_LENGTH"] = house.settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = house.settings.max_body_bytes  # data URLs may come in a form field
     app.json.ensure_ascii = False  # type: ignore[attr-defined]

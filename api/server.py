@@ -1,57 +1,170 @@
-"""Serves the app by gevent until it is told to stop. A connection costs a greenlet, so a thousand may wait."""
+"""The processes of the API, on one port: gunicorn's arbiter starts them, and replaces those that die."""
 
+import logging
+import math
+import mmap
+import os
 import resource
+import signal
 import socket
+import sys
 from collections.abc import Callable
-from threading import Event
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
 
+import structlog
 from flask import Flask
-from gevent import monkey
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
-from api.handler import Handler
-from api.receiving import Pace, Receiver
-from shared.errors import Misconfigured
+from api.connection import Pace
+from shared.errors import GridpressError, Misconfigured
 from shared.settings import Settings
+
+log = structlog.get_logger()
 
 _BACKLOG = 1_024  # a thousand clients may come back at the same moment
 _OTHER_FILES = 512  # connections to both stores, files, pipes
+_MOST_PROCESSES = 8  # by default: beyond, the store is the bound
+_SILENCE_S = 30  # after which a process that does not come round to anything is killed
+_GRACE_MARGIN_S = 2  # in which a process that has drained ends
+_RETRY_S = 1.0
+_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
 
 
-class _Server(WSGIServer):
-    handler_class = Handler
+class Process(Protocol):
+    """What the services of one process are told."""
 
-    def __init__(self, listener: socket.socket, app: Flask, pace: Pace, most: int) -> None:
-        super().__init__(listener, app, spawn=Pool(most), log=None, error_log=None)
-        self.pace = pace
-        self.idle: set[Receiver] = set()
-        self.is_draining = False
-
-    def drain(self, grace_s: float) -> None:
-        """Takes no more, lets go of whoever asks nothing, and gives the others so long."""
-        self.is_draining = True
-        self.close()
-        for receiver in tuple(self.idle):
-            receiver.hang_up()
-        self.stop(grace_s)
+    def stop(self) -> None: ...
 
 
-def serve(app: Flask, settings: Settings, stopping: Event, on_listening: Callable[[int], None]) -> None:
-    """Calls back with the port once it listens; returns after `stopping` is set and every request is answered.
+Compose = Callable[[], tuple[Flask, Process]]
+
+
+class EventLog(Logger):
+    """What gunicorn has to say, as our events; its chatter and its access log are dropped."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.addHandler(_Events())
+        self.error_log.setLevel(logging.WARNING)
+
+    def access(self, *_: object, **__: object) -> None:
+        return
+
+
+class _Events(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(record.levelno, "api.server", message=record.getMessage(), exc_info=record.exc_info)
+
+
+class Application(BaseApplication):
+    """What every process serves: services of its own, made anew in each."""
+
+    def __init__(self, compose: Compose, settings: Settings, listener: socket.socket, on_serving: Callable[[], None]):
+        self._compose = compose
+        self._settings = settings
+        self._announce = on_serving
+        self._process: Process | None = None
+        self._is_announced = mmap.mmap(-1, 1)  # shared by all processes
+        self._bound = listener.detach()
+        self.pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, settings.max_body_bytes)
+        self.drain_grace_s = settings.drain_grace_s
+        super().__init__()
+
+    def load_config(self) -> None:
+        num = num_processes(self._settings)
+        for name, value in {
+            "bind": f"fd://{self._bound}",
+            "workers": num,
+            "worker_class": "api.worker.Worker",
+            "worker_connections": math.ceil(self._settings.api_connections / num),
+            "worker_tmp_dir": str(_MEMORY_FOLDER) if os.access(_MEMORY_FOLDER, os.W_OK) else None,
+            "timeout": _SILENCE_S,
+            "graceful_timeout": math.ceil(self.drain_grace_s) + _GRACE_MARGIN_S,
+            "keepalive": 1,  # on; how long is a matter of `Pace`
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 8190,
+            "http_parser": "python",
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "control_socket_disable": True,
+            "sendfile": False,
+            "logger_class": EventLog,
+            "child_exit": _on_exit_of,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load_in(self, worker: Any) -> Flask | None:
+        """The app, in a new process; None when that is to end. A store that is away is waited for."""
+        while True:
+            try:
+                app, self._process = self._compose()
+            except GridpressError as error:
+                log.warning("api.process_waits", pid=os.getpid(), code=error.code, error=str(error))
+                if not worker.pause(_RETRY_S):
+                    return None
+            else:
+                return app
+
+    def on_serving(self, worker: Any) -> None:
+        log.info("api.process_started", pid=os.getpid(), number=worker.age)
+        if not self._is_announced[0]:
+            self._is_announced[0] = 1
+            self._announce()
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop()
+
+
+class _Arbiter(Arbiter):
+    """SIGTERM and SIGINT drain, a second of either ends; no other signal means anything."""
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    _is_asked = False
+
+    def signal(self, sig: int, frame: FrameType | None) -> None:
+        super().signal(signal.SIGQUIT if self._is_asked else signal.SIGTERM, frame)
+        self._is_asked = True
+
+    def spawn_worker(self) -> None:
+        """A machine that has no room for a process now may have it in a second."""
+        try:
+            super().spawn_worker()
+        except OSError as error:
+            log.error("api.process_not_started", error=str(error))  # noqa: TRY400 - the error says everything
+
+
+def serve(compose: Compose, settings: Settings, on_listening: Callable[[int], None]) -> None:
+    """Calls back with the port once a process serves; returns after SIGTERM, when every request is answered.
 
     Raises `Misconfigured` when the port is taken, and when the system doesn't grant as many open files as
     `api_connections` may need. Requests get `drain_grace_s` to finish.
     """
-    assert monkey.is_module_patched("socket"), "greenlets would wait for each other"
-    _allow_open_files(settings.api_connections + _OTHER_FILES)
-    pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, settings.max_body_bytes)
+    _allow_open_files(math.ceil(settings.api_connections / num_processes(settings)) + _OTHER_FILES)
     listener = _bind(settings.host, settings.port)
-    server = _Server(listener, app, pace, settings.api_connections)
-    server.start()
-    on_listening(listener.getsockname()[1])
-    stopping.wait()
-    server.drain(settings.drain_grace_s)
+    port = listener.getsockname()[1]
+    arbiter = _Arbiter(Application(compose, settings, listener, lambda: on_listening(port)))
+    try:
+        arbiter.run()
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def num_processes(settings: Settings) -> int:
+    """As set; else one for each core that we may use."""
+    num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return settings.api_processes or min(num_cores, _MOST_PROCESSES)
+
+
+def _on_exit_of(_arbiter: Arbiter, worker: Any) -> None:
+    log.info("api.process_ended", pid=worker.pid, number=worker.age)
 
 
 def _allow_open_files(most: int) -> None:

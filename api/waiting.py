@@ -17,8 +17,8 @@ from shared.store.watch import Watch
 
 log = structlog.get_logger()
 
-# Where the server leaves the client's connection in the environment of a request.
-SOCKET = "gridpress.socket"
+# Where gunicorn leaves the client's connection in the environment of a request.
+SOCKET = "gunicorn.socket"
 
 FROM_THE_START = "0"
 _LAST = frozenset(f"job.{status}" for status in JobStatus if status.is_final)

@@ -1,10 +1,7 @@
-"""Composition root of the API, which `python -m api` runs: one process, a greenlet for each connection."""
+"""Composition root of the API, which `python -m api` runs: some processes, in each a greenlet for every connection."""
 
-import signal
-from functools import partial
-
-import gevent
 import structlog
+from flask import Flask
 
 from api.app import create_app
 from api.callers import is_open
@@ -14,7 +11,6 @@ from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.addresses import is_loopback_host
 from shared.egress.images import ImageFetcher
-from shared.egress.rules import EgressRules
 from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
@@ -48,11 +44,17 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way are answered first."""
-    house = compose(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, house.stop)
-    serve(create_app(house), settings, house.stopping, partial(_on_listening, house))
-    house.hub.close()
+    access = "open" if is_open(compose(settings)) else "keys"  # what can't work is said before any process starts
+
+    def on_listening(port: int) -> None:
+        log.info("api.listening", host=settings.host, port=port, access=access)
+        announce(settings.ready_file)
+
+    def compose_app() -> tuple[Flask, Services]:
+        house = compose(settings)
+        return create_app(house), house
+
+    serve(compose_app, settings, on_listening)
     log.info("api.stopped")
 
 
@@ -75,7 +77,7 @@ def compose(settings: Settings) -> Services:
         webhook_secret(settings),
         Capacity(client, settings),
         check_durability(client, settings.durability),
-        ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open), look_up_apart),
+        ImageFetcher.of(settings, look_up_apart),
         keys,
         RateLimits(client),
         EventHub(client),
@@ -90,9 +92,3 @@ def compose(settings: Settings) -> Services:
         SigningKey.of(settings),
         FaultCounts(client),
     )
-
-
-def _on_listening(house: Services, port: int) -> None:
-    settings = house.settings
-    log.info("api.listening", host=settings.host, port=port, access="open" if is_open(house) else "keys")
-    announce(settings.ready_file)

@@ -41,8 +41,14 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".gridpress")
     host: str = "127.0.0.1"
     port: int = 8000
+    api_processes: int | None = Field(
+        default=None, ge=1, description="that serve on the port; None: one for each core, at most 8"
+    )
     api_connections: int = Field(
-        default=2_000, ge=1, description="open at once, most of them waiting; further ones wait to be let in"
+        default=2_000,
+        ge=1,
+        description="open at once, shared out over the processes; beyond, those without a request are closed, and "
+        "further ones wait to be let in",
     )
     default_wait_s: int = Field(default=30, ge=1, description="for which an answer is held by `Prefer: wait` alone")
     max_wait_s: int = Field(default=300, ge=1, description="for which an answer is held by `Prefer: wait=N` at most")
@@ -174,7 +180,4 @@ class Settings(BaseSettings):
     egress_allow: str = Field(
         default="",
         description="networks and hosts that may be called though not public, and by http: 10.1.0.0/16,hooks.lan",
-    )
-    egress_allow_while_open: str = Field(
-        default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
     )

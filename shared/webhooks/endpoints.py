@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from shared.ids import TenantId, ulid_of
+from ulid import ULID
+
+from shared.ids import TenantId
 from shared.webhooks.events import PayloadStyle
 
 EndpointId = NewType("EndpointId", str)
@@ -59,6 +61,6 @@ class Endpoint:
         return (self.secret, *(old.secret for old in self.old_secrets if old.ends_at > now))
 
 
-def new_endpoint_id(reserved: str | None = None) -> EndpointId:
-    """`ep_` and a ULID, so that ids sort by creation; that of `reserved`, another id, if there is one."""
-    return EndpointId(f"ep_{ulid_of(reserved)}")
+def new_endpoint_id() -> EndpointId:
+    """`ep_` and a ULID, so that ids sort by creation."""
+    return EndpointId(f"ep_{ULID()}".lower())

@@ -15,9 +15,12 @@ OF_HTTP = {
     "not_found": {404},
     "method_not_allowed": {405},
     "request_timeout": {408},
+    "uri_too_long": {414},
     "unsupported_media_type": {415},
+    "expectation_failed": {417},
     "request_header_fields_too_large": {431},
     "internal_error": {500},
+    "not_implemented": {501},
 }
 
 

@@ -1,0 +1,174 @@
+"""One client's connection as the server's parser reads and writes it: with limits, and in turns with all others."""
+
+import errno
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+
+_MIB = 1024 * 1024
+_HEAD_BYTES = 64 * 1024
+_LINGER_S = 2.0
+_SEND_TIMEOUT_S = 60.0  # for each piece; a client that takes none of it has gone without a word
+_PIECE_BYTES = 256 * 1024
+
+
+class HeadTooLarge(OSError):
+    """A request line and fields over the limit."""
+
+
+class BodyTooLarge(OSError):
+    """A body over the limit, or one whose chunks are mostly frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`idle_s` without a request closes a connection. `request_s` is for a head, and for every MiB of a body."""
+
+    idle_s: float
+    request_s: float
+    max_body_bytes: int
+
+
+class Lobby:
+    """Connections without a request under way, the one that waits longest first.
+
+    When as many are open as may be, that one is closed, so that connections which ask for nothing keep nobody out.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._since: dict[Connection, float] = {}
+
+    def enter(self, connection: "Connection") -> None:
+        self._since[connection] = time.monotonic()
+
+    def leave(self, connection: "Connection") -> None:
+        self._since.pop(connection, None)
+
+    def make_room(self, waited_s: float = 0.0) -> None:
+        """Closes one that has waited so long, if the house is full."""
+        connection = next(iter(self._since), None)
+        if connection and self._pool.full() and time.monotonic() - self._since[connection] >= waited_s:
+            self.leave(connection)
+            connection.hang_up()
+
+    def close(self) -> None:
+        """Closes those that have not begun a request."""
+        for connection in [one for one in self._since if one.is_idle]:
+            self.leave(connection)
+            connection.hang_up()
+
+
+class Connection:
+    """Reads one request after the other, and answers. Whatever else a socket can do is the socket's.
+
+    `recv` raises `TimeoutError`, `HeadTooLarge` or `BodyTooLarge`. Only time in which we wait for the client counts.
+    """
+
+    def __init__(self, client: socket.socket, pace: Pace, lobby: Lobby) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = client
+        self._pace = pace
+        self._lobby = lobby
+        self._held: bytes | None = None
+        self._is_head = False
+        self.is_idle = True
+        self._left_s = self._s_per_byte = 0.0
+        self._bytes_left = 0
+        self._excess: type[OSError] = HeadTooLarge
+        self.expect_request()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def expect_request(self, *, is_begun: bool = False) -> None:
+        """`is_begun`: its first bytes came behind the request before."""
+        self.is_idle = not is_begun
+        self._limit(self._pace.request_s if is_begun else self._pace.idle_s, _HEAD_BYTES, HeadTooLarge)
+        self._lobby.enter(self)
+
+    def expect_body(self) -> None:
+        """The head is complete: what comes next is the body, and the response."""
+        self._lobby.leave(self)
+        self.is_idle = False
+        self._is_head = True
+        # A body over the limit is read on for a while, so that its client comes to read the response.
+        self._limit(self._pace.request_s, 2 * self._pace.max_body_bytes, BodyTooLarge, self._pace.request_s / _MIB)
+
+    def expect_rest(self) -> None:
+        """The response is sent: what is left of the body is read for a moment, to be dropped."""
+        self._limit(_LINGER_S, 2 * self._pace.max_body_bytes, BodyTooLarge)
+        self._lobby.enter(self)
+
+    def hang_up(self) -> None:
+        """Whoever waits here for a request reads the end of the connection."""
+        try:
+            self._client.shutdown(socket.SHUT_RD)
+        except OSError:
+            return
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if flags:
+            return self._client.recv(size, flags)
+        gevent.sleep(0)  # a client that always has more to read would keep the loop for itself
+        if self._left_s <= 0:
+            raise TimeoutError("the request comes too slowly")
+        asked_at = time.monotonic()
+        self._client.settimeout(self._left_s)
+        data = self._client.recv(min(size, _PIECE_BYTES))
+        self._left_s += len(data) * self._s_per_byte - (time.monotonic() - asked_at)
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise self._excess("the request is over the limit")
+        if self.is_idle:
+            self.is_idle, self._left_s = False, self._pace.request_s
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Raises `ConnectionResetError` for a client that takes nothing.
+
+        The head of a response waits for the start of its body: a small response is one call to the system, not two.
+        """
+        if self._is_head:
+            self._is_head, self._held = False, data
+            return
+        if self._held is not None:
+            data, self._held = self._held + data, None
+        self._client.settimeout(_SEND_TIMEOUT_S)
+        try:
+            for start in range(0, len(data), _PIECE_BYTES):
+                self._client.sendall(data[start : start + _PIECE_BYTES])
+                if start:
+                    gevent.sleep(0)
+        except TimeoutError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
+
+    def flush(self) -> None:
+        """Sends a head that no body followed."""
+        self._is_head = False
+        if self._held is not None:
+            self.sendall(b"")
+
+    def send_interim(self, data: bytes) -> None:
+        """Something that comes before the response."""
+        self._client.settimeout(_SEND_TIMEOUT_S)
+        self._client.sendall(data)
+
+    def send_last(self, data: bytes) -> None:
+        """A whole response, whatever was to be sent before."""
+        self._is_head, self._held = False, None
+        self.sendall(data)
+
+    def close(self) -> None:
+        self._lobby.leave(self)
+        self._client.close()
+
+    def _limit(self, left_s: float, num_bytes: int, excess: type[OSError], s_per_byte: float = 0.0) -> None:
+        self._left_s = left_s
+        self._bytes_left = num_bytes
+        self._excess = excess
+        self._s_per_byte = s_per_byte

@@ -1,0 +1,78 @@
+"""What no route sees is refused as all errors are: a problem in the words of its door, with our header fields."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+
+from api import request_ids
+from api.connection import HeadTooLarge
+from api.dialects import told
+from api.hardening import FIELDS
+from api.problems import problem
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`code` is stable; Python's own phrases differ between its versions."""
+
+    status: int
+    phrase: str
+    code: str
+    detail: str
+
+
+_BAD = Refusal(400, "Bad Request", "bad_request", "the request is not HTTP/1.1, or could be read in two ways")
+_SURPRISE = Refusal(500, "Internal Server Error", "internal_error", "the request could not be answered")
+_LARGE = Refusal(
+    431, "Request Header Fields Too Large", "request_header_fields_too_large", "the header fields are over the limit"
+)
+_BY_ERROR: tuple[tuple[type[Exception], Refusal], ...] = (
+    (LimitRequestLine, Refusal(414, "URI Too Long", "uri_too_long", "the request line is over the limit")),
+    (LimitRequestHeaders, _LARGE),
+    (HeadTooLarge, _LARGE),
+    (ExpectationFailed, Refusal(417, "Expectation Failed", "expectation_failed", "Expect can only be 100-continue")),
+    (
+        UnsupportedTransferCoding,
+        Refusal(501, "Not Implemented", "not_implemented", "the only Transfer-Encoding is chunked"),
+    ),
+    (TimeoutError, Refusal(408, "Request Timeout", "request_timeout", "the request came too slowly")),
+    (ParseException, _BAD),
+)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What to answer to a request whose head raised `error`."""
+    return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), _SURPRISE)
+
+
+def response(error: Exception) -> bytes:
+    """The whole of it, after which the connection is closed."""
+    refusal, path = refusal_of(error), _path(getattr(error, "request", None))
+    text, content_type = told(problem(refusal.status, refusal.code, refusal.detail, path), path)
+    body = text.encode()
+    fields = {
+        "Content-Type": content_type,
+        "Content-Length": str(len(body)),
+        request_ids.FIELD: request_ids.new(),
+        "Connection": "close",
+        **FIELDS,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {refusal.status} {refusal.phrase}\r\n{head}\r\n".encode() + body
+
+
+def _path(request: Any) -> str:
+    """As far as it is known: `/` where the line says nothing."""
+    words = request.line.decode("latin-1").split(" ", 2) if request else []
+    with suppress(ValueError):
+        return unquote(urlsplit(words[1]).path) or "/" if len(words) > 1 else "/"
+    return "/"

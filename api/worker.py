@@ -1,0 +1,145 @@
+"""One process of the API: gunicorn's gevent worker, with limits, fair turns and a drain of its own."""
+
+import ctypes
+import signal
+import socket
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import gevent
+import structlog
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.http.errors import NoMoreData
+from gunicorn.util import close_graceful
+from gunicorn.workers.ggevent import GeventWorker
+
+from api.connection import Connection, Lobby
+from api.framing import StrictParser
+from api.refusals import refusal_of, response
+
+log = structlog.get_logger()
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_BEAT_S = 1.0  # gunicorn kills a worker that is silent for its `timeout`
+
+
+class Worker(GeventWorker):
+    """Serves `app.wsgi()` until SIGTERM. `app` is `api.server.Application`."""
+
+    def patch(self) -> None:
+        """`python -m api` has patched everything already; the listener is a plain socket still."""
+        self.sockets: Any = [
+            socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
+        ]
+
+    def init_process(self) -> None:
+        _die_with_parent()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """SIGINT is the terminal's, to all processes at once: the parent decides what it means."""
+        super().init_signals()
+        self._stopping = Event()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gevent.signal_handler(signal.SIGTERM, self._stop)
+
+    def load_wsgi(self) -> None:
+        self.wsgi = self.app.load_in(self)
+
+    def pause(self, duration_s: float) -> bool:
+        """Whether to go on after that time: not if this process is to end."""
+        self.notify()
+        self._stopping.wait(duration_s)
+        return bool(self.alive)
+
+    def run(self) -> None:
+        if not self.alive:
+            return
+        [listener] = self.sockets
+        listener.setblocking(True)
+        pool = Pool(self.worker_connections)
+        self._lobby = Lobby(pool)
+        server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
+        server.max_accept = 1  # what one process can't take at once is for the others
+        server.start()
+        self.app.on_serving(self)
+        while self.pause(_BEAT_S):
+            self._lobby.make_room(_BEAT_S)
+        server.close()
+        self._drain(pool)
+
+    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
+        """One connection, from its first request to its last."""
+        self._lobby.make_room()
+        connection = Connection(client, self.app.pace, self._lobby)
+        try:
+            self._serve(listener.getsockname(), connection, addr)
+        except (NoMoreData, ConnectionError):
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told, and the others are served
+            self._refuse(connection, error)
+        finally:
+            connection.close()
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
+        sock.expect_body()
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.flush()
+
+    def _serve(self, name: Any, connection: Connection, addr: Any) -> None:
+        parser = StrictParser(self.cfg, connection, addr)
+        try:
+            for request in parser:
+                began_at = time.monotonic()
+                self.handle_request(name, request, connection, addr)
+                if parser.has_more:  # requests sent before their turn would keep the loop for themselves
+                    gevent.sleep(time.monotonic() - began_at)
+                connection.expect_rest()
+                if not self.alive or not parser.finish_body():
+                    break
+                connection.expect_request(is_begun=parser.has_more)
+                self._lobby.make_room()
+        except StopIteration:  # gunicorn's word for an answer that was the last
+            connection.expect_rest()
+        if parser.mesg:
+            close_graceful(connection, max_drain=sys.maxsize)
+
+    def _refuse(self, connection: Connection, error: Exception) -> None:
+        if connection.is_idle:
+            return
+        if refusal_of(error).status >= 500 and not isinstance(error, OSError):
+            log.error("request.broken_off", exc_info=error)
+        try:
+            connection.send_last(response(error))
+            connection.expect_rest()
+            close_graceful(connection, max_drain=sys.maxsize)
+        except OSError:
+            return
+
+    def _stop(self) -> None:
+        self.alive = False
+        self._stopping.set()
+
+    def _drain(self, pool: Pool) -> None:
+        """Whoever waits is answered now, requests that do something may finish, for a while."""
+        self.app.stop()
+        self._lobby.close()
+        ends_at = time.monotonic() + self.app.drain_grace_s
+        while not pool.join(timeout=min(_BEAT_S, max(0.0, ends_at - time.monotonic()))):
+            self.notify()
+            if time.monotonic() >= ends_at:
+                log.warning("api.cut_off", num_connections=len(pool))
+                pool.kill(block=False)
+                return
+
+
+def _die_with_parent() -> None:
+    """Else a parent that is killed would leave processes behind that serve on its port. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
