@@ -1,15 +1,18 @@
 """Reads the results of a batch from the objects that hold them, while they grow. One line in memory at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic_core import from_json
 
 from api.services import Services
 from shared.batches import BatchId, Segment
-from shared.errors import ObjectNotFound
+from shared.errors import BatchNotFound, ObjectNotFound
+from shared.store.record_lists import readable
+
+Told = TypeVar("Told")
 
 _WHOLE = 2**31  # pictures in base64 are not cut
 
@@ -46,23 +49,45 @@ def _lines(house: Services, batch_id: BatchId, number: int, segment: Segment) ->
     try:
         found = house.objects.lines(segment.key, most_bytes=_WHOLE)
     except ObjectNotFound:  # it was replaced by one that begins alike
-        found = house.objects.lines(house.batches.segments(batch_id)[number].key, most_bytes=_WHOLE)
+        found = house.objects.lines(_segment_now(house, batch_id, number).key, most_bytes=_WHOLE)
     return (raw for _, raw in found)
+
+
+def _segment_now(house: Services, batch_id: BatchId, number: int) -> Segment:
+    segments = house.batches.segments(batch_id)
+    if number >= len(segments):
+        raise BatchNotFound(f"{batch_id} was deleted meanwhile")
+    return segments[number]
+
+
+def line_of(raw: bytes) -> dict[str, Any]:
+    """A result from its line. Raises `ValueError` and `TypeError`."""
+    found = from_json(raw)
+    if not isinstance(found, dict):
+        raise TypeError("a result is an object")
+    return found
 
 
 def succeeded(house: Services, batch_id: BatchId) -> Iterator[bytes]:
     """Lines whose pictures are all there."""
-    for _, raw in results(house, batch_id):
-        if _has_succeeded(from_json(raw)):
+    for place, raw in results(house, batch_id):
+        if any(_read(house, batch_id, place, raw, _has_succeeded)):
             yield raw + b"\n"
 
 
 def pictures(house: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
     """What is known of every picture of the lines that succeeded."""
-    for _, raw in results(house, batch_id):
-        line = from_json(raw)
-        if _has_succeeded(line):
-            yield from _pictures_of(line)
+    for place, raw in results(house, batch_id):
+        for found in _read(house, batch_id, place, raw, lambda line: list(_pictures_of(line))):
+            yield from found
+
+
+def _read(
+    house: Services, batch_id: BatchId, place: Place, raw: bytes, read: Callable[[dict[str, Any]], Told]
+) -> list[Told]:
+    """One thing, or none where the line can't be read."""
+    rows = [(f"{batch_id} {place}", raw)]
+    return readable(house.fault_counts, "result", rows, lambda _, line: read(line_of(line)))
 
 
 def _has_succeeded(line: dict[str, Any]) -> bool:
@@ -70,6 +95,8 @@ def _has_succeeded(line: dict[str, Any]) -> bool:
 
 
 def _pictures_of(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if not _has_succeeded(line):
+        return
     body = line["response"]["body"]
     for index, image in enumerate(body.get("images") or body["data"]):
         width, height = (body["width"], body["height"]) if "images" in body else map(int, body["size"].split("x"))

@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response, request
-from pydantic_core import from_json
 
 from api.batch_archive import tar_of, zip_of
-from api.batch_reading import Place, pictures, results, succeeded
+from api.batch_reading import Place, line_of, pictures, results, succeeded
 from api.batch_schemas import ArchiveQuery, ResultPage, ResultsQuery
 from api.batches import own_batch
+from api.downloads import download
+from api.listing import told_each
 from api.services import Services, services
 from shared.batches import Batch, is_line_of
 from shared.errors import ImageNotFound
@@ -35,7 +36,7 @@ def index(batch_id: str) -> dict[str, Any]:
     found = list(islice(results(services(), batch.batch_id, after), query.limit + 1))
     page = found[: query.limit]
     last = str(page[-1][0]) if page else query.after
-    lines = [from_json(raw) for _, raw in page]
+    lines = told_each("result", ((f"{batch_id} {place}", raw) for place, raw in page), line_of)
     return ResultPage(data=lines, has_more=len(found) > query.limit, last_id=last).model_dump()
 
 
@@ -81,6 +82,4 @@ def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
 
 
 def _streamed(chunks: Iterator[bytes], content_type: str, filename: str, how: str = "attachment") -> Response:
-    response = Response(chunks, content_type=content_type)
-    response.headers["Content-Disposition"] = f'{how}; filename="{filename}"'
-    return response
+    return download(chunks, content_type, filename=filename, how=how)

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from api.file_schemas import ExpiresAfter
 from shared.answers import Moment
 from shared.batches import Batch, BatchId, BatchSpec, BatchStatus, Defaults, Endpoint
+from shared.egress.rules import EgressRules
 from shared.files import FileId
 from shared.ids import TenantId
 from shared.intake.types import MetadataKey, MetadataValue, SigningKey, Text, Time
@@ -97,10 +98,10 @@ class BatchRequest(BaseModel):
         json_schema_extra={"writeOnly": True},
     )
 
-    def check(self, settings: Settings) -> None:
+    def check(self, settings: Settings, rules: EgressRules) -> None:
         """Raises `InvalidRequest` for a webhook that can't be."""
         beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
-        check_own_receiver(self.webhook_url, "webhook_url", beside, settings)
+        check_own_receiver(self.webhook_url, "webhook_url", beside, rules)
 
     def spec(self, tenant: TenantId) -> BatchSpec:
         window_s = _window_s(self.completion_window)

@@ -18,7 +18,7 @@ def check_defaults(spec: BatchSpec) -> None:
     """Defaults that no line could be rendered with. Raises `InvalidRequest`."""
     images = {"images": [{"file_id": "file-" + "0" * 26}]} if spec.endpoint == "/v1/images/edits" else {}
     try:
-        line_request(spec, {"prompt": "any", **images}, 0, services().settings)
+        line_request(spec, {"prompt": "any", **images}, 0, services().settings, services().rules)
     except InvalidRequest as error:
         raise InvalidRequest(f"no line could be rendered so: {error}", f"defaults.{error.field}") from error
 
@@ -26,7 +26,8 @@ def check_defaults(spec: BatchSpec) -> None:
 def validation(spec: BatchSpec, file: StoredFile) -> ValidationAnswer:
     """Raises `ObjectStoreUnavailable`."""
     house = services()
-    check, bad = FileCheck(spec, house.settings, most_fatal=house.settings.max_batch_lines), list[BadBody]()
+    check = FileCheck(spec, house.settings, house.rules.settled(), most_fatal=house.settings.max_batch_lines)
+    bad = list[BadBody]()
     lines = (raw for _, raw in house.objects.lines(file.key, most_bytes=MOST_LINE_BYTES))
     while not check.is_hopeless and (some := list(islice(lines, _AT_ONCE))):
         bad += offload(check.take, some)

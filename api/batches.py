@@ -112,7 +112,7 @@ def _asked() -> BatchSpec:
     if not isinstance(fields, dict):
         raise InvalidRequest("the request must be a JSON object")
     asked = validated(BatchRequest, fields)
-    asked.check(services().settings)
+    asked.check(services().settings, services().rules)
     spec = asked.spec(caller().tenant)
     check_defaults(spec)
     return spec

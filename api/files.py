@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from api import idempotency
 from api.callers import caller
+from api.downloads import download
 from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
 from api.form_fields import nested
 from api.listing import told_each
@@ -80,10 +81,8 @@ def content(file_id: str) -> Response:
     if house.settings.s3_links == "presigned":
         link = house.objects.presign(file.key, filename=filename, content_type=_BINARY)
         return Response(status=302, headers={"Location": link})
-    response = Response(house.objects.stream(file.key), content_type=_BINARY)
-    response.content_length = file.num_bytes
-    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return response
+    chunks = house.objects.stream(file.key)
+    return download(chunks, _BINARY, filename=filename, how="attachment", num_bytes=file.num_bytes)
 
 
 @files.delete("/<file_id>")

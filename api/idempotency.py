@@ -108,6 +108,11 @@ def job_stands() -> None:
         log.warning("idempotency.not_noted", error=str(error))
 
 
+def holds_links() -> None:
+    """The answer of this request holds links that expire: it is made anew for every retry, and never kept."""
+    g.holds_links = True
+
+
 def say_replayed() -> None:
     """The answer of this request tells of what an earlier one with its key made."""
     g.is_replayed = True
@@ -142,7 +147,7 @@ def _after(response: Response) -> Response:
 
 def _end(reservation: Reservation, response: Response) -> None:
     store = services().idempotency
-    if response.status_code < 400 and not response.is_streamed and len(response.get_data()) <= _MOST_KEPT_BYTES:
+    if _can_be_kept(response):
         headers = {name: response.headers[name] for name in _KEPT_FIELDS if name in response.headers}
         store.keep(reservation, KeptAnswer(response.status_code, headers, response.get_data(as_text=True)))
     elif g.get("job_stands"):
@@ -151,6 +156,12 @@ def _end(reservation: Reservation, response: Response) -> None:
         store.forget(reservation)
     else:
         store.release(reservation)
+
+
+def _can_be_kept(response: Response) -> bool:
+    if response.status_code >= 400 or response.is_streamed or g.get("holds_links"):
+        return False
+    return len(response.get_data()) <= _MOST_KEPT_BYTES
 
 
 def _again(answer: KeptAnswer) -> Response:

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 
 from api.callers import caller
+from api.downloads import download
 from api.services import services
 from shared.errors import ImageNotFound, ImageNotMade, ImageNotReady
 from shared.ids import JobId
@@ -19,16 +20,10 @@ def read(job_id: str, index: int) -> Response:
     picture = _finished(job, index)
     filename = f"{job_id}-{index}.{job.spec.settings.output_format}"
     if house.settings.s3_links == "streamed":
-        return _streamed(picture, filename)
+        chunks = house.objects.stream(picture.key)
+        return download(chunks, picture.content_type, filename=filename, num_bytes=picture.num_bytes)
     link = house.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
     return Response(status=302, headers={"Location": link})
-
-
-def _streamed(picture: Picture, filename: str) -> Response:
-    response = Response(services().objects.stream(picture.key), content_type=picture.content_type)
-    response.content_length = picture.num_bytes
-    response.headers["Content-Disposition"] = f'inline; filename="{filename}"'
-    return response
 
 
 def _finished(job: Job, index: int) -> Picture:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response
 
 from api.callers import caller
+from api.downloads import download
 from api.services import Services, services
 from shared.errors import ImageNotFound
 from shared.ids import JobId, ObjectKey
@@ -23,7 +24,7 @@ def read(job_id: str, index: int, number: int) -> Response:
     job = house.store.job(JobId(job_id), caller().tenant)
     key = _key(house, job.job_id, index, number)
     if house.settings.s3_links == "streamed":
-        return Response(house.objects.stream(key), content_type=_CONTENT_TYPE)
+        return download(house.objects.stream(key), _CONTENT_TYPE)
     link = house.objects.presign(key, filename=f"{job_id}-{index}-{number}.jpeg", content_type=_CONTENT_TYPE)
     return Response(status=302, headers={"Location": link})
 

@@ -8,6 +8,7 @@ from flask import current_app
 
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
+from shared.egress.rules import EgressRules
 from shared.hints import Hints
 from shared.intake.spec import Intake
 from shared.objects import ObjectStore
@@ -62,10 +63,15 @@ class Services:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def rules(self) -> EgressRules:
+        """Where callers may send us."""
+        return EgressRules.of(self.settings, self.keys.is_open)
+
+    @property
     def intake(self) -> Intake:
         """Makes specs of requests; pictures are looked at by child processes."""
         decoders = decoders_of(self.settings.max_image_pixels)
-        return Intake(self.settings, self.store, self.objects, self.fetcher, self.files, decoders)
+        return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders)
 
     def stop(self) -> None:
         """Whoever waits is answered now; requests that do something go on."""

@@ -148,3 +148,10 @@ class NumSent(BaseModel):
     """How many deliveries are due again."""
 
     num_messages: int
+
+
+class RangeSent(NumSent):
+    """`has_more`: there is more in this time than one request sends. `next` is the `since` that goes on."""
+
+    has_more: bool
+    next: Moment | None

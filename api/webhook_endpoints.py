@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, request
 from pydantic import BaseModel
 
+from api import idempotency
 from api.body import from_json
 from api.callers import caller
 from api.listing import told_each
@@ -13,7 +14,7 @@ from api.services import services
 from api.webhook_answers import EndpointAnswer, EndpointPage
 from api.webhook_schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from shared.intake.fields import validated
-from shared.webhooks.endpoints import Endpoint, EndpointId
+from shared.webhooks.endpoints import Endpoint, EndpointId, new_endpoint_id
 from shared.webhooks.receivers import check_headers, check_receiver
 from shared.webhooks.secrets import new_secret
 
@@ -27,7 +28,7 @@ Asked = TypeVar("Asked", bound=BaseModel)
 def create() -> tuple[Answer, int]:
     """201, with the secret that its webhooks are signed with."""
     asked, house = asked_for(EndpointRequest), services()
-    check_receiver(asked.url, "url", house.settings)
+    check_receiver(asked.url, "url", house.rules)
     check_headers(asked.headers)
     made = house.endpoints.create(
         caller().tenant,
@@ -35,6 +36,7 @@ def create() -> tuple[Answer, int]:
         asked.secret or new_secret(),
         asked.rest,
         most=house.settings.max_webhook_endpoints,
+        endpoint_id=new_endpoint_id(idempotency.reserved_id()),
     )
     return _with_secret(made), 201
 
@@ -65,7 +67,7 @@ def update(endpoint_id: str) -> Answer:
     """As it is afterwards. What waits to be sent goes to the new URL."""
     asked, house = asked_for(EndpointPatch), services()
     if "url" in asked.model_fields_set:
-        check_receiver(asked.url, "url", house.settings)
+        check_receiver(asked.url, "url", house.rules)
     check_headers(asked.headers)
     return _answer(house.endpoints.update(EndpointId(endpoint_id), caller().tenant, asked.changes))
 

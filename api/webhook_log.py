@@ -4,16 +4,18 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from api import idempotency
 from api.callers import caller
 from api.listing import told_each
 from api.services import services
-from api.webhook_answers import AttemptAnswer, AttemptPage, MessageAnswer, NumSent
+from api.webhook_answers import AttemptAnswer, AttemptPage, MessageAnswer, NumSent, RangeSent
 from api.webhook_endpoints import asked_for, own_endpoint
 from api.webhook_schemas import AttemptsQuery, RangeRequest, ResendRequest
 from shared.errors import EndpointDisabled
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.queues import Queue
+from shared.store.resends import Resent
 from shared.webhooks.endpoints import EndpointId
 
 webhook_log = Blueprint("webhook_log", __name__, url_prefix="/v1")
@@ -53,19 +55,21 @@ def resend(message_id: str) -> Accepted:
     asked = asked_for(ResendRequest, is_optional=True)
     if asked.endpoint_id:
         _enabled(asked.endpoint_id)
-    return _sent(services().resends.resend(message_id, caller().tenant, asked.endpoint_id))
+    num = services().resends.resend(message_id, caller().tenant, asked.endpoint_id)
+    services().hints.send_one(Queue.DELIVERY)
+    return NumSent(num_messages=num).model_dump(), 202
 
 
 @webhook_log.post("/webhook_endpoints/<endpoint_id>/recover")
 def recover(endpoint_id: str) -> Accepted:
-    """All that was given up in this time is sent again."""
+    """What was given up in this time is sent again, up to 5,000 messages; `next` says where to go on."""
     asked = asked_for(RangeRequest)
     return _sent(services().resends.recover(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
 
 
 @webhook_log.post("/webhook_endpoints/<endpoint_id>/replay")
 def replay(endpoint_id: str) -> Accepted:
-    """All that happened in this time is sent, also what was delivered before."""
+    """What happened in this time is sent, also what was delivered before, up to 5,000 messages at a time."""
     asked = asked_for(RangeRequest)
     return _sent(services().resends.replay(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
 
@@ -74,7 +78,7 @@ def replay(endpoint_id: str) -> Accepted:
 def test(endpoint_id: str) -> Accepted:
     """A `webhook_endpoint.test` is on its way to it. The answer is the message, which tells how it went."""
     house, tenant = services(), caller().tenant
-    message_id = house.resends.test(_enabled(endpoint_id), tenant)
+    message_id = house.resends.test(_enabled(endpoint_id), tenant, idempotency.reserved_id())
     house.hints.send_one(Queue.DELIVERY)
     return MessageAnswer.of(house.webhook_log.message(message_id, tenant)).model_dump(mode="json"), 202
 
@@ -87,9 +91,10 @@ def _enabled(endpoint_id: str) -> EndpointId:
     return found.endpoint_id
 
 
-def _sent(num: int) -> Accepted:
+def _sent(resent: Resent) -> Accepted:
     services().hints.send_one(Queue.DELIVERY)
-    return NumSent(num_messages=num).model_dump(), 202
+    has_more = resent.next_since is not None
+    return RangeSent(num_messages=resent.num, has_more=has_more, next=resent.next_since).model_dump(mode="json"), 202
 
 
 def _attempts(of: str) -> Answer:

@@ -11,6 +11,7 @@ from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.addresses import is_loopback_host
 from shared.egress.images import ImageFetcher
+from shared.egress.rules import EgressRules
 from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
@@ -77,7 +78,7 @@ def compose(settings: Settings) -> Services:
         webhook_secret(settings),
         Capacity(client, settings),
         check_durability(client, settings.durability),
-        ImageFetcher.of(settings, look_up_apart),
+        ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open), look_up_apart),
         keys,
         RateLimits(client),
         EventHub(client),

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.stack.slot import Died, Event, Hindered, Ready
+from shared.errors import GridpressError
 
 _CRASH_LOOP = 3  # deaths in a row that are no accident any more
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -20,12 +22,22 @@ _FIRST_PROMPT = 'render "a red fox in fresh snow" --size 256x256 --steps 10 --ou
 class Narrator:
     """Hears what the stack does and says it on stderr; the ready line goes to stdout."""
 
-    def __init__(self, console: Console, run_dir: Path, url: str, ready_file: Path | None) -> None:
-        """`ready_file` is touched when everything is ready, for whoever supervises us."""
+    def __init__(
+        self,
+        console: Console,
+        run_dir: Path,
+        url: str,
+        ready_file: Path | None,
+        note: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`ready_file` is touched when everything is ready, for whoever supervises us; then `note` says what else to
+        say, and may raise `GridpressError`.
+        """
         self._console = console
         self._run_dir = run_dir
         self._url = url
         self._ready_file = ready_file
+        self._note = note
         self._status = console.status("starting")
         self._was_ready = False
 
@@ -55,6 +67,9 @@ class Narrator:
         self._status.stop()
         where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
         click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
+        with suppress(GridpressError):  # the store is away again, and the supervisor says so
+            if note := self._note():
+                self._say(note)
         if self._ready_file:
             self._ready_file.touch()
 

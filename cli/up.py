@@ -18,10 +18,12 @@ from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
 from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
+from shared.egress.rules import LOOPBACK
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.store.keys import KeyStore
     from shared.store.upkeep import UpkeepStore
 
 _STORE_TIMEOUT_S = 1.0
@@ -83,12 +85,31 @@ def _has_key(settings: Settings) -> bool:
         return KeyStore(client).has_any()
 
 
+def while_open(settings: Settings) -> Settings:
+    """The settings with what webhooks and image URLs may reach until the first key, unless they say so themselves."""
+    if not is_loopback_host(settings.host) or "egress_allow_while_open" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"egress_allow_while_open": LOOPBACK})
+
+
+def open_note(settings: Settings, keys: "KeyStore") -> str | None:
+    """What is open while there is no API key, if anything is. Raises `StoreUnavailable`."""
+    allowed = settings.egress_allow_while_open
+    if not allowed or keys.has_any():
+        return None
+    return (
+        "No API key yet: everybody on this machine may call, and webhooks and image URLs may lead to it "
+        f"(GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN={allowed}). The first key ends both."
+    )
+
+
 def _serve(settings: Settings, counts: WorkerCounts) -> None:
     """Supervises all roles until a signal comes. The caller holds the folder's lock."""
     # The clients of the servers and of the store take half a second to import.
     from cli.stack.obituaries import Obituaries  # noqa: PLC0415
     from cli.stack.servers import with_servers  # noqa: PLC0415
     from shared.store.connect import connect_hasty  # noqa: PLC0415
+    from shared.store.keys import KeyStore  # noqa: PLC0415
     from shared.store.upkeep import UpkeepStore  # noqa: PLC0415
 
     run_dir = settings.data_dir / "run"
@@ -97,15 +118,16 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
         settings = settings.model_copy(update={"model": str(small_checkpoint(settings.data_dir))})
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
-    settings, servers = with_servers(settings)
+    settings, servers = with_servers(while_open(settings))
     supervisor = Supervisor(
         tiers(settings, counts, servers), spawn=lambda role: Child(role.name, role.command, run_dir)
     )
     assert settings.redis_url
-    store = UpkeepStore(connect_hasty(settings.redis_url, _STORE_TIMEOUT_S))
+    client = connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)
+    store, note = UpkeepStore(client), partial(open_note, settings, KeyStore(client))
     with (
         Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
-        Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file) as narrator,
+        Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file, note) as narrator,
     ):
         run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ulid import ULID
 
 from shared.files import FileId
-from shared.ids import JobId, ObjectKey, TenantId
+from shared.ids import JobId, ObjectKey, TenantId, ulid_of
 from shared.job_spec import Priority
 from shared.webhooks.events import PayloadStyle
 
@@ -199,7 +199,7 @@ def input_key(batch_id: BatchId) -> ObjectKey:
 
 def new_batch_id(reserved: str | None = None) -> BatchId:
     """`batch_` and a ULID; that of `reserved`, another id, if there is one."""
-    return BatchId("batch_" + (reserved.rpartition("_")[2] if reserved else str(ULID()).lower()))
+    return BatchId(f"batch_{ulid_of(reserved)}")
 
 
 def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:

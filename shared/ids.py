@@ -1,6 +1,7 @@
 """Identifiers as types. Job ids sort by creation time, so an id is also a list cursor."""
 
 import os
+import re
 import secrets
 import socket
 from datetime import datetime
@@ -23,6 +24,11 @@ DEFAULT_TENANT = TenantId("default")
 def new_job_id() -> JobId:
     """`job_` and a ULID: 48 bits of milliseconds, 80 random bits."""
     return JobId(f"job_{ULID()}".lower())
+
+
+def ulid_of(reserved: str | None) -> str:
+    """The ULID of `reserved`, an id of any kind; a new one without it. In lower case, as all ids have theirs."""
+    return re.split("[_-]", reserved)[-1] if reserved else str(ULID()).lower()
 
 
 def first_job_id(moment: datetime) -> JobId:

@@ -181,3 +181,6 @@ class Settings(BaseSettings):
         default="",
         description="networks and hosts that may be called though not public, and by http: 10.1.0.0/16,hooks.lan",
     )
+    egress_allow_while_open: str = Field(
+        default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
+    )

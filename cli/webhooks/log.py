@@ -121,8 +121,13 @@ def test(endpoint_id: str, url: str) -> None:
 
 
 def _again(url: str, endpoint_id: str, action: str, since: str, until: str | None) -> None:
+    num_due, going_on = 0, True
     with WebhookClient(url) as client:
-        click.echo(f"{client.change(endpoint_id, action, {'since': since, 'until': until})['num_messages']} due")
+        while going_on:
+            sent = client.change(endpoint_id, action, {"since": since, "until": until})
+            num_due, going_on = num_due + sent["num_messages"], bool(sent.get("has_more"))
+            since = sent.get("next") or since
+    click.echo(f"{num_due} due")
 
 
 def _outcome(attempt: Json) -> str:

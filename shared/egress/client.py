@@ -8,11 +8,14 @@ from enum import StrEnum
 
 import httpcore
 import httpx
+import structlog
 
 from shared.egress.connect import CheckedNetwork, Resolve, look_up
 from shared.egress.deadline import Deadline
 from shared.egress.errors import EgressFailed
 from shared.egress.rules import EgressRules, Target
+
+log = structlog.get_logger()
 
 _MAX_OVERHEAD_BYTES = (
     256 * 1024
@@ -31,12 +34,16 @@ class BodyEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Header names are in lower case; `body` is at most what was asked for, as it was on the wire."""
+    """What came back. Header names are in lower case; `body` is at most what was asked for, as it was on the wire.
+
+    `may_be_told`: the caller who named the URL may learn what this says.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     body_end: BodyEnd
+    may_be_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,15 @@ class EgressClient:
             with connection.stream(call.method, address, headers=list(sent.items()), content=call.content) as response:
                 body, body_end = _read(response, max_bytes)
         except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise EgressFailed(f"{target.host} {_what_happened(error, target, deadline)}") from error
+            what = _what_happened(error, target, deadline)
+            if not self._rules.may_tell(network.addresses):
+                log.info("egress.failed", host=target.host, port=target.port, error=what)
+                what = "gave no answer that can be used"
+            raise EgressFailed(f"{target.host} {what}") from error
         finally:
             connection.close()
         received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Answer(response.status, received, body, body_end)
+        return Answer(response.status, received, body, body_end, self._rules.may_tell(network.addresses))
 
 
 def _authority(target: Target) -> str:

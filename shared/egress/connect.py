@@ -9,10 +9,14 @@ from ipaddress import ip_address
 from typing import Any
 
 import httpcore
+import structlog
 
 from shared.egress.addresses import Address, literal
 from shared.egress.deadline import Deadline
+from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
+
+log = structlog.get_logger()
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
@@ -29,7 +33,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
     """The network as one call may see it: checked addresses, one deadline, so many bytes.
 
     Raises `EgressRefused` when one address of a name is not allowed, even where another is: such a name is up to
-    something. Raises `OSError` for everything that a network does.
+    something. Raises `OSError` for everything that a network does. `addresses`: those that it may connect to.
     """
 
     def __init__(self, rules: EgressRules, resolve: Resolve, deadline: Deadline, max_bytes: int) -> None:
@@ -37,11 +41,17 @@ class CheckedNetwork(httpcore.NetworkBackend):
         self._resolve = resolve
         self._deadline = deadline
         self._max_bytes = max_bytes
+        self.addresses: Sequence[Address] = ()
 
     def connect_tcp(self, host: str, port: int, *_: object, **__: object) -> httpcore.NetworkStream:
         addresses = self._addresses(host, port)
         for address in addresses:
-            self._rules.check(address, host)
+            try:
+                self._rules.check(address, host)
+            except EgressRefused as error:  # the caller is not told which address it is
+                log.info("egress.refused", host=host, port=port, address=str(address), error=str(error))
+                raise
+        self.addresses = addresses
         return CheckedStream(self._connect(addresses, port), self._deadline, self._max_bytes)
 
     def _addresses(self, host: str, port: int) -> Sequence[Address]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit
 
 from shared.egress.client import Answer, BodyEnd, EgressClient
 from shared.egress.connect import Resolve, look_up
@@ -12,6 +13,14 @@ from shared.egress.errors import EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidImage
 from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The bytes behind a URL. `may_be_told`: the caller may learn what is wrong with them."""
+
+    data: bytes
+    may_be_told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +37,12 @@ class ImageFetcher:
     max_total_bytes: int
 
     @classmethod
-    def of(cls, settings: Settings, resolve: Resolve = look_up) -> Self:
-        """As the settings say: what is fetched for a request may be as large as a body that brings it.
-
-        Raises `Misconfigured` for an allow-list that cannot be read.
-        """
-        client = EgressClient(EgressRules.of(settings), resolve=resolve)
+    def of(cls, settings: Settings, rules: EgressRules, resolve: Resolve = look_up) -> Self:
+        """As the settings say: what is fetched for a request may be as large as a body that brings it."""
+        client = EgressClient(rules, resolve=resolve)
         return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
 
-    def fetch(self, urls: Mapping[str, str]) -> Iterator[bytes]:
+    def fetch(self, urls: Mapping[str, str]) -> Iterator[Fetched]:
         """The bytes behind each URL, in order; the keys are the fields that named them. Raises `InvalidImage`.
 
         One is fetched when the one before was looked at; only time in which one is fetched counts.
@@ -44,12 +50,12 @@ class ImageFetcher:
         deadline, bytes_left = Deadline(self.timeout_s), self.max_total_bytes
         for field, url in urls.items():
             image = self._fetch(url, field, deadline, bytes_left)
-            bytes_left -= len(image)
+            bytes_left -= len(image.data)
             fetched_at = time.monotonic()
             yield image
             deadline.put_off(time.monotonic() - fetched_at)
 
-    def _fetch(self, url: str, field: str, deadline: Deadline, bytes_left: int) -> bytes:
+    def _fetch(self, url: str, field: str, deadline: Deadline, bytes_left: int) -> Fetched:
         try:
             answer = self.client.get(url, deadline, max_bytes=min(self.max_bytes, bytes_left))
         except EgressRefused as error:
@@ -57,9 +63,11 @@ class ImageFetcher:
         except EgressFailed as error:
             raise InvalidImage(f"{field} could not be fetched: {error}", field) from error
         problem = self._problem(answer)
+        if problem and not answer.may_be_told:
+            raise useless(url, field)
         if problem:
             raise InvalidImage(f"{field} could not be fetched: {problem}", field)
-        return answer.body
+        return Fetched(answer.body, answer.may_be_told)
 
     def _problem(self, answer: Answer) -> str | None:
         if answer.status // 100 == 3:
@@ -77,3 +85,10 @@ class ImageFetcher:
                 return f"it did not end within {self.timeout_s:g} s"
             case BodyEnd.BROKEN:
                 return "the connection broke off"
+
+
+def useless(url: str, field: str) -> InvalidImage:
+    """Says of an address that is not public only that no picture came of it, as `EgressClient` does of a failure."""
+    return InvalidImage(
+        f"{field} could not be fetched: {urlsplit(url).hostname} gave no answer that can be used", field
+    )

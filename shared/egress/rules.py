@@ -1,6 +1,7 @@
 """Which URLs and which of their addresses may be called. Resolves nothing and connects to nothing."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Self
@@ -11,6 +12,7 @@ from shared.egress.errors import EgressRefused
 from shared.errors import Misconfigured
 from shared.settings import Settings
 
+LOOPBACK = "127.0.0.0/8,::1/128,localhost"  # as an allow-list names this machine
 _MAX_URL_CHARS = 2_048
 _URL = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash: parsers disagree about the rest
 # DNS labels, with the underscores that occur. Longer or empty ones make the resolver raise instead of answer.
@@ -29,22 +31,56 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class EgressRules:
-    """https to public addresses, plus what the operator allows.
+class AllowList:
+    """Networks, and hosts whatever their addresses are, that may be called by plain http, too."""
 
-    `allow_loopback` is for an API that is itself bound to loopback: its caller sits on this machine. A host or network
-    of the allow-list may be called whatever its address is, and by plain http.
-    """
-
-    allow_loopback: bool = False
-    allowed_networks: tuple[Network, ...] = ()
-    allowed_hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def read(cls, text: str, setting: str) -> Self:
+        """Networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas. Raises `Misconfigured`."""
+        networks, hosts = [], set()
+        for entry in filter(None, (part.strip().lower() for part in text.split(","))):
+            try:
+                networks.append(ip_network(entry))
+            except ValueError as error:
+                if literal(entry) or not _NAME.fullmatch(entry):
+                    message = f"{setting}: {entry} is neither a network nor a host name ({error})"
+                    raise Misconfigured(message) from error
+                hosts.add(entry.rstrip("."))
+        return cls(tuple(networks), frozenset(hosts))
+
+    def holds(self, address: Address | None, host: str) -> bool:
+        """Whether a host is in it at this address; a name alone has no address."""
+        if host in self.hosts:
+            return True
+        return address is not None and any(unmapped(address) in network for network in self.networks)
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRules:
+    """https to public addresses, plus what the operator allows: always, or while the API is open.
+
+    `is_open` is asked whenever it matters, so what is allowed to an API without keys ends with the first key.
+    """
+
+    allowed: AllowList = AllowList()
+    allowed_while_open: AllowList = AllowList()
+    is_open: Callable[[], bool] = _never
+
+    @classmethod
+    def of(cls, settings: Settings, is_open: Callable[[], bool]) -> Self:
         """The rules that the settings ask for. Raises `Misconfigured` for an allow-list that cannot be read."""
-        networks, hosts = _allow_list(settings.egress_allow)
-        return cls(is_loopback_host(settings.host), networks, hosts)
+        return cls(
+            AllowList.read(settings.egress_allow, "GRIDPRESS_EGRESS_ALLOW"),
+            AllowList.read(settings.egress_allow_while_open, "GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN"),
+            is_open,
+        )
 
     def target(self, url: str) -> Target:
         """Raises `EgressRefused` for a URL that may not be called, as far as can be said without resolving its name."""
@@ -52,32 +88,37 @@ class EgressRules:
         address = literal(parts.hostname or "")
         host = str(address) if address else (parts.hostname or "").lower().rstrip(".")
         is_https = parts.scheme == "https"
-        if is_loopback_host(host) and not self._is_allowed(address, host):
-            raise EgressRefused(f"{host} is loopback")
-        if not is_https and not (parts.scheme == "http" and self._may_be_plain(address, host)):
-            raise EgressRefused("it must be an https URL")
         if address:
             self.check(address, host)
+        elif is_loopback_host(host) and not self._is_allowed(None, host):
+            raise EgressRefused(f"{host} is loopback")
+        if not is_https and not (parts.scheme == "http" and self._is_allowed(address, host)):
+            raise EgressRefused("it must be an https URL")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Target(parts.scheme, host, parts.port or (443 if is_https else 80), path)
 
     def check(self, address: Address, host: str) -> None:
-        """Raises `EgressRefused` unless `host` may be called at this address."""
+        """Raises `EgressRefused` unless `host` may be called at this address. Of a name, it tells no address."""
         reason = why_not_public(unmapped(address))
         if reason and not self._is_allowed(address, host):
-            raise EgressRefused(f"{address} is {reason}")
+            raise EgressRefused(f"{host} is {reason}" if literal(host) else f"{host} has an address that is not public")
 
-    def _may_be_plain(self, address: Address | None, host: str) -> bool:
-        return is_loopback_host(host) or self._is_allowed(address, host)
+    def may_tell(self, addresses: Iterable[Address]) -> bool:
+        """Whether a caller may learn what was found at these addresses, beyond what it was found for.
+
+        What the operator's own network answers is not for every tenant; while the API is open, there is nobody else.
+        """
+        return all(why_not_public(unmapped(address)) is None for address in addresses) or self.is_open()
+
+    def settled(self) -> "EgressRules":
+        """The same rules as they are now, for whoever can't ask. Raises `StoreUnavailable`."""
+        late = self.allowed_while_open
+        if late == AllowList() or not self.is_open():
+            return EgressRules(self.allowed)
+        return EgressRules(AllowList(self.allowed.networks + late.networks, self.allowed.hosts | late.hosts))
 
     def _is_allowed(self, address: Address | None, host: str) -> bool:
-        """Whether the allow-list or the loopback rule lets this host be called here; a name alone has no address."""
-        if host in self.allowed_hosts:
-            return True
-        if address is None:
-            return self.allow_loopback and is_loopback_host(host)
-        plain = unmapped(address)
-        return (self.allow_loopback and plain.is_loopback) or any(plain in net for net in self.allowed_networks)
+        return self.allowed.holds(address, host) or (self.allowed_while_open.holds(address, host) and self.is_open())
 
 
 def _split(url: str) -> SplitResult:
@@ -94,17 +135,3 @@ def _split(url: str) -> SplitResult:
     if port == 0 or not (literal(host) or _NAME.fullmatch(host)):
         raise EgressRefused("it names no host that can be called")
     return parts
-
-
-def _allow_list(text: str) -> tuple[tuple[Network, ...], frozenset[str]]:
-    """Networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas."""
-    networks, hosts = [], set()
-    for entry in filter(None, (part.strip().lower() for part in text.split(","))):
-        try:
-            networks.append(ip_network(entry))
-        except ValueError as error:
-            if literal(entry) or not _NAME.fullmatch(entry):
-                message = f"GRIDPRESS_EGRESS_ALLOW: {entry} is neither a network nor a host name ({error})"
-                raise Misconfigured(message) from error
-            hosts.add(entry.rstrip("."))
-    return tuple(networks), frozenset(hosts)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from shared.batches import BatchSpec, Fault, LineState
+from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
 from shared.settings import Settings
@@ -34,6 +35,7 @@ class FileCheck:
 
     spec: BatchSpec
     settings: Settings
+    rules: EgressRules
     most_fatal: int = _MOST_FATAL
     states: list[LineState] = field(default_factory=list)
     fatal: list[Fault] = field(default_factory=list)
@@ -75,7 +77,7 @@ class FileCheck:
             self.fatal.append(error.fault)
             return None
         try:
-            asked = line_request(self.spec, envelope.body, line, self.settings).asked
+            asked = line_request(self.spec, envelope.body, line, self.settings, self.rules).asked
         except InvalidRequest as error:
             self.states[line] = LineState.INVALID
             return BadBody(envelope.custom_id, fault_of(error, line))

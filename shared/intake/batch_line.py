@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.batches import NATIVE, BatchSpec, Fault
+from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
@@ -72,14 +73,16 @@ _CODES = {
 }
 
 
-def line_request(spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings) -> LineRequest:
-    """All that can be said of a line without looking at images. Raises `InvalidRequest`."""
+def line_request(
+    spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings, rules: EgressRules
+) -> LineRequest:
+    """All that can be said of a line without looking at images. Raises `InvalidRequest` and `InvalidImage`."""
     fields = {**_defaults(spec, body, line), **body, "priority": spec.priority.value}
     if spec.endpoint == NATIVE:
         found = LineRequest(validated(JobRequest, fields), None)
     else:
         found = _of_images(spec, fields, settings)
-    check(found.request, settings)
+    check(found.request, settings, rules)
     return found
 
 

@@ -4,12 +4,14 @@ One is loaded and looked at after the other, and by a child process.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from shared.decoding.decoders import Decoders, Encoded, Load
-from shared.egress.images import ImageFetcher
+from shared.egress.errors import EgressRefused
+from shared.egress.images import Fetched, ImageFetcher, useless
+from shared.egress.rules import EgressRules
 from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNotFound
 from shared.files import FileId, Purpose
 from shared.ids import TenantId
@@ -20,6 +22,17 @@ from shared.store.files import FileStore
 _FILE_ID = re.compile(r"file-[0-9a-z]{26}")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+def check_urls(urls: Sequence[str], rules: EgressRules) -> None:
+    """Before any is fetched, and without resolving their names. Raises `InvalidImage`, naming the field."""
+    for index, url in enumerate(urls):
+        if _WEB_URL.match(url):
+            try:
+                rules.target(url)
+            except EgressRefused as error:
+                raise InvalidImage(f"images[{index}] can't be fetched: {error}", f"images[{index}]") from error
+
 
 # Called with the bytes that a request is about to keep in memory. Raises `ServiceBusy` where there is no room.
 Hold = Callable[[int], None]
@@ -79,8 +92,8 @@ class ConditionImages:
         }
         if web_urls:
             with self.decoders.fetching(self.own.tenant):
-                for field, data in zip(web_urls, self.fetcher.fetch(web_urls), strict=True):
-                    pictures[field] = self._looked_at(partial(Encoded, data), field)
+                for field, fetched in zip(web_urls, self.fetcher.fetch(web_urls), strict=True):
+                    pictures[field] = self._looked_at_fetched(fetched, urls[field], field)
         return [pictures[field] for field in urls]
 
     def _at_hand(self, url: str, field: str, body: Body) -> Load:
@@ -89,6 +102,14 @@ class ConditionImages:
         if _FILE_ID.fullmatch(url):
             return lambda: Encoded(self.own.read(FileId(url), field))
         return partial(_from_data_url, url, field)
+
+    def _looked_at_fetched(self, fetched: Fetched, url: str, field: str) -> bytes:
+        try:
+            return self._looked_at(partial(Encoded, fetched.data), field)
+        except InvalidImage as error:
+            if fetched.may_be_told:
+                raise
+            raise useless(url, field) from error
 
     def _looked_at(self, load: Load, field: str) -> bytes:
         png = self.decoders.normalise(load, self.own.tenant, field)

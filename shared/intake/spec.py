@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from shared.decoding.decoders import Decoders
 from shared.egress.images import ImageFetcher
+from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
 from shared.ids import ObjectKey, TenantId
 from shared.images import size_px
-from shared.intake.condition_images import ConditionImages, FileImages, Hold
+from shared.intake.condition_images import ConditionImages, FileImages, Hold, check_urls
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, settings_again, source_of
 from shared.job_spec import JobSpec, RenderSettings
@@ -48,6 +49,7 @@ class Intake:
     """Makes specs of requests. `hold` is told of the bytes that a request keeps in memory."""
 
     settings: Settings
+    rules: EgressRules
     store: JobStore
     objects: ObjectStore
     fetcher: ImageFetcher
@@ -66,7 +68,7 @@ class Intake:
         `InvalidImage` and `ObjectStoreUnavailable`.
         """
         request = body.request
-        check(request, self.settings)
+        check(request, self.settings, self.rules)
         settings = self._again(request, source) if source else self._render_settings(body, tenant)
         return JobSpec(
             settings=settings,
@@ -111,10 +113,11 @@ class Intake:
         return images.normalised(body, self.settings.max_images)
 
 
-def check(request: JobRequest, settings: Settings) -> None:
-    """All that can be said without looking at images. Raises `InvalidRequest`."""
+def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
+    """All that can be said without looking at images. Raises `InvalidRequest` and `InvalidImage`."""
     _check_limits(request, settings)
-    _check_webhook(request, settings)
+    _check_webhook(request, rules)
+    check_urls(request.images, rules)
     _check_enhancement(request, settings)
     size = asked_size(request)
     if size and request.prior is None:
@@ -157,9 +160,9 @@ def _check_enhancement(request: JobRequest, settings: Settings) -> None:
         raise InvalidRequest(why, "enhance_prompt")
 
 
-def _check_webhook(request: JobRequest, settings: Settings) -> None:
+def _check_webhook(request: JobRequest, rules: EgressRules) -> None:
     beside = {field: getattr(request, field) for field in ("webhook_events", "webhook_payload", "webhook_secret")}
-    check_own_receiver(request.webhook_url, "webhook_url", beside, settings)
+    check_own_receiver(request.webhook_url, "webhook_url", beside, rules)
 
 
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:

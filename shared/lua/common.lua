@@ -24,6 +24,17 @@ local function append_event(job, type, data)
   redis.call('PUBLISH', key, type)
 end
 
+-- Nobody follows the steps of a job that is over, and its stream is kept for days.
+local function trim_events(job)
+  local FEW = 100
+  local key, steps = P .. 'events:' .. job, {}
+  if redis.call('XLEN', key) <= FEW then return end
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
+    if entry[2][2] == 'render.progress' then table.insert(steps, entry[1]) end
+  end
+  for i = 1, #steps, FEW do redis.call('XDEL', key, unpack(steps, i, math.min(#steps, i + FEW - 1))) end
+end
+
 local function set_status(job, tenant, from, to)
   redis.call('HSET', P .. 'job:' .. job, 'status', to)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. from, job)
@@ -151,6 +162,7 @@ local function end_job(job, tenant, from, now)
   redis.call('HSET', key, 'finished_ms', now)
   if redis.call('HGET', key, 'enhancement') == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
   redis.call('ZADD', P .. 'finished', now, job)
+  trim_events(job)
   append_event(job, 'job.' .. status, { status = status })
   -- What a batch comes to is told by its own files and messages.
   if not end_line(job, status, now) then redis.call('ZADD', P .. 'manifests', now, job) end

@@ -14,5 +14,7 @@ local function forget(job, tenant, status, n)
   if client_id then redis.call('HDEL', P .. 'client_ids:' .. tenant, client_id) end
   redis.call('DEL', P .. 'job:' .. job, P .. 'events:' .. job)
   redis.call('ZREM', P .. 'finished', job)
-  if redis.call('EXISTS', P .. 'jobs:' .. tenant) == 0 then redis.call('DEL', P .. 'load:' .. tenant) end
+  if redis.call('EXISTS', P .. 'jobs:' .. tenant) == 1 then return end
+  redis.call('DEL', P .. 'load:' .. tenant)
+  redis.call('SREM', P .. 'enhancing', tenant)
 end

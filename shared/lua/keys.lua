@@ -59,6 +59,7 @@
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
 --                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
+--   gridpress:enhancing             set     tenants that may have such a job: see not_begun.lua
 --   gridpress:finished              zset    final jobs by end (ms)
 --   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
 --   gridpress:batch...              see create_batch.lua

@@ -122,23 +122,6 @@ local function announce(tenant, message, type, job, now, data, batch)
   for _, destination in ipairs(found) do deliver(message, destination, now) end
 end
 
--- Progress is old after a second: no report goes to where the one before it still waits.
-local function announce_progress(job, now)
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports')
-  if known[2] and now - tonumber(known[2]) < 1000 then return end
-  local num = tonumber(known[3] or 0)
-  local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
-  local is_told = false
-  for _, destination in ipairs(audience(known[1], 'job.progress', job)) do
-    if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
-      write_message(message, known[1], 'job.progress', job, now, '')
-      deliver(message, destination, now)
-      is_told = true
-    end
-  end
-  if is_told then redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1) end
-end
-
 local function destinations_of(message)
   local found = {}
   for _, field in ipairs(redis.call('HKEYS', P .. 'message:' .. message)) do
@@ -174,6 +157,45 @@ local function forget_message(message, tenant)
   end
   redis.call('DEL', P .. 'message:' .. message, P .. 'attempts:' .. message)
   redis.call('ZREM', P .. 'messages:' .. tenant, message)
+end
+
+-- It goes nowhere any more where it only waits. Returns whether it is under way somewhere.
+local function call_off(message)
+  local is_flying = false
+  for _, destination in ipairs(destinations_of(message)) do
+    if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then
+      is_flying = true
+    else
+      unschedule(message, destination)
+    end
+  end
+  return is_flying
+end
+
+-- Progress is old after a second: no report goes to where the one before it still waits, and the last two are kept, besides
+-- those under way. A job may run for hours.
+local function announce_progress(job, now)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports')
+  if known[2] and now - tonumber(known[2]) < 1000 then return end
+  local num = tonumber(known[3] or 0)
+  local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
+  local is_told = false
+  for _, destination in ipairs(audience(known[1], 'job.progress', job)) do
+    if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
+      write_message(message, known[1], 'job.progress', job, now, '')
+      deliver(message, destination, now)
+      is_told = true
+    end
+  end
+  if not is_told then return end
+  redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1)
+  for _, old in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
+    local of_report = tonumber(string.match(old, '_job_progress_(%d+)$'))
+    if of_report and of_report < num and not call_off(old) then
+      redis.call('SREM', P .. 'told:' .. job, old)
+      forget_message(old, known[1])
+    end
+  end
 end
 
 -- Whether somebody is still to be told of a job. Who is disabled is not waited for.

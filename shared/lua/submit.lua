@@ -57,6 +57,7 @@ count_load(tenant, WAITING[stage], false, n)
 if options.enhance then
   redis.call('HSET', key, 'enhancement', 'pending')
   redis.call('ZADD', enhancements_of(job), now, job)
+  redis.call('SADD', P .. 'enhancing', tenant)
 end
 for i = 8, #ARGV, 2 do
   local render_key = P .. 'render:' .. ARGV[i]

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.errors import QueueFull, StoreFull, StoreUnavailable
-from shared.queues import Queue
 from shared.settings import Settings
 from shared.store.connect import Client, translated
-from shared.store.upkeep import UpkeepStore
+from shared.store.scripts import Scripts
 
 _FRESH_S = 1.0  # so a submit costs no round trip of its own
 # Work under way still writes: token grids, progress, events. Past this share, new jobs would take its room.
@@ -33,6 +32,7 @@ class Capacity:
     def __init__(self, client: Client, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         """Looks once. Raises `StoreUnavailable` when the store does not answer."""
         self._client = client
+        self._scripts = Scripts(client)
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Capacity:
             used_bytes=memory["used_memory"],
             max_bytes=memory.get("maxmemory") or self._settings.max_store_bytes or 0,
             free_bytes=shutil.disk_usage(folder).free if folder and folder.exists() else None,
-            num_waiting=UpkeepStore(self._client).backlog(Queue.AR).waiting,
+            num_waiting=int(self._scripts.run("not_begun")),
         )
 
     def _refuse_full_store(self, facts: _Facts) -> None:

@@ -44,9 +44,21 @@ class EndpointStore:
         self._client = client
         self._scripts = Scripts(client)
 
-    def create(self, tenant: TenantId, url: str, secret: str, rest: EndpointChanges, *, most: int) -> Endpoint:
-        """Enabled from the start. Raises `TooManyEndpoints` when the tenant has `most` already."""
-        endpoint_id = new_endpoint_id()
+    def create(
+        self,
+        tenant: TenantId,
+        url: str,
+        secret: str,
+        rest: EndpointChanges,
+        *,
+        most: int,
+        endpoint_id: EndpointId | None = None,
+    ) -> Endpoint:
+        """Enabled from the start. The same id again changes nothing and answers the endpoint as it stands.
+
+        Raises `TooManyEndpoints` when the tenant has `most` already.
+        """
+        endpoint_id = endpoint_id or new_endpoint_id()
         empty = {"events": "[]", "payload": PayloadStyle.FULL, "description": "", "headers": "{}", "old_secrets": "[]"}
         fields = {"url": url, "secret": secret, "status": "enabled", **empty, **_fields(rest)}
         if self._save(endpoint_id, tenant, fields, most) < 0:

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from ulid import ULID
-
-from shared.ids import TenantId
+from shared.ids import TenantId, ulid_of
 from shared.webhooks.events import PayloadStyle
 
 EndpointId = NewType("EndpointId", str)
@@ -61,6 +59,6 @@ class Endpoint:
         return (self.secret, *(old.secret for old in self.old_secrets if old.ends_at > now))
 
 
-def new_endpoint_id() -> EndpointId:
-    """`ep_` and a ULID, so that ids sort by creation."""
-    return EndpointId(f"ep_{ULID()}".lower())
+def new_endpoint_id(reserved: str | None = None) -> EndpointId:
+    """`ep_` and a ULID, so that ids sort by creation; that of `reserved`, another id, if there is one."""
+    return EndpointId(f"ep_{ulid_of(reserved)}")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.settings import Settings
 
 _MAX_HEADERS = 20
 _MAX_VALUE_CHARS = 1024
@@ -34,18 +33,18 @@ _OURS = frozenset(
 _OUR_PREFIXES = ("webhook-", "proxy-")
 
 
-def check_receiver(url: str, field: str, settings: Settings) -> None:
+def check_receiver(url: str, field: str, rules: EgressRules) -> None:
     """Without resolving its name; whoever delivers checks the addresses. Raises `InvalidRequest`."""
     try:
-        EgressRules.of(settings).target(url)
+        rules.target(url)
     except EgressRefused as error:
         raise InvalidRequest(f"{field} can't be used: {error}", field) from error
 
 
-def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], settings: Settings) -> None:
+def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], rules: EgressRules) -> None:
     """Of one request alone. Fields `beside` the URL are of no use without it. Raises `InvalidRequest`."""
     if url is not None:
-        check_receiver(url, field, settings)
+        check_receiver(url, field, rules)
         return
     for name, value in beside.items():
         if value is not None:

@@ -12,6 +12,7 @@ from api.app import create_app
 from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
+from shared.egress.rules import LOOPBACK, EgressRules
 from shared.hint_message import hint_message
 from shared.objects import ObjectStore
 from shared.queues import Queue, celery_list
@@ -75,10 +76,17 @@ def hints() -> CountedHints:
 def house(
     client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
 ) -> Iterator[Services]:
-    settings = s3_settings.model_copy(update={"max_body_bytes": 3_000_000, "max_image_pixels": 4_000_000})
+    settings = s3_settings.model_copy(
+        update={
+            "max_body_bytes": 3_000_000,
+            "max_image_pixels": 4_000_000,
+            "egress_allow_while_open": LOOPBACK,
+        }
+    )
     letters, capacity = DeadLetterStore(client), Capacity(client, settings)
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
-    durability, fetcher, hub = Durability("always", 0.0), ImageFetcher.of(settings), EventHub(client)
+    fetcher = ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open))
+    durability, hub = Durability("always", 0.0), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), PaceStore(client))
@@ -96,4 +104,5 @@ def http(house: Services) -> Iterator[FlaskClient]:
 def with_settings(house: Services, **changes: Any) -> FlaskClient:
     """A client of the same service with other settings."""
     settings = house.settings.model_copy(update=changes)
-    return create_app(replace(house, settings=settings, fetcher=ImageFetcher.of(settings))).test_client()
+    fetcher = ImageFetcher.of(settings, EgressRules.of(settings, house.keys.is_open))
+    return create_app(replace(house, settings=settings, fetcher=fetcher)).test_client()

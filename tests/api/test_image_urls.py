@@ -95,3 +95,17 @@ def test_the_allow_list_counts_for_receivers_as_well(house: Services, url: str) 
     assert (problem["code"], problem["field"]) == ("invalid_request", "webhook_url")
     allowing = with_settings(house, egress_allow="10.1.0.0/16,hooks.lan")
     assert allowing.post("/v1/jobs", json=request).status_code == 202
+
+
+@pytest.mark.attack
+def test_errors_tell_no_open_port_from_a_closed_one_where_an_address_is_not_public(
+    house: Services, client: Client
+) -> None:
+    """Allowed by the operator, and asked by one of many tenants."""
+    http = reached_by_others(house, client, egress_allow="127.0.0.1")
+    details = set()
+    for behave in (answering(body=b"root:x:0:0"), answering("404 Not Found"), lambda connection: connection.close()):
+        with serving(behave) as server:
+            details.add(refused(http, [server.url()])["detail"])
+    details.add(refused(http, [server.url()])["detail"])  # closed by now
+    assert details == {"images[0] could not be fetched: 127.0.0.1 gave no answer that can be used"}

@@ -46,6 +46,11 @@ def again(http: FlaskClient, path: str, body: Json | None = None) -> TestRespons
     return http.post(f"/v1/{path}", json=body)
 
 
+def sent(num: int) -> Json:
+    """The answer where that was all."""
+    return {"num_messages": num, "has_more": False, "next": None}
+
+
 def test_a_message_is_sent_again_wherever_it_was_for(
     http: FlaskClient, client: Client, hints: CountedHints, make: Callable[..., str], cancelled: Callable[[], str]
 ) -> None:
@@ -85,9 +90,9 @@ def test_what_failed_since_a_time_is_sent_again_and_nothing_else(
     settle(client, a_message(client, "evt_well"), endpoint, "delivered")
     body = {"since": SINCE, "until": UNTIL}
     expected = {f"evt_{minute}" for minute in range(0, 60, 2)}
-    assert again(http, f"webhook_endpoints/{endpoint}/recover", body).get_json() == {"num_messages": len(expected)}
+    assert again(http, f"webhook_endpoints/{endpoint}/recover", body).get_json() == sent(len(expected))
     assert due(client, endpoint) == expected
-    assert again(http, f"webhook_endpoints/{endpoint}/recover", body).get_json() == {"num_messages": 0}
+    assert again(http, f"webhook_endpoints/{endpoint}/recover", body).get_json() == sent(0)
     assert due(client, other) == set()
 
 
@@ -97,7 +102,7 @@ def test_a_message_that_has_left_the_store_is_not_recovered(
     endpoint = make()
     settle(client, a_message(client, "evt_1"), endpoint, "abandoned")
     client.delete("gridpress:message:evt_1")
-    assert again(http, f"webhook_endpoints/{endpoint}/recover", {"since": SINCE}).get_json() == {"num_messages": 0}
+    assert again(http, f"webhook_endpoints/{endpoint}/recover", {"since": SINCE}).get_json() == sent(0)
     assert not client.exists("gridpress:message:evt_1")
 
 
@@ -114,7 +119,7 @@ def test_a_replay_sends_all_of_a_range_that_the_endpoint_listens_to(
     a_message(client, "evt_other_tenant", "acme")
     answer = again(http, f"webhook_endpoints/{endpoint}/replay", {"since": SINCE, "until": UNTIL})
     expected = {f"evt_{number}" for number, moment in enumerate(moments) if 0 <= moment < HOUR_MS}
-    assert (due(client, endpoint), answer.get_json()) == (expected, {"num_messages": len(expected)})
+    assert (due(client, endpoint), answer.get_json()) == (expected, sent(len(expected)))
 
 
 def test_a_replay_without_an_end_goes_on_until_now(
@@ -122,7 +127,7 @@ def test_a_replay_without_an_end_goes_on_until_now(
 ) -> None:
     first = make()
     message, late = cancelled(), make()
-    assert again(http, f"webhook_endpoints/{late}/replay", {"since": SINCE}).get_json() == {"num_messages": 1}
+    assert again(http, f"webhook_endpoints/{late}/replay", {"since": SINCE}).get_json() == sent(1)
     assert due(client, late) == due(client, first) == {message}
 
 
@@ -142,7 +147,7 @@ def test_a_range_that_ends_before_it_begins_holds_nothing(
     endpoint = make()
     settle(client, a_message(client, "evt_1"), endpoint, "abandoned")
     body = {"since": UNTIL, "until": SINCE}
-    assert again(http, f"webhook_endpoints/{endpoint}/{action}", body).get_json() == {"num_messages": 0}
+    assert again(http, f"webhook_endpoints/{endpoint}/{action}", body).get_json() == sent(0)
 
 
 def test_a_test_is_for_one_endpoint_whatever_it_listens_to(
@@ -156,3 +161,24 @@ def test_a_test_is_for_one_endpoint_whatever_it_listens_to(
     assert message["destinations"] == [{"endpoint_id": endpoint, "status": "pending"}]
     assert (due(client, endpoint), due(client, other)) == ({message["id"]}, set())
     assert hints.sent == [Queue.DELIVERY]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("action", ["recover", "replay"])
+def test_one_request_sends_a_bounded_part_of_a_range_and_says_where_to_go_on(
+    http: FlaskClient, client: Client, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setattr(resends, "_AT_ONCE", 3)
+    monkeypatch.setattr(resends, "_MOST_SCRIPTS", 2)
+    endpoint, num = make(), 20
+    for number in range(num):
+        settle(client, a_message(client, f"evt_{number}", at_ms=AT_MS + number), endpoint, "abandoned", AT_MS + number)
+    since, nums = SINCE, []
+    while since:
+        body = {"since": since, "until": UNTIL}
+        answer = again(http, f"webhook_endpoints/{endpoint}/{action}", body).get_json()
+        assert len(due(client, endpoint)) == sum(nums) + answer["num_messages"]
+        assert answer["has_more"] is (answer["next"] is not None)
+        nums.append(answer["num_messages"])
+        since = answer["next"]
+    assert nums == [6, 6, 6, 2]

@@ -11,8 +11,11 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import Services
+from shared.ids import DEFAULT_TENANT
+from shared.keys import Scope
 from shared.store.connect import Client
 from shared.store.endpoints import EndpointStore
+from shared.store.keys import KeyStore
 from shared.webhooks.endpoints import EndpointId
 from shared.webhooks.secrets import is_webhook_secret
 from tests.api.conftest import SECRET, with_settings
@@ -136,12 +139,10 @@ def test_a_body_that_is_no_object_is_refused(http: FlaskClient, make: Make, body
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/", "http://localhost/hook", "http://[::1]:9/", "https://127.0.0.1/"]
 )
-def test_loopback_takes_plain_http_only_while_the_api_is_there_too(
-    http: FlaskClient, house: Services, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_loopback_is_for_webhooks_only_until_the_first_key(http: FlaskClient, client: Client, url: str) -> None:
     assert http.post(PATH, json={"url": url}).status_code == 201
-    monkeypatch.setattr("api.callers.is_open", lambda _: True)
-    refused = with_settings(house, host="0.0.0.0").post(PATH, json={"url": url})
+    _, text = KeyStore(client).create(DEFAULT_TENANT, [Scope.ADMIN])
+    refused = http.post(PATH, json={"url": url}, headers={"Authorization": f"Bearer {text}"})
     assert (refused.status_code, refused.get_json()["field"]) == (400, "url")
     assert "loopback" in refused.get_json()["detail"]
 

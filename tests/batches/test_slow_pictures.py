@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from api.services import Services
-from shared.egress.images import ImageFetcher
+from shared.egress.images import Fetched, ImageFetcher
 from shared.store.batch_work import BatchLease, BatchRules, BatchWork
 from shared.store.connect import Client
 from tests.batches.shop import Json, Shop, a_line, jsonl
@@ -29,11 +29,11 @@ def fetching(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> lis
     """Answers every URL once `before` has returned; notes how many URLs there were."""
     fetched: list[int] = []
 
-    def fetch(_: ImageFetcher, urls: dict[str, str]) -> Sequence[bytes]:
+    def fetch(_: ImageFetcher, urls: dict[str, str]) -> Sequence[Fetched]:
         if urls:
             before()
             fetched.append(len(urls))
-        return [a_picture() for _ in urls]
+        return [Fetched(a_picture(), may_be_told=True) for _ in urls]
 
     monkeypatch.setattr(ImageFetcher, "fetch", fetch)
     return fetched

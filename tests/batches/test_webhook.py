@@ -8,13 +8,13 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from shared.egress.client import EgressClient
-from shared.egress.rules import EgressRules
 from shared.store.batches import BatchStore
 from shared.store.deliveries import DeliveryStore
 from shared.store.endpoints import EndpointStore
 from shared.store.jobs import JobStore
 from tests.batches.shop import Json, Shop, some_lines
 from tests.delivery.receivers import Receiver, receiving
+from tests.egress.servers import OPEN
 from tests.store.builders import A_LOT, DELIVERY_RULES
 from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
@@ -35,7 +35,7 @@ def deliver(shop: Shop) -> None:
     settings = shop.house.settings.model_copy(update={"webhook_secret": SecretStr(TENANT_SECRET)})
     client = shop.client
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)))
+    sender = WebhookSender(EgressClient(OPEN))
     service = DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, 5.0)
     while deliveries := service.deliveries.claim(A_LOT):
         for delivery in deliveries:

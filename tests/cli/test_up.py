@@ -11,7 +11,7 @@ from cli.stack.lock import folder_lock
 from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.roles import WorkerCounts, environment, num_cores, share_of_cores, tiers
 from cli.stack.valkey import Valkey
-from cli.up import up
+from cli.up import open_note, up, while_open
 from shared.ids import TenantId
 from shared.keys import Scope
 from shared.settings import Settings
@@ -120,3 +120,20 @@ def test_cores_are_shared_out_and_everybody_gets_one() -> None:
     assert share_of_cores(1) == num_cores()
     assert share_of_cores(0) == num_cores()
     assert share_of_cores(100 * num_cores()) == 1
+
+
+@pytest.mark.attack
+def test_webhooks_may_lead_to_this_machine_until_the_first_key_and_up_says_so(tmp_path: Path, client: Client) -> None:
+    settings, keys = while_open(Settings(data_dir=tmp_path)), KeyStore(client)
+    handed_on = environment(settings)["GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN"]
+    assert handed_on == "127.0.0.0/8,::1/128,localhost"
+    assert f"GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN={handed_on}" in str(open_note(settings, keys))
+    keys.create(TenantId("acme"), [Scope.READ])
+    assert open_note(settings, keys) is None
+
+
+@pytest.mark.parametrize("given", [{"host": "0.0.0.0"}, {"egress_allow_while_open": ""}])
+def test_up_allows_nothing_beyond_loopback_or_where_it_was_told_not_to(given: dict[str, str], client: Client) -> None:
+    settings = while_open(Settings(**given))  # type: ignore[arg-type]
+    assert settings.egress_allow_while_open == ""
+    assert open_note(settings, KeyStore(client)) is None

@@ -28,7 +28,7 @@ from shared.webhooks.endpoints import Endpoint
 from shared.webhooks.events import PayloadStyle
 from shared.webhooks.secrets import new_secret, secret_of
 from tests.delivery.receivers import Receiver, receiving
-from tests.egress.servers import Behaviour, answering, endless, resetting, serving
+from tests.egress.servers import OPEN, STRICT, Behaviour, answering, endless, resetting, serving
 from tests.store.builders import A_LOT, DELIVERY_RULES, RULES, finish_next, message_id, submitted
 from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
@@ -56,7 +56,7 @@ class _Always(random.Random):
 def service(client: Client, s3_settings: Settings) -> DeliveryService:
     settings = s3_settings.model_copy(update={"webhook_secret": SecretStr(TENANT_SECRET)})
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)))
+    sender = WebhookSender(EgressClient(OPEN))
     return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, TIMEOUT_S, _Always())
 
 
@@ -244,13 +244,38 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
 def test_a_receiver_on_a_private_address_is_never_connected_to(
     service: DeliveryService, store: JobStore, client: Client, receiver: Receiver
 ) -> None:
-    strict = WebhookSender(EgressClient(EgressRules()))
+    strict = WebhookSender(EgressClient(STRICT))
     guarded = replace(service, sender=strict)
     job = succeeded(store, client, webhook_url=receiver.url)
     deliver_all(guarded)
     assert receiver.received == []
     [attempt] = attempts(client, job)
     assert (attempt["status"], attempt["error"]) == ("", "127.0.0.1 is loopback")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Oops"])
+def test_what_an_address_that_is_not_public_answers_is_in_no_log_of_a_tenant(
+    service: DeliveryService, store: JobStore, client: Client, status: str
+) -> None:
+    allowed = EgressRules(OPEN.allowed_while_open)
+    guarded = replace(service, sender=WebhookSender(EgressClient(allowed)))
+    with serving(answering(status, b"root:x:0:0")) as server:
+        job = succeeded(store, client, webhook_url=server.url())
+        deliver_all(guarded)
+    [attempt] = attempts(client, job)
+    assert attempt["status"] == status[:3]
+    assert "root" not in str(attempt)
+
+
+@pytest.mark.attack
+def test_a_closed_port_and_one_that_speaks_no_http_look_alike_where_an_address_is_not_public() -> None:
+    sender = WebhookSender(EgressClient(EgressRules(OPEN.allowed_while_open)))
+    with serving(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH")) as server:
+        spoken = sender.send(server.url(), {}, "{}", 5).attempted
+    closed = sender.send(server.url(), {}, "{}", 5).attempted
+    assert (spoken.status, spoken.error) == (closed.status, closed.error)
+    assert closed.error == "127.0.0.1 gave no answer that can be used"
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n"

@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 
 from shared.egress.client import EgressClient
-from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings import Settings
@@ -19,6 +18,7 @@ from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
 from shared.webhooks.secrets import new_secret
 from tests.delivery.receivers import receiving
+from tests.egress.servers import OPEN
 from tests.store.builders import A_LOT, DELIVERY_RULES, submitted
 from workers.delivery.dispatcher import Dispatcher
 from workers.delivery.message import Composer
@@ -31,7 +31,7 @@ SLOTS = 8
 @pytest.fixture
 def service(client: Client, s3_settings: Settings) -> DeliveryService:
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), s3_settings)
-    sender = WebhookSender(EgressClient(EgressRules(allow_loopback=True)))
+    sender = WebhookSender(EgressClient(OPEN))
     return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, timeout_s=30)
 
 

@@ -165,6 +165,55 @@ def test_of_progress_only_one_report_waits_for_a_receiver(
     assert len(outbox.claim(A_LOT)) == 1
 
 
+@pytest.mark.attack
+def test_progress_of_a_long_job_leaves_no_messages_behind(
+    jobs: JobStore, outbox: DeliveryStore, client: Client
+) -> None:
+    """One receiver takes every report, one takes none, and one is always slow."""
+    clock, endpoints = StoreClock(client), EndpointStore(client)
+    dead = made(endpoints, events=["job.progress"])
+    slow = made(endpoints, events=["job.progress"])
+    job = submitted(jobs, webhook_url="https://a.example/", webhook_events=("job.progress",))
+    leases = LeaseStore(client, RULES)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    under_way: list[Delivery] = []
+    for done in range(1, 61):
+        leases.beat(
+            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [Held(claim.lease, Progress(done, 99), in_step=True)]
+        )
+        for each in outbox.claim(A_LOT):
+            if each.destination == slow.endpoint_id:
+                under_way.append(each)
+            elif each.destination == dead.endpoint_id:
+                outbox.retry_later(each, AN_ATTEMPT, 3600)
+            else:
+                assert outbox.delivered(each, AN_ATTEMPT)
+        if under_way and done % 3 == 0:  # each of its attempts takes seconds, and succeeds
+            assert outbox.delivered(under_way.pop(0), AN_ATTEMPT)
+        clock.advance(1)
+    most = 3 + DELIVERY_RULES.concurrency
+    assert client.scard(f"gridpress:told:{job.job_id}") <= most  # type: ignore[operator]
+    assert len(client.keys("gridpress:message:*")) <= most  # type: ignore[arg-type]
+    assert client.zcard(f"gridpress:due:{dead.endpoint_id}") <= 2  # type: ignore[operator]
+    assert len(under_way) <= DELIVERY_RULES.concurrency
+
+
+def test_a_job_that_is_over_keeps_a_short_stream(jobs: JobStore, client: Client) -> None:
+    job, leases = submitted(jobs), LeaseStore(client, RULES)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    for done in range(1, 301):
+        leases.beat(
+            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [Held(claim.lease, Progress(done, 999), in_step=True)]
+        )
+    stream = f"gridpress:events:{job.job_id}"
+    assert client.xlen(stream) > 300  # type: ignore[operator]
+    jobs.cancel(job.job_id, DEFAULT_TENANT)
+    told = [fields["type"] for _, fields in client.xrange(stream)]  # type: ignore[union-attr]
+    assert told == ["job.queued", "render.stage", "render.stage", "job.cancelled"]
+
+
 def test_sequence_numbers_of_a_tenant_grow_with_every_message(
     jobs: JobStore, endpoints: EndpointStore, outbox: DeliveryStore
 ) -> None:

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from shared.egress.addresses import Address
+from shared.egress.rules import LOOPBACK, AllowList, EgressRules
+
+# As `gridpress up` has them before the first key.
+OPEN = EgressRules(allowed_while_open=AllowList.read(LOOPBACK, "LOOPBACK"), is_open=lambda: True)
+STRICT = EgressRules()
 
 Behaviour = Callable[[socket.socket], None]
 

@@ -5,13 +5,13 @@ from ipaddress import ip_address
 import pytest
 
 from shared.egress.errors import EgressRefused
-from shared.egress.rules import EgressRules, Target
+from shared.egress.rules import LOOPBACK, EgressRules, Target
 from shared.errors import Misconfigured
 from shared.settings import Settings
 
 
-def rules(allow: str = "", host: str = "0.0.0.0") -> EgressRules:
-    return EgressRules.of(Settings(egress_allow=allow, host=host))
+def rules(allow: str = "") -> EgressRules:
+    return EgressRules.of(Settings(egress_allow=allow), lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,35 @@ def test_an_allowed_host_is_that_host_and_no_other(host: str) -> None:
 
 
 def test_a_network_that_is_allowed_says_nothing_about_its_neighbours() -> None:
-    with pytest.raises(EgressRefused, match=r"10\.2\.0\.0 is private"):
+    with pytest.raises(EgressRefused, match="has an address that is not public"):
         rules("10.1.0.0/16").check(ip_address("10.2.0.0"), "hooks.example.com")
 
 
-@pytest.mark.parametrize(("host", "is_allowed"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
-def test_loopback_may_be_called_while_the_api_is_bound_to_it(host: str, is_allowed: bool) -> None:
-    assert rules(host=host).allow_loopback is is_allowed
+@pytest.mark.attack
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "0.0.0.0"])
+def test_where_the_api_listens_allows_nothing(host: str) -> None:
+    of_settings = EgressRules.of(Settings(host=host), lambda: True)
+    for url in ("http://127.0.0.1:9333/", "https://localhost/", "https://[::1]/"):
+        with pytest.raises(EgressRefused, match="loopback"):
+            of_settings.target(url)
+
+
+@pytest.mark.attack
+def test_what_is_allowed_to_an_open_api_ends_with_the_first_key() -> None:
+    keys: list[str] = []
+    found = EgressRules.of(Settings(egress_allow_while_open=LOOPBACK), lambda: not keys)
+    assert found.target("http://127.0.0.1:9000/hook")
+    assert found.may_tell([ip_address("127.0.0.1")])
+    settled = found.settled()
+    keys.append("gp_")
+    with pytest.raises(EgressRefused, match="loopback"):
+        found.target("http://127.0.0.1:9000/hook")
+    with pytest.raises(EgressRefused):
+        found.check(ip_address("127.0.0.1"), "rebound.example.com")
+    assert not found.may_tell([ip_address("127.0.0.1")])
+    assert settled.target("http://127.0.0.1:9000/hook")
+    with pytest.raises(EgressRefused):
+        found.settled().target("http://127.0.0.1:9000/hook")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from shared.errors import QueueFull, StoreFull, StoreUnavailable
+from shared.ids import DEFAULT_TENANT, TenantId, new_job_id
+from shared.jobs import PriorSource
 from shared.settings import Settings
 from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
-from tests.store.builders import submitted
+from shared.store.leases import LeaseStore
+from tests.store.builders import REVISION, RULES, a_prior, a_spec, finish_next, submitted
 from tests.store.test_connect import configured
 
 
@@ -58,6 +61,36 @@ def test_the_queue_is_bounded(client: Client, store: JobStore, clock: Clock) -> 
     capacity(client, clock, max_queued_renders=4).check()
     with pytest.raises(QueueFull, match="3 renders wait already, and the limit is 3"):
         capacity(client, clock, max_queued_renders=3).check()
+
+
+@pytest.mark.attack
+def test_whatever_waits_counts_through_whichever_door_it_came(
+    client: Client, store: JobStore, clock: Clock, tmp_path: Path
+) -> None:
+    """For AR, for a prompt, as a re-render, of several tenants; what a tenant took back counts no more."""
+    submitted(store, n=2)
+    submitted(store, n=3, enhance_prompt=True, tenant=TenantId("other"))
+    store.submit(new_job_id(), a_spec(n=4), source=PriorSource(a_prior(), REVISION))
+    gone = submitted(store, n=5, enhance_prompt=True)
+    store.cancel(gone.job_id, DEFAULT_TENANT)
+    with pytest.raises(QueueFull, match="9 renders wait already"):
+        capacity(client, clock, max_queued_renders=9).check()
+    capacity(client, clock, max_queued_renders=10).check()
+
+
+def test_what_was_begun_waits_no_more(client: Client, store: JobStore, clock: Clock) -> None:
+    submitted(store, n=3)
+    leases = LeaseStore(client, RULES)
+    finish_next(leases)
+    with pytest.raises(QueueFull, match="2 renders wait already"):
+        capacity(client, clock, max_queued_renders=2).check()
+
+
+def test_a_tenant_whose_prompts_are_done_is_looked_at_no_more(client: Client, store: JobStore, clock: Clock) -> None:
+    job = submitted(store, enhance_prompt=True)
+    store.cancel(job.job_id, DEFAULT_TENANT)
+    capacity(client, clock)
+    assert not client.exists("gridpress:enhancing")
 
 
 def test_what_was_accepted_since_the_last_look_counts_at_once(client: Client, clock: Clock) -> None:

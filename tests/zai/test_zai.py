@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from shared.ids import DEFAULT_TENANT, JobId, TenantId
 from shared.job_spec import Quality
 from shared.keys import Scope
 from shared.limits import TenantLimits
+from shared.objects import ObjectStore
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.keys import KeyStore
@@ -130,6 +132,50 @@ def test_a_retry_with_a_key_finds_the_job_and_its_pictures(house: Services, http
     answer = http.post(SYNC, json=BODY, headers=key)
     assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (200, "true")
     assert len(house.store.jobs(DEFAULT_TENANT, limit=9, after=None)) == 1
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("path", [SYNC, ASYNC])
+def test_a_retry_with_a_key_gets_links_of_its_own(
+    house: Services, http: FlaskClient, client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Those of the first answer may have expired."""
+    key = {"Idempotency-Key": "one"}
+    house.stopping.set()
+    http.post(path, json=BODY, headers=key)
+    house.stopping.clear()
+    finish_next(LeaseStore(client, RULES))
+    numbers = count()
+    monkeypatch.setattr(ObjectStore, "presign", lambda *_, **__: f"https://s3.example/{next(numbers)}")
+    links = [told(http.post(path, json=BODY, headers=key).get_json()) for _ in range(3)]
+    assert links == ([f"https://s3.example/{number}" for number in range(3)] if path == SYNC else [None] * 3)
+    assert len(house.store.jobs(DEFAULT_TENANT, limit=9, after=None)) == 1
+
+
+@pytest.mark.attack
+def test_nothing_that_is_stored_holds_a_link_that_expires(http: FlaskClient, client: Client) -> None:
+    doors = {
+        "/v1/jobs": {"prompt": "a", "webhook_url": "https://a.example/"},
+        "/v1/images/generations": {"prompt": "a", "response_format": "url"},
+        SYNC: BODY,
+        ASYNC: BODY,
+    }
+    with a_worker(client):
+        for number, (path, body) in enumerate(doors.items()):
+            for _ in range(2):
+                fields = {"Idempotency-Key": f"key-{number}", "Prefer": "wait=20"}
+                assert http.post(path, json=body, headers=fields).status_code < 300
+    assert "X-Amz-Signature" in http.post(SYNC, json=BODY, headers={"Idempotency-Key": "key-2"}).text
+    for key in client.scan_iter("gridpress:*", _type="hash"):
+        assert "X-Amz-" not in str(client.hgetall(key)), key
+    for key in client.scan_iter("gridpress:events:*"):
+        assert "X-Amz-" not in str(client.xrange(key)), key
+
+
+def told(answer: dict[str, Any]) -> str | None:
+    """The first link of an answer."""
+    links = answer.get("data") or answer.get("image_result")
+    return links[0]["url"] if links else None
 
 
 def test_defaults_are_zais(http: FlaskClient, house: Services) -> None:

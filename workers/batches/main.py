@@ -7,6 +7,7 @@ import structlog
 from shared.celery_app import make_celery
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
+from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
 from shared.hints import Hints
 from shared.ids import Revision, new_worker_id
@@ -20,6 +21,7 @@ from shared.store.capacity import Capacity
 from shared.store.connect import Client, connect
 from shared.store.files import FileStore
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.rate_limits import RateLimits
@@ -71,10 +73,12 @@ def run(settings: Settings) -> None:
 
 def make_service(client: Client, objects: ObjectStore, hints: Hints, settings: Settings) -> BatchService:
     """All that works on batches."""
-    rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
-    tools = Tools(BatchWork(client, rules), BatchStore(client), objects, settings)
+    pace = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
+    rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
+    tools = Tools(BatchWork(client, pace), BatchStore(client), objects, settings, rules)
     jobs, files = JobStore(client), FileStore(client)
-    intake = Intake(settings, jobs, objects, ImageFetcher.of(settings), files, decoders_of(settings.max_image_pixels))
+    fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
+    intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders)
     limits = Limits(Capacity(client, settings), jobs, KeyStore(client), RateLimits(client))
     return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, limits))
 

@@ -92,7 +92,7 @@ class Releaser:
             return _Ready(line, None)
         envelope = read_envelope(line.raw, line.line)
         try:
-            wanted = line_request(spec, envelope.body, line.line, self._tools.settings)
+            wanted = line_request(spec, envelope.body, line.line, self._tools.settings, self._tools.rules)
         except InvalidRequest as error:  # a deadline that was still to come when the file was validated
             return _Ready(line, BadBody(envelope.custom_id, fault_of(error, line.line)))
         return _Asked(line, envelope.custom_id, wanted)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.batches import Cursor, LineState
+from shared.egress.rules import EgressRules
 from shared.ids import JobId
 from shared.objects import ObjectStore
 from shared.settings import Settings
@@ -15,12 +16,13 @@ from workers.batches.segments import is_small, replace_segment, store_segment
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The stores."""
+    """The stores, and what the settings say."""
 
     work: BatchWork
     batches: BatchStore
     objects: ObjectStore
     settings: Settings
+    rules: EgressRules
 
     def results(self, found: Leased) -> Results:
         return Results(found.batch, self.settings, self.objects.get)

@@ -47,7 +47,7 @@ def _take_over(tools: Tools, found: Leased) -> None:
 
 
 def _checked(tools: Tools, found: Leased) -> tuple[FileCheck, list[BadBody]]:
-    check = FileCheck(found.batch.spec, tools.settings)
+    check = FileCheck(found.batch.spec, tools.settings, tools.rules)
     bad: list[BadBody] = []
     lines = tools.objects.lines(input_key(found.batch.batch_id), most_bytes=MOST_LINE_BYTES)
     for raws in _chunks(raw for _, raw in lines):

@@ -17,6 +17,8 @@ from shared.store.connect import Client, connect, connect_hasty
 from shared.store.deliveries import DeliveryRules, DeliveryStore
 from shared.store.endpoints import EndpointStore
 from shared.store.jobs import JobStore
+from shared.store.key_ring import KeyRing
+from shared.store.keys import KeyStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.manifests import ManifestStore
 from shared.store.upkeep import UpkeepStore
@@ -93,6 +95,6 @@ def make_dispatcher(client: Client, settings: Settings) -> Dispatcher:
     )
     deliveries = DeliveryStore(client, rules)
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
-    sender = WebhookSender(EgressClient(EgressRules.of(settings)))
+    sender = WebhookSender(EgressClient(EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)))
     service = DeliveryService(deliveries, composer, sender, settings.webhook_timeout_s)
     return Dispatcher(deliveries, service.carry_out, slots_with_sockets(settings.webhook_slots))

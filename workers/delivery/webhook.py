@@ -64,9 +64,10 @@ class WebhookSender:
             answer = self._post(url, headers, body, Deadline(timeout_s))
         except (EgressRefused, EgressFailed) as error:
             return replace(outcome(None, str(error)), is_timeout=isinstance(error.__cause__, TimeoutError))
+        told = answer.body if answer.may_be_told else b""
         if answer.status // 100 == 2:
-            return outcome(answer.status, "", answer.body)
-        return outcome(answer.status, f"receiver answered {answer.status}", answer.body, _retry_after_s(answer, at))
+            return outcome(answer.status, "", told)
+        return outcome(answer.status, f"receiver answered {answer.status}", told, _retry_after_s(answer, at))
 
     def _post(self, url: str, headers: Mapping[str, str], body: str, deadline: Deadline) -> Answer:
         return self._client.post(url, headers, body.encode(), deadline, max_bytes=_MAX_ANSWER_BYTES)

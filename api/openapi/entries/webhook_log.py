@@ -1,7 +1,7 @@
 """What was sent to whom, and sending it again."""
 
 from api.openapi.operation import Answer, Body, Operation
-from api.webhook_answers import AttemptPage, MessageAnswer, NumSent
+from api.webhook_answers import AttemptPage, MessageAnswer, NumSent, RangeSent
 from api.webhook_schemas import AttemptsQuery, RangeRequest, ResendRequest
 from shared.errors import EndpointDisabled, EndpointNotFound, JobNotFound, MessageNotFound
 
@@ -33,6 +33,14 @@ _ATTEMPT = {
 
 _PAGE = Answer("a page", AttemptPage, examples={"one": {"data": [_ATTEMPT], "has_more": False, "next": None}})
 _SENT = Answer("they are on their way", NumSent, examples={"three": {"num_messages": 3}})
+_RANGE_SENT = Answer(
+    "they are on their way",
+    RangeSent,
+    examples={
+        "all": {"num_messages": 3, "has_more": False, "next": None},
+        "a_part": {"num_messages": 5000, "has_more": True, "next": "2026-01-05T09:41:07.113Z"},
+    },
+)
 _RANGE = Body(RangeRequest, examples={"a_morning": {"since": "2026-01-05T08:00:00Z", "until": "2026-01-05T12:00:00Z"}})
 
 OPERATIONS = {
@@ -69,7 +77,7 @@ OPERATIONS = {
         "recoverEndpoint",
         _TAG,
         "Send again what was given up",
-        {202: _SENT},
+        {202: _RANGE_SENT},
         (EndpointNotFound, EndpointDisabled),
         _RANGE,
     ),
@@ -77,7 +85,7 @@ OPERATIONS = {
         "replayEndpoint",
         _TAG,
         "Send again all that happened",
-        {202: _SENT},
+        {202: _RANGE_SENT},
         (EndpointNotFound, EndpointDisabled),
         _RANGE,
     ),
