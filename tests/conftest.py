@@ -7,4 +7,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Seconds of measuring at every start of a DiT worker would be most of what its tests take.
 os.environ.setdefault("GRIDPRESS_DIT_CALIBRATE_S", "0.2")
 
-pytest_plugins = ["tests.fixtures.checkpoint", "tests.fixtures.reference", "tests.fixtures.servers"]
+pytest_plugins = [
+    "tests.attack.report",
+    "tests.fixtures.checkpoint",
+    "tests.fixtures.reference",
+    "tests.fixtures.servers",
+]

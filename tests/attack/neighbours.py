@@ -9,6 +9,7 @@ machine does besides, cost as much as those.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -48,6 +49,10 @@ class Comparison:
         return self.attacked.num_failed == 0 and self.attacked.num > 0 and self.times < _MOST_TIMES
 
 
+# By test, in the order of their running; `tests.attack.report` prints them.
+MEASURED: list[tuple[str, Comparison]] = []
+
+
 def beside(
     port: int, pid: int, attack: Callable[[], object], *, key: str | None = None, baseline_s: float = 3.0
 ) -> Comparison:
@@ -62,7 +67,10 @@ def beside(
     with _sampled(pid) as peak, _probing(port, key) as ask:
         attack()
         attacked = ask()
-    return Comparison(busy, attacked, rss_mib, max([rss_mib, *peak]))
+    found = Comparison(busy, attacked, rss_mib, max([rss_mib, *peak]))
+    test = os.environ.get("PYTEST_CURRENT_TEST", "?")
+    MEASURED.append((test.rpartition("::")[2].removesuffix(" (call)"), found))
+    return found
 
 
 def memory_mib(pid: int) -> float:
