@@ -13,7 +13,7 @@ from api.docs_page import docs
 from api.events import events
 from api.files import files
 from api.grids import grids
-from api.guard import check_host_and_origin
+from api.guard import check_origin_of_request
 from api.hardening import harden
 from api.health import health
 from api.images import images
@@ -45,7 +45,7 @@ def create_app(house: Services) -> Flask:
     house.attach_to(app.extensions)
     problems.register(app)
     request_ids.install(app)
-    app.before_request(check_host_and_origin)
+    app.before_request(check_origin_of_request)
     cors.install(app, house.settings)
     app.before_request(admit)
     app.before_request(check_query)

@@ -3,8 +3,9 @@
 GridpressError
 ├── Unauthorized     401  no API key, or one that does not count
 ├── MissingScope     403  the key is not for this
-├── ForbiddenHost    403  the Host header names another machine while the API is open on loopback
+├── ForbiddenHost    403  the Host header names another machine while the API has no key
 ├── ForbiddenOrigin  403  a page of another site calls
+├── ForbiddenProxy   403  a proxy passed it on while the API has no key
 ├── RequestInProgress     409  the first request with this Idempotency-Key is still being answered
 └── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
 """
@@ -46,6 +47,13 @@ class ForbiddenOrigin(GridpressError):
     """A browser sent this for a page of another site."""
 
     code = "forbidden_origin"
+    http_status = 403
+
+
+class ForbiddenProxy(GridpressError):
+    """A proxy passed this on, so whoever reaches the proxy would reach an API that anybody may use."""
+
+    code = "forbidden_proxy"
     http_status = 403
 
 

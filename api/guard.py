@@ -1,30 +1,68 @@
-"""Keeps other web sites away from an API that is open on loopback: no other Host, no foreign Origin unless allowed."""
+"""Keeps the rest of the world away from an API that has no key yet: it answers programs of this machine only."""
 
 from urllib.parse import urlsplit
 
 from flask import request
 
+from api.callers import is_open
 from api.cors import is_named
-from api.errors import ForbiddenHost, ForbiddenOrigin
+from api.errors import ForbiddenHost, ForbiddenOrigin, ForbiddenProxy
 from api.services import services
 from shared.egress.addresses import is_loopback_host
+from shared.errors import GridpressError, StoreUnavailable
 from shared.settings import Settings
 
+_WHAT_TO_DO = "this API has no key yet and answers this machine only: run `gridpress keys create`, and send the key"
+# What proxies add, by their kinds. Any name that begins with the first ones is meant.
+_OF_PROXIES = ("x-forwarded", "x-original-", "x-envoy-")
+_OF_ONE_PROXY = frozenset(
+    (
+        "cdn-loop",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "via",
+        "x-azure-clientip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-real-ip",
+    )
+)
 
-def check_host_and_origin() -> None:
-    """Before every request. Raises `ForbiddenHost` and `ForbiddenOrigin` while the API is bound to loopback.
+
+def check_origin_of_request() -> None:
+    """Before every request. Raises `ForbiddenHost`, `ForbiddenOrigin` and `ForbiddenProxy` while the API is open.
 
     A page may make its own name resolve to 127.0.0.1 (DNS rebinding), and a browser sends simple requests of any page
-    anywhere; both give themselves away by these two headers.
+    anywhere; a proxy on this machine makes every caller look like a local one. With keys, these fields mean nothing.
     """
-    settings = services().settings
-    if not is_loopback_host(settings.host):
+    house = services()
+    refusal = _refusal(house.settings)
+    if refusal is None:
         return
+    try:
+        is_refused = is_open(house)
+    except StoreUnavailable:
+        if request.path == "/healthz":  # whether the process lives is no secret
+            return
+        raise
+    if is_refused:
+        raise refusal
+
+
+def _refusal(settings: Settings) -> GridpressError | None:
+    """What is wrong with this request for an API without keys."""
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
     if not _is_ours(f"//{host}", settings):
-        raise ForbiddenHost("the Host header must name this machine, or the host of GRIDPRESS_PUBLIC_URL")
+        return ForbiddenHost(f"the Host header names another machine; {_WHAT_TO_DO}")
     if origin is not None and not (_is_ours(origin, settings) or is_named(origin)):
-        raise ForbiddenOrigin("pages of other sites may not use this API")
+        return ForbiddenOrigin("pages of other sites may not use this API")
+    for name in request.headers.keys():  # noqa: SIM118 - a request's headers iterate over pairs
+        if name.lower() in _OF_ONE_PROXY or name.lower().startswith(_OF_PROXIES):
+            return ForbiddenProxy(f"{name} says that this came through a proxy; {_WHAT_TO_DO}")
+    return None
 
 
 def _is_ours(url: str, settings: Settings) -> bool:

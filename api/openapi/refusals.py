@@ -12,6 +12,7 @@ from api.dialects import told
 from api.errors import (
     ForbiddenHost,
     ForbiddenOrigin,
+    ForbiddenProxy,
     IdempotencyKeyReused,
     MissingScope,
     RequestInProgress,
@@ -32,7 +33,8 @@ from shared.errors import (
 SHAPES: tuple[Model, ...] = (Problem, OpenAiError, ZaiError)
 
 _INSTANCE = "/v1/jobs"  # of the examples
-_KEYED: Refusals = (Unauthorized, MissingScope, ForbiddenHost, ForbiddenOrigin, TenantLimitReached, StoreUnavailable)
+_OPEN: Refusals = (ForbiddenHost, ForbiddenOrigin, ForbiddenProxy)
+_KEYED: Refusals = (Unauthorized, MissingScope, *_OPEN, TenantLimitReached, StoreUnavailable)
 _OF_A_BODY: Refusals = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
 _OF_AN_IDEMPOTENCY_KEY: Refusals = (InvalidRequest, RequestInProgress, IdempotencyKeyReused)
 
@@ -40,7 +42,7 @@ _OF_AN_IDEMPOTENCY_KEY: Refusals = (InvalidRequest, RequestInProgress, Idempoten
 def refusals_of(operation: Operation, method: str, *, takes_key: bool) -> Refusals:
     """Its own, and those of every route of its kind."""
     found = [*operation.refusals]
-    found += _KEYED if takes_key else (ForbiddenHost, ForbiddenOrigin)
+    found += _KEYED if takes_key else _OPEN
     found += _OF_A_BODY if operation.body else ()
     found += _OF_AN_IDEMPOTENCY_KEY if method == "POST" else ()
     found += (InvalidRequest,) if operation.query else ()
