@@ -13,6 +13,7 @@ from shared.errors import TenantLimitReached
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.keys import ApiKey, Scope
 from shared.limits import TenantLimits, Verdict, refuse_more_queued
+from shared.store.key_ring import Holder
 
 _PUBLIC = frozenset(
     {
@@ -75,7 +76,7 @@ def admit() -> None:
     if request.url_rule and scope is None:
         return
     house = services()
-    g.caller = _ANYBODY if is_open(house) else _holder(house)
+    g.caller = _ANYBODY if is_open(house) else _caller(house)
     _count(house.rate_limits.use_request(caller().tenant, caller().limits))
     key = caller().key
     if key and scope and not key.allows(scope):
@@ -103,14 +104,24 @@ def tell_standings(response: Response) -> Response:
     return response
 
 
-def _holder(house: Services) -> Caller:
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+def holder(house: Services) -> Holder | None:
+    """Who sent the current request, by its key; None without one that counts. Raises `StoreUnavailable`."""
+    text = _sent_key()
+    return None if text is None else house.keys.holder(text)
+
+
+def _caller(house: Services) -> Caller:
+    if _sent_key() is None:
         raise Unauthorized("send an API key: Authorization: Bearer gp_...")
-    holder = house.keys.holder(text.strip())
-    if holder is None:
+    found = holder(house)
+    if found is None:
         raise Unauthorized("this API key is unknown or was revoked", "invalid_token")
-    return Caller(holder.key.tenant, holder.limits, holder.key)
+    return Caller(found.key.tenant, found.limits, found.key)
+
+
+def _sent_key() -> str | None:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
 
 
 def _count(verdict: Verdict | None) -> None:

@@ -1,16 +1,24 @@
 """Whether the process lives, and whether it can do its work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from flask import Blueprint
 
-from api.callers import is_open
+from api.callers import holder, is_open
 from api.services import Services, services
-from shared.errors import GridpressError
+from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailable
+from shared.pace import StageLoad
+from shared.states import Stage
 
 log = structlog.get_logger()
+
+Found = TypeVar("Found")
+
+_AWAY = {"store": StoreUnavailable, "object_store": ObjectStoreUnavailable}  # what a check that takes too long means
 
 health = Blueprint("health", __name__)
 
@@ -25,40 +33,63 @@ def alive() -> dict[str, str]:
 def ready() -> tuple[dict[str, object], int]:
     """503, naming what is missing, unless both stores answer.
 
-    `stages` has the live workers of each and what waits, by model revision, though none of them serves it: `""` is any.
-    `intake` says whether new jobs are taken; what was accepted can always be read. `access` is `open` until the first
-    API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last `window_s` may be lost
-    (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
+    `stages` has the live workers of each; for callers, it also tells what waits though no worker serves its model
+    revision (`""` is any). `intake` says whether new jobs are taken; what was accepted can always be read. `access` is
+    `open` until the first API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last
+    `window_s` may be lost (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
     """
     house = services()
-    checks = {"store": _state(house.store.check), "object_store": _state(house.objects.check)}
+    found = house.readiness.read(
+        {
+            "store": partial(_state, house.store.check),
+            "object_store": partial(_state, house.objects.check),
+            "intake": partial(_state, house.capacity.check),
+            "stages": partial(_or_none, house.pace.loads),
+            "access": partial(_or_none, partial(_access, house)),
+        }
+    )
+    checks = {name: found.get(name, error.code) for name, error in _AWAY.items()}
     is_ready = set(checks.values()) == {"ok"}
+    loads, access = found.get("stages"), found.get("access")
     report: dict[str, object] = {
         "status": "ok" if is_ready else "unavailable",
         "checks": checks,
-        "intake": _state(house.capacity.check),
-        "stages": _stages(house),
-        "access": _access(house),
+        "intake": found.get("intake", StoreUnavailable.code),
+        "stages": None if loads is None else _stages(loads, is_told_all=_is_caller(house, access)),
+        "access": access,
         "durability": asdict(house.durability),
         "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
     }
     return report, 200 if is_ready else 503
 
 
-def _stages(house: Services) -> dict[str, object] | None:
-    try:
-        loads = house.pace.loads()
-    except GridpressError:  # the store is away, as `checks` says
-        return None
+def _stages(loads: Mapping[Stage, StageLoad], *, is_told_all: bool) -> dict[str, object]:
+    """Revisions are the operator's and the callers' business."""
     return {
-        stage: {"workers": load.strength.workers, "slots": load.strength.slots, "unserved": dict(load.unserved)}
+        stage: {
+            "workers": load.strength.workers,
+            "slots": load.strength.slots,
+            **({"unserved": dict(load.unserved)} if is_told_all else {}),
+        }
         for stage, load in loads.items()
     }
 
 
-def _access(house: Services) -> str | None:
+def _is_caller(house: Services, access: str | None) -> bool:
+    """Whether this request could read the same from `/v1/stats`."""
     try:
-        return "open" if is_open(house) else "keys"
+        return access is not None and (access == "open" or holder(house) is not None)
+    except GridpressError:
+        return False
+
+
+def _access(house: Services) -> str:
+    return "open" if is_open(house) else "keys"
+
+
+def _or_none(read: Callable[[], Found]) -> Found | None:
+    try:
+        return read()
     except GridpressError:  # the store is away, as `checks` says
         return None
 

@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.readiness import Readiness
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
@@ -60,6 +61,7 @@ class Services:
     resends: ResendStore
     signing_key: SigningKey
     fault_counts: FaultCounts
+    readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

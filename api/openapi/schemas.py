@@ -38,7 +38,9 @@ class StageHealth(BaseModel):
 
     workers: int
     slots: int
-    unserved: dict[str, int]
+    unserved: dict[str, int] | None = Field(
+        default=None, description="left out for who sends no key; '' is any revision"
+    )
 
 
 class Health(BaseModel):

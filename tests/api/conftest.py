@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.readiness import Readiness
 from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
@@ -91,7 +92,7 @@ def house(
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), PaceStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
-    yield Services(settings, *stores, *later, *webhooks)
+    yield Services(settings, *stores, *later, *webhooks, readiness=Readiness(ttl_s=0))
     hub.close()
 
 

@@ -1,15 +1,23 @@
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.readiness import Readiness
 from api.services import Services
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
+from shared.ids import DEFAULT_TENANT
+from shared.keys import Scope
 from shared.settings import Settings
 from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.durability import Durability
+from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
+from tests.store.builders import submitted
 
 
 def test_a_service_with_both_stores_is_ready(http: FlaskClient) -> None:
@@ -49,3 +57,73 @@ def test_a_service_that_takes_no_more_jobs_is_still_ready_to_be_read(house: Serv
     full = replace(house, capacity=Capacity(client, Settings(max_queued_renders=0)))
     answer = create_app(full).test_client().get("/readyz")
     assert (answer.status_code, answer.get_json()["status"], answer.get_json()["intake"]) == (200, "ok", "queue_full")
+
+
+@pytest.mark.attack
+def test_many_probes_at_once_are_one_look(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, may_end = [], threading.Event()
+
+    def check(_: object) -> None:
+        looks.append(1)
+        may_end.wait()
+
+    monkeypatch.setattr(type(house.store), "check", check)
+    app, statuses = create_app(replace(house, readiness=Readiness(ttl_s=60))), list[int]()
+    probes = [
+        threading.Thread(target=lambda: statuses.append(app.test_client().get("/readyz").status_code))
+        for _ in range(50)
+    ]
+    for probe in probes:
+        probe.start()
+    may_end.set()
+    for probe in probes:
+        probe.join()
+    assert (len(looks), statuses) == (1, [200] * 50)
+
+
+@pytest.mark.attack
+def test_checks_that_hang_are_told_of_in_time_and_begun_once(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them hang for as long as the test lasts, so only the limit can answer."""
+    begun, may_end = list[str](), threading.Event()
+
+    def hanging(name: str) -> Callable[[object], None]:
+        def check(_: object) -> None:
+            begun.append(name)
+            may_end.wait(60)
+
+        return check
+
+    parts = {"store": house.store, "objects": house.objects, "capacity": house.capacity, "keys": house.keys}
+    for name, part in parts.items():
+        monkeypatch.setattr(type(part), "is_open" if name == "keys" else "check", hanging(name))
+    monkeypatch.setattr(type(house.pace), "loads", hanging("pace"))
+    http = create_app(replace(house, readiness=Readiness(ttl_s=0, limit_s=0.05))).test_client()
+    for _ in range(3):
+        answer = http.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.get_json()["checks"] == {"store": "store_unavailable", "object_store": "object_store_unavailable"}
+        assert (answer.get_json()["stages"], answer.get_json()["access"]) == (None, None)
+    assert sorted(begun) == ["capacity", "keys", "objects", "pace", "store"]
+    may_end.set()
+
+
+@pytest.mark.attack
+def test_one_store_that_hangs_says_nothing_of_the_other(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(type(house.objects), "check", lambda _: may_end.wait(60))
+    http = create_app(replace(house, readiness=Readiness(limit_s=0.5))).test_client()
+    assert http.get("/readyz").get_json()["checks"] == {"store": "ok", "object_store": "object_store_unavailable"}
+    may_end.set()
+
+
+@pytest.mark.attack
+def test_revisions_are_named_to_callers_only(http: FlaskClient, client: Client, store: JobStore) -> None:
+    submitted(store)
+    assert http.get("/readyz").get_json()["stages"]["ar"]["unserved"] == {"": 1}
+    _, text = KeyStore(client).create(DEFAULT_TENANT, [Scope.READ])
+    told = {
+        key: http.get("/readyz", headers={"Authorization": f"Bearer {key}"} if key else {}).get_json()["stages"]["ar"]
+        for key in (text, "", "gp_wrong", text[:-8] + "2" * 8)
+    }
+    assert told[text]["unserved"] == {"": 1}
+    assert [set(stage) for key, stage in told.items() if key != text] == [{"workers", "slots"}] * 3
