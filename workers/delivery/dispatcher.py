@@ -84,11 +84,27 @@ class Dispatcher:
         claimed = self._deliveries.claim(room)
         with self._changed:
             limits_s = self._lanes.admit(claimed)
-        for delivery, longest_s in zip(claimed, limits_s, strict=True):
-            self._pool.submit(self._run_one, delivery, longest_s)
+        begun = [self._begin(delivery, longest_s) for delivery, longest_s in zip(claimed, limits_s, strict=True)]
+        if not all(begun):
+            log.warning("dispatcher.no_thread", num_handed_back=begun.count(False))
+            self._wait(_PAUSE_S, is_deaf=True)
         return len(claimed)
 
+    def _begin(self, delivery: Delivery, longest_s: float) -> bool:
+        """False when the machine has no thread for it: then it is due again at once, and its slot is free."""
+        try:
+            self._pool.submit(self._run_one, delivery, longest_s)
+        except RuntimeError:
+            with self._changed:
+                self._lanes.leave(delivery)
+            self._hand_back(delivery)
+            return False
+        return True
+
     def _run_one(self, delivery: Delivery, longest_s: float) -> None:
+        with self._changed:
+            if not self._lanes.holds(delivery):  # the pool keeps what it had no thread for, and it was handed back
+                return
         try:
             self._carry_out(delivery, longest_s)
         except StoreUnavailable as error:

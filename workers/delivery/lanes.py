@@ -27,6 +27,10 @@ class Lanes:
     def under_way(self) -> list[Delivery]:
         return list(self._is_patient)
 
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether this attempt has its slot."""
+        return delivery in self._is_patient
+
     def room(self) -> Room:
         """For a claim."""
         standings = [delivery.standing for delivery in self._is_patient]

@@ -9,7 +9,7 @@ import structlog
 from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
 from shared.store.deliveries import Attempted, Delivery, DeliveryStore
 from shared.webhooks.events import PASSING
-from workers.delivery.message import Composer
+from workers.delivery.message import Composer, Outgoing
 from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry_delay_s
 from workers.delivery.webhook import Outcome, WebhookSender
 
@@ -38,12 +38,19 @@ class DeliveryService:
             raise
         except Exception:
             log.exception("delivery.crashed", message_id=delivery.message_id)
-            outcome = Outcome(Attempted("", datetime.now(UTC), 0.0, None, "it could not be put together", ""))
+            outcome = _broken_off("", "it could not be put together")
         else:
-            timeout_s = min(longest_s, self.timeout_s)
-            outcome = self.sender.send(outgoing.url, outgoing.headers, outgoing.body, timeout_s)
+            outcome = self._send(delivery, outgoing, min(longest_s, self.timeout_s))
         if not self._record(delivery, outcome, is_cut_short=outcome.is_timeout and longest_s < self.timeout_s):
             log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
+
+    def _send(self, delivery: Delivery, outgoing: Outgoing, timeout_s: float) -> Outcome:
+        """Whatever an attempt raises is an outcome: what has none is sent again for ever, and nobody is told."""
+        try:
+            return self.sender.send(outgoing.url, outgoing.headers, outgoing.body, timeout_s)
+        except Exception as error:
+            log.exception("delivery.crashed", message_id=delivery.message_id)
+            return _broken_off(outgoing.url, f"the attempt broke off: {type(error).__name__}")
 
     def _record(self, delivery: Delivery, outcome: Outcome, *, is_cut_short: bool) -> bool:
         known = {"message_id": delivery.message_id, "destination": delivery.destination, "attempt": delivery.attempt}
@@ -59,3 +66,8 @@ class DeliveryService:
         if outcome.is_gone or delay_s is None:
             return self.deliveries.abandon(delivery, outcome.attempted, is_gone=outcome.is_gone)
         return self.deliveries.retry_later(delivery, outcome.attempted, delay_s, clamped(outcome.spare_s))
+
+
+def _broken_off(url: str, error: str) -> Outcome:
+    """Of what nobody foresaw."""
+    return Outcome(Attempted(url, datetime.now(UTC), 0.0, None, error, ""))

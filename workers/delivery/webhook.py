@@ -14,6 +14,7 @@ from shared.store.deliveries import Attempted
 
 _MAX_ANSWER_BYTES = 2048
 _MAX_ERROR_CHARS = 300
+_MAX_DATE_CHARS = 64  # an HTTP date has 29
 _FIRST_PAUSE_S = 5.0  # of a receiver that says it is too busy, but not for how long
 _TOO_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
@@ -79,7 +80,7 @@ def _retry_after_s(answer: Answer, now: datetime) -> float | None:
     if text.isdecimal():
         return float(text[:9])
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text[:_MAX_DATE_CHARS])
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError, TypeError, IndexError):  # no date, or none that the calendar has
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
