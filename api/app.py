@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import cors, idempotency, problems, request_ids
+from api import cors, idempotency, incoming, problems, request_ids
 from api.batch_events import batch_events
 from api.batch_links import batch_links
 from api.batch_results import batch_results
@@ -19,7 +19,6 @@ from api.health import health
 from api.images import images
 from api.job_names import resolve_name
 from api.jobs import jobs
-from api.limited import LimitedRequest
 from api.openai_images.routes import openai_images
 from api.openapi.route import openapi
 from api.previews import previews
@@ -36,9 +35,6 @@ from api.zai.routes import zai
 def create_app(house: Services) -> Flask:
     """An app over these services; any number may live in one process."""
     app = Flask("gridpress", static_folder=None)
-    app.request_class = LimitedRequest
-    app.config["MAX_CONTENT_LENGTH"] = house.settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = house.settings.max_body_bytes  # data URLs may come in a form field
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
@@ -50,6 +46,7 @@ def create_app(house: Services) -> Flask:
     app.before_request(admit)
     app.before_request(check_query)
     app.after_request(tell_standings)
+    incoming.install(app, house.settings)
     idempotency.install(app)
     app.before_request(resolve_name)
     app.after_request(harden)

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from api import idempotency
 from api.batch_schemas import BatchAnswer, BatchPage, BatchQuery, BatchRequest, ValidationAnswer
 from api.batch_validation import check_defaults, validation
-from api.body import from_json
+from api.body import body_document
 from api.callers import caller
 from api.listing import told_each
 from api.services import services
@@ -108,7 +108,7 @@ def _changed(batch_id: str, action: Action) -> Answer:
 
 
 def _asked() -> BatchSpec:
-    fields = from_json(request.get_data())
+    fields = body_document().value
     if not isinstance(fields, dict):
         raise InvalidRequest("the request must be a JSON object")
     asked = validated(BatchRequest, fields)

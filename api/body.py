@@ -1,14 +1,16 @@
 """Reads the body of a job request: JSON, or multipart with files. Decides nothing about its fields."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from flask import Request
+from flask import Request, g
+from typing_extensions import Buffer
 from werkzeug.exceptions import UnsupportedMediaType
 
+from api.incoming import content_of, whole_body
 from api.schemas import RetryRequest
 from shared.errors import InvalidRequest
+from shared.intake.documents import Document, Source, read_document
 from shared.intake.fields import validated
 from shared.intake.request import Body, JobRequest
 
@@ -19,47 +21,62 @@ _TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "web
 
 def read_body(http: Request) -> Body:
     """Raises `InvalidRequest`, and werkzeug's own errors for 413 and 415."""
-    files: Sequence[bytes] = ()
+    files: Sequence[Buffer] = ()
     match http.mimetype:
         case "application/json":
-            fields = from_json(http.get_data())
+            document = body_document()
         case "multipart/form-data":
-            fields, files = _from_multipart(http)
+            document, files = _from_multipart(http)
         case _:
             raise UnsupportedMediaType("send application/json or multipart/form-data")
-    if not isinstance(fields, dict):
+    if not isinstance(document.value, dict):
         raise InvalidRequest("the request must be a JSON object")
-    return Body(validated(JobRequest, fields), files)
+    request = validated(JobRequest, document.value)
+    return Body(request, files, document.pictures_of(request.images))
 
 
 def read_retry(http: Request) -> RetryRequest:
     """Of a retry, which needs no body. Raises `InvalidRequest`."""
-    return validated(RetryRequest, from_json(http.get_data()) if http.get_data() else {})
+    return validated(RetryRequest, body_document().value if whole_body() else {})
 
 
-def from_json(text: str | bytes, field: str | None = None) -> Any:
-    """NaN passes here and is refused by the field that it was meant for."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise InvalidRequest("malformed JSON: nested too deeply", field) from error
-    except ValueError as error:
-        raise InvalidRequest(f"malformed JSON: {error}", field) from error
+def body_document() -> Document:
+    """The current request's JSON, read once. Raises `InvalidRequest` and `PayloadTooLarge`."""
+    if "document" not in g:
+        g.document = read_document(whole_body())
+    return cast("Document", g.document)
 
 
-def _from_multipart(http: Request) -> tuple[Any, list[bytes]]:
+def from_json(text: str, field: str) -> Any:
+    """Of a form's field that brings no pictures. Raises as `body_document` does."""
+    return read_document(text.encode(), field).value
+
+
+def _from_multipart(http: Request) -> tuple[Document, list[Buffer]]:
     for name in http.files:
         if name not in _IMAGE_PARTS | {_REQUEST_PART}:
             raise InvalidRequest(f"unknown file part {name}", name)
-    files = [file.read() for name, file in http.files.items(multi=True) if name in _IMAGE_PARTS]
-    requests = [*http.form.getlist(_REQUEST_PART), *(file.read() for file in http.files.getlist(_REQUEST_PART))]
+    parts = http.files.items(multi=True)
+    files: list[Buffer] = [content_of(file.stream) for name, file in parts if name in _IMAGE_PARTS]
+    requests: list[Source] = [text.encode() for text in http.form.getlist(_REQUEST_PART)]
+    requests += [content_of(file.stream) for file in http.files.getlist(_REQUEST_PART)]
     if requests:
         _refuse_more(http, requests)
-        return from_json(requests[0], _REQUEST_PART), files
-    return {name: _form_value(name, values) for name, values in http.form.lists()}, files
+        return read_document(requests[0], _REQUEST_PART), files
+    return _document_of(http), files
 
 
-def _refuse_more(http: Request, requests: Sequence[str | bytes]) -> None:
+def _document_of(http: Request) -> Document:
+    values: dict[str, Any] = {}
+    cut: list[tuple[str, memoryview]] = []
+    for name, texts in http.form.lists():
+        part = _form_value(name, texts)
+        values[name] = part.value
+        cut += part.cut
+    return Document(values, cut)
+
+
+def _refuse_more(http: Request, requests: Sequence[object]) -> None:
     """The request part says everything: what stands beside it would be lost without a word."""
     if len(requests) > 1:
         raise InvalidRequest(f"{_REQUEST_PART} is given {len(requests)} times", _REQUEST_PART)
@@ -68,10 +85,10 @@ def _refuse_more(http: Request, requests: Sequence[str | bytes]) -> None:
             raise InvalidRequest(f"{name} belongs into the part {_REQUEST_PART}", name)
 
 
-def _form_value(name: str, values: Sequence[str]) -> Any:
+def _form_value(name: str, values: Sequence[str]) -> Document:
     """A plain form field: text fields as they are, all others as JSON (`3`, `0.9`, `true`, `{"key": "value"}`)."""
     if len(values) > 1:
         raise InvalidRequest(f"{name} is given {len(values)} times", name)
     if "\ufffd" in values[0]:  # what werkzeug makes of bytes that are not UTF-8
         raise InvalidRequest(f"{name} is not UTF-8", name)
-    return values[0] if name in _TEXT_FIELDS else from_json(values[0], name)
+    return Document(values[0]) if name in _TEXT_FIELDS else read_document(values[0].encode(), name)

@@ -14,6 +14,7 @@ from api.callers import caller
 from api.downloads import download
 from api.file_schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
 from api.form_fields import nested
+from api.incoming import pass_on
 from api.listing import told_each
 from api.parts import FileStart, FormField, read_parts
 from api.services import services
@@ -39,7 +40,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 def create() -> Answer | Response:
     """Stores the part `file`. Fields: `purpose`, and if wanted `expires_after[anchor]` and `expires_after[seconds]`."""
     house, file_id = services(), new_file_id()
-    request.max_content_length = _AROUND_BYTES + max(_limits(house.settings).values())
+    pass_on(_AROUND_BYTES + max(_limits(house.settings).values()))
     with _announced(file_id):
         with house.objects.writer(file_key(file_id), _BINARY) as writer:
             received = _receive(writer, _limits(house.settings))

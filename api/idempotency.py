@@ -12,14 +12,15 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, request
-from werkzeug.datastructures import FileStorage
 
+from api.body import body_document
 from api.callers import caller
 from api.errors import IdempotencyKeyReused, RequestInProgress
-from api.offload import offload
+from api.incoming import content_of, whole_body
 from api.services import services
-from shared.errors import InvalidRequest, JobNotFound, StoreUnavailable
+from shared.errors import InvalidRequest, JobNotFound, PayloadTooLarge, StoreUnavailable
 from shared.ids import JobId, new_job_id
+from shared.intake.documents import digest_of
 from shared.jobs import Job
 from shared.store.idempotency import Busy, KeptAnswer, Reservation, Reused
 
@@ -192,28 +193,16 @@ def request_fingerprint() -> str:
     head = [request.path, request.query_string.decode("latin-1"), request.mimetype]
     if request.mimetype == "multipart/form-data":
         files = [
-            [name, file.filename, file.mimetype, _digest_of_file(file)]
+            [name, file.filename, file.mimetype, digest_of(content_of(file.stream))]
             for name, file in request.files.items(multi=True)
         ]
         return fingerprint_of([*head, list(request.form.items(multi=True)), files])
-    return fingerprint_of([*head, offload(_canonical_digest, request.get_data())])
+    return fingerprint_of([*head, _canonical_digest()])
 
 
-def _canonical_digest(body: bytes) -> str:
+def _canonical_digest() -> str:
     """Spaces and the order of fields say nothing. What is no JSON is the route's to refuse."""
     try:
-        return fingerprint_of([json.loads(body)])
-    except (ValueError, RecursionError):
-        return _digest(body)
-
-
-def _digest_of_file(file: FileStorage) -> str:
-    """Of the whole file, also where the route has read it before; it is then at its start."""
-    file.seek(0)
-    digest = _digest(file.read())
-    file.seek(0)
-    return digest
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+        return fingerprint_of([body_document().value])
+    except (InvalidRequest, PayloadTooLarge):
+        return digest_of(whole_body())

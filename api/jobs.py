@@ -7,12 +7,13 @@ from flask import Blueprint, request
 from api.body import read_body, read_retry
 from api.callers import caller
 from api.idempotency import request_fingerprint
+from api.incoming import takes_pictures
 from api.job_names import checked
 from api.listing import told_each
 from api.prefer import preferences
 from api.schemas import ListQuery, list_fields
 from api.services import services
-from api.submission import retry, submit
+from api.submission import refuse_before_reading, retry, submit
 from api.waiting import until_final
 from shared.answers import job_answer
 from shared.errors import ClientIdTaken
@@ -30,12 +31,15 @@ _RETRY_AFTER_S = 1
 
 
 @jobs.post("")
+@takes_pictures
 def create() -> Reply:
     """202 once the job is on the store's disk; 201 when it ended within the wait that the caller asked for."""
+    refuse_before_reading()
     return _reply(submit(read_body(request)), ended=201, going_on=202)
 
 
 @jobs.put("/<job_id>")
+@takes_pictures
 def create_named(job_id: str) -> Reply:
     """Like POST, under an id of the caller's own: the same request again answers the same job, whatever was lost."""
     house, client_id, fingerprint = services(), checked(job_id), request_fingerprint()

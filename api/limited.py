@@ -1,4 +1,4 @@
-"""A body without a length, up to its limit: what is over it is refused, and never taken as if it ended there."""
+"""A body up to its limit: what is over it is refused, and never taken as if it ended there."""
 
 from functools import cached_property
 from typing import IO, cast
@@ -9,13 +9,16 @@ from werkzeug.wsgi import LimitedStream
 
 
 class LimitedRequest(Request):
-    """Werkzeug gives a body in chunks that is too large as its beginning, to whoever reads it at once."""
+    """Werkzeug takes a body in chunks that is too large as if it ended at the limit, where it is read at once.
+
+    And where it is read piece by piece, it refuses one that ends there.
+    """
 
     @cached_property
     def stream(self) -> IO[bytes]:
         plain: IO[bytes] = super().stream
         limit = self.max_content_length
-        if self.content_length is not None or limit is None:
+        if limit is None or not self.environ.get("wsgi.input_terminated"):
             return plain
         return cast("IO[bytes]", _AtMost(self.environ["wsgi.input"], limit, is_max=True))
 

@@ -71,7 +71,8 @@ class Application(BaseApplication):
         self._process: Process | None = None
         self._is_announced = mmap.mmap(-1, 1)  # shared by all processes
         self._bound = listener.detach()
-        self.pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, settings.max_body_bytes)
+        largest = max(settings.max_body_bytes, settings.max_file_bytes, settings.max_batch_file_bytes)
+        self.pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, largest)
         self.drain_grace_s = settings.drain_grace_s
         super().__init__()
 

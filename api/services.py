@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.incoming import hold
 from api.readiness import Readiness
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
@@ -73,7 +74,7 @@ class Services:
     def intake(self) -> Intake:
         """Makes specs of requests; pictures are looked at by child processes."""
         decoders = decoders_of(self.settings.max_image_pixels)
-        return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders)
+        return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders, hold)
 
     def stop(self) -> None:
         """Whoever waits is answered now; requests that do something go on."""

@@ -2,14 +2,19 @@
 
 from datetime import datetime
 
+from flask import request
+
 from api import idempotency
 from api.callers import caller, refuse_full_queue, use_pixels
+from api.incoming import release
 from api.services import services
 from shared.ids import JobId
 from shared.intake.request import Body
 from shared.jobs import ClientName, Job
 from shared.queues import Queue
 from shared.states import Stage
+
+_LARGE_BYTES = 64 * 1024
 
 
 def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = None) -> Job:
@@ -31,7 +36,16 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     job = house.store.submit(new_id, spec, name=name, source=source.prior if source else None)
     idempotency.job_stands()
     house.capacity.count(spec.n)
+    release()
     return job
+
+
+def refuse_before_reading() -> None:
+    """What would be refused whatever the body says, where the body is worth the question and no answer is kept."""
+    length = request.content_length
+    if (length is None or length > _LARGE_BYTES) and not idempotency.reserved_id():
+        services().capacity.check()
+        refuse_full_queue(1)
 
 
 def retry(job: Job, deadline: datetime | None) -> Job:

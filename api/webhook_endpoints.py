@@ -7,8 +7,9 @@ from flask import Blueprint, request
 from pydantic import BaseModel
 
 from api import idempotency
-from api.body import from_json
+from api.body import body_document
 from api.callers import caller
+from api.incoming import whole_body
 from api.listing import told_each
 from api.services import services
 from api.webhook_answers import EndpointAnswer, EndpointPage
@@ -112,8 +113,7 @@ def own_endpoint(endpoint_id: str) -> Endpoint:
 
 def asked_for(model: type[Asked], *, is_optional: bool = False) -> Asked:
     """The body, which is JSON. Raises `InvalidRequest`."""
-    data = request.get_data()
-    return validated(model, {} if is_optional and not data else from_json(data))
+    return validated(model, {} if is_optional and not whole_body() else body_document().value)
 
 
 def _answer(endpoint: Endpoint) -> Answer:

@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     max_images: int = 8
     max_image_pixels: int = 40_000_000
     max_body_bytes: int = 64 * 1024 * 1024
+    max_held_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        ge=1,
+        description="of bodies and pictures in memory and on disk that an API process holds at once; of a tenant half",
+    )
     max_n: int = 16
     max_inference_steps: int = 200
 

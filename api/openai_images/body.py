@@ -1,15 +1,28 @@
 """Reads the bodies of generations and edits. In a form every value is text, and is read as what its field is."""
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import request
+from typing_extensions import Buffer
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.body import from_json
+from api.body import body_document, from_json
+from api.incoming import content_of
 from shared.errors import InvalidRequest
 from shared.intake.fields import validated
 from shared.intake.openai import EditRequest, GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Of an edit, as `Body` has them."""
+
+    files: Sequence[Buffer] = ()
+    cut: Mapping[str, Buffer] = field(default_factory=dict)
+
 
 _IMAGE_PARTS = ("image", "image[]")
 _MEMBER = re.compile(r"(\w+)\[(\w[^\]]*)\]")  # how forms write objects: metadata[colour]=red
@@ -20,22 +33,27 @@ def read_generation() -> GenerationRequest:
     """Raises `InvalidRequest`, and werkzeug's own errors for 413 and 415."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
-    return validated(GenerationRequest, from_json(request.get_data()))
+    return validated(GenerationRequest, body_document().value)
 
 
-def read_edit() -> tuple[EditRequest, list[bytes]]:
-    """The fields, and the images that came as files. Raises as `read_generation` does."""
+def read_edit() -> tuple[EditRequest, Pictures]:
+    """The fields, and the images that came beside them. Raises as `read_generation` does."""
+    files: list[Buffer] = []
+    cut: Mapping[str, Buffer] = {}
     match request.mimetype:
         case "application/json":
-            asked, files = validated(EditRequest, from_json(request.get_data())), []
+            document = body_document()
+            asked = validated(EditRequest, document.value)
+            cut = document.pictures_of(image.image_input for image in asked.images or ())
         case "multipart/form-data":
             asked = validated(EditRequest, _form_fields(), is_text=True)
-            files = [file.read() for name, file in request.files.items(multi=True) if name in _IMAGE_PARTS]
+            parts = request.files.items(multi=True)
+            files = [content_of(file.stream) for name, file in parts if name in _IMAGE_PARTS]
         case _:
             raise UnsupportedMediaType("send application/json or multipart/form-data")
     if not asked.images and not files:
         raise InvalidRequest("an edit needs an image", "image" if request.files or request.form else "images")
-    return asked, files
+    return asked, Pictures(files, cut)
 
 
 def _form_fields() -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """OpenAI's routes: generate and edit pictures, waiting for them, and the one model that is served."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g
 
+from api.incoming import takes_pictures
 from api.openai_images.answer import answer
-from api.openai_images.body import read_edit, read_generation
+from api.openai_images.body import Pictures, read_edit, read_generation
 from api.openai_images.delivery import begin_delivery
 from api.openai_images.errors import ModelNotServed
 from api.openai_images.stream import stream
@@ -27,6 +27,7 @@ def generate() -> Response:
 
 
 @openai_images.post("/images/edits")
+@takes_pictures
 def edit() -> Response:
     """The same, from one or several pictures: files of a form, or `images` in JSON."""
     return _rendered(*read_edit())
@@ -52,9 +53,11 @@ def _name_the_job(response: Response) -> Response:
     return response
 
 
-def _rendered(asked: ImagesRequest, files: Sequence[bytes] = ()) -> Response:
+def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Response:
     _check_model(asked.model)
-    delivery = begin_delivery(Body(validated(JobRequest, asked.fields_of_job()), files))
+    pictures = pictures or Pictures()
+    body = Body(validated(JobRequest, asked.fields_of_job()), pictures.files, pictures.cut)
+    delivery = begin_delivery(body)
     g.openai_job_id = delivery.job.job_id
     if asked.stream:
         return stream(delivery, asked)

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.body import from_json
+from api.body import body_document
 from api.callers import caller
 from api.picture_links import link_of
 from api.services import services
@@ -56,7 +56,7 @@ def result(job_id: str) -> Answer:
 def _submitted() -> Job:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
-    asked = validated(ImageRequest, from_json(request.get_data()))
+    asked = validated(ImageRequest, body_document().value)
     served = services().settings.served_model_name
     if asked.model is not None and asked.model.lower() not in (MODEL, served.lower()):
         raise ModelNotServed(f"this service has no model {asked.model}, only {MODEL} ({served})", "model")

@@ -1,5 +1,6 @@
 """What a decoding child does. Loads nothing but Pillow and our arithmetic."""
 
+import json
 from base64 import b64decode
 from typing import Any
 
@@ -18,7 +19,8 @@ def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_base64(text: bytes) -> bytes:
+    """It may be as it stood in JSON, where some writers escape the slash or the plus."""
     try:
-        return b64decode(text.replace(b"\\/", b"/"), validate=True)  # some JSON writers escape the slash
+        return b64decode(json.loads(b'"%b"' % text) if b"\\" in text else text, validate=True)
     except ValueError as error:
         raise InvalidImage("not base64") from error

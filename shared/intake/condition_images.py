@@ -4,9 +4,11 @@ One is loaded and looked at after the other, and by a child process.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+
+from typing_extensions import Buffer
 
 from shared.decoding.decoders import Decoders, Encoded, Load
 from shared.egress.errors import EgressRefused
@@ -97,11 +99,9 @@ class ConditionImages:
         return [pictures[field] for field in urls]
 
     def _at_hand(self, url: str, field: str, body: Body) -> Load:
-        if url in body.pictures:
-            return partial(Encoded, body.pictures[url], is_base64=True)
         if _FILE_ID.fullmatch(url):
             return lambda: Encoded(self.own.read(FileId(url), field))
-        return partial(_from_data_url, url, field)
+        return partial(_from_data_url, url, field, body.pictures)
 
     def _looked_at_fetched(self, fetched: Fetched, url: str, field: str) -> bytes:
         try:
@@ -117,8 +117,8 @@ class ConditionImages:
         return png
 
 
-def _from_data_url(url: str, field: str) -> Encoded:
+def _from_data_url(url: str, field: str, cut: Mapping[str, Buffer]) -> Encoded:
     head, _, payload = url.partition(",")
     if not _DATA_URL.fullmatch(head):
         raise InvalidImage("neither an https URL nor a file id nor a data URL such as data:image/png;base64,...", field)
-    return Encoded(payload.encode(), is_base64=True)
+    return Encoded(cut.get(payload, payload.encode()), is_base64=True)

@@ -1,6 +1,7 @@
 """Turns what a caller sent into a model, or says which of its fields are wrong."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,12 +33,21 @@ def validated(model: type[Model], fields: object, *, is_text: bool = False) -> M
 
     Raises `InvalidFields`.
     """
+    fields = _with_few_unknown(model, fields)
     try:
         return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
     except ValidationError as error:
         # Neither the input nor a context is kept: either may hold a secret.
         faults = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_FAULTS]
     raise InvalidFields([FieldError(field=_name(fault["loc"]), message=fault["msg"]) for fault in faults])
+
+
+def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
+    """No more unknown fields than are told of: each costs an error."""
+    if not isinstance(fields, dict) or len(fields) <= _MAX_FAULTS:
+        return fields
+    unknown = set(islice((name for name in fields if name not in model.model_fields), _MAX_FAULTS, None))
+    return {name: value for name, value in fields.items() if name not in unknown}
 
 
 def _name(location: Sequence[int | str]) -> str | None:

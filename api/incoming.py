@@ -1,0 +1,167 @@
+"""Receives the bodies of requests: after their caller is known, on disk where they are large, within one budget."""
+
+from collections import Counter
+from functools import cached_property, partial
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import IO, Any, cast
+
+from flask import Flask, current_app, g, request
+
+from api.limited import LimitedRequest
+from shared.errors import ServiceBusy
+from shared.ids import TenantId
+from shared.intake.documents import MOST_BYTES
+from shared.settings import Settings
+
+_IN_MEMORY_BYTES = 256 * 1024  # of one body or file; what is larger goes to disk
+_READ_BYTES = 64 * 1024
+_PICTURES = "gridpress_takes_pictures"
+_BUDGET = "gridpress_bodies"
+
+
+class Budget:
+    """Bytes of bodies and pictures that the requests of this process hold at once. One tenant has half of them."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._held: Counter[TenantId] = Counter()
+        self._lock = Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._held.total()
+
+    def take(self, tenant: TenantId, num_bytes: int) -> None:
+        """Raises `ServiceBusy`, and takes nothing then."""
+        with self._lock:
+            is_too_much = self._held.total() + num_bytes > self._most_bytes
+            if is_too_much or self._held[tenant] + num_bytes > self._most_bytes // 2:
+                raise ServiceBusy("the service holds as many bodies as it may at once; try again")
+            self._held[tenant] += num_bytes
+
+    def give_back(self, tenant: TenantId, num_bytes: int) -> None:
+        with self._lock:
+            self._held[tenant] -= num_bytes
+            if not self._held[tenant]:
+                del self._held[tenant]
+
+
+class BodyRequest(LimitedRequest):
+    """A request whose body counts from the moment that anybody reads it."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        plain: IO[bytes] = super().stream  # raises for what is over the limit
+        if "passes_body_on" in g:
+            return plain
+        if self.content_length is None:
+            return cast("IO[bytes]", _Counted(plain))
+        hold(self.content_length)
+        return plain
+
+    def _get_file_stream(self, total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
+        is_small = total_content_length is not None and total_content_length <= _IN_MEMORY_BYTES
+        return cast("IO[bytes]", BytesIO() if is_small else TemporaryFile("w+b"))
+
+
+class _Counted:
+    """A body whose length nobody knows before its end."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        hold(len(data))
+        return data
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """After the hooks that say who calls, and before any that reads."""
+    app.request_class = BodyRequest
+    app.extensions[_BUDGET] = Budget(settings.max_held_bytes)
+    most = min(MOST_BYTES, settings.max_body_bytes)
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = most
+    app.before_request(partial(_allow_pictures, settings.max_body_bytes))
+    app.teardown_request(lambda _: release())
+
+
+def takes_pictures(view: Any) -> Any:
+    """Marks a view whose body may bring pictures along: it has the limit of those, not of plain JSON."""
+    setattr(view, _PICTURES, True)
+    return view
+
+
+def pass_on(most_bytes: int) -> None:
+    """The view of the current request reads its body as it comes, and keeps nothing of it."""
+    request.max_content_length = most_bytes
+    g.passes_body_on = True
+
+
+def whole_body() -> bytes | mmap:
+    """The body of the current request as it came; a large one stays on disk. Any number of calls read it once."""
+    if "body" not in g:
+        g.body = _received()
+    return cast("bytes | mmap", g.body)
+
+
+def content_of(file: IO[bytes]) -> bytes | mmap:
+    """Of a part of a form; a large one stays on disk."""
+    if isinstance(file, BytesIO):
+        return file.getvalue()
+    return _mapped(file)
+
+
+def hold(num_bytes: int) -> None:
+    """The current request keeps so much more, until it ends or `release` is called. Raises `ServiceBusy`."""
+    tenant = g.caller.tenant
+    _budget().take(tenant, num_bytes)
+    g.held_bytes = g.get("held_bytes", 0) + num_bytes
+
+
+def release() -> None:
+    """The current request needs its body and its pictures no longer, though it may wait on."""
+    g.pop("body", None)
+    g.pop("document", None)
+    if held_bytes := g.pop("held_bytes", 0):
+        _budget().give_back(g.caller.tenant, held_bytes)
+
+
+def _budget() -> Budget:
+    return cast("Budget", current_app.extensions[_BUDGET])
+
+
+def _allow_pictures(most_bytes: int) -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if getattr(view, _PICTURES, False):
+        request.max_content_length = most_bytes
+        request.max_form_memory_size = most_bytes  # data URLs may come in a form field
+
+
+def _received() -> bytes | mmap:
+    """Reads in pieces: between two others have their turn."""
+    data = bytearray()
+    while piece := request.stream.read(_READ_BYTES):
+        data += piece
+        if len(data) > _IN_MEMORY_BYTES:
+            return _received_on_disk(data)
+    return bytes(data)
+
+
+def _received_on_disk(begun: bytearray) -> bytes | mmap:
+    with TemporaryFile("w+b") as file:  # the mapping has a handle of its own
+        file.write(begun)
+        while piece := request.stream.read(_READ_BYTES):
+            file.write(piece)
+        return _mapped(file)
+
+
+def _mapped(file: IO[bytes]) -> bytes | mmap:
+    file.seek(0, 2)
+    if not file.tell():
+        return b""
+    file.flush()
+    return mmap(file.fileno(), 0, access=ACCESS_READ)

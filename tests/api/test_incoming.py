@@ -1,0 +1,121 @@
+"""Bodies: not read for nothing, bounded all together, and pictures in them loaded one at a time."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+from api.incoming import Budget
+from api.services import Services
+from shared.errors import ServiceBusy
+from shared.ids import DEFAULT_TENANT, TenantId
+from shared.keys import Scope
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.store.connect import Client
+from shared.store.keys import KeyStore
+from tests.api.conftest import with_settings
+from tests.api.pictures import data_url, png
+from tests.api.processes import served
+
+pytestmark = pytest.mark.attack
+
+TIMEOUT_S = 30
+MIB = 1024 * 1024
+
+
+def noise(num_pixels_a_side: int = 1024) -> bytes:
+    """A picture that no format makes small."""
+    file = BytesIO()
+    Image.frombytes("RGB", (num_pixels_a_side,) * 2, os.urandom(3 * num_pixels_a_side**2)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_tenant_holds_half_of_the_budget_and_all_together_the_whole() -> None:
+    budget, one, other = Budget(100), TenantId("one"), TenantId("other")
+    budget.take(one, 50)
+    with pytest.raises(ServiceBusy):
+        budget.take(one, 1)
+    budget.take(other, 50)
+    with pytest.raises(ServiceBusy):
+        budget.take(TenantId("third"), 1)
+    budget.give_back(one, 50)
+    budget.take(TenantId("third"), 50)
+    assert budget.held_bytes == 100
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/images/edits"])
+def test_a_body_over_the_budget_is_refused_for_now(house: Services, path: str) -> None:
+    http = with_settings(house, max_held_bytes=2 * MIB)
+    for _ in range(3):  # what was refused or is over holds nothing
+        body = {"prompt": "a", "images": [data_url(noise(700))]}
+        answer = http.post(path, json=body)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2"), answer.text
+        assert http.post("/v1/jobs", json={"prompt": "a"}).status_code == 202
+    assert len(http.get("/v1/jobs").get_json()["data"]) == 3
+
+
+def test_a_body_without_a_length_counts_as_it_comes(house: Services) -> None:
+    http = with_settings(house, max_held_bytes=2 * MIB)
+    body = json.dumps({"prompt": "a", "images": [data_url(noise(700))]}).encode()
+    environ: dict[str, Any] = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(body)}
+    answer = http.post("/v1/jobs", content_type="application/json", environ_overrides=environ)
+    assert answer.get_json()["code"] == "service_busy"
+
+
+@pytest.mark.parametrize("is_form", [False, True])
+def test_a_large_picture_makes_a_job_however_it_is_sent(http: FlaskClient, house: Services, is_form: bool) -> None:
+    picture = noise(520)
+    images = [data_url(picture), data_url(png())]
+    form: dict[str, Any] = {"data": {"prompt": "a"}, "files": {"image": ("a.png", picture)}}
+    sent = httpx.Request("POST", "/v1/jobs", **(form if is_form else {"json": {"prompt": "a", "images": images}}))
+    fields = {"Idempotency-Key": "k", "Content-Type": sent.headers["content-type"]}
+    first, second = (http.post("/v1/jobs", headers=fields, data=sent.read()) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202), first.text
+    assert first.get_json()["id"] == second.get_json()["id"]
+    job = house.store.job(first.get_json()["id"], DEFAULT_TENANT)
+    stored = [Image.open(BytesIO(house.objects.get(key))) for key in job.spec.settings.images]
+    assert stored[0].tobytes() == Image.open(BytesIO(picture)).tobytes()  # a size that needs no scaling
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/images/generations", "/paas/v4/images/generations", "/v1/batches", "/v1/webhook_endpoints"]
+)
+def test_a_route_without_pictures_takes_a_mebibyte(http: FlaskClient, path: str) -> None:
+    answer = http.post(path, data=b"{}".ljust(MIB + 1), content_type="application/json")
+    assert answer.status_code == 413
+
+
+def test_files_are_loaded_one_at_a_time(http: FlaskClient, house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = {"purpose": "vision", "file": (BytesIO(png()), "a.png")}
+    file_id = http.post("/v1/files", data=form).get_json()["id"]
+    loaded = list[str]()
+    plain = ObjectStore.get
+    monkeypatch.setattr(ObjectStore, "get", lambda self, key: loaded.append(key) or plain(self, key))
+    text = http.post("/v1/files", data={"purpose": "vision", "file": (BytesIO(b"no picture"), "a.png")})
+    images = [file_id, text.get_json()["id"], *[file_id] * 6]
+    answer = http.post("/v1/jobs", json={"prompt": "a", "images": images})
+    assert answer.get_json()["field"] == "images[1]"
+    assert len(loaded) == 2  # none was loaded behind the one that is no picture
+
+
+@pytest.fixture
+def port(s3_settings: Settings, valkey_url: str, client: Client) -> Iterator[int]:
+    KeyStore(client).create(DEFAULT_TENANT, [Scope.ADMIN])
+    with served(s3_settings, valkey_url) as api:
+        yield api.port
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 60000000", b"Transfer-Encoding: chunked"])
+def test_no_byte_of_a_body_is_awaited_from_a_stranger(port: int, framing: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(head + framing + b"\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401")
