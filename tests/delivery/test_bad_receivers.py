@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shared.egress.client import Answer, BodyEnd, EgressClient
-from shared.egress.rules import EgressRules
+from shared.egress.rules import AllowList, EgressRules
 from shared.ids import TenantId
 from shared.settings import Settings
 from shared.store.batches import BatchStore
@@ -47,7 +47,7 @@ TAKEN = {
 @pytest.fixture
 def service(client: Client, s3_settings: Settings) -> DeliveryService:
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), s3_settings)
-    sender = WebhookSender(EgressClient(EgressRules(allowed_networks=(ip_network("127.0.0.1/32"),))))
+    sender = WebhookSender(EgressClient(EgressRules(AllowList((ip_network("127.0.0.1/32"),)))))
     sender.send("http://127.0.0.1:1/", {}, "", 1)  # imports what is imported late: that is no memory of an attempt
     return DeliveryService(DeliveryStore(client, DELIVERY_RULES), composer, sender, TIMEOUT_S, random.Random(7))
 
