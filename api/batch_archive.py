@@ -6,10 +6,11 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import Any, Self
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from api.services import Services
+from api.zip_records import Records
 from shared.batches import Batch
 from shared.errors import ObjectNotFound
 from shared.ids import ObjectKey
@@ -42,36 +43,44 @@ def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
 
 def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """The same. Stored as they are: pictures are compressed already."""
-    sink, moment = _Sink(), batch.times.created_at.timetuple()[:6]
-    with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # it asks for less than a file
-        for member in _members(house, batch, found):
-            info = ZipInfo(member.name, moment)
-            info.external_attr, info.file_size = 0o100644 << 16, member.num_bytes
-            with archive.open(info, "w") as written:
-                for chunk in member.chunks:
-                    written.write(chunk)
-                    yield sink.taken()
-    yield sink.taken()
+    moment = batch.times.created_at.timetuple()[:6]
+    with _Sink() as sink, Records() as records:
+        with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # it asks for less than a file
+            records.take_over(archive)
+            for member in _members(house, batch, found):
+                info = ZipInfo(member.name, moment)
+                info.external_attr, info.file_size = 0o100644 << 16, member.num_bytes
+                with archive.open(info, "w") as written:
+                    for chunk in member.chunks:
+                        written.write(chunk)
+                        yield from sink.taken()
+        yield from sink.taken()
 
 
 class _Sink:
     """What a zip is written to: it can't be looked back at, so sizes and checksums stand behind each member."""
 
     def __init__(self) -> None:
-        self._written: list[bytes] = []
+        self._written = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__
 
     def write(self, data: bytes) -> int:
-        self._written.append(bytes(data))
-        return len(data)
+        return self._written.write(data)
 
     def flush(self) -> None:
         """Nothing is kept back."""
 
-    def taken(self) -> bytes:
+    def taken(self) -> Iterator[bytes]:
         """All that was written since the last time."""
-        data = b"".join(self._written)
-        self._written.clear()
-        return data
+        self._written.seek(0)
+        yield from iter(lambda: self._written.read(_CHUNK), b"")
+        self._written.seek(0)
+        self._written.truncate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._written.close()
 
 
 def _members(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[_Member]:

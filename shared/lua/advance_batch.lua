@@ -1,11 +1,16 @@
 -- What one step did for a batch, all at once: results are stored, so their jobs are done with, and reading went on.
 -- ARGV: batch, holder, line and offset to go on at, lines that ended without a job ('12:i 14:i'), segments (JSON list of
 -- JSON), whether the first replaces the last ('1'), for how long their jobs stay in the store (ms), retention of jobs
--- (ms), jobs whose results were stored ...
--- Returns 1, or 0 when the lease was lost.
+-- (ms), then per job whose result was stored: job, its lives before this one ('' for none)
+-- Returns 1; 0 when the lease was lost; 2 when such a job was given another life meanwhile: then nothing is done.
 local batch, holder, line, offset, ended, segments, is_replacing, stay, retention = unpack(ARGV, 1, 9)
 if not is_holder(batch, holder) then return 0 end
 local key, now = P .. 'batch:' .. batch, now_ms()
+for i = 10, #ARGV, 2 do
+  local known = redis.call('HMGET', P .. 'job:' .. ARGV[i], 'line', 'revivals')
+  local is_open = known[1] and redis.call('GETRANGE', P .. 'batch_lines:' .. batch, known[1], known[1]) == 'o'
+  if is_open or (known[2] or '') ~= ARGV[i + 1] then return 2 end
+end
 redis.call('HSET', key, 'line', line, 'offset', offset)
 for at, state in string.gmatch(ended, '(%d+):(%S)') do
   if redis.call('GETRANGE', P .. 'batch_lines:' .. batch, at, at) == 'w' then
@@ -14,7 +19,7 @@ for at, state in string.gmatch(ended, '(%d+):(%S)') do
   end
 end
 add_segments(batch, cjson.decode(segments), is_replacing == '1')
-for i = 10, #ARGV do
+for i = 10, #ARGV, 2 do
   redis.call('LREM', P .. 'batch_ended:' .. batch, 1, ARGV[i])
   redis.call('HDEL', P .. 'job:' .. ARGV[i], 'batch', 'line', 'note')
   redis.call('ZADD', P .. 'finished', 'XX', 'LT', now - tonumber(retention) + tonumber(stay), ARGV[i])

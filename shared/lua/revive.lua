@@ -1,9 +1,25 @@
 -- Another life for renders that ended without a picture, and for their job.
 
+-- A line of a batch whose result is not stored yet goes on with its job: it has not ended after all.
+local function reopen_line(job)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
+  if not known[1] then return end
+  local key, lines = P .. 'batch:' .. known[1], P .. 'batch_lines:' .. known[1]
+  local how = redis.call('GETRANGE', lines, known[2], known[2])
+  if how ~= LINE_ENDS.failed and how ~= LINE_ENDS.cancelled and how ~= LINE_ENDS.expired then return end
+  redis.call('SETRANGE', lines, known[2], 'o')
+  redis.call('LREM', P .. 'batch_ended:' .. known[1], 1, job)
+  redis.call('HINCRBY', key, 'open', 1)
+  redis.call('HINCRBY', key, 'renders', known[3])
+  redis.call('HINCRBY', key, 'failed', -1)
+  tell_of_batch(known[1])
+end
+
 -- The job goes on. Its next end has ids of its own.
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
   take_back_end(job, status)
+  reopen_line(job)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')
   redis.call('ZREM', P .. 'finished', job)

@@ -48,16 +48,17 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class EndedLine:
-    """A line, counted from 0, whose job ended, and the note that was kept with it."""
+    """A line, counted from 0, whose job ended, and the note that was kept with it. `lives`: how many it had before."""
 
     line: int
     job: Job
     note: str
+    lives: str
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one step did. `ended`: lines that never become jobs; `stored`: jobs whose results are in `segments`.
+    """What one step did. `ended`: lines that never become jobs; `stored`: those whose results are in `segments`.
 
     `is_replacing`: the first segment holds what the last one held, too.
     """
@@ -66,7 +67,7 @@ class Advance:
     segments: Sequence[Segment] = ()
     is_replacing: bool = False
     ended: Mapping[int, LineState] | None = None
-    stored: Sequence[JobId] = ()
+    stored: Sequence[EndedLine] = ()
 
 
 class BatchWork:
@@ -115,17 +116,20 @@ class BatchWork:
             ids = cast("list[JobId]", self._client.lrange(f"{_PREFIX}batch_ended:{batch_id}", 0, most - 1))
             pipeline = self._client.pipeline(transaction=False)
             for job_id in ids:
-                pipeline.hmget(f"{_PREFIX}job:{job_id}", ["line", "note"])
+                pipeline.hmget(f"{_PREFIX}job:{job_id}", ["line", "note", "revivals"])
             kept = dict(zip(ids, pipeline.execute(), strict=True))
-        return [EndedLine(int(kept[job.job_id][0]), job, kept[job.job_id][1]) for job in self._jobs.standing(ids)]
+        return [_ended(job, *kept[job.job_id]) for job in self._jobs.standing(ids)]
 
-    def advance(self, lease: BatchLease, done: Advance) -> None:
-        """Commits a step, all of it or nothing."""
+    def advance(self, lease: BatchLease, done: Advance) -> bool:
+        """Commits a step, all of it or nothing: nothing when a job whose result was stored goes on since."""
         ended = " ".join(f"{line}:{state}" for line, state in (done.ended or {}).items())
         stay_ms, kept_ms = int(self._rules.job_stay_s * 1000), int(self._rules.retention_s * 1000)
         segments, is_replacing = segments_text(done.segments), int(done.is_replacing)
         place = (done.cursor.line, done.cursor.offset)
-        self._write("advance_batch", lease, *place, ended, segments, is_replacing, stay_ms, kept_ms, *done.stored)
+        stored = [text for each in done.stored for text in (each.job.job_id, each.lives)]
+        return (
+            self._write("advance_batch", lease, *place, ended, segments, is_replacing, stay_ms, kept_ms, *stored) == 1
+        )
 
     def finalize(self, lease: BatchLease) -> bool:
         """Whether every line has its result, so that the files can be written."""
@@ -144,6 +148,12 @@ class BatchWork:
     def _lease_ms(self) -> int:
         return int(self._rules.lease_ttl_s * 1000)
 
-    def _write(self, script: str, lease: BatchLease, *args: str | int) -> None:
-        if not self._scripts.run(script, lease.batch_id, lease.holder, *args):
+    def _write(self, script: str, lease: BatchLease, *args: str | int) -> int:
+        answer = int(self._scripts.run(script, lease.batch_id, lease.holder, *args))
+        if not answer:
             raise LeaseLost(f"{lease.batch_id} is another worker's")
+        return answer
+
+
+def _ended(job: Job, line: str, note: str, lives: str | None) -> EndedLine:
+    return EndedLine(int(line), job, note, lives or "")

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from shared.batches import BatchId, input_key
+from shared.batches import BatchId, input_key, line_job_id
 from shared.errors import ObjectNotFound
-from shared.ids import TenantId
+from shared.ids import ObjectKey, TenantId
 from shared.limits import TenantLimits
 from shared.store.keys import KeyStore
 from tests.batches.shop import PNG, Json, Shop, a_line, jsonl, some_lines
@@ -272,6 +272,59 @@ def test_a_line_that_its_tenant_has_no_room_for_uses_no_pixels(shop: Shop) -> No
     found = shop.batch(batch)
     assert (found["num_released"], found["waiting_for"]) == (1, "queued_renders")
     assert shop.run(batch)["request_counts"]["completed"] == 3
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("limits", [TenantLimits(queued_renders=3), TenantLimits(pixels_per_day=3 * 256 * 256)])
+def test_a_line_that_can_never_go_out_holds_up_nobody(shop: Shop, limits: TenantLimits) -> None:
+    KeyStore(shop.client).set_limits(TenantId("default"), limits)
+    lines = [a_line(0, size="256x256"), a_line(1, size="256x256", n=4), a_line(2, size="256x256")]
+    found = shop.run(shop.create(jsonl(lines)))
+    assert found["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
+    (error,) = shop.lines_of(found["error_file_id"])
+    assert (error["line"], error["response"]["body"]["error"]["code"]) == (2, "over_limit")
+
+
+@pytest.mark.attack
+def test_a_line_whose_job_is_given_another_life_before_it_was_collected_counts_once(shop: Shop) -> None:
+    shop.fails = lambda claim: True
+    batch = shop.create(some_lines(2))
+    shop.work()
+    shop.render()
+    retried, left = (f"/v1/jobs/{line_job_id(BatchId(batch['id']), 0, line)}" for line in range(2))
+    assert shop.http.post(f"{retried}/retry").status_code in (200, 202)
+    assert shop.batch(batch)["request_counts"] == {"total": 2, "completed": 0, "failed": 1}
+    shop.fails = lambda claim: False
+    found = shop.run(batch)
+    assert found["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    assert [shop.http.get(job).get_json()["status"] for job in (retried, left)] == ["succeeded", "failed"]
+    assert len(shop.lines_of(found["output_file_id"])) == len(shop.lines_of(found["error_file_id"])) == 1
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("ends_again", [False, True])
+def test_a_job_that_goes_on_while_its_result_is_being_stored_is_collected_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, ends_again: bool
+) -> None:
+    shop.fails = lambda claim: True
+    batch = shop.create(some_lines(1))
+    shop.work()
+    shop.render()
+    put = shop.house.objects.put
+
+    def put_late(key: ObjectKey, data: bytes, content_type: str) -> None:
+        put(key, data, content_type)
+        monkeypatch.undo()
+        job = line_job_id(BatchId(batch["id"]), 0, 0)
+        assert shop.http.post(f"/v1/jobs/{job}/retry").status_code in (200, 202)
+        shop.fails = lambda claim: False
+        if ends_again:
+            shop.render()
+
+    monkeypatch.setattr(shop.house.objects, "put", put_late)
+    found = shop.run(batch)
+    assert found["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+    assert [line["response"]["status_code"] for line in shop.results(batch)] == [200]
 
 
 def test_a_batch_waits_while_its_tenant_has_used_its_pixels(shop: Shop) -> None:

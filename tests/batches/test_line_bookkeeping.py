@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.batches import BatchId, BatchStatus, LineState
+from shared.batches import BatchId, BatchStatus, LineState, line_job_id
 from shared.ids import DEFAULT_TENANT
 from tests.batches.shop import Json, Shop, a_line, jsonl
 
@@ -13,7 +13,7 @@ LINES = jsonl([a_line(number, **({"n": 2} if number % 3 else {})) for number in 
 BAD_ENDS = (LineState.FAILED, LineState.INVALID, LineState.CANCELLED, LineState.EXPIRED)
 
 moves = st.lists(
-    st.sampled_from(["work", "render", "fail", "pause", "resume", "cancel", "retry", "expire", "stir"]),
+    st.sampled_from(["work", "render", "fail", "pause", "resume", "cancel", "retry", "expire", "stir", "revive"]),
     min_size=5,
     max_size=25,
 )
@@ -46,6 +46,9 @@ def make(shop: Shop, batch: Json, move: str) -> None:
         case "render" | "fail":
             shop.fails = lambda claim: move == "fail"
             shop.render(3)
+        case "revive":
+            for line in range(12):
+                shop.http.post(f"/v1/jobs/{line_job_id(BatchId(batch['id']), 0, line)}/retry")
         case "expire":
             shop.client.hset(f"gridpress:batch:{batch['id']}", "expires_ms", 1)
         case _:

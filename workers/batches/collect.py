@@ -14,9 +14,9 @@ def collect(tools: Tools, found: Leased) -> int:
     stored = []
     for ended in tools.work.ended(found.batch.batch_id, _AT_ONCE):
         results.append(told.of_job(ended.job, ended.line, ended.note))
-        stored.append(ended.job.job_id)
+        stored.append(ended)
         if sum(map(len, results)) > _MOST_BYTES:
             break
-    if stored:
-        tools.advance(found, found.batch.cursor, results, stored=stored)
+    if not stored or not tools.advance(found, found.batch.cursor, results, stored=stored):
+        return 0
     return len(stored)

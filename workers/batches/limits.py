@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.errors import QueueFull, StoreFull
 from shared.ids import TenantId
+from shared.limits import TenantLimits
 from shared.store.batch_work import Leased
 from shared.store.capacity import Capacity
 from shared.store.jobs import JobStore
@@ -46,6 +47,10 @@ class Limits:
             return Room(found.room)
         return Room(found.room, most - self.jobs.load(tenant).queued, "queued_renders")
 
+    def of(self, tenant: TenantId) -> TenantLimits:
+        """What `tenant` may use."""
+        return self.keys.limits(tenant)
+
     def within_pixels(self, tenant: TenantId, pixels: Sequence[int]) -> int:
         """Counts the pixels of one line after the other, as far as the tenant may use them; returns how many lines."""
         limits = self.keys.limits(tenant)
@@ -56,3 +61,12 @@ class Limits:
             if verdict and verdict.refusal:
                 return index
         return len(pixels)
+
+
+def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:
+    """Why a line can't go out however long it waits, '' if it can: it would hold up those behind it for ever."""
+    if limits.queued_renders is not None and num_renders > limits.queued_renders:
+        return f"{num_renders} renders are more than the {limits.queued_renders} that this tenant may have queued"
+    if limits.pixels_per_day is not None and num_pixels > limits.pixels_per_day:
+        return f"{num_pixels} pixels are more than the {limits.pixels_per_day} a day that this tenant may use"
+    return ""

@@ -13,9 +13,10 @@ from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
 from shared.intake.request import Body
 from shared.intake.spec import Intake
+from shared.limits import TenantLimits
 from shared.store.batch_work import Leased
 from shared.store.jobs import JobStore, LineSubmission, first_queue
-from workers.batches.limits import Limits, Room
+from workers.batches.limits import Limits, Room, never_fits
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of
 from workers.batches.step import Tools
@@ -41,6 +42,7 @@ class _Asked:
     line: InputLine
     custom_id: str
     wanted: LineRequest
+    limits: TenantLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,9 @@ class Releaser:
     def _next(self, found: Leased, room: Room) -> Iterator[_Asked | _Ready]:
         """Until there are as many renders as there is room for. What is too much for a limit costs nothing yet."""
         num_waiting = num_renders = 0
+        limits = self._limits.of(found.batch.spec.tenant)
         for line in next_lines(self._tools, found, _LINES_READ):
-            read = self._read(found.batch.spec, line)
+            read = self._read(found.batch.spec, line, limits)
             num_waiting += line.state is LineState.WAITING
             num_renders += read.wanted.request.n if isinstance(read, _Asked) else 0
             if num_renders > room.allowed:
@@ -87,7 +90,7 @@ class Releaser:
             if num_renders >= room.wanted or num_waiting == _MOST_AT_ONCE:
                 return
 
-    def _read(self, spec: BatchSpec, line: InputLine) -> _Asked | _Ready:
+    def _read(self, spec: BatchSpec, line: InputLine, limits: TenantLimits) -> _Asked | _Ready:
         if line.state is not LineState.WAITING:
             return _Ready(line, None)
         envelope = read_envelope(line.raw, line.line)
@@ -95,7 +98,8 @@ class Releaser:
             wanted = line_request(spec, envelope.body, line.line, self._tools.settings, self._tools.rules)
         except InvalidRequest as error:  # a deadline that was still to come when the file was validated
             return _Ready(line, BadBody(envelope.custom_id, fault_of(error, line.line)))
-        return _Asked(line, envelope.custom_id, wanted)
+        asked = _Asked(line, envelope.custom_id, wanted, limits)
+        return _too_much(asked, wanted.request.n) or asked
 
     def _all_ready(self, found: Leased, lines: Iterable[_Asked | _Ready]) -> list[_Ready]:
         """As many as can be had in time. The threads are this step's own: slow pictures keep no other batch waiting."""
@@ -117,7 +121,8 @@ class Releaser:
         if isinstance(read, _Ready):
             return read
         try:
-            return _Ready(read.line, self._submission(batch, read))
+            made = self._submission(batch, read)
+            return _too_much(read, made.spec.n, _pixels(made)) or _Ready(read.line, made)
         except InvalidRequest as error:
             fault = fault_of(error, read.line.line)
         except (PriorNotFound, ImageNotReady, ImageNotMade) as error:
@@ -159,3 +164,11 @@ def _pixels(outcome: LineSubmission | BadBody | None) -> int:
         return 0
     settings = outcome.spec.settings
     return outcome.spec.n * settings.width_px * settings.height_px
+
+
+def _too_much(asked: _Asked, num_renders: int, num_pixels: int = 0) -> _Ready | None:
+    """What becomes of a line that its tenant's limits never let out; None for every other."""
+    why = never_fits(asked.limits, num_renders, num_pixels)
+    if not why:
+        return None
+    return _Ready(asked.line, BadBody(asked.custom_id, Fault(code="over_limit", message=why, line=asked.line.line + 1)))

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from shared.batches import Cursor, LineState
 from shared.egress.rules import EgressRules
-from shared.ids import JobId
 from shared.objects import ObjectStore
 from shared.settings import Settings
-from shared.store.batch_work import Advance, BatchWork, Leased
+from shared.store.batch_work import Advance, BatchWork, EndedLine, Leased
 from shared.store.batches import BatchStore
 from workers.batches.results import Results
 from workers.batches.segments import is_small, replace_segment, store_segment
@@ -34,18 +33,21 @@ class Tools:
         results: Sequence[bytes] = (),
         *,
         ended: Mapping[int, LineState] | None = None,
-        stored: Sequence[JobId] = (),
-    ) -> None:
-        """Stores results, then commits the step: what a crash leaves between the two is never looked at."""
+        stored: Sequence[EndedLine] = (),
+    ) -> bool:
+        """Stores results, then commits the step: what a crash leaves between the two is never looked at.
+
+        Returns False when nothing was committed, because one of the jobs goes on since.
+        """
         if not results:
-            self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))
-            return
+            return self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))
         before = self.batches.segments(found.batch.batch_id)
         last = before[-1] if before and is_small(before[-1]) else None
         if last:
             segment = replace_segment(self.objects, found.lease, len(before) - 1, last, results)
         else:
             segment = store_segment(self.objects, found.lease, len(before), results)
-        self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
-        if last:
+        is_done = self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
+        if last and is_done:
             self.objects.delete(last.key)
+        return is_done
