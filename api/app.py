@@ -23,6 +23,7 @@ from api.openai_images.routes import openai_images
 from api.openapi.route import openapi
 from api.previews import previews
 from api.query_text import check_query
+from api.revocation import guard_stream
 from api.services import Services
 from api.stats import stats
 from api.webhook_endpoints import webhook_endpoints
@@ -45,6 +46,7 @@ def create_app(house: Services) -> Flask:
     cors.install(app, house.settings)
     app.before_request(admit)
     app.before_request(check_query)
+    app.after_request(guard_stream)
     app.after_request(tell_standings)
     incoming.install(app, house.settings)
     idempotency.install(app)

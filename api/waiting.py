@@ -3,11 +3,11 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import structlog
 from flask import request
 
+from api.revocation import revocation, revoked
 from api.services import Services, services
 from shared.errors import JobNotFound, StoreUnavailable
 from shared.jobs import Job
@@ -23,39 +23,43 @@ SOCKET = "gunicorn.socket"
 FROM_THE_START = "0"
 _LAST = frozenset(f"job.{status}" for status in JobStatus if status.is_final)
 _REVIVALS = frozenset({"job.retried", "job.requeued"})  # the job goes on: an end before them was not its last
-_TICK_S = 2.0  # how long a client that left is not noticed
+_TICK_S = 1.0  # how long a client that left, or whose key was revoked, is not noticed
 _HEARTBEAT_S = 10.0  # proxies cut a connection that is quiet for a minute
 
 
 def until_final(job: Job, timeout_s: float) -> Job:
     """The job as it is when it is final, the time is over, the server stops or the client has left.
 
-    Raises `JobNotFound` when it was deleted meanwhile, and `StoreUnavailable` when the store is away at the end; an
-    outage that passes before is sat out.
+    Raises `JobNotFound` when it was deleted meanwhile, `Unauthorized` when the caller's key was revoked, and
+    `StoreUnavailable` when the store is away at the end; an outage that passes before is sat out.
     """
     house, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
     with house.hub.watch(job.job_id) as watch:
         while not _is_final(house, job) and is_told(house, watch, has_left, ends_at):
             pass
+    if revocation()():
+        raise revoked()
     return house.store.job(job.job_id, job.spec.tenant)
 
 
 def follow(job: Job, after: str = FROM_THE_START) -> Iterator[JobEvent | None]:
     """Events later than `after` as they come, the job's last one included; None when it has been quiet for a while.
 
-    Called within a request, iterated anywhere. Ends early when the server stops or the client has left.
+    Called within a request, iterated anywhere. Ends early when the server stops, the client has left or its key was
+    revoked.
     """
     return _follow(services(), job, after, departure())
 
 
 def client_has_left() -> bool:
-    """Whether the client of the current request has closed its connection."""
+    """Whether the client of the current request has closed its connection, or may not be answered any more."""
     return departure()()
 
 
 def departure() -> Callable[[], bool]:
     """`client_has_left` of this request, for what goes on after the request's context has ended."""
-    return partial(_is_closed, request.environ.get(SOCKET))
+    connection, is_revoked = request.environ.get(SOCKET), revocation()
+    return lambda: _is_closed(connection) or is_revoked()
 
 
 def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:

@@ -1,0 +1,61 @@
+"""Ends what outlives the check of its key: streams, downloads and held waits stop soon after the key was revoked."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
+
+import structlog
+from flask import Response, g
+
+from api.callers import Caller, is_open
+from api.errors import Unauthorized
+from api.services import Services, services
+from shared.errors import StoreUnavailable
+
+log = structlog.get_logger()
+
+_EVENTS = "text/event-stream"
+
+
+def revocation() -> Callable[[], bool]:
+    """Tells whether the caller of this request may not call any more; good after the request's context has ended.
+
+    Its key was revoked, or it has none and the first key was created since. While the store is away, nothing changes.
+    """
+    house, caller = services(), g.get("caller")
+    return lambda: caller is not None and not _may_go_on(house, caller)
+
+
+def revoked() -> Unauthorized:
+    """What a wait ends with."""
+    return Unauthorized("this API key was revoked meanwhile", "invalid_token")
+
+
+def guard_stream(response: Response) -> Response:
+    """After every request: an answer that is sent bit by bit is looked after until its end."""
+    if response.is_streamed and g.get("caller") is not None:
+        chunks, is_events = cast("Iterable[bytes]", response.response), response.content_type == _EVENTS
+        response.response = _guarded(chunks, revocation(), is_events=is_events)
+    return response
+
+
+def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_events: bool) -> Iterator[bytes]:
+    """Events just end, so that their reader comes back and is told; of anything else, the connection is cut."""
+    try:
+        for chunk in chunks:
+            if is_revoked():
+                log.info("stream.revoked", is_events=is_events)
+                if is_events:
+                    return
+                raise revoked()
+            yield chunk
+    finally:
+        close = getattr(chunks, "close", None)
+        if close:
+            close()
+
+
+def _may_go_on(house: Services, caller: Caller) -> bool:
+    try:
+        return is_open(house) if caller.key is None else house.keys.still_counts(caller.key)
+    except StoreUnavailable:
+        return True
