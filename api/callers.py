@@ -28,7 +28,7 @@ _PUBLIC = frozenset(
         "/v1/webhooks/public_key",
     }
 )
-# A dead letter shows log lines of a worker, which works for all tenants; whoever has the secret can forge webhooks.
+# Requeuing what killed a worker costs every tenant; whoever has the secret can forge webhooks.
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
 # Whoever changes an endpoint decides where everything that the tenant does is told, and how it is signed.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
@@ -81,6 +81,12 @@ def admit() -> None:
     key = caller().key
     if key and scope and not key.allows(scope):
         raise MissingScope(scope)
+
+
+def is_operator() -> bool:
+    """Whether the caller may read what could tell of other tenants; while the API is open, there is one caller."""
+    key = caller().key
+    return key is None or key.allows(Scope.OPERATOR)
 
 
 def refuse_full_queue(n: int) -> None:

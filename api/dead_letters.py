@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import Blueprint, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from api.callers import caller
+from api.callers import caller, is_operator
 from api.listing import told_each
 from api.schemas import DeadLetterQuery
 from api.services import services
@@ -29,7 +29,9 @@ class CrashAnswer(BaseModel):
     at: Moment
     steps: StepsAnswer
     was_alone: bool
-    log_lines: list[str]
+    log_lines: list[str] | None = Field(
+        description="what the worker wrote last; null without the scope operator, since it may tell of other tenants"
+    )
 
 
 class DeadLetterAnswer(BaseModel):
@@ -106,5 +108,5 @@ def _crash(crash: Crash) -> CrashAnswer:
         at=crash.at,
         steps=StepsAnswer(done=crash.steps.done, total=crash.steps.total),
         was_alone=crash.was_alone,
-        log_lines=list(crash.log_lines),
+        log_lines=list(crash.log_lines) if is_operator() else None,
     )

@@ -62,8 +62,7 @@ def show(letter_id: str, as_json: bool, url: str) -> None:
         steps = f"{crash['steps']['done']} of {crash['steps']['total']}"
         table.add_row(crash["at"], crash["worker"], crash["stage"], steps, "yes" if crash["was_alone"] else "no")
     print_table(table)
-    for line in found["crashes"][-1]["log_lines"] if found["crashes"] else ():
-        click.echo(line)
+    _print_log(found["crashes"])
 
 
 @dead_letters.command()
@@ -94,6 +93,18 @@ def purge(letter_id: str, url: str) -> None:
     with Client(url) as client:
         client.purge(letter_id)
     click.echo(f"{letter_id} purged")
+
+
+def _print_log(crashes: list[Json]) -> None:
+    if not crashes:
+        return
+    lines = crashes[-1]["log_lines"]
+    if lines is None:
+        click.echo(
+            "What its worker wrote may tell of other tenants: a key needs the scopes admin and operator.", err=True
+        )
+    for line in lines or ():
+        click.echo(line)
 
 
 def _last_worker(letter: Json) -> str:

@@ -21,11 +21,12 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|': both pa
 
 
 class Scope(StrEnum):
-    """What a key may be used for. `admin` allows everything of its tenant."""
+    """What a key may be used for. `admin` allows everything of its tenant; `operator` what is of no tenant alone."""
 
     RENDER = "render"
     READ = "read"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class ApiKey:
         return hmac.compare_digest(self.digest, digest(text)) and self.revoked_at is None
 
     def allows(self, scope: Scope) -> bool:
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.OPERATOR)
 
 
 def new_key() -> tuple[KeyId, str]:

@@ -3,12 +3,14 @@
 import pytest
 from flask.testing import FlaskClient
 
-from shared.ids import WorkerId
+from shared.ids import DEFAULT_TENANT, WorkerId
 from shared.jobs import Job
+from shared.keys import Scope
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.jobs import JobStore
+from shared.store.keys import KeyStore
 from shared.store.leases import LeaseRules, LeaseStore
 from shared.store.upkeep import UpkeepStore
 from tests.api.conftest import CountedHints
@@ -34,6 +36,26 @@ def test_a_dead_letter_is_listed_and_read_with_its_evidence(http: FlaskClient, p
     assert (letter["job_id"], letter["index"], letter["stage"], letter["strikes"]) == (poisoned.job_id, 0, "ar", 1)
     assert [(crash["worker"], crash["was_alone"]) for crash in letter["crashes"]] == [("w0", True), ("w1", True)]
     assert http.get(f"/v1/jobs/{poisoned.job_id}").get_json()["error"]["code"] == "poison"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("scopes", "is_told"), [([Scope.ADMIN], False), ([Scope.ADMIN, Scope.OPERATOR], True)])
+def test_what_a_worker_wrote_is_for_operators(
+    http: FlaskClient, client: Client, poisoned: Job, scopes: list[Scope], is_told: bool
+) -> None:
+    assert all(crash["log_lines"] == [] for crash in http.get("/v1/dead_letters").get_json()["data"][0]["crashes"])
+    _, text = KeyStore(client).create(DEFAULT_TENANT, scopes)
+    for path in ("", f"/{poisoned.renders[0].render_id}"):
+        answer = http.get(f"/v1/dead_letters{path}", headers={"Authorization": f"Bearer {text}"}).get_json()
+        (letter,) = answer.get("data", [answer])
+        assert [crash["log_lines"] is not None for crash in letter["crashes"]] == [is_told] * 2
+
+
+@pytest.mark.attack
+def test_an_operators_key_is_no_admins(http: FlaskClient, client: Client) -> None:
+    _, text = KeyStore(client).create(DEFAULT_TENANT, [Scope.OPERATOR])
+    headers = {"Authorization": f"Bearer {text}"}
+    assert [http.get(path, headers=headers).status_code for path in ("/v1/dead_letters", "/v1/jobs")] == [403, 403]
 
 
 def test_a_requeued_picture_waits_again_and_its_job_runs(http: FlaskClient, poisoned: Job, hints: CountedHints) -> None:
