@@ -138,12 +138,13 @@ local function choose()
   return (whose == 'suspect' and suspect) or (whose == 'other' and best) or nil, whose == 'other', write_turns
 end
 
--- A job accepted before any worker announced a model is pinned by its first claim: job and siblings change lanes.
+-- The first claim pins a job to its model. One accepted before any worker announced a model changes lanes with it.
 local function pin(job)
   local job_key = P .. 'job:' .. job
   local old = redis.call('HMGET', job_key, 'lane', 'rank', 'n')
-  local lane = old[1] .. revision
+  local lane = string.match(old[1], '^[^|]*|[^|]*|') .. revision
   redis.call('HSET', job_key, 'revision', revision, 'lane', lane)
+  if lane == old[1] then return end
   for index = 0, tonumber(old[3]) - 1 do
     local sibling = job .. ':' .. string.format('%04d', index)
     if dequeue(sibling, stage, old[1], true, job) then enqueue(sibling, stage, lane, old[2]) end

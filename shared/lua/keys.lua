@@ -18,7 +18,7 @@
 --   gridpress:since:<pool>          hash    tenant -> since when it is in the pool (ms, 13 digits)
 --   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; what a lower class may spend
 --   gridpress:parked:<tenant>       set     pools that it left because it is at its limit
---   gridpress:healing               see heal_shares.lua
+--   gridpress:healing, gridpress:rerouting  see heal_shares.lua and reroute.lua
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)

@@ -7,10 +7,10 @@
 -- and dit_later (cost before its last render), and the strength of both stages.
 local job = ARGV[1]
 local now = now_ms()
-local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'revision', 'lane')
-local rank, revision = known[2], known[3]
+local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'lane')
+local rank = known[2]
 if not rank then return '' end
-local own_class, own_tenant = string.match(known[4], '^([^|]*)|([^|]*)')
+local own_class, own_tenant, revision = string.match(known[3], '^([^|]*)|([^|]*)|([^|]*)')
 
 local waiting = { ar = {}, dit = {} }
 for index = 0, tonumber(known[1]) - 1 do

@@ -4,11 +4,11 @@
 -- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
 -- per render: render, seed
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
--- ('' for none), revision ('' = the one being served), enhance (true: its renders wait for their prompt first);
+-- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for their prompt first);
 -- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
 -- the fingerprint of the request that named it so; batch ('' for none), line and note (text) of a line of a batch, which
 -- becomes a job only while it waits; webhook_url ('' for none) and webhook_events (a list).
--- Returns {'new', revision, created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
+-- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
 -- {'full', renders queued, limit} when it would be too many of the tenant.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
@@ -27,15 +27,15 @@ end
 local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
 if num_queued + n > most_queued then return { 'full', num_queued, most_queued } end
-local revision = options.revision
-if revision == '' then revision = redis.call('GET', P .. 'revision') or '' end
+-- Where it waits says which workers look for it first; which model it gets is decided by its first claim.
+local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
 local now = now_ms()
-local lane = options.class .. '|' .. tenant .. '|' .. revision
+local lane = options.class .. '|' .. tenant .. '|' .. route
 local rank = now + options.handicap_ms
 local stage = options.prior == '' and 'ar' or 'dit'
 
 redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
-  'revision', revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
+  'revision', options.revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
   'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
   'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost)
 if options.batch ~= '' then
@@ -69,4 +69,4 @@ for i = 8, #ARGV, 2 do
 end
 append_event(job, 'job.queued', { n = n })
 if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
-return { 'new', revision, now }
+return { 'new', now }

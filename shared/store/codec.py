@@ -37,14 +37,14 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
     )
 
 
-def new_job(job_id: JobId, spec: JobSpec, revision: Revision, created_ms: int, source: PriorSource | None) -> Job:
+def new_job(job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None) -> Job:
     """A job as `submit.lua` has just written it, without reading it again."""
     created_at = _time(str(created_ms))
     return Job(
         job_id=job_id,
         spec=spec,
         status=JobStatus.QUEUED,
-        revision=revision,
+        revision=source.revision if source else Revision(""),
         renders=tuple(_new_render(job_id, spec, index, created_at, source) for index in range(spec.n)),
         created_at=created_at,
         started_at=None,

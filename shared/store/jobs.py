@@ -9,7 +9,7 @@ from typing import cast
 from shared.batches import LineJob
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
 from shared.hint_message import HintMessage
-from shared.ids import JobId, RenderId, Revision, TenantId, render_id
+from shared.ids import JobId, RenderId, TenantId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
@@ -80,8 +80,8 @@ class JobStore:
                 raise ClientIdTaken(name.client_id)
             case ["stands", standing]:
                 return self.job(JobId(standing), spec.tenant)
-        _, revision, created_ms = answer
-        return codec.new_job(job_id, spec, Revision(revision), created_ms, source)
+        _, created_ms = answer
+        return codec.new_job(job_id, spec, created_ms, source)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
         """Makes jobs of lines of batches, in one round trip, each as `submit` does; a line that waits no more stays so.

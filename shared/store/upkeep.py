@@ -63,6 +63,10 @@ class UpkeepStore:
         """Tenants of whom something waits compete again if they do not; looks at a part. Returns how many did not."""
         return int(self._scripts.run("heal_shares", _MOST_AT_ONCE))
 
+    def reroute(self) -> int:
+        """What waits for an AR worker of a revision that is gone goes to those that are there; returns how many."""
+        return int(self._scripts.run("reroute", _MOST_AT_ONCE, _MOST_AT_ONCE))
+
     def expire(self) -> int:
         """Ends renders whose time is over; returns how many."""
         return int(self._scripts.run("expire", _MOST_AT_ONCE))

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
-from shared.ids import JobId, TenantId, render_id
+from shared.ids import JobId, Revision, TenantId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, PriorSource, Render
 from shared.limits import Load, refuse_more_queued
@@ -31,7 +31,7 @@ class MemoryJobs:
         if job_id not in self._memory.jobs:
             self._refuse_too_many(spec)
             revision = source.revision if source else self._memory.revision
-            job = JobRecord(job_id, spec, revision, self._memory.now_ms)
+            job = JobRecord(job_id, spec, revision, self._memory.now_ms, is_pinned=source is not None)
             job.renders = [RenderRecord(render_id(job_id, i), i, spec.seed_of(i), job) for i in range(spec.n)]
             for render in job.renders:
                 if source:
@@ -114,7 +114,8 @@ def _job(job: JobRecord) -> Job:
     assert created_at
     times = (created_at, moment(job.started_ms), moment(job.finished_ms))
     enhancement = job.enhancement.decided if job.enhancement else None
-    return Job(job.job_id, job.spec, job.status, job.revision, tuple(map(_render, job.renders)), *times, enhancement)
+    revision = job.revision if job.is_pinned else Revision("")
+    return Job(job.job_id, job.spec, job.status, revision, tuple(map(_render, job.renders)), *times, enhancement)
 
 
 def _render(render: RenderRecord) -> Render:

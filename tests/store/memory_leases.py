@@ -31,6 +31,7 @@ class MemoryLeases:
         if not render.job.revision:
             render.job.revision = revision
             memory.enter(render)
+        render.job.is_pinned = True
         charge(memory, render, self._rules.batch_floor, is_in_turn=is_in_turn)
         render.fence, render.holder = Fence(render.fence + 1), new_holder_id()
         render.worker, render.in_step = worker, True

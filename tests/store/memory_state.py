@@ -89,7 +89,7 @@ class EnhancementRecord:
 
 @dataclass(eq=False)
 class JobRecord:
-    """A job and its renders in order of index."""
+    """A job and its renders in order of index. Until its first claim `revision` only says who looks for it first."""
 
     job_id: JobId
     spec: JobSpec
@@ -104,6 +104,7 @@ class JobRecord:
     fingerprint: str = ""
     revivals: int = 0
     ranked_ms: int | None = None
+    is_pinned: bool = False
 
     @property
     def rank(self) -> int:

@@ -168,10 +168,11 @@ def test_nothing_is_kept_of_a_worker_that_died_long_ago(client: Client, still_cl
 
 def test_a_job_is_claimed_only_by_workers_of_its_model_revision(world: World, leases: Leases) -> None:
     leases.beat(WORKER, [])
-    job = submitted(world.jobs)
-    assert job.revision == REVISION
-    assert leases.claim(Stage.AR, Revision("r2"), WORKER_ID) is None
+    job = submitted(world.jobs, n=2)
+    assert job.revision == ""
     assert leases.claim(Stage.AR, REVISION, WORKER_ID) is not None
+    assert world.jobs.job(job.job_id, DEFAULT_TENANT).revision == REVISION
+    assert leases.claim(Stage.AR, Revision("r2"), WORKER_ID) is None
 
 
 def test_a_job_accepted_before_any_worker_is_pinned_with_its_siblings(world: World, leases: Leases) -> None:

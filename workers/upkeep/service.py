@@ -45,6 +45,9 @@ class Upkeep:
         healed = self.store.heal_shares()
         if healed:
             log.warning("upkeep.healed", num_tenants=healed)
+        rerouted = self.store.reroute()
+        if rerouted:
+            log.warning("upkeep.rerouted", num_renders=rerouted)
         for queue in Queue:
             self.hints.top_up(queue)
         if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
