@@ -1,5 +1,10 @@
-"""kombu's Redis transport, except that bytes which are no message are thrown away. As it is, they end the worker."""
+"""kombu's Redis transport without acknowledgements, and without an end at bytes that are no message.
 
+A hint is a permission and may be lost: once it is read it is gone. kombu's own way writes each acknowledgement to the
+store from the task's thread; one that fails there costs the consumer a credit for good, and without credit it is deaf.
+"""
+
+import time
 from itertools import count
 from typing import Any
 
@@ -10,6 +15,23 @@ from kombu.transport.redis import Empty
 log = structlog.get_logger()
 
 _rejected = count(1)
+
+
+class LastAsk:
+    """When this process last asked the broker for a message, by its monotonic clock."""
+
+    def __init__(self) -> None:
+        self._at_s = time.monotonic()
+
+    def note(self) -> None:
+        self._at_s = time.monotonic()
+
+    @property
+    def ago_s(self) -> float:
+        return time.monotonic() - self._at_s
+
+
+last_ask = LastAsk()
 
 
 class NotAMessage(ValueError):
@@ -26,10 +48,21 @@ class Message(virtual.Message):
             raise NotAMessage(f"{type(error).__name__}: {error}") from error
 
 
+class QoS(virtual.QoS):
+    """Counts in memory how many messages are being worked on. Nothing here can fail or wait for a network."""
+
+    restore_at_shutdown = False  # a hint that nobody came to is replaced by upkeep
+
+
 class Channel(redis.Channel):
-    """Overrides a private method of the pinned kombu; `tests/faults/test_messages.py` shows that it takes effect."""
+    """Overrides private methods of the pinned kombu; `tests/faults` shows that they take effect."""
 
     Message = Message
+    QoS = QoS
+
+    def _brpop_start(self, timeout: Any = None) -> None:
+        super()._brpop_start(timeout)
+        last_ask.note()
 
     def _brpop_read(self, **options: Any) -> Any:
         """`ValueError` is broken JSON or UTF-8, or `NotAMessage`. The item has left the queue already."""

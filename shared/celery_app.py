@@ -15,24 +15,22 @@ def make_celery(redis_url: str) -> Celery:
         broker_transport_options={
             "global_keyprefix": CELERY_KEY_PREFIX,
             "sep": ":",
-            # A task ends right after its claim, so an unacknowledged hint belongs to a dead worker. The sweep
-            # runs every second instead of kombu's hundred.
-            "visibility_timeout": 60,
-            "unacked_restore_interval": 1,
-            "unacked_restore_throttle": 1,
-            "unacked_mutex_expire": 10,  # a worker that dies while it sweeps holds up the others no longer than this
             **CONNECTION_OPTIONS,
+            # A BRPOP ends after a second, so one without a reply for 3 s more is on a dead connection.
+            "health_check_interval": 3,
         },
         # One list per queue: priorities are emulated with four lists, and order is the claim's business.
         task_queues={},
         task_create_missing_queues=True,
         task_routes={queue.task: {"queue": queue.value} for queue in Queue},
-        task_acks_late=True,
+        task_acks_late=True,  # counts a hint as under way until its task ends; the store hears of none (broker.py)
         task_ignore_result=True,
         task_publish_retry=False,
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,
+        worker_enable_prefetch_count_reduction=False,  # else a worker asks for less after each lost connection
+        worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

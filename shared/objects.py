@@ -1,5 +1,6 @@
 """The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -17,6 +18,7 @@ from shared.object_lines import split_lines
 from shared.object_proof import prove_copied
 from shared.object_writer import ObjectWriter, put_whole
 from shared.settings import Settings
+from shared.tcp import TCP_OPTIONS
 
 log = structlog.get_logger()
 
@@ -200,11 +202,16 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: b
             read_timeout=5 if is_hasty else 60,
             retries={"mode": "standard", "total_max_attempts": 1 if is_hasty else 4},
             max_pool_connections=64,
+            tcp_keepalive=True,
             user_agent="gridpress",  # boto3's own is put together anew for every request
             # What is sent is signed with its SHA-256, which S3 checks; a CRC32 of the same bytes would say no more.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
+    )
+    # The list that every connection of this client is made with; botocore has no public setting for it.
+    client._endpoint.http_session._socket_options.extend(
+        (socket.IPPROTO_TCP, option, value) for option, value in TCP_OPTIONS.items()
     )
     # It asks before it sends a body: a second round trip for each of our small objects. A refused one is sent in vain.
     client.meta.events.unregister("before-call.s3", add_expect_header)

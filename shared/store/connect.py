@@ -1,6 +1,5 @@
 """Opens the connection to the one Redis or Valkey primary that holds all state."""
 
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from redis.retry import Retry
 
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.store.durability import Wanted, check_durability
+from shared.tcp import TCP_OPTIONS
 
 Client = redis.Redis
 
@@ -21,9 +21,6 @@ _HOW_TO_GET_ONE = "run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:P
 _PASSING = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
 _PASSING_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
 
-# A peer that vanished without a word (a cut cable, a machine that lost power) is noticed after 5 + 3 x 2 s of silence.
-_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
-
 # A thousand requests of an API may want one in the same moment. They take turns of milliseconds.
 _NUM_CONNECTIONS = 64
 _CONNECTION_TIMEOUT_S = 10
@@ -33,9 +30,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
-    "socket_keepalive_options": {
-        getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
-    },
+    "socket_keepalive_options": TCP_OPTIONS,
     "health_check_interval": 10,
 }
 

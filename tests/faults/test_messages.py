@@ -44,13 +44,11 @@ def test_a_message_that_is_no_hint_is_rejected_and_counted(fleet: Fleet) -> None
 def test_a_hint_of_a_newer_version_is_left_for_others(fleet: Fleet) -> None:
     worker = fleet.start(Stage.AR)
     send(fleet, {"version": 2, "news": "r"})
-    fleet.wait_until(lambda: "hint.too_new" in worker.log)
+    fleet.wait_until(lambda: '"num_left": 1' in worker.log)  # it went back to the queue, where others could have it
     assert goes_on(fleet)
     worker.process.terminate()
     fleet.wait_until(lambda: not worker.is_running)
-    (left,) = fleet.client.lrange(celery_list(Queue.AR), 0, -1)  # type: ignore[misc]
     assert worker.process.returncode == 0
-    assert Queue.AR.task in left
 
 
 def test_a_newer_hint_that_nobody_took_for_long_makes_room(fleet: Fleet) -> None:

@@ -31,7 +31,7 @@ from workers.stage.recorder import Recorder, Write
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_SLOT_WAIT_S = 20.0  # well under the hints' visibility timeout: a hint that found no slot ends, it is never redelivered
+_SLOT_WAIT_S = 20.0  # a hint that found no slot ends, and upkeep sends another
 _BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
 _TRIES_PER_LEASE = 4  # a beat that is not answered leaves time for two more before the lease ends
 

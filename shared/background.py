@@ -1,0 +1,102 @@
+"""Threads that run as long as their process: an unforeseen error is logged, counted and survived with a pause.
+
+A thread that ends all the same ends its role: a process that only looks healthy is worse than one that is replaced.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+EXIT_THREAD_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
+_PAUSE_S = 1.0
+_LOOK_S = 0.05  # how soon a thread in its pause sees that it is over
+
+
+class _Process:
+    """What the threads of one process share: the count of errors, and how to end the role that it is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.num_faults = 0
+        self.end_role: Callable[[], None] = lambda: None
+
+    def note_fault(self) -> None:
+        with self._lock:
+            self.num_faults += 1
+
+
+_process = _Process()
+
+
+def num_faults() -> int:
+    """How many unforeseen errors the threads of this process have survived."""
+    return _process.num_faults
+
+
+def note_fault(thread: str) -> None:
+    """Logs and counts the error that is being handled. For loops that survive errors in their own way."""
+    _process.note_fault()
+    log.error("thread.failed", thread=thread, num_faults=_process.num_faults, exc_info=True)
+
+
+def end_role_with_its_threads(ready_file: Path | None) -> None:
+    """From now on a thread that ends takes the process with it, which is ready no more."""
+
+    def end() -> None:
+        if ready_file:
+            ready_file.unlink(missing_ok=True)
+        os._exit(EXIT_THREAD_LOST)
+
+    _process.end_role = end
+
+
+class Background:
+    """A daemon thread that runs `work` until `is_over`, and begins it anew whenever it raises or returns before."""
+
+    def __init__(self, name: str, work: Callable[[], object], is_over: Callable[[], bool]) -> None:
+        self._name = name
+        self._work = work
+        self._is_over = is_over
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Returns at once where it was never started."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                self._run_once()
+        except BaseException:
+            log.critical("thread.ended", thread=self._name, exc_info=True)
+            _process.end_role()
+
+    def _run_once(self) -> None:
+        try:
+            self._work()
+        except Exception:  # noqa: BLE001 - whatever it is, the thread goes on
+            note_fault(self._name)
+        else:
+            if not self._is_over():
+                _process.note_fault()
+                log.error("thread.returned", thread=self._name, num_faults=_process.num_faults)
+        self._pause()
+
+    def _pause(self) -> None:
+        until_s = time.monotonic() + _PAUSE_S
+        while not self._is_over() and time.monotonic() < until_s:
+            time.sleep(_LOOK_S)
