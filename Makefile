@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
+.PHONY: help setup demo up test attack fuzz check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ test: setup ## run the whole test suite
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0
+
+fuzz: setup ## send drawn and mutated requests for long: FUZZ_REQUESTS, FUZZ_EXAMPLES, FUZZ_SEED
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-50000} FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
+		$(BIN)/python -m pytest tests/api/test_raw_requests.py tests/api/test_schemathesis.py --numprocesses 0
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from flask import Flask
 from api import cors, idempotency, incoming, problems, request_ids
 from api.batch_events import batch_events
 from api.batch_links import batch_links
+from api.batch_names import BatchName
 from api.batch_results import batch_results
 from api.batches import batches
 from api.callers import admit, tell_standings
@@ -39,6 +40,7 @@ def create_app(house: Services) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
+    app.url_map.converters["batch"] = BatchName
     house.attach_to(app.extensions)
     problems.register(app)
     request_ids.install(app)

@@ -63,7 +63,7 @@ class BatchRequest(BaseModel):
     completion_window: Annotated[Text, AfterValidator(_window)] = Field(
         description="24h, or another number of hours (h) or days (d), 30 days at most; lines that are not finished by "
         "then expire",
-        json_schema_extra={"pattern": "^([1-9][0-9]{0,2}h|[1-9][0-9]?d)$"},
+        json_schema_extra={"pattern": "^(([1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|([1-9]|[12][0-9]|30)d)$"},
     )
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
     output_expires_after: ExpiresAfter | None = Field(

@@ -58,7 +58,7 @@ def index() -> Answer:
     return BatchPage(data=page, has_more=len(found) > query.limit, first_id=first, last_id=last).model_dump(mode="json")
 
 
-@batches.get("/<batch_id>")
+@batches.get("/<batch:batch_id>")
 def read(batch_id: str) -> Answer:
     """One batch."""
     return _answer(own_batch(batch_id))
@@ -88,7 +88,7 @@ def retry(batch_id: str) -> Answer:
     return _changed(batch_id, "retry")
 
 
-@batches.delete("/<batch_id>")
+@batches.delete("/<batch:batch_id>")
 def delete(batch_id: str) -> tuple[str, int]:
     """204 once it and its files are forgotten; its jobs and pictures follow. Only one that is over."""
     services().batches.delete(BatchId(batch_id), caller().tenant)

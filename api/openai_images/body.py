@@ -62,6 +62,8 @@ def _form_fields() -> dict[str, Any]:
     for name, values in request.form.lists():
         if not name:
             raise InvalidRequest("a part of the form has no name")
+        if name in _IMAGE_PARTS:
+            raise InvalidRequest("an image is a part with a filename", "image")
         if any("\ufffd" in value for value in values):  # what werkzeug makes of bytes that are not UTF-8
             raise InvalidRequest(f"{name} is not UTF-8", name)
         if item := _ITEM.fullmatch(name):

@@ -11,8 +11,9 @@ PREFER = Field(
 )
 LAST_EVENT_ID = Field(
     "Last-Event-ID",
-    "the id of the last event that came, such as 1767605400000-0; the stream goes on behind it. Empty: from the start",
-    {"type": "string", "pattern": "^([0-9]{1,19}-[0-9]{1,19})?$"},
+    "the id of the last event that came, such as 1767605400000-0; the stream goes on behind it. "
+    "0 or empty: from the start",
+    {"type": "string", "pattern": "^(0|[0-9]{1,19}-[0-9]{1,19})?$"},
 )
 IDEMPOTENCY_KEY = Field(
     "Idempotency-Key",

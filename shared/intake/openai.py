@@ -3,6 +3,7 @@
 Every field of the API is here, so that none is dropped without a word. Null leaves a field out, as not sending it does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -71,6 +72,17 @@ class _Refused:
             raise PydanticCustomError("not_offered", "{why}", {"why": self.why})
 
 
+def _without(refused: str) -> Callable[[dict[str, Any]], None]:
+    """The schema of a choice as the document shows it: without what is known to OpenAI's clients and always refused."""
+
+    def change(schema: dict[str, Any]) -> None:
+        for kind in schema["anyOf"]:
+            if "enum" in kind:
+                kind["enum"] = [name for name in kind["enum"] if name != refused]
+
+    return change
+
+
 def _opaque(background: str | None) -> str | None:
     if background == "transparent":
         raise PydanticCustomError("transparent", "the model draws no transparency: leave it out or send opaque")
@@ -119,7 +131,9 @@ class ImagesRequest(BaseModel):
         description="high, xhigh, max, hd, auto and exact, the default: what the reference computes; low, medium, "
         "standard and fast: reuses parts of earlier denoise steps",
     )
-    background: Annotated[Literal["transparent", "opaque", "auto"] | None, AfterValidator(_opaque)] = None
+    background: Annotated[Literal["transparent", "opaque", "auto"] | None, AfterValidator(_opaque)] = Field(
+        default=None, json_schema_extra=_without("transparent")
+    )
     output_format: Annotated[OutputFormat, Field(strict=False)] | None = Field(default=None, description="default: png")
     output_compression: Annotated[int | None, AfterValidator(_lossy)] = Field(
         default=None, ge=0, le=100, description="quality of jpeg and webp, 100 the best; default 90"
@@ -214,7 +228,9 @@ class EditRequest(ImagesRequest):
     """The body of POST /v1/images/edits. In a form the images are files, named `image` or `image[]`."""
 
     images: list[ImageReference] | None = None
-    input_fidelity: Annotated[Literal["high", "low"] | None, AfterValidator(_whole_images)] = None
+    input_fidelity: Annotated[Literal["high", "low"] | None, AfterValidator(_whole_images)] = Field(
+        default=None, json_schema_extra=_without("low")
+    )
     mask: Annotated[None, _Refused(_WHOLE)] = None
     markup: Annotated[None, _Refused(_WHOLE)] = None
 

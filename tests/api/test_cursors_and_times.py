@@ -32,14 +32,19 @@ REFUSED = [
 NOTHING_BEFORE = ["0-0", "00-0", "0-00", "000000-000000"]
 EVERYTHING = ["9999999999999999999-9999999999999999999"]
 
-TOO_EARLY_OR_LATE = [
+# What a list may begin with, and no deadline.
+LONG_AGO = [
+    "0001-01-01T00:00:00Z",
+    "0001-01-02T00:00:00+23:59",
+    "1969-12-31T23:59:59Z",
+    "1970-01-01T00:00:00+00:01",
+]
+OUT_OF_RANGE = [
     "9999-12-31T23:59:59-23:59",
     "9999-12-31T23:59:59.999999-00:01",
     "0001-01-01T00:00:00+23:59",
-    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+00:01",
     "0000-01-01T00:00:00Z",
-    "1969-12-31T23:59:59Z",
-    "1970-01-01T00:00:00+00:01",
 ]
 NO_TIMES = [
     "2030-06-30T23:59:60Z",
@@ -57,7 +62,7 @@ NO_TIMES = [
     "",
     "\0",
 ]
-TIMES = TOO_EARLY_OR_LATE + NO_TIMES
+TIMES = OUT_OF_RANGE + NO_TIMES
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def test_every_cursor_of_a_list_is_answered(http: FlaskClient, path: str) -> Non
 
 @pytest.mark.parametrize("door", ["/v1/jobs", "/v1/images/generations"])
 def test_a_deadline_out_of_range_makes_no_job(http: FlaskClient, door: str) -> None:
-    for deadline in TIMES:
+    for deadline in TIMES + LONG_AGO:
         answer = http.post(door, json={"prompt": "a", "deadline": deadline})
         assert answer.status_code == 400, deadline
         assert "deadline" in answer.text
@@ -149,3 +154,15 @@ def test_a_deadline_within_range_is_told_in_utc(http: FlaskClient, moment: str, 
     answer = http.post("/v1/jobs", json={"prompt": "a", "deadline": moment})
     assert (answer.status_code, answer.get_json()["deadline"]) == (202, told)
     assert http.get("/v1/jobs").get_json()["data"][0]["deadline"] == told
+
+
+def test_a_list_may_begin_before_time_was_counted(http: FlaskClient, store: JobStore) -> None:
+    job = submitted(store).job_id
+    endpoint = http.post("/v1/webhook_endpoints", json={"url": "https://a.example/"}).get_json()["id"]
+    for moment in LONG_AGO:
+        [found] = http.get("/v1/jobs", query_string={"created_after": moment}).get_json()["data"]
+        assert found["id"] == job
+        assert http.get("/v1/jobs", query_string={"created_before": moment}).get_json()["data"] == []
+        for action in ("replay", "recover"):
+            answer = http.post(f"/v1/webhook_endpoints/{endpoint}/{action}", json={"since": moment})
+            assert answer.get_json() == {"num_messages": 0, "has_more": False, "next": None}
