@@ -24,6 +24,8 @@ from api.refusals import refusal_of, response
 log = structlog.get_logger()
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_ACCEPT = 32  # at once: a burst must be let in soon, and what one process can't take is for the others
+_POLL_S = 0.001  # at most, without a look at what the connections bring; gevent's own are 5 ms
 _BEAT_S = 1.0  # gunicorn kills a worker that is silent for its `timeout`
 
 
@@ -38,6 +40,7 @@ class Worker(GeventWorker):
 
     def init_process(self) -> None:
         _die_with_parent()
+        gevent.setswitchinterval(_POLL_S)
         super().init_process()
 
     def init_signals(self) -> None:
@@ -64,7 +67,7 @@ class Worker(GeventWorker):
         pool = Pool(self.worker_connections)
         self._lobby = Lobby(pool)
         server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
-        server.max_accept = 1  # what one process can't take at once is for the others
+        server.max_accept = _ACCEPT
         server.start()
         self.app.on_serving(self)
         while self.pause(_BEAT_S):

@@ -1,8 +1,6 @@
-"""The route of the document. It is made once per app: nothing in it changes while the process lives."""
+"""The route of the document. It is made and written once per app: nothing in it changes while the process lives."""
 
-from typing import Any
-
-from flask import Blueprint, current_app
+from flask import Blueprint, Response, current_app
 
 from api.openapi.document import document
 from api.services import services
@@ -13,10 +11,9 @@ _KEPT = "gridpress.openapi"
 
 
 @openapi.get("/openapi.json")
-def read() -> dict[str, Any]:
+def read() -> Response:
     """This service's own description, with its own limits."""
     kept = current_app.extensions
     if _KEPT not in kept:
-        kept[_KEPT] = document(current_app, services().settings)
-    made: dict[str, Any] = kept[_KEPT]
-    return made
+        kept[_KEPT] = current_app.json.dumps(document(current_app, services().settings)).encode()
+    return Response(kept[_KEPT], content_type="application/json")

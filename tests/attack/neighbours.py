@@ -54,15 +54,19 @@ MEASURED: list[tuple[str, Comparison]] = []
 
 
 def beside(
-    port: int, pid: int, attack: Callable[[], object], *, key: str | None = None, baseline_s: float = 3.0
+    port: int,
+    pid: int,
+    attack: Callable[[], object],
+    *,
+    key: str | None = None,
+    busy: Latencies | None = None,
 ) -> Comparison:
     """Measures beside two busy processes, then beside `attack`, which runs here and returns when it is over.
 
-    `pid` is the server's; its children count, too. `key` is for an API that isn't open.
+    `pid` is the server's; its children count, too. `key` is for an API that isn't open. `busy` is what `beside_load`
+    found before in the same run, where one baseline serves several attacks.
     """
-    with _busy(), _probing(port, key) as ask:
-        time.sleep(baseline_s)
-        busy = ask()
+    busy = busy or beside_load(port, key=key)
     rss_mib = memory_mib(pid)
     with _sampled(pid) as peak, _probing(port, key) as ask:
         attack()
@@ -71,6 +75,13 @@ def beside(
     test = os.environ.get("PYTEST_CURRENT_TEST", "?")
     MEASURED.append((test.rpartition("::")[2].removesuffix(" (call)"), found))
     return found
+
+
+def beside_load(port: int, *, key: str | None = None, baseline_s: float = 3.0) -> Latencies:
+    """The baseline: two processes that compute, and don't touch the service."""
+    with _busy(), _probing(port, key) as ask:
+        time.sleep(baseline_s)
+        return ask()
 
 
 def memory_mib(pid: int) -> float:

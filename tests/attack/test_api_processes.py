@@ -1,0 +1,97 @@
+"""Several processes serve on one port: one that dies is replaced, none is left behind, and a stop is orderly."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cli.stack.seaweedfs import S3Endpoint
+from cli.stack.valkey import Valkey
+from shared.settings import Settings
+from shared.store.connect import Client
+from tests.api.processes import TIMEOUT_S, Served, served
+from tests.api.test_server import settings_of
+from tests.cli.waiting import eventually, is_alive
+
+pytestmark = pytest.mark.attack
+
+NUM = 2
+
+
+@pytest.fixture
+def api(s3: S3Endpoint, valkey_url: str, client: Client, tmp_path: Path) -> Iterator[Served]:
+    with served(settings_of(s3, tmp_path), valkey_url, API_PROCESSES=NUM) as api:
+        eventually(lambda: len(processes(api)) == NUM)
+        yield api
+
+
+def processes(api: Served) -> set[int]:
+    """Process ids of those that serve."""
+    with suppress(psutil.NoSuchProcess):
+        return {child.pid for child in psutil.Process(api.process.pid).children()}
+    return set()
+
+
+def answers(api: Served) -> bool:
+    with suppress(httpx.TransportError), api.client() as http:
+        return http.get("/healthz").status_code == 200
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_process_that_dies_is_replaced_and_the_others_serve_meanwhile(api: Served, number: signal.Signals) -> None:
+    before = processes(api)
+    for pid in before:
+        psutil.Process(pid).send_signal(number)
+    eventually(lambda: len(processes(api)) == NUM and not processes(api) & before)
+    eventually(lambda: answers(api))
+    assert api.process.poll() is None
+
+
+def test_a_parent_that_is_killed_leaves_nobody_on_its_port(api: Served) -> None:
+    children = processes(api)
+    api.process.kill()
+    eventually(lambda: not any(is_alive(pid) for pid in children))
+    with socket.create_server(("127.0.0.1", api.port)):
+        pass
+
+
+def test_a_process_that_dies_during_an_outage_is_there_again_after_it(
+    s3_settings: Settings, tmp_path: Path, client: Client
+) -> None:
+    store = Valkey(tmp_path / "store")
+    url = store.start()
+    with served(s3_settings, url, API_PROCESSES=1) as api:
+        try:
+            store.stop()
+            [pid] = processes(api)
+            psutil.Process(pid).kill()
+            eventually(lambda: len(processes(api) - {pid}) == 1)
+            store.start()
+            eventually(lambda: answers(api))
+        finally:
+            store.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_what_the_first_only_asked_to(api: Served, number: signal.Signals) -> None:
+    head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+    with socket.create_connection(("127.0.0.1", api.port), timeout=TIMEOUT_S) as connection:
+        connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+        api.process.send_signal(number)
+        eventually(lambda: not accepts(api.port))
+        assert api.process.poll() is None
+        api.process.send_signal(number)
+        assert api.process.wait(TIMEOUT_S) == 0
+
+
+def accepts(port: int) -> bool:
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S):
+        return True
+    return False

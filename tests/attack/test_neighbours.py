@@ -1,0 +1,52 @@
+"""One client's attack on the server is not noticed by another client, and costs a bounded amount of memory."""
+
+import resource
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from cli.stack.seaweedfs import S3Endpoint
+from tests.api.processes import Served, served
+from tests.api.test_server import settings_of
+from tests.attack import rude
+from tests.attack.neighbours import beside, beside_load
+from tests.attack.prober import Latencies
+
+pytestmark = pytest.mark.attack
+
+LASTS_S = 4.0
+MOST_MORE_MIB = 200.0
+OPEN_FILES = 8_192
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _enough_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="module")
+def api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = settings_of(s3, tmp_path_factory.mktemp("api"))
+    with served(settings, empty_valkey_url, API_PROCESSES=2) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def busy(api: Served) -> Latencies:
+    beside_load(api.port, baseline_s=1.0)  # so that whatever is made once is there
+    return beside_load(api.port)
+
+
+@pytest.mark.parametrize("attack", [*rude.ALONE, rude.together], ids=lambda attack: attack.__name__)
+def test_neighbours_are_unharmed(api: Served, busy: Latencies, attack: rude.Attack) -> None:
+    found = beside(api.port, api.process.pid, partial(attack, api.port, LASTS_S), busy=busy)
+    if not found.unharmed:  # other work on the machine began after the baseline: both once more
+        found = beside(api.port, api.process.pid, partial(attack, api.port, LASTS_S))
+    print(f"{attack.__name__}: {found.times:.2f} times, {found}")
+    assert found.unharmed, found
+    assert found.peak_mib - found.rss_mib < MOST_MORE_MIB
