@@ -48,9 +48,9 @@ def split_render_id(render: RenderId) -> tuple[JobId, int]:
     return JobId(job), int(index)
 
 
-def new_holder_id() -> HolderId:
-    """A random lease holder: fences can repeat after a failover, holders do not."""
-    return HolderId(secrets.token_hex(8))
+def new_holder_id(worker: "WorkerId | None" = None) -> HolderId:
+    """A random lease holder: fences can repeat after a failover, holders do not. It may name its `worker`."""
+    return HolderId(f"{worker}~{secrets.token_hex(8)}" if worker else secrets.token_hex(8))
 
 
 def new_worker_id(role: str) -> WorkerId:

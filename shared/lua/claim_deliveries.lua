@@ -37,6 +37,7 @@ local function lease(message, destination, class)
   redis.call('ZREM', due, message)
   redis.call('ZADD', P .. 'flying:' .. destination, now + ttl, message)
   redis.call('HSET', P .. 'holders:' .. destination, message, holder)
+  note_duty(holder, 'w|' .. destination .. '|' .. message)
   local attempt = redis.call('HINCRBY', P .. 'tries:' .. destination, message, 1)
   table.insert(claimed, { message, destination, attempt, known[1], known[2], known[3], known[4], known[5], known[6],
     class, now })

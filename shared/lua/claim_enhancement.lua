@@ -13,6 +13,7 @@ if not best then return {} end
 local key = P .. 'job:' .. best
 redis.call('ZADD', enhancements_of(best), now + tonumber(ARGV[2]), best)
 redis.call('HSET', key, 'enhancement_holder', ARGV[1])
+note_duty(ARGV[1], 'e|' .. best)
 local attempt = redis.call('HINCRBY', key, 'enhancement_attempts', 1)
 if attempt == 1 then append_event(best, 'job.enhancing', {}) end
 return { best, attempt, redis.call('HGET', key, 'spec') }

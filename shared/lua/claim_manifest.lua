@@ -6,4 +6,5 @@ local job = redis.call('ZRANGEBYSCORE', P .. 'manifests', '-inf', now, 'LIMIT', 
 if not job then return {} end
 redis.call('ZADD', P .. 'manifests', now + tonumber(ARGV[2]), job)
 redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1])
+note_duty(ARGV[1], 'm|' .. job)
 return { job, redis.call('HINCRBY', P .. 'job:' .. job, 'manifest_attempts', 1) }

@@ -25,6 +25,7 @@ local function log(of)
 end
 
 local function log_attempt()
+end_duty(holder, 'w|' .. destination .. '|' .. message)
   if #ARGV < 9 or not about[1] then return end
   log(message)
   if about[3] ~= '' then log(about[3]) end

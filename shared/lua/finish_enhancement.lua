@@ -3,6 +3,7 @@
 -- attempt (ms)
 -- Returns 1, or 0 when the lease was lost or the job has ended.
 local job, holder, status, text, delay = unpack(ARGV)
+end_duty(holder, 'e|' .. job)
 local known = redis.call('HMGET', P .. 'job:' .. job, 'enhancement', 'enhancement_holder')
 if known[1] ~= 'pending' or known[2] ~= holder then return 0 end
 if status == 'pending' then

@@ -5,6 +5,7 @@ local job, holder, error, delay = unpack(ARGV)
 local key = P .. 'job:' .. job
 if redis.call('HGET', key, 'manifest_holder') ~= holder then return 0 end
 redis.call('HDEL', key, 'manifest_holder')
+end_duty(holder, 'm|' .. job)
 redis.call('HSET', key, 'manifest_error', error)
 if delay == '' then
   redis.call('ZREM', P .. 'manifests', job)

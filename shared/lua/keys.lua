@@ -32,6 +32,7 @@
 --   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
 --   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
 --   gridpress:held:<worker>         set     render ids that this worker leases
+--   gridpress:duties:<worker>       set     what else it leases, see duties.lua
 --   gridpress:log:<worker>          string  its last log lines (JSON)
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots

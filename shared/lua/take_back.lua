@@ -1,9 +1,13 @@
 -- Somebody saw a worker's process end: takes back at once all that it held, without waiting for its leases to end, nor
 -- for a store that stood still to be trusted again. As in a rescue, one that left in peace is not blamed.
 -- ARGV: worker, strikes that make a poison
--- Returns {number sent back, number failed}.
+-- Returns {number sent back, number failed, number of other leases freed}.
 local worker, most_strikes = unpack(ARGV)
 local now = now_ms()
+local num_freed = free_duties(worker, now)
+for _, queue in ipairs({ 'delivery', 'enhance', 'batch' }) do
+  redis.call('ZADD', P .. 'workers:' .. queue, 'XX', 'LT', now, worker)
+end
 
 local function stage_of(render)
   return render and RUNS[redis.call('HGET', P .. 'render:' .. render, 'state')]
@@ -13,11 +17,12 @@ local held = redis.call('SMEMBERS', P .. 'held:' .. worker)
 local stage = stage_of(held[1])
 if not stage then
   for each in pairs(RUNNING) do redis.call('ZADD', P .. 'workers:' .. each, 'XX', 'LT', now, worker) end
-  return { 0, 0 }
+  return { 0, 0, num_freed }
 end
 if redis.call('ZSCORE', P .. 'workers:' .. stage, worker) then
   redis.call('ZADD', P .. 'workers:' .. stage, 'LT', now, worker)
-  return { blame(worker, stage, tonumber(most_strikes), now) }
+  local num_back, num_failed = blame(worker, stage, tonumber(most_strikes), now)
+  return { num_back, num_failed, num_freed }
 end
 for _, render in ipairs(held) do send_back(render, RUNNING[stage], now) end
-return { #held, 0 }
+return { #held, 0, num_freed }

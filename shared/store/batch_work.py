@@ -7,7 +7,7 @@ from typing import cast
 from shared.batches import Batch, BatchId, Cursor, Fault, LineState, Segment
 from shared.errors import LeaseLost
 from shared.files import FileId
-from shared.ids import HolderId, JobId, new_holder_id
+from shared.ids import HolderId, JobId, WorkerId, new_holder_id
 from shared.jobs import Job
 from shared.store.batches import batch_of, segments_text
 from shared.store.connect import Client, translated
@@ -73,7 +73,9 @@ class Advance:
 class BatchWork:
     """Every write raises `LeaseLost` when another worker has the batch, or will; all raise `StoreUnavailable`."""
 
-    def __init__(self, client: Client, rules: BatchRules) -> None:
+    def __init__(self, client: Client, rules: BatchRules, worker: WorkerId | None = None) -> None:
+        """`worker`: whoever sees it end may free its leases."""
+        self._worker = worker
         self._client = client
         self._rules = rules
         self._scripts = Scripts(client)
@@ -81,7 +83,7 @@ class BatchWork:
 
     def claim(self) -> BatchLease | None:
         """Leases the batch that has waited longest, or finds nothing."""
-        holder = new_holder_id()
+        holder = new_holder_id(self._worker)
         found = self._scripts.run("claim_batch", holder, self._lease_ms, self._rules.spare)
         return BatchLease(found, holder) if found else None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from shared.ids import HolderId, JobId, TenantId, new_holder_id
+from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 from shared.webhooks.endpoints import EndpointId
@@ -83,13 +83,15 @@ class Room:
 class DeliveryStore:
     """Every way to finish answers False when the lease was lost meanwhile; the log keeps the attempt all the same."""
 
-    def __init__(self, client: Client, rules: DeliveryRules) -> None:
+    def __init__(self, client: Client, rules: DeliveryRules, worker: WorkerId | None = None) -> None:
+        """`worker`: whoever sees it end may free its leases."""
+        self._worker = worker
         self._scripts = Scripts(client)
         self._rules = rules
 
     def claim(self, room: Room) -> list[Delivery]:
         """Leases what is due: to receivers that answer soon first, and to tenants by turns."""
-        holder, rules = new_holder_id(), self._rules
+        holder, rules = new_holder_id(self._worker), self._rules
         limits = (rules.concurrency, room.total, room.unproven, room.slow, room.failing)
         found = self._scripts.run("claim_deliveries", holder, int(rules.lease_ttl_s * 1000), *limits)
         return [_delivery(row, holder) for row in found]

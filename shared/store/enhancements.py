@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.ids import HolderId, JobId, new_holder_id
+from shared.ids import HolderId, JobId, WorkerId, new_holder_id
 from shared.job_spec import JobSpec
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
@@ -23,13 +23,15 @@ class EnhancementClaim:
 class EnhancementStore:
     """One lease per job, not per render. One that is not finished in time is due again; only its holder may write."""
 
-    def __init__(self, client: Client, lease_ttl_s: float) -> None:
+    def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
+        """`worker`: whoever sees it end may free its leases."""
+        self._worker = worker
         self._scripts = Scripts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> EnhancementClaim | None:
         """Leases the best job that is due, or finds nothing."""
-        holder = new_holder_id()
+        holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms)
         if not answer:
             return None

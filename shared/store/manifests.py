@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.ids import HolderId, JobId, new_holder_id
+from shared.ids import HolderId, JobId, WorkerId, new_holder_id
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
@@ -19,13 +19,15 @@ class ManifestClaim:
 class ManifestStore:
     """Leased like renders: one that is not finished in time is due again."""
 
-    def __init__(self, client: Client, lease_ttl_s: float) -> None:
+    def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
+        """`worker`: whoever sees it end may free its leases."""
+        self._worker = worker
         self._scripts = Scripts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> ManifestClaim | None:
         """Leases one that is due, or finds nothing."""
-        holder = new_holder_id()
+        holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
         return ManifestClaim(JobId(answer[0]), int(answer[1]), holder) if answer else None
 

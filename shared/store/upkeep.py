@@ -55,8 +55,11 @@ class UpkeepStore:
         return rescued, failed
 
     def take_back(self, worker: WorkerId, poison_strikes: int) -> tuple[int, int]:
-        """As `rescue`, at once, for whoever saw the worker's process end. Returns the same two numbers."""
-        taken_back, failed = self._scripts.run("take_back", worker, poison_strikes)
+        """As `rescue`, at once, for whoever saw the worker's process end. Returns the same two numbers.
+
+        Webhooks, manifests, prompts and batches that it had leased are free for others, too.
+        """
+        taken_back, failed, _ = self._scripts.run("take_back", worker, poison_strikes)
         return taken_back, failed
 
     def heal_shares(self) -> int:

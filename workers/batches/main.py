@@ -10,7 +10,7 @@ from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
 from shared.hints import Hints
-from shared.ids import Revision, new_worker_id
+from shared.ids import Revision, WorkerId, new_worker_id
 from shared.intake.spec import Intake
 from shared.objects import ObjectStore, open_objects
 from shared.queues import Queue
@@ -47,9 +47,10 @@ def run(settings: Settings) -> None:
     client = connect(settings.redis_url, settings.durability)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
-    service = make_service(client, open_objects(settings), Hints(app, UpkeepStore(client)), settings)
-    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     worker = Announcement(new_worker_id("batch"), Queue.BATCH, _SLOTS, Revision(""))
+    hints = Hints(app, UpkeepStore(client))
+    service = make_service(client, open_objects(settings), hints, settings, worker.worker_id)
+    leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping, woken = threading.Event(), threading.Event()
     on_hint(app, Queue.BATCH, woken.set)
     threads = [threading.Thread(target=_work, args=(service, stopping, woken)) for _ in range(_SLOTS)]
@@ -71,11 +72,13 @@ def run(settings: Settings) -> None:
     leases.leave(worker)
 
 
-def make_service(client: Client, objects: ObjectStore, hints: Hints, settings: Settings) -> BatchService:
+def make_service(
+    client: Client, objects: ObjectStore, hints: Hints, settings: Settings, worker: WorkerId | None = None
+) -> BatchService:
     """All that works on batches."""
     pace = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
-    tools = Tools(BatchWork(client, pace), BatchStore(client), objects, settings, rules)
+    tools = Tools(BatchWork(client, pace, worker), BatchStore(client), objects, settings, rules)
     jobs, files = JobStore(client), FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
     intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders)

@@ -8,7 +8,7 @@ from shared.celery_app import make_celery
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
 from shared.hints import Hints
-from shared.ids import Revision, new_worker_id
+from shared.ids import Revision, WorkerId, new_worker_id
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
@@ -41,19 +41,19 @@ _LEASE_MARGIN_S = 15.0  # beyond an attempt that takes all its time: to read and
 def run(settings: Settings) -> None:
     """Serves hints until SIGTERM; attempts under way finish first, or are handed back when the grace is over."""
     client = connect(settings.redis_url, settings.durability)
+    worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     manifests = ManifestService(
-        ManifestStore(client, lease_ttl_s=2 * settings.webhook_timeout_s),
+        ManifestStore(client, 2 * settings.webhook_timeout_s, worker.worker_id),
         JobStore(client),
         open_objects(settings, is_hasty=True),
         settings,
     )
-    dispatcher = make_dispatcher(client, settings)
+    dispatcher = make_dispatcher(client, settings, worker.worker_id)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     leases = LeaseStore(connect_hasty(settings.redis_url, settings.lease_ttl_s / 4), rules)
-    worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     stopping = threading.Event()
 
     def take() -> None:
@@ -86,14 +86,14 @@ def run(settings: Settings) -> None:
         leave_process()
 
 
-def make_dispatcher(client: Client, settings: Settings) -> Dispatcher:
+def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:
     """All that sends webhooks, not started yet. Raises `Misconfigured` for settings that nothing can be sent with."""
     rules = DeliveryRules(
         lease_ttl_s=settings.webhook_timeout_s + _LEASE_MARGIN_S,
         concurrency=settings.webhook_concurrency,
         log_s=settings.webhook_log_s,
     )
-    deliveries = DeliveryStore(client, rules)
+    deliveries = DeliveryStore(client, rules, worker)
     composer = Composer(JobStore(client), BatchStore(client), EndpointStore(client), settings)
     sender = WebhookSender(EgressClient(EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)))
     service = DeliveryService(deliveries, composer, sender, settings.webhook_timeout_s)

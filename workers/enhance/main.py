@@ -25,13 +25,13 @@ def run(settings: Settings) -> None:
     """Serves hints until SIGTERM; calls under way finish first, their time-out bounds the wait."""
     endpoint = chat_endpoint(settings)
     client = connect(settings.redis_url, settings.durability)
-    enhancements = EnhancementStore(client, settings.enhance_timeout_s + _LEASE_MARGIN_S)
+    worker = Announcement(new_worker_id("enhance"), Queue.ENHANCE, settings.enhance_slots, Revision(""))
+    enhancements = EnhancementStore(client, settings.enhance_timeout_s + _LEASE_MARGIN_S, worker.worker_id)
     service = EnhanceService(enhancements, endpoint, settings.enhance_attempts, settings.max_prompt_chars)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
-    worker = Announcement(new_worker_id("enhance"), Queue.ENHANCE, settings.enhance_slots, Revision(""))
     stopping = threading.Event()
 
     def take() -> None:
