@@ -3,11 +3,13 @@
 import json
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 
 import httpx
 
+from tests.api.pictures import png
 from tests.fuzz.mutations import Request
 
 Json = dict[str, Any]
@@ -21,19 +23,31 @@ _BOUNDARY = b"fuzz"
 
 def things(http: httpx.Client) -> dict[str, str]:
     """One of everything that a route can name; the ids by the names of path parameters."""
-    job = http.post("/v1/jobs", json={"prompt": "a red kite"}).json()["id"]
-    endpoint = http.post("/v1/webhook_endpoints", json={"url": "https://hooks.example.com/"}).json()["id"]
-    form = {"purpose": "batch"}
-    file = http.post("/v1/files", data=form, files={"file": ("a.jsonl", b'{"custom_id": "a"}\n')}).json()["id"]
+
+    def post(path: str, **what: Any) -> Json:
+        if file := what.get("data", {}).pop("file", None):
+            what["files"] = {"file": (file[1], file[0].read())}
+        return dict(http.post(path, **what).json())
+
+    return things_of(post)
+
+
+def things_of(post: Callable[..., Json]) -> dict[str, str]:
+    """The same by `post`, which takes what a test client of Flask takes and answers the JSON."""
+    job = post("/v1/jobs", json={"prompt": "a red kite"})["id"]
+    endpoint = post("/v1/webhook_endpoints", json={"url": "https://hooks.example.com/"})["id"]
+    file, picture = (
+        post("/v1/files", data={"purpose": purpose, "file": (BytesIO(data), "a.jsonl")})["id"]
+        for purpose, data in (("batch", b'{"custom_id": "a"}\n'), ("vision", png()))
+    )
     asked = {"input_file_id": file, "endpoint": "/v1/jobs", "completion_window": "24h"}
-    batch = http.post("/v1/batches", json=asked).json()["id"]
-    message = http.post(f"/v1/webhook_endpoints/{endpoint}/test").json()["id"]
     return {
         "job_id": job,
         "endpoint_id": endpoint,
         "file_id": file,
-        "batch_id": batch,
-        "message_id": message,
+        "picture_id": picture,
+        "batch_id": post("/v1/batches", json=asked)["id"],
+        "message_id": post(f"/v1/webhook_endpoints/{endpoint}/test")["id"],
         "letter_id": f"{job}:0000",
         "line_job": job,
         "file": "0123456789abcdef.png",
