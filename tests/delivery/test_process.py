@@ -22,7 +22,7 @@ LIMIT_S = 60
 
 @contextmanager
 def delivering(settings: Settings, redis_url: str, **changes: object) -> Iterator[subprocess.Popen[bytes]]:
-    env = environment(settings, REDIS_URL=redis_url, **changes)
+    env = environment(settings, REDIS_URL=redis_url, EGRESS_ALLOW="127.0.0.1", **changes)
     process = subprocess.Popen([sys.executable, "-m", "workers.delivery"], env=env, stderr=subprocess.DEVNULL)
     try:
         yield process
