@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.receivers import Receivers, refusing_url
 from benchmarks.report import machine
 from cli.stack.valkey import Valkey
+from shared.egress.rules import LOOPBACK
 from shared.ids import TenantId, new_job_id
 from shared.job_spec import JobSpec, RenderSettings
 from shared.store.connect import Client, connect
@@ -154,7 +155,7 @@ def store() -> Iterator[tuple[str, Client]]:
 
 @contextmanager
 def delivering(redis_url: str) -> Iterator[None]:
-    """One delivery process with its default settings."""
+    """One delivery process with its default settings; its receivers are on this machine."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ready = Path(folder) / "ready"
@@ -165,6 +166,7 @@ def delivering(redis_url: str) -> Iterator[None]:
             "S3_SECRET_KEY": "x",
             "DATA_DIR": folder,
             "READY_FILE": str(ready),
+            "EGRESS_ALLOW_WHILE_OPEN": LOOPBACK,
         }
         env = {**os.environ, **{f"GRIDPRESS_{name}": value for name, value in given.items()}}
         process = subprocess.Popen([sys.executable, "-m", "workers.delivery"], env=env, stderr=subprocess.DEVNULL)

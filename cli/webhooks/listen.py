@@ -38,7 +38,8 @@ def listen(
     """Receive webhooks, verify them and print them, for development.
 
     With --register the service, which must run on this machine, too, sends all events of your tenant here. Without it,
-    give the address that is printed as the `webhook_url` of a job.
+    give the address that is printed as the `webhook_url` of a job. Once there are API keys, the service calls this
+    machine only with GRIDPRESS_EGRESS_ALLOW=127.0.0.1.
 
     \b
     Example:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from shared.egress.rules import LOOPBACK
 from shared.settings import Settings
 
 TIMEOUT_S = 60
@@ -25,6 +26,7 @@ def environment(settings: Settings, **changes: object) -> dict[str, str]:
         "S3_ACCESS_KEY": settings.s3_access_key,
         "S3_SECRET_KEY": secret.get_secret_value() if secret else None,
         "DATA_DIR": str(settings.data_dir),
+        "EGRESS_ALLOW_WHILE_OPEN": LOOPBACK,  # as `gridpress up` says
         **changes,
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRIDPRESS_")}
