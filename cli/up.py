@@ -1,5 +1,6 @@
 """`gridpress up`: the whole service on this machine, supervised until a signal comes."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cli.stack.loop import run
 from cli.stack.ports import is_free, set_aside
 from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
+from cli.stack.slot import Role
 from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
 from shared.egress.rules import LOOPBACK
@@ -23,7 +25,11 @@ from shared.errors import StoreUnavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.stack.embedded import Embedded
     from shared.store.keys import KeyStore
+    from shared.store.ledger import LedgerStore
     from shared.store.upkeep import UpkeepStore
 
 _STORE_TIMEOUT_S = 1.0
@@ -110,6 +116,7 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     from cli.stack.servers import with_servers  # noqa: PLC0415
     from shared.store.connect import connect_hasty  # noqa: PLC0415
     from shared.store.keys import KeyStore  # noqa: PLC0415
+    from shared.store.ledger import LedgerStore  # noqa: PLC0415
     from shared.store.upkeep import UpkeepStore  # noqa: PLC0415
 
     run_dir = settings.data_dir / "run"
@@ -119,17 +126,39 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
     settings, servers = with_servers(while_open(settings))
-    supervisor = Supervisor(
-        tiers(settings, counts, servers), spawn=lambda role: Child(role.name, role.command, run_dir)
-    )
+    for server in servers:
+        _prepare(server)
+    supervisor = Supervisor(tiers(settings, counts, servers), spawn=partial(_spawn, servers, run_dir))
     assert settings.redis_url
     client = connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)
     store, note = UpkeepStore(client), partial(open_note, settings, KeyStore(client))
     with (
         Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
         Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file, note) as narrator,
+        _ledger(settings, LedgerStore(client)),
     ):
         run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
+
+
+def _prepare(server: "Embedded") -> None:
+    if note := server.prepare():
+        click.echo(note, err=True)
+
+
+def _spawn(servers: "Sequence[Embedded]", run_dir: Path, role: Role) -> Child:
+    for server in servers:
+        if role.readiness is server:
+            _prepare(server)
+    return Child(role.name, role.command, run_dir)
+
+
+def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[object]:
+    """Only where the store's log is ours to look after."""
+    from cli.stack.ledger import Ledger, LedgerFile  # noqa: PLC0415
+
+    if settings.store_dir is None:
+        return nullcontext()
+    return Ledger(LedgerFile(settings.store_dir), store, lambda loss: click.echo(loss, err=True))
 
 
 def _has_work(store: "UpkeepStore") -> bool:

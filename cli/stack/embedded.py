@@ -31,11 +31,16 @@ class Embedded(ABC):
     def is_ready(self) -> bool:
         """Whether the server answers to its own credentials; asks once and waits a second or two at most."""
 
+    def prepare(self) -> str | None:
+        """Before each start. Returns what to tell a person. Raises `Misconfigured` where a start would do harm."""
+        return None
+
     def reset(self) -> None:  # noqa: B027 - most servers leave nothing
         """Removes what an ended server left behind outside its folder."""
 
     def launch(self, timeout_s: float = 60.0) -> None:
         """Starts the server and returns once it is ready. Raises `Misconfigured` with its last words when it fails."""
+        self.prepare()
         self._child = Child(f"{self.role}-0", self.command(), self.data_dir / "run")
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():

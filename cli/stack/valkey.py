@@ -9,7 +9,9 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from cli.stack.append_log import AppendLog
 from cli.stack.embedded import Embedded
+from cli.stack.ledger import LedgerFile
 from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.processes import Command
 from cli.stack.secrets import secret, write_private
@@ -66,6 +68,15 @@ class Valkey(Embedded):
         settings = _CONFIG.format(host=LOOPBACK, port=self._port, password=self._password, folder=_quoted(self.folder))
         write_private(config, settings)
         return Command((str(_binary()), str(config)))
+
+    @property
+    def log(self) -> AppendLog:
+        """Its log on disk."""
+        ledger = LedgerFile(self.folder)
+        return AppendLog(self.folder, _binary(), is_expected=lambda: ledger.read().ticks > 0)
+
+    def prepare(self) -> str | None:
+        return self.log.check()
 
     def is_ready(self) -> bool:
         try:

@@ -65,6 +65,7 @@
 --   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
+--   gridpress:ledger                see shared/store/ledger.py
 --   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
 
 local P = 'gridpress:'

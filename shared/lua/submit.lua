@@ -51,6 +51,7 @@ end
 if options.webhook_url ~= '' then
   redis.call('HSET', key, 'webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
 end
+redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)
 count_load(tenant, WAITING[stage], false, n)

@@ -1,0 +1,189 @@
+"""The log of the embedded Valkey: looked at before each start, mended on request. What is dropped is kept aside."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.errors import Misconfigured
+
+_LINE = re.compile(r"^file (\S+) seq (\d+) type ([bih])$", re.MULTILINE)
+_NAME = re.compile(r"^appendonly\.aof\.(\d+)\.(base|incr)\.(?:rdb|aof)$")
+_SOUND_UP_TO = re.compile(r"ok_up_to=(\d+)")
+_MANIFEST = "appendonly.aof.manifest"
+_MOST_KEPT = 5
+_WHAT_TO_DO = "nothing was changed: run `gridpress repair`, which keeps the old files"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """As far as a file holds whole commands, in bytes; `is_refused` when Valkey would not start with what follows."""
+
+    sound_bytes: int
+    num_bytes: int
+    is_refused: bool
+
+    @property
+    def torn_bytes(self) -> int:
+        return self.num_bytes - self.sound_bytes
+
+
+class AppendLog:
+    """`folder` is Valkey's; `checker` its server, which is `valkey-check-aof` as well when it is called so."""
+
+    def __init__(self, folder: Path, checker: Path, *, is_expected: Callable[[], bool] = lambda: False) -> None:
+        """`is_expected`: whether something was ever written here."""
+        self._folder = folder
+        self._logs = folder / "appendonlydir"
+        self._may_be_empty = folder / "may_be_empty"  # somebody knows that nothing is left
+        self._checker = checker
+        self._is_expected = is_expected
+
+    def check(self) -> str | None:
+        """Before a start. Returns what Valkey is going to drop, if anything: then a copy of it is kept.
+
+        Raises `Misconfigured` where Valkey would refuse to start, or start without what was there.
+        """
+        try:
+            return self._check()
+        except PermissionError as error:
+            raise Misconfigured(f"the job store's log can't be read: {error}") from error
+
+    def repair(self) -> list[str]:
+        """Makes it a log with which Valkey starts, and says what was done. A copy of all of it is kept before."""
+        if self._is_sound():
+            return []
+        kept = self._keep(self._logs) if self._logs.exists() else None
+        said = [] if kept is None else [f"the log as it was is kept in {kept}"]
+        return said + self._mend()
+
+    def start_anew(self) -> str:
+        """For a log with which Valkey does not start however it is mended."""
+        kept = self._keep(self._logs)
+        self._start_empty()
+        return f"the log could not be read at all: it is kept in {kept}, and the store starts empty"
+
+    def _check(self) -> str | None:
+        files = self._files()
+        if not files:
+            if self._is_expected() and not self._may_be_empty.exists():
+                raise Misconfigured(f"the job store's log is gone from {self._logs}: {_WHAT_TO_DO}")
+            return None
+        self._may_be_empty.unlink(missing_ok=True)
+        named = self._named()
+        if not named:
+            raise Misconfigured(f"the job store's log has lost its {_MANIFEST}: {_WHAT_TO_DO}")
+        missing = [name for name, _ in named if name not in files]
+        if missing:
+            raise Misconfigured(f"the job store's log has lost {', '.join(missing)}: {_WHAT_TO_DO}")
+        return self._check_ends([name for name, kind in named if kind == "i"])
+
+    def _check_ends(self, names: list[str]) -> str | None:
+        """Only the last file may end within a command: Valkey drops that, since nobody was told that it was written."""
+        for name in names:
+            end = self._end_of(name)
+            if not end.torn_bytes:
+                continue
+            if end.is_refused or name != names[-1]:
+                where = f"{name} is damaged from byte {end.sound_bytes} of {end.num_bytes} on"
+                raise Misconfigured(f"the job store's log can't be read, {where}: {_WHAT_TO_DO}")
+            kept = self._keep(self._logs / name)
+            return f"the job store's log ends within a write: its last {end.torn_bytes} bytes are dropped, see {kept}"
+        return None
+
+    def _is_sound(self) -> bool:
+        try:
+            return self._check() is None
+        except Misconfigured:
+            return False
+
+    def _mend(self) -> list[str]:
+        said: list[str] = []
+        files, named = self._files(), self._named()
+        if not named:
+            named = _in_order(files)
+            said += [f"{_MANIFEST} was made anew from {len(named)} files"] if named else []
+        sound: list[tuple[str, str]] = []
+        for name, kind in named:
+            if name not in files:
+                said.append(f"{name} is gone, and so is what followed it")
+                break
+            sound.append((name, kind))
+            end = self._end_of(name) if kind == "i" else None
+            if end and end.torn_bytes:
+                os.truncate(self._logs / name, end.sound_bytes)
+                said.append(f"{name} was cut at byte {end.sound_bytes}: {end.torn_bytes} bytes were dropped")
+                break
+        for name in files - {name for name, _ in sound}:
+            (self._logs / name).unlink()
+        if sound:
+            self._write(sound)
+            return said
+        self._start_empty()
+        return [*said, "nothing is left that could be read: the store starts empty"]
+
+    def _start_empty(self) -> None:
+        shutil.rmtree(self._logs, ignore_errors=True)
+        self._may_be_empty.touch()
+
+    def _files(self) -> set[str]:
+        if not self._logs.is_dir():
+            return set()
+        return {path.name for path in self._logs.iterdir() if _NAME.match(path.name)}
+
+    def _named(self) -> list[tuple[str, str]]:
+        """Names and kinds by the manifest, in the order in which they are read: the base, then its increments."""
+        try:
+            text = (self._logs / _MANIFEST).read_text()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return []
+        found = [(name, kind, int(number)) for name, number, kind in _LINE.findall(text) if kind != "h"]
+        return [(name, kind) for name, kind, _ in sorted(found, key=lambda each: (each[1] != "b", each[2]))]
+
+    def _write(self, named: list[tuple[str, str]]) -> None:
+        lines = [f"file {name} seq {_number_of(name)} type {kind}\n" for name, kind in named]
+        fresh = self._logs / f"{_MANIFEST}.new"
+        fresh.write_text("".join(lines))
+        fresh.replace(self._logs / _MANIFEST)
+
+    def _end_of(self, name: str) -> _End:
+        path = self._logs / name
+        num_bytes = path.stat().st_size
+        path.open("rb").close()
+        argv = ["valkey-check-aof", str(path)]  # what it is called by, not what is run
+        found = subprocess.run(argv, executable=self._checker, check=False, capture_output=True)  # noqa: S603
+        told = found.stdout.decode(errors="replace")
+        sound = _SOUND_UP_TO.search(told)
+        return _End(int(sound[1]) if sound else num_bytes if not num_bytes else 0, num_bytes, "format error" in told)
+
+    def _keep(self, what: Path) -> Path:
+        """A copy under `kept/`, of which the newest few stay."""
+        kept = self._folder / "kept"
+        place = kept / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        place.mkdir(parents=True)
+        if what.is_dir():
+            shutil.copytree(what, place / what.name)
+        else:
+            shutil.copy2(what, place)
+        for old in sorted(kept.iterdir())[:-_MOST_KEPT]:
+            with suppress(OSError):
+                shutil.rmtree(old)
+        return place
+
+
+def _in_order(files: set[str]) -> list[tuple[str, str]]:
+    """The newest base and every increment: those before a base are deleted once it is written."""
+    bases = sorted((name for name in files if ".base." in name), key=_number_of)[-1:]
+    increments = sorted((name for name in files if ".incr." in name), key=_number_of)
+    return [*((name, "b") for name in bases), *((name, "i") for name in increments)]
+
+
+def _number_of(name: str) -> int:
+    found = _NAME.match(name)
+    assert found
+    return int(found[1])

@@ -1,0 +1,104 @@
+"""Notes beside the embedded store's log how far it has come, and tells when the store is behind that: it lost it."""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from shared.errors import GridpressError
+from shared.store.ledger import Entry, LedgerStore
+
+log = structlog.get_logger()
+
+_TICK_S = 1.0
+
+
+class LedgerFile:
+    """`DIR/valkey/ledger.json`: never ahead of the store, a second behind it at most. `losses.jsonl` is for people."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ledger.json"
+        self._losses = folder / "losses.jsonl"
+
+    def read(self) -> Entry:
+        """Nothing where there is no file, or none that can be read."""
+        try:
+            return Entry(**json.loads(self._path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return Entry(0, 0, 0)
+
+    def write(self, entry: Entry) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps({"ticks": entry.ticks, "accepted": entry.accepted, "at_ms": entry.at_ms}))
+        fresh.replace(self._path)
+
+    def add_loss(self, text: str) -> None:
+        with self._losses.open("a") as file:
+            file.write(json.dumps({"found_at": _moment(datetime.now(UTC)), "loss": text}) + "\n")
+
+
+def compare(file: LedgerFile, store: LedgerStore) -> str | None:
+    """Notes how far the store is. Returns what it lost since the last note, which everybody is told from now on.
+
+    Raises `StoreUnavailable`, and `OSError` when the file can't be written.
+    """
+    noted, found = file.read(), store.read()
+    loss = _loss(noted, found) if found.ticks < noted.ticks else None
+    if loss:
+        store.note_loss(loss, noted.ticks)
+        file.add_loss(loss)
+        log.error("store.lost", noted_accepted=noted.accepted, found_accepted=found.accepted, loss=loss)
+    file.write(store.tick())
+    return loss
+
+
+def _loss(noted: Entry, found: Entry) -> str:
+    num_jobs = max(0, noted.accepted - found.accepted)
+    ended = f"what it holds ends at {_moment_ms(found.at_ms)}" if found.at_ms else "it holds nothing of before"
+    return (
+        f"the job store lost what was written until {_moment_ms(noted.at_ms)}: {ended}. "
+        f"{num_jobs} of {noted.accepted} accepted jobs are gone"
+    )
+
+
+class Ledger:
+    """Compares once a second on a thread of its own, as long as the block runs; `say` tells a person."""
+
+    def __init__(self, file: LedgerFile, store: LedgerStore, say: Callable[[str], None]) -> None:
+        self._file = file
+        self._store = store
+        self._say = say
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TICK_S):
+            try:
+                loss = compare(self._file, self._store)
+            except (GridpressError, OSError):  # the store is away, or the disk full: the next second tries again
+                continue
+            except Exception:
+                log.exception("ledger.crashed")
+                continue
+            if loss:
+                self._say(f"{loss}. Run `gridpress repair` once the service is stopped, to find what can be found")
+
+
+def _moment_ms(at_ms: int) -> str:
+    return _moment(datetime.fromtimestamp(at_ms / 1000, UTC))
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
