@@ -37,6 +37,7 @@ def ready() -> tuple[dict[str, object], int]:
     revision (`""` is any). `intake` says whether new jobs are taken; what was accepted can always be read. `access` is
     `open` until the first API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last
     `window_s` may be lost (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
+    `store_loss` says what the embedded job store was found to have lost, until `gridpress repair` has run.
     """
     house = services()
     found = house.readiness.read(
@@ -46,19 +47,22 @@ def ready() -> tuple[dict[str, object], int]:
             "intake": partial(_state, house.capacity.check),
             "stages": partial(_or_none, house.pace.loads),
             "access": partial(_or_none, partial(_access, house)),
+            "store_loss": partial(_or_none, house.ledger.loss),
         }
     )
     checks = {name: found.get(name, error.code) for name, error in _AWAY.items()}
     is_ready = set(checks.values()) == {"ok"}
-    loads, access = found.get("stages"), found.get("access")
+    loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
+    is_told_all = _is_caller(house, access)
     report: dict[str, object] = {
         "status": "ok" if is_ready else "unavailable",
         "checks": checks,
         "intake": found.get("intake", StoreUnavailable.code),
-        "stages": None if loads is None else _stages(loads, is_told_all=_is_caller(house, access)),
+        "stages": None if loads is None else _stages(loads, is_told_all=is_told_all),
         "access": access,
         "durability": asdict(house.durability),
         "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
+        "store_loss": loss if is_told_all or loss is None else "yes: ask with a key",
     }
     return report, 200 if is_ready else 503
 

@@ -25,6 +25,7 @@ from shared.store.files import FileStore
 from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
+from shared.store.ledger import LedgerStore
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
@@ -62,6 +63,7 @@ class Services:
     resends: ResendStore
     signing_key: SigningKey
     fault_counts: FaultCounts
+    ledger: LedgerStore
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -29,6 +29,7 @@ from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
+from shared.store.ledger import LedgerStore
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
@@ -92,4 +93,5 @@ def compose(settings: Settings) -> Services:
         ResendStore(client),
         SigningKey.of(settings),
         FaultCounts(client),
+        LedgerStore(client),
     )

@@ -17,6 +17,7 @@ from cli.jobs import cancel, job, jobs
 from cli.keys import keys
 from cli.plan import plan_command
 from cli.render import render
+from cli.repair import repair
 from cli.up import up
 from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
@@ -68,6 +69,7 @@ for command in (
     doctor,
     evaluate,
     plan_command,
+    repair,
     webhooks,
 ):
     main.add_command(command)

@@ -78,6 +78,26 @@ class ObjectStore:
         """
         return split_lines(self.stream(key, start=start), start, most_bytes)
 
+    def has(self, key: ObjectKey) -> bool:
+        """Whether there is such an object."""
+        with translated():
+            try:
+                self._client.head_object(**self._where(key))
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "404":
+                    return False
+                raise
+        return True
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The beginnings of keys below `prefix`, up to and with the next slash; each once."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+        )
+        with translated():
+            for page in pages:
+                yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
         """Within the object store: no byte comes here."""
         with translated():

@@ -127,3 +127,13 @@ def test_revisions_are_named_to_callers_only(http: FlaskClient, client: Client, 
     }
     assert told[text]["unserved"] == {"": 1}
     assert [set(stage) for key, stage in told.items() if key != text] == [{"workers", "slots"}] * 3
+
+
+@pytest.mark.attack
+def test_a_loss_is_told_until_somebody_knows(http: FlaskClient, house: Services) -> None:
+    assert http.get("/readyz").get_json()["store_loss"] is None
+    house.ledger.note_loss("3 of 7 accepted jobs are gone", 5)
+    assert http.get("/readyz").get_json()["store_loss"] == "3 of 7 accepted jobs are gone"
+    assert http.get("/v1/stats").get_json()["faults"] == {"store.loss": 1}
+    house.ledger.acknowledge()
+    assert http.get("/readyz").get_json()["store_loss"] is None

@@ -67,11 +67,13 @@ def manifest_key(job_id: JobId) -> ObjectKey:
 
 
 def write_manifest(objects: ObjectStore, job: Job, answer: Mapping[str, object]) -> None:
-    """`answer` (what a client reads of the job) and the keys of its pictures and their manifests. Safe to repeat."""
+    """`answer` (what a client reads of the job), the keys of its pictures and their manifests, and its spec, with which
+    a store that lost the job can have it again. Safe to repeat.
+    """
     pictures = [
         {"index": render.index, "key": render.picture.key, "manifest_key": render.picture.manifest_key}
         for render in job.renders
         if render.picture
     ]
-    body = {"version": 1, "job": answer, "pictures": pictures}
+    body = {"version": 1, "job": answer, "pictures": pictures, "spec": job.spec.model_dump(mode="json")}
     objects.put(manifest_key(job.job_id), json.dumps(body, ensure_ascii=False).encode(), "application/json")

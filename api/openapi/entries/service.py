@@ -16,6 +16,7 @@ _HEALTH = {
     "access": "keys",
     "durability": {"mode": "always", "window_s": 0.0},
     "enhance_prompt": "off",
+    "store_loss": None,
 }
 _START = {
     "service": "gridpress",
