@@ -20,6 +20,8 @@ from cli.stack.processes import Command
 from cli.stack.secrets import secret, write_private
 from shared.errors import Misconfigured
 
+_SMALLEST_VOLUME_MB, _LARGEST_VOLUME_MB = 4, 64
+_VOLUMES_OF_A_DISK = 32
 _ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 
 
@@ -123,9 +125,9 @@ class SeaweedFS(Embedded):
             "-master.peers=none",  # restarts in 2 s; as a group of one it would hold an election for up to 22 s
             "-master.telemetry=false",  # the default posts to the makers
             "-master.telemetry.url=",
-            "-master.volumeSizeLimitMB=64",
+            f"-master.volumeSizeLimitMB={_volume_mb(shutil.disk_usage(self.data_dir).total)}",
             f"-volume.port={ports['volume']}",
-            "-volume.max=0",  # as many volumes as the disk holds
+            "-volume.max=0",  # as many volumes as the free disk holds
             "-volume.preStopSeconds=0",
             "-filer",
             f"-filer.port={ports['filer']}",
@@ -138,6 +140,11 @@ class SeaweedFS(Embedded):
             "-s3.port.lance=0",
             "-s3.iam=false",  # nobody makes users here
         )
+
+
+def _volume_mb(disk_bytes: int) -> int:
+    """SeaweedFS makes no volume for which a whole one has no room, so the last of them stays empty: a small part."""
+    return max(_SMALLEST_VOLUME_MB, min(_LARGEST_VOLUME_MB, disk_bytes // _VOLUMES_OF_A_DISK // 2**20))
 
 
 def _identities(endpoint: S3Endpoint) -> dict[str, object]:
