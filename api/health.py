@@ -31,7 +31,7 @@ def alive() -> dict[str, str]:
 
 @health.get("/readyz")
 def ready() -> tuple[dict[str, object], int]:
-    """503, naming what is missing, unless both stores answer.
+    """503, naming what is missing, unless both stores answer and the object store takes writes.
 
     `stages` has the live workers of each; for callers, it also tells what waits though no worker serves its model
     revision (`""` is any). `intake` says whether new jobs are taken; what was accepted can always be read. `access` is
@@ -43,7 +43,7 @@ def ready() -> tuple[dict[str, object], int]:
     found = house.readiness.read(
         {
             "store": partial(_state, house.store.check),
-            "object_store": partial(_state, house.objects.check),
+            "object_store": partial(_state, partial(_check_objects, house)),
             "intake": partial(_state, house.capacity.check),
             "stages": partial(_or_none, house.pace.loads),
             "access": partial(_or_none, partial(_access, house)),
@@ -65,6 +65,12 @@ def ready() -> tuple[dict[str, object], int]:
         "store_loss": loss if is_told_all or loss is None else "yes: ask with a key",
     }
     return report, 200 if is_ready else 503
+
+
+def _check_objects(house: Services) -> None:
+    """It answers, and takes writes as far as upkeep knows."""
+    house.objects.check()
+    house.object_writes.check()
 
 
 def _stages(loads: Mapping[Stage, StageLoad], *, is_told_all: bool) -> dict[str, object]:

@@ -26,6 +26,7 @@ from shared.store.idempotency import IdempotencyStore
 from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.ledger import LedgerStore
+from shared.store.object_writes import ObjectWrites
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
@@ -64,6 +65,7 @@ class Services:
     signing_key: SigningKey
     fault_counts: FaultCounts
     ledger: LedgerStore
+    object_writes: ObjectWrites
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -30,6 +30,7 @@ from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
 from shared.store.ledger import LedgerStore
+from shared.store.object_writes import ObjectWrites
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
@@ -94,4 +95,5 @@ def compose(settings: Settings) -> Services:
         SigningKey.of(settings),
         FaultCounts(client),
         LedgerStore(client),
+        ObjectWrites(client),
     )

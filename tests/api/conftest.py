@@ -31,6 +31,7 @@ from shared.store.jobs import JobStore
 from shared.store.key_ring import KeyRing
 from shared.store.keys import KeyStore
 from shared.store.ledger import LedgerStore
+from shared.store.object_writes import ObjectWrites
 from shared.store.pace import PaceStore
 from shared.store.rate_limits import RateLimits
 from shared.store.resends import ResendStore
@@ -93,7 +94,7 @@ def house(
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), PaceStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
-    webhooks = (*webhooks, LedgerStore(client))
+    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client))
     yield Services(settings, *stores, *later, *webhooks, readiness=Readiness(ttl_s=0))
     hub.close()
 

@@ -44,6 +44,16 @@ def test_what_is_missing_is_named_and_the_process_lives_on(
     assert http.get("/healthz").get_json() == {"status": "ok"}
 
 
+@pytest.mark.attack
+def test_an_object_store_that_takes_no_writes_is_not_ready(http: FlaskClient, house: Services) -> None:
+    house.object_writes.note("No space left on device in /var/lib/tenant")
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.get_json()["checks"]["object_store"]) == (503, ObjectStoreUnavailable.code)
+    assert "tenant" not in answer.text
+    house.object_writes.note("")
+    assert http.get("/readyz").status_code == 200
+
+
 def test_a_202_is_worth_what_readiness_says(house: Services) -> None:
     relaxed = replace(house, durability=Durability("relaxed", 2.0))
     for service, promise in (

@@ -16,8 +16,10 @@ from shared.store.batches import BatchStore
 from shared.store.connect import connect
 from shared.store.doomed import DoomedStore
 from shared.store.files import FileStore
+from shared.store.object_writes import ObjectWrites
 from shared.store.upkeep import UpkeepStore
 from workers.upkeep.batches import delete_batches, delete_deleted
+from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.doomed import delete_doomed
 from workers.upkeep.files import delete_ended
@@ -45,6 +47,8 @@ def run(settings: Settings) -> None:
         partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
     threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()
+    canary = (open_objects(settings, is_hasty=True), ObjectWrites(client), stopping)
+    threading.Thread(target=keep_writing, args=canary, name="canary", daemon=True).start()
     log.info("upkeep.ready")
     announce(settings.ready_file)
     while not stopping.wait(_TICK_S):

@@ -1,0 +1,50 @@
+"""Writes a small object again and again, so that a disk which takes nothing is known before a render ends."""
+
+import secrets
+import threading
+
+import structlog
+
+from shared.errors import GridpressError, StoreUnavailable
+from shared.ids import ObjectKey
+from shared.objects import ObjectStore
+from shared.store.object_writes import ObjectWrites
+
+log = structlog.get_logger()
+
+_EVERY_S = 10.0
+_EVERY_WHILE_FAILING_S = 2.0
+_NUM_BYTES = 4096  # as little as a disk takes
+KEY = ObjectKey("upkeep/canary")
+
+
+def keep_writing(objects: ObjectStore, writes: ObjectWrites, stopping: threading.Event) -> None:
+    """Until `stopping`. An object store that hangs holds up nobody else."""
+    error = ""
+    while not stopping.wait(_EVERY_WHILE_FAILING_S if error else _EVERY_S):
+        error = write_once(objects, writes, error)
+
+
+def write_once(objects: ObjectStore, writes: ObjectWrites, before: str = "") -> str:
+    """Tries, and says in the store how it went. Returns what went wrong, or ''; logs it unless it was so `before`."""
+    error = _error_of_write(objects)
+    if error and not before:
+        log.error("object_store.takes_no_writes", error=error)
+    elif before and not error:
+        log.info("object_store.takes_writes_again")
+    try:
+        writes.note(error)
+    except StoreUnavailable as away:
+        log.warning("upkeep.canary_not_noted", error=str(away))
+    return error
+
+
+def _error_of_write(objects: ObjectStore) -> str:
+    try:
+        objects.put(KEY, secrets.token_bytes(_NUM_BYTES), "application/octet-stream")
+    except GridpressError as error:
+        return str(error)
+    except Exception as error:  # it is the outcome of a try: a thread that ends here would leave a lie behind
+        log.exception("upkeep.canary_failed")
+        return type(error).__name__
+    return ""
