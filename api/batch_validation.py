@@ -1,17 +1,20 @@
-"""What is wrong with the lines of a file before a batch is made of it. What computes runs beside the event loop."""
+"""What is wrong with the lines of a file before a batch is made of it. A child process looks at them."""
 
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from functools import cache
 
-from api.batch_schemas import LineErrorAnswer, LineErrors, ValidationAnswer
-from api.offload import offload
 from api.services import services
-from shared.batches import BatchSpec, Fault
+from shared.batches import BatchSpec
 from shared.errors import InvalidRequest
 from shared.files import StoredFile
-from shared.intake.batch_file import BadBody, FileCheck
 from shared.intake.batch_line import MOST_LINE_BYTES, line_request
+from shared.sandbox.child import Task, TaskKilled
+from shared.sandbox.pool import Pool
 
-_AT_ONCE = 500
+_AT_ONCE, _BYTES_AT_ONCE = 500, 1024 * 1024
+_CPU_S = 20  # for so many lines; those of the largest batch take 10 together
+_PATIENCE_S = 60.0
+_TASK = Task("api.batch_check_task:do", memory_bytes=1024**3, cpu_s=_CPU_S, wall_s=60.0)
 
 
 def check_defaults(spec: BatchSpec) -> None:
@@ -23,36 +26,43 @@ def check_defaults(spec: BatchSpec) -> None:
         raise InvalidRequest(f"no line could be rendered so: {error}", f"defaults.{error.field}") from error
 
 
-def validation(spec: BatchSpec, file: StoredFile) -> ValidationAnswer:
-    """Raises `ObjectStoreUnavailable`."""
+def validation(spec: BatchSpec, file: StoredFile) -> bytes:
+    """A `ValidationAnswer` in JSON. Raises `InvalidRequest`, `ServiceBusy` and `ObjectStoreUnavailable`."""
     house = services()
-    check = FileCheck(spec, house.settings, house.rules.settled(), most_fatal=house.settings.max_batch_lines)
-    bad = list[BadBody]()
+    pool, tenant = _pool(), spec.tenant
+    begin = {
+        "do": "begin",
+        "spec": spec.model_dump(mode="json", exclude={"webhook_secret"}),
+        "settings": house.settings.model_dump(mode="json"),  # secrets are masked in it
+        "is_open": house.rules.is_open(),
+    }
     lines = (raw for _, raw in house.objects.lines(file.key, most_bytes=MOST_LINE_BYTES))
-    while not check.is_hopeless and (some := list(islice(lines, _AT_ONCE))):
-        bad += offload(check.take, some)
-    check.end()
-    errors = [_error(fault, None) for fault in check.fatal] + [_error(body.fault, body.custom_id) for body in bad]
-    num_invalid = len({error.line for error in errors if error.line})
-    return ValidationAnswer(
-        is_batch=not (check.fatal or (spec.strict and bad)),
-        total=check.num_requests,
-        valid=check.num_requests - num_invalid,
-        invalid=num_invalid,
-        errors=LineErrors(data=sorted(errors, key=lambda error: error.line or 0)),
-        has_more=check.is_hopeless,
-        warnings=_warnings(check),
-    )
+    with pool.child(tenant) as child:
+        try:
+            pool.ask(tenant, child, begin)
+            for some in _some(lines):
+                told, _ = pool.ask(tenant, child, {"do": "take"}, some)
+                if told["is_hopeless"]:
+                    break
+            return pool.ask(tenant, child, {"do": "end"})[1]
+        except TaskKilled as error:
+            raise InvalidRequest("the file takes too long to look at, or too much memory", "input_file_id") from error
 
 
-def _error(fault: Fault, custom_id: str | None) -> LineErrorAnswer:
-    return LineErrorAnswer(**fault.model_dump(), custom_id=custom_id)
+def _some(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """A few at a time, as they stood in the file."""
+    some, num_bytes = list[bytes](), 0
+    for line in lines:
+        some.append(line)
+        num_bytes += len(line)
+        if len(some) == _AT_ONCE or num_bytes >= _BYTES_AT_ONCE:
+            yield b"\n".join(some)
+            some, num_bytes = [], 0
+    if some:
+        yield b"\n".join(some)
 
 
-def _warnings(check: FileCheck) -> list[str]:
-    if not check.num_base64:
-        return []
-    return [
-        f"{check.num_base64} lines ask for b64_json: the output file holds their pictures, some megabytes a line; "
-        "links are always there"
-    ]
+@cache
+def _pool() -> Pool:
+    """One a process."""
+    return Pool(_TASK, places=2, patience_s=_PATIENCE_S)

@@ -1,5 +1,6 @@
 """Receives the bodies of requests: after their caller is known, on disk where they are large, within one budget."""
 
+import time
 from collections import Counter
 from functools import cached_property, partial
 from io import BytesIO
@@ -10,6 +11,7 @@ from typing import IO, Any, cast
 
 from flask import Flask, current_app, g, request
 
+from api.forms import FormParser
 from api.limited import LimitedRequest
 from shared.errors import ServiceBusy
 from shared.ids import TenantId
@@ -18,6 +20,7 @@ from shared.settings import Settings
 
 _IN_MEMORY_BYTES = 256 * 1024  # of one body or file; what is larger goes to disk
 _READ_BYTES = 64 * 1024
+_TURN_BYTES = 16 * 1024
 _PICTURES = "gridpress_takes_pictures"
 _BUDGET = "gridpress_bodies"
 
@@ -52,30 +55,35 @@ class Budget:
 class BodyRequest(LimitedRequest):
     """A request whose body counts from the moment that anybody reads it."""
 
+    form_data_parser_class = FormParser
+
     @cached_property
     def stream(self) -> IO[bytes]:
         plain: IO[bytes] = super().stream  # raises for what is over the limit
         if "passes_body_on" in g:
-            return plain
-        if self.content_length is None:
-            return cast("IO[bytes]", _Counted(plain))
-        hold(self.content_length)
-        return plain
+            return cast("IO[bytes]", _InTurns(plain))
+        if self.content_length is not None:
+            hold(self.content_length)
+        return cast("IO[bytes]", _InTurns(plain, is_counted=self.content_length is None))
 
     def _get_file_stream(self, total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
         is_small = total_content_length is not None and total_content_length <= _IN_MEMORY_BYTES
         return cast("IO[bytes]", BytesIO() if is_small else TemporaryFile("w+b"))
 
 
-class _Counted:
-    """A body whose length nobody knows before its end."""
+class _InTurns:
+    """A body that comes faster than it is read: between two pieces of it others have their turn."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], *, is_counted: bool = False) -> None:
         self._stream = stream
+        self._is_counted = is_counted
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
-        hold(len(data))
+        if self._is_counted:
+            hold(len(data))
+        if len(data) >= _TURN_BYTES:
+            time.sleep(0)
         return data
 
 
@@ -83,8 +91,7 @@ def install(app: Flask, settings: Settings) -> None:
     """After the hooks that say who calls, and before any that reads."""
     app.request_class = BodyRequest
     app.extensions[_BUDGET] = Budget(settings.max_held_bytes)
-    most = min(MOST_BYTES, settings.max_body_bytes)
-    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = most
+    app.config["MAX_CONTENT_LENGTH"] = min(MOST_BYTES, settings.max_body_bytes)
     app.before_request(partial(_allow_pictures, settings.max_body_bytes))
     app.teardown_request(lambda _: release())
 
@@ -142,7 +149,6 @@ def _allow_pictures(most_bytes: int) -> None:
 
 
 def _received() -> bytes | mmap:
-    """Reads in pieces: between two others have their turn."""
     data = bytearray()
     while piece := request.stream.read(_READ_BYTES):
         data += piece

@@ -9,9 +9,10 @@ from werkzeug.sansio import multipart
 
 from shared.errors import InvalidRequest
 
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024
 _MOST_FIELD_BYTES = 4096
 _MOST_PARTS = 20
+_MOST_BOUNDARY_CHARS = 70  # RFC 2046, section 5.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class FileStart:
 def read_parts(http: Request) -> Iterator[FormField | FileStart | bytes]:
     """Raises `InvalidRequest`, and werkzeug's own errors for 413, 415 and a client that left half-way."""
     boundary = http.mimetype_params.get("boundary")
-    if http.mimetype != "multipart/form-data" or not boundary:
+    if http.mimetype != "multipart/form-data" or not boundary or len(boundary) > _MOST_BOUNDARY_CHARS:
         raise UnsupportedMediaType("send multipart/form-data")
     decoder = multipart.MultipartDecoder(
-        boundary.encode("latin-1", "replace"), max_form_memory_size=4 * _CHUNK_BYTES, max_parts=_MOST_PARTS
+        boundary.encode("latin-1", "replace"), max_form_memory_size=2 * _CHUNK_BYTES, max_parts=_MOST_PARTS
     )
     field: str | None = None
     value = b""

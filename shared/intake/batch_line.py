@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.batches import NATIVE, BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
+from shared.intake.documents import read_json
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
@@ -17,6 +18,7 @@ from shared.intake.types import Text
 from shared.job_spec import SEED_LIMIT
 from shared.settings import Settings
 
+_MOST_CHARS = 500  # of what a line holds and a fault repeats
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may bring its picture along
 
@@ -56,17 +58,18 @@ def read_envelope(raw: bytes, line: int) -> Envelope:
     if len(raw) > MOST_LINE_BYTES:
         raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
     try:
-        return Envelope.model_validate_json(raw.removeprefix(_BYTE_ORDER_MARK) if line == 0 else raw)
+        return Envelope.model_validate(read_json(raw.removeprefix(_BYTE_ORDER_MARK) if line == 0 else raw))
+    except InvalidRequest as error:
+        raise BadLine(Fault(code="invalid_json_line", message=str(error), line=line + 1)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = ".".join(map(str, first["loc"])) or None
+    param = ".".join(map(str, first["loc"]))[:_MOST_CHARS] or None
     raise BadLine(
         Fault(code=_CODES.get(first["type"], "invalid_value"), message=first["msg"], param=param, line=line + 1)
     )
 
 
 _CODES = {
-    "json_invalid": "invalid_json_line",
     "model_type": "invalid_json_line",
     "missing": "missing_required_parameter",
     "extra_forbidden": "unknown_parameter",
@@ -89,7 +92,8 @@ def line_request(
 def fault_of(error: InvalidRequest, line: int) -> Fault:
     """The first thing that is wrong with a body."""
     message = error.errors[0].message if isinstance(error, InvalidFields) else str(error)
-    return Fault(code=error.code, message=message, param=error.field, line=line + 1)
+    param = error.field and error.field[:_MOST_CHARS]
+    return Fault(code=error.code, message=message[:_MOST_CHARS], param=param, line=line + 1)
 
 
 def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -> LineRequest:

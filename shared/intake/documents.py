@@ -19,7 +19,7 @@ _MOST_PICTURES = 100  # looked for; there is a limit of its own to how many a jo
 
 _BEFORE_PICTURE = b";base64,"
 _QUOTE, _BACKSLASH = b'"', b"\\"
-_SLICE_BYTES = 1024 * 1024
+_SLICE_BYTES = 512 * 1024
 
 Source = bytes | mmap
 
@@ -80,9 +80,9 @@ def _without_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]
         return data[:], []
     pieces, cut, kept_to, at = list[bytes](), list[tuple[str, memoryview]](), 0, 0
     for _ in range(_MOST_PICTURES):
-        start = data.find(_BEFORE_PICTURE, at)
+        start = _find(data, _BEFORE_PICTURE, at)
         at = start + len(_BEFORE_PICTURE)
-        end = data.find(_QUOTE, at) if start >= 0 else -1
+        end = _find(data, _QUOTE, at) if start >= 0 else -1
         if end < 0:
             break
         if end - at >= _CUT_BYTES and data[end - 1 : end] != _BACKSLASH:
@@ -95,6 +95,16 @@ def _without_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]
     if len(data) - kept_to > MOST_BYTES:
         raise PayloadTooLarge(f"a JSON document has at most {MOST_BYTES} bytes beside base64 pictures")
     return b"".join([*pieces, data[kept_to:]]), cut
+
+
+def _find(data: Source, what: bytes, start: int) -> int:
+    """-1 where it is not. Others have their turn on an event loop meanwhile."""
+    for begin in range(start, len(data), _SLICE_BYTES):
+        found = data.find(what, begin, begin + _SLICE_BYTES + len(what) - 1)
+        if found >= 0:
+            return found
+        time.sleep(0)
+    return -1
 
 
 def _is_crowded(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing_extensions import Buffer
 
 from shared.sandbox.frames import Head, receive, send
 
-_MOST_ANSWER_BYTES = 64 * 1024 * 1024
+_MOST_ANSWER_BYTES = 128 * 1024 * 1024
 _START_S = 20.0  # a busy machine may take seconds to start a Python; no task's time counts for that
 
 Why = Literal["time", "memory", "crash"]

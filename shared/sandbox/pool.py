@@ -17,10 +17,10 @@ log = structlog.get_logger()
 class Pool:
     """Children are started when they are needed, and kept."""
 
-    def __init__(self, task: Task, places: int) -> None:
+    def __init__(self, task: Task, places: int, *, patience_s: float = 30.0) -> None:
         self.task = task
         self.num_killed = 0
-        self._turns = Turns(places)
+        self._turns = Turns(places, patience_s=patience_s)
         self._idle: list[Child] = []
         atexit.register(self.close)
 

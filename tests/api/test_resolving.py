@@ -1,0 +1,31 @@
+"""Look-ups beside the event loop, in a process whose sockets and locks are gevent's."""
+
+import subprocess
+import sys
+
+TIMEOUT_S = 60
+
+_PATCHED = "from gevent import monkey; monkey.patch_all()\nimport os, gevent\n"
+
+
+def output(script: str) -> str:
+    command = [sys.executable, "-c", _PATCHED + script]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout.strip()
+
+
+_RESOLVER_HANGS = """
+import socket
+from functools import partial
+from api import resolving
+reading, writing = os.pipe()
+resolving._getaddrinfo = lambda *_, **__: os.read(reading, 1) and []
+hanging = [gevent.spawn(resolving.look_up_apart, "hangs.example", 443) for _ in range(50)]
+gevent.sleep(0)
+print(socket.getaddrinfo("localhost", 80)[0][4][1], sum(map(bool, hanging)), flush=True)
+os.write(writing, b"." * len(hanging))
+gevent.joinall(hanging, raise_error=True)
+"""
+
+
+def test_names_of_ours_are_looked_up_while_those_of_callers_hang() -> None:
+    assert output(_RESOLVER_HANGS) == "80 50"
