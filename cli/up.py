@@ -15,9 +15,8 @@ from cli.stack.checkpoint import small_checkpoint
 from cli.stack.lock import folder_lock
 from cli.stack.loop import run
 from cli.stack.ports import is_free, set_aside
-from cli.stack.processes import Child
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
-from cli.stack.slot import Role
+from cli.stack.spawner import Spawner
 from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
 from shared.egress.rules import LOOPBACK
@@ -25,9 +24,6 @@ from shared.errors import StoreUnavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cli.stack.embedded import Embedded
     from shared.store.keys import KeyStore
     from shared.store.ledger import LedgerStore
     from shared.store.upkeep import UpkeepStore
@@ -126,9 +122,7 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
     settings, servers = with_servers(while_open(settings))
-    for server in servers:
-        _prepare(server)
-    supervisor = Supervisor(tiers(settings, counts, servers), spawn=partial(_spawn, servers, run_dir))
+    supervisor = Supervisor(tiers(settings, counts, servers), spawn=Spawner(servers, run_dir))
     assert settings.redis_url
     client = connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)
     store, note = UpkeepStore(client), partial(open_note, settings, KeyStore(client))
@@ -138,18 +132,6 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
         _ledger(settings, LedgerStore(client)),
     ):
         run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
-
-
-def _prepare(server: "Embedded") -> None:
-    if note := server.prepare():
-        click.echo(note, err=True)
-
-
-def _spawn(servers: "Sequence[Embedded]", run_dir: Path, role: Role) -> Child:
-    for server in servers:
-        if role.readiness is server:
-            _prepare(server)
-    return Child(role.name, role.command, run_dir)
 
 
 def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[object]:

@@ -7,12 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-import structlog
-
 from shared.errors import GridpressError
 from shared.store.ledger import Entry, LedgerStore
-
-log = structlog.get_logger()
 
 _TICK_S = 1.0
 
@@ -51,7 +47,6 @@ def compare(file: LedgerFile, store: LedgerStore) -> str | None:
     if loss:
         store.note_loss(loss, noted.ticks)
         file.add_loss(loss)
-        log.error("store.lost", noted_accepted=noted.accepted, found_accepted=found.accepted, loss=loss)
     file.write(store.tick())
     return loss
 
@@ -89,8 +84,8 @@ class Ledger:
                 loss = compare(self._file, self._store)
             except (GridpressError, OSError):  # the store is away, or the disk full: the next second tries again
                 continue
-            except Exception:
-                log.exception("ledger.crashed")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next second compares again
+                self._say(f"the job store's ledger could not be kept: {error!r}")
                 continue
             if loss:
                 self._say(f"{loss}. Run `gridpress repair` once the service is stopped, to find what can be found")

@@ -1,0 +1,34 @@
+"""Starts the processes of roles. Before each start of a server of ours its data is looked at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cli.stack.embedded import Embedded
+from cli.stack.processes import Child
+from cli.stack.slot import Role
+
+
+class Spawner:
+    """Starts roles; a server of ours is looked at before each start, which may say something or raise."""
+
+    def __init__(self, servers: Sequence[Embedded], run_dir: Path) -> None:
+        """Raises `Misconfigured` where the first start would do harm: then nothing is started at all."""
+        self._run_dir = run_dir
+        for server in servers:
+            _prepare(server)
+        self._servers = {f"{server.role}-0": server for server in servers}
+        self._prepared = set(self._servers)
+
+    def __call__(self, role: Role) -> Child:
+        if role.name in self._prepared:
+            self._prepared.discard(role.name)
+        elif role.name in self._servers:
+            _prepare(self._servers[role.name])
+        return Child(role.name, role.command, self._run_dir)
+
+
+def _prepare(server: Embedded) -> None:
+    if note := server.prepare():
+        click.echo(note, err=True)
