@@ -61,7 +61,7 @@ bench-api: setup ## measure submissions, an idle service and pictures a second (
 	$(BIN)/python -m benchmarks.api.idle
 	$(BIN)/python -m benchmarks.api.throughput
 
-bench-held: setup ## measure what a thousand waiting clients cost one API process (half a minute)
+bench-held: setup ## measure what a thousand waiting clients cost one API (half a minute)
 	$(BIN)/python -m benchmarks.api.held
 
 bench-restart: setup ## measure how long the store takes to come back with 100,000 jobs

@@ -11,8 +11,10 @@ import os  # noqa: E402 - gevent's sockets first
 import uuid  # noqa: E402
 
 from flask import Flask, request  # noqa: E402
-from gevent.pywsgi import WSGIServer  # noqa: E402
 from redis import Redis  # noqa: E402
+
+from api.server import serve  # noqa: E402
+from shared.settings import Settings  # noqa: E402
 
 
 def make_app(store: "Redis") -> Flask:
@@ -34,9 +36,16 @@ def make_app(store: "Redis") -> Flask:
     return app
 
 
+class Nothing:
+    """Services that need no word when their process is to end."""
+
+    def stop(self) -> None:
+        return
+
+
+def compose() -> tuple[Flask, Nothing]:
+    return make_app(Redis.from_url(os.environ["BARE_REDIS_URL"])), Nothing()
+
+
 if __name__ == "__main__":
-    redis = Redis.from_url(os.environ["BARE_REDIS_URL"])
-    server = WSGIServer(("127.0.0.1", 0), make_app(redis), log=None)
-    server.start()
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    serve(compose, Settings(port=0), lambda port: print(port, flush=True))

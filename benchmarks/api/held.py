@@ -1,4 +1,4 @@
-"""A thousand clients wait at one API process: what each takes, how soon it hears of the end. `make bench-held`.
+"""A thousand clients wait at one API: what each takes, how soon it hears of the end. `make bench-held`.
 
 Half of them follow an event stream, half have submitted a job and wait for its end. Jobs end by being cancelled in the
 store, so nothing else takes time. Clients, store and API share the machine's cores.
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import click
 import httpx
-import psutil
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +28,7 @@ from shared.store.connect import Client, connect
 from shared.store.jobs import JobStore
 from tests.api.connections import Ended, Held
 from tests.api.processes import Served, served
+from tests.attack.neighbours import memory_mib
 
 Rows = dict[str, float]
 
@@ -67,7 +67,7 @@ def service() -> Iterator[tuple[Served, Client]]:
 
 
 class Benchmark:
-    """`num` connections at the one API."""
+    """`num` connections at one API."""
 
     def __init__(self, api: Served, client: Client, num: int) -> None:
         self._api = api
@@ -84,7 +84,7 @@ class Benchmark:
         held = await self._hold()
         await self._all_watched()
         rows["memory of a held connection, KiB"] = (self._memory() - before) / 1024 / len(held)
-        rows["memory of the process, MiB"] = self._memory() / 1024 / 1024
+        rows["memory of all processes, MiB"] = self._memory() / 1024 / 1024
         rows["subscriptions"] = len(self._client.client_list(_type="pubsub"))
         rows |= percentiles("other requests, all waiting", await self._others())
         listening = [asyncio.create_task(listen) for listen in held]
@@ -98,7 +98,7 @@ class Benchmark:
         return rows
 
     def _memory(self) -> int:
-        return psutil.Process(self._api.process.pid).memory_info().rss
+        return int(memory_mib(self._api.process.pid) * 1024 * 1024)
 
     async def _hold(self) -> list[Awaitable[None]]:
         jobs = await asyncio.to_thread(lambda: [self._submit() for _ in range(self._num_each)])

@@ -140,7 +140,8 @@ def _fields() -> Iterator[Shape]:
     yield _good(
         "a name with an underscore", get(HOST + b"X_Y: a\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n")
     )
-    yield _good("a path that a proxy would set", get(HOST + b"SCRIPT_NAME: /v1\r\nX-Forwarded-Proto: https\r\n"))
+    yield _good("a path that a proxy would set", get(HOST + b"SCRIPT_NAME: /v1\r\nPATH_INFO: /\r\n"))
+    yield _good("a proxy before an API without keys", get(HOST + b"X-Forwarded-Proto: https\r\n"), 403)
     yield _good("ninety-nine fields", get(HOST + b"X: a\r\n" * 99))
     yield _bad("two hundred fields", get(HOST + b"X: a\r\n" * 200), 431)
     yield _good("a large field", get(HOST + b"X: " + b"a" * 8_000 + b"\r\n"))
