@@ -106,7 +106,8 @@ def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
         job = until_final(job, preferred.wait_s)
     is_looked_at = bool(preferred.wait_s) or going_on == 200
     place = services().pace.place(job) if is_looked_at and not job.status.is_final else None
-    answer, fields = _answer(job, place), preferred.applied
+    is_writable = not is_looked_at or job.status.is_final or services().object_writes.succeed()
+    answer, fields = _answer(job, place, is_writable=is_writable), preferred.applied
     status = ended if job.status.is_final and is_looked_at else going_on
     if status in (201, 202):
         fields["Location"] = answer["links"]["self"]
@@ -115,6 +116,6 @@ def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
     return answer, status, fields
 
 
-def _answer(job: Job, place: QueuePlace | None = None) -> Answer:
+def _answer(job: Job, place: QueuePlace | None = None, *, is_writable: bool = True) -> Answer:
     settings = services().settings
-    return job_answer(job, settings.public_url, settings.served_model_name, place)
+    return job_answer(job, settings.public_url, settings.served_model_name, place, is_writable=is_writable)

@@ -128,8 +128,9 @@ class JobAnswer(BaseModel):
 
     `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: every picture weighs
     the same, and so do the two stages of a picture; within a stage, every step does. `queue` is null when nothing of it
-    waits, in lists, and in a 202 that was not waited for. `rendered_size` is what the model drew; `width` and `height`
-    are the finished picture's.
+    waits, in lists, and in a 202 that was not waited for. `waiting_for` names what finished pictures can't be stored
+    without, where `queue` would be told. `rendered_size` is what the model drew; `width` and `height` are the finished
+    picture's.
     """
 
     model_config = _ALL_ANSWERED
@@ -140,6 +141,7 @@ class JobAnswer(BaseModel):
     stage: Stage | None
     progress: float
     queue: QueueAnswer | None
+    waiting_for: Literal["object_store"] | None
     images: list[ImageAnswer]
     error: ErrorAnswer | None
     model: str
@@ -178,8 +180,13 @@ class JobAnswer(BaseModel):
     links: Links
 
 
-def job_answer(job: Job, public_url: str, model: str, place: QueuePlace | None = None) -> dict[str, Any]:
-    """The job as plain JSON values, its links under `public_url`. `model` is the name under which it is served."""
+def job_answer(
+    job: Job, public_url: str, model: str, place: QueuePlace | None = None, *, is_writable: bool = True
+) -> dict[str, Any]:
+    """The job as plain JSON values, its links under `public_url`. `model` is the name under which it is served.
+
+    `is_writable`: whether finished pictures can be stored now.
+    """
     link = f"{public_url.rstrip('/')}/v1/jobs/{job.job_id}"
     settings, spec = job.spec.settings, job.spec
     width, height = settings.delivered_size
@@ -189,6 +196,7 @@ def job_answer(job: Job, public_url: str, model: str, place: QueuePlace | None =
         stage=_stage(job),
         progress=round(sum(map(_share_done, job.renders)) / len(job.renders), 4),
         queue=_queue(place) if place else None,
+        waiting_for=None if is_writable or job.status.is_final else "object_store",
         images=[_image(job, render, link) for render in job.renders],
         error=next((_error(render.error) for render in job.renders if render.error), None),
         model=model,

@@ -23,6 +23,11 @@ class ObjectWrites:
             else:
                 self._client.delete(_KEY)
 
+    def succeed(self) -> bool:
+        """Raises `StoreUnavailable`."""
+        with translated():
+            return not self._client.exists(_KEY)
+
     def check(self) -> None:
         """Raises `ObjectStoreUnavailable` while writes fail, and `StoreUnavailable`."""
         with translated():

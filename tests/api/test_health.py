@@ -54,6 +54,17 @@ def test_an_object_store_that_takes_no_writes_is_not_ready(http: FlaskClient, ho
     assert http.get("/readyz").status_code == 200
 
 
+@pytest.mark.attack
+def test_a_job_says_that_it_waits_for_the_object_store(http: FlaskClient, house: Services, store: JobStore) -> None:
+    job = submitted(store)
+    url = f"/v1/jobs/{job.job_id}"
+    assert http.get(url).get_json()["waiting_for"] is None
+    house.object_writes.note("No space left on device")
+    assert http.get(url).get_json()["waiting_for"] == "object_store"
+    store.cancel(job.job_id, DEFAULT_TENANT)
+    assert http.get(url).get_json()["waiting_for"] is None
+
+
 def test_a_202_is_worth_what_readiness_says(house: Services) -> None:
     relaxed = replace(house, durability=Durability("relaxed", 2.0))
     for service, promise in (
