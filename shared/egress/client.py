@@ -12,7 +12,7 @@ import structlog
 
 from shared.egress.connect import CheckedNetwork, Resolve, look_up
 from shared.egress.deadline import Deadline
-from shared.egress.errors import EgressFailed
+from shared.egress.errors import NOTHING_TOLD, EgressFailed
 from shared.egress.rules import EgressRules, Target
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ class EgressClient:
             what = _what_happened(error, target, deadline)
             if not self._rules.may_tell(network.addresses):
                 log.info("egress.failed", host=target.host, port=target.port, error=what)
-                what = "gave no answer that can be used"
+                what = NOTHING_TOLD
             raise EgressFailed(f"{target.host} {what}") from error
         finally:
             connection.close()

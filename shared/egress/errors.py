@@ -7,6 +7,9 @@ GridpressError
 
 from shared.errors import GridpressError
 
+# All that a caller is told of an address that is not public, whatever happened there.
+NOTHING_TOLD = "gave no answer that can be used"
+
 
 class EgressRefused(GridpressError):
     """This URL may not be called. The message is the reason, without a subject: "10.0.0.7 is private"."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from shared.egress.client import Answer, BodyEnd, EgressClient
 from shared.egress.connect import Resolve, look_up
 from shared.egress.deadline import Deadline
-from shared.egress.errors import EgressFailed, EgressRefused
+from shared.egress.errors import NOTHING_TOLD, EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidImage
 from shared.settings import Settings
@@ -64,7 +64,7 @@ class ImageFetcher:
             raise InvalidImage(f"{field} could not be fetched: {error}", field) from error
         problem = self._problem(answer)
         if problem and not answer.may_be_told:
-            raise useless(url, field)
+            raise no_picture_from(url, field)
         if problem:
             raise InvalidImage(f"{field} could not be fetched: {problem}", field)
         return Fetched(answer.body, answer.may_be_told)
@@ -87,8 +87,6 @@ class ImageFetcher:
                 return "the connection broke off"
 
 
-def useless(url: str, field: str) -> InvalidImage:
+def no_picture_from(url: str, field: str) -> InvalidImage:
     """Says of an address that is not public only that no picture came of it, as `EgressClient` does of a failure."""
-    return InvalidImage(
-        f"{field} could not be fetched: {urlsplit(url).hostname} gave no answer that can be used", field
-    )
+    return InvalidImage(f"{field} could not be fetched: {urlsplit(url).hostname} {NOTHING_TOLD}", field)

@@ -12,7 +12,7 @@ from typing_extensions import Buffer
 
 from shared.decoding.decoders import Decoders, Encoded, Load
 from shared.egress.errors import EgressRefused
-from shared.egress.images import Fetched, ImageFetcher, useless
+from shared.egress.images import Fetched, ImageFetcher, no_picture_from
 from shared.egress.rules import EgressRules
 from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNotFound
 from shared.files import FileId, Purpose
@@ -109,7 +109,7 @@ class ConditionImages:
         except InvalidImage as error:
             if fetched.may_be_told:
                 raise
-            raise useless(url, field) from error
+            raise no_picture_from(url, field) from error
 
     def _looked_at(self, load: Load, field: str) -> bytes:
         png = self.decoders.normalise(load, self.own.tenant, field)

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.egress.client import EgressClient
-from shared.egress.images import Fetched, ImageFetcher, useless
+from shared.egress.images import Fetched, ImageFetcher, no_picture_from
 from shared.egress.rules import LOOPBACK, AllowList, EgressRules
 from shared.errors import InvalidImage
 from tests.egress.servers import OPEN, STRICT, Behaviour, answering, endless, resetting, serving
@@ -90,7 +90,7 @@ def test_an_address_that_is_not_public_tells_nothing_but_that_no_picture_came(be
     if not behave:
         with pytest.raises(InvalidImage) as caught:
             list(strict.fetch({"images[0]": url}))
-    assert str(caught.value) == str(useless(url, "images[0]"))
+    assert str(caught.value) == str(no_picture_from(url, "images[0]"))
 
 
 @pytest.mark.attack
