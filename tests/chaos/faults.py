@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 from tests.chaos.recovery import Recovery
-from tests.chaos.schedule import FAR_WORKER, WORKERS, Fault, Kind
+from tests.chaos.schedule import FAR_WORKER, STORES, WORKERS, Fault, Kind
 from tests.chaos.service import Service
 
 End = Callable[[], None]
@@ -30,11 +30,10 @@ class Faults:
             case Kind.FREEZE:
                 return self._freeze(fault.role)
             case Kind.CUT:
-                self._service.proxy.cut()
+                self._service.network.cut(fault.role)
                 return _nothing
-            case Kind.BLACK_HOLE:
-                self._service.proxy.black_hole()
-                return self._service.proxy.heal
+            case Kind.SILENCE:
+                return self._silence(fault)
             case Kind.FILL_DISK:
                 return self._fill_disk(fault.role)
 
@@ -78,6 +77,23 @@ class Faults:
             self._recovery.disturbed()
         elif role == "seaweedfs-0":
             self._recovery.objects_ended()
+
+    def _silence(self, fault: Fault) -> End:
+        """A worker that hears nothing has no slot for anybody; without a store nobody recovers."""
+        heal = self._service.network.silence(fault.role, fault.way)
+        pid = self._service.pid(fault.role)
+        if fault.role in STORES:
+            self._note_frozen(fault.role)
+        elif pid and fault.role in WORKERS:
+            self._recovery.worker_drains(pid)
+
+        def end() -> None:
+            heal()
+            self._note_frozen(fault.role)
+            if pid:
+                self._recovery.worker_is_back(pid)
+
+        return end
 
     def _fill_disk(self, role: str) -> End | None:
         """No file of the store may grow any more; its next process starts on a disk with room."""

@@ -15,20 +15,20 @@ def free_stages(client: Client, draining_pids: frozenset[int]) -> frozenset[Stag
 
 def _has_free_slot(client: Client, stage: Stage, now_ms: int, draining_pids: frozenset[int]) -> bool:
     for worker in client.zrangebyscore(f"gridpress:workers:{stage}", f"({now_ms}", "+inf"):
-        pid = _pid(worker)
+        pid = pid_of(worker)
         slots = int(str(client.hget(f"gridpress:slots:{stage}", worker) or 0))
         num_held = int(str(client.scard(f"gridpress:held:{worker}")))
-        if pid not in draining_pids and num_held < slots and _runs(pid):
+        if pid not in draining_pids and num_held < slots and runs(pid):
             return True
     return False
 
 
-def _pid(worker: str) -> int:
+def pid_of(worker: str) -> int:
     """Of a worker id: role, host, pid and random bits."""
     return int(worker.rsplit("-", 2)[1])
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Whether the process is there, and neither stopped nor a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose line can be cut or go dead. One thread a connection and direction."""
+"""A TCP proxy whose line can be cut or fall silent, one way or both. One thread a connection and direction."""
 
 import socket
 import threading
@@ -6,22 +6,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from tests.chaos.schedule import Way
+
 Address = tuple[str, int]
 _CHUNK = 64 * 1024
 
 
 class Proxy:
-    """Passes bytes on to wherever `upstream` points when a connection comes."""
+    """Passes bytes on to wherever `connect` leads when a connection comes to `listener`."""
 
-    def __init__(self, upstream: Callable[[], Address]) -> None:
-        self._upstream = upstream
-        self._flows = threading.Event()
-        self._flows.set()
+    def __init__(self, connect: Callable[[], socket.socket], listener: socket.socket | None = None) -> None:
+        self._connect = connect
+        self._gates = {way: threading.Event() for way in (Way.TO, Way.FROM)}
+        self.pass_on()
         self._lines: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the listener."""
+        host, port = self._listener.getsockname()
+        return f"{host}:{port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -30,7 +38,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.heal()
+        self.pass_on()
         self.cut()
         self._thread.join()
 
@@ -41,13 +49,18 @@ class Proxy:
                 with suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
 
-    def black_hole(self) -> None:
-        """Nothing passes any more in either direction, and nobody is told."""
-        self._flows.clear()
+    def drop(self, way: Way = Way.BOTH) -> None:
+        """Nothing passes any more this way, every connection stays open and nobody is told."""
+        for gate in self._gates_of(way):
+            gate.clear()
 
-    def heal(self) -> None:
+    def pass_on(self, way: Way = Way.BOTH) -> None:
         """What was held back passes now, late."""
-        self._flows.set()
+        for gate in self._gates_of(way):
+            gate.set()
+
+    def _gates_of(self, way: Way) -> list[threading.Event]:
+        return list(self._gates.values()) if way is Way.BOTH else [self._gates[way]]
 
     def _accept(self) -> None:
         while True:
@@ -55,23 +68,23 @@ class Proxy:
                 near, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            threading.Thread(target=self._connect, args=(near,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
 
-    def _connect(self, near: socket.socket) -> None:
-        with near, suppress(OSError), socket.create_connection(self._upstream()) as far:
+    def _serve(self, near: socket.socket) -> None:
+        with near, suppress(OSError), self._connect() as far:
             with self._lock:
                 self._lines |= {near, far}
-            back = threading.Thread(target=self._pass_on, args=(far, near), daemon=True)
+            back = threading.Thread(target=self._copy, args=(far, near, self._gates[Way.FROM]), daemon=True)
             back.start()
-            self._pass_on(near, far)
+            self._copy(near, far, self._gates[Way.TO])
             back.join()
             with self._lock:
                 self._lines -= {near, far}
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket, gate: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(_CHUNK):
-                self._flows.wait()
+                gate.wait()
                 target.sendall(data)
         for end in (source, target):
             with suppress(OSError):

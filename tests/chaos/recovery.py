@@ -92,6 +92,10 @@ class Recovery:
         with self._lock:
             self._draining |= {pid}
 
+    def worker_is_back(self, pid: int) -> None:
+        with self._lock:
+            self._draining -= {pid}
+
     def store_ended(self, pid: int) -> None:
         self.disturbed()
         with self._lock:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from tests.chaos.audit import Findings
+from tests.chaos.healing import TABLE_HEAD, Healed
 from tests.chaos.recovery import Times, percentile
 
 
@@ -20,10 +21,12 @@ class Report:
     faults: Mapping[str, int]
     findings: Findings
     times: Times
+    healed: tuple[Healed, ...] = ()
+    has_machines: bool = False
 
     @property
     def is_good(self) -> bool:
-        return not self.findings.all
+        return not self.findings.all and all(healed.is_good for healed in self.healed)
 
     def as_json(self) -> Mapping[str, object]:
         return {**asdict(self), "recovery": {name: _summary(values) for name, values in asdict(self.times).items()}}
@@ -46,7 +49,16 @@ class Report:
             f"work goes on after the store ended: {_text(self.times.store)}",
             f"the same while the object store was away: {_text(self.times.store_and_objects)}",
             *found.all,
+            *self._table(),
         ]
+
+    def _table(self) -> list[str]:
+        """For docs/reliability.md. What failed is said below it."""
+        if not self.healed:
+            return []
+        kind = "namespaces" if self.has_machines else "proxies"
+        bad = [f"did not come back as before: {healed.row()}" for healed in self.healed if not healed.is_good]
+        return [f"silences, by {kind}:", *TABLE_HEAD, *(healed.row() for healed in self.healed), *bad]
 
 
 def _summary(values: Sequence[float]) -> Mapping[str, float | int | None]:

@@ -10,9 +10,12 @@ from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 
+from shared.ids import DEFAULT_TENANT
 from shared.objects import ObjectStore
+from shared.store.connect import Client
 from tests.chaos.audit import Audit, IsRight
 from tests.chaos.faults import End, Faults
+from tests.chaos.healing import Healed, Healing
 from tests.chaos.ledger import Ledger
 from tests.chaos.receiver import CountingReceiver
 from tests.chaos.recovery import Recovery
@@ -22,12 +25,18 @@ from tests.chaos.service import Service
 from tests.chaos.submitter import Submitter
 
 _TICK_S = 0.05
+_BACKLOG = 60  # renders: three DiT workers draw ten a second
+_HEALING_RATE_PER_S = 15.0
+_HEALING_NUMBERS = 1_000_000  # of requests, which the first client never reaches
 _TARGET_LIMIT_S = 40.0  # a supervisor starts a process again within half a minute
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `settle_s` bounds the time from the last fault to the last job's end."""
+    """What to run. `settle_s` bounds the time from the last fault to the last job's end.
+
+    `silences` come at the end, one after the other and nothing besides, so that what follows each can be measured.
+    """
 
     seed: int
     faults: tuple[Fault, ...]
@@ -38,6 +47,7 @@ class Plan:
     rate_per_s: float
     settle_s: float
     cancels: bool
+    silences: tuple[Fault, ...] = ()
 
 
 def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -53,7 +63,12 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
     with (
         CountingReceiver(secret) as receiver,
         Service(
-            data_dir, plan.model, environment, plan.workers_per_stage, has_far_worker=plan.has_far_worker
+            data_dir,
+            plan.model,
+            environment,
+            plan.workers_per_stage,
+            has_far_worker=plan.has_far_worker,
+            webhook_port=receiver.port,
         ) as service,
         Recovery(service.store) as recovery,
     ):
@@ -63,6 +78,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
         with client:
             faults = _play(plan.faults, service, Faults(service, recovery), say)
         store = service.store_once_it_answers()
+        healed = _heal(plan, service, store, receiver, ledger, say)
         audit = Audit(store, ObjectStore(service.settings()), receiver, is_right)
         left_over = audit.settle(plan.settle_s)
         findings = audit.findings(ledger.accepted(), left_over)
@@ -77,7 +93,34 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             faults=_by_name(faults),
             findings=findings,
             times=recovery.times(),
+            healed=healed,
+            has_machines=service.network.has_machines,
         )
+
+
+def _heal(
+    plan: Plan, service: Service, store: Client, receiver: CountingReceiver, ledger: Ledger, say: Callable[[str], None]
+) -> tuple[Healed, ...]:
+    """As many renders wait all the time as the workers need to be busy, and no more: what waits has to be drawn."""
+    if not plan.silences:
+        return ()
+
+    def is_enough() -> bool:
+        load: dict[str, str] = store.hgetall(f"gridpress:load:{DEFAULT_TENANT}")
+        return sum(int(count) for count in load.values()) >= _BACKLOG
+
+    client = Submitter(
+        service.url,
+        receiver.url,
+        ledger,
+        seed=plan.seed,
+        rate_per_s=_HEALING_RATE_PER_S,
+        cancels=False,
+        first_number=_HEALING_NUMBERS,
+        is_enough=is_enough,
+    )
+    with client:
+        return Healing(service, store, receiver, ledger).rounds(plan.silences, say)
 
 
 def _play(planned: Iterable[Fault], service: Service, faults: Faults, say: Callable[[str], None]) -> Counter[Fault]:

@@ -1,12 +1,22 @@
 """What goes wrong, where and when: a pure function of a seed. Touches no process."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 WORKERS = ("ar-0", "ar-1", "dit-0", "dit-1", "dit-far")
-FAR_WORKER = "dit-far"  # the one that reaches the store through a proxy
+FAR_WORKER = "dit-far"  # the one that no supervisor sees
+STORES = ("valkey-0", "seaweedfs-0")
+REACHING = (*WORKERS, "api-0", "delivery-0", "batch-0", "upkeep-0")  # whose connections to the stores can be hit
+
+
+class Way(StrEnum):
+    """Whose packets are dropped, as seen from a role: those to the stores, those from them, or both."""
+
+    TO = "to"
+    FROM = "from"
+    BOTH = "both"
 
 
 class Kind(StrEnum):
@@ -16,7 +26,7 @@ class Kind(StrEnum):
     TERM = "term"
     FREEZE = "freeze"
     CUT = "cut"
-    BLACK_HOLE = "black_hole"
+    SILENCE = "silence"
     FILL_DISK = "fill_disk"
 
     @property
@@ -32,6 +42,7 @@ class Fault:
     role: str
     after_s: float
     lasts_s: float
+    way: Way = Way.BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,14 @@ class Pace:
     gap_s: float
     lease_ttl_s: float
     outage_s: float
+    silence_s: tuple[float, float]
 
-    def lasts_s(self, kind: Kind, role: str) -> float:
+    def lasts_s(self, kind: Kind, role: str, rng: random.Random) -> float:
+        if kind is Kind.SILENCE:
+            return silence_s(self.silence_s, rng)
         if kind is Kind.FREEZE and role == "seaweedfs-0":
             return self.outage_s
-        return 1.5 * self.lease_ttl_s if kind in (Kind.FREEZE, Kind.BLACK_HOLE) else 0.0
+        return 1.5 * self.lease_ttl_s if kind is Kind.FREEZE else 0.0
 
 
 # Of 100 ended processes; the rest are workers killed. Every kind happens at least once.
@@ -66,10 +80,13 @@ _BESIDES: Mapping[tuple[Kind, str], int] = {
     (Kind.FREEZE, "worker"): 4,
     (Kind.FREEZE, "seaweedfs-0"): 1,
     (Kind.FREEZE, "valkey-0"): 2,
-    (Kind.CUT, FAR_WORKER): 3,
-    (Kind.BLACK_HOLE, FAR_WORKER): 2,
+    (Kind.CUT, "reaching"): 3,
+    (Kind.SILENCE, "reaching"): 3,
+    (Kind.SILENCE, "valkey-0"): 1,
+    (Kind.SILENCE, "seaweedfs-0"): 1,
     (Kind.FILL_DISK, "valkey-0"): 1,
 }
+_GROUPS = {"worker": WORKERS, "reaching": REACHING}
 MIN_KILLS = len(_ENDED) + 1
 
 
@@ -80,6 +97,19 @@ def schedule(seed: int, num_kills: int, pace: Pace) -> tuple[Fault, ...]:
     deck = list(_deck(num_kills))
     rng.shuffle(deck)
     return tuple(_fault(kind, where, pace, rng) for kind, where in deck)
+
+
+def silences(seed: int, roles: Sequence[str], bounds_s: tuple[float, float]) -> tuple[Fault, ...]:
+    """One silence for each of the roles, in random order, of random ways and lengths."""
+    rng = random.Random(f"silences {seed}")
+    shuffled = rng.sample(roles, len(roles))
+    return tuple(Fault(Kind.SILENCE, role, 0.0, silence_s(bounds_s, rng), rng.choice(list(Way))) for role in shuffled)
+
+
+def silence_s(bounds_s: tuple[float, float], rng: random.Random) -> float:
+    """Short and long ones alike: as many from 1 to 6 s as from 6 to 40."""
+    low_s, high_s = bounds_s
+    return low_s * (high_s / low_s) ** rng.random()
 
 
 def _deck(num_kills: int) -> Iterator[tuple[Kind, str]]:
@@ -95,5 +125,6 @@ def _times(share: int, num_kills: int) -> int:
 
 
 def _fault(kind: Kind, where: str, pace: Pace, rng: random.Random) -> Fault:
-    role = rng.choice(WORKERS) if where == "worker" else where
-    return Fault(kind, role, rng.uniform(0.5, 1.5) * pace.gap_s, pace.lasts_s(kind, role))
+    role = rng.choice(_GROUPS[where]) if where in _GROUPS else where
+    way = rng.choice(list(Way)) if kind is Kind.SILENCE else Way.BOTH
+    return Fault(kind, role, rng.uniform(0.5, 1.5) * pace.gap_s, pace.lasts_s(kind, role, rng), way)

@@ -1,7 +1,7 @@
-"""`gridpress up` as it is, and one more worker behind a proxy. Everything can be hit by its role."""
+"""`gridpress up`, each role on a machine of its own, and one more worker that no supervisor sees. All hit by role."""
 
+import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,22 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 from typing import Self
+from urllib.parse import urlsplit
 
 from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.processes import Child, Command
 from cli.stack.readiness import ReadyFile
-from cli.stack.secrets import secret
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
 from shared.store.connect import Client, connect
-from tests.chaos.proxy import Address, Proxy
+from tests.chaos.network import URL_VARIABLES, Network
+from tests.chaos.proxy import Address
 from tests.chaos.schedule import FAR_WORKER
 from tests.cli.waiting import is_alive
 
 _START_LIMIT_S = 90.0
 _STOP_GRACE_S = 60.0
 _POLL_S = 0.05
-_STORE_PORT = re.compile(r"^port (\d+)$", re.MULTILINE)
 
 
 class Service:
@@ -41,25 +41,34 @@ class Service:
         workers_per_stage: int,
         *,
         has_far_worker: bool,
+        webhook_port: int,
     ) -> None:
         self._data_dir = data_dir
         self._run_dir = data_dir / "run"
         self._model, self._environment = model, environment
         self._counts = ("--ar-workers", str(workers_per_stage), "--dit-workers", str(workers_per_stage))
         self._has_far_worker = has_far_worker
+        self._webhook_port = webhook_port
         self._port = free_ports(1)[0]
         self._ready = ReadyFile(self._run_dir / "up.ready")
         self._supervisor: Child | None = None
         self._far: Child | None = None
-        self.proxy = Proxy(self._store_address)
+        self._servers_file = data_dir / "servers.json"
+        self._entry_port = self._port
+        stages = [f"{stage}-{index}" for stage in ("ar", "dit") for index in range(workers_per_stage)]
+        roles = [*stages, "api-0", "delivery-0", "batch-0", "upkeep-0"]
+        self.network = Network([*roles, FAR_WORKER] if has_far_worker else roles, self._server_address)
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"http://{LOOPBACK}:{self._entry_port}"
 
     def __enter__(self) -> Self:
-        self.proxy.__enter__()
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self.network.__enter__()
         try:
+            self._entry_port = self.network.let_in("api-0", self._port)
+            self.network.let_out("delivery-0", self._webhook_port)
             self.start()
         except BaseException:
             self.__exit__()
@@ -71,18 +80,28 @@ class Service:
             self.signal(role, SIGCONT)
         for child in filter(None, (self._far, self._supervisor)):
             child.stop(SIGTERM, _STOP_GRACE_S)
-        self.proxy.__exit__()
+        self.network.__exit__()
 
     def start(self) -> None:
         """Starts the supervisor and waits until everything is ready."""
+        self.launch()
+        self._wait_until(self._ready.is_ready)
+        self.tend()
+
+    def launch(self) -> None:
+        """Starts the supervisor."""
         self._ready.reset()
         service = ("--port", str(self._port), "--data", str(self._data_dir), "--model", self._model)
         arguments = ("up", *service, *self._counts, "--threads", "1")
-        environment = {**self._environment, "GRIDPRESS_READY_FILE": str(self._ready.path)}
-        command = Command((sys.executable, "-P", "-m", "cli.main", *arguments), environment)
+        places = {role: self.network.place(role) for role in self.network.roles}
+        environment = {
+            **self._environment,
+            "GRIDPRESS_READY_FILE": str(self._ready.path),
+            "CHAOS_PLACES": json.dumps({role: [place.prefix, place.addresses] for role, place in places.items()}),
+            "CHAOS_SERVERS": str(self._servers_file),
+        }
+        command = Command((sys.executable, "-P", "-m", "tests.chaos.up", *arguments), environment)
         self._supervisor = Child("up", command, self._run_dir)
-        self._wait_until(self._ready.is_ready)
-        self.tend()
 
     def kill_supervisor(self) -> None:
         """Its children die with it."""
@@ -129,7 +148,7 @@ class Service:
 
     def store(self) -> Client:
         """A connection to the store as it runs now. Raises `StoreUnavailable`."""
-        return connect(self._store_url(self._store_address()[1]))
+        return connect(self._server_urls()["GRIDPRESS_REDIS_URL"])
 
     def store_once_it_answers(self) -> Client:
         """The same, when the store may have been ended a moment ago."""
@@ -145,18 +164,21 @@ class Service:
 
     def settings(self) -> Settings:
         """What the service's own processes read, with the present addresses."""
-        mine = {name: value for name, value in self._role_environment().items() if name.startswith("GRIDPRESS_")}
+        given = {**self._role_environment(), **self._server_urls()}
+        mine = {name: value for name, value in given.items() if name.startswith("GRIDPRESS_")}
         fields = {name.removeprefix("GRIDPRESS_").lower(): value for name, value in mine.items()}
         return Settings(**fields)  # type: ignore[arg-type]
 
     def _start_far(self) -> None:
         (self._run_dir / f"{FAR_WORKER}.ready").unlink(missing_ok=True)
+        place, given = self.network.place(FAR_WORKER), self._role_environment()
         environment = {
-            **self._role_environment(),
-            "GRIDPRESS_REDIS_URL": self._store_url(self.proxy.port),
+            **given,
+            **place.environment(given),
             "GRIDPRESS_READY_FILE": str(self._run_dir / f"{FAR_WORKER}.ready"),
         }
-        self._far = Child(FAR_WORKER, Command((sys.executable, "-P", "-m", "workers.dit"), environment), self._run_dir)
+        argv = (*place.prefix, sys.executable, "-P", "-m", "workers.dit")
+        self._far = Child(FAR_WORKER, Command(argv, environment), self._run_dir)
 
     def _role_environment(self) -> dict[str, str]:
         """As the supervisor gives it to its roles: read from one of them."""
@@ -174,14 +196,14 @@ class Service:
         self._wait_until(read)
         return found
 
-    def _store_address(self) -> Address:
-        text = (self._data_dir / "valkey" / "valkey.conf").read_text()
-        match = _STORE_PORT.search(text)
-        assert match
-        return LOOPBACK, int(match[1])
+    def _server_urls(self) -> dict[str, str]:
+        """As the servers listen now, without what stands before them."""
+        return dict(json.loads(self._servers_file.read_text()))
 
-    def _store_url(self, port: int) -> str:
-        return f"redis://:{secret(self._data_dir, 'valkey_password')}@{LOOPBACK}:{port}/0"
+    def _server_address(self, server: str) -> Address:
+        parts = urlsplit(self._server_urls()[URL_VARIABLES[server]])
+        assert parts.port
+        return LOOPBACK, parts.port
 
     def _wait_until(self, condition: Callable[[], bool], *, needs_supervisor: bool = True) -> None:
         deadline_s = time.monotonic() + _START_LIMIT_S

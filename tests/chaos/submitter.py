@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx
@@ -15,12 +16,23 @@ class Submitter:
     """Submits while its block runs. A request without an answer is looked for before it is sent again."""
 
     def __init__(
-        self, url: str, webhook_url: str, ledger: Ledger, *, seed: int, rate_per_s: float, cancels: bool
+        self,
+        url: str,
+        webhook_url: str,
+        ledger: Ledger,
+        *,
+        seed: int,
+        rate_per_s: float,
+        cancels: bool,
+        first_number: int = 0,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_enough`: whether to leave out the request whose turn it is. `first_number`: of its requests."""
         self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
         self._webhook_url = webhook_url
         self._ledger = ledger
         self._seed, self._interval_s, self._cancels = seed, 1 / rate_per_s, cancels
+        self._first_number, self._is_enough = first_number, is_enough
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="submitter")
         self.error: Exception | None = None
@@ -37,11 +49,13 @@ class Submitter:
             raise self.error
 
     def _run(self) -> None:
-        number, next_at_s = 0, time.monotonic()
+        number, next_at_s = self._first_number, time.monotonic()
         try:
             while not self._stop.wait(max(0.0, next_at_s - time.monotonic())):
-                self._submit(request(self._seed, number, cancels=self._cancels))
-                number, next_at_s = number + 1, next_at_s + self._interval_s
+                next_at_s = max(next_at_s, time.monotonic() - 1) + self._interval_s
+                if not self._is_enough():
+                    self._submit(request(self._seed, number, cancels=self._cancels))
+                    number += 1
         except Exception as error:
             self.error = error
 

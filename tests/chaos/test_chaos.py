@@ -12,7 +12,7 @@ from tests.chaos.ledger import Request
 from tests.chaos.report import Report
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import Fault, Kind
-from tests.chaos.simulated import is_as_foretold, short_plan
+from tests.chaos.simulated import is_as_foretold, short_plan, silent_plan
 from tests.fixtures.reference import Reference
 
 SEED = 1
@@ -29,6 +29,17 @@ def check(report: Report, plan: Plan) -> None:
 def test_a_short_seeded_run_loses_and_repeats_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     plan = short_plan(SEED)
     check(run(plan, tmp_path_factory.mktemp("chaos"), is_as_foretold), plan)
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(300)
+def test_work_goes_on_as_before_when_a_silent_network_is_heard_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    plan = silent_plan(SEED, ("dit-0", "batch-0", "valkey-0"), bounds_s=(6.0, 8.0), settle_s=60.0)
+    report = run(plan, tmp_path_factory.mktemp("silence"), is_as_foretold)
+    check(report, plan)
+    assert len(report.healed) == len(plan.silences)
 
 
 @pytest.mark.timeout(300)

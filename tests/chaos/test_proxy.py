@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.proxy import Proxy
+from tests.chaos.schedule import Way
 
 LIMIT_S = 30.0
 NOT_SOON_S = 0.2
@@ -28,7 +29,7 @@ def proxy() -> Iterator[Proxy]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_echo, args=(listener,))
         thread.start()
-        with Proxy(listener.getsockname) as made:
+        with Proxy(lambda: socket.create_connection(listener.getsockname())) as made:
             yield made
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
@@ -50,12 +51,13 @@ def test_a_cut_line_ends_and_a_new_one_is_taken(proxy: Proxy, line: socket.socke
         assert again.recv(1024) == b"back"
 
 
-def test_a_black_hole_says_nothing_and_gives_everything_back(proxy: Proxy, line: socket.socket) -> None:
-    proxy.black_hole()
+@pytest.mark.parametrize("way", list(Way))
+def test_a_silent_line_says_nothing_and_gives_everything_back(proxy: Proxy, line: socket.socket, way: Way) -> None:
+    proxy.drop(way)
     line.sendall(b"late")
     line.settimeout(NOT_SOON_S)
     with pytest.raises(TimeoutError):
         line.recv(1024)
-    proxy.heal()
+    proxy.pass_on(way)
     line.settimeout(LIMIT_S)
     assert line.recv(1024) == b"late"

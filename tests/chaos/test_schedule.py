@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.recovery import percentile
-from tests.chaos.schedule import FAR_WORKER, MIN_KILLS, WORKERS, Kind, Pace, schedule
+from tests.chaos.schedule import MIN_KILLS, REACHING, STORES, WORKERS, Kind, Pace, schedule, silences
 
-PACE = Pace(gap_s=1.0, lease_ttl_s=3.0, outage_s=20.0)
+PACE = Pace(gap_s=1.0, lease_ttl_s=3.0, outage_s=20.0, silence_s=(1.0, 40.0))
+EVERYBODY = (*REACHING, *STORES)
 SEEDS = st.integers(0, 2**32)
 KILLS = st.integers(MIN_KILLS, 300)
 
@@ -34,16 +35,29 @@ def test_every_kind_of_fault_happens(seed: int, kills: int) -> None:
     planned = schedule(seed, kills, PACE)
     assert {fault.kind for fault in planned} == set(Kind)
     where = Counter("worker" if fault.role in WORKERS else fault.role for fault in planned)
-    assert where.keys() == {"worker", "api-0", "delivery-0", "upkeep-0", "valkey-0", "seaweedfs-0", "supervisor"}
+    assert where.keys() - {"batch-0"} == {
+        "worker",
+        "api-0",
+        "delivery-0",
+        "upkeep-0",
+        "valkey-0",
+        "seaweedfs-0",
+        "supervisor",
+    }
 
 
 @given(SEEDS, KILLS)
-def test_a_freeze_outlasts_a_lease_and_only_one_worker_has_a_line_to_cut(seed: int, kills: int) -> None:
+def test_a_freeze_outlasts_a_lease_and_a_silence_is_of_any_length_and_way(seed: int, kills: int) -> None:
     for fault in schedule(seed, kills, PACE):
-        if fault.kind in (Kind.FREEZE, Kind.BLACK_HOLE):
+        if fault.kind is Kind.FREEZE:
             assert fault.lasts_s > PACE.lease_ttl_s
-        if fault.kind in (Kind.CUT, Kind.BLACK_HOLE):
-            assert fault.role == FAR_WORKER
+        if fault.kind is Kind.SILENCE:
+            assert 1.0 <= fault.lasts_s <= 40.0
+
+
+@given(SEEDS)
+def test_every_role_and_store_falls_silent_once_in_the_calm_part(seed: int) -> None:
+    assert {fault.role for fault in silences(seed, EVERYBODY, (1.0, 40.0))} == set(EVERYBODY)
 
 
 @given(SEEDS)

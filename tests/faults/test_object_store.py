@@ -1,5 +1,6 @@
 """An object store that fails, is slow or refuses: pictures wait for it, nothing is computed twice, nobody guesses."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,7 @@ class Line:
 
     def __init__(self, healthy: Address, broken: Address) -> None:
         self.is_broken = False
-        self.proxy = Proxy(lambda: broken if self.is_broken else healthy)
+        self.proxy = Proxy(lambda: socket.create_connection(broken if self.is_broken else healthy))
 
     def mend(self) -> None:
         """Connections that lead to the broken one are cut."""
@@ -77,12 +78,12 @@ def test_a_picture_waits_while_the_object_store_answers_500(fleet: Fleet, line: 
 def test_a_slow_object_store_costs_no_lease(fleet: Fleet, line: Line) -> None:
     fleet.start(Stage.AR)
     fleet.start(Stage.DIT, s3_endpoint_url=line.url)
-    line.proxy.black_hole()
+    line.proxy.drop()
     job = fleet.submit()
     fleet.wait_until(lambda: fleet.are_all(job, "decode_running"))
     clock_s = int(fleet.client.time()[0])  # type: ignore[index]
     fleet.wait_until(lambda: int(fleet.client.time()[0]) > clock_s + 2 * LEASE_TTL_S)  # type: ignore[index]
-    line.proxy.heal()
+    line.proxy.pass_on()
     fleet.wait_until(lambda: fleet.are_all(job, "succeeded"))
     assert [render.attempts for render in fleet.renders(job)] == [2]
 
