@@ -79,7 +79,7 @@ bench-fairness: setup ## simulate fair shares of thousands of tenants (half a mi
 bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
 	$(BIN)/python -m benchmarks.dispatch
 
-chaos: setup ## end KILLS processes at random under load and audit every job (KILLS=1000 SEED=1)
+chaos: setup ## end KILLS processes at random under load, silence every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 clean: ## remove what the tools left behind, never your data under .gridpress

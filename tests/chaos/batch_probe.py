@@ -29,6 +29,9 @@ class BatchProbe:
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
 
+    def close(self) -> None:
+        self._http.close()
+
     def submit(self) -> Probe:
         began_s = time.monotonic()
         files = {"file": ("lines.jsonl", "\n".join(_LINES).encode())}

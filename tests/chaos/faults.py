@@ -15,14 +15,16 @@ End = Callable[[], None]
 class Faults:
     """`begin` answers how a lasting fault ends, or None when there was nothing to hit."""
 
-    def __init__(self, service: Service, recovery: Recovery) -> None:
+    def __init__(self, service: Service, recovery: Recovery, *, hits_loading: bool = False) -> None:
+        """`hits_loading`: whether a worker may be hit before it has said that it is ready."""
+        self._hits_loading = hits_loading
         self._service = service
         self._recovery = recovery
 
     def begin(self, fault: Fault) -> End | None:
         if fault.role == "supervisor":
             return self._kill_supervisor()
-        if fault.role in WORKERS and not self._service.is_serving(fault.role):
+        if fault.role in WORKERS and not (self._hits_loading or self._service.is_serving(fault.role)):
             return None
         match fault.kind:
             case Kind.KILL | Kind.TERM:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from shared.states import Stage
@@ -66,9 +67,10 @@ class Healing:
         self._rest(_WARM_S)
         before = self._rate_over(2 * _WINDOW_S)
         found = []
-        for fault in silences:
-            found.append(self._round(fault, before))
-            say(found[-1].row())
+        with closing(self._batches):
+            for fault in silences:
+                found.append(self._round(fault, before))
+                say(found[-1].row())
         return tuple(found)
 
     def _round(self, fault: Fault, before: float) -> Healed:

@@ -36,6 +36,7 @@ class Plan:
     """What to run. `settle_s` bounds the time from the last fault to the last job's end.
 
     `silences` come at the end, one after the other and nothing besides, so that what follows each can be measured.
+    `is_loading`: faults and requests begin with the API, while the stages still load their models.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Plan:
     settle_s: float
     cancels: bool
     silences: tuple[Fault, ...] = ()
+    is_loading: bool = False
 
 
 def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -69,6 +71,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             plan.workers_per_stage,
             has_far_worker=plan.has_far_worker,
             webhook_port=receiver.port,
+            needs_models=not plan.is_loading,
         ) as service,
         Recovery(service.store) as recovery,
     ):
@@ -76,7 +79,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             service.url, receiver.url, ledger, seed=plan.seed, rate_per_s=plan.rate_per_s, cancels=plan.cancels
         )
         with client:
-            faults = _play(plan.faults, service, Faults(service, recovery), say)
+            faults = _play(plan.faults, service, Faults(service, recovery, hits_loading=plan.is_loading), say)
         store = service.store_once_it_answers()
         healed = _heal(plan, service, store, receiver, ledger, say)
         audit = Audit(store, ObjectStore(service.settings()), receiver, is_right)

@@ -42,13 +42,14 @@ class Service:
         *,
         has_far_worker: bool,
         webhook_port: int,
+        needs_models: bool = True,
     ) -> None:
         self._data_dir = data_dir
         self._run_dir = data_dir / "run"
         self._model, self._environment = model, environment
         self._counts = ("--ar-workers", str(workers_per_stage), "--dit-workers", str(workers_per_stage))
         self._has_far_worker = has_far_worker
-        self._webhook_port = webhook_port
+        self._webhook_port, self._needs_models = webhook_port, needs_models
         self._port = free_ports(1)[0]
         self._ready = ReadyFile(self._run_dir / "up.ready")
         self._supervisor: Child | None = None
@@ -83,13 +84,16 @@ class Service:
         self.network.__exit__()
 
     def start(self) -> None:
-        """Starts the supervisor and waits until everything is ready."""
-        self.launch()
-        self._wait_until(self._ready.is_ready)
+        """Starts the supervisor and waits until everything is ready, or only all that is no stage."""
+        self._launch()
+        self._wait_until(self._ready.is_ready if self._needs_models else self._takes_requests)
         self.tend()
 
-    def launch(self) -> None:
-        """Starts the supervisor."""
+    def _takes_requests(self) -> bool:
+        """Whether all are ready that load no model."""
+        return all(self.is_serving(role) for role in ("api-0", "delivery-0", "batch-0", "upkeep-0"))
+
+    def _launch(self) -> None:
         self._ready.reset()
         service = ("--port", str(self._port), "--data", str(self._data_dir), "--model", self._model)
         arguments = ("up", *service, *self._counts, "--threads", "1")
@@ -114,6 +118,8 @@ class Service:
     def tend(self) -> None:
         """Starts the far worker again when it has ended, as the supervisor does with the others."""
         if self._has_far_worker and (self._far is None or self._far.exit_status() is not None):
+            if self._far:
+                self._far.forget()
             self._start_far()
 
     def roles(self) -> list[str]:

@@ -18,6 +18,11 @@ from tests.fixtures.reference import Reference
 SEED = 1
 
 
+def is_a_picture(asked: Request, _: int, data: bytes) -> bool:
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.size == (asked.width_px, asked.height_px)
+
+
 def check(report: Report, plan: Plan) -> None:
     assert report.is_good, "\n".join(report.lines())
     assert sum(report.faults.values()) == len(plan.faults)
@@ -36,10 +41,33 @@ def test_a_short_seeded_run_loses_and_repeats_nothing(tmp_path_factory: pytest.T
 def test_work_goes_on_as_before_when_a_silent_network_is_heard_again(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    plan = silent_plan(SEED, ("dit-0", "batch-0", "valkey-0"), bounds_s=(6.0, 8.0), settle_s=60.0)
+    plan = silent_plan(SEED, ("dit-0", "batch-0"), bounds_s=(6.0, 8.0), settle_s=60.0)
     report = run(plan, tmp_path_factory.mktemp("silence"), is_as_foretold)
     check(report, plan)
     assert len(report.healed) == len(plan.silences)
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(300)
+def test_kills_while_the_models_still_load_stop_nothing(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path
+) -> None:
+    """Whoever is ready long before the models, and ends, is started again: jobs have been accepted."""
+    roles = ["valkey-0", "delivery-0", "ar-0", "upkeep-0", "dit-0", "batch-0", "seaweedfs-0", "api-0"]
+    roles += ["valkey-0", "dit-0", "ar-0", "delivery-0"]
+    plan = Plan(
+        seed=SEED,
+        faults=tuple(Fault(Kind.KILL, role, after_s=0.5, lasts_s=0.0) for role in roles),
+        lease_ttl_s=5.0,
+        model=str(tiny_checkpoint),
+        workers_per_stage=1,
+        has_far_worker=False,
+        rate_per_s=1.5,
+        settle_s=180.0,
+        cancels=False,
+        is_loading=True,
+    )
+    check(run(plan, tmp_path_factory.mktemp("loading"), is_a_picture), plan)
 
 
 @pytest.mark.timeout(300)
