@@ -35,7 +35,7 @@ class ConditionImages:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        image = Image.open(io.BytesIO(self._objects.get(key))).convert("RGB")
+        image = Image.open(io.BytesIO(self._objects.get(key)), formats=("PNG",)).convert("RGB")
         with self._lock:
             self._kept[key] = image
             while len(self._kept) > _MOST_KEPT:
