@@ -14,6 +14,7 @@ _HEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 _SEND_TIMEOUT_S = 60.0  # for each piece; a client that takes none of it has gone without a word
 _PIECE_BYTES = 256 * 1024
+_ROOM = 64  # connections that may be let in at any moment; a tenth of all where that is less
 
 
 class HeadTooLarge(OSError):
@@ -36,31 +37,40 @@ class Pace:
 class Lobby:
     """Connections without a request under way, the one that waits longest first.
 
-    When as many are open as may be, that one is closed, so that connections which ask for nothing keep nobody out.
+    When nearly as many are open as may be, that one is closed, so that connections which ask for nothing keep nobody
+    out. Some room is kept: letting in one by one, as places become free, would be slow beside a crowd of them.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._room = max(1, min(_ROOM, pool.size // 10))
         self._since: dict[Connection, float] = {}
+        self._closing: set[Connection] = set()
 
     def enter(self, connection: "Connection") -> None:
         self._since[connection] = time.monotonic()
 
     def leave(self, connection: "Connection") -> None:
         self._since.pop(connection, None)
+        self._closing.discard(connection)
 
     def make_room(self, waited_s: float = 0.0) -> None:
-        """Closes one that has waited so long, if the house is full."""
-        connection = next(iter(self._since), None)
-        if connection and self._pool.full() and time.monotonic() - self._since[connection] >= waited_s:
-            self.leave(connection)
-            connection.hang_up()
+        """Closes those that have waited so long, as far as room is short."""
+        while self._since and self._pool.free_count() + len(self._closing) < self._room:
+            connection, since = next(iter(self._since.items()))
+            if time.monotonic() - since < waited_s:
+                return
+            self._hang_up(connection)
 
     def close(self) -> None:
         """Closes those that have not begun a request."""
         for connection in [one for one in self._since if one.is_idle]:
-            self.leave(connection)
-            connection.hang_up()
+            self._hang_up(connection)
+
+    def _hang_up(self, connection: "Connection") -> None:
+        self._since.pop(connection)
+        self._closing.add(connection)
+        connection.hang_up()
 
 
 class Connection:

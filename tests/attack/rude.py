@@ -14,6 +14,8 @@ _DOCUMENT = b"GET /openapi.json HTTP/1.1\r\n" + _HEAD + b"\r\n"
 _POST = b"POST /v1/jobs HTTP/1.1\r\n" + _HEAD + b"Content-Type: application/json\r\n"
 _TIMEOUT_S = 10.0
 _DROP_S = 0.2
+_AT_ONCE, _BETWEEN_S = 50, 0.05  # a thousand new connections a second
+_MOST_BACK = 20  # connections in that time: a flood of new ones is for a firewall to stop
 
 Attack = Callable[[int, float], None]
 
@@ -42,7 +44,7 @@ def small_chunks(port: int, lasts_s: float) -> None:
 
 
 def many_idle(port: int, lasts_s: float) -> None:
-    """2,100 connections that say nothing; those that are closed come back."""
+    """2,100 connections that say nothing; of those that are closed, some come back."""
     with _crowd(port, 2_100, b"") as crowd, _until(lasts_s) as over:
         while not over.wait(_DROP_S):
             crowd.send(b"")
@@ -105,15 +107,20 @@ def together(port: int, lasts_s: float) -> None:
 
 
 class _Crowd:
-    """Connections that opened with the same words. One that was closed comes back."""
+    """Connections that opened with the same words. Some of those that were closed come back."""
 
     def __init__(self, port: int, num: int, opening: bytes, held: ExitStack) -> None:
         self._port = port
         self._opening = opening
         self._held = held
-        self._connections = [self._new() for _ in range(num)]
+        self._connections: list[socket.socket] = []
+        for number in range(num):
+            self._connections.append(self._new())
+            if number % _AT_ONCE == 0:
+                time.sleep(_BETWEEN_S)
 
     def send(self, more: bytes) -> None:
+        num_back = 0
         for number, connection in enumerate(self._connections):
             try:
                 if connection.recv(1, socket.MSG_PEEK) == b"":
@@ -121,8 +128,10 @@ class _Crowd:
             except BlockingIOError:
                 pass
             except OSError:
-                connection.close()
-                self._connections[number] = self._new()
+                if num_back < _MOST_BACK:
+                    num_back += 1
+                    connection.close()
+                    self._connections[number] = self._new()
                 continue
             with contextlib.suppress(OSError):
                 self._connections[number].send(more)
