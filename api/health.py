@@ -12,6 +12,8 @@ from api.callers import holder, is_open
 from api.services import Services, services
 from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailable
 from shared.pace import StageLoad
+from shared.queues import Queue
+from shared.signs import QueueSigns
 from shared.states import Stage
 
 log = structlog.get_logger()
@@ -38,6 +40,8 @@ def ready() -> tuple[dict[str, object], int]:
     `open` until the first API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last
     `window_s` may be lost (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
     `store_loss` says what the embedded job store was found to have lost, until `gridpress repair` has run.
+    `deaf` counts live workers that ask for no work: still 200, since the API can do its own, but `degraded` once all
+    workers of a queue are.
     """
     house = services()
     found = house.readiness.read(
@@ -46,6 +50,7 @@ def ready() -> tuple[dict[str, object], int]:
             "object_store": partial(_state, partial(_check_objects, house)),
             "intake": partial(_state, house.capacity.check),
             "stages": partial(_or_none, house.pace.loads),
+            "signs": partial(_or_none, house.pace.signs),
             "access": partial(_or_none, partial(_access, house)),
             "store_loss": partial(_or_none, house.ledger.loss),
         }
@@ -54,8 +59,10 @@ def ready() -> tuple[dict[str, object], int]:
     is_ready = set(checks.values()) == {"ok"}
     loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
     is_told_all = _is_caller(house, access)
+    signs: Mapping[Queue, QueueSigns] = found.get("signs") or {}
+    is_deaf = any(each.deaf == each.workers > 0 for each in signs.values())
     report: dict[str, object] = {
-        "status": "ok" if is_ready else "unavailable",
+        "status": "unavailable" if not is_ready else "degraded" if is_deaf else "ok",
         "checks": checks,
         "intake": found.get("intake", StoreUnavailable.code),
         "stages": None if loads is None else _stages(loads, is_told_all=is_told_all),
@@ -63,6 +70,7 @@ def ready() -> tuple[dict[str, object], int]:
         "durability": asdict(house.durability),
         "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
         "store_loss": loss if is_told_all or loss is None else "yes: ask with a key",
+        "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
     }
     return report, 200 if is_ready else 503
 

@@ -1,6 +1,7 @@
 """The route of what the stages have to do and do it with: for dashboards and autoscalers."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.services import services
 from shared.pace import StageLoad
+from shared.queues import Queue
 from shared.states import Stage
 
 stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
@@ -29,10 +31,21 @@ class StageAnswer(BaseModel):
     )
 
 
+class WorkersAnswer(BaseModel):
+    """The live workers of a queue, and what they had to help themselves with since they started."""
+
+    workers: int = Field(description="that live")
+    deaf: int = Field(description="of these, that have asked for no work in 15 s though they could take some")
+    found: int = Field(description="how often one found work that it had not been told of")
+    restarts: int = Field(description="how often one began anew to ask for work, because it had not for 10 s")
+    faults: int = Field(description="unforeseen errors that their threads survived")
+
+
 class StatsAnswer(BaseModel):
     """Both stages, and what should never happen."""
 
     stages: dict[Stage, StageAnswer]
+    workers: dict[Queue, WorkersAnswer] = Field(description="by the queue that they serve")
     faults: dict[str, int] = Field(
         description="since the store was new: `request.crashed`, and `unreadable.` with the kind of a record that "
         "lists leave out. The log says more about each"
@@ -44,7 +57,8 @@ def read() -> dict[str, Any]:
     """Numbers over all tenants; they name none."""
     house = services()
     stages = stages_answer(house.pace.loads())
-    return StatsAnswer(stages=stages, faults=dict(house.fault_counts.read())).model_dump(mode="json")
+    workers = {queue: WorkersAnswer(**asdict(signs)) for queue, signs in house.pace.signs().items()}
+    return StatsAnswer(stages=stages, workers=workers, faults=dict(house.fault_counts.read())).model_dump(mode="json")
 
 
 def stages_answer(loads: Mapping[Stage, StageLoad]) -> dict[Stage, StageAnswer]:

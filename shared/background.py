@@ -11,9 +11,11 @@ from pathlib import Path
 
 import structlog
 
+from shared.ready_file import withdraw
+
 log = structlog.get_logger()
 
-EXIT_THREAD_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
+EXIT_THREAD_LOST = 70  # EX_SOFTWARE of sysexits.h; in a fresh process it may well succeed
 _PAUSE_S = 1.0
 _LOOK_S = 0.05  # how soon a thread in its pause sees that it is over
 
@@ -49,8 +51,7 @@ def end_role_with_its_threads(ready_file: Path | None) -> None:
     """From now on a thread that ends takes the process with it, which is ready no more."""
 
     def end() -> None:
-        if ready_file:
-            ready_file.unlink(missing_ok=True)
+        withdraw(ready_file)
         os._exit(EXIT_THREAD_LOST)
 
     _process.end_role = end

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from shared.background import end_role_with_its_threads
 from shared.errors import GridpressError, Misconfigured, MissingCheckpoint
 from shared.logs import configure_logs
 from shared.settings import Settings
@@ -21,7 +22,9 @@ def run_role(role: str, run: Callable[[Settings], None]) -> None:
     """
     configure_logs()
     try:
-        run(Settings())
+        settings = Settings()
+        end_role_with_its_threads(settings.ready_file)
+        run(settings)
     except ValidationError as error:
         faults = (f"GRIDPRESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         _end(role, "; ".join(faults), EXIT_MISCONFIGURED)

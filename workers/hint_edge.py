@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from shared.messages import VERSION, Hint
 from shared.queues import Queue
+from workers.hearing import Hearing
 
 log = structlog.get_logger()
 
@@ -20,13 +21,16 @@ _MOST_PAUSES = 30
 _NUM_LEFT = "num_left"  # how often it was; a field of the hint that every version ignores
 
 
-def on_hint(app: Celery, queue: Queue, take: Callable[[], object]) -> None:
+def on_hint(app: Celery, queue: Queue, take: Callable[[], object], hearing: Hearing) -> None:
     """Registers the queue's task: `take` runs for every hint of our version."""
     rejected = count(1)
 
     @app.task(name=queue.task)  # type: ignore[untyped-decorator, unused-ignore]
     def receive(*arguments: object, **_: object) -> None:
-        hint = arguments[0] if arguments else None
+        with hearing.hint():
+            act_on(arguments[0] if arguments else None)
+
+    def act_on(hint: object) -> None:
         try:
             Hint.model_validate(hint)
         except ValidationError as error:

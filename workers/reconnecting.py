@@ -1,14 +1,45 @@
-"""How fast a worker comes back to a store that was away. Celery's own waits grow to half a minute with the outage."""
+"""How a worker comes back to a store that was away, and how it notices that it asks no more.
+
+Celery's own waits grow to half a minute with the outage.
+"""
 
 from functools import partial
 from typing import Any
 
+import structlog
 from celery.worker.consumer import Consumer
+from redis.exceptions import ConnectionError as BrokerConnectionError
+
+from workers.hearing import Hearing
+
+log = structlog.get_logger()
+
+_LONGEST_SILENCE_S = 10.0  # a consumer that can take a hint asks every second
+_LOOK_S = 1.0
 
 
 class SteadyConsumer(Consumer):
-    """Asks for the broker again after half a second, then every second, however long it has been away."""
+    """Asks for the broker again after half a second, then every second, however long it has been away.
+
+    Starts itself anew when it has not asked for a hint for ten seconds though it could take one.
+    """
+
+    def __init__(self, *args: Any, hearing: Hearing, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._hearing = hearing
 
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=1)
         return super().ensure_connected(conn)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(_LOOK_S, self.check_asking)
+
+    def check_asking(self) -> None:
+        """In the consumer's own loop, which answers a lost connection by beginning anew with a fresh one."""
+        silent_s = self._hearing.owed_s
+        if silent_s > _LONGEST_SILENCE_S:
+            self._hearing.note_restart()
+            log.warning("consumer.restarted", silent_s=round(silent_s, 1))
+            raise BrokerConnectionError(f"no hint was asked for in {silent_s:.0f} s")

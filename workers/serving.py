@@ -5,6 +5,8 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +15,8 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from shared.ready_file import announce, withdraw
 from shared.store.leases import Announcement
+from workers.hearing import Hearing
+from workers.lookout import Lookout
 from workers.reconnecting import SteadyConsumer
 
 log = structlog.get_logger()
@@ -20,18 +24,35 @@ log = structlog.get_logger()
 EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
 
 
-def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: Callable[[], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A worker as `serve` needs it. `look` finds work without a hint, if there is any. None: it polls anyway."""
+
+    worker: Announcement
+    hearing: Hearing
+    look: Callable[[], bool] | None
+    on_shutdown: Callable[[], None]
+
+
+def serve(app: Any, served: Served, ready_file: Path | None) -> None:
     """Blocks until a warm shutdown. Celery ignores a second SIGTERM on this pool, so ours ends the process.
 
     The ready file holds the worker's id: whoever sees the process end can say whose leases nobody renews any more.
     """
 
+    worker = served.worker
+    lookout = Lookout(served.look, served.hearing) if served.look else None
+
     def announce_ready(**_: object) -> None:
+        if lookout:
+            lookout.start()
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
         announce(ready_file, worker.worker_id)
 
     def shut_down(**_: object) -> None:
-        on_shutdown()
+        if lookout:
+            lookout.stop()
+        served.on_shutdown()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1))
 
@@ -46,7 +67,7 @@ def serve(app: Any, worker: Announcement, ready_file: Path | None, on_shutdown: 
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
-        consumer_cls=SteadyConsumer,
+        consumer_cls=partial(SteadyConsumer, hearing=served.hearing),
     ).start()
 
 

@@ -53,6 +53,9 @@ class Health(BaseModel):
     access: str | None = Field(description="open: no API key was created yet; keys: one is needed; null: unknown")
     durability: Durability
     enhance_prompt: str = Field(description="on or off")
+    deaf: dict[str, int] = Field(
+        description="live workers, by queue, that ask for no work; where all of a queue are, `status` is `degraded`"
+    )
 
 
 class ImageDone(BaseModel):

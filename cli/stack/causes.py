@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from signal import Signals
 
-# workers.serving.EXIT_DEVICE_LOST and shared.starting.EXIT_MISCONFIGURED; written here, because the supervisor imports
-# neither Celery nor what a role imports.
+# workers.serving.EXIT_DEVICE_LOST, shared.starting.EXIT_MISCONFIGURED and shared.background.EXIT_THREAD_LOST; written
+# here, because the supervisor imports neither Celery nor what a role imports.
 DEVICE_LOST = 75
 MISCONFIGURED = 78
+THREAD_LOST = 70
 
 # What Valkey and SeaweedFS log, in the kernel's words, and what to do about it.
 _SAID = {
@@ -24,6 +25,8 @@ def status_words(status: int) -> str:
     """Of an exit status, negative for the signal that ended the process."""
     if status == DEVICE_LOST:
         return "its device hung or broke down"
+    if status == THREAD_LOST:
+        return "one of its threads ended"
     return f"killed by {Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Self
 
 from cli.stack.slot import Died, Event, Ready
+from shared.background import Background
 from shared.errors import StoreUnavailable
 from shared.ids import WorkerId
 
@@ -26,7 +27,7 @@ class Obituaries:
         self._worker_ids: dict[str, WorkerId] = {}
         self._died: SimpleQueue[WorkerId | None] = SimpleQueue()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="obituaries", daemon=True)
+        self._thread = Background("obituaries", self._run, self._stop.is_set)
 
     def __enter__(self) -> Self:
         """Must come before the first start of a role: a supervisor that was killed took its workers with it."""

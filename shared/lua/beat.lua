@@ -1,8 +1,8 @@
 -- One heartbeat of a worker: announces it, renews its leases, records progress, and says what became of each render.
 -- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms),
--- last log lines (JSON) or '', then per render: render, fence, holder, done, total, in step ('1' or '0')
+-- last log lines (JSON) or '', signs (JSON: silence in ms, found, restarts, faults), then per render: render, fence, holder, done, total, in step ('1' or '0')
 -- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease never fails the others.
-local stage, worker, slots, revision, worker_ttl, lease_ttl, log = unpack(ARGV, 1, 7)
+local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
 local now = now_ms()
 feel_pulse(now, tonumber(lease_ttl))
 redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
@@ -10,16 +10,18 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-in
   redis.call('ZREM', P .. 'workers:' .. stage, gone)
   redis.call('HDEL', P .. 'slots:' .. stage, gone)
   redis.call('HDEL', P .. 'serves:' .. stage, gone)
+  redis.call('HDEL', P .. 'signs:' .. stage, gone)
 end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
 redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
+redis.call('HSET', P .. 'signs:' .. stage, worker, signs)
 -- Most beats bring the same lines again: the append-only file need not hold them each time.
 if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call('SET', P .. 'log:' .. worker, log) end
 redis.call('EXPIRE', P .. 'log:' .. worker, 3600)
 if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
 
 local verdicts = {}
-for i = 8, #ARGV, 6 do
+for i = 9, #ARGV, 6 do
   local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
   local key = P .. 'render:' .. render
   if is_due(render, now) then expire(render, now) end

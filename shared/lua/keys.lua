@@ -37,6 +37,7 @@
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots
 --   gridpress:serves:<stage>        hash    worker id -> model revision
+--   gridpress:signs:<queue>         hash    worker id -> what it says of its health (JSON, see beat.lua)
 --   gridpress:revision              string  model revision that the newest AR worker serves
 --   gridpress:manifests             zset    final jobs whose manifest is to be written, by due time (ms); fields of
 --                                           such a job: manifest_holder, manifest_attempts, manifest_error

@@ -3,4 +3,5 @@
 redis.call('ZREM', P .. 'workers:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'slots:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'serves:' .. ARGV[1], ARGV[2])
+redis.call('HDEL', P .. 'signs:' .. ARGV[1], ARGV[2])
 return 1

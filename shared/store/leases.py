@@ -11,11 +11,14 @@ from shared.ids import RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
 from shared.leases import Claim, Held, Lease
 from shared.queues import Queue, celery_list
+from shared.signs import Signs
 from shared.states import RenderState, Stage
 from shared.store import codec
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 from shared.token_grid import Prior
+
+_WELL = Signs()
 
 
 class Verdict(StrEnum):
@@ -71,7 +74,7 @@ class LeaseStore:
         return codec.claim_of(answer, stage, holder, revision) if answer else None
 
     def beat(
-        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = ()
+        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
     ) -> Mapping[RenderId, Verdict]:
         """Announces the worker, renews its leases and records progress; one verdict per render.
 
@@ -79,8 +82,9 @@ class LeaseStore:
         """
         ttl = self._rules.ttl_ms
         header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
+        told = json.dumps([int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults])
         flat = [value for each in held for value in codec.held_fields(each)]
-        verdicts = self._scripts.run("beat", *header, *flat)
+        verdicts = self._scripts.run("beat", *header, told, *flat)
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
 
     def leave(self, worker: Announcement) -> None:

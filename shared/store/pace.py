@@ -8,9 +8,13 @@ from shared.cost import cost_of
 from shared.ids import JobId
 from shared.jobs import Job
 from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.queues import Queue
+from shared.signs import QueueSigns
 from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
+
+_DEAF_AFTER_S = 15.0  # after ten its consumer starts anew, and then it asks within a second
 
 
 class PaceStore:
@@ -40,6 +44,11 @@ class PaceStore:
         found = json.loads(self._scripts.run("stats"))
         strengths = _strengths(found)
         return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
+
+    def signs(self) -> Mapping[Queue, QueueSigns]:
+        """How the live workers of every queue fare."""
+        sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
+        return {queue: QueueSigns(*found) for queue, found in zip(Queue, sums, strict=True)}
 
     def _found(self, job_id: JobId) -> dict[str, Any] | None:
         """None when it went on since it was read."""

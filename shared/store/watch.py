@@ -10,6 +10,7 @@ import redis
 import structlog
 from redis.client import PubSub
 
+from shared.background import Background
 from shared.batches import BatchId
 from shared.ids import JobId, new_holder_id
 from shared.store.connect import Client
@@ -57,7 +58,7 @@ class EventHub:
         self._watches: dict[str, set[Watch]] = {}
         self._changed = threading.Event()
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: Background | None = None
 
     @contextmanager
     def watch(self, subject: JobId | BatchId) -> Iterator[Watch]:
@@ -89,7 +90,7 @@ class EventHub:
             is_new = channel not in self._watches
             self._watches.setdefault(channel, set()).add(watch)
             if not self._thread and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="event-hub", daemon=True)
+                self._thread = Background("event-hub", self._run, self._closed.is_set)
                 self._thread.start()
         if is_new and not self._changed.is_set():
             self._changed.set()

@@ -9,15 +9,18 @@ from api.app import create_app
 from api.readiness import Readiness
 from api.services import Services
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, WorkerId
 from shared.keys import Scope
+from shared.queues import Queue
 from shared.settings import Settings
+from shared.signs import Signs
 from shared.store.capacity import Capacity
 from shared.store.connect import Client
 from shared.store.durability import Durability
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
-from tests.store.builders import submitted
+from shared.store.leases import Announcement, LeaseStore
+from tests.store.builders import REVISION, RULES, submitted
 
 
 def test_a_service_with_both_stores_is_ready(http: FlaskClient) -> None:
@@ -118,13 +121,14 @@ def test_checks_that_hang_are_told_of_in_time_and_begun_once(house: Services, mo
     for name, part in parts.items():
         monkeypatch.setattr(type(part), "is_open" if name == "keys" else "check", hanging(name))
     monkeypatch.setattr(type(house.pace), "loads", hanging("pace"))
+    monkeypatch.setattr(type(house.pace), "signs", hanging("signs"))
     http = create_app(replace(house, readiness=Readiness(ttl_s=0, limit_s=0.05))).test_client()
     for _ in range(3):
         answer = http.get("/readyz")
         assert answer.status_code == 503
         assert answer.get_json()["checks"] == {"store": "store_unavailable", "object_store": "object_store_unavailable"}
         assert (answer.get_json()["stages"], answer.get_json()["access"]) == (None, None)
-    assert sorted(begun) == ["capacity", "keys", "objects", "pace", "store"]
+    assert sorted(begun) == ["capacity", "keys", "objects", "pace", "signs", "store"]
     may_end.set()
 
 
@@ -158,3 +162,19 @@ def test_a_loss_is_told_until_somebody_knows(http: FlaskClient, house: Services)
     assert http.get("/v1/stats").get_json()["faults"] == {"store.loss": 1}
     house.ledger.acknowledge()
     assert http.get("/readyz").get_json()["store_loss"] is None
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("num_hearing", "status"), [(0, "degraded"), (1, "ok")])
+def test_workers_that_ask_for_no_work_are_told_of(
+    house: Services, client: Client, num_hearing: int, status: str
+) -> None:
+    """They live, beat and count; without a word nobody would look for them."""
+    leases = LeaseStore(client, RULES)
+    for number, silent_s in enumerate([60.0, *[0.0] * num_hearing]):
+        worker = Announcement(WorkerId(f"w{number}"), Queue.DIT, 1, REVISION)
+        leases.beat(worker, [], signs=Signs(silent_s=silent_s))
+    http = create_app(replace(house, readiness=Readiness(ttl_s=0))).test_client()
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.get_json()["status"], answer.get_json()["deaf"]) == (200, status, {"dit": 1})
+    assert http.get("/v1/stats").get_json()["workers"]["dit"]["deaf"] == 1

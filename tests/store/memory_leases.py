@@ -8,11 +8,14 @@ from shared.ids import Fence, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
 from shared.leases import Claim, Held, Lease, Progress
 from shared.queues import Queue
+from shared.signs import Signs
 from shared.states import RenderState, Stage
 from shared.store.leases import Announcement, LeaseRules, Verdict
 from shared.token_grid import Prior
 from tests.store.memory_claims import charge, choose
 from tests.store.memory_state import Memory, RenderRecord, WorkerRecord
+
+_WELL = Signs()
 
 
 class MemoryLeases:
@@ -45,7 +48,7 @@ class MemoryLeases:
         return _claim(render, stage)
 
     def beat(
-        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = ()
+        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
     ) -> Mapping[RenderId, Verdict]:
         memory, key = self._memory, (worker.queue.value, worker.worker_id)
         memory.feel_pulse(self._rules.ttl_ms)

@@ -1,9 +1,11 @@
 """Composition root of a batch worker: `python -m workers.batches`."""
 
 import threading
+from functools import partial
 
 import structlog
 
+from shared.background import Background
 from shared.celery_app import make_celery
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
@@ -31,8 +33,9 @@ from workers.batches.release import Releaser
 from workers.batches.service import BatchService
 from workers.batches.step import Tools
 from workers.engine.heartbeat import Heartbeat
+from workers.hearing import Hearing
 from workers.hint_edge import on_hint
-from workers.serving import serve
+from workers.serving import Served, serve
 
 log = structlog.get_logger()
 
@@ -52,10 +55,11 @@ def run(settings: Settings) -> None:
     service = make_service(client, open_objects(settings), hints, settings, worker.worker_id)
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping, woken = threading.Event(), threading.Event()
-    on_hint(app, Queue.BATCH, woken.set)
-    threads = [threading.Thread(target=_work, args=(service, stopping, woken)) for _ in range(_SLOTS)]
+    hearing = Hearing(_SLOTS)
+    on_hint(app, Queue.BATCH, woken.set, hearing)
+    threads = [Background("batches", partial(_work, service, stopping, woken), stopping.is_set) for _ in range(_SLOTS)]
     heartbeat = Heartbeat(
-        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hearing.signs()), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
@@ -65,7 +69,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     for thread in threads:
         thread.start()
-    serve(app, worker, settings.ready_file, stopping.set)
+    serve(app, Served(worker, hearing, None, stopping.set), settings.ready_file)
     for thread in threads:
         thread.join()
     heartbeat.stop()
@@ -94,7 +98,4 @@ def _work(service: BatchService, stopping: threading.Event, woken: threading.Eve
                 woken.clear()
         except StoreUnavailable as error:
             log.warning("batch.store_unavailable", error=str(error))
-            stopping.wait(_PAUSE_S)
-        except Exception:
-            log.exception("batch.crashed")
             stopping.wait(_PAUSE_S)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from shared.background import Background
 from shared.errors import StoreUnavailable
 from shared.store.deliveries import Delivery, DeliveryStore
 from workers.delivery.lanes import Lanes
@@ -30,7 +31,7 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="attempt")
         self._changed = threading.Condition()
         self._is_woken = self._is_stopped = False
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._thread = Background("dispatcher", self._run, lambda: self._is_stopped)
 
     def start(self) -> None:
         self._thread.start()
@@ -51,8 +52,7 @@ class Dispatcher:
         """Returns whether all attempts ended in time; the others are due again, at once, for others."""
         ends_at = time.monotonic() + grace_s
         self.close()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
         with self._changed:
             self._changed.wait_for(lambda: not self._lanes.under_way, max(0.0, ends_at - time.monotonic()))
             left = self._lanes.under_way
@@ -67,9 +67,6 @@ class Dispatcher:
                 num_claimed = self._claim()
             except StoreUnavailable as error:
                 log.warning("dispatcher.store_unavailable", error=str(error))
-                self._wait(_PAUSE_S, is_deaf=True)
-            except Exception:  # a thread that ends here would leave a process that looks well and tells nobody
-                log.exception("dispatcher.failed")
                 self._wait(_PAUSE_S, is_deaf=True)
             else:
                 if not num_claimed:

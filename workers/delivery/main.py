@@ -29,8 +29,9 @@ from workers.delivery.service import DeliveryService
 from workers.delivery.sockets import slots_with_sockets
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
+from workers.hearing import Hearing
 from workers.hint_edge import on_hint
-from workers.serving import leave_process, serve
+from workers.serving import Served, leave_process, serve
 
 # Threads that take hints and write manifests. Webhooks have threads of their own: an object store that hangs must not
 # hold them up.
@@ -56,14 +57,18 @@ def run(settings: Settings) -> None:
     leases = LeaseStore(connect_hasty(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
 
-    def take() -> None:
-        dispatcher.wake()
-        if not stopping.is_set() and manifests.write_one():
-            hints.send_one(Queue.DELIVERY)
+    hearing = Hearing(_SLOTS)
 
-    on_hint(app, Queue.DELIVERY, take)
+    def take() -> bool:
+        dispatcher.wake()
+        if stopping.is_set() or not manifests.write_one():
+            return False
+        hints.send_one(Queue.DELIVERY)
+        return True
+
+    on_hint(app, Queue.DELIVERY, take, hearing)
     heartbeat = Heartbeat(
-        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hearing.signs()), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
@@ -78,7 +83,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     # Not earlier: what is sent before SIGTERM is heard could not be handed back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
-    serve(app, worker, settings.ready_file, shut_down)
+    serve(app, Served(worker, hearing, take, shut_down), settings.ready_file)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)

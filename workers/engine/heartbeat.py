@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from shared.background import Background, note_fault
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
 from shared.leases import Held, Lease
@@ -39,7 +40,7 @@ class Heartbeat:
         self._is_stopped = False
         self._num_wanted = self._num_begun = self._num_done = 0
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = Background("heartbeat", self._run, lambda: self._is_stopped)
 
     def start(self) -> None:
         self._thread.start()
@@ -69,8 +70,8 @@ class Heartbeat:
         except StoreUnavailable as error:
             log.warning("heartbeat.failed", error=str(error))
             return
-        except Exception:  # a thread that ends here would cost the worker every render that it holds, unseen
-            log.exception("heartbeat.failed")
+        except Exception:  # noqa: BLE001 - the next beat comes in time, while a pause would cost its renders
+            note_fault("heartbeat")
             return
         self._revoke([each.lease for each in held if not still_ours[each.lease.render_id]])
 

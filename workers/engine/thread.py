@@ -104,7 +104,7 @@ class EngineThread(Generic[Result]):
         try:
             while not self._is_stopped:
                 self._run_once()
-        except Exception as error:
+        except BaseException as error:
             if self._is_stopped:
                 log.info("engine.left_behind", error=str(error))
                 return

@@ -15,8 +15,9 @@ from shared.store.upkeep import UpkeepStore
 from workers.engine.heartbeat import Heartbeat
 from workers.enhance.endpoint import ChatEndpoint
 from workers.enhance.service import EnhanceService
+from workers.hearing import Hearing
 from workers.hint_edge import on_hint
-from workers.serving import serve
+from workers.serving import Served, serve
 
 _LEASE_MARGIN_S = 5.0  # beyond a call that takes all its time: to write, on a busy machine
 
@@ -34,14 +35,18 @@ def run(settings: Settings) -> None:
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping = threading.Event()
 
-    def take() -> None:
-        if not stopping.is_set() and service.enhance_one():
-            hints.send_one(Queue.AR)
-            hints.send_one(Queue.ENHANCE)
+    hearing = Hearing(settings.enhance_slots)
 
-    on_hint(app, Queue.ENHANCE, take)
+    def take() -> bool:
+        if stopping.is_set() or not service.enhance_one():
+            return False
+        hints.send_one(Queue.AR)
+        hints.send_one(Queue.ENHANCE)
+        return True
+
+    on_hint(app, Queue.ENHANCE, take, hearing)
     heartbeat = Heartbeat(
-        lambda _: dict.fromkeys(leases.beat(worker, []), True),
+        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hearing.signs()), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
@@ -49,7 +54,7 @@ def run(settings: Settings) -> None:
         interval_s=settings.lease_ttl_s / 3,
     )
     heartbeat.start()
-    serve(app, worker, settings.ready_file, stopping.set)
+    serve(app, Served(worker, hearing, take, stopping.set), settings.ready_file)
     heartbeat.stop()
     leases.leave(worker)
     endpoint.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -24,8 +25,9 @@ from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
+from workers.hearing import Hearing
 from workers.hint_edge import on_hint
-from workers.serving import abandon_process, leave_process, serve
+from workers.serving import Served, abandon_process, leave_process, serve
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
@@ -81,6 +83,7 @@ class _StageWorker(Generic[Result]):
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
+        self._hearing = Hearing(parts.slots)
         self._slots = Slots(parts.slots, settings.result_buffer)
         self._recorder = Recorder(
             self._leases,
@@ -109,10 +112,11 @@ class _StageWorker(Generic[Result]):
         )
 
     def run(self) -> None:
-        on_hint(self._app, self._queue, self._take)
+        on_hint(self._app, self._queue, self._take, self._hearing)
         self._heartbeat.start()
         self._engine.start()
-        serve(self._app, self._announcement, self._settings.ready_file, self._slots.close)
+        served = Served(self._announcement, self._hearing, partial(self._take, wait_s=0.0), self._slots.close)
+        serve(self._app, served, self._settings.ready_file)
         drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_back)
         self._recorder.close()
         self._heartbeat.stop()
@@ -121,15 +125,20 @@ class _StageWorker(Generic[Result]):
         if self._engine.is_left_behind:
             leave_process()
 
-    def _take(self) -> None:
-        """One claim, to the engine once its inputs are at hand. Its lease is renewed while they are fetched."""
+    def _take(self, wait_s: float = _SLOT_WAIT_S) -> bool:
+        """One claim, to the engine once its inputs are at hand. Its lease is renewed while they are fetched.
+
+        Returns whether a render was taken.
+        """
         try:
-            claim = self._slots.take(self._claim, _SLOT_WAIT_S)
+            claim = self._slots.take(self._claim, wait_s)
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
-            return
-        if claim and self._is_prepared(claim):
-            self._engine.submit(claim)
+            return False
+        if claim is None or not self._is_prepared(claim):
+            return False
+        self._engine.submit(claim)
+        return True
 
     def _claim(self) -> Claim | None:
         return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id)
@@ -154,7 +163,7 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.report()
 
     def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
-        verdicts = self._beats.beat(self._announcement, held, last_lines())
+        verdicts = self._beats.beat(self._announcement, held, last_lines(), self._hearing.signs())
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
     def _hand_back(self, claim: Claim) -> None:

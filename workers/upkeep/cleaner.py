@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from shared.background import note_fault
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
 
 log = structlog.get_logger()
@@ -24,4 +25,15 @@ def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event)
 
 def _a_round(kinds: Sequence[Callable[[], int]]) -> bool:
     """Whether there was anything to delete. One kind that has much of it does not keep the others waiting."""
-    return sum(delete_some() for delete_some in kinds) > 0
+    return sum(_delete_some(kind) for kind in kinds) > 0
+
+
+def _delete_some(kind: Callable[[], int]) -> int:
+    """An unforeseen error of one kind costs the others nothing: it has its next try in the next round."""
+    try:
+        return kind()
+    except (ObjectStoreUnavailable, StoreUnavailable):
+        raise
+    except Exception:  # noqa: BLE001
+        note_fault("cleaner")
+        return 0

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from shared.background import Background
 from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.objects import open_objects
@@ -46,9 +47,9 @@ def run(settings: Settings) -> None:
         partial(delete_deleted, BatchStore(client), objects),
         partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
-    threading.Thread(target=keep_deleting, args=(kinds, stopping), name="cleaner", daemon=True).start()
     canary = (open_objects(settings, is_hasty=True), ObjectWrites(client), stopping)
-    threading.Thread(target=keep_writing, args=canary, name="canary", daemon=True).start()
+    Background("canary", partial(keep_writing, *canary), stopping.is_set).start()
+    Background("cleaner", partial(keep_deleting, kinds, stopping), stopping.is_set).start()
     log.info("upkeep.ready")
     announce(settings.ready_file)
     while not stopping.wait(_TICK_S):

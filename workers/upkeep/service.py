@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shared.background import note_fault
 from shared.errors import StoreUnavailable
 from shared.hints import Hints
 from shared.queues import Queue
@@ -30,6 +31,8 @@ class Upkeep:
             self._tick(now_s)
         except StoreUnavailable as error:
             log.warning("upkeep.store_unavailable", error=str(error))
+        except Exception:  # noqa: BLE001 - the next tick tries again; what comes before it in a tick is done meanwhile
+            note_fault("upkeep")
 
     def _tick(self, now_s: float) -> None:
         self.store.keep_clock()

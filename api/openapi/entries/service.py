@@ -17,6 +17,7 @@ _HEALTH = {
     "durability": {"mode": "always", "window_s": 0.0},
     "enhance_prompt": "off",
     "store_loss": None,
+    "deaf": {},
 }
 _START = {
     "service": "gridpress",
@@ -81,6 +82,10 @@ OPERATIONS = {
                 examples={
                     "calm": {
                         "faults": {},
+                        "workers": {
+                            "ar": {"workers": 1, "deaf": 0, "found": 0, "restarts": 0, "faults": 0},
+                            "dit": {"workers": 1, "deaf": 0, "found": 0, "restarts": 0, "faults": 0},
+                        },
                         "stages": {
                             "ar": {
                                 "workers": 1,

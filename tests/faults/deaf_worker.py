@@ -1,0 +1,32 @@
+"""A role whose consumer has no credit and does not mind until a file is there: `... deaf_worker ROLE FILE`."""
+
+import runpy
+import sys
+from pathlib import Path
+
+from shared.broker import QoS
+from workers import reconnecting
+from workers.hearing import Hearing
+from workers.reconnecting import SteadyConsumer
+
+reconnecting._LONGEST_SILENCE_S = 1.0
+
+_may_mind = Path(sys.argv[2])
+_note_restart, _can_consume, _check_asking = Hearing.note_restart, QoS.can_consume, SteadyConsumer.check_asking
+
+
+def _heal(hearing: Hearing) -> None:
+    QoS.can_consume = _can_consume  # type: ignore[method-assign]
+    reconnecting._LONGEST_SILENCE_S = 10.0
+    _note_restart(hearing)
+
+
+def _check(consumer: SteadyConsumer) -> None:
+    if _may_mind.exists():
+        _check_asking(consumer)
+
+
+QoS.can_consume = lambda _: False  # type: ignore[method-assign]
+Hearing.note_restart = _heal  # type: ignore[method-assign]
+SteadyConsumer.check_asking = _check  # type: ignore[method-assign]
+runpy.run_module(f"workers.{sys.argv[1]}", run_name="__main__")

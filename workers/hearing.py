@@ -1,0 +1,67 @@
+"""Whether this worker hears: the hints under way in it, and how often it had to help itself. Touches no network."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.background import num_faults
+from shared.broker import last_ask
+from shared.signs import Signs
+
+
+class Hearing:
+    """Of one worker, which works on `slots` hints at once. While it does, it has no reason to ask for more."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._num_under_way = 0
+        self._num_found = self._num_restarts = 0
+        # Moments of the monotonic clock.
+        self._full_at_s = self._heard_at_s = self._restarted_at_s = time.monotonic()
+
+    @contextmanager
+    def hint(self) -> Iterator[None]:
+        """A hint is being worked on."""
+        with self._lock:
+            self._num_under_way += 1
+            self._heard_at_s = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._num_under_way >= self._slots:
+                    self._full_at_s = time.monotonic()
+                self._num_under_way -= 1
+
+    @property
+    def unheard_s(self) -> float:
+        """How long ago the last hint came."""
+        return time.monotonic() - self._heard_at_s
+
+    @property
+    def silent_s(self) -> float:
+        """For how long this process has not asked for a hint though it could take one."""
+        with self._lock:
+            if self._num_under_way >= self._slots:
+                return 0.0
+            return min(last_ask.ago_s, time.monotonic() - self._full_at_s)
+
+    @property
+    def owed_s(self) -> float:
+        """Like `silent_s`, from the consumer's last start on: a fresh one has its time, too."""
+        return min(self.silent_s, time.monotonic() - self._restarted_at_s)
+
+    def note_found(self) -> None:
+        with self._lock:
+            self._num_found += 1
+
+    def note_restart(self) -> None:
+        with self._lock:
+            self._num_restarts += 1
+            self._restarted_at_s = time.monotonic()
+
+    def signs(self) -> Signs:
+        """For the worker's beat."""
+        return Signs(self.silent_s, self._num_found, self._num_restarts, num_faults())
