@@ -101,3 +101,9 @@ def test_the_time_limit_is_for_the_whole_call(behaviour: Any) -> None:
         behaviour(chat)
         refused = refusal(chat.url, HASTY_S)
     assert (refused.reason, refused.is_final) == ("timeout", True)
+
+
+def test_a_loop_that_stops_by_mistake_runs_again_and_calls_are_answered() -> None:
+    with chatting(says("a red kite")) as chat, endpoint(chat.url) as asked:
+        asked._loop.call_soon_threadsafe(asked._loop.stop)
+        assert asked.ask(ASKED) == completion("a red kite")

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from shared.background import Background
 from workers.enhance.errors import NotEnhanced
 from workers.enhance.instructions import Message
 
@@ -30,7 +31,8 @@ class ChatEndpoint:
         # Compressed bytes could grow a thousandfold before they are counted.
         self._client = httpx.AsyncClient(headers={**headers, "accept-encoding": "identity"}, timeout=timeout_s)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="chat-endpoint", daemon=True)
+        self._closed = threading.Event()
+        self._thread = Background("chat-endpoint", self._loop.run_forever, self._closed.is_set)
         self._thread.start()
 
     def ask(self, messages: Sequence[Message]) -> bytes:
@@ -39,6 +41,7 @@ class ChatEndpoint:
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._closed.set()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
