@@ -1,4 +1,7 @@
-"""What is to be done for batches: leased like renders, written so that no crash repeats or loses anything."""
+"""Stores the work on batches: leases, steps and results.
+
+A step that is repeated after a crash changes nothing twice.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +22,10 @@ _PREFIX = "gridpress:"
 
 @dataclass(frozen=True, slots=True)
 class BatchRules:
-    """`spare`: renders that a batch has open beside those that the workers hold; `job_stay_s`: for how long the job of
-    a line stays in the store once its result is stored.
+    """Settings of the work on batches.
+
+    `spare` is the number of renders that a batch keeps open beyond those that workers hold. `job_stay_s` is how long a
+    line's job stays in the store after its result is stored.
     """
 
     lease_ttl_s: float
@@ -31,7 +36,7 @@ class BatchRules:
 
 @dataclass(frozen=True, slots=True)
 class BatchLease:
-    """The right to work on a batch. What is written without it is refused."""
+    """The right to work on a batch. A write without a current lease is refused."""
 
     batch_id: BatchId
     holder: HolderId
@@ -39,7 +44,7 @@ class BatchLease:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A leased batch as it stands, and how many more renders it should have open."""
+    """A leased batch as it was read, with the number of further renders (`room`) that it should have open."""
 
     lease: BatchLease
     batch: Batch
@@ -48,7 +53,10 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class EndedLine:
-    """A line, counted from 0, whose job ended, and the note that was kept with it. `lives`: how many it had before."""
+    """A batch line whose job ended; `line` counts from 0.
+
+    `note` is the text that was stored with the job at submission. `lives` is how often the job had been retried.
+    """
 
     line: int
     job: Job
@@ -58,9 +66,10 @@ class EndedLine:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one step did. `ended`: lines that never become jobs; `stored`: those whose results are in `segments`.
+    """The outcome of one step.
 
-    `is_replacing`: the first segment holds what the last one held, too.
+    `ended` has the lines that never become jobs. `stored` has the lines whose results are in `segments`. With
+    `is_replacing` the first segment replaces the last stored one and repeats its content.
     """
 
     cursor: Cursor
@@ -71,10 +80,14 @@ class Advance:
 
 
 class BatchWork:
-    """Every write raises `LeaseLost` when another worker has the batch, or will; all raise `StoreUnavailable`."""
+    """Leases batches and writes their steps.
+
+    Every write raises `LeaseLost` when the lease has ended or another worker holds the batch. Every method raises
+    `StoreUnavailable`.
+    """
 
     def __init__(self, client: Client, rules: BatchRules, worker: WorkerId | None = None) -> None:
-        """`worker`: whoever sees it end may free its leases."""
+        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._client = client
         self._rules = rules
@@ -82,13 +95,13 @@ class BatchWork:
         self._jobs = JobStore(client)
 
     def claim(self) -> BatchLease | None:
-        """Leases the batch that has waited longest, or finds nothing."""
+        """Leases the batch that has waited longest. Returns None when no batch is due."""
         holder = new_holder_id(self._worker)
         found = self._scripts.run("claim_batch", holder, self._lease_ms, self._rules.spare)
         return BatchLease(found, holder) if found else None
 
     def look(self, lease: BatchLease) -> Leased:
-        """As it stands now; the lease is prolonged."""
+        """Renews the lease and returns the batch as it is now."""
         self.renew(lease)
         with translated():
             fields = cast("dict[str, str]", self._client.hgetall(f"{_PREFIX}batch:{lease.batch_id}"))
@@ -99,21 +112,23 @@ class BatchWork:
         self._write("renew_batch", lease, self._lease_ms)
 
     def rest(self, lease: BatchLease, delay_s: float, waiting_for: str = "") -> None:
-        """Done for now. It is due again when a result is to be stored, and after the delay at the latest."""
+        """Ends a step and the lease. The batch is due again when a result can be stored, and after `delay_s` at the
+        latest.
+        """
         self._write("rest_batch", lease, int(delay_s * 1000), waiting_for)
 
     def start(self, lease: BatchLease, states: Sequence[LineState], segments: Sequence[Segment]) -> None:
-        """Its lines were looked at; the segments hold the results of the bad ones."""
+        """Ends validation and starts the batch. `segments` hold the results of the invalid lines."""
         total, num_bad = len(states) - states.count(LineState.LEFT_OUT), states.count(LineState.INVALID)
         self._write("start_batch", lease, "".join(states), total, num_bad, segments_text(segments))
 
     def refuse(self, lease: BatchLease, faults: Sequence[Fault]) -> None:
-        """Its file is not a batch: it failed."""
+        """Fails the batch, because its file is not a valid batch file."""
         errors = ",".join(fault.model_dump_json() for fault in faults)
         self._write("refuse_batch", lease, f"[{errors}]")
 
     def ended(self, batch_id: BatchId, most: int) -> list[EndedLine]:
-        """Lines that ended with their jobs and whose results are not stored yet, the first to end in front."""
+        """Returns up to `most` lines whose jobs ended and whose results are not stored yet, the earliest end first."""
         with translated():
             ids = cast("list[JobId]", self._client.lrange(f"{_PREFIX}batch_ended:{batch_id}", 0, most - 1))
             pipeline = self._client.pipeline(transaction=False)
@@ -123,7 +138,10 @@ class BatchWork:
         return [_ended(job, *kept[job.job_id]) for job in self._jobs.standing(ids)]
 
     def advance(self, lease: BatchLease, done: Advance) -> bool:
-        """Commits a step, all of it or nothing: nothing when a job whose result was stored goes on since."""
+        """Commits a step as a whole.
+
+        Returns False, and changes nothing, when a job in `stored` was retried meanwhile.
+        """
         ended = " ".join(f"{line}:{state}" for line, state in (done.ended or {}).items())
         stay_ms, kept_ms = int(self._rules.job_stay_s * 1000), int(self._rules.retention_s * 1000)
         segments, is_replacing = segments_text(done.segments), int(done.is_replacing)
@@ -134,16 +152,16 @@ class BatchWork:
         )
 
     def finalize(self, lease: BatchLease) -> bool:
-        """Whether every line has its result, so that the files can be written."""
+        """Returns whether every line has its result. If so, the output files can be written."""
         return bool(self._scripts.run("finalize_batch", lease.batch_id, lease.holder))
 
     def finish(self, lease: BatchLease, output: FileId | None, errors: FileId | None) -> None:
-        """The files are written: it is over. Those that it had before a retry in place are deleted with that."""
+        """Ends the batch with its output files. Files from before a retry of the same batch are deleted."""
         self._write("finish_batch", lease, output or "", errors or "")
 
     @property
     def renew_every_s(self) -> float:
-        """How often whoever takes long is to renew its lease."""
+        """The interval at which a long step has to renew its lease, in seconds."""
         return self._rules.lease_ttl_s / 3
 
     @property

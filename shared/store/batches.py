@@ -1,4 +1,4 @@
-"""Batches as their owners see them. What is done for them is `shared.store.batch_work`'s."""
+"""Creates, reads, lists, changes and deletes batches for their owners. Work on them is in `shared.store.batch_work`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,10 @@ Action = Literal["pause", "resume", "cancel", "retry"]
 
 @dataclass(frozen=True, slots=True)
 class DeletedBatch:
-    """One of which jobs and objects may be left. `entry` is how the store has it written down."""
+    """A deleted batch that may still have jobs or objects.
+
+    `entry` is its member in the store's set of deleted batches.
+    """
 
     entry: str
 
@@ -52,14 +55,17 @@ class DeletedBatch:
 
 
 class BatchStore:
-    """All methods raise `StoreUnavailable`. Another tenant's batch is `BatchNotFound`."""
+    """Batches of tenants. Every method raises `StoreUnavailable`; another tenant's batch raises `BatchNotFound`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def create(self, batch_id: BatchId, spec: BatchSpec) -> Batch:
-        """The same id again changes nothing. Raises `BatchNotRetryable` for a `retry_of` that has no bad lines."""
+        """Creates a batch and returns it. A repeated call with the same id changes nothing.
+
+        Raises `BatchNotRetryable` when the batch in `retry_of` has no failed lines.
+        """
         asked = (spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
         webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
         delete_after_ms = "" if spec.delete_after_s is None else spec.delete_after_s * 1000
@@ -74,13 +80,13 @@ class BatchStore:
         return found
 
     def batch_of_any_tenant(self, batch_id: BatchId) -> Batch:
-        """For the service's own work."""
+        """Returns the batch without checking its tenant, for the service's own processes. Raises `BatchNotFound`."""
         for found in self._read([batch_id], is_asked_for=True):
             return found
         raise BatchNotFound(f"no batch {batch_id}")
 
     def batches(self, tenant: TenantId, *, limit: int, after: BatchId | None = None) -> list[Batch]:
-        """Newest first; `after` is the last id of the page before."""
+        """Returns a page of batches, newest first. `after` is the last id of the page before."""
 
         def ids_after(last: BatchId | None, count: int) -> list[BatchId]:
             beyond = f"({last}" if last else "+"
@@ -91,25 +97,28 @@ class BatchStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def change(self, batch: Batch, action: Action) -> Batch:
-        """As it stands afterwards. Raises `BatchEnded`, and for a retry `BatchNotRetryable`."""
+        """Applies the action and returns the batch afterwards.
+
+        Raises `BatchEnded`, or `BatchNotRetryable` for a retry.
+        """
         args = (batch.batch_id, batch.spec.tenant, action, batch.spec.window_s * 1000, _MOST_ROUNDS)
         _check(self._scripts.run("change_batch", *args), batch.batch_id, action)
         return self.batch(batch.batch_id, batch.spec.tenant)
 
     def states(self, batch_id: BatchId, first: int, count: int) -> list[LineState]:
-        """Of so many lines, as far as there are."""
+        """Returns the states of up to `count` lines, beginning with line `first`."""
         with translated():
             found = cast("str", self._client.getrange(f"{_PREFIX}batch_lines:{batch_id}", first, first + count - 1))
         return [LineState(state) for state in found]
 
     def segments(self, batch_id: BatchId) -> list[Segment]:
-        """What holds the results, in order. All but the last never change."""
+        """Returns the segments that hold the results, in order. Only the last one may still change."""
         with translated():
             found = cast("list[str]", self._client.lrange(f"{_PREFIX}batch_segments:{batch_id}", 0, -1))
         return [segment_of(text) for text in found]
 
     def delete(self, batch_id: BatchId, tenant: TenantId) -> None:
-        """Nobody sees it any more, nor its files; upkeep deletes its jobs and pictures. Raises `BatchNotFinal`."""
+        """Hides the batch and its files at once; upkeep deletes its jobs and pictures later. Raises `BatchNotFinal`."""
         answer = self._scripts.run("delete_batch", batch_id, tenant)
         if answer == 0:
             raise BatchNotFound(f"no batch {batch_id}")
@@ -117,26 +126,30 @@ class BatchStore:
             raise BatchNotFinal(batch_id)
 
     def deleted(self, most: int) -> list[DeletedBatch]:
-        """Those that something is left of; the same again until `forget_deleted`."""
+        """Returns deleted batches that may still have jobs or objects.
+
+        Each is returned again until `forget_deleted`.
+        """
         return [DeletedBatch(entry) for entry in self._scripts.run("deleted_batches", most)]
 
     def forget_lines(self, deleted: DeletedBatch, most: int) -> int:
-        """Forgets jobs of its lines; returns how many."""
+        """Forgets up to `most` jobs of the batch's lines; returns how many."""
         return int(self._scripts.run("forget_lines", deleted.tenant, line_job_prefix(deleted.batch_id), most))
 
     def forget_deleted(self, deleted: DeletedBatch) -> None:
-        """Nothing is left of it."""
+        """Removes the batch from the list of deleted batches, once all its jobs and objects are gone."""
         with translated():
             self._client.zrem(f"{_PREFIX}batch_deleted", deleted.entry)
 
     def purge(self, retention_s: int, most: int) -> list[BatchId]:
-        """Deletes batches whose own time is over, and forgets others that ended longer ago. Answers those of the latter
-        whose objects are to be deleted, until `forget`.
+        """Deletes batches whose `delete_after_s` is over, and forgets those that ended more than `retention_s` ago.
+
+        Returns the forgotten ones whose objects are to be deleted. Each is returned again until `forget`.
         """
         return cast("list[BatchId]", self._scripts.run("purge_batches", retention_s * 1000, most))
 
     def forget(self, batch_id: BatchId) -> None:
-        """Its objects are gone."""
+        """Notes that the objects of a forgotten batch are deleted."""
         with translated():
             self._client.srem(f"{_PREFIX}batch_doomed", batch_id)
 
@@ -151,7 +164,7 @@ class BatchStore:
 
 
 def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
-    """A batch from its hash."""
+    """Makes a batch from its hash."""
     return Batch(
         batch_id=batch_id,
         spec=BatchSpec.model_validate_json(fields["spec"]),
@@ -177,13 +190,13 @@ def _times(fields: Mapping[str, str]) -> BatchTimes:
 
 
 def segment_of(text: str) -> Segment:
-    """Inverse of what `segments_text` does to each."""
+    """Makes a segment from one entry of `segments_text`."""
     key, num_lines, num_bytes = json.loads(text)
     return Segment(ObjectKey(key), num_lines, num_bytes)
 
 
 def segments_text(segments: Iterable[Segment]) -> str:
-    """As the scripts take them: each is kept as it is."""
+    """Returns the segments as JSON for the scripts: a list of strings, each stored unchanged."""
     return json.dumps([json.dumps([segment.key, segment.num_lines, segment.num_bytes]) for segment in segments])
 
 

@@ -1,4 +1,7 @@
-"""Whether one more job fits: the store's memory and disk, how many renders wait. Asked before anything is written."""
+"""Decides whether one more job fits: the store's memory and disk, and the number of waiting renders.
+
+Asked before anything is written.
+"""
 
 import shutil
 import threading
@@ -18,7 +21,10 @@ _FILL_LIMIT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """`max_bytes` is 0 for a store without a limit, `free_bytes` None for a disk that is not ours to see."""
+    """The last measurements.
+
+    `max_bytes` is 0 without a memory limit; `free_bytes` is None when the disk can't be seen.
+    """
 
     used_bytes: int
     max_bytes: int
@@ -27,10 +33,13 @@ class _Facts:
 
 
 class Capacity:
-    """Shared by all request threads. What it knows is a second old at most, plus what this process accepted since."""
+    """Free room for jobs, shared by all request threads.
+
+    It measures at most once a second and adds the renders that this process accepted since.
+    """
 
     def __init__(self, client: Client, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        """Looks once. Raises `StoreUnavailable` when the store does not answer."""
+        """Measures once. Raises `StoreUnavailable` when the store does not answer."""
         self._client = client
         self._scripts = Scripts(client)
         self._settings = settings
@@ -41,7 +50,7 @@ class Capacity:
         self._facts: _Facts | None = self._look()
 
     def check(self) -> None:
-        """Raises `StoreFull`, `QueueFull`, and `StoreUnavailable` when the store does not answer."""
+        """Refuses a job when there is no room. Raises `StoreFull`, `QueueFull` and `StoreUnavailable`."""
         if self._is_due():
             self._refresh()
         facts = self._facts
@@ -51,12 +60,12 @@ class Capacity:
         self._refuse_full_queue(facts.num_waiting + self._num_accepted)
 
     def count(self, num_renders: int) -> None:
-        """Renders that were accepted: they count at once, so a burst within the second is bounded, too."""
+        """Counts renders that were just accepted, so that a burst between two measurements is bounded, too."""
         with self._lock:
             self._num_accepted += num_renders
 
     def _is_due(self) -> bool:
-        """True for one thread each second; the others go on with what is known."""
+        """Returns True to one thread each second. The other threads use the last measurement."""
         with self._lock:
             now = self._clock()
             is_due = now - self._looked_at_s >= _FRESH_S
@@ -65,7 +74,7 @@ class Capacity:
             return is_due
 
     def _refresh(self) -> None:
-        """What is accepted while this looks counts on: it may or may not be in what was seen."""
+        """Measures again. Renders accepted meanwhile stay counted, since the measurement may have missed them."""
         with self._lock:
             num_before = self._num_accepted
         try:

@@ -1,4 +1,4 @@
-"""Hashes of the store <-> values of `shared`. The only place that knows the names of hash fields."""
+"""Translates between the store's hashes and the values of `shared`. Only this module knows the names of hash fields."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ _MAX_LINES, _MAX_LINE_CHARS = 20, 300
 
 
 def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
-    """A job from its hash and its renders in order of index."""
+    """Makes a job from its hash and its renders, in order of index."""
     return Job(
         job_id=job_id,
         spec=JobSpec.model_validate_json(job["spec"]),
@@ -38,7 +38,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
 
 
 def new_job(job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None) -> Job:
-    """A job as `submit.lua` has just written it, without reading it again."""
+    """Makes the job that `submit.lua` has just written, without reading it again."""
     created_at = _time(str(created_ms))
     return Job(
         job_id=job_id,
@@ -79,7 +79,7 @@ def _enhancement_of(job: Hash) -> Enhancement | None:
 
 
 def render_of(render_id: RenderId, render: Hash) -> Render:
-    """A render from its hash."""
+    """Makes a render from its hash."""
     return Render(
         render_id=render_id,
         index=int(render["index"]),
@@ -98,7 +98,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
-    """A claim from what `claim.lua` answers. Its prompt is the one to be drawn: the revised one, where there is one."""
+    """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
     render, fence, job, index, seed, spec_json, revised_prompt, prior = answer
     spec = JobSpec.model_validate_json(spec_json)
     settings = spec.settings.model_copy(update={"prompt": revised_prompt}) if revised_prompt else spec.settings
@@ -118,7 +118,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
 def submission_options(
     spec: JobSpec, name: ClientName | None, source: PriorSource | None, line: LineJob | None = None
 ) -> str:
-    """What `submit.lua` takes beside the spec, as JSON."""
+    """Returns the options that `submit.lua` takes beside the spec, as JSON."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
     cost = cost_of(spec.settings)
     return json.dumps(
@@ -145,7 +145,7 @@ def submission_options(
 
 
 def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
-    """Start timeout, execution timeout and deadline, each '' where there is none."""
+    """Returns start timeout, execution timeout and deadline in ms; '' stands for none."""
     ends = spec.deadline.timestamp() if spec.deadline else None
     first, second, third = (
         "" if seconds is None else int(seconds * 1000)
@@ -155,7 +155,7 @@ def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
 
 
 def dead_letter_of(render_id: RenderId, render: Hash, crashes: Sequence[str]) -> DeadLetter:
-    """A dead letter from its render's hash and the list of its crashes."""
+    """Makes a dead letter from its render's hash and the list of its crashes."""
     return DeadLetter(
         render_id=render_id,
         job_id=JobId(render["job"]),
@@ -180,18 +180,18 @@ def _crash_of(text: str) -> Crash:
 
 
 def held_fields(held: Held) -> tuple[str | int, ...]:
-    """What `beat.lua` takes of one render."""
+    """Returns the arguments of `beat.lua` for one render."""
     lease, progress = held.lease, held.progress
     return lease.render_id, lease.fence, lease.holder, progress.done, progress.total, int(held.in_step)
 
 
 def encode_log(lines: Sequence[str]) -> str:
-    """The last lines as JSON, each cut: evidence has a size. '' when there are none."""
+    """Returns the last log lines as JSON, each cut to a maximum length; '' without lines."""
     return json.dumps([line[:_MAX_LINE_CHARS] for line in lines[-_MAX_LINES:]]) if lines else ""
 
 
 def encode_prior(prior: Prior) -> str:
-    """Base64, so that one text client serves every key: 2.7 KB at 1024x1024."""
+    """Returns the token grid in base64, because the client decodes every value as text: 2.7 KB at 1024x1024."""
     return base64.b64encode(prior.to_bytes()).decode()
 
 

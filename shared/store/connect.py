@@ -36,10 +36,10 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
 
 
 def connect(url: str | None, durability: Wanted = "checked") -> Client:
-    """A client that answers text. Fails fast: callers retry, and every script may be repeated.
+    """Connects and returns a client that decodes values as text. It does not retry: callers may repeat every script.
 
-    Raises `Misconfigured` without a URL that can be read, when the store refuses our credentials, against a cluster
-    (kombu has no cluster mode) and when it promises less than `durability`; `StoreUnavailable` when nothing answers.
+    Raises `Misconfigured` without a valid URL, for wrong credentials, for a cluster (kombu has no cluster mode) and for
+    a store less durable than `durability`. Raises `StoreUnavailable` when nothing answers.
     """
     if not url:
         raise Misconfigured(f"no job store: {_HOW_TO_GET_ONE}")
@@ -53,7 +53,9 @@ def connect(url: str | None, durability: Wanted = "checked") -> Client:
 
 
 def connect_hasty(url: str, timeout_s: float) -> Client:
-    """A client for heartbeats: gives up an answer after `timeout_s`, so that more tries fit into one lease."""
+    """Connects with a time-out of `timeout_s` for a command, so that a heartbeat can be tried often within
+    one lease.
+    """
     return _client(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
@@ -74,12 +76,12 @@ def _client(url: str, **options: float) -> Client:
 
 
 class ClockInDoubt(StoreUnavailable):
-    """A script ended before it did anything: nobody has looked lately whether the store's clock was set."""
+    """A script ended before it did anything, because the store's clock was not checked lately (see steady.lua)."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns outages and refusals that pass into `StoreUnavailable`; a script's own error stays what it is."""
+    """Raises `StoreUnavailable` for outages and temporary refusals. Errors in a script itself are raised unchanged."""
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:

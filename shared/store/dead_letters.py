@@ -1,4 +1,7 @@
-"""Renders that killed their workers: list, inspect, requeue, purge. Who is one is decided in `shared/lua/blame.lua`."""
+"""Lists, reads, requeues and purges renders that killed their workers.
+
+`shared/lua/blame.lua` decides which those are.
+"""
 
 from collections.abc import Sequence
 from typing import cast
@@ -16,14 +19,14 @@ _PREFIX = "gridpress:"
 
 
 class DeadLetterStore:
-    """The dead letters of tenants. They live as long as their jobs, unless they are purged or requeued before."""
+    """The dead letters of tenants. They are kept as long as their jobs, unless purged or requeued before."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def letters(self, tenant: TenantId, *, limit: int, after: RenderId | None) -> list[DeadLetter]:
-        """Those of the newest jobs first; `after` is the last id of the page before."""
+        """Returns a page of dead letters, those of the newest jobs first. `after` is the last id of the page before."""
 
         def ids_after(last: RenderId | None, count: int) -> list[RenderId]:
             start = f"({last}" if last else "+"
@@ -34,7 +37,7 @@ class DeadLetterStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def letter(self, render_id: RenderId, tenant: TenantId) -> DeadLetter:
-        """Raises `DeadLetterNotFound`, for another tenant's too."""
+        """Returns one dead letter. Raises `DeadLetterNotFound` for an unknown id and for another tenant's."""
         with translated():
             is_known = self._client.zscore(f"{_PREFIX}dead:{tenant}", render_id) is not None
         found = self._read([render_id], is_asked_for=True) if is_known else []
@@ -43,11 +46,14 @@ class DeadLetterStore:
         return found[0]
 
     def requeue(self, render_id: RenderId, tenant: TenantId) -> None:
-        """Back to where its stage waits, its strikes forgotten; its job runs again. Raises `DeadLetterNotFound`."""
+        """Queues the render at its stage again and resets its strikes; its job runs again.
+
+        Raises `DeadLetterNotFound`.
+        """
         self._run("requeue", render_id, tenant)
 
     def purge(self, render_id: RenderId, tenant: TenantId) -> None:
-        """Forgets it for good; its render stays failed. Raises `DeadLetterNotFound`."""
+        """Deletes the dead letter; its render stays failed. Raises `DeadLetterNotFound`."""
         self._run("bury", render_id, tenant)
 
     def _run(self, script: str, render_id: RenderId, tenant: TenantId) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks on their way: what is to be sent to whom and when, and what came of it. Retries wait here, not in memory."""
+"""Leases webhook deliveries that are due and records their attempts. Retries wait in the store, not in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SOON_S = 1.0  # in which a receiver that is well answers
 
 
 class Standing(StrEnum):
-    """What a receiver is known for: its last attempt succeeded, there was none, it succeeded late, or it failed."""
+    """The class of a receiver by its last attempt: succeeded soon, no attempt yet, succeeded late, or failed."""
 
     PROVEN = "proven"
     NEW = "new"
@@ -24,10 +24,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A leased attempt, numbered from 1, to tell one receiver of one event.
+    """A leased attempt, numbered from 1, to send one message to one receiver.
 
     `message_id` is the `webhook-id`: the same for every receiver and attempt. `destination` is an endpoint's id, or
-    stands for the job's own URL. `data` is what the message tells, as JSON; '' where that is its job.
+    stands for the job's own URL. `data` is the message as JSON; '' when the message is about a job.
     """
 
     message_id: str
@@ -45,13 +45,13 @@ class Delivery:
 
     @property
     def endpoint_id(self) -> EndpointId | None:
-        """None for the job's own URL."""
+        """The endpoint's id; None for the job's own URL."""
         return EndpointId(self.destination) if self.destination.startswith("ep_") else None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """One call of a receiver, for the log. `status` is None when it gave no answer, `error` '' when it answered 2xx."""
+    """One call of a receiver, for the log. `status` is None without a response; `error` is '' for a 2xx status."""
 
     url: str
     at: datetime
@@ -63,7 +63,9 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """`concurrency`: attempts under way to one receiver at most; `log_s`: for how long attempts are kept."""
+    """Settings of deliveries. `concurrency` limits the attempts under way to one receiver; `log_s` is how long attempts
+    are kept.
+    """
 
     lease_ttl_s: float
     concurrency: int
@@ -72,7 +74,11 @@ class DeliveryRules:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many deliveries may be leased; of those, how many to receivers not proven, to slow or failing, to failing."""
+    """The number of deliveries that may be leased now.
+
+    `total` counts all. Of these, `unproven` may go to receivers that are not proven, `slow` to slow or failing ones,
+    and `failing` to failing ones.
+    """
 
     total: int
     unproven: int
@@ -81,44 +87,52 @@ class Room:
 
 
 class DeliveryStore:
-    """Every way to finish answers False when the lease was lost meanwhile; the log keeps the attempt all the same."""
+    """Deliveries in the store.
+
+    A method that finishes one returns False when its lease was lost meanwhile; the attempt is logged all the same.
+    """
 
     def __init__(self, client: Client, rules: DeliveryRules, worker: WorkerId | None = None) -> None:
-        """`worker`: whoever sees it end may free its leases."""
+        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._scripts = Scripts(client)
         self._rules = rules
 
     def claim(self, room: Room) -> list[Delivery]:
-        """Leases what is due: to receivers that answer soon first, and to tenants by turns."""
+        """Leases what is due and returns it. Fast receivers come first, and tenants take turns."""
         holder, rules = new_holder_id(self._worker), self._rules
         limits = (rules.concurrency, room.total, room.unproven, room.slow, room.failing)
         found = self._scripts.run("claim_deliveries", holder, int(rules.lease_ttl_s * 1000), *limits)
         return [_delivery(row, holder) for row in found]
 
     def delivered(self, delivery: Delivery, attempted: Attempted) -> bool:
-        """Done for good; the receiver is known as soon or slow by how long it took."""
+        """Records a success. The receiver counts as fast or slow by the attempt's latency."""
         is_soon = attempted.latency_s <= SOON_S
         return self._finish(delivery, "delivered" if is_soon else "delivered_late", attempted)
 
     def retry_later(self, delivery: Delivery, attempted: Attempted, delay_s: float, spare_s: float = 0) -> bool:
-        """Due again after `delay_s`; for `spare_s` nothing is sent to this receiver at all."""
+        """Makes the delivery due again after `delay_s`. Nothing else is sent to this receiver for `spare_s`."""
         return self._finish(delivery, "failed", attempted, delay_s, spare_s)
 
     def abandon(self, delivery: Delivery, attempted: Attempted, *, is_gone: bool = False) -> bool:
-        """Given up. `is_gone`: the receiver wants no more; an endpoint is disabled."""
+        """Gives the delivery up. With `is_gone` (the receiver answered 410) an endpoint is disabled."""
         return self._finish(delivery, "gone" if is_gone else "abandoned", attempted)
 
     def drop(self, delivery: Delivery) -> bool:
-        """There is nothing to tell any more, or nobody to tell it to."""
+        """Ends a delivery whose job, batch or endpoint no longer exists."""
         return self._finish(delivery, "dropped", None)
 
     def cut_short(self, delivery: Delivery, attempted: Attempted) -> bool:
-        """It had no more than a moment: due again at once with all its time, and no attempt of its schedule."""
+        """Records an attempt that had only a short time-out. It is due again at once with its full time-out.
+
+        Does not count as an attempt of the retry schedule.
+        """
         return self._finish(delivery, "cut_short", attempted)
 
     def hand_back(self, delivery: Delivery) -> bool:
-        """Untried or broken off by us: due again at once, and no attempt of its schedule."""
+        """Returns a delivery that was not sent or that we interrupted. It is due again at once, and no attempt is
+        counted.
+        """
         return self._finish(delivery, "returned", None)
 
     def _finish(

@@ -1,4 +1,4 @@
-"""What the store's answer is worth. Refuses a store that evicts, and unless told otherwise one that could lose jobs."""
+"""Checks how durable the store is. Refuses a store that evicts keys and, by default, one that could lose jobs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,17 +17,17 @@ _EVERYSEC_WINDOW_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """A crash of the store's machine may cost what was accepted in the last `window_s`; None: no bound is known."""
+    """The guarantee of a store: a crash of its machine loses at most the last `window_s` of writes; None: unbounded."""
 
     mode: Literal["always", "relaxed"]
     window_s: float | None
 
 
 def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
-    """What the store promises now. Raises `Misconfigured`, saying what to set, when that is less than `wanted`.
+    """Returns the store's durability. Raises `Misconfigured`, with what to set, when it is less than `wanted`.
 
-    A policy that evicts keys is refused whatever is wanted: jobs are no cache. Raises `StoreUnavailable` while the
-    store loads its data: it logs nothing yet, and says so, whatever it is configured to.
+    A policy that evicts keys is always refused. Raises `StoreUnavailable` while the store loads its data, since it
+    reports no log until then.
     """
     try:
         info = client.info()
@@ -50,7 +50,7 @@ def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
 
 
 def _fsync(client: "redis.Redis") -> str | None:
-    """`appendfsync`; None where the store refuses CONFIG, as managed ones do."""
+    """Returns `appendfsync`; None when the store refuses CONFIG, as managed ones do."""
     try:
         return client.config_get("appendfsync").get("appendfsync")
     except redis.ResponseError:

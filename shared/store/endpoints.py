@@ -1,4 +1,4 @@
-"""Tenants' webhook endpoints in the store: a hash each (see endpoint.lua). Delivering is the outbox's."""
+"""Stores tenants' webhook endpoints, one hash each (see endpoint.lua). Sends nothing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _DEFAULT_EVENTS = json.dumps(DEFAULT_EVENTS)
 
 @dataclass(frozen=True, slots=True)
 class EndpointChanges:
-    """What its owner sets of an endpoint. None leaves a field as it is."""
+    """The fields of an endpoint that its owner may set. None leaves a field unchanged."""
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -38,7 +38,9 @@ class EndpointChanges:
 
 
 class EndpointStore:
-    """Every method raises `StoreUnavailable`; those with a tenant raise `EndpointNotFound` for another's endpoint."""
+    """Webhook endpoints. Every method raises `StoreUnavailable`; another tenant's endpoint raises
+    `EndpointNotFound`.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -54,7 +56,7 @@ class EndpointStore:
         most: int,
         endpoint_id: EndpointId | None = None,
     ) -> Endpoint:
-        """Enabled from the start. The same id again changes nothing and answers the endpoint as it stands.
+        """Creates an enabled endpoint and returns it. A repeated call with the same id changes nothing.
 
         Raises `TooManyEndpoints` when the tenant has `most` already.
         """
@@ -72,12 +74,12 @@ class EndpointStore:
         return found
 
     def endpoint_of_any_tenant(self, endpoint_id: EndpointId) -> Endpoint | None:
-        """For those who deliver."""
+        """Returns the endpoint without checking its tenant, for delivery workers; None when it is gone."""
         found = self._read([endpoint_id], is_asked_for=True)
         return found[0] if found else None
 
     def endpoints(self, tenant: TenantId, *, limit: int, after: EndpointId | None = None) -> list[Endpoint]:
-        """The newest first; `after` is the last id of the page before."""
+        """Returns a page of endpoints, newest first. `after` is the last id of the page before."""
 
         def ids_after(last: EndpointId | None, count: int) -> list[EndpointId]:
             newest = f"({last}" if last else "+"
@@ -88,27 +90,27 @@ class EndpointStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def update(self, endpoint_id: EndpointId, tenant: TenantId, changes: EndpointChanges) -> Endpoint:
-        """As it is afterwards. What is due to it goes to the new URL, too."""
+        """Changes the endpoint and returns it. Pending deliveries go to the new URL, too."""
         return self._change(endpoint_id, tenant, _fields(changes))
 
     def enable(self, endpoint_id: EndpointId, tenant: TenantId) -> Endpoint:
-        """Announced to again, and what was due to it is; its days of failure count anew."""
+        """Enables the endpoint and returns it. Its pending deliveries are sent, and its days of failure count anew."""
         self._scripts.run("enable_endpoint", endpoint_id, tenant, _DEFAULT_EVENTS)
         return self.endpoint(endpoint_id, tenant)
 
     def disable(self, endpoint_id: EndpointId, tenant: TenantId) -> Endpoint:
-        """Nothing is announced to it any more."""
+        """Disables the endpoint and returns it. It gets no new messages."""
         self._scripts.run("disable_endpoint", endpoint_id, tenant)
         return self.endpoint(endpoint_id, tenant)
 
     def rotate(self, endpoint_id: EndpointId, tenant: TenantId, secret: str) -> Endpoint:
-        """Signed with `secret`, and with the one that it replaces for 24 hours more."""
+        """Replaces the secret and returns the endpoint. For 24 hours messages are signed with the old secret, too."""
         ttl_ms = int(ROTATION.total_seconds() * 1000)
         self._scripts.run("rotate_endpoint", endpoint_id, tenant, secret, ttl_ms, MOST_OLD_SECRETS)
         return self.endpoint(endpoint_id, tenant)
 
     def delete(self, endpoint_id: EndpointId, tenant: TenantId) -> None:
-        """With all that is due to it, and its log."""
+        """Deletes the endpoint with its pending deliveries and its log. Raises `EndpointNotFound`."""
         if not self._scripts.run("delete_endpoint", endpoint_id, tenant):
             raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
 
@@ -122,7 +124,7 @@ class EndpointStore:
         return int(self._scripts.run("save_endpoint", endpoint_id, tenant, most, _DEFAULT_EVENTS, *pairs))
 
     def _read(self, endpoint_ids: Sequence[EndpointId], *, is_asked_for: bool = False) -> list[Endpoint]:
-        """Those that are deleted meanwhile are left out."""
+        """Reads endpoints; those deleted meanwhile are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for endpoint_id in endpoint_ids:
             pipeline.hgetall(f"gridpress:endpoint:{endpoint_id}")

@@ -1,4 +1,4 @@
-"""The stage before AR: whose prompt is to be enhanced, by whom, and what came of it. Asks no model."""
+"""Leases jobs whose prompt is to be enhanced, the stage before AR, and records the outcome. Calls no model."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from shared.store.scripts import Scripts
 
 @dataclass(frozen=True, slots=True)
 class EnhancementClaim:
-    """A leased job. `attempt` counts from 1, those of workers that died included."""
+    """A leased job. `attempt` counts from 1 and includes attempts of workers that died."""
 
     job_id: JobId
     spec: JobSpec
@@ -21,16 +21,19 @@ class EnhancementClaim:
 
 
 class EnhancementStore:
-    """One lease per job, not per render. One that is not finished in time is due again; only its holder may write."""
+    """One lease per job, not per render.
+
+    A job whose lease ends is due again; only the holder of its lease may write.
+    """
 
     def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
-        """`worker`: whoever sees it end may free its leases."""
+        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._scripts = Scripts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> EnhancementClaim | None:
-        """Leases the best job that is due, or finds nothing."""
+        """Leases the job that is due first. Returns None when none is due."""
         holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms)
         if not answer:
@@ -39,15 +42,17 @@ class EnhancementStore:
         return EnhancementClaim(JobId(job_id), JobSpec.model_validate_json(spec), int(attempt), holder)
 
     def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
-        """The renders wait for AR, to be drawn from `revised_prompt`. Returns False when the lease was lost."""
+        """Stores `revised_prompt`, from which the renders are made, and queues them for AR. Returns False when the
+        lease was lost.
+        """
         return self._finish(claim, "succeeded", revised_prompt, 0)
 
     def fail(self, claim: EnhancementClaim, error: Mapping[str, str]) -> bool:
-        """The renders wait for AR with the prompt as it is. Returns False when the lease was lost."""
+        """Queues the renders for AR with the original prompt. Returns False when the lease was lost."""
         return self._finish(claim, "failed", json.dumps(error), 0)
 
     def retry_later(self, claim: EnhancementClaim, delay_s: float) -> bool:
-        """Due again after `delay_s`. Returns False when the lease was lost."""
+        """Makes the job due again after `delay_s`. Returns False when the lease was lost."""
         return self._finish(claim, "pending", "", delay_s)
 
     def _finish(self, claim: EnhancementClaim, status: str, text: str, delay_s: float) -> bool:

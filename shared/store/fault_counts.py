@@ -1,6 +1,6 @@
-"""Counts what should never happen: records that can't be read, requests that crashed. For `/v1/stats`; decides nothing.
+"""Counts faults that should never happen: unreadable records, crashed requests. Shown in `/v1/stats`; decides nothing.
 
-gridpress:fault_counts  hash  name of the fault -> how often, since the store was new
+gridpress:fault_counts hash name of the fault -> how often, since the store was new
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ _KEY = "gridpress:fault_counts"
 
 
 class FaultCounts:
-    """Counting never fails: it is done where something else has failed already."""
+    """Counts of faults by name."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def add(self, name: str) -> None:
-        """One more of `name`; a count that the store can't take is lost, its log line is not."""
+        """Adds one to `name`. Never raises: the caller is handling a fault already, and has logged it."""
         with suppress(StoreUnavailable), translated():
             self._client.hincrby(_KEY, name, 1)
 
     def read(self) -> Mapping[str, int]:
-        """Raises `StoreUnavailable`."""
+        """Returns all counts by name. Raises `StoreUnavailable`."""
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(_KEY))
         return {name: int(count) for name, count in sorted(found.items())}

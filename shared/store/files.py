@@ -1,4 +1,4 @@
-"""Records of tenants' files: announced, whole, ended. Their bytes are `shared.objects`' business."""
+"""Stores records of tenants' files: opened, stored, ended. The bytes are in `shared.objects`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ _LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and
 class FileStore:
     """Every method raises `StoreUnavailable` when the store does not answer.
 
-    A file is whole or not there: one that is being sent, has expired or was deleted raises `FileNotStored`, and so
-    does another tenant's.
+    A file can be read once it is stored as a whole. One that is being uploaded, has expired, was deleted or belongs to
+    another tenant raises `FileNotStored`.
     """
 
     def __init__(self, client: Client) -> None:
@@ -28,7 +28,7 @@ class FileStore:
         self._scripts = Scripts(client)
 
     def open(self, file_id: FileId, tenant: TenantId) -> None:
-        """Before its first byte is stored. Unless it is closed within a day, its bytes are deleted."""
+        """Records a file before its first byte is stored. If it is not closed within a day, its bytes are deleted."""
         self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000)
 
     def close(
@@ -42,7 +42,9 @@ class FileStore:
         sha256: str,
         lifetime_s: int | None,
     ) -> StoredFile:
-        """The file, now that its bytes are stored. `lifetime_s` counts from its opening; None: until it is deleted."""
+        """Completes the file once its bytes are stored, and returns it. `lifetime_s` counts from `open`; None: no
+        expiry.
+        """
         lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
         self._scripts.run("close_file", file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
         return self.file(file_id, tenant)
@@ -62,7 +64,10 @@ class FileStore:
         purpose: Purpose | None = None,
         order: Literal["asc", "desc"] = "desc",
     ) -> list[StoredFile]:
-        """By creation; `after` is the last id of the page before. One that has just expired may still be listed."""
+        """Returns a page of files by creation time. `after` is the last id of the page before.
+
+        A file that has just expired may still be listed.
+        """
         key = f"{_PREFIX}files:{tenant}" + (f":{purpose}" if purpose else "")
 
         def ids_after(last: FileId | None, count: int) -> list[FileId]:
@@ -77,26 +82,29 @@ class FileStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def delete(self, file_id: FileId, tenant: TenantId) -> None:
-        """Nobody sees it any more; upkeep deletes its bytes."""
+        """Hides the file at once; upkeep deletes its bytes later. Raises `FileNotStored`."""
         if not self._scripts.run("delete_file", file_id, tenant):
             raise FileNotStored(f"no file {file_id}")
 
     def abandon(self, file_id: FileId) -> None:
-        """It will never be closed: upkeep deletes what was stored of it."""
+        """Ends an upload that will never be closed; upkeep deletes the bytes stored so far."""
         with translated():
             self._client.zadd(f"{_PREFIX}file_ends", {file_id: 0}, xx=True)
 
     def take_ended(self, most: int) -> list[FileId]:
-        """Files whose bytes are to be deleted, also such as were never whole; the same again until `forget`."""
+        """Returns files whose bytes are to be deleted, incomplete ones included.
+
+        Each is returned again until `forget`.
+        """
         return cast("list[FileId]", self._scripts.run("end_files", most))
 
     def forget(self, file_id: FileId) -> None:
-        """Its bytes are gone."""
+        """Notes that the file's bytes are deleted."""
         with translated():
             self._client.zrem(f"{_PREFIX}file_ends", file_id)
 
     def _read(self, file_ids: Sequence[FileId], *, is_asked_for: bool = False) -> list[StoredFile]:
-        """Ids of files that are not whole or are gone are left out."""
+        """Reads files; ids of incomplete or deleted files are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for file_id in file_ids:
             pipeline.hgetall(f"{_PREFIX}file:{file_id}")

@@ -1,4 +1,4 @@
-"""Creates, reads, lists, cancels, retries and deletes jobs. Leases are not its business."""
+"""Creates, reads, lists, cancels, retries and deletes jobs. Leases are in `shared.store.leases`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class LineSubmission:
-    """A line of a batch that is to become a job."""
+    """A batch line that is to become a job."""
 
     job_id: JobId
     spec: JobSpec
@@ -53,7 +53,9 @@ class JobStore:
     def __init__(
         self, client: Client, replicas: Replicas = PRIMARY_ALONE, hints: Mapping[Queue, HintMessage] = _NO_HINTS
     ) -> None:
-        """`hints` go out with the jobs that `submit` makes, as far as their first queues lack them."""
+        """`hints` are sent with the jobs that `submit` makes, while the queue of their first stage is short of
+        hints.
+        """
         self._client = client
         self._replicas = replicas
         self._hints = hints
@@ -62,12 +64,11 @@ class JobStore:
     def submit(
         self, job_id: JobId, spec: JobSpec, *, name: ClientName | None = None, source: PriorSource | None = None
     ) -> Job:
-        """Creates the job and its renders in one call. The same id again changes nothing and answers the job.
+        """Creates the job and its renders in one call and returns it. A repeated call with the same id changes nothing.
 
-        So does a `name` that stands for the same request. With a `source` all renders begin with its
-        token grid and wait for the DiT. Returns once the store has it on disk, and so many replicas as were asked for
-        hold it. Raises `TenantLimitReached` when more renders of the tenant would wait than it may have, and
-        `ClientIdTaken`.
+        Nor does one with a `name` that stands for the same request. With a `source` all renders start from its token
+        grid and wait for the DiT. Returns once the store has the job on disk and on the required replicas. Raises
+        `ClientIdTaken`, and `TenantLimitReached` when too many of the tenant's renders would wait.
         """
         options = codec.submission_options(spec, name, source)
         hint = self._hints.get(first_queue(spec, source))
@@ -84,9 +85,10 @@ class JobStore:
         return codec.new_job(job_id, spec, created_ms, source)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
-        """Makes jobs of lines of batches, in one round trip, each as `submit` does; a line that waits no more stays so.
+        """Makes jobs of batch lines in one round trip, each as `submit` does. Lines that no longer wait are left
+        unchanged.
 
-        Returns how many there are before the first one that its tenant's limit keeps waiting.
+        Returns the number of lines before the first one that a limit of its tenant stops.
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
@@ -96,31 +98,33 @@ class JobStore:
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
-        """Raises `JobNotFound` for an unknown id and for another tenant's."""
+        """Returns a job. Raises `JobNotFound` for an unknown id and for another tenant's."""
         job = self.job_of_any_tenant(job_id)
         if job.spec.tenant != tenant:
             raise JobNotFound(f"no job {job_id}")
         return job
 
     def job_of_any_tenant(self, job_id: JobId) -> Job:
-        """For the service's own processes, which work for all. Raises `JobNotFound`."""
+        """Returns the job without checking its tenant, for the service's own processes. Raises `JobNotFound`."""
         found = self._read([job_id], is_asked_for=True)
         if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
 
     def standing(self, job_ids: Sequence[JobId]) -> list[Job]:
-        """Those of any tenant that are in the store, in the same order, by two round trips."""
+        """Returns those of the jobs that are in the store, of any tenant, in the same order. Takes two round trips."""
         return self._read(job_ids)
 
     def load(self, tenant: TenantId) -> Load:
-        """How many renders a tenant has in the service now."""
+        """Returns how many renders of a tenant are queued and running."""
         with translated():
             queued, running = self._client.hmget(f"{_PREFIX}load:{tenant}", ["queued", "running"])
         return Load(int(queued or 0), int(running or 0))
 
     def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
-        """Newest first, unless `filters` say otherwise; `after` is the last id of the page before."""
+        """Returns a page of jobs, newest first unless `filters` set another order. `after` is the last id of the page
+        before.
+        """
         return filled_page(limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._read)
 
     def _ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
@@ -137,22 +141,26 @@ class JobStore:
         return sorted(found, reverse=not filters.is_oldest_first)[:limit]
 
     def prior(self, render_id: RenderId) -> Prior | None:
-        """The token grid of a render that is waiting for the DiT, in it, or ended there without a picture."""
+        """Returns the token grid of a render that has passed AR and has no picture yet; None for any other."""
         with translated():
             found = cast("str | None", self._client.hget(f"{_PREFIX}render:{render_id}", "prior"))
         return codec.decode_prior(found) if found else None
 
     def cancel(self, job_id: JobId, tenant: TenantId) -> Job:
-        """Cancels every render that is not final; a final job stays as it is. Raises `JobNotFound`."""
+        """Cancels every render that is not final and returns the job; a final job is unchanged.
+
+        Raises `JobNotFound`.
+        """
         job = self.job(job_id, tenant)
         self._scripts.run("cancel", job_id, tenant, *(render.render_id for render in job.renders))
         return self.job(job_id, tenant)
 
     def retry(self, job: Job, deadline: datetime | None) -> Job:
-        """Another life for a job that ended without all its pictures: those it has are kept, the others wait again.
+        """Queues the missing pictures of a job that ended without them, and returns the job. Finished pictures are
+        kept.
 
-        A job that goes on since an earlier call stays as it is. Raises `JobNotFound`, `JobNotRetryable`,
-        `DeadlineOver` and `TenantLimitReached`.
+        A repeated call changes nothing while the job runs. Raises `JobNotFound`, `JobNotRetryable`, `DeadlineOver` and
+        `TenantLimitReached`.
         """
         spec = job.spec.model_copy(update={"deadline": deadline})
         *_, deadline_ms = codec.limits_ms(spec)
@@ -176,17 +184,17 @@ class JobStore:
                 raise JobNotFinal(f"{job_id} has not ended: cancel it first")
 
     def named(self, client_id: str, tenant: TenantId) -> JobId | None:
-        """The job that this tenant calls so."""
+        """Returns the job to which this tenant gave the name `client_id`; None without one."""
         with translated():
             return cast("JobId | None", self._client.hget(f"{_PREFIX}client_ids:{tenant}", client_id))
 
     def fingerprint(self, job_id: JobId) -> str | None:
-        """Of the request that named it; None for a job without a name of its owner's."""
+        """Returns the fingerprint of the request that created the job; None for a job without a client's name."""
         with translated():
             return cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "fingerprint"))
 
     def status(self, job_id: JobId) -> JobStatus:
-        """The status alone, which whoever waits asks for again and again. Raises `JobNotFound`."""
+        """Returns the status alone, for callers that poll. Raises `JobNotFound`."""
         with translated():
             status = cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "status"))
         if status is None:
@@ -194,7 +202,9 @@ class JobStore:
         return JobStatus(status)
 
     def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
-        """Events later than `after` ("0": all that are kept). `shared.store.watch` tells when there may be more."""
+        """Returns events after the id `after`; "0" returns all that are kept. `shared.store.watch` tells when to read
+        again.
+        """
         key = f"{_PREFIX}events:{job_id}"
         with translated():
             answer = self._client.xread({key: after})
@@ -208,7 +218,7 @@ class JobStore:
             self._client.ping()
 
     def _read(self, job_ids: Sequence[JobId], *, is_asked_for: bool = False) -> list[Job]:
-        """Two round trips for any number of jobs; ids that are gone, also between the two, are left out."""
+        """Reads any number of jobs in two round trips; jobs that are gone, also between the two, are left out."""
         with translated():
             hashes = self._hashes([f"{_PREFIX}job:{job_id}" for job_id in job_ids])
             known = [(job_id, job) for job_id, job in zip(job_ids, hashes, strict=True) if job]
@@ -229,7 +239,9 @@ class JobStore:
 
 
 def _num_renders(job: codec.Hash) -> int:
-    """0 where the record doesn't tell: such a job has other faults, by which it is left out."""
+    """Returns the number of renders in a job's record; 0 for an unreadable one, which is reported for its
+    other fields.
+    """
     text = job.get("n", "")
     return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
 
@@ -242,7 +254,7 @@ def _job(job_id: JobId, row: tuple[codec.Hash, Sequence[tuple[RenderId, codec.Ha
 
 
 def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:
-    """Where a new job waits first."""
+    """Returns the queue in which a new job waits first."""
     if source:
         return Queue.DIT
     return Queue.ENHANCE if spec.enhance_prompt else Queue.AR

@@ -1,4 +1,4 @@
-"""Tells who sent a request, mostly without asking the store. What it knows is a second old at most."""
+"""Tells whose API key a request carries, mostly from memory: what it remembers is at most `ttl_s` old."""
 
 import time
 from collections.abc import Callable
@@ -15,17 +15,17 @@ _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who a valid key belongs to."""
+    """The owner of a valid key."""
 
     key: ApiKey
     limits: TenantLimits
 
 
 class KeyRing:
-    """One per process, for all its threads. A key that is revoked or a limit that is changed acts within `ttl_s`.
+    """One per process, for all its threads. A revoked key or a changed limit takes effect within `ttl_s`.
 
-    Only keys that exist are remembered: a new one works at once, and guessed ids fill no memory. Raises
-    `StoreUnavailable` when the store must be asked and does not answer.
+    Only existing keys are remembered: a new one works at once, and guessed ids fill no memory. Raises
+    `StoreUnavailable` when the store has to be asked and does not answer.
     """
 
     def __init__(self, store: KeyStore, *, ttl_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +37,7 @@ class KeyRing:
         self._is_closed = False
 
     def holder(self, text: str) -> Holder | None:
-        """Who sent this key; None for anything but a key that counts."""
+        """Returns the holder of this key; None for an unknown, wrong or revoked key."""
         key_id = id_of(text)
         if key_id is None:
             return None
@@ -47,7 +47,7 @@ class KeyRing:
         return holder if holder.key.is_proved_by(text) else None
 
     def still_counts(self, key: ApiKey) -> bool:
-        """Whether a key that was proved once was not revoked since."""
+        """Returns whether a key that was verified earlier is still valid."""
         read_at, holder = self._known.get(key.key_id, (None, None))
         if holder is None or read_at is None or self._clock() - read_at >= self._ttl_s:
             read_at, found = self._clock(), self._store.find(key.key_id)
@@ -59,7 +59,7 @@ class KeyRing:
         return holder.key.digest == key.digest
 
     def is_open(self) -> bool:
-        """Whether no key was ever created; there is no way back to that."""
+        """Returns whether no key was ever created. Once a key exists, this stays False."""
         now = self._clock()
         if not self._is_closed and (self._open_until is None or now >= self._open_until):
             self._is_closed = self._store.has_any()

@@ -1,7 +1,7 @@
-"""What the store knows of its own past, for whoever compares it with a note kept elsewhere: see cli/stack/ledger.py.
+"""Keeps the store's count of its own writes, which `cli/stack/ledger.py` compares with a note outside the store.
 
 gridpress:ledger  hash  accepted: jobs ever made (submit.lua); ticks: how often it was noted; at_ms: when, by the wall;
-                        loss: what was found to be lost, until somebody says that they know
+                        loss: what was found to be lost, until an operator acknowledges it
 """
 
 import time
@@ -15,7 +15,9 @@ _KEY = "gridpress:ledger"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How far the store had come. Ticks grow by one a second; what a store lost, it has not counted."""
+    """The state of the ledger. `ticks` grows by one a second, so a store restored to an earlier state has a lower
+    count.
+    """
 
     ticks: int
     accepted: int
@@ -23,19 +25,19 @@ class Entry:
 
 
 class LedgerStore:
-    """Every method raises `StoreUnavailable`."""
+    """The ledger in the store. Every method raises `StoreUnavailable`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def read(self) -> Entry:
-        """As it stands in the store."""
+        """Returns the ledger as it is in the store."""
         with translated():
             found = cast("list[str | None]", self._client.hmget(_KEY, ["ticks", "accepted", "at_ms"]))
         return Entry(*(int(value or 0) for value in found))
 
     def tick(self) -> Entry:
-        """One more, on the store's disk when this returns."""
+        """Adds a tick and returns the ledger once the tick is on the store's disk."""
         now_ms = int(time.time() * 1000)
         with translated(), self._client.pipeline() as pipeline:
             pipeline.hincrby(_KEY, "ticks", 1)
@@ -45,18 +47,21 @@ class LedgerStore:
         return Entry(int(ticks), int(accepted or 0), now_ms)
 
     def note_loss(self, text: str, ticks: int) -> None:
-        """Told until `acknowledge`; counted for good. `ticks` go on from where they were, so that it is told once."""
+        """Records a loss, shown until `acknowledge` and counted for good.
+
+        Sets `ticks`, so that it is found only once.
+        """
         with translated(), self._client.pipeline() as pipeline:
             pipeline.hset(_KEY, mapping={"loss": text, "ticks": ticks})
             pipeline.hincrby("gridpress:fault_counts", "store.loss", 1)
             pipeline.execute()
 
     def loss(self) -> str | None:
-        """What was lost, in words, if anything was and nobody has acknowledged it."""
+        """Returns the description of a loss that nobody has acknowledged; None without one."""
         with translated():
             return cast("str | None", self._client.hget(_KEY, "loss"))
 
     def acknowledge(self) -> None:
-        """Somebody knows."""
+        """Removes the description of a loss that was acknowledged."""
         with translated():
             self._client.hdel(_KEY, "loss")

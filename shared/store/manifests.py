@@ -1,4 +1,4 @@
-"""Jobs that ended and whose manifest is still to be written: which, when, by whom."""
+"""Leases ended jobs whose manifest is to be written, and records the outcome."""
 
 from dataclasses import dataclass
 
@@ -17,30 +17,30 @@ class ManifestClaim:
 
 
 class ManifestStore:
-    """Leased like renders: one that is not finished in time is due again."""
+    """Manifests that are due, leased one by one. A job whose lease ends is due again."""
 
     def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
-        """`worker`: whoever sees it end may free its leases."""
+        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._scripts = Scripts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> ManifestClaim | None:
-        """Leases one that is due, or finds nothing."""
+        """Leases a job that is due. Returns None when none is due."""
         holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
         return ManifestClaim(JobId(answer[0]), int(answer[1]), holder) if answer else None
 
     def written(self, claim: ManifestClaim) -> bool:
-        """Done for good. Returns False when the lease was lost meanwhile."""
+        """Records that the manifest is written. Returns False when the lease was lost meanwhile."""
         return self._finish(claim, "", "")
 
     def retry_later(self, claim: ManifestClaim, error: str, delay_s: float) -> bool:
-        """Due again after `delay_s`. Returns False when the lease was lost meanwhile."""
+        """Makes the job due again after `delay_s`. Returns False when the lease was lost meanwhile."""
         return self._finish(claim, error, int(delay_s * 1000))
 
     def abandon(self, claim: ManifestClaim, error: str) -> bool:
-        """Given up. Returns False when the lease was lost meanwhile."""
+        """Gives the manifest up. Returns False when the lease was lost meanwhile."""
         return self._finish(claim, error, "")
 
     def _finish(self, claim: ManifestClaim, error: str, delay_ms: int | str) -> bool:

@@ -1,4 +1,7 @@
-"""Whether writes to the object store succeed, as upkeep finds out by trying. It reads well on a disk that is full."""
+"""Stores whether writes to the object store succeed, which upkeep tests.
+
+On a full disk, reads succeed and writes fail.
+"""
 
 from typing import cast
 
@@ -10,13 +13,13 @@ _KEPT_S = 60  # without upkeep nobody knows, and then nothing is said
 
 
 class ObjectWrites:
-    """The outcome of the last try."""
+    """The outcome of the last test write."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def note(self, error: str) -> None:
-        """`error` is '' when the write succeeded. Raises `StoreUnavailable`."""
+        """Records the outcome: `error` is '' for a success. Raises `StoreUnavailable`."""
         with translated():
             if error:
                 self._client.set(_KEY, error[:300], ex=_KEPT_S)
@@ -24,12 +27,14 @@ class ObjectWrites:
                 self._client.delete(_KEY)
 
     def succeed(self) -> bool:
-        """Raises `StoreUnavailable`."""
+        """Returns whether the last test write succeeded, or none was recorded lately. Raises `StoreUnavailable`."""
         with translated():
             return not self._client.exists(_KEY)
 
     def check(self) -> None:
-        """Raises `ObjectStoreUnavailable` while writes fail, and `StoreUnavailable`."""
+        """Raises `ObjectStoreUnavailable` while writes fail, and `StoreUnavailable` when the job store does
+        not answer.
+        """
         with translated():
             error = cast("str | None", self._client.get(_KEY))
         if error:

@@ -1,4 +1,4 @@
-"""Lists of records of which some may be gone or unreadable: these are left out, and spoil nothing for the others."""
+"""Reads lists of records and leaves out those that are gone or unreadable, so that one bad record spoils no list."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -29,9 +29,9 @@ def readable(
     *,
     is_asked_for: bool = False,
 ) -> list[Item]:
-    """The rows that can be decoded. Any other is logged, counted as `unreadable.<kind>`, and left out.
+    """Returns the rows that can be decoded. Any other is logged, counted as `unreadable.<kind>` and left out.
 
-    `is_asked_for`: the caller named them, and is not to believe that they are gone. Raises `RecordUnreadable` then.
+    With `is_asked_for` (the caller named the records) it raises `RecordUnreadable` instead.
     """
     found = []
     for record_id, row in rows:
@@ -46,7 +46,7 @@ def readable(
 
 
 def _told(error: Exception) -> str:
-    """Without what pydantic quotes of the record, and without a traceback: either may hold a secret."""
+    """Describes the error without values of the record and without a traceback, since both may hold a secret."""
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:5])
@@ -59,9 +59,10 @@ def filled_page(
     ids_after: Callable[[Id | None, int], Sequence[Id]],
     read: Callable[[Sequence[Id]], list[Item]],
 ) -> list[Item]:
-    """Up to `limit` records behind the id `after`. Fewer only where the list ends: what is left out is made up for.
+    """Returns up to `limit` records after the id `after`; fewer only at the end of the list.
 
-    `ids_after` answers so many ids behind one, `read` those of them that are there.
+    `ids_after` returns a number of ids after one. `read` returns the readable records of ids; further ids are read in
+    place of missing records.
     """
     found: list[Item] = []
     count = limit

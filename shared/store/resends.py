@@ -1,6 +1,6 @@
-"""Makes messages due again: one, all that failed, a range. A message keeps its id, however often it is sent.
+"""Makes webhook messages due again: one, all that failed, or all of a time range. A message keeps its id.
 
-Whoever asks says that the receiver is well: it is not spared any longer for its failures.
+A request to resend ends the pause after failures of that receiver.
 """
 
 from dataclasses import dataclass
@@ -20,36 +20,44 @@ _MOST_SCRIPTS = 25  # of one call: whoever asks for a year is told where to go o
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """How many deliveries are due again. `next_since`: from where to ask for the rest; None when that was all."""
+    """The number of deliveries made due again. `next_since` is where the next call continues; None: nothing is left."""
 
     num: int
     next_since: datetime | None = None
 
 
 class ResendStore:
-    """Every method raises `StoreUnavailable`; what is another tenant's is not there."""
+    """Every method raises `StoreUnavailable`. Another tenant's messages and endpoints count as not found."""
 
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
 
     def resend(self, message_id: str, tenant: TenantId, endpoint_id: EndpointId | None = None) -> int:
-        """To one endpoint, or wherever it was for; the number of deliveries. Raises `MessageNotFound`."""
+        """Sends a message again to one endpoint, or to all its receivers; returns the number of deliveries.
+
+        Raises `MessageNotFound`.
+        """
         num = int(self._scripts.run("resend_message", message_id, tenant, endpoint_id or ""))
         if num < 0:
             raise MessageNotFound(f"no webhook message {message_id}")
         return num
 
     def recover(self, endpoint_id: EndpointId, tenant: TenantId, since: datetime, until: datetime | None) -> Resent:
-        """Those that were given up in this time, the earliest first, up to 5,000. Raises `EndpointNotFound`."""
+        """Makes up to 5,000 abandoned messages of a time range due again, earliest first. Raises `EndpointNotFound`."""
         return self._all("recover_deliveries", endpoint_id, tenant, since, until)
 
     def replay(self, endpoint_id: EndpointId, tenant: TenantId, since: datetime, until: datetime | None) -> Resent:
-        """All that happened in this time and that it listens to, delivered or not, as `recover` does."""
+        """Makes all messages of a time range due again to an endpoint, delivered or not, as far as it subscribes to
+        them.
+
+        The limit, the order and the errors are those of `recover`.
+        """
         return self._all("replay_messages", endpoint_id, tenant, since, until)
 
     def test(self, endpoint_id: EndpointId, tenant: TenantId, reserved: str | None = None) -> str:
-        """The id of a message that is for this endpoint alone, made of `reserved`, another id, if there is one.
+        """Creates a test message for this endpoint and returns its id.
 
+        With `reserved` (a reserved id) the message's id derives from it, so a repeated call makes no second message.
         Raises `EndpointNotFound`.
         """
         message_id = f"evt_{ulid_of(reserved)}_webhook_endpoint_test"
@@ -73,5 +81,7 @@ class ResendStore:
 
 
 def _ms(moment: datetime) -> int:
-    """Exact, so that the `next_since` of one call is where the next one begins."""
+    """Returns the time in ms, by exact integer arithmetic, so that `next_since` continues exactly where a
+    call ended.
+    """
     return (moment - _START) // _MS

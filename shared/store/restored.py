@@ -1,4 +1,4 @@
-"""Makes records of final jobs from their manifests, for a store that has lost them."""
+"""Restores records of final jobs from their manifests, for a store that has lost them."""
 
 import json
 from collections.abc import Mapping
@@ -17,22 +17,23 @@ from shared.store.scripts import Scripts
 
 
 class RestoredJobs:
-    """Every method raises `StoreUnavailable`."""
+    """Jobs restored from manifests. Every method raises `StoreUnavailable`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def is_final(self, job_id: JobId) -> bool:
-        """Whether the store knows the job, and that it has ended."""
+        """Returns whether the store has the job and it has ended."""
         with translated():
             status = cast("str | None", self._client.hget(f"gridpress:job:{job_id}", "status"))
         return status is not None and JobStatus(status).is_final
 
     def restore(self, manifest: Mapping[str, Any]) -> bool:
-        """Whether the store knows now what it did not. A job that stands is cancelled if it was; else it ends again.
+        """Restores the job of a manifest; returns whether anything changed.
 
-        Raises `ValueError` or `KeyError` for a manifest that lacks the spec, as those of earlier versions do.
+        A job that the store has is left as it is, unless the manifest says that it was cancelled: then it is cancelled
+        again. Raises `ValueError` or `KeyError` for a manifest without a spec, as earlier versions wrote.
         """
         job, spec = manifest["job"], JobSpec.model_validate(manifest["spec"])
         job_id = JobId(job["id"])

@@ -1,4 +1,4 @@
-"""Loads and runs the Lua scripts. Their tables are made from `shared.states` and `shared.job_spec`, the one source."""
+"""Loads and runs the Lua scripts. Their tables are generated from `shared.states` and `shared.job_spec`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How many replicas must hold a write before it counts, and how long they may take."""
+    """The number of replicas that must hold a write, and how long to wait for them."""
 
     count: int = 0
     timeout_s: float = 1.0
@@ -85,7 +85,9 @@ class Scripts:
         self.clock = SteadyClock(partial(self._run_once, _LOOK))
 
     def run(self, name: str, *args: str | int) -> Any:
-        """Raises `StoreUnavailable` when the store does not answer. Arguments are the script's ARGV."""
+        """Runs a script with `args` as ARGV and returns its result. Raises `StoreUnavailable` when the store does not
+        answer.
+        """
         return self._sure_of_the_time(lambda: self._run_once(name, *args))
 
     def _run_once(self, name: str, *args: str | int) -> Any:
@@ -93,7 +95,9 @@ class Scripts:
             return self._script(name)(args=args)
 
     def _sure_of_the_time(self, call: Callable[[], Any]) -> Any:
-        """A script that is not sure of the time has done nothing: see steady.lua."""
+        """Calls, and after `ClockInDoubt` checks the clock and calls once more; such a script has done nothing
+        (steady.lua).
+        """
         try:
             return call()
         except ClockInDoubt:
@@ -101,7 +105,7 @@ class Scripts:
         return call()
 
     def run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
-        """Like `run`, then waits on the same connection until so many replicas hold all that this script saw.
+        """Like `run`, then waits on the same connection until the required replicas hold all writes of the script.
 
         Raises `StoreUnavailable` when they don't in time. The write may stand nonetheless: the script may be repeated.
         """
@@ -119,12 +123,12 @@ class Scripts:
         return answer
 
     def queue(self, pipeline: Any, name: str, *args: str | int) -> None:
-        """Like `run`, as one command of a pipeline."""
+        """Adds a script to a pipeline as one command."""
         self.clock.freshen()
         self._script(name)(args=args, client=pipeline)
 
     def _script(self, name: str) -> Any:
-        """Hashed once: a script is 30 KB, and calls are many."""
+        """Returns the loaded script. It is hashed only once, because a script has 30 KB and calls are many."""
         if name not in self._by_name:
             self._by_name[name] = self._client.register_script(_source(name))
         return self._by_name[name]

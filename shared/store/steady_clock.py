@@ -1,4 +1,4 @@
-"""Keeps the clock of the store's scripts steady where the store's own is set, see steady.lua. Knows no jobs."""
+"""Keeps the clock of the scripts steady when the store's system clock is set (see steady.lua)."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Way = Literal["", "keep", "trust"]
 
 
 def _machine() -> str:
-    """Names this boot of this machine, since its clock starts anew with each."""
+    """Returns an id of this boot of this machine, because its boot clock starts anew with each boot."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -36,7 +36,10 @@ def _ticks_ms() -> int:
 
 
 class SteadyClock:
-    """`look` runs `look_at_clock` with a machine, its clock, and a way. Raises what that raises."""
+    """Compares the store's clock with this machine's boot clock.
+
+    `look` runs `look_at_clock.lua` with the machine, its clock and a `Way`. Every method raises what `look` raises.
+    """
 
     def __init__(self, look: Look, machine: str = _MACHINE) -> None:
         self._look = look
@@ -44,7 +47,9 @@ class SteadyClock:
         self._looked_at_s = float("-inf")
 
     def look(self, way: Way = "") -> bool:
-        """Whether it is certain now what the time is. A jump is logged; the store counts it."""
+        """Checks the clock once; returns whether the time is certain now. A jump is logged here and counted by the
+        store.
+        """
         began_ms = _ticks_ms()
         verdict, *jump = self._look(self._machine, began_ms, way)
         if verdict == "unsure":
@@ -56,12 +61,15 @@ class SteadyClock:
         return _ticks_ms() - began_ms < _SLOW_S * 1000 or self.look()
 
     def keep(self) -> None:
-        """One tick of whoever looks again and again."""
+        """Checks the clock from upkeep's loop, and starts the checks in a new store."""
         if not self.look("keep"):
             self.settle()
 
     def settle(self) -> None:
-        """For a script that could not be sure of the time: afterwards it can."""
+        """Checks the clock until the time is certain, for a script that ended with `ClockInDoubt`.
+
+        If no check succeeds, this trusts the wall clock.
+        """
         for _ in range(_NUM_PAUSES):
             if self.look():
                 return
@@ -69,6 +77,6 @@ class SteadyClock:
         self.look("trust")
 
     def freshen(self) -> None:
-        """For scripts that can't be called again, as in a pipeline."""
+        """Checks the clock unless it was checked lately, for scripts that can't be repeated, as in a pipeline."""
         if time.monotonic() - self._looked_at_s > _FRESH_S:
             self.settle()

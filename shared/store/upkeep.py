@@ -1,4 +1,4 @@
-"""What keeps the store true without a client or a worker: rescue, retention, and how full the queues are."""
+"""The periodic work on the store: rescue, expiry, retention, hints and the scripts' clock."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NO_WORKER = {"code": "no_worker", "message": "no process that enhances prompts 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Renders or deliveries that wait, slots of live workers, hints that the queue holds already."""
+    """The length of a queue: waiting renders or deliveries, slots of live workers, and hints in the queue."""
 
     waiting: int
     slots: int
@@ -31,54 +31,59 @@ class UpkeepStore:
         self._scripts = Scripts(client)
 
     def keep_clock(self) -> None:
-        """Notices where the store's clock was set, so that what is due stays due when it was."""
+        """Checks whether the store's system clock was set, so that leases and delays keep their length."""
         self._scripts.clock.keep()
 
     def backlog(self, queue: Queue) -> Backlog:
         return Backlog(*self._scripts.run("backlog", queue, celery_list(queue)))
 
     def has_work(self) -> bool:
-        """Whether anything that was accepted is unfinished."""
+        """Returns whether any accepted work is unfinished."""
         return bool(self._scripts.run("has_work"))
 
     def send_hints(self, message: HintMessage, most: int) -> int:
-        """Sends what its queue lacks, up to `most`; returns how many were sent."""
+        """Sends the hints that the message's queue is short of, up to `most`; returns how many were sent."""
         args = (message.queue, celery_list(message.queue), message.text, uuid4().hex, most)
         return int(self._scripts.run("send_hints", *args))
 
     def rescue(self, poison_strikes: int) -> tuple[int, int]:
-        """Takes back renders whose lease ended. Returns how many were sent back and how many proved to be poison.
+        """Takes back renders whose lease ended. Returns how many were requeued and how many failed as poison.
 
-        After the store stood still nothing is taken back for one lease length: see pulse.lua.
+        After an outage of the store nothing is taken back for the length of one lease: see pulse.lua.
         """
         rescued, failed = self._scripts.run("rescue", _MOST_AT_ONCE, poison_strikes)
         return rescued, failed
 
     def take_back(self, worker: WorkerId, poison_strikes: int) -> tuple[int, int]:
-        """As `rescue`, at once, for whoever saw the worker's process end. Returns the same two numbers.
+        """Takes back at once all renders of a worker whose process was seen to end. Returns the same counts as
+        `rescue`.
 
-        Webhooks, manifests, prompts and batches that it had leased are free for others, too.
+        Its leases of webhooks, manifests, prompts and batches are freed, too.
         """
         taken_back, failed, _ = self._scripts.run("take_back", worker, poison_strikes)
         return taken_back, failed
 
     def heal_shares(self) -> int:
-        """Tenants of whom something waits compete again if they do not; looks at a part. Returns how many did not."""
+        """Repairs a part of the fair-share pools: tenants with waiting renders that are in none. Returns how many."""
         return int(self._scripts.run("heal_shares", _MOST_AT_ONCE))
 
     def reroute(self) -> int:
-        """What waits for an AR worker of a revision that is gone goes to those that are there; returns how many."""
+        """Moves renders that wait for an AR revision without workers to a revision that has some; returns how many."""
         return int(self._scripts.run("reroute", _MOST_AT_ONCE, _MOST_AT_ONCE))
 
     def expire(self) -> int:
-        """Ends renders whose time is over; returns how many."""
+        """Expires renders past their time limit; returns how many."""
         return int(self._scripts.run("expire", _MOST_AT_ONCE))
 
     def abandon_enhancements(self, patience_s: float) -> int:
-        """Without a live worker for them, jobs due for longer go on with the prompt as it is; returns how many."""
+        """Queues jobs for AR with the original prompt when no enhancement worker lives and they were due for
+        `patience_s`.
+
+        Returns how many.
+        """
         args = (int(patience_s * 1000), MOST_PURGED, json.dumps(_NO_WORKER))
         return int(self._scripts.run("abandon_enhancements", *args))
 
     def purge(self, retention_s: int) -> bool:
-        """Forgets jobs that ended longer ago, up to a hundred. Returns whether there may be more."""
+        """Forgets up to a hundred jobs that ended more than `retention_s` ago. Returns whether there may be more."""
         return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED

@@ -1,4 +1,4 @@
-"""What was sent to whom, as the outbox recorded it: messages and attempts. Sends nothing."""
+"""Reads the log of webhooks: messages, their deliveries and attempts. Sends nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.webhooks.endpoints import EndpointId
 
 
 class DeliveryStatus(StrEnum):
-    """How far a message came with one receiver."""
+    """The state of a message's delivery to one receiver."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -24,7 +24,7 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageDelivery:
-    """`endpoint_id` is None for the job's own URL."""
+    """The delivery of a message to one receiver. `endpoint_id` is None for the job's own URL."""
 
     endpoint_id: EndpointId | None
     status: DeliveryStatus
@@ -32,7 +32,7 @@ class MessageDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event. `job_id` is None where it tells of something else."""
+    """One webhook message. `job_id` is None when it is not about a job."""
 
     message_id: str
     event_type: str
@@ -44,7 +44,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of a receiver. `error` is None when it answered 2xx, `status` when it gave no answer at all."""
+    """One call of a receiver. `error` is None for a 2xx status; `status` is None without a response."""
 
     attempt_id: str
     message_id: str
@@ -61,13 +61,13 @@ class Attempt:
 
 
 class WebhookLog:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """The log of webhooks. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def message(self, message_id: str, tenant: TenantId) -> Message:
-        """Raises `MessageNotFound`."""
+        """Returns one message. Raises `MessageNotFound` for an unknown id and for another tenant's."""
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(f"gridpress:message:{message_id}"))
         rows = [(message_id, found)] if found.get("tenant") == tenant else []
@@ -76,7 +76,10 @@ class WebhookLog:
         raise MessageNotFound(f"no webhook message {message_id}")
 
     def attempts(self, of: str, *, limit: int, after: str | None = None) -> list[Attempt]:
-        """The newest first. `of` is an endpoint's, a job's or a message's id; whose it is, the caller has checked."""
+        """Returns a page of attempts, newest first. `of` is the id of an endpoint, a job or a message.
+
+        The caller has to check that it belongs to the tenant.
+        """
 
         entries: dict[str, Mapping[str, str]] = {}
 
