@@ -1,4 +1,4 @@
-"""A job as clients read it: the API's answers and the webhooks' data. Never a presigned URL, never a secret."""
+"""Builds the job object that API responses and webhooks contain. It never holds a presigned URL or a secret."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +16,7 @@ from shared.webhooks.events import PayloadStyle
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds and `Z`; in its own offset where UTC has no such year."""
+    """Returns the time in UTC with milliseconds and `Z`. Outside UTC's years 1 to 9999 it keeps its own offset."""
     with suppress(OverflowError):  # 9999-12-31T23:59:59-23:59 was once taken as a deadline
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -50,17 +50,17 @@ class Timings(BaseModel):
 
 
 class StepsAnswer(BaseModel):
-    """Steps done of the stage that a picture is in, and how many there are."""
+    """The progress of a picture within its current stage: steps done and steps in all."""
 
     done: int
     total: int
 
 
 class ImageAnswer(BaseModel):
-    """One picture of a job. What describes its file is null until it has succeeded, `progress` unless it runs.
+    """One picture of a job. The fields of its file are null until it has succeeded; `progress` is null unless it runs.
 
-    `attempts`: how often a worker began it, in either stage. `ended_in` tells where a picture was when it was
-    cancelled, expired or failed: before its start, or in which stage.
+    `attempts` counts how often a worker started it, in either stage. `ended_in` is the stage in which it was cancelled,
+    expired or failed, or `before_start`.
     """
 
     index: int
@@ -81,24 +81,25 @@ class ImageAnswer(BaseModel):
 
 
 class EnhancementErrorAnswer(BaseModel):
-    """Why a prompt was drawn as it was sent. `code` is stable."""
+    """Why a prompt was not enhanced. `code` is stable."""
 
     code: str
     message: str
 
 
 class EnhancementAnswer(BaseModel):
-    """What became of `enhance_prompt`. When it failed, the pictures are drawn from the prompt as it was sent."""
+    """The outcome of `enhance_prompt`. When it failed, the pictures are made from the original prompt."""
 
     status: EnhancementStatus
     error: EnhancementErrorAnswer | None
 
 
 class QueueAnswer(BaseModel):
-    """Where the pictures of a job that wait stand. `position`: pictures of all callers that go before its first one.
+    """The place of a job's waiting pictures in the queue. `position` counts the pictures of all callers before its
+    first.
 
-    `eta_s`: seconds until the last of them is finished, as fast as pictures were made of late; null while nothing was
-    measured. `unserved`: stages before it for which no worker of its model lives; it waits until one comes.
+    `eta_s` estimates the seconds until its last picture is finished, from the recent rate; null when no rate was
+    measured. `unserved` lists the stages for which no worker with the job's model is running.
     """
 
     stage: Stage
@@ -115,7 +116,7 @@ class PriorAnswer(BaseModel):
 
 
 class Links(BaseModel):
-    """Where to go from here."""
+    """Links to the job and what belongs to it."""
 
     self: str
     cancel: str
@@ -124,13 +125,13 @@ class Links(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """A job: where it stands, its pictures, and the request that it answers.
+    """A job: its state, its pictures and the request.
 
-    `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: every picture weighs
-    the same, and so do the two stages of a picture; within a stage, every step does. `queue` is null when nothing of it
-    waits, in lists, and in a 202 that was not waited for. `waiting_for` names what finished pictures can't be stored
-    without, where `queue` would be told. `rendered_size` is what the model drew; `width` and `height` are the finished
-    picture's.
+    `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: all pictures have the
+    same weight, as have the two stages of a picture and the steps of a stage. `queue` is null when no picture waits, in
+    lists, and in a 202 that was not waited for. `waiting_for` names a store that is down and without which finished
+    pictures can't be stored; it appears wherever `queue` may. `rendered_size` is the size that the model rendered;
+    `width` and `height` are those of the finished picture.
     """
 
     model_config = _ALL_ANSWERED
@@ -183,9 +184,9 @@ class JobAnswer(BaseModel):
 def job_answer(
     job: Job, public_url: str, model: str, place: QueuePlace | None = None, *, is_writable: bool = True
 ) -> dict[str, Any]:
-    """The job as plain JSON values, its links under `public_url`. `model` is the name under which it is served.
+    """Returns the job as plain JSON values, with links under `public_url`. `model` is the public name of the model.
 
-    `is_writable`: whether finished pictures can be stored now.
+    `is_writable` says whether finished pictures can be stored now.
     """
     link = f"{public_url.rstrip('/')}/v1/jobs/{job.job_id}"
     settings, spec = job.spec.settings, job.spec
@@ -235,7 +236,7 @@ def _queue(place: QueuePlace) -> QueueAnswer:
 
 
 def _stage(job: Job) -> Stage | None:
-    """The furthest stage that a render of a running job is in or waits for."""
+    """Returns the furthest stage in which a render of a running job is or waits; None unless the job runs."""
     if job.status is not JobStatus.RUNNING:
         return None
     decoding = (Stage.DIT.waiting, Stage.DIT.running)
@@ -243,7 +244,10 @@ def _stage(job: Job) -> Stage | None:
 
 
 def _share_done(render: Render) -> float:
-    """A finished stage is half of a render; a render that ended otherwise keeps the stages that it finished."""
+    """Returns the progress of a render, 0 to 1.
+
+    Each stage counts half; a render that failed keeps its finished stages.
+    """
     if render.state is RenderState.SUCCEEDED:
         return 1.0
     finished = 0.5 if render.prior_ready_at else 0.0

@@ -1,6 +1,6 @@
-"""Threads that run as long as their process: an unforeseen error is logged, counted and survived with a pause.
+"""Threads that run as long as their process. An unexpected error is logged and counted, and the work starts again.
 
-A thread that ends all the same ends its role: a process that only looks healthy is worse than one that is replaced.
+If a thread ends nevertheless, the process exits, so that its supervisor replaces it.
 """
 
 import os
@@ -21,7 +21,7 @@ _LOOK_S = 0.05  # how soon a thread in its pause sees that it is over
 
 
 class _Process:
-    """What the threads of one process share: the count of errors, and how to end the role that it is."""
+    """State shared by all threads of this process: the number of errors, and the function that ends the process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,18 +37,18 @@ _process = _Process()
 
 
 def num_faults() -> int:
-    """How many unforeseen errors the threads of this process have survived."""
+    """Returns how many unexpected errors the threads of this process have survived."""
     return _process.num_faults
 
 
 def note_fault(thread: str) -> None:
-    """Logs and counts the error that is being handled. For loops that survive errors in their own way."""
+    """Logs and counts the error that is being handled, for loops that handle errors themselves."""
     _process.note_fault()
     log.error("thread.failed", thread=thread, num_faults=_process.num_faults, exc_info=True)
 
 
 def end_role_with_its_threads(ready_file: Path | None) -> None:
-    """From now on a thread that ends takes the process with it, which is ready no more."""
+    """Makes the process exit when one of its threads ends. The ready file is removed first."""
 
     def end() -> None:
         withdraw(ready_file)
@@ -58,7 +58,7 @@ def end_role_with_its_threads(ready_file: Path | None) -> None:
 
 
 class Background:
-    """A daemon thread that runs `work` until `is_over`, and begins it anew whenever it raises or returns before."""
+    """A daemon thread that runs `work` until `is_over`. It calls `work` again when that raises or returns early."""
 
     def __init__(self, name: str, work: Callable[[], object], is_over: Callable[[], bool]) -> None:
         self._name = name
@@ -70,7 +70,7 @@ class Background:
         self._thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Returns at once where it was never started."""
+        """Waits for the thread to end. Returns at once if it was never started."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 

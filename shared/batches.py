@@ -1,4 +1,4 @@
-"""A batch as a value: a file of lines, each a request of its own, and where it stands. Nothing here does I/O."""
+"""Batches as values: a file of lines, each a request, and the batch's state. Nothing here does I/O."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ NATIVE: Endpoint = "/v1/jobs"
 
 
 class BatchStatus(StrEnum):
-    """In OpenAI's words."""
+    """The status of a batch, in OpenAI's terms."""
 
     VALIDATING = "validating"
     FAILED = "failed"
@@ -39,7 +39,7 @@ class BatchStatus(StrEnum):
 
 
 class LineState(StrEnum):
-    """One character a line: all that the store keeps of one that waits."""
+    """The state of a line, stored as one character. For a waiting line the store keeps nothing else."""
 
     WAITING = "w"
     OPEN = "o"  # it is a job
@@ -52,7 +52,7 @@ class LineState(StrEnum):
 
 
 class Defaults(BaseModel):
-    """What lines that do not say it themselves ask for. `seed` grows by one from line to line."""
+    """Defaults for fields that a line leaves out. `seed` grows by one from line to line."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,10 +66,10 @@ class Defaults(BaseModel):
 
 
 class BatchSpec(BaseModel):
-    """One accepted request for a batch. `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s`
-    from its end.
+    """An accepted request for a batch.
 
-    `strict`: one line that can't be rendered refuses the file. The webhook tells of the batch, never of its lines.
+    `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s` from its end. With `strict` one
+    invalid line fails the whole batch. The webhook reports the batch, never single lines.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,7 +94,7 @@ class BatchSpec(BaseModel):
 
 
 class Fault(BaseModel):
-    """Why a file, or one of its lines, can't be used. `line` counts from 1."""
+    """Why a file or one of its lines was refused. `line` counts from 1."""
 
     code: str
     message: str
@@ -104,7 +104,9 @@ class Fault(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LineJob:
-    """The job that a line, counted from 0, becomes. `note` is kept with it until its result is written."""
+    """The job that a line becomes; `line` counts from 0. `note` is stored with the job until the line's result is
+    written.
+    """
 
     batch_id: BatchId
     line: int
@@ -113,7 +115,7 @@ class LineJob:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where reading the input goes on: the next line, from 0, and the offset of its first byte."""
+    """The position up to which the input was read: the next line, from 0, and the offset of its first byte."""
 
     line: int = 0
     offset: int = 0
@@ -121,7 +123,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of the results: an object of so many JSON lines."""
+    """A part of the results: an object with a number of JSON lines."""
 
     key: ObjectKey
     num_lines: int
@@ -130,7 +132,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Lines: all of the batch, those that are jobs now, and how the others ended. `failed` counts every bad end."""
+    """Counts of lines: all, those that are jobs now, and the others by outcome. `failed` counts every outcome but
+    success.
+    """
 
     total: int = 0
     open: int = 0
@@ -144,7 +148,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """When it entered each status, as far as it did (aware UTC)."""
+    """The time at which the batch entered each status (aware UTC); None for a status not reached."""
 
     created_at: datetime
     expires_at: datetime
@@ -159,10 +163,10 @@ class BatchTimes:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch as the store knows it.
+    """A batch as it is stored.
 
-    `end`: how it is going to end: `completed` unless it was cancelled or its time is over. `round` counts retries in
-    place. `waiting_for`: which limit keeps its lines from being released just now.
+    `end` is the status with which it will end: `completed` unless it was cancelled or expired. `round` counts retries
+    of this batch. `waiting_for` is the limit that stops its lines now.
     """
 
     batch_id: BatchId
@@ -182,39 +186,44 @@ class Batch:
 
     @property
     def is_stopping(self) -> bool:
-        """Lines that are no jobs yet never become any."""
+        """Whether the batch was cancelled or has expired: no further line becomes a job."""
         return self.end is not BatchStatus.COMPLETED
 
 
 def folder_of(batch_id: BatchId) -> str:
-    """Where the object store keeps all that is a batch's own, and nothing else."""
+    """Returns the prefix of the batch's own objects in the object store."""
     assert batch_id.startswith("batch_")
     return f"batches/{batch_id}/"
 
 
 def input_key(batch_id: BatchId) -> ObjectKey:
-    """Its lines: a copy, which stays when the caller's file goes."""
+    """Returns the key of the batch's copy of its input, which stays when the caller's file is deleted."""
     return ObjectKey(f"{folder_of(batch_id)}input.jsonl")
 
 
 def new_batch_id(reserved: str | None = None) -> BatchId:
-    """`batch_` and a ULID; that of `reserved`, another id, if there is one."""
+    """Returns a new batch id: `batch_` and a ULID. With `reserved` (a reserved id) it takes that id's ULID."""
     return BatchId(f"batch_{ulid_of(reserved)}")
 
 
 def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:
-    """The job that a line becomes: always the same, so that no crash makes two. Sorts by batch, then by line."""
+    """Returns the id of the job that a line becomes, always the same, so that a repeated step makes no second job.
+
+    The ids sort by batch, then by line.
+    """
     own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
     return JobId(f"job_{ULID.from_bytes(own[:11] + round_.to_bytes(1, 'big') + line.to_bytes(4, 'big'))}".lower())
 
 
 def line_job_prefix(batch_id: BatchId) -> str:
-    """What the ids of its lines' jobs begin with, and of no others: eighteen letters are the eleven bytes."""
+    """Returns the prefix that the ids of this batch's jobs share with no other: 18 letters encode the ULID's 11
+    bytes.
+    """
     return line_job_id(batch_id, 0, 0)[: len("job_") + 18]
 
 
 def is_line_of(job_id: str, batch_id: BatchId) -> bool:
-    """Whether a line of the batch became this job."""
+    """Returns whether the job was made of a line of the batch."""
     try:
         job = ULID.from_str(job_id.removeprefix("job_").upper()).bytes
     except ValueError:
@@ -223,7 +232,7 @@ def is_line_of(job_id: str, batch_id: BatchId) -> bool:
 
 
 def outcome_file_id(batch_id: BatchId, round_: int, kind: str) -> FileId:
-    """The file of a kind of outcome: always the same, so that no crash leaves two."""
+    """Returns the id of a result file, always the same, so that a repeated step leaves no second file."""
     own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
     rest = hashlib.sha256(f"{batch_id}|{round_}|{kind}".encode()).digest()[:10]
     return FileId(f"file-{ULID.from_bytes(own[:6] + rest)}".lower())

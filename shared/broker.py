@@ -1,7 +1,7 @@
-"""kombu's Redis transport without acknowledgements, and without an end at bytes that are no message.
+"""kombu's Redis transport without acknowledgements. A malformed message is dropped and does not stop the consumer.
 
-A hint is a permission and may be lost: once it is read it is gone. kombu's own way writes each acknowledgement to the
-store from the task's thread; one that fails there costs the consumer a credit for good, and without credit it is deaf.
+A hint may be lost, so it is gone once it is read. kombu writes each acknowledgement to the store from the task's
+thread; one that fails there costs the consumer a prefetch credit for good, until it reads nothing any more.
 """
 
 import time
@@ -18,7 +18,7 @@ _rejected = count(1)
 
 
 class LastAsk:
-    """When this process last asked the broker for a message, by its monotonic clock."""
+    """The time at which this process last asked the broker for a message, by its monotonic clock."""
 
     def __init__(self) -> None:
         self._at_s = time.monotonic()
@@ -35,11 +35,11 @@ last_ask = LastAsk()
 
 
 class NotAMessage(ValueError):
-    """JSON that lacks what every message of Celery has."""
+    """Raised for JSON without the fields that every Celery message has."""
 
 
 class Message(virtual.Message):
-    """A message, or `NotAMessage`."""
+    """A message. Raises `NotAMessage` when its fields are missing."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -55,7 +55,7 @@ class QoS(virtual.QoS):
 
 
 class Channel(redis.Channel):
-    """Overrides private methods of the pinned kombu; `tests/faults` shows that they take effect."""
+    """Overrides private methods of the pinned kombu; `tests/faults` checks that the overrides are called."""
 
     Message = Message
     QoS = QoS
@@ -65,7 +65,7 @@ class Channel(redis.Channel):
         last_ask.note()
 
     def _brpop_read(self, **options: Any) -> Any:
-        """`ValueError` is broken JSON or UTF-8, or `NotAMessage`. The item has left the queue already."""
+        """Reads one message. A malformed one has left the queue already: it is logged, and `Empty` is raised."""
         try:
             return super()._brpop_read(**options)
         except ValueError as error:
@@ -74,6 +74,6 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """What `make_celery` names as its broker's transport."""
+    """The transport that `make_celery` sets as the broker's."""
 
     Channel = Channel

@@ -1,4 +1,4 @@
-"""The Celery app: settings that were measured, nothing about what the tasks do."""
+"""Creates the Celery app with measured broker settings. Defines no tasks."""
 
 from celery import Celery
 
@@ -7,7 +7,9 @@ from shared.store.connect import CONNECTION_OPTIONS
 
 
 def make_celery(redis_url: str) -> Celery:
-    """An app for producers and workers alike. Messages are JSON; results, retries and routing are not Celery's here."""
+    """Returns the Celery app of producers and workers. Messages are JSON; Celery's results, retries and routing are
+    off.
+    """
     app = Celery("gridpress", broker=redis_url, set_as_current=False)
     app.conf.update(
         broker_transport="shared.broker:Transport",

@@ -1,41 +1,22 @@
 """Errors named after the condition. Each knows its code, HTTP status and whether a retry can help.
 
-GridpressError
-├── InvalidRequest            400  what a caller sent cannot be rendered
-│   └── InvalidImage          400  a condition image is broken, too large or animated
-├── JobNotFound               404
-├── JobNotFinal               409  only a job that has ended can be deleted
-├── JobNotRetryable           409  only a job that ended without all its pictures can be retried
-├── DeadlineOver              409  the deadline of the job to be retried is over
-├── ClientIdTaken             409  the client id stands for another request
-├── DeadLetterNotFound        404
-├── KeyNotFound               404  no API key with this id
-├── FileNotStored             404
-├── BatchNotFound             404
-├── BatchEnded                409  what is over can't be paused, resumed or cancelled
-├── BatchNotRetryable         409  a batch that is not over, or has no bad lines
-├── BatchNotFinal             409  only a batch that is over can be deleted
-├── EndpointNotFound          404
-├── MessageNotFound           404
-├── TooManyEndpoints          409
-├── EndpointDisabled          409
-├── ImageNotFound             404  the job has no picture of this index
-├── PriorNotFound             404  a job is asked to start from a picture that there is not
-├── ImageNotReady             409  the picture is not finished yet
-├── ImageNotMade              409  the picture failed, was cancelled or expired
-├── ObjectNotFound            404  the object store has no such object
-├── PayloadTooLarge           413
-├── StoreUnavailable          503  the job store does not answer
-├── RecordUnreadable          503  a record of the job store that this version can't read
-├── StoreFull                 503  the job store's memory or disk is nearly full
-├── ServiceBusy               503  this process has as many bodies or pictures in hand as it can
-├── QueueFull                 429  too many renders wait
-├── TenantLimitReached        429  the tenant asks for more than it may use now
-├── ObjectStoreUnavailable    503  the object store does not answer
-├── LeaseLost                      a write came from a worker that no longer holds the render
-├── MissingCheckpoint              a worker was started without a model
-├── Misconfigured                  settings that cannot work together
-└── RenderFailed                   one render cannot be finished; its neighbours can
+GridpressError ├── InvalidRequest 400 what a caller sent cannot be rendered │ └── InvalidImage 400 a condition image is
+broken, too large or animated ├── JobNotFound 404 ├── JobNotFinal 409 only a job that has ended can be deleted ├──
+JobNotRetryable 409 only a job that ended without all its pictures can be retried ├── DeadlineOver 409 the deadline of
+the job to be retried is over ├── ClientIdTaken 409 the client id stands for another request ├── DeadLetterNotFound 404
+├── KeyNotFound 404 no API key with this id ├── FileNotStored 404 ├── BatchNotFound 404 ├── BatchEnded 409 what is over
+can't be paused, resumed or cancelled ├── BatchNotRetryable 409 a batch that is not over, or has no bad lines ├──
+BatchNotFinal 409 only a batch that is over can be deleted ├── EndpointNotFound 404 ├── MessageNotFound 404 ├──
+TooManyEndpoints 409 ├── EndpointDisabled 409 ├── ImageNotFound 404 the job has no picture of this index ├──
+PriorNotFound 404 the picture whose token grid a job asks for does not exist ├── ImageNotReady 409 the picture is not
+finished yet ├── ImageNotMade 409 the picture failed, was cancelled or expired ├── ObjectNotFound 404 the object store
+has no such object ├── PayloadTooLarge 413 ├── StoreUnavailable 503 the job store does not answer ├── RecordUnreadable
+503 a record of the job store that this version can't read ├── StoreFull 503 the job store's memory or disk is nearly
+full ├── ServiceBusy 503 this process has as many bodies or pictures in hand as it can ├── QueueFull 429 too many
+renders wait ├── TenantLimitReached 429 the tenant asks for more than it may use now ├── ObjectStoreUnavailable 503 the
+object store does not answer ├── LeaseLost a write came from a worker that no longer holds the render ├──
+MissingCheckpoint a worker was started without a model ├── Misconfigured settings that cannot work together └──
+RenderFailed one render cannot be finished; its neighbours can
 """
 
 from collections.abc import Mapping
@@ -54,7 +35,7 @@ class GridpressError(Exception):
 
 
 class InvalidRequest(GridpressError):
-    """A request that cannot be rendered. `field` is the offending field in the caller's words."""
+    """A request that cannot be rendered. `field` is the name of the invalid field as the caller wrote it."""
 
     code = "invalid_request"
     http_status = 400
@@ -85,7 +66,7 @@ class JobNotFinal(GridpressError):
 
 
 class JobNotRetryable(GridpressError):
-    """The job has all its pictures, or is still at work on them."""
+    """The job has all its pictures, or is still rendering them."""
 
     code = "job_not_retryable"
     http_status = 409
@@ -95,14 +76,14 @@ class JobNotRetryable(GridpressError):
 
 
 class DeadlineOver(GridpressError):
-    """The job would expire at once."""
+    """The job's deadline has passed, so it would expire at once."""
 
     code = "deadline_over"
     http_status = 409
 
 
 class ClientIdTaken(GridpressError):
-    """The same id came with another request before."""
+    """The client id was used before for a different request."""
 
     code = "client_id_taken"
     http_status = 409
@@ -140,7 +121,7 @@ class BatchNotFound(GridpressError):
 
 
 class BatchEnded(GridpressError):
-    """The batch is over, or about to be."""
+    """The batch has ended, or is about to end."""
 
     code = "batch_ended"
     http_status = 409
@@ -150,7 +131,7 @@ class BatchEnded(GridpressError):
 
 
 class BatchNotRetryable(GridpressError):
-    """There are no lines to try again, or they are still being tried."""
+    """The batch has no failed lines to retry, or has not ended."""
 
     code = "batch_not_retryable"
     http_status = 409
@@ -160,7 +141,7 @@ class BatchNotRetryable(GridpressError):
 
 
 class BatchNotFinal(GridpressError):
-    """The batch is not over: cancel it first, and wait for its end."""
+    """The batch has not ended: cancel it first, and wait for its end."""
 
     code = "batch_not_final"
     http_status = 409
@@ -184,14 +165,14 @@ class MessageNotFound(GridpressError):
 
 
 class TooManyEndpoints(GridpressError):
-    """The tenant has as many webhook endpoints as it may."""
+    """The tenant has the maximum number of webhook endpoints."""
 
     code = "too_many_webhook_endpoints"
     http_status = 409
 
 
 class EndpointDisabled(GridpressError):
-    """Nothing is sent to the webhook endpoint until it is enabled."""
+    """The webhook endpoint is disabled; nothing is sent to it until it is enabled."""
 
     code = "webhook_endpoint_disabled"
     http_status = 409
@@ -228,7 +209,7 @@ class ImageNotReady(GridpressError):
 
 
 class ImageNotMade(GridpressError):
-    """The picture will never be there."""
+    """The picture failed, was cancelled or expired: it will never be available."""
 
     code = "image_not_made"
     http_status = 409
@@ -259,7 +240,7 @@ class RecordUnreadable(GridpressError):
 
 
 class StoreFull(GridpressError):
-    """The store keeps what room it has for the work under way; nothing was accepted."""
+    """The job store is nearly full and reserves its space for accepted work; nothing was accepted."""
 
     code = "store_full"
     http_status = 503
@@ -268,7 +249,7 @@ class StoreFull(GridpressError):
 
 
 class ServiceBusy(GridpressError):
-    """This process holds as many bodies or pictures as it may at once; nothing was accepted."""
+    """This process holds the maximum number of bodies or pictures; nothing was accepted."""
 
     code = "service_busy"
     http_status = 503
@@ -276,7 +257,7 @@ class ServiceBusy(GridpressError):
 
 
 class QueueFull(GridpressError):
-    """More renders wait than the service wants to promise; nothing was accepted."""
+    """More renders wait than the service allows; nothing was accepted."""
 
     code = "queue_full"
     http_status = 429
@@ -285,7 +266,9 @@ class QueueFull(GridpressError):
 
 
 class TenantLimitReached(GridpressError):
-    """More than the tenant may use now; nothing was accepted. Retryable unless it asks for more than the whole."""
+    """The request exceeds a limit of the tenant; nothing was accepted. Not retryable if it exceeds the limit on its
+    own.
+    """
 
     code = "tenant_limit_reached"
     http_status = 429
@@ -323,12 +306,12 @@ class Misconfigured(GridpressError):
 
 
 class RenderFailed(GridpressError):
-    """One render failed for a reason of its own. `code` names it; the worker goes on with the others."""
+    """One render failed by a fault of its own. `code` names the fault; other renders of the worker go on."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.reason = code
 
     def as_error(self, stage: str) -> Mapping[str, object]:
-        """The error as it is stored and answered."""
+        """Returns the error as it is stored and shown to clients."""
         return {"code": self.reason, "message": str(self), "stage": stage, "retryable": False}

@@ -22,23 +22,23 @@ DEFAULT_TENANT = TenantId("default")
 
 
 def new_job_id() -> JobId:
-    """`job_` and a ULID: 48 bits of milliseconds, 80 random bits."""
+    """Returns a new job id: `job_` and a ULID, which has 48 bits of milliseconds and 80 random bits."""
     return JobId(f"job_{ULID()}".lower())
 
 
 def ulid_of(reserved: str | None) -> str:
-    """The ULID of `reserved`, an id of any kind; a new one without it. In lower case, as all ids have theirs."""
+    """Returns the ULID, in lower case, of the id `reserved` of any kind; a new one if it is None."""
     return re.split("[_-]", reserved)[-1] if reserved else str(ULID()).lower()
 
 
 def first_job_id(moment: datetime) -> JobId:
-    """The lowest id that a job of this moment (aware) can have."""
+    """Returns the lowest job id that could be created at this time (aware)."""
     milliseconds = min(max(int(moment.timestamp() * 1000), 0), 2**48 - 1)
     return JobId(f"job_{ULID.from_bytes(milliseconds.to_bytes(6, 'big') + bytes(10))}".lower())
 
 
 def render_id(job_id: JobId, index: int) -> RenderId:
-    """The id of a job's render `index`; zero-padded so that siblings sort by index."""
+    """Returns the id of a job's render `index`; zero-padded so that siblings sort by index."""
     return RenderId(f"{job_id}:{index:04d}")
 
 
@@ -49,10 +49,12 @@ def split_render_id(render: RenderId) -> tuple[JobId, int]:
 
 
 def new_holder_id(worker: "WorkerId | None" = None) -> HolderId:
-    """A random lease holder: fences can repeat after a failover, holders do not. It may name its `worker`."""
+    """Returns a random lease holder, with the id of its `worker` if given. Fences can repeat after a failover, holders
+    do not.
+    """
     return HolderId(f"{worker}~{secrets.token_hex(8)}" if worker else secrets.token_hex(8))
 
 
 def new_worker_id(role: str) -> WorkerId:
-    """Role, host and process for people, random bits for uniqueness."""
+    """Returns a worker id: role, host and process for people, and random bits for uniqueness."""
     return WorkerId(f"{role}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")

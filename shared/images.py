@@ -1,4 +1,4 @@
-"""Brings a condition image to the one form that both stages read: RGB, upright, a size on which both sides agree."""
+"""Normalises a condition image for both stages: RGB, upright, at a size on which both preprocessors agree."""
 
 import struct
 import warnings
@@ -32,12 +32,13 @@ _UPRIGHT = {
 
 
 def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
-    """The picture as PNG bytes: 8-bit RGB, transparency on white, sides as `shared.geometry.condition_size` says.
+    """Returns the picture as PNG bytes: 8-bit RGB, transparency on white, sides as `shared.geometry.condition_size`
+    says.
 
-    Pixels are untouched when the size is kept; the same bytes always give the same bytes. A picture longer than 4:1
-    is centred on grey at 4:1. Raises `InvalidImage`, naming `field`, for what is not one whole picture of `FORMATS`
-    with at most `max_pixels` pixels; the header decides before anything is decoded. Not for two threads at once.
-    Where memory is limited it raises `MemoryError`.
+    Pixels are unchanged when the size is kept; equal input gives equal output. A picture longer than 4:1 is centred on
+    grey at 4:1. Raises `InvalidImage`, naming `field`, for anything but one whole picture of `FORMATS` with at most
+    `max_pixels` pixels; this is read from the header before decoding. Raises `MemoryError` where memory is limited. Not
+    thread-safe.
     """
     picture = _fitted(_decoded(data, max_pixels, field))
     picture.info = {}  # colour profile and comments would end up in the file
@@ -47,7 +48,7 @@ def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
 
 
 def size_px(png: bytes) -> tuple[int, int]:
-    """Width and height of a normalised picture, from its header."""
+    """Returns width and height of a normalised picture, from its header."""
     width, height = _SIZE.unpack_from(png, _SIZE_AT)
     return width, height
 
@@ -108,7 +109,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _fitted(image: Image.Image) -> Image.Image:
-    """Scaled to its condition size; the strip that is longer than 4:1 keeps its proportions, with grey around it."""
+    """Returns the picture at its condition size. One longer than 4:1 keeps its proportions and gets grey borders."""
     width, height = image.size
     least = -(-max(width, height) // MAX_SIDE_RATIO)
     target = condition_size(max(width, least), max(height, least))

@@ -1,4 +1,4 @@
-"""API keys as values: what a key looks like, what is kept of it, what it allows. Nothing here does I/O."""
+"""API keys as values: their text, their stored digest and their scopes. Nothing here does I/O."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|': both pa
 
 
 class Scope(StrEnum):
-    """What a key may be used for. `admin` allows everything of its tenant; `operator` what is of no tenant alone."""
+    """A permission of a key. `admin` allows everything of its tenant; `operator` what belongs to no tenant."""
 
     RENDER = "render"
     READ = "read"
@@ -31,7 +31,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as the store knows it. Times are aware UTC; `last_used_at` is right to a minute or so."""
+    """A key as it is stored. Times are aware UTC; `last_used_at` is accurate to about a minute."""
 
     key_id: KeyId
     tenant: TenantId
@@ -42,7 +42,7 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_proved_by(self, text: str) -> bool:
-        """Whether this is the key's own text and the key still counts. Takes as long for any text."""
+        """Returns whether the text is this key and the key is not revoked. Takes constant time."""
         return hmac.compare_digest(self.digest, digest(text)) and self.revoked_at is None
 
     def allows(self, scope: Scope) -> bool:
@@ -50,31 +50,31 @@ class ApiKey:
 
 
 def new_key() -> tuple[KeyId, str]:
-    """A key's public id, and the whole text, `gp_<id>_<secret>`, that is shown once and kept nowhere."""
+    """Returns a key's public id and its text, `gp_<id>_<secret>`, which is shown once and stored nowhere."""
     key_id = KeyId(_random_text(_ID_BYTES))
     return key_id, f"gp_{key_id}_{_random_text(_SECRET_BYTES)}"
 
 
 def id_of(text: str) -> KeyId | None:
-    """The public id inside a key's text; None for what is no key."""
+    """Returns the public id in a key's text; None for text that is not a key."""
     match = _KEY.fullmatch(text)
     return KeyId(match[1]) if match else None
 
 
 def digest(text: str) -> str:
-    """What is kept of a key: SHA-256, in hexadecimal.
+    """Returns the stored digest of a key: SHA-256, in hexadecimal.
 
-    A slow hash (bcrypt, Argon2) makes passwords dear to guess. Of 256 random bits no share can be guessed at any price,
-    so slowness would buy nothing and cost every request a tenth of a second.
+    Slow hashes (bcrypt, Argon2) protect passwords, which can be guessed. A secret of 256 random bits can't be guessed,
+    and a slow hash would cost every request a tenth of a second.
     """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_tenant(text: str) -> bool:
-    """Whether a tenant may be called so: up to 63 of `a-z 0-9 _ . -`, the first of them a letter or digit."""
+    """Returns whether the text is a valid tenant name: up to 63 of `a-z 0-9 _ . -`, the first a letter or digit."""
     return _TENANT.fullmatch(text) is not None
 
 
 def _random_text(num_bytes: int) -> str:
-    """Base32 in lower case: letters and digits only, so that a double click marks the whole key."""
+    """Returns random base32 in lower case: letters and digits only, so that a double click selects the whole key."""
     return base64.b32encode(secrets.token_bytes(num_bytes)).decode().lower().rstrip("=")

@@ -1,4 +1,4 @@
-"""How every process logs: one JSON object per event on stderr. Libraries speak up from WARNING on."""
+"""Configures logging: one JSON object per event on stderr. Libraries log from WARNING on."""
 
 import logging
 import sys
@@ -15,7 +15,9 @@ _tail: deque[str] = deque(maxlen=_MAX_LINES)
 
 
 class _Stderr:
-    """What is logged must not end who logs it, on a full disk or a closed pipe. What may be missing is said later."""
+    """Writes to stderr and never raises, so that a full disk or closed pipe ends no process. Lost lines are reported
+    later.
+    """
 
     def __init__(self) -> None:
         self._num_failed = 0
@@ -36,14 +38,14 @@ class _Stderr:
 
 
 class _Tail(logging.Handler):
-    """Libraries' lines, for `last_lines`."""
+    """Collects libraries' log lines for `last_lines`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _tail.append(self.format(record)[:_MAX_LINE_CHARS])
 
 
 def configure_logs() -> None:
-    """Called once by each composition root, before anything is logged."""
+    """Configures logging. Each composition root calls it once, before anything is logged."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().addHandler(_Tail())
     structlog.configure(
@@ -61,7 +63,10 @@ def configure_logs() -> None:
 
 
 def last_lines() -> Sequence[str]:
-    """The last lines that this process logged, each cut: what a heartbeat leaves behind in case the process dies."""
+    """Returns the last log lines of this process, each cut.
+
+    Heartbeats store them as evidence in case the process dies.
+    """
     return tuple(_tail)
 
 

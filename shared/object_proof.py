@@ -1,7 +1,7 @@
-"""Whether the object store holds what was written: an answer of 200 alone proves nothing. Writes nothing itself.
+"""Proves that the object store holds what was written: a response of 200 alone is no proof. Writes nothing.
 
-An ETag is the MD5 of the bytes, or of the parts' MD5s. Where a store answers another one or none (encryption with keys
-of KMS or of the customer), the object is looked at, and read back if need be.
+An ETag is usually the MD5 of the bytes, or of the parts' MD5s. If the store returns another one or none (as with
+SSE-KMS or SSE-C), this compares the object's length and then reads it back.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _num_disproved = count(1)
 
 
 class Fingerprint:
-    """Length and MD5 of what one object is to hold; `add` takes its bytes part by part."""
+    """Length and MD5 of the expected object; `add` takes its bytes part by part."""
 
     def __init__(self) -> None:
         self.num_bytes = 0
@@ -41,16 +41,16 @@ class Fingerprint:
 
     @property
     def etag_of_parts(self) -> str:
-        """Of a multipart upload of these parts."""
+        """The ETag of a multipart upload of these parts."""
         return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
 
 
 def prove_written(
     client: Any, where: Mapping[str, str], answer: Mapping[str, Any], written: Fingerprint, etags: Sequence[str]
 ) -> None:
-    """Returns once it is certain that the object at `where` is `written`; `etags` prove it without another look.
+    """Returns once it is certain that the object at `where` equals `written`. An ETag in `etags` proves it at once.
 
-    `answer` is what the write was answered. Raises `ObjectStoreUnavailable`: whoever writes may write again.
+    `answer` is S3's response to the write. Raises `ObjectStoreUnavailable`; the caller may write again.
     """
     if _etag(answer) in etags:
         return
@@ -63,7 +63,7 @@ def prove_written(
 
 
 def prove_copied(client: Any, source: Mapping[str, str], target: Mapping[str, str], answer: Mapping[str, Any]) -> None:
-    """Like `prove_written`, for a copy within the store. A copy of many parts may have an ETag of its own."""
+    """Like `prove_written`, for a copy within the store. The ETag of a multipart copy may differ from the source's."""
     with translated():
         expected, head = client.head_object(**source), _head(client, target)
         if head is not None and head["ContentLength"] == expected["ContentLength"]:
@@ -78,7 +78,7 @@ def _etag(answer: Mapping[str, Any]) -> str:
 
 
 def _head(client: Any, where: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """None where nothing is stored."""
+    """Returns the response to a HEAD of the object; None if there is none."""
     try:
         found: Mapping[str, Any] = client.head_object(**where)
     except ClientError as error:
@@ -101,7 +101,10 @@ def _chunks(client: Any, where: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def _disproved(where: Mapping[str, str], etag: str, head: Mapping[str, Any] | None) -> ObjectStoreUnavailable:
-    """`num_so_far`: in this process, so that one odd answer and a store that lies all the time look different."""
+    """Logs that the store lacks a written object, and returns the error to raise.
+
+    `num_so_far` counts such cases in this process: one may be an accident, many mean a broken store.
+    """
     found_bytes = None if head is None else head["ContentLength"]
     log.error(
         "object_store.not_stored", key=where["Key"], etag=etag, found_bytes=found_bytes, num_so_far=next(_num_disproved)

@@ -1,4 +1,4 @@
-"""Writes one object piece by piece as an S3 multipart upload: one part in memory, whatever its size."""
+"""Writes one object piece by piece as an S3 multipart upload, with one part in memory, whatever its size."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -18,7 +18,7 @@ PART_BYTES = 8 * 1024 * 1024
 
 
 def put_whole(client: Any, where: Mapping[str, str], data: bytes, content_type: str) -> None:
-    """Writes an object in one request. Raises `ObjectStoreUnavailable`, also when S3 says so and does not hold it."""
+    """Writes an object in one request and proves it. Raises `ObjectStoreUnavailable`, also when the proof fails."""
     with translated():
         answer = client.put_object(**where, Body=data, ContentType=content_type)
     written = Fingerprint()
@@ -27,11 +27,11 @@ def put_whole(client: Any, where: Mapping[str, str], data: bytes, content_type: 
 
 
 class ObjectWriter:
-    """`with objects.writer(key, type) as writer: writer.write(data)`: the object is there once the block has ended.
+    """`with objects.writer(key, type) as writer: writer.write(data)`: the object exists once the block has ended.
 
-    A block that ends by an exception leaves neither an object nor parts behind; only parts of a process that was killed
-    stay, until `ObjectStore.abort_uploads` or a rule of the bucket takes them. Raises `ObjectStoreUnavailable`, also
-    when the object store says that it has the object and has another one or none.
+    If the block raises, neither the object nor its parts stay. Parts of a killed process stay until
+    `ObjectStore.abort_uploads` or a lifecycle rule of the bucket. Raises `ObjectStoreUnavailable`, also when the stored
+    object is proved wrong or missing.
     """
 
     def __init__(self, client: Any, bucket: str, key: ObjectKey, content_type: str) -> None:
@@ -57,7 +57,7 @@ class ObjectWriter:
             raise
 
     def write(self, data: bytes) -> None:
-        """Sends a part whenever there is enough for one."""
+        """Adds data, and uploads a part whenever there is enough for one."""
         self._waiting += data
         while len(self._waiting) >= PART_BYTES:
             self._send(bytes(self._waiting[:PART_BYTES]))
@@ -76,7 +76,7 @@ class ObjectWriter:
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 
     def _finish(self) -> None:
-        """What fits into one part needs no upload of several."""
+        """Completes the object. Data that fits into one part is written in one request."""
         if self._upload_id is None:
             put_whole(self._client, self._where, bytes(self._waiting), self._content_type)
             return

@@ -28,13 +28,14 @@ _HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY"
 class ObjectStore:
     """One bucket. Every method raises `ObjectStoreUnavailable` when S3 does not answer or refuses.
 
-    Reading a key that is not there raises `ObjectNotFound`.
+    Reading a missing key raises `ObjectNotFound`.
     """
 
     def __init__(self, settings: Settings, *, is_hasty: bool = False) -> None:
-        """A hasty one tries once and for seconds: for callers that try again themselves, or whose lease is short.
+        """Connects to the bucket of the settings.
 
-        Raises `Misconfigured` without an endpoint or credentials, and for an endpoint that is no URL.
+        With `is_hasty` a call is tried once, for seconds: for callers that retry themselves or hold a short lease.
+        Raises `Misconfigured` without an endpoint or credentials, and for an invalid endpoint URL.
         """
         if not settings.s3_endpoint_url and not settings.s3_access_key:
             raise Misconfigured(
@@ -49,7 +50,7 @@ class ObjectStore:
         self._hasty_client = _client(settings, settings.s3_endpoint_url, is_hasty=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
-        """Returns once the store holds these bytes, not once it says so."""
+        """Writes the object. Returns once it is proved that the store holds these bytes."""
         put_whole(self._client, self._where(key), data, content_type)
 
     def get(self, key: ObjectKey) -> bytes:
@@ -57,9 +58,9 @@ class ObjectStore:
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def stream(self, key: ObjectKey, *, start: int = 0) -> Iterator[bytes]:
-        """The object from byte `start` on in chunks of 256 KiB. A key that is not there raises here, not at the first.
+        """Yields the object from byte `start` on, in chunks of 256 KiB; nothing if `start` is at or after its end.
 
-        Nothing where `start` is the end or beyond.
+        A missing key raises here, not at the first chunk.
         """
         place = {"Range": f"bytes={start}-"} if start else {}
         with translated():
@@ -72,14 +73,15 @@ class ObjectStore:
         return _chunks(body)
 
     def lines(self, key: ObjectKey, *, start: int = 0, most_bytes: int) -> Iterator[tuple[int, bytes]]:
-        """The lines from byte `start` on, without their newline, each with the offset of what follows it.
+        """Yields the lines from byte `start` on, without newline, each with the offset of the next line.
 
-        Any such offset is where to go on later. A line is cut off after `most_bytes` + 1 bytes, so a longer one shows.
+        Reading can continue at any such offset. A line is cut after `most_bytes` + 1 bytes, so that a longer one can be
+        detected.
         """
         return split_lines(self.stream(key, start=start), start, most_bytes)
 
     def has(self, key: ObjectKey) -> bool:
-        """Whether there is such an object."""
+        """Returns whether the object exists."""
         with translated():
             try:
                 self._client.head_object(**self._where(key))
@@ -90,7 +92,7 @@ class ObjectStore:
         return True
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """The beginnings of keys below `prefix`, up to and with the next slash; each once."""
+        """Yields the distinct prefixes of keys below `prefix`, up to and including the next slash."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, Delimiter="/"
         )
@@ -99,36 +101,36 @@ class ObjectStore:
                 yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
 
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
-        """Within the object store: no byte comes here."""
+        """Copies an object within the object store, without downloading it."""
         with translated():
             answer = self._client.copy_object(**self._where(to), CopySource=self._where(key))
         prove_copied(self._client, self._where(key), self._where(to), answer)
 
     def writer(self, key: ObjectKey, content_type: str) -> ObjectWriter:
-        """To write an object of any size piece by piece."""
+        """Returns a writer for an object of any size."""
         return ObjectWriter(self._client, self._bucket, key, content_type)
 
     def delete(self, key: ObjectKey) -> None:
-        """A key that is not there is deleted already."""
+        """Deletes an object. A missing key is no error."""
         with translated():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def delete_prefix(self, prefix: str) -> None:
-        """Deletes every object whose key begins so; what an earlier call left is deleted by the next."""
+        """Deletes every object whose key begins with `prefix`. A repeated call deletes what an earlier one left."""
         assert prefix.endswith("/"), "else it takes a neighbour with it"
         with translated():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 self._delete_all(page.get("Contents", ()))
 
     def delete_some(self, prefix: str, most: int) -> int:
-        """Like `delete_prefix`, as far as `most` objects; returns how many there were. No neighbour may begin so."""
+        """Deletes up to `most` objects whose key begins with `prefix`; returns how many."""
         with translated():
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=most).get("Contents", ())
             self._delete_all(found)
         return len(found)
 
     def _delete_all(self, found: Sequence[Mapping[str, Any]]) -> None:
-        """In one request: a page holds 1,000 at most, and so does what S3 deletes at once."""
+        """Deletes the objects in one request: a listed page holds at most 1,000, which is S3's limit for a delete."""
         if not found:
             return
         keys = [{"Key": each["Key"]} for each in found]
@@ -137,14 +139,16 @@ class ObjectStore:
             raise ObjectStoreUnavailable(f"{len(errors)} objects were not deleted, such as {errors[0]}")
 
     def abort_uploads(self, key: ObjectKey) -> None:
-        """Drops the parts that writers of this object left behind when their process was killed."""
+        """Deletes the parts that killed writers of this object left behind."""
         with translated():
             found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
             for upload in found.get("Uploads", ()):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def presign(self, key: ObjectKey, *, filename: str, content_type: str) -> str:
-        """A link that reads this object for `s3_presign_ttl_s` seconds, named and typed as given."""
+        """Returns a link that reads this object for `s3_presign_ttl_s` seconds, with the given file name and content
+        type.
+        """
         params = {
             "Bucket": self._bucket,
             "Key": key,
@@ -156,9 +160,9 @@ class ObjectStore:
         )
 
     def check(self) -> None:
-        """Raises `Misconfigured` when there is no such bucket or the credentials are not good for it.
+        """Raises `Misconfigured` when the bucket does not exist or refuses the credentials.
 
-        Whoever asks waits for the answer (a start, a probe), so it takes seconds at most.
+        A start or a probe waits for it, so it takes seconds at most.
         """
         with translated():
             try:
@@ -172,7 +176,7 @@ class ObjectStore:
         return {"Bucket": self._bucket, "Key": key}
 
     def _fault(self, error: ClientError) -> Exception:
-        """A HEAD has no body, so the status is all that S3 says."""
+        """Translates the error of a HEAD, whose response has no body but the status."""
         match error.response["Error"]["Code"]:
             case "404":
                 return Misconfigured(f"there is no bucket {self._bucket}: make it, or set GRIDPRESS_S3_BUCKET")
@@ -182,9 +186,9 @@ class ObjectStore:
 
 
 def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
-    """The object store of a worker, which is asked once whether it takes our keys.
+    """Opens a worker's object store and checks its credentials once.
 
-    One that does not answer now may do so later. Raises `Misconfigured` as `ObjectStore` and its `check` do.
+    An object store that is down now is no error. Raises `Misconfigured` as `ObjectStore` and its `check` do.
     """
     objects = ObjectStore(settings, is_hasty=is_hasty)
     try:
@@ -195,7 +199,7 @@ def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
 
 
 def _chunks(body: Any) -> Iterator[bytes]:
-    """Gives the connection back even when the reader leaves half-way."""
+    """Yields the body in chunks. Releases the connection even when the reader stops early."""
     with closing(body), translated():
         yield from body.iter_chunks(256 * 1024)
 

@@ -1,4 +1,4 @@
-"""Limits on how a picture's file is built, looked at before a decoder sees it. Decodes nothing."""
+"""Limits the structure of a picture's file before a decoder reads it. Decodes nothing."""
 
 import struct
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _CHUNK_CRC_BYTES = 4
 
 
 def check_file(data: bytes, field: str) -> None:
-    """Raises `InvalidImage` for more scans or chunks than a picture needs."""
+    """Raises `InvalidImage` for a file with too many scans (JPEG) or chunks (PNG)."""
     if data.startswith(_JPEG) and data.count(_START_OF_SCAN) > _MOST_SCANS:
         raise InvalidImage(f"the picture has more than {_MOST_SCANS} scans", field)
     if data.startswith(_PNG) and any(number > _MOST_CHUNKS for number, _ in enumerate(_chunks(data), 1)):
@@ -26,7 +26,7 @@ def check_file(data: bytes, field: str) -> None:
 
 
 def check_tiles(num_tiles: int, field: str) -> None:
-    """The same for what its header says of strips and tiles."""
+    """Raises `InvalidImage` for a file whose header declares too many strips or tiles."""
     if num_tiles > _MOST_TILES:
         raise InvalidImage(f"the picture has more than {_MOST_TILES} strips or tiles", field)
 

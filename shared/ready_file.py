@@ -1,4 +1,7 @@
-"""Says to a supervisor that a process takes work: a file that appears in one piece, as soon as the disk allows it."""
+"""Tells a supervisor that a process accepts work, by a file that is written atomically.
+
+While the disk refuses the file, it is tried again.
+"""
 
 import threading
 from contextlib import suppress
@@ -12,14 +15,14 @@ _PAUSE_S = 1.0
 
 
 def announce(path: Path | None, text: str = "") -> None:
-    """Writes `text` into the file. Where that fails, a thread tries until it does not: the process works meanwhile."""
+    """Writes `text` into the file. If that fails, a thread keeps trying, while the process works."""
     if path is None or _has_written(path, text):
         return
     threading.Thread(target=_keep_trying, args=(path, text), name="ready-file", daemon=True).start()
 
 
 def withdraw(path: Path | None) -> None:
-    """Takes the file away. Where that fails, whoever supervises sees the process end."""
+    """Removes the file. A failure is ignored, since the supervisor also sees the process end."""
     if path:
         with suppress(OSError):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""All settings, read from `GRIDPRESS_*` once per process by its composition root, then handed on as arguments."""
+"""All settings, read once per process from `GRIDPRESS_*` by its composition root and passed on as arguments."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Every field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are seconds."""
+    """Every field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""How every process begins: logs as events, settings read once, and one line on stderr when it cannot start."""
+"""Starts a process: configures logging, reads settings, and prints one line on stderr when it cannot start."""
 
 import sys
 from collections.abc import Callable
@@ -17,8 +17,8 @@ EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail ag
 def run_role(role: str, run: Callable[[Settings], None]) -> None:
     """Runs a role to its end.
 
-    Exit status 78 when it can never start: a setting cannot work, or a checkpoint or package is missing. 1 when what it
-    needs does not answer: the same again may succeed.
+    Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
+    when a server that it needs does not answer; the next start may succeed.
     """
     configure_logs()
     try:

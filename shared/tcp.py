@@ -1,4 +1,4 @@
-"""How soon a connection to a store is given up when the network says nothing any more. Knows neither store."""
+"""TCP settings that bound how long a dead connection to a store goes unnoticed. Knows neither store."""
 
 import socket
 from collections.abc import Mapping

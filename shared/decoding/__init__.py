@@ -1,1 +1,1 @@
-"""Pictures of strangers, brought to the form that both stages read by child processes that may be killed."""
+"""Decodes and normalises uploaded pictures in child processes, which may be killed."""

@@ -1,4 +1,4 @@
-"""Decodes pictures in child processes: no picture takes memory or time of this one, whatever is in it."""
+"""Decodes pictures in child processes, so that no picture costs this process much memory or time."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,7 +31,7 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A picture as it came."""
+    """The encoded bytes of a picture, as the caller sent them."""
 
     data: Buffer
     is_base64: bool = False
@@ -41,7 +41,7 @@ Load = Callable[[], Encoded]
 
 
 class Decoders:
-    """For all requests of a process at once; they take turns by tenant."""
+    """The decoding children of this process, shared by all its requests. Tenants take turns."""
 
     def __init__(self, max_pixels: int) -> None:
         memory_bytes = _OWN_BYTES + _BYTES_PER_PIXEL * max_pixels
@@ -50,9 +50,10 @@ class Decoders:
         self._fetches = Turns(_FETCHES)
 
     def normalise(self, load: Load, tenant: TenantId, field: str) -> bytes:
-        """As `shared.images.normalise` does. The picture is loaded when its turn has come, so that few are in memory.
+        """Returns the picture as `shared.images.normalise` does. `load` is called only when it is the tenant's turn.
 
-        Raises `InvalidImage`, naming `field`, `ServiceBusy`, and what `load` raises.
+        So few pictures are in memory at once. Raises `InvalidImage`, naming `field`, `ServiceBusy`, and whatever `load`
+        raises.
         """
         with self.pool.child(tenant) as child:
             picture = load()
@@ -66,11 +67,14 @@ class Decoders:
         return png
 
     def fetching(self, tenant: TenantId) -> AbstractContextManager[None]:
-        """While a picture of the web is fetched and looked at. Raises `ServiceBusy`."""
+        """Limits how many pictures are fetched from the web at once, within the returned block.
+
+        Raises `ServiceBusy`.
+        """
         return self._fetches.turn(tenant)
 
 
 @cache
 def decoders_of(max_pixels: int) -> Decoders:
-    """One set a process: an app made anew starts no further children."""
+    """Returns the decoders of this process. They are cached, so that a second app starts no further children."""
     return Decoders(max_pixels)

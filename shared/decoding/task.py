@@ -1,4 +1,4 @@
-"""What a decoding child does. Loads nothing but Pillow and our arithmetic."""
+"""The task of a decoding child. Imports only Pillow and our own arithmetic."""
 
 import json
 from base64 import b64decode
@@ -10,7 +10,7 @@ from shared.sandbox.frames import Head
 
 
 def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
-    """The normalised PNG, or `refused` with the reason."""
+    """Returns the normalised PNG, or `refused` with the reason."""
     try:
         picture = _from_base64(data) if ask["is_base64"] else data
         return {}, normalise(picture, max_pixels=ask["max_pixels"], field="")
@@ -19,7 +19,7 @@ def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_base64(text: bytes) -> bytes:
-    """It may be as it stood in JSON, where some writers escape the slash or the plus."""
+    """Decodes base64 that was cut from JSON, where some writers escape the slash or the plus. Raises `InvalidImage`."""
     try:
         return b64decode(json.loads(b'"%b"' % text) if b"\\" in text else text, validate=True)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Which addresses are not for the public. Resolves nothing."""
+"""Tells which IP addresses are not public. Resolves nothing."""
 
 import socket
 from collections.abc import Mapping
@@ -41,19 +41,19 @@ _NOT_PUBLIC: Mapping[Network, str] = {
 
 
 def why_not_public(address: Address) -> str | None:
-    """What an unmapped address is for instead of the public, or None."""
+    """Returns the purpose of an address that is not public; None for a public one. Takes unmapped addresses."""
     return next((reason for network, reason in _NOT_PUBLIC.items() if address in network), None)
 
 
 def unmapped(address: Address) -> Address:
-    """`::ffff:10.0.0.7` is 10.0.0.7: the kernel connects to that."""
+    """Returns the IPv4 address inside an IPv4-mapped one, such as `::ffff:10.0.0.7`: the kernel connects to that."""
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
 def literal(host: str) -> Address | None:
-    """The address that a host spells out, in every way that the C library reads one (`127.1`, `0x7f000001`).
+    """Returns the IP address that a host spells, in every form that the C library accepts (`127.1`, `0x7f000001`).
 
-    None for an address with a zone (`fe80::1%eth0`): which interface to use is not a caller's choice.
+    None for a name, and for an address with a zone (`fe80::1%eth0`): a caller may not choose an interface.
     """
     if "%" in host:
         return None
@@ -69,6 +69,6 @@ def literal(host: str) -> Address | None:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host, as a URL or a setting names it, is this machine: `localhost` or a loopback address."""
+    """Returns whether the host of a URL or setting is this machine: `localhost` or a loopback address."""
     address = literal(host)
     return unmapped(address).is_loopback if address else host.lower().rstrip(".") == "localhost"

@@ -1,4 +1,4 @@
-"""Sends one request to a URL that a caller named. Follows no redirect, keeps no connection, interprets no body."""
+"""Sends one request to a URL that a caller gave. Follows no redirect, keeps no connection, interprets no body."""
 
 import socket
 import ssl
@@ -23,7 +23,7 @@ _HEADERS = {"User-Agent": "Gridpress/1", "Accept-Encoding": "identity", "Connect
 
 
 class BodyEnd(StrEnum):
-    """How a body ended for us."""
+    """How reading a body ended."""
 
     WHOLE = "whole"
     TOO_LARGE = "too large"
@@ -33,9 +33,9 @@ class BodyEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Header names are in lower case; `body` is at most what was asked for, as it was on the wire.
+    """An HTTP response. Header names are in lower case; `body` is undecoded and at most `max_bytes` long.
 
-    `may_be_told`: the caller who named the URL may learn what this says.
+    `may_be_told`: the caller who gave the URL may learn what the response says.
     """
 
     status: int
@@ -54,9 +54,9 @@ class _Call:
 
 
 class EgressClient:
-    """Any number of threads may use one. Every call raises `EgressRefused` and `EgressFailed`.
+    """Sends requests, from any number of threads. Every call raises `EgressRefused` and `EgressFailed`.
 
-    A connection is made, checked and closed for each call: none outlives its check, and none is shared by two tenants.
+    Each call opens, checks and closes its own connection, so no two tenants share one.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class EgressClient:
         self._ssl_context = ssl_context or httpx.create_ssl_context()  # SSL_CERT_FILE, or the CAs that certifi brings
 
     def get(self, url: str, deadline: Deadline, *, max_bytes: int) -> Answer:
-        """Asks for the plain bytes at `url` and keeps at most `max_bytes` of them."""
+        """GETs the URL without content encoding and keeps at most `max_bytes` of the body."""
         return self._send(_Call("GET", url), deadline, max_bytes)
 
     def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: Deadline, *, max_bytes: int
     ) -> Answer:
-        """Sends `content` and keeps at most `max_bytes` of the answer's body."""
+        """POSTs `content` and keeps at most `max_bytes` of the response's body."""
         return self._send(_Call("POST", url, headers, content), deadline, max_bytes)
 
     def _send(self, call: _Call, deadline: Deadline, max_bytes: int) -> Answer:
@@ -103,7 +103,10 @@ def _authority(target: Target) -> str:
 
 
 def _read(response: httpcore.Response, max_bytes: int) -> tuple[bytes, BodyEnd]:
-    """As much as comes and may; the status stands, whatever becomes of the body."""
+    """Reads at most `max_bytes` of the body.
+
+    An error while reading is returned, because the status is known already.
+    """
     body = bytearray()
     try:
         for chunk in response.iter_stream():

@@ -1,4 +1,4 @@
-"""Resolves a name once, checks every address, and connects to one of those. No second look-up, so no rebinding."""
+"""Resolves a name once, checks every address, and connects to one of them. A single look-up prevents DNS rebinding."""
 
 import socket
 import ssl
@@ -24,16 +24,18 @@ _WRITE_BYTES = 16 * 1024  # an SSL socket counts its time-out anew for every rec
 
 
 def look_up(host: str, port: int, getaddrinfo: Callable[..., Any] | None = None) -> list[Address]:
-    """Every address of a name, once and in the resolver's order. Raises `OSError` when it does not resolve."""
+    """Returns all addresses of a name without duplicates, in the resolver's order. Raises `OSError` if it does not
+    resolve.
+    """
     found = (getaddrinfo or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM)
     return [ip_address(text) for text in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)]
 
 
 class CheckedNetwork(httpcore.NetworkBackend):
-    """The network as one call may see it: checked addresses, one deadline, so many bytes.
+    """httpcore's network for one call: it connects to checked addresses only, with one deadline and a limit of bytes.
 
-    Raises `EgressRefused` when one address of a name is not allowed, even where another is: such a name is up to
-    something. Raises `OSError` for everything that a network does. `addresses`: those that it may connect to.
+    Raises `EgressRefused` when any address of a name is not allowed, even if another is: such a name is suspicious.
+    Raises `OSError` for network errors. `addresses` are those that it may connect to.
     """
 
     def __init__(self, rules: EgressRules, resolve: Resolve, deadline: Deadline, max_bytes: int) -> None:
@@ -64,7 +66,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
         return answer.result(self._deadline.left_s())
 
     def _connect(self, addresses: Sequence[Address], port: int) -> socket.socket:
-        """To the first that answers; one that swallows packets leaves the others their share of the time."""
+        """Connects to the first address that accepts. Each try gets an equal share of the time left."""
         last_error = OSError("the name has no address")
         for tried, address in enumerate(addresses):
             timeout_s = self._deadline.left_s() / (len(addresses) - tried)
@@ -76,7 +78,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
 
 
 class CheckedStream(httpcore.NetworkStream):
-    """A socket whose every wait ends by the deadline and that reads at most `max_bytes`, headers and all."""
+    """A socket that reads and writes within the deadline, and reads at most `max_bytes`, headers included."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline, max_bytes: int) -> None:
         self._socket = connection
@@ -129,7 +131,7 @@ def _settle(answer: Future[Sequence[Address]], resolve: Resolve, host: str, port
 
 
 def _connect(address: Address, port: int, timeout_s: float) -> socket.socket:
-    """Without `create_connection`, which would resolve once more."""
+    """Connects a socket without `create_connection`, which would resolve the name again."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:

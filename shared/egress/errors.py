@@ -1,8 +1,7 @@
-"""Why nothing came of a call.
+"""Errors of calls to URLs that callers gave.
 
-GridpressError
-├── EgressRefused  400  the rules forbid the URL or its address; nothing was sent
-└── EgressFailed   502  it did not resolve, connect, prove its name, answer in time or speak HTTP
+GridpressError ├── EgressRefused 400 the rules forbid the URL or its address; nothing was sent └── EgressFailed 502 it
+did not resolve, connect, prove its name, answer in time or speak HTTP
 """
 
 from shared.errors import GridpressError
@@ -19,7 +18,7 @@ class EgressRefused(GridpressError):
 
 
 class EgressFailed(GridpressError):
-    """The other side gave no answer that can be read. The message names the host."""
+    """The host sent no readable response. The message names the host."""
 
     code = "url_failed"
     http_status = 502

@@ -1,4 +1,4 @@
-"""Fetches the condition images that a request names by URL. Looks at none of their bytes."""
+"""Fetches the condition images that a request gives by URL. Does not decode them."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The bytes behind a URL. `may_be_told`: the caller may learn what is wrong with them."""
+    """The bytes of a URL. `may_be_told`: the caller may learn what is wrong with them."""
 
     data: bytes
     may_be_told: bool
@@ -25,10 +25,9 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class ImageFetcher:
-    """`max_bytes` is for each image, `max_total_bytes` and `timeout_s` are for all images of one request.
+    """Fetches images. `max_bytes` limits each image; `max_total_bytes` and `timeout_s` limit all images of one request.
 
-    A redirect is an error that tells so: the caller can give the final URL, and what was checked at submit is what was
-    fetched.
+    A redirect is an error that says so: the caller can give the final URL, and only checked URLs are fetched.
     """
 
     client: EgressClient
@@ -38,14 +37,14 @@ class ImageFetcher:
 
     @classmethod
     def of(cls, settings: Settings, rules: EgressRules, resolve: Resolve = look_up) -> Self:
-        """As the settings say: what is fetched for a request may be as large as a body that brings it."""
+        """Makes a fetcher from the settings. Fetched images may be as large in all as a request body."""
         client = EgressClient(rules, resolve=resolve)
         return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
 
     def fetch(self, urls: Mapping[str, str]) -> Iterator[Fetched]:
-        """The bytes behind each URL, in order; the keys are the fields that named them. Raises `InvalidImage`.
+        """Yields the bytes of each URL, in order; the keys are the field names for errors. Raises `InvalidImage`.
 
-        One is fetched when the one before was looked at; only time in which one is fetched counts.
+        An image is fetched once the caller has processed the one before. Only the time of fetching counts.
         """
         deadline, bytes_left = Deadline(self.timeout_s), self.max_total_bytes
         for field, url in urls.items():
@@ -88,5 +87,5 @@ class ImageFetcher:
 
 
 def no_picture_from(url: str, field: str) -> InvalidImage:
-    """Says of an address that is not public only that no picture came of it, as `EgressClient` does of a failure."""
+    """Returns the error for a URL at a non-public address: it gives no reason, as `EgressClient` does."""
     return InvalidImage(f"{field} could not be fetched: {urlsplit(url).hostname} {NOTHING_TOLD}", field)

@@ -1,4 +1,4 @@
-"""Which URLs and which of their addresses may be called. Resolves nothing and connects to nothing."""
+"""Decides which URLs, and which addresses of their hosts, may be called. Resolves nothing, connects to nothing."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL taken apart once, so that what is checked is what is called. `host` is a name or one plain address."""
+    """A parsed URL, so that the same parts are checked and called. `host` is a name or one plain address."""
 
     scheme: str
     host: str
@@ -32,14 +32,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Networks, and hosts whatever their addresses are, that may be called by plain http, too."""
+    """Networks, and hosts with any address, that may be called over plain http, too."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, text: str, setting: str) -> Self:
-        """Networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas. Raises `Misconfigured`."""
+        """Parses networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas. Raises `Misconfigured`."""
         networks, hosts = [], set()
         for entry in filter(None, (part.strip().lower() for part in text.split(","))):
             try:
@@ -52,7 +52,9 @@ class AllowList:
         return cls(tuple(networks), frozenset(hosts))
 
     def holds(self, address: Address | None, host: str) -> bool:
-        """Whether a host is in it at this address; a name alone has no address."""
+        """Returns whether the list contains the host at this address. `address` is None for a name that is not
+        resolved.
+        """
         if host in self.hosts:
             return True
         return address is not None and any(unmapped(address) in network for network in self.networks)
@@ -64,9 +66,9 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EgressRules:
-    """https to public addresses, plus what the operator allows: always, or while the API is open.
+    """Allows https to public addresses, and the operator's allow-lists: one always, one only while the API has no keys.
 
-    `is_open` is asked whenever it matters, so what is allowed to an API without keys ends with the first key.
+    `is_open` is asked at each check, so that the second list ends with the first key.
     """
 
     allowed: AllowList = AllowList()
@@ -75,7 +77,7 @@ class EgressRules:
 
     @classmethod
     def of(cls, settings: Settings, is_open: Callable[[], bool]) -> Self:
-        """The rules that the settings ask for. Raises `Misconfigured` for an allow-list that cannot be read."""
+        """Makes the rules from the settings. Raises `Misconfigured` for an invalid allow-list."""
         return cls(
             AllowList.read(settings.egress_allow, "GRIDPRESS_EGRESS_ALLOW"),
             AllowList.read(settings.egress_allow_while_open, "GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN"),
@@ -83,7 +85,10 @@ class EgressRules:
         )
 
     def target(self, url: str) -> Target:
-        """Raises `EgressRefused` for a URL that may not be called, as far as can be said without resolving its name."""
+        """Parses and checks the URL without resolving its name.
+
+        Raises `EgressRefused` for one that may not be called.
+        """
         parts = _split(url)
         address = literal(parts.hostname or "")
         host = str(address) if address else (parts.hostname or "").lower().rstrip(".")
@@ -98,20 +103,25 @@ class EgressRules:
         return Target(parts.scheme, host, parts.port or (443 if is_https else 80), path)
 
     def check(self, address: Address, host: str) -> None:
-        """Raises `EgressRefused` unless `host` may be called at this address. Of a name, it tells no address."""
+        """Raises `EgressRefused` unless `host` may be called at this address. The message shows no address behind a
+        name.
+        """
         reason = why_not_public(unmapped(address))
         if reason and not self._is_allowed(address, host):
             raise EgressRefused(f"{host} is {reason}" if literal(host) else f"{host} has an address that is not public")
 
     def may_tell(self, addresses: Iterable[Address]) -> bool:
-        """Whether a caller may learn what was found at these addresses, beyond what it was found for.
+        """Returns whether a caller may learn details of responses from these addresses.
 
-        What the operator's own network answers is not for every tenant; while the API is open, there is nobody else.
+        Responses of the operator's own network are hidden from tenants. While the API has no keys, there is only the
+        operator.
         """
         return all(why_not_public(unmapped(address)) is None for address in addresses) or self.is_open()
 
     def settled(self) -> "EgressRules":
-        """The same rules as they are now, for whoever can't ask. Raises `StoreUnavailable`."""
+        """Returns a copy of the rules that no longer asks `is_open`, for processes that can't. Raises
+        `StoreUnavailable`.
+        """
         late = self.allowed_while_open
         if late == AllowList() or not self.is_open():
             return EgressRules(self.allowed)

@@ -1,4 +1,4 @@
-"""Looks at every line of a batch's file, once: whether the file is a batch, and which of its lines can be rendered."""
+"""Checks every line of a batch file once: whether the file is valid, and which lines can be rendered."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ _MOST_FATAL = 100
 
 @dataclass(frozen=True, slots=True)
 class BadBody:
-    """A line that will never be rendered; the others are."""
+    """A line with an invalid request. It will not be rendered; the other lines are."""
 
     custom_id: str
     fault: Fault
 
     @property
     def line(self) -> int:
-        """From 0."""
+        """The number of the line, from 0."""
         assert self.fault.line is not None
         return self.fault.line - 1
 
 
 @dataclass(slots=True)
 class FileCheck:
-    """What is known of a file after so many of its lines. Keeps a character and the `custom_id` of each.
+    """The check of a file so far. Keeps one character and the `custom_id` of each line.
 
-    After `most_fatal` lines that make it no batch, nobody needs to look on.
+    After `most_fatal` faults that fail the whole batch, the check may stop.
     """
 
     spec: BatchSpec
@@ -44,20 +44,20 @@ class FileCheck:
 
     @property
     def num_requests(self) -> int:
-        """Lines that are not blank."""
+        """The number of lines that are not blank."""
         return len(self.states) - self.states.count(LineState.LEFT_OUT)
 
     @property
     def is_hopeless(self) -> bool:
-        """Nothing more needs to be said."""
+        """Whether the check may stop, because the batch fails in any case."""
         return len(self.fatal) >= self.most_fatal or len(self.states) > self.settings.max_batch_lines
 
     def take(self, lines: Iterable[bytes]) -> list[BadBody]:
-        """The next lines of the file. Answers which of them can't be rendered."""
+        """Checks the next lines of the file; returns those that can't be rendered."""
         return [bad for raw in lines if (bad := self._take(raw)) is not None]
 
     def end(self) -> None:
-        """There are no more lines."""
+        """Ends the check: the file has no more lines."""
         num, most = len(self.states), self.settings.max_batch_lines
         if num > most:
             self.fatal.insert(0, Fault(code="too_many_lines", message=f"a batch has at most {most} lines"))

@@ -1,4 +1,4 @@
-"""One line of a batch's file: OpenAI's envelope around the body of a request to one endpoint."""
+"""Parses one line of a batch file: OpenAI's envelope with the body of a request to one endpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _WITHOUT_SIZE = frozenset({"prior", "width", "height", "size"})
 
 
 class Envelope(BaseModel):
-    """What is around a body."""
+    """The fields of the envelope."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -38,7 +38,7 @@ class Envelope(BaseModel):
 
 
 class BadLine(Exception):
-    """Who sends such a line does not send a batch."""
+    """A malformed line, which fails the whole batch."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -47,14 +47,14 @@ class BadLine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """What a line asks for. `asked` is how it was said at one of OpenAI's endpoints, None at our own."""
+    """The request of a line. `asked` is the request at OpenAI's endpoint; None at our own."""
 
     request: JobRequest
     asked: ImagesRequest | None
 
 
 def read_envelope(raw: bytes, line: int) -> Envelope:
-    """`line` counts from 0. Raises `BadLine`."""
+    """Parses the envelope of a line; `line` counts from 0. Raises `BadLine`."""
     if len(raw) > MOST_LINE_BYTES:
         raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
     try:
@@ -79,7 +79,7 @@ _CODES = {
 def line_request(
     spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings, rules: EgressRules
 ) -> LineRequest:
-    """All that can be said of a line without looking at images. Raises `InvalidRequest` and `InvalidImage`."""
+    """Parses and checks a line's body, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
     fields = {**_defaults(spec, body, line), **body, "priority": spec.priority.value}
     if spec.endpoint == NATIVE:
         found = LineRequest(validated(JobRequest, fields), None)
@@ -90,7 +90,7 @@ def line_request(
 
 
 def fault_of(error: InvalidRequest, line: int) -> Fault:
-    """The first thing that is wrong with a body."""
+    """Returns the fault of a line: the first error of its body."""
     message = error.errors[0].message if isinstance(error, InvalidFields) else str(error)
     param = error.field and error.field[:_MOST_CHARS]
     return Fault(code=error.code, message=message[:_MOST_CHARS], param=param, line=line + 1)

@@ -1,6 +1,6 @@
-"""The bytes of the condition images that a request brings: as files, in data URLs, by file id, or behind web URLs.
+"""Loads and normalises the condition images of a request: files, data URLs, file ids and web URLs.
 
-One is loaded and looked at after the other, and by a child process.
+Images are loaded one by one and decoded by a child process.
 """
 
 import re
@@ -27,7 +27,7 @@ _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def check_urls(urls: Sequence[str], rules: EgressRules) -> None:
-    """Before any is fetched, and without resolving their names. Raises `InvalidImage`, naming the field."""
+    """Checks the web URLs by the egress rules, without resolving names. Raises `InvalidImage`, naming the field."""
     for index, url in enumerate(urls):
         if _WEB_URL.match(url):
             try:
@@ -50,7 +50,7 @@ class FileImages:
     max_bytes: int
 
     def read(self, file_id: FileId, field: str) -> bytes:
-        """Raises `InvalidImage`, naming the field."""
+        """Returns the bytes of a file. Raises `InvalidImage`, naming the field."""
         try:
             file = self.files.file(file_id, self.tenant)
             if file.purpose not in (Purpose.VISION, Purpose.USER_DATA):
@@ -64,7 +64,7 @@ class FileImages:
 
 @dataclass(frozen=True, slots=True)
 class ConditionImages:
-    """Brings the pictures of one request to the form that both stages read, one after the other."""
+    """Normalises the condition images of one request, one by one."""
 
     fetcher: ImageFetcher
     own: FileImages
@@ -72,7 +72,7 @@ class ConditionImages:
     hold: Hold
 
     def normalised(self, body: Body, max_images: int) -> list[bytes]:
-        """In the order of the request. Nothing is fetched from the web before all else was looked at.
+        """Returns the normalised images in the order of the request. Web URLs are fetched last, after all other checks.
 
         Raises `InvalidRequest` and `InvalidImage`, naming the field, and `ServiceBusy`.
         """

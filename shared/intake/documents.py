@@ -1,4 +1,4 @@
-"""Reads JSON of strangers at a bounded cost. Large base64 pictures are cut out before, and never parsed."""
+"""Parses clients' JSON at a bounded cost. Large base64 pictures are cut out first and never parsed."""
 
 import hashlib
 import json
@@ -26,13 +26,15 @@ Source = bytes | mmap
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What the JSON says. A picture that was cut out is in `cut` under the name that stands in place of its base64."""
+    """A parsed JSON document. `cut` maps the placeholder of each picture that was cut out to its base64."""
 
     value: Any
     cut: Sequence[tuple[str, memoryview]] = field(default=())
 
     def pictures_of(self, images: Iterable[str]) -> Mapping[str, memoryview]:
-        """Raises `InvalidRequest` where anything was cut out that is no picture of the request."""
+        """Returns the pictures that were cut out. Raises `InvalidRequest` if one of them is not an image of the
+        request.
+        """
         pictures = dict(self.cut)
         if sum(image.partition(",")[2] in pictures for image in images) != len(self.cut):
             raise InvalidRequest("so much base64 can only be a picture in images", "images")
@@ -40,9 +42,10 @@ class Document:
 
 
 def read_document(data: Source, field: str | None = None) -> Document:
-    """Raises `InvalidRequest`, and `PayloadTooLarge` for more than 1 MiB beside base64 pictures.
+    """Parses a JSON document, without its large base64 pictures.
 
-    NaN passes here and is refused by the field that it was meant for.
+    Raises `InvalidRequest`, and `PayloadTooLarge` for more than 1 MiB beside the pictures. NaN is accepted here and
+    refused by the field that holds it.
     """
     rest, cut = _without_pictures(data)
     if len(rest) > MOST_BYTES:
@@ -51,7 +54,7 @@ def read_document(data: Source, field: str | None = None) -> Document:
 
 
 def read_json(text: bytes, field: str | None = None) -> Any:
-    """A document of any length and few values. Raises `InvalidRequest`."""
+    """Parses JSON of any length with a bounded number of values. Raises `InvalidRequest`."""
     if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_MARKS:
         raise InvalidRequest(f"malformed JSON: more than {_MOST_MARKS} commas and brackets", field)
     try:
@@ -66,7 +69,7 @@ def read_json(text: bytes, field: str | None = None) -> Any:
 
 
 def digest_of(data: Source | memoryview) -> str:
-    """SHA-256 in hex. Others have their turn on an event loop meanwhile."""
+    """Returns the SHA-256 in hex. Lets other greenlets run meanwhile."""
     digest, view = hashlib.sha256(), memoryview(data)
     for start in range(0, len(view), _SLICE_BYTES):
         digest.update(view[start : start + _SLICE_BYTES])
@@ -75,7 +78,7 @@ def digest_of(data: Source | memoryview) -> str:
 
 
 def _without_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]]:
-    """Base64 within a string ends at the next quote. Where the text before is no string, it is no JSON either."""
+    """Cuts out base64 up to the next quote. If it was not within a JSON string, the rest is not valid JSON either."""
     if len(data) <= _CUT_BYTES:
         return data[:], []
     pieces, cut, kept_to, at = list[bytes](), list[tuple[str, memoryview]](), 0, 0
@@ -98,7 +101,7 @@ def _without_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]
 
 
 def _find(data: Source, what: bytes, start: int) -> int:
-    """-1 where it is not. Others have their turn on an event loop meanwhile."""
+    """Returns the position of `what`, -1 if it is not there. Lets other greenlets run meanwhile."""
     for begin in range(start, len(data), _SLICE_BYTES):
         found = data.find(what, begin, begin + _SLICE_BYTES + len(what) - 1)
         if found >= 0:

@@ -1,4 +1,4 @@
-"""Turns what a caller sent into a model, or says which of its fields are wrong."""
+"""Validates what a caller sent with a pydantic model, and reports the invalid fields."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -14,14 +14,14 @@ _MAX_FAULTS = 20  # a body may hold a million unknown fields
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong with a request."""
+    """One invalid field of a request."""
 
     field: str | None
     message: str
 
 
 class InvalidFields(InvalidRequest):
-    """Fields that are missing, unknown or out of range; `field` is the first of `errors`."""
+    """Raised for fields that are missing, unknown or out of range; `field` is the first of `errors`."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(errors[0].message, errors[0].field)
@@ -29,7 +29,7 @@ class InvalidFields(InvalidRequest):
 
 
 def validated(model: type[Model], fields: object, *, is_text: bool = False) -> Model:
-    """With `is_text` every value came as text, as in a form, and is read as what its field is.
+    """Returns the validated model. With `is_text` all values are text, as in a form, and are converted.
 
     Raises `InvalidFields`.
     """
@@ -43,7 +43,7 @@ def validated(model: type[Model], fields: object, *, is_text: bool = False) -> M
 
 
 def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
-    """No more unknown fields than are told of: each costs an error."""
+    """Drops unknown fields beyond the number that is reported, since each costs an error."""
     if not isinstance(fields, dict) or len(fields) <= _MAX_FAULTS:
         return fields
     unknown = set(islice((name for name in fields if name not in model.model_fields), _MAX_FAULTS, None))
@@ -51,7 +51,7 @@ def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
 
 
 def _name(location: Sequence[int | str]) -> str | None:
-    """`("images", 2)` -> `images[2]`."""
+    """Returns a location as text: `("images", 2)` is `images[2]`."""
     name = ""
     for part in location:
         if isinstance(part, int):

@@ -1,6 +1,6 @@
-"""OpenAI's requests for images, in the fields of `JobRequest`. What it has and this service has not is refused.
+"""OpenAI's image requests, translated to fields of `JobRequest`. Options that this service lacks are refused.
 
-Every field of the API is here, so that none is dropped without a word. Null leaves a field out, as not sending it does.
+Every field of OpenAI's API is here, so that none is ignored silently. Null is the same as leaving a field out.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ _WHOLE = "the model edits whole pictures: say in the prompt what to change"
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Marks a field that this service can't keep: anything but null is answered with the reason."""
+    """Marks a field that this service can't honour: any value but null is refused with the reason."""
 
     why: str
 
@@ -73,7 +73,9 @@ class _Refused:
 
 
 def _without(refused: str) -> Callable[[dict[str, Any]], None]:
-    """The schema of a choice as the document shows it: without what is known to OpenAI's clients and always refused."""
+    """Changes a field's schema for the OpenAPI document: removes a value that is accepted in type but always
+    refused.
+    """
 
     def change(schema: dict[str, Any]) -> None:
         for kind in schema["anyOf"]:
@@ -114,7 +116,7 @@ def _lossy(compression: int | None, info: ValidationInfo) -> int | None:
 
 
 class ImagesRequest(BaseModel):
-    """What generations and edits have in common."""
+    """The fields that generations and edits share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -177,12 +179,12 @@ class ImagesRequest(BaseModel):
 
     @property
     def answered_quality(self) -> str:
-        """In a word that OpenAI's answers may have."""
+        """The quality of the response, as a value that OpenAI's responses may have."""
         asked = self.quality or "auto"
         return asked if asked in _ANSWERED_AS_ASKED else _ANSWERED[QUALITIES[asked]]
 
     def fields_of_job(self) -> dict[str, Any]:
-        """The same request as fields of `JobRequest`, which is yet to validate them."""
+        """Returns the request as fields of `JobRequest`, which still validates them."""
         told = {"user": self.user, "safety_identifier": self.safety_identifier}
         fields = {
             "prompt": self.prompt,
@@ -203,7 +205,7 @@ class GenerationRequest(ImagesRequest):
 
 
 class ImageReference(BaseModel):
-    """A picture to edit: its URL or the id of a file, one of the two."""
+    """A picture to edit: either a URL or the id of a file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -218,7 +220,7 @@ class ImageReference(BaseModel):
 
     @property
     def image_input(self) -> str:
-        """As `JobRequest.images` has it."""
+        """Returns the picture as `JobRequest.images` takes it."""
         image = self.image_url if self.file_id is None else self.file_id
         assert image is not None
         return image

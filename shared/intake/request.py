@@ -1,4 +1,4 @@
-"""What a request for pictures may say, field by field. Limits that are settings are `shared.intake.spec`'s."""
+"""The fields of a request for pictures and their types. Limits set by settings are checked in `shared.intake.spec`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ def _given_or_the_priors(text: str, info: ValidationInfo) -> str:
 
 
 class PriorRequest(BaseModel):
-    """An earlier picture, by its job and its index."""
+    """An earlier picture, by job id and index."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -41,7 +41,9 @@ class PriorRequest(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """One request of 1..n pictures. Unknown fields are refused; null, where it is allowed, leaves a field out."""
+    """A request of 1..n pictures. Unknown fields are refused; null, where it is allowed, is the same as leaving a field
+    out.
+    """
 
     # Strict: "5", 5.0 and true are not the integer 5.
     model_config = ConfigDict(
@@ -134,9 +136,9 @@ class JobRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The fields, and the files that came beside them, in order.
+    """The fields of a request and the files that came with them, in order.
 
-    `pictures`: what stands in `request.images` for a picture that was too large to stay in the JSON -> its base64.
+    `pictures` maps the placeholder in `request.images` of each picture that was cut out of the JSON to its base64.
     """
 
     request: JobRequest

@@ -1,4 +1,4 @@
-"""From a request to what will be rendered: limits, sizes, condition images. A refused request leaves nothing behind."""
+"""Turns a request into a `JobSpec`: limits, sizes, condition images. A refused request leaves nothing in the stores."""
 
 import hashlib
 import secrets
@@ -41,12 +41,12 @@ _RENDER_FIELDS = (
 
 
 def _without_limit(num_bytes: int) -> None:
-    """Where few requests are looked at at once."""
+    """Does not limit memory, for processes that handle few requests at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Makes specs of requests. `hold` is told of the bytes that a request keeps in memory."""
+    """Makes specs from requests. `hold` is called with the number of bytes that a request keeps in memory."""
 
     settings: Settings
     rules: EgressRules
@@ -58,11 +58,14 @@ class Intake:
     hold: Hold = _without_limit
 
     def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
-        """What `prior` names. Raises as `shared.intake.rerender.source_of` does."""
+        """Returns the picture named by `prior`, with its token grid.
+
+        Raises as `shared.intake.rerender.source_of` does.
+        """
         return source_of(request, tenant, self.store, self.objects)
 
     def spec(self, body: Body, tenant: TenantId, source: Source | None = None) -> JobSpec:
-        """What will be rendered; with a `source`, what its token grid is decoded to.
+        """Returns the spec of the job. With a `source` the job decodes that picture's token grid again.
 
         Condition images are stored last, once everything else has been accepted. Raises `InvalidRequest`,
         `InvalidImage` and `ObjectStoreUnavailable`.
@@ -107,14 +110,14 @@ class Intake:
         )
 
     def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
-        """Normalised, and not stored yet."""
+        """Returns the normalised condition images, not stored yet."""
         own = FileImages(self.files, self.objects, tenant, self.settings.max_fetched_bytes)
         images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
         return images.normalised(body, self.settings.max_images)
 
 
 def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
-    """All that can be said without looking at images. Raises `InvalidRequest` and `InvalidImage`."""
+    """Checks a request, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
     _check_limits(request, settings)
     _check_webhook(request, rules)
     check_urls(request.images, rules)
@@ -131,7 +134,9 @@ def _seed(request: JobRequest, source: Source | None) -> int:
 
 
 def output_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """The size of an edit that asks for none: its first image's, to the nearest sides that the model can render."""
+    """Returns the size of an edit that asks for none: that of its first image, rounded to a size that the model
+    renders.
+    """
 
     def fit(side_px: int) -> int:
         rounded = round(side_px / SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX
@@ -166,14 +171,16 @@ def _check_webhook(request: JobRequest, rules: EgressRules) -> None:
 
 
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:
-    """Written out, so that a job keeps what it was promised when there is one more kind of end."""
+    """Returns the events explicitly, so that a job keeps them when later versions add kinds of events."""
     if request.webhook_url is None:
         return ()
     return tuple(dict.fromkeys(request.webhook_events or ENDS))
 
 
 def asked_size(request: JobRequest) -> tuple[int, int] | None:
-    """Width and height in pixels, or None. Raises `InvalidRequest` for half a size or two."""
+    """Returns the requested width and height in pixels, or None. Raises `InvalidRequest` for an incomplete or double
+    size.
+    """
     width, height = request.width, request.height
     if request.size is not None:
         if width is not None or height is not None:
@@ -188,7 +195,7 @@ def asked_size(request: JobRequest) -> tuple[int, int] | None:
 
 
 def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
-    """With `resize` it is the size to be rendered that counts."""
+    """Checks the size to be rendered, which `resize` aligns first. Raises `InvalidRequest`."""
     try:
         check_size(*(aligned_size(*size) if request.resize else size))
     except InvalidRequest as error:
@@ -196,7 +203,7 @@ def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
 
 
 def _store(objects: ObjectStore, png: bytes) -> ObjectKey:
-    """Named by its content: the same picture again costs one object, and a retry finds what it stored before."""
+    """Stores the picture under the hash of its content, so that equal pictures share one object. Returns its key."""
     key = ObjectKey(f"inputs/{hashlib.sha256(png).hexdigest()}.png")
     objects.put(key, png, "image/png")
     return key

@@ -1,4 +1,4 @@
-"""Kinds of values that callers send: text that can be stored, times, places in lists, images by reference."""
+"""Types of values that callers send: storable text, times, cursors of lists, references to images."""
 
 import re
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ MAX_TIMEOUT_S = 30 * 24 * 3600  # far beyond any queue; more is a mistake of uni
 
 
 class FileReference(TypedDict):
-    """A file of the caller's own."""
+    """The id of one of the caller's files."""
 
     file_id: str
 
@@ -31,7 +31,7 @@ def _storable(text: str) -> str:
 
 
 def not_blank(text: str) -> str:
-    """Refuses text of spaces alone."""
+    """Returns the text. Raises for text of spaces alone."""
     if not text.strip():
         raise PydanticCustomError("blank", "must not be empty")
     return text
@@ -44,7 +44,7 @@ def _rfc3339(text: object) -> object:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """An offset may lead out of the years that a time can have, and what is stored has none."""
+    """Returns the time in UTC. Raises for an offset that leads outside the years 1 to 9999."""
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
@@ -58,7 +58,7 @@ def _signing_key(text: str) -> str:
 
 
 def _file_id(image: object) -> object:
-    """`{"file_id": "file-..."}`, as OpenAI's edits have it, is the same as the id alone."""
+    """Returns the id in `{"file_id": "file-..."}`, OpenAI's form of a file reference; other values unchanged."""
     return image["file_id"] if isinstance(image, dict) and image.keys() == {"file_id"} else image
 
 

@@ -1,1 +1,1 @@
-"""Child processes for work on what strangers sent: one task at a time, with limits of memory and time."""
+"""Runs tasks on untrusted input in child processes: one task at a time, with limits of memory and time."""

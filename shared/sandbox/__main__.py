@@ -1,4 +1,7 @@
-"""The child: `python -m shared.sandbox FD MEMORY_BYTES MODULE:FUNCTION`. Answers one frame after the other."""
+"""The child process: `python -m shared.sandbox FD MEMORY_BYTES MODULE:FUNCTION`.
+
+Answers each request with one frame.
+"""
 
 import importlib
 import resource
@@ -19,7 +22,10 @@ Handle = Callable[[Head, bytes], tuple[Head, bytes]]
 
 
 def main(fd: str, memory_bytes: str, target: str) -> None:
-    """Until the parent closes its end. A child that ran out of memory says so and ends: its heap is in pieces."""
+    """Answers requests until the parent closes the socket.
+
+    A child that ran out of memory reports it and ends, because its heap is fragmented.
+    """
     _limit(int(memory_bytes))
     module, _, name = target.partition(":")
     handle: Handle = getattr(importlib.import_module(module), name)
@@ -47,7 +53,7 @@ def _answered(handle: Handle, ask: Head, data: bytes) -> tuple[dict[str, Any], b
 
 
 def _limit(memory_bytes: int) -> None:
-    """No further memory, no files, no core dumps."""
+    """Limits this process: memory as given, no file writes, no core dumps."""
     for kind, most in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
@@ -57,7 +63,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _allow_cpu(seconds: int) -> None:
-    """From now on. The kernel ends a process that takes longer, whatever code it is in."""
+    """Allows `seconds` of CPU time from now on. The kernel kills the process after that, whatever it executes."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used_s = int(usage.ru_utime + usage.ru_stime)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -65,7 +71,7 @@ def _allow_cpu(seconds: int) -> None:
 
 
 def _is_used_up() -> bool:
-    """A large picture leaves a large heap, which an idle child need not keep."""
+    """Returns whether the heap has grown so large that the idle child should be replaced."""
     if not _STATM.exists():  # no Linux
         return False
     num_pages = int(_STATM.read_text().split()[1])  # resident now: what getrusage says counts the parent's, too

@@ -1,4 +1,4 @@
-"""A child process as its parent sees it: started, asked, and killed when it takes too long."""
+"""The parent's side of a child process: starts it, asks it, and kills it when it takes too long."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ Why = Literal["time", "memory", "crash"]
 
 
 class TaskKilled(Exception):
-    """The child was ended, or ended itself, before it answered."""
+    """The child was killed, or ended, before it answered."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(why)
@@ -28,7 +28,9 @@ class TaskKilled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What children do: `target` is `module:function`. `wall_s` is the end where a task waits instead of computing."""
+    """The task of a child: `target` is `module:function`. `wall_s` limits the time of a task that waits instead of
+    computing.
+    """
 
     target: str
     memory_bytes: int
@@ -37,7 +39,7 @@ class Task:
 
 
 class Child:
-    """For one thread at a time. `is_usable` until it was killed or has said that it ends."""
+    """A child process, for one thread at a time. `is_usable` until it was killed or said that it will end."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -54,7 +56,7 @@ class Child:
         return self._process.pid
 
     def ask(self, ask: Head, data: Buffer = b"") -> tuple[Head, bytes]:
-        """The answer. Raises `TaskKilled`; the child is gone then."""
+        """Sends a request and returns the answer. Raises `TaskKilled`; the child has ended then."""
         was_usable, self.is_usable = self.is_usable, False  # also when this thread is stopped half-way
         assert was_usable
         try:
@@ -72,14 +74,14 @@ class Child:
         return head["answer"], content
 
     def close(self) -> None:
-        """Ends it, whatever it is at."""
+        """Kills the child, whatever it is doing."""
         self.is_usable = False
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
     def _killed(self, why: Why) -> TaskKilled:
-        """A process that is about to end keeps the status that it ends with."""
+        """Kills the child and returns the error. A child that ends by itself just then keeps its own exit status."""
         self._connection.close()
         self._process.kill()
         return TaskKilled("time" if self._process.wait() == -SIGXCPU else why)

@@ -1,6 +1,6 @@
-"""Frames on a stream socket: a JSON object and bytes, their lengths before them.
+"""Frames on a stream socket: a JSON object and bytes, preceded by their lengths.
 
-No pickles: the other side may have been taken over.
+Not pickle: the other side may be compromised.
 """
 
 import json
@@ -19,7 +19,7 @@ Head = Mapping[str, Any]
 
 
 def send(connection: socket.socket, head: Head, data: Buffer = b"") -> None:
-    """Raises `OSError`."""
+    """Sends one frame. Raises `OSError`."""
     text, content = json.dumps(head).encode(), memoryview(data)
     connection.sendall(_LENGTHS.pack(len(text), content.nbytes) + text)
     for start in range(0, content.nbytes, _PIECE_BYTES):
@@ -27,7 +27,9 @@ def send(connection: socket.socket, head: Head, data: Buffer = b"") -> None:
 
 
 def receive(connection: socket.socket, most_bytes: int) -> tuple[Head, bytes]:
-    """Raises `EOFError` at the end of the stream, `OSError`, and `ValueError` for what is no frame."""
+    """Receives one frame. Raises `EOFError` at the end of the stream, `OSError`, and `ValueError` for a malformed
+    frame.
+    """
     num_head, num_data = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
     if num_head > _MOST_HEAD_BYTES or num_data > most_bytes:
         raise ValueError(f"a frame of {num_head} + {num_data} bytes")

@@ -1,4 +1,4 @@
-"""A few children that do the same task, and turns by tenant to use one. A child that was killed is replaced."""
+"""A pool of children with the same task; tenants take turns to use one. A killed child is replaced."""
 
 import atexit
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Pool:
-    """Children are started when they are needed, and kept."""
+    """Starts children when they are needed, and keeps them for later requests."""
 
     def __init__(self, task: Task, places: int, *, patience_s: float = 30.0) -> None:
         self.task = task
@@ -25,7 +25,7 @@ class Pool:
         atexit.register(self.close)
 
     def ask(self, tenant: str, child: Child, ask: Head, data: Buffer = b"") -> tuple[Head, bytes]:
-        """The child's answer. Raises `TaskKilled`, counted and logged."""
+        """Returns the child's answer. A killed child is counted and logged, and `TaskKilled` is raised."""
         try:
             return child.ask(ask, data)
         except TaskKilled as error:
@@ -37,7 +37,7 @@ class Pool:
 
     @contextmanager
     def child(self, tenant: str) -> Iterator[Child]:
-        """For as long as the block takes. Raises `ServiceBusy`."""
+        """Reserves a child for the block, once it is the tenant's turn. Raises `ServiceBusy`."""
         with self._turns.turn(tenant):
             child = self._idle.pop() if self._idle else Child(self.task)
             try:
@@ -49,6 +49,6 @@ class Pool:
                     child.close()
 
     def close(self) -> None:
-        """Ends the idle ones; those at work end with their task."""
+        """Ends the idle children. Those with a task end after it."""
         while self._idle:
             self._idle.pop().close()

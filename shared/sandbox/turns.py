@@ -1,4 +1,7 @@
-"""Turns by tenant: who has many tasks waiting holds up nobody who has one. Knows nothing of processes."""
+"""Limits the number of concurrent tasks and serves tenants in turn, so that none blocks the others.
+
+Knows nothing of processes.
+"""
 
 import threading
 from collections import Counter, OrderedDict, deque
@@ -9,7 +12,7 @@ from shared.errors import ServiceBusy
 
 
 class Turns:
-    """`places` tasks at once. A tenant gets all but one of them, so that another's task finds one free at once."""
+    """Runs at most `places` tasks at once. One tenant gets at most `places` - 1, so that one stays free for others."""
 
     def __init__(self, places: int, *, most_waiting: int = 64, patience_s: float = 30.0) -> None:
         self._free = places
@@ -22,7 +25,9 @@ class Turns:
 
     @contextmanager
     def turn(self, tenant: str) -> Iterator[None]:
-        """Waits for a place. Raises `ServiceBusy` when none comes in time, or too many tasks of the tenant wait."""
+        """Waits for a place and keeps it for the block. Raises `ServiceBusy` after a time-out or behind too many tasks
+        of the tenant.
+        """
         granted = self._ask(tenant)
         try:
             is_granted = granted.wait(self._patience_s)
@@ -47,7 +52,7 @@ class Turns:
         return granted
 
     def _leave(self, tenant: str, granted: threading.Event) -> bool:
-        """False: its turn came in the same moment."""
+        """Leaves the queue. Returns False when the place was granted in the meantime."""
         with self._lock:
             if granted.is_set():
                 return False

@@ -1,4 +1,4 @@
-"""Endpoints as values: where a tenant's events go, and how they are signed. Nothing here does I/O."""
+"""Webhook endpoints as values: their receiver and how messages to it are signed. Nothing here does I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ MOST_OLD_SECRETS = 4  # each makes every request's header longer by a signature
 
 
 class DisabledReason(StrEnum):
-    """Who ended it: its owner; its receiver, by 410; or nobody but days of failure."""
+    """Why an endpoint was disabled: by its owner, by its receiver (410), or after days of failures."""
 
     REQUESTED = "requested"
     GONE = "gone"
@@ -25,7 +25,7 @@ class DisabledReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OldSecret:
-    """A secret that was replaced and signs until `ends_at` (aware UTC)."""
+    """A replaced secret, which still signs until `ends_at` (aware UTC)."""
 
     secret: str = field(repr=False)
     ends_at: datetime
@@ -33,7 +33,7 @@ class OldSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One receiver of a tenant. `events` is empty for the default ones; times are aware UTC."""
+    """One webhook endpoint of a tenant. `events` is empty for the default events; times are aware UTC."""
 
     endpoint_id: EndpointId
     tenant: TenantId
@@ -55,10 +55,12 @@ class Endpoint:
         return self.disabled_reason is None
 
     def secrets_at(self, now: datetime) -> tuple[str, ...]:
-        """All that sign at this moment, the current one first."""
+        """Returns all secrets that sign at this time, the current one first."""
         return (self.secret, *(old.secret for old in self.old_secrets if old.ends_at > now))
 
 
 def new_endpoint_id(reserved: str | None = None) -> EndpointId:
-    """`ep_` and a ULID, so that ids sort by creation; that of `reserved`, another id, if there is one."""
+    """Returns a new endpoint id: `ep_` and a ULID, so that ids sort by creation. With `reserved` it takes that id's
+    ULID.
+    """
     return EndpointId(f"ep_{ulid_of(reserved)}")

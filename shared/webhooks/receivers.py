@@ -1,4 +1,4 @@
-"""What a webhook receiver may be, as far as can be said before anything is sent to it."""
+"""Checks the URL and headers of a webhook receiver before anything is sent to it."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _OUR_PREFIXES = ("webhook-", "proxy-")
 
 
 def check_receiver(url: str, field: str, rules: EgressRules) -> None:
-    """Without resolving its name; whoever delivers checks the addresses. Raises `InvalidRequest`."""
+    """Checks a receiver's URL without resolving its name; delivery checks the addresses. Raises `InvalidRequest`."""
     try:
         rules.target(url)
     except EgressRefused as error:
@@ -42,7 +42,7 @@ def check_receiver(url: str, field: str, rules: EgressRules) -> None:
 
 
 def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], rules: EgressRules) -> None:
-    """Of one request alone. Fields `beside` the URL are of no use without it. Raises `InvalidRequest`."""
+    """Checks the webhook fields of one request: those in `beside` need the URL. Raises `InvalidRequest`."""
     if url is not None:
         check_receiver(url, field, rules)
         return
@@ -52,7 +52,7 @@ def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object]
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Fields that its owner wants sent with each webhook. Raises `InvalidRequest`, which quotes no value."""
+    """Checks the header fields to be sent with each webhook. Raises `InvalidRequest` without quoting a value."""
     if len(headers) > _MAX_HEADERS:
         raise InvalidRequest(f"headers can be {_MAX_HEADERS} at most", "headers")
     if len({name.lower() for name in headers}) < len(headers):
