@@ -101,16 +101,18 @@ class Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load_in(self, worker: Any) -> Flask | None:
-        """The app, in a new process; None when that is to end. A store that is away is waited for."""
+        """The app, in a new process; None when that is to end. Whatever it lacks is waited for."""
         while True:
             try:
                 app, self._process = self._compose()
             except GridpressError as error:
                 log.warning("api.process_waits", pid=os.getpid(), code=error.code, error=str(error))
-                if not worker.pause(_RETRY_S):
-                    return None
+            except Exception:  # gunicorn would end all processes for one that can't start
+                log.exception("api.process_waits", pid=os.getpid())
             else:
                 return app
+            if not worker.pause(_RETRY_S):
+                return None
 
     def on_serving(self, worker: Any) -> None:
         log.info("api.process_started", pid=os.getpid(), number=worker.age)
