@@ -42,12 +42,17 @@ class Child:
     """A child process, for one thread at a time. `is_usable` until it was killed or said that it will end."""
 
     def __init__(self, task: Task) -> None:
+        """Raises `OSError` when the machine lacks what a process needs."""
         self._task = task
         self._connection, theirs = socket.socketpair()
         command = [sys.executable, "-m", "shared.sandbox", str(theirs.fileno()), str(task.memory_bytes), task.target]
-        with theirs:
-            # Of our environment it gets nothing: whoever takes it over finds no credentials.
-            self._process = subprocess.Popen(command, env=_environment(), pass_fds=[theirs.fileno()])  # noqa: S603 - ours
+        try:
+            with theirs:
+                # Of our environment it gets nothing: whoever takes it over finds no credentials.
+                self._process = subprocess.Popen(command, env=_environment(), pass_fds=[theirs.fileno()])  # noqa: S603
+        except BaseException:
+            self._connection.close()
+            raise
         self._patience_s = _START_S
         self.is_usable = True
 

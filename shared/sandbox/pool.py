@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 from typing_extensions import Buffer
 
+from shared.errors import ServiceBusy
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.frames import Head
 from shared.sandbox.turns import Turns
@@ -39,7 +40,7 @@ class Pool:
     def child(self, tenant: str) -> Iterator[Child]:
         """Reserves a child for the block, once it is the tenant's turn. Raises `ServiceBusy`."""
         with self._turns.turn(tenant):
-            child = self._idle.pop() if self._idle else Child(self.task)
+            child = self._idle.pop() if self._idle else self._started()
             try:
                 yield child
             finally:
@@ -47,6 +48,14 @@ class Pool:
                     self._idle.append(child)
                 else:
                     child.close()
+
+    def _started(self) -> Child:
+        """A machine that has no process or descriptor for it now may have one in a moment."""
+        try:
+            return Child(self.task)
+        except OSError as error:
+            log.error("sandbox.not_started", task=self.task.target, error=str(error))  # noqa: TRY400 - it says everything
+            raise ServiceBusy("the service can look at nothing now; try again") from error
 
     def close(self) -> None:
         """Ends the idle children. Those with a task end after it."""

@@ -127,3 +127,17 @@ def test_a_tenant_has_only_so_many_waiting() -> None:
         with pytest.raises(ServiceBusy, match="of this tenant"), turns.turn("a"):
             pass
     thread.join(TIMEOUT_S)
+
+
+def test_a_machine_without_a_process_to_spare_is_a_refusal_that_says_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, pool: Pool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as lacking:
+        lacking.setattr("subprocess.Popen", refuse)
+        with pytest.raises(ServiceBusy), pool.child("a"):
+            pass
+    with pool.child("a") as child:
+        assert pool.ask("a", child, {"do": "echo"}, b"x") == ({"num_bytes": 1}, b"x")
