@@ -3,12 +3,16 @@
 import io
 from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from api.services import Services
+from shared.background import num_faults
+from shared.decoding.decoders import Decoders
 from shared.egress.images import Fetched, ImageFetcher
+from shared.errors import ServiceBusy
 from shared.store.batch_work import BatchLease, BatchRules, BatchWork
 from shared.store.connect import Client
 from tests.batches.shop import Json, Shop, a_line, jsonl
@@ -92,3 +96,27 @@ def test_a_picture_that_cannot_be_had_fails_its_line_alone(house: Services, shop
     assert (batch["status"], batch["request_counts"]) == ("completed", {"total": 2, "completed": 1, "failed": 1})
     [line] = shop.lines_of(batch["error_file_id"])
     assert line["response"]["body"]["error"]["param"] == "images[0]"
+
+
+@pytest.mark.attack
+def test_lines_whose_pictures_nobody_had_time_for_wait_and_the_others_go_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many pictures of one tenant wait for one child process, and give up after a while."""
+    num_left, real = 4, Decoders.normalise
+
+    def normalise(decoders: Decoders, *args: Any) -> bytes:
+        nonlocal num_left
+        num_left -= 1
+        if 0 <= num_left < 2:
+            raise ServiceBusy("the service has many pictures to look at; try again")
+        return real(decoders, *args)
+
+    monkeypatch.setattr(release, "_FETCHERS", 1)
+    monkeypatch.setattr(Decoders, "normalise", normalise)
+    fetching(monkeypatch, lambda: None)
+    batch, faults = shop.create(edits(3)), num_faults()
+    assert shop.service.work_one()
+    assert shop.batch(batch)["num_released"] == 2
+    assert shop.run(batch)["request_counts"]["completed"] == 3
+    assert num_faults() == faults

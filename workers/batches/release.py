@@ -6,8 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 
+import structlog
+
 from shared.batches import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
-from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound
+from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound, ServiceBusy
 from shared.hints import Hints
 from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
@@ -20,6 +22,8 @@ from workers.batches.limits import Limits, Room, never_fits
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of
 from workers.batches.step import Tools
+
+log = structlog.get_logger()
 
 _LINES_READ = 5000  # in one step: most of them may have ended long ago, where a batch is retried
 _MOST_AT_ONCE = 500
@@ -107,15 +111,16 @@ class Releaser:
         rest, ends_at = iter(lines), time.monotonic() + _FETCHING_S
         with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch") as pool:
             while some := list(islice(rest, _FETCHERS)):
-                ready += self._waited_for(found, [pool.submit(self._ready, found.batch, line) for line in some])
-                if time.monotonic() >= ends_at:
+                had = self._waited_for(found, [pool.submit(self._ready, found.batch, line) for line in some])
+                ready += had
+                if len(had) < len(some) or time.monotonic() >= ends_at:
                     break
         return ready
 
     def _waited_for(self, found: Leased, fetched: Sequence[Future[_Ready]]) -> list[_Ready]:
         while wait(fetched, self._tools.work.renew_every_s).not_done:
             self._tools.work.renew(found.lease)
-        return [each.result() for each in fetched]
+        return list(_until_busy(fetched))
 
     def _ready(self, batch: Batch, read: _Asked | _Ready) -> _Ready:
         if isinstance(read, _Ready):
@@ -157,6 +162,16 @@ class Releaser:
         if lines:
             ended = {body.line: LineState.FAILED for body in bad}
             self._tools.advance(found, lines[-1].line.after, results, ended=ended)
+
+
+def _until_busy(fetched: Iterable[Future[_Ready]]) -> Iterator[_Ready]:
+    """Those before the first whose pictures nobody had time for: that one waits, and what was done is kept."""
+    for each in fetched:
+        try:
+            yield each.result()
+        except ServiceBusy as error:
+            log.info("batch.pictures_wait", reason=str(error))
+            return
 
 
 def _pixels(outcome: LineSubmission | BadBody | None) -> int:
