@@ -203,3 +203,18 @@ def test_a_doubt_that_stays_is_an_outage(world: World, time: Time, client: Clien
     scripts.clock.settle = lambda: None  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable, match="clock"):
         scripts.run("expire", 1)
+
+
+@pytest.mark.attack
+def test_a_store_that_is_slow_for_long_is_asked_a_few_times_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks_ms, ways = 0, list[str]()
+
+    def look(_machine: str, _ticks_ms: int, way: str) -> list[object]:
+        nonlocal ticks_ms
+        ticks_ms += 600
+        ways.append(way)
+        return ["looked", 0]
+
+    monkeypatch.setattr(steady_clock, "_ticks_ms", lambda: ticks_ms)
+    assert SteadyClock(look).look("keep")
+    assert ways == ["keep", "", ""]
