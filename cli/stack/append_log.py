@@ -92,8 +92,10 @@ class AppendLog:
             if end.is_refused or name != names[-1]:
                 where = f"{name} is damaged from byte {end.sound_bytes} of {end.num_bytes} on"
                 raise Misconfigured(f"the job store's log can't be read, {where}: {_WHAT_TO_DO}")
-            kept = self._keep(self._logs / name)
-            return f"the job store's log ends within a write: its last {end.torn_bytes} bytes are dropped, see {kept}"
+            return (
+                f"the job store's log ends within a write: its last {end.torn_bytes} bytes are dropped, "
+                f"{self._keep_if_there_is_room(self._logs / name)}"
+            )
         return None
 
     def _is_sound(self) -> bool:
@@ -161,15 +163,26 @@ class AppendLog:
         sound = _SOUND_UP_TO.search(told)
         return _End(int(sound[1]) if sound else num_bytes if not num_bytes else 0, num_bytes, "format error" in told)
 
+    def _keep_if_there_is_room(self, what: Path) -> str:
+        """A full disk is what makes a write end half-way, and the store must come back on it all the same."""
+        try:
+            return f"see {self._keep(what)}"
+        except OSError as error:
+            return f"and no copy could be kept: {error.strerror}"
+
     def _keep(self, what: Path) -> Path:
         """A copy under `kept/`, of which the newest few stay."""
         kept = self._folder / "kept"
         place = kept / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         place.mkdir(parents=True)
-        if what.is_dir():
-            shutil.copytree(what, place / what.name)
-        else:
-            shutil.copy2(what, place)
+        try:
+            if what.is_dir():
+                shutil.copytree(what, place / what.name)
+            else:
+                shutil.copy2(what, place)
+        except OSError:  # half a copy would take the room that is missing, and each further start as much again
+            shutil.rmtree(place, ignore_errors=True)
+            raise
         for old in sorted(kept.iterdir())[:-_MOST_KEPT]:
             with suppress(OSError):
                 shutil.rmtree(old)

@@ -117,6 +117,27 @@ def test_what_a_start_drops_is_kept(data_dir: Path) -> None:
     assert kept[0].read_bytes() == was
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize("what", [shutil.copy2, Path.mkdir], ids=["copy", "folder"])
+def test_a_disk_without_room_for_a_copy_keeps_no_half_of_it_and_holds_up_no_start(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, what: Callable[..., object]
+) -> None:
+    """The full disk itself cut the write short: each start that failed would take what room comes."""
+
+    def fail(*args: object, **_: object) -> None:
+        if what is shutil.copy2:
+            (Path(str(args[1])) / INCREMENT).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    cut(0.5)(logs(data_dir))
+    monkeypatch.setattr(Path if what is Path.mkdir else shutil, what.__name__, fail)
+    for _ in range(3):
+        assert "no copy could be kept: No space left" in str(Valkey(data_dir).prepare())
+    monkeypatch.undo()
+    assert not [*(data_dir / "valkey").glob("kept/*")]
+    assert started(data_dir)[0] < NUM_JOBS
+
+
 HARMS = {
     "zero tail": zero_tail,
     "garbage": garble,
