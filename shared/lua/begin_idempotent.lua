@@ -1,6 +1,7 @@
 -- Begins to answer a request under its Idempotency-Key.
 --   gridpress:idempotency:<scope>  hash  fingerprint, id (reserved for what is made), holder and until_ms while
---                                        someone answers, stands (1: it was made), answer (JSON) once there is one
+--                                        someone answers, stands (1: it was made), answer (JSON) once there is one,
+--                                        overtaken (1: somebody's lease ended, who may still make it)
 -- ARGV: scope, fingerprint, id, holder, lease (ms), kept for (ms)
 -- Returns {'reused'}; {'answered', answer}; {'busy'}; or {'mine', id}: answer it.
 local key = P .. 'idempotency:' .. ARGV[1]
@@ -13,5 +14,6 @@ if known[4] then return { 'mine', known[5] } end
 if known[3] and tonumber(known[3]) > now then return { 'busy' } end
 redis.call('HSET', key, 'fingerprint', ARGV[2], 'holder', ARGV[4], 'until_ms', now + tonumber(ARGV[5]))
 redis.call('HSETNX', key, 'id', ARGV[3])
+if known[3] then redis.call('HSET', key, 'overtaken', 1) end
 redis.call('PEXPIRE', key, ARGV[6])
 return { 'mine', redis.call('HGET', key, 'id') }

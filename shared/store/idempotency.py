@@ -10,7 +10,8 @@ from shared.ids import HolderId, TenantId, new_holder_id
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
-# What a process that died may hold a key for. Longer than any intake: images are fetched within 15 s.
+# What a process that died may hold a key for. An intake whose pictures wait for their turn may take longer: then two
+# answer at once, under one reserved id.
 LEASE_S = 30.0
 
 

@@ -20,7 +20,7 @@ from shared.jobs import Job
 from shared.keys import Scope
 from shared.limits import TenantLimits
 from shared.store.connect import Client
-from shared.store.idempotency import IdempotencyStore
+from shared.store.idempotency import IdempotencyStore, Reservation
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from tests.api.conftest import hinted
@@ -305,3 +305,20 @@ def test_every_post_route_looks_at_the_key(http: FlaskClient) -> None:
 
 def test_a_key_on_what_is_no_post_changes_nothing(http: FlaskClient) -> None:
     assert http.get("/v1/jobs", headers={"Idempotency-Key": '"'}).status_code == 200
+
+
+@pytest.mark.attack
+def test_a_key_that_two_answer_at_once_stays_one_jobs_though_one_of_them_is_refused(
+    house: Services, client: Client
+) -> None:
+    """The first takes longer than its lease; whoever came meanwhile is refused, and a third comes once it is done."""
+    store = IdempotencyStore(client, kept_for_s=60, lease_s=0)
+    asked = (DEFAULT_TENANT, "/v1/jobs", "key", "fingerprint")
+    first, second = store.begin(*asked, "job_a"), store.begin(*asked, "job_b")
+    assert isinstance(first, Reservation)
+    assert isinstance(second, Reservation)
+    store.forget(second)
+    store.job_stands(first)
+    third = store.begin(*asked, "job_c")
+    assert isinstance(third, Reservation)
+    assert third.reserved_id == first.reserved_id
