@@ -25,7 +25,6 @@ local function log(of)
 end
 
 local function log_attempt()
-end_duty(holder, 'w|' .. destination .. '|' .. message)
   if #ARGV < 9 or not about[1] then return end
   log(message)
   if about[3] ~= '' then log(about[3]) end
@@ -86,6 +85,7 @@ end
 local is_delivered = outcome == 'delivered' or outcome == 'delivered_late'
 local was_none = outcome == 'returned' or outcome == 'cut_short' -- of the attempts that the schedule counts
 log_attempt()
+end_duty(holder, 'w|' .. destination .. '|' .. message)
 if redis.call('HGET', P .. 'holders:' .. destination, message) ~= holder then return 0 end
 redis.call('HDEL', P .. 'holders:' .. destination, message)
 redis.call('ZREM', P .. 'flying:' .. destination, message)
