@@ -1,4 +1,4 @@
-"""Puts the Flask app together."""
+"""Assembles the Flask app."""
 
 from flask import Flask
 
@@ -35,7 +35,7 @@ from api.zai.routes import zai
 
 
 def create_app(house: Services) -> Flask:
-    """An app over these services; any number may live in one process."""
+    """Returns an app over these services. One process may hold any number of apps."""
     app = Flask("gridpress", static_folder=None)
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""All pictures of a batch as one tar or zip, made while it is sent: a chunk of one picture in memory."""
+"""Streams all pictures of a batch as one tar or zip, with one chunk of one picture in memory."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _SPOOLED = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A file of the archive; its chunks can be read once, before the next member."""
+    """A file of the archive. Its chunks can be read once, before the next member."""
 
     name: str
     num_bytes: int
@@ -31,7 +31,7 @@ class _Member:
 
 
 def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """`manifest.jsonl` comes last: it names the pictures that are there. One that was deleted is left out."""
+    """Yields a tar of the pictures, then `manifest.jsonl`, which names them. Deleted pictures are left out."""
     for member in _members(house, batch, found):
         info = tarfile.TarInfo(member.name)
         info.size, info.mtime = member.num_bytes, int(batch.times.created_at.timestamp())
@@ -42,7 +42,7 @@ def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
 
 
 def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """The same. Stored as they are: pictures are compressed already."""
+    """Yields the same as a zip, without compression: pictures are compressed already."""
     moment = batch.times.created_at.timetuple()[:6]
     with _Sink() as sink, Records() as records:
         with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # it asks for less than a file
@@ -58,7 +58,7 @@ def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
 
 
 class _Sink:
-    """What a zip is written to: it can't be looked back at, so sizes and checksums stand behind each member."""
+    """The output of a zip. It can't seek, so `ZipFile` writes sizes and checksums behind each member."""
 
     def __init__(self) -> None:
         self._written = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__
@@ -67,10 +67,10 @@ class _Sink:
         return self._written.write(data)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Does nothing, since nothing is buffered."""
 
     def taken(self) -> Iterator[bytes]:
-        """All that was written since the last time."""
+        """Yields all bytes written since the last call."""
         self._written.seek(0)
         yield from iter(lambda: self._written.read(_CHUNK), b"")
         self._written.seek(0)
@@ -100,6 +100,6 @@ def _members(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> 
 
 
 def _name(picture: dict[str, Any]) -> str:
-    """Unique by its number; the rest is for people."""
+    """Returns the file name of a picture: line and index make it unique, the `custom_id` is for people."""
     words = _UNSAFE.sub("_", picture["custom_id"])[:80]
     return f"{picture['line']:06d}-{picture['index']}-{words}.{picture['content_type'].partition('/')[2]}"

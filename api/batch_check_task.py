@@ -1,4 +1,4 @@
-"""What a child process does with the lines of a batch's file: begin, take lines, end. Loads no Flask."""
+"""The task of a child process that checks the lines of a batch file: begin, take lines, end. Loads no Flask."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 @dataclass(slots=True)
 class _Check:
-    """A file of which some lines were looked at."""
+    """The check of a file in progress."""
 
     spec: BatchSpec
     file: FileCheck
@@ -40,7 +40,7 @@ _under_way: list[_Check] = []  # one, between `begin` and `end`
 
 
 def do(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Every line in `data`, or the whole answer, in JSON, at the end."""
+    """Begins a check, checks the lines in `data`, or ends the check and returns the whole report in JSON."""
     if ask["do"] == "begin":
         _under_way[:] = [_begun(ask)]
         return {}, b""

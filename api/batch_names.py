@@ -1,9 +1,9 @@
-"""Batches in paths: any name but that of another route, so that `Allow` tells of no method that this one lacks."""
+"""The URL converter of batch ids. It matches no other route's name, so that `Allow` lists the right methods."""
 
 from werkzeug.routing import BaseConverter
 
 
 class BatchName(BaseConverter):
-    """`/v1/batches/validate` is no batch."""
+    """Matches any batch id, but not `validate`, which is a route of its own."""
 
     regex = "(?!validate$)[^/]+"

@@ -1,4 +1,4 @@
-"""Reads the results of a batch from the objects that hold them, while they grow. One line in memory at a time."""
+"""Reads the results of a batch from its segments, also while they grow, with one line in memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ _WHOLE = 2**31  # pictures in base64 are not cut
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Between two results: so many lines of a segment have been read. It stays true while a segment grows."""
+    """A position between two results: a segment and the number of its lines that were read. Stays valid while segments
+    grow.
+    """
 
     segment: int = 0
     line: int = 0
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Inverse of `str`."""
+        """Parses the text that `str` makes of a place."""
         segment, _, line = text.partition("-")
         return cls(int(segment), int(line))
 
@@ -35,7 +37,7 @@ class Place:
 
 
 def results(house: Services, batch_id: BatchId, after: Place = Place()) -> Iterator[tuple[Place, bytes]]:
-    """Each with the place behind it, in the order in which lines ended; as many as there are now."""
+    """Yields the results stored so far, in the order in which lines ended, each with the position after it."""
     segments = house.batches.segments(batch_id)
     for number in range(after.segment, len(segments)):
         read = after.line if number == after.segment else 0
@@ -61,7 +63,7 @@ def _segment_now(house: Services, batch_id: BatchId, number: int) -> Segment:
 
 
 def line_of(raw: bytes) -> dict[str, Any]:
-    """A result from its line. Raises `ValueError` and `TypeError`."""
+    """Parses a result. Raises `ValueError` and `TypeError`."""
     found = from_json(raw)
     if not isinstance(found, dict):
         raise TypeError("a result is an object")
@@ -69,14 +71,14 @@ def line_of(raw: bytes) -> dict[str, Any]:
 
 
 def succeeded(house: Services, batch_id: BatchId) -> Iterator[bytes]:
-    """Lines whose pictures are all there."""
+    """Yields the lines of which all pictures succeeded."""
     for place, raw in results(house, batch_id):
         if any(_read(house, batch_id, place, raw, _has_succeeded)):
             yield raw + b"\n"
 
 
 def pictures(house: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
-    """What is known of every picture of the lines that succeeded."""
+    """Yields a description of every picture of the lines that succeeded."""
     for place, raw in results(house, batch_id):
         for found in _read(house, batch_id, place, raw, lambda line: list(_pictures_of(line))):
             yield from found
@@ -85,7 +87,7 @@ def pictures(house: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
 def _read(
     house: Services, batch_id: BatchId, place: Place, raw: bytes, read: Callable[[dict[str, Any]], Told]
 ) -> list[Told]:
-    """One thing, or none where the line can't be read."""
+    """Returns what `read` makes of one line, in a list that is empty for an unreadable line."""
     rows = [(f"{batch_id} {place}", raw)]
     return readable(house.fault_counts, "result", rows, lambda _, line: read(line_of(line)))
 

@@ -1,4 +1,4 @@
-"""The routes of what a batch has come to: results as they come, its pictures, their manifest, all in one archive."""
+"""The routes of a batch's results: results so far, its pictures, their manifest, and an archive of all."""
 
 import json
 import re
@@ -30,7 +30,10 @@ _FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
 
 @batch_results.get("/results")
 def index(batch_id: str) -> dict[str, Any]:
-    """A page of results in the order in which lines ended. A page begins where one before it ended, also later."""
+    """Returns a page of results, in the order in which lines ended.
+
+    A page's end stays valid as a later page's start.
+    """
     query, batch = validated(ResultsQuery, request.args.to_dict()), own_batch(batch_id)
     after = Place.of(query.after) if query.after else Place()
     found = list(islice(results(services(), batch.batch_id, after), query.limit + 1))
@@ -42,14 +45,14 @@ def index(batch_id: str) -> dict[str, Any]:
 
 @batch_results.get("/output")
 def output(batch_id: str) -> Response:
-    """The results of the lines that have succeeded so far, a line of JSON each."""
+    """Streams the results of the lines that have succeeded so far, as JSON lines."""
     house, batch = services(), own_batch(batch_id)
     return _streamed(succeeded(house, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
 
 
 @batch_results.get("/manifest")
 def manifest(batch_id: str) -> Response:
-    """A line of JSON for each picture that there is so far: where it is and what it was made of."""
+    """Streams one JSON line for each picture finished so far: its location and its settings."""
     house, batch = services(), own_batch(batch_id)
     lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(house, batch.batch_id))
     return _streamed(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
@@ -57,19 +60,19 @@ def manifest(batch_id: str) -> Response:
 
 @batch_results.get("/archive")
 def archive(batch_id: str) -> Response:
-    """A tar or zip of all pictures that there are so far, and their manifest as its last member."""
+    """Streams a tar or zip of all pictures finished so far, with their manifest as the last member."""
     return archive_of(services(), own_batch(batch_id), validated(ArchiveQuery, request.args.to_dict()).format)
 
 
 def archive_of(house: Services, batch: Batch, kind: str) -> Response:
-    """`kind`: tar or zip."""
+    """Streams an archive. `kind` is tar or zip."""
     make, content_type = _ARCHIVES[kind]
     return _streamed(make(house, batch, pictures(house, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
 
 
 @batch_results.get("/pictures/<line_job>/<int:index>/<file>")
 def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
-    """302 to a presigned URL, or 200 with the bytes when links are streamed. Needs no record of the job."""
+    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed. Reads no record of the job."""
     house, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
     if named is None or not is_line_of(line_job, batch.batch_id):
         raise ImageNotFound(f"{batch.batch_id} has no such picture")

@@ -1,4 +1,4 @@
-"""What callers send about batches and what they are answered: OpenAI's words, and ours beside them."""
+"""Schemas of requests and responses about batches: OpenAI's fields and our additions."""
 
 import re
 from datetime import datetime
@@ -40,7 +40,7 @@ def _window(text: str) -> str:
 
 
 class DefaultsRequest(BaseModel):
-    """What lines that don't say it themselves ask for. Their endpoint's own rules count."""
+    """Defaults for fields that lines leave out. They are checked by the rules of the lines' endpoint."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -54,7 +54,7 @@ class DefaultsRequest(BaseModel):
 
 
 class BatchRequest(BaseModel):
-    """A file of lines to be rendered."""
+    """A request for a batch: a file of lines, each a request for pictures."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -99,7 +99,7 @@ class BatchRequest(BaseModel):
     )
 
     def check(self, settings: Settings, rules: EgressRules) -> None:
-        """Raises `InvalidRequest` for a webhook that can't be."""
+        """Checks the webhook. Raises `InvalidRequest`."""
         beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
         check_own_receiver(self.webhook_url, "webhook_url", beside, rules)
 
@@ -156,14 +156,14 @@ class ArchiveQuery(BaseModel):
 
 
 class ArchiveLink(BaseModel):
-    """A link to an archive that needs no key until `expires_at` (Unix seconds)."""
+    """A link to an archive. It needs no key until `expires_at` (Unix seconds)."""
 
     url: str
     expires_at: int
 
 
 class BatchError(BaseModel):
-    """Why a file is not a batch. `line` counts from 1."""
+    """Why a file or one of its lines was refused. `line` counts from 1."""
 
     code: str
     message: str
@@ -172,14 +172,14 @@ class BatchError(BaseModel):
 
 
 class BatchErrors(BaseModel):
-    """All that is wrong, up to a hundred."""
+    """The errors of a file, up to a hundred."""
 
     object: Literal["list"] = "list"
     data: list[BatchError]
 
 
 class RequestCounts(BaseModel):
-    """Lines. `failed` counts every bad end."""
+    """Counts of lines. `failed` counts every outcome but success."""
 
     total: int
     completed: int
@@ -189,7 +189,7 @@ class RequestCounts(BaseModel):
 class BatchAnswer(BaseModel):
     """A batch. Times are Unix seconds, but `deadline` is RFC 3339.
 
-    `waiting_for`: the limit for which its lines wait just now. `num_released`: lines that are jobs and have not ended.
+    `waiting_for` is the limit that stops its waiting lines now. `num_released` counts lines that are unfinished jobs.
     """
 
     id: str
@@ -272,7 +272,7 @@ class BatchPage(BaseModel):
 
 
 class ResultPage(BaseModel):
-    """Results in the order in which lines ended. `last_id` is the `after` of the next page."""
+    """A page of results in the order in which lines ended. `last_id` is the `after` of the next page."""
 
     object: Literal["list"] = "list"
     data: list[dict[str, Any]]
@@ -281,22 +281,22 @@ class ResultPage(BaseModel):
 
 
 class LineErrorAnswer(BatchError):
-    """What is wrong with a line. `custom_id` is null where it could not be read."""
+    """One error of a line. `custom_id` is null when it could not be read."""
 
     custom_id: str | None
 
 
 class LineErrors(BaseModel):
-    """All that is wrong."""
+    """The errors of all lines."""
 
     object: Literal["list"] = "list"
     data: list[LineErrorAnswer]
 
 
 class ValidationAnswer(BaseModel):
-    """A report on a file of which no batch was made. `is_batch`: a batch of it would not fail as a whole.
+    """A report on a file, without making a batch of it. `is_batch` is false when the whole batch would fail.
 
-    `has_more`: it has more lines than a batch may have, and those beyond were not looked at.
+    `has_more` is true when the file has more lines than a batch may have; those beyond were not checked.
     """
 
     object: Literal["batch.validation"] = "batch.validation"
@@ -310,7 +310,9 @@ class ValidationAnswer(BaseModel):
 
 
 def _eta_s(batch: Batch, now: datetime) -> float | None:
-    """By how fast lines ended so far; None before any did, and while none may."""
+    """Returns the estimated seconds until the batch ends, from its rate so far; None without a rate, or while
+    paused.
+    """
     started, done = batch.times.in_progress_at, batch.counts.num_ended
     if batch.status is not BatchStatus.IN_PROGRESS or batch.is_paused or started is None or not done:
         return None

@@ -1,4 +1,4 @@
-"""What is wrong with the lines of a file before a batch is made of it. A child process looks at them."""
+"""Validates the lines of a file before a batch is made of it. A child process checks the lines."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -18,7 +18,7 @@ _TASK = Task("api.batch_check_task:do", memory_bytes=1024**3, cpu_s=_CPU_S, wall
 
 
 def check_defaults(spec: BatchSpec) -> None:
-    """Defaults that no line could be rendered with. Raises `InvalidRequest`."""
+    """Raises `InvalidRequest` for defaults with which every line would be refused."""
     images = {"images": [{"file_id": "file-" + "0" * 26}]} if spec.endpoint == "/v1/images/edits" else {}
     try:
         line_request(spec, {"prompt": "any", **images}, 0, services().settings, services().rules)
@@ -27,7 +27,7 @@ def check_defaults(spec: BatchSpec) -> None:
 
 
 def validation(spec: BatchSpec, file: StoredFile) -> bytes:
-    """A `ValidationAnswer` in JSON. Raises `InvalidRequest`, `ServiceBusy` and `ObjectStoreUnavailable`."""
+    """Returns a `ValidationAnswer` in JSON. Raises `InvalidRequest`, `ServiceBusy` and `ObjectStoreUnavailable`."""
     house = services()
     pool, tenant = _pool(), spec.tenant
     begin = {
@@ -50,7 +50,7 @@ def validation(spec: BatchSpec, file: StoredFile) -> bytes:
 
 
 def _some(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """A few at a time, as they stood in the file."""
+    """Yields the lines in groups that each make one request to the child."""
     some, num_bytes = list[bytes](), 0
     for line in lines:
         some.append(line)
@@ -64,5 +64,5 @@ def _some(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 @cache
 def _pool() -> Pool:
-    """One a process."""
+    """Returns the children of this process."""
     return Pool(_TASK, places=2, patience_s=_PATIENCE_S)

@@ -1,4 +1,6 @@
-"""The routes of batches: OpenAI's create, read, list and cancel; ours to check, hold, resume, retry and delete."""
+"""The routes of batches: create, read, list and cancel as at OpenAI; validate, pause, resume, retry and delete
+as ours.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +28,9 @@ Answer = dict[str, Any]
 
 @batches.post("")
 def create() -> Answer:
-    """The batch; a worker looks at its lines next. One that can't be rendered fails alone, unless it is `strict`."""
+    """Creates a batch and returns it; a worker validates its lines next. An invalid line fails alone, unless it is
+    `strict`.
+    """
     house, spec = services(), _asked()
     house.capacity.check()
     _input_file(spec)
@@ -40,7 +44,7 @@ def create() -> Answer:
 
 @batches.post("/validate")
 def validate() -> Response:
-    """Looks at every line of a file and makes no batch of it."""
+    """Validates every line of a file without making a batch of it."""
     spec = _asked()
     if spec.retry_of:
         raise InvalidRequest("the lines of a retry were looked at before", "retry_of")
@@ -49,7 +53,7 @@ def validate() -> Response:
 
 @batches.get("")
 def index() -> Answer:
-    """A page of batches; one more than asked for tells whether there is another."""
+    """Returns a page of batches. It reads one more than asked for, to know whether there is another page."""
     query = validated(BatchQuery, request.args.to_dict())
     found = services().batches.batches(caller().tenant, limit=query.limit + 1, after=query.after)
     page = told_each("batch", ((batch.batch_id, batch) for batch in found[: query.limit]), _told)
@@ -59,43 +63,43 @@ def index() -> Answer:
 
 @batches.get("/<batch:batch_id>")
 def read(batch_id: str) -> Answer:
-    """One batch."""
+    """Returns one batch."""
     return _answer(own_batch(batch_id))
 
 
 @batches.post("/<batch_id>/cancel")
 def cancel(batch_id: str) -> Answer:
-    """No further line becomes a job, and those that are jobs are cancelled. Results so far stay."""
+    """Cancels the batch: no further line becomes a job, and unfinished jobs are cancelled. Results so far stay."""
     return _changed(batch_id, "cancel")
 
 
 @batches.post("/<batch_id>/pause")
 def pause(batch_id: str) -> Answer:
-    """No further line becomes a job until it is resumed; those that are jobs go on."""
+    """Pauses the batch: no further line becomes a job until it is resumed; jobs go on."""
     return _changed(batch_id, "pause")
 
 
 @batches.post("/<batch_id>/resume")
 def resume(batch_id: str) -> Answer:
-    """Goes on where it was paused."""
+    """Resumes a paused batch."""
     return _changed(batch_id, "resume")
 
 
 @batches.post("/<batch_id>/retry")
 def retry(batch_id: str) -> Answer:
-    """Lines that failed, expired or were cancelled wait again, in a batch that is over. Its window begins anew."""
+    """Retries the failed, expired and cancelled lines of a batch that has ended. Its completion window starts again."""
     return _changed(batch_id, "retry")
 
 
 @batches.delete("/<batch:batch_id>")
 def delete(batch_id: str) -> tuple[str, int]:
-    """204 once it and its files are forgotten; its jobs and pictures follow. Only one that is over."""
+    """Deletes a batch that has ended, with its files (204). Its jobs and pictures are deleted later."""
     services().batches.delete(BatchId(batch_id), caller().tenant)
     return "", 204
 
 
 def own_batch(batch_id: str) -> Batch:
-    """Of the caller's tenant. Raises `BatchNotFound`."""
+    """Returns a batch of the caller's tenant. Raises `BatchNotFound`."""
     return services().batches.batch(BatchId(batch_id), caller().tenant)
 
 

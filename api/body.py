@@ -1,4 +1,4 @@
-"""Reads the body of a job request: JSON, or multipart with files. Decides nothing about its fields."""
+"""Reads the body of a job request, JSON or multipart with files. Does not check its fields."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -20,7 +20,7 @@ _TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "web
 
 
 def read_body(http: Request) -> Body:
-    """Raises `InvalidRequest`, and werkzeug's own errors for 413 and 415."""
+    """Reads the body. Raises `InvalidRequest`, and werkzeug's errors for 413 and 415."""
     files: Sequence[Buffer] = ()
     match http.mimetype:
         case "application/json":

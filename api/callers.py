@@ -1,4 +1,4 @@
-"""Who sends a request, and whether they may: decided before any route runs. Keys come from `shared.store.key_ring`."""
+"""Authenticates and authorises every request before its route runs. Keys come from `shared.store.key_ring`."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -37,7 +37,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`key` is None while the API is open: then everybody is the default tenant and may do everything."""
+    """The caller of a request. `key` is None while the API has no keys: then every caller is the default tenant."""
 
     tenant: TenantId
     limits: TenantLimits
@@ -48,17 +48,19 @@ _ANYBODY = Caller(DEFAULT_TENANT, TenantLimits(), None)
 
 
 def caller() -> Caller:
-    """Of the current request, which `admit` let in."""
+    """Returns the caller of the current request, which `admit` has set."""
     return cast("Caller", g.caller)
 
 
 def is_open(house: Services) -> bool:
-    """Whether anybody may call: on loopback, before the first key. Raises `StoreUnavailable`."""
+    """Returns whether the API takes requests without a key: on loopback, before the first key. Raises
+    `StoreUnavailable`.
+    """
     return is_loopback_host(house.settings.host) and house.keys.is_open()
 
 
 def scope_of(rule: str, method: str) -> Scope | None:
-    """What a key must allow for this route; None: it takes no key."""
+    """Returns the scope that a key needs for this route; None for a public route."""
     if rule in _PUBLIC:
         return None
     is_reading = method in _READING and not rule.endswith("/secret")
@@ -68,9 +70,9 @@ def scope_of(rule: str, method: str) -> Scope | None:
 
 
 def admit() -> None:
-    """Before every request. Raises `Unauthorized`, `MissingScope`, `TenantLimitReached` and `StoreUnavailable`.
+    """Runs before every request. Raises `Unauthorized`, `MissingScope`, `TenantLimitReached` and `StoreUnavailable`.
 
-    What is no route takes a key, too: who has none learns nothing about which routes there are.
+    An unknown path needs a key, too, so that nobody without one learns which routes exist.
     """
     scope = scope_of(request.url_rule.rule, request.method) if request.url_rule else None
     if request.url_rule and scope is None:
@@ -84,13 +86,16 @@ def admit() -> None:
 
 
 def is_operator() -> bool:
-    """Whether the caller may read what could tell of other tenants; while the API is open, there is one caller."""
+    """Returns whether the caller may read data of all tenants. While the API has no keys, every caller may."""
     key = caller().key
     return key is None or key.allows(Scope.OPERATOR)
 
 
 def refuse_full_queue(n: int) -> None:
-    """Before anything is spent or stored for a job of `n` renders; the store itself looks again when it takes it."""
+    """Refuses a job of `n` renders early, when the tenant's queue is full. Raises `TenantLimitReached`.
+
+    The store checks again when it creates the job.
+    """
     tenant, limits = caller().tenant, caller().limits
     if limits.queued_renders is None:
         return
@@ -100,18 +105,18 @@ def refuse_full_queue(n: int) -> None:
 
 
 def use_pixels(num_pixels: int) -> None:
-    """Right before a job of so many pixels is made. Raises `TenantLimitReached` and `StoreUnavailable`."""
+    """Counts the pixels of a job right before it is made. Raises `TenantLimitReached` and `StoreUnavailable`."""
     _count(services().rate_limits.use_pixels(caller().tenant, caller().limits, num_pixels))
 
 
 def tell_standings(response: Response) -> Response:
-    """After every request: how much its tenant may still use."""
+    """Adds header fields to each response that tell how much its tenant may still use."""
     response.headers.update(standing_fields(g.get("standings", ())))
     return response
 
 
 def holder(house: Services) -> Holder | None:
-    """Who sent the current request, by its key; None without one that counts. Raises `StoreUnavailable`."""
+    """Returns the holder of the current request's key; None without a valid key. Raises `StoreUnavailable`."""
     text = _sent_key()
     return None if text is None else house.keys.holder(text)
 

@@ -1,4 +1,4 @@
-"""One client's connection as the server's parser reads and writes it: with limits, and in turns with all others."""
+"""A client's connection, with limits of size and time, that lets other greenlets run while it reads."""
 
 import errno
 import socket
@@ -18,16 +18,18 @@ _ROOM = 64  # connections that may be let in at any moment; a tenth of all where
 
 
 class HeadTooLarge(OSError):
-    """A request line and fields over the limit."""
+    """The request line and header fields exceed their limit."""
 
 
 class BodyTooLarge(OSError):
-    """A body over the limit, or one whose chunks are mostly frames."""
+    """The body exceeds its limit, or its chunks are mostly framing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`idle_s` without a request closes a connection. `request_s` is for a head, and for every MiB of a body."""
+    """Time limits of a connection. `idle_s` is the wait for a request; `request_s` is for a head, and for each MiB of a
+    body.
+    """
 
     idle_s: float
     request_s: float
@@ -35,10 +37,10 @@ class Pace:
 
 
 class Lobby:
-    """Connections without a request under way, the one that waits longest first.
+    """The connections without a request under way, in the order in which they began to wait.
 
-    When nearly as many are open as may be, that one is closed, so that connections which ask for nothing keep nobody
-    out. Some room is kept: letting in one by one, as places become free, would be slow beside a crowd of them.
+    When the number of open connections nears its limit, the one that waits longest is closed, so that idle connections
+    keep nobody out. Some room is kept free, since closing one for each new connection would be slow in a crowd.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -55,7 +57,7 @@ class Lobby:
         self._closing.discard(connection)
 
     def make_room(self, waited_s: float = 0.0) -> None:
-        """Closes those that have waited so long, as far as room is short."""
+        """Closes connections that have waited for `waited_s` or longer, until there is room."""
         while self._since and self._pool.free_count() + len(self._closing) < self._room:
             connection, since = next(iter(self._since.items()))
             if time.monotonic() - since < waited_s:
@@ -63,7 +65,7 @@ class Lobby:
             self._hang_up(connection)
 
     def close(self) -> None:
-        """Closes those that have not begun a request."""
+        """Closes the connections that have not begun a request."""
         for connection in [one for one in self._since if one.is_idle]:
             self._hang_up(connection)
 
@@ -74,9 +76,9 @@ class Lobby:
 
 
 class Connection:
-    """Reads one request after the other, and answers. Whatever else a socket can do is the socket's.
+    """Wraps a client's socket, for one request after the other. Other attributes are the socket's.
 
-    `recv` raises `TimeoutError`, `HeadTooLarge` or `BodyTooLarge`. Only time in which we wait for the client counts.
+    `recv` raises `TimeoutError`, `HeadTooLarge` or `BodyTooLarge`. Only time spent waiting for the client counts.
     """
 
     def __init__(self, client: socket.socket, pace: Pace, lobby: Lobby) -> None:
@@ -96,13 +98,13 @@ class Connection:
         return getattr(self._client, name)
 
     def expect_request(self, *, is_begun: bool = False) -> None:
-        """`is_begun`: its first bytes came behind the request before."""
+        """Sets the limits for a request's head. `is_begun`: its first bytes came with the request before."""
         self.is_idle = not is_begun
         self._limit(self._pace.request_s if is_begun else self._pace.idle_s, _HEAD_BYTES, HeadTooLarge)
         self._lobby.enter(self)
 
     def expect_body(self) -> None:
-        """The head is complete: what comes next is the body, and the response."""
+        """Sets the limits for a body, once the head is complete."""
         self._lobby.leave(self)
         self.is_idle = False
         self._is_head = True
@@ -110,12 +112,12 @@ class Connection:
         self._limit(self._pace.request_s, 2 * self._pace.max_body_bytes, BodyTooLarge, self._pace.request_s / _MIB)
 
     def expect_rest(self) -> None:
-        """The response is sent: what is left of the body is read for a moment, to be dropped."""
+        """Sets the limits for the rest of a body, which is read for a moment after the response and dropped."""
         self._limit(_LINGER_S, 2 * self._pace.max_body_bytes, BodyTooLarge)
         self._lobby.enter(self)
 
     def hang_up(self) -> None:
-        """Whoever waits here for a request reads the end of the connection."""
+        """Shuts down reading, so that a greenlet that waits for a request sees the end of the connection."""
         try:
             self._client.shutdown(socket.SHUT_RD)
         except OSError:
@@ -139,9 +141,9 @@ class Connection:
         return data
 
     def sendall(self, data: bytes) -> None:
-        """Raises `ConnectionResetError` for a client that takes nothing.
+        """Sends data. Raises `ConnectionResetError` when the client takes nothing.
 
-        The head of a response waits for the start of its body: a small response is one call to the system, not two.
+        A response's head is held until its body starts, so that a small response is one system call, not two.
         """
         if self._is_head:
             self._is_head, self._held = False, data
@@ -158,18 +160,18 @@ class Connection:
             raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
 
     def flush(self) -> None:
-        """Sends a head that no body followed."""
+        """Sends a held head, for a response without a body."""
         self._is_head = False
         if self._held is not None:
             self.sendall(b"")
 
     def send_interim(self, data: bytes) -> None:
-        """Something that comes before the response."""
+        """Sends an interim response, such as 100 Continue."""
         self._client.settimeout(_SEND_TIMEOUT_S)
         self._client.sendall(data)
 
     def send_last(self, data: bytes) -> None:
-        """A whole response, whatever was to be sent before."""
+        """Sends a whole response and drops a held head."""
         self._is_head, self._held = False, None
         self.sendall(data)
 

@@ -22,7 +22,10 @@ Answer = dict[str, Any]
 
 
 class CrashAnswer(BaseModel):
-    """A worker that died or hung with this picture in its running step. `was_alone`: no other picture was in it."""
+    """The crash or hang of a worker with this picture in its running step.
+
+    `was_alone`: the step had no other picture.
+    """
 
     worker: str
     stage: Stage
@@ -35,7 +38,7 @@ class CrashAnswer(BaseModel):
 
 
 class DeadLetterAnswer(BaseModel):
-    """A picture that failed as `poison`, and the crashes that speak against it, oldest first."""
+    """A picture that failed as `poison`, and the crashes of its workers, oldest first."""
 
     id: str
     job_id: str
@@ -56,7 +59,7 @@ class DeadLetterPage(BaseModel):
 
 @dead_letters.get("")
 def index() -> Answer:
-    """One more than asked for tells whether there is another page."""
+    """Returns a page of dead letters. It reads one more than asked for, to know whether there is another page."""
     query = validated(DeadLetterQuery, request.args.to_dict())
     found = services().dead_letters.letters(caller().tenant, limit=query.limit + 1, after=query.after)
     page, has_more = found[: query.limit], len(found) > query.limit
@@ -66,13 +69,13 @@ def index() -> Answer:
 
 @dead_letters.get("/<letter_id>")
 def read(letter_id: str) -> Answer:
-    """One dead letter."""
+    """Returns one dead letter."""
     return _answer(services().dead_letters.letter(RenderId(letter_id), caller().tenant))
 
 
 @dead_letters.post("/<letter_id>/requeue")
 def requeue(letter_id: str) -> Answer:
-    """Its job as it stands afterwards."""
+    """Requeues the picture and returns its job."""
     house, render, tenant = services(), RenderId(letter_id), caller().tenant
     stage = house.dead_letters.letter(render, tenant).stage
     house.dead_letters.requeue(render, tenant)
@@ -83,7 +86,7 @@ def requeue(letter_id: str) -> Answer:
 
 @dead_letters.post("/<letter_id>/purge")
 def purge(letter_id: str) -> tuple[str, int]:
-    """204; the picture stays failed."""
+    """Deletes the dead letter (204); the picture stays failed."""
     services().dead_letters.purge(RenderId(letter_id), caller().tenant)
     return "", 204
 

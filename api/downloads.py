@@ -1,4 +1,4 @@
-"""Bytes that are sent while they are read. What can't be read at all is refused; later the answer breaks off."""
+"""Streams objects to clients. An error before the first chunk is a normal refusal; a later one cuts the connection."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -19,7 +19,7 @@ def download(
     how: str = "inline",
     num_bytes: int | None = None,
 ) -> Response:
-    """The answer. The first chunk is read before its status is sent. Raises what reading that raises."""
+    """Returns the response. Reads the first chunk before the status is sent, and raises the errors of that read."""
     chunks = iter(chunks)
     begun = list(islice(chunks, 1))
     response = Response(_rest(chain(begun, chunks), request.path), content_type=content_type)
@@ -31,7 +31,9 @@ def download(
 
 
 def _rest(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
-    """Goes on raising, so that the server cuts the connection: an answer that just ended would look whole."""
+    """Yields the rest and lets errors pass, so that the server cuts the connection: a normal end would look
+    complete.
+    """
     try:
         yield from chunks
     except GridpressError as error:

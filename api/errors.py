@@ -1,13 +1,10 @@
-"""Errors that only HTTP knows, in the words of `shared.errors`.
+"""Errors that exist only in HTTP, in the form of `shared.errors`.
 
-GridpressError
-├── Unauthorized     401  no API key, or one that does not count
-├── MissingScope     403  the key is not for this
-├── ForbiddenHost    403  the Host header names another machine while the API has no key
-├── ForbiddenOrigin  403  a page of another site calls
-├── ForbiddenProxy   403  a proxy passed it on while the API has no key
-├── RequestInProgress     409  the first request with this Idempotency-Key is still being answered
-└── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
+GridpressError ├── Unauthorized 401 no API key, or an invalid one ├── MissingScope 403 the key lacks the scope ├──
+ForbiddenHost 403 the Host header names another machine while the API has no key ├── ForbiddenOrigin 403 the request
+comes from a page of another site ├── ForbiddenProxy 403 a proxy forwarded the request while the API has no key ├──
+RequestInProgress 409 the first request with this Idempotency-Key is not answered yet └── IdempotencyKeyReused 422 the
+Idempotency-Key came with another request before
 """
 
 from shared.errors import GridpressError
@@ -15,7 +12,7 @@ from shared.keys import Scope
 
 
 class Unauthorized(GridpressError):
-    """A key is needed. `challenge` is the `WWW-Authenticate` of RFC 6750; `reason` one of its error codes."""
+    """A valid key is needed. `challenge` is the `WWW-Authenticate` of RFC 6750; `reason` one of its error codes."""
 
     code = "unauthorized"
     http_status = 401
@@ -26,7 +23,7 @@ class Unauthorized(GridpressError):
 
 
 class MissingScope(GridpressError):
-    """The key is known, and not for this."""
+    """The key is valid, but lacks the scope for this route."""
 
     code = "missing_scope"
     http_status = 403
@@ -37,28 +34,28 @@ class MissingScope(GridpressError):
 
 
 class ForbiddenHost(GridpressError):
-    """A name that leads here but is not ours: DNS rebinding."""
+    """The Host header is not one of ours, although the name resolves to this machine: DNS rebinding."""
 
     code = "forbidden_host"
     http_status = 403
 
 
 class ForbiddenOrigin(GridpressError):
-    """A browser sent this for a page of another site."""
+    """A browser sent this request for a page of another site."""
 
     code = "forbidden_origin"
     http_status = 403
 
 
 class ForbiddenProxy(GridpressError):
-    """A proxy passed this on, so whoever reaches the proxy would reach an API that anybody may use."""
+    """A proxy forwarded this request; without keys, everybody who reaches the proxy could use the API."""
 
     code = "forbidden_proxy"
     http_status = 403
 
 
 class RequestInProgress(GridpressError):
-    """The first request with this Idempotency-Key is still being answered; asking again finds its answer."""
+    """The first request with this Idempotency-Key is not answered yet; a later retry returns its response."""
 
     code = "request_in_progress"
     http_status = 409
@@ -67,7 +64,7 @@ class RequestInProgress(GridpressError):
 
 
 class IdempotencyKeyReused(GridpressError):
-    """This Idempotency-Key came with another request before; no retry helps."""
+    """This Idempotency-Key came with another request before; a retry does not help."""
 
     code = "idempotency_key_reused"
     http_status = 422

@@ -1,4 +1,4 @@
-"""The routes of files, in OpenAI's shape. Bytes go straight from the request to the object store."""
+"""The routes of files, in OpenAI's format. Uploads go straight from the request to the object store."""
 
 import hashlib
 import re
@@ -38,7 +38,10 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 @files.post("")
 @idempotency.streams_body
 def create() -> Answer | Response:
-    """Stores the part `file`. Fields: `purpose`, and if wanted `expires_after[anchor]` and `expires_after[seconds]`."""
+    """Stores the part `file`.
+
+    Fields: `purpose`, and optionally `expires_after[anchor]` and `expires_after[seconds]`.
+    """
     house, file_id = services(), new_file_id()
     pass_on(_AROUND_BYTES + max(_limits(house.settings).values()))
     with _announced(file_id):
@@ -56,7 +59,7 @@ def create() -> Answer | Response:
 
 @files.get("")
 def index() -> Answer:
-    """A page of files, newest first unless `order` is `asc`."""
+    """Returns a page of files, newest first unless `order` is `asc`."""
     query = validated(FilesQuery, request.args.to_dict())
     limit = min(query.limit, _MOST_AT_ONCE)
     found = services().files.files(
@@ -69,13 +72,13 @@ def index() -> Answer:
 
 @files.get("/<file_id>")
 def read(file_id: str) -> Answer:
-    """One file."""
+    """Returns one file."""
     return _answer(_own(file_id))
 
 
 @files.get("/<file_id>/content")
 def content(file_id: str) -> Response:
-    """302 to a presigned URL, or 200 with the bytes when links are streamed."""
+    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed."""
     house, file = services(), _own(file_id)
     suffix = _SUFFIX.search(file.filename)
     filename = f"{file.file_id}{suffix[0] if suffix else ''}"
@@ -88,14 +91,14 @@ def content(file_id: str) -> Response:
 
 @files.delete("/<file_id>")
 def delete(file_id: str) -> Answer:
-    """Gone for everybody at once; jobs that used it keep what they read."""
+    """Deletes a file at once. Jobs that read it before are not affected."""
     services().files.delete(FileId(file_id), caller().tenant)
     return FileDeleted(id=file_id).model_dump()
 
 
 @dataclass(slots=True)
 class _Received:
-    """What has come so far of an upload."""
+    """The fields and the file of an upload received so far."""
 
     fields: dict[str, str] = field(default_factory=dict)
     filename: str | None = None
@@ -113,7 +116,7 @@ class _Received:
         self.fields[part.name] = part.value
 
     def upload(self) -> Upload:
-        """What was asked for, once all has come."""
+        """Returns the validated fields, once the whole upload was received. Raises `InvalidRequest`."""
         if self.filename is None:
             raise InvalidRequest("file is missing: send it as a part with a filename", "file")
         asked = nested(self.fields)
@@ -142,7 +145,7 @@ def _receive(writer: ObjectWriter, limits: dict[str, int]) -> _Received:
 
 
 def _limits(settings: Settings) -> dict[str, int]:
-    """Bytes that a file may have, by purpose."""
+    """Returns the maximum size of a file in bytes, by purpose."""
     small = settings.max_file_bytes
     return {Purpose.BATCH: settings.max_batch_file_bytes, Purpose.VISION: small, Purpose.USER_DATA: small}
 
@@ -161,7 +164,7 @@ def _close(file_id: FileId, asked: Upload, received: _Received) -> StoredFile:
 
 @contextmanager
 def _announced(file_id: FileId) -> Iterator[None]:
-    """Whatever goes wrong inside, upkeep deletes what was stored."""
+    """Records the file for the block. If the block raises, upkeep deletes what was stored."""
     store = services().files
     store.open(file_id, caller().tenant)
     try:
@@ -173,7 +176,7 @@ def _announced(file_id: FileId) -> Iterator[None]:
 
 
 def _made_before(file_id: FileId) -> StoredFile | None:
-    """The file that an earlier request with this key made, whose answer never was kept."""
+    """Returns the file that an earlier request with this Idempotency-Key made and whose response was not kept."""
     reserved = idempotency.reserved_id()
     if reserved in (None, file_id):
         return None

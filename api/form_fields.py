@@ -1,4 +1,4 @@
-"""Form fields as OpenAI's clients send objects: `expires_after[seconds]` is a field of `expires_after`."""
+"""Converts form fields in the notation of OpenAI's clients: `expires_after[seconds]` is a field of `expires_after`."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ _INNER = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
 
 
 def nested(fields: Mapping[str, str]) -> dict[str, Any]:
-    """One level deep. Raises `InvalidRequest` for brackets that are none, and for a field that is value and object."""
+    """Returns the fields, nested one level deep. Raises `InvalidRequest` for malformed brackets and for conflicting
+    fields.
+    """
     plain = {name: value for name, value in fields.items() if "[" not in name and "]" not in name}
     found: dict[str, Any] = dict(plain)
     for name in fields.keys() - plain.keys():

@@ -1,4 +1,4 @@
-"""Reads forms piece by piece, as werkzeug does, with a limit of its own for the head of a part."""
+"""Parses forms as werkzeug does, with a limit for the head of a part."""
 
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ Parts = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
 
 
 class FormParser(FormDataParser):
-    """Werkzeug's, with our parser of multipart bodies."""
+    """werkzeug's form parser, with `_Parser` for multipart bodies."""
 
     def _parse_multipart(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
@@ -35,7 +35,7 @@ class FormParser(FormDataParser):
 
 
 class _Parser(MultiPartParser):
-    """Fields may have `max_form_memory_size` bytes, each."""
+    """werkzeug's multipart parser, with `max_form_memory_size` as the limit of each field."""
 
     def parse(self, stream: IO[bytes], boundary: bytes, content_length: int | None) -> Parts:
         decoder = MultipartDecoder(boundary, max_form_memory_size=_HEAD_BYTES, max_parts=self.max_form_parts)

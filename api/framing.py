@@ -1,4 +1,4 @@
-"""Where a request begins and ends: gunicorn's parser, stricter where a request could be read in two ways."""
+"""Parses the start and end of requests: gunicorn's parser, which also refuses requests with two possible readings."""
 
 import re
 from typing import Any, cast
@@ -32,9 +32,9 @@ _TURN = 100  # chunks
 
 
 class StrictRequest(Request):
-    """A request whose target, host and body can be understood in one way only.
+    """A request whose target, host and body have only one possible reading.
 
-    Raises `ParseException`, with the request so far as its attribute `request`.
+    Raises `ParseException`; its attribute `request` is the request parsed so far.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -75,17 +75,17 @@ class StrictRequest(Request):
 
 
 class StrictParser(RequestParser):
-    """Requests of one connection, one after the other."""
+    """Parses the requests of one connection, one after the other."""
 
     mesg_class = StrictRequest
 
     @property
     def has_more(self) -> bool:
-        """Whether something came behind the request that was read last."""
+        """Whether bytes of a next request were read with the last one."""
         return bool(self.unreader.buf.tell())
 
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = _DRAIN_BYTES) -> bool:
-        """False where the next request can't be found. What the app left unread is read, a little of it."""
+        """Reads a little of a body that the app left unread. Returns False when the next request can't be found."""
         try:
             return bool(super().finish_body(deadline, max_bytes))
         except HTTPException:
@@ -93,7 +93,7 @@ class StrictParser(RequestParser):
 
 
 class WholeBody(Body):
-    """A body that came as a whole, or is an error. What reading it raises is what the app answers."""
+    """A body that is received completely or raises. The errors that reading raises become the response."""
 
     def __init__(self, request: StrictRequest, reader: "_Chunks | _Whole") -> None:
         super().__init__(reader)
@@ -101,7 +101,7 @@ class WholeBody(Body):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether it can't be told cheaply where the next request begins."""
+        """Whether the rest of the body is unsent, broken or too long to find the next request behind it."""
         is_unsent = self._request.awaits_continue and bool(self.reader.left)
         return self.failed or is_unsent or self.reader.left > _DRAIN_BYTES
 
@@ -138,7 +138,7 @@ class _Whole(LengthReader):
 
 
 class _Chunks(ChunkedReader):
-    """Takes turns with other clients while it reads chunks, and no crowd of tiny ones."""
+    """Reads a chunked body. Lets other greenlets run, and refuses many tiny chunks."""
 
     def __init__(self, request: StrictRequest, unreader: Any) -> None:
         super().__init__(request, unreader)

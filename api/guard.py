@@ -1,4 +1,4 @@
-"""Keeps the rest of the world away from an API that has no key yet: it answers programs of this machine only."""
+"""Protects an API without keys: it then accepts requests of programs on this machine only."""
 
 from urllib.parse import urlsplit
 
@@ -33,10 +33,11 @@ _OF_ONE_PROXY = frozenset(
 
 
 def check_origin_of_request() -> None:
-    """Before every request. Raises `ForbiddenHost`, `ForbiddenOrigin` and `ForbiddenProxy` while the API is open.
+    """Runs before every request. Raises `ForbiddenHost`, `ForbiddenOrigin` and `ForbiddenProxy` while the API has no
+    keys.
 
-    A page may make its own name resolve to 127.0.0.1 (DNS rebinding), and a browser sends simple requests of any page
-    anywhere; a proxy on this machine makes every caller look like a local one. With keys, these fields mean nothing.
+    A page may let its own name resolve to 127.0.0.1 (DNS rebinding), and a browser sends simple requests of any page to
+    any host. A proxy on this machine makes remote callers look local. Once there are keys, these fields are ignored.
     """
     house = services()
     refusal = _refusal(house.settings)
@@ -53,7 +54,7 @@ def check_origin_of_request() -> None:
 
 
 def _refusal(settings: Settings) -> GridpressError | None:
-    """What is wrong with this request for an API without keys."""
+    """Returns the error for this request to an API without keys; None if it is allowed."""
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
     if not _is_ours(f"//{host}", settings):
         return ForbiddenHost(f"the Host header names another machine; {_WHAT_TO_DO}")

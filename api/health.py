@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can do its work."""
+"""The routes of liveness and readiness."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -27,21 +27,21 @@ health = Blueprint("health", __name__)
 
 @health.get("/healthz")
 def alive() -> dict[str, str]:
-    """Answers as long as the process does."""
+    """Responds while the process runs."""
     return {"status": "ok"}
 
 
 @health.get("/readyz")
 def ready() -> tuple[dict[str, object], int]:
-    """503, naming what is missing, unless both stores answer and the object store takes writes.
+    """Returns 200 when both stores answer and the object store takes writes, else 503 with what is missing.
 
-    `stages` has the live workers of each; for callers, it also tells what waits though no worker serves its model
-    revision (`""` is any). `intake` says whether new jobs are taken; what was accepted can always be read. `access` is
-    `open` until the first API key is created. `durability` is what a 202 is worth: with `relaxed`, jobs of the last
-    `window_s` may be lost (null: no bound is known). `enhance_prompt` is on where GRIDPRESS_ENHANCE_BASE_URL is set.
-    `store_loss` says what the embedded job store was found to have lost, until `gridpress repair` has run.
-    `deaf` counts live workers that ask for no work: still 200, since the API can do its own, but `degraded` once all
-    workers of a queue are.
+    `stages` counts the live workers of each stage. Callers with access also see `unserved`: waiting renders by model
+    revision (`""` is any) that no worker serves. `intake` says whether new jobs are accepted; accepted ones can always
+    be read. `access` is `open` until the first API key is created. `durability` is what a 202 guarantees: with
+    `relaxed`, a crash may lose the jobs of the last `window_s` (null: unbounded). `enhance_prompt` is on where
+    GRIDPRESS_ENHANCE_BASE_URL is set. `store_loss` describes data that the embedded job store has lost, until
+    `gridpress repair` has run. `deaf` counts live workers that ask for no work. The status stays 200, since the API
+    still works, but `status` is `degraded` once all workers of a queue are deaf.
     """
     house = services()
     found = house.readiness.read(
@@ -76,13 +76,13 @@ def ready() -> tuple[dict[str, object], int]:
 
 
 def _check_objects(house: Services) -> None:
-    """It answers, and takes writes as far as upkeep knows."""
+    """Raises unless the object store answers and, by upkeep's last test, takes writes."""
     house.objects.check()
     house.object_writes.check()
 
 
 def _stages(loads: Mapping[Stage, StageLoad], *, is_told_all: bool) -> dict[str, object]:
-    """Revisions are the operator's and the callers' business."""
+    """Returns the stages. Model revisions are shown only to the operator and callers."""
     return {
         stage: {
             "workers": load.strength.workers,
@@ -94,7 +94,7 @@ def _stages(loads: Mapping[Stage, StageLoad], *, is_told_all: bool) -> dict[str,
 
 
 def _is_caller(house: Services, access: str | None) -> bool:
-    """Whether this request could read the same from `/v1/stats`."""
+    """Returns whether this caller could read the same data in `/v1/stats`."""
     try:
         return access is not None and (access == "open" or holder(house) is not None)
     except GridpressError:

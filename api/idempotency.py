@@ -1,7 +1,7 @@
 """Idempotency-Key on every POST (draft-ietf-httpapi-idempotency-key-header): the same key and body act once.
 
-Hooks around all routes, so none can forget it. Answers of success are kept; a refusal frees the key; where a job was
-made, the key leads to it whatever came after, so that no crash and no lost connection makes a second one.
+Hooks around all routes, so none can forget it. Successful responses are kept; a refusal frees the key. Once a job is
+made, the key leads to it, so that no crash and no lost connection makes a second one.
 """
 
 import hashlib
@@ -38,23 +38,22 @@ _MOST_CHARS = 255
 
 
 def install(app: Flask) -> None:
-    """After the hooks that say who calls: a key belongs to a tenant."""
+    """Installs the hooks. Must follow those that authenticate, since a key belongs to a tenant."""
     app.before_request(_before)
     app.after_request(_after)
 
 
 def streams_body(view: Any) -> Any:
-    """Marks a view that reads its body as it comes: it calls `begin` itself, once it knows what the body was."""
+    """Marks a view that streams its body. It calls `begin` itself, once the body is received."""
     setattr(view, _STREAMED, True)
     return view
 
 
 def begin(fingerprint: str, new_id: str) -> Response | None:
-    """The answer that the caller's key has already, if it has one; else this request is the one to answer.
+    """Returns the response kept for this key, if there is one; else reserves the key for this request.
 
-    `new_id` is reserved with the key unless another one was.
-
-    Raises `IdempotencyKeyReused`, and `RequestInProgress` while another request is at it.
+    `new_id` is reserved with the key unless the key has an id already. Raises `IdempotencyKeyReused`, and
+    `RequestInProgress` while another request with the key is running.
     """
     key = _key()
     if key is None:
@@ -73,18 +72,18 @@ def begin(fingerprint: str, new_id: str) -> Response | None:
 
 
 def reserved_id() -> str | None:
-    """What the first request with this one's key reserved; None without a key."""
+    """Returns the id that the first request with this key reserved; None without a key."""
     reservation = _reservation()
     return reservation.reserved_id if reservation else None
 
 
 def reserved_job_id() -> JobId:
-    """The id under which this request makes its job: the same for every request with its key."""
+    """Returns the id for the job of this request. It is the same for every request with its key."""
     return JobId(reserved_id() or new_job_id())
 
 
 def standing_job() -> Job | None:
-    """The job that an earlier request with this key made and whose answer was not kept: answer from it, make none."""
+    """Returns the job that an earlier request with this key made and whose response was not kept; None without one."""
     job_id = reserved_id()
     if job_id is None:
         return None
@@ -98,7 +97,7 @@ def standing_job() -> Job | None:
 
 
 def job_stands() -> None:
-    """Right after the job was made: retries are answered from it, and need not wait until this request is answered."""
+    """Records, right after the job was made, that retries are answered from it without waiting for this request."""
     reservation = _reservation()
     if reservation is None:
         return
@@ -110,17 +109,20 @@ def job_stands() -> None:
 
 
 def holds_links() -> None:
-    """The answer of this request holds links that expire: it is made anew for every retry, and never kept."""
+    """Marks the response of this request as holding links that expire.
+
+    It is never kept, but made anew for every retry.
+    """
     g.holds_links = True
 
 
 def say_replayed() -> None:
-    """The answer of this request tells of what an earlier one with its key made."""
+    """Marks the response of this request as a repetition: an earlier request with its key did the work."""
     g.is_replayed = True
 
 
 def fingerprint_of(parts: Iterable[object]) -> str:
-    """SHA-256 over plain JSON values, the same for equal values."""
+    """Returns the SHA-256 of plain JSON values, the same for equal values."""
     canonical = json.dumps(list(parts), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -133,7 +135,7 @@ def _before() -> Response | None:
 
 
 def _after(response: Response) -> Response:
-    """Decides what the key stands for from now on."""
+    """Decides whether the key keeps this response, leads to a job or is freed."""
     reservation = _reservation()
     if g.get("is_replayed"):
         response.headers[REPLAYED] = "true"
@@ -176,7 +178,7 @@ def _reservation() -> Reservation | None:
 
 
 def _key() -> str | None:
-    """Of a POST. Raises `InvalidRequest` for what is neither a String of RFC 9651 nor a bare word."""
+    """Returns the key of a POST. Raises `InvalidRequest` for neither a String of RFC 9651 nor a bare word."""
     text = request.headers.get(FIELD) if request.method == "POST" else None
     if text is None:
         return None
@@ -189,7 +191,10 @@ def _key() -> str | None:
 
 
 def request_fingerprint() -> str:
-    """Of path, query and body. A multipart body counts by its fields and files: its boundary is drawn at random."""
+    """Returns the hash of path, query and body.
+
+    Of a multipart body it takes fields and files: the boundary is random.
+    """
     head = [request.path, request.query_string.decode("latin-1"), request.mimetype]
     if request.mimetype == "multipart/form-data":
         files = [
@@ -201,7 +206,7 @@ def request_fingerprint() -> str:
 
 
 def _canonical_digest() -> str:
-    """Spaces and the order of fields say nothing. What is no JSON is the route's to refuse."""
+    """Returns a hash that ignores spaces and the order of fields. The route refuses a body that is not JSON."""
     try:
         return fingerprint_of([body_document().value])
     except (InvalidRequest, PayloadTooLarge):

@@ -1,4 +1,4 @@
-"""The route of a finished picture: a redirect to the object store, or its bytes where clients can't reach that."""
+"""The route of a finished picture: a redirect to the object store, or its bytes where clients can't reach it."""
 
 from flask import Blueprint, Response
 
@@ -14,7 +14,7 @@ images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
 
 @images.get("/<int:index>")
 def read(job_id: str, index: int) -> Response:
-    """302 to a presigned URL, or 200 with the bytes when links are streamed."""
+    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed."""
     house = services()
     job = house.store.job(JobId(job_id), caller().tenant)
     picture = _finished(job, index)

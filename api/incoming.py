@@ -1,4 +1,4 @@
-"""Receives the bodies of requests: after their caller is known, on disk where they are large, within one budget."""
+"""Receives request bodies: after authentication, on disk when they are large, within one budget of bytes."""
 
 import time
 from collections import Counter
@@ -26,7 +26,7 @@ _BUDGET = "gridpress_bodies"
 
 
 class Budget:
-    """Bytes of bodies and pictures that the requests of this process hold at once. One tenant has half of them."""
+    """The bytes of bodies and pictures that this process may hold at once. One tenant may use half of them."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -38,7 +38,7 @@ class Budget:
         return self._held.total()
 
     def take(self, tenant: TenantId, num_bytes: int) -> None:
-        """Raises `ServiceBusy`, and takes nothing then."""
+        """Takes bytes from the budget. Raises `ServiceBusy` and takes nothing when there are too few."""
         with self._lock:
             is_too_much = self._held.total() + num_bytes > self._most_bytes
             if is_too_much or self._held[tenant] + num_bytes > self._most_bytes // 2:
@@ -53,7 +53,7 @@ class Budget:
 
 
 class BodyRequest(LimitedRequest):
-    """A request whose body counts from the moment that anybody reads it."""
+    """A request whose body counts against the budget once it is read."""
 
     form_data_parser_class = FormParser
 
@@ -72,7 +72,7 @@ class BodyRequest(LimitedRequest):
 
 
 class _InTurns:
-    """A body that comes faster than it is read: between two pieces of it others have their turn."""
+    """A body that lets other greenlets run between pieces, since a fast one would keep the event loop."""
 
     def __init__(self, stream: IO[bytes], *, is_counted: bool = False) -> None:
         self._stream = stream
@@ -88,7 +88,7 @@ class _InTurns:
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """After the hooks that say who calls, and before any that reads."""
+    """Installs the hooks. Must follow those that authenticate and precede those that read the body."""
     app.request_class = BodyRequest
     app.extensions[_BUDGET] = Budget(settings.max_held_bytes)
     app.config["MAX_CONTENT_LENGTH"] = min(MOST_BYTES, settings.max_body_bytes)
@@ -97,40 +97,40 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def takes_pictures(view: Any) -> Any:
-    """Marks a view whose body may bring pictures along: it has the limit of those, not of plain JSON."""
+    """Marks a view whose body may hold pictures: it has their limit, not that of plain JSON."""
     setattr(view, _PICTURES, True)
     return view
 
 
 def pass_on(most_bytes: int) -> None:
-    """The view of the current request reads its body as it comes, and keeps nothing of it."""
+    """Marks the current request as streamed: its view reads up to `most_bytes` and keeps nothing in the budget."""
     request.max_content_length = most_bytes
     g.passes_body_on = True
 
 
 def whole_body() -> bytes | mmap:
-    """The body of the current request as it came; a large one stays on disk. Any number of calls read it once."""
+    """Returns the body of the current request; a large one stays on disk. Repeated calls read it once."""
     if "body" not in g:
         g.body = _received()
     return cast("bytes | mmap", g.body)
 
 
 def content_of(file: IO[bytes]) -> bytes | mmap:
-    """Of a part of a form; a large one stays on disk."""
+    """Returns the content of a form's file; a large one stays on disk."""
     if isinstance(file, BytesIO):
         return file.getvalue()
     return _mapped(file)
 
 
 def hold(num_bytes: int) -> None:
-    """The current request keeps so much more, until it ends or `release` is called. Raises `ServiceBusy`."""
+    """Takes further bytes for the current request, until it ends or `release` is called. Raises `ServiceBusy`."""
     tenant = g.caller.tenant
     _budget().take(tenant, num_bytes)
     g.held_bytes = g.get("held_bytes", 0) + num_bytes
 
 
 def release() -> None:
-    """The current request needs its body and its pictures no longer, though it may wait on."""
+    """Frees the body and the pictures of the current request, which may still wait for its job."""
     g.pop("body", None)
     g.pop("document", None)
     if held_bytes := g.pop("held_bytes", 0):

@@ -33,7 +33,7 @@ _RETRY_AFTER_S = 1
 @jobs.post("")
 @takes_pictures
 def create() -> Reply:
-    """202 once the job is on the store's disk; 201 when it ended within the wait that the caller asked for."""
+    """Creates a job. Returns 202 once it is on the store's disk, or 201 when it ended within the requested wait."""
     refuse_before_reading()
     return _reply(submit(read_body(request)), ended=201, going_on=202)
 
@@ -41,7 +41,7 @@ def create() -> Reply:
 @jobs.put("/<job_id>")
 @takes_pictures
 def create_named(job_id: str) -> Reply:
-    """Like POST, under an id of the caller's own: the same request again answers the same job, whatever was lost."""
+    """Creates a job under the caller's own id. A repeated request returns the same job."""
     house, client_id, fingerprint = services(), checked(job_id), request_fingerprint()
     standing = house.store.named(client_id, caller().tenant)
     if standing is None:
@@ -53,7 +53,9 @@ def create_named(job_id: str) -> Reply:
 
 @jobs.get("")
 def index() -> Answer:
-    """A page of jobs, newest first unless asked otherwise; one more than asked for tells whether there is another."""
+    """Returns a page of jobs, newest first by default. Reads one more than asked for, to know whether there is another
+    page.
+    """
     query = validated(ListQuery, list_fields(request.args))
     found = services().store.jobs(caller().tenant, query.filters, limit=query.limit + 1, after=query.after)
     page = found[: query.limit]
@@ -64,21 +66,23 @@ def index() -> Answer:
 
 @jobs.get("/<job_id>")
 def read(job_id: str) -> Reply:
-    """One job, and where it stands while it waits. `Prefer: wait=N` holds the answer until the job has ended."""
+    """Returns one job, with its place in the queue while it waits. `Prefer: wait=N` holds the response until it has
+    ended.
+    """
     return _reply(_job(job_id), ended=200, going_on=200)
 
 
 @jobs.post("/<job_id>/cancel")
 def cancel(job_id: str) -> Answer:
-    """The job as it stands afterwards; one that has ended stays as it is."""
+    """Cancels a job and returns it; one that has ended is unchanged."""
     return _answer(services().store.cancel(JobId(job_id), caller().tenant))
 
 
 @jobs.post("/<job_id>/retry")
 def retry_job(job_id: str) -> Reply:
-    """Another life for a failed, expired or cancelled job: its pictures are kept, the others wait again.
+    """Retries a failed, expired or cancelled job: finished pictures are kept, the others are rendered again.
 
-    202 while it goes on, also when an earlier retry set it going.
+    Returns 202 while the job runs, also when an earlier retry started it.
     """
     asked, job = read_retry(request), _job(job_id)
     deadline = asked.deadline if "deadline" in asked.model_fields_set else job.spec.deadline
@@ -87,7 +91,7 @@ def retry_job(job_id: str) -> Reply:
 
 @jobs.delete("/<job_id>")
 def delete(job_id: str) -> tuple[str, int]:
-    """204 once the job is forgotten; its pictures, previews, grids and manifests follow. Only a job that has ended."""
+    """Deletes a job that has ended (204). Its pictures, previews, grids and manifests are deleted later."""
     services().store.delete(JobId(job_id), caller().tenant)
     return "", 204
 
@@ -97,9 +101,9 @@ def _job(job_id: str) -> Job:
 
 
 def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
-    """Waits as long as the caller prefers. The statuses are those of a job that has ended, and of one that has not.
+    """Waits as long as the caller prefers. Returns the job with status `ended` if it has ended, else `going_on`.
 
-    Who is told at once that a job was accepted isn't told its place, which is one more thing to ask the store.
+    A plain 202 leaves out the place in the queue, which would cost another call to the store.
     """
     preferred = preferences()
     if preferred.wait_s:

@@ -1,4 +1,4 @@
-"""A body up to its limit: what is over it is refused, and never taken as if it ended there."""
+"""Limits a request body: one over the limit is refused and never truncated."""
 
 from functools import cached_property
 from typing import IO, cast
@@ -9,9 +9,10 @@ from werkzeug.wsgi import LimitedStream
 
 
 class LimitedRequest(Request):
-    """Werkzeug takes a body in chunks that is too large as if it ended at the limit, where it is read at once.
+    """Corrects werkzeug's limit for chunked bodies.
 
-    And where it is read piece by piece, it refuses one that ends there.
+    When a body is read at once, werkzeug truncates one over the limit. When it is read in pieces, werkzeug refuses one
+    of exactly the limit.
     """
 
     @cached_property
@@ -24,7 +25,7 @@ class LimitedRequest(Request):
 
 
 class _AtMost(LimitedStream):
-    """Raises `RequestEntityTooLarge` when there is more."""
+    """Raises `RequestEntityTooLarge` when the body has more bytes than the limit."""
 
     def on_exhausted(self) -> None:
         if self._stream.read(1):

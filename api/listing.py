@@ -1,4 +1,4 @@
-"""Pages of lists as they are answered: a record that can't be told is left out, and spoils nothing for the others."""
+"""Builds pages of lists. A record that can't be shown is left out, so that it spoils no page."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -11,5 +11,7 @@ Answer = TypeVar("Answer")
 
 
 def told_each(kind: str, items: Iterable[tuple[str, Item]], tell: Callable[[Item], Answer]) -> list[Answer]:
-    """`items` come with their ids. What `tell` can't tell is logged and counted, as an unreadable record is."""
+    """Returns what `tell` makes of each item; `items` come with their ids. One that it can't convert is logged and
+    counted.
+    """
     return readable(services().fault_counts, kind, items, lambda _, item: tell(item))

@@ -1,4 +1,4 @@
-"""Reads a multipart body as it comes, without ever holding it: fields as a whole, files in pieces."""
+"""Streams a multipart body without holding it: each field as a whole, files in pieces."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,14 +25,16 @@ class FormField:
 
 @dataclass(frozen=True, slots=True)
 class FileStart:
-    """A file begins; its bytes follow as they come."""
+    """The start of a file; its bytes follow as they arrive."""
 
     name: str
     filename: str
 
 
 def read_parts(http: Request) -> Iterator[FormField | FileStart | bytes]:
-    """Raises `InvalidRequest`, and werkzeug's own errors for 413, 415 and a client that left half-way."""
+    """Yields fields, starts of files and their bytes. Raises `InvalidRequest`, and werkzeug's errors for 413, 415 and a
+    lost client.
+    """
     boundary = http.mimetype_params.get("boundary")
     if http.mimetype != "multipart/form-data" or not boundary or len(boundary) > _MOST_BOUNDARY_CHARS:
         raise UnsupportedMediaType("send multipart/form-data")

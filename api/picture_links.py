@@ -1,4 +1,4 @@
-"""Links to finished pictures for answers whose reader fetches them at once."""
+"""Makes links to finished pictures, for responses whose reader fetches them at once."""
 
 from api import idempotency
 from api.services import Services
@@ -6,7 +6,7 @@ from shared.jobs import Job, Picture
 
 
 def link_of(house: Services, job: Job, index: int, picture: Picture) -> str:
-    """Presigned, so it needs no key; where clients can't reach the object store, our own route, which does."""
+    """Returns a presigned link, which needs no key; when links are streamed, our own route, which needs one."""
     idempotency.holds_links()
     if house.settings.s3_links == "streamed":
         return f"{house.settings.public_url.rstrip('/')}/v1/jobs/{job.job_id}/images/{index}"

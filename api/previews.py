@@ -1,4 +1,4 @@
-"""Pictures of a render that is still being drawn: how an event names one, and the route that reads it."""
+"""Previews of a render in progress: their form in events, and the route that reads one."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,9 @@ _CONTENT_TYPE = "image/jpeg"
 
 @previews.get("/<int:number>")
 def read(job_id: str, index: int, number: int) -> Response:
-    """302 to a presigned URL, or 200 with the bytes when links are streamed; 404 until the preview was published."""
+    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed; 404 before the preview
+    exists.
+    """
     house = services()
     job = house.store.job(JobId(job_id), caller().tenant)
     key = _key(house, job.job_id, index, number)
@@ -30,7 +32,9 @@ def read(job_id: str, index: int, number: int) -> Response:
 
 
 def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, object]:
-    """An event's data as clients see it: a preview's object key becomes a link that outlives any presigned one."""
+    """Returns an event's data for clients. A preview's object key is replaced by a link to our route, which does not
+    expire.
+    """
     if event.type != _EVENT:
         return event.data
     data = dict(event.data)
@@ -40,7 +44,7 @@ def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, objec
 
 
 def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
-    """The newest, since a render that was started again has made it again. Raises `ImageNotFound`."""
+    """Returns the key of the newest preview, since a restarted render makes it again. Raises `ImageNotFound`."""
     for event in reversed(house.store.events(job_id, after="0")):
         if event.type == _EVENT and (event.data["index"], event.data["number"]) == (index, number):
             return ObjectKey(str(event.data["key"]))

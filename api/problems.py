@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 problem details. A traceback or an internal address never leaves the process."""
+"""Turns every error into RFC 9457 problem details. No traceback or internal address leaves the process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,7 +42,7 @@ _OUTAGES = {
 
 
 class Problem(BaseModel):
-    """RFC 9457 problem details. `code` is stable, `field` the first of `errors`, in the caller's words."""
+    """RFC 9457 problem details. `code` is stable; `field` is the first of `errors`, named as the caller wrote it."""
 
     type: str
     title: str
@@ -65,7 +65,7 @@ def problem(
     retryable: bool = False,
     errors: Sequence[FieldError] = (),
 ) -> Problem:
-    """A problem whose type and title follow from its code."""
+    """Makes a problem; its type and title derive from its code."""
     return Problem(
         type=f"urn:gridpress:problem:{code}",
         title=code.replace("_", " ").capitalize(),
@@ -80,7 +80,7 @@ def problem(
 
 
 def register(app: Flask) -> None:
-    """Makes every error of the app a problem."""
+    """Registers handlers that turn every error of the app into a problem."""
     app.register_error_handler(GridpressError, _on_gridpress_error)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_surprise)
@@ -117,7 +117,7 @@ def _header_fields(error: GridpressError) -> Mapping[str, str]:
 
 
 def _detail(error: GridpressError) -> str:
-    """Stands alone: it names the field even where only `detail` is shown."""
+    """Returns the detail, which names the field, so that it is complete when only `detail` is shown."""
     if error.http_status >= 500 and not isinstance(error, JobNotMade):
         return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an error of the service itself")
     field = getattr(error, "field", None)

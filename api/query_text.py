@@ -1,4 +1,4 @@
-"""The query of every request is UTF-8, or it is refused before a route reads it."""
+"""Refuses a query that is not UTF-8 before a route reads it."""
 
 from flask import request
 
@@ -6,7 +6,7 @@ from shared.errors import InvalidRequest
 
 
 def check_query() -> None:
-    """Once the caller is known. Raises `InvalidRequest` for a byte that should have been escaped."""
+    """Runs after authentication. Raises `InvalidRequest` for a byte that should have been escaped."""
     try:
         request.query_string.decode()
     except UnicodeDecodeError as error:

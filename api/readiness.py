@@ -1,4 +1,4 @@
-"""What this process finds of its stores: one look a second for everybody who asks, and two seconds long at most."""
+"""Checks the stores at most once a second for all readiness probes, for at most two seconds."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ Check = Callable[[], Any]
 
 @dataclass(slots=True)
 class Readiness:
-    """One per process, for all its threads. A probe that comes during a look waits for it and is answered by it.
+    """One per process, for all its threads. A probe that comes during a check waits for its result.
 
-    A check that hangs holds one thread, however often it is asked for: no second one begins before it has ended.
+    A check that hangs occupies one thread: it is not started again before it has ended.
     """
 
     ttl_s: float = TTL_S
@@ -29,7 +29,7 @@ class Readiness:
     _found_at: float | None = None
 
     def read(self, checks: Mapping[str, Check]) -> Mapping[str, Any]:
-        """What each check returned; one that took too long is missing. Checks must not raise."""
+        """Returns the results by name; a check that took too long is missing. Checks must not raise."""
         with self._lock:
             if self._found_at is None or time.monotonic() - self._found_at >= self.ttl_s:
                 self._found = self._look(checks)
@@ -37,7 +37,7 @@ class Readiness:
             return self._found
 
     def _look(self, checks: Mapping[str, Check]) -> Mapping[str, Any]:
-        """All at once."""
+        """Runs all checks at once."""
         for name, check in checks.items():
             if name not in self._under_way:
                 self._under_way[name] = _begun(check)

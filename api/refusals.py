@@ -1,4 +1,4 @@
-"""What no route sees is refused as all errors are: a problem in the words of its door, with our header fields."""
+"""Error responses to requests that reach no route: problem details in the format of the path's API."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ from api.problems import problem
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`code` is stable; Python's own phrases differ between its versions."""
+    """The status, code and detail of such a response.
+
+    `code` is ours, since Python's phrases differ between versions.
+    """
 
     status: int
     phrase: str
@@ -50,12 +53,12 @@ _BY_ERROR: tuple[tuple[type[Exception], Refusal], ...] = (
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What to answer to a request whose head raised `error`."""
+    """Returns the refusal of a request whose head raised `error`."""
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), _SURPRISE)
 
 
 def response(error: Exception) -> bytes:
-    """The whole of it, after which the connection is closed."""
+    """Returns the whole response as bytes. The connection is closed after it."""
     refusal, path = refusal_of(error), _path(getattr(error, "request", None))
     text, content_type = told(problem(refusal.status, refusal.code, refusal.detail, path), path)
     body = text.encode()
@@ -71,7 +74,7 @@ def response(error: Exception) -> bytes:
 
 
 def _path(request: Any) -> str:
-    """As far as it is known: `/` where the line says nothing."""
+    """Returns the request's path, as far as it could be parsed; else `/`."""
     words = request.line.decode("latin-1").split(" ", 2) if request else []
     with suppress(ValueError):
         return unquote(urlsplit(words[1]).path) or "/" if len(words) > 1 else "/"

@@ -1,4 +1,4 @@
-"""Ends what outlives the check of its key: streams, downloads and held waits stop soon after the key was revoked."""
+"""Ends streams, downloads and held waits soon after their key was revoked."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
@@ -17,21 +17,23 @@ _EVENTS = "text/event-stream"
 
 
 def revocation() -> Callable[[], bool]:
-    """Tells whether the caller of this request may not call any more; good after the request's context has ended.
+    """Returns a function that tells whether the caller's access was revoked. It works after the request's context has
+    ended.
 
-    Its key was revoked, or it has none and the first key was created since. While the store is away, nothing changes.
+    Access ends when the key is revoked or, for a caller without a key, when the first key is created. While the store
+    is down, nothing changes.
     """
     house, caller = services(), g.get("caller")
     return lambda: caller is not None and not _may_go_on(house, caller)
 
 
 def revoked() -> Unauthorized:
-    """What a wait ends with."""
+    """Returns the error with which a wait ends."""
     return Unauthorized("this API key was revoked meanwhile", "invalid_token")
 
 
 def guard_stream(response: Response) -> Response:
-    """After every request: an answer that is sent bit by bit is looked after until its end."""
+    """Runs after every request. A streamed response is checked for revocation until its end."""
     if response.is_streamed and g.get("caller") is not None:
         chunks, is_events = cast("Iterable[bytes]", response.response), response.content_type == _EVENTS
         response.response = _guarded(chunks, revocation(), is_events=is_events)
@@ -39,7 +41,11 @@ def guard_stream(response: Response) -> Response:
 
 
 def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_events: bool) -> Iterator[bytes]:
-    """Events just end, so that their reader comes back and is told; of anything else, the connection is cut."""
+    """Yields the chunks until access is revoked. An event stream then ends, so that its client reconnects and is
+    refused.
+
+    Any other stream is cut.
+    """
     try:
         for chunk in chunks:
             if is_revoked():

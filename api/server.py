@@ -1,4 +1,4 @@
-"""The processes of the API, on one port: gunicorn's arbiter starts them, and replaces those that die."""
+"""Runs the API's processes on one port: gunicorn's arbiter starts them and replaces those that die."""
 
 import logging
 import math
@@ -35,7 +35,7 @@ _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a
 
 
 class Process(Protocol):
-    """What the services of one process are told."""
+    """The services of one process, as far as the server knows them: it tells them to stop."""
 
     def stop(self) -> None: ...
 
@@ -44,7 +44,7 @@ Compose = Callable[[], tuple[Flask, Process]]
 
 
 class EventLog(Logger):
-    """What gunicorn has to say, as our events; its chatter and its access log are dropped."""
+    """Logs gunicorn's errors and warnings as events; its other messages and its access log are dropped."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -62,7 +62,7 @@ class _Events(logging.Handler):
 
 
 class Application(BaseApplication):
-    """What every process serves: services of its own, made anew in each."""
+    """gunicorn's application. Each process composes its own services."""
 
     def __init__(self, compose: Compose, settings: Settings, listener: socket.socket, on_serving: Callable[[], None]):
         self._compose = compose
@@ -101,7 +101,7 @@ class Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load_in(self, worker: Any) -> Flask | None:
-        """The app, in a new process; None when that is to end. Whatever it lacks is waited for."""
+        """Returns the app in a new process; None when the process is to end. Waits for whatever is missing."""
         while True:
             try:
                 app, self._process = self._compose()
@@ -126,7 +126,7 @@ class Application(BaseApplication):
 
 
 class _Arbiter(Arbiter):
-    """SIGTERM and SIGINT drain, a second of either ends; no other signal means anything."""
+    """SIGTERM and SIGINT drain; a second signal ends at once. Other signals are ignored."""
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
     _is_asked = False
@@ -136,7 +136,7 @@ class _Arbiter(Arbiter):
         self._is_asked = True
 
     def spawn_worker(self) -> None:
-        """A machine that has no room for a process now may have it in a second."""
+        """Starts a process. An `OSError` is logged and the start is tried again later."""
         try:
             super().spawn_worker()
         except OSError as error:
@@ -144,10 +144,10 @@ class _Arbiter(Arbiter):
 
 
 def serve(compose: Compose, settings: Settings, on_listening: Callable[[int], None]) -> None:
-    """Calls back with the port once a process serves; returns after SIGTERM, when every request is answered.
+    """Calls `on_listening` with the port once a process serves. Returns after SIGTERM, when every request is answered.
 
-    Raises `Misconfigured` when the port is taken, and when the system doesn't grant as many open files as
-    `api_connections` may need. Requests get `drain_grace_s` to finish.
+    Raises `Misconfigured` when the port is taken, or when the system allows fewer open files than `api_connections`
+    needs. Requests get `drain_grace_s` to finish.
     """
     _allow_open_files(math.ceil(settings.api_connections / num_processes(settings)) + _OTHER_FILES)
     listener = _bind(settings.host, settings.port)
@@ -161,7 +161,7 @@ def serve(compose: Compose, settings: Settings, on_listening: Callable[[int], No
 
 
 def num_processes(settings: Settings) -> int:
-    """As set; else one for each core that we may use."""
+    """Returns the configured number of processes; by default one for each usable core, up to a maximum."""
     num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.api_processes or min(num_cores, _MOST_PROCESSES)
 

@@ -1,4 +1,4 @@
-"""What the routes work with. The composition root makes it; nothing here decides anything."""
+"""The services that routes use. The composition root creates them; nothing here decides anything."""
 
 import threading
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ _KEY = "gridpress"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One set per process, used by all requests at once. `stopping`: the server drains, so nobody waits any longer."""
+    """One set per process, shared by all requests. `stopping`: the server drains, so no request waits any longer."""
 
     settings: Settings
     store: JobStore
@@ -71,22 +71,22 @@ class Services:
 
     @property
     def rules(self) -> EgressRules:
-        """Where callers may send us."""
+        """The rules for URLs that callers give."""
         return EgressRules.of(self.settings, self.keys.is_open)
 
     @property
     def intake(self) -> Intake:
-        """Makes specs of requests; pictures are looked at by child processes."""
+        """Makes specs from requests; child processes decode their pictures."""
         decoders = decoders_of(self.settings.max_image_pixels)
         return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders, hold)
 
     def stop(self) -> None:
-        """Whoever waits is answered now; requests that do something go on."""
+        """Ends all waits, so that their requests are answered now. Other requests go on."""
         self.stopping.set()
         self.hub.wake_all()
 
     def attach_to(self, extensions: dict[str, object]) -> None:
-        """Makes these the services of the app that owns `extensions`."""
+        """Makes these the services of the app with these `extensions`."""
         extensions[_KEY] = self
 
 

@@ -1,4 +1,4 @@
-"""The route of what the stages have to do and do it with: for dashboards and autoscalers."""
+"""The route of load statistics, for dashboards and autoscalers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +16,9 @@ stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 
 class StageAnswer(BaseModel):
-    """One stage. Costs are AR decode steps or DiT pixel-steps (pixels x denoise steps, twice with guidance)."""
+    """The load of one stage. Costs are AR decode steps or DiT pixel-steps (pixels x denoise steps, twice with
+    guidance).
+    """
 
     workers: int = Field(description="that live")
     slots: int = Field(description="of the live workers: pictures at once")
@@ -42,7 +44,7 @@ class WorkersAnswer(BaseModel):
 
 
 class StatsAnswer(BaseModel):
-    """Both stages, and what should never happen."""
+    """The load of both stages, and counts of faults that should never happen."""
 
     stages: dict[Stage, StageAnswer]
     workers: dict[Queue, WorkersAnswer] = Field(description="by the queue that they serve")
@@ -54,7 +56,7 @@ class StatsAnswer(BaseModel):
 
 @stats.get("")
 def read() -> dict[str, Any]:
-    """Numbers over all tenants; they name none."""
+    """Returns totals over all tenants, without naming any."""
     house = services()
     stages = stages_answer(house.pace.loads())
     workers = {queue: WorkersAnswer(**asdict(signs)) for queue, signs in house.pace.signs().items()}
@@ -62,7 +64,7 @@ def read() -> dict[str, Any]:
 
 
 def stages_answer(loads: Mapping[Stage, StageLoad]) -> dict[Stage, StageAnswer]:
-    """The stages as they are answered."""
+    """Returns the stages in the form of the response."""
     return {stage: _stage(load) for stage, load in loads.items()}
 
 

@@ -1,4 +1,4 @@
-"""From a body that was read to a job that waits: the one way on which every front door makes a job."""
+"""Turns a validated body into a job in the store. Every API that makes jobs uses it."""
 
 from datetime import datetime
 
@@ -18,10 +18,10 @@ _LARGE_BYTES = 64 * 1024
 
 
 def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = None) -> Job:
-    """The job, on the store's disk; or the one that an earlier request with the same Idempotency-Key made.
+    """Creates the job and returns it once it is on the store's disk. A repeated Idempotency-Key returns the first job.
 
-    Overload and a full queue are refused before anything is stored. With a `name`, the job that has it already answers
-    for the same request; for another it raises `ClientIdTaken`. `job_id` is for who had to know it before.
+    Overload and a full queue are refused before anything is stored. A `name` in use returns its job if the request is
+    the same, else raises `ClientIdTaken`. `job_id` is given by callers that need the id before.
     """
     standing = idempotency.standing_job()
     if standing:
@@ -41,7 +41,7 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
 
 
 def refuse_before_reading() -> None:
-    """What would be refused whatever the body says, where the body is worth the question and no answer is kept."""
+    """Refuses a large body before reading it, when no job would be accepted and no kept response exists."""
     length = request.content_length
     if (length is None or length > _LARGE_BYTES) and not idempotency.reserved_id():
         services().capacity.check()
@@ -49,7 +49,7 @@ def refuse_before_reading() -> None:
 
 
 def retry(job: Job, deadline: datetime | None) -> Job:
-    """The job as it goes on, or did already. Limits count as for new work.
+    """Retries the job and returns it; one that runs is unchanged. Limits count as for new work.
 
     Raises `JobNotRetryable`, `DeadlineOver` and `TenantLimitReached`.
     """

@@ -1,4 +1,4 @@
-"""Holds a request until something happens to its job. Any number may wait: each costs a greenlet, and no thread."""
+"""Holds a request until its job changes. Each waiting request costs a greenlet, not a thread."""
 
 import socket
 import time
@@ -28,10 +28,10 @@ _HEARTBEAT_S = 10.0  # proxies cut a connection that is quiet for a minute
 
 
 def until_final(job: Job, timeout_s: float) -> Job:
-    """The job as it is when it is final, the time is over, the server stops or the client has left.
+    """Waits until the job is final, the time is over, the server stops or the client has left; returns the job.
 
-    Raises `JobNotFound` when it was deleted meanwhile, `Unauthorized` when the caller's key was revoked, and
-    `StoreUnavailable` when the store is away at the end; an outage that passes before is sat out.
+    Raises `JobNotFound` when the job was deleted meanwhile, and `Unauthorized` when the key was revoked. Raises
+    `StoreUnavailable` when the store is down at the end; a shorter outage is ignored.
     """
     house, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
     with house.hub.watch(job.job_id) as watch:
@@ -43,21 +43,21 @@ def until_final(job: Job, timeout_s: float) -> Job:
 
 
 def follow(job: Job, after: str = FROM_THE_START) -> Iterator[JobEvent | None]:
-    """Events later than `after` as they come, the job's last one included; None when it has been quiet for a while.
+    """Yields events after the id `after` as they come, up to the job's last one; None after a quiet interval.
 
-    Called within a request, iterated anywhere. Ends early when the server stops, the client has left or its key was
-    revoked.
+    Must be called within a request, but may be iterated anywhere. Ends early when the server stops, the client has left
+    or its key was revoked.
     """
     return _follow(services(), job, after, departure())
 
 
 def client_has_left() -> bool:
-    """Whether the client of the current request has closed its connection, or may not be answered any more."""
+    """Returns whether the client of the current request has closed its connection or lost its access."""
     return departure()()
 
 
 def departure() -> Callable[[], bool]:
-    """`client_has_left` of this request, for what goes on after the request's context has ended."""
+    """Returns `client_has_left` as a function that works after the request's context has ended."""
     connection, is_revoked = request.environ.get(SOCKET), revocation()
     return lambda: _is_closed(connection) or is_revoked()
 
@@ -84,7 +84,7 @@ def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool])
 
 
 def is_told(house: Services, watch: Watch, has_left: Callable[[], bool], ends_at: float) -> bool:
-    """True as soon as there is a reason to look; False when the time is over, or nobody wants to know any more."""
+    """Waits for news of the job. Returns False when the time is over, the server stops or the client has left."""
     while not house.stopping.is_set() and not has_left():
         left_s = ends_at - time.monotonic()
         if left_s <= 0:
@@ -103,7 +103,7 @@ def _events(house: Services, job: Job, after: str) -> list[JobEvent]:
 
 
 def _is_final(house: Services, job: Job) -> bool:
-    """A job that is gone is over, too."""
+    """Returns whether the job is final; a deleted one is."""
     try:
         return house.store.status(job.job_id).is_final
     except JobNotFound:
@@ -114,7 +114,7 @@ def _is_final(house: Services, job: Job) -> bool:
 
 
 def _is_closed(connection: socket.socket | None) -> bool:
-    """Looks at what has arrived without taking it: nothing more will come once the other side has closed."""
+    """Peeks at the socket without taking data: returns whether the client has closed the connection."""
     if connection is None:
         return False
     timeout_s = connection.gettimeout()

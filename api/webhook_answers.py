@@ -1,4 +1,4 @@
-"""What callers read about webhook endpoints, messages and attempts."""
+"""Schemas of responses about webhook endpoints, messages and attempts."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -12,10 +12,10 @@ from shared.webhooks.events import DEFAULT_EVENTS, PayloadStyle
 
 
 class EndpointAnswer(BaseModel):
-    """An endpoint as it stands. `header_names`: of the fields that are sent with each webhook.
+    """A webhook endpoint. `header_names` lists the extra header fields of its webhooks, without their values.
 
-    `disabled_reason`: `requested`, `gone` (its receiver answered 410) or `failing` (for 5 days). `failing_since` is
-    null while its last attempt succeeded. Until `old_secret_ends_at` webhooks are signed with the old secret, too.
+    `disabled_reason` is `requested`, `gone` (its receiver answered 410) or `failing` (for 5 days). `failing_since` is
+    null while its last attempt succeeded. Until `old_secret_ends_at` webhooks are also signed with the old secret.
     """
 
     id: str
@@ -67,9 +67,9 @@ class EndpointPage(BaseModel):
 
 
 class AttemptAnswer(BaseModel):
-    """One call of a receiver. `status` is that of its answer, null when there was none: then `error` says why.
+    """One call of a receiver. `status` is null without a response: then `error` says why.
 
-    `answer`: the first bytes of what it answered, as text. `endpoint_id` is null for a job's own URL.
+    `answer` has the first bytes of the response as text. `endpoint_id` is null for a job's own URL.
     """
 
     id: str
@@ -114,14 +114,14 @@ class AttemptPage(BaseModel):
 
 
 class DestinationAnswer(BaseModel):
-    """Where a message is for: an endpoint, or the job's own URL (null)."""
+    """The delivery of a message to one receiver: an endpoint, or the job's own URL (null)."""
 
     endpoint_id: str | None
     status: DeliveryStatus
 
 
 class MessageAnswer(BaseModel):
-    """One event, and how far it came everywhere. `id` is the `webhook-id` of each attempt."""
+    """A message and the state of all its deliveries. `id` is the `webhook-id` of each attempt."""
 
     id: str
     type: str
@@ -145,13 +145,16 @@ class MessageAnswer(BaseModel):
 
 
 class NumSent(BaseModel):
-    """How many deliveries are due again."""
+    """The number of deliveries made due again."""
 
     num_messages: int
 
 
 class RangeSent(NumSent):
-    """`has_more`: there is more in this time than one request sends. `next` is the `since` that goes on."""
+    """The number of deliveries made due again from a time range.
+
+    `has_more` is true when the range holds more than one request sends; then `next` is the next `since`.
+    """
 
     has_more: bool
     next: Moment | None

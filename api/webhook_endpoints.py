@@ -1,4 +1,4 @@
-"""The routes of a tenant's webhook endpoints: create, list, read, change, delete, and their secrets."""
+"""The routes of webhook endpoints and their secrets: create, list, read, change and delete."""
 
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 @webhook_endpoints.post("")
 def create() -> tuple[Answer, int]:
-    """201, with the secret that its webhooks are signed with."""
+    """Creates an endpoint (201). The response holds its signing secret."""
     asked, house = asked_for(EndpointRequest), services()
     check_receiver(asked.url, "url", house.rules)
     check_headers(asked.headers)
@@ -44,7 +44,7 @@ def create() -> tuple[Answer, int]:
 
 @webhook_endpoints.get("")
 def index() -> Answer:
-    """A page, the newest first; one more than asked for tells whether there is another."""
+    """Returns a page, newest first. Reads one more than asked for, to know whether there is another page."""
     query = validated(EndpointsQuery, request.args.to_dict())
     found = services().endpoints.endpoints(caller().tenant, limit=query.limit + 1, after=query.after)
     page, has_more, now = found[: query.limit], len(found) > query.limit, datetime.now(UTC)
@@ -59,13 +59,13 @@ def index() -> Answer:
 
 @webhook_endpoints.get("/<endpoint_id>")
 def read(endpoint_id: str) -> Answer:
-    """One endpoint; neither its secret nor the values of its header fields."""
+    """Returns one endpoint, without its secret and without the values of its header fields."""
     return _answer(own_endpoint(endpoint_id))
 
 
 @webhook_endpoints.patch("/<endpoint_id>")
 def update(endpoint_id: str) -> Answer:
-    """As it is afterwards. What waits to be sent goes to the new URL."""
+    """Changes an endpoint and returns it. Pending deliveries go to the new URL."""
     asked, house = asked_for(EndpointPatch), services()
     if "url" in asked.model_fields_set:
         check_receiver(asked.url, "url", house.rules)
@@ -75,44 +75,44 @@ def update(endpoint_id: str) -> Answer:
 
 @webhook_endpoints.delete("/<endpoint_id>")
 def delete(endpoint_id: str) -> tuple[str, int]:
-    """204; what waits to be sent to it is forgotten, too."""
+    """Deletes an endpoint and its pending deliveries (204)."""
     services().endpoints.delete(EndpointId(endpoint_id), caller().tenant)
     return "", 204
 
 
 @webhook_endpoints.post("/<endpoint_id>/disable")
 def disable(endpoint_id: str) -> Answer:
-    """It is told nothing more; what waits for it waits until it is enabled."""
+    """Disables an endpoint: it gets no new messages. Its pending deliveries wait until it is enabled."""
     return _answer(services().endpoints.disable(EndpointId(endpoint_id), caller().tenant))
 
 
 @webhook_endpoints.post("/<endpoint_id>/enable")
 def enable(endpoint_id: str) -> Answer:
-    """What waited for it is sent, and it is told what happens from now on; a replay brings what happened meanwhile."""
+    """Enables an endpoint: pending and new messages are sent. A replay sends those of the time in between."""
     return _answer(services().endpoints.enable(EndpointId(endpoint_id), caller().tenant))
 
 
 @webhook_endpoints.get("/<endpoint_id>/secret")
 def secret(endpoint_id: str) -> dict[str, str]:
-    """What its webhooks are signed with."""
+    """Returns the signing secret."""
     return {"secret": own_endpoint(endpoint_id).secret}
 
 
 @webhook_endpoints.post("/<endpoint_id>/rotate_secret")
 def rotate_secret(endpoint_id: str) -> Answer:
-    """With the new secret. For 24 hours the old one signs beside it."""
+    """Replaces the signing secret. For 24 hours webhooks are signed with both."""
     asked = asked_for(RotationRequest, is_optional=True)
     rotated = services().endpoints.rotate(EndpointId(endpoint_id), caller().tenant, asked.secret or new_secret())
     return _with_secret(rotated)
 
 
 def own_endpoint(endpoint_id: str) -> Endpoint:
-    """The caller's. Raises `EndpointNotFound`."""
+    """Returns an endpoint of the caller's tenant. Raises `EndpointNotFound`."""
     return services().endpoints.endpoint(EndpointId(endpoint_id), caller().tenant)
 
 
 def asked_for(model: type[Asked], *, is_optional: bool = False) -> Asked:
-    """The body, which is JSON. Raises `InvalidRequest`."""
+    """Returns the validated JSON body. Raises `InvalidRequest`."""
     return validated(model, {} if is_optional and not whole_body() else body_document().value)
 
 

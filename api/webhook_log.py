@@ -1,4 +1,4 @@
-"""The routes of what was sent: attempts, messages, and sending them again."""
+"""The routes of the webhook log, attempts and messages, and of resending."""
 
 from typing import Any
 
@@ -26,32 +26,32 @@ Accepted = tuple[Answer, int]
 
 @webhook_log.get("/webhook_endpoints/<endpoint_id>/attempts")
 def attempts_of_endpoint(endpoint_id: str) -> Answer:
-    """How it was called, and what it answered."""
+    """Returns the attempts at an endpoint, with its responses."""
     return _attempts(own_endpoint(endpoint_id).endpoint_id)
 
 
 @webhook_log.get("/jobs/<job_id>/webhook_attempts")
 def attempts_of_job(job_id: str) -> Answer:
-    """Whom the job's events were sent to."""
+    """Returns the attempts to send the job's events."""
     return _attempts(services().store.job(JobId(job_id), caller().tenant).job_id)
 
 
 @webhook_log.get("/webhook_messages/<message_id>/attempts")
 def attempts_of_message(message_id: str) -> Answer:
-    """Whom this message was sent to."""
+    """Returns the attempts to send this message."""
     return _attempts(services().webhook_log.message(message_id, caller().tenant).message_id)
 
 
 @webhook_log.get("/webhook_messages/<message_id>")
 def message(message_id: str) -> Answer:
-    """One event, and how far it came everywhere."""
+    """Returns a message and the state of all its deliveries."""
     found = services().webhook_log.message(message_id, caller().tenant)
     return MessageAnswer.of(found).model_dump(mode="json")
 
 
 @webhook_log.post("/webhook_messages/<message_id>/resend")
 def resend(message_id: str) -> Accepted:
-    """To one endpoint, or wherever it was for; with the same `webhook-id`."""
+    """Sends a message again with the same `webhook-id`, to one endpoint or to all its receivers."""
     asked = asked_for(ResendRequest, is_optional=True)
     if asked.endpoint_id:
         _enabled(asked.endpoint_id)
@@ -62,21 +62,21 @@ def resend(message_id: str) -> Accepted:
 
 @webhook_log.post("/webhook_endpoints/<endpoint_id>/recover")
 def recover(endpoint_id: str) -> Accepted:
-    """What was given up in this time is sent again, up to 5,000 messages; `next` says where to go on."""
+    """Sends the abandoned messages of a time range again, up to 5,000; `next` is where to continue."""
     asked = asked_for(RangeRequest)
     return _sent(services().resends.recover(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
 
 
 @webhook_log.post("/webhook_endpoints/<endpoint_id>/replay")
 def replay(endpoint_id: str) -> Accepted:
-    """What happened in this time is sent, also what was delivered before, up to 5,000 messages at a time."""
+    """Sends all messages of a time range, also delivered ones, up to 5,000 at a time."""
     asked = asked_for(RangeRequest)
     return _sent(services().resends.replay(_enabled(endpoint_id), caller().tenant, asked.since, asked.until))
 
 
 @webhook_log.post("/webhook_endpoints/<endpoint_id>/test")
 def test(endpoint_id: str) -> Accepted:
-    """A `webhook_endpoint.test` is on its way to it. The answer is the message, which tells how it went."""
+    """Sends a `webhook_endpoint.test`. Returns the message, which shows the outcome later."""
     house, tenant = services(), caller().tenant
     message_id = house.resends.test(_enabled(endpoint_id), tenant, idempotency.reserved_id())
     house.hints.send_one(Queue.DELIVERY)
@@ -84,7 +84,7 @@ def test(endpoint_id: str) -> Accepted:
 
 
 def _enabled(endpoint_id: str) -> EndpointId:
-    """Raises `EndpointNotFound` and `EndpointDisabled`."""
+    """Returns the id of an enabled endpoint. Raises `EndpointNotFound` and `EndpointDisabled`."""
     found = own_endpoint(endpoint_id)
     if not found.is_enabled:
         raise EndpointDisabled(f"{endpoint_id} is disabled: enable it first")

@@ -1,4 +1,4 @@
-"""What callers send about webhook endpoints, messages and attempts."""
+"""Schemas of requests about webhook endpoints, messages and attempts."""
 
 from typing import Annotated, Any, get_args
 
@@ -44,12 +44,12 @@ class EndpointRequest(BaseModel):
 
     @property
     def rest(self) -> EndpointChanges:
-        """All but URL and secret."""
+        """Returns all fields but URL and secret."""
         return EndpointChanges(None, self.events or (), self.payload, self.description, self.headers)
 
 
 class EndpointPatch(BaseModel):
-    """What is to change of an endpoint; fields that are left out stay as they are."""
+    """Changes to an endpoint; a field that is left out stays unchanged."""
 
     model_config = _ASKED
 
@@ -68,7 +68,7 @@ class EndpointPatch(BaseModel):
 
 
 class RotationRequest(BaseModel):
-    """The body of a rotation; it may be left out."""
+    """The body of a rotation, which is optional."""
 
     model_config = _ASKED
 
@@ -76,7 +76,7 @@ class RotationRequest(BaseModel):
 
 
 class RangeRequest(BaseModel):
-    """Which messages to send again, by the time at which they happened or failed; `until` is not part of it."""
+    """A time range of messages to send again, by the time of the event or its failure; `until` is exclusive."""
 
     model_config = _ASKED
 
@@ -85,7 +85,7 @@ class RangeRequest(BaseModel):
 
 
 class ResendRequest(BaseModel):
-    """The body of a resend; it may be left out."""
+    """The body of a resend, which is optional."""
 
     model_config = _ASKED
 

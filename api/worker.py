@@ -1,4 +1,4 @@
-"""One process of the API: gunicorn's gevent worker, with limits, fair turns and a drain of its own."""
+"""One process of the API: gunicorn's gevent worker with connection limits, fair scheduling and a drain."""
 
 import ctypes
 import signal
@@ -33,7 +33,7 @@ class Worker(GeventWorker):
     """Serves `app.wsgi()` until SIGTERM. `app` is `api.server.Application`."""
 
     def patch(self) -> None:
-        """`python -m api` has patched everything already; the listener is a plain socket still."""
+        """Turns the listener into gevent's socket. `python -m api` has applied all other monkey patches before."""
         self.sockets: Any = [
             socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
         ]
@@ -44,7 +44,7 @@ class Worker(GeventWorker):
         super().init_process()
 
     def init_signals(self) -> None:
-        """SIGINT is the terminal's, to all processes at once: the parent decides what it means."""
+        """Ignores SIGINT, which a terminal sends to all processes: the parent decides."""
         super().init_signals()
         self._stopping = Event()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -54,7 +54,7 @@ class Worker(GeventWorker):
         self.wsgi = self.app.load_in(self)
 
     def pause(self, duration_s: float) -> bool:
-        """Whether to go on after that time: not if this process is to end."""
+        """Waits. Returns whether the process should go on."""
         self.notify()
         self._stopping.wait(duration_s)
         return bool(self.alive)
@@ -76,7 +76,7 @@ class Worker(GeventWorker):
         self._drain(pool)
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """One connection, from its first request to its last."""
+        """Serves one connection from its first request to its last."""
         self._lobby.make_room()
         connection = Connection(client, self.app.pace, self._lobby)
         try:
@@ -130,7 +130,7 @@ class Worker(GeventWorker):
         self._stopping.set()
 
     def _drain(self, pool: Pool) -> None:
-        """Whoever waits is answered now, requests that do something may finish, for a while."""
+        """Ends all waits and lets running requests finish, within `drain_grace_s`."""
         self.app.stop()
         self._lobby.close()
         ends_at = time.monotonic() + self.app.drain_grace_s
@@ -143,6 +143,6 @@ class Worker(GeventWorker):
 
 
 def _die_with_parent() -> None:
-    """Else a parent that is killed would leave processes behind that serve on its port. Linux only."""
+    """Makes the kernel kill this process when its parent ends, so that no orphan serves on the port. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Composition root of the API, which `python -m api` runs: some processes, in each a greenlet for every connection."""
+"""Composition root of the API (`python -m api`): several processes, each with a greenlet for every connection."""
 
 import structlog
 from flask import Flask
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; requests under way are answered first."""
+    """Serves until SIGTERM or SIGINT, then finishes the requests under way."""
     access = "open" if is_open(compose(settings)) else "keys"  # what can't work is said before any process starts
 
     def on_listening(port: int) -> None:
@@ -62,7 +62,7 @@ def run(settings: Settings) -> None:
 
 
 def compose(settings: Settings) -> Services:
-    """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to get what is missing."""
+    """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to provide what is missing."""
     client = connect(settings.redis_url, settings.durability)
     keys = KeyRing(KeyStore(client))
     if not is_loopback_host(settings.host) and keys.is_open():

@@ -1,4 +1,6 @@
-"""The records of a zip's members on disk: `ZipFile` keeps them in memory, and a batch may have a million pictures."""
+"""Keeps the records of a zip's members on disk. `ZipFile` keeps them in memory, and a batch may have a million
+pictures.
+"""
 
 import pickle
 from collections.abc import Iterator
@@ -11,14 +13,16 @@ _SPOOLED = 1024 * 1024
 
 
 class Records:
-    """In the place of `ZipFile.filelist`, which is added to and read once at the end, for the directory of the zip."""
+    """Replaces `ZipFile.filelist`, which is appended to and read once at the end, for the zip's directory."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__
         self._count = 0
 
     def take_over(self, archive: ZipFile) -> None:
-        """Before the first member. No two have the same name, so that nobody need know which there are."""
+        """Takes the place of the archive's lists, before its first member. Names are unique, so no index of names is
+        kept.
+        """
         archive.filelist = self  # type: ignore[assignment]
         archive.NameToInfo = _Forgetful()
 
@@ -43,4 +47,4 @@ class Records:
 
 class _Forgetful(dict[str, ZipInfo]):
     def __setitem__(self, name: str, member: ZipInfo) -> Any:
-        """Nothing is kept."""
+        """Stores nothing."""

@@ -1,4 +1,4 @@
-"""`gridpress dead-letters`: pictures that killed their workers."""
+"""`gridpress dead-letters`: lists, shows, requeues and purges pictures that killed their workers."""
 
 import json
 

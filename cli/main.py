@@ -1,4 +1,4 @@
-"""The `gridpress` command: collects the commands and turns the project's errors into one line and an exit status."""
+"""The `gridpress` command: collects the subcommands and turns errors into one line and an exit status."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from shared.errors import GridpressError
 
 
 class _Gridpress(click.Group):
-    """A group whose commands may raise the project's own errors."""
+    """A click group that reports the project's own errors."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

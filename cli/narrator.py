@@ -1,4 +1,4 @@
-"""Tells a person what `gridpress up` is doing: a spinner on a terminal, plain lines elsewhere, one line when ready."""
+"""Reports the progress of `gridpress up`: a spinner on a terminal, plain lines elsewhere, one line when ready."""
 
 import shutil
 import sys
@@ -20,7 +20,7 @@ _FIRST_PROMPT = 'render "a red fox in fresh snow" --size 256x256 --steps 10 --ou
 
 
 class Narrator:
-    """Hears what the stack does and says it on stderr; the ready line goes to stdout."""
+    """Prints the stack's events on stderr, and the ready line on stdout."""
 
     def __init__(
         self,
@@ -30,8 +30,10 @@ class Narrator:
         ready_file: Path | None,
         note: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`ready_file` is touched when everything is ready, for whoever supervises us; then `note` says what else to
-        say, and may raise `GridpressError`.
+        """`ready_file` is touched when everything is ready, for a supervisor. `note` then returns a further line to
+        print.
+
+        `note` may raise `GridpressError`.
         """
         self._console = console
         self._run_dir = run_dir
@@ -92,5 +94,5 @@ class Narrator:
 
 
 def _program() -> str:
-    """How to call this command from where the user stands: `make up` finds it without its folder being on the PATH."""
+    """Returns the command to show in hints: its path where `gridpress` is not on the PATH, as with `make up`."""
     return "gridpress" if shutil.which("gridpress") else sys.argv[0]

@@ -1,4 +1,4 @@
-"""`gridpress repair`: mends the embedded store's log, and finds again in the object store what the store has lost."""
+"""`gridpress repair`: repairs the embedded store's log, and restores lost jobs from the object store."""
 
 import json
 from collections.abc import Iterator

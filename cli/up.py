@@ -1,4 +1,4 @@
-"""`gridpress up`: the whole service on this machine, supervised until a signal comes."""
+"""`gridpress up`: runs the whole service on this machine under a supervisor, until a signal."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -77,7 +77,7 @@ def _check_address(settings: Settings) -> None:
 
 
 def _has_key(settings: Settings) -> bool:
-    """A folder that is not there holds none, and asking would make it."""
+    """Returns whether the store has an API key. A missing data folder has none, and opening it would create it."""
     from cli.stack.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
     from shared.store.keys import KeyStore  # noqa: PLC0415
 
@@ -88,14 +88,14 @@ def _has_key(settings: Settings) -> bool:
 
 
 def while_open(settings: Settings) -> Settings:
-    """The settings with what webhooks and image URLs may reach until the first key, unless they say so themselves."""
+    """Returns the settings; unless set, webhooks and image URLs may reach loopback until the first API key."""
     if not is_loopback_host(settings.host) or "egress_allow_while_open" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"egress_allow_while_open": LOOPBACK})
 
 
 def open_note(settings: Settings, keys: "KeyStore") -> str | None:
-    """What is open while there is no API key, if anything is. Raises `StoreUnavailable`."""
+    """Returns a note on what is open while there is no API key; None if nothing is. Raises `StoreUnavailable`."""
     allowed = settings.egress_allow_while_open
     if not allowed or keys.has_any():
         return None
@@ -135,7 +135,7 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
 
 
 def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[object]:
-    """Only where the store's log is ours to look after."""
+    """Returns the ledger of the embedded store; nothing for a store of the operator's."""
     from cli.stack.ledger import Ledger, LedgerFile  # noqa: PLC0415
 
     if settings.store_dir is None:
@@ -144,7 +144,7 @@ def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[
 
 
 def _has_work(store: "UpkeepStore") -> bool:
-    """True as well while the store is away: nobody knows what it holds."""
+    """Returns whether there is unfinished work; True while the store is down, since it may hold some."""
     try:
         return store.has_work()
     except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Condition images by object key: fetched before the engine needs them, the last few kept decoded."""
+"""Loads condition images by object key before the engine needs them, and caches the last few decoded."""
 
 import io
 import threading
@@ -16,7 +16,7 @@ _MOST_KEPT = 16  # at most 12 MiB each
 
 
 class ConditionImages:
-    """Keys name contents (they are hashes), so a kept image never grows stale. Safe to use from several threads."""
+    """A cache of images. Keys are hashes of the content, so an entry never becomes stale. Thread-safe."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
@@ -24,13 +24,13 @@ class ConditionImages:
         self._lock = threading.Lock()
 
     def prefetch(self, keys: Iterable[ObjectKey]) -> None:
-        """Raises `ObjectStoreUnavailable`; a key that is not there is left for `load` to report."""
+        """Loads images into the cache. Raises `ObjectStoreUnavailable`; a missing key is left for `load` to report."""
         for key in keys:
             with suppress(ObjectNotFound):
                 self.load(key)
 
     def load(self, key: ObjectKey) -> Image.Image:
-        """The normalised RGB image. Raises `ObjectNotFound` and `ObjectStoreUnavailable`."""
+        """Returns the normalised RGB image. Raises `ObjectNotFound` and `ObjectStoreUnavailable`."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

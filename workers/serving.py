@@ -1,4 +1,4 @@
-"""Runs a Celery worker in this process, says when it takes work and when it must drain, and ends it when it is lost."""
+"""Runs a Celery worker in this process, announces when it is ready, and ends the process when its device is lost."""
 
 import os
 import signal
@@ -35,9 +35,9 @@ class Served:
 
 
 def serve(app: Any, served: Served, ready_file: Path | None) -> None:
-    """Blocks until a warm shutdown. Celery ignores a second SIGTERM on this pool, so ours ends the process.
+    """Blocks until a warm shutdown. A second SIGTERM ends the process, which Celery would ignore with this pool.
 
-    The ready file holds the worker's id: whoever sees the process end can say whose leases nobody renews any more.
+    The ready file holds the worker's id, so that the supervisor can free its leases when the process ends.
     """
 
     worker = served.worker
@@ -72,18 +72,19 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
 
 
 def abandon_process(ready_file: Path | None) -> NoReturn:
-    """The device is lost to this process: not ready any more, and gone. Whoever watches starts another.
+    """Ends the process after its device hung or broke down; the supervisor starts another.
 
-    At once and without cleaning up: a thread that waits for a device that hangs cannot be joined.
+    It exits at once without cleaning up, since a thread that waits for a hung device can't be joined.
     """
     withdraw(ready_file)
     os._exit(EXIT_DEVICE_LOST)
 
 
 def leave_process() -> NoReturn:
-    """Ends the process in success at once, for a drain that left a step behind: everything was handed back.
+    """Ends the process with success at once, after a drain that left a running step behind. All its renders were handed
+    back.
 
-    Python's own way out would take the interpreter from under that step, which libraries in C++ answer with an abort.
+    A normal exit of Python would free the interpreter under that step, and C++ libraries would abort.
     """
     with suppress(OSError):
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Reads the bodies of generations and edits. In a form every value is text, and is read as what its field is."""
+"""Reads the bodies of generations and edits. In a form every value is text and converted to its field's type."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from shared.intake.openai import EditRequest, GenerationRequest
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Of an edit, as `Body` has them."""
+    """The pictures of an edit, in the form that `Body` takes."""
 
     files: Sequence[Buffer] = ()
     cut: Mapping[str, Buffer] = field(default_factory=dict)
@@ -30,14 +30,14 @@ _ITEM = re.compile(r"(\w+)\[\]")
 
 
 def read_generation() -> GenerationRequest:
-    """Raises `InvalidRequest`, and werkzeug's own errors for 413 and 415."""
+    """Reads a generation. Raises `InvalidRequest`, and werkzeug's errors for 413 and 415."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
     return validated(GenerationRequest, body_document().value)
 
 
 def read_edit() -> tuple[EditRequest, Pictures]:
-    """The fields, and the images that came beside them. Raises as `read_generation` does."""
+    """Reads an edit; returns its fields and its images. Raises as `read_generation` does."""
     files: list[Buffer] = []
     cut: Mapping[str, Buffer] = {}
     match request.mimetype:
@@ -57,7 +57,7 @@ def read_edit() -> tuple[EditRequest, Pictures]:
 
 
 def _form_fields() -> dict[str, Any]:
-    """Nothing between quotes is nothing at all; a file that is no image to edit is a field like any other."""
+    """Returns the form's fields. An empty value counts as left out; a file that is no image counts as a plain field."""
     fields: dict[str, Any] = {name: file.filename for name, file in request.files.items() if name not in _IMAGE_PARTS}
     for name, values in request.form.lists():
         if not name:

@@ -1,4 +1,4 @@
-"""OpenAI's routes: generate and edit pictures, waiting for them, and the one model that is served."""
+"""OpenAI's routes: generate and edit pictures, waiting for the result, and list the one model."""
 
 from typing import Any
 
@@ -22,26 +22,26 @@ JOB_ID = "x-gridpress-job-id"
 
 @openai_images.post("/images/generations")
 def generate() -> Response:
-    """Answers once the pictures are there, or streams them. The job outlives the connection; its id is in a header."""
+    """Generates pictures and returns or streams them. The job outlives the connection; its id is in a header field."""
     return _rendered(read_generation())
 
 
 @openai_images.post("/images/edits")
 @takes_pictures
 def edit() -> Response:
-    """The same, from one or several pictures: files of a form, or `images` in JSON."""
+    """Edits one or several pictures: files of a form, or `images` in JSON."""
     return _rendered(*read_edit())
 
 
 @openai_images.get("/models")
 def models() -> dict[str, Any]:
-    """The one that is served."""
+    """Returns the list of models, which has one."""
     return {"object": "list", "data": [_model()]}
 
 
 @openai_images.get("/models/<path:model_id>")
 def model(model_id: str) -> dict[str, Any]:
-    """By its name; there is no other."""
+    """Returns the model by its name. Raises for any other."""
     _check_model(model_id)
     return _model()
 
@@ -72,6 +72,6 @@ def _check_model(name: str | None) -> None:
 
 
 def _model() -> dict[str, Any]:
-    """`created` is 0: nobody told the service when its model was made."""
+    """Describes the model. `created` is 0, because the service does not know the date of its model."""
     name = services().settings.served_model_name
     return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}

@@ -1,4 +1,4 @@
-"""Header fields that the document names, in requests and in answers."""
+"""Header fields of requests and responses in the OpenAPI document."""
 
 from api.openapi.operation import Field, Json
 

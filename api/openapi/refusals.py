@@ -1,4 +1,4 @@
-"""Refusals in the document: which an operation may answer, made by the code that tells them, in its door's words."""
+"""The error responses of each operation in the OpenAPI document, made by the code that sends them."""
 
 import json
 from collections import defaultdict
@@ -40,7 +40,7 @@ _OF_AN_IDEMPOTENCY_KEY: Refusals = (InvalidRequest, RequestInProgress, Idempoten
 
 
 def refusals_of(operation: Operation, method: str, *, takes_key: bool) -> Refusals:
-    """Its own, and those of every route of its kind."""
+    """Returns the errors of an operation: its own, and those of every operation of its kind."""
     found = [*operation.refusals]
     found += _KEYED if takes_key else _OPEN
     found += _OF_A_BODY if operation.body else ()
@@ -50,7 +50,7 @@ def refusals_of(operation: Operation, method: str, *, takes_key: bool) -> Refusa
 
 
 def by_status(refusals: Refusals) -> dict[int, list[Refusal]]:
-    """In the order of their statuses; one status may have several codes."""
+    """Groups the errors by HTTP status, in ascending order. One status may have several codes."""
     grouped = defaultdict(list)
     for refusal in refusals:
         grouped[status_of(refusal)].append(refusal)
@@ -58,13 +58,13 @@ def by_status(refusals: Refusals) -> dict[int, list[Refusal]]:
 
 
 class SharedRefusals:
-    """Refusals that many operations answer alike are in the document once, as `responses`, and referred to."""
+    """Collects error responses that many operations share, so that the document has each once, under `responses`."""
 
     def __init__(self) -> None:
         self.responses: Json = {}
 
     def reference(self, status: int, refusals: Sequence[Refusal], path: str, headers: Json) -> Json:
-        """To the answer of this status on this path."""
+        """Returns a reference to the error response of this status on this path."""
         bodies = {code_of(refusal): told(_problem(refusal), path) for refusal in refusals}
         examples = {code: json.loads(body) for code, (body, _) in bodies.items()}
         shape = _shape(next(iter(examples.values()))).__name__
@@ -84,7 +84,7 @@ class SharedRefusals:
 
 
 def fields_of(status: int) -> tuple[Field, ...]:
-    """Header fields that come with refusals of this status."""
+    """Returns the header fields of error responses with this status."""
     match status:
         case 401 | 403:
             return (CHALLENGE,)
@@ -96,7 +96,7 @@ def fields_of(status: int) -> tuple[Field, ...]:
 
 
 def status_of(refusal: Refusal) -> int:
-    """Its HTTP status."""
+    """Returns the HTTP status of an error."""
     if issubclass(refusal, GridpressError):
         return refusal.http_status
     assert refusal.code
@@ -104,7 +104,7 @@ def status_of(refusal: Refusal) -> int:
 
 
 def code_of(refusal: Refusal) -> str:
-    """Its stable name."""
+    """Returns the stable code of an error."""
     return refusal.code if issubclass(refusal, GridpressError) else refusal().name.lower().replace(" ", "_")
 
 
@@ -114,13 +114,13 @@ def _problem(refusal: Refusal) -> Problem:
 
 
 def _meaning(refusal: Refusal) -> str:
-    """The first paragraph of what the class says about itself."""
+    """Returns the first paragraph of the error's docstring."""
     text = refusal.__doc__ if issubclass(refusal, GridpressError) else refusal.description
     return " ".join((text or "").split("\n\n")[0].split())
 
 
 def _shape(body: Any) -> Model:
-    """The first that the body has. A door that answers in another is missing from `SHAPES`."""
+    """Returns the first of `SHAPES` that the body matches."""
     for shape in SHAPES:
         try:
             shape.model_validate(body, extra="forbid")

@@ -1,4 +1,4 @@
-"""The route of the document. It is made and written once per app: nothing in it changes while the process lives."""
+"""The route of the OpenAPI document, which is built once per app, since it never changes while the process runs."""
 
 from flask import Blueprint, Response, current_app
 
@@ -12,7 +12,7 @@ _KEPT = "gridpress.openapi"
 
 @openapi.get("/openapi.json")
 def read() -> Response:
-    """This service's own description, with its own limits."""
+    """Returns the OpenAPI document of this service, with its configured limits."""
     kept = current_app.extensions
     if _KEPT not in kept:
         kept[_KEPT] = current_app.json.dumps(document(current_app, services().settings)).encode()

@@ -1,4 +1,4 @@
-"""Answers that have no model where they are made: the routes put them together from parts."""
+"""Schemas of responses that routes build without a model."""
 
 from pydantic import BaseModel, Field
 
@@ -34,7 +34,7 @@ class Alive(BaseModel):
 
 
 class StageHealth(BaseModel):
-    """Live workers of a stage, the pictures that they hold at once, and what waits for a revision that none serves."""
+    """Live workers of a stage, the pictures that they hold at once, and what waits for a revision without workers."""
 
     workers: int
     slots: int
@@ -44,7 +44,7 @@ class StageHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, or what is missing. `intake`: whether new jobs are taken; `durability`: what a 202 is worth."""
+    """`ok`, or what is missing. `intake`: whether new jobs are accepted; `durability`: what a 202 guarantees."""
 
     status: str
     checks: dict[str, str]
@@ -59,7 +59,7 @@ class Health(BaseModel):
 
 
 class ImageDone(BaseModel):
-    """A picture: its bytes in base64, or a link that works for a while."""
+    """A picture: its bytes in base64, or a link that expires."""
 
     b64_json: str | None = None
     url: str | None = None
@@ -67,13 +67,13 @@ class ImageDone(BaseModel):
 
 
 class ImagesDone(ImagesHead):
-    """The answer of OpenAI's image routes. What is null is left out."""
+    """The response of OpenAI's image routes. Fields that are null are left out."""
 
     data: list[ImageDone]
 
 
 class ModelAnswer(BaseModel):
-    """A model in OpenAI's shape."""
+    """A model in OpenAI's format."""
 
     id: str
     object: str
@@ -89,7 +89,7 @@ class ModelPage(BaseModel):
 
 
 class OpenAi(BaseModel):
-    """What OpenAI's clients read, and whether a retry can help."""
+    """The error fields that OpenAI's clients read, and whether a retry can help."""
 
     message: str
     type: str
@@ -99,13 +99,13 @@ class OpenAi(BaseModel):
 
 
 class OpenAiError(BaseModel):
-    """An error in OpenAI's shape."""
+    """An error in OpenAI's format."""
 
     error: OpenAi
 
 
 class Zai(BaseModel):
-    """What Z.ai's clients read, and beside it our own words."""
+    """The error fields that Z.ai's clients read, and ours beside them."""
 
     code: str = Field(description="Z.ai's number")
     message: str
@@ -115,6 +115,6 @@ class Zai(BaseModel):
 
 
 class ZaiError(BaseModel):
-    """An error in Z.ai's shape."""
+    """An error in Z.ai's format."""
 
     error: Zai

@@ -1,4 +1,4 @@
-"""Z.ai's routes: render and wait, render and come back, ask how it stands."""
+"""Z.ai's routes: render and wait, render in the background, read a task."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ _LONGEST_WAIT_S = 600.0
 
 @zai.post("/images/generations")
 def generate() -> Answer:
-    """Answers once the pictures are there, with links that hold for as long as presigned URLs do."""
+    """Waits for the pictures and returns their links, which are valid as long as presigned URLs."""
     job = until_final(_submitted(), _LONGEST_WAIT_S)
     if not job.status.is_final:
         raise StillRendering(f"{job.job_id} is not finished; ask for /paas/v4/async-result/{job.job_id}")
@@ -43,13 +43,13 @@ def generate() -> Answer:
 
 @zai.post("/async/images/generations")
 def begin() -> Answer:
-    """Answers once the job is stored."""
+    """Creates a job and returns its task."""
     return _task(_submitted())
 
 
 @zai.get("/async-result/<job_id>")
 def result(job_id: str) -> Answer:
-    """How a task stands; any job can be asked for, whichever door it came by."""
+    """Returns a job as a task, whichever API created it."""
     return _task(services().store.job(JobId(job_id), caller().tenant))
 
 

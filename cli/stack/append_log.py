@@ -1,4 +1,7 @@
-"""The log of the embedded Valkey: looked at before each start, mended on request. What is dropped is kept aside."""
+"""Checks the append-only log of the embedded Valkey before each start, and repairs it on request.
+
+A copy of what is dropped is kept.
+"""
 
 import os
 import re
@@ -22,7 +25,10 @@ _WHAT_TO_DO = "nothing was changed: run `gridpress repair`, which keeps the old 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """As far as a file holds whole commands, in bytes; `is_refused` when Valkey would not start with what follows."""
+    """The number of bytes of a file that are whole commands.
+
+    `is_refused`: Valkey refuses to start with what follows.
+    """
 
     sound_bytes: int
     num_bytes: int
@@ -34,10 +40,10 @@ class _End:
 
 
 class AppendLog:
-    """`folder` is Valkey's; `checker` its server, which is `valkey-check-aof` as well when it is called so."""
+    """The log in `folder`. `checker` is Valkey's binary, which acts as `valkey-check-aof` under that name."""
 
     def __init__(self, folder: Path, checker: Path, *, is_expected: Callable[[], bool] = lambda: False) -> None:
-        """`is_expected`: whether something was ever written here."""
+        """`is_expected` returns whether anything was ever written to this log."""
         self._folder = folder
         self._logs = folder / "appendonlydir"
         self._may_be_empty = folder / "may_be_empty"  # somebody knows that nothing is left
@@ -45,9 +51,10 @@ class AppendLog:
         self._is_expected = is_expected
 
     def check(self) -> str | None:
-        """Before a start. Returns what Valkey is going to drop, if anything: then a copy of it is kept.
+        """Checks the log before a start. Returns a message about the data that Valkey will drop, of which a copy is
+        kept.
 
-        Raises `Misconfigured` where Valkey would refuse to start, or start without what was there.
+        Raises `Misconfigured` when Valkey would refuse to start, or would start without data that it had.
         """
         try:
             return self._check()
@@ -55,7 +62,7 @@ class AppendLog:
             raise Misconfigured(f"the job store's log can't be read: {error}") from error
 
     def repair(self) -> list[str]:
-        """Makes it a log with which Valkey starts, and says what was done. A copy of all of it is kept before."""
+        """Repairs the log so that Valkey starts with it; returns messages. Keeps a copy of the whole log first."""
         if self._is_sound():
             return []
         kept = self._keep(self._logs) if self._logs.exists() else None
@@ -63,7 +70,7 @@ class AppendLog:
         return said + self._mend()
 
     def start_anew(self) -> str:
-        """For a log with which Valkey does not start however it is mended."""
+        """Moves a log aside that can't be repaired, and starts an empty one. Returns a message."""
         kept = self._keep(self._logs)
         self._start_empty()
         return f"the log could not be read at all: it is kept in {kept}, and the store starts empty"
@@ -84,7 +91,10 @@ class AppendLog:
         return self._check_ends([name for name, kind in named if kind == "i"])
 
     def _check_ends(self, names: list[str]) -> str | None:
-        """Only the last file may end within a command: Valkey drops that, since nobody was told that it was written."""
+        """Checks the end of each file. Only the last one may end within a command, which was never acknowledged.
+
+        Valkey drops such a command.
+        """
         for name in names:
             end = self._end_of(name)
             if not end.torn_bytes:
@@ -139,7 +149,7 @@ class AppendLog:
         return {path.name for path in self._logs.iterdir() if _NAME.match(path.name)}
 
     def _named(self) -> list[tuple[str, str]]:
-        """Names and kinds by the manifest, in the order in which they are read: the base, then its increments."""
+        """Returns names and kinds of files by the manifest, in the order of reading: the base, then its increments."""
         try:
             text = (self._logs / _MANIFEST).read_text()
         except (FileNotFoundError, UnicodeDecodeError):
@@ -171,7 +181,7 @@ class AppendLog:
             return f"and no copy could be kept: {error.strerror}"
 
     def _keep(self, what: Path) -> Path:
-        """A copy under `kept/`, of which the newest few stay."""
+        """Copies a file or folder into `kept/`, which holds the newest few copies. Returns the copy's path."""
         kept = self._folder / "kept"
         place = kept / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         place.mkdir(parents=True)
@@ -190,7 +200,7 @@ class AppendLog:
 
 
 def _in_order(files: set[str]) -> list[tuple[str, str]]:
-    """The newest base and every increment: those before a base are deleted once it is written."""
+    """Returns the newest base and all increments. Valkey deletes increments before a base once the base is written."""
     bases = sorted((name for name in files if ".base." in name), key=_number_of)[-1:]
     increments = sorted((name for name in files if ".incr." in name), key=_number_of)
     return [*((name, "b") for name in bases), *((name, "i") for name in increments)]

@@ -1,4 +1,4 @@
-"""Why a process ended, in words that a person can act on. Knows what our roles and servers say when they end."""
+"""Explains why a process ended, from its exit status and its last log lines."""
 
 from collections.abc import Sequence
 from signal import Signals
@@ -22,7 +22,7 @@ _SAID = {
 
 
 def status_words(status: int) -> str:
-    """Of an exit status, negative for the signal that ended the process."""
+    """Describes an exit status; a negative one is the signal that ended the process."""
     if status == DEVICE_LOST:
         return "its device hung or broke down"
     if status == THREAD_LOST:
@@ -31,11 +31,11 @@ def status_words(status: int) -> str:
 
 
 def is_misconfigured(status: int) -> bool:
-    """Whether a process of ours can never start: its settings, its checkpoint or its program are wrong."""
+    """Returns whether one of our processes can never start: its settings, checkpoint or installation are wrong."""
     return status == MISCONFIGURED
 
 
 def known_cause(last_lines: Sequence[str]) -> str | None:
-    """The newest of the last lines that we can put plainly; None when there is none."""
+    """Returns the meaning of the newest log line that we know; None when we know none."""
     found = (meaning for line in reversed(last_lines) for said, meaning in _SAID.items() if said in line)
     return next(found, None)

@@ -1,4 +1,4 @@
-"""A server out of a wheel, on loopback, with its data in a folder. `up` supervises it, tests start it alone."""
+"""An embedded server from a wheel, on loopback, with its data in a folder. `up` supervises it; tests start it alone."""
 
 import time
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ _POLL_S = 0.05
 
 
 class Embedded(ABC):
-    """What the embedded servers share. A subclass knows its command and when it is ready."""
+    """The common part of the embedded servers. A subclass has its command and its readiness check."""
 
     role: ClassVar[str]
     stop_signal: ClassVar[Signals]
@@ -25,21 +25,24 @@ class Embedded(ABC):
 
     @abstractmethod
     def command(self) -> Command:
-        """Writes the configuration and answers the command that serves with it."""
+        """Writes the configuration and returns the server's command."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether the server answers to its own credentials; asks once and waits a second or two at most."""
+        """Returns whether the server accepts its own credentials. Tries once, for at most two seconds or so."""
 
     def prepare(self) -> str | None:
-        """Before each start. Returns what to tell a person. Raises `Misconfigured` where a start would do harm."""
+        """Runs before each start. Returns a message to print. Raises `Misconfigured` when a start would do harm."""
         return None
 
     def reset(self) -> None:  # noqa: B027 - most servers leave nothing
-        """Removes what an ended server left behind outside its folder."""
+        """Removes files that an ended server left outside its folder."""
 
     def launch(self, timeout_s: float = 60.0) -> None:
-        """Starts the server and returns once it is ready. Raises `Misconfigured` with its last words when it fails."""
+        """Starts the server and returns once it is ready.
+
+        Raises `Misconfigured` with its last log lines when it fails.
+        """
         self.prepare()
         self._child = Child(f"{self.role}-0", self.command(), self.data_dir / "run")
         deadline = time.monotonic() + timeout_s
@@ -51,7 +54,7 @@ class Embedded(ABC):
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Stops the server if it runs. Everything that it acknowledged stays on disk."""
+        """Stops the server if it runs. All acknowledged writes stay on disk."""
         if self._child is not None:
             self._child.stop(self.stop_signal, self.stop_grace_s)
             self._child = None

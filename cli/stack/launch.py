@@ -1,4 +1,5 @@
-"""Becomes another program that dies with its parent. Run by its path and isolated, so it imports nothing of ours.
+"""Replaces itself by another program that dies with its parent. Run by path and isolated, so it imports nothing of
+ours.
 
     python -I -S launch.py PARENT_PID PROGRAM [ARGUMENT...]
 
@@ -15,7 +16,7 @@ EX_CONFIG = 78  # sysexits.h; as a role of ours that can never start
 
 
 def die_with(parent_pid: int) -> None:
-    """SIGKILL when the parent's spawning thread ends: the only signal that every server obeys. Linux only."""
+    """Asks the kernel for SIGKILL when the parent's starting thread ends: no server can ignore it. Linux only."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -24,7 +25,7 @@ def die_with(parent_pid: int) -> None:
 
 
 def main() -> None:
-    """Ties this process to its parent, then becomes the program."""
+    """Ties this process to its parent, then executes the program."""
     parent_pid, argv = int(sys.argv[1]), sys.argv[2:]
     die_with(parent_pid)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on

@@ -1,4 +1,6 @@
-"""Notes beside the embedded store's log how far it has come, and tells when the store is behind that: it lost it."""
+"""Notes the embedded store's progress in a file beside its log, and reports a loss when the store is behind the
+note.
+"""
 
 import json
 import threading
@@ -14,14 +16,16 @@ _TICK_S = 1.0
 
 
 class LedgerFile:
-    """`DIR/valkey/ledger.json`: never ahead of the store, a second behind it at most. `losses.jsonl` is for people."""
+    """`DIR/valkey/ledger.json`: never ahead of the store, and at most a second behind. `losses.jsonl` keeps losses for
+    people.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ledger.json"
         self._losses = folder / "losses.jsonl"
 
     def read(self) -> Entry:
-        """Nothing where there is no file, or none that can be read."""
+        """Returns the last note; an empty one when the file is missing or unreadable."""
         try:
             return Entry(**json.loads(self._path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -38,9 +42,11 @@ class LedgerFile:
 
 
 def compare(file: LedgerFile, store: LedgerStore) -> str | None:
-    """Notes how far the store is. Returns what it lost since the last note, which everybody is told from now on.
+    """Notes the store's progress. Returns a description of what the store has lost since the last note; None if
+    nothing.
 
-    Raises `StoreUnavailable`, and `OSError` when the file can't be written.
+    The loss is recorded in the store and reported until it is acknowledged. Raises `StoreUnavailable`, and `OSError`
+    when the file can't be written.
     """
     noted, found = file.read(), store.read()
     loss = _loss(noted, found) if found.ticks < noted.ticks else None
@@ -61,7 +67,7 @@ def _loss(noted: Entry, found: Entry) -> str:
 
 
 class Ledger:
-    """Compares once a second on a thread of its own, as long as the block runs; `say` tells a person."""
+    """Compares once a second on a thread of its own, within the block; `say` prints a message."""
 
     def __init__(self, file: LedgerFile, store: LedgerStore, say: Callable[[str], None]) -> None:
         self._file = file

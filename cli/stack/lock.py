@@ -1,4 +1,4 @@
-"""One service per data folder: a lock that the kernel takes back when its holder dies."""
+"""Allows one service per data folder, by a lock that the kernel releases when its holder dies."""
 
 import fcntl
 import os

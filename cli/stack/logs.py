@@ -1,4 +1,4 @@
-"""The log of one role: what its process writes, kept within a bound, whatever becomes of its file or of the disk."""
+"""The log file of one role, limited in size, also when the file is removed or the disk is full."""
 
 import os
 import shutil
@@ -10,22 +10,22 @@ _TAIL_BYTES = 64 * 1024
 
 
 class RoleLog:
-    """`DIR/run/<name>.log`, shared by all processes that the role ever had, and `<name>.log.1` before it.
+    """`DIR/run/<name>.log`, shared by all processes that the role ever had, and `<name>.log.1`, the part before it.
 
-    The file stays open as long as its process lives: reading and cutting it needs no path, no descriptor and no space.
+    The file stays open as long as its process lives, so reading and cutting it needs no path, descriptor or disk space.
     """
 
     def __init__(self, path: Path, max_bytes: int = _MAX_BYTES) -> None:
-        """For a new process, whose lines begin here. Raises `OSError`."""
+        """Opens the log for a new process and notes where its lines begin. Raises `OSError`."""
         self._path = path
         self._max_bytes = max_bytes
         self.file: FileIO = path.open("a+b", buffering=0)  # appending, so that it goes on at the head of a cut log
         self._start = self._size()
 
     def trim(self) -> str:
-        """Moves a log that has grown too large aside; where there is no room for that, its lines are dropped.
+        """Moves a log that is too large to `<name>.log.1`; without disk space for that, its lines are dropped.
 
-        Returns what is wrong with the log, '' when nothing is. A line of that very moment may be lost.
+        Returns what is wrong with the log, or ''. A line written at that moment may be lost.
         """
         try:
             if self._size() > self._max_bytes:
@@ -36,7 +36,9 @@ class RoleLog:
         return "" if is_there else "its log was removed: what it says is lost until its next start"
 
     def last_lines(self, count: int) -> list[str]:
-        """The end of what the present process wrote, without what earlier ones left; nothing where it can't be read."""
+        """Returns the last lines of the current process, without those of earlier ones; none if the file can't
+        be read.
+        """
         try:
             begin = max(self._start, self._size() - _TAIL_BYTES)
             text = os.pread(self.file.fileno(), _TAIL_BYTES, begin)

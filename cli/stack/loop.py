@@ -1,6 +1,6 @@
-"""Runs a supervisor until a signal comes, and then to its end. The only place of the stack that sleeps.
+"""Runs a supervisor until a signal, then ends its roles. The only part of the stack that sleeps.
 
-Nothing else ends what runs: no listener that fails, no role that fails once there may be work for it.
+Nothing else stops the stack: neither a listener that fails, nor a role that fails while there may be work for it.
 """
 
 import signal
@@ -20,7 +20,7 @@ Listener = Callable[[Event], None]
 
 
 class Watcher(Protocol):
-    """Hears what happens, in order. What it raises is passed over: its terminal may be gone."""
+    """Receives events in order. Its errors are ignored, since its terminal may be gone."""
 
     def on_waiting(self, roles: list[str]) -> None: ...
     def on_event(self, event: Event) -> None: ...
@@ -29,7 +29,7 @@ class Watcher(Protocol):
 
 
 class _Signals:
-    """How often an order to end came: the first asks everything to end, one more kills."""
+    """Counts signals to end: the first ends everything in order, the second kills."""
 
     num_received = 0
 
@@ -38,10 +38,10 @@ class _Signals:
 
 
 def run(supervisor: Supervisor, watcher: Watcher, has_work: Callable[[], bool], *listeners: Listener) -> None:
-    """Serves until SIGTERM, Ctrl-C or the end of its terminal, then ends all roles. Listeners hear of every event.
+    """Serves until SIGTERM, Ctrl-C or SIGHUP, then ends all roles. `listeners` receive every event.
 
-    Raises `Misconfigured` when a role proves that it can never start, unless something was accepted and is unfinished:
-    `has_work` tells, and is asked only once a role takes work.
+    Raises `Misconfigured` when a role can never start, unless there is unfinished work: `has_work` tells, and is asked
+    only after a role was ready.
     """
     with _signals() as signals:
         try:
@@ -96,16 +96,19 @@ def _tick(supervisor: Supervisor, listeners: Sequence[Listener]) -> list[Event]:
 
 
 def _tell(listener: Callable[[], None]) -> None:
-    """Rich answers a closed pipe with SystemExit; a full disk or a lost terminal is an `OSError` of the moment."""
+    """Calls a listener and ignores its errors:
+
+    Rich raises SystemExit for a closed pipe, a full disk raises `OSError`.
+    """
     with suppress(Exception, SystemExit):
         listener()
 
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Counts the orders to end instead of dying of them, as long as the block runs.
+    """Counts signals to end, within the block, instead of dying by them.
 
-    A terminal that is closed (SIGHUP) is one, except for `nohup`, which has it ignored.
+    SIGHUP (a closed terminal) is one of them, except under `nohup`, which ignores it.
     """
     signals = _Signals()
     before = {

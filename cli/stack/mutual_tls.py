@@ -1,4 +1,4 @@
-"""Certificates with which the parts of SeaweedFS know each other: whoever has none gets nothing from their ports."""
+"""Issues certificates by which SeaweedFS's parts authenticate each other; other clients are refused at their ports."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,9 @@ _HTTPS = ("master", "volume", "filer")  # the S3 port stays plain: it asks for s
 
 
 def write_security(folder: Path) -> None:
-    """Writes `security.toml`, as SeaweedFS reads it, and its certificates into `folder`. New ones each time.
+    """Writes `security.toml`, SeaweedFS's configuration of TLS, and new certificates into `folder`.
 
-    The authority's own key is never stored, so nobody can make another certificate that counts.
+    The authority's key is never stored, so nobody can issue another valid certificate.
     """
     authority = trustme.CA()
     issued = authority.issue_cert(LOOPBACK, common_name="gridpress")
@@ -30,7 +30,7 @@ def write_security(folder: Path) -> None:
 
 
 def _security(paths: dict[str, Path]) -> str:
-    """A path is quoted as in JSON, which TOML reads alike."""
+    """Returns the configuration. Paths are quoted as in JSON, which TOML accepts."""
     line = {name: f"{name} = {json.dumps(str(path), ensure_ascii=False)}" for name, path in paths.items()}
     own = (line["cert"], line["key"])
     sections: list[tuple[str, ...]] = [("[grpc]", line["ca"])]

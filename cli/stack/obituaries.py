@@ -1,4 +1,4 @@
-"""Tells the store whose process has ended, so that its renders need not wait until their leases are over."""
+"""Tells the store which workers' processes have ended, so that their renders need not wait for their leases to end."""
 
 import os
 import threading
@@ -16,9 +16,10 @@ _PAUSE_S = 0.2
 
 
 class Obituaries:
-    """Hears what the supervisor sees, and tells on a thread of its own: a store that hangs must not delay a restart.
+    """Receives the supervisor's events and tells the store on a thread of its own, so that a hung store delays no
+    restart.
 
-    Only a shortcut: whatever is never told ends with its leases.
+    This only saves time: without it, the leases end by themselves.
     """
 
     def __init__(self, run_dir: Path, take_back: Callable[[WorkerId], object]) -> None:
@@ -30,7 +31,7 @@ class Obituaries:
         self._thread = Background("obituaries", self._run, self._stop.is_set)
 
     def __enter__(self) -> Self:
-        """Must come before the first start of a role: a supervisor that was killed took its workers with it."""
+        """Reports workers of an earlier supervisor that was killed. Must run before the first start of a role."""
         for path in self._run_dir.glob("*.ready"):
             if not _is_alive(path.with_suffix(".pid")):
                 self._note(self._announced(path.stem))
@@ -50,7 +51,7 @@ class Obituaries:
                 self._note(self._worker_ids.pop(role, WorkerId("")))
 
     def _announced(self, role: str) -> WorkerId:
-        """What the process wrote into its ready file; '' for one that holds no leases."""
+        """Returns the worker id in the role's ready file; '' for a role without leases."""
         try:
             return WorkerId((self._run_dir / f"{role}.ready").read_text())
         except (OSError, ValueError):  # a server has none, and one that has ended has none any more
@@ -77,7 +78,7 @@ class Obituaries:
 
 
 def _is_alive(pid_file: Path) -> bool:
-    """Also if the pid is somebody else's by now, or cannot be read: then nothing is told."""
+    """Returns whether the process lives. If its pid is reused or unreadable, True: then nothing is reported."""
     try:
         os.kill(int(pid_file.read_text()), 0)
     except ProcessLookupError:

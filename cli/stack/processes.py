@@ -17,27 +17,27 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, and the environment variables that it gets on top of ours."""
+    """A command line, and environment variables to add to ours."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
 
 
 def tied(argv: Sequence[str]) -> list[str]:
-    """The same program, with the same pid, but killed when the thread that starts it ends."""
+    """Returns a command that runs the same program with the same pid, but is killed when the starting thread ends."""
     return [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *argv]
 
 
 class Child:
-    """A process that we started in a session of its own, so that a terminal's Ctrl-C reaches only us.
+    """A child process in a session of its own, so that a terminal's Ctrl-C reaches only us.
 
-    `DIR/run/<name>.pid` names the serving process while it is ours, `DIR/run/<name>.log` keeps what it wrote.
+    `DIR/run/<name>.pid` has its pid while it runs; `DIR/run/<name>.log` has its output.
     """
 
     def __init__(self, name: str, command: Command, run_dir: Path) -> None:
-        """Starts it. Must be called on the main thread: the child dies with the thread that started it.
+        """Starts the process. Must be called on the main thread: the child dies with the thread that started it.
 
-        Raises `OSError` when the machine lacks what a process needs: memory, a descriptor, a log.
+        Raises `OSError` when the machine lacks memory, a descriptor or disk space.
         """
         assert threading.current_thread() is threading.main_thread()
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -65,15 +65,15 @@ class Child:
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; negative for the signal that ended it."""
+        """Returns the exit status, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     def signal(self, number: Signals) -> None:
-        """Sends a signal; one that has ended already is left in peace."""
+        """Sends a signal. A process that has ended is ignored."""
         self._process.send_signal(number)
 
     def stop(self, number: Signals, grace_s: float) -> None:
-        """Asks it to end, and kills it when it has not after `grace_s`. Returns when it is gone."""
+        """Sends the signal, and SIGKILL after `grace_s`. Returns when the process has ended."""
         self.signal(number)
         try:
             self._process.wait(grace_s)
@@ -83,17 +83,17 @@ class Child:
         self.forget()
 
     def forget(self) -> None:
-        """Takes the pid file away once the process has ended."""
+        """Removes the pid file once the process has ended."""
         with suppress(OSError):  # where nothing can be removed, the next process writes over it
             self._pid_file.unlink(missing_ok=True)
         self._log.close()
 
     def last_lines(self, count: int = 8) -> list[str]:
-        """The end of what this process wrote, without what earlier ones left in the same log."""
+        """Returns the last lines of this process, without those of earlier ones in the same log."""
         return self._log.last_lines(count)
 
     def tend(self) -> str:
-        """Keeps the log within its bound, and writes the pid file that was missing. Returns what is wrong, or ''."""
+        """Limits the size of the log and writes a missing pid file. Returns what is wrong, or ''."""
         return self._write_pid() or self._log.trim()
 
     def _write_pid(self) -> str:

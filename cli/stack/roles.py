@@ -1,4 +1,4 @@
-"""What every role of the service runs: command, environment, readiness. Starts nothing."""
+"""Defines the roles of the service: command, environment, readiness. Starts nothing."""
 
 import json
 import os
@@ -29,7 +29,7 @@ _GRACE_MARGIN_S = 5.0  # a worker hands its work back within drain_grace_s; then
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
-    """Processes of the two GPU stages, and the CPU threads of each."""
+    """The number of AR and DiT worker processes, and the CPU threads of each."""
 
     ar: int
     dit: int
@@ -37,19 +37,21 @@ class WorkerCounts:
 
 
 def share_of_cores(num_workers: int) -> int:
-    """CPU threads for each of so many workers: the cores that we may use, shared out, at least one."""
+    """Returns the CPU threads for each of `num_workers`: an equal share of the usable cores, at least one."""
     return max(1, num_cores() // max(1, num_workers))
 
 
 def num_cores() -> int:
-    """Cores that this process may use: fewer than the machine's in a container or under taskset."""
+    """Returns the number of cores that this process may use: fewer than the machine's in a container or under
+    taskset.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded]) -> list[list[Role]]:
-    """The roles in the order in which they start: servers first, since everybody else needs them."""
+    """Returns the roles in the order in which they start: servers first, since all others need them."""
     run_dir = settings.data_dir / "run"
     ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("batch", 1), ("upkeep", 1)]
     ours += [("enhance", 1)] if settings.enhance_base_url else []
@@ -58,7 +60,7 @@ def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded])
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Every setting that was given, as the variables from which a child reads it."""
+    """Returns every setting that was given, as environment variables for a child."""
     given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
     return {f"GRIDPRESS_{name.upper()}": _plain(value) for name, value in given.items() if value is not None}
 
@@ -93,13 +95,13 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
 
 
 def address(settings: Settings) -> str:
-    """Where the API listens, as a URL."""
+    """Returns the API's URL."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def _surroundings(model: str | None) -> Mapping[str, str]:
-    """Loopback never goes through a proxy; a model in a folder needs nothing from a hub."""
+    """Returns variables that keep loopback out of proxies, and a model in a folder independent of a hub."""
     env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
     return {**env, "HF_HUB_OFFLINE": "1"} if model and Path(model).is_dir() else env
 

@@ -27,7 +27,7 @@ _ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 
 @dataclass(frozen=True, slots=True)
 class S3Endpoint:
-    """Where an S3 listens and the keys that it accepts."""
+    """The URL of an S3 server and the keys that it accepts."""
 
     url: str
     access_key: str
@@ -37,9 +37,9 @@ class S3Endpoint:
 class SeaweedFS(Embedded):
     """Master, volume server, filer and S3 gateway in one process, on free ports of loopback, with one bucket.
 
-    Its parts take requests from each other only (`cli.stack.mutual_tls`), and its S3 port signed ones only: a port of
-    loopback is open to every program of this machine, and to whoever makes one of them send a request.
-    It ignores SIGTERM for minutes when it has no peers; after SIGKILL its data was found whole.
+    Its parts accept only each other (`cli.stack.mutual_tls`), and its S3 port only signed requests: every program on
+    this machine can reach a loopback port. Without peers it ignores SIGTERM for minutes, so it is killed; after SIGKILL
+    its data was found intact.
     """
 
     role: ClassVar = "seaweedfs"
@@ -59,11 +59,11 @@ class SeaweedFS(Embedded):
 
     @property
     def security(self) -> Path:
-        """The folder of the certificates and of what says where they count."""
+        """The folder of the certificates and of `security.toml`."""
         return self._folder / "security"
 
     def start(self) -> S3Endpoint:
-        """Starts the server by itself and answers its address and keys."""
+        """Starts the server without a supervisor; returns its URL and keys."""
         self.launch()
         return self.endpoint
 
@@ -75,7 +75,7 @@ class SeaweedFS(Embedded):
         return Command((str(_binary()), "-logtostderr=true", f"-config_dir={self.security}", "server", *self._flags()))
 
     def is_ready(self) -> bool:
-        """Whether a signed request is answered; makes the bucket when it is missing."""
+        """Returns whether a signed request succeeds. Creates the bucket if it is missing."""
         try:
             names = [bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]]
             if self._bucket not in names:
@@ -85,7 +85,7 @@ class SeaweedFS(Embedded):
         return True
 
     def reset(self) -> None:
-        """It leaves its unix sockets in /tmp, named by port."""
+        """Removes its unix sockets in /tmp, which are named by port."""
         for port in self.ports.values():
             for number in (port, port + GRPC_OFFSET):
                 for socket in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - SeaweedFS's own choice
@@ -111,7 +111,9 @@ class SeaweedFS(Embedded):
         return self._folder / "s3.json"
 
     def _forget_master(self) -> None:
-        """The master's own state lies in a folder named by its port, which changes; it learns all from the volumes."""
+        """Deletes the master's own state, in a folder named by its changing port. The master learns all from the
+        volumes.
+        """
         for state in self._volumes.glob("m[0-9]*"):
             shutil.rmtree(state)
 
@@ -143,7 +145,9 @@ class SeaweedFS(Embedded):
 
 
 def _volume_mb(disk_bytes: int) -> int:
-    """SeaweedFS makes no volume for which a whole one has no room, so the last of them stays empty: a small part."""
+    """Returns the volume size in MB: a small part of the disk, because SeaweedFS never fills space smaller than a
+    volume.
+    """
     return max(_SMALLEST_VOLUME_MB, min(_LARGEST_VOLUME_MB, disk_bytes // _VOLUMES_OF_A_DISK // 2**20))
 
 

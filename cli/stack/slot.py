@@ -1,4 +1,4 @@
-"""The place of one role: its process, when the next may start, and how it ends. Told the time, never sleeps."""
+"""The state of one role: its process, its restarts and its end. The caller passes the time; nothing here sleeps."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,9 +20,10 @@ _STEADY_AFTER_S = 60.0  # a process that lived this long starts again as if it h
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One process to keep alive. `grace_s` is the time between `stop_signal` and SIGKILL.
+    """A process to keep running. `grace_s` is the time between `stop_signal` and SIGKILL.
 
-    One that `is_ours` says with its exit status whether it can never start; a server's last words tell an outage.
+    A role of ours (`is_ours`) tells by its exit status that it can never start. A server counts as such unless its last
+    log lines show a known cause, such as a full disk.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Role:
 
 
 class Process(Protocol):
-    """What a slot needs of a child; `cli.stack.processes.Child` is the real one."""
+    """The interface of a child process; `cli.stack.processes.Child` implements it."""
 
     def exit_status(self) -> int | None: ...
     def signal(self, number: Signals) -> None: ...
@@ -48,14 +49,14 @@ Spawn = Callable[[Role], Process]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A role's process takes work."""
+    """Event: a role's process accepts work."""
 
     role: str
 
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A role's process ended without being asked, for the `num_in_a_row`th time soon after its start.
+    """Event: a role's process ended without being asked, for the `num_in_a_row`th time soon after its start.
 
     `status` is negative for the signal that ended it. `is_hopeless`: it was never ready, and another start won't help.
     """
@@ -70,19 +71,19 @@ class Died:
 
     @property
     def reason(self) -> str:
-        """How it ended, and why where we know that."""
+        """Returns how the process ended, and why if known."""
         why = known_cause(self.last_lines) if self.status > 0 else None
         return f"{status_words(self.status)}: {why}" if why else status_words(self.status)
 
     @property
     def is_explained(self) -> bool:
-        """Whether `reason` says more than the exit status."""
+        """Returns whether `reason` says more than the exit status."""
         return self.reason != f"exit status {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
 class Hindered:
-    """The machine kept us from starting a role, or from keeping its files; once for each reason, '' when it is over."""
+    """Event: the machine prevents a start or a file, once for each new reason; '' when the fault is over."""
 
     role: str
     reason: str
@@ -92,9 +93,10 @@ Event = Ready | Died | Hindered
 
 
 def pause_s(num_failures: int, *, was_ready: bool, was_ever_ready: bool = False) -> float:
-    """Time before the next start: 0.2 s, doubling up to 30 s (5 s if an earlier one was ready, 1 s if this one was).
+    """Returns the seconds before the next start: 0.2, doubling up to 30.
 
-    `num_failures`: in a row, of one that was ready; else only those since it was ready last.
+    The maximum is 5 if an earlier process was ready, and 1 if this one was. `num_failures` counts failures in a row, and
+    for a process that was never ready only those since the last ready one.
     """
     longest_s = _LONGEST_KNOWN_PAUSE_S if was_ever_ready else _LONGEST_PAUSE_S
     return min(_LONGEST_READY_PAUSE_S if was_ready else longest_s, _FIRST_PAUSE_S * 2 ** min(num_failures - 1, 10))
@@ -116,7 +118,7 @@ class Slot:
         self._kill_at: float | None = None
 
     def run_once(self, now: float, *, may_start: bool) -> list[Event]:
-        """Starts, observes or buries the process; returns what happened to it. Raises nothing, whatever the machine."""
+        """Starts or observes the process, or cleans up after it; returns the events. Never raises."""
         try:
             if self._process is not None:
                 return self._observe(self._process, now)
@@ -125,7 +127,7 @@ class Slot:
             return self._note_hindrance(f"can't be looked after: {error!r}")
 
     def end_once(self, now: float, *, at_once: bool) -> bool:
-        """One step towards the end: asks, waits, kills. True when no process is left."""
+        """Takes one step towards the end: asks, waits, kills. Returns True when no process is left."""
         if self._process is None:
             return True
         if self._process.exit_status() is not None:
@@ -159,7 +161,9 @@ class Slot:
         return self._note_hindrance("")
 
     def _ask(self) -> tuple[bool, str]:
-        """Whether it is ready, and what kept us from asking, which says nothing of the process."""
+        """Returns whether the process is ready, and an error of the check itself, which says nothing about the
+        process.
+        """
         try:
             return self.role.readiness.is_ready(), ""
         except Exception as error:  # noqa: BLE001 - whatever a client library makes of a lack

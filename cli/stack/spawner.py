@@ -1,4 +1,4 @@
-"""Starts the processes of roles. Before each start of a server of ours its data is looked at."""
+"""Starts the processes of roles. Checks the data of an embedded server before each of its starts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from cli.stack.slot import Role
 
 
 class Spawner:
-    """Starts roles; a server of ours is looked at before each start, which may say something or raise."""
+    """Starts roles. The check before a server's start may return a message or raise."""
 
     def __init__(self, servers: Sequence[Embedded], run_dir: Path) -> None:
-        """Raises `Misconfigured` where the first start would do harm: then nothing is started at all."""
+        """Checks all servers. Raises `Misconfigured` when a start would do harm; then nothing is started."""
         self._run_dir = run_dir
         for server in servers:
             _prepare(server)

@@ -1,4 +1,4 @@
-"""Keeps one process per role alive, tier after tier. Told the time; never sleeps, never prints."""
+"""Keeps one process per role running, tier after tier. The caller passes the time; nothing here sleeps or prints."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ class Supervisor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every role takes work."""
+        """Returns whether every role accepts work."""
         return not self.waiting_for
 
     @property
     def was_open(self) -> bool:
-        """Whether any role but the servers was ready once: something may have been accepted."""
+        """Returns whether any role but the servers was ready once, so that work may have been accepted."""
         return any(slot.was_ever_ready for slot in self._tiers[-1])
 
     @property
     def waiting_for(self) -> list[str]:
-        """The roles that do not take work yet, or not again."""
+        """The roles that are not ready."""
         return [slot.role.name for tier in self._tiers for slot in tier if not slot.is_ready]
 
     def run_once(self, now: float) -> list[Event]:
-        """One look at every process; answers what happened.
+        """Observes every process once; returns the events.
 
-        While a server is away nothing that needs it is started: it would end again and again, and then wait long.
+        While a server is down, no role of a later tier is started: it would fail repeatedly, and its pause would grow.
         """
         events: list[Event] = []
         may_start = True
@@ -39,7 +39,7 @@ class Supervisor:
         return events
 
     def end_once(self, now: float, *, at_once: bool) -> bool:
-        """One step towards the end of everything; `at_once` spares nobody. True when nothing is left."""
+        """Takes one step towards the end of all roles; `at_once` kills them. Returns True when nothing is left."""
         all_ended = True
         for tier in reversed(self._tiers):
             if all_ended or at_once:

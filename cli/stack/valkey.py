@@ -59,7 +59,7 @@ class Valkey(Embedded):
         return f"redis://:{self._password}@{LOOPBACK}:{self._port}/0"
 
     def start(self) -> str:
-        """Starts the server by itself and answers its URL."""
+        """Starts the server without a supervisor; returns its URL."""
         self.launch()
         return self.url
 
@@ -71,7 +71,7 @@ class Valkey(Embedded):
 
     @property
     def log(self) -> AppendLog:
-        """Its log on disk."""
+        """The append-only log."""
         ledger = LedgerFile(self.folder)
         return AppendLog(self.folder, _binary(), is_expected=lambda: ledger.read().ticks > 0)
 
@@ -95,6 +95,6 @@ def _binary() -> Path:
 
 
 def _quoted(path: Path) -> str:
-    """A path as Valkey's configuration reads it, with blanks and quotes."""
+    """Quotes a path for Valkey's configuration."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""`gridpress webhooks listen`: sees webhooks come, on this machine."""
+"""`gridpress webhooks listen`: receives webhooks on this machine and prints them."""
 
 import json
 import queue
@@ -67,7 +67,7 @@ def _listener(port: int) -> Listener:
 
 @contextmanager
 def _registered(client: WebhookClient, listener: Listener, events: tuple[str, ...]) -> Iterator[None]:
-    """An endpoint for as long as the block runs."""
+    """Registers an endpoint for the block."""
     fields = {"url": listener.url, "events": list(events) or None, "description": "gridpress webhooks listen"}
     made = client.create(fields)
     try:
@@ -88,7 +88,7 @@ def _trusted(client: WebhookClient, listener: Listener, secret: str | None) -> I
 
 
 def _until(received: "queue.Queue[Received]", count: int | None) -> Iterator[Received]:
-    """What comes, until so many were believed or Ctrl-C."""
+    """Yields received webhooks, until `count` were verified or Ctrl-C."""
     num = 0
     try:
         while count is None or num < count:
@@ -104,7 +104,7 @@ def _until(received: "queue.Queue[Received]", count: int | None) -> Iterator[Rec
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does: an endpoint that was registered must not stay behind."""
+    """Handles SIGTERM like Ctrl-C within the block, so that a registered endpoint is deleted."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

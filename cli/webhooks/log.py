@@ -1,4 +1,4 @@
-"""Commands that show what was sent, and send it again."""
+"""Commands that show sent webhooks and send them again."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _MAX_ANSWER_CHARS = 60
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """`2h` is two hours ago; anything else is the API's to read."""
+    """Converts `2h` to the time two hours ago. Anything else is passed to the API unchanged."""
     ago = _AGO.fullmatch(text or "")
     if not ago:
         return text

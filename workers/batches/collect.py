@@ -1,4 +1,4 @@
-"""Stores the results of lines whose jobs ended."""
+"""Stores the results of lines whose jobs have ended."""
 
 from shared.store.batch_work import Leased
 from workers.batches.step import Tools
@@ -8,7 +8,7 @@ _MOST_BYTES = 8 * 1024 * 1024  # of one step, which is more only where a single 
 
 
 def collect(tools: Tools, found: Leased) -> int:
-    """Returns how many results it stored. Their jobs may leave the store from now on."""
+    """Stores results and returns how many. From then on the jobs of these lines may be deleted."""
     told = tools.results(found)
     results: list[bytes] = []
     stored = []

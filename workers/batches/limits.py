@@ -1,4 +1,4 @@
-"""How many renders of a batch may wait now: what its tenant and the service allow. Asked before each release."""
+"""Computes how many renders of a batch may be released now, by the limits of its tenant and the service."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from shared.store.rate_limits import RateLimits
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Renders: `wanted` by the batch, beyond which its last line may go, and `allowed`, beyond which none may.
+    """Room for renders. Lines are released up to `wanted`, which the last one may exceed; none may exceed `allowed`.
 
-    `limit` is what does not allow more; '' where nothing but the batch's own measure keeps its lines back.
+    `limit` names the limit that lowers `allowed`; '' when only the batch's own target holds lines back.
     """
 
     wanted: int
@@ -28,7 +28,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Only what is released counts."""
+    """The limits for releasing lines. Only released lines count."""
 
     capacity: Capacity
     jobs: JobStore
@@ -36,7 +36,7 @@ class Limits:
     rates: RateLimits
 
     def room(self, found: Leased) -> Room:
-        """How many more renders."""
+        """Returns how many more renders the batch may release now."""
         try:
             self.capacity.check()
         except (StoreFull, QueueFull) as error:
@@ -48,11 +48,13 @@ class Limits:
         return Room(found.room, most - self.jobs.load(tenant).queued, "queued_renders")
 
     def of(self, tenant: TenantId) -> TenantLimits:
-        """What `tenant` may use."""
+        """Returns the limits of `tenant`."""
         return self.keys.limits(tenant)
 
     def within_pixels(self, tenant: TenantId, pixels: Sequence[int]) -> int:
-        """Counts the pixels of one line after the other, as far as the tenant may use them; returns how many lines."""
+        """Counts the pixels of lines in order, until the tenant's limit is reached. Returns the number of lines
+        counted.
+        """
         limits = self.keys.limits(tenant)
         if limits.pixels_per_day is None:
             return len(pixels)
@@ -64,7 +66,9 @@ class Limits:
 
 
 def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:
-    """Why a line can't go out however long it waits, '' if it can: it would hold up those behind it for ever."""
+    """Returns why a line exceeds the tenant's limits on its own; '' if it doesn't. Waiting for it would block the
+    batch.
+    """
     if limits.queued_renders is not None and num_renders > limits.queued_renders:
         return f"{num_renders} renders are more than the {limits.queued_renders} that this tenant may have queued"
     if limits.pixels_per_day is not None and num_pixels > limits.pixels_per_day:

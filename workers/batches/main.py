@@ -46,7 +46,7 @@ _PAUSE_S = 1.0  # while the store is away
 
 
 def run(settings: Settings) -> None:
-    """Works until SIGTERM; steps under way end first, and what they do not finish others go on with."""
+    """Works until SIGTERM, then finishes the steps under way. Other workers continue what these leave open."""
     client = connect(settings.redis_url, settings.durability)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
@@ -79,7 +79,7 @@ def run(settings: Settings) -> None:
 def make_service(
     client: Client, objects: ObjectStore, hints: Hints, settings: Settings, worker: WorkerId | None = None
 ) -> BatchService:
-    """All that works on batches."""
+    """Composes the service that works on batches."""
     pace = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     tools = Tools(BatchWork(client, pace, worker), BatchStore(client), objects, settings, rules)

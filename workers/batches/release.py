@@ -1,4 +1,4 @@
-"""Makes jobs of the next lines, a few at a time: what waits longer costs the job store a byte."""
+"""Turns waiting lines into jobs, a few at a time. A line that still waits costs the job store one byte."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,9 @@ _FETCHING_S = 10.0  # after which no further line is begun: other batches are to
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How a step went. `waiting_for`: the limit that keeps lines back; `has_more`: it may go on at once."""
+    """The outcome of a step. `waiting_for` is the limit that holds lines back; `has_more`: the next step may start at
+    once.
+    """
 
     waiting_for: str = ""
     has_more: bool = False
@@ -41,7 +43,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A line that waits, and what it asks for."""
+    """A waiting line and its parsed request."""
 
     line: InputLine
     custom_id: str
@@ -51,14 +53,14 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A line that was read, and what it is to become; None for one that does not wait."""
+    """A line and its outcome: a job to submit or an error; None for a line that does not wait."""
 
     line: InputLine
     outcome: LineSubmission | BadBody | None
 
 
 class Releaser:
-    """Keeps to the limits of the tenant and of the service; a batch that runs into one waits, it does not fail."""
+    """Releases lines within the limits of the tenant and the service. At a limit, the batch waits and does not fail."""
 
     def __init__(self, tools: Tools, intake: Intake, jobs: JobStore, hints: Hints, limits: Limits) -> None:
         self._tools = tools
@@ -68,7 +70,7 @@ class Releaser:
         self._limits = limits
 
     def release(self, found: Leased) -> Released:
-        """The next lines. What a crash repeats changes nothing: the same lines are the same jobs."""
+        """Releases the next lines. A repeated call changes nothing: the same lines have the same job ids."""
         room = self._limits.room(found)
         lines = self._all_ready(found, self._next(found, room)) if room.wanted > 0 and room.allowed > 0 else []
         if not lines:
@@ -81,7 +83,9 @@ class Releaser:
         return Released(has_more=lines[-1].line.after.line < found.batch.num_lines)
 
     def _next(self, found: Leased, room: Room) -> Iterator[_Asked | _Ready]:
-        """Until there are as many renders as there is room for. What is too much for a limit costs nothing yet."""
+        """Yields the next lines, up to the room for renders. A line over a limit is reported before its images are
+        fetched.
+        """
         num_waiting = num_renders = 0
         limits = self._limits.of(found.batch.spec.tenant)
         for line in next_lines(self._tools, found, _LINES_READ):
@@ -106,7 +110,9 @@ class Releaser:
         return _too_much(asked, wanted.request.n) or asked
 
     def _all_ready(self, found: Leased, lines: Iterable[_Asked | _Ready]) -> list[_Ready]:
-        """As many as can be had in time. The threads are this step's own: slow pictures keep no other batch waiting."""
+        """Fetches the images of the lines, as many as fit into the time. It has its own threads, so that it delays no
+        other batch.
+        """
         ready: list[_Ready] = []
         rest, ends_at = iter(lines), time.monotonic() + _FETCHING_S
         with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch") as pool:
@@ -145,7 +151,7 @@ class Releaser:
         return LineSubmission(job_id, spec, job, source.prior if source else None)
 
     def _submit(self, lines: Sequence[_Ready]) -> int:
-        """Returns how many lines from the first on are jobs now, or need be none."""
+        """Submits the lines. Returns how many, from the first on, are jobs now or need none."""
         places = [index for index, line in enumerate(lines) if isinstance(line.outcome, LineSubmission)]
         submissions = [line.outcome for line in lines if isinstance(line.outcome, LineSubmission)]
         if not submissions:
@@ -182,7 +188,7 @@ def _pixels(outcome: LineSubmission | BadBody | None) -> int:
 
 
 def _too_much(asked: _Asked, num_renders: int, num_pixels: int = 0) -> _Ready | None:
-    """What becomes of a line that its tenant's limits never let out; None for every other."""
+    """Returns the error of a line that exceeds its tenant's limits on its own; None for any other."""
     why = never_fits(asked.limits, num_renders, num_pixels)
     if not why:
         return None

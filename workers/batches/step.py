@@ -1,4 +1,4 @@
-"""What every kind of step works with."""
+"""Tools that every kind of step uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from workers.batches.segments import is_small, replace_segment, store_segment
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The stores, and what the settings say."""
+    """The stores and the settings."""
 
     work: BatchWork
     batches: BatchStore
@@ -35,9 +35,9 @@ class Tools:
         ended: Mapping[int, LineState] | None = None,
         stored: Sequence[EndedLine] = (),
     ) -> bool:
-        """Stores results, then commits the step: what a crash leaves between the two is never looked at.
+        """Stores the results, then commits the step. Results stored without a commit are ignored.
 
-        Returns False when nothing was committed, because one of the jobs goes on since.
+        Returns False when nothing was committed, because one of the jobs was retried meanwhile.
         """
         if not results:
             return self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))

@@ -1,4 +1,4 @@
-"""The first step: takes the file over and looks at all of it. A crash here begins it again."""
+"""The first step: copies the input file and checks all of its lines. After a crash it starts again."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 
 def validate(tools: Tools, found: Leased) -> bool:
-    """True: its lines wait, but for those that can't be rendered, which have their results. Else the batch failed."""
+    """Returns True when the batch may start; invalid lines have their results. Returns False when the batch failed."""
     try:
         _take_over(tools, found)
     except ObjectNotFound:
@@ -40,7 +40,7 @@ def validate(tools: Tools, found: Leased) -> bool:
 
 
 def _take_over(tools: Tools, found: Leased) -> None:
-    """The caller's file may expire or be deleted while its batch runs."""
+    """Copies the input file, since the caller's file may expire or be deleted while the batch runs."""
     spec = found.batch.spec
     source = input_key(spec.retry_of) if spec.retry_of else file_key(spec.input_file_id)
     tools.objects.copy(source, input_key(found.batch.batch_id))

@@ -1,4 +1,4 @@
-"""Keeps many attempts under way: claims as many deliveries as the lanes have room for. Sends nothing itself."""
+"""Claims as many deliveries as there are free slots, and runs them concurrently. Sends nothing itself."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ CarryOut = Callable[[Delivery, float], None]
 
 
 class Dispatcher:
-    """A thread that claims, and `slots` threads that carry out; these are made as they are needed."""
+    """A thread that claims, and up to `slots` threads that send, started as they are needed."""
 
     def __init__(self, deliveries: DeliveryStore, carry_out: CarryOut, slots: int) -> None:
         self._deliveries = deliveries
@@ -37,19 +37,21 @@ class Dispatcher:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Wakes the claiming thread, since a delivery may be due."""
         with self._changed:
             self._is_woken = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Claims no more."""
+        """Stops claiming."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
     def stop(self, grace_s: float) -> bool:
-        """Returns whether all attempts ended in time; the others are due again, at once, for others."""
+        """Stops claiming and waits for the attempts. Returns False when some did not end in time; they are due again at
+        once.
+        """
         ends_at = time.monotonic() + grace_s
         self.close()
         self._thread.join()
@@ -88,7 +90,9 @@ class Dispatcher:
         return len(claimed)
 
     def _begin(self, delivery: Delivery, longest_s: float) -> bool:
-        """False when the machine has no thread for it: then it is due again at once, and its slot is free."""
+        """Starts an attempt. Returns False when the machine has no thread for it: it is due again at once and its slot
+        is free.
+        """
         try:
             self._pool.submit(self._run_one, delivery, longest_s)
         except RuntimeError:

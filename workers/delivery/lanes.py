@@ -1,8 +1,9 @@
-"""Who holds the slots of a delivery process, and for how long: plain policy. Knows no threads and no store.
+"""Assigns the slots of a delivery process and their time limits: plain policy. Knows no threads and no store.
 
-What hangs holds a slot for its whole time-out, and a receiver that was never seen may hang. So half of the slots at
-most are held for that long. Whoever comes beyond them has a moment, and if that is not enough, all its time later, in
-the company of the slow. The rest of the slots is therefore free again within that moment, whatever hangs.
+An attempt that hangs holds its slot for its whole time-out, and a receiver that was never called may hang. So at most
+half of the slots get the full time-out. Attempts beyond these get a short one; if that is too short, the delivery is
+repeated later with its full time-out, as one to a slow receiver. Thus the other slots are free again after the short
+time-out, whatever hangs.
 """
 
 import math
@@ -17,7 +18,7 @@ _FAILING = 0.25  # ... by receivers whose last attempt failed: what is slow and 
 
 
 class Lanes:
-    """The attempts under way, and who may join them. One thread at a time may use it."""
+    """The attempts under way, and the rules for new ones. For one thread at a time."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -28,11 +29,11 @@ class Lanes:
         return list(self._is_patient)
 
     def holds(self, delivery: Delivery) -> bool:
-        """Whether this attempt has its slot."""
+        """Returns whether this attempt holds a slot."""
         return delivery in self._is_patient
 
     def room(self) -> Room:
-        """For a claim."""
+        """Returns how many deliveries a claim may take."""
         standings = [delivery.standing for delivery in self._is_patient]
         num_unproven = len(standings) - standings.count(Standing.PROVEN)
         return Room(
@@ -43,7 +44,9 @@ class Lanes:
         )
 
     def admit(self, claimed: Sequence[Delivery]) -> list[float]:
-        """For how long each may hold its slot, in seconds. The slow and the failing have all their time."""
+        """Assigns a slot to each delivery; returns their time limits in seconds. Slow and failing receivers get the
+        full one.
+        """
         num_left = self._num_patient_left() - sum(map(_needs_time, claimed))
         for delivery in claimed:
             is_patient = _needs_time(delivery) or num_left > 0
@@ -52,7 +55,7 @@ class Lanes:
         return [math.inf if self._is_patient[delivery] else SOON_S for delivery in claimed]
 
     def leave(self, delivery: Delivery) -> None:
-        """It ended."""
+        """Frees the slot of an attempt that has ended."""
         del self._is_patient[delivery]
 
     def _num_patient_left(self) -> int:

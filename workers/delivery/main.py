@@ -40,7 +40,7 @@ _LEASE_MARGIN_S = 15.0  # beyond an attempt that takes all its time: to read and
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM; attempts under way finish first, or are handed back when the grace is over."""
+    """Serves hints until SIGTERM. Attempts under way then finish, or are handed back after the grace period."""
     client = connect(settings.redis_url, settings.durability)
     worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     manifests = ManifestService(
@@ -92,7 +92,9 @@ def run(settings: Settings) -> None:
 
 
 def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:
-    """All that sends webhooks, not started yet. Raises `Misconfigured` for settings that nothing can be sent with."""
+    """Composes the dispatcher of webhooks, without starting it. Raises `Misconfigured` for settings that allow no
+    delivery.
+    """
     rules = DeliveryRules(
         lease_ttl_s=settings.webhook_timeout_s + _LEASE_MARGIN_S,
         concurrency=settings.webhook_concurrency,

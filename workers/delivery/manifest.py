@@ -1,4 +1,4 @@
-"""The manifest of a job: one JSON object in the object store that outlives the job's time in the job store."""
+"""Writes the manifest of a job: a JSON object in the object store that outlives the job's record."""
 
 import json
 import random
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ManifestService:
-    """Writes what is due, one at a time, and says in the store how it went."""
+    """Writes due manifests, one at a time, and records the outcome."""
 
     manifests: ManifestStore
     jobs: JobStore
@@ -31,7 +31,10 @@ class ManifestService:
     rng: random.Random = field(default_factory=random.Random)
 
     def write_one(self) -> bool:
-        """Returns whether any was due. Raises `StoreUnavailable` when the store does not answer."""
+        """Writes one manifest. Returns whether any was due.
+
+        Raises `StoreUnavailable` when the store does not answer.
+        """
         claim = self.manifests.claim()
         if claim is None:
             return False
@@ -62,13 +65,14 @@ class ManifestService:
 
 
 def manifest_key(job_id: JobId) -> ObjectKey:
-    """Derived from the job id alone, so that it can be found when the store has forgotten the job."""
+    """Returns the manifest's key. It derives from the job id alone, so it can be found without the job's record."""
     return ObjectKey(f"jobs/{job_id}/manifest.json")
 
 
 def write_manifest(objects: ObjectStore, job: Job, answer: Mapping[str, object]) -> None:
-    """`answer` (what a client reads of the job), the keys of its pictures and their manifests, and its spec, with which
-    a store that lost the job can have it again. Safe to repeat.
+    """Writes a job's manifest: its API representation (`answer`), the keys of its pictures, and its spec.
+
+    A store that lost the job restores it from this. A repeated call writes the same.
     """
     pictures = [
         {"index": render.index, "key": render.picture.key, "manifest_key": render.picture.manifest_key}

@@ -1,4 +1,4 @@
-"""Carries out one delivery: composes it, sends it once, and says in the store how it went. Knows no threads."""
+"""Carries out one delivery: composes the message, sends it once and records the outcome. Knows no threads."""
 
 import random
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DeliveryService:
-    """Any number of threads may use one. Without a store (`StoreUnavailable`) a lease ends, and it is sent again."""
+    """Thread-safe. If the store is down, the outcome is not recorded: the lease ends and the message is sent again."""
 
     deliveries: DeliveryStore
     composer: Composer
@@ -27,7 +27,9 @@ class DeliveryService:
     rng: random.Random = field(default_factory=random.Random)
 
     def carry_out(self, delivery: Delivery, longest_s: float) -> None:
-        """One attempt, which takes `longest_s` at most. Where that is less than its time, no answer is no failure."""
+        """Makes one attempt of at most `longest_s`. If that is less than the full time-out, a time-out counts as no
+        failure.
+        """
         try:
             outgoing = self.composer.compose(delivery)
         except (JobNotFound, BatchNotFound, EndpointNotFound) as error:
@@ -45,7 +47,9 @@ class DeliveryService:
             log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
 
     def _send(self, delivery: Delivery, outgoing: Outgoing, timeout_s: float) -> Outcome:
-        """Whatever an attempt raises is an outcome: what has none is sent again for ever, and nobody is told."""
+        """Sends the message. Unexpected exceptions become outcomes, too: without one the message would be sent for
+        ever.
+        """
         try:
             return self.sender.send(outgoing.url, outgoing.headers, outgoing.body, timeout_s)
         except Exception as error:
@@ -69,5 +73,5 @@ class DeliveryService:
 
 
 def _broken_off(url: str, error: str) -> Outcome:
-    """Of what nobody foresaw."""
+    """Returns the outcome of an attempt that ended with an unexpected error."""
     return Outcome(Attempted(url, datetime.now(UTC), 0.0, None, error, ""))

@@ -1,4 +1,4 @@
-"""Calls a receiver once and says how it went. Where it may go is the egress rules' business; signing is done before."""
+"""Calls a receiver once and returns the outcome. The egress rules check its address; the message is signed before."""
 
 import time
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _TOO_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GA
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call. `retry_after_s` is what the receiver asks for, unchecked; None when it asks for nothing."""
+    """The outcome of one call. `retry_after_s` is the receiver's `Retry-After`, unchecked; None without one."""
 
     attempted: Attempted
     retry_after_s: float | None = None
@@ -33,26 +33,26 @@ class Outcome:
 
     @property
     def is_gone(self) -> bool:
-        """It wants no more."""
+        """Whether the receiver answered 410."""
         return self.attempted.status == HTTPStatus.GONE
 
     @property
     def spare_s(self) -> float:
-        """For how long nothing at all should be sent to it."""
+        """The number of seconds for which nothing should be sent to this receiver."""
         is_busy = self.attempted.status in _TOO_BUSY or self.retry_after_s is not None
         return max(_FIRST_PAUSE_S, self.retry_after_s or 0.0) if is_busy else 0.0
 
 
 class WebhookSender:
-    """Any number of threads may use one."""
+    """Sends webhooks. Thread-safe."""
 
     def __init__(self, client: EgressClient) -> None:
         self._client = client
 
     def send(self, url: str, headers: Mapping[str, str], body: str, timeout_s: float) -> Outcome:
-        """POSTs the body. Never raises for what a receiver or the network does.
+        """POSTs the body and returns the outcome. Errors of the receiver or the network do not raise.
 
-        `timeout_s` is for all of it, from the look-up to the answer.
+        `timeout_s` covers the whole call, from the DNS look-up to the end of the response.
         """
         at, began_s = datetime.now(UTC), time.monotonic()
 
@@ -75,7 +75,7 @@ class WebhookSender:
 
 
 def _retry_after_s(answer: Answer, now: datetime) -> float | None:
-    """RFC 9110: seconds, or a date. What is neither is not there."""
+    """Parses `Retry-After` (RFC 9110): seconds or a date; None for anything else."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isdecimal():
         return float(text[:9])

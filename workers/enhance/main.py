@@ -23,7 +23,7 @@ _LEASE_MARGIN_S = 5.0  # beyond a call that takes all its time: to write, on a b
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM; calls under way finish first, their time-out bounds the wait."""
+    """Serves hints until SIGTERM, then finishes the calls under way; their time-out bounds the wait."""
     endpoint = chat_endpoint(settings)
     client = connect(settings.redis_url, settings.durability)
     worker = Announcement(new_worker_id("enhance"), Queue.ENHANCE, settings.enhance_slots, Revision(""))
@@ -61,7 +61,7 @@ def run(settings: Settings) -> None:
 
 
 def chat_endpoint(settings: Settings) -> ChatEndpoint:
-    """Raises `Misconfigured` without a URL."""
+    """Makes the chat endpoint of the settings. Raises `Misconfigured` without a URL."""
     if not settings.enhance_base_url:
         raise Misconfigured("no chat endpoint: set GRIDPRESS_ENHANCE_BASE_URL (docs/prompt_enhancement.md)")
     api_key = settings.enhance_api_key.get_secret_value() if settings.enhance_api_key else None

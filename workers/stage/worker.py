@@ -1,4 +1,6 @@
-"""Runs a GPU stage as a Celery worker: hints in, claims to the engine, outcomes to the recorder, a drain at the end."""
+"""Runs a GPU stage as a Celery worker: takes hints, passes claims to the engine and outcomes to the recorder, and
+drains.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +46,11 @@ def _never(_: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StageParts(Generic[Result]):
-    """What a stage's composition root provides.
+    """The parts that a stage's composition root provides.
 
-    `prepare` fetches a claim's inputs while the engine steps others. `save` makes of a result, once, what is stored,
-    and answers the write of it under its claim's lease, which is repeated until it is done. `is_device_lost` tells
-    errors after which the device is of no more use to this process.
+    `prepare` fetches a claim's inputs while the engine runs other renders. `save` converts a result for storage, once,
+    and returns a function that writes it under the claim's lease; that is repeated until it succeeds. `is_device_lost`
+    recognises errors after which this process can no longer use the device.
     """
 
     stage: Stage
@@ -67,7 +69,7 @@ def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> 
 
 
 class _StageWorker(Generic[Result]):
-    """The engine thread, the heartbeat and the recorder of one worker, and the wires between them."""
+    """The engine thread, the heartbeat and the recorder of one worker, and their connections."""
 
     def __init__(self, parts: StageParts[Result], settings: Settings, client: Client) -> None:
         assert settings.redis_url
@@ -144,7 +146,7 @@ class _StageWorker(Generic[Result]):
         return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id)
 
     def _is_prepared(self, claim: Claim) -> bool:
-        """While the object store is away the render goes back and waits."""
+        """Fetches the claim's inputs. Returns False, and hands the render back, while the object store is down."""
         try:
             self._parts.prepare(claim)
         except ObjectStoreUnavailable as error:
@@ -167,7 +169,7 @@ class _StageWorker(Generic[Result]):
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
     def _hand_back(self, claim: Claim) -> None:
-        """To the state it waited in, without counting as an attempt."""
+        """Returns the render to its waiting state, without counting an attempt."""
         try:
             self._leases.hand_back(claim.lease)
             log.info("render.handed_back", render_id=claim.render_id)

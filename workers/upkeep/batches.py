@@ -1,4 +1,4 @@
-"""Forgets batches that ended long ago, whose pictures and files stay, and what is left of those that were deleted."""
+"""Forgets batches that ended long ago, keeping their pictures and files, and deletes the remains of deleted batches."""
 
 from shared.batches import folder_of, line_job_prefix
 from shared.objects import ObjectStore
@@ -10,7 +10,9 @@ _MOST_OBJECTS = 1000  # of one request; a batch may have hundreds of thousands: 
 
 
 def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) -> int:
-    """Returns how many. One is named until its objects are gone, so an outage or a crash leaves none behind."""
+    """Forgets old batches and returns how many. A batch is listed until its objects are gone, so a crash leaves none
+    behind.
+    """
     forgotten = batches.purge(retention_s, _MOST_AT_ONCE)
     for batch_id in forgotten:
         objects.delete_prefix(folder_of(batch_id))
@@ -19,7 +21,10 @@ def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) 
 
 
 def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
-    """A part of what is left of deleted batches; returns of how many. Each is named until nothing is left."""
+    """Deletes a part of what remains of deleted batches. Returns the number of batches that were listed.
+
+    A batch is listed until nothing remains.
+    """
     found = batches.deleted(_MOST_AT_ONCE)
     for deleted in found:
         if _delete_some(batches, objects, deleted) == 0:
@@ -28,7 +33,9 @@ def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
 
 
 def _delete_some(batches: BatchStore, objects: ObjectStore, deleted: DeletedBatch) -> int:
-    """Jobs before their pictures: a link that still is there should not lead nowhere for long."""
+    """Deletes jobs before their pictures, so that links to deleted pictures are short-lived. Returns how many it
+    deleted.
+    """
     prefixes = (f"jobs/{line_job_prefix(deleted.batch_id)}", folder_of(deleted.batch_id))
     return batches.forget_lines(deleted, _MOST_JOBS) or sum(
         objects.delete_some(prefix, _MOST_OBJECTS) for prefix in prefixes

@@ -1,4 +1,4 @@
-"""Writes a small object again and again, so that a disk which takes nothing is known before a render ends."""
+"""Writes a small object regularly, so that a full disk of the object store is noticed before a render ends."""
 
 import secrets
 import threading
@@ -19,14 +19,14 @@ KEY = ObjectKey("upkeep/canary")
 
 
 def keep_writing(objects: ObjectStore, writes: ObjectWrites, stopping: threading.Event) -> None:
-    """Until `stopping`. An object store that hangs holds up nobody else."""
+    """Writes until `stopping`. It has a thread of its own, since an object store may hang."""
     error = ""
     while not stopping.wait(_EVERY_WHILE_FAILING_S if error else _EVERY_S):
         error = write_once(objects, writes, error)
 
 
 def write_once(objects: ObjectStore, writes: ObjectWrites, before: str = "") -> str:
-    """Tries, and says in the store how it went. Returns what went wrong, or ''; logs it unless it was so `before`."""
+    """Writes once and records the outcome. Returns the error or ''. Logs only a change from `before`."""
     error = _error_of_write(objects)
     if error and not before:
         log.error("object_store.takes_no_writes", error=error)

@@ -1,4 +1,4 @@
-"""Keeps the store true: rescues and expires renders, tops hints up, forgets old jobs. Every tick is idempotent."""
+"""Runs the periodic work on the store: rescue, expiry, hints, retention. Every tick is idempotent."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ _PURGE_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Upkeep:
-    """`run_once` is a pure tick: the loop around it only waits."""
+    """One tick at a time, by `run_once`; the loop around it only waits."""
 
     store: UpkeepStore
     hints: Hints
@@ -26,7 +26,9 @@ class Upkeep:
     _purged_at_s: float = field(default=float("-inf"), init=False)
 
     def run_once(self, now_s: float) -> None:
-        """One tick at `now_s` of a monotonic clock. A store that is away ends it; the next tick tries again."""
+        """Runs one tick at `now_s` of a monotonic clock. If the store is down, the tick ends and the next one tries
+        again.
+        """
         try:
             self._tick(now_s)
         except StoreUnavailable as error:

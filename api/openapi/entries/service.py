@@ -1,4 +1,4 @@
-"""The service itself: where it begins, its description, health and load."""
+"""OpenAPI entries of the service itself: start page, document, health and load."""
 
 from werkzeug.exceptions import NotFound
 

@@ -1,4 +1,4 @@
-"""What was sent to whom, and sending it again."""
+"""OpenAPI entries of the webhook log and of resending."""
 
 from api.openapi.operation import Answer, Body, Operation
 from api.webhook_answers import AttemptPage, MessageAnswer, NumSent, RangeSent
