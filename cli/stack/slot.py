@@ -95,8 +95,8 @@ Event = Ready | Died | Hindered
 def pause_s(num_failures: int, *, was_ready: bool, was_ever_ready: bool = False) -> float:
     """Returns the seconds before the next start: 0.2, doubling up to 30.
 
-    The maximum is 5 if an earlier process was ready, and 1 if this one was. `num_failures` counts failures in a row, and
-    for a process that was never ready only those since the last ready one.
+    The maximum is 5 if an earlier process was ready, and 1 if this one was. `num_failures` counts failures in a
+    row, and for a process that was never ready only those since the last ready one.
     """
     longest_s = _LONGEST_KNOWN_PAUSE_S if was_ever_ready else _LONGEST_PAUSE_S
     return min(_LONGEST_READY_PAUSE_S if was_ready else longest_s, _FIRST_PAUSE_S * 2 ** min(num_failures - 1, 10))
