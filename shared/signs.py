@@ -1,14 +1,14 @@
-"""What a worker says of its own health with every beat, and what all workers of a queue say together."""
+"""Signs of health that a worker sends with every heartbeat, and their sums over the workers of a queue."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """`silent_s`: for how long it has not asked for hints though it could take one.
+    """Signs of one worker. `silent_s` is how long it has asked for no hint although it had a free slot.
 
-    Counted since its start: renders and other work that it found without a hint, consumers of hints started anew,
-    and unforeseen errors that its threads survived.
+    The others count since its start: work found without a hint, restarts of the consumer of hints, and unexpected
+    errors that its threads survived.
     """
 
     silent_s: float = 0.0
@@ -19,7 +19,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class QueueSigns:
-    """The live workers of a queue, how many of them are deaf (ask for no hints), and the sums of their counts."""
+    """The live workers of a queue, how many of them ask for no hints (`deaf`), and the sums of their counts."""
 
     workers: int
     deaf: int

@@ -1,4 +1,4 @@
-"""Whether this worker hears: the hints under way in it, and how often it had to help itself. Touches no network."""
+"""Tracks whether this worker receives hints: hints under way, and how often it had to recover. Uses no network."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from shared.signs import Signs
 
 
 class Hearing:
-    """Of one worker, which works on `slots` hints at once. While it does, it has no reason to ask for more."""
+    """The state of one worker, which handles `slots` hints at once. With all slots in use it need not ask for more."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -23,7 +23,7 @@ class Hearing:
 
     @contextmanager
     def hint(self) -> Iterator[None]:
-        """A hint is being worked on."""
+        """Counts a hint as under way within the block."""
         with self._lock:
             self._num_under_way += 1
             self._heard_at_s = time.monotonic()
@@ -37,12 +37,12 @@ class Hearing:
 
     @property
     def unheard_s(self) -> float:
-        """How long ago the last hint came."""
+        """Returns the seconds since the last hint."""
         return time.monotonic() - self._heard_at_s
 
     @property
     def silent_s(self) -> float:
-        """For how long this process has not asked for a hint though it could take one."""
+        """Returns the seconds for which this process has asked for no hint although it had a free slot."""
         with self._lock:
             if self._num_under_way >= self._slots:
                 return 0.0
@@ -50,7 +50,7 @@ class Hearing:
 
     @property
     def owed_s(self) -> float:
-        """Like `silent_s`, from the consumer's last start on: a fresh one has its time, too."""
+        """Like `silent_s`, but counts from the last start of the consumer at most."""
         return min(self.silent_s, time.monotonic() - self._restarted_at_s)
 
     def note_found(self) -> None:
@@ -63,5 +63,5 @@ class Hearing:
             self._restarted_at_s = time.monotonic()
 
     def signs(self) -> Signs:
-        """For the worker's beat."""
+        """Returns the signs of health for the worker's heartbeat."""
         return Signs(self.silent_s, self._num_found, self._num_restarts, num_faults())

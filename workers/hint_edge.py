@@ -1,4 +1,7 @@
-"""Where hints come in: what is none is rejected and counted, what is newer is left for others. Knows no stage."""
+"""Receives hints: rejects and counts malformed ones, leaves those of newer versions to other workers.
+
+Knows no stage.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -48,7 +51,7 @@ def _is_newer(hint: Mapping[str, object]) -> bool:
 
 
 def _leave(app: Celery, queue: Queue, hint: Mapping[str, object]) -> None:
-    """To the end of the queue. Losing it here costs nothing: upkeep sends another one."""
+    """Puts the hint back at the end of the queue. If it is lost here, upkeep sends another one."""
     num_left = hint.get(_NUM_LEFT, 0)
     log.warning("hint.too_new", queue=queue.value, version=hint["version"], num_left=num_left)
     if not isinstance(num_left, int) or num_left >= _MOST_PAUSES:

@@ -1,4 +1,4 @@
-"""Looks for work without having been told. So no state of Celery or kombu can make a worker deaf."""
+"""Looks for work without a hint, so that a fault in Celery or kombu can't leave a worker idle."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _EVERY_S = 2.0  # an idle worker's look is one script that finds nothing
 
 
 class Lookout:
-    """While no hint comes, calls `look` every two seconds, and again at once as long as it finds something."""
+    """Calls `look` every two seconds while no hint comes, and again at once as long as it finds work."""
 
     def __init__(self, look: Callable[[], bool], hearing: Hearing) -> None:
         """`look` never waits for a slot; it returns whether it found work."""
@@ -28,11 +28,11 @@ class Lookout:
         self._thread.start()
 
     def stop(self) -> None:
-        """Looks no more. A look under way ends by itself."""
+        """Stops looking. A running call of `look` ends by itself."""
         self._stopped.set()
 
     def look_once(self) -> int:
-        """Returns how much was found. Raises `StoreUnavailable`."""
+        """Looks until nothing is found. Returns how much was found. Raises `StoreUnavailable`."""
         num_found = 0
         while not self._stopped.is_set() and self._hearing.unheard_s >= _EVERY_S and self._look():
             self._hearing.note_found()

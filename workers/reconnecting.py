@@ -1,6 +1,6 @@
-"""How a worker comes back to a store that was away, and how it notices that it asks no more.
+"""Reconnects a worker's consumer to the broker, and restarts it when it no longer asks for hints.
 
-Celery's own waits grow to half a minute with the outage.
+Celery's own waits grow to half a minute during an outage.
 """
 
 from functools import partial
@@ -19,9 +19,9 @@ _LOOK_S = 1.0
 
 
 class SteadyConsumer(Consumer):
-    """Asks for the broker again after half a second, then every second, however long it has been away.
+    """Reconnects after half a second, then every second, however long the broker was away.
 
-    Starts itself anew when it has not asked for a hint for ten seconds though it could take one.
+    Restarts itself when it has asked for no hint for ten seconds although it had a free slot.
     """
 
     def __init__(self, *args: Any, hearing: Hearing, **options: Any) -> None:
@@ -37,7 +37,7 @@ class SteadyConsumer(Consumer):
         hub.call_repeatedly(_LOOK_S, self.check_asking)
 
     def check_asking(self) -> None:
-        """In the consumer's own loop, which answers a lost connection by beginning anew with a fresh one."""
+        """Runs in the consumer's loop. Raises a connection error when silent for too long; the loop then reconnects."""
         silent_s = self._hearing.owed_s
         if silent_s > _LONGEST_SILENCE_S:
             self._hearing.note_restart()

@@ -1,4 +1,4 @@
-"""Answers under their Idempotency-Key: who is at it, which job it is about, what was answered. Knows no HTTP."""
+"""Stores, by Idempotency-Key, the running request, the id reserved for its job, and its response. Knows no HTTP."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer as it was sent: what HTTP needs to send it again."""
+    """A response as it was sent, with all that HTTP needs to send it again."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The right to answer under a key, and the id of the job or file that its request makes, if it makes one."""
+    """The right to answer the request of a key, and the id reserved for the job or file that the request makes."""
 
     scope: str
     holder: HolderId
@@ -34,18 +34,18 @@ class Reservation:
 
 
 class Busy:
-    """Another request with this key is being answered."""
+    """Another request with this key is running."""
 
 
 class Reused:
-    """The key belongs to another request."""
+    """The key was used with a different request."""
 
 
 Begun = Reservation | KeptAnswer | Busy | Reused
 
 
 class IdempotencyStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """Requests by their Idempotency-Key. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(self, client: Client, *, kept_for_s: float, lease_s: float = LEASE_S) -> None:
         self._scripts = Scripts(client)
@@ -53,7 +53,7 @@ class IdempotencyStore:
         self._lease_ms = int(lease_s * 1000)
 
     def begin(self, tenant: TenantId, route: str, key: str, fingerprint: str, new_id: str) -> Begun:
-        """`new_id` is reserved with the key: whoever begins again after a crash gets the one that was first."""
+        """Begins a request with its key, or returns why not. `new_id` is reserved unless the key has an id already."""
         scope, holder = _scope(tenant, route, key), new_holder_id()
         times = (self._lease_ms, self._kept_for_ms)
         kind, *values = self._scripts.run("begin_idempotent", scope, fingerprint, new_id, holder, *times)
@@ -67,19 +67,19 @@ class IdempotencyStore:
         return Reused()
 
     def job_stands(self, reservation: Reservation) -> None:
-        """From now on whoever comes with the key may answer from the job, beside this one."""
+        """Records that the job was made: from now on requests with the key are answered from it."""
         self._end(reservation, "stands")
 
     def keep(self, reservation: Reservation, answer: KeptAnswer) -> None:
-        """The answer to all who come with the key; a second one changes nothing."""
+        """Keeps the response for all requests with the key. A second call changes nothing."""
         self._end(reservation, "keep", json.dumps(asdict(answer)))
 
     def release(self, reservation: Reservation) -> None:
-        """No answer worth keeping: the next one with the key and this body may try."""
+        """Frees the key without a response. The next request with the same body may begin."""
         self._end(reservation, "release")
 
     def forget(self, reservation: Reservation) -> None:
-        """The request was refused; a corrected one may use the key."""
+        """Frees the key after a refusal, so that a corrected request may use it."""
         self._end(reservation, "forget")
 
     def _end(
@@ -89,5 +89,5 @@ class IdempotencyStore:
 
 
 def _scope(tenant: TenantId, route: str, key: str) -> str:
-    """A tenant's name holds no space and keys may hold anything, so the key is hashed with its route."""
+    """Returns the key's scope. Tenant names hold no spaces, but keys may hold anything, so key and route are hashed."""
     return f"{tenant}:{hashlib.sha256(f'{route} {key}'.encode()).hexdigest()}"

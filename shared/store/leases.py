@@ -1,4 +1,4 @@
-"""What a stage's worker may do: claim renders, renew its leases, and write under them."""
+"""The operations of a stage's worker: claim renders, renew leases, and write results under them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _WELL = Signs()
 
 
 class Verdict(StrEnum):
-    """What a heartbeat learns about one render."""
+    """The state of a lease that a heartbeat returns."""
 
     RENEWED = "renewed"
     CANCELLED = "cancelled"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A live worker: its queue, how much it takes at once, and the model revision it serves ('' for delivery)."""
+    """A live worker: its queue, its number of slots, and the model revision that it serves ('' for delivery)."""
 
     worker_id: WorkerId
     queue: Queue
@@ -42,9 +42,10 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRules:
-    """Times and limits of leases. AR claims stop while `prior_ready_limit_min` or more renders wait for the DiT.
+    """Time limits of leases, and limits of claims. AR claims stop while `prior_ready_limit_min` or more renders wait
+    for the DiT.
 
-    `batch_floor` is the share of cost that a lower class has while a higher one waits, too; below 1.
+    `batch_floor` is the share of cost that a lower class gets while a higher one waits; below 1.
     """
 
     ttl_s: float
@@ -57,16 +58,16 @@ class LeaseRules:
 
 
 class LeaseStore:
-    """Every write is one script that refuses unless the lease is the current one."""
+    """Leases in the store. Every write is one script that refuses unless the lease is current."""
 
     def __init__(self, client: Client, rules: LeaseRules, hints: Sequence[HintMessage] = ()) -> None:
-        """`hints` go out with every render that leaves the stage for good, as far as their queues lack them."""
+        """`hints` are sent with every render that leaves the stage for good, while their queues are short of hints."""
         self._scripts = Scripts(client)
         self._rules = rules
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
-        """Leases the best waiting render of this model revision to `worker`, or finds nothing for it."""
+        """Leases the best waiting render of this model revision to `worker`. Returns None when there is none."""
         holder = new_holder_id()
         rules = self._rules
         limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor))
@@ -76,9 +77,9 @@ class LeaseStore:
     def beat(
         self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
     ) -> Mapping[RenderId, Verdict]:
-        """Announces the worker, renews its leases and records progress; one verdict per render.
+        """Announces the worker, renews its leases and records progress. Returns one verdict per render.
 
-        The last of `log_lines` stay with the worker's name for a while: evidence, should it crash.
+        The last of `log_lines` are kept for a while under the worker's id, as evidence should it crash.
         """
         ttl = self._rules.ttl_ms
         header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
@@ -88,11 +89,11 @@ class LeaseStore:
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
 
     def leave(self, worker: Announcement) -> None:
-        """Takes the announcement back: a drained worker's slots stop counting at once."""
+        """Removes the announcement, so that a drained worker's slots stop counting at once."""
         self._scripts.run("leave", worker.queue, worker.worker_id)
 
     def finish_prior(self, lease: Lease, prior: Prior) -> None:
-        """`prior_running -> prior_ready`, the token grid with it. Raises `LeaseLost`."""
+        """Stores the token grid: `prior_running -> prior_ready`. Raises `LeaseLost`."""
         self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior))
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
@@ -100,11 +101,11 @@ class LeaseStore:
         return self._advance(lease, RenderState.SUCCEEDED, picture=codec.encode_picture(picture))
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
-        """To `failed`, with the error that clients read. Returns whether this ended the job. Raises `LeaseLost`."""
+        """Fails the render with an error for clients. Returns whether this ended the job. Raises `LeaseLost`."""
         return self._advance(lease, RenderState.FAILED, error=json.dumps(error))
 
     def hand_back(self, lease: Lease) -> None:
-        """Back to the state in which the render waited; the attempt does not count. Raises `LeaseLost`."""
+        """Returns the render to the state in which it waited, without counting the attempt. Raises `LeaseLost`."""
         self._advance(lease, lease.stage.waiting, refund=True)
 
     def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:

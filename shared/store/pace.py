@@ -1,4 +1,4 @@
-"""Reads where a job stands in the queue and how loaded the stages are. One call each, whatever waits."""
+"""Reads a job's place in the queue and the load of the stages, with one call each, whatever the number of renders."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class PaceStore:
         self._scripts = Scripts(client)
 
     def place(self, job: Job) -> QueuePlace | None:
-        """Where the renders of this job that wait stand; None when none waits."""
+        """Returns the place of the job's waiting renders; None when none waits."""
         if not any(render.state in (Stage.AR.waiting, Stage.DIT.waiting) for render in job.renders):
             return None
         found = self._found(job.job_id)
@@ -40,18 +40,18 @@ class PaceStore:
         return place_in_queue(ahead, cost_of(job.spec.settings), _strengths(found))
 
     def loads(self) -> Mapping[Stage, StageLoad]:
-        """What both stages have to do."""
+        """Returns the load of both stages."""
         found = json.loads(self._scripts.run("stats"))
         strengths = _strengths(found)
         return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
 
     def signs(self) -> Mapping[Queue, QueueSigns]:
-        """How the live workers of every queue fare."""
+        """Returns the signs of health of the live workers, by queue."""
         sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
         return {queue: QueueSigns(*found) for queue, found in zip(Queue, sums, strict=True)}
 
     def _found(self, job_id: JobId) -> dict[str, Any] | None:
-        """None when it went on since it was read."""
+        """Returns the place, or None when the job has changed since it was read."""
         answer = self._scripts.run("queue", job_id)
         found: dict[str, Any] | None = json.loads(answer) if answer else None
         return found

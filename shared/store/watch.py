@@ -1,4 +1,4 @@
-"""Wakes whoever waits for a job or batch when something happens to it: one subscription per process. Reads no state."""
+"""Wakes readers that wait for a job or batch when it changes: one subscription per process. Reads no state."""
 
 import threading
 import time
@@ -25,14 +25,14 @@ _MOST_UNANSWERED = 2  # health checks, ten seconds apart
 
 
 class Watch:
-    """One waiting reader. The first look at the state belongs after its making: what came before is not told."""
+    """One waiting reader. It must read the state once after creating this: earlier changes are not reported."""
 
     def __init__(self) -> None:
         self._told = threading.Event()
         self._next_look_at = time.monotonic() + _SAFETY_S
 
     def wait(self, timeout_s: float) -> bool:
-        """True: something may have happened since the last call, so look at the state. False: the time is over."""
+        """Waits for a change. Returns True when the state should be read, False when the time is over."""
         until_look_s = max(0.0, self._next_look_at - time.monotonic())
         if not self._told.wait(min(timeout_s, until_look_s)) and timeout_s < until_look_s:
             return False
@@ -45,10 +45,10 @@ class Watch:
 
 
 class EventHub:
-    """All watches of a process over one connection of `client`, held from the first watch on by a thread of its own.
+    """All watches of a process. A thread subscribes for them over one connection of `client`, from the first watch on.
 
-    A message is a hint and may be lost. So every watch is told when its subscription begins, also again after a lost
-    connection, and looks by itself every few seconds.
+    A message may be lost. So every watch is woken when its subscription begins, also after a lost connection, and reads
+    the state by itself every few seconds.
     """
 
     def __init__(self, client: Client) -> None:
@@ -62,7 +62,7 @@ class EventHub:
 
     @contextmanager
     def watch(self, subject: JobId | BatchId) -> Iterator[Watch]:
-        """Any number may watch the same one."""
+        """Creates a watch for the block. Any number of watches may have the same subject."""
         channel, watch = _CHANNEL + subject, Watch()
         self._add(channel, watch)
         try:
@@ -71,14 +71,14 @@ class EventHub:
             self._remove(channel, watch)
 
     def wake_all(self) -> None:
-        """Everybody looks, and sees for example that the server is stopping."""
+        """Wakes all watches, for example when the server stops."""
         with self._lock:
             watches = [watch for group in self._watches.values() for watch in group]
         for watch in watches:
             watch.tell()
 
     def close(self) -> None:
-        """Ends the subscription and wakes everybody; later watches are told by the clock alone."""
+        """Ends the subscription and wakes all watches. Later watches only wake by the clock."""
         self._closed.set()
         self.wake_all()
         if self._thread:
@@ -103,7 +103,7 @@ class EventHub:
                 del self._watches[channel]
 
     def _call_thread(self) -> None:
-        """Through the store, since the thread listens there. Unheard, it comes by itself, at its next tick."""
+        """Wakes the thread by a message, since it waits for the store. If that is lost, it wakes at its next tick."""
         with suppress(redis.RedisError):
             self._client.publish(self._call, "")
 
@@ -131,7 +131,7 @@ class EventHub:
                 raise redis.ConnectionError("the subscription is not answered")
 
     def _follow(self, feed: PubSub, subscribed: set[str]) -> set[str]:
-        """Subscribes to what is watched, and to no more."""
+        """Subscribes to the watched channels and unsubscribes from all others. Returns the subscribed channels."""
         with self._lock:
             self._changed.clear()
             watched = set(self._watches)

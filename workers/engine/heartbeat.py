@@ -1,4 +1,4 @@
-"""A side thread that renews leases while the engine thread computes. Between steps would be too seldom."""
+"""Renews leases on a side thread while the engine thread computes, since one step may outlast a lease."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ _REPORT_WAIT_S = 0.25  # a beat takes a millisecond; while the store is away the
 
 
 class Heartbeat:
-    """Calls `tick` every `interval_s`. The port `beat` answers, per render, whether it is still ours."""
+    """Calls `tick` every `interval_s`. The port `beat` returns for each render whether its lease is still current."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Heartbeat:
         on_hang: Callable[[], None],
         interval_s: float,
     ) -> None:
-        """`on_hang` ends the process: a device that hangs does not come back."""
+        """`on_hang` ends the process, because a hung device does not recover."""
         self._beat = beat
         self._held = held
         self._revoke = revoke
@@ -52,14 +52,16 @@ class Heartbeat:
         self._thread.join()
 
     def report(self) -> None:
-        """Beats out of turn and waits for it, but not for long. Called from other threads."""
+        """Sends a heartbeat out of turn and waits briefly for it. Called from other threads."""
         with self._changed:
             self._num_wanted = wanted = self._num_begun + 1  # one under way may have looked too early
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._num_done >= wanted, _REPORT_WAIT_S)
 
     def tick(self, now_s: float) -> None:
-        """One heartbeat, unless the engine hangs: then its leases run out and others take its renders."""
+        """Sends one heartbeat. If the engine hangs, it calls `on_hang` instead, so that other workers take its
+        renders.
+        """
         if not self._is_alive(now_s):
             log.error("engine.hangs")
             self._on_hang()

@@ -1,4 +1,4 @@
-"""The one thread that owns a device: takes claims in, steps the stage's engine, passes outcomes on."""
+"""The one thread that owns a device: admits claims, steps the stage's engine and passes outcomes on."""
 
 import queue
 import threading
@@ -23,9 +23,9 @@ _NOT_BEGUN = Progress(0, 0)
 
 
 class EngineThread(Generic[Result]):
-    """Runs a `Stepper` over what `Slots` holds.
+    """Runs a `Stepper` over the renders in `Slots`.
 
-    `on_outcome` runs on the engine thread and must only pass the outcome on; whoever records it calls `release`.
+    `on_outcome` runs on the engine thread and must only pass the outcome on; the recorder calls `release` later.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class EngineThread(Generic[Result]):
         is_device_lost: Callable[[Exception], bool],
         on_lost: Callable[[], None],
     ) -> None:
-        """`announce` tells the store who is `held`: called before a step with somebody new in it, unless the store
-        names them already, so that a step that kills the process leaves its suspects behind. `on_lost` ends the
-        process, for a device that is of no more use.
+        """`announce` tells the store which renders are `held`. It is called before a step with a new member, unless the
+        store names it already: if the step kills the process, its members are known. `on_lost` ends the process when
+        its device is unusable.
         """
         self._stepper = stepper
         self._slots = slots
@@ -65,15 +65,15 @@ class EngineThread(Generic[Result]):
         self._thread.start()
 
     def submit(self, claim: Claim) -> None:
-        """Hands over a render that `Slots` holds and whose inputs are at hand."""
+        """Passes on a claim that has a slot and whose inputs are loaded."""
         self._inbox.put(claim)
 
     def progress(self) -> Mapping[RenderId, Progress]:
-        """Of every render that was in the stepper after its last step."""
+        """Returns the progress of every render that was in the stepper after its last step."""
         return self._progress
 
     def held(self) -> Sequence[Held]:
-        """Every lease that must be renewed, with its progress and whether it is a member of the running step."""
+        """Returns every lease to renew, with its progress and whether it is in the running step."""
         with self._telling:
             progress, in_step, claims = self._progress, self._in_step, self._slots.held()
             self._told_out = frozenset(claim.lease for claim in claims if claim.render_id not in in_step)
@@ -82,24 +82,25 @@ class EngineThread(Generic[Result]):
         ]
 
     def revoke(self, leases: Collection[Lease]) -> None:
-        """These are not ours any more (cancelled, lost): dropped before the next step."""
+        """Drops renders before the next step, because they were cancelled or their leases lost."""
         for lease in leases:
             self._unwanted.put(lease)
 
     def stop(self, wait_s: float) -> None:
-        """Ends the loop after the step that runs, and waits for that, but no longer than `wait_s`."""
+        """Ends the loop after the running step. Waits for it for at most `wait_s`."""
         self._is_stopped = True
         self._thread.join(wait_s)
 
     @property
     def is_left_behind(self) -> bool:
-        """Whether a step goes on after `stop`, which gave up waiting for it."""
+        """Returns whether a step still runs after `stop` gave up waiting for it."""
         return self._is_stopped and self._thread.is_alive()
 
     def _run(self) -> None:
-        """Whatever ends the loop but `stop` ends the process: a worker without its engine would only hold renders.
+        """Runs the loop. If it ends other than by `stop`, the process ends: without its engine a worker would only hold
+        renders.
 
-        After that nobody listens any more, so the last step may well fail to pass its outcomes on.
+        After `stop` nobody receives outcomes, so an error of the last step is ignored.
         """
         try:
             while not self._is_stopped:
@@ -121,7 +122,7 @@ class EngineThread(Generic[Result]):
             self._step()
 
     def _admit_claimed(self) -> None:
-        """Admits everything claimed so far; waits for it only when there is nothing to step."""
+        """Admits all claims so far. Waits for one only when the stepper is idle."""
         may_wait = self._stepper.is_idle
         while True:
             try:
@@ -176,7 +177,9 @@ class EngineThread(Generic[Result]):
         return Phase.STEP if self._has_stepped else Phase.FIRST_STEP
 
     def _enter(self, phase: Phase, members: Collection[RenderId]) -> None:
-        """What follows computes for `members`; they stay named until others are, as a report may come at any time."""
+        """Records that the next computation is for `members`. They stay recorded until the next call, since a report
+        may come any time.
+        """
         self._watchdog.enter(phase, time.monotonic())
         with self._telling:
             known, self._in_step = self._in_step, frozenset(members)
@@ -185,7 +188,7 @@ class EngineThread(Generic[Result]):
             self._announce()
 
     def _is_as_told(self) -> bool:
-        """Whether the store names exactly the members of this step, as after a claim of an idle worker."""
+        """Returns whether the store names exactly the members of this step, as after a claim of an idle worker."""
         return all(
             (claim.render_id in self._in_step) != (claim.lease in self._told_out) for claim in self._slots.held()
         )
@@ -195,7 +198,7 @@ class EngineThread(Generic[Result]):
         self._on_outcome(outcome)
 
     def _fail_all(self) -> Sequence[Outcome[Result]]:
-        """A step that raises breaks the engine's promise; everything in it fails by name rather than hanging."""
+        """Fails every render of a step that raised, so that none hangs."""
         running = [claim for claim, _ in self._slots.running() if claim.render_id in self._stepper.progress()]
         for claim in running:
             self._stepper.drop(claim.render_id)

@@ -1,4 +1,4 @@
-"""Asks an OpenAI-compatible chat endpoint, in bounded time and size. What the answer says is not its business."""
+"""Calls an OpenAI-compatible chat endpoint, within limits of time and size. Does not interpret the response."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ _TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class ChatEndpoint:
-    """Any number of threads may ask at once. One event loop carries all calls: a time-out ends one wherever it is.
+    """Thread-safe. One event loop carries all calls, so a time-out can end a call at any point.
 
-    `fields` go into every request. The operator names the endpoint, so no rule for addresses applies to it.
+    `fields` are added to every request. The operator sets the endpoint, so no egress rules apply.
     """
 
     def __init__(self, base_url: str, api_key: str | None, fields: Mapping[str, Any], timeout_s: float) -> None:
@@ -36,7 +36,7 @@ class ChatEndpoint:
         self._thread.start()
 
     def ask(self, messages: Sequence[Message]) -> bytes:
-        """The body of a 2xx answer. Raises `NotEnhanced` for everything else."""
+        """Returns the body of a 2xx response. Raises `NotEnhanced` for anything else."""
         return asyncio.run_coroutine_threadsafe(self._ask(messages), self._loop).result()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Deletes from the object store what nobody needs any more, again and again, in a thread of its own."""
+"""Deletes unneeded objects from the object store, repeatedly, on a thread of its own."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +14,10 @@ _TICK_S = 2.0
 
 
 def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event) -> None:
-    """Each of `kinds` in turn deletes a few and says how many. An object store that hangs must not hold up rescue."""
+    """Calls `kinds` in turn until `stopping`; each deletes a few objects and returns how many.
+
+    It has a thread of its own, so that an object store that hangs delays no rescue.
+    """
     while not stopping.wait(_TICK_S):
         try:
             while not stopping.is_set() and _a_round(kinds):
@@ -24,12 +27,12 @@ def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event)
 
 
 def _a_round(kinds: Sequence[Callable[[], int]]) -> bool:
-    """Whether there was anything to delete. One kind that has much of it does not keep the others waiting."""
+    """Calls each kind once. Returns whether anything was deleted. No kind keeps the others waiting."""
     return sum(_delete_some(kind) for kind in kinds) > 0
 
 
 def _delete_some(kind: Callable[[], int]) -> int:
-    """An unforeseen error of one kind costs the others nothing: it has its next try in the next round."""
+    """Calls one kind. An unexpected error is logged; the kind is called again in the next round."""
     try:
         return kind()
     except (ObjectStoreUnavailable, StoreUnavailable):
