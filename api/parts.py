@@ -7,12 +7,12 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.sansio import multipart
 
+from api.forms import MOST_BOUNDARY_CHARS
 from shared.errors import InvalidRequest
 
 _CHUNK_BYTES = 64 * 1024
 _MOST_FIELD_BYTES = 4096
 _MOST_PARTS = 20
-_MOST_BOUNDARY_CHARS = 70  # RFC 2046, section 5.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def read_parts(http: Request) -> Iterator[FormField | FileStart | bytes]:
     lost client.
     """
     boundary = http.mimetype_params.get("boundary")
-    if http.mimetype != "multipart/form-data" or not boundary or len(boundary) > _MOST_BOUNDARY_CHARS:
+    if http.mimetype != "multipart/form-data" or not boundary or len(boundary) > MOST_BOUNDARY_CHARS:
         raise UnsupportedMediaType("send multipart/form-data")
     decoder = multipart.MultipartDecoder(
         boundary.encode("latin-1", "replace"), max_form_memory_size=2 * _CHUNK_BYTES, max_parts=_MOST_PARTS

@@ -1,5 +1,6 @@
 """Turns every error into RFC 9457 problem details. No traceback or internal address leaves the process."""
 
+import errno
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -12,7 +13,14 @@ from api.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.limit_fields import refusal_fields
 from api.openai_images.errors import JobNotMade
 from api.services import services
-from shared.errors import GridpressError, ObjectStoreUnavailable, PayloadTooLarge, StoreUnavailable, TenantLimitReached
+from shared.errors import (
+    GridpressError,
+    ObjectStoreUnavailable,
+    PayloadTooLarge,
+    ServiceBusy,
+    StoreUnavailable,
+    TenantLimitReached,
+)
 from shared.intake.fields import FieldError
 
 log = structlog.get_logger()
@@ -31,6 +39,9 @@ _CODES = {
     415: "unsupported_media_type",
     431: "request_header_fields_too_large",
 }
+
+# What a machine may lack for a while: room for a large body, a descriptor, memory.
+_LACKS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 _MAX_CHARS = 500  # of anything that a caller sent and gets quoted back
 
@@ -83,6 +94,7 @@ def register(app: Flask) -> None:
     """Registers handlers that turn every error of the app into a problem."""
     app.register_error_handler(GridpressError, _on_gridpress_error)
     app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(OSError, _on_os_error)
     app.register_error_handler(Exception, _on_surprise)
 
 
@@ -143,6 +155,13 @@ def _http_detail(error: HTTPException) -> str:
         case 413:
             return f"the body has more than {request.max_content_length} bytes or {request.max_form_parts} parts"
     return error.description or error.name
+
+
+def _on_os_error(error: OSError) -> Response:
+    if error.errno not in _LACKS:
+        return _on_surprise(error)
+    log.error("request.machine_lacks", path=request.path, error=str(error))
+    return _on_gridpress_error(ServiceBusy("the service has no room for this request now; try again"))
 
 
 def _on_surprise(error: Exception) -> Response:

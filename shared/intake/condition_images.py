@@ -5,7 +5,7 @@ Images are loaded one by one and decoded by a child process.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from typing_extensions import Buffer
@@ -40,14 +40,16 @@ def check_urls(urls: Sequence[str], rules: EgressRules) -> None:
 Hold = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileImages:
-    """The pictures among a tenant's files, of `max_bytes` at most."""
+    """The pictures among a tenant's files, for one request. Limits: bytes of each, and of all together."""
 
     files: FileStore
     objects: ObjectStore
     tenant: TenantId
     max_bytes: int
+    max_total_bytes: int
+    _num_bytes: int = field(default=0, init=False)
 
     def read(self, file_id: FileId, field: str) -> bytes:
         """Returns the bytes of a file. Raises `InvalidImage`, naming the field."""
@@ -57,6 +59,9 @@ class FileImages:
                 raise InvalidImage(f"{file_id} is of the purpose {file.purpose}: pictures are of vision", field)
             if file.num_bytes > self.max_bytes:
                 raise InvalidImage(f"{file_id} has more than {self.max_bytes} bytes", field)
+            self._num_bytes += file.num_bytes
+            if self._num_bytes > self.max_total_bytes:
+                raise InvalidImage(f"all images together have more than {self.max_total_bytes} bytes", field)
             return self.objects.get(file.key)
         except (FileNotStored, ObjectNotFound) as error:
             raise InvalidImage(f"there is no file {file_id}", field) from error

@@ -111,7 +111,8 @@ class Intake:
 
     def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
         """Returns the normalised condition images, not stored yet."""
-        own = FileImages(self.files, self.objects, tenant, self.settings.max_fetched_bytes)
+        limits = self.settings
+        own = FileImages(self.files, self.objects, tenant, limits.max_fetched_bytes, limits.max_body_bytes)
         images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
         return images.normalised(body, self.settings.max_images)
 

@@ -1,5 +1,6 @@
 """Bodies: not read for nothing, bounded all together, and pictures in them loaded one at a time."""
 
+import errno
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
+from api import incoming
 from api.incoming import Budget
 from api.services import Services
 from shared.errors import ServiceBusy
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.attack
 
 TIMEOUT_S = 30
 MIB = 1024 * 1024
+FILE_FIELD = b'name="file"; filename="a"\r\n\r\na'
 
 
 def noise(num_pixels_a_side: int = 1024) -> bytes:
@@ -119,3 +122,49 @@ def test_no_byte_of_a_body_is_awaited_from_a_stranger(port: int, framing: bytes)
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(head + framing + b"\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_the_machine_lacks_is_a_refusal_that_says_to_come_back(
+    http: FlaskClient, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full disk under the folder of large bodies, or no descriptor for one."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as lacking:
+        lacking.setattr(incoming, "TemporaryFile", refuse)
+        for send in (
+            {"json": {"prompt": "a", "images": [data_url(noise(320))]}},
+            {"data": {"prompt": "a", "image": (BytesIO(noise(320)), "a.png")}},
+        ):
+            answer = http.post("/v1/jobs", **send)  # type: ignore[arg-type]
+            assert (answer.status_code, answer.get_json()["code"]) == (503, "service_busy")
+    assert http.get("/v1/jobs").get_json()["data"] == []
+    assert http.post("/v1/jobs", json={"prompt": "a"}).status_code == 202
+
+
+def test_the_files_of_one_request_have_a_limit_all_together(house: Services) -> None:
+    picture = noise(320)
+    http = with_settings(house, max_body_bytes=3 * len(picture))
+    form = {"file": (BytesIO(picture), "a.png"), "purpose": "vision"}
+    file_id = http.post("/v1/files", data=form).get_json()["id"]
+    assert http.post("/v1/jobs", json={"prompt": "a", "images": [file_id] * 3}).status_code == 202
+    answer = http.post("/v1/jobs", json={"prompt": "a", "images": [file_id] * 4})
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "images[3]"), answer.text
+    assert "all images together" in answer.get_json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/files"])
+@pytest.mark.parametrize(("num_chars", "is_taken"), [(70, True), (72, True), (100, True), (101, False), (4_000, False)])
+def test_a_boundary_is_as_long_as_clients_draw_them_and_no_longer(
+    http: FlaskClient, path: str, num_chars: int, is_taken: bool
+) -> None:
+    boundary = b"b" * num_chars
+    fields = [b'name="prompt"\r\n\r\na'] if path == "/v1/jobs" else [b'name="purpose"\r\n\r\nuser_data', FILE_FIELD]
+    body = b"".join(b"--" + boundary + b"\r\nContent-Disposition: form-data; " + each + b"\r\n" for each in fields)
+    content_type = f"multipart/form-data; boundary={boundary.decode()}"
+    answer = http.post(path, data=body + b"--" + boundary + b"--\r\n", content_type=content_type)
+    assert (answer.status_code < 400) == is_taken, answer.text
+    assert answer.status_code < 500
