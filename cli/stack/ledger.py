@@ -5,10 +5,12 @@ note.
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from shared.background import Background
 from shared.errors import GridpressError
 from shared.store.ledger import Entry, LedgerStore
 
@@ -74,7 +76,7 @@ class Ledger:
         self._store = store
         self._say = say
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread = Background("ledger", self._run, self._stop.is_set)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,15 +88,10 @@ class Ledger:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
-            try:
-                loss = compare(self._file, self._store)
-            except (GridpressError, OSError):  # the store is away, or the disk full: the next second tries again
-                continue
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next second compares again
-                self._say(f"the job store's ledger could not be kept: {error!r}")
-                continue
-            if loss:
-                self._say(f"{loss}. Run `gridpress repair` once the service is stopped, to find what can be found")
+            # The store is away, the disk full or the terminal gone: the next second tries again.
+            with suppress(GridpressError, OSError):
+                if loss := compare(self._file, self._store):
+                    self._say(f"{loss}. Run `gridpress repair` once the service is stopped, to find what can be found")
 
 
 def _moment_ms(at_ms: int) -> str:
