@@ -1,8 +1,8 @@
--- What one step did for a batch, all at once: results are stored, so their jobs are done with, and reading went on.
--- ARGV: batch, holder, line and offset to go on at, lines that ended without a job ('12:i 14:i'), segments (JSON list of
--- JSON), whether the first replaces the last ('1'), for how long their jobs stay in the store (ms), retention of jobs
--- (ms), then per job whose result was stored: job, its lives before this one ('' for none)
--- Returns 1; 0 when the lease was lost; 2 when such a job was given another life meanwhile: then nothing is done.
+-- Commits one step of a batch as a whole: the segments with new results, and the position in the input.
+-- ARGV: batch, holder, next line and its offset, lines that ended without a job ('12:i 14:i'), segments (JSON list of
+-- JSON), whether the first segment replaces the last stored one ('1'), how long the jobs stay in the store (ms), retention
+-- of jobs (ms), then per job whose result was stored: job, its number of retries when its result was read ('' for none)
+-- Returns 1; 0 when the lease was lost; 2, without any change, when such a job was retried meanwhile.
 local batch, holder, line, offset, ended, segments, is_replacing, stay, retention = unpack(ARGV, 1, 9)
 if not is_holder(batch, holder) then return 0 end
 local key, now = P .. 'batch:' .. batch, now_ms()

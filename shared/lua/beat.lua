@@ -1,7 +1,7 @@
--- One heartbeat of a worker: announces it, renews its leases, records progress, and says what became of each render.
--- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms),
--- last log lines (JSON) or '', signs (JSON: silence in ms, found, restarts, faults), then per render: render, fence, holder, done, total, in step ('1' or '0')
--- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease never fails the others.
+-- One heartbeat of a worker: announces it, renews its leases, records progress, and returns the state of each lease.
+-- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms), last log lines (JSON) or '',
+-- signs (JSON: silence in ms, found, restarts, faults), then per render: render, fence, holder, done, total, in step ('1' or '0')
+-- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease does not affect the others.
 local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
 local now = now_ms()
 feel_pulse(now, tonumber(lease_ttl))

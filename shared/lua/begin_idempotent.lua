@@ -1,9 +1,9 @@
--- Begins to answer a request under its Idempotency-Key.
---   gridpress:idempotency:<scope>  hash  fingerprint, id (reserved for what is made), holder and until_ms while
---                                        someone answers, stands (1: it was made), answer (JSON) once there is one,
---                                        overtaken (1: somebody's lease ended, who may still make it)
+-- Begins a request with its Idempotency-Key, or returns why not.
+--   gridpress:idempotency:<scope>  hash  fingerprint, id (reserved for the job or file), holder and until_ms while a request
+--                                        runs, stands (1: the job was made), answer (JSON) once there is one,
+--                                        overtaken (1: an earlier holder's lease ended, and it may still make the job)
 -- ARGV: scope, fingerprint, id, holder, lease (ms), kept for (ms)
--- Returns {'reused'}; {'answered', answer}; {'busy'}; or {'mine', id}: answer it.
+-- Returns {'reused'}; {'answered', answer}; {'busy'}; or {'mine', id}: the caller may run the request.
 local key = P .. 'idempotency:' .. ARGV[1]
 local now = now_ms()
 local known = redis.call('HMGET', key, 'fingerprint', 'answer', 'until_ms', 'stands', 'id')

@@ -1,9 +1,9 @@
--- Leases the best waiting render of a stage, or finds nothing. The class goes first (a lower one as far as its floor
--- goes), then the tenant with the lowest tag (see shares.lua), then the lowest rank over the tenant's lanes of the
--- claimer's model revision: the time of creation, so that siblings of a job tie and stay together. Suspects of a crash are
--- claimed as quarantine.lua says.
--- A claim looks at one tenant. Each further one was found idle or at its limit, and leaves its pool: so these are paid
--- for by those who came in. Only tenants that the closed door of AR keeps back stay, and of those it passes MOST_PASSED.
+-- Leases the best waiting render of a stage, or finds nothing. The order: first the class (a lower one within its floor), then
+-- the tenant with the lowest tag (see shares.lua), then the lowest rank in the tenant's lanes of the claimer's model
+-- revision. The rank is the time of creation, so siblings of a job tie and stay together. Suspects of a crash are claimed as
+-- in quarantine.lua.
+-- A claim usually looks at one tenant. Each further one was found idle or at its limit, and leaves its pool, so that later
+-- claims skip it. Only tenants that the limit on AR's output stops stay in the pool; a claim passes at most MOST_PASSED of them.
 -- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
 -- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or ''}, or an empty list.
 local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)

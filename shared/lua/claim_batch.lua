@@ -1,5 +1,5 @@
--- Leases the batch that has waited longest for somebody to look at it, or finds nothing.
--- ARGV: holder, lease (ms), renders beyond those that the workers can hold that a batch should have open
+-- Leases the batch that has waited longest; finds nothing when none is due.
+-- ARGV: holder, lease (ms), renders that a batch keeps open beyond the slots of live workers
 -- Returns the batch, or ''.
 local holder, lease, spare = unpack(ARGV)
 local now = now_ms()

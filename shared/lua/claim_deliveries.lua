@@ -1,6 +1,6 @@
--- Leases deliveries that are due, class by class; in each, tenants take turns. What it costs does not depend on how many
--- receivers are dead: those are not due.
--- ARGV: holder, lease ttl (ms), attempts under way to one destination at most; how many deliveries to lease, of those to
+-- Leases deliveries that are due, class by class; within a class, tenants take turns. The cost does not grow with the number
+-- of failing receivers: paused ones are not due.
+-- ARGV: holder, lease ttl (ms), limit of attempts under way to one destination; how many deliveries to lease, of those to
 -- receivers not proven, of those to slow or failing ones, of those to failing ones
 -- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
 -- class, now (ms).

@@ -1,5 +1,5 @@
--- Leases one job whose prompt is to be enhanced and whose turn has come, or finds nothing. Of the heads of the classes
--- the one with the lower rank goes first, as everywhere.
+-- Leases one due job whose prompt is to be enhanced, or finds nothing. Of the first jobs of the classes, the one with the
+-- lower rank goes first.
 -- ARGV: holder, lease ttl (ms)
 -- Returns {job, attempt number from 1, spec}, or an empty list.
 local now = now_ms()

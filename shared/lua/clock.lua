@@ -1,4 +1,4 @@
--- What the clock on the wall of this server says (ms). Tests put a clock of their own in the place of this file.
+-- Returns the wall clock of this server (ms). Tests replace this file by a clock of their own.
 local function wall_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
--- What every script may need: lanes, loads, events, and the one way in which a render moves.
+-- Functions that every script may use: lanes, loads, events, and the only function that changes a render's state.
 
 local WAITS = { queued = 'ar', prior_ready = 'dit' }
 local RUNS = { prior_running = 'ar', decode_running = 'dit' }

@@ -1,6 +1,6 @@
--- What a worker has leased besides renders: webhooks (w), manifests (m), prompts (e) and batches (b). Whoever sees its
--- process end frees that at once; a member whose lease went to somebody else meanwhile says nothing.
--- The holder of such a lease is named after its worker: worker, `~`, random digits.
+-- The leases of a worker other than renders: webhooks (w), manifests (m), prompts (e) and batches (b). When its process is
+-- seen to end, they are freed at once. A member whose lease has gone to another worker meanwhile is ignored.
+-- The holder of such a lease contains its worker: worker, `~`, random digits.
 local DUTIES_KEPT_S = 86400
 
 local function worker_of(holder)

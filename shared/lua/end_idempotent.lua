@@ -1,11 +1,11 @@
--- Ends what begin_idempotent began.
--- ARGV: scope, holder, how: 'keep' (with an answer), 'stands', 'release' or 'forget'; answer
---   keep     the answer is the answer from now on; the first one stays
---   stands   the job was made: whoever comes with the key from now on is answered from it
---   release  nothing is known to have been made: the next one may try under the same reserved id
---   forget   the request was refused: the key is free again, also for another body; unless somebody whose lease ended
---            may still make what it stands for: under a new id it would be made twice
--- Returns 1, or 0 when someone else took over meanwhile.
+-- Ends the request that begin_idempotent.lua began.
+-- ARGV: scope, holder, how: 'keep' (with a response), 'stands', 'release' or 'forget'; response
+--   keep     stores the response for all requests with the key; the first one stored stays
+--   stands   the job was made: later requests with the key are answered from it
+--   release  as far as is known nothing was made: the next request may try under the same reserved id
+--   forget   the request was refused: the key is free again, also for another body. It stays if an earlier holder, whose
+--            lease ended, may still make the job: under a new id there would be two
+-- Returns 1, or 0 when another request took over meanwhile.
 local key = P .. 'idempotency:' .. ARGV[1]
 local how = ARGV[3]
 if redis.call('EXISTS', key) == 0 then return 0 end

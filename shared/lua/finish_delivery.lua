@@ -1,10 +1,9 @@
--- Ends a delivery attempt and keeps it in the log; moves nothing unless the holder is the current one.
--- ARGV: message, destination, holder, how it went, delay until the next attempt (ms), for how long the receiver asks to be
--- spared (ms), when it was claimed (ms), how long the log is kept (ms); then, unless nothing was sent, what the log keeps:
--- field, value, ...
--- How it went: 'delivered'; 'delivered_late', which tells that the receiver is slow; 'failed', to be tried again; 'abandoned';
--- 'gone', the receiver wants no more; 'dropped', there is nothing to tell any more; 'returned', untried or cut off by us;
--- 'cut_short', it had but a moment and is to have all its time
+-- Ends a delivery attempt and logs it; changes nothing else unless the holder is current.
+-- ARGV: message, destination, holder, outcome, delay until the next attempt (ms), pause of the receiver (ms), time of the claim
+-- (ms), how long the log is kept (ms); then, unless nothing was sent, the log entry: field, value, ...
+-- Outcomes: 'delivered'; 'delivered_late' (the receiver is slow); 'failed', to be retried; 'abandoned'; 'gone' (the receiver
+-- answered 410); 'dropped' (its job or endpoint is gone); 'returned' (not sent, or interrupted by us); 'cut_short' (it had
+-- only the short time-out and is retried with the full one)
 -- Returns 1, or 0 when the lease was lost.
 local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both together disable an endpoint
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000

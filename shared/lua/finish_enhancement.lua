@@ -1,4 +1,4 @@
--- Ends an attempt to enhance a prompt; refuses unless the holder is the current one and nothing is decided yet.
+-- Ends an attempt to enhance a prompt; refuses unless the holder is current and no outcome is stored yet.
 -- ARGV: job, holder, status ('succeeded', 'failed' or 'pending'), revised prompt or error (JSON), delay until the next
 -- attempt (ms)
 -- Returns 1, or 0 when the lease was lost or the job has ended.

@@ -1,4 +1,4 @@
--- Takes a final job out of the store, with all that is kept of it.
+-- Deletes a final job and all its records from the store.
 
 local function forget(job, tenant, status, n)
   for index = 0, n - 1 do

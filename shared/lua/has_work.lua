@@ -1,4 +1,4 @@
--- Whether anything that was accepted is unfinished: renders, prompts or batches. What is only to be told does not count.
+-- Tells whether any accepted renders, prompts or batches are unfinished. Pending webhooks and manifests do not count.
 -- Returns 1 or 0.
 for _, key in ipairs({ 'leases', 'batch_work' }) do
   if redis.call('EXISTS', P .. key) == 1 then return 1 end

@@ -7,63 +7,63 @@
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected (see blame.lua)
---   gridpress:events:<job>          stream  what an event stream shows; the newest 1,000 or so. Also a channel
+--   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
 --                                           and revision, `|` between them, and `|again` for re-renders not yet begun
---   gridpress:client_ids:<tenant>   hash    what the client calls a job -> job
+--   gridpress:client_ids:<tenant>   hash    client's id of a job -> job
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
---   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have something waiting.
+--   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have waiting renders.
 --                                           A pool is stage, `:`, class, `|` and revision
---   gridpress:since:<pool>          hash    tenant -> since when it is in the pool (ms, 13 digits)
---   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; what a lower class may spend
---   gridpress:parked:<tenant>       set     pools that it left because it is at its limit
+--   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (ms, 13 digits)
+--   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; cost that a lower class may use
+--   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit
 --   gridpress:healing, gridpress:rerouting  see heal_shares.lua and reroute.lua
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
---   gridpress:cost:<stage>          hash    lane -> cost of what waits in it; `dit_later`: of what waits for AR, in the DiT
+--   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later`: DiT cost of renders that wait for AR
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
 --   gridpress:leases                zset    render ids by lease end (ms, the scripts' clock: steady.lua)
 --   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
 --   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
---   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it is let run empty for them
+--   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it drains for them
 --   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
 --   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
 --   gridpress:clock                 see look_at_clock.lua
 --   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
 --   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
 --   gridpress:held:<worker>         set     render ids that this worker leases
---   gridpress:duties:<worker>       set     what else it leases, see duties.lua
+--   gridpress:duties:<worker>       set     its other leases, see duties.lua
 --   gridpress:log:<worker>          string  its last log lines (JSON)
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots
 --   gridpress:serves:<stage>        hash    worker id -> model revision
---   gridpress:signs:<queue>         hash    worker id -> what it says of its health (JSON, see beat.lua)
+--   gridpress:signs:<queue>         hash    worker id -> its signs of health (JSON, see beat.lua)
 --   gridpress:revision              string  model revision that the newest AR worker serves
 --   gridpress:manifests             zset    final jobs whose manifest is to be written, by due time (ms); fields of
 --                                           such a job: manifest_holder, manifest_attempts, manifest_error
---   gridpress:message:<message>     hash    tenant, type, job ('' if it tells of none), at_ms, sequence, data (JSON, where it
---                                           tells of no job); to:<destination> = pending, delivered or abandoned;
+--   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON, where it
+--                                           is about no job); to:<destination> = pending, delivered or abandoned;
 --                                           cuts:<destination> = how often an attempt was cut short
 --   gridpress:messages:<tenant>     zset    messages by at_ms
---   gridpress:told:<job>            set     messages that tell of a job; they leave the store with it
+--   gridpress:told:<job>            set     messages about a job; they are deleted with it
 --   gridpress:sequence:<tenant>     string  number of the last message
---   gridpress:due:<destination>     zset    messages by when to try next (ms). A destination is an endpoint (ep_...), or
+--   gridpress:due:<destination>     zset    messages by time of the next attempt (ms). A destination is an endpoint (ep_...), or
 --                                           tenant and origin of the jobs' own URLs (url_<hash>)
 --   gridpress:flying:<destination>  zset    messages whose attempt is under way, by lease end (ms)
 --   gridpress:tries:<destination>, gridpress:holders:<destination>  hash  message -> number of attempts; holder
---   gridpress:failed:<destination>  zset    messages given up, by when (ms)
+--   gridpress:failed:<destination>  zset    messages given up, by time (ms)
 --   gridpress:destination:<destination>  hash  tenant, class, strikes (failures in a row), struck_ms, resumes_ms
---   gridpress:line:<class>:<tenant>  zset   destinations by when a claim may find something to do for them (ms). Classes:
---                                           proven (the last attempt succeeded, soon), new, slow (it succeeded, late),
+--   gridpress:line:<class>:<tenant>  zset   destinations by the time at which they may have a due message (ms). Classes:
+--                                           proven (the last attempt succeeded soon), new, slow (it succeeded late),
 --                                           failing (it failed)
---   gridpress:line:<class>          zset    tenants by when they are to be served (ms)
+--   gridpress:line:<class>          zset    tenants by the time at which they are due (ms)
 --   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
 --                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
 --   gridpress:enhancing             set     tenants that may have such a job: see not_begun.lua
 --   gridpress:finished              zset    final jobs by end (ms)
---   gridpress:doomed                zset    deleted jobs by when their objects are to be deleted (ms): see delete.lua
+--   gridpress:doomed                zset    deleted jobs by the time to delete their objects (ms): see delete.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
 --   gridpress:ledger                see shared/store/ledger.py

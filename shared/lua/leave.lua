@@ -1,4 +1,4 @@
--- Takes back a worker's announcement, so that its slots stop counting at once.
+-- Removes a worker's announcement, so that its slots stop counting at once.
 -- ARGV: queue, worker
 redis.call('ZREM', P .. 'workers:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'slots:' .. ARGV[1], ARGV[2])

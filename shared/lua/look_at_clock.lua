@@ -1,10 +1,11 @@
--- Finds out whether this server's clock was set, and by how much: time passed by it, and by a clock of the caller's machine
--- that nobody can set. What a jump was, is taken from the offset of the scripts' clock (steady.lua), which then goes back
--- to the wall's slowly, so that moments shown to people are right in the end. A machine is compared only with itself.
---   gridpress:clock    hash    offset_ms, seen_ms (when it was looked at, by the wall), jumped_ms (the last jump, signed),
---                              jumped_at_ms; per machine: the scripts' time and its own when it looked
--- ARGV: machine (its boot), its clock (ms), 'keep' to begin where nobody looked yet, 'trust' to believe the wall where this
--- machine has nothing to compare with, else ''
+-- Finds out whether this server's clock was set, and by how much. It compares the time that passed by this clock with the time
+-- that passed by the boot clock of the caller's machine, which nobody can set. A jump is subtracted from the offset of the
+-- scripts' clock (steady.lua). The offset then shrinks slowly, so that times shown to people become right in the end. A
+-- machine is compared only with itself.
+--   gridpress:clock    hash    offset_ms, seen_ms (wall clock of the last check), jumped_ms (the last jump, signed),
+--                              jumped_at_ms; per machine: the scripts' time and the machine's at its last check
+-- ARGV: machine (its boot id), its clock (ms), 'keep' to start checks in a new store, 'trust' to accept the wall clock where
+-- this machine has no earlier check, else ''
 -- Returns {'looked', jump (ms)}, or {'unsure'}.
 local machine, ticks, way = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local DOUBT_MS = 2000

@@ -1,5 +1,5 @@
--- How many renders wait that nobody has begun, through whichever door they came: for AR, for their prompt, or for the DiT
--- as re-renders. It costs a look at every lane, not at a render. Returns the number.
+-- Counts the renders that nobody has begun, of all APIs: those that wait for AR, for their prompt, or as re-renders for
+-- the DiT. Reads every lane but no render. Returns the number.
 local tenants, waiting = {}, 0
 
 for _, stage in ipairs({ 'ar', 'dit' }) do

@@ -1,5 +1,5 @@
--- Who is to be told what, and when: it commits with what it tells of. A message is one event; a delivery is a message on
--- its way to one destination.
+-- Messages and their deliveries, committed together with the event that they report. A message reports one event; a delivery
+-- is a message for one destination.
 
 local DAY_MS = 86400000
 local KEPT_MS = 30 * DAY_MS -- of messages that tell of no job; the others leave with their job

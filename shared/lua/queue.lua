@@ -1,7 +1,7 @@
--- What stands before a waiting job: its renders in the least advanced stage, against all that will be claimed earlier if
--- nothing more comes: higher classes, its tenant's renders of a lower rank, and of other tenants in its class as much as
--- their shares allow until then. The floor of a lower class is left out.
--- What waits is never scanned: each lane is counted, and its cost is taken in proportion.
+-- Computes the place of a waiting job: its renders in the least advanced stage, behind all that would be claimed earlier if
+-- nothing more came. That is: higher classes, its tenant's renders of a lower rank, and other tenants' renders in its class
+-- as far as their shares allow. The floor of a lower class is ignored.
+-- Waiting renders are never scanned: each lane is counted, and its cost is taken in proportion.
 -- ARGV: job
 -- Returns JSON, or '' when none of its renders waits: stage, position (renders before its first), ar_ahead, dit_ahead
 -- and dit_later (cost before its last render), and the strength of both stages.

@@ -1,8 +1,8 @@
--- Brings what waits for AR to workers that are there: at an upgrade nobody serves any more the revision with which it was
--- accepted. A job of which no token grid was made has nothing to do with a revision; one with a grid keeps its own.
--- It looks at some lanes at a time:
---   gridpress:rerouting  string  cursor of the look that goes on
--- ARGV: lanes to look at, about; renders to move at most
+-- Moves jobs that wait for an AR revision without live workers to a revision that has some, as after an upgrade. A job
+-- without a token grid is bound to no revision; one with a grid keeps its own.
+-- Each call looks at some lanes:
+--   gridpress:rerouting  string  cursor of the scan over all lanes
+-- ARGV: about how many lanes to look at; how many renders to move at most
 -- Returns the number of renders that were moved.
 local most_lanes, most = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()

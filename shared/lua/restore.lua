@@ -1,7 +1,7 @@
--- Writes a final job that the store has lost, as its manifest tells of it. Nobody is told, its lane holds nothing of it, and
--- its time in the store begins anew.
+-- Writes a final job that the store has lost, from its manifest. It sends no message and touches no lane; the job's retention
+-- starts anew.
 -- ARGV: job, tenant, status, fields of its hash (JSON), then per render: render, fields of its hash (JSON)
--- Returns 1, or 0 when the job stands.
+-- Returns 1, or 0 when the store has the job.
 local job, tenant, status, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'job:' .. job
 if redis.call('EXISTS', key) == 1 then return 0 end

@@ -1,8 +1,8 @@
--- Gives a job that ended without all its pictures another life (see revive.lua): those it has are kept, the others
--- wait again, behind what came before this moment. A job that goes on since an earlier call stays as it is.
--- ARGV: job, tenant, spec (JSON; as it was but for the deadline), deadline (ms) or '', handicap (ms)
+-- Queues the missing pictures of a job that ended without them (see revive.lua). Finished pictures are kept; the others rank
+-- as if they were new. A job that still runs after an earlier call is unchanged.
+-- ARGV: job, tenant, spec (JSON; unchanged but for the deadline), deadline (ms) or '', handicap (ms)
 -- Returns {'retried'} or {'stands'}; {'unknown'}; {'refused', status}; {'late'} when the deadline is over;
--- {'full', renders queued, limit} when it would be too many of the tenant.
+-- {'full', renders queued, limit} when the tenant's limit would be exceeded.
 local job, tenant, spec, deadline, handicap = unpack(ARGV)
 local key = P .. 'job:' .. job
 local known = redis.call('HMGET', key, 'tenant', 'status', 'n', 'revivals')

@@ -1,4 +1,4 @@
--- Another life for renders that ended without a picture, and for their job.
+-- Queues renders again that ended without a picture, and reopens their job.
 
 -- A line of a batch whose result is not stored yet goes on with its job: it has not ended after all.
 local function reopen_line(job)

@@ -1,8 +1,8 @@
--- Makes an endpoint, or changes some of its fields. Another tenant's is not there.
--- ARGV: endpoint, tenant, most endpoints of a tenant ('' to change one that is there), default event types (JSON),
+-- Creates an endpoint, or changes some of its fields. Another tenant's endpoint counts as missing.
+-- ARGV: endpoint, tenant, limit of endpoints of a tenant ('' to change an endpoint), default event types (JSON),
 --       then field and value, by turns
--- Returns 1; 0 when there is none to be changed, 2 when the one to be made stands already: a retry, and nothing changes;
--- -1 when the tenant has as many as it may.
+-- Returns 1; 0 when the endpoint to change is missing; 2 when the one to create exists already: a retry, which changes
+-- nothing; -1 when the tenant has reached the limit.
 local endpoint, tenant, most, types = unpack(ARGV, 1, 4)
 local key, own, now = P .. 'endpoint:' .. endpoint, P .. 'endpoints:' .. tenant, now_ms()
 if most == '' then

@@ -1,5 +1,6 @@
--- What the live workers of some queues say of themselves. ARGV: silence after which one is deaf (ms), then queues
--- Returns per queue: workers, deaf ones, work found without a hint, consumers started anew, errors survived.
+-- Sums the signs of health of the live workers of some queues.
+-- ARGV: silence after which a worker counts as deaf (ms), then queues
+-- Returns per queue: workers, deaf ones, work found without a hint, restarts of consumers, unexpected errors survived.
 local now, answer = now_ms(), {}
 for i = 2, #ARGV do
   local queue = ARGV[i]

@@ -1,8 +1,8 @@
--- The one clock of every script. It follows the wall's, but does not jump when that is set: leases, limits of time, pauses
--- and retention are durations. `offset_ms` is what it differs by; look_at_clock.lua, which compares the wall's clock with
--- one that nobody can set, keeps it, and notes when it looked (`seen_ms`). Where that was long ago, the wall's clock may
--- have been set since: the script ends before it does anything, the caller has the clock looked at and calls again
--- (shared/store/steady_clock.py). The same time for the whole of a script.
+-- The clock of every script. It follows the wall clock but does not jump when that is set, since leases, time limits, pauses
+-- and retention are durations. `offset_ms` is its difference from the wall clock. look_at_clock.lua maintains the offset by
+-- comparing the wall clock with one that nobody can set, and notes the time of its check (`seen_ms`). If that is long ago,
+-- the wall clock may have been set since: the script then ends before it does anything, and its caller has the clock checked
+-- and calls again (shared/store/steady_clock.py). The time is the same for the whole of a script.
 local DOUBT_MS = 2000 -- upkeep looks twice a second
 local known_offset
 local steady_now

@@ -1,15 +1,16 @@
--- Creates a job and its renders, and sends the hint that its first queue may lack; the same job id again changes nothing, nor does a client id that stands.
+-- Creates a job and its renders, and sends the hint that its first queue may lack. A repeated call with the same job id or
+-- client id changes nothing.
 -- The rank orders what waits in a lane, and jobs that wait for their prompt: the time of creation, plus a handicap for a
 -- lower class.
 -- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
 -- per render: render, seed
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
--- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for their prompt first);
--- prior ('' or the token grid that all renders begin with: they wait for the DiT); client_id ('' for none) and
--- the fingerprint of the request that named it so; batch ('' for none), line and note (text) of a line of a batch, which
--- becomes a job only while it waits; webhook_url ('' for none) and webhook_events (a list).
--- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id stands for another request;
--- {'full', renders queued, limit} when it would be too many of the tenant.
+-- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for
+-- their prompt first); prior ('' or the token grid from which all renders start: they wait for the DiT); client_id ('' for
+-- none) and the fingerprint of its request; batch ('' for none), line and note (text) of a batch line, which becomes a job
+-- only while it waits; webhook_url ('' for none) and webhook_events (a list).
+-- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id belongs to another request;
+-- {'full', renders queued, limit} when the tenant's limit would be exceeded.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
 local key = P .. 'job:' .. job

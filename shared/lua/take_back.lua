@@ -1,7 +1,7 @@
--- Somebody saw a worker's process end: takes back at once all that it held, without waiting for its leases to end, nor
--- for a store that stood still to be trusted again. As in a rescue, one that left in peace is not blamed.
+-- Takes back at once all that a worker held, after its process was seen to end. It does not wait for leases to end, nor for
+-- the pulse after an outage (pulse.lua). As in a rescue, a worker that left in order gets its renders no strike.
 -- ARGV: worker, strikes that make a poison
--- Returns {number sent back, number failed, number of other leases freed}.
+-- Returns {number requeued, number failed, number of other leases freed}.
 local worker, most_strikes = unpack(ARGV)
 local now = now_ms()
 local num_freed = free_duties(worker, now)
