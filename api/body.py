@@ -36,19 +36,19 @@ def read_body(http: Request) -> Body:
 
 
 def read_retry(http: Request) -> RetryRequest:
-    """Of a retry, which needs no body. Raises `InvalidRequest`."""
+    """Reads the body of a retry, which may be empty. Raises `InvalidRequest`."""
     return validated(RetryRequest, body_document().value if whole_body() else {})
 
 
 def body_document() -> Document:
-    """The current request's JSON, read once. Raises `InvalidRequest` and `PayloadTooLarge`."""
+    """Returns the JSON of the current request, parsed once. Raises `InvalidRequest` and `PayloadTooLarge`."""
     if "document" not in g:
         g.document = read_document(whole_body())
     return cast("Document", g.document)
 
 
 def from_json(text: str, field: str) -> Any:
-    """Of a form's field that brings no pictures. Raises as `body_document` does."""
+    """Parses the JSON of a form field that holds no pictures. Raises as `body_document` does."""
     return read_document(text.encode(), field).value
 
 
@@ -77,7 +77,7 @@ def _document_of(http: Request) -> Document:
 
 
 def _refuse_more(http: Request, requests: Sequence[object]) -> None:
-    """The request part says everything: what stands beside it would be lost without a word."""
+    """Refuses other form fields beside the request part, which would be ignored otherwise."""
     if len(requests) > 1:
         raise InvalidRequest(f"{_REQUEST_PART} is given {len(requests)} times", _REQUEST_PART)
     for name in http.form:
@@ -86,7 +86,9 @@ def _refuse_more(http: Request, requests: Sequence[object]) -> None:
 
 
 def _form_value(name: str, values: Sequence[str]) -> Document:
-    """A plain form field: text fields as they are, all others as JSON (`3`, `0.9`, `true`, `{"key": "value"}`)."""
+    """Parses a plain form field: text fields as they are, all others as JSON (`3`, `0.9`, `true`, `{"key":
+    "value"}`).
+    """
     if len(values) > 1:
         raise InvalidRequest(f"{name} is given {len(values)} times", name)
     if "\ufffd" in values[0]:  # what werkzeug makes of bytes that are not UTF-8

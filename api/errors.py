@@ -1,10 +1,13 @@
 """Errors that exist only in HTTP, in the form of `shared.errors`.
 
-GridpressError ├── Unauthorized 401 no API key, or an invalid one ├── MissingScope 403 the key lacks the scope ├──
-ForbiddenHost 403 the Host header names another machine while the API has no key ├── ForbiddenOrigin 403 the request
-comes from a page of another site ├── ForbiddenProxy 403 a proxy forwarded the request while the API has no key ├──
-RequestInProgress 409 the first request with this Idempotency-Key is not answered yet └── IdempotencyKeyReused 422 the
-Idempotency-Key came with another request before
+GridpressError
+├── Unauthorized     401  no API key, or an invalid one
+├── MissingScope     403  the key lacks the scope
+├── ForbiddenHost    403  the Host header names another machine while the API has no key
+├── ForbiddenOrigin  403  the request comes from a page of another site
+├── ForbiddenProxy   403  a proxy forwarded the request while the API has no key
+├── RequestInProgress     409  the first request with this Idempotency-Key is not answered yet
+└── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
 """
 
 from shared.errors import GridpressError

@@ -40,8 +40,8 @@ def ready() -> tuple[dict[str, object], int]:
     be read. `access` is `open` until the first API key is created. `durability` is what a 202 guarantees: with
     `relaxed`, a crash may lose the jobs of the last `window_s` (null: unbounded). `enhance_prompt` is on where
     GRIDPRESS_ENHANCE_BASE_URL is set. `store_loss` describes data that the embedded job store has lost, until
-    `gridpress repair` has run. `deaf` counts live workers that ask for no work. The status stays 200, since the API
-    still works, but `status` is `degraded` once all workers of a queue are deaf.
+    `gridpress repair` has run. `deaf` counts live workers that ask for no work. Once all
+    workers of a queue are deaf, `status` is `degraded`; the response is still 200, since the API works.
     """
     house = services()
     found = house.readiness.read(

@@ -22,7 +22,7 @@ from api.problems import problem
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The status, code and detail of such a response.
+    """The status, code and detail of an error response.
 
     `code` is ours, since Python's phrases differ between versions.
     """

@@ -88,7 +88,10 @@ def _has_key(settings: Settings) -> bool:
 
 
 def while_open(settings: Settings) -> Settings:
-    """Returns the settings; unless set, webhooks and image URLs may reach loopback until the first API key."""
+    """Returns the settings, in which webhooks and image URLs may reach loopback until the first API key.
+
+    A non-loopback host or an explicit setting is left unchanged.
+    """
     if not is_loopback_host(settings.host) or "egress_allow_while_open" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"egress_allow_while_open": LOOPBACK})

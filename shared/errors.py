@@ -1,22 +1,41 @@
 """Errors named after the condition. Each knows its code, HTTP status and whether a retry can help.
 
-GridpressError ├── InvalidRequest 400 what a caller sent cannot be rendered │ └── InvalidImage 400 a condition image is
-broken, too large or animated ├── JobNotFound 404 ├── JobNotFinal 409 only a job that has ended can be deleted ├──
-JobNotRetryable 409 only a job that ended without all its pictures can be retried ├── DeadlineOver 409 the deadline of
-the job to be retried is over ├── ClientIdTaken 409 the client id stands for another request ├── DeadLetterNotFound 404
-├── KeyNotFound 404 no API key with this id ├── FileNotStored 404 ├── BatchNotFound 404 ├── BatchEnded 409 what is over
-can't be paused, resumed or cancelled ├── BatchNotRetryable 409 a batch that is not over, or has no bad lines ├──
-BatchNotFinal 409 only a batch that is over can be deleted ├── EndpointNotFound 404 ├── MessageNotFound 404 ├──
-TooManyEndpoints 409 ├── EndpointDisabled 409 ├── ImageNotFound 404 the job has no picture of this index ├──
-PriorNotFound 404 the picture whose token grid a job asks for does not exist ├── ImageNotReady 409 the picture is not
-finished yet ├── ImageNotMade 409 the picture failed, was cancelled or expired ├── ObjectNotFound 404 the object store
-has no such object ├── PayloadTooLarge 413 ├── StoreUnavailable 503 the job store does not answer ├── RecordUnreadable
-503 a record of the job store that this version can't read ├── StoreFull 503 the job store's memory or disk is nearly
-full ├── ServiceBusy 503 this process has as many bodies or pictures in hand as it can ├── QueueFull 429 too many
-renders wait ├── TenantLimitReached 429 the tenant asks for more than it may use now ├── ObjectStoreUnavailable 503 the
-object store does not answer ├── LeaseLost a write came from a worker that no longer holds the render ├──
-MissingCheckpoint a worker was started without a model ├── Misconfigured settings that cannot work together └──
-RenderFailed one render cannot be finished; its neighbours can
+GridpressError
+├── InvalidRequest            400  what a caller sent cannot be rendered
+│   └── InvalidImage          400  a condition image is broken, too large or animated
+├── JobNotFound               404
+├── JobNotFinal               409  only a job that has ended can be deleted
+├── JobNotRetryable           409  only a job that ended without all its pictures can be retried
+├── DeadlineOver              409  the deadline of the job to be retried is over
+├── ClientIdTaken             409  the client id stands for another request
+├── DeadLetterNotFound        404
+├── KeyNotFound               404  no API key with this id
+├── FileNotStored             404
+├── BatchNotFound             404
+├── BatchEnded                409  what is over can't be paused, resumed or cancelled
+├── BatchNotRetryable         409  a batch that is not over, or has no bad lines
+├── BatchNotFinal             409  only a batch that is over can be deleted
+├── EndpointNotFound          404
+├── MessageNotFound           404
+├── TooManyEndpoints          409
+├── EndpointDisabled          409
+├── ImageNotFound             404  the job has no picture of this index
+├── PriorNotFound             404  the picture whose token grid a job asks for does not exist
+├── ImageNotReady             409  the picture is not finished yet
+├── ImageNotMade              409  the picture failed, was cancelled or expired
+├── ObjectNotFound            404  the object store has no such object
+├── PayloadTooLarge           413
+├── StoreUnavailable          503  the job store does not answer
+├── RecordUnreadable          503  a record of the job store that this version can't read
+├── StoreFull                 503  the job store's memory or disk is nearly full
+├── ServiceBusy               503  this process has as many bodies or pictures in hand as it can
+├── QueueFull                 429  too many renders wait
+├── TenantLimitReached        429  the tenant asks for more than it may use now
+├── ObjectStoreUnavailable    503  the object store does not answer
+├── LeaseLost                      a write came from a worker that no longer holds the render
+├── MissingCheckpoint              a worker was started without a model
+├── Misconfigured                  settings that cannot work together
+└── RenderFailed                   one render cannot be finished; its neighbours can
 """
 
 from collections.abc import Mapping
@@ -179,7 +198,7 @@ class EndpointDisabled(GridpressError):
 
 
 class ObjectNotFound(GridpressError):
-    """The object store answers, and it has no object of this key."""
+    """The object store has no object with this key."""
 
     code = "object_not_found"
     http_status = 404
@@ -193,7 +212,7 @@ class ImageNotFound(GridpressError):
 
 
 class PriorNotFound(GridpressError):
-    """No such picture to start from, or it belongs to another tenant."""
+    """The picture to start from does not exist, or belongs to another tenant."""
 
     code = "prior_not_found"
     http_status = 404

@@ -25,7 +25,7 @@ _NUM_LEFT = "num_left"  # how often it was; a field of the hint that every versi
 
 
 def on_hint(app: Celery, queue: Queue, take: Callable[[], object], hearing: Hearing) -> None:
-    """Registers the queue's task: `take` runs for every hint of our version."""
+    """Registers the Celery task of the queue. It calls `take` for every hint of our version."""
     rejected = count(1)
 
     @app.task(name=queue.task)  # type: ignore[untyped-decorator, unused-ignore]

@@ -26,7 +26,7 @@ EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh p
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A worker as `serve` needs it. `look` finds work without a hint, if there is any. None: it polls anyway."""
+    """What `serve` needs of a worker. `look` finds work without a hint; None for a worker that polls anyway."""
 
     worker: Announcement
     hearing: Hearing

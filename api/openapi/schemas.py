@@ -28,7 +28,7 @@ class JsonWebKeys(BaseModel):
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process is running."""
 
     status: str
 

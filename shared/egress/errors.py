@@ -1,7 +1,8 @@
 """Errors of calls to URLs that callers gave.
 
-GridpressError ├── EgressRefused 400 the rules forbid the URL or its address; nothing was sent └── EgressFailed 502 it
-did not resolve, connect, prove its name, answer in time or speak HTTP
+GridpressError
+├── EgressRefused  400  the rules forbid the URL or its address; nothing was sent
+└── EgressFailed   502  it did not resolve, connect, prove its name, answer in time or speak HTTP
 """
 
 from shared.errors import GridpressError

@@ -1,6 +1,6 @@
 """Counts faults that should never happen: unreadable records, crashed requests. Shown in `/v1/stats`; decides nothing.
 
-gridpress:fault_counts hash name of the fault -> how often, since the store was new
+gridpress:fault_counts  hash  name of the fault -> how often, since the store was new
 """
 
 from collections.abc import Mapping

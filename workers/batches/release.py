@@ -171,7 +171,7 @@ class Releaser:
 
 
 def _until_busy(fetched: Iterable[Future[_Ready]]) -> Iterator[_Ready]:
-    """Those before the first whose pictures nobody had time for: that one waits, and what was done is kept."""
+    """Yields the lines up to the first whose images could not be fetched for lack of time; that one waits."""
     for each in fetched:
         try:
             yield each.result()

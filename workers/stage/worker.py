@@ -128,7 +128,7 @@ class _StageWorker(Generic[Result]):
             leave_process()
 
     def _take(self, wait_s: float = _SLOT_WAIT_S) -> bool:
-        """One claim, to the engine once its inputs are at hand. Its lease is renewed while they are fetched.
+        """Takes one claim, fetches its inputs and passes it to the engine. Its lease is renewed meanwhile.
 
         Returns whether a render was taken.
         """

@@ -32,7 +32,7 @@ _TICK_S = 0.5
 
 
 def run(settings: Settings) -> None:
-    """Ticks until SIGTERM or SIGINT."""
+    """Runs upkeep's ticks until SIGTERM or SIGINT."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
