@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.batch_schemas import LineErrorAnswer, LineErrors, ValidationAnswer
+from api.batch_answers import LineErrorAnswer, LineErrors, ValidationAnswer
 from shared.batches import BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.intake.batch_file import BadBody, FileCheck

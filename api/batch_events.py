@@ -12,7 +12,7 @@ import structlog
 from flask import Blueprint, Response, request
 
 from api import sse
-from api.batch_schemas import BatchAnswer
+from api.batch_answers import BatchAnswer
 from api.batches import own_batch
 from api.services import Services, services
 from api.waiting import departure, is_told

@@ -6,8 +6,9 @@ import time
 
 from flask import Blueprint, Response, request
 
+from api.batch_answers import ArchiveLink
 from api.batch_results import archive_of
-from api.batch_schemas import ArchiveLink, ArchiveQuery
+from api.batch_schemas import ArchiveQuery
 from api.batches import own_batch
 from api.services import Services, services
 from shared.batches import BatchId

@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from api.batch_answers import ResultPage
 from api.batch_archive import tar_of, zip_of
 from api.batch_reading import Place, line_of, pictures, results, succeeded
-from api.batch_schemas import ArchiveQuery, ResultPage, ResultsQuery
+from api.batch_schemas import ArchiveQuery, ResultsQuery
 from api.batches import own_batch
 from api.downloads import download
 from api.listing import told_each

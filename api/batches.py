@@ -8,7 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api import idempotency
-from api.batch_schemas import BatchAnswer, BatchPage, BatchQuery, BatchRequest
+from api.batch_answers import BatchAnswer, BatchPage
+from api.batch_schemas import BatchQuery, BatchRequest
 from api.batch_validation import check_defaults, validation
 from api.body import body_document
 from api.callers import caller

@@ -1,16 +1,7 @@
 """Batches."""
 
-from api.batch_schemas import (
-    ArchiveLink,
-    ArchiveQuery,
-    BatchAnswer,
-    BatchPage,
-    BatchQuery,
-    BatchRequest,
-    ResultPage,
-    ResultsQuery,
-    ValidationAnswer,
-)
+from api.batch_answers import ArchiveLink, BatchAnswer, BatchPage, ResultPage, ValidationAnswer
+from api.batch_schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
 from api.openapi.fields import DISPOSITION, LINK
 from api.openapi.operation import Answer, Body, Field, Json, Model, Operation
 from shared.errors import (

@@ -1,0 +1,175 @@
+"""Schemas of responses about batches: OpenAI's fields and our additions."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel
+
+from shared.answers import Moment
+from shared.batches import Batch, BatchStatus, Endpoint
+from shared.job_spec import Priority
+from shared.webhooks.events import PayloadStyle
+
+
+class ArchiveLink(BaseModel):
+    """A link to an archive. It needs no key until `expires_at` (Unix seconds)."""
+
+    url: str
+    expires_at: int
+
+
+class BatchError(BaseModel):
+    """Why a file or one of its lines was refused. `line` counts from 1."""
+
+    code: str
+    message: str
+    param: str | None
+    line: int | None
+
+
+class BatchErrors(BaseModel):
+    """The errors of a file, up to a hundred."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchError]
+
+
+class RequestCounts(BaseModel):
+    """Counts of lines. `failed` counts every outcome but success."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchAnswer(BaseModel):
+    """A batch. Times are Unix seconds, but `deadline` is RFC 3339.
+
+    `waiting_for` is the limit that stops its waiting lines now. `num_released` counts lines that are unfinished jobs.
+    """
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: Endpoint
+    model: str
+    input_file_id: str
+    completion_window: str
+    status: BatchStatus
+    errors: BatchErrors | None
+    output_file_id: str | None
+    error_file_id: str | None
+    created_at: int
+    in_progress_at: int | None
+    expires_at: int
+    finalizing_at: int | None
+    completed_at: int | None
+    failed_at: int | None
+    expired_at: int | None
+    cancelling_at: int | None
+    cancelled_at: int | None
+    request_counts: RequestCounts
+    metadata: dict[str, str] | None
+    paused: bool
+    waiting_for: str | None
+    eta_s: float | None
+    num_released: int
+    strict: bool
+    priority: Priority
+    defaults: dict[str, Any]
+    deadline: Moment | None
+    delete_after_s: int | None
+    retry_of: str | None
+    webhook_url: str | None
+    webhook_events: list[str]
+    webhook_payload: PayloadStyle | None
+
+    @classmethod
+    def of(cls, batch: Batch, model: str, now: datetime) -> Self:
+        spec, counts, times = batch.spec, batch.counts, batch.times
+        faults = [BatchError(**fault.model_dump()) for fault in batch.errors]
+        moments = {name: getattr(times, name) for name in times.__slots__}
+        return cls(
+            id=batch.batch_id,
+            endpoint=spec.endpoint,
+            model=model,
+            input_file_id=spec.input_file_id,
+            completion_window=spec.window,
+            status=batch.status,
+            errors=BatchErrors(data=faults) if faults else None,
+            output_file_id=batch.output_file_id,
+            error_file_id=batch.error_file_id,
+            request_counts=RequestCounts(total=counts.total, completed=counts.completed, failed=counts.failed),
+            metadata=dict(spec.metadata) or None,
+            paused=batch.is_paused,
+            waiting_for=batch.waiting_for,
+            eta_s=_eta_s(batch, now),
+            num_released=counts.open,
+            strict=spec.strict,
+            priority=spec.priority,
+            defaults=spec.defaults.model_dump(exclude_none=True),
+            deadline=spec.deadline,
+            delete_after_s=spec.delete_after_s,
+            retry_of=spec.retry_of,
+            webhook_url=spec.webhook_url,
+            webhook_events=list(spec.webhook_events),
+            webhook_payload=spec.webhook_payload if spec.webhook_url else None,
+            **{name: int(moment.timestamp()) if moment else None for name, moment in moments.items()},
+        )
+
+
+class BatchPage(BaseModel):
+    """A page of batches, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchAnswer]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class ResultPage(BaseModel):
+    """A page of results in the order in which lines ended. `last_id` is the `after` of the next page."""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+    has_more: bool
+    last_id: str | None
+
+
+class LineErrorAnswer(BatchError):
+    """One error of a line. `custom_id` is null when it could not be read."""
+
+    custom_id: str | None
+
+
+class LineErrors(BaseModel):
+    """The errors of all lines."""
+
+    object: Literal["list"] = "list"
+    data: list[LineErrorAnswer]
+
+
+class ValidationAnswer(BaseModel):
+    """A report on a file, without making a batch of it. `is_batch` is false when the whole batch would fail.
+
+    `has_more` is true when the file has more lines than a batch may have; those beyond were not checked.
+    """
+
+    object: Literal["batch.validation"] = "batch.validation"
+    is_batch: bool
+    total: int
+    valid: int
+    invalid: int
+    errors: LineErrors
+    has_more: bool
+    warnings: list[str]
+
+
+def _eta_s(batch: Batch, now: datetime) -> float | None:
+    """Returns the estimated seconds until the batch ends, from its rate so far; None without a rate, or while
+    paused.
+    """
+    started, done = batch.times.in_progress_at, batch.counts.num_ended
+    if batch.status is not BatchStatus.IN_PROGRESS or batch.is_paused or started is None or not done:
+        return None
+    return round((now - started).total_seconds() / done * (batch.counts.total - done), 1)
