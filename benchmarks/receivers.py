@@ -19,6 +19,7 @@ class Receivers:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._servers: list[asyncio.Server] = []
         self._moments: dict[str, float] = {}
         self._changed = threading.Condition()
         self.url = self.hanging_url = ""
@@ -30,8 +31,10 @@ class Receivers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def clear(self) -> None:
         with self._changed:
@@ -46,7 +49,16 @@ class Receivers:
     def _listen(self, talk: object) -> str:
         serving = asyncio.start_server(talk, "127.0.0.1", 0, backlog=2048)  # type: ignore[arg-type]
         server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
+        self._servers.append(server)
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        talking = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in talking:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
 
     async def _note(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -63,9 +75,11 @@ class Receivers:
 
 
 async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while await reader.read(65536):
-        pass
-    writer.close()
+    try:
+        while await reader.read(65536):
+            pass
+    finally:
+        writer.close()
 
 
 def refusing_url() -> str:

@@ -1,5 +1,5 @@
 """Webhooks of one delivery process: deliveries a second, and how soon after its commit an event is first sent while a
-thousand receivers are dead. `make bench-webhooks`.
+thousand receivers are dead or misbehave. `make bench-webhooks`.
 
 Jobs end by being cancelled in the store. Receivers, store, delivery process and this one share the machine's cores.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -20,15 +20,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bad_receivers import bad_receivers
 from benchmarks.receivers import Receivers, refusing_url
 from benchmarks.report import machine
 from cli.stack.valkey import Valkey
+from shared.celery_app import make_celery
 from shared.egress.rules import LOOPBACK
+from shared.hints import Hints
 from shared.ids import TenantId, new_job_id
 from shared.job_spec import JobSpec, RenderSettings
+from shared.queues import Queue
 from shared.store.connect import Client, connect
 from shared.store.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs import JobStore
+from shared.store.upkeep import UpkeepStore
 from shared.webhooks.secrets import new_secret
 
 _NUM_HEALTHY = 10
@@ -55,6 +60,8 @@ def main(dead: int, deliveries: int, seconds: int, rate: int, out: Path) -> None
         rows[f"{dead} hang, from the start"] = plan.latencies([receivers.hanging_url], settle_s=0)
         rows[f"never seen, beside {dead} never seen that hang"] = plan.first_meetings(num_tenants=dead)
         rows["the same, those that hang of one tenant"] = plan.first_meetings(num_tenants=1)
+        with bad_receivers() as urls:
+            rows["hints, two busy processes"], rows[f"hints, a burst of {dead} bad ones"] = plan.bursts(urls)
     show(rows)
     report = {"measured_on": machine(1), "load": os.getloadavg(), "rows": rows}
     (out / "webhooks.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -85,13 +92,9 @@ class Plan:
     def latencies(self, dead_urls: Sequence[str], *, settle_s: float = 40) -> Row:
         """Milliseconds from just before the commit to the request's arrival. `settle_s`: to find out who is dead."""
         with store() as (url, client), delivering(url):
-            healthy = House(client, [self._receivers.url] * _NUM_HEALTHY)
-            self._receivers.clear()
-            for number in range(_NUM_HEALTHY):
-                healthy.end_job(number)
-            self._receivers.wait_for(_NUM_HEALTHY, _LIMIT_S)
+            healthy = self._proven(client)
             if dead_urls:
-                dead = House(client, (dead_urls * self._num_dead)[: self._num_dead])
+                dead = House(client, (list(dead_urls) * self._num_dead)[: self._num_dead])
                 for number in range(_BACKLOG * self._num_dead):
                     dead.end_job(number)
                 time.sleep(settle_s)
@@ -106,7 +109,33 @@ class Plan:
                 dead.end_job(number)
             return self._measured(newcomers)
 
-    def _measured(self, healthy: "House") -> Row:
+    def bursts(self, bad_urls: Sequence[str]) -> tuple[Row, Row]:
+        """Beside two processes that only compute, and from when all the bad receivers are told of their first event.
+
+        Here the process is woken for each event, so what is measured is not how often it looks by itself.
+        """
+        with store() as (url, client), delivering(url):
+            hints = Hints(make_celery(url), UpkeepStore(client))
+            healthy = self._proven(client)
+
+            def measured() -> Row:
+                return self._measured(healthy, lambda: hints.send_one(Queue.DELIVERY))
+
+            with busy():
+                beside_load = measured()
+            House(client, (list(bad_urls) * self._num_dead)[: self._num_dead], num_tenants=1).end_job(0)
+            return beside_load, measured()
+
+    def _proven(self, client: Client) -> "House":
+        """The ten, which have answered once."""
+        house = House(client, [self._receivers.url] * _NUM_HEALTHY)
+        self._receivers.clear()
+        for number in range(_NUM_HEALTHY):
+            house.end_job(number)
+        self._receivers.wait_for(_NUM_HEALTHY, _LIMIT_S)
+        return house
+
+    def _measured(self, healthy: "House", hint: Callable[[], object] = lambda: None) -> Row:
         self._receivers.clear()
         begun = {}
         start_s = time.time()
@@ -114,6 +143,7 @@ class Plan:
             time.sleep(max(0.0, start_s + number / self._rate - time.time()))
             at_s = time.time()
             begun[healthy.end_job(number)] = at_s
+            hint()
         moments = self._receivers.wait_for(self._num, _LIMIT_S)
         waits_ms = [1000 * (moments[name] - at_s) for name, at_s in begun.items()]
         percents = statistics.quantiles(waits_ms, n=100)
@@ -176,6 +206,18 @@ def delivering(redis_url: str) -> Iterator[None]:
             assert process.poll() is None, "the delivery process ended"
             time.sleep(0.05)
         yield
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Two processes that compute and touch nothing of ours."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def show(rows: Mapping[str, Row]) -> None:

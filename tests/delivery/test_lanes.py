@@ -1,7 +1,7 @@
 """Who may hold a slot for how long: whatever comes and goes, some are always free again within a moment."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.ids import DEFAULT_TENANT, HolderId
 from shared.store.deliveries import SOON_S, Delivery, Room, Standing
-from workers.delivery.lanes import Lanes
+from workers.delivery.lanes import BEGIN_S, Lanes
 
 A_DELIVERY = Delivery(
     message_id="evt_1",
@@ -30,6 +30,17 @@ MANY = 100
 STEPS = st.lists(st.tuples(st.sampled_from(Standing), st.integers(0, 80), st.integers(0, 80)), max_size=30)
 
 
+@dataclass
+class Clock:
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def all_have_begun(self) -> None:
+        self.now_s += BEGIN_S
+
+
 def some(num: int, standing: Standing, *, since: int = 0) -> list[Delivery]:
     return [replace(A_DELIVERY, message_id=f"evt_{since + n}", standing=standing) for n in range(num)]
 
@@ -44,8 +55,10 @@ def allowed(room: Room, standing: Standing) -> int:
 def test_at_most_half_of_the_slots_are_ever_held_for_a_whole_time_out(
     slots: int, steps: list[tuple[Standing, int, int]]
 ) -> None:
-    lanes, limit_s_of, num_seen = Lanes(slots), {}, 0
+    clock, num_seen = Clock(), 0
+    lanes, limit_s_of = Lanes(slots, clock), dict[Delivery, float]()
     for standing, num_wanted, num_ending in steps:
+        clock.all_have_begun()
         coming = some(min(num_wanted, allowed(lanes.room(), standing)), standing, since=num_seen)
         num_seen += len(coming)
         limit_s_of.update(zip(coming, lanes.admit(coming), strict=True))
@@ -63,11 +76,13 @@ def test_an_idle_process_has_room_for_everybody(standing: Standing, slots: int) 
 
 
 def test_while_there_is_room_an_attempt_has_all_its_time_and_then_a_moment() -> None:
-    lanes = Lanes(MANY)
+    clock = Clock()
+    lanes = Lanes(MANY, clock)
     limits_s = lanes.admit(some(60, Standing.NEW))
+    clock.all_have_begun()
     assert limits_s == [math.inf] * 50 + [SOON_S] * 10
     assert lanes.room().slow == 0, "those who need all their time wait for some"
-    assert allowed(lanes.room(), Standing.NEW) == 15
+    assert lanes.room().unproven == 4, "but for how many begin at once, it is 15"
     assert allowed(lanes.room(), Standing.PROVEN) == 40
 
 
@@ -85,7 +100,36 @@ def test_what_ended_makes_room() -> None:
     lanes = Lanes(MANY)
     under_way = some(MANY, Standing.PROVEN)
     lanes.admit(under_way)
-    assert lanes.room() == Room(total=0, unproven=75, slow=0, failing=25)
+    assert lanes.room() == Room(total=0, unproven=4, slow=0, failing=2)
     for each in under_way:
         lanes.leave(each)
     assert lanes.room() == Lanes(MANY).room()
+
+
+def test_receivers_that_are_not_proven_begin_a_few_at_a_time_and_proven_ones_whenever_they_like() -> None:
+    clock = Clock()
+    lanes = Lanes(1024, clock)
+    lanes.admit(some(2, Standing.FAILING))
+    assert allowed(lanes.room(), Standing.FAILING) == 0
+    assert allowed(lanes.room(), Standing.NEW) == 2, "those that fail leave some for those never seen"
+    newcomers = some(2, Standing.NEW, since=2)
+    lanes.admit(newcomers)
+    assert allowed(lanes.room(), Standing.NEW) == 0
+    assert allowed(lanes.room(), Standing.PROVEN) == 64
+    lanes.leave(newcomers[0])
+    assert allowed(lanes.room(), Standing.NEW) == 1
+
+
+@pytest.mark.parametrize("standing", [Standing.NEW, Standing.SLOW, Standing.FAILING])
+def test_what_hangs_makes_room_for_the_next_soon_after_its_beginning(standing: Standing) -> None:
+    clock = Clock()
+    lanes = Lanes(1024, clock)
+    num = allowed(lanes.room(), standing)
+    assert lanes.more_room_in_s() == math.inf
+    lanes.admit(some(num, standing))
+    clock.now_s += BEGIN_S / 4
+    assert allowed(lanes.room(), standing) == 0
+    assert lanes.more_room_in_s() == pytest.approx(BEGIN_S * 3 / 4)
+    clock.all_have_begun()
+    assert allowed(lanes.room(), standing) == num
+    assert lanes.more_room_in_s() == math.inf

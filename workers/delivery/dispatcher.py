@@ -72,7 +72,12 @@ class Dispatcher:
                 self._wait(_PAUSE_S, is_deaf=True)
             else:
                 if not num_claimed:
-                    self._wait(_POLL_S)
+                    self._wait(self._idle_s())
+
+    def _idle_s(self) -> float:
+        """How long a claim that found nothing stands, unless somebody wakes us."""
+        with self._changed:
+            return max(0.0, min(_POLL_S, self._lanes.more_room_in_s()))
 
     def _claim(self) -> int:
         with self._changed:
