@@ -146,3 +146,17 @@ def test_retention_keeps_up_however_many_jobs_end(upkeep: Upkeep, store: JobStor
     for tick in range(3):
         upkeep.run_once(now_s=100 + tick)
     assert client.zcard("gridpress:finished") == 0
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("step", ["keep_clock", "rescue", "expire", "abandon_enhancements", "heal_shares", "reroute"])
+def test_a_step_that_always_fails_keeps_no_other_from_its_work(
+    step: str, upkeep: Upkeep, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(upkeep.store, step, fail)
+    submitted(store)
+    upkeep.run_once(now_s=0)
+    assert num_hints(client, Queue.AR) == 1

@@ -1,6 +1,8 @@
 """Runs the periodic work on the store: rescue, expiry, hints, retention. Every tick is idempotent."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -27,33 +29,52 @@ class Upkeep:
 
     def run_once(self, now_s: float) -> None:
         """Runs one tick at `now_s` of a monotonic clock. If the store is down, the tick ends and the next one tries
-        again.
+        again. A step that fails otherwise is logged and counted, and the steps after it still run.
         """
         try:
-            self._tick(now_s)
+            for step in self._steps(now_s):
+                _attempt(step)
         except StoreUnavailable as error:
             log.warning("upkeep.store_unavailable", error=str(error))
-        except Exception:  # noqa: BLE001 - the next tick tries again; what comes before it in a tick is done meanwhile
-            note_fault("upkeep")
 
-    def _tick(self, now_s: float) -> None:
-        self.store.keep_clock()
+    def _steps(self, now_s: float) -> Sequence[Callable[[], None]]:
+        return (
+            self.store.keep_clock,
+            self._rescue,
+            partial(_count, log.info, "upkeep.expired", self.store.expire),
+            partial(_count, log.warning, "upkeep.prompts_not_enhanced", self._abandon_enhancements),
+            partial(_count, log.warning, "upkeep.healed", self.store.heal_shares),
+            partial(_count, log.warning, "upkeep.rerouted", self.store.reroute),
+            *(partial(self._top_up, queue) for queue in Queue),
+            partial(self._purge, now_s),
+        )
+
+    def _rescue(self) -> None:
         rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
         if rescued or poisonous:
             log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
-        expired = self.store.expire()
-        if expired:
-            log.info("upkeep.expired", num_expired=expired)
-        abandoned = self.store.abandon_enhancements(self.settings.enhance_patience_s)
-        if abandoned:
-            log.warning("upkeep.prompts_not_enhanced", num_jobs=abandoned)
-        healed = self.store.heal_shares()
-        if healed:
-            log.warning("upkeep.healed", num_tenants=healed)
-        rerouted = self.store.reroute()
-        if rerouted:
-            log.warning("upkeep.rerouted", num_renders=rerouted)
-        for queue in Queue:
-            self.hints.top_up(queue)
+
+    def _abandon_enhancements(self) -> int:
+        return self.store.abandon_enhancements(self.settings.enhance_patience_s)
+
+    def _top_up(self, queue: Queue) -> None:
+        self.hints.top_up(queue)
+
+    def _purge(self, now_s: float) -> None:
         if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
             self._purged_at_s = now_s  # else the next tick goes on: jobs may end faster than a hundred a minute
+
+
+def _attempt(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except StoreUnavailable:
+        raise
+    except Exception:  # noqa: BLE001 - one step that always fails must not keep the others from their work
+        note_fault("upkeep")
+
+
+def _count(tell: Callable[..., object], event: str, step: Callable[[], int]) -> None:
+    """Runs a step that returns how much it did, and logs that where it did anything."""
+    if num := step():
+        tell(event, num=num)
