@@ -32,7 +32,6 @@ def make_celery(redis_url: str) -> Celery:
         accept_content=["json"],
         worker_prefetch_multiplier=1,
         worker_enable_prefetch_count_reduction=False,  # else a worker asks for less after each lost connection
-        worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -1,5 +1,6 @@
 """A network that says nothing any more and closes nothing: no consumer may lose the right to ask by it."""
 
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ SOCKET_TIMEOUT_S = 0.3
 @pytest.fixture
 def proxy(valkey_url: str) -> Iterator[Proxy]:
     store = urlsplit(valkey_url)
-    with Proxy(lambda: (str(store.hostname), int(store.port or 0))) as made:
+    with Proxy(lambda: socket.create_connection((store.hostname, store.port or 0))) as made:
         yield made
 
 
@@ -44,10 +45,10 @@ def test_a_task_that_ends_in_silence_leaves_its_consumer_free_to_ask(broker: Con
         broker.Producer().publish({}, routing_key="ar")
         broker.drain_events(timeout=10)
         assert not channel.qos.can_consume()
-        proxy.black_hole()
+        proxy.drop()
         taken[0].ack()
         assert channel.qos.can_consume()
-        proxy.heal()
+        proxy.pass_on()
 
 
 def test_the_store_keeps_nothing_of_hints_that_were_read(broker: Connection, client: Client) -> None:
