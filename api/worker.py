@@ -1,6 +1,7 @@
 """One process of the API: gunicorn's gevent worker with connection limits, fair scheduling and a drain."""
 
 import ctypes
+import os
 import signal
 import socket
 import sys
@@ -39,7 +40,7 @@ class Worker(GeventWorker):
         ]
 
     def init_process(self) -> None:
-        _die_with_parent()
+        _die_with_parent(self.ppid)
         gevent.setswitchinterval(_POLL_S)
         super().init_process()
 
@@ -142,7 +143,9 @@ class Worker(GeventWorker):
                 return
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Makes the kernel kill this process when its parent ends, so that no orphan serves on the port. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it was asked for
+        os._exit(1)
