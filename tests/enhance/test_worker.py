@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def test_a_worker_that_is_killed_in_its_call_costs_nothing_but_another_call(flee
         fleet.wait_until(chat.called.is_set)
         first.process.kill()
         first.process.wait()
-        client.zadd("gridpress:enhancements:interactive", {job.job_id: 0})  # its lease ends
+        # Its lease ends now. With an end long ago the job would count as one that nobody came for.
+        client.zadd("gridpress:enhancements:interactive", {job.job_id: time.time() * 1000})
         chat.gate.set()
         started(fleet, chat)
         fleet.wait_until(lambda: fleet.jobs.job(job.job_id, DEFAULT_TENANT).revised_prompt is not None)
