@@ -65,6 +65,7 @@ BODIES: dict[str, tuple[dict[str, str], Callable[[], bytes]]] = {
 }
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", BODIES)
 def test_a_hostile_body_costs_its_sender_a_refusal_and_its_neighbours_nothing(
     api: Served, busy: Latencies, name: str
@@ -104,6 +105,7 @@ def test_a_keyed_request_without_pictures_waits_for_nobodys(api: Served) -> None
     assert num_meanwhile > 4  # with one thread for all, each of them waited behind a picture
 
 
+@pytest.mark.measured
 def test_ten_checks_of_bad_batch_files_leave_the_others_alone(api: Served, busy: Latencies) -> None:
     line = {"custom_id": "%d", "method": "POST", "url": "/v1/jobs", "body": {"prompt": "a", "size": "1x1"}}
     text = json.dumps(line)

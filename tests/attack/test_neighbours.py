@@ -13,7 +13,7 @@ from tests.attack import rude
 from tests.attack.neighbours import beside, beside_load
 from tests.attack.prober import Latencies
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.measured]
 
 LASTS_S = 4.0
 MOST_MORE_MIB = 200.0

@@ -20,6 +20,7 @@ def times(receivers: Receivers, bad_urls: list[str]) -> float:
 
 
 @pytest.mark.attack
+@pytest.mark.measured
 def test_hundreds_of_bad_receivers_make_a_good_one_wait_at_most_twice_as_long_as_mere_load_does() -> None:
     with Receivers() as receivers, bad_receivers() as urls:
         assert any(times(receivers, list(urls)) <= MOST_TIMES for _ in range(MOST_RUNS))
