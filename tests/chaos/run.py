@@ -143,6 +143,8 @@ def _play(planned: Iterable[Fault], service: Service, faults: Faults, say: Calla
     for fault in planned:
         next_at_s = max(next_at_s + fault.after_s, time.monotonic())
         wait_until(next_at_s)
+        while fault.role == "supervisor" and ends:  # its start waits for all roles, so none may be silent for longer
+            heappop(ends)[2]()
         end = faults.begin(fault)
         give_up_at_s = time.monotonic() + _TARGET_LIMIT_S
         while end is None:  # the role is between two processes
