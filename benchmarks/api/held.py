@@ -76,6 +76,7 @@ class Benchmark:
         self._num_each = num // 2
         self._cancelled_at: dict[str, float] = {}
         self._ended: list[Ended] = []
+        self._listening: list[asyncio.Task[None]] = []
 
     async def run(self) -> Rows:
         await self._others()  # so that whatever is made once is there
@@ -87,13 +88,13 @@ class Benchmark:
         rows["memory of all processes, MiB"] = self._memory() / 1024 / 1024
         rows["subscriptions"] = len(self._client.client_list(_type="pubsub"))
         rows |= percentiles("other requests, all waiting", await self._others())
-        listening = [asyncio.create_task(listen) for listen in held]
+        self._listening = [asyncio.ensure_future(listen) for listen in held]
         job_ids = [job.job_id for job in self._store.jobs(DEFAULT_TENANT, limit=10_000, after=None)]
         await self._end(job_ids[::2][:_NUM_ONE_BY_ONE], pause_s=0.02)
         rows |= percentiles("end of a job, one by one", self._latencies())
         rest = [job_id for job_id in job_ids if job_id not in self._cancelled_at]
         await self._end(rest, pause_s=0)
-        await asyncio.gather(*listening)
+        await asyncio.gather(*self._listening)
         rows |= percentiles("end of a job, all at once", self._latencies()[_NUM_ONE_BY_ONE:])
         return rows
 
@@ -139,6 +140,9 @@ class Benchmark:
             await asyncio.to_thread(self._store.cancel, job_id, DEFAULT_TENANT)
             await asyncio.sleep(pause_s)
         while len(self._ended) < expected:
+            for task in self._listening:
+                if task.done():
+                    task.result()  # raises what ended it: nothing else would, and its end is waited for
             await asyncio.sleep(0.01)
 
     def _latencies(self) -> list[float]:
