@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.attack, pytest.mark.measured]
 
 LASTS_S = 4.0
 MOST_MORE_MIB = 200.0
+MOST_TIMES_TOGETHER = 10.0
 OPEN_FILES = 8_192
 
 
@@ -42,15 +43,19 @@ def busy(api: Served) -> Latencies:
     return beside_load(api.port)
 
 
-# All at once take both cores of a small machine: there the ratio says more about who else computes.
-TOGETHER = pytest.param(rude.together, marks=pytest.mark.xfail(strict=False, reason="needs a machine to itself"))
-
-
-@pytest.mark.parametrize("attack", [*rude.ALONE, TOGETHER], ids=lambda attack: attack.__name__)
+@pytest.mark.parametrize("attack", rude.ALONE, ids=lambda attack: attack.__name__)
 def test_neighbours_are_unharmed(api: Served, busy: Latencies, attack: rude.Attack) -> None:
     found = beside(api.port, api.process.pid, partial(attack, api.port, LASTS_S), busy=busy)
     if not found.unharmed:  # other work on the machine began after the baseline: both once more
         found = beside(api.port, api.process.pid, partial(attack, api.port, LASTS_S))
     print(f"{attack.__name__}: {found.times:.2f} times, {found}")
     assert found.unharmed, found
+    assert found.peak_mib - found.rss_mib < MOST_MORE_MIB
+
+
+def test_nobody_is_refused_by_all_attacks_at_once_nor_waits_beyond_a_bound(api: Served, busy: Latencies) -> None:
+    """The goal is under three times, too; on two cores, which the attackers share, 2.7 to 4.3 were measured."""
+    found = beside(api.port, api.process.pid, partial(rude.together, api.port, LASTS_S), busy=busy)
+    assert found.attacked.num_failed == 0, found
+    assert found.times < MOST_TIMES_TOGETHER, found
     assert found.peak_mib - found.rss_mib < MOST_MORE_MIB
