@@ -22,6 +22,7 @@ from tests.chaos.proxy import Address
 from tests.chaos.schedule import FAR_WORKER
 from tests.cli.waiting import is_alive
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _START_LIMIT_S = 90.0
 _STOP_GRACE_S = 60.0
 _POLL_S = 0.05
@@ -103,6 +104,8 @@ class Service:
             "GRIDPRESS_READY_FILE": str(self._ready.path),
             "CHAOS_PLACES": json.dumps({role: [place.prefix, place.addresses] for role, place in places.items()}),
             "CHAOS_SERVERS": str(self._servers_file),
+            # The program is of the tests, which no installed package holds.
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH")))),
         }
         command = Command((sys.executable, "-P", "-m", "tests.chaos.up", *arguments), environment)
         self._supervisor = Child("up", command, self._run_dir)
