@@ -2,61 +2,20 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
 from cli.errors import Failure
-from cli.options import FOLDER, setting_option
+from cli.key_ensure import ensure, generate
+from cli.key_options import change_limits, data_option, key_store, limit_options, scope_option, tenant_option
 from cli.tables import print_table
 from shared.errors import KeyNotFound
-from shared.ids import DEFAULT_TENANT, TenantId
-from shared.keys import ApiKey, KeyId, Scope, is_tenant
-from shared.limits import TenantLimits
-from shared.settings import Settings
-
-if TYPE_CHECKING:
-    from shared.store.keys import KeyStore
-
-_LIMIT_HELP = {"weight": "Multiple of the share of the workers that a tenant of weight 1 has; 0: as if unset."}
-_DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
-
-data_option = setting_option("--data", "data_dir", type=FOLDER, help="Folder of `gridpress up`.")
-
-
-def _checked_tenant(_: click.Context, __: click.Parameter, name: str) -> TenantId:
-    if not is_tenant(name):
-        raise click.BadParameter(f"{name!r} is not up to 63 of a-z 0-9 _ . - with a letter or digit first")
-    return TenantId(name)
-
-
-tenant_option = click.option(
-    "--tenant",
-    callback=_checked_tenant,
-    default=DEFAULT_TENANT,
-    show_default=True,
-    help="Whose jobs and files these are.",
-)
-
-
-def _most(words: str) -> str:
-    return f"Most {words} of the tenant; 0: no limit."
-
-
-def limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for each limit of a tenant; 0 lifts it, none leaves it as it is."""
-    for limit in reversed(dataclasses.fields(TenantLimits)):
-        words = limit.name.replace("_", " ")
-        flag = f"--{limit.name.replace('_', '-')}"
-        command = click.option(
-            flag, limit.name, type=click.IntRange(0, 2**53), help=_LIMIT_HELP.get(limit.name, _most(words))
-        )(command)
-    return command
+from shared.ids import TenantId
+from shared.keys import ApiKey, KeyId, Scope
 
 
 @click.group()
@@ -68,17 +27,13 @@ def keys() -> None:
     """
 
 
+keys.add_command(ensure)
+keys.add_command(generate)
+
+
 @keys.command()
 @tenant_option
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice([scope.value for scope in Scope]),
-    default=_DEFAULT_SCOPES,
-    show_default=True,
-    help="What the key allows; may be given several times.",
-)
+@scope_option
 @limit_options
 @data_option
 def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: int | None) -> None:
@@ -88,9 +43,9 @@ def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: in
     Example:
       export GRIDPRESS_API_KEY=$(gridpress keys create --tenant acme --requests-per-minute 600)
     """
-    with _store(data_dir) as store:
+    with key_store(data_dir) as store:
         key, text = store.create(tenant, [Scope(scope) for scope in scopes])
-        _change_limits(store, tenant, limits)
+        change_limits(store, tenant, limits)
     click.echo(text)
     click.echo(f"Key {key.key_id} of tenant {tenant}. It is not shown again.", err=True)
 
@@ -105,7 +60,7 @@ def list_(as_json: bool, data_dir: Path) -> None:
     Example:
       gridpress keys list
     """
-    with _store(data_dir) as store:
+    with key_store(data_dir) as store:
         found = [_row(key) for key in store.all_keys()]
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -126,7 +81,7 @@ def revoke(key_id: str, data_dir: Path) -> None:
     Example:
       gridpress keys revoke x7k2m4qa
     """
-    with _store(data_dir) as store:
+    with key_store(data_dir) as store:
         try:
             key = store.revoke(KeyId(key_id))
         except KeyNotFound as error:
@@ -145,27 +100,12 @@ def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
     Example:
       gridpress keys limits --tenant acme --pixels-per-day 500000000 --queued-renders 100
     """
-    with _store(data_dir) as store:
-        _change_limits(store, tenant, given)
+    with key_store(data_dir) as store:
+        change_limits(store, tenant, given)
         found = store.limits(tenant)
     for name, value in dataclasses.asdict(found).items():
         unset = 1 if name == "weight" else "no limit"
         click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
-
-
-@contextmanager
-def _store(data_dir: Path) -> Iterator["KeyStore"]:
-    from cli.stack.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
-    from shared.store.keys import KeyStore  # noqa: PLC0415
-
-    with open_store(Settings(data_dir=data_dir)) as client:
-        yield KeyStore(client)
-
-
-def _change_limits(store: "KeyStore", tenant: TenantId, given: dict[str, int | None]) -> None:
-    changes = {name: value or None for name, value in given.items() if value is not None}
-    if changes:
-        store.set_limits(tenant, dataclasses.replace(store.limits(tenant), **changes))
 
 
 def _row(key: ApiKey) -> dict[str, str | list[str] | None]:

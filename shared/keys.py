@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import NewType
 
 from shared.ids import TenantId
@@ -17,6 +18,7 @@ KeyId = NewType("KeyId", str)
 _ID_BYTES = 5  # 8 characters; the id is public, the store refuses one that stands already
 _SECRET_BYTES = 32
 _KEY = re.compile(r"gp_([a-z2-7]{8})_([a-z2-7]{52})")
+_LEAST_DIFFERENT = 12  # of 52 random ones about 26 of 32 characters differ; 12 or fewer never happen
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|': both part the store's own keys
 
 
@@ -59,6 +61,18 @@ def id_of(text: str) -> KeyId | None:
     """Returns the public id in a key's text; None for text that is not a key."""
     match = _KEY.fullmatch(text)
     return KeyId(match[1]) if match else None
+
+
+def weakness(text: str) -> str | None:
+    """Returns what is wrong with a key that a person chose: its form, or that its secret is not random. None if
+    nothing is.
+    """
+    match = _KEY.fullmatch(text)
+    if match is None:
+        return "is not gp_, 8 and 52 of a-z 2-7, with _ between"
+    secret = match[2]
+    steps = {(ord(after) - ord(before)) % 32 for before, after in pairwise(secret)}
+    return "is not random" if min(len(set(secret)), len(steps)) <= _LEAST_DIFFERENT else None
 
 
 def digest(text: str) -> str:

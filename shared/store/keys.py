@@ -8,16 +8,18 @@ gridpress:limits:<tenant>  hash  limits that are set
 import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from shared.errors import KeyNotFound
 from shared.ids import TenantId
-from shared.keys import ApiKey, KeyId, Scope, digest, is_tenant, new_key
+from shared.keys import ApiKey, KeyId, Scope, digest, id_of, is_tenant, new_key
 from shared.limits import TenantLimits
 from shared.store.connect import Client, translated
 from shared.store.scripts import Scripts
 
 _KEYS = "gridpress:keys"
+
+Ensured = Literal["created", "unchanged", "updated", "differs", "revoked", "taken"]
 
 
 class KeyStore:
@@ -37,6 +39,21 @@ class KeyStore:
             pipeline.zadd(_KEYS, {key_id: _ms(key.created_at)})
             pipeline.execute()
         return key, text
+
+    def ensure(
+        self, text: str, tenant: TenantId, scopes: Iterable[Scope], *, update: bool = False
+    ) -> tuple[ApiKey, Ensured]:
+        """Creates a key with this text unless one has its id. Returns the key as it is stored now, and the outcome.
+
+        The script is one step, so that of several callers one creates the key and the others find it.
+        """
+        assert is_tenant(tenant)
+        key_id = id_of(text)
+        assert key_id
+        key = ApiKey(key_id, tenant, frozenset(scopes), digest(text), _now())
+        pairs = [str(part) for pair in _fields_of(key).items() for part in pair]
+        outcome, found = self._scripts.run("ensure_key", key_id, int(update), _ms(key.created_at), *pairs)
+        return _key_of(key_id, dict(zip(found[::2], found[1::2], strict=True))), outcome
 
     def find(self, key_id: KeyId) -> ApiKey | None:
         with translated():
