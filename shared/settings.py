@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         default=540.0, gt=0, description="for pictures at /v1/images; less than the 600 s of OpenAI's client"
     )
     idle_timeout_s: float = Field(default=75.0, gt=0, description="after which an unused connection is closed")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="for Prometheus, at /metrics; None: no metrics are served"
+    )
+    metrics_host: str = "127.0.0.1"
     receive_timeout_s: float = Field(
         default=30.0, gt=0, description="for the head of a request, and for every MiB of its body"
     )

@@ -9,13 +9,14 @@ from pydantic import ValidationError
 from shared.background import end_role_with_its_threads
 from shared.errors import GridpressError, Misconfigured, MissingCheckpoint
 from shared.logs import configure_logs
+from shared.metrics.exposition import expose
 from shared.settings import Settings
 
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
 
 
-def run_role(role: str, run: Callable[[Settings], None]) -> None:
-    """Runs a role to its end.
+def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Settings, str], None] = expose) -> None:
+    """Runs a role to its end. `expose` serves its metrics.
 
     Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
     when a server that it needs does not answer; the next start may succeed.
@@ -24,6 +25,7 @@ def run_role(role: str, run: Callable[[Settings], None]) -> None:
     try:
         settings = Settings()
         end_role_with_its_threads(settings.ready_file)
+        expose(settings, role)
         run(settings)
     except ValidationError as error:
         faults = (f"GRIDPRESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
