@@ -9,10 +9,10 @@ if ttl and not feel_pulse(now, tonumber(ttl)) then return 0 end
 if live_slots('enhance', now) > 0 then return 0 end
 local count = 0
 for class in pairs(CLASS) do
-  local key = P .. 'enhancements:' .. class
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - tonumber(patience), 'LIMIT', 0, most)) do
+  local function abandon(job)
     end_enhancement(job, 'failed', error)
     count = count + 1
   end
+  each_due(P .. 'enhancements:' .. class, now - tonumber(patience), most, abandon)
 end
 return count

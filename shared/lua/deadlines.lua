@@ -34,7 +34,5 @@ local function expire(render, now)
 end
 
 local function expire_due(now, most)
-  local due = redis.call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', now, 'LIMIT', 0, most)
-  for _, render in ipairs(due) do expire(render, now) end
-  return #due
+  return each_due(P .. 'deadlines', now, most, function(render) expire(render, now) end)
 end

@@ -13,8 +13,8 @@ local function is_delivered(job)
 end
 
 local since = now_ms() - tonumber(ARGV[1])
-local over = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', since, 'LIMIT', 0, ARGV[2])
-for _, job in ipairs(over) do
+
+local function purge(job)
   local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n', 'finished_ms')
   if not known[1] then
     redis.call('ZREM', P .. 'finished', job)
@@ -24,4 +24,5 @@ for _, job in ipairs(over) do
     redis.call('ZADD', P .. 'finished', since + RETRY_MS, job)
   end
 end
-return #over
+
+return each_due(P .. 'finished', since, ARGV[2], purge)

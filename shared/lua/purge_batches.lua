@@ -8,12 +8,9 @@
 -- ARGV: retention (ms), most at once
 -- Returns forgotten batches of which something may be left.
 local now, most = now_ms(), ARGV[2]
-for _, batch in ipairs(redis.call('ZRANGEBYSCORE', P .. 'batch_expiries', '-inf', now, 'LIMIT', 0, most)) do
-  delete_batch(batch, now)
-end
-local since = now - tonumber(ARGV[1])
-for _, batch in ipairs(redis.call('ZRANGEBYSCORE', P .. 'batch_ends', '-inf', since, 'LIMIT', 0, most)) do
+each_due(P .. 'batch_expiries', now, most, function(batch) delete_batch(batch, now) end)
+each_due(P .. 'batch_ends', now - tonumber(ARGV[1]), most, function(batch)
   forget_batch(batch)
   redis.call('SADD', P .. 'batch_doomed', batch)
-end
+end)
 return redis.call('SRANDMEMBER', P .. 'batch_doomed', most)

@@ -7,7 +7,8 @@ local now = now_ms()
 local ttl = redis.call('HGET', P .. 'pulse', 'ttl_ms')
 if ttl and not feel_pulse(now, tonumber(ttl)) then return { 0, 0 } end
 local rescued, failed = 0, 0
-for _, render in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, most)) do
+
+local function take_back(render)
   local known = redis.call('HMGET', P .. 'render:' .. render, 'state', 'worker')
   local stage = known[1] and RUNS[known[1]]
   if not stage then
@@ -21,4 +22,12 @@ for _, render in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 
     rescued, failed = rescued + sent_back, failed + condemned
   end
 end
+
+-- A broken render must not stop `blame` from sending back what its worker held besides.
+local function let_go(render)
+  local worker = redis.call('HGET', P .. 'render:' .. render, 'worker')
+  if worker then redis.call('SREM', P .. 'held:' .. worker, render) end
+end
+
+each_due(P .. 'leases', now, most, take_back, let_go)
 return { rescued, failed }

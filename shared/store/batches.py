@@ -136,6 +136,10 @@ class BatchStore:
         """Forgets up to `most` jobs of the batch's lines; returns how many."""
         return int(self._scripts.run("forget_lines", deleted.tenant, line_job_prefix(deleted.batch_id), most))
 
+    def put_off_deleted(self, deleted: DeletedBatch, delay_s: float) -> None:
+        """Lets those behind it come first: something of it could not be deleted."""
+        self._scripts.run("put_off", "batch_deleted", deleted.entry, int(delay_s * 1000))
+
     def forget_deleted(self, deleted: DeletedBatch) -> None:
         """Removes the batch from the list of deleted batches, once all its jobs and objects are gone."""
         with translated():

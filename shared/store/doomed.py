@@ -18,6 +18,10 @@ class DoomedStore:
         """Entries whose objects are to be deleted now; the same again until `forget`."""
         return cast("list[str]", self._scripts.run("doomed", most))
 
+    def put_off(self, entry: str, delay_s: float) -> None:
+        """Lets those behind it come first: its objects could not be deleted."""
+        self._scripts.run("put_off", "doomed", entry, int(delay_s * 1000))
+
     def forget(self, entry: str) -> None:
         """Its objects are gone."""
         with translated():

@@ -98,6 +98,10 @@ class FileStore:
         """
         return cast("list[FileId]", self._scripts.run("end_files", most))
 
+    def put_off(self, file_id: FileId, delay_s: float) -> None:
+        """Lets those behind it come first: its bytes could not be deleted."""
+        self._scripts.run("put_off", "file_ends", file_id, int(delay_s * 1000))
+
     def forget(self, file_id: FileId) -> None:
         """Notes that the file's bytes are deleted."""
         with translated():

@@ -15,7 +15,9 @@ from shared.store.steady_clock import SteadyClock
 _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
 _KEYS = (_FOLDER / "keys.lua").read_text()
-_COMMON = tuple((_FOLDER / f"{name}.lua").read_text() for name in ("steady", "outbox", "shares", "common", "deadlines"))
+_COMMON = tuple(
+    (_FOLDER / f"{name}.lua").read_text() for name in ("steady", "due", "outbox", "shares", "common", "deadlines")
+)
 _LOOK = "look_at_clock"
 # What only one script is long enough to need.
 _PARTS = {

@@ -1,8 +1,11 @@
 """Forgets batches that ended long ago, keeping their pictures and files, and deletes the remains of deleted batches."""
 
-from shared.batches import folder_of, line_job_prefix
+import random
+
+from shared.batches import BatchId, folder_of, line_job_prefix
 from shared.objects import ObjectStore
 from shared.store.batches import BatchStore, DeletedBatch
+from workers.upkeep.each import delete_each
 
 _MOST_AT_ONCE = 20
 _MOST_JOBS = 100  # of up to 16 renders each
@@ -13,23 +16,27 @@ def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) 
     """Forgets old batches and returns how many. A batch is listed until its objects are gone, so a crash leaves none
     behind.
     """
-    forgotten = batches.purge(retention_s, _MOST_AT_ONCE)
-    for batch_id in forgotten:
+
+    def delete(batch_id: BatchId) -> None:
         objects.delete_prefix(folder_of(batch_id))
         batches.forget(batch_id)
-    return len(forgotten)
+
+    forgotten = batches.purge(retention_s, _MOST_AT_ONCE)
+    random.shuffle(forgotten)  # so none has to be put off
+    return delete_each(forgotten, delete, lambda *_: None)
 
 
 def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
-    """Deletes a part of what remains of deleted batches. Returns the number of batches that were listed.
+    """Deletes a part of what remains of deleted batches. Returns the number of batches that it worked on.
 
     A batch is listed until nothing remains.
     """
-    found = batches.deleted(_MOST_AT_ONCE)
-    for deleted in found:
+
+    def delete(deleted: DeletedBatch) -> None:
         if _delete_some(batches, objects, deleted) == 0:
             batches.forget_deleted(deleted)
-    return len(found)
+
+    return delete_each(batches.deleted(_MOST_AT_ONCE), delete, batches.put_off_deleted)
 
 
 def _delete_some(batches: BatchStore, objects: ObjectStore, deleted: DeletedBatch) -> int:

@@ -22,7 +22,7 @@ def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event)
         try:
             while not stopping.is_set() and _a_round(kinds):
                 pass
-        except (ObjectStoreUnavailable, StoreUnavailable) as error:
+        except StoreUnavailable as error:
             log.warning("upkeep.not_deleted", error=str(error))
 
 
@@ -32,11 +32,14 @@ def _a_round(kinds: Sequence[Callable[[], int]]) -> bool:
 
 
 def _delete_some(kind: Callable[[], int]) -> int:
-    """Calls one kind. An unexpected error is logged; the kind is called again in the next round."""
+    """Calls one kind. After an error it is called again in the next round; the other kinds get their turn before."""
     try:
         return kind()
-    except (ObjectStoreUnavailable, StoreUnavailable):
+    except StoreUnavailable:
         raise
+    except ObjectStoreUnavailable as error:
+        log.warning("upkeep.not_deleted", error=str(error))
+        return 0
     except Exception:  # noqa: BLE001
         note_fault("cleaner")
         return 0

@@ -2,14 +2,16 @@
 
 from shared.objects import ObjectStore
 from shared.store.doomed import DoomedStore, folder_of
+from workers.upkeep.each import delete_each
 
 MOST_AT_ONCE = 20
 
 
 def delete_doomed(doomed: DoomedStore, objects: ObjectStore) -> int:
     """Returns how many jobs. One is forgotten once its objects are gone, so an outage or a crash leaves none behind."""
-    entries = doomed.due(MOST_AT_ONCE)
-    for entry in entries:
+
+    def delete(entry: str) -> None:
         objects.delete_prefix(folder_of(entry))
         doomed.forget(entry)
-    return len(entries)
+
+    return delete_each(doomed.due(MOST_AT_ONCE), delete, doomed.put_off)
