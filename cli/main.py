@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from cli.batch.command import batch
 from cli.batch.files import files
@@ -21,6 +22,7 @@ from cli.repair import repair
 from cli.up import up
 from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
+from shared.setting_faults import faults_of
 
 
 class _Gridpress(click.Group):
@@ -31,10 +33,8 @@ class _Gridpress(click.Group):
             return super().invoke(ctx)
         except GridpressError as error:
             raise Unavailable(str(error)) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = "_".join(str(part) for part in first["loc"]).upper()
-            raise click.UsageError(f"GRIDPRESS_{name}: {first['msg']}") from error
+        except (ValidationError, SettingsError) as error:
+            raise click.UsageError(faults_of(error)) from error
 
 
 @click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

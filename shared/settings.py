@@ -4,11 +4,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.secret_files import SecretFiles
 
 
 class Settings(BaseSettings):
-    """Every field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds."""
+    """Every field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
+
+    A secret may be in a file instead, which `GRIDPRESS_REDIS_URL_FILE` names (shared/secret_files.py).
+    """
 
     model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore")
 
@@ -193,3 +198,15 @@ class Settings(BaseSettings):
     egress_allow_while_open: str = Field(
         default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Returns where values come from, the most important first. An empty variable gives way to a file."""
+        return init_settings, SecretFiles(settings_cls), env_settings

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from shared.background import end_role_with_its_threads
 from shared.errors import GridpressError, Misconfigured, MissingCheckpoint
 from shared.logs import configure_logs
 from shared.metrics.exposition import expose
+from shared.setting_faults import faults_of
 from shared.settings import Settings
 
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
@@ -27,9 +29,8 @@ def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Setti
         end_role_with_its_threads(settings.ready_file)
         expose(settings, role)
         run(settings)
-    except ValidationError as error:
-        faults = (f"GRIDPRESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        _end(role, "; ".join(faults), EXIT_MISCONFIGURED)
+    except (ValidationError, SettingsError) as error:
+        _end(role, faults_of(error), EXIT_MISCONFIGURED)
     except (Misconfigured, MissingCheckpoint) as error:
         _end(role, str(error), EXIT_MISCONFIGURED)
     except GridpressError as error:

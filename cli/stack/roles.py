@@ -13,6 +13,7 @@ from cli.stack.embedded import Embedded
 from cli.stack.processes import Command
 from cli.stack.readiness import ReadyFile
 from cli.stack.slot import Role
+from shared.secret_files import given_by_file
 from shared.settings import Settings
 
 _MODULES = {
@@ -60,8 +61,12 @@ def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded])
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Returns every setting that was given, as environment variables for a child."""
-    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
+    """Returns every setting that was given, as environment variables for a child.
+
+    What a file gives is left out: the child inherits the variable that names the file, and reads it itself.
+    """
+    names = sorted(settings.model_fields_set - given_by_file())
+    given = {name: getattr(settings, name) for name in names}
     return {f"GRIDPRESS_{name.upper()}": _plain(value) for name, value in given.items() if value is not None}
 
 
