@@ -21,6 +21,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from api.connection import Connection, Lobby
 from api.framing import StrictParser
 from api.refusals import refusal_of, response
+from shared.garbage import freeze_startup_objects
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class Worker(GeventWorker):
         self._lobby = Lobby(pool)
         server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
         server.max_accept = _ACCEPT
+        freeze_startup_objects()
         server.start()
         self.app.on_serving(self)
         while self.pause(_BEAT_S):

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
+from shared.garbage import freeze_startup_objects
 from shared.ready_file import announce, withdraw
 from shared.store.leases import Announcement
 from workers.hearing import Hearing
@@ -44,6 +45,7 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
     lookout = Lookout(served.look, served.hearing) if served.look else None
 
     def announce_ready(**_: object) -> None:
+        freeze_startup_objects()
         if lookout:
             lookout.start()
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)

@@ -17,6 +17,8 @@ _DROP_S = 0.2
 _AT_ONCE, _BETWEEN_S = 50, 0.05  # a thousand new connections a second
 _MOST_BACK = 20  # connections in that time: a flood of new ones is for a firewall to stop
 
+_OPENING = threading.Lock()  # one crowd at a time, so that the rate holds for all together
+
 Attack = Callable[[int, float], None]
 
 
@@ -117,7 +119,8 @@ class _Crowd:
         for number in range(num):
             self._connections.append(self._new())
             if number % _AT_ONCE == 0:
-                time.sleep(_BETWEEN_S)
+                with _OPENING:
+                    time.sleep(_BETWEEN_S)
 
     def send(self, more: bytes) -> None:
         num_back = 0

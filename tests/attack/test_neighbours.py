@@ -10,7 +10,7 @@ from cli.stack.seaweedfs import S3Endpoint
 from tests.api.processes import Served, served
 from tests.api.test_server import settings_of
 from tests.attack import rude
-from tests.attack.neighbours import beside, beside_load
+from tests.attack.neighbours import Comparison, beside, beside_load
 from tests.attack.prober import Latencies
 
 pytestmark = [pytest.mark.attack, pytest.mark.measured]
@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.attack, pytest.mark.measured]
 LASTS_S = 4.0
 MOST_MORE_MIB = 200.0
 OPEN_FILES = 8_192
+NUM_TRIES = 3
+MOST_TIMES_TOGETHER = 10.0  # 2 to 4 on a quiet machine; 31 while a garbage collection could hold a process
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +55,12 @@ def test_neighbours_are_unharmed(api: Served, busy: Latencies, attack: rude.Atta
 
 
 def test_all_attacks_at_once_keep_nobody_out_and_take_bounded_memory(api: Served, busy: Latencies) -> None:
-    """How long neighbours wait meanwhile varies widely on two cores. The table of `make attack` shows it."""
-    found = beside(api.port, api.process.pid, partial(rude.together, api.port, LASTS_S), busy=busy)
-    assert found.attacked.num_failed == 0, found
-    assert found.peak_mib - found.rss_mib < MOST_MORE_MIB
+    """The best of three, since two cores carry the attackers, the server and the store; `make attack` prints all."""
+    tries = [_all_at_once(api, busy) for _ in range(NUM_TRIES)]
+    assert all(found.attacked.num_failed == 0 for found in tries), tries
+    assert all(found.peak_mib - found.rss_mib < MOST_MORE_MIB for found in tries), tries
+    assert min(found.times for found in tries) < MOST_TIMES_TOGETHER, tries
+
+
+def _all_at_once(api: Served, busy: Latencies) -> Comparison:
+    return beside(api.port, api.process.pid, partial(rude.together, api.port, LASTS_S), busy=busy)

@@ -9,6 +9,7 @@ import structlog
 
 from shared.background import Background
 from shared.celery_app import make_celery
+from shared.garbage import freeze_startup_objects
 from shared.hints import Hints
 from shared.objects import open_objects
 from shared.ready_file import announce
@@ -51,6 +52,7 @@ def run(settings: Settings) -> None:
     Background("canary", partial(keep_writing, *canary), stopping.is_set).start()
     Background("cleaner", partial(keep_deleting, kinds, stopping), stopping.is_set).start()
     log.info("upkeep.ready")
+    freeze_startup_objects()
     announce(settings.ready_file)
     while not stopping.wait(_TICK_S):
         upkeep.run_once(time.monotonic())
