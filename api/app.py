@@ -50,7 +50,7 @@ def create_app(house: Services) -> Flask:
     app.before_request(check_query)
     app.after_request(guard_stream)
     app.after_request(tell_standings)
-    incoming.install(app, house.settings)
+    incoming.install(app, house.settings, house.quotas.held_bytes)
     idempotency.install(app)
     app.before_request(resolve_name)
     app.after_request(harden)

@@ -1,12 +1,10 @@
 """Receives request bodies: after authentication, on disk when they are large, within one budget of bytes."""
 
 import time
-from collections import Counter
 from functools import cached_property, partial
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
-from threading import Lock
 from typing import IO, Any, cast
 
 from flask import Flask, current_app, g, request
@@ -14,8 +12,8 @@ from flask import Flask, current_app, g, request
 from api.forms import FormParser
 from api.limited import LimitedRequest
 from shared.errors import ServiceBusy
-from shared.ids import TenantId
 from shared.intake.documents import MOST_BYTES
+from shared.quota import Quota
 from shared.settings import Settings
 
 _IN_MEMORY_BYTES = 256 * 1024  # of one body or file; what is larger goes to disk
@@ -23,33 +21,6 @@ _READ_BYTES = 64 * 1024
 _TURN_BYTES = 16 * 1024
 _PICTURES = "gridpress_takes_pictures"
 _BUDGET = "gridpress_bodies"
-
-
-class Budget:
-    """The bytes of bodies and pictures that this process may hold at once. One tenant may use half of them."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._held: Counter[TenantId] = Counter()
-        self._lock = Lock()
-
-    @property
-    def held_bytes(self) -> int:
-        return self._held.total()
-
-    def take(self, tenant: TenantId, num_bytes: int) -> None:
-        """Takes bytes from the budget. Raises `ServiceBusy` and takes nothing when there are too few."""
-        with self._lock:
-            is_too_much = self._held.total() + num_bytes > self._most_bytes
-            if is_too_much or self._held[tenant] + num_bytes > self._most_bytes // 2:
-                raise ServiceBusy("the service holds as many bodies as it may at once; try again")
-            self._held[tenant] += num_bytes
-
-    def give_back(self, tenant: TenantId, num_bytes: int) -> None:
-        with self._lock:
-            self._held[tenant] -= num_bytes
-            if not self._held[tenant]:
-                del self._held[tenant]
 
 
 class BodyRequest(LimitedRequest):
@@ -87,10 +58,10 @@ class _InTurns:
         return data
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install(app: Flask, settings: Settings, held_bytes: Quota) -> None:
     """Installs the hooks. Must follow those that authenticate and precede those that read the body."""
     app.request_class = BodyRequest
-    app.extensions[_BUDGET] = Budget(settings.max_held_bytes)
+    app.extensions[_BUDGET] = held_bytes
     app.config["MAX_CONTENT_LENGTH"] = min(MOST_BYTES, settings.max_body_bytes)
     app.before_request(partial(_allow_pictures, settings.max_body_bytes))
     app.teardown_request(lambda _: release())
@@ -124,8 +95,8 @@ def content_of(file: IO[bytes]) -> bytes | mmap:
 
 def hold(num_bytes: int) -> None:
     """Takes further bytes for the current request, until it ends or `release` is called. Raises `ServiceBusy`."""
-    tenant = g.caller.tenant
-    _budget().take(tenant, num_bytes)
+    if not _budget().take(g.caller.tenant, num_bytes):
+        raise ServiceBusy("the service holds as many bodies as it may at once; try again")
     g.held_bytes = g.get("held_bytes", 0) + num_bytes
 
 
@@ -137,8 +108,8 @@ def release() -> None:
         _budget().give_back(g.caller.tenant, held_bytes)
 
 
-def _budget() -> Budget:
-    return cast("Budget", current_app.extensions[_BUDGET])
+def _budget() -> Quota:
+    return cast("Quota", current_app.extensions[_BUDGET])
 
 
 def _allow_pictures(most_bytes: int) -> None:

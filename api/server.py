@@ -1,5 +1,6 @@
 """Runs the API's processes on one port: gunicorn's arbiter starts them and replaces those that die."""
 
+import itertools
 import logging
 import math
 import mmap
@@ -34,6 +35,14 @@ _RETRY_S = 1.0
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
 
 
+class Shared(Protocol):
+    """What the processes count together. Each has a number from 0 on, which its successor gets, too."""
+
+    def join(self, number: int) -> None: ...
+
+    def clear(self, number: int) -> None: ...
+
+
 class Process(Protocol):
     """The services of one process, as far as the server knows them: it tells them to stop."""
 
@@ -64,9 +73,17 @@ class _Events(logging.Handler):
 class Application(BaseApplication):
     """gunicorn's application. Each process composes its own services."""
 
-    def __init__(self, compose: Compose, settings: Settings, listener: socket.socket, on_serving: Callable[[], None]):
+    def __init__(
+        self,
+        compose: Compose,
+        settings: Settings,
+        shared: Shared,
+        listener: socket.socket,
+        on_serving: Callable[[], None],
+    ) -> None:
         self._compose = compose
         self._settings = settings
+        self._shared = shared
         self._announce = on_serving
         self._process: Process | None = None
         self._is_announced = mmap.mmap(-1, 1)  # shared by all processes
@@ -96,12 +113,14 @@ class Application(BaseApplication):
             "control_socket_disable": True,
             "sendfile": False,
             "logger_class": EventLog,
-            "child_exit": _on_exit_of,
+            "pre_fork": self._number,
+            "child_exit": self._on_exit_of,
         }.items():
             self.cfg.set(name, value)
 
     def load_in(self, worker: Any) -> Flask | None:
         """Returns the app in a new process; None when the process is to end. Waits for whatever is missing."""
+        self._shared.join(worker.number)
         while True:
             try:
                 app, self._process = self._compose()
@@ -124,6 +143,16 @@ class Application(BaseApplication):
         if self._process:
             self._process.stop()
 
+    @staticmethod
+    def _number(arbiter: Arbiter, worker: Any) -> None:
+        """Gives a process that is about to start the lowest number that none has."""
+        taken = {other.number for other in arbiter.WORKERS.values()}
+        worker.number = next(number for number in itertools.count() if number not in taken)
+
+    def _on_exit_of(self, _arbiter: Arbiter, worker: Any) -> None:
+        self._shared.clear(worker.number)
+        log.info("api.process_ended", pid=worker.pid, number=worker.age)
+
 
 class _Arbiter(Arbiter):
     """SIGTERM and SIGINT drain; a second signal ends at once. Other signals are ignored."""
@@ -143,7 +172,7 @@ class _Arbiter(Arbiter):
             log.error("api.process_not_started", error=str(error))  # noqa: TRY400 - the error says everything
 
 
-def serve(compose: Compose, settings: Settings, on_listening: Callable[[int], None]) -> None:
+def serve(compose: Compose, settings: Settings, shared: Shared, on_listening: Callable[[int], None]) -> None:
     """Calls `on_listening` with the port once a process serves. Returns after SIGTERM, when every request is answered.
 
     Raises `Misconfigured` when the port is taken, or when the system allows fewer open files than `api_connections`
@@ -152,7 +181,7 @@ def serve(compose: Compose, settings: Settings, on_listening: Callable[[int], No
     _allow_open_files(math.ceil(settings.api_connections / num_processes(settings)) + _OTHER_FILES)
     listener = _bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    arbiter = _Arbiter(Application(compose, settings, listener, lambda: on_listening(port)))
+    arbiter = _Arbiter(Application(compose, settings, shared, listener, lambda: on_listening(port)))
     try:
         arbiter.run()
     except SystemExit as end:
@@ -164,10 +193,6 @@ def num_processes(settings: Settings) -> int:
     """Returns the configured number of processes; by default one for each usable core, up to a maximum."""
     num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.api_processes or min(num_cores, _MOST_PROCESSES)
-
-
-def _on_exit_of(_arbiter: Arbiter, worker: Any) -> None:
-    log.info("api.process_ended", pid=worker.pid, number=worker.age)
 
 
 def _allow_open_files(most: int) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 from flask import current_app
 
 from api.incoming import hold
+from api.quotas import Quotas
 from api.readiness import Readiness
 from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
@@ -66,6 +67,7 @@ class Services:
     fault_counts: FaultCounts
     ledger: LedgerStore
     object_writes: ObjectWrites
+    quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -77,7 +79,7 @@ class Services:
     @property
     def intake(self) -> Intake:
         """Makes specs from requests; child processes decode their pictures."""
-        decoders = decoders_of(self.settings.max_image_pixels)
+        decoders = decoders_of(self.settings.max_image_pixels, self.quotas.decoders)
         return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders, hold)
 
     def stop(self) -> None:

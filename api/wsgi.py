@@ -5,8 +5,9 @@ from flask import Flask
 
 from api.app import create_app
 from api.callers import is_open
-from api.resolving import look_up_apart
-from api.server import serve
+from api.quotas import Quotas
+from api.resolving import look_up_for
+from api.server import num_processes, serve
 from api.services import Services
 from shared.celery_app import make_celery
 from shared.egress.addresses import is_loopback_host
@@ -47,21 +48,23 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the requests under way."""
-    access = "open" if is_open(compose(settings)) else "keys"  # what can't work is said before any process starts
+    quotas = Quotas.of(settings, num_processes(settings))
+    first = compose(settings, quotas)  # what can't work is said before any process starts
+    access = "open" if is_open(first) else "keys"
 
     def on_listening(port: int) -> None:
         log.info("api.listening", host=settings.host, port=port, access=access)
         announce(settings.ready_file)
 
     def compose_app() -> tuple[Flask, Services]:
-        house = compose(settings)
+        house = compose(settings, quotas)
         return create_app(house), house
 
-    serve(compose_app, settings, on_listening)
+    serve(compose_app, settings, quotas, on_listening)
     log.info("api.stopped")
 
 
-def compose(settings: Settings) -> Services:
+def compose(settings: Settings, quotas: Quotas) -> Services:
     """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to provide what is missing."""
     client = connect(settings.redis_url, settings.durability)
     keys = KeyRing(KeyStore(client))
@@ -80,7 +83,7 @@ def compose(settings: Settings) -> Services:
         webhook_secret(settings),
         Capacity(client, settings),
         check_durability(client, settings.durability),
-        ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open), look_up_apart),
+        ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open), look_up_for),
         keys,
         RateLimits(client),
         EventHub(client),
@@ -96,4 +99,5 @@ def compose(settings: Settings) -> Services:
         FaultCounts(client),
         LedgerStore(client),
         ObjectWrites(client),
+        quotas,
     )

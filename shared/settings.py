@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     max_held_bytes: int = Field(
         default=512 * 1024 * 1024,
         ge=1,
-        description="of bodies and pictures in memory and on disk that an API process holds at once; of a tenant half",
+        description="of bodies and pictures in memory and on disk that the API holds at once; of a tenant half",
     )
     max_n: int = 16
     max_inference_steps: int = 200

@@ -13,7 +13,8 @@ import uuid  # noqa: E402
 from flask import Flask, request  # noqa: E402
 from redis import Redis  # noqa: E402
 
-from api.server import serve  # noqa: E402
+from api.quotas import Quotas  # noqa: E402
+from api.server import num_processes, serve  # noqa: E402
 from shared.settings import Settings  # noqa: E402
 
 
@@ -48,4 +49,6 @@ def compose() -> tuple[Flask, Nothing]:
 
 
 if __name__ == "__main__":
-    serve(compose, Settings(port=0), lambda port: print(port, flush=True))
+    settings = Settings(port=0)
+    quotas = Quotas.of(settings, num_processes(settings))
+    serve(compose, settings, quotas, lambda port: print(port, flush=True))

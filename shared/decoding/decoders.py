@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 
 from shared.errors import InvalidImage
 from shared.ids import TenantId
+from shared.quota import Quota
 from shared.sandbox.child import Task, TaskKilled
 from shared.sandbox.pool import Pool
 from shared.sandbox.turns import Turns
@@ -41,11 +42,14 @@ Load = Callable[[], Encoded]
 
 
 class Decoders:
-    """The decoding children of this process, shared by all its requests. Tenants take turns."""
+    """The decoding children of this process, shared by all its requests. Tenants take turns.
 
-    def __init__(self, max_pixels: int) -> None:
+    `quota` limits how many children of several processes decode at once.
+    """
+
+    def __init__(self, max_pixels: int, quota: Quota | None = None) -> None:
         memory_bytes = _OWN_BYTES + _BYTES_PER_PIXEL * max_pixels
-        self.pool = Pool(Task("shared.decoding.task:decode", memory_bytes, _CPU_S, _WALL_S), _PLACES)
+        self.pool = Pool(Task("shared.decoding.task:decode", memory_bytes, _CPU_S, _WALL_S), _PLACES, quota=quota)
         self._max_pixels = max_pixels
         self._fetches = Turns(_FETCHES)
 
@@ -75,6 +79,6 @@ class Decoders:
 
 
 @cache
-def decoders_of(max_pixels: int) -> Decoders:
+def decoders_of(max_pixels: int, quota: Quota | None = None) -> Decoders:
     """Returns the decoders of this process. They are cached, so that a second app starts no further children."""
-    return Decoders(max_pixels)
+    return Decoders(max_pixels, quota)

@@ -66,6 +66,10 @@ class EgressClient:
         self._resolve = resolve
         self._ssl_context = ssl_context or httpx.create_ssl_context()  # SSL_CERT_FILE, or the CAs that certifi brings
 
+    def resolving_with(self, resolve: Resolve) -> "EgressClient":
+        """Returns a client that differs in how it looks names up."""
+        return EgressClient(self._rules, resolve=resolve, ssl_context=self._ssl_context)
+
     def get(self, url: str, deadline: Deadline, *, max_bytes: int) -> Answer:
         """GETs the URL without content encoding and keeps at most `max_bytes` of the body."""
         return self._send(_Call("GET", url), deadline, max_bytes)

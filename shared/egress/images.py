@@ -1,18 +1,21 @@
 """Fetches the condition images that a request gives by URL. Does not decode them."""
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
 from shared.egress.client import Answer, BodyEnd, EgressClient
-from shared.egress.connect import Resolve, look_up
+from shared.egress.connect import Resolve
 from shared.egress.deadline import Deadline
 from shared.egress.errors import NOTHING_TOLD, EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidImage
+from shared.ids import TenantId
 from shared.settings import Settings
+
+LookUpFor = Callable[[TenantId], Resolve]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,19 @@ class ImageFetcher:
     timeout_s: float
     max_bytes: int
     max_total_bytes: int
+    look_up_for: LookUpFor | None = None
 
     @classmethod
-    def of(cls, settings: Settings, rules: EgressRules, resolve: Resolve = look_up) -> Self:
+    def of(cls, settings: Settings, rules: EgressRules, look_up_for: LookUpFor | None = None) -> Self:
         """Makes a fetcher from the settings. Fetched images may be as large in all as a request body."""
-        client = EgressClient(rules, resolve=resolve)
-        return cls(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
+        limits = (settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
+        return cls(EgressClient(rules), *limits, look_up_for)
+
+    def of_tenant(self, tenant: TenantId) -> Self:
+        """Returns a fetcher for one tenant, whose look-ups wait for no other tenant's."""
+        if self.look_up_for is None:
+            return self
+        return replace(self, client=self.client.resolving_with(self.look_up_for(tenant)))
 
     def fetch(self, urls: Mapping[str, str]) -> Iterator[Fetched]:
         """Yields the bytes of each URL, in order; the keys are the field names for errors. Raises `InvalidImage`.

@@ -98,8 +98,9 @@ class ConditionImages:
             if field not in web_urls
         }
         if web_urls:
+            fetcher = self.fetcher.of_tenant(self.own.tenant)
             with self.decoders.fetching(self.own.tenant):
-                for field, fetched in zip(web_urls, self.fetcher.fetch(web_urls), strict=True):
+                for field, fetched in zip(web_urls, fetcher.fetch(web_urls), strict=True):
                     pictures[field] = self._looked_at_fetched(fetched, urls[field], field)
         return [pictures[field] for field in urls]
 

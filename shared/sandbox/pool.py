@@ -8,6 +8,7 @@ import structlog
 from typing_extensions import Buffer
 
 from shared.errors import ServiceBusy
+from shared.quota import Quota
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.frames import Head
 from shared.sandbox.turns import Turns
@@ -18,10 +19,11 @@ log = structlog.get_logger()
 class Pool:
     """Starts children when they are needed, and keeps them for later requests."""
 
-    def __init__(self, task: Task, places: int, *, patience_s: float = 30.0) -> None:
+    def __init__(self, task: Task, places: int, *, patience_s: float = 30.0, quota: Quota | None = None) -> None:
+        """`quota` limits the tasks of several processes together."""
         self.task = task
         self.num_killed = 0
-        self._turns = Turns(places, patience_s=patience_s)
+        self._turns = Turns(places, patience_s=patience_s, quota=quota)
         self._idle: list[Child] = []
         atexit.register(self.close)
 

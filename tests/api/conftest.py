@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.quotas import Quotas
 from api.readiness import Readiness
 from api.services import Services
 from shared.celery_app import make_celery
@@ -95,7 +96,7 @@ def house(
     later = (*later, BatchStore(client), PaceStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
     webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client))
-    yield Services(settings, *stores, *later, *webhooks, readiness=Readiness(ttl_s=0))
+    yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()
 
 
@@ -109,4 +110,5 @@ def with_settings(house: Services, **changes: Any) -> FlaskClient:
     """A client of the same service with other settings."""
     settings = house.settings.model_copy(update=changes)
     fetcher = ImageFetcher.of(settings, EgressRules.of(settings, house.keys.is_open))
-    return create_app(replace(house, settings=settings, fetcher=fetcher)).test_client()
+    changed = replace(house, settings=settings, fetcher=fetcher, quotas=Quotas.of(settings))
+    return create_app(changed).test_client()

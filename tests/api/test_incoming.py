@@ -14,10 +14,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from api import incoming
-from api.incoming import Budget
 from api.services import Services
-from shared.errors import ServiceBusy
-from shared.ids import DEFAULT_TENANT, TenantId
+from shared.ids import DEFAULT_TENANT
 from shared.keys import Scope
 from shared.objects import ObjectStore
 from shared.settings import Settings
@@ -39,19 +37,6 @@ def noise(num_pixels_a_side: int = 1024) -> bytes:
     file = BytesIO()
     Image.frombytes("RGB", (num_pixels_a_side,) * 2, os.urandom(3 * num_pixels_a_side**2)).save(file, "PNG")
     return file.getvalue()
-
-
-def test_a_tenant_holds_half_of_the_budget_and_all_together_the_whole() -> None:
-    budget, one, other = Budget(100), TenantId("one"), TenantId("other")
-    budget.take(one, 50)
-    with pytest.raises(ServiceBusy):
-        budget.take(one, 1)
-    budget.take(other, 50)
-    with pytest.raises(ServiceBusy):
-        budget.take(TenantId("third"), 1)
-    budget.give_back(one, 50)
-    budget.take(TenantId("third"), 50)
-    assert budget.held_bytes == 100
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/images/edits"])

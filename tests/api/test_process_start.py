@@ -5,6 +5,7 @@ import socket
 import pytest
 from flask import Flask
 
+from api.quotas import Quotas
 from api.server import Application
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
@@ -19,6 +20,8 @@ class Services:
 
 class Worker:
     """Pauses so often, and is to end then."""
+
+    number = 0
 
     def __init__(self, num_pauses: int) -> None:
         self.num_pauses = num_pauses
@@ -36,7 +39,8 @@ def an_application(*lacks: Exception) -> tuple[Application, Flask]:
             raise left.pop(0)
         return app, Services()
 
-    return Application(compose, Settings(), socket.create_server(("127.0.0.1", 0)), lambda: None), app
+    listener = socket.create_server(("127.0.0.1", 0))
+    return Application(compose, Settings(), Quotas.of(Settings()), listener, lambda: None), app
 
 
 @pytest.mark.parametrize(

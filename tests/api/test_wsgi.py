@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.callers import is_open
+from api.quotas import Quotas
 from api.wsgi import compose
 from cli.stack.ports import free_ports
 from shared.errors import Misconfigured, StoreUnavailable
@@ -15,6 +16,8 @@ from shared.starting import EXIT_MISCONFIGURED
 from shared.store.connect import Client
 from shared.store.keys import KeyStore
 from tests.api.processes import TIMEOUT_S, environment, served, start
+
+QUOTAS = Quotas.of(Settings())
 
 
 def unused_port() -> int:
@@ -55,7 +58,7 @@ def test_a_missing_store_is_one_line_that_says_how_to_get_it(s3_settings: Settin
 
 def refusal(settings: Settings, **changes: object) -> str:
     with pytest.raises((Misconfigured, StoreUnavailable)) as caught:
-        compose(settings.model_copy(update=changes))
+        compose(settings.model_copy(update=changes), QUOTAS)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -68,7 +71,7 @@ def test_it_starts_during_an_outage_of_the_object_store_and_says_that_it_is_not_
     s3_settings: Settings, valkey_url: str
 ) -> None:
     dead = f"http://127.0.0.1:{unused_port()}"
-    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "s3_endpoint_url": dead}))
+    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "s3_endpoint_url": dead}), QUOTAS)
     answer = create_app(house).test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json is not None
@@ -108,7 +111,7 @@ def test_without_a_key_it_refuses_to_listen_beyond_loopback(
 
 def test_with_a_key_it_listens_anywhere(s3_settings: Settings, valkey_url: str, client: Client) -> None:
     KeyStore(client).create(TenantId("acme"), [Scope.READ])
-    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "host": "0.0.0.0"}))
+    house = compose(s3_settings.model_copy(update={"redis_url": valkey_url, "host": "0.0.0.0"}), QUOTAS)
     assert not is_open(house)
 
 

@@ -3,7 +3,7 @@
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from tests.cli.waiting import eventually, is_alive
 pytestmark = pytest.mark.attack
 
 NUM = 2
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -37,6 +38,22 @@ def processes(api: Served) -> set[int]:
     return set()
 
 
+def begun_body(port: int, num_bytes: int) -> socket.socket:
+    """A request whose body is announced and does not come."""
+    connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {num_bytes}"
+    connection.sendall(head.encode() + b"\r\n\r\n")
+    connection.setblocking(False)
+    return connection
+
+
+def is_refused(connection: socket.socket) -> bool:
+    try:
+        return b" 503 " in connection.recv(4096, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+
+
 def answers(api: Served) -> bool:
     with suppress(httpx.TransportError), api.client() as http:
         return http.get("/healthz").status_code == 200
@@ -51,6 +68,22 @@ def test_a_process_that_dies_is_replaced_and_the_others_serve_meanwhile(api: Ser
     eventually(lambda: len(processes(api)) == NUM and not processes(api) & before)
     eventually(lambda: answers(api))
     assert api.process.poll() is None
+
+
+def test_bodies_count_in_all_processes_together_and_those_of_a_killed_one_no_more(
+    s3: S3Endpoint, valkey_url: str, client: Client, tmp_path: Path
+) -> None:
+    with served(settings_of(s3, tmp_path), valkey_url, API_PROCESSES=NUM, MAX_HELD_BYTES=4 * MIB) as api:
+        eventually(lambda: len(processes(api)) == NUM)
+        for _ in range(2):
+            with ExitStack() as held:
+                bodies = [held.enter_context(begun_body(api.port, 3 * MIB // 2)) for _ in range(8)]
+                eventually(lambda bodies=bodies: sum(map(is_refused, bodies)) == 7)  # two are over a tenant's half
+                before = processes(api)
+                for pid in before:
+                    psutil.Process(pid).kill()
+                eventually(lambda before=before: len(processes(api)) == NUM and not processes(api) & before)
+                eventually(lambda: answers(api))
 
 
 def test_a_parent_that_is_killed_leaves_nobody_on_its_port(api: Served) -> None:
