@@ -15,6 +15,7 @@ from redis import Redis  # noqa: E402
 
 from api.quotas import Quotas  # noqa: E402
 from api.server import num_processes, serve  # noqa: E402
+from shared.logs import configure_logs  # noqa: E402
 from shared.settings import Settings  # noqa: E402
 
 
@@ -49,6 +50,7 @@ def compose() -> tuple[Flask, Nothing]:
 
 
 if __name__ == "__main__":
+    configure_logs()  # to stderr: the port is alone on stdout
     settings = Settings(port=0)
     quotas = Quotas.of(settings, num_processes(settings))
     serve(compose, settings, quotas, lambda port: print(port, flush=True))
