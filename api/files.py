@@ -54,6 +54,8 @@ def create() -> Answer | Response:
             house.files.abandon(file_id)  # the same bytes a second time
         if kept:
             return kept
+        if made is None and idempotency.reserved_id() not in (None, file_id):
+            idempotency.reserve(file_id)  # what the first request began to store is never completed
         return _answer(made or _close(file_id, asked, received))
 
 

@@ -77,6 +77,15 @@ def reserved_id() -> str | None:
     return reservation.reserved_id if reservation else None
 
 
+def reserve(other_id: str) -> None:
+    """Reserves another id for what this request makes, where the reserved one can't be used. Raises
+    `RequestInProgress` when another request with its key took over meanwhile.
+    """
+    reservation = _reservation()
+    if reservation and not services().idempotency.reserve(reservation, other_id):
+        raise RequestInProgress("another request with this Idempotency-Key took over meanwhile")
+
+
 def reserved_job_id() -> JobId:
     """Returns the id for the job of this request. It is the same for every request with its key."""
     return JobId(reserved_id() or new_job_id())

@@ -102,7 +102,12 @@ def secret(endpoint_id: str) -> dict[str, str]:
 def rotate_secret(endpoint_id: str) -> Answer:
     """Replaces the signing secret. For 24 hours webhooks are signed with both."""
     asked = asked_for(RotationRequest, is_optional=True)
-    rotated = services().endpoints.rotate(EndpointId(endpoint_id), caller().tenant, asked.secret or new_secret())
+    rotated = services().endpoints.rotate(
+        EndpointId(endpoint_id),
+        caller().tenant,
+        asked.secret or new_secret(),
+        rotation_id=idempotency.reserved_id(),
+    )
     return _with_secret(rotated)
 
 

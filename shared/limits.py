@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 _TICK_S = 0.001  # the store's clock counts milliseconds; at the very moment itself one unit too many still counts
+_SET_BACK_S = 1.0  # less may be the work of a time server
 _QUEUE_RETRY_S = 10.0  # a queue moves by whole renders, which take seconds to minutes
 
 
@@ -77,6 +78,11 @@ class Window:
     previous_left_s: float = 0.0
     current: int = 0
     current_left_s: float = 0.0
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether a counter would count for longer than any can: the store's clock was set back since."""
+        return max(self.previous_left_s, self.current_left_s) > self.length_s + _SET_BACK_S
 
     @property
     def used(self) -> int:

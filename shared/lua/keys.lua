@@ -65,7 +65,7 @@
 --   gridpress:finished              zset    final jobs by end (ms)
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects (ms): see delete.lua
 --   gridpress:batch...              see create_batch.lua
---   gridpress:idempotency:<scope>, gridpress:file...  see begin_idempotent.lua and open_file.lua
+--   gridpress:idempotency..., gridpress:file...  see begin_idempotent.lua and open_file.lua
 --   gridpress:ledger                see shared/store/ledger.py
 --   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
 

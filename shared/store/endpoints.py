@@ -103,10 +103,16 @@ class EndpointStore:
         self._scripts.run("disable_endpoint", endpoint_id, tenant)
         return self.endpoint(endpoint_id, tenant)
 
-    def rotate(self, endpoint_id: EndpointId, tenant: TenantId, secret: str) -> Endpoint:
-        """Replaces the secret and returns the endpoint. For 24 hours messages are signed with the old secret, too."""
+    def rotate(
+        self, endpoint_id: EndpointId, tenant: TenantId, secret: str, *, rotation_id: str | None = None
+    ) -> Endpoint:
+        """Replaces the secret and returns the endpoint. For 24 hours messages are signed with the old secret, too.
+
+        A repeated call with the same `rotation_id` changes nothing.
+        """
         ttl_ms = int(ROTATION.total_seconds() * 1000)
-        self._scripts.run("rotate_endpoint", endpoint_id, tenant, secret, ttl_ms, MOST_OLD_SECRETS)
+        args = (endpoint_id, tenant, secret, ttl_ms, MOST_OLD_SECRETS, rotation_id or "")
+        self._scripts.run("rotate_endpoint", *args)
         return self.endpoint(endpoint_id, tenant)
 
     def delete(self, endpoint_id: EndpointId, tenant: TenantId) -> None:

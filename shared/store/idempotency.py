@@ -41,6 +41,7 @@ class Reused:
     """The key was used with a different request."""
 
 
+_How = Literal["stands", "reserve", "keep", "release", "forget"]
 Begun = Reservation | KeptAnswer | Busy | Reused
 
 
@@ -70,6 +71,10 @@ class IdempotencyStore:
         """Records that the job was made: from now on requests with the key are answered from it."""
         self._end(reservation, "stands")
 
+    def reserve(self, reservation: Reservation, other_id: str) -> bool:
+        """Reserves another id for what the request makes. Returns False when another request took over meanwhile."""
+        return self._end(reservation, "reserve", other_id)
+
     def keep(self, reservation: Reservation, answer: KeptAnswer) -> None:
         """Keeps the response for all requests with the key. A second call changes nothing."""
         self._end(reservation, "keep", json.dumps(asdict(answer)))
@@ -82,10 +87,8 @@ class IdempotencyStore:
         """Frees the key after a refusal, so that a corrected request may use it."""
         self._end(reservation, "forget")
 
-    def _end(
-        self, reservation: Reservation, how: Literal["stands", "keep", "release", "forget"], answer: str = ""
-    ) -> None:
-        self._scripts.run("end_idempotent", reservation.scope, reservation.holder, how, answer)
+    def _end(self, reservation: Reservation, how: _How, text: str = "") -> bool:
+        return bool(self._scripts.run("end_idempotent", reservation.scope, reservation.holder, how, text))
 
 
 def _scope(tenant: TenantId, route: str, key: str) -> str:

@@ -12,7 +12,8 @@ from shared.store.connect import Client, translated
 class RateLimits:
     """Two round trips for a request for units, none where there is no limit. A refused one uses nothing.
 
-    Every method raises `StoreUnavailable` when the store does not answer. Another limit starts from nothing used.
+    Every method raises `StoreUnavailable` when the store does not answer. Another limit starts from nothing used. So
+    does a window that would stay open for longer than its length, because the store's clock was set back.
     """
 
     def __init__(self, client: Client) -> None:
@@ -37,6 +38,10 @@ class RateLimits:
         with translated():
             is_granted = self._limiter.hit(item, tenant, cost=cost)
             window = self._window(item, tenant)
+            if not is_granted and window.is_impossible:
+                self._limiter.clear(item, tenant)
+                is_granted = self._limiter.hit(item, tenant, cost=cost)
+                window = self._window(item, tenant)
         refusal = None if is_granted else _refusal(quota, window, cost)
         return Verdict(window.standing(quota), refusal)
 

@@ -87,3 +87,7 @@ class UpkeepStore:
     def purge(self, retention_s: int) -> bool:
         """Forgets up to a hundred jobs that ended more than `retention_s` ago. Returns whether there may be more."""
         return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED
+
+    def purge_idempotency(self) -> bool:
+        """Deletes up to 500 Idempotency-Keys whose time is over. Returns whether there may be more."""
+        return int(self._scripts.run("purge_idempotency", _MOST_AT_ONCE)) == _MOST_AT_ONCE

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.services import Services
 from shared.store.connect import Client
-from shared.store.idempotency import IdempotencyStore
+from shared.store.idempotency import Begun, IdempotencyStore
 
 pytestmark = pytest.mark.attack
 
@@ -22,6 +22,14 @@ SINCE = {"since": "2026-01-01T00:00:00Z"}
 
 class Death(BaseException):
     """The process ends here: nothing of it runs any more."""
+
+
+class DyingSooner(IdempotencyStore):
+    """Its process dies when it has begun, nothing is made yet, and nobody waits for its lease."""
+
+    def begin(self, *args: Any) -> Begun:
+        super().begin(*args)
+        raise Death
 
 
 class DyingStore(IdempotencyStore):
@@ -67,6 +75,48 @@ def test_a_crash_makes_no_second_one(
     made = {each["id"] for each in http.get(path).get_json()["data"]} - before
     assert made == {answer.get_json()["id"]}
     assert make(http, **KEY).get_data() == answer.get_data()
+
+
+def test_crashes_before_and_after_a_file_is_made_make_no_second_one(
+    http: FlaskClient, house: Services, client: Client
+) -> None:
+    for kind in (DyingSooner, DyingStore, DyingStore):
+        dying = create_app(replace(house, idempotency=kind(client, kept_for_s=60, lease_s=0))).test_client()
+        with pytest.raises(Death):
+            a_file(dying, **KEY)
+    answer = a_file(http, **KEY)
+    assert [each["id"] for each in http.get("/v1/files").get_json()["data"]] == [answer.get_json()["id"]]
+
+
+def test_a_file_whose_request_was_overtaken_is_not_made_beside_the_others(
+    http: FlaskClient, house: Services, client: Client
+) -> None:
+    class Overtaken(IdempotencyStore):
+        def begin(self, *args: Any) -> Begun:
+            """Another request with the key begins right behind it."""
+            begun = super().begin(*args)
+            super().begin(*args[:-1], "file-of-the-other")
+            return begun
+
+    for kind in (DyingSooner, Overtaken):
+        overtaken = create_app(replace(house, idempotency=kind(client, kept_for_s=60, lease_s=0))).test_client()
+        overtaken.testing = True
+        if kind is DyingSooner:
+            with pytest.raises(Death):
+                a_file(overtaken, **KEY)
+        else:
+            assert a_file(overtaken, **KEY).get_json()["error"]["code"] == "request_in_progress"
+    assert http.get("/v1/files").get_json()["data"] == []
+
+
+def test_a_crash_rotates_a_secret_once(http: FlaskClient, house: Services, client: Client) -> None:
+    path = f"/v1/webhook_endpoints/{an_endpoint(http).get_json()['id']}"
+    dying = create_app(replace(house, idempotency=DyingStore(client, kept_for_s=60, lease_s=0))).test_client()
+    with pytest.raises(Death):
+        dying.post(f"{path}/rotate_secret", headers=KEY)
+    rotated = http.get(f"{path}/secret").get_json()["secret"]
+    assert http.post(f"{path}/rotate_secret", headers=KEY).get_json()["secret"] == rotated
+    assert http.post(f"{path}/rotate_secret", headers={"Idempotency-Key": "another"}).get_json()["secret"] != rotated
 
 
 def test_a_crash_leaves_an_endpoint_its_secret(http: FlaskClient, house: Services, client: Client) -> None:

@@ -8,15 +8,19 @@ import pytest
 
 from shared.batches import LineJob
 from shared.errors import StoreUnavailable
-from shared.ids import new_job_id
+from shared.ids import DEFAULT_TENANT, TenantId, new_job_id
 from shared.jobs import Job
+from shared.limits import TenantLimits
 from shared.states import RenderState
 from shared.store import steady_clock
 from shared.store.connect import Client
 from shared.store.fault_counts import FaultCounts
+from shared.store.idempotency import Begun, IdempotencyStore, KeptAnswer, Reservation, Reused
 from shared.store.jobs import LineSubmission
+from shared.store.rate_limits import RateLimits
 from shared.store.scripts import Scripts
 from shared.store.steady_clock import SteadyClock
+from shared.store.undelivered import Expected, Held, UndeliveredStore
 from tests.store.builders import a_spec
 from tests.store.clocks import START_MS, StoreClock
 from tests.store.crashes import Worker
@@ -102,6 +106,70 @@ def test_what_waits_for_its_time_is_due_when_it_was(world: World, time: Time, ju
     assert Scripts(client).run("doomed", 1) == []
     time.pass_by(1.5)
     assert Scripts(client).run("doomed", 1) == ["job_x|t"]
+
+
+def begun(client: Client, body: str = "body") -> Begun:
+    store = IdempotencyStore(client, kept_for_s=60, lease_s=30)
+    return store.begin(DEFAULT_TENANT, "/v1/jobs", "key", body, "job_of_this_request")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("jump_s", JUMPS_S)
+def test_an_idempotency_key_is_kept_for_the_time_that_passed(
+    world: World, time: Time, jump_s: float, client: Client
+) -> None:
+    first = begun(client)
+    assert isinstance(first, Reservation)
+    IdempotencyStore(client, kept_for_s=60).keep(first, KeptAnswer(202, {}, "{}"))
+    [key] = client.keys("gridpress:idempotency:*")
+    assert client.pttl(key) == -1  # by the wall clock it never ends
+    time.set_back_or_forth(jump_s)
+    time.pass_by(57, world.upkeep.purge_idempotency)
+    assert isinstance(begun(client), KeptAnswer)
+    time.pass_by(5, world.upkeep.purge_idempotency)
+    assert client.keys("gridpress:idempotency*") == []
+
+
+@pytest.mark.attack
+def test_a_refused_request_frees_its_key_once_an_overtaken_one_has_surely_ended(
+    world: World, time: Time, client: Client
+) -> None:
+    store = IdempotencyStore(client, kept_for_s=36_000, lease_s=0)
+    for _ in range(2):
+        second = store.begin(DEFAULT_TENANT, "/v1/jobs", "key", "body", "job")
+    assert isinstance(second, Reservation)
+    store.forget(second)
+    assert isinstance(begun(client, "corrected"), Reused)
+    time.pass_unseen(901)
+    assert isinstance(begun(client, "corrected"), Reservation)
+
+
+@pytest.mark.attack
+def test_a_clock_that_is_set_back_locks_no_tenant_out(client: Client) -> None:
+    limits, tenant = TenantLimits(requests_per_minute=2), TenantId("acme")
+    used = RateLimits(client)
+    verdicts = [used.use_request(tenant, limits) for _ in range(3)]
+    assert [verdict.refusal is None for verdict in verdicts if verdict] == [True, True, False]
+    for key in client.keys("gridpress:used*"):
+        client.pexpire(key, client.pttl(key) + 3_600_000)  # as a clock that is an hour back makes it
+    verdict = used.use_request(tenant, limits)
+    assert verdict
+    assert verdict.refusal is None
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_job_that_a_dead_request_held_is_its_retrys_after_the_lease(
+    time: Time, jump_s: float, client: Client, world: World
+) -> None:
+    store, job_id = UndeliveredStore(client, lease_s=20), new_job_id()
+    store.expect(DEFAULT_TENANT, "fingerprint", job_id)
+    assert isinstance(store.attach(DEFAULT_TENANT, "fingerprint"), Held)
+    time.set_back_or_forth(jump_s)
+    time.pass_by(18)
+    assert isinstance(store.attach(DEFAULT_TENANT, "fingerprint"), Held)
+    time.pass_by(3)
+    assert isinstance(store.attach(DEFAULT_TENANT, "fingerprint"), Expected)
 
 
 @pytest.mark.attack

@@ -61,7 +61,10 @@ class Upkeep:
         self.hints.top_up(queue)
 
     def _purge(self, now_s: float) -> None:
-        if now_s - self._purged_at_s >= _PURGE_EVERY_S and not self.store.purge(self.settings.retention_s):
+        if now_s - self._purged_at_s < _PURGE_EVERY_S:
+            return
+        are_more = (self.store.purge(self.settings.retention_s), self.store.purge_idempotency())
+        if not any(are_more):
             self._purged_at_s = now_s  # else the next tick goes on: jobs may end faster than a hundred a minute
 
 
