@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import cors, idempotency, incoming, problems, request_ids
+from api import cors, idempotency, incoming, problems, proxies, request_ids
 from api.batch_events import batch_events
 from api.batch_links import batch_links
 from api.batch_names import BatchName
@@ -78,4 +78,5 @@ def create_app(house: Services) -> Flask:
         app.register_blueprint(blueprint)
     for prefix in ZAI_PREFIXES:
         app.register_blueprint(zai, url_prefix=prefix, name=f"zai{prefix.replace('/', '_')}")
+    proxies.install(app, house.settings)
     return app

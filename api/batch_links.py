@@ -10,6 +10,7 @@ from api.batch_answers import ArchiveLink
 from api.batch_results import archive_of
 from api.batch_schemas import ArchiveQuery
 from api.batches import own_batch
+from api.proxies import base_url
 from api.services import Services, services
 from shared.batches import BatchId
 from shared.errors import BatchNotFound
@@ -27,7 +28,7 @@ def link(batch_id: str) -> dict[str, object]:
     house, batch = services(), own_batch(batch_id)
     expires_at = int(time.time()) + house.settings.s3_presign_ttl_s
     name = f"{expires_at}-{_signature(house, batch.batch_id, kind, expires_at)}.{kind}"
-    url = f"{house.settings.public_url.rstrip('/')}/v1/batches/{batch.batch_id}/archives/{name}"
+    url = f"{base_url()}/v1/batches/{batch.batch_id}/archives/{name}"
     return ArchiveLink(url=url, expires_at=expires_at).model_dump()
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.callers import caller, is_operator
 from api.listing import told_each
+from api.proxies import base_url
 from api.schemas import DeadLetterQuery
 from api.services import services
 from shared.answers import Moment, StepsAnswer, job_answer
@@ -81,7 +82,7 @@ def requeue(letter_id: str) -> Answer:
     house.dead_letters.requeue(render, tenant)
     house.hints.send_one(Queue(stage.value))
     job = house.store.job(split_render_id(render)[0], tenant)
-    return job_answer(job, house.settings.public_url, house.settings.served_model_name)
+    return job_answer(job, base_url(), house.settings.served_model_name)
 
 
 @dead_letters.post("/<letter_id>/purge")

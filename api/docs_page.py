@@ -8,7 +8,7 @@ import flask_swagger_ui
 from flask import Blueprint, Response, abort
 from pydantic import BaseModel
 
-from api.services import services
+from api.proxies import base_url
 
 docs = Blueprint("docs", __name__)
 
@@ -69,7 +69,7 @@ class Start(BaseModel):
 @docs.get("/")
 def start() -> dict[str, object]:
     """Links to the API reference, the OpenAPI document and the health checks."""
-    base = services().settings.public_url.rstrip("/")
+    base = base_url()
     links = Links(
         docs=f"{base}/docs",
         openapi=f"{base}/openapi.json",
@@ -84,7 +84,7 @@ def start() -> dict[str, object]:
 def page() -> Response:
     """The API reference, where requests can be tried out."""
     response = Response(_PAGE, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = _policy(services().settings.public_url)
+    response.headers["Content-Security-Policy"] = _policy(base_url())
     return response
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from api import sse
 from api.callers import caller
 from api.previews import shown
+from api.proxies import base_url
 from api.services import Services, services
 from api.waiting import FROM_THE_START, follow
 from shared.errors import GridpressError, InvalidRequest
@@ -34,7 +35,7 @@ def stream(job_id: str) -> Response:
     job = house.store.job(JobId(job_id), caller().tenant)
     if job.status.is_final and not house.store.events(job.job_id, after=after):
         return Response(status=204)  # what tells an EventSource to stop coming back
-    return sse.stream_of(_blocks(house, job, follow(job, after)))
+    return sse.stream_of(_blocks(house, job, base_url(), follow(job, after)))
 
 
 def _resume_point() -> str:
@@ -44,16 +45,16 @@ def _resume_point() -> str:
     return after
 
 
-def _blocks(house: Services, job: Job, followed: Iterator[JobEvent | None]) -> Iterator[str]:
+def _blocks(house: Services, job: Job, base: str, followed: Iterator[JobEvent | None]) -> Iterator[str]:
     yield sse.OPENING
     try:
         for event in followed:
-            yield _block(house, job, event) if event else sse.HEARTBEAT
+            yield _block(job, base, event) if event else sse.HEARTBEAT
     except GridpressError as error:  # it ends as a connection does: the client comes back and resumes
         log.warning("events.broken_off", job_id=job.job_id, error=str(error))
     if house.stopping.is_set():
         yield sse.STOPPING
 
 
-def _block(house: Services, job: Job, event: JobEvent) -> str:
-    return sse.block(event.event_id, event.type, shown(event, job.job_id, house.settings.public_url))
+def _block(job: Job, base: str, event: JobEvent) -> str:
+    return sse.block(event.event_id, event.type, shown(event, job.job_id, base))

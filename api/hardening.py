@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Response
 
-from api.services import services
+from api.proxies import base_url
 
 # A presigned link or a secret has no place in a cache; nothing here is to be framed, sniffed or drawn into other pages.
 FIELDS: Mapping[str, str] = {
@@ -21,6 +21,6 @@ def harden(response: Response) -> Response:
     """After every request. A route's own policy and caching stay."""
     for name, value in FIELDS.items():
         response.headers.setdefault(name, value)
-    if services().settings.public_url.startswith("https://"):
+    if base_url().startswith("https://"):
         response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
     return response

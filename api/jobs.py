@@ -11,6 +11,7 @@ from api.incoming import takes_pictures
 from api.job_names import checked
 from api.listing import told_each
 from api.prefer import preferences
+from api.proxies import base_url
 from api.schemas import ListQuery, list_fields
 from api.services import services
 from api.submission import refuse_before_reading, retry, submit
@@ -122,4 +123,4 @@ def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
 
 def _answer(job: Job, place: QueuePlace | None = None, *, is_writable: bool = True) -> Answer:
     settings = services().settings
-    return job_answer(job, settings.public_url, settings.served_model_name, place, is_writable=is_writable)
+    return job_answer(job, base_url(), settings.served_model_name, place, is_writable=is_writable)

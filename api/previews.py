@@ -31,7 +31,7 @@ def read(job_id: str, index: int, number: int) -> Response:
     return Response(status=302, headers={"Location": link})
 
 
-def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, object]:
+def shown(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:
     """Returns an event's data for clients. A preview's object key is replaced by a link to our route, which does not
     expire.
     """
@@ -40,7 +40,7 @@ def shown(event: JobEvent, job_id: JobId, public_url: str) -> Mapping[str, objec
     data = dict(event.data)
     del data["key"]
     path = f"/v1/jobs/{job_id}/images/{data['index']}/previews/{data['number']}"
-    return {**data, "url": public_url.rstrip("/") + path}
+    return {**data, "url": base + path}
 
 
 def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.networks import read_networks
 from shared.secret_files import SecretFiles
 
 
@@ -41,7 +42,16 @@ class Settings(BaseSettings):
     )
 
     # What the service calls itself.
-    public_url: str = "http://127.0.0.1:8000"
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://[^/?#\s]+[^?#\s]*$",
+        description="where clients find the API; every link that leaves the service begins with it",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="networks of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed: "
+        "10.0.0.0/8,127.0.0.1",
+    )
     served_model_name: str = "zai-org/GLM-Image"
     data_dir: Path = Path(".gridpress")
     host: str = "127.0.0.1"
@@ -198,6 +208,12 @@ class Settings(BaseSettings):
     egress_allow_while_open: str = Field(
         default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        read_networks(text)
+        return text
 
     @classmethod
     def settings_customise_sources(

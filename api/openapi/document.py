@@ -34,13 +34,13 @@ _SCHEME: Json = {
 }
 
 
-def document(app: Flask, settings: Settings) -> Json:
-    """Of an app with these settings. Raises `KeyError` for a route that has no entry."""
+def document(app: Flask, settings: Settings, base: str) -> Json:
+    """Of an app with these settings, found at `base`. Raises `KeyError` for a route that has no entry."""
     shared = SharedRefusals()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gridpress", "version": version("gridpress"), "description": _ABOUT},
-        "servers": [{"url": settings.public_url.rstrip("/")}],
+        "servers": [{"url": base}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(app, shared),
         "components": {"schemas": _schemas(settings), "responses": shared.responses, "securitySchemes": {KEY: _SCHEME}},

@@ -124,7 +124,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def blocks(house: Services, scripted: ScriptedStore, job: Job, hub: Any = None, has_left: Any = bool) -> Iterator[str]:
     services = replace(house, store=scripted, hub=hub or TellingHub())
-    return events._blocks(services, job, waiting._follow(services, job, "0", has_left))
+    return events._blocks(services, job, services.settings.public_url, waiting._follow(services, job, "0", has_left))
 
 
 def progress(number: int) -> JobEvent:
@@ -198,7 +198,7 @@ def test_an_event_that_cannot_be_shown_ends_the_stream_like_a_lost_connection(ho
         yield progress(1)
         raise ObjectStoreUnavailable("gone")
 
-    assert len(read("".join(events._blocks(house, submitted(house.store), broken())))) == 1
+    assert len(read("".join(events._blocks(house, submitted(house.store), "http://127.0.0.1", broken())))) == 1
 
 
 def test_a_stopping_server_ends_its_streams_with_an_event_that_keeps_the_resume_point(
