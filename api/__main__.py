@@ -1,16 +1,23 @@
 """`python -m api`. Whatever is imported must find gevent's sockets and locks already in place of the system's."""
 
+import os
+
 from gevent import monkey
 
 monkey.patch_all()
 
-from api.wsgi import run  # noqa: E402 - see above
+from shared.metrics.several import count_together  # noqa: E402 - see above
+
+if "GRIDPRESS_METRICS_PORT" in os.environ:  # earlier than any setting is read: metrics are declared by imports
+    count_together()
+
+from api.wsgi import run  # noqa: E402
 from shared.settings import Settings  # noqa: E402
 from shared.starting import run_role  # noqa: E402
 
 
 def _by_each_process(_settings: Settings, _role: str) -> None:
-    """The parent serves no metrics."""
+    """`api.server` has each process serve the metrics of all."""
 
 
 run_role("api", run, _by_each_process)

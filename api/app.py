@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import cors, idempotency, incoming, problems, proxies, request_ids
+from api import cors, idempotency, incoming, problems, proxies, request_ids, request_metrics
 from api.batch_events import batch_events
 from api.batch_links import batch_links
 from api.batch_names import BatchName
@@ -44,6 +44,7 @@ def create_app(house: Services) -> Flask:
     house.attach_to(app.extensions)
     problems.register(app)
     request_ids.install(app)
+    request_metrics.install(app)
     app.before_request(check_origin_of_request)
     cors.install(app, house.settings)
     app.before_request(admit)

@@ -22,6 +22,7 @@ from shared.errors import InvalidRequest, JobNotFound, PayloadTooLarge, StoreUna
 from shared.ids import JobId, new_job_id
 from shared.intake.documents import digest_of
 from shared.jobs import Job
+from shared.metrics.catalogue import IDEMPOTENT_REPLAYS
 from shared.store.idempotency import Busy, KeptAnswer, Reservation, Reused
 
 log = structlog.get_logger()
@@ -148,6 +149,7 @@ def _after(response: Response) -> Response:
     reservation = _reservation()
     if g.get("is_replayed"):
         response.headers[REPLAYED] = "true"
+        IDEMPOTENT_REPLAYS.inc()
     if reservation is None:
         return response
     try:

@@ -22,6 +22,7 @@ from shared.errors import (
     TenantLimitReached,
 )
 from shared.intake.fields import FieldError
+from shared.metrics.catalogue import HTTP_REFUSALS
 
 log = structlog.get_logger()
 
@@ -171,5 +172,6 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _respond(what: Problem, fields: Mapping[str, str] | None = None) -> Response:
+    HTTP_REFUSALS.labels(what.code).inc()
     body, content_type = told(what, request.path)
     return Response(body, what.status, fields, content_type=content_type)

@@ -1,6 +1,6 @@
 """Ends streams, downloads and held waits soon after their key was revoked."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import cast
 
 import structlog
@@ -8,6 +8,7 @@ from flask import Response, g
 
 from api.callers import Caller, is_open
 from api.errors import Unauthorized
+from api.request_metrics import held_stream
 from api.services import Services, services
 from shared.errors import StoreUnavailable
 
@@ -36,11 +37,12 @@ def guard_stream(response: Response) -> Response:
     """Runs after every request. A streamed response is checked for revocation until its end."""
     if response.is_streamed and g.get("caller") is not None:
         chunks, is_events = cast("Iterable[bytes]", response.response), response.content_type == _EVENTS
-        response.response = _guarded(chunks, revocation(), is_events=is_events)
+        guarded = _guarded(chunks, revocation(), is_events=is_events)
+        response.response = held_stream(guarded) if is_events else guarded
     return response
 
 
-def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_events: bool) -> Iterator[bytes]:
+def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_events: bool) -> Generator[bytes]:
     """Yields the chunks until access is revoked. An event stream then ends, so that its client reconnects and is
     refused.
 

@@ -20,8 +20,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
+from api import request_metrics
 from api.connection import Pace
+from api.metrics_page import listen_for_all, serve_in_this_process
 from shared.errors import GridpressError, Misconfigured
+from shared.metrics import several
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -88,6 +91,7 @@ class Application(BaseApplication):
         self._process: Process | None = None
         self._is_announced = mmap.mmap(-1, 1)  # shared by all processes
         self._bound = listener.detach()
+        self._metrics = listen_for_all(settings, num_processes(settings))
         largest = max(settings.max_body_bytes, settings.max_file_bytes, settings.max_batch_file_bytes)
         self.pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, largest)
         self.drain_grace_s = settings.drain_grace_s
@@ -113,6 +117,8 @@ class Application(BaseApplication):
             "control_socket_disable": True,
             "sendfile": False,
             "logger_class": EventLog,
+            "pre_request": request_metrics.begin,
+            "post_request": request_metrics.end,
             "pre_fork": self._number,
             "child_exit": self._on_exit_of,
         }.items():
@@ -121,6 +127,9 @@ class Application(BaseApplication):
     def load_in(self, worker: Any) -> Flask | None:
         """Returns the app in a new process; None when the process is to end. Waits for whatever is missing."""
         self._shared.join(worker.number)
+        several.take(worker.number)
+        if self._metrics is not None:
+            serve_in_this_process(self._metrics)
         while True:
             try:
                 app, self._process = self._compose()
@@ -148,9 +157,11 @@ class Application(BaseApplication):
         """Gives a process that is about to start the lowest number that none has."""
         taken = {other.number for other in arbiter.WORKERS.values()}
         worker.number = next(number for number in itertools.count() if number not in taken)
+        several.prepare(worker.number)
 
     def _on_exit_of(self, _arbiter: Arbiter, worker: Any) -> None:
         self._shared.clear(worker.number)
+        several.leave(worker.number)
         log.info("api.process_ended", pid=worker.pid, number=worker.age)
 
 

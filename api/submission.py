@@ -7,6 +7,7 @@ from flask import request
 from api import idempotency
 from api.callers import caller, refuse_full_queue, use_pixels
 from api.incoming import release
+from api.request_metrics import count_submission
 from api.services import services
 from shared.ids import JobId
 from shared.intake.request import Body
@@ -34,6 +35,8 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
     new_id = job_id or idempotency.reserved_job_id()
     job = house.store.submit(new_id, spec, name=name, source=source.prior if source else None)
+    if job.job_id == new_id:  # else it stood before, under the same name
+        count_submission(spec.priority)
     idempotency.job_stands()
     house.capacity.count(spec.n)
     release()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import structlog
 from flask import request
 
+from api.request_metrics import held
 from api.revocation import revocation, revoked
 from api.services import Services, services
 from shared.errors import JobNotFound, StoreUnavailable
@@ -34,7 +35,7 @@ def until_final(job: Job, timeout_s: float) -> Job:
     `StoreUnavailable` when the store is down at the end; a shorter outage is ignored.
     """
     house, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
-    with house.hub.watch(job.job_id) as watch:
+    with house.hub.watch(job.job_id) as watch, held("wait"):
         while not _is_final(house, job) and is_told(house, watch, has_left, ends_at):
             pass
     if revocation()():

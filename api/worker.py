@@ -21,7 +21,9 @@ from gunicorn.workers.ggevent import GeventWorker
 from api.connection import Connection, Lobby
 from api.framing import StrictParser
 from api.refusals import refusal_of, response
+from api.request_metrics import count_unread
 from shared.garbage import freeze_startup_objects
+from shared.metrics.catalogue import HTTP_CONNECTIONS
 
 log = structlog.get_logger()
 
@@ -80,6 +82,10 @@ class Worker(GeventWorker):
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         """Serves one connection from its first request to its last."""
+        with HTTP_CONNECTIONS.track_inprogress():
+            self._handle(listener, client, addr)
+
+    def _handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         self._lobby.make_room()
         connection = Connection(client, self.app.pace, self._lobby)
         try:
@@ -121,6 +127,7 @@ class Worker(GeventWorker):
             return
         if refusal_of(error).status >= 500 and not isinstance(error, OSError):
             log.error("request.broken_off", exc_info=error)
+        count_unread(error)
         try:
             connection.send_last(response(error))
             connection.expect_rest()

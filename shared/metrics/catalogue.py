@@ -27,7 +27,9 @@ _UPKEEP = Section("upkeep")
 _UP = Section("up")
 
 # Every role
-BUILD_INFO = _EVERY.gauge("build_info", "1, with the version and the role of the process", ("version", "role"))
+BUILD_INFO = _EVERY.gauge(
+    "build_info", "1, with the version and the role of the process", ("version", "role"), of_several="livemax"
+)
 OBJECT_STORE_REQUEST_SECONDS = _EVERY.histogram(
     "object_store_request_seconds", "Requests to the object store, with their retries", _REQUEST, ("operation",)
 )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
@@ -40,11 +40,19 @@ class Section:
         assert name.endswith("_total")
         return self._noted(name, "counter", told, labels, Counter(_PREFIX + name, told, labels, registry=REGISTRY))
 
-    def gauge(self, name: str, told: str, labels: Sequence[str] = (), *, is_known: bool = True) -> Gauge:
-        """With `is_known=False` a gauge without labels is left out until it is set. In several processes it is the sum
-        of those that live.
+    def gauge(
+        self,
+        name: str,
+        told: str,
+        labels: Sequence[str] = (),
+        *,
+        is_known: bool = True,
+        of_several: Literal["livesum", "livemax"] = "livesum",
+    ) -> Gauge:
+        """With `is_known=False` a gauge without labels is left out until it is set. `of_several`: what several
+        processes show, of those that live.
         """
-        gauge = Gauge(_PREFIX + name, told, labels, registry=REGISTRY, multiprocess_mode="livesum")
+        gauge = Gauge(_PREFIX + name, told, labels, registry=REGISTRY, multiprocess_mode=of_several)
         if not is_known:
             gauge.set(math.nan)
         return self._noted(name, "gauge", told, labels, gauge)

@@ -8,6 +8,7 @@ import structlog
 from typing_extensions import Buffer
 
 from shared.errors import ServiceBusy
+from shared.metrics.catalogue import SANDBOX_KILLS
 from shared.quota import Quota
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.frames import Head
@@ -33,6 +34,7 @@ class Pool:
             return child.ask(ask, data)
         except TaskKilled as error:
             self.num_killed += 1
+            SANDBOX_KILLS.labels(error.why).inc()
             log.warning(
                 "sandbox.killed", task=self.task.target, why=error.why, tenant=tenant, num_killed=self.num_killed
             )
