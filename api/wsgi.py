@@ -9,6 +9,7 @@ from api.quotas import Quotas
 from api.resolving import look_up_for
 from api.server import num_processes, serve
 from api.services import Services
+from shared.background import end_role_with_its_threads
 from shared.celery_app import make_celery
 from shared.egress.addresses import is_loopback_host
 from shared.egress.images import ImageFetcher
@@ -57,6 +58,7 @@ def run(settings: Settings) -> None:
         announce(settings.ready_file)
 
     def compose_app() -> tuple[Flask, Services]:
+        end_role_with_its_threads(None)  # the ready file is that of all processes, and the others still serve
         house = compose(settings, quotas)
         return create_app(house), house
 

@@ -48,7 +48,7 @@ def note_fault(thread: str) -> None:
 
 
 def end_role_with_its_threads(ready_file: Path | None) -> None:
-    """Makes the process exit when one of its threads ends. The ready file is removed first."""
+    """Makes the process exit when one of its threads ends. Its own ready file, if it has one, is removed first."""
 
     def end() -> None:
         withdraw(ready_file)

@@ -3,6 +3,7 @@
 A copy of what is dropped is kept.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ _NAME = re.compile(r"^appendonly\.aof\.(\d+)\.(base|incr)\.(?:rdb|aof)$")
 _SOUND_UP_TO = re.compile(r"ok_up_to=(\d+)")
 _MANIFEST = "appendonly.aof.manifest"
 _MOST_KEPT = 5
+# The checker reads some hundred MB a second. A disk that gives less than this is about to fail.
+_LOOK_S, _BYTES_PER_S = 30.0, 5_000_000
 _WHAT_TO_DO = "nothing was changed: run `gridpress repair`, which keeps the old files"
 
 
@@ -168,10 +171,17 @@ class AppendLog:
         num_bytes = path.stat().st_size
         path.open("rb").close()
         argv = ["valkey-check-aof", str(path)]  # what it is called by, not what is run
-        found = subprocess.run(argv, executable=self._checker, check=False, capture_output=True)  # noqa: S603
-        told = found.stdout.decode(errors="replace")
+        told = self._told(argv, _LOOK_S + num_bytes / _BYTES_PER_S)
         sound = _SOUND_UP_TO.search(told)
         return _End(int(sound[1]) if sound else num_bytes if not num_bytes else 0, num_bytes, "format error" in told)
+
+    def _told(self, argv: list[str], limit_s: float) -> str:
+        """Returns what the checker prints. Raises `OSError` where it takes too long, as on a disk that hangs."""
+        try:
+            found = subprocess.run(argv, executable=self._checker, check=False, capture_output=True, timeout=limit_s)  # noqa: S603
+        except subprocess.TimeoutExpired as error:
+            raise OSError(errno.ETIMEDOUT, f"the job store's log was not read within {limit_s:.0f} s") from error
+        return found.stdout.decode(errors="replace")
 
     def _keep_if_there_is_room(self, what: Path) -> str:
         """A full disk is what makes a write end half-way, and the store must come back on it all the same."""

@@ -15,6 +15,7 @@ from shared.errors import GridpressError
 from shared.store.ledger import Entry, LedgerStore
 
 _TICK_S = 1.0
+_UNREADABLE = "whether the job store lost anything is unknown: the note of what it held can't be read"
 
 
 class LedgerFile:
@@ -26,12 +27,24 @@ class LedgerFile:
         self._path = folder / "ledger.json"
         self._losses = folder / "losses.jsonl"
 
-    def read(self) -> Entry:
-        """Returns the last note; an empty one when the file is missing or unreadable."""
+    def read(self) -> Entry | None:
+        """Returns the last note; an empty one when the file is missing, None when it holds none. Raises `OSError`."""
         try:
             return Entry(**json.loads(self._path.read_text()))
-        except (OSError, ValueError, TypeError):
+        except FileNotFoundError:
             return Entry(0, 0, 0)
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever noted."""
+        noted = self.read()
+        return noted is None or noted.ticks > 0
+
+    def put_aside(self) -> Path:
+        """Renames an unreadable file, so that a new one begins. Returns its new path."""
+        return self._path.replace(self._path.with_suffix(".unreadable"))
 
     def write(self, entry: Entry) -> None:
         fresh = self._path.with_suffix(".new")
@@ -51,9 +64,12 @@ def compare(file: LedgerFile, store: LedgerStore) -> str | None:
     when the file can't be written.
     """
     noted, found = file.read(), store.read()
-    loss = _loss(noted, found) if found.ticks < noted.ticks else None
+    if noted is None:
+        loss: str | None = f"{_UNREADABLE}. It is kept as {file.put_aside()}"
+    else:
+        loss = _loss(noted, found) if found.ticks < noted.ticks else None
     if loss:
-        store.note_loss(loss, noted.ticks)
+        store.note_loss(loss, max(found.ticks, noted.ticks if noted else 0))
         file.add_loss(loss)
     file.write(store.tick())
     return loss

@@ -1,4 +1,4 @@
-"""Allows one service per data folder, by a lock that the kernel releases when its holder dies."""
+"""Allows one service per data folder, by locks that the kernel releases when their holder dies."""
 
 import fcntl
 import os
@@ -12,16 +12,21 @@ from shared.errors import Misconfigured
 
 @contextmanager
 def folder_lock(data_dir: Path) -> Iterator[None]:
-    """Holds `DIR/run/lock`. Raises `Misconfigured`, naming the holder's pid, while another process does.
+    """Holds `DIR/run/lock`, which has our pid, and a lock of the folder itself, in case somebody removes that file.
 
-    Makes the folder when it is missing. Raises `Misconfigured` when that cannot be done.
+    Makes the folder when it is missing. Raises `Misconfigured` when that cannot be done, and while another process
+    holds either lock, naming its pid if it is known.
     """
-    with _opened(data_dir) as file:
+    with _opened(data_dir) as file, _opened_folder(data_dir) as folder:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_folder(folder)
         except BlockingIOError as error:
             file.seek(0)
-            raise Misconfigured(f"{data_dir} is served already, by process {file.read().strip()}") from error
+            holder = file.read().strip()
+            raise Misconfigured(
+                f"{data_dir} is served already, by {f'process {holder}' if holder else 'another process'}"
+            ) from error
         with suppress(OSError):  # on a full disk the lock holds all the same, and says no pid
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"{os.getpid()}\n".encode())
@@ -36,3 +41,21 @@ def _opened(data_dir: Path) -> TextIO:
         return path.open("a+")
     except OSError as error:
         raise Misconfigured(f"can't write to {data_dir} ({error.strerror}): name another folder with --data") from error
+
+
+@contextmanager
+def _opened_folder(data_dir: Path) -> Iterator[int]:
+    descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock_folder(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # NFS locks no folders: the file has to do
+        return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from cli.errors import Unavailable
 from cli.stack.embedded import Embedded
 from cli.stack.processes import Child
 from cli.stack.slot import Role
@@ -14,10 +15,15 @@ class Spawner:
     """Starts roles. The check before a server's start may return a message or raise."""
 
     def __init__(self, servers: Sequence[Embedded], run_dir: Path) -> None:
-        """Checks all servers. Raises `Misconfigured` when a start would do harm; then nothing is started."""
+        """Checks all servers. Raises `Misconfigured` when a start would do harm, and `Unavailable` when a check is
+        impossible now; then nothing is started.
+        """
         self._run_dir = run_dir
         for server in servers:
-            _prepare(server)
+            try:
+                _prepare(server)
+            except OSError as error:
+                raise Unavailable(f"{server.role}'s data can't be checked: {error}") from error
         self._servers = {f"{server.role}-0": server for server in servers}
         self._prepared = set(self._servers)
 

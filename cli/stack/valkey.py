@@ -73,7 +73,7 @@ class Valkey(Embedded):
     def log(self) -> AppendLog:
         """The append-only log."""
         ledger = LedgerFile(self.folder)
-        return AppendLog(self.folder, _binary(), is_expected=lambda: ledger.read().ticks > 0)
+        return AppendLog(self.folder, _binary(), is_expected=lambda: ledger.is_begun)
 
     def prepare(self) -> str | None:
         return self.log.check()

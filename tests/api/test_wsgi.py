@@ -1,13 +1,18 @@
 """The API as a process of its own."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
+from api import wsgi
 from api.app import create_app
 from api.callers import is_open
 from api.quotas import Quotas
 from api.wsgi import compose
 from cli.stack.ports import free_ports
+from shared import background
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.ids import TenantId
 from shared.keys import Scope
@@ -117,3 +122,25 @@ def test_with_a_key_it_listens_anywhere(s3_settings: Settings, valkey_url: str, 
 
 def test_a_setting_that_cannot_be_read_is_named(s3_settings: Settings) -> None:
     assert "GRIDPRESS_PORT" in last_words(environment(s3_settings, PORT="eighty"))
+
+
+@pytest.mark.attack
+def test_a_thread_that_ends_in_one_process_leaves_the_others_ready(
+    s3_settings: Settings, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tmp_path / "ready"
+    settings = s3_settings.model_copy(update={"redis_url": valkey_url, "ready_file": ready})
+    monkeypatch.setattr(background._process, "end_role", None)  # put back after the test
+    background.end_role_with_its_threads(ready)
+    ready.touch()
+
+    def serve_in_one_process(compose_app: Callable[[], object], *_: object) -> None:
+        compose_app()
+
+    monkeypatch.setattr(wsgi, "serve", serve_in_one_process)
+    wsgi.run(settings)
+    ended = list[int]()
+    monkeypatch.setattr(background.os, "_exit", ended.append)
+    background._process.end_role()
+    assert ended == [background.EXIT_THREAD_LOST]
+    assert ready.exists()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.stack import append_log
+from cli.stack.append_log import AppendLog
 from cli.stack.ledger import LedgerFile, compare
 from cli.stack.valkey import Valkey
 from shared.errors import Misconfigured
@@ -105,6 +107,42 @@ def test_a_start_says_what_is_gone(data_dir: Path, harm: Harm) -> None:
     assert told == loss
     assert f"{NUM_JOBS - num_jobs} of {NUM_JOBS} accepted jobs are gone" in loss
     assert loss in (data_dir / "valkey" / "losses.jsonl").read_text()
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"ticks": 1}', "\0" * 99], ids=["empty", "torn", "list", "short", "zeros"]
+)
+def test_a_note_that_cannot_be_read_is_told_and_begun_anew(data_dir: Path, text: str) -> None:
+    note = data_dir / "valkey" / "ledger.json"
+    note.write_text(text)
+    cut(0.5)(logs(data_dir))
+    _, loss, told = started(data_dir)
+    assert loss
+    assert loss == told
+    assert "unknown" in loss
+    assert note.with_suffix(".unreadable").read_text() == text
+    assert LedgerFile(data_dir / "valkey").is_begun
+
+
+@pytest.mark.attack
+def test_a_log_that_is_gone_is_missed_though_the_note_cannot_be_read(data_dir: Path) -> None:
+    (data_dir / "valkey" / "ledger.json").write_text("{")
+    shutil.rmtree(logs(data_dir))
+    with pytest.raises(Misconfigured, match="the job store's log is gone"):
+        Valkey(data_dir).prepare()
+
+
+@pytest.mark.attack
+def test_a_check_of_the_log_that_hangs_is_ended(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = tmp_path / "hanging"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o700)
+    monkeypatch.setattr(append_log, "_LOOK_S", 0.1)
+    with pytest.raises(OSError, match="was not read within"):
+        AppendLog(data_dir / "valkey", hanging).check()
 
 
 @pytest.mark.attack

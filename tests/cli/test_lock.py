@@ -44,6 +44,15 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.attack
+def test_a_lock_file_that_was_removed_lets_no_second_holder_in(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        (tmp_path / "run" / "lock").unlink()
+        (tmp_path / "run").rmdir()
+        with pytest.raises(Misconfigured, match="by another process"), folder_lock(tmp_path):
+            raise AssertionError
+
+
 def test_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
     with folder_lock(tmp_path / "data"):
         assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

@@ -5,6 +5,7 @@ from signal import SIGKILL
 
 import pytest
 
+from cli.errors import Unavailable
 from cli.stack.processes import Child, Command
 from cli.stack.slot import Role, Slot
 from cli.stack.spawner import Spawner
@@ -49,6 +50,13 @@ def test_the_first_start_says_once_what_is_dropped(
 def test_a_service_does_not_start_over_harmed_data(server: Server, tmp_path: Path) -> None:
     server.harm = Misconfigured("run `gridpress repair`")
     with pytest.raises(Misconfigured):
+        Spawner([server], tmp_path)
+
+
+@pytest.mark.attack
+def test_data_that_cannot_be_checked_now_is_a_line_and_no_traceback(server: Server, tmp_path: Path) -> None:
+    server.harm = OSError(24, "Too many open files")
+    with pytest.raises(Unavailable, match=r"valkey's data can't be checked: .*Too many open files"):
         Spawner([server], tmp_path)
 
 

@@ -229,6 +229,15 @@ def test_two_machines_take_one_jump_for_one(world: World, time: Time, client: Cl
     assert FaultCounts(client).read() == {"clock_jump": 1}
 
 
+def test_machines_that_are_gone_are_forgotten_once_there_are_many(world: World, time: Time, client: Client) -> None:
+    for number in range(40):
+        SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), f"boot-{number}").look()
+    assert client.hlen("gridpress:clock") > 40
+    time.pass_unseen(2 * 86_400)
+    time.pass_by(2)
+    assert client.hlen("gridpress:clock") < 10
+
+
 def test_where_nobody_knows_the_wall_is_believed_in_the_end(world: World, time: Time, client: Client) -> None:
     """The machine that knew is gone, or was booted anew."""
     stranger = SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), "another machine")
