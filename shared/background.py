@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from shared.metrics.catalogue import BACKGROUND_FAULTS
 from shared.ready_file import withdraw
 
 log = structlog.get_logger()
@@ -28,7 +29,8 @@ class _Process:
         self.num_faults = 0
         self.end_role: Callable[[], None] = lambda: None
 
-    def note_fault(self) -> None:
+    def note_fault(self, thread: str) -> None:
+        BACKGROUND_FAULTS.labels(thread).inc()
         with self._lock:
             self.num_faults += 1
 
@@ -43,7 +45,7 @@ def num_faults() -> int:
 
 def note_fault(thread: str) -> None:
     """Logs and counts the error that is being handled, for loops that handle errors themselves."""
-    _process.note_fault()
+    _process.note_fault(thread)
     log.error("thread.failed", thread=thread, num_faults=_process.num_faults, exc_info=True)
 
 
@@ -93,7 +95,7 @@ class Background:
             note_fault(self._name)
         else:
             if not self._is_over():
-                _process.note_fault()
+                _process.note_fault(self._name)
                 log.error("thread.returned", thread=self._name, num_faults=_process.num_faults)
         self._pause()
 

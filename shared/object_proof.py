@@ -14,6 +14,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from shared.errors import ObjectStoreUnavailable
+from shared.metrics.catalogue import OBJECT_STORE_NOT_STORED
 from shared.object_errors import translated
 
 log = structlog.get_logger()
@@ -106,6 +107,7 @@ def _disproved(where: Mapping[str, str], etag: str, head: Mapping[str, Any] | No
     `num_so_far` counts such cases in this process: one may be an accident, many mean a broken store.
     """
     found_bytes = None if head is None else head["ContentLength"]
+    OBJECT_STORE_NOT_STORED.inc()
     log.error(
         "object_store.not_stored", key=where["Key"], etag=etag, found_bytes=found_bytes, num_so_far=next(_num_disproved)
     )

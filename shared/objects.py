@@ -13,6 +13,7 @@ from botocore.handlers import add_expect_header
 
 from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.ids import ObjectKey
+from shared.metrics.object_requests import watch_requests
 from shared.object_errors import translated
 from shared.object_lines import split_lines
 from shared.object_proof import prove_copied
@@ -239,4 +240,5 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: b
     )
     # It asks before it sends a body: a second round trip for each of our small objects. A refused one is sent in vain.
     client.meta.events.unregister("before-call.s3", add_expect_header)
+    watch_requests(client)
     return client

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 
 from shared.background import num_faults
 from shared.broker import last_ask
+from shared.metrics.catalogue import CONSUMER_RESTARTS, WORK_FOUND_UNASKED
+from shared.queues import Queue
 from shared.signs import Signs
 
 
 class Hearing:
     """The state of one worker, which handles `slots` hints at once. With all slots in use it need not ask for more."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, queue: Queue) -> None:
         self._slots = slots
+        self._found = WORK_FOUND_UNASKED.labels(queue.value)
+        self._restarts = CONSUMER_RESTARTS.labels(queue.value)
         self._lock = threading.Lock()
         self._num_under_way = 0
         self._num_found = self._num_restarts = 0
@@ -54,10 +58,12 @@ class Hearing:
         return min(self.silent_s, time.monotonic() - self._restarted_at_s)
 
     def note_found(self) -> None:
+        self._found.inc()
         with self._lock:
             self._num_found += 1
 
     def note_restart(self) -> None:
+        self._restarts.inc()
         with self._lock:
             self._num_restarts += 1
             self._restarted_at_s = time.monotonic()

@@ -96,7 +96,7 @@ LEASES_LOST = _STAGE.counter(
 )
 RECORD_BUFFER = _STAGE.gauge("record_buffer", "Outcomes that wait to be stored", ("stage",))
 MODEL_LOAD_SECONDS = _STAGE.gauge(
-    "model_load_seconds", "From the start of loading until the worker took its first hint", ("stage",)
+    "model_load_seconds", "Time from the start until the model was loaded and its device ready", ("stage",)
 )
 DEVICE_MEMORY_BYTES = _STAGE.gauge(
     "device_memory_bytes",
@@ -128,7 +128,7 @@ ENHANCEMENTS = _ENHANCE.counter(
 )
 BATCH_LINES = _BATCHES.counter(
     "batch_lines_total",
-    "Lines of batches: submitted as jobs, refused by name, and results written: succeeded, failed",
+    "Lines of batches: submitted as jobs or refused; then succeeded, failed, or never begun: cancelled, expired",
     ("outcome",),
 )
 

@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import Misconfigured, StoreUnavailable
+from shared.metrics.catalogue import STORE_ERRORS
 from shared.store.durability import Wanted, check_durability
 from shared.tcp import TCP_OPTIONS
 
@@ -85,10 +86,15 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise StoreUnavailable(f"the job store does not answer: {error}") from error
+        raise _unavailable(f"the job store does not answer: {error}") from error
     except redis.ResponseError as error:
         if "CLOCK not looked at" in str(error):
             raise ClockInDoubt("nobody looks at the job store's clock") from error
         if isinstance(error, _PASSING) or str(error).startswith(_PASSING_NAMES):
-            raise StoreUnavailable(f"the job store refuses: {error}") from error
+            raise _unavailable(f"the job store refuses: {error}") from error
         raise
+
+
+def _unavailable(why: str) -> StoreUnavailable:
+    STORE_ERRORS.inc()
+    return StoreUnavailable(why)

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -40,7 +40,7 @@ class Watched:
 
 
 class Harness:
-    def __init__(self, slots: int = 2, num_steps: int = 1) -> None:
+    def __init__(self, slots: int = 2, num_steps: int = 1, on_step: Callable[[float], None] = lambda _: None) -> None:
         self.stepper = FakeStepper(num_steps)
         self.slots = Slots(slots, buffer=2)
         self.outcomes: queue.Queue[Outcome[str]] = queue.Queue()
@@ -55,6 +55,7 @@ class Harness:
             announce=lambda: self.announced.put(self.engine.held()),
             is_device_lost=lambda error: isinstance(error, DeviceLost),
             on_lost=self.exited.set,
+            on_step=on_step,
         )
         self.engine.start()
 

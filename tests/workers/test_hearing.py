@@ -4,6 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as BrokerConnectionError
 
 from shared.errors import StoreUnavailable
+from shared.queues import Queue
 from workers import hearing as hearing_module
 from workers import lookout as lookout_module
 from workers.hearing import Hearing
@@ -38,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def hearing(clock: Clock) -> Hearing:
-    return Hearing(slots=2)
+    return Hearing(slots=2, queue=Queue.AR)
 
 
 def consumer_of(hearing: Hearing) -> SteadyConsumer:

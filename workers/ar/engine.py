@@ -104,6 +104,11 @@ class ArEngine:
         return {render_id: work.sequence.progress for render_id, work in self._work.items()}
 
     @property
+    def kv_used_ratio(self) -> float:
+        """Returns the share of the KV memory that is booked. Any thread may ask."""
+        return self._scheduler.kv_used_ratio
+
+    @property
     def is_waiting(self) -> bool:
         return False
 

@@ -1,10 +1,12 @@
 """Composition root of an AR worker: `python -m workers.ar`."""
 
+import time
 from functools import partial
 
 import structlog
 
 from shared.leases import Claim
+from shared.metrics.catalogue import KV_USED_RATIO, MODEL_LOAD_SECONDS
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
@@ -17,6 +19,7 @@ from workers.ar.model import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
 from workers.condition_images import ConditionImages
 from workers.device_loss import is_device_lost
+from workers.device_memory import show_device_memory
 from workers.device_share import device_share
 from workers.model_source import find_model
 from workers.placement import place
@@ -28,6 +31,7 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Loads the AR model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
+    began_s = time.monotonic()
     source = find_model(settings, AR_PARTS)
     client = connect(settings.redis_url, settings.durability)
     images = ConditionImages(open_objects(settings))
@@ -38,6 +42,9 @@ def run(settings: Settings) -> None:
         log.info("ar.plan", **plan.facts())
         engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
         stepper = share(engine, [model.network])
+    MODEL_LOAD_SECONDS.labels(Stage.AR.value).set(time.monotonic() - began_s)
+    KV_USED_RATIO.set_function(lambda: engine.kv_used_ratio)
+    show_device_memory(Stage.AR, placement.device)
 
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
         return partial(leases.finish_prior, claim.lease, prior)

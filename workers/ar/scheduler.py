@@ -39,6 +39,11 @@ class Scheduler:
         self._waiting: deque[ArSequence] = deque()
         self._running: OrderedDict[RenderId, ArSequence] = OrderedDict()
 
+    @property
+    def kv_used_ratio(self) -> float:
+        """Returns the share of the KV memory that is booked."""
+        return 1 - self._book.num_free / self._book.num_tokens
+
     def refuse_too_large(self, sequence: ArSequence) -> None:
         """Raises `RenderFailed("kv_too_large")` for one that no empty memory could hold."""
         if sequence.num_kv_tokens > self._book.num_tokens:

@@ -1,5 +1,7 @@
 """Stores the results of lines whose jobs have ended."""
 
+from shared.metrics.catalogue import BATCH_LINES
+from shared.states import JobStatus
 from shared.store.batch_work import Leased
 from workers.batches.step import Tools
 
@@ -19,4 +21,6 @@ def collect(tools: Tools, found: Leased) -> int:
             break
     if not stored or not tools.advance(found, found.batch.cursor, results, stored=stored):
         return 0
+    for ended in stored:
+        BATCH_LINES.labels("succeeded" if ended.job.status is JobStatus.SUCCEEDED else "failed").inc()
     return len(stored)

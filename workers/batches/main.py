@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
     service = make_service(client, open_objects(settings), hints, settings, worker.worker_id)
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping, woken = threading.Event(), threading.Event()
-    hearing = Hearing(_SLOTS)
+    hearing = Hearing(_SLOTS, Queue.BATCH)
     on_hint(app, Queue.BATCH, woken.set, hearing)
     threads = [Background("batches", partial(_work, service, stopping, woken), stopping.is_set) for _ in range(_SLOTS)]
     heartbeat = Heartbeat(

@@ -16,6 +16,7 @@ from shared.intake.batch_line import LineRequest, fault_of, line_request, read_e
 from shared.intake.request import Body
 from shared.intake.spec import Intake
 from shared.limits import TenantLimits
+from shared.metrics.catalogue import BATCH_LINES
 from shared.store.batch_work import Leased
 from shared.store.jobs import JobStore, LineSubmission, first_queue
 from workers.batches.limits import Limits, Room, never_fits
@@ -157,6 +158,7 @@ class Releaser:
         if not submissions:
             return len(lines)
         num = self._jobs.submit_lines(submissions)
+        BATCH_LINES.labels("submitted").inc(num)
         for queue in {first_queue(each.spec, each.source) for each in submissions}:
             self._hints.top_up(queue)
         return len(lines) if num == len(submissions) else places[num]
@@ -168,6 +170,7 @@ class Releaser:
         if lines:
             ended = {body.line: LineState.FAILED for body in bad}
             self._tools.advance(found, lines[-1].line.after, results, ended=ended)
+            BATCH_LINES.labels("refused").inc(len(bad))
 
 
 def _until_busy(fetched: Iterable[Future[_Ready]]) -> Iterator[_Ready]:

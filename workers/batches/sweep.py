@@ -2,6 +2,7 @@
 
 from shared.batches import BatchStatus, LineState
 from shared.intake.batch_line import read_envelope
+from shared.metrics.catalogue import BATCH_LINES
 from shared.store.batch_work import Leased
 from workers.batches.reading import next_lines
 from workers.batches.step import Tools
@@ -21,4 +22,5 @@ def sweep(tools: Tools, found: Leased) -> bool:
             ended[line.line] = state
     if cursor != found.batch.cursor:
         tools.advance(found, cursor, results, ended=ended)
+        BATCH_LINES.labels(state.name.lower()).inc(len(ended))
     return cursor.line < found.batch.num_lines

@@ -42,6 +42,11 @@ class Dispatcher:
             self._is_woken = True
             self._changed.notify_all()
 
+    @property
+    def num_under_way(self) -> int:
+        with self._changed:
+            return len(self._lanes.under_way)
+
     def close(self) -> None:
         """Stops claiming."""
         with self._changed:

@@ -9,6 +9,7 @@ from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
 from shared.hints import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
+from shared.metrics.catalogue import WEBHOOK_SLOTS_USED
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
@@ -50,6 +51,7 @@ def run(settings: Settings) -> None:
         settings,
     )
     dispatcher = make_dispatcher(client, settings, worker.worker_id)
+    WEBHOOK_SLOTS_USED.set_function(lambda: dispatcher.num_under_way)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
@@ -57,7 +59,7 @@ def run(settings: Settings) -> None:
     leases = LeaseStore(connect_hasty(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
 
-    hearing = Hearing(_SLOTS)
+    hearing = Hearing(_SLOTS, Queue.DELIVERY)
 
     def take() -> bool:
         dispatcher.wake()

@@ -1,11 +1,13 @@
 """Composition root of a DiT worker: `python -m workers.dit`."""
 
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from torch import nn
 
 from shared.leases import Claim
+from shared.metrics.catalogue import MODEL_LOAD_SECONDS
 from shared.objects import open_objects
 from shared.queues import Queue
 from shared.settings import Settings
@@ -14,6 +16,7 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseRules, LeaseStore
 from workers.condition_images import ConditionImages
 from workers.device_loss import is_device_lost
+from workers.device_memory import show_device_memory
 from workers.device_share import device_share
 from workers.dit.calibration import calibrate
 from workers.dit.decoded import Decoded
@@ -36,6 +39,7 @@ from workers.stage.worker import StageParts, run_stage
 
 def run(settings: Settings) -> None:
     """Loads the DiT model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
+    began_s = time.monotonic()
     source = find_model(settings, DIT_PARTS)
     client = connect(settings.redis_url, settings.durability)
     objects = open_objects(settings)
@@ -55,6 +59,8 @@ def run(settings: Settings) -> None:
             warm_up(runner, options.warm_up)
         engine = DitEngine(runner, images.load, previews.submit)
         stepper = share(engine, _always_there(model))
+    MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
+    show_device_memory(Stage.DIT, placement.device)
 
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)

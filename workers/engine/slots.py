@@ -91,6 +91,12 @@ class Slots:
             holdings = list(self._holdings.values())
         return [(holding.claim, holding.taken_at_s) for holding in holdings if not holding.is_finished]
 
+    @property
+    def num_finished(self) -> int:
+        """Returns how many outcomes wait to be recorded."""
+        with self._changed:
+            return sum(holding.is_finished for holding in self._holdings.values())
+
     def _holding(self, lease: Lease) -> _Holding | None:
         holding = self._holdings.get(lease.render_id)
         return holding if holding and holding.claim.lease == lease else None

@@ -38,10 +38,11 @@ class EngineThread(Generic[Result]):
         announce: Callable[[], None],
         is_device_lost: Callable[[Exception], bool],
         on_lost: Callable[[], None],
+        on_step: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`announce` tells the store which renders are `held`. It is called before a step with a new member, unless the
         store names it already: if the step kills the process, its members are known. `on_lost` ends the process when
-        its device is unusable.
+        its device is unusable. `on_step` hears how many seconds each step took.
         """
         self._stepper = stepper
         self._slots = slots
@@ -50,6 +51,7 @@ class EngineThread(Generic[Result]):
         self._announce = announce
         self._is_device_lost = is_device_lost
         self._on_lost = on_lost
+        self._on_step = on_step
         self._inbox: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._unwanted: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
@@ -159,6 +161,7 @@ class EngineThread(Generic[Result]):
         members = self._stepper.in_step()
         phase = self._phase_of_step()
         self._enter(phase, members)
+        began_s = time.monotonic()
         try:
             outcomes = self._stepper.step()
         except Exception as error:
@@ -166,7 +169,9 @@ class EngineThread(Generic[Result]):
                 raise
             log.exception("engine.step_failed")
             outcomes = self._fail_all()
-        self._has_stepped = self._has_stepped or phase is not Phase.WAITING
+        if phase is not Phase.WAITING:
+            self._has_stepped = True
+            self._on_step(time.monotonic() - began_s)
         self._progress = dict(self._stepper.progress())
         for outcome in outcomes:
             self._pass_on(outcome)

@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping = threading.Event()
 
-    hearing = Hearing(settings.enhance_slots)
+    hearing = Hearing(settings.enhance_slots, Queue.ENHANCE)
 
     def take() -> bool:
         if stopping.is_set() or not service.enhance_one():

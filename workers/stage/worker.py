@@ -15,6 +15,7 @@ from shared.hints import Hints
 from shared.ids import RenderId, Revision, new_worker_id
 from shared.leases import Claim, Held
 from shared.logs import last_lines
+from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.states import Stage
@@ -27,6 +28,7 @@ from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
+from workers.gauges import show_slots
 from workers.hearing import Hearing
 from workers.hint_edge import on_hint
 from workers.serving import Served, abandon_process, leave_process, serve
@@ -85,7 +87,7 @@ class _StageWorker(Generic[Result]):
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
-        self._hearing = Hearing(parts.slots)
+        self._hearing = Hearing(parts.slots, self._queue)
         self._slots = Slots(parts.slots, settings.result_buffer)
         self._recorder = Recorder(
             self._leases,
@@ -95,6 +97,7 @@ class _StageWorker(Generic[Result]):
             num_threads=parts.slots + settings.result_buffer,
         )
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
+        show_slots(parts.stage, self._slots)
         self._engine = EngineThread(
             parts.stepper,
             self._slots,
@@ -103,6 +106,7 @@ class _StageWorker(Generic[Result]):
             announce=self._announce,
             is_device_lost=parts.is_device_lost,
             on_lost=self._abandon,
+            on_step=ENGINE_STEP_SECONDS.labels(parts.stage.value).observe,
         )
         self._heartbeat = Heartbeat(
             self._beat,

@@ -1,0 +1,35 @@
+"""Shows the memory of a worker's GPU among the metrics, when somebody scrapes."""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+import torch
+
+from shared.metrics.catalogue import DEVICE_MEMORY_BYTES
+from shared.states import Stage
+
+
+def show_device_memory(stage: Stage, device: torch.device) -> None:
+    """Of a device other than CUDA nothing is shown."""
+    if device.type != "cuda":
+        return
+    reads: dict[str, Callable[[], float]] = {
+        "total": lambda: torch.cuda.mem_get_info(device)[1],
+        "free": lambda: torch.cuda.mem_get_info(device)[0],
+        "allocated": lambda: torch.cuda.memory_allocated(device),
+        "reserved": lambda: torch.cuda.memory_reserved(device),
+    }
+    for kind, read in reads.items():
+        DEVICE_MEMORY_BYTES.labels(stage.value, kind).set_function(_or_nothing(read))
+
+
+def _or_nothing(read: Callable[[], float]) -> Callable[[], float]:
+    """A device that is lost answers with errors; the page then leaves its memory out."""
+
+    def value() -> float:
+        with suppress(Exception):
+            return read()
+        return math.nan
+
+    return value
