@@ -29,6 +29,8 @@ class Narrator:
         url: str,
         ready_file: Path | None,
         note: Callable[[], str | None] = lambda: None,
+        *,
+        metrics_url: str = "",
     ) -> None:
         """`ready_file` is touched when everything is ready, for a supervisor. `note` then returns a further line to
         print.
@@ -40,6 +42,7 @@ class Narrator:
         self._url = url
         self._ready_file = ready_file
         self._note = note
+        self._metrics_url = metrics_url
         self._status = console.status("starting")
         self._was_ready = False
 
@@ -69,6 +72,8 @@ class Narrator:
         self._status.stop()
         where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
         click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
+        if self._metrics_url:
+            self._say(f"Metrics of all roles: {self._metrics_url}")
         with suppress(GridpressError):  # the store is away again, and the supervisor says so
             if note := self._note():
                 self._say(note)

@@ -16,6 +16,7 @@ from cli.stack.lock import folder_lock
 from cli.stack.loop import run
 from cli.stack.ports import is_free, set_aside
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
+from cli.stack.slot import Role
 from cli.stack.spawner import Spawner
 from cli.stack.supervisor import Supervisor
 from shared.egress.addresses import is_loopback_host
@@ -33,12 +34,14 @@ _REAL_MODEL = "zai-org/GLM-Image"
 _NO_MODEL = f"No model given: serving a small one with random weights. The real one: GRIDPRESS_MODEL={_REAL_MODEL}"
 _MODEL_HELP = f"Checkpoint folder or hub id, e.g. {_REAL_MODEL}.  [default: a small one, built on first use]"
 _SHARE_HELP = "AR and DiT worker take turns on one device: for a card that holds only one of them."
+_METRICS_HELP = "Port of a page with the metrics of all roles, for Prometheus.  [default: none]"
 _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, shared out]"
 
 
 @click.command()
 @setting_option("--host", "host", help="Address to listen on; other than loopback only once an API key exists.")
 @setting_option("--port", "port", type=click.IntRange(1, 65535), help="Port of the API.")
+@setting_option("--metrics-port", "metrics_port", type=click.IntRange(1, 65535), help=_METRICS_HELP)
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of jobs, pictures, secrets and logs.")
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
 @setting_option("--threads", "threads", type=click.IntRange(1), help=_THREADS_HELP)
@@ -74,6 +77,10 @@ def _check_address(settings: Settings) -> None:
     if not is_free(settings.port, settings.host):
         raise Unavailable(f"port {settings.port} is taken: name another one with --port")
     set_aside(settings.port)
+    if settings.metrics_port is not None:
+        if settings.metrics_port == settings.port or not is_free(settings.metrics_port, settings.metrics_host):
+            raise Unavailable(f"port {settings.metrics_port} is taken: name another one with --metrics-port")
+        set_aside(settings.metrics_port)
 
 
 def _has_key(settings: Settings) -> bool:
@@ -125,16 +132,33 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
     settings, servers = with_servers(while_open(settings))
-    supervisor = Supervisor(tiers(settings, counts, servers), spawn=Spawner(servers, run_dir))
+    roles = tiers(settings, counts, servers)
+    metrics_url = _serve_metrics(settings, roles)
+    supervisor = Supervisor(roles, spawn=Spawner(servers, run_dir))
     assert settings.redis_url
     client = connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)
     store, note = UpkeepStore(client), partial(open_note, settings, KeyStore(client))
     with (
         Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
-        Narrator(Console(stderr=True), run_dir, address(settings), settings.ready_file, note) as narrator,
+        Narrator(
+            Console(stderr=True), run_dir, address(settings), settings.ready_file, note, metrics_url=metrics_url
+        ) as narrator,
         _ledger(settings, LedgerStore(client)),
     ):
         run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
+
+
+def _serve_metrics(settings: Settings, roles: list[list[Role]]) -> str:
+    """Returns the address of the page of all roles; '' where none is wanted. Raises `Misconfigured`."""
+    from cli.stack.metrics import combined_page  # noqa: PLC0415 - not needed by a service without metrics
+    from shared.metrics.exposition import PATH, listen, serve  # noqa: PLC0415
+
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
+        return ""
+    ports = {role.name: role.metrics_port for tier in roles for role in tier if role.metrics_port is not None}
+    serve(listen(host, port), combined_page(ports))
+    return f"http://[{host}]:{port}{PATH}" if ":" in host else f"http://{host}:{port}{PATH}"
 
 
 def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[object]:

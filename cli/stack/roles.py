@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from cli.stack.embedded import Embedded
+from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.processes import Command
 from cli.stack.readiness import ReadyFile
 from cli.stack.slot import Role
@@ -95,8 +96,12 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
         **_surroundings(settings.model),
     }
     # -P: a folder named `api` or `workers` where the user stands must not be taken for ours.
+    metrics_port = None if settings.metrics_port is None else free_ports(1)[0]
+    if metrics_port is not None:  # ours is that of the page of all roles
+        env |= {"GRIDPRESS_METRICS_PORT": str(metrics_port), "GRIDPRESS_METRICS_HOST": LOOPBACK}
     command = Command((sys.executable, "-P", "-m", _MODULES[role]), env)
-    return Role(name, command, ReadyFile(ready_file), grace_s=settings.drain_grace_s + _GRACE_MARGIN_S)
+    grace_s = settings.drain_grace_s + _GRACE_MARGIN_S
+    return Role(name, command, ReadyFile(ready_file), grace_s=grace_s, metrics_port=metrics_port)
 
 
 def address(settings: Settings) -> str:

@@ -23,7 +23,7 @@ class Role:
     """A process to keep running. `grace_s` is the time between `stop_signal` and SIGKILL.
 
     A role of ours (`is_ours`) tells by its exit status that it can never start. A server counts as such unless its last
-    log lines show a known cause, such as a full disk.
+    log lines show a known cause, such as a full disk. `metrics_port` is on loopback.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Role:
     stop_signal: Signals = SIGTERM
     grace_s: float = 10.0
     is_ours: bool = True
+    metrics_port: int | None = None
 
 
 class Process(Protocol):
