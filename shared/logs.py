@@ -1,15 +1,30 @@
-"""Configures logging: one JSON object per event on stderr. Libraries log from WARNING on."""
+"""Configures logging: one event a line on stderr, as JSON, or as text where a person watches.
 
+Libraries log from WARNING on, in the same format.
+"""
+
+import json
 import logging
+import re
 import sys
+import threading
 from collections import deque
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from types import TracebackType
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
+Format = Literal["auto", "json", "text"]
+Event = MutableMapping[str, Any]
+Processor = Callable[[Any, str, Any], Any]
+
 _MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a terminal obeys them
+
+log = structlog.get_logger()
 
 _tail: deque[str] = deque(maxlen=_MAX_LINES)
 
@@ -37,29 +52,34 @@ class _Stderr:
             sys.stderr.flush()
 
 
-class _Tail(logging.Handler):
-    """Collects libraries' log lines for `last_lines`."""
+def configure_logs(role: str, log_format: Format = "auto") -> None:
+    """Configures logging. Each composition root calls it once, before anything is logged. Every line names the `role`.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        _tail.append(self.format(record)[:_MAX_LINE_CHARS])
+    `auto` is text where stderr is a terminal, else JSON.
+    """
 
+    def name_role(_logger: object, _method: str, event: Event) -> Event:
+        event["role"] = role
+        return event
 
-def configure_logs() -> None:
-    """Configures logging. Each composition root calls it once, before anything is logged."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger().addHandler(_Tail())
+    stderr = cast("TextIO", _Stderr())
+    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    begin = (
+        name_role,
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    )
+    end = (*(_as_text(has_colours=sys.stderr.isatty()) if is_text else _AS_JSON), _keep)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-            _keep,
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Stderr())),
+        processors=[*begin, *end],
+        logger_factory=structlog.WriteLoggerFactory(file=stderr),
+        cache_logger_on_first_use=True,
     )
+    _log_libraries(stderr, begin, end)
+    sys.excepthook = _log_end
+    threading.excepthook = _log_end_of_thread
 
 
 def last_lines() -> Sequence[str]:
@@ -70,6 +90,54 @@ def last_lines() -> Sequence[str]:
     return tuple(_tail)
 
 
-def _keep(_logger: object, _method: str, line: str | MutableMapping[str, Any]) -> Any:
-    _tail.append(str(line)[:_MAX_LINE_CHARS])
+def _log_libraries(stderr: TextIO, begin: Sequence[Processor], end: Sequence[Processor]) -> None:
+    """Gives the lines of libraries the same format, and Python's warnings, too."""
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=(*begin, _of_library), processors=(strip, *end), logger=None
+    )
+    handler = logging.StreamHandler(stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _of_library(_logger: object, _method: str, event: Event) -> Event:
+    """Makes an event of a sentence."""
+    event["message"], event["event"] = event["event"], "library.said"
+    event["logger"] = event["_record"].name
+    return event
+
+
+def _to_json(_logger: object, _method: str, event: Event) -> str:
+    return json.dumps(event, ensure_ascii=False, default=repr)
+
+
+_AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
+
+
+def _as_text(*, has_colours: bool) -> Sequence[Processor]:
+    console = structlog.dev.ConsoleRenderer(
+        colors=has_colours, pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
+    )
+    return (_escape, console)
+
+
+def _escape(_logger: object, _method: str, event: Event) -> Event:
+    """Escapes control characters, which a terminal would obey."""
+    return {name: value.translate(_CONTROLS) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _keep(_logger: object, _method: str, line: str | Event) -> Any:
+    _tail.append(_COLOURS.sub("", str(line)[: 2 * _MAX_LINE_CHARS])[:_MAX_LINE_CHARS])
     return line
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Logs the error that ends the process."""
+    log.critical("process.crashed", exc_info=(kind, error, trace))
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is not SystemExit and ended.exc_value:
+        log.critical("thread.crashed", exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback))

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     )
     served_model_name: str = "zai-org/GLM-Image"
     data_dir: Path = Path(".gridpress")
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="'auto': text where stderr is a terminal, else JSON"
+    )
     host: str = "127.0.0.1"
     port: int = 8000
     api_processes: int | None = Field(

@@ -23,9 +23,9 @@ def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Setti
     Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
     when a server that it needs does not answer; the next start may succeed.
     """
-    configure_logs()
     try:
         settings = Settings()
+        configure_logs(role, settings.log_format)
         end_role_with_its_threads(settings.ready_file)
         expose(settings, role)
         run(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
 from shared.garbage import freeze_startup_objects
 from shared.ready_file import announce, withdraw
@@ -58,6 +58,7 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1))
 
+    setup_logging.connect(lambda **_: None, weak=False)  # else Celery adds a handler with a format of its own
     worker_ready.connect(announce_ready, weak=False)
     worker_shutting_down.connect(shut_down, weak=False)
     app.Worker(

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from shared.logs import configure_logs
+from shared.settings import Settings
 from workers.dit.denoiser import Branch, Denoiser, Row
 from workers.dit.glyphs import GlyphEncoder
 from workers.dit.guidance.link import HELPER, Link, open_store
@@ -21,7 +22,7 @@ from workers.dit.options import DitOptions, apply_options
 
 def main() -> None:
     """Loads, says that it is ready, serves."""
-    configure_logs()
+    configure_logs("dit-guidance", Settings().log_format)
     lines = orders(sys.stdin.buffer)
     plan = HelperPlan(**json.loads(next(lines)))
     torch.set_num_threads(plan.threads)
