@@ -20,4 +20,4 @@ def _by_each_process(_settings: Settings, _role: str) -> None:
     """`api.server` has each process serve the metrics of all."""
 
 
-run_role("api", run, _by_each_process)
+run_role("api", run, _by_each_process, forks=True)

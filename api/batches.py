@@ -5,9 +5,10 @@ as ours.
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, request
 
-from api import idempotency
+from api import idempotency, request_ids
 from api.batch_answers import BatchAnswer, BatchPage
 from api.batch_schemas import BatchQuery, BatchRequest
 from api.batch_validation import check_defaults, validation
@@ -21,6 +22,8 @@ from shared.files import Purpose, StoredFile
 from shared.intake.fields import validated
 from shared.queues import Queue
 from shared.store.batches import Action
+
+log = structlog.get_logger()
 
 batches = Blueprint("batches", __name__, url_prefix="/v1/batches")
 
@@ -36,9 +39,10 @@ def create() -> Answer:
     house.capacity.check()
     _input_file(spec)
     try:
-        batch = house.batches.create(new_batch_id(idempotency.reserved_id()), spec)
+        batch = house.batches.create(new_batch_id(idempotency.reserved_id()), spec, request_ids.origin())
     except (BatchNotFound, BatchNotRetryable) as error:
         raise InvalidRequest(str(error), "retry_of") from error
+    log.info("batch.accepted", batch_id=batch.batch_id)
     house.hints.send_one(Queue.BATCH)
     return _answer(batch)
 
@@ -106,7 +110,8 @@ def own_batch(batch_id: str) -> Batch:
 
 def _changed(batch_id: str, action: Action) -> Answer:
     house = services()
-    batch = house.batches.change(own_batch(batch_id), action)
+    batch = house.batches.change(own_batch(batch_id), action, request_ids.origin())
+    log.info("batch.changed", batch_id=batch.batch_id, action=action)
     house.hints.send_one(Queue.BATCH)
     return _answer(batch)
 

@@ -89,6 +89,7 @@ class Connection:
         self._held: bytes | None = None
         self._is_head = False
         self.is_idle = True
+        self._begun_at = 0.0
         self._left_s = self._s_per_byte = 0.0
         self._bytes_left = 0
         self._excess: type[OSError] = HeadTooLarge
@@ -100,8 +101,14 @@ class Connection:
     def expect_request(self, *, is_begun: bool = False) -> None:
         """Sets the limits for a request's head. `is_begun`: its first bytes came with the request before."""
         self.is_idle = not is_begun
+        self._begun_at = time.monotonic()
         self._limit(self._pace.request_s if is_begun else self._pace.idle_s, _HEAD_BYTES, HeadTooLarge)
         self._lobby.enter(self)
+
+    @property
+    def request_s(self) -> float:
+        """The seconds since the first bytes of the request under way."""
+        return time.monotonic() - self._begun_at
 
     def expect_body(self) -> None:
         """Sets the limits for a body, once the head is complete."""
@@ -138,6 +145,7 @@ class Connection:
             raise self._excess("the request is over the limit")
         if self.is_idle:
             self.is_idle, self._left_s = False, self._pace.request_s
+            self._begun_at = time.monotonic()
         return data
 
     def sendall(self, data: bytes) -> None:

@@ -57,20 +57,36 @@ def refusal_of(error: Exception) -> Refusal:
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), _SURPRISE)
 
 
-def response(error: Exception) -> bytes:
+def id_of(error: Exception) -> str:
+    """Returns the id of the refused request: its own, if its head could be read so far."""
+    sent = [value for name, value in getattr(_request_of(error), "headers", ()) if name == request_ids.FIELD.upper()]
+    return request_ids.id_of(sent[0] if len(sent) == 1 else None)
+
+
+def method_of(error: Exception) -> str | None:
+    """Returns the method of the refused request, as far as its head could be read."""
+    method: str | None = getattr(_request_of(error), "method", None)
+    return method
+
+
+def response(error: Exception, request_id: str) -> bytes:
     """Returns the whole response as bytes. The connection is closed after it."""
-    refusal, path = refusal_of(error), _path(getattr(error, "request", None))
+    refusal, path = refusal_of(error), _path(_request_of(error))
     text, content_type = told(problem(refusal.status, refusal.code, refusal.detail, path), path)
     body = text.encode()
     fields = {
         "Content-Type": content_type,
         "Content-Length": str(len(body)),
-        request_ids.FIELD: request_ids.new(),
+        request_ids.FIELD: request_id,
         "Connection": "close",
         **FIELDS,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {refusal.status} {refusal.phrase}\r\n{head}\r\n".encode() + body
+
+
+def _request_of(error: Exception) -> Any:
+    return getattr(error, "request", None)
 
 
 def _path(request: Any) -> str:

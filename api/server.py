@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -20,12 +21,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from api import request_metrics
+from api import access_log, request_metrics
 from api.connection import Pace
 from api.metrics_page import listen_for_all, serve_in_this_process
 from shared.errors import GridpressError, Misconfigured
 from shared.metrics import several
 from shared.settings import Settings
+from shared.tracing import flush_traces
 
 log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ Compose = Callable[[], tuple[Flask, Process]]
 
 
 class EventLog(Logger):
-    """Logs gunicorn's errors and warnings as events; its other messages and its access log are dropped."""
+    """Logs gunicorn's errors and warnings, and each request, as events; its other messages are dropped."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -64,8 +66,8 @@ class EventLog(Logger):
         self.error_log.addHandler(_Events())
         self.error_log.setLevel(logging.WARNING)
 
-    def access(self, *_: object, **__: object) -> None:
-        return
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        access_log.tell_answered(resp, environ, request_time)
 
 
 class _Events(logging.Handler):
@@ -121,6 +123,7 @@ class Application(BaseApplication):
             "post_request": request_metrics.end,
             "pre_fork": self._number,
             "child_exit": self._on_exit_of,
+            "worker_exit": _flush,
         }.items():
             self.cfg.set(name, value)
 
@@ -204,6 +207,11 @@ def num_processes(settings: Settings) -> int:
     """Returns the configured number of processes; by default one for each usable core, up to a maximum."""
     num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.api_processes or min(num_cores, _MOST_PROCESSES)
+
+
+def _flush(_arbiter: Arbiter, _worker: Any) -> None:
+    """Runs in the process that ends."""
+    flush_traces()
 
 
 def _allow_open_files(most: int) -> None:

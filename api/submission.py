@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+import structlog
 from flask import request
+from structlog.contextvars import bind_contextvars
 
-from api import idempotency
+from api import idempotency, request_ids
 from api.callers import caller, refuse_full_queue, use_pixels
 from api.incoming import release
 from api.request_metrics import count_submission
@@ -14,6 +16,8 @@ from shared.intake.request import Body
 from shared.jobs import ClientName, Job
 from shared.queues import Queue
 from shared.states import Stage
+
+log = structlog.get_logger()
 
 _LARGE_BYTES = 64 * 1024
 
@@ -26,6 +30,7 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     """
     standing = idempotency.standing_job()
     if standing:
+        bind_contextvars(job_id=standing.job_id)
         return standing
     house = services()
     house.capacity.check()
@@ -34,9 +39,12 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     spec = house.intake.spec(body, caller().tenant, source)
     use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
     new_id = job_id or idempotency.reserved_job_id()
-    job = house.store.submit(new_id, spec, name=name, source=source.prior if source else None)
+    prior, origin = source.prior if source else None, request_ids.origin()
+    job = house.store.submit(new_id, spec, name=name, source=prior, origin=origin)
+    bind_contextvars(job_id=job.job_id)  # for the line of the request, too
     if job.job_id == new_id:  # else it stood before, under the same name
         count_submission(spec.priority)
+        log.info("job.accepted", **spec.facts)
     idempotency.job_stands()
     house.capacity.count(spec.n)
     release()
@@ -61,7 +69,10 @@ def retry(job: Job, deadline: datetime | None) -> Job:
         house.capacity.check()
         refuse_full_queue(n)
         use_pixels(n * job.spec.settings.width_px * job.spec.settings.height_px)
-    revived = house.store.retry(job, deadline)
+    revived = house.store.retry(job, deadline, request_ids.origin())
+    bind_contextvars(job_id=job.job_id)
+    if job.status.is_final and n:
+        log.info("job.retried", num_renders=n)
     house.capacity.count(n)
     for stage in Stage:
         if any(render.state is stage.waiting for render in revived.renders):

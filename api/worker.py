@@ -17,10 +17,12 @@ from gevent.server import StreamServer
 from gunicorn.http.errors import NoMoreData
 from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from api import access_log
 from api.connection import Connection, Lobby
 from api.framing import StrictParser
-from api.refusals import refusal_of, response
+from api.refusals import id_of, method_of, refusal_of, response
 from api.request_metrics import count_unread
 from shared.garbage import freeze_startup_objects
 from shared.metrics.catalogue import HTTP_CONNECTIONS
@@ -125,11 +127,17 @@ class Worker(GeventWorker):
     def _refuse(self, connection: Connection, error: Exception) -> None:
         if connection.is_idle:
             return
-        if refusal_of(error).status >= 500 and not isinstance(error, OSError):
+        refusal, request_id = refusal_of(error), id_of(error)
+        clear_contextvars()  # of the request before on this connection
+        bind_contextvars(request_id=request_id)
+        if refusal.status >= 500 and not isinstance(error, OSError):
             log.error("request.broken_off", exc_info=error)
         count_unread(error)
+        told = response(error, request_id)
+        num_bytes = len(told.partition(b"\r\n\r\n")[2])
+        access_log.tell_refused(method_of(error), refusal.status, refusal.code, connection.request_s, num_bytes)
         try:
-            connection.send_last(response(error))
+            connection.send_last(told)
             connection.expect_rest()
             close_graceful(connection, max_drain=sys.maxsize)
         except OSError:

@@ -41,6 +41,7 @@ from shared.store.undelivered import UndeliveredStore
 from shared.store.upkeep import UpkeepStore
 from shared.store.watch import EventHub
 from shared.store.webhook_log import WebhookLog
+from shared.tracing import start_tracing
 from shared.webhooks.secrets import webhook_secret
 from shared.webhooks.signing_key import SigningKey
 
@@ -59,6 +60,7 @@ def run(settings: Settings) -> None:
 
     def compose_app() -> tuple[Flask, Services]:
         end_role_with_its_threads(None)  # the ready file is that of all processes, and the others still serve
+        start_tracing("api")  # in each process anew: threads do not survive a fork
         house = compose(settings, quotas)
         return create_app(house), house
 

@@ -13,6 +13,7 @@ import structlog
 
 from shared.metrics.catalogue import BACKGROUND_FAULTS
 from shared.ready_file import withdraw
+from shared.tracing import flush_traces
 
 log = structlog.get_logger()
 
@@ -54,6 +55,7 @@ def end_role_with_its_threads(ready_file: Path | None) -> None:
 
     def end() -> None:
         withdraw(ready_file)
+        flush_traces()
         os._exit(EXIT_THREAD_LOST)
 
     _process.end_role = end

@@ -13,6 +13,7 @@ from ulid import ULID
 from shared.files import FileId
 from shared.ids import JobId, ObjectKey, TenantId, ulid_of
 from shared.job_spec import Priority
+from shared.origin import Origin, log_ids
 from shared.webhooks.events import PayloadStyle
 
 BatchId = NewType("BatchId", str)
@@ -166,7 +167,7 @@ class Batch:
     """A batch as it is stored.
 
     `end` is the status with which it will end: `completed` unless it was cancelled or expired. `round` counts retries
-    of this batch. `waiting_for` is the limit that stops its lines now.
+    of this batch. `waiting_for` is the limit that stops its lines now. `origin` is the request that caused it.
     """
 
     batch_id: BatchId
@@ -183,6 +184,12 @@ class Batch:
     output_file_id: FileId | None
     error_file_id: FileId | None
     times: BatchTimes
+    origin: Origin | None = None
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]:
+        """The fields by which log lines about this batch are found."""
+        return log_ids(self.origin, batch_id=self.batch_id)
 
     @property
     def is_stopping(self) -> bool:

@@ -131,6 +131,13 @@ class JobSpec(BaseModel):
     webhook_payload: PayloadStyle = PayloadStyle.FULL
     webhook_secret: str | None = None
 
+    @property
+    def facts(self) -> Mapping[str, str | int]:
+        """What logs tell of it: neither its prompt nor its URLs."""
+        settings = self.settings
+        size = f"{settings.width_px}x{settings.height_px}"
+        return {"n": self.n, "size": size, "steps": settings.num_inference_steps, "priority": self.priority.value}
+
     def seed_of(self, index: int) -> int:
         """Render `index` uses `seed + index`, wrapping at 2^53."""
         return (self.seed + index) % SEED_LIMIT

@@ -9,6 +9,7 @@ from shared.enhancement import Enhancement
 from shared.ids import JobId, ObjectKey, RenderId, Revision
 from shared.job_spec import JobSpec
 from shared.leases import Progress
+from shared.origin import Origin
 from shared.states import JobStatus, RenderState
 from shared.token_grid import Prior
 
@@ -74,7 +75,7 @@ class Render:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as the store knows it, with its renders in order of index."""
+    """One job as the store knows it, with its renders in order of index. `origin` is the request that caused it."""
 
     job_id: JobId
     spec: JobSpec
@@ -85,6 +86,7 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     enhancement: Enhancement | None = None
+    origin: Origin | None = None
 
     @property
     def revised_prompt(self) -> str | None:

@@ -1,9 +1,11 @@
 """What a worker holds: the lease of a render, all that its stage needs, and what a heartbeat says of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from shared.ids import Fence, HolderId, JobId, RenderId, Revision
+from shared.ids import Fence, HolderId, JobId, RenderId, Revision, WorkerId
 from shared.job_spec import Priority, RenderSettings
+from shared.origin import Origin, log_ids
 from shared.states import Stage
 from shared.token_grid import Prior
 
@@ -36,8 +38,21 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """An attempt that ended with its worker: how long it lasted until it was taken back, and how long ago that was."""
+
+    worker_id: WorkerId
+    lasted_s: float
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT."""
+    """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT.
+
+    The last four are told in logs and traces: the request behind it, the number of this attempt in its stage (from 1),
+    how long the stage's work had waited, and the attempt before this one where it was lost.
+    """
 
     lease: Lease
     job_id: JobId
@@ -48,7 +63,27 @@ class Claim:
     prior: Prior | None = None
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
+    origin: Origin | None = field(default=None, compare=False)
+    attempt: int = field(default=1, compare=False)
+    waited_s: float = field(default=0.0, compare=False)
+    lost: LostAttempt | None = field(default=None, compare=False)
 
     @property
     def render_id(self) -> RenderId:
         return self.lease.render_id
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole stage."""
+        settings = self.settings
+        return settings.num_decode_steps if self.lease.stage is Stage.AR else settings.num_inference_steps
+
+    @property
+    def folder(self) -> str:
+        """Where this attempt stores its objects. Keys carry the lease's holder, so no attempt overwrites another's."""
+        return f"jobs/{self.job_id}/{self.index:04d}/{self.lease.holder}"
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]:
+        """The fields by which log lines about this render are found."""
+        return log_ids(self.origin, job_id=self.job_id, render_id=self.render_id)

@@ -13,12 +13,19 @@ from shared.logs import configure_logs
 from shared.metrics.exposition import expose
 from shared.setting_faults import faults_of
 from shared.settings import Settings
+from shared.tracing import flush_traces, start_tracing
 
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
 
 
-def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Settings, str], None] = expose) -> None:
-    """Runs a role to its end. `expose` serves its metrics.
+def run_role(
+    role: str,
+    run: Callable[[Settings], None],
+    expose: Callable[[Settings, str], None] = expose,
+    *,
+    forks: bool = False,
+) -> None:
+    """Runs a role to its end. `expose` serves its metrics. One that `forks` starts tracing itself, in its children.
 
     Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
     when a server that it needs does not answer; the next start may succeed.
@@ -26,6 +33,8 @@ def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Setti
     try:
         settings = Settings()
         configure_logs(role, settings.log_format)
+        if not forks:
+            start_tracing(role)
         end_role_with_its_threads(settings.ready_file)
         expose(settings, role)
         run(settings)
@@ -38,6 +47,8 @@ def run_role(role: str, run: Callable[[Settings], None], expose: Callable[[Setti
     except ModuleNotFoundError as error:
         extra = role if role == "api" else "workers"
         _end(role, f"{error}: pip install 'gridpress[{extra}]' brings what this role needs", EXIT_MISCONFIGURED)
+    finally:
+        flush_traces()
 
 
 def _end(role: str, why: str, status: int) -> NoReturn:

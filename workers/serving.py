@@ -16,6 +16,7 @@ from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from shared.garbage import freeze_startup_objects
 from shared.ready_file import announce, withdraw
 from shared.store.leases import Announcement
+from shared.tracing import flush_traces
 from workers.hearing import Hearing
 from workers.lookout import Lookout
 from workers.reconnecting import SteadyConsumer
@@ -80,6 +81,7 @@ def abandon_process(ready_file: Path | None) -> NoReturn:
     It exits at once without cleaning up, since a thread that waits for a hung device can't be joined.
     """
     withdraw(ready_file)
+    flush_traces()
     os._exit(EXIT_DEVICE_LOST)
 
 
@@ -89,6 +91,7 @@ def leave_process() -> NoReturn:
 
     A normal exit of Python would free the interpreter under that step, and C++ libraries would abort.
     """
+    flush_traces()
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

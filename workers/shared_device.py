@@ -118,7 +118,7 @@ class SharedDevice(Generic[Result]):
             except Exception as error:
                 if self._is_device_lost(error):
                     raise
-                log.exception("render.not_admitted", render_id=claim.render_id)
+                log.exception("render.not_admitted", **claim.log_ids)
                 self._stepper.drop(claim.render_id)
                 yield crashed(claim)
 

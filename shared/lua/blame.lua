@@ -14,6 +14,8 @@
 local MOST_EVIDENCE = 10
 
 local function send_back(render, state, now)
+  local key = P .. 'render:' .. render
+  redis.call('HSET', key, 'lost_ms', now, 'lost_worker', redis.call('HGET', key, 'worker'))
   move(render, state, WAITING[RUNS[state]], now)
 end
 

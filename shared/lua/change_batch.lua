@@ -1,7 +1,7 @@
 -- Its owner pauses, resumes, cancels or retries a batch. What has been done already is done.
--- ARGV: batch, tenant, action, window (ms) of a retry, most retries
+-- ARGV: batch, tenant, action, window (ms) of a retry, most retries, origin (JSON) of a retry or ''
 -- Returns 1; 0 when there is no such batch; 2 when it is over, or has nothing to retry.
-local batch, tenant, action, window, most = unpack(ARGV)
+local batch, tenant, action, window, most, origin = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
 local known = redis.call('HMGET', key, 'tenant', 'status', 'end', 'round')
 if known[1] ~= tenant then return 0 end
@@ -24,7 +24,7 @@ local function retry()
   redis.call('ZREM', P .. 'batch_ends', batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)
   redis.call('HSET', key, 'status', 'in_progress', 'end', 'completed', 'line', 0, 'offset', 0,
-    'expires_ms', now + tonumber(window))
+    'expires_ms', now + tonumber(window), 'origin', origin)
   redis.call('HDEL', key, 'finalizing_ms', 'completed_ms', 'cancelling_ms', 'cancelled_ms', 'expired_ms')
   return 1
 end

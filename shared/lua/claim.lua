@@ -5,7 +5,9 @@
 -- A claim usually looks at one tenant. Each further one was found idle or at its limit, and leaves its pool, so that later
 -- claims skip it. Only tenants that the limit on AR's output stops stay in the pool; a claim passes at most MOST_PASSED of them.
 -- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
--- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or ''}, or an empty list.
+-- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or '', origin or '', attempt in this stage from
+-- 1, how long the stage's work has waited (ms)}, or an empty list. Where the attempt before was lost with its worker, there
+-- follow that worker, how long the attempt lasted, and how long ago it was taken back (ms).
 local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
@@ -166,7 +168,9 @@ pay(pool, tenant, cost, is_in_turn)
 if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost, tonumber(floor)) end
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
-redis.call('HINCRBY', key, stage .. '_attempts', 1)
+local attempt = redis.call('HINCRBY', key, stage .. '_attempts', 1)
+local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms')
+if past[3] then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)
 if redis.call('HSETNX', key, 'started_ms', now) == 1 then set_deadline(best, job_key, 'execution_timeout', now) end
@@ -176,5 +180,10 @@ redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
 redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
-local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt')
-return { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '' }
+local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
+local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
+  now - tonumber(past[1] or now) }
+if past[2] and past[3] then
+  for _, value in ipairs({ past[3], past[4] - past[2], now - past[4] }) do table.insert(claimed, value) end
+end
+return claimed

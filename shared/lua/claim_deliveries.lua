@@ -3,7 +3,7 @@
 -- ARGV: holder, lease ttl (ms), limit of attempts under way to one destination; how many deliveries to lease, of those to
 -- receivers not proven, of those to slow or failing ones, of those to failing ones
 -- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
--- class, now (ms).
+-- class, now (ms), origin of the job or batch or ''.
 local UNPROVEN_CAP = 2
 local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]), failing = tonumber(ARGV[7]) }
@@ -26,6 +26,11 @@ local function room_of(destination, class, strikes)
   return allowed - redis.call('ZCARD', P .. 'flying:' .. destination)
 end
 
+local function origin_of(message, job)
+  local subject = job ~= '' and 'job:' .. job or 'batch:batch_' .. (string.match(message, '^evt_(%w+)_batch_') or '')
+  return redis.call('HGET', P .. subject, 'origin') or ''
+end
+
 -- Returns whether the message is still there.
 local function lease(message, destination, class)
   local due, known = P .. 'due:' .. destination, redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job',
@@ -40,7 +45,7 @@ local function lease(message, destination, class)
   note_duty(holder, 'w|' .. destination .. '|' .. message)
   local attempt = redis.call('HINCRBY', P .. 'tries:' .. destination, message, 1)
   table.insert(claimed, { message, destination, attempt, known[1], known[2], known[3], known[4], known[5], known[6],
-    class, now })
+    class, now, origin_of(message, known[3]) })
   return true
 end
 

@@ -1,7 +1,7 @@
 -- Leases one due job whose prompt is to be enhanced, or finds nothing. Of the first jobs of the classes, the one with the
 -- lower rank goes first.
 -- ARGV: holder, lease ttl (ms)
--- Returns {job, attempt number from 1, spec}, or an empty list.
+-- Returns {job, attempt number from 1, spec, origin or ''}, or an empty list.
 local now = now_ms()
 local best, best_rank
 for class in pairs(CLASS) do
@@ -16,4 +16,5 @@ redis.call('HSET', key, 'enhancement_holder', ARGV[1])
 note_duty(ARGV[1], 'e|' .. best)
 local attempt = redis.call('HINCRBY', key, 'enhancement_attempts', 1)
 if attempt == 1 then append_event(best, 'job.enhancing', {}) end
-return { best, attempt, redis.call('HGET', key, 'spec') }
+local asked = redis.call('HMGET', key, 'spec', 'origin')
+return { best, attempt, asked[1], asked[2] or '' }

@@ -3,10 +3,11 @@
 -- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
 --                                           ar_cost, dit_cost: of each of its renders (shared/cost.py); batch, line and
---                                           note of a line of a batch until its result is stored
+--                                           note of a line of a batch until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
---                                           group while it is suspected (see blame.lua)
+--                                           group while it is suspected, lost_ms and lost_worker until its next
+--                                           claim (see blame.lua)
 --   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant

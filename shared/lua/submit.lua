@@ -8,7 +8,7 @@
 -- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for
 -- their prompt first); prior ('' or the token grid from which all renders start: they wait for the DiT); client_id ('' for
 -- none) and the fingerprint of its request; batch ('' for none), line and note (text) of a batch line, which becomes a job
--- only while it waits; webhook_url ('' for none) and webhook_events (a list).
+-- only while it waits; webhook_url ('' for none) and webhook_events (a list); origin (JSON, see shared/origin.py; '' for none).
 -- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id belongs to another request;
 -- {'full', renders queued, limit} when the tenant's limit would be exceeded.
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -38,7 +38,7 @@ local stage = options.prior == '' and 'ar' or 'dit'
 redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
   'revision', options.revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
   'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
-  'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost)
+  'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost, 'origin', options.origin)
 if options.batch ~= '' then
   redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note)
   redis.call('SETRANGE', lines, options.line, 'o')

@@ -24,6 +24,7 @@ from shared.batches import (
 from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
+from shared.origin import Origin
 from shared.store.connect import Client, translated
 from shared.store.fault_counts import FaultCounts
 from shared.store.record_lists import filled_page, readable
@@ -61,7 +62,7 @@ class BatchStore:
         self._client = client
         self._scripts = Scripts(client)
 
-    def create(self, batch_id: BatchId, spec: BatchSpec) -> Batch:
+    def create(self, batch_id: BatchId, spec: BatchSpec, origin: Origin | None = None) -> Batch:
         """Creates a batch and returns it. A repeated call with the same id changes nothing.
 
         Raises `BatchNotRetryable` when the batch in `retry_of` has no failed lines.
@@ -69,7 +70,8 @@ class BatchStore:
         asked = (spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
         webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
         delete_after_ms = "" if spec.delete_after_s is None else spec.delete_after_s * 1000
-        answer = self._scripts.run("create_batch", batch_id, spec.tenant, *asked, *webhook, delete_after_ms)
+        args = (batch_id, spec.tenant, *asked, *webhook, delete_after_ms, _text(origin))
+        answer = self._scripts.run("create_batch", *args)
         _check(answer, spec.retry_of or batch_id, "retry")
         return self.batch(batch_id, spec.tenant)
 
@@ -96,12 +98,12 @@ class BatchStore:
 
         return filled_page(limit, after, ids_after, self._read)
 
-    def change(self, batch: Batch, action: Action) -> Batch:
-        """Applies the action and returns the batch afterwards.
+    def change(self, batch: Batch, action: Action, origin: Origin | None = None) -> Batch:
+        """Applies the action and returns the batch afterwards. After a retry `origin` is the batch's.
 
         Raises `BatchEnded`, or `BatchNotRetryable` for a retry.
         """
-        args = (batch.batch_id, batch.spec.tenant, action, batch.spec.window_s * 1000, _MOST_ROUNDS)
+        args = (batch.batch_id, batch.spec.tenant, action, batch.spec.window_s * 1000, _MOST_ROUNDS, _text(origin))
         _check(self._scripts.run("change_batch", *args), batch.batch_id, action)
         return self.batch(batch.batch_id, batch.spec.tenant)
 
@@ -184,6 +186,7 @@ def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
         output_file_id=FileId(fields["output_file"]) if fields.get("output_file") else None,
         error_file_id=FileId(fields["error_file"]) if fields.get("error_file") else None,
         times=_times(fields),
+        origin=Origin.parse(fields.get("origin")),
     )
 
 
@@ -202,6 +205,10 @@ def segment_of(text: str) -> Segment:
 def segments_text(segments: Iterable[Segment]) -> str:
     """Returns the segments as JSON for the scripts: a list of strings, each stored unchanged."""
     return json.dumps([json.dumps([segment.key, segment.num_lines, segment.num_bytes]) for segment in segments])
+
+
+def _text(origin: Origin | None) -> str:
+    return origin.as_text() if origin else ""
 
 
 def _check(answer: int, batch_id: str, action: Action) -> None:

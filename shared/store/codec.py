@@ -12,7 +12,8 @@ from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, Picture, Place, PriorSource, Render
-from shared.leases import Claim, Held, Lease, Progress
+from shared.leases import Claim, Held, Lease, LostAttempt, Progress
+from shared.origin import Origin
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
 from shared.webhooks.events import ENDS
@@ -34,10 +35,13 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         started_at=_optional_time(job, "started_ms"),
         finished_at=_optional_time(job, "finished_ms"),
         enhancement=_enhancement_of(job),
+        origin=Origin.parse(job.get("origin")),
     )
 
 
-def new_job(job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None) -> Job:
+def new_job(
+    job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None, origin: Origin | None = None
+) -> Job:
     """Makes the job that `submit.lua` has just written, without reading it again."""
     created_at = _time(str(created_ms))
     return Job(
@@ -50,6 +54,7 @@ def new_job(job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource |
         started_at=None,
         finished_at=None,
         enhancement=Enhancement(EnhancementStatus.PENDING) if spec.enhance_prompt else None,
+        origin=origin,
     )
 
 
@@ -99,7 +104,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
     """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
-    render, fence, job, index, seed, spec_json, revised_prompt, prior = answer
+    render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *lost = answer
     spec = JobSpec.model_validate_json(spec_json)
     settings = spec.settings.model_copy(update={"prompt": revised_prompt}) if revised_prompt else spec.settings
     return Claim(
@@ -112,11 +117,23 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         prior=decode_prior(prior) if prior else None,
         priority=spec.priority,
         partial_images=spec.partial_images,
+        origin=Origin.parse(origin),
+        attempt=int(attempt),
+        waited_s=int(waited_ms) / 1000,
+        lost=_lost_attempt_of(*lost) if lost else None,
     )
 
 
+def _lost_attempt_of(worker: str, lasted_ms: str, ago_ms: str) -> LostAttempt:
+    return LostAttempt(WorkerId(worker), int(lasted_ms) / 1000, int(ago_ms) / 1000)
+
+
 def submission_options(
-    spec: JobSpec, name: ClientName | None, source: PriorSource | None, line: LineJob | None = None
+    spec: JobSpec,
+    name: ClientName | None,
+    source: PriorSource | None,
+    line: LineJob | None = None,
+    origin: Origin | None = None,
 ) -> str:
     """Returns the options that `submit.lua` takes beside the spec, as JSON."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
@@ -140,6 +157,7 @@ def submission_options(
             "note": line.note if line else "",
             "webhook_url": spec.webhook_url or "",
             "webhook_events": spec.webhook_events or ENDS,
+            "origin": origin.as_text() if origin else "",
         }
     )
 

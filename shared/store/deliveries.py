@@ -1,11 +1,14 @@
 """Leases webhook deliveries that are due and records their attempts. Retries wait in the store, not in memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from shared.batches import BatchId
 from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
+from shared.origin import Origin, log_ids
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 from shared.webhooks.endpoints import EndpointId
@@ -42,11 +45,26 @@ class Delivery:
     standing: Standing
     claimed_ms: int
     holder: HolderId
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def endpoint_id(self) -> EndpointId | None:
         """The endpoint's id; None for the job's own URL."""
         return EndpointId(self.destination) if self.destination.startswith("ep_") else None
+
+    @property
+    def batch_id(self) -> BatchId | None:
+        """The batch that the message is about; None for any other message."""
+        subject = str(json.loads(self.data)["id"]) if self.data else ""
+        return BatchId(subject) if subject.startswith("batch_") else None
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]:
+        """The fields by which log lines about this delivery are found."""
+        about: dict[str, str | int] = {"job_id": self.job_id} if self.job_id else {}
+        if self.batch_id:
+            about["batch_id"] = self.batch_id
+        return log_ids(self.origin, **about, message_id=self.message_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +163,7 @@ class DeliveryStore:
 
 
 def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
-    message, destination, attempt, tenant, event_type, job, at_ms, sequence, data, standing, now_ms = row
+    message, destination, attempt, tenant, event_type, job, at_ms, sequence, data, standing, now_ms, origin = row
     return Delivery(
         message_id=message,
         destination=destination,
@@ -159,6 +177,7 @@ def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
         standing=Standing(standing),
         claimed_ms=int(now_ms),
         holder=holder,
+        origin=Origin.parse(origin),
     )
 
 

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
 from shared.job_spec import JobSpec
+from shared.origin import Origin, log_ids
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
@@ -18,6 +19,12 @@ class EnhancementClaim:
     spec: JobSpec
     attempt: int
     holder: HolderId
+    origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]:
+        """The fields by which log lines about this job are found."""
+        return log_ids(self.origin, job_id=self.job_id)
 
 
 class EnhancementStore:
@@ -38,8 +45,9 @@ class EnhancementStore:
         answer = self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms)
         if not answer:
             return None
-        job_id, attempt, spec = answer
-        return EnhancementClaim(JobId(job_id), JobSpec.model_validate_json(spec), int(attempt), holder)
+        job_id, attempt, spec, origin = answer
+        asked = JobSpec.model_validate_json(spec)
+        return EnhancementClaim(JobId(job_id), asked, int(attempt), holder, Origin.parse(origin))
 
     def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
         """Stores `revised_prompt`, from which the renders are made, and queues them for AR. Returns False when the

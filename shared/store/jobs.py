@@ -13,6 +13,7 @@ from shared.ids import JobId, RenderId, TenantId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, PriorSource
 from shared.limits import Load, TenantLimits, refuse_more_queued
+from shared.origin import Origin
 from shared.queues import Queue, celery_list
 from shared.states import JobStatus
 from shared.store import codec
@@ -45,6 +46,7 @@ class LineSubmission:
     spec: JobSpec
     job: LineJob
     source: PriorSource | None = None
+    origin: Origin | None = None
 
 
 class JobStore:
@@ -62,7 +64,13 @@ class JobStore:
         self._scripts = Scripts(client)
 
     def submit(
-        self, job_id: JobId, spec: JobSpec, *, name: ClientName | None = None, source: PriorSource | None = None
+        self,
+        job_id: JobId,
+        spec: JobSpec,
+        *,
+        name: ClientName | None = None,
+        source: PriorSource | None = None,
+        origin: Origin | None = None,
     ) -> Job:
         """Creates the job and its renders in one call and returns it. A repeated call with the same id changes nothing.
 
@@ -70,7 +78,7 @@ class JobStore:
         grid and wait for the DiT. Returns once the store has the job on disk and on the required replicas. Raises
         `ClientIdTaken`, and `TenantLimitReached` when too many of the tenant's renders would wait.
         """
-        options = codec.submission_options(spec, name, source)
+        options = codec.submission_options(spec, name, source, origin=origin)
         hint = self._hints.get(first_queue(spec, source))
         answer = self._scripts.run_replicated(self._replicas, "submit", *_submission(job_id, spec, options, hint))
         match answer:
@@ -82,7 +90,7 @@ class JobStore:
             case ["stands", standing]:
                 return self.job(JobId(standing), spec.tenant)
         _, created_ms = answer
-        return codec.new_job(job_id, spec, created_ms, source)
+        return codec.new_job(job_id, spec, created_ms, source, origin)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
         """Makes jobs of batch lines in one round trip, each as `submit` does. Lines that no longer wait are left
@@ -92,7 +100,7 @@ class JobStore:
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
-                options = codec.submission_options(line.spec, None, line.source, line.job)
+                options = codec.submission_options(line.spec, None, line.source, line.job, line.origin)
                 self._scripts.queue(pipeline, "submit", *_submission(line.job_id, line.spec, options))
             answers = pipeline.execute()
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
@@ -155,9 +163,9 @@ class JobStore:
         self._scripts.run("cancel", job_id, tenant, *(render.render_id for render in job.renders))
         return self.job(job_id, tenant)
 
-    def retry(self, job: Job, deadline: datetime | None) -> Job:
+    def retry(self, job: Job, deadline: datetime | None, origin: Origin | None = None) -> Job:
         """Queues the missing pictures of a job that ended without them, and returns the job. Finished pictures are
-        kept.
+        kept. `origin` is the job's from then on.
 
         A repeated call changes nothing while the job runs. Raises `JobNotFound`, `JobNotRetryable`, `DeadlineOver` and
         `TenantLimitReached`.
@@ -165,7 +173,8 @@ class JobStore:
         spec = job.spec.model_copy(update={"deadline": deadline})
         *_, deadline_ms = codec.limits_ms(spec)
         handicap_ms = spec.priority.handicap_s * 1000
-        args = (job.job_id, spec.tenant, spec.model_dump_json(), deadline_ms, handicap_ms)
+        caused_by = origin.as_text() if origin else ""
+        args = (job.job_id, spec.tenant, spec.model_dump_json(), deadline_ms, handicap_ms, caused_by)
         match self._scripts.run_replicated(self._replicas, "retry", *args):
             case ["refused", status]:
                 raise JobNotRetryable(job.job_id, status)

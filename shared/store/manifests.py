@@ -1,8 +1,9 @@
 """Leases ended jobs whose manifest is to be written, and records the outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
+from shared.origin import Origin
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
@@ -14,6 +15,7 @@ class ManifestClaim:
     job_id: JobId
     attempt: int
     holder: HolderId
+    origin: Origin | None = field(default=None, compare=False)
 
 
 class ManifestStore:
@@ -29,7 +31,10 @@ class ManifestStore:
         """Leases a job that is due. Returns None when none is due."""
         holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
-        return ManifestClaim(JobId(answer[0]), int(answer[1]), holder) if answer else None
+        if not answer:
+            return None
+        job_id, attempt, origin = answer
+        return ManifestClaim(JobId(job_id), int(attempt), holder, Origin.parse(origin))
 
     def written(self, claim: ManifestClaim) -> bool:
         """Records that the manifest is written. Returns False when the lease was lost meanwhile."""

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
+from shared.ids import WorkerId
 from shared.leases import Claim, Lease
 from tests.engine.fakes import a_claim
 from workers.engine.stepper import Outcome
 from workers.stage import recorder as recorder_module
+from workers.stage.attempts import Attempts
 from workers.stage.recorder import Recorder, Write
 
 WAIT_S = 30.0
@@ -37,6 +39,7 @@ class Harness:
         self._write = write
         self.recorder: Recorder[str] = Recorder(
             self.leases,  # type: ignore[arg-type]
+            Attempts(WorkerId("worker")),
             self.save,
             is_held=lambda _: self.is_held,
             on_recorded=self.recorded.put,

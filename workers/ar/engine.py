@@ -164,7 +164,7 @@ class ArEngine:
         except Exception as error:
             if is_device_lost(error):
                 raise
-            log.exception("render.crashed", render_id=sequence.render_id)
+            log.exception("render.crashed", **sequence.claim.log_ids)
             return self._crashed(sequence)
 
     def _encode(self, edit: _Work) -> None:
@@ -187,7 +187,7 @@ class ArEngine:
         grid = sequence.token_grid()
         if not is_degenerate(grid):
             return self._finished(sequence, grid)
-        log.warning("grid.degenerate", render_id=sequence.render_id, attempt=sequence.attempt)
+        log.warning("grid.degenerate", **sequence.claim.log_ids, sampling=sequence.attempt)
         if sequence.attempt == _MAX_RETRIES:
             return self._failed(sequence, "degenerate_tokens", "the token grid collapsed to a few codes, twice")
         sequence.start_over()

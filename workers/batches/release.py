@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.batches import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
 from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound, ServiceBusy
@@ -17,9 +18,11 @@ from shared.intake.request import Body
 from shared.intake.spec import Intake
 from shared.limits import TenantLimits
 from shared.metrics.catalogue import BATCH_LINES
+from shared.origin import log_ids
 from shared.store.batch_work import Leased
 from shared.store.jobs import JobStore, LineSubmission, first_queue
 from workers.batches.limits import Limits, Room, never_fits
+from workers.batches.line_spans import line_origin
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of
 from workers.batches.step import Tools
@@ -77,7 +80,7 @@ class Releaser:
         if not lines:
             return Released(room.limit)
         within = self._limits.within_pixels(found.batch.spec.tenant, [_pixels(line.outcome) for line in lines])
-        kept = self._submit(lines[:within])
+        kept = self._submit(found.batch, lines[:within])
         self._commit(found, lines[:kept])
         if kept < len(lines):
             return Released("pixels_per_day" if kept == within else "queued_renders")
@@ -132,6 +135,10 @@ class Releaser:
     def _ready(self, batch: Batch, read: _Asked | _Ready) -> _Ready:
         if isinstance(read, _Ready):
             return read
+        with bound_contextvars(**batch.log_ids, line=read.line.line + 1):
+            return self._made(batch, read)
+
+    def _made(self, batch: Batch, read: _Asked) -> _Ready:
         try:
             made = self._submission(batch, read)
             return _too_much(read, made.spec.n, _pixels(made)) or _Ready(read.line, made)
@@ -151,14 +158,18 @@ class Releaser:
         job_id = line_job_id(batch.batch_id, batch.round, line)
         return LineSubmission(job_id, spec, job, source.prior if source else None)
 
-    def _submit(self, lines: Sequence[_Ready]) -> int:
+    def _submit(self, batch: Batch, lines: Sequence[_Ready]) -> int:
         """Submits the lines. Returns how many, from the first on, are jobs now or need none."""
         places = [index for index, line in enumerate(lines) if isinstance(line.outcome, LineSubmission)]
-        submissions = [line.outcome for line in lines if isinstance(line.outcome, LineSubmission)]
+        asked = [line.outcome for line in lines if isinstance(line.outcome, LineSubmission)]
+        submissions = [replace(each, origin=line_origin(batch, each.job.line)) for each in asked]
         if not submissions:
             return len(lines)
         num = self._jobs.submit_lines(submissions)
         BATCH_LINES.labels("submitted").inc(num)
+        for each in submissions[:num]:
+            ids = log_ids(each.origin, job_id=each.job_id, batch_id=each.job.batch_id, line=each.job.line + 1)
+            log.info("job.accepted", **each.spec.facts, **ids)
         for queue in {first_queue(each.spec, each.source) for each in submissions}:
             self._hints.top_up(queue)
         return len(lines) if num == len(submissions) else places[num]

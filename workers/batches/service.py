@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.batches import Batch, BatchStatus, LineState, line_job_id
 from shared.errors import LeaseLost, ObjectStoreUnavailable
@@ -48,6 +49,10 @@ class BatchService:
 
     def _step(self, lease: BatchLease) -> None:
         found = self.tools.work.look(lease)
+        with bound_contextvars(**found.batch.log_ids):
+            self._step_bound(lease, found)
+
+    def _step_bound(self, lease: BatchLease, found: Leased) -> None:
         if _is_unread(found.batch):
             if not validate(self.tools, found):
                 return
@@ -59,7 +64,7 @@ class BatchService:
             self.tools.work.rest(lease, 0.0, released.waiting_for)
         elif self.tools.work.finalize(lease):
             finish(self.tools, self.files, self.tools.work.look(lease))
-            log.info("batch.finished", batch_id=lease.batch_id)
+            log.info("batch.finished")
         else:
             delay_s = _LIMITED_REST_S if released.waiting_for else _REST_S
             self.tools.work.rest(lease, delay_s, released.waiting_for)

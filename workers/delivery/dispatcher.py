@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.background import Background
 from shared.errors import StoreUnavailable
@@ -116,13 +117,17 @@ class Dispatcher:
         with self._changed:
             if not self._lanes.holds(delivery):  # the pool keeps what it had no thread for, and it was handed back
                 return
+        with bound_contextvars(**delivery.log_ids):
+            self._run_bound(delivery, longest_s)
+
+    def _run_bound(self, delivery: Delivery, longest_s: float) -> None:
         try:
             self._carry_out(delivery, longest_s)
         except StoreUnavailable as error:
             # Its lease ends, and it is sent again under the same id: the receiver may have it already.
-            log.warning("delivery.not_recorded", message_id=delivery.message_id, error=str(error))
+            log.warning("delivery.not_recorded", error=str(error))
         except Exception:
-            log.exception("delivery.crashed", message_id=delivery.message_id)
+            log.exception("delivery.crashed")
         finally:
             with self._changed:
                 self._lanes.leave(delivery)
@@ -133,7 +138,7 @@ class Dispatcher:
         try:
             self._deliveries.hand_back(delivery)
         except StoreUnavailable as error:
-            log.warning("delivery.not_handed_back", message_id=delivery.message_id, error=str(error))
+            log.warning("delivery.not_handed_back", **delivery.log_ids, error=str(error))
 
     def _wait(self, timeout_s: float, *, is_deaf: bool = False) -> None:
         with self._changed:

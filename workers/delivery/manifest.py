@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.answers import job_answer
 from shared.errors import GridpressError, JobNotFound
 from shared.ids import JobId, ObjectKey
 from shared.jobs import Job
 from shared.objects import ObjectStore
+from shared.origin import log_ids
 from shared.settings import Settings
 from shared.store.jobs import JobStore
 from shared.store.manifests import ManifestClaim, ManifestStore
@@ -38,6 +40,11 @@ class ManifestService:
         claim = self.manifests.claim()
         if claim is None:
             return False
+        with bound_contextvars(**log_ids(claim.origin, job_id=claim.job_id)):
+            self._write(claim)
+        return True
+
+    def _write(self, claim: ManifestClaim) -> None:
         try:
             job = self.jobs.job_of_any_tenant(claim.job_id)
             write_manifest(
@@ -48,16 +55,15 @@ class ManifestService:
         except GridpressError as error:
             self._after_failure(claim, error)
         except Exception as error:
-            log.exception("manifest.crashed", job_id=claim.job_id)
+            log.exception("manifest.crashed")
             self._after_failure(claim, error)
         else:
             self.manifests.written(claim)
-            log.info("manifest.written", job_id=claim.job_id, attempt=claim.attempt)
-        return True
+            log.info("manifest.written", attempt=claim.attempt)
 
     def _after_failure(self, claim: ManifestClaim, error: Exception) -> None:
         delay_s = retry_delay_s(MANIFEST_DELAYS_S, claim.attempt, self.rng)
-        log.warning("manifest.failed", job_id=claim.job_id, attempt=claim.attempt, error=str(error))
+        log.warning("manifest.failed", attempt=claim.attempt, error=str(error))
         if delay_s is None:
             self.manifests.abandon(claim, str(error))
         else:

@@ -1,14 +1,18 @@
 """Carries out one delivery: composes the message, sends it once and records the outcome. Knows no threads."""
 
 import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
 from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
 from shared.store.deliveries import Attempted, Delivery, DeliveryStore
 from shared.webhooks.events import PASSING
+from workers.delivery.attempt_log import How, tell_attempt
 from workers.delivery.message import Composer, Outgoing
 from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry_delay_s
 from workers.delivery.webhook import Outcome, WebhookSender
@@ -30,21 +34,28 @@ class DeliveryService:
         """Makes one attempt of at most `longest_s`. If that is less than the full time-out, a time-out counts as no
         failure.
         """
+        began_ns = time.time_ns()
         try:
             outgoing = self.composer.compose(delivery)
         except (JobNotFound, BatchNotFound, EndpointNotFound) as error:
-            log.info("delivery.dropped", message_id=delivery.message_id, reason=str(error))
+            log.info("delivery.dropped", reason=str(error))
             self.deliveries.drop(delivery)
             return
         except StoreUnavailable:
             raise
         except Exception:
-            log.exception("delivery.crashed", message_id=delivery.message_id)
+            log.exception("delivery.crashed")
             outcome = _broken_off("", "it could not be put together")
         else:
             outcome = self._send(delivery, outgoing, min(longest_s, self.timeout_s))
-        if not self._record(delivery, outcome, is_cut_short=outcome.is_timeout and longest_s < self.timeout_s):
-            log.warning("delivery.late", message_id=delivery.message_id, attempt=delivery.attempt)
+        is_cut_short = outcome.is_timeout and longest_s < self.timeout_s
+        record, how = self._consequence(delivery, outcome, is_cut_short=is_cut_short)
+        try:
+            is_in_time = record()
+        finally:
+            tell_attempt(delivery, outcome, how, began_ns)
+        if not is_in_time:
+            log.warning("delivery.late", attempt=delivery.attempt)
 
     def _send(self, delivery: Delivery, outgoing: Outgoing, timeout_s: float) -> Outcome:
         """Sends the message. Unexpected exceptions become outcomes, too: without one the message would be sent for
@@ -53,23 +64,24 @@ class DeliveryService:
         try:
             return self.sender.send(outgoing.url, outgoing.headers, outgoing.body, timeout_s)
         except Exception as error:
-            log.exception("delivery.crashed", message_id=delivery.message_id)
+            log.exception("delivery.crashed")
             return _broken_off(outgoing.url, f"the attempt broke off: {type(error).__name__}")
 
-    def _record(self, delivery: Delivery, outcome: Outcome, *, is_cut_short: bool) -> bool:
-        known = {"message_id": delivery.message_id, "destination": delivery.destination, "attempt": delivery.attempt}
+    def _consequence(
+        self, delivery: Delivery, outcome: Outcome, *, is_cut_short: bool
+    ) -> tuple[Callable[[], bool], How]:
+        """Returns what records the outcome, and its name."""
+        attempted = outcome.attempted
         if outcome.is_delivered:
-            log.info("delivery.done", **known)
-            return self.deliveries.delivered(delivery, outcome.attempted)
+            return partial(self.deliveries.delivered, delivery, attempted), How.DELIVERED
         if is_cut_short:
-            log.info("delivery.cut_short", **known)
-            return self.deliveries.cut_short(delivery, outcome.attempted)
-        log.warning("delivery.failed", error=outcome.attempted.error, **known)
+            return partial(self.deliveries.cut_short, delivery, attempted), How.CUT_SHORT
         delays_s = NO_RETRIES if delivery.event_type in PASSING else RETRY_DELAYS_S
         delay_s = retry_delay_s(delays_s, delivery.attempt, self.rng, outcome.retry_after_s)
         if outcome.is_gone or delay_s is None:
-            return self.deliveries.abandon(delivery, outcome.attempted, is_gone=outcome.is_gone)
-        return self.deliveries.retry_later(delivery, outcome.attempted, delay_s, clamped(outcome.spare_s))
+            return partial(self.deliveries.abandon, delivery, attempted, is_gone=outcome.is_gone), How.ABANDONED
+        spare_s = clamped(outcome.spare_s)
+        return partial(self.deliveries.retry_later, delivery, attempted, delay_s, spare_s), How.RETRY
 
 
 def _broken_off(url: str, error: str) -> Outcome:

@@ -76,7 +76,7 @@ class DenoiseStep:
         except Exception as error:
             if is_device_lost(error):
                 raise
-            log.exception("render.crashed", render_id=render.claim.render_id)
+            log.exception("render.crashed", **render.claim.log_ids)
             return crashed(render.claim)
         return Outcome(render.claim, result=decoded) if decoded else None
 
@@ -146,7 +146,7 @@ class DenoiseStep:
         except Exception as error:
             if is_device_lost(error):
                 raise
-            log.warning("preview.failed", render_id=render.claim.render_id, error=str(error))
+            log.warning("preview.failed", **render.claim.log_ids, error=str(error))
 
 
 def _without_frames(error: GridpressError) -> GridpressError:

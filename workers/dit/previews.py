@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 
 import structlog
 from PIL import Image
+from structlog.contextvars import bound_contextvars
 
 from shared.errors import GridpressError
 from shared.ids import ObjectKey
@@ -54,26 +55,29 @@ class PreviewPublisher:
         if self._room.acquire(blocking=False):
             self._pool.submit(self._publish, preview)
         else:
-            log.warning("preview.left_out", render_id=preview.claim.render_id)
+            log.warning("preview.left_out", **preview.claim.log_ids)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def _publish(self, preview: Preview) -> None:
+        with bound_contextvars(**preview.claim.log_ids):
+            self._publish_bound(preview)
+
+    def _publish_bound(self, preview: Preview) -> None:
         try:
             self._store(preview)
         except GridpressError as error:
-            log.warning("preview.not_published", render_id=preview.claim.render_id, error=str(error))
+            log.warning("preview.not_published", error=str(error))
         except Exception:
-            log.exception("preview.not_published", render_id=preview.claim.render_id)
+            log.exception("preview.not_published")
         finally:
             self._room.release()
 
     def _store(self, preview: Preview) -> None:
         """The key carries the lease's holder, so a lost attempt overwrites nothing; its event is refused."""
         claim = preview.claim
-        folder = f"jobs/{claim.job_id}/{claim.index:04d}/{claim.lease.holder}"
-        key = ObjectKey(f"{folder}/preview-{preview.number}.jpeg")
+        key = ObjectKey(f"{claim.folder}/preview-{preview.number}.jpeg")
         file = io.BytesIO()
         preview.image.save(file, "JPEG", quality=_JPEG_QUALITY)
         self._objects.put(key, file.getvalue(), "image/jpeg")

@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
+from functools import partial
 
 from shared.ids import ObjectKey
 from shared.jobs import Picture
@@ -39,7 +41,7 @@ class Publisher:
         assert prior
         provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
         data, content_type = encode_picture(decoded.image, claim.settings, provenance)
-        folder = f"jobs/{claim.job_id}/{claim.index:04d}/{claim.lease.holder}"
+        folder = claim.folder
         picture = Picture(
             key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
             manifest_key=ObjectKey(f"{folder}/manifest.json"),
@@ -54,7 +56,7 @@ class Publisher:
         )
 
         def write() -> None:
-            uploads = [self._uploads.submit(self._objects.put, *content) for content in beside]
+            uploads = [self._uploads.submit(copy_context().run, partial(self._objects.put, *each)) for each in beside]
             self._objects.put(picture.key, data, content_type)
             for upload in uploads:
                 upload.result()

@@ -145,7 +145,7 @@ class EngineThread(Generic[Result]):
         except Exception as error:
             if self._is_device_lost(error):
                 raise
-            log.exception("render.not_admitted", render_id=claim.render_id)
+            log.exception("render.not_admitted", **claim.log_ids)
             self._stepper.drop(claim.render_id)
             self._pass_on(crashed(claim))
 

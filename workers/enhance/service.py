@@ -1,12 +1,15 @@
 """Enhances one prompt: claims, asks, checks, writes. Knows nothing of Celery."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.store.enhancements import EnhancementClaim, EnhancementStore
+from shared.tracing import Value, begin_span
 from workers.enhance.answer import checked, text_of
 from workers.enhance.errors import NotEnhanced
 from workers.enhance.instructions import Message, messages
@@ -36,17 +39,25 @@ class EnhanceService:
         claim = self.enhancements.claim()
         if claim is None:
             return False
+        with bound_contextvars(**claim.log_ids):
+            self._enhance(claim)
+        return True
+
+    def _enhance(self, claim: EnhancementClaim) -> None:
+        began_ns, error = time.time_ns(), ""
         try:
             revised = self._revised(claim)
-        except NotEnhanced as error:
-            self._after_failure(claim, error)
+        except NotEnhanced as failure:
+            error = failure.reason
+            self._after_failure(claim, failure)
         except Exception:
-            log.exception("enhancement.crashed", job_id=claim.job_id)
-            self._after_failure(claim, NotEnhanced("internal_error", "the prompt could not be enhanced"))
+            log.exception("enhancement.crashed")
+            error = "internal_error"
+            self._after_failure(claim, NotEnhanced(error, "the prompt could not be enhanced"))
         else:
             kept = self.enhancements.succeed(claim, revised)
-            log.info("enhancement.done", job_id=claim.job_id, attempt=claim.attempt, kept=kept)
-        return True
+            log.info("enhancement.done", attempt=claim.attempt, kept=kept)
+        _trace(claim, began_ns, error)
 
     def _revised(self, claim: EnhancementClaim) -> str:
         if claim.attempt > self.max_attempts:
@@ -56,8 +67,16 @@ class EnhanceService:
         return checked(text_of(body), settings.prompt, self.max_chars)
 
     def _after_failure(self, claim: EnhancementClaim, error: NotEnhanced) -> None:
-        log.warning("enhancement.failed", job_id=claim.job_id, attempt=claim.attempt, reason=error.reason)
+        log.warning("enhancement.failed", attempt=claim.attempt, reason=error.reason)
         if error.is_final or claim.attempt >= self.max_attempts:
             self.enhancements.fail(claim, {"code": error.reason, "message": str(error)})
         else:
             self.enhancements.retry_later(claim, _RETRY_DELAY_S)
+
+
+def _trace(claim: EnhancementClaim, began_ns: int, error: str) -> None:
+    parent = claim.origin.trace if claim.origin else None
+    if span := begin_span("enhance", parent=parent, began_at_ns=began_ns):
+        outcome = "failed" if error else "succeeded"
+        told: dict[str, Value] = {"job_id": claim.job_id, "attempt": claim.attempt, "outcome": outcome}
+        span.end({f"gridpress.{name}": value for name, value in told.items()}, error=error)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
@@ -32,6 +33,7 @@ from workers.gauges import show_slots
 from workers.hearing import Hearing
 from workers.hint_edge import on_hint
 from workers.serving import Served, abandon_process, leave_process, serve
+from workers.stage.attempts import Attempts, End
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
@@ -40,6 +42,7 @@ Result = TypeVar("Result")
 _SLOT_WAIT_S = 20.0  # a hint that found no slot ends, and upkeep sends another
 _BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
 _TRIES_PER_LEASE = 4  # a beat that is not answered leaves time for two more before the lease ends
+_ENDS = {Verdict.CANCELLED: End.CANCELLED, Verdict.EXPIRED: End.EXPIRED, Verdict.LOST: End.LOST}
 
 
 def _never(_: Exception) -> bool:
@@ -87,10 +90,12 @@ class _StageWorker(Generic[Result]):
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
+        self._attempts = Attempts(self._announcement.worker_id)
         self._hearing = Hearing(parts.slots, self._queue)
         self._slots = Slots(parts.slots, settings.result_buffer)
         self._recorder = Recorder(
             self._leases,
+            self._attempts,
             self._save,
             is_held=self._slots.holds,
             on_recorded=self._slots.release,
@@ -141,8 +146,12 @@ class _StageWorker(Generic[Result]):
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
             return False
-        if claim is None or not self._is_prepared(claim):
+        if claim is None:
             return False
+        self._attempts.begin(claim)
+        with bound_contextvars(**claim.log_ids):
+            if not self._is_prepared(claim):
+                return False
         self._engine.submit(claim)
         return True
 
@@ -154,12 +163,12 @@ class _StageWorker(Generic[Result]):
         try:
             self._parts.prepare(claim)
         except ObjectStoreUnavailable as error:
-            log.warning("inputs.unavailable", render_id=claim.render_id, error=str(error))
+            log.warning("inputs.unavailable", error=str(error))
             self._hand_back(claim)
             self._slots.release(claim.lease)
             return False
         except Exception:  # the engine meets it again, and fails the render by name
-            log.exception("inputs.broken", render_id=claim.render_id)
+            log.exception("inputs.broken")
         return True
 
     def _save(self, claim: Claim, result: Result) -> Write:
@@ -170,15 +179,20 @@ class _StageWorker(Generic[Result]):
 
     def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
         verdicts = self._beats.beat(self._announcement, held, last_lines(), self._hearing.signs())
+        for each in held:
+            if end := _ENDS.get(verdicts[each.lease.render_id]):
+                self._attempts.revoke(each.lease, end)
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
     def _hand_back(self, claim: Claim) -> None:
         """Returns the render to its waiting state, without counting an attempt."""
         try:
             self._leases.hand_back(claim.lease)
-            log.info("render.handed_back", render_id=claim.render_id)
         except (LeaseLost, StoreUnavailable) as error:
-            log.warning("render.not_handed_back", render_id=claim.render_id, error=str(error))
+            log.warning("render.not_handed_back", **claim.log_ids, error=str(error))
+            self._attempts.end(claim.lease, End.LOST)
+        else:
+            self._attempts.end(claim.lease, End.HANDED_BACK)
 
     def _abandon(self) -> None:
         abandon_process(self._settings.ready_file)

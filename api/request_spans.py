@@ -1,0 +1,40 @@
+"""The span of a request, from its head to the end of its response. Only where tracing is on; never of health probes."""
+
+from typing import Any
+
+from flask import Request
+
+from shared.origin import Trace
+from shared.tracing import Span, Value, begin_span
+
+_SPAN = "gridpress.span"
+_PROBES = frozenset(("/healthz", "/readyz"))
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def begin(request: Request, parent: Trace | None) -> Trace | None:
+    """Begins the span of the request and returns its place in the trace; None while tracing is off."""
+    if request.path in _PROBES:
+        return None
+    route = request.url_rule.rule if request.url_rule else ""
+    method = request.method if request.method in _METHODS else "_OTHER"  # as OpenTelemetry names invented ones
+    span = begin_span(f"{method} {route}".rstrip(), parent=parent, kind="server")
+    if span is None:
+        return None
+    request.environ[_SPAN] = span
+    return span.trace
+
+
+def end(environ: dict[str, Any], route: str | None, status: int, ids: dict[str, Any]) -> None:
+    """Ends the span. `ids` are the fields that the request's log lines share."""
+    span: Span | None = environ.get(_SPAN)
+    if span is None:
+        return
+    attributes: dict[str, Value] = {
+        "http.request.method": environ["REQUEST_METHOD"],
+        "http.response.status_code": status,
+        **{f"gridpress.{name}": value for name, value in ids.items() if name != "trace_id"},
+    }
+    if route:
+        attributes["http.route"] = route
+    span.end(attributes, error=str(status) if status >= 500 else "")
