@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack fuzz check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch chaos clean
+.PHONY: help setup demo up test attack fuzz check format bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ bench-fairness: setup ## simulate fair shares of thousands of tenants (half a mi
 
 bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
 	$(BIN)/python -m benchmarks.dispatch
+
+bench-metrics: setup ## measure what metrics cost a picture with a webhook (four minutes)
+	$(BIN)/python -m benchmarks.metrics
 
 chaos: setup ## end KILLS processes at random under load, silence every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
