@@ -54,26 +54,40 @@ class QoS(virtual.QoS):
     restore_at_shutdown = False  # a hint that nobody came to is replaced by upkeep
 
 
-class Channel(redis.Channel):
+class _Hints:
     """Overrides private methods of the pinned kombu; `tests/faults` checks that the overrides are called."""
 
     Message = Message
     QoS = QoS
 
     def _brpop_start(self, timeout: Any = None) -> None:
-        super()._brpop_start(timeout)
+        super()._brpop_start(timeout)  # type: ignore[misc]
         last_ask.note()
 
     def _brpop_read(self, **options: Any) -> Any:
         """Reads one message. A malformed one has left the queue already: it is logged, and `Empty` is raised."""
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         except ValueError as error:
             log.warning("message.rejected", error=str(error)[:200], num_rejected=next(_rejected))
             raise Empty from error
+
+
+class Channel(_Hints, redis.Channel):
+    """A channel to one server."""
+
+
+class SentinelChannel(_Hints, redis.SentinelChannel):
+    """A channel to the primary that sentinels name."""
 
 
 class Transport(redis.Transport):
     """The transport that `make_celery` sets as the broker's."""
 
     Channel = Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """The same, where the store's URL names sentinels."""
+
+    Channel = SentinelChannel

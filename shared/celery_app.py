@@ -1,18 +1,27 @@
 """Creates the Celery app with measured broker settings. Defines no tasks."""
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
 from celery import Celery
 
 from shared.queues import CELERY_KEY_PREFIX, Queue
 from shared.store.connect import CONNECTION_OPTIONS
+from shared.store_url import Sentinels, is_sentinel, read_sentinels, tls_of
 
 
 def make_celery(redis_url: str) -> Celery:
     """Returns the Celery app of producers and workers. Messages are JSON; Celery's results, retries and routing are
     off.
     """
-    app = Celery("gridpress", broker=redis_url, set_as_current=False)
+    app = Celery("gridpress", set_as_current=False)
+    sentinels = read_sentinels(redis_url) if is_sentinel(redis_url) else None
     app.conf.update(
-        broker_transport="shared.broker:Transport",
+        broker_url=_url_of(sentinels) if sentinels else _plain(redis_url),
+        broker_transport=f"shared.broker:{'SentinelTransport' if sentinels else 'Transport'}",
+        # Explicit: for rediss:// alone kombu takes any certificate.
+        broker_use_ssl=tls_of(redis_url) or False,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "global_keyprefix": CELERY_KEY_PREFIX,
@@ -20,6 +29,7 @@ def make_celery(redis_url: str) -> Celery:
             **CONNECTION_OPTIONS,
             # A BRPOP ends after a second, so one without a reply for 3 s more is on a dead connection.
             "health_check_interval": 3,
+            **_sentinel_options(sentinels),
         },
         # One list per queue: priorities are emulated with four lists, and order is the claim's business.
         task_queues={},
@@ -37,3 +47,24 @@ def make_celery(redis_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
     return app
+
+
+def _plain(url: str) -> str:
+    """Returns the URL of one server without the query that speaks of TLS, which kombu would read in its own way."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="redis", query="")) if parts.scheme == "rediss" else url
+
+
+def _url_of(found: Sentinels) -> str:
+    """Returns the URL in kombu's words: one for each sentinel, all with the login of the primary."""
+    login = f"{quote(found.user or '', safe='')}:{quote(found.password or '', safe='')}@"
+    hosts = [f"[{host}]" if ":" in host else host for host, _ in found.hosts]
+    ports = [port for _, port in found.hosts]
+    return ";".join(f"sentinel://{login}{host}:{port}/{found.db}" for host, port in zip(hosts, ports, strict=True))
+
+
+def _sentinel_options(found: Sentinels | None) -> Mapping[str, Any]:
+    if found is None:
+        return {}
+    times = {name: value for name, value in CONNECTION_OPTIONS.items() if name.startswith("socket_")}
+    return {"master_name": found.name, "sentinel_kwargs": {**times, **found.sentinel_options}}

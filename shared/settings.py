@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.networks import read_networks
 from shared.secret_files import SecretFiles
+from shared.store_url import with_certificates
 
 
 class Settings(BaseSettings):
@@ -19,7 +20,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore")
 
     # Store of jobs and broker of hints: one Redis or Valkey primary. None: nothing to connect to.
-    redis_url: str | None = None
+    redis_ca_file: Path | None = Field(
+        default=None, description="certificates of the authorities that sign the store's, where the system lacks them"
+    )
+    redis_cert_file: Path | None = Field(default=None, description="certificate by which the store knows its clients")
+    redis_key_file: Path | None = Field(default=None, description="key of that certificate")
+    redis_url: str | None = Field(
+        default=None,
+        validate_default=False,
+        description="redis://, rediss:// (TLS), or sentinel://HOST:26379,HOST:26379/NAME (sentinels:// with TLS)",
+    )
     durability: Literal["checked", "declared", "relaxed"] = Field(
         default="checked",
         description="'checked': the store must show that it syncs every write; 'declared': it refuses CONFIG, and you "
@@ -211,6 +221,12 @@ class Settings(BaseSettings):
     egress_allow_while_open: str = Field(
         default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _has_certificates(cls, url: str | None, others: ValidationInfo) -> str | None:
+        files = (others.data.get(f"redis_{kind}_file") for kind in ("ca", "cert", "key"))
+        return with_certificates(url, *files) if url else url
 
     @field_validator("trusted_proxies")
     @classmethod

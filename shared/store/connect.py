@@ -7,10 +7,12 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.metrics.catalogue import STORE_ERRORS
 from shared.store.durability import Wanted, check_durability
+from shared.store_url import is_sentinel, read_sentinels
 from shared.tcp import TCP_OPTIONS
 
 Client = redis.Redis
@@ -62,18 +64,42 @@ def connect_hasty(url: str, timeout_s: float) -> Client:
 
 def _client(url: str, **options: float) -> Client:
     try:
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=_NUM_CONNECTIONS,
-            timeout=_CONNECTION_TIMEOUT_S,
-            decode_responses=True,
-            **{**CONNECTION_OPTIONS, **options},
-            # One immediate retry hides a connection that died while idle; an outage surfaces at once.
-            retry=Retry(NoBackoff(), 1),
-        )
+        pool = _sentinel_pool(url, options) if is_sentinel(url) else _pool(url, options)
     except ValueError as error:  # the URL itself stays unsaid: it may hold a password
-        raise Misconfigured("GRIDPRESS_REDIS_URL is not of the form redis://HOST:PORT") from error
+        form = "sentinel://HOST:PORT,HOST:PORT/NAME" if url.startswith("sentinel") else "redis://HOST:PORT"
+        raise Misconfigured(f"GRIDPRESS_REDIS_URL is not of the form {form}") from error
     return redis.Redis.from_pool(pool)
+
+
+def _pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
+    return redis.BlockingConnectionPool.from_url(url, **_pool_options(options))
+
+
+def _sentinel_pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
+    """Returns a pool whose new connections ask the sentinels for the primary."""
+    found = read_sentinels(url)
+    times = {name: value for name, value in {**CONNECTION_OPTIONS, **options}.items() if name.startswith("socket_")}
+    sentinels = Sentinel(found.hosts, sentinel_kwargs={**times, **found.sentinel_options})  # type: ignore[no-untyped-call]
+    tls = {} if found.tls is None else {"ssl": True, **found.tls}
+    return _SentinelPool(  # type: ignore[no-untyped-call]
+        found.name, sentinels, **tls, **found.store_options, **_pool_options(options)
+    )
+
+
+def _pool_options(options: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "max_connections": _NUM_CONNECTIONS,
+        "timeout": _CONNECTION_TIMEOUT_S,
+        "decode_responses": True,
+        # One immediate retry hides a connection that died while idle; an outage surfaces at once.
+        "retry": Retry(NoBackoff(), 1),
+        **CONNECTION_OPTIONS,
+        **options,
+    }
+
+
+class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """redis-py's pool for sentinels, whose users wait for a free connection as those of the plain pool do."""
 
 
 class ClockInDoubt(StoreUnavailable):
