@@ -6,7 +6,11 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from shared.metrics.several import count_together  # noqa: E402 - see above
+from api import polling  # noqa: E402 - see above
+
+polling.install()
+
+from shared.metrics.several import count_together  # noqa: E402
 
 if "GRIDPRESS_METRICS_PORT" in os.environ:  # earlier than any setting is read: metrics are declared by imports
     count_together()

@@ -88,6 +88,7 @@ class Connection:
         self._lobby = lobby
         self._held: bytes | None = None
         self._is_head = False
+        self._has_read = False
         self.is_idle = True
         self._begun_at = 0.0
         self._left_s = self._s_per_byte = 0.0
@@ -133,7 +134,9 @@ class Connection:
     def recv(self, size: int, flags: int = 0) -> bytes:
         if flags:
             return self._client.recv(size, flags)
-        gevent.sleep(0)  # a client that always has more to read would keep the loop for itself
+        if self._has_read:
+            gevent.sleep(0)  # a client that always has more to read would keep the loop for itself
+        self._has_read = True
         if self._left_s <= 0:
             raise TimeoutError("the request comes too slowly")
         asked_at = time.monotonic()

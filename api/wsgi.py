@@ -5,6 +5,7 @@ from flask import Flask
 
 from api.app import create_app
 from api.callers import is_open
+from api.openapi.route import prepare
 from api.quotas import Quotas
 from api.resolving import look_up_for
 from api.server import num_processes, serve
@@ -62,7 +63,9 @@ def run(settings: Settings) -> None:
         end_role_with_its_threads(None)  # the ready file is that of all processes, and the others still serve
         start_tracing("api")  # in each process anew: threads do not survive a fork
         house = compose(settings, quotas)
-        return create_app(house), house
+        app = create_app(house)
+        prepare(app, settings)
+        return app, house
 
     serve(compose_app, settings, quotas, on_listening)
     log.info("api.stopped")

@@ -7,7 +7,11 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import os  # noqa: E402 - gevent's sockets first
+from api import polling  # noqa: E402 - gevent's sockets first
+
+polling.install()
+
+import os  # noqa: E402
 import uuid  # noqa: E402
 
 from flask import Flask, request  # noqa: E402

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from api.openapi import examples
+from api.app import create_app
+from api.openapi import examples, route
 from api.openapi.document import routes
 from api.openapi.entries import OPERATIONS, TAGS
+from api.services import Services
 from shared.answers import JobAnswer
 from shared.intake.request import JobRequest
 
@@ -178,3 +181,19 @@ def test_the_schema_of_a_job_is_what_is_answered(http: FlaskClient, document: Js
     assert set(schema["properties"]) == set(schema["required"]) == set(answered)
     assert set(example["examples"]["succeeded"]["value"]) == set(answered)
     assert JobAnswer.model_validate(answered)
+
+
+@pytest.mark.attack
+def test_the_document_is_built_once_whatever_host_is_asked_for(
+    house: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building it takes 0.1 s, in which nobody else is served."""
+    settings = house.settings.model_copy(update={"trusted_proxies": "127.0.0.1"})
+    http = create_app(replace(house, settings=settings)).test_client()
+    built = list[object]()
+    plain = route.document
+    monkeypatch.setattr(route, "document", lambda *args: built.append(args) or plain(*args))
+    for number in range(3):
+        answer = http.get("/openapi.json", headers={"Host": f"localhost:800{number}"})
+        assert answer.get_json()["servers"] == [{"url": f"http://localhost:800{number}"}]
+    assert len(built) == 1
