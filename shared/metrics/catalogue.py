@@ -81,7 +81,7 @@ SANDBOX_KILLS = _SANDBOXED.counter(
 # GPU stages
 RENDERS = _STAGE.counter(
     "renders_total",
-    "Claims that ended: succeeded, failed, handed_back to the queue, or lost to another worker, an end or a cancel",
+    "Attempts that ended: succeeded, failed, handed_back to the queue, cancelled, expired, or lost to another worker",
     ("stage", "outcome"),
 )
 RENDER_SECONDS = _STAGE.histogram(
@@ -115,15 +115,16 @@ WORK_FOUND_UNASKED = _LISTENING.counter(
 # Delivery, enhancement, batches
 WEBHOOK_ATTEMPTS = _DELIVERY.counter(
     "webhook_attempts_total",
-    "Attempts: delivered, retry (failed, comes again), failed (was the last), cut_short (under load), dropped (no "
-    "receiver any more), late (lease lost meanwhile)",
+    "Attempts: delivered, retry (failed, comes again), failed (was the last), cut_short (comes again with "
+    "more time), dropped (no receiver any more), late (another process had it meanwhile), unrecorded (no job store)",
     ("outcome",),
 )
 WEBHOOK_ATTEMPT_SECONDS = _DELIVERY.histogram("webhook_attempt_seconds", "Calls of receivers", _ATTEMPT)
 WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Attempts under way")
 ENHANCEMENTS = _ENHANCE.counter(
     "enhancements_total",
-    "Calls for a prompt: enhanced, retry (failed, comes again), failed (the job renders its own prompt)",
+    "Calls for a prompt: enhanced, retry (failed, comes again), failed (the job renders its own prompt), lost (the job "
+    "went on meanwhile)",
     ("outcome",),
 )
 BATCH_LINES = _BATCHES.counter(

@@ -17,6 +17,7 @@ from cli.stack.metrics import combined_page
 from cli.stack.ports import free_ports
 from shared.metrics.exposition import listen, serve
 from tests.cli.waiting import eventually
+from tests.delivery.receivers import receiving
 from tests.metrics.reading import samples, total
 
 ROLES = {"api-0", "ar-0", "dit-0", "delivery-0", "batch-0", "upkeep-0"}
@@ -41,9 +42,19 @@ def url(folder: Path, port: int) -> Iterator[str]:
 
 
 def test_a_picture_is_counted_by_every_role_that_had_to_do_with_it(url: str, port: int) -> None:
-    fields = {"Prefer": "wait=30"}
-    job = httpx.post(f"{url}/v1/jobs", json={"prompt": "a red fox"}, headers=fields, timeout=60, trust_env=False).json()
-    assert job["status"] == "succeeded"
+    assert total(port, "renders_total", role="dit-0", outcome="failed") == 0
+    assert [one for one in samples(port) if one.labels.get("outcome") == "failed"]  # known before the first
+    with receiving() as receiver:
+        asked = {"prompt": "a red fox", "webhook_url": receiver.url}
+        fields = {"Prefer": "wait=30"}
+        job = httpx.post(f"{url}/v1/jobs", json=asked, headers=fields, timeout=60, trust_env=False).json()
+        assert job["status"] == "succeeded"
+        receiver.wait_for(1)
+    eventually(lambda: total(port, "webhook_attempts_total", outcome="delivered") == 1)
+    assert total(port, "webhook_attempt_seconds_count") == 1
+    for role in ("ar-0", "dit-0"):
+        assert total(port, "renders_total", role=role, outcome="succeeded") == 1
+        assert total(port, "render_seconds_count", role=role) == 1
     assert {sample.labels["role"] for sample in samples(port)} == ROLES
     assert total(port, "role_up") == len(ROLES)
     assert total(port, "jobs_submitted_total", role="api-0") == 1

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
+from shared.metrics.catalogue import WEBHOOK_ATTEMPT_SECONDS, WEBHOOK_ATTEMPTS
 from shared.store.deliveries import Attempted, Delivery, DeliveryStore
 from shared.webhooks.events import PASSING
 from workers.delivery.attempt_log import How, tell_attempt
@@ -18,6 +19,10 @@ from workers.delivery.schedule import NO_RETRIES, RETRY_DELAYS_S, clamped, retry
 from workers.delivery.webhook import Outcome, WebhookSender
 
 log = structlog.get_logger()
+
+# What an attempt came to, for the metrics.
+_DROPPED, _LATE, _UNRECORDED = "dropped", "late", "unrecorded"
+_COME_TO = {**{how: how.value for how in How}, How.ABANDONED: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class DeliveryService:
         except (JobNotFound, BatchNotFound, EndpointNotFound) as error:
             log.info("delivery.dropped", reason=str(error))
             self.deliveries.drop(delivery)
+            WEBHOOK_ATTEMPTS.labels(_DROPPED).inc()
             return
         except StoreUnavailable:
             raise
@@ -50,11 +56,14 @@ class DeliveryService:
             outcome = self._send(delivery, outgoing, min(longest_s, self.timeout_s))
         is_cut_short = outcome.is_timeout and longest_s < self.timeout_s
         record, how = self._consequence(delivery, outcome, is_cut_short=is_cut_short)
+        came_to = _UNRECORDED
         try:
-            is_in_time = record()
+            came_to = _COME_TO[how] if record() else _LATE
         finally:
             tell_attempt(delivery, outcome, how, began_ns)
-        if not is_in_time:
+            WEBHOOK_ATTEMPTS.labels(came_to).inc()
+            WEBHOOK_ATTEMPT_SECONDS.observe(outcome.attempted.latency_s)
+        if came_to == _LATE:
             log.warning("delivery.late", attempt=delivery.attempt)
 
     def _send(self, delivery: Delivery, outgoing: Outgoing, timeout_s: float) -> Outcome:

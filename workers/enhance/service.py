@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from shared.metrics.catalogue import ENHANCEMENTS
 from shared.store.enhancements import EnhancementClaim, EnhancementStore
 from shared.tracing import Value, begin_span
 from workers.enhance.answer import checked, text_of
@@ -57,6 +58,7 @@ class EnhanceService:
         else:
             kept = self.enhancements.succeed(claim, revised)
             log.info("enhancement.done", attempt=claim.attempt, kept=kept)
+            ENHANCEMENTS.labels("enhanced" if kept else "lost").inc()
         _trace(claim, began_ns, error)
 
     def _revised(self, claim: EnhancementClaim) -> str:
@@ -68,7 +70,9 @@ class EnhanceService:
 
     def _after_failure(self, claim: EnhancementClaim, error: NotEnhanced) -> None:
         log.warning("enhancement.failed", attempt=claim.attempt, reason=error.reason)
-        if error.is_final or claim.attempt >= self.max_attempts:
+        is_last = error.is_final or claim.attempt >= self.max_attempts
+        ENHANCEMENTS.labels("failed" if is_last else "retry").inc()
+        if is_last:
             self.enhancements.fail(claim, {"code": error.reason, "message": str(error)})
         else:
             self.enhancements.retry_later(claim, _RETRY_DELAY_S)

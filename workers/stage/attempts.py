@@ -1,4 +1,4 @@
-"""Tells of every attempt on a render: one log line when it begins, one line and one span when it ends."""
+"""Tells of every attempt on a render: one log line when it begins; one line, one span and a count when it ends."""
 
 import threading
 import time
@@ -10,6 +10,8 @@ import structlog
 
 from shared.ids import RenderId, WorkerId
 from shared.leases import Claim, Lease
+from shared.metrics.catalogue import LEASES_LOST, RENDER_SECONDS, RENDERS
+from shared.states import Stage
 from shared.tracing import Value, begin_span
 
 log = structlog.get_logger()
@@ -90,11 +92,27 @@ class Attempts:
         if end is End.FAILED:
             told |= {"code": code, "error": error}
         _log(told, claim, end)
+        _count(claim.lease.stage, end, now_s - attempt.began_s)
         _trace(claim, told, attempt.began_ns, time.time_ns(), end)
 
     def _of(self, lease: Lease) -> _Attempt | None:
         attempt = self._running.get(lease.render_id)
         return attempt if attempt and attempt.claim.lease == lease else None
+
+
+def show_ends(stage: Stage) -> None:
+    """Shows every end among the metrics from the start, so that the first one is seen as an increase from 0."""
+    LEASES_LOST.labels(stage.value)
+    for end in End:
+        RENDERS.labels(stage.value, end.value)
+
+
+def _count(stage: Stage, end: End, lasted_s: float) -> None:
+    RENDERS.labels(stage.value, end.value).inc()
+    if end in (End.SUCCEEDED, End.FAILED):
+        RENDER_SECONDS.labels(stage.value).observe(lasted_s)
+    if end is End.LOST:
+        LEASES_LOST.labels(stage.value).inc()
 
 
 def _facts(claim: Claim) -> dict[str, Value]:

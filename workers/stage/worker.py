@@ -33,7 +33,7 @@ from workers.gauges import show_slots
 from workers.hearing import Hearing
 from workers.hint_edge import on_hint
 from workers.serving import Served, abandon_process, leave_process, serve
-from workers.stage.attempts import Attempts, End
+from workers.stage.attempts import Attempts, End, show_ends
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
@@ -103,6 +103,7 @@ class _StageWorker(Generic[Result]):
         )
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
         show_slots(parts.stage, self._slots)
+        show_ends(parts.stage)
         self._engine = EngineThread(
             parts.stepper,
             self._slots,
