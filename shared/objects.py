@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.handlers import add_expect_header
 
 from shared.errors import Misconfigured, ObjectStoreUnavailable
@@ -23,7 +23,7 @@ from shared.tcp import TCP_OPTIONS
 
 log = structlog.get_logger()
 
-_HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY"
+_HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY, or give this machine a role"
 
 
 class ObjectStore:
@@ -36,12 +36,11 @@ class ObjectStore:
         """Connects to the bucket of the settings.
 
         With `is_hasty` a call is tried once, for seconds: for callers that retry themselves or hold a short lease.
-        Raises `Misconfigured` without an endpoint or credentials, and for an invalid endpoint URL.
+        Without keys, boto3's own chain finds credentials: variables, a shared file, or the role of this machine,
+        container or service account. Without an endpoint it is AWS. Raises `Misconfigured` where neither is set and the
+        chain finds nothing, for one key without the other, and for an invalid endpoint URL.
         """
-        if not settings.s3_endpoint_url and not settings.s3_access_key:
-            raise Misconfigured(
-                "no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT"
-            )
+        _check_given(settings)
         self._bucket = settings.s3_bucket
         self._presign_ttl_s = settings.s3_presign_ttl_s
         self._client = _client(settings, settings.s3_endpoint_url, is_hasty=is_hasty)
@@ -199,6 +198,22 @@ def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
     return objects
 
 
+def _check_given(settings: Settings) -> None:
+    if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
+        raise Misconfigured("GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY: one is set without the other")
+    if settings.s3_endpoint_url or settings.s3_access_key or _finds_credentials():
+        return
+    raise Misconfigured("no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT")
+
+
+def _finds_credentials() -> bool:
+    """Returns whether boto3 finds credentials by itself. Where nothing is configured, that takes two seconds."""
+    try:
+        return boto3.Session().get_credentials() is not None
+    except BotoCoreError as error:
+        raise ObjectStoreUnavailable(f"the object store's credentials can't be fetched: {error}") from error
+
+
 def _chunks(body: Any) -> Iterator[bytes]:
     """Yields the body in chunks. Releases the connection even when the reader stops early."""
     with closing(body), translated():
@@ -216,10 +231,10 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: b
     secret = settings.s3_secret_key
     client = boto3.client(
         "s3",
-        endpoint_url=endpoint_url,
+        endpoint_url=endpoint_url or None,
         region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_access_key_id=settings.s3_access_key or None,
+        aws_secret_access_key=(secret.get_secret_value() or None) if secret else None,
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},

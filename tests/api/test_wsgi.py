@@ -83,8 +83,11 @@ def test_it_starts_during_an_outage_of_the_object_store_and_says_that_it_is_not_
     assert answer.json["checks"]["object_store"] == "object_store_unavailable"
 
 
-def test_no_object_store_at_all_is_named_with_its_setting(s3_settings: Settings, valkey_url: str) -> None:
-    nothing = {"s3_endpoint_url": None, "s3_access_key": None}
+def test_no_object_store_at_all_is_named_with_its_setting(
+    s3_settings: Settings, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    nothing = {"s3_endpoint_url": None, "s3_access_key": None, "s3_secret_key": None}
     assert "GRIDPRESS_S3_ENDPOINT_URL" in refusal(s3_settings, redis_url=valkey_url, **nothing)
 
 
