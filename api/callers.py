@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import Response, g, request
 
+from api.connection import tell_server_of_caller
 from api.errors import MissingScope, Unauthorized
 from api.limit_fields import standing_fields
 from api.services import Services, services
@@ -79,6 +80,7 @@ def admit() -> None:
         return
     house = services()
     g.caller = _ANYBODY if is_open(house) else _caller(house)
+    tell_server_of_caller(request.environ)
     _count(house.rate_limits.use_request(caller().tenant, caller().limits))
     key = caller().key
     if key and scope and not key.allows(scope):

@@ -3,18 +3,20 @@
 import errno
 import socket
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
-from gevent.pool import Pool
+
+from api.lobby import Lobby
 
 _MIB = 1024 * 1024
 _HEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 _SEND_TIMEOUT_S = 60.0  # for each piece; a client that takes none of it has gone without a word
 _PIECE_BYTES = 256 * 1024
-_ROOM = 64  # connections that may be let in at any moment; a tenth of all where that is less
 
 
 class HeadTooLarge(OSError):
@@ -36,45 +38,6 @@ class Pace:
     max_body_bytes: int
 
 
-class Lobby:
-    """The connections without a request under way, in the order in which they began to wait.
-
-    When the number of open connections nears its limit, the one that waits longest is closed, so that idle connections
-    keep nobody out. Some room is kept free, since closing one for each new connection would be slow in a crowd.
-    """
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._room = max(1, min(_ROOM, pool.size // 10))
-        self._since: dict[Connection, float] = {}
-        self._closing: set[Connection] = set()
-
-    def enter(self, connection: "Connection") -> None:
-        self._since[connection] = time.monotonic()
-
-    def leave(self, connection: "Connection") -> None:
-        self._since.pop(connection, None)
-        self._closing.discard(connection)
-
-    def make_room(self, waited_s: float = 0.0) -> None:
-        """Closes connections that have waited for `waited_s` or longer, until there is room."""
-        while self._since and self._pool.free_count() + len(self._closing) < self._room:
-            connection, since = next(iter(self._since.items()))
-            if time.monotonic() - since < waited_s:
-                return
-            self._hang_up(connection)
-
-    def close(self) -> None:
-        """Closes the connections that have not begun a request."""
-        for connection in [one for one in self._since if one.is_idle]:
-            self._hang_up(connection)
-
-    def _hang_up(self, connection: "Connection") -> None:
-        self._since.pop(connection)
-        self._closing.add(connection)
-        connection.hang_up()
-
-
 class Connection:
     """Wraps a client's socket, for one request after the other. Other attributes are the socket's.
 
@@ -90,6 +53,7 @@ class Connection:
         self._is_head = False
         self._has_read = False
         self.is_idle = True
+        self.is_admitted = False  # whether the request came with a key, or needs none where there is none
         self._begun_at = 0.0
         self._left_s = self._s_per_byte = 0.0
         self._bytes_left = 0
@@ -114,7 +78,7 @@ class Connection:
     def expect_body(self) -> None:
         """Sets the limits for a body, once the head is complete."""
         self._lobby.leave(self)
-        self.is_idle = False
+        self.is_idle = self.is_admitted = False
         self._is_head = True
         # A body over the limit is read on for a while, so that its client comes to read the response.
         self._limit(self._pace.request_s, 2 * self._pace.max_body_bytes, BodyTooLarge, self._pace.request_s / _MIB)
@@ -124,10 +88,12 @@ class Connection:
         self._limit(_LINGER_S, 2 * self._pace.max_body_bytes, BodyTooLarge)
         self._lobby.enter(self)
 
-    def hang_up(self) -> None:
-        """Shuts down reading, so that a greenlet that waits for a request sees the end of the connection."""
+    def hang_up(self, how: int) -> None:
+        """Shuts down reading, so that a greenlet that waits for a request sees the end of the connection; or both ways
+        for one that waits for its client to read.
+        """
         try:
-            self._client.shutdown(socket.SHUT_RD)
+            self._client.shutdown(how)
         except OSError:
             return
 
@@ -164,11 +130,14 @@ class Connection:
         self._client.settimeout(_SEND_TIMEOUT_S)
         try:
             for start in range(0, len(data), _PIECE_BYTES):
-                self._client.sendall(data[start : start + _PIECE_BYTES])
+                with nullcontext() if self.is_admitted else self._lobby.reading(self):
+                    self._client.sendall(data[start : start + _PIECE_BYTES])
                 if start:
                     gevent.sleep(0)
-        except TimeoutError as error:
-            raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
+        except OSError as error:
+            if isinstance(error, TimeoutError) or error.errno == errno.EBADF:  # the latter after `hang_up`
+                raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
+            raise
 
     def flush(self) -> None:
         """Sends a held head, for a response without a body."""
@@ -195,3 +164,10 @@ class Connection:
         self._bytes_left = num_bytes
         self._excess = excess
         self._s_per_byte = s_per_byte
+
+
+def tell_server_of_caller(environ: Mapping[str, Any]) -> None:
+    """Notes that the request with this WSGI environment was admitted, so that its connection is no stranger's."""
+    connection = environ.get("gunicorn.socket")
+    if isinstance(connection, Connection):
+        connection.is_admitted = True

@@ -20,8 +20,9 @@ from gunicorn.workers.ggevent import GeventWorker
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from api import access_log
-from api.connection import Connection, Lobby
+from api.connection import Connection
 from api.framing import StrictParser
+from api.lobby import Lobby
 from api.refusals import id_of, method_of, refusal_of, response
 from api.request_metrics import count_unread
 from shared.garbage import freeze_startup_objects

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from queue import Queue as Mailbox
@@ -369,3 +370,18 @@ def test_a_small_answer_is_one_packet(api: Served) -> None:
         head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert json.loads(body)
+
+
+@pytest.mark.attack
+def test_strangers_who_read_nothing_of_large_pages_keep_nobody_out(
+    s3: S3Endpoint, valkey_url: str, tmp_path: Path
+) -> None:
+    changes = {"API_CONNECTIONS": 5, "API_PROCESSES": 1}
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100  # more than the system holds for a reader
+    with served(settings_of(s3, tmp_path), valkey_url, **changes) as api, ExitStack() as held:
+        for _ in range(5):
+            stranger = held.enter_context(socket.create_connection(("127.0.0.1", api.port), TIMEOUT_S))
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stranger.sendall(ask)
+        with api.client() as http:
+            assert http.get("/healthz", timeout=TIMEOUT_S).status_code == 200
