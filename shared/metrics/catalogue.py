@@ -3,7 +3,7 @@
 A label has few values, known beforehand: never a job, a tenant, a worker's id, a raw path, a size or a URL.
 """
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from shared.metrics.declare import Section
 
@@ -175,4 +175,8 @@ _UP.outside("role_up", "1 if the role's own page was read, else 0", ("role",))
 
 def tell_build(role: str) -> None:
     """Sets `gridpress_build_info` of this process."""
-    BUILD_INFO.labels(version("gridpress"), role).set(1)
+    try:
+        known = version("gridpress")
+    except PackageNotFoundError:  # a checkout that was never installed
+        known = "unknown"
+    BUILD_INFO.labels(known, role).set(1)

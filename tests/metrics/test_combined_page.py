@@ -1,8 +1,10 @@
 """`gridpress up --metrics-port`: all roles on one page, whatever one of them does."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 
 from cli.demo.service import service
 from cli.main import main
@@ -62,6 +65,19 @@ def test_a_picture_is_counted_by_every_role_that_had_to_do_with_it(url: str, por
     assert total(port, "engine_step_seconds_count", role="dit-0") >= 1
     assert total(port, "object_store_request_seconds_count", role="dit-0", operation="PutObject") >= 3
     assert total(port, "build_info") == len(ROLES)
+
+
+def test_the_page_is_clean_in_both_formats(url: str, port: int) -> None:
+    fields = {"Accept": "application/openmetrics-text;version=1.0.0"}  # as Prometheus asks
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=fields, timeout=30, trust_env=False)
+    assert page.headers["content-type"].startswith("application/openmetrics-text")
+    assert {"gridpress_renders", "gridpress_role_up"} <= {family.name for family in open_metrics(page.text)}
+    if promtool := shutil.which("promtool"):
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).text
+        checked = subprocess.run(
+            [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_a_role_that_hangs_is_left_out_and_holds_up_nothing(url: str, folder: Path, port: int) -> None:

@@ -53,6 +53,10 @@ def test_a_gauge_that_was_never_measured_has_no_sample() -> None:
     assert "gridpress_object_store_writable" not in samples
 
 
+def test_a_query_changes_nothing(port: int) -> None:
+    assert "gridpress_store_errors_total" in _get(port, "/metrics?name[]=none")[1]
+
+
 def test_another_path_has_no_metrics(port: int) -> None:
     assert _get(port, "/")[0] == 404
 
