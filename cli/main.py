@@ -16,6 +16,7 @@ from cli.errors import Unavailable
 from cli.evaluation.command import evaluate
 from cli.jobs import cancel, job, jobs
 from cli.keys import keys
+from cli.logs import logs
 from cli.plan import plan_command
 from cli.render import render
 from cli.repair import repair
@@ -65,6 +66,7 @@ for command in (
     files,
     dead_letters,
     keys,
+    logs,
     checkpoint,
     doctor,
     evaluate,

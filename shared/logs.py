@@ -70,7 +70,7 @@ def configure_logs(role: str, log_format: Format = "auto") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
-    end = (*(_as_text(has_colours=sys.stderr.isatty()) if is_text else _AS_JSON), _keep)
+    end = (*(as_text(has_colours=sys.stderr.isatty()) if is_text else _AS_JSON), _keep)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[*begin, *end],
@@ -116,7 +116,8 @@ def _to_json(_logger: object, _method: str, event: Event) -> str:
 _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
 
 
-def _as_text(*, has_colours: bool) -> Sequence[Processor]:
+def as_text(*, has_colours: bool) -> Sequence[Processor]:
+    """Returns what makes a readable line of an event."""
     console = structlog.dev.ConsoleRenderer(
         colors=has_colours, pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
     )
