@@ -20,6 +20,7 @@ Format = Literal["auto", "json", "text"]
 Event = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Any], Any]
 
+_FIRST = ("timestamp", "level", "role", "event")
 _MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a terminal obeys them
@@ -110,7 +111,8 @@ def _of_library(_logger: object, _method: str, event: Event) -> Event:
 
 
 def _to_json(_logger: object, _method: str, event: Event) -> str:
-    return json.dumps(event, ensure_ascii=False, default=repr)
+    first = {name: event.pop(name) for name in _FIRST}
+    return json.dumps(first | event, ensure_ascii=False, default=repr)
 
 
 _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
@@ -119,7 +121,7 @@ _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
 def as_text(*, has_colours: bool) -> Sequence[Processor]:
     """Returns what makes a readable line of an event."""
     console = structlog.dev.ConsoleRenderer(
-        colors=has_colours, pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
+        colors=has_colours, pad_event_to=20, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
     )
     return (_escape, console)
 

@@ -53,9 +53,10 @@ class Origin:
             return None
         try:
             fields = json.loads(text)
-            return cls(str(fields["request_id"]), Trace.parse(fields.get("traceparent")))
+            request_id, trace = fields["request_id"], Trace.parse(fields.get("traceparent"))
         except (AttributeError, LookupError, TypeError, ValueError):
             return None
+        return cls(request_id, trace) if isinstance(request_id, str) else None
 
     def as_text(self) -> str:
         """Returns the origin as a record's field holds it."""

@@ -33,7 +33,10 @@ GRID_COLS = Field("Grid-Cols", "of the raw tokens", _WHOLE)
 CHALLENGE = Field("WWW-Authenticate", "of RFC 6750")
 RATE_LIMIT = Field("RateLimit", "what is left of the tenant's quotas (draft-ietf-httpapi-ratelimit-headers-10)")
 RATE_LIMIT_POLICY = Field("RateLimit-Policy", "the tenant's quotas, where it has any")
-REQUEST_ID = Field("x-request-id", "of this request, as the log of the service names it")
+REQUEST_ID = Field(
+    "x-request-id",
+    "of this request, as the log of the service names it; the one that was sent, where that is well-formed",
+)
 JOB_ID = Field("x-gridpress-job-id", "the job, which `/v1/jobs` knows, too")
 RETRY_AFTER_MS = Field("retry-after-ms", "the same in milliseconds", _WHOLE)
 

@@ -73,15 +73,18 @@ def test_the_lines_of_a_batch_name_its_request(house: House) -> None:
     files = {"file": ("in.jsonl", some_lines(3, size="256x256")), "purpose": (None, "batch")}
     file = house.ask("POST", "/v1/files", files=files).json()
     asked = {"input_file_id": file["id"], "endpoint": "/v1/jobs", "completion_window": "24h"}
+    asked |= {"webhook_url": house.receiver.url, "webhook_events": ["batch.completed"]}
     batch = house.ask("POST", "/v1/batches", {"x-request-id": "batch-1"}, json=asked).json()
-    wait_until(lambda: bool(house.story(batch_id=batch["id"], event="batch.finished")))
+    wait_until(lambda: bool(house.story(batch_id=batch["id"], event="webhook.attempted")))
     story = house.story(request_id="batch-1")
     accepted = [line for line in story if line["event"] == "job.accepted"]
     assert [line["line"] for line in accepted] == [1, 2, 3]
     for line in accepted:
         of_job = [each["event"] for each in story if each.get("job_id") == line["job_id"]]
         assert of_job.count("render.finished") == 2, of_job
-    assert {"batch.accepted", "batch.collected", "batch.finished"} <= {line["event"] for line in story}
+    assert {"batch.accepted", "batch.collected", "batch.finished", "webhook.attempted"} <= {
+        line["event"] for line in story
+    }
 
 
 @pytest.mark.parametrize("sent", ["", "two words", "x" * 129, "a,b", "<script>", 'say"', "-dash"])
