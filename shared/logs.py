@@ -112,7 +112,7 @@ def _of_library(_logger: object, _method: str, event: Event) -> Event:
 
 def _to_json(_logger: object, _method: str, event: Event) -> str:
     first = {name: event.pop(name) for name in _FIRST}
-    return json.dumps(first | event, ensure_ascii=False, default=repr)
+    return json.dumps({**first, **event}, ensure_ascii=False, default=repr)
 
 
 _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
