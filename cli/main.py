@@ -24,6 +24,7 @@ from cli.up import up
 from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
 from shared.setting_faults import faults_of
+from shared.unknown_variables import say_unknown
 
 
 class _Gridpress(click.Group):
@@ -53,6 +54,8 @@ def main() -> None:
     Exit status: 0 done; 1 a job failed or a request was refused; 2 wrong command line;
     3 the service cannot be reached or cannot start.
     """
+    for each in say_unknown():
+        click.echo(f"gridpress: {each}", err=True)
 
 
 for command in (

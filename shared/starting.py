@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -14,6 +15,9 @@ from shared.metrics.exposition import expose
 from shared.setting_faults import faults_of
 from shared.settings import Settings
 from shared.tracing import flush_traces, start_tracing
+from shared.unknown_variables import say_unknown
+
+log = structlog.get_logger()
 
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
 
@@ -35,6 +39,8 @@ def run_role(
         configure_logs(role, settings.log_format)
         if not forks:
             start_tracing(role)
+        for each in say_unknown():
+            log.warning("settings.unknown", variable=each.variable, nearest=each.nearest)
         end_role_with_its_threads(settings.ready_file)
         expose(settings, role)
         run(settings)
