@@ -18,13 +18,13 @@ from tests.chaos.receiver import CountingReceiver
 
 IsRight = Callable[[Request, int, bytes], bool]  # request, index of the picture, its bytes
 _POLL_S = 0.2
-_VISIBILITY_S = 60.0  # of hints; kombu's sweep restores what is older
 _PAGE = 200
 LEFTOVERS = ("gridpress:leases", "gridpress:deadlines", "gridpress:celery:dit", "gridpress:celery:ar")
 LEFTOVER_PATTERNS = ("gridpress:waiting:*", "gridpress:quarantine:*", "gridpress:held:*")
 # What a killed delivery process had under way is due again when its lease ends, so it needs longer than a render.
 DELIVERY_LEFTOVERS = ("gridpress:manifests",)
 DELIVERY_PATTERNS = ("gridpress:due:*", "gridpress:flying:*")
+UNACKNOWLEDGED = "gridpress:celery:unacked*"  # kombu's keys, for consumers that acknowledge
 _DELIVERY_LIMIT_S = 90.0  # two leases of 30 s: the first process may be killed, and the second
 
 
@@ -70,7 +70,7 @@ class Audit:
 
     def findings(self, accepted: Sequence[tuple[str, Request]], left_over: list[str]) -> Findings:
         """Looks at every accepted job and at every job that is there."""
-        found = Findings(left_over=left_over + list(self._leaked_hints()))
+        found = Findings(left_over=left_over + list(self._acknowledgements()))
         jobs = {job.job_id: job for job in self._all_jobs()}
         client_ids = Counter(job.spec.metadata.get(CLIENT_ID) for job in jobs.values())
         found.num_submitted_twice = sum(count - 1 for count in client_ids.values())
@@ -150,15 +150,12 @@ class Audit:
         kind = str(self._client.type(key))
         return int(str(sizes[kind](key))) if kind in sizes else 0
 
-    def _leaked_hints(self) -> Iterator[str]:
-        """An unacknowledged hint is taken back after its visibility timeout, if the index knows when that is."""
-        index = dict(self._client.zrange("gridpress:celery:unacked_index", 0, -1, withscores=True))
-        for tag in self._client.hkeys("gridpress:celery:unacked"):
-            if tag not in index:
-                yield f"hint {tag} is unacknowledged for ever"
-        for tag, taken_at_s in index.items():
-            if time.time() - taken_at_s > 2 * _VISIBILITY_S:
-                yield f"hint {tag} has not been taken back"
+    def _acknowledgements(self) -> Iterator[str]:
+        """A hint is gone once it is read. One that waits for an acknowledgement may cost its consumer the right to
+        ask.
+        """
+        for key in self._client.scan_iter(UNACKNOWLEDGED, count=1000):
+            yield f"hints wait to be acknowledged in {key}"
 
     def _all_jobs(self) -> Iterator[Job]:
         after: JobId | None = None

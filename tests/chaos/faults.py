@@ -13,15 +13,24 @@ End = Callable[[], None]
 
 
 class Faults:
-    """`begin` answers how a lasting fault ends, or None when there was nothing to hit."""
+    """`begin` answers how a lasting fault ends, or None when there was nothing to hit. `num_while_loading` counts the
+    faults that began while a stage was loading its model.
+    """
 
     def __init__(self, service: Service, recovery: Recovery, *, hits_loading: bool = False) -> None:
         """`hits_loading`: whether a worker may be hit before it has said that it is ready."""
         self._hits_loading = hits_loading
+        self.num_while_loading = 0
         self._service = service
         self._recovery = recovery
 
     def begin(self, fault: Fault) -> End | None:
+        is_loading = self._service.is_loading
+        end = self._begun(fault)
+        self.num_while_loading += end is not None and is_loading
+        return end
+
+    def _begun(self, fault: Fault) -> End | None:
         if fault.role == "supervisor":
             return self._kill_supervisor()
         if fault.role in WORKERS and not (self._hits_loading or self._service.is_serving(fault.role)):

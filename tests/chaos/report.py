@@ -10,7 +10,10 @@ from tests.chaos.recovery import Times, percentile
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `faults` counts what was carried out, by kind and role."""
+    """One run. `faults` counts what was carried out, by kind and role.
+
+    `num_while_loading` counts what came while a stage loaded its model.
+    """
 
     seed: int
     num_ended: int
@@ -21,6 +24,7 @@ class Report:
     faults: Mapping[str, int]
     findings: Findings
     times: Times
+    num_while_loading: int = 0
     healed: tuple[Healed, ...] = ()
     has_machines: bool = False
 

@@ -78,8 +78,9 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
         client = Submitter(
             service.url, receiver.url, ledger, seed=plan.seed, rate_per_s=plan.rate_per_s, cancels=plan.cancels
         )
+        hits = Faults(service, recovery, hits_loading=plan.is_loading)
         with client:
-            faults = _play(plan.faults, service, Faults(service, recovery, hits_loading=plan.is_loading), say)
+            faults = _play(plan.faults, service, hits, say)
         store = service.store_once_it_answers()
         healed = _heal(plan, service, store, receiver, ledger, say)
         audit = Audit(store, ObjectStore(service.settings()), receiver, is_right)
@@ -94,6 +95,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             num_webhooks=receiver.received.total(),
             num_late_writes_refused=service.count_in_logs("render.result_dropped"),
             faults=_by_name(faults),
+            num_while_loading=hits.num_while_loading,
             findings=findings,
             times=recovery.times(),
             healed=healed,

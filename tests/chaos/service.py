@@ -57,8 +57,8 @@ class Service:
         self._far: Child | None = None
         self._servers_file = data_dir / "servers.json"
         self._entry_port = self._port
-        stages = [f"{stage}-{index}" for stage in ("ar", "dit") for index in range(workers_per_stage)]
-        roles = [*stages, "api-0", "delivery-0", "batch-0", "upkeep-0"]
+        self._stages = [f"{stage}-{index}" for stage in ("ar", "dit") for index in range(workers_per_stage)]
+        roles = [*self._stages, "api-0", "delivery-0", "batch-0", "upkeep-0"]
         self.network = Network([*roles, FAR_WORKER] if has_far_worker else roles, self._server_address)
 
     @property
@@ -139,6 +139,11 @@ class Service:
     def is_serving(self, role: str) -> bool:
         """Whether its process has said that it is ready. One that is not may not even be tied to its supervisor yet."""
         return (self._run_dir / f"{role}.ready").exists()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a worker that the supervisor started still loads its model, or waits to be started again."""
+        return not all(self.is_serving(role) for role in self._stages)
 
     def signal(self, role: str, number: Signals) -> int | None:
         """Returns the pid that was hit, or None when there was nothing to hit."""

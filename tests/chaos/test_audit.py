@@ -6,8 +6,10 @@ from importlib import resources
 from typing import cast
 
 import pytest
+from kombu import Connection
 
 from shared.objects import ObjectStore
+from shared.queues import Queue
 from shared.store.connect import Client
 from tests.chaos.audit import DELIVERY_LEFTOVERS, DELIVERY_PATTERNS, LEFTOVER_PATTERNS, LEFTOVERS, Audit
 from tests.chaos.receiver import CountingReceiver
@@ -35,6 +37,18 @@ def test_what_a_killed_delivery_process_had_under_way_is_waited_for(audit: Audit
     client.zrem(key, "evt_1")
     settling.join(LIMIT_S)
     assert found == [[]]
+
+
+@pytest.mark.attack
+def test_a_hint_that_waits_to_be_acknowledged_is_found(audit: Audit, client: Client, valkey_url: str) -> None:
+    """As a consumer of plain kombu, which `shared.broker` replaces."""
+    plain = Connection(valkey_url, transport_options={"global_keyprefix": "gridpress:celery:"})
+    with plain as connection, connection.channel() as channel:
+        connection.SimpleQueue(Queue.DIT, channel=channel).put({})
+        assert audit.findings([], []).all == []
+        assert channel.basic_get(Queue.DIT, no_ack=False)
+        found = audit.findings([], []).all
+    assert any("to be acknowledged" in line for line in found)
 
 
 def test_every_key_that_is_looked_at_is_one_that_the_scripts_write() -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+
+from tests.fixtures.http_server import Quiet
 
 Reply = tuple[int, Mapping[str, str], bytes]
 Answer = Callable[[str, str, Message, bytes], Reply]  # method, path, header fields, body
@@ -12,10 +13,9 @@ Answer = Callable[[str, str, Message, bytes], Reply]  # method, path, header fie
 def handler_of(answer: Answer) -> type[BaseHTTPRequestHandler]:
     """Answers every request by `answer`."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, headers, content = answer(self.command, self.path, self.headers, body)
+            status, headers, content = answer(self.command, self.path, self.headers, self.received())
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -28,8 +28,5 @@ def handler_of(answer: Answer) -> type[BaseHTTPRequestHandler]:
 
         def do_DELETE(self) -> None:
             self.do_GET()
-
-        def log_message(self, *_: Any) -> None:
-            pass
 
     return Handler

@@ -1,13 +1,12 @@
 """An API that answers what a test says, over real HTTP on loopback."""
 
 import json
-import threading
 from collections.abc import Callable
 from email.message import Message
-from http.server import ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from tests.cli.answering import Reply, handler_of
+from tests.fixtures.http_server import HttpServer
 
 
 def reply(status: int, body: Any, content_type: str = "application/json") -> Reply:
@@ -18,28 +17,14 @@ def problem(status: int, detail: str) -> Reply:
     return reply(status, {"title": "No", "status": status, "detail": detail}, "application/problem+json")
 
 
-class StubApi:
+class StubApi(HttpServer):
     """`routes` maps `METHOD /path` to what answers it. What was asked, and by whom, is kept in order."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Callable[[], Reply]] = {}
         self.requests: list[tuple[str, Any]] = []
         self.authorizations: list[str | None] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self._answer))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(handler_of(self._answer))
 
     def _answer(self, method: str, path: str, headers: Message, body: bytes) -> Reply:
         route = f"{method} {path}"

@@ -5,8 +5,10 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fixtures.http_server import HttpServer, Quiet
 
 
 @dataclass
@@ -36,24 +38,18 @@ def chatting(answer: Callable[[dict[str, Any]], tuple[int, bytes]]) -> Iterator[
     """Every call has a thread of its own; all have ended at the end."""
     chat = Chat(answer)
     chat.gate.set()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(chat))
-    server.daemon_threads = False
-    chat.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield chat
-    finally:
-        chat.gate.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with HttpServer(_handler(chat), waits=True) as server:
+        chat.url = f"{server.url}/v1"
+        try:
+            yield chat
+        finally:
+            chat.gate.set()
 
 
 def _handler(chat: Chat) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.received())
             chat.heard.append(({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}}, body))
             chat.called.set()
             chat.gate.wait(30)
@@ -74,8 +70,5 @@ def _handler(chat: Chat) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     return Handler

@@ -7,15 +7,16 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.fixtures.http_server import HttpServer, Quiet
 
 HANG_S = 1.0
 _LIE = '"d41d8cd98f00b204e9800998ecf8427e"'  # the MD5 of nothing
 
 
-class FaultyS3:
+class FaultyS3(HttpServer):
     """`with FaultyS3(url) as proxy: proxy.misbehave(["reset"], 0.4)`; `seen`: the kinds of fault that requests met."""
 
     def __init__(self, url: str) -> None:
@@ -27,22 +28,7 @@ class FaultyS3:
         self._kinds: Sequence[str] = ()
         self._share, self._dice = 0.0, random.Random(14)
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(type("Handler", (_Handler,), {"proxy": self}))
 
     def misbehave(self, kinds: Sequence[str], share: float) -> None:
         """That share of the requests from now on, each in one of these ways: lies meet writes only."""
@@ -63,13 +49,12 @@ class FaultyS3:
             return kind
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: FaultyS3
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        FAULTS[self.proxy.next_fault(self.command)](self, body)
+        FAULTS[self.proxy.next_fault(self.command)](self, self.received())
 
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
 
@@ -97,9 +82,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """The test's own words are enough."""
 
 
 def _passes(handler: _Handler, body: bytes) -> None:

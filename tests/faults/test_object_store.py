@@ -1,10 +1,8 @@
 """An object store that fails, is slow or refuses: pictures wait for it, nothing is computed twice, nobody guesses."""
 
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,21 +11,19 @@ from shared.starting import EXIT_MISCONFIGURED
 from shared.states import Stage
 from tests.chaos.proxy import Address, Proxy
 from tests.faults.fleet import LEASE_TTL_S, Fleet
+from tests.fixtures.http_server import HttpServer, Quiet
 
 
-class _AlwaysFails(BaseHTTPRequestHandler):
+class _AlwaysFails(Quiet, BaseHTTPRequestHandler):
     """An S3 that answers 500 to everything."""
 
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.received()
         self.send_response(500)
         self.send_header("content-length", "0")
         self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """The test's own words are enough."""
 
 
 class Line:
@@ -52,15 +48,10 @@ def line(fleet: Fleet) -> Iterator[Line]:
     parts = urlsplit(str(fleet.settings.s3_endpoint_url))
     assert parts.hostname
     assert parts.port
-    broken = ThreadingHTTPServer(("127.0.0.1", 0), _AlwaysFails)
-    thread = threading.Thread(target=broken.serve_forever)
-    thread.start()
-    made = Line((parts.hostname, parts.port), ("127.0.0.1", broken.server_port))
-    with made.proxy:
-        yield made
-    broken.shutdown()
-    thread.join()
-    broken.server_close()
+    with HttpServer(_AlwaysFails) as broken:
+        made = Line((parts.hostname, parts.port), ("127.0.0.1", broken.port))
+        with made.proxy:
+            yield made
 
 
 def test_a_picture_waits_while_the_object_store_answers_500(fleet: Fleet, line: Line) -> None:

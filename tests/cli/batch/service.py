@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
-from http.server import ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.cli.answering import Reply, handler_of
 from tests.cli.stub_api import reply
+from tests.fixtures.http_server import HttpServer
 
 
-class StubService:
+class StubService(HttpServer):
     """Knows one tenant. What is asked is counted as `METHOD /path`, ids included."""
 
     def __init__(self) -> None:
@@ -33,21 +33,7 @@ class StubService:
         self.ended: list[dict[str, Any]] = []
         self._kept: dict[str, Reply] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self.answer))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(handler_of(self.answer))
 
     def lines(self) -> list[dict[str, Any]]:
         """Of the last upload."""
