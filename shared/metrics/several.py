@@ -118,11 +118,18 @@ def _hold(folder: Path) -> None:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Removes the folders of services that were killed."""
+    """Removes the folders of services that were killed. Others on this machine may have made some of that name."""
     for folder in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError), (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            if folder.lstat().st_uid == os.getuid():
+                _remove_if_stale(folder)
+
+
+def _remove_if_stale(folder: Path) -> None:
+    """Raises `OSError` for the folder of a service that lives."""
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(folder: Path, owner: int) -> None:

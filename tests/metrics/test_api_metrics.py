@@ -65,6 +65,7 @@ def test_the_connections_of_a_killed_process_are_counted_no_more(api: Served, po
             connection.close()
 
 
+@pytest.mark.attack
 def test_what_clients_make_up_is_never_a_label(api: Served, port: int) -> None:
     draw = random.Random(15)
 
@@ -131,6 +132,7 @@ def test_the_public_port_has_no_metrics_and_the_metrics_port_no_api(api: Served,
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 404
 
 
+@pytest.mark.attack
 def test_scrapers_that_hang_hold_neither_requests_nor_the_end(api: Served, port: int) -> None:
     hanging = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
     try:
