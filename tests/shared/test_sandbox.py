@@ -12,6 +12,7 @@ from shared.errors import ServiceBusy
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.pool import Pool
 from shared.sandbox.turns import Turns
+from tests.metrics.reading import counted
 
 pytestmark = pytest.mark.attack
 
@@ -42,12 +43,14 @@ def test_a_child_answers_one_task_after_the_other(child: Child) -> None:
     ("what", "why"), [("spin", "time"), ("wait", "time"), ("eat", "memory"), ("crash", "crash"), ("leave", "crash")]
 )
 def test_a_child_that_goes_too_far_is_killed_and_replaced(pool: Pool, what: str, why: str) -> None:
+    counted_before = counted("sandbox_kills_total", reason=why)
     with pool.child("a") as child:
         pool.ask("a", child, {"do": "echo"})
         first = child.pid
         with pytest.raises(TaskKilled) as caught:
             pool.ask("a", child, {"do": what})
     assert (caught.value.why, pool.num_killed) == (why, 1)
+    assert counted("sandbox_kills_total", reason=why) == counted_before + 1
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
     with pool.child("a") as child:
