@@ -41,8 +41,9 @@ check: setup ## lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup ## write docs/settings.md from the settings in the code
+docs: setup ## write docs/settings.md and the tables of docs/metrics.md from the code
 	$(BIN)/python -m tests.docs.settings_table
+	$(BIN)/python -m tests.docs.metrics_table
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

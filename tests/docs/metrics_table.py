@@ -1,8 +1,10 @@
-"""Writes the catalogue as Markdown, for docs/metrics.md: `python -m shared.metrics.table`."""
+"""Writes the tables of `docs/metrics.md` from the catalogue in the code: `make docs`."""
 
 from shared.metrics import catalogue as _catalogue  # noqa: F401 - declares the metrics
 from shared.metrics.declare import DECLARED, Declared
+from tests.docs.settings_readers import ROOT
 
+FILE = ROOT / "docs" / "metrics.md"
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
 _HEAD = "| metric | kind | labels | meaning |\n|---|---|---|---|\n"
 
@@ -29,5 +31,11 @@ def _rows(group: list[Declared]) -> str:
     )
 
 
+def page() -> str:
+    """Returns the whole page: its own text, and the tables of today."""
+    before, _, rest = FILE.read_text().partition(f"{BEGIN}\n")
+    return f"{before}{BEGIN}\n{table()}{END}{rest.partition(END)[2]}"
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    FILE.write_text(page())
