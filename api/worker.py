@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import gevent
@@ -48,6 +49,7 @@ class Worker(GeventWorker):
     def init_process(self) -> None:
         _die_with_parent(self.ppid)
         gevent.setswitchinterval(_POLL_S)
+        gevent.get_hub().print_exception = _log_greenlet
         super().init_process()
 
     def init_signals(self) -> None:
@@ -159,6 +161,11 @@ class Worker(GeventWorker):
                 log.warning("api.cut_off", num_connections=len(pool))
                 pool.kill(block=False)
                 return
+
+
+def _log_greenlet(_context: object, kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+    """Logs the error that ended a greenlet, which gevent would print."""
+    log.error("greenlet.crashed", exc_info=(kind, error, trace))
 
 
 def _die_with_parent(parent: int) -> None:

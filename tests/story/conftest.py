@@ -14,6 +14,7 @@ import pytest
 
 from cli.demo.service import service
 from tests.delivery.receivers import Receiver, receiving
+from tests.enhance.chat import chatting, says
 from tests.story.collector import Collector, collecting
 
 LIMIT_S = 60.0
@@ -62,10 +63,17 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("story")
-    with pytest.MonkeyPatch.context() as patch, receiving() as receiver, collecting() as collector:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        receiving() as receiver,
+        collecting() as collector,
+        chatting(says("a red kite over a MARKHILL")) as chat,
+    ):
         patch.setenv("GRIDPRESS_WEBHOOK_SECRET", WEBHOOK_SECRET)
         patch.setenv("GRIDPRESS_EGRESS_ALLOW", "127.0.0.1")
         patch.setenv("GRIDPRESS_API_PROCESSES", "2")
+        patch.setenv("GRIDPRESS_ENHANCE_BASE_URL", chat.url)
+        patch.setenv("GRIDPRESS_ENHANCE_API_KEY", "sk-MARKCHATKEY")
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         with service(folder, "simulate:ar=0,dit=300ms") as url:

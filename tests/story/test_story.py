@@ -53,6 +53,31 @@ def test_one_grep_for_the_request_id_tells_the_whole_story(house: House) -> None
     assert (told["outcome"], told["status"], told["type"]) == ("delivered", 200, "job.succeeded")
 
 
+def test_the_enhancement_of_a_prompt_and_a_second_rendering_are_part_of_it(house: House) -> None:
+    job = house.submit({"x-request-id": "enhanced-1"}, enhance_prompt=True)
+    wait_until(lambda: bool(house.story(job_id=job["id"], event="manifest.written")))
+    events = [line["event"] for line in house.story(request_id="enhanced-1", job_id=job["id"])]
+    assert events.count("enhancement.done") == 1
+    assert events.count("render.finished") == 2
+    again = house.ask("POST", "/v1/jobs", {"x-request-id": "again-1"}, json={"prior": {"job_id": job["id"]}}).json()
+    wait_until(lambda: bool(house.story(job_id=again["id"], event="manifest.written")))
+    events = [line["event"] for line in house.story(request_id="again-1", job_id=again["id"])]
+    assert events.count("render.finished") == 1, "the DiT alone"
+
+
+def test_who_cancels_and_retries_a_job_is_named(house: House) -> None:
+    job = house.submit({"x-request-id": "cancelled-1"}, num_inference_steps=50)
+    path = f"/v1/jobs/{job['id']}"
+    assert house.ask("POST", f"{path}/cancel", {"x-request-id": "cancel-1"}).json()["status"] == "cancelled"
+    assert line_of(house, request_id="cancel-1")["job_id"] == job["id"]
+    assert house.ask("POST", f"{path}/retry", {"x-request-id": "retry-1"}).status_code == 202
+    wait_until(
+        lambda: bool(house.story(request_id="retry-1", event="render.finished", outcome="succeeded", stage="dit"))
+    )
+    assert house.story(request_id="retry-1", event="job.retried")
+    assert house.story(request_id="cancelled-1", job_id=job["id"], event="job.accepted")
+
+
 def test_a_worker_that_is_killed_leaves_its_part_of_the_story(house: House) -> None:
     job = house.submit({"x-request-id": "killed-1"})
 
@@ -130,6 +155,7 @@ def test_no_line_of_any_role_holds_a_prompt_or_a_secret(house: House) -> None:
     job = house.submit(
         {"x-request-id": "secret-1"},
         prompt="a zebra called MARKPROMPT",
+        enhance_prompt=True,
         webhook_url=f"{house.receiver.url}&token=MARKURL",
         webhook_secret="whsec_" + "TUFSS09XTlNFQ1JFVE1BUktPV05TRUNSRVRNQVJL",
         metadata={"note": "MARKMETA"},
@@ -142,7 +168,17 @@ def test_no_line_of_any_role_holds_a_prompt_or_a_secret(house: House) -> None:
     wait_until(lambda: bool(house.story(job_id=job["id"], event="webhook.attempted")))
     wait_until(lambda: bool(house.story(job_id=failing["id"], event="render.finished", stage="dit")))
     secrets = [file.read_text() for file in house.folder.glob("secrets/*") if file.is_file()]
-    marks = ["MARKPROMPT", "MARKURL", "MARKMETA", "MARKQUERY", "MARKFIELD", "MARKKEY", "order=17"]
+    marks = [
+        "MARKPROMPT",
+        "MARKURL",
+        "MARKMETA",
+        "MARKQUERY",
+        "MARKFIELD",
+        "MARKKEY",
+        "order=17",
+        "MARKHILL",
+        "MARKCHATKEY",
+    ]
     marks += [house.key, WEBHOOK_SECRET.removeprefix("whsec_"), "TUFSS09XTlNFQ1JFVE1BUk", *secrets]
     assert len(secrets) >= 2
     logs = {file.name: file.read_text() for file in house.folder.glob("run/*.log*")}
@@ -152,7 +188,7 @@ def test_no_line_of_any_role_holds_a_prompt_or_a_secret(house: House) -> None:
 
 
 def test_every_line_of_every_role_of_ours_is_an_event(house: House) -> None:
-    for role in ("api", "ar", "dit", "delivery", "batch", "upkeep"):
+    for role in ("api", "ar", "dit", "delivery", "enhance", "batch", "upkeep"):
         lines = (house.folder / "run" / f"{role}-0.log").read_text().splitlines()
         assert lines
         assert [line for line in lines if not line.startswith("{")] == []

@@ -46,6 +46,14 @@ def test_a_trace_leads_from_the_request_to_the_webhook(house: House) -> None:
     assert house.story(trace_id=trace_id, event="render.finished", stage="dit")
 
 
+def test_the_enhancement_of_a_prompt_is_part_of_the_trace(house: House) -> None:
+    fields, trace_id, _ = sent()
+    house.submit(fields, enhance_prompt=True)
+    house.collector.wait_until(lambda: bool(named(house, trace_id, "dit")))
+    names = [span.name for span in house.collector.of_trace(trace_id)]
+    assert names == ["POST /v1/jobs", "enhance", "ar", "dit"]
+
+
 def test_a_killed_worker_breaks_no_trace(house: House) -> None:
     fields, trace_id, _ = sent()
     job = house.submit(fields, webhook_url=house.receiver.url)
