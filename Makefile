@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack fuzz check format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
+.PHONY: help setup demo up test attack fuzz check check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 test: setup ## run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus'
 	$(BIN)/python -m pytest --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
@@ -44,6 +44,9 @@ check: setup ## lint, types and import contracts
 docs: setup ## write docs/settings.md and the tables of docs/metrics.md from the code
 	$(BIN)/python -m tests.docs.settings_table
 	$(BIN)/python -m tests.docs.metrics_table
+
+check-observability: setup ## test alert rules, and ask a real Prometheus for every panel (Debian's package prometheus)
+	$(BIN)/python -m pytest tests/observability --numprocesses 0
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

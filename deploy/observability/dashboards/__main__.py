@@ -1,0 +1,6 @@
+"""Writes the dashboards' JSON."""
+
+from deploy.observability.dashboards.catalogue import as_files
+
+for path, text in as_files().items():
+    path.write_text(text)
