@@ -151,12 +151,25 @@ def _wait_s(answer: httpx.Response) -> float:
 
 def _key_field() -> dict[str, str]:
     """Nothing but a key is sent: whatever else the variable holds may be a secret of another service."""
-    key = os.environ.get("GRIDPRESS_API_KEY", "").strip()
-    if not key:
+    key, path = (os.environ.get(f"GRIDPRESS_API_KEY{end}", "").strip() for end in ("", "_FILE"))
+    if key and path:
+        raise Failure("GRIDPRESS_API_KEY and GRIDPRESS_API_KEY_FILE are both set: leave one out")
+    if path:
+        key = _text_of(Path(path))
+    if not key and not path:
         return {}
     if id_of(key) is None:
-        raise Failure("GRIDPRESS_API_KEY holds no API key: `gridpress keys create` prints one")
+        where = path or "GRIDPRESS_API_KEY"
+        raise Failure(f"{where} holds no API key: `gridpress keys create` prints one")
     return {"Authorization": f"Bearer {key}"}
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Failure(f"GRIDPRESS_API_KEY_FILE={path} can't be read: {why}") from error
 
 
 def _path(name: str, collection: str = "jobs") -> str:

@@ -23,5 +23,6 @@ def run(api: StubApi, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command line against the stub, polling without pauses."""
     monkeypatch.setenv("GRIDPRESS_URL", api.url)
     monkeypatch.delenv("GRIDPRESS_API_KEY", raising=False)
+    monkeypatch.delenv("GRIDPRESS_API_KEY_FILE", raising=False)
     monkeypatch.setattr(client, "_POLL_S", 0.0)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])

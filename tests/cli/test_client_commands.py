@@ -233,6 +233,21 @@ def test_commands_send_the_key_of_the_environment(api: StubApi, run: Run, monkey
     assert api.authorizations == [None, f"Bearer {key}"]
 
 
+def test_a_key_may_be_in_a_file(run: Run, api: StubApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = new_key()
+    (tmp_path / "key").write_text(f"{key}\n")
+    monkeypatch.setenv("GRIDPRESS_API_KEY_FILE", str(tmp_path / "key"))
+    run("jobs")
+    assert api.authorizations == [f"Bearer {key}"]
+    monkeypatch.setenv("GRIDPRESS_API_KEY", key)
+    assert "both set" in run("jobs").stderr
+    monkeypatch.delenv("GRIDPRESS_API_KEY")
+    monkeypatch.setenv("GRIDPRESS_API_KEY_FILE", str(tmp_path / "nothing"))
+    result = run("jobs")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "can't be read: No such file" in result.stderr
+
+
 def test_what_is_no_key_is_neither_sent_nor_printed(api: StubApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDPRESS_API_KEY", "a secret\nof another service")
     result = run("job", "job_1")

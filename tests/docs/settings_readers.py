@@ -25,6 +25,7 @@ _MENTION = re.compile(r"settings\.([a-z_0-9]+)\b")
 _PART_OF = dict.fromkeys(("redis_ca_file", "redis_cert_file", "redis_key_file"), "redis_url")
 
 
+@cache
 def readers() -> Mapping[str, list[str]]:
     """Returns for each setting the roles whose code mentions it. More may be named than read it, never fewer."""
     by_role = {role: set[str]().union(*map(_mentioned, _reached(roots))) for role, roots in ROLES.items()}

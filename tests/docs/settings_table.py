@@ -26,7 +26,7 @@ it. A value and a file together are refused.
 
 The processes: API (`python -m api`), AR, DiT, delivery, enhance, batches and upkeep (`python -m workers.ar` and so on),
 and up (`gridpress up`), which starts the others and hands its settings on. Other `gridpress` commands read
-`GRIDPRESS_URL` (address of the API) and `GRIDPRESS_API_KEY`, too.
+`GRIDPRESS_URL` (address of the API) and `GRIDPRESS_API_KEY` (or `GRIDPRESS_API_KEY_FILE`), too.
 
 | variable | type | default | meaning | read by |
 |---|---|---|---|---|
