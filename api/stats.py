@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.services import services
 from shared.pace import StageLoad
 from shared.queues import Queue
+from shared.scaling import ScalingRules, wanted_workers
 from shared.states import Stage
 
 stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
@@ -27,7 +28,21 @@ class StageAnswer(BaseModel):
     waiting_cost: int
     coming_cost: int = Field(description="what it will have to do once the stage before is done with its own queue")
     seconds_per_cost: float | None = Field(description="of one slot, measured of late; null until a picture was made")
-    backlog_s: float | None = Field(description="seconds until what waits is begun, at the pace of late; null: unknown")
+    full_seconds_per_cost: float | None = Field(description="the same while the worker's other slots are in use, too")
+    backlog_s: float | None = Field(
+        description="seconds until what waits is begun, by full_seconds_per_cost; null: unknown"
+    )
+    open: int = Field(
+        description="of those that wait, pictures that one more worker could begin at once: none of a model revision "
+        "that is not served, none of a tenant at its limit"
+    )
+    wanted_workers: int = Field(
+        description="workers with which what is open begins within GRIDPRESS_TARGET_WAIT_S; an autoscaler's measure, "
+        "from zero, too"
+    )
+    is_stalled: bool = Field(
+        description="pictures wait that live workers could take, slots are free, and none was claimed for 30 s"
+    )
     unserved: dict[str, int] = Field(
         description="pictures that wait for a model revision which no live worker serves; '' is any revision"
     )
@@ -58,17 +73,19 @@ class StatsAnswer(BaseModel):
 def read() -> dict[str, Any]:
     """Returns totals over all tenants, without naming any."""
     house = services()
-    stages = stages_answer(house.pace.loads())
+    rules = ScalingRules(house.settings.target_wait_s, house.settings.prior_ready_limit_min)
+    stages = stages_answer(house.pace.loads(), rules)
     workers = {queue: WorkersAnswer(**asdict(signs)) for queue, signs in house.pace.signs().items()}
     return StatsAnswer(stages=stages, workers=workers, faults=dict(house.fault_counts.read())).model_dump(mode="json")
 
 
-def stages_answer(loads: Mapping[Stage, StageLoad]) -> dict[Stage, StageAnswer]:
+def stages_answer(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> dict[Stage, StageAnswer]:
     """Returns the stages in the form of the response."""
-    return {stage: _stage(load) for stage, load in loads.items()}
+    wanted = wanted_workers(loads, rules)
+    return {stage: _stage(load, wanted[stage]) for stage, load in loads.items()}
 
 
-def _stage(load: StageLoad) -> StageAnswer:
+def _stage(load: StageLoad, num_wanted: int) -> StageAnswer:
     strength = load.strength
     return StageAnswer(
         workers=strength.workers,
@@ -78,6 +95,10 @@ def _stage(load: StageLoad) -> StageAnswer:
         waiting_cost=load.waiting_cost,
         coming_cost=load.coming_cost,
         seconds_per_cost=strength.seconds_per_cost,
+        full_seconds_per_cost=strength.full_seconds_per_cost,
         backlog_s=load.backlog_s,
+        open=load.open.renders,
+        wanted_workers=num_wanted,
+        is_stalled=load.is_stalled,
         unserved=dict(load.unserved),
     )

@@ -11,21 +11,23 @@ from shared.states import Stage
 class Strength:
     """What a stage can do: live workers, their slots, the renders that they hold, and what was measured of late.
 
-    `seconds_per_cost` is a render's time in its slot for one unit of `shared.cost`, `render_s` the mean of a render;
-    both are None until one was finished.
+    `seconds_per_cost` is a render's time in its slot for one unit of `shared.cost`, and `full_seconds_per_cost` the
+    same on a worker whose slots are all in use; `render_s` is the mean of a render. All are None until one was
+    finished.
     """
 
     workers: int
     slots: int
     running: int
     seconds_per_cost: float | None
+    full_seconds_per_cost: float | None
     render_s: float | None
 
     def seconds_for(self, cost: float) -> float | None:
         """How long all slots together take for this cost. None: nothing is measured, or nobody is there."""
-        if self.seconds_per_cost is None or not self.slots:
+        if self.full_seconds_per_cost is None or not self.slots:
             return None
-        return cost * self.seconds_per_cost / self.slots
+        return cost * self.full_seconds_per_cost / self.slots
 
     @property
     def residual_s(self) -> float:
@@ -64,10 +66,26 @@ class QueuePlace:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenWork:
+    """The part of a stage's waiting work that one more worker could begin at once: not what waits for a model revision
+    that is not served, or for a tenant's limit.
+
+    `later_cost` is its cost in the DiT while it waits for AR.
+    """
+
+    renders: int
+    cost: int
+    later_cost: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageLoad:
     """What a stage has to do. Costs are in units of `shared.cost`; `coming` waits for the stage before.
 
-    `unserved`: renders by model revision that wait though no live worker serves it.
+    `unserved`: renders by model revision that wait though no live worker serves it. `orphans`: renders of dead workers
+    that were not taken back yet. `last_slots`: of the worker that lives or lived last, 0 if none ever did. `ahead`:
+    renders that AR has made and the DiT has not taken. `is_stalled`: open work waits, slots are free, and nothing was
+    claimed for long (shared/lua/stalls.lua).
     """
 
     strength: Strength
@@ -75,11 +93,23 @@ class StageLoad:
     waiting_cost: int
     coming_cost: int
     unserved: Mapping[str, int]
+    open: OpenWork
+    orphans: int
+    last_slots: int
+    ahead: int
+    is_stalled: bool
 
     @property
     def backlog_s(self) -> float | None:
-        """Seconds of work that wait for the slots that live: what an autoscaler should look at."""
+        """Seconds of work that wait for the slots that live. Unknown without workers, so nothing to scale from zero by:
+        see shared/scaling.py.
+        """
         return self.strength.seconds_for(self.waiting_cost)
+
+    @property
+    def num_held(self) -> int:
+        """Renders under way, with those of dead workers."""
+        return self.strength.running + self.orphans
 
 
 def place_in_queue(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> QueuePlace:

@@ -219,6 +219,11 @@ class Settings(BaseSettings):
     retention_s: int = Field(
         default=7 * 24 * 3600, description="how long a job can be read after its end; its pictures stay"
     )
+    target_wait_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="how long a waiting render should wait at most; `wanted_workers` in /v1/stats follows from it",
+    )
 
     # Limits on what a caller sends.
     max_prompt_chars: int = Field(default=8_000, description="characters of a prompt")

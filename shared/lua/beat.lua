@@ -1,6 +1,6 @@
 -- One heartbeat of a worker: announces it, renews its leases, records progress, and returns the state of each lease.
 -- ARGV: queue, worker, slots, revision, announcement ttl (ms), lease ttl (ms), last log lines (JSON) or '',
--- signs (JSON: silence in ms, found, restarts, faults), then per render: render, fence, holder, done, total, in step ('1' or '0')
+-- signs (JSON: silence in ms, found, restarts, faults, 1 while it drains), then per render: render, fence, holder, done, total, in step ('1' or '0')
 -- Returns one verdict per render: 'renewed', 'cancelled', 'expired' or 'lost'. One lost lease does not affect the others.
 local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
 local now = now_ms()
@@ -15,6 +15,12 @@ end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
 redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
 redis.call('HSET', P .. 'signs:' .. stage, worker, signs)
+if RUNNING[stage] then
+  local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
+  if last[1] ~= slots or last[2] ~= revision then
+    redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)
+  end
+end
 -- Most beats bring the same lines again: the append-only file need not hold them each time.
 if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call('SET', P .. 'log:' .. worker, log) end
 redis.call('EXPIRE', P .. 'log:' .. worker, 3600)

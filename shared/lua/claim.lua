@@ -13,35 +13,6 @@ local MOST_PASSED = 64
 local now = now_ms()
 expire_due(now, 100)
 
--- AR runs ahead only so far, so that it never floods the DiT queue; but only its own class and higher ones hold a class
--- back, else a batch would close the door on an interactive render. Nor does another model revision, which other
--- workers may never come for.
-local function num_ahead(class)
-  local ahead = 0
-  for rank = 0, CLASS[class] do
-    ahead = ahead + tonumber(redis.call('HGET', P .. 'ahead', BY_RANK[rank + 1] .. '|' .. revision) or 0)
-  end
-  return ahead
-end
-
--- Workers are counted only where it may matter.
-local function limit_ahead(num)
-  local limit = tonumber(limit_min)
-  return num < limit and limit or math.max(limit, 4 * live_slots('dit', now))
-end
-
--- Whether AR may run ahead for a tenant. Nobody is kept back by others alone: everyone may have a quarter of the limit
--- waiting for the DiT, which is a render for each of its slots.
-local function door_of(class)
-  local ahead = stage == 'ar' and num_ahead(class) or 0
-  local limit = limit_ahead(ahead)
-  return function(tenant)
-    if stage ~= 'ar' or ahead < limit then return true end
-    local own = redis.call('ZCARD', P .. 'waiting:dit:' .. class .. '|' .. tenant .. '|' .. revision)
-    return own < math.max(1, math.floor(limit / 4))
-  end
-end
-
 -- The first of a tenant's renders in its lanes of this revision: of what is pinned to it, and what is to none yet or is a
 -- re-render. Also whether the tenant's limit bars some.
 local function first_of(class, tenant)
@@ -79,7 +50,7 @@ end
 
 local function first_in_class(class)
   local pool = stage .. ':' .. class .. '|' .. revision
-  local may_pass, num_passed = door_of(class), 0
+  local may_pass, num_passed = door_of(stage, class, revision, tonumber(limit_min), now), 0
   while num_passed < MOST_PASSED do
     local member = redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed)[1]
     if not member then return nil end
@@ -169,13 +140,13 @@ if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
 local attempt = redis.call('HINCRBY', key, stage .. '_attempts', 1)
-local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms',
-  'revived_ms')
+local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms')
 if past[3] then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)
 if redis.call('HSETNX', key, 'started_ms', now) == 1 then set_deadline(best, job_key, 'execution_timeout', now) end
 redis.call('SADD', P .. 'held:' .. worker, best)
+redis.call('HSET', P .. 'claimed', stage, now)
 redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
 -- A worker that dies before its first heartbeat must be known to have lived.
 redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
@@ -183,7 +154,7 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
-  now - math.max(tonumber(past[1] or now), tonumber(past[5] or 0)) }
+  now - tonumber(past[1] or now) }
 if past[2] and past[3] then
   for _, value in ipairs({ past[3], past[4] - past[2], now - past[4] }) do table.insert(claimed, value) end
 end

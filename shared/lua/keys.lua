@@ -7,7 +7,7 @@
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected, lost_ms and lost_worker until its next
---                                           claim (see blame.lua); revived_ms
+--                                           claim (see blame.lua)
 --   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
@@ -22,7 +22,10 @@
 --   gridpress:healing, gridpress:rerouting  see heal_shares.lua and reroute.lua
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later`: DiT cost of renders that wait for AR
---   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately (see pace.lua)
+--   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately; the same with `full_` (see pace.lua)
+--   gridpress:last_worker:<stage>   hash    slots, revision: of the worker that lives or lived last
+--   gridpress:claimed               hash    stage -> when a render was last claimed (ms)
+--   gridpress:stall:<stage>         hash    see stalls.lua
 --   gridpress:leases                zset    render ids by lease end (ms, the scripts' clock: steady.lua)
 --   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
 --   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
@@ -32,6 +35,7 @@
 --   gridpress:clock                 see look_at_clock.lua
 --   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
 --   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
+--   gridpress:dead                  set     tenants that may have such renders
 --   gridpress:held:<worker>         set     render ids that this worker leases
 --   gridpress:duties:<worker>       set     its other leases, see duties.lua
 --   gridpress:log:<worker>          string  its last log lines (JSON)

@@ -1,17 +1,47 @@
 -- How fast a stage is: of the renders that finished it lately, their milliseconds in a slot and their cost, each of less
--- weight by a twentieth with every one that follows. Seconds per cost are the one sum over the other.
+-- weight by a twentieth with every one that follows. Seconds per cost are the one sum over the other. They are kept twice:
+--   as they are (`ms`, `cost`, `n`), which tells how long the next render takes beside what runs now;
+--   and with `full_`, weighted by the share of its worker's slots that were in use. A device that works on one render at a
+--   time is many times as long in each slot when all are taken. What waits will find full workers, so its time follows
+--   from this average, and quiet hours do not change it.
+-- One outlier (a worker that stood still, an outage of the object store) and one burst move neither far: a render counts as at
+-- most MOST_OFF times the average, and the average at most doubles or halves within STEP_MS. Not before the first FEW.
 
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
-local KEPT = 0.95
+local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5
+
+-- `from`: the average at `from_ms`, the beginning of the current step. `weight`: from 0 to 1.
+local function blend(key, kind, ms, cost, weight, now)
+  local known = redis.call('HMGET', key, kind .. 'ms', kind .. 'cost', kind .. 'n', kind .. 'from', kind .. 'from_ms')
+  local old_ms, old_cost, num = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+  local from, from_ms = tonumber(known[4] or 0), tonumber(known[5] or 0)
+  local is_settled, kept = num >= FEW and old_ms > 0, 1 - FADES * weight
+  if is_settled then
+    local average = old_ms / old_cost
+    ms = math.max(average / MOST_OFF * cost, math.min(ms, average * MOST_OFF * cost))
+    if now - from_ms >= STEP_MS then from, from_ms = average, now end
+  end
+  local sum_ms, sum_cost = kept * old_ms + weight * ms, kept * old_cost + weight * cost
+  if is_settled then
+    sum_ms = math.max(from / MOST_STEP * sum_cost, math.min(sum_ms, from * MOST_STEP * sum_cost))
+  end
+  redis.call('HSET', key, kind .. 'ms', sum_ms, kind .. 'cost', sum_cost, kind .. 'n', kept * num + weight,
+    kind .. 'from', from, kind .. 'from_ms', from_ms)
+end
+
+-- The share of a worker's slots that are in use, with the render that is just leaving.
+local function occupancy_of(stage, worker)
+  local slots = tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
+  return slots > 0 and math.min(1, redis.call('SCARD', P .. 'held:' .. worker) / slots) or 1
+end
 
 local function note_pace(stage, render_key, now)
-  local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms')
+  local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker')
   local cost = redis.call('HGET', P .. 'job:' .. known[1], stage .. '_cost')
   if not cost then return end
-  local key = P .. 'pace:' .. stage
-  local sums = redis.call('HMGET', key, 'ms', 'cost', 'n')
-  redis.call('HSET', key, 'ms', KEPT * tonumber(sums[1] or 0) + (now - tonumber(known[2])),
-    'cost', KEPT * tonumber(sums[2] or 0) + tonumber(cost), 'n', KEPT * tonumber(sums[3] or 0) + 1)
+  local key, ms = P .. 'pace:' .. stage, now - tonumber(known[2])
+  blend(key, '', ms, tonumber(cost), 1, now)
+  blend(key, 'full_', ms, tonumber(cost), occupancy_of(stage, known[3]), now)
 end
 
 -- What a stage can do for one model revision ('' for any): live workers, their slots, and what they hold now.
@@ -24,8 +54,9 @@ local function strength(stage, revision, now)
       found.running = found.running + redis.call('SCARD', P .. 'held:' .. worker)
     end
   end
-  local sums = redis.call('HMGET', P .. 'pace:' .. stage, 'ms', 'cost', 'n')
+  local sums = redis.call('HMGET', P .. 'pace:' .. stage, 'ms', 'cost', 'n', 'full_ms', 'full_cost')
   -- As they are stored: JSON would round them.
   found.ms, found.cost, found.n = sums[1] or '0', sums[2] or '0', sums[3] or '0'
+  found.full_ms, found.full_cost = sums[4] or found.ms, sums[5] or found.cost
   return found
 end

@@ -7,7 +7,7 @@ from typing import Any
 from shared.cost import cost_of
 from shared.ids import JobId
 from shared.jobs import Job
-from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.pace import Ahead, OpenWork, QueuePlace, StageLoad, Strength, place_in_queue
 from shared.queues import Queue
 from shared.signs import QueueSigns
 from shared.states import Stage
@@ -63,11 +63,13 @@ def _strengths(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
 
 def _strength(fields: Mapping[str, Any]) -> Strength:
     seconds, cost, num = float(fields["ms"]) / 1000, float(fields["cost"]), float(fields["n"])
+    full_cost = float(fields["full_cost"])
     return Strength(
         workers=fields["workers"],
         slots=fields["slots"],
         running=fields["running"],
         seconds_per_cost=seconds / cost if cost else None,
+        full_seconds_per_cost=float(fields["full_ms"]) / 1000 / full_cost if full_cost else None,
         render_s=seconds / num if num else None,
     )
 
@@ -75,4 +77,13 @@ def _strength(fields: Mapping[str, Any]) -> Strength:
 def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
     # Lua writes an empty table as an array or an object, as it happens.
     unserved = dict(fields["unserved"] or {})
-    return StageLoad(strength, fields["waiting"], fields["waiting_cost"], fields["coming_cost"], unserved)
+    open_work = OpenWork(**fields["open"])
+    return StageLoad(
+        strength=strength,
+        unserved=unserved,
+        open=open_work,
+        **{
+            name: fields[name]
+            for name in ("waiting", "waiting_cost", "coming_cost", "orphans", "last_slots", "ahead", "is_stalled")
+        },
+    )

@@ -26,7 +26,7 @@ _PARTS = {
     "advance_batch": ("file", "batch"),
     "backlog": ("hints",),
     "beat": ("pulse",),
-    "claim": ("load", "quarantine"),
+    "claim": ("load", "door", "quarantine"),
     "claim_batch": ("duties",),
     "claim_deliveries": ("duties",),
     "claim_enhancement": ("duties",),
@@ -63,7 +63,8 @@ _PARTS = {
     "take_back": ("blame", "duties"),
     "test_endpoint": ("endpoint",),
     "start_batch": ("file", "batch"),
-    "stats": ("pace",),
+    "stalls": ("load", "door"),
+    "stats": ("pace", "open_work"),
 }
 
 

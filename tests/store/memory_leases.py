@@ -55,6 +55,8 @@ class MemoryLeases:
         known = memory.workers.get(key)
         lines = tuple(log_lines) or (known.log_lines if known else ())
         memory.workers[key] = WorkerRecord(memory.now_ms + self._rules.ttl_ms, worker.slots, worker.revision, lines)
+        if worker.queue in (Queue.AR, Queue.DIT):
+            memory.last_workers[worker.queue] = (worker.slots, worker.revision)
         if worker.queue is Queue.AR:
             memory.revision = worker.revision
         return {each.lease.render_id: self._verdict(each) for each in held}
@@ -91,10 +93,17 @@ class MemoryLeases:
         if to is lease.stage.done:
             cost = cost_of(render.job.spec.settings)
             taken_ms = self._memory.now_ms - render.times_ms[lease.stage.running]
-            self._memory.paces[lease.stage].add(taken_ms, cost.ar if lease.stage is Stage.AR else cost.dit)
+            own_cost = cost.ar if lease.stage is Stage.AR else cost.dit
+            self._memory.paces[lease.stage].add(taken_ms, own_cost, self._occupancy(render), self._memory.now_ms)
         for name, value in fields.items():
             setattr(render, name, value)
         return self._memory.move(render, to)
+
+    def _occupancy(self, render: RenderRecord) -> float:
+        assert render.worker
+        worker = self._memory.workers.get((str(render.stage), render.worker))
+        num_held = len(self._memory.held(render.worker))
+        return min(1.0, num_held / worker.slots) if worker and worker.slots else 1.0
 
     def _note(self, render: RenderRecord, progress: Progress) -> None:
         if progress.total and progress.done != (render.progress and render.progress.done):

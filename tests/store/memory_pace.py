@@ -1,12 +1,13 @@
 """Twin of `shared.store.pace`: looks at every render, by brute force."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from shared.cost import cost_of
 from shared.ids import Revision, TenantId
 from shared.jobs import Job
-from shared.pace import Ahead, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.pace import Ahead, OpenWork, QueuePlace, StageLoad, Strength, place_in_queue
 from shared.states import Stage
 from tests.store.memory_shares import Member, Pool
 from tests.store.memory_state import Memory, RenderRecord
@@ -84,12 +85,13 @@ class MemoryPace:
             for (of, worker), record in memory.workers.items()
             if of == stage and record.ends_ms > memory.now_ms and revision in ("", record.revision)
         ]
-        sums = memory.paces[stage]
+        sums, full = memory.paces[stage].plain, memory.paces[stage].full
         return Strength(
             workers=len(live),
             slots=sum(record.slots for _, record in live),
             running=sum(len(memory.held(worker)) for worker, _ in live),
             seconds_per_cost=sums.ms / 1000 / sums.cost if sums.cost else None,
+            full_seconds_per_cost=full.ms / 1000 / full.cost if full.cost else None,
             render_s=sums.ms / 1000 / sums.num if sums.num else None,
         )
 
@@ -107,7 +109,65 @@ class MemoryPace:
             waiting_cost=sum(_cost(render, stage) for render in waiting),
             coming_cost=sum(_cost(r, stage) for r in self._waiting(Stage.AR)) if stage is Stage.DIT else 0,
             unserved=dict(unserved),
+            open=self._open_work(stage, waiting),
+            orphans=self._num_orphans(stage),
+            last_slots=memory.last_workers.get(stage, (0, ""))[0],
+            ahead=self._ahead() if stage is Stage.AR else 0,
+            is_stalled=False,
         )
+
+    def _served(self, stage: Stage) -> Collection[str] | None:
+        memory = self._memory
+        live = {r.revision for (of, _), r in memory.workers.items() if of == stage and r.ends_ms > memory.now_ms}
+        if served := {str(revision) for revision in live if revision is not None}:
+            return served
+        return {memory.last_workers[stage][1]} if stage in memory.last_workers else None
+
+    def _open_work(self, stage: Stage, waiting: Sequence[RenderRecord]) -> OpenWork:
+        """Lane by lane as the real one, since what a limit lets through is taken in proportion to its lane. Suspects
+        come last, one by one.
+        """
+        served = self._served(stage)
+        lanes: dict[str, list[RenderRecord]] = defaultdict(list)
+        for render in sorted(waiting, key=_place):
+            if served is None or render.job.revision in served or (not render.job.revision and not render.group):
+                lanes[render.render_id if render.group else _lane(render)].append(render)
+        left: dict[TenantId, int] = {}
+        found = OpenWork(0, 0, 0)
+        for lane in sorted(lanes.values(), key=lambda lane: "~" if lane[0].group else _lane(lane[0])):
+            tenant, num = lane[0].job.spec.tenant, len(lane)
+            if stage is Stage.AR or (lane[0].is_unbegun_decode and not lane[0].group):
+                num = min(num, left.setdefault(tenant, self._allowance(tenant, len(waiting))))
+                left[tenant] -= num
+            found = _sum(found, stage, lane, num)
+        return found
+
+    def _allowance(self, tenant: TenantId, most: int) -> int:
+        limit = self._memory.limits_of(tenant).concurrent_renders
+        return most if limit is None else max(0, limit - self._memory.load(tenant).running)
+
+    def _num_orphans(self, stage: Stage) -> int:
+        memory = self._memory
+        dead = [worker for (of, worker), r in memory.workers.items() if of == stage and r.ends_ms <= memory.now_ms]
+        return sum(len(memory.held(worker)) for worker in dead)
+
+    def _ahead(self) -> int:
+        served = self._served(Stage.AR)
+        begun = [r for r in self._waiting(Stage.DIT) if not r.is_unbegun_decode]
+        return sum(served is None or r.job.revision in served for r in begun)
+
+
+def _lane(render: RenderRecord) -> str:
+    again = "|again" if render.is_unbegun_decode else ""
+    return f"{render.job.spec.priority}|{render.job.spec.tenant}|{render.job.revision}{again}"
+
+
+def _sum(found: OpenWork, stage: Stage, lane: Sequence[RenderRecord], num: int) -> OpenWork:
+    def part(of: Stage) -> int:
+        return math.floor(num / len(lane) * sum(_cost(render, of) for render in lane) + 0.5)
+
+    later_cost = part(Stage.DIT) if stage is Stage.AR else 0
+    return OpenWork(found.renders + num, found.cost + part(stage), found.later_cost + later_cost)
 
 
 def _place(render: RenderRecord) -> tuple[int, str]:

@@ -188,9 +188,33 @@ class Sums:
     ms: float = 0
     cost: float = 0
     num: float = 0
+    step_from: float = 0
+    step_from_ms: int = 0
 
-    def add(self, ms: int, cost: int) -> None:
-        self.ms, self.cost, self.num = 0.95 * self.ms + ms, 0.95 * self.cost + cost, 0.95 * self.num + 1
+    def add(self, ms: float, cost: int, weight: float, now_ms: int) -> None:
+        """As shared/lua/pace.lua, in the same order: the sums are equal to the last bit."""
+        is_settled, kept = self.num >= 5 and self.ms > 0, 1 - 0.05 * weight
+        if is_settled:
+            average = self.ms / self.cost
+            ms = max(average / 4 * cost, min(ms, average * 4 * cost))
+            if now_ms - self.step_from_ms >= 30_000:
+                self.step_from, self.step_from_ms = average, now_ms
+        self.ms, self.cost = kept * self.ms + weight * ms, kept * self.cost + weight * cost
+        if is_settled:
+            self.ms = max(self.step_from / 2 * self.cost, min(self.ms, self.step_from * 2 * self.cost))
+        self.num = kept * self.num + weight
+
+
+@dataclass(eq=False)
+class Paces:
+    """Of one stage: renders as they took, and weighted by how full their workers were."""
+
+    plain: Sums = field(default_factory=Sums)
+    full: Sums = field(default_factory=Sums)
+
+    def add(self, ms: int, cost: int, occupancy: float, now_ms: int) -> None:
+        self.plain.add(ms, cost, 1, now_ms)
+        self.full.add(ms, cost, occupancy, now_ms)
 
 
 @dataclass
@@ -208,7 +232,8 @@ class Memory:
     client_ids: dict[tuple[TenantId, str | None], JobId] = field(default_factory=dict)
     limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
-    paces: dict[Stage, Sums] = field(default_factory=lambda: {stage: Sums() for stage in Stage})
+    paces: dict[Stage, Paces] = field(default_factory=lambda: {stage: Paces() for stage in Stage})
+    last_workers: dict[str, tuple[int, Revision]] = field(default_factory=dict)
     shares: Shares = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.cost import cost_of
-from shared.ids import JobId, Revision, TenantId, WorkerId, new_job_id
+from shared.ids import DEFAULT_TENANT, JobId, Revision, TenantId, WorkerId, new_job_id
 from shared.job_spec import JobSpec, Priority, Quality, RenderSettings
 from shared.jobs import Job, PriorSource
 from shared.queues import Queue
@@ -178,3 +178,65 @@ def _submitted_to_both(worlds: tuple[World, World], job_id: JobId, spec: JobSpec
     first, second = (world.jobs.submit(job_id, spec, source=source) for world in worlds)
     assert first == second
     return first
+
+
+def finish_after(world: World, seconds: float, worker: WorkerId = WORKER_ID) -> None:
+    """A render that takes this long in AR."""
+    submitted(world.jobs)
+    claim = world.leases.claim(Stage.AR, REVISION, worker)
+    assert claim
+    world.clock.advance(seconds)
+    world.leases.finish_prior(claim.lease, a_prior())
+    world.jobs.cancel(claim.job_id, DEFAULT_TENANT)
+
+
+def render_s_of(world: World, *, is_full: bool) -> float:
+    """The time of one render of `finish_after` by the measured pace."""
+    strength = world.pace.loads()[Stage.AR].strength
+    pace = strength.full_seconds_per_cost if is_full else strength.seconds_per_cost
+    assert pace
+    return pace * cost_of(a_spec().settings).ar
+
+
+def test_one_render_that_stood_still_hardly_moves_the_pace(world: World) -> None:
+    for _ in range(20):
+        finish_after(world, 10)
+    finish_after(world, 3600)
+    assert render_s_of(world, is_full=False) == pytest.approx(10, rel=0.25)
+
+
+def burst(world: World, num: int, seconds: float) -> None:
+    """Renders that one worker with as many slots takes at once and ends at once."""
+    worker = Announcement(WorkerId("ar-1"), Queue.AR, num, REVISION)
+    world.leases.beat(worker, [])
+    job = submitted(world.jobs, n=num)
+    claims = [world.leases.claim(Stage.AR, REVISION, worker.worker_id) for _ in range(num)]
+    world.clock.advance(seconds)
+    for claim in claims:
+        assert claim
+        world.leases.finish_prior(claim.lease, a_prior())
+    world.jobs.cancel(job.job_id, DEFAULT_TENANT)
+
+
+def test_a_burst_at_most_doubles_the_pace_in_half_a_minute(world: World) -> None:
+    """A device that takes one render at a time is 16 times as long in each of 16 slots."""
+    for _ in range(20):
+        finish_after(world, 1)
+    world.clock.advance(60)
+    burst(world, 16, seconds=16)
+    for is_full in (False, True):
+        assert render_s_of(world, is_full=is_full) == pytest.approx(2, rel=0.05)
+    for _ in range(4):
+        burst(world, 16, seconds=16)
+    assert render_s_of(world, is_full=True) > 4
+
+
+def test_quiet_hours_do_not_change_what_a_full_worker_takes(world: World) -> None:
+    for _ in range(3):
+        burst(world, 16, seconds=16)
+    assert render_s_of(world, is_full=True) == pytest.approx(16)
+    for _ in range(20):
+        world.leases.beat(Announcement(WorkerId("ar-1"), Queue.AR, 16, REVISION), [])
+        finish_after(world, 1, WorkerId("ar-1"))
+    assert render_s_of(world, is_full=True) > 12
+    assert render_s_of(world, is_full=False) < 12

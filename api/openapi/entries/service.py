@@ -8,7 +8,7 @@ from api.openapi.schemas import Alive, Health
 from api.stats import StatsAnswer
 
 _TAG = "Operations"
-_HEALTH = {
+_HEALTH: dict[str, object] = {
     "status": "ok",
     "checks": {"store": "ok", "object_store": "ok"},
     "intake": "ok",
@@ -18,6 +18,7 @@ _HEALTH = {
     "enhance_prompt": "off",
     "store_loss": None,
     "deaf": {},
+    "stalled": [],
 }
 _START = {
     "service": "gridpress",
@@ -95,7 +96,11 @@ OPERATIONS = {
                                 "waiting_cost": 0,
                                 "coming_cost": 0,
                                 "seconds_per_cost": 0.02,
+                                "full_seconds_per_cost": 0.03,
                                 "backlog_s": 0.0,
+                                "open": 0,
+                                "wanted_workers": 1,
+                                "is_stalled": False,
                                 "unserved": {},
                             },
                             "dit": {
@@ -106,7 +111,11 @@ OPERATIONS = {
                                 "waiting_cost": 104_857_600,
                                 "coming_cost": 314_572_800,
                                 "seconds_per_cost": 1.1e-7,
+                                "full_seconds_per_cost": 1.8e-7,
                                 "backlog_s": 9.4,
+                                "open": 1,
+                                "wanted_workers": 1,
+                                "is_stalled": False,
                                 "unserved": {},
                             },
                         },

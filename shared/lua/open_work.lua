@@ -1,0 +1,63 @@
+-- The part of the waiting work that a worker could begin at once, if there were one more: what autoscalers should count. Left
+-- out is what waits for something else: for a model revision that nobody serves, or for the end of other renders of a tenant
+-- that is at its `concurrent_renders`. Costs a look at every lane and at MOST_SUSPECTS renders.
+
+local MOST_SUSPECTS = 100
+
+-- The model revisions that the live workers serve or, while none lives, the one that was served last. Nil: nothing is known.
+local function served_by(stage, now)
+  local served = {}
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
+    local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
+    if revision then served[revision] = true end
+  end
+  if next(served) then return served end
+  local last = redis.call('HGET', P .. 'last_worker:' .. stage, 'revision')
+  return last and { [last] = true } or nil
+end
+
+-- Returns a function that takes up to `num` from what a tenant may still begin, and returns how much that was.
+local function allowances()
+  local left = {}
+  return function(tenant, num)
+    if not left[tenant] then
+      local most = redis.call('HGET', P .. 'limits:' .. tenant, 'concurrent_renders')
+      local running = most and redis.call('HGET', P .. 'load:' .. tenant, 'running') or 0
+      left[tenant] = most and math.max(0, tonumber(most) - tonumber(running)) or math.huge
+    end
+    local taken = math.min(num, left[tenant])
+    left[tenant] = left[tenant] - taken
+    return taken
+  end
+end
+
+-- Returns renders, their cost in this stage, and their cost in the DiT while they wait for AR.
+local function open_work(stage, served)
+  local take, found = allowances(), { renders = 0, cost = 0, later_cost = 0 }
+  local function add(num, cost, later)
+    found.renders = found.renders + num
+    found.cost = found.cost + math.floor(cost + 0.5)
+    found.later_cost = found.later_cost + math.floor(later + 0.5)
+  end
+  local lanes = redis.call('SMEMBERS', P .. 'lanes:' .. stage)
+  table.sort(lanes)
+  for _, lane in ipairs(lanes) do
+    local _, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
+    local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
+    if num > 0 and (not served or pinned == '' or served[pinned]) then
+      local begins = stage == 'ar' or string.sub(lane, -6) == '|again'
+      local taken = begins and take(tenant, num) or num
+      local later = stage == 'ar' and redis.call('HGET', P .. 'cost:dit_later', lane) or 0
+      add(taken, taken / num * (redis.call('HGET', P .. 'cost:' .. stage, lane) or 0), taken / num * later)
+    end
+  end
+  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do
+    local job = redis.call('HGET', P .. 'render:' .. render, 'job')
+    local known = redis.call('HMGET', P .. 'job:' .. job, 'revision', 'tenant', stage .. '_cost', 'dit_cost')
+    if not served or served[known[1]] then
+      local taken = stage == 'ar' and take(known[2], 1) or 1
+      add(taken, taken * (known[3] or 0), stage == 'ar' and taken * (known[4] or 0) or 0)
+    end
+  end
+  return found
+end
