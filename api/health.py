@@ -40,8 +40,9 @@ def ready() -> tuple[dict[str, object], int]:
     be read. `access` is `open` until the first API key is created. `durability` is what a 202 guarantees: with
     `relaxed`, a crash may lose the jobs of the last `window_s` (null: unbounded). `enhance_prompt` is on where
     GRIDPRESS_ENHANCE_BASE_URL is set. `store_loss` describes data that the embedded job store has lost, until
-    `gridpress repair` has run. `deaf` counts live workers that ask for no work. Once all
-    workers of a queue are deaf, `status` is `degraded`; the response is still 200, since the API works.
+    `gridpress repair` has run. `deaf` counts live workers that ask for no work. `stalled`
+    names stages in which pictures wait though slots are free and nothing was claimed for 30 s. While all workers of a
+    queue are deaf, or a stage is stalled, `status` is `degraded`; the response is still 200, since the API works.
     """
     house = services()
     found = house.readiness.read(
@@ -61,8 +62,9 @@ def ready() -> tuple[dict[str, object], int]:
     is_told_all = _is_caller(house, access)
     signs: Mapping[Queue, QueueSigns] = found.get("signs") or {}
     is_deaf = any(each.deaf == each.workers > 0 for each in signs.values())
+    stalled = [stage.value for stage, load in (loads or {}).items() if load.is_stalled]
     report: dict[str, object] = {
-        "status": "unavailable" if not is_ready else "degraded" if is_deaf else "ok",
+        "status": "unavailable" if not is_ready else "degraded" if is_deaf or stalled else "ok",
         "checks": checks,
         "intake": found.get("intake", StoreUnavailable.code),
         "stages": None if loads is None else _stages(loads, is_told_all=is_told_all),
@@ -71,6 +73,7 @@ def ready() -> tuple[dict[str, object], int]:
         "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
         "store_loss": loss if is_told_all or loss is None else "yes: ask with a key",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
+        "stalled": stalled,
     }
     return report, 200 if is_ready else 503
 

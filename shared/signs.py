@@ -8,13 +8,14 @@ class Signs:
     """Signs of one worker. `silent_s` is how long it has asked for no hint although it had a free slot.
 
     The others count since its start: work found without a hint, restarts of the consumer of hints, and unexpected
-    errors that its threads survived.
+    errors that its threads survived. `is_draining`: it takes no more work and will leave.
     """
 
     silent_s: float = 0.0
     num_found: int = 0
     num_restarts: int = 0
     num_faults: int = 0
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

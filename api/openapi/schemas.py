@@ -56,6 +56,10 @@ class Health(BaseModel):
     deaf: dict[str, int] = Field(
         description="live workers, by queue, that ask for no work; where all of a queue are, `status` is `degraded`"
     )
+    stalled: list[str] = Field(
+        description="stages in which pictures wait that live workers could take, slots are free, and none was claimed "
+        "for 30 s; then `status` is `degraded`"
+    )
 
 
 class ImageDone(BaseModel):

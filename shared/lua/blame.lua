@@ -54,6 +54,7 @@ local function condemn(render, state, strikes, now)
   local error = { code = 'poison', message = message, stage = stage, retryable = false }
   redis.call('HSET', key, 'error', cjson.encode(error), 'dead_stage', stage, 'dead_ms', now)
   redis.call('ZADD', P .. 'dead:' .. tenant, 0, render)
+  redis.call('SADD', P .. 'dead', tenant)
   move(render, state, 'failed', now)
 end
 

@@ -154,7 +154,9 @@ DELIVERIES_DUE = _UPKEEP.gauge("deliveries_due", "Webhooks whose time has come",
 DELIVERY_OLDEST_DUE_SECONDS = _UPKEEP.gauge(
     "delivery_oldest_due_seconds", "How long the oldest of the due webhooks has been due", is_known=False
 )
-DEAD_LETTERS = _UPKEEP.gauge("dead_letters", "Webhooks and renders that were given up and are kept", is_known=False)
+DEAD_LETTERS = _UPKEEP.gauge(
+    "dead_letters", "Renders that were given up because they killed their workers, and are kept", is_known=False
+)
 BATCHES_OPEN = _UPKEEP.gauge("batches_open", "Batches that have not ended", is_known=False)
 STORE_USED_BYTES = _UPKEEP.gauge("store_used_bytes", "Memory of the job store in use", is_known=False)
 STORE_MAX_BYTES = _UPKEEP.gauge("store_max_bytes", "Memory that the job store may use", is_known=False)

@@ -83,7 +83,8 @@ class LeaseStore:
         """
         ttl = self._rules.ttl_ms
         header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
-        told = json.dumps([int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults])
+        counts = [int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
+        told = json.dumps([*counts, int(signs.is_draining)])
         flat = [value for each in held for value in codec.held_fields(each)]
         verdicts = self._scripts.run("beat", *header, told, *flat)
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}

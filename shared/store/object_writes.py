@@ -9,6 +9,7 @@ from shared.errors import ObjectStoreUnavailable
 from shared.store.connect import Client, translated
 
 _KEY = "gridpress:object_writes"
+_SUCCESS_KEY = "gridpress:object_writes_succeed"
 _KEPT_S = 60  # without upkeep nobody knows, and then nothing is said
 
 
@@ -20,16 +21,28 @@ class ObjectWrites:
 
     def note(self, error: str) -> None:
         """Records the outcome: `error` is '' for a success. Raises `StoreUnavailable`."""
-        with translated():
+        with translated(), self._client.pipeline() as pipeline:
             if error:
-                self._client.set(_KEY, error[:300], ex=_KEPT_S)
+                pipeline.set(_KEY, error[:300], ex=_KEPT_S)
+                pipeline.delete(_SUCCESS_KEY)
             else:
-                self._client.delete(_KEY)
+                pipeline.set(_SUCCESS_KEY, "1", ex=_KEPT_S)
+                pipeline.delete(_KEY)
+            pipeline.execute()
 
     def succeed(self) -> bool:
         """Returns whether the last test write succeeded, or none was recorded lately. Raises `StoreUnavailable`."""
         with translated():
             return not self._client.exists(_KEY)
+
+    def state(self) -> bool | None:
+        """Returns whether the last test write succeeded; None if none was recorded lately.
+
+        Raises `StoreUnavailable`.
+        """
+        with translated():
+            failed, succeeded = cast("list[str | None]", self._client.mget(_KEY, _SUCCESS_KEY))
+        return None if failed is None and succeeded is None else failed is None
 
     def check(self) -> None:
         """Raises `ObjectStoreUnavailable` while writes fail, and `StoreUnavailable` when the job store does

@@ -1,12 +1,14 @@
 """The periodic work on the store: rescue, expiry, retention, hints and the scripts' clock."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 from shared.hint_message import HintMessage
 from shared.ids import WorkerId
 from shared.queues import Queue, celery_list
+from shared.states import Stage
 from shared.store.connect import Client
 from shared.store.scripts import Scripts
 
@@ -22,6 +24,14 @@ class Backlog:
     waiting: int
     slots: int
     hints: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Whether a stage stands still, and whether it did when any upkeep process looked before."""
+
+    is_stalled: bool
+    was_stalled: bool
 
 
 class UpkeepStore:
@@ -70,6 +80,13 @@ class UpkeepStore:
     def reroute(self) -> int:
         """Moves renders that wait for an AR revision without workers to a revision that has some; returns how many."""
         return int(self._scripts.run("reroute", _MOST_AT_ONCE, _MOST_AT_ONCE))
+
+    def look_for_stalls(self, prior_ready_limit_min: int, lasting_s: float) -> Mapping[Stage, Stall]:
+        """Notes for everybody whether the stages stand still: they do once nothing was claimed for `lasting_s` though
+        work waits that live workers with free slots could take.
+        """
+        answer = self._scripts.run("stalls", prior_ready_limit_min, int(lasting_s * 1000))
+        return {stage: Stall(*map(bool, found)) for stage, found in zip(Stage, answer, strict=True)}
 
     def expire(self) -> int:
         """Expires renders past their time limit; returns how many."""

@@ -20,6 +20,7 @@ from shared.store.durability import Durability
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from shared.store.leases import Announcement, LeaseStore
+from shared.store.upkeep import UpkeepStore
 from tests.store.builders import REVISION, RULES, submitted
 
 
@@ -178,3 +179,23 @@ def test_workers_that_ask_for_no_work_are_told_of(
     answer = http.get("/readyz")
     assert (answer.status_code, answer.get_json()["status"], answer.get_json()["deaf"]) == (200, status, {"dit": 1})
     assert http.get("/v1/stats").get_json()["workers"]["dit"]["deaf"] == 1
+
+
+def test_a_stage_that_stands_still_is_told_of(house: Services, client: Client, store: JobStore) -> None:
+    """Its worker lives, beats and asks, so nothing else would tell."""
+    submitted(store)
+    LeaseStore(client, RULES).beat(Announcement(WorkerId("w"), Queue.AR, 1, REVISION), [])
+    http = create_app(replace(house, readiness=Readiness(ttl_s=0))).test_client()
+    for status, stalled in (("ok", []), ("degraded", ["ar"])):
+        answer = http.get("/readyz")
+        assert (answer.status_code, answer.get_json()["status"], answer.get_json()["stalled"]) == (200, status, stalled)
+        assert http.get("/v1/stats").get_json()["stages"]["ar"]["is_stalled"] == bool(stalled)
+        for _ in range(2):
+            UpkeepStore(client).look_for_stalls(RULES.prior_ready_limit_min, 0)
+
+
+def test_the_workers_that_the_work_asks_for_are_told_also_from_zero(http: FlaskClient, store: JobStore) -> None:
+    submitted(store)
+    stages = http.get("/v1/stats").get_json()["stages"]
+    assert [(stages[name]["workers"], stages[name]["wanted_workers"]) for name in ("ar", "dit")] == [(0, 1), (0, 1)]
+    assert (stages["ar"]["open"], stages["ar"]["backlog_s"]) == (1, None)

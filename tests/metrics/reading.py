@@ -1,7 +1,5 @@
 """Reads the values of metrics: of this process, or of a page."""
 
-from collections.abc import Iterable
-
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -20,10 +18,10 @@ def samples(port: int) -> list[Sample]:
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
-def total(found: Iterable[Sample], name: str, **labels: str) -> float:
+def total(port: int, name: str, **labels: str) -> float:
     """Returns the sum of all series of this name that have these labels."""
     return sum(
         sample.value
-        for sample in found
+        for sample in samples(port)
         if sample.name == f"gridpress_{name}" and labels.items() <= sample.labels.items()
     )

@@ -102,6 +102,11 @@ class Slots:
         return holding if holding and holding.claim.lease == lease else None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing is taken any more: the worker drains."""
+        return self._is_closed
+
+    @property
     def _has_room(self) -> bool:
         num_finished = sum(holding.is_finished for holding in self._holdings.values())
         num_running = len(self._holdings) - num_finished

@@ -3,7 +3,7 @@ drains.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -179,7 +179,8 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.report()
 
     def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
-        verdicts = self._beats.beat(self._announcement, held, last_lines(), self._hearing.signs())
+        signs = replace(self._hearing.signs(), is_draining=self._slots.is_closed)
+        verdicts = self._beats.beat(self._announcement, held, last_lines(), signs)
         for each in held:
             if end := _ENDS.get(verdicts[each.lease.render_id]):
                 self._attempts.revoke(each.lease, end)

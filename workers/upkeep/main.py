@@ -25,6 +25,7 @@ from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.doomed import delete_doomed
 from workers.upkeep.files import delete_ended
+from workers.upkeep.measure import Measuring
 from workers.upkeep.service import Upkeep
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ def run(settings: Settings) -> None:
     client = connect(settings.redis_url, settings.durability)
     store = UpkeepStore(client)
     assert settings.redis_url
-    upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings)
+    upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings, Measuring.of(client, settings))
     objects = open_objects(settings)
     kinds = (
         partial(delete_ended, FileStore(client), objects),

@@ -9,9 +9,11 @@ import structlog
 from shared.background import note_fault
 from shared.errors import StoreUnavailable
 from shared.hints import Hints
+from shared.metrics.catalogue import UPKEEP_LAST_TICK, UPKEEP_RESCUED
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.store.upkeep import UpkeepStore
+from workers.upkeep.measure import Measuring
 
 log = structlog.get_logger()
 
@@ -25,6 +27,7 @@ class Upkeep:
     store: UpkeepStore
     hints: Hints
     settings: Settings
+    measuring: Measuring | None = None
     _purged_at_s: float = field(default=float("-inf"), init=False)
 
     def run_once(self, now_s: float) -> None:
@@ -34,8 +37,13 @@ class Upkeep:
         try:
             for step in self._steps(now_s):
                 _attempt(step)
+            UPKEEP_LAST_TICK.set_to_current_time()
+            if self.measuring:  # last, since nothing depends on it
+                _attempt(partial(self.measuring.run_once, now_s))
         except StoreUnavailable as error:
             log.warning("upkeep.store_unavailable", error=str(error))
+            if self.measuring:
+                self.measuring.forget()
 
     def _steps(self, now_s: float) -> Sequence[Callable[[], None]]:
         return (
@@ -53,6 +61,7 @@ class Upkeep:
         rescued, poisonous = self.store.rescue(self.settings.poison_strikes)
         if rescued or poisonous:
             log.warning("upkeep.rescued", num_sent_back=rescued, num_poisonous=poisonous)
+        UPKEEP_RESCUED.inc(rescued)
 
     def _abandon_enhancements(self) -> int:
         return self.store.abandon_enhancements(self.settings.enhance_patience_s)

@@ -1,0 +1,152 @@
+"""Shows the state of the store as metrics, and reports stages that stand still. What is unknown is absent, never 0."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import Gauge
+
+from shared.metrics import catalogue as m
+from shared.pace import StageLoad
+from shared.scaling import ScalingRules, wanted_workers
+from shared.settings import Settings
+from shared.states import Stage
+from shared.store.connect import Client
+from shared.store.measures import Measures, MeasureStore
+from shared.store.object_writes import ObjectWrites
+from shared.store.pace import PaceStore
+from shared.store.upkeep import UpkeepStore
+
+log = structlog.get_logger()
+
+EVERY_S = 5.0
+STALLED_AFTER_S = 30.0
+MOST_REVISIONS = 10  # of a stage among the labels; the rest is summed up
+REST = "other"
+
+_BY_STAGE = (
+    m.STAGE_WAITING,
+    m.STAGE_RUNNING,
+    m.STAGE_SLOTS,
+    m.STAGE_WORKERS,
+    m.STAGE_WANTED_WORKERS,
+    m.STAGE_BACKLOG_SECONDS,
+    m.OLDEST_WAIT_SECONDS,
+    m.STAGE_STALLED,
+)
+_LABELLED = (*_BY_STAGE, m.STAGE_DEAF_WORKERS, m.UNSERVED_RENDERS)
+_SINGLE = (
+    m.DELIVERIES_DUE,
+    m.DELIVERY_OLDEST_DUE_SECONDS,
+    m.DEAD_LETTERS,
+    m.BATCHES_OPEN,
+    m.STORE_USED_BYTES,
+    m.STORE_MAX_BYTES,
+    m.OBJECT_STORE_WRITABLE,
+)
+
+
+@dataclass(slots=True)
+class Measuring:
+    """Measures every few seconds, as a step of upkeep's tick. Every upkeep process shows the same numbers."""
+
+    store: UpkeepStore
+    pace: PaceStore
+    measures: MeasureStore
+    writes: ObjectWrites
+    settings: Settings
+    stalled_after_s: float = STALLED_AFTER_S
+    _measured_at_s: float = field(default=-math.inf, init=False)
+    _num_losses: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, client: Client, settings: Settings) -> "Measuring":
+        return cls(
+            UpkeepStore(client), PaceStore(client), MeasureStore(client, settings), ObjectWrites(client), settings
+        )
+
+    def run_once(self, now_s: float) -> None:
+        """Measures if it is time, by a monotonic clock. Raises `StoreUnavailable`; then the metrics are absent."""
+        if now_s - self._measured_at_s < EVERY_S:
+            return
+        self._measured_at_s = now_s
+        try:
+            self._look_for_stalls()
+            loads = self.pace.loads()
+            self._show_stages(loads)
+            self._show_workers()
+            self._show_rest(self.measures.read(), loads)
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Removes all that was measured, since it may not be so any more. The next tick measures again."""
+        self._measured_at_s = -math.inf
+        for labelled in _LABELLED:
+            labelled.clear()
+        for single in _SINGLE:
+            single.set(math.nan)
+
+    def _look_for_stalls(self) -> None:
+        """Of several processes, only the one that finds a change reports it."""
+        stalls = self.store.look_for_stalls(self.settings.prior_ready_limit_min, self.stalled_after_s)
+        for stage, stall in stalls.items():
+            if stall.is_stalled and not stall.was_stalled:
+                log.error("stage.stalled", stage=stage.value, unclaimed_s=self.stalled_after_s)
+            if stall.was_stalled and not stall.is_stalled:
+                log.info("stage.moves_again", stage=stage.value)
+
+    def _show_stages(self, loads: Mapping[Stage, StageLoad]) -> None:
+        rules = ScalingRules(self.settings.target_wait_s, self.settings.prior_ready_limit_min)
+        wanted = wanted_workers(loads, rules)
+        for stage, load in loads.items():
+            m.STAGE_WAITING.labels(stage).set(load.waiting)
+            m.STAGE_RUNNING.labels(stage).set(load.num_held)
+            m.STAGE_SLOTS.labels(stage).set(load.strength.slots)
+            m.STAGE_WORKERS.labels(stage).set(load.strength.workers)
+            m.STAGE_WANTED_WORKERS.labels(stage).set(wanted[stage])
+            m.STAGE_STALLED.labels(stage).set(load.is_stalled)
+        backlogs = {stage: load.backlog_s for stage, load in loads.items()}
+        show(m.STAGE_BACKLOG_SECONDS, {(stage,): value for stage, value in backlogs.items() if value is not None})
+        unserved = {stage: bounded(load.unserved) for stage, load in loads.items()}
+        show(m.UNSERVED_RENDERS, {(stage, rev): num for stage, each in unserved.items() for rev, num in each.items()})
+
+    def _show_workers(self) -> None:
+        show(m.STAGE_DEAF_WORKERS, {(queue,): signs.deaf for queue, signs in self.pace.signs().items()})
+
+    def _show_rest(self, found: Measures, loads: Mapping[Stage, StageLoad]) -> None:
+        # A stage for which nothing waits keeps nobody waiting.
+        show(m.OLDEST_WAIT_SECONDS, {(stage,): found.oldest_wait_s.get(stage, 0.0) for stage in loads})
+        m.DELIVERIES_DUE.set(found.deliveries_due)
+        m.DELIVERY_OLDEST_DUE_SECONDS.set(found.oldest_due_s or 0.0)
+        m.DEAD_LETTERS.set(found.dead_letters)
+        m.BATCHES_OPEN.set(found.batches_open)
+        m.STORE_USED_BYTES.set(found.used_bytes)
+        m.STORE_MAX_BYTES.set(math.nan if found.max_bytes is None else found.max_bytes)
+        is_writable = self.writes.state()
+        m.OBJECT_STORE_WRITABLE.set(math.nan if is_writable is None else is_writable)
+        m.STORE_LOSSES.inc(max(0, found.store_losses - self._num_losses))
+        self._num_losses = max(self._num_losses, found.store_losses)
+
+
+def show(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+    """Sets the gauge for these label values, then removes all others, so that no scrape misses a value that stays."""
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
+    for labels in _shown(gauge):
+        if labels not in values:
+            gauge.remove(*labels)
+
+
+def bounded(unserved: Mapping[str, int]) -> Mapping[str, int]:
+    """Keeps the revisions with the most renders and sums up the others, because each label value is a series."""
+    most = sorted(unserved, key=lambda revision: (-unserved[revision], revision))
+    kept = {revision: unserved[revision] for revision in most[:MOST_REVISIONS]}
+    rest = sum(unserved[revision] for revision in most[MOST_REVISIONS:])
+    return {**kept, REST: rest} if rest else kept
+
+
+def _shown(gauge: Gauge) -> Iterable[tuple[str, ...]]:
+    return {tuple(sample.labels.values()) for metric in gauge.collect() for sample in metric.samples}
