@@ -55,8 +55,10 @@ _process = _Process()
 
 
 def start_tracing(role: str) -> None:
-    """Starts the exporter of this process if the environment asks for it. Must be called after a fork, not before."""
-    if not _is_asked_for():
+    """Starts the exporter of this process, once, if the environment asks for it. Must be called after a fork, not
+    before.
+    """
+    if _process.spans is not None or not _is_asked_for():
         return
     try:
         from shared.otel_spans import OtelSpans  # noqa: PLC0415 - a process that exports nothing does not pay for it

@@ -140,7 +140,8 @@ if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
 local attempt = redis.call('HINCRBY', key, stage .. '_attempts', 1)
-local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms')
+local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms',
+  'revived_ms')
 if past[3] then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)
@@ -154,7 +155,7 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
-  now - tonumber(past[1] or now) }
+  now - math.max(tonumber(past[1] or now), tonumber(past[5] or 0)) }
 if past[2] and past[3] then
   for _, value in ipairs({ past[3], past[4] - past[2], now - past[4] }) do table.insert(claimed, value) end
 end

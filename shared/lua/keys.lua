@@ -7,7 +7,7 @@
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected, lost_ms and lost_worker until its next
---                                           claim (see blame.lua)
+--                                           claim (see blame.lua); revived_ms
 --   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant

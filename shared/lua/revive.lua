@@ -36,7 +36,7 @@ local function revive(render, job, tenant, now)
   redis.call('ZREM', P .. 'dead:' .. tenant, render)
   absolve(render)
   redis.call('HDEL', key, 'error', 'dead_stage', 'dead_ms', 'ended_in', 'finished_ms', 'started_ms')
-  redis.call('HSET', key, 'state', WAITING[stage])
+  redis.call('HSET', key, 'state', WAITING[stage], 'revived_ms', now)
   count_load(tenant, WAITING[stage], false, 1)
   redis.call('HINCRBY', job_key, 'left', 1)
   local count = 'num_' .. known[2]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import api
 from api.app import create_app
 from api.proxies import client_of
 from api.services import Services
@@ -163,6 +165,23 @@ def test_under_a_sub_path_every_link_leads_back(house: Services, key: dict[str, 
     assert http.get(f"{prefix}/docs/start.js").status_code == 200
     assert http.get(f"{prefix}/v1/nothing", headers=key).get_json()["instance"] == "/v1/nothing"
     assert http.get(f"{prefix}/" if prefix else "/").get_json()["links"]["docs"] == f"{PREFIXED}/docs"
+
+
+def test_a_job_made_through_a_trusted_proxy_is_found_where_its_client_is(house: Services, key: dict[str, str]) -> None:
+    http = with_settings(house, trusted_proxies=TRUSTED)
+    sent = {"headers": {**TOLD, **key}, "environ_overrides": {"REMOTE_ADDR": PROXY}}
+    job = http.post("/v1/jobs", json={"prompt": "a"}, **sent)
+    for link in [job.headers["Location"], *job.get_json()["links"].values()]:
+        assert link.startswith(f"{PREFIXED}/v1/jobs/")
+    http.post(f"/v1/jobs/{job.get_json()['id']}/cancel", **sent)
+    assert http.get(job.headers["Location"].removeprefix(PREFIXED), **sent).status_code == 200
+
+
+def test_no_route_makes_a_link_by_itself() -> None:
+    """Links begin with `base_url()`; the setting alone would pass over what a trusted proxy says."""
+    folder = Path(api.__file__).parent
+    readers = {path.name for path in folder.rglob("*.py") if "settings.public_url" in path.read_text()}
+    assert readers == {"examples.py", "guard.py", "proxies.py"}
 
 
 def test_the_sub_path_itself_is_the_start_and_another_one_is_nothing(house: Services, key: dict[str, str]) -> None:

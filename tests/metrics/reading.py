@@ -1,5 +1,7 @@
 """Reads the values of metrics: of this process, or of a page."""
 
+from collections.abc import Iterable
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -18,10 +20,10 @@ def samples(port: int) -> list[Sample]:
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
-def total(port: int, name: str, **labels: str) -> float:
+def total(found: Iterable[Sample], name: str, **labels: str) -> float:
     """Returns the sum of all series of this name that have these labels."""
     return sum(
         sample.value
-        for sample in samples(port)
+        for sample in found
         if sample.name == f"gridpress_{name}" and labels.items() <= sample.labels.items()
     )

@@ -45,7 +45,7 @@ def url(folder: Path, port: int) -> Iterator[str]:
 
 
 def test_a_picture_is_counted_by_every_role_that_had_to_do_with_it(url: str, port: int) -> None:
-    assert total(port, "renders_total", role="dit-0", outcome="failed") == 0
+    assert total(samples(port), "renders_total", role="dit-0", outcome="failed") == 0
     assert [one for one in samples(port) if one.labels.get("outcome") == "failed"]  # known before the first
     with receiving() as receiver:
         asked = {"prompt": "a red fox", "webhook_url": receiver.url}
@@ -53,18 +53,18 @@ def test_a_picture_is_counted_by_every_role_that_had_to_do_with_it(url: str, por
         job = httpx.post(f"{url}/v1/jobs", json=asked, headers=fields, timeout=60, trust_env=False).json()
         assert job["status"] == "succeeded"
         receiver.wait_for(1)
-    eventually(lambda: total(port, "webhook_attempts_total", outcome="delivered") == 1)
-    assert total(port, "webhook_attempt_seconds_count") == 1
+    eventually(lambda: total(samples(port), "webhook_attempts_total", outcome="delivered") == 1)
+    assert total(samples(port), "webhook_attempt_seconds_count") == 1
     for role in ("ar-0", "dit-0"):
-        assert total(port, "renders_total", role=role, outcome="succeeded") == 1
-        assert total(port, "render_seconds_count", role=role) == 1
+        assert total(samples(port), "renders_total", role=role, outcome="succeeded") == 1
+        assert total(samples(port), "render_seconds_count", role=role) == 1
     assert {sample.labels["role"] for sample in samples(port)} == ROLES
-    assert total(port, "role_up") == len(ROLES)
-    assert total(port, "jobs_submitted_total", role="api-0") == 1
-    assert total(port, "engine_step_seconds_count", role="ar-0") >= 1
-    assert total(port, "engine_step_seconds_count", role="dit-0") >= 1
-    assert total(port, "object_store_request_seconds_count", role="dit-0", operation="PutObject") >= 3
-    assert total(port, "build_info") == len(ROLES)
+    assert total(samples(port), "role_up") == len(ROLES)
+    assert total(samples(port), "jobs_submitted_total", role="api-0") == 1
+    assert total(samples(port), "engine_step_seconds_count", role="ar-0") >= 1
+    assert total(samples(port), "engine_step_seconds_count", role="dit-0") >= 1
+    assert total(samples(port), "object_store_request_seconds_count", role="dit-0", operation="PutObject") >= 3
+    assert total(samples(port), "build_info") == len(ROLES)
 
 
 def test_the_page_is_clean_in_both_formats(url: str, port: int) -> None:
@@ -84,12 +84,12 @@ def test_a_role_that_hangs_is_left_out_and_holds_up_nothing(url: str, folder: Pa
     pid = int((folder / "run" / "delivery-0.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:
-        assert total(port, "role_up", role="delivery-0") == 0
+        assert total(samples(port), "role_up", role="delivery-0") == 0
         assert not [one for one in samples(port) if one.labels["role"] == "delivery-0" and "role_up" not in one.name]
-        assert total(port, "role_up") == len(ROLES) - 1
+        assert total(samples(port), "role_up") == len(ROLES) - 1
     finally:
         os.kill(pid, signal.SIGCONT)
-    eventually(lambda: total(port, "role_up") == len(ROLES))
+    eventually(lambda: total(samples(port), "role_up") == len(ROLES))
 
 
 def test_the_address_is_said_at_the_start(url: str, folder: Path, port: int) -> None:

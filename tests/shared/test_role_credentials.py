@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
@@ -17,6 +19,13 @@ from shared.objects import ObjectStore, open_objects
 from shared.settings import Settings
 
 KEY = ObjectKey("role/picture.png")
+TOKEN = "a token of the cluster"
+_STS = """\
+<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAWEBIDENTITY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+<SessionToken>session</SessionToken><Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>
+"""
 
 
 class Role(ThreadingHTTPServer):
@@ -31,18 +40,31 @@ class Role(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        """As a container's metadata service."""
         role = self.server
         assert isinstance(role, Role)
         role.num_asked += 1
-        soon = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        said = json.dumps({**role.keys, "Expiration": soon}).encode()
-        self.send_response(500 if role.is_down else 200)
+        self._answer(json.dumps({**role.keys, "Expiration": _soon()}), 500 if role.is_down else 200)
+
+    def do_POST(self) -> None:
+        """As AWS STS, which takes a web identity for credentials."""
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        assert asked["WebIdentityToken"] == [TOKEN]
+        self._answer(_STS.format(until=_soon()))
+
+    def _answer(self, text: str, status: int = 200) -> None:
+        said = text.encode()
+        self.send_response(status)
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
 
     def log_message(self, *_: object) -> None:
         return
+
+
+def _soon() -> str:
+    return (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +110,19 @@ def test_with_a_role_and_no_endpoint_it_is_aws(role: Role) -> None:
     objects = ObjectStore(Settings(s3_region="eu-central-1"))
     link = objects.presign(KEY, filename="a.png", content_type="image/png")
     assert link.startswith("https://s3.eu-central-1.amazonaws.com/gridpress/role/picture.png?")
+
+
+def test_the_web_identity_of_a_service_account_signs(
+    role: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/gridpress")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{role.server_port}")
+    link = ObjectStore(Settings()).presign(KEY, filename="a.png", content_type="image/png")
+    assert "X-Amz-Credential=ASIAWEBIDENTITY" in link
+    assert "X-Amz-Security-Token=session" in link
 
 
 def test_without_endpoint_keys_and_role_a_role_is_told_what_to_do() -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from shared.settings import Settings
+from tests.api.processes import served
+from tests.story.collector import collecting
+
 LIMIT_S = 60.0  # far less than an exporter waits for its receiver here
 
 _OFF = """
@@ -21,11 +25,14 @@ print(any(name.startswith(("opentelemetry", "google.protobuf")) for name in sys.
 """
 _ON = """
 from shared.logs import configure_logs
+from shared.background import _process, end_role_with_its_threads
+from shared.starting import run_role
 from shared.tracing import begin_span, start_tracing
 from workers.serving import abandon_process, leave_process
 configure_logs("ar", "json")
 start_tracing("ar")
-for number in range(5_000):
+end_process = lambda: _process.end_role()
+for number in range({count}):
     begin_span("x").end({{"n": number}})
 print(number + 1, flush=True)
 {end}
@@ -76,9 +83,35 @@ def test_a_receiver_that_is_away_or_hangs_holds_nobody_up(end: str, status: int,
     with socket.create_server(("127.0.0.1", 0)) as server:  # nobody ever reads what comes in
         port = server.getsockname()[1] if is_hanging else 1
         receiver = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1000"}
-        done = run(_ON.format(end=end), **receiver)
+        done = run(_ON.format(end=end, count=5_000), **receiver)
     assert (done.returncode, done.stdout.strip()) == (status, "5000"), done.stderr
     assert all(line.startswith("{") for line in done.stderr.splitlines()), done.stderr
+
+
+ENDS = ["leave_process()", "abandon_process(None)", "run_role('ar', lambda _: None)"]
+
+
+@pytest.mark.parametrize("end", [*ENDS, "end_role_with_its_threads(None); end_process()"])
+def test_what_has_ended_is_exported_before_the_process_ends(end: str) -> None:
+    with collecting() as collector:
+        receiver = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+        done = run(_ON.format(end=end, count=3), **receiver)
+        assert [span.name for span in collector.spans] == ["x"] * 3, done.stderr
+        assert {span.service for span in collector.spans} == {"gridpress-ar"}
+
+
+def test_an_api_process_exports_its_last_requests_when_it_stops(
+    s3_settings: Settings, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+        with served(s3_settings, valkey_url, API_PROCESSES=1) as api, api.client() as client:
+            assert client.get("/v1/jobs").status_code == 200
+            assert client.get("/healthz").status_code == 200
+            api.stop()
+            api.process.wait(LIMIT_S)
+        assert [(span.service, span.name) for span in collector.spans] == [("gridpress-api", "GET /v1/jobs")]
 
 
 def test_where_the_extra_is_not_installed_one_line_says_so() -> None:

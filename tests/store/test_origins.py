@@ -85,11 +85,15 @@ def test_a_record_without_one_that_can_be_read_is_claimed_all_the_same(
     assert store.job(job_id, DEFAULT_TENANT).status == "succeeded"
 
 
-def test_a_retry_is_caused_by_its_own_request(store: JobStore, leases: LeaseStore) -> None:
+def test_a_retry_is_caused_by_its_own_request(client: Client, store: JobStore, leases: LeaseStore) -> None:
     job_id = accepted(store)
     leases.fail(claimed(leases, Stage.AR).lease, {"code": "broken"})
+    long_ago_ms = 1_000
+    client.hset(f"gridpress:render:{job_id}:0000", "queued_ms", long_ago_ms)
     store.retry(store.job(job_id, DEFAULT_TENANT), None, LATER)
-    assert claimed(leases, Stage.AR).origin == LATER
+    claim = claimed(leases, Stage.AR)
+    assert claim.origin == LATER
+    assert claim.waited_s < 1_000_000, "since the retry"
 
 
 def test_a_call_that_retries_nothing_changes_nothing(store: JobStore, leases: LeaseStore) -> None:

@@ -122,7 +122,7 @@ def _facts(claim: Claim) -> dict[str, Value]:
 
 def _log(told: Mapping[str, Value], claim: Claim, end: End) -> None:
     tell = log.warning if end is End.FAILED else log.info
-    stored = {"stored": f"{claim.folder}/"} if end is End.SUCCEEDED and claim.prior else {}
+    stored = {"stored": f"{claim.folder}/"} if end is End.SUCCEEDED and claim.lease.stage is Stage.DIT else {}
     tell("render.finished", **told, **stored, **claim.log_ids)
 
 
