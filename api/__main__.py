@@ -16,12 +16,6 @@ if "GRIDPRESS_METRICS_PORT" in os.environ:  # earlier than any setting is read: 
     count_together()
 
 from api.wsgi import run  # noqa: E402
-from shared.settings import Settings  # noqa: E402
 from shared.starting import run_role  # noqa: E402
 
-
-def _by_each_process(_settings: Settings, _role: str) -> None:
-    """`api.server` has each process serve the metrics of all."""
-
-
-run_role("api", run, _by_each_process, forks=True)
+run_role("api", run, forks=True)

@@ -22,14 +22,8 @@ log = structlog.get_logger()
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
 
 
-def run_role(
-    role: str,
-    run: Callable[[Settings], None],
-    expose: Callable[[Settings, str], None] = expose,
-    *,
-    forks: bool = False,
-) -> None:
-    """Runs a role to its end. `expose` serves its metrics. One that `forks` starts tracing itself, in its children.
+def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False) -> None:
+    """Runs a role to its end. One that `forks` starts tracing and serves metrics itself, in its children.
 
     Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
     when a server that it needs does not answer; the next start may succeed.
@@ -39,10 +33,10 @@ def run_role(
         configure_logs(role, settings.log_format)
         if not forks:
             start_tracing(role)
+            expose(settings, role)
         for each in say_unknown():
             log.warning("settings.unknown", variable=each.variable, nearest=each.nearest)
         end_role_with_its_threads(settings.ready_file)
-        expose(settings, role)
         run(settings)
     except (ValidationError, SettingsError) as error:
         _end(role, faults_of(error), EXIT_MISCONFIGURED)
