@@ -11,11 +11,11 @@ def main() -> int:
     parser.add_argument("--interval", default="1m", help="range of rates: at least four scrapes")
     parser.add_argument("--limit-s", type=float, default=120.0, help="for which to wait for data")
     given = parser.parse_args()
-    source = Source(given.url)
-    missing = wait_for_data(source, given.interval, given.limit_s)
     questions = asked(given.interval)
-    empty = without_data(source, questions)
-    broken = source.broken_rules()
+    with Source(given.url) as source:
+        missing = wait_for_data(source, given.interval, given.limit_s)
+        empty = without_data(source, questions)
+        broken = source.broken_rules()
     for where, expr in empty.items():
         print(f"{'MISSING' if where in missing else 'rightly empty'}: {where}: {' '.join(expr.split())}")
     print(

@@ -4,7 +4,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -17,6 +17,7 @@ Samples = list[dict[str, Any]]
 RIGHTLY_EMPTY = {
     r"gridpress_device_memory_bytes": "no CUDA device",
     r"gridpress_kv_used_ratio": "the simulated engine has no KV memory",
+    r"gridpress_model_load_seconds": "a simulated stage loads no model",
     r"gridpress_unserved_renders": "a worker serves every revision",
     r"gridpress_sandbox_kills_total": "no input of a caller had to be stopped",
     r"gridpress_background_faults_total": "no thread met an unexpected error",
@@ -38,6 +39,12 @@ class Source:
 
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def ask(self, expr: str) -> Samples:
         """Returns the samples that are numbers."""
@@ -86,7 +93,7 @@ def wait_for_data(
 ) -> dict[str, str]:
     """Asks until all have data that should have; returns those that still have none after `limit_s`."""
     deadline = time.monotonic() + limit_s
-    left = wrongly_empty(asked(interval), ())
+    left = asked(interval)
     while (left := wrongly_empty(without_data(source, left), reasons)) and time.monotonic() < deadline:
         pause(1.0)
     return left

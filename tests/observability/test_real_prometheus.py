@@ -36,8 +36,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
             service(folder / "service", "simulate:ar=50ms,dit=100ms") as url,
             prometheus(folder, [f"127.0.0.1:{port}"]) as address,
             traffic(url, receiver_url, folder),
+            Source(address) as asked_of,
         ):
-            yield Source(address)
+            yield asked_of
 
 
 def test_every_panel_and_every_rule_has_data_or_a_reason_to_have_none(source: Source) -> None:
