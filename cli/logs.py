@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -42,10 +43,11 @@ def logs(
     show = _Shown(as_json=as_json)
     for event in deque(folder.read(wanted), lines or None):
         show(event)
-    while follow:
-        time.sleep(_POLL_S)
-        for event in folder.read(wanted):
-            show(event)
+    with suppress(KeyboardInterrupt):
+        while follow:
+            time.sleep(_POLL_S)
+            for event in folder.read(wanted):
+                show(event)
 
 
 class _Shown:

@@ -73,7 +73,7 @@ class BatchSpec(BaseModel):
     invalid line fails the whole batch. The webhook reports the batch, never single lines.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
 
     tenant: TenantId
     input_file_id: FileId

@@ -57,7 +57,7 @@ class RenderSettings(BaseModel):
     config. `images` are normalised condition images (see `shared.images`): both stages read the same bytes.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
 
     prompt: str
     width_px: int
@@ -112,7 +112,7 @@ class JobSpec(BaseModel):
     first lease, or not finished at `deadline` (aware), expires.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
 
     settings: RenderSettings
     n: int

@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     A secret may be in a file instead, which `GRIDPRESS_REDIS_URL_FILE` names (shared/secret_files.py).
     """
 
-    model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # Store of jobs and broker of hints: one Redis or Valkey primary. None: nothing to connect to.
     redis_ca_file: Path | None = Field(

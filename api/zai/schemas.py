@@ -40,7 +40,7 @@ class WordCheck(BaseModel):
 class ImageRequest(BaseModel):
     """A request in Z.ai's words. Unknown fields are refused; null leaves a field out."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     model: Text | None = Field(default=None, description=f"{MODEL}, or the served name")
     prompt: Text

@@ -88,6 +88,7 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
     env = {
         **environment(settings),
         "GRIDPRESS_READY_FILE": str(ready_file),
+        "GRIDPRESS_LOG_FORMAT": "json",  # whatever was asked for: `gridpress logs` reads it and shows text
         "GRIDPRESS_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),

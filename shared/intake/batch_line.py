@@ -29,7 +29,7 @@ _WITHOUT_SIZE = frozenset({"prior", "width", "height", "size"})
 class Envelope(BaseModel):
     """The fields of the envelope."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     custom_id: Annotated[Text, Field(min_length=1, max_length=512)]
     method: Literal["POST"]

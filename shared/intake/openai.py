@@ -118,7 +118,7 @@ def _lossy(compression: int | None, info: ValidationInfo) -> int | None:
 class ImagesRequest(BaseModel):
     """The fields that generations and edits share."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     prompt: Annotated[Text, AfterValidator(not_blank)] = Field(description="text to be drawn goes in quotes")
     model: Text | None = Field(default=None, description="the served name, or nothing")

@@ -47,6 +47,7 @@ class JobRequest(BaseModel):
 
     # Strict: "5", 5.0 and true are not the integer 5.
     model_config = ConfigDict(
+        hide_input_in_errors=True,
         extra="forbid",
         strict=True,
         frozen=True,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,4 +86,5 @@ def test_following_shows_what_comes(folder: Path) -> None:
         with (folder / "run" / "ar-0.log").open("a") as end:
             end.write(line(7, "worker.stopped"))
         assert json.loads(shown.stdout.readline())["event"] == "worker.stopped"
-        shown.terminate()
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait(30) == 0

@@ -70,6 +70,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         chatting(says("a red kite over a MARKHILL")) as chat,
     ):
         patch.setenv("GRIDPRESS_WEBHOOK_SECRET", WEBHOOK_SECRET)
+        patch.setenv("GRIDPRESS_LOG_FORMAT", "text")  # log files are JSON all the same
         patch.setenv("GRIDPRESS_EGRESS_ALLOW", "127.0.0.1")
         patch.setenv("GRIDPRESS_API_PROCESSES", "2")
         patch.setenv("GRIDPRESS_ENHANCE_BASE_URL", chat.url)
