@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack fuzz check check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
+.PHONY: help setup demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 test: setup ## run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus and not deploy'
 	$(BIN)/python -m pytest --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
@@ -35,15 +35,20 @@ fuzz: setup ## send drawn and mutated requests for long: FUZZ_REQUESTS, FUZZ_EXA
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-50000} FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
 		$(BIN)/python -m pytest tests/api/test_raw_requests.py tests/api/test_schemathesis.py --numprocesses 0
 
-check: setup ## lint, types and import contracts
+check: setup check-deploy ## lint, types, import contracts, and the files of docker/ and deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup ## write docs/settings.md and the tables of docs/metrics.md from the code
+check-deploy: setup ## check docker/ and deploy/ by Helm, Kubernetes' schemas, KEDA's models, hadolint, Compose and yamllint
+	$(BIN)/python -m pytest tests/deploy -m deploy --numprocesses 0
+
+docs: setup ## write docs/settings.md, the tables of docs/metrics.md and of the chart from the code
 	$(BIN)/python -m tests.docs.settings_table
 	$(BIN)/python -m tests.docs.metrics_table
+	$(BIN)/python -m tests.deploy.settings_schema
+	$(BIN)/python -m tests.deploy.values_table
 
 check-observability: setup ## test alert rules, and ask a real Prometheus for every panel (Debian's package prometheus)
 	$(BIN)/python -m pytest tests/observability --numprocesses 0

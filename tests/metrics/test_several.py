@@ -14,7 +14,7 @@ from shared.metrics import several
 several._FOLDERS = (Path(sys.argv[1]),)
 several.count_together()
 from shared.metrics.catalogue import HTTP_CONNECTIONS, STORE_ERRORS
-folder = several._State.folder
+folder = several._Together.folder
 
 def value(name):
     return sum(one.value for metric in several.collected() for one in metric.samples if one.name == name)

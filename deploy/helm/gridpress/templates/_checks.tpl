@@ -1,0 +1,92 @@
+{{/* Values that can't work together. Each is refused in one line that begins with the value's name. */}}
+{{- define "gridpress.checks" -}}
+{{- $v := .Values -}}
+{{- $e := $v.evaluation.enabled -}}
+{{- $hasKey := or $e $v.apiKey.existingSecret -}}
+{{- if not (or $e $v.redis.existingSecret $v.redis.url) -}}
+{{- fail "redis.existingSecret: name a Secret with the store's URL, or set evaluation.enabled=true for a first look" -}}
+{{- end -}}
+{{- if and $e (or $v.redis.existingSecret $v.redis.url) -}}
+{{- fail "evaluation.enabled: it brings a store of its own, leave redis.existingSecret and redis.url empty" -}}
+{{- end -}}
+{{- if and $v.redis.existingSecret $v.redis.url -}}
+{{- fail "redis.url: redis.existingSecret is set, too; leave one of them empty" -}}
+{{- end -}}
+{{- if contains "@" $v.redis.url -}}
+{{- fail "redis.url: holds a password; put the URL into a Secret and name it in redis.existingSecret" -}}
+{{- end -}}
+{{- if and $v.redis.url (or $v.redis.caSecret $v.redis.clientSecret) (not (or (hasPrefix "rediss://" $v.redis.url) (hasPrefix "sentinels://" $v.redis.url))) -}}
+{{- fail "redis.url: certificates are set, so it has to begin with rediss:// or sentinels://" -}}
+{{- end -}}
+{{- if and (eq $v.redis.durability "relaxed") (not $v.redis.acceptLoss) -}}
+{{- fail "redis.durability: relaxed may lose accepted jobs; set redis.acceptLoss=true to say that this is meant" -}}
+{{- end -}}
+{{- if and (eq $v.objectStore.credentials "secret") (not $e) (not $v.objectStore.existingSecret) -}}
+{{- fail "objectStore.existingSecret: name a Secret with the keys, or set objectStore.credentials=role" -}}
+{{- end -}}
+{{- if and (eq $v.objectStore.credentials "role") $v.objectStore.existingSecret -}}
+{{- fail "objectStore.credentials: role uses no keys, leave objectStore.existingSecret empty" -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (not $v.ingress.host) -}}
+{{- fail "ingress.host: an ingress needs the public host" -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (not $hasKey) -}}
+{{- fail "apiKey.existingSecret: a public host needs a key; name a Secret with one (ingress.enabled)" -}}
+{{- end -}}
+{{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}
+{{- fail "gateway.parentRefs: an HTTPRoute needs a Gateway" -}}
+{{- end -}}
+{{- if and $v.gateway.enabled (not $hasKey) -}}
+{{- fail "apiKey.existingSecret: a public host needs a key; name a Secret with one (gateway.enabled)" -}}
+{{- end -}}
+{{- if and (ne $v.service.type "ClusterIP") (not $hasKey) -}}
+{{- fail (printf "apiKey.existingSecret: a public port needs a key; name a Secret with one (service.type=%s)" $v.service.type) -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (hasPrefix "http://" $v.publicUrl) $v.ingress.tlsSecret -}}
+{{- fail "publicUrl: the ingress has a certificate, so it has to begin with https://" -}}
+{{- end -}}
+{{- range $stage := list "ar" "dit" -}}
+{{- $range := index $v.keda $stage -}}
+{{- if lt (int $range.max) (int $range.min) -}}
+{{- fail (printf "keda.%s.max: %d is below keda.%s.min, which is %d" $stage (int $range.max) $stage (int $range.min)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.keda.enabled (not (or $hasKey $v.keda.existingSecret)) -}}
+{{- fail "keda.existingSecret: KEDA reads /v1/stats with a key; name a Secret with one, or set apiKey.existingSecret" -}}
+{{- end -}}
+{{- if eq (int $v.metrics.port) (int $v.api.port) -}}
+{{- fail (printf "metrics.port: %d is the API's port, and metrics are not for clients" (int $v.metrics.port)) -}}
+{{- end -}}
+{{- $least := add $v.drainGraceS 25 -}}
+{{- with $v.terminationGracePeriodSeconds -}}
+{{- if lt (int .) (int $least) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %d is too short, the API needs drainGraceS + 25 = %d" (int .) $least) -}}
+{{- end -}}
+{{- end -}}
+{{- range $where, $settings := dict "settings" $v.settings "ar.settings" $v.ar.settings "dit.settings" $v.dit.settings -}}
+{{- if dig "share_device" false $settings -}}
+{{- fail (printf "%s.share_device: AR and DiT are pods of their own here, and turns are taken by a file they would have to share; give each a GPU or a MIG slice" $where) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.weights.existingClaim $v.weights.create -}}
+{{- fail "weights.create: weights.existingClaim is set, too; leave one of them out" -}}
+{{- end -}}
+{{- if and $v.prefetch.enabled (not (include "gridpress.weightsClaim" .)) -}}
+{{- fail "prefetch.enabled: needs a claim to download into; set weights.existingClaim or weights.create" -}}
+{{- end -}}
+{{- if and $v.prefetch.enabled (include "gridpress.isSimulated" .) -}}
+{{- fail "prefetch.enabled: a simulated model has no weights" -}}
+{{- end -}}
+{{- if and $v.weights.create (ne $v.weights.accessMode "ReadWriteMany") (or $v.keda.enabled (gt (add $v.ar.replicas $v.dit.replicas) 1)) -}}
+{{- fail (printf "weights.accessMode: %s lets one node mount the weights, and there are several GPU pods; use ReadWriteMany, or weights.existingClaim" $v.weights.accessMode) -}}
+{{- end -}}
+{{- if and $v.enhance.enabled (not $v.enhance.baseUrl) -}}
+{{- fail "enhance.baseUrl: enhancement needs the address of a chat endpoint" -}}
+{{- end -}}
+{{- if and $v.prefetch.enabled (or (hasPrefix "/" $v.model.name) (hasPrefix "." $v.model.name)) -}}
+{{- fail (printf "model.name: %s is a folder, and prefetch.enabled downloads a model of the hub" $v.model.name) -}}
+{{- end -}}
+{{- if and (hasPrefix "presigned" $v.objectStore.links) (contains ".svc" $v.objectStore.endpointUrl) (not $v.objectStore.publicEndpointUrl) -}}
+{{- fail "objectStore.links: clients outside can't reach a Service of the cluster; set streamed, or objectStore.publicEndpointUrl" -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,90 @@
+{{/* A number as it was written: Helm makes 64000000 to 6.4e+07. */}}
+{{- define "gridpress.text" -}}
+{{- if kindIs "map" . -}}
+{{- toJson . -}}
+{{- else if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{- printf "%.0f" . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end }}
+
+{{/* Files of secrets by role, as (file: [Secret, key]) in YAML. No secret is in a variable. */}}
+{{- define "gridpress.secretFiles" -}}
+{{- $v := .root.Values -}}
+{{- if $v.evaluation.enabled -}}
+{{- $made := printf "%s-evaluation" (include "gridpress.fullname" .root) -}}
+{{- range list "redis_url" "s3_access_key" "s3_secret_key" "webhook_secret" }}
+{{ . }}: [{{ $made }}, {{ . }}]
+{{- end }}
+{{- else }}
+{{- with $v.redis.existingSecret }}
+redis_url: [{{ . }}, {{ $v.redis.urlKey }}]
+{{- end }}
+{{- if and (eq $v.objectStore.credentials "secret") (ne .component "keys") }}
+s3_access_key: [{{ $v.objectStore.existingSecret }}, {{ $v.objectStore.accessKeyKey }}]
+s3_secret_key: [{{ $v.objectStore.existingSecret }}, {{ $v.objectStore.secretKeyKey }}]
+{{- end }}
+{{- if and $v.webhooks.existingSecret (has .component (list "api" "delivery")) }}
+webhook_secret: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.secretKey }}]
+{{- with $v.webhooks.signingKeyKey }}
+webhook_signing_key: [{{ $v.webhooks.existingSecret }}, {{ . }}]
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq .component "enhance") $v.enhance.existingSecret }}
+enhance_api_key: [{{ $v.enhance.existingSecret }}, {{ $v.enhance.key }}]
+{{- end }}
+{{- if eq .component "keys" }}
+api_key: [{{ include "gridpress.apiKeySecret" .root }}, {{ $v.evaluation.enabled | ternary "api_key" $v.apiKey.key }}]
+{{- end }}
+{{- end }}
+
+{{/* Takes dict root, component. Values that the roles read, without any secret. */}}
+{{- define "gridpress.env" -}}
+{{- $root := .root -}}
+{{- $v := .root.Values -}}
+{{- $component := .component -}}
+{{- $env := dict
+  "GRIDPRESS_PUBLIC_URL" (include "gridpress.publicUrl" .root)
+  "GRIDPRESS_DURABILITY" $v.redis.durability
+  "GRIDPRESS_DRAIN_GRACE_S" (include "gridpress.text" $v.drainGraceS)
+  "GRIDPRESS_DATA_DIR" "/var/lib/gridpress"
+  "GRIDPRESS_READY_FILE" "/run/gridpress/ready"
+  "GRIDPRESS_METRICS_PORT" (include "gridpress.text" $v.metrics.port)
+  "GRIDPRESS_METRICS_HOST" "0.0.0.0"
+  "GRIDPRESS_S3_BUCKET" $v.objectStore.bucket
+  "GRIDPRESS_S3_REGION" $v.objectStore.region
+  "GRIDPRESS_S3_LINKS" ($v.evaluation.enabled | ternary "streamed" $v.objectStore.links)
+-}}
+{{- with $v.evaluation.enabled | ternary (printf "http://%s-evaluation-s3:8333" (include "gridpress.fullname" .root)) $v.objectStore.endpointUrl }}
+{{- $_ := set $env "GRIDPRESS_S3_ENDPOINT_URL" . }}
+{{- end }}
+{{- with $v.objectStore.publicEndpointUrl }}{{- $_ := set $env "GRIDPRESS_S3_PUBLIC_ENDPOINT_URL" . }}{{- end }}
+{{- if and $v.redis.url (not $v.evaluation.enabled) }}{{- $_ := set $env "GRIDPRESS_REDIS_URL" $v.redis.url }}{{- end }}
+{{- if $v.redis.caSecret }}{{- $_ := set $env "GRIDPRESS_REDIS_CA_FILE" "/etc/gridpress/redis-ca/ca.crt" }}{{- end }}
+{{- if $v.redis.clientSecret }}
+{{- $_ := set $env "GRIDPRESS_REDIS_CERT_FILE" "/etc/gridpress/redis-client/tls.crt" }}
+{{- $_ := set $env "GRIDPRESS_REDIS_KEY_FILE" "/etc/gridpress/redis-client/tls.key" }}
+{{- end }}
+{{- range $file, $_from := include "gridpress.secretFiles" . | fromYaml }}
+{{- $_ := set $env (printf "GRIDPRESS_%s_FILE" (upper $file)) (printf "/etc/gridpress/secrets/%s" $file) }}
+{{- end }}
+{{- if eq $component "api" }}
+{{- $_ := set $env "GRIDPRESS_HOST" "0.0.0.0" }}
+{{- $_ := set $env "GRIDPRESS_PORT" (include "gridpress.text" $v.api.port) }}
+{{- with $v.trustedProxies }}{{- $_ := set $env "GRIDPRESS_TRUSTED_PROXIES" . }}{{- end }}
+{{- end }}
+{{- if has $component (list "ar" "dit") }}{{- $_ := set $env "GRIDPRESS_MODEL" (include "gridpress.model" .root) }}{{- end }}
+{{- if and $v.enhance.enabled (has $component (list "api" "enhance" "batches" "upkeep")) }}
+{{- $_ := set $env "GRIDPRESS_ENHANCE_BASE_URL" $v.enhance.baseUrl }}
+{{- end }}
+{{- with $v.tracing.endpoint }}{{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{- end }}
+{{- range $name, $value := merge (dict) (dig $component "settings" (dict) ($v | toYaml | fromYaml)) $v.settings }}
+{{- $_ := set $env (printf "GRIDPRESS_%s" (upper $name)) (include "gridpress.text" $value) }}
+{{- end }}
+{{- range $name, $value := $env }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
