@@ -94,6 +94,13 @@ def test_a_body_over_the_limit_is_refused_in_the_apis_own_words(behind: Behind) 
     assert answer.json()["error"]["code"] == "payload_too_large"
 
 
+def test_whoever_sends_much_without_a_key_reads_why_it_is_refused(behind: Behind) -> None:
+    with client(behind.front) as nobody:
+        answer = nobody.post("/v1/files", files={"file": ("a", b"x" * 30_000_000)}, data={"purpose": "user_data"})
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "unauthorized"
+
+
 def test_the_docs_page_loads_all_its_parts_and_the_document(behind: Behind) -> None:
     assert behind.http.get("/docs").status_code == 200
     for part in ("docs/swagger-ui.css", "docs/start.js"):
