@@ -5,8 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
-from shared.answers import Moment
 from shared.batches import Batch, BatchStatus, Endpoint
+from shared.job_answers import Moment
 from shared.job_spec import Priority
 from shared.webhooks.events import PayloadStyle
 

@@ -10,10 +10,11 @@ from api.listing import told_each
 from api.proxies import base_url
 from api.schemas import DeadLetterQuery
 from api.services import services
-from shared.answers import Moment, StepsAnswer, job_answer
+from shared.answers import job_answer
 from shared.dead_letters import Crash, DeadLetter
 from shared.ids import RenderId, split_render_id
 from shared.intake.fields import validated
+from shared.job_answers import Moment, StepsAnswer
 from shared.queues import Queue
 from shared.states import Stage
 

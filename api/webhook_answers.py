@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel
 
-from shared.answers import Moment
+from shared.job_answers import Moment
 from shared.store.webhook_log import Attempt, DeliveryStatus, Message
 from shared.webhooks.endpoints import DisabledReason, Endpoint
 from shared.webhooks.events import DEFAULT_EVENTS, PayloadStyle

@@ -1,25 +1,20 @@
 """The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-import boto3
 import structlog
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.handlers import add_expect_header
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from shared.errors import Misconfigured, ObjectStoreUnavailable
 from shared.ids import ObjectKey
-from shared.metrics.object_requests import watch_requests
 from shared.object_errors import translated
 from shared.object_lines import split_lines
 from shared.object_proof import prove_copied
 from shared.object_writer import ObjectWriter, put_whole
+from shared.s3_client import check_given, client_of
 from shared.settings import Settings
-from shared.tcp import TCP_OPTIONS
 
 log = structlog.get_logger()
 
@@ -40,14 +35,14 @@ class ObjectStore:
         container or service account. Without an endpoint it is AWS. Raises `Misconfigured` where neither is set and the
         chain finds nothing, for one key without the other, and for an invalid endpoint URL.
         """
-        _check_given(settings)
+        check_given(settings)
         self._bucket = settings.s3_bucket
         self._presign_ttl_s = settings.s3_presign_ttl_s
-        self._client = _client(settings, settings.s3_endpoint_url, is_hasty=is_hasty)
+        self._client = client_of(settings, settings.s3_endpoint_url, is_hasty=is_hasty)
         # SigV4 signs the host, so links are signed for the address that clients use.
         public = settings.s3_public_endpoint_url
-        self._public_client = _client(settings, public) if public else self._client
-        self._hasty_client = _client(settings, settings.s3_endpoint_url, is_hasty=True)
+        self._public_client = client_of(settings, public) if public else self._client
+        self._hasty_client = client_of(settings, settings.s3_endpoint_url, is_hasty=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
         """Writes the object. Returns once it is proved that the store holds these bytes."""
@@ -198,62 +193,7 @@ def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
     return objects
 
 
-def _check_given(settings: Settings) -> None:
-    if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
-        raise Misconfigured("GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY: one is set without the other")
-    if settings.s3_endpoint_url or settings.s3_access_key or _finds_credentials():
-        return
-    raise Misconfigured("no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT")
-
-
-def _finds_credentials() -> bool:
-    """Returns whether boto3 finds credentials by itself. Where nothing is configured, that takes two seconds."""
-    try:
-        return boto3.Session().get_credentials() is not None
-    except BotoCoreError as error:
-        raise ObjectStoreUnavailable(f"the object store's credentials can't be fetched: {error}") from error
-
-
 def _chunks(body: Any) -> Iterator[bytes]:
     """Yields the body in chunks. Releases the connection even when the reader stops early."""
     with closing(body), translated():
         yield from body.iter_chunks(256 * 1024)
-
-
-def _client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool = False) -> Any:
-    try:
-        return _signing_client(settings, endpoint_url, is_hasty=is_hasty)
-    except ValueError as error:
-        raise Misconfigured(f"{endpoint_url} is no address of an object store, such as http://HOST:PORT") from error
-
-
-def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool) -> Any:
-    secret = settings.s3_secret_key
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint_url or None,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key or None,
-        aws_secret_access_key=(secret.get_secret_value() or None) if secret else None,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=5,
-            read_timeout=5 if is_hasty else 60,
-            retries={"mode": "standard", "total_max_attempts": 1 if is_hasty else 4},
-            max_pool_connections=64,
-            tcp_keepalive=True,
-            user_agent="gridpress",  # boto3's own is put together anew for every request
-            # What is sent is signed with its SHA-256, which S3 checks; a CRC32 of the same bytes would say no more.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-    # The list that every connection of this client is made with; botocore has no public setting for it.
-    client._endpoint.http_session._socket_options.extend(
-        (socket.IPPROTO_TCP, option, value) for option, value in TCP_OPTIONS.items()
-    )
-    # It asks before it sends a body: a second round trip for each of our small objects. A refused one is sent in vain.
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    watch_requests(client)
-    return client

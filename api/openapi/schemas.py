@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from shared.answers import JobAnswer
+from shared.job_answers import JobAnswer
 from shared.openai_answers import ImagesHead
 from shared.store.durability import Durability
 

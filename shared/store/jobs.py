@@ -6,26 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from shared.batches import LineJob
-from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, TenantLimitReached
+from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable
 from shared.hint_message import HintMessage
-from shared.ids import JobId, RenderId, TenantId, render_id
+from shared.ids import JobId, RenderId, TenantId
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, PriorSource
-from shared.limits import Load, TenantLimits, refuse_more_queued
+from shared.limits import Load
 from shared.origin import Origin
-from shared.queues import Queue, celery_list
+from shared.queues import Queue
 from shared.states import JobStatus
 from shared.store import codec
 from shared.store.connect import Client, translated
-from shared.store.fault_counts import FaultCounts
 from shared.store.job_filter import ANY_JOB, JobFilter
-from shared.store.record_lists import filled_page, readable
+from shared.store.job_records import JobRecords
+from shared.store.record_lists import filled_page
 from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
+from shared.store.submissions import LineSubmission, first_queue, submission, too_many
 from shared.token_grid import Prior
 
 _PREFIX = "gridpress:"
-_MOST_DIGITS = 5  # of the number of a job's renders
 _NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 
@@ -36,17 +35,6 @@ class JobEvent:
     event_id: str
     type: str
     data: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class LineSubmission:
-    """A batch line that is to become a job."""
-
-    job_id: JobId
-    spec: JobSpec
-    job: LineJob
-    source: PriorSource | None = None
-    origin: Origin | None = None
 
 
 class JobStore:
@@ -62,6 +50,7 @@ class JobStore:
         self._replicas = replicas
         self._hints = hints
         self._scripts = Scripts(client)
+        self._records = JobRecords(client)
 
     def submit(
         self,
@@ -80,10 +69,10 @@ class JobStore:
         """
         options = codec.submission_options(spec, name, source, origin=origin)
         hint = self._hints.get(first_queue(spec, source))
-        answer = self._scripts.run_replicated(self._replicas, "submit", *_submission(job_id, spec, options, hint))
+        answer = self._scripts.run_replicated(self._replicas, "submit", *submission(job_id, spec, options, hint))
         match answer:
             case ["full", num_queued, most]:
-                raise _too_many(num_queued, most, spec.n)
+                raise too_many(num_queued, most, spec.n)
             case ["taken"]:
                 assert name
                 raise ClientIdTaken(name.client_id)
@@ -101,7 +90,7 @@ class JobStore:
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
                 options = codec.submission_options(line.spec, None, line.source, line.job, line.origin)
-                self._scripts.queue(pipeline, "submit", *_submission(line.job_id, line.spec, options))
+                self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
 
@@ -114,14 +103,14 @@ class JobStore:
 
     def job_of_any_tenant(self, job_id: JobId) -> Job:
         """Returns the job without checking its tenant, for the service's own processes. Raises `JobNotFound`."""
-        found = self._read([job_id], is_asked_for=True)
+        found = self._records.read([job_id], is_asked_for=True)
         if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
 
     def standing(self, job_ids: Sequence[JobId]) -> list[Job]:
         """Returns those of the jobs that are in the store, of any tenant, in the same order. Takes two round trips."""
-        return self._read(job_ids)
+        return self._records.read(job_ids)
 
     def load(self, tenant: TenantId) -> Load:
         """Returns how many renders of a tenant are queued and running."""
@@ -133,7 +122,9 @@ class JobStore:
         """Returns a page of jobs, newest first unless `filters` set another order. `after` is the last id of the page
         before.
         """
-        return filled_page(limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._read)
+        return filled_page(
+            limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._records.read
+        )
 
     def _ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
         keys = [f"{_PREFIX}jobs:{tenant}{suffix}" for suffix in filters.suffixes]
@@ -181,7 +172,7 @@ class JobStore:
             case ["late"]:
                 raise DeadlineOver(f"the deadline of {job.job_id} is over: give a new one, or null for none")
             case ["full", num_queued, most]:
-                raise _too_many(num_queued, most, job.num_missing)
+                raise too_many(num_queued, most, job.num_missing)
         return self.job(job.job_id, spec.tenant)
 
     def delete(self, job_id: JobId, tenant: TenantId) -> None:
@@ -225,57 +216,3 @@ class JobStore:
         """Raises `StoreUnavailable` unless the store answers."""
         with translated():
             self._client.ping()
-
-    def _read(self, job_ids: Sequence[JobId], *, is_asked_for: bool = False) -> list[Job]:
-        """Reads any number of jobs in two round trips; jobs that are gone, also between the two, are left out."""
-        with translated():
-            hashes = self._hashes([f"{_PREFIX}job:{job_id}" for job_id in job_ids])
-            known = [(job_id, job) for job_id, job in zip(job_ids, hashes, strict=True) if job]
-            ids = [[render_id(job_id, index) for index in range(_num_renders(job))] for job_id, job in known]
-            renders = iter(self._hashes([f"{_PREFIX}render:{render}" for group in ids for render in group]))
-        rows = [
-            (job_id, (job, [(render, next(renders)) for render in group]))
-            for (job_id, job), group in zip(known, ids, strict=True)
-        ]
-        standing = [row for row in rows if all(render for _, render in row[1][1])]
-        return readable(FaultCounts(self._client), "job", standing, _job, is_asked_for=is_asked_for)
-
-    def _hashes(self, keys: Sequence[str]) -> list[dict[str, str]]:
-        pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.hgetall(key)
-        return pipeline.execute()
-
-
-def _num_renders(job: codec.Hash) -> int:
-    """Returns the number of renders in a job's record; 0 for an unreadable one, which is reported for its
-    other fields.
-    """
-    text = job.get("n", "")
-    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
-
-
-def _job(job_id: JobId, row: tuple[codec.Hash, Sequence[tuple[RenderId, codec.Hash]]]) -> Job:
-    job, renders = row
-    if not renders:
-        raise ValueError(f"a job of {job.get('n')} renders")
-    return codec.job_of(job_id, job, [codec.render_of(*render) for render in renders])
-
-
-def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:
-    """Returns the queue in which a new job waits first."""
-    if source:
-        return Queue.DIT
-    return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
-
-
-def _submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | None = None) -> list[str | int]:
-    told = (hint.queue, celery_list(hint.queue), hint.text) if hint else ("", "", "")
-    renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
-    return [job_id, spec.tenant, spec.model_dump_json(), options, *told, *(value for pair in renders for value in pair)]
-
-
-def _too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:
-    refusal = refuse_more_queued(TenantLimits(queued_renders=most), num_queued, n)
-    assert refusal
-    return TenantLimitReached(refusal)

@@ -13,8 +13,8 @@ from api.openapi import examples, route
 from api.openapi.document import routes
 from api.openapi.entries import OPERATIONS, TAGS
 from api.services import Services
-from shared.answers import JobAnswer
 from shared.intake.request import JobRequest
+from shared.job_answers import JobAnswer
 
 Json = dict[str, Any]
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.answers import job_answer, rfc3339
+from shared.answers import job_answer
 from shared.ids import JobId, ObjectKey, Revision, render_id
+from shared.job_answers import rfc3339
 from shared.job_spec import JobSpec, RenderSettings
 from shared.jobs import Job, Picture, Render
 from shared.leases import Progress

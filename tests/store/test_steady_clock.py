@@ -16,10 +16,10 @@ from shared.store import steady_clock
 from shared.store.connect import Client
 from shared.store.fault_counts import FaultCounts
 from shared.store.idempotency import Begun, IdempotencyStore, KeptAnswer, Reservation, Reused
-from shared.store.jobs import LineSubmission
 from shared.store.rate_limits import RateLimits
 from shared.store.scripts import Scripts
 from shared.store.steady_clock import SteadyClock
+from shared.store.submissions import LineSubmission
 from shared.store.undelivered import Expected, Held, UndeliveredStore
 from tests.store.builders import a_spec
 from tests.store.clocks import START_MS, StoreClock

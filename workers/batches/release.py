@@ -20,7 +20,8 @@ from shared.limits import TenantLimits
 from shared.metrics.catalogue import BATCH_LINES
 from shared.origin import log_ids
 from shared.store.batch_work import Leased
-from shared.store.jobs import JobStore, LineSubmission, first_queue
+from shared.store.jobs import JobStore
+from shared.store.submissions import LineSubmission, first_queue
 from workers.batches.limits import Limits, Room, never_fits
 from workers.batches.line_spans import line_origin
 from workers.batches.reading import InputLine, next_lines

@@ -4,8 +4,8 @@ from api.dead_letters import DeadLetterAnswer, DeadLetterPage
 from api.openapi import examples
 from api.openapi.operation import Answer, Operation
 from api.schemas import DeadLetterQuery
-from shared.answers import JobAnswer
 from shared.errors import DeadLetterNotFound
+from shared.job_answers import JobAnswer
 
 _LETTER = {
     "id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f:0000",

@@ -5,7 +5,6 @@ from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLI
 from api.openapi.operation import Answer, Body, Json, Operation, Refusals
 from api.openapi.schemas import JobPage
 from api.schemas import ListQuery, RetryRequest
-from shared.answers import JobAnswer
 from shared.errors import (
     ClientIdTaken,
     DeadlineOver,
@@ -23,6 +22,7 @@ from shared.errors import (
     StoreFull,
 )
 from shared.intake.request import JobRequest
+from shared.job_answers import JobAnswer
 
 _JOB = {"succeeded": examples.answer()}
 _INTAKE: Refusals = (InvalidImage, PriorNotFound, ImageNotReady, ImageNotMade, FileNotStored)
