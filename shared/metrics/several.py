@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for its folder
 _PREFIX = f"gridpress-metrics-{os.getuid()}-"
-_FOLDERS = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - in memory, where there is such a folder
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made with a name that nobody can foresee
 _GAUGES = ("gauge_livesum", "gauge_livemax")
 # Given to the files beforehand: a write into a mapping for which the system lacks memory kills the process.
 _BYTES = {"counter": 512 * 1024, "histogram": 1024 * 1024, **dict.fromkeys(_GAUGES, 64 * 1024)}
@@ -94,7 +94,7 @@ def collected() -> list[Metric]:
 
 
 def _new_folder() -> Path | None:
-    for parent in _FOLDERS:
+    for parent in _parents():
         with suppress(OSError):
             _remove_stale(parent)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -106,6 +106,13 @@ def _new_folder() -> Path | None:
                 raise
             return folder
     return None
+
+
+def _parents() -> Iterator[Path]:
+    """Yields where a folder may be made: in memory; else where temporary files are, if they can be anywhere."""
+    yield _MEMORY
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())
 
 
 def _hold(folder: Path) -> None:

@@ -11,7 +11,8 @@ _SETUP = """
 import os, sys, tempfile
 from pathlib import Path
 from shared.metrics import several
-several._FOLDERS = (Path(sys.argv[1]),)
+parents = several._parents
+several._parents = lambda: [Path(sys.argv[1])]
 several.count_together()
 from shared.metrics.catalogue import HTTP_CONNECTIONS, STORE_ERRORS
 folder = several._Together.folder
@@ -76,6 +77,16 @@ in_a_process(0, lambda: STORE_ERRORS.inc(1))
 print(len(list(folder.glob("*_0.db"))))
 """
     assert _run(code, tmp_path).splitlines()[-1] == "0"
+
+
+def test_a_machine_where_nothing_can_be_written_ends_no_process(tmp_path: Path) -> None:
+    code = """
+several._MEMORY, tempfile.tempdir = Path("/proc/nowhere"), None
+tempfile._get_default_tempdir = lambda: (_ for _ in ()).throw(FileNotFoundError(2, "No usable temporary directory"))
+several._parents = parents
+print(several._new_folder())
+"""
+    assert _run(code, tmp_path).strip() == "None"
 
 
 def test_without_any_folder_each_process_counts_for_itself(tmp_path: Path) -> None:
