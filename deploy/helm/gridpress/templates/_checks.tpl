@@ -27,6 +27,9 @@
 {{- if and (eq $v.objectStore.credentials "role") $v.objectStore.existingSecret -}}
 {{- fail "objectStore.credentials: role uses no keys, leave objectStore.existingSecret empty" -}}
 {{- end -}}
+{{- if not (or $e $v.webhooks.existingSecret) -}}
+{{- fail "webhooks.existingSecret: API and delivery have to sign alike; name a Secret with the webhook secret and the signing key" -}}
+{{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) -}}
 {{- fail "ingress.host: an ingress needs the public host" -}}
 {{- end -}}
@@ -85,6 +88,14 @@
 {{- end -}}
 {{- if and $v.prefetch.enabled (or (hasPrefix "/" $v.model.name) (hasPrefix "." $v.model.name)) -}}
 {{- fail (printf "model.name: %s is a folder, and prefetch.enabled downloads a model of the hub" $v.model.name) -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled $v.objectStore.endpointUrl (not $e) -}}
+{{- $host := (urlParse $v.objectStore.endpointUrl).host -}}
+{{- $port := hasPrefix "https://" $v.objectStore.endpointUrl | ternary "443" "80" -}}
+{{- if regexMatch ":[0-9]+$" $host -}}{{- $port = regexFind "[0-9]+$" $host -}}{{- end -}}
+{{- if not (has $port (splitList " " (join " " $v.networkPolicy.objectStorePorts))) -}}
+{{- fail (printf "networkPolicy.objectStorePorts: lacks %s, the port of objectStore.endpointUrl" $port) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (hasPrefix "presigned" $v.objectStore.links) (contains ".svc" $v.objectStore.endpointUrl) (not $v.objectStore.publicEndpointUrl) -}}
 {{- fail "objectStore.links: clients outside can't reach a Service of the cluster; set streamed, or objectStore.publicEndpointUrl" -}}

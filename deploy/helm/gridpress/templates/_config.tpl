@@ -12,9 +12,11 @@
 {{/* Files of secrets by role, as (file: [Secret, key]) in YAML. No secret is in a variable. */}}
 {{- define "gridpress.secretFiles" -}}
 {{- $v := .root.Values -}}
-{{- if $v.evaluation.enabled -}}
 {{- $made := printf "%s-evaluation" (include "gridpress.fullname" .root) -}}
-{{- range list "redis_url" "s3_access_key" "s3_secret_key" "webhook_secret" }}
+{{- $signs := has .component (list "api" "delivery" "batches") -}}
+{{- if eq .component "prefetch" -}}
+{{- else if $v.evaluation.enabled -}}
+{{- range concat (list "redis_url" "s3_access_key" "s3_secret_key") (and $signs (not $v.webhooks.existingSecret) | ternary (list "webhook_secret") (list)) }}
 {{ . }}: [{{ $made }}, {{ . }}]
 {{- end }}
 {{- else }}
@@ -25,11 +27,11 @@ redis_url: [{{ . }}, {{ $v.redis.urlKey }}]
 s3_access_key: [{{ $v.objectStore.existingSecret }}, {{ $v.objectStore.accessKeyKey }}]
 s3_secret_key: [{{ $v.objectStore.existingSecret }}, {{ $v.objectStore.secretKeyKey }}]
 {{- end }}
-{{- if and $v.webhooks.existingSecret (has .component (list "api" "delivery")) }}
-webhook_secret: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.secretKey }}]
-{{- with $v.webhooks.signingKeyKey }}
-webhook_signing_key: [{{ $v.webhooks.existingSecret }}, {{ . }}]
 {{- end }}
+{{- if and $v.webhooks.existingSecret $signs }}
+webhook_secret: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.secretKey }}]
+{{- if ne .component "batches" }}
+webhook_signing_key: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.signingKeyKey }}]
 {{- end }}
 {{- end }}
 {{- if and (eq .component "enhance") $v.enhance.existingSecret }}
@@ -76,7 +78,7 @@ api_key: [{{ include "gridpress.apiKeySecret" .root }}, {{ $v.evaluation.enabled
 {{- with $v.trustedProxies }}{{- $_ := set $env "GRIDPRESS_TRUSTED_PROXIES" . }}{{- end }}
 {{- end }}
 {{- if has $component (list "ar" "dit") }}{{- $_ := set $env "GRIDPRESS_MODEL" (include "gridpress.model" .root) }}{{- end }}
-{{- if and $v.enhance.enabled (has $component (list "api" "enhance" "batches" "upkeep")) }}
+{{- if and $v.enhance.enabled (has $component (list "api" "enhance" "batches")) }}
 {{- $_ := set $env "GRIDPRESS_ENHANCE_BASE_URL" $v.enhance.baseUrl }}
 {{- end }}
 {{- with $v.tracing.endpoint }}{{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{- end }}
