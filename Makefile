@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos clean
+.PHONY: help setup demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-dispatch bench-metrics chaos images sbom lock test-containers clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 test: setup ## run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus and not deploy'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus and not deploy and not containers'
 	$(BIN)/python -m pytest --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
@@ -97,6 +97,20 @@ bench-metrics: setup ## measure what metrics cost a picture with a webhook (four
 
 chaos: setup ## end KILLS processes at random under load, silence every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+
+images: ## build the images gridpress-api, -worker and -gpu (DOCKER=docker BASE= TORCH=cuda TAG=)
+	docker/images
+
+sbom: ## write what the images hold into out/sbom, as CycloneDX (DOCKER=docker TAG=)
+	docker/sbom
+
+lock: setup ## write docker/locks anew: every version in the images, with hashes
+	$(BIN)/python -m pip install --quiet --group containers
+	UV=$(BIN)/uv docker/lock
+
+test-containers: setup ## build the images, run the Compose stack on a Docker engine and break it (root; Debian)
+	$(BIN)/python -m pip install --quiet --group containers
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m containers --numprocesses 0 tests/containers
 
 clean: ## remove what the tools left behind, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -12,6 +12,7 @@ from shared.background import end_role_with_its_threads
 from shared.errors import GridpressError, Misconfigured, MissingCheckpoint
 from shared.logs import configure_logs
 from shared.metrics.exposition import expose
+from shared.ready_file import withdraw
 from shared.setting_faults import faults_of
 from shared.settings import Settings
 from shared.tracing import flush_traces, start_tracing
@@ -36,6 +37,7 @@ def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False)
             expose(settings, role)
         for each in say_unknown():
             log.warning("settings.unknown", variable=each.variable, nearest=each.nearest)
+        withdraw(settings.ready_file)  # on a volume it outlives a container that was killed
         end_role_with_its_threads(settings.ready_file)
         run(settings)
     except (ValidationError, SettingsError) as error:

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP receiver on loopback that keeps the spans it was sent."""
+"""An OTLP/HTTP receiver, on loopback by default, that keeps the spans it was sent."""
 
 import http.server
 import threading
@@ -44,7 +44,7 @@ class Collector:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def collecting(host: str = "127.0.0.1") -> Iterator[Collector]:
     known = Collector()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -60,8 +60,8 @@ def collecting() -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known.url = f"http://127.0.0.1:{server.server_port}"
+    server = http.server.ThreadingHTTPServer((host, 0), Handler)
+    known.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
