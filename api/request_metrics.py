@@ -3,9 +3,11 @@
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any, Literal
 
 from flask import Flask, request
+from prometheus_client import Counter, Histogram
 
 from api.refusals import refusal_of
 from shared.job_spec import Priority
@@ -40,12 +42,12 @@ def end(_worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
     if resp is None or resp.status is None:  # counted as unread
         return
     route, method = environ.get(_ROUTE, _UNMATCHED), _method_of(req)
-    HTTP_REQUESTS.labels(route, method, resp.status_code).inc()
+    _responses(route, method, resp.status_code).inc()
     lasted_s = time.monotonic() - req.began_at
     if _HELD in environ:
         HTTP_HELD_SECONDS.observe(lasted_s)
     else:
-        HTTP_REQUEST_SECONDS.labels(route, method).observe(lasted_s)
+        _seconds_of(route, method).observe(lasted_s)
 
 
 def count_unread(error: Exception) -> None:
@@ -57,7 +59,7 @@ def count_unread(error: Exception) -> None:
 
 def count_submission(priority: Priority) -> None:
     """Counts a new job of the current request."""
-    JOBS_SUBMITTED.labels(_door_of(request.blueprint or ""), priority.value).inc()
+    _submissions(request.blueprint or "", priority).inc()
 
 
 @contextmanager
@@ -77,6 +79,24 @@ def held_stream(events: Generator[Any]) -> Iterator[Any]:
 def _tracked(events: Generator[Any]) -> Iterator[Any]:
     with closing(events), HTTP_HELD_REQUESTS.labels("stream").track_inprogress():
         yield from events
+
+
+# Kept, since looking for labels costs as much as counting. There are few of each.
+
+
+@cache
+def _responses(route: str, method: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(route, method, status)
+
+
+@cache
+def _seconds_of(route: str, method: str) -> Histogram:
+    return HTTP_REQUEST_SECONDS.labels(route, method)
+
+
+@cache
+def _submissions(blueprint: str, priority: Priority) -> Counter:
+    return JOBS_SUBMITTED.labels(_door_of(blueprint), priority.value)
 
 
 def _note_route() -> None:

@@ -35,18 +35,17 @@ class _Finder(MetaPathFinder):
         return spec
 
     def _put_switches_on(self, module: Any) -> None:
-        base = module.MetricWrapperBase
-        base.labels = self._switched(base.labels, lambda metric: metric)
         for kind, calls in _CALLS.items():
             for call in calls:
                 count = getattr(getattr(module, kind), call)
-                setattr(getattr(module, kind), call, self._switched(count, lambda _: None))
+                setattr(getattr(module, kind), call, self._switched(count))
 
-    def _switched(self, count: Callable[..., Any], instead: Callable[[Any], Any]) -> Callable[..., Any]:
+    def _switched(self, count: Callable[..., None]) -> Callable[..., None]:
         switch = self._switch
 
-        def call(metric: Any, *args: Any, **named: Any) -> Any:
-            return count(metric, *args, **named) if switch[0] else instead(metric)
+        def call(metric: Any, *args: Any, **named: Any) -> None:
+            if switch[0]:
+                count(metric, *args, **named)
 
         return call
 

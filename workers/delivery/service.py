@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 import structlog
+from prometheus_client import Counter
 
 from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
 from shared.metrics.catalogue import WEBHOOK_ATTEMPT_SECONDS, WEBHOOK_ATTEMPTS
@@ -45,7 +46,7 @@ class DeliveryService:
         except (JobNotFound, BatchNotFound, EndpointNotFound) as error:
             log.info("delivery.dropped", reason=str(error))
             self.deliveries.drop(delivery)
-            WEBHOOK_ATTEMPTS.labels(_DROPPED).inc()
+            _attempts(_DROPPED).inc()
             return
         except StoreUnavailable:
             raise
@@ -61,7 +62,7 @@ class DeliveryService:
             came_to = _COME_TO[how] if record() else _LATE
         finally:
             tell_attempt(delivery, outcome, how, began_ns)
-            WEBHOOK_ATTEMPTS.labels(came_to).inc()
+            _attempts(came_to).inc()
             WEBHOOK_ATTEMPT_SECONDS.observe(outcome.attempted.latency_s)
         if came_to == _LATE:
             log.warning("delivery.late", attempt=delivery.attempt)
@@ -91,6 +92,12 @@ class DeliveryService:
             return partial(self.deliveries.abandon, delivery, attempted, is_gone=outcome.is_gone), How.ABANDONED
         spare_s = clamped(outcome.spare_s)
         return partial(self.deliveries.retry_later, delivery, attempted, delay_s, spare_s), How.RETRY
+
+
+@cache
+def _attempts(came_to: str) -> Counter:
+    """Kept, since looking for a label costs as much as counting."""
+    return WEBHOOK_ATTEMPTS.labels(came_to)
 
 
 def _broken_off(url: str, error: str) -> Outcome:

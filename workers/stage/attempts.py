@@ -5,8 +5,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 from shared.ids import RenderId, WorkerId
 from shared.leases import Claim, Lease
@@ -107,10 +109,21 @@ def show_ends(stage: Stage) -> None:
         RENDERS.labels(stage.value, end.value)
 
 
+@cache
+def _ends(stage: Stage, end: End) -> Counter:
+    """Kept, since looking for labels costs as much as counting."""
+    return RENDERS.labels(stage.value, end.value)
+
+
+@cache
+def _seconds_of(stage: Stage) -> Histogram:
+    return RENDER_SECONDS.labels(stage.value)
+
+
 def _count(stage: Stage, end: End, lasted_s: float) -> None:
-    RENDERS.labels(stage.value, end.value).inc()
+    _ends(stage, end).inc()
     if end in (End.SUCCEEDED, End.FAILED):
-        RENDER_SECONDS.labels(stage.value).observe(lasted_s)
+        _seconds_of(stage).observe(lasted_s)
     if end is End.LOST:
         LEASES_LOST.labels(stage.value).inc()
 
