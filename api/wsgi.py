@@ -81,9 +81,10 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
     objects = open_objects(settings)  # an API that is restarted during an outage answers, and says so in /readyz
     assert settings.redis_url
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
+    replicas = Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)
     return Services(
         settings,
-        JobStore(client, Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s), hints.messages),
+        JobStore(client, replicas, hints.messages),
         DeadLetterStore(client),
         objects,
         hints,
@@ -96,8 +97,8 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         EventHub(client),
         IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
         UndeliveredStore(client),
-        FileStore(client),
-        BatchStore(client),
+        FileStore(client, replicas),
+        BatchStore(client, replicas),
         PaceStore(client),
         EndpointStore(client),
         WebhookLog(client),

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         "you vouch for that; 'relaxed': it may lose what it accepted last",
     )
     wait_replicas: int = Field(
-        default=0, ge=0, description="number of replicas that must hold a job before it is accepted"
+        default=0, ge=0, description="number of replicas that must hold a job, file or batch before it is accepted"
     )
     wait_replicas_timeout_s: float = Field(
         default=1.0, gt=0, description="how long a submission waits for these replicas"

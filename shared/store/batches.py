@@ -28,7 +28,7 @@ from shared.origin import Origin
 from shared.store.connect import Client, translated
 from shared.store.fault_counts import FaultCounts
 from shared.store.record_lists import filled_page, readable
-from shared.store.scripts import Scripts
+from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 
 _PREFIX = "gridpress:"
 _MOST_ROUNDS = 200  # a byte of the jobs' ids
@@ -58,12 +58,14 @@ class DeletedBatch:
 class BatchStore:
     """Batches of tenants. Every method raises `StoreUnavailable`; another tenant's batch raises `BatchNotFound`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
         self._client = client
+        self._replicas = replicas
         self._scripts = Scripts(client)
 
     def create(self, batch_id: BatchId, spec: BatchSpec, origin: Origin | None = None) -> Batch:
-        """Creates a batch and returns it. A repeated call with the same id changes nothing.
+        """Creates a batch and returns it once the required replicas have it. A repeated call with the same id changes
+        nothing.
 
         Raises `BatchNotRetryable` when the batch in `retry_of` has no failed lines.
         """
@@ -71,7 +73,7 @@ class BatchStore:
         webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
         delete_after_ms = "" if spec.delete_after_s is None else spec.delete_after_s * 1000
         args = (batch_id, spec.tenant, *asked, *webhook, delete_after_ms, _text(origin))
-        answer = self._scripts.run("create_batch", *args)
+        answer = self._scripts.run_replicated(self._replicas, "create_batch", *args)
         _check(answer, spec.retry_of or batch_id, "retry")
         return self.batch(batch_id, spec.tenant)
 

@@ -10,7 +10,7 @@ from shared.ids import TenantId
 from shared.store.connect import Client, translated
 from shared.store.fault_counts import FaultCounts
 from shared.store.record_lists import filled_page, readable
-from shared.store.scripts import Scripts
+from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 
 _PREFIX = "gridpress:"
 _LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and paid for, as long
@@ -23,8 +23,9 @@ class FileStore:
     another tenant raises `FileNotStored`.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
         self._client = client
+        self._replicas = replicas
         self._scripts = Scripts(client)
 
     def open(self, file_id: FileId, tenant: TenantId) -> None:
@@ -42,11 +43,12 @@ class FileStore:
         sha256: str,
         lifetime_s: int | None,
     ) -> StoredFile:
-        """Completes the file once its bytes are stored, and returns it. `lifetime_s` counts from `open`; None: no
-        expiry.
+        """Completes the file once its bytes are stored, and returns it once the required replicas know it. `lifetime_s`
+        counts from `open`; None: no expiry.
         """
         lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
-        self._scripts.run("close_file", file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
+        told = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
+        self._scripts.run_replicated(self._replicas, "close_file", *told)
         return self.file(file_id, tenant)
 
     def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:

@@ -122,7 +122,7 @@ class Scripts:
             pipeline.wait(replicas.count, int(replicas.timeout_s * 1000))
             answer, num_holding = pipeline.execute()
         if num_holding < replicas.count:
-            raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold the job")
+            raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold what was written")
         return answer
 
     def queue(self, pipeline: Any, name: str, *args: str | int) -> None:

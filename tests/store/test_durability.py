@@ -7,10 +7,14 @@ import pytest
 import redis
 
 from cli.stack.valkey import Valkey
+from shared.batches import BatchSpec, new_batch_id
 from shared.errors import Misconfigured, StoreUnavailable
+from shared.files import Purpose, new_file_id
 from shared.ids import DEFAULT_TENANT, new_job_id
+from shared.store.batches import BatchStore
 from shared.store.connect import Client, connect
 from shared.store.durability import Durability, Wanted, check_durability
+from shared.store.files import FileStore
 from shared.store.jobs import JobStore
 from shared.store.scripts import Replicas
 from tests.cli.waiting import eventually
@@ -95,6 +99,20 @@ def test_a_job_that_no_replica_holds_is_not_acknowledged_and_a_retry_finds_it(cl
     kept = store.submit(job_id, a_spec(seed=99))
     assert kept.spec.seed == a_spec().seed
     assert len(kept.renders) == 1
+
+
+def test_nor_is_a_file_or_a_batch_and_both_stand_for_a_retry(client: Client) -> None:
+    careful, file_id, batch_id = Replicas(count=1, timeout_s=0.01), new_file_id(), new_batch_id()
+    whole = {"purpose": Purpose.BATCH, "filename": "a", "num_bytes": 1, "sha256": "0", "lifetime_s": None}
+    FileStore(client).open(file_id, DEFAULT_TENANT)
+    with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+        FileStore(client, careful).close(file_id, DEFAULT_TENANT, **whole)
+    assert FileStore(client).close(file_id, DEFAULT_TENANT, **whole).file_id == file_id
+    asked = {"input_file_id": file_id, "endpoint": "/v1/jobs", "window": "1h", "window_s": 3600}
+    spec = BatchSpec(tenant=DEFAULT_TENANT, **asked)
+    with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+        BatchStore(client, careful).create(batch_id, spec)
+    assert BatchStore(client).create(batch_id, spec).batch_id == batch_id
 
 
 def test_a_job_that_a_replica_holds_is_acknowledged(client: Client, valkey_url: str, tmp_path: Path) -> None:
