@@ -59,8 +59,10 @@ class Engine:
     def building(self) -> Iterator[None]:
         """Runs it so that builds reach the network."""
         process = self._start((), _NO_NETWORK)
-        yield
-        _stop(process)
+        try:
+            yield
+        finally:
+            _stop(process)
 
     def start(self) -> None:
         """Starts it in the namespace, where it may have bridges and rules of its own."""
