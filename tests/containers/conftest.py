@@ -26,9 +26,9 @@ def engine() -> Iterator[Engine]:
     with engine.building():
         build_all(engine)
     with namespace():
-        engine.start()
+        process = engine.start()
         yield engine
-        engine.stop()
+        engine.stop(process)
 
 
 @pytest.fixture(scope="session")

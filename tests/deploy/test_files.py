@@ -18,6 +18,8 @@ from tests.observability.test_rules import known
 pytestmark = pytest.mark.deploy
 
 _BIN = Path(sys.executable).parent
+_HADOLINT = Path(__file__).with_name("hadolint.yaml")
+_YAMLLINT = Path(__file__).with_name("yamllint.yaml")
 _COMPOSE = ROOT / "deploy" / "compose"
 _DOCKERFILES = sorted((ROOT / "docker").rglob("Dockerfile*"))
 _COMPOSE_FILES = sorted(path for path in _COMPOSE.glob("*.y*ml"))
@@ -39,9 +41,31 @@ def _run(*command: str | Path, **variables: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_there_is_something_to_check() -> None:
+    assert _DOCKERFILES
+    assert {"compose.yaml", "gpu.yaml", "observability.yaml"} <= {path.name for path in _COMPOSE_FILES}
+
+
+def test_each_tool_finds_a_fault(tmp_path: Path) -> None:
+    """Or a tool that checks nothing would go unnoticed."""
+    dockerfile, compose, spaced = (tmp_path / name for name in ("Dockerfile", "compose.yaml", "spaced.yaml"))
+    dockerfile.write_text("FROM debian:latest\n")
+    compose.write_text("services: {api: {imag: gridpress}}\n")
+    spaced.write_text("a:   1\na: 2\n")
+
+    for command in (
+        [_BIN / "hadolint", "--config", _HADOLINT, dockerfile],
+        [_BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", compose],
+        [_BIN / "docker-compose", "-f", compose, "config", "--quiet"],
+        [_BIN / "yamllint", "--strict", "--config-file", _YAMLLINT, spaced],
+    ):
+        with pytest.raises(AssertionError):
+            _run(*command)
+
+
 @pytest.mark.parametrize("path", _DOCKERFILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_hadolint_accepts_the_dockerfile(path: Path) -> None:
-    _run(_BIN / "hadolint", "--config", ROOT / "tests" / "deploy" / "hadolint.yaml", path)
+    _run(_BIN / "hadolint", "--config", _HADOLINT, path)
 
 
 @pytest.mark.parametrize("path", _COMPOSE_FILES, ids=lambda path: path.name)
@@ -49,7 +73,6 @@ def test_the_compose_file_keeps_the_schema(path: Path) -> None:
     _run(_BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path)
 
 
-@pytest.mark.skipif(not (_COMPOSE / "compose.yaml").exists(), reason="deploy/compose/compose.yaml is not there")
 @pytest.mark.parametrize("overlay", [None, *(path.name for path in _COMPOSE_FILES if path.name != "compose.yaml")])
 def test_compose_resolves_the_files_together(overlay: str | None) -> None:
     names = ["compose.yaml", *([overlay] if overlay else [])]
@@ -59,7 +82,7 @@ def test_compose_resolves_the_files_together(overlay: str | None) -> None:
 
 def test_yamllint_accepts_every_file() -> None:
     assert _YAML
-    _run(_BIN / "yamllint", "--strict", "--config-file", ROOT / "tests" / "deploy" / "yamllint.yaml", *_YAML)
+    _run(_BIN / "yamllint", "--strict", "--config-file", _YAMLLINT, *_YAML)
 
 
 def test_every_metric_that_a_rule_or_panel_names_exists() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.keys import weakness
 from shared.webhooks.secrets import is_webhook_secret
-from tests.deploy.chart import Document, containers, of_kind, render, rendered, values_of
+from tests.deploy.chart import ROOT, Document, containers, of_kind, render, rendered, values_of
 
 pytestmark = pytest.mark.deploy
 
@@ -46,6 +46,12 @@ def test_the_prefetch_job_gets_no_secret_of_the_stores() -> None:
     [job] = [job for job in of_kind(rendered("production"), "Job") if "prefetch" in job["metadata"]["name"]]
 
     assert not [volume for volume in job["spec"]["template"]["spec"]["volumes"] if "projected" in volume]
+
+
+def test_an_evaluation_makes_its_bucket_as_compose_does() -> None:
+    [args] = [one["args"] for name, one in containers(rendered("evaluation")) if name.endswith("/bucket")]
+
+    assert args == ["python", "-c", (ROOT / "deploy" / "compose" / "bucket.py").read_text()]
 
 
 def test_weights_appear_whole_and_only_once(tmp_path: Path) -> None:
