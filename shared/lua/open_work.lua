@@ -31,24 +31,33 @@ local function allowances()
   end
 end
 
+-- The lanes of a stage in which something waits, in the order of their names: name, tenant, revision, number of renders.
+local function lanes_of(stage)
+  local names, found = redis.call('SMEMBERS', P .. 'lanes:' .. stage), {}
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. name)
+    local _, tenant, revision = string.match(name, '^([^|]*)|([^|]*)|([^|]*)')
+    if num > 0 then table.insert(found, { name = name, tenant = tenant, revision = revision, num = num }) end
+  end
+  return found
+end
+
+-- `costs`, `later_costs`: by lane, in this stage and, while it waits for AR, in the DiT.
 -- Returns renders, their cost in this stage, and their cost in the DiT while they wait for AR.
-local function open_work(stage, served)
+local function open_work(stage, lanes, served, costs, later_costs)
   local take, found = allowances(), { renders = 0, cost = 0, later_cost = 0 }
   local function add(num, cost, later)
     found.renders = found.renders + num
     found.cost = found.cost + math.floor(cost + 0.5)
     found.later_cost = found.later_cost + math.floor(later + 0.5)
   end
-  local lanes = redis.call('SMEMBERS', P .. 'lanes:' .. stage)
-  table.sort(lanes)
   for _, lane in ipairs(lanes) do
-    local _, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
-    local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
-    if num > 0 and (not served or pinned == '' or served[pinned]) then
-      local begins = stage == 'ar' or string.sub(lane, -6) == '|again'
-      local taken = begins and take(tenant, num) or num
-      local later = stage == 'ar' and redis.call('HGET', P .. 'cost:dit_later', lane) or 0
-      add(taken, taken / num * (redis.call('HGET', P .. 'cost:' .. stage, lane) or 0), taken / num * later)
+    if not served or lane.revision == '' or served[lane.revision] then
+      local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
+      local taken = begins and take(lane.tenant, lane.num) or lane.num
+      local share = taken / lane.num
+      add(taken, share * (costs[lane.name] or 0), share * (later_costs[lane.name] or 0))
     end
   end
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do

@@ -5,23 +5,25 @@
 -- last), ahead (renders that wait for the DiT and may hold AR back), is_stalled (see stalls.lua).
 local now = now_ms()
 
-local function total_of(total)
-  local sum = 0
-  for _, cost in ipairs(redis.call('HVALS', P .. 'cost:' .. total)) do sum = sum + tonumber(cost) end
-  return sum
+-- Costs by lane, and their sum.
+local function costs_of(total)
+  local costs, sum, flat = {}, 0, redis.call('HGETALL', P .. 'cost:' .. total)
+  for i = 1, #flat, 2 do
+    costs[flat[i]] = tonumber(flat[i + 1])
+    sum = sum + costs[flat[i]]
+  end
+  return costs, sum
 end
 
-local function unserved_of(stage)
+local function unserved_of(stage, lanes)
   local served, unserved, any = {}, {}, false
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
     if revision then served[revision], any = true, true end
   end
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
-    local pinned = string.match(lane, '^[^|]*|[^|]*|([^|]*)')
-    local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
-    local is_served = served[pinned] or (pinned == '' and any)
-    if num > 0 and not is_served then unserved[pinned] = (unserved[pinned] or 0) + num end
+  for _, lane in ipairs(lanes) do
+    local is_served = served[lane.revision] or (lane.revision == '' and any)
+    if not is_served then unserved[lane.revision] = (unserved[lane.revision] or 0) + lane.num end
   end
   return unserved
 end
@@ -42,15 +44,18 @@ local function num_made_ahead(served)
   return ahead
 end
 
+local later_costs, later_cost = costs_of('dit_later')
 local found = {}
 for stage in pairs(RUNNING) do
-  local served = served_by(stage, now)
+  local served, lanes = served_by(stage, now), lanes_of(stage)
+  local costs, cost = costs_of(stage)
   found[stage] = strength(stage, '', now)
-  found[stage].waiting = num_waiting(stage)
-  found[stage].waiting_cost = total_of(stage)
-  found[stage].coming_cost = stage == 'dit' and total_of('dit_later') or 0
-  found[stage].unserved = unserved_of(stage)
-  found[stage].open = open_work(stage, served)
+  found[stage].waiting = redis.call('ZCARD', P .. 'quarantine:' .. stage)
+  for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
+  found[stage].waiting_cost = cost
+  found[stage].coming_cost = stage == 'dit' and later_cost or 0
+  found[stage].unserved = unserved_of(stage, lanes)
+  found[stage].open = open_work(stage, lanes, served, costs, stage == 'ar' and later_costs or {})
   found[stage].orphans = num_orphans(stage)
   found[stage].last_slots = tonumber(redis.call('HGET', P .. 'last_worker:' .. stage, 'slots') or 0)
   found[stage].ahead = stage == 'ar' and num_made_ahead(served) or 0
