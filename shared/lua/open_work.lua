@@ -43,6 +43,20 @@ local function lanes_of(stage)
   return found
 end
 
+-- The waiting suspects of a crash, which are in no lane, though their lanes' costs count them: that is taken back here.
+local function suspects_of(stage, costs, later_costs)
+  local found = {}
+  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do
+    local job = redis.call('HGET', P .. 'render:' .. render, 'job')
+    local known = redis.call('HMGET', P .. 'job:' .. job, 'revision', 'tenant', 'lane', stage .. '_cost', 'dit_cost')
+    local lane, cost, later = known[3], tonumber(known[4] or 0), stage == 'ar' and tonumber(known[5] or 0) or 0
+    costs[lane] = (costs[lane] or 0) - cost
+    later_costs[lane] = (later_costs[lane] or 0) - later
+    table.insert(found, { revision = known[1], tenant = known[2], cost = cost, later = later })
+  end
+  return found
+end
+
 -- `costs`, `later_costs`: by lane, in this stage and, while it waits for AR, in the DiT.
 -- Returns renders, their cost in this stage, and their cost in the DiT while they wait for AR.
 local function open_work(stage, lanes, served, costs, later_costs)
@@ -52,6 +66,7 @@ local function open_work(stage, lanes, served, costs, later_costs)
     found.cost = found.cost + math.floor(cost + 0.5)
     found.later_cost = found.later_cost + math.floor(later + 0.5)
   end
+  local suspects = suspects_of(stage, costs, later_costs)
   for _, lane in ipairs(lanes) do
     if not served or lane.revision == '' or served[lane.revision] then
       local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
@@ -60,12 +75,10 @@ local function open_work(stage, lanes, served, costs, later_costs)
       add(taken, share * (costs[lane.name] or 0), share * (later_costs[lane.name] or 0))
     end
   end
-  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do
-    local job = redis.call('HGET', P .. 'render:' .. render, 'job')
-    local known = redis.call('HMGET', P .. 'job:' .. job, 'revision', 'tenant', stage .. '_cost', 'dit_cost')
-    if not served or served[known[1]] then
-      local taken = stage == 'ar' and take(known[2], 1) or 1
-      add(taken, taken * (known[3] or 0), stage == 'ar' and taken * (known[4] or 0) or 0)
+  for _, suspect in ipairs(suspects) do
+    if not served or served[suspect.revision] then
+      local taken = stage == 'ar' and take(suspect.tenant, 1) or 1
+      add(taken, taken * suspect.cost, taken * suspect.later)
     end
   end
   return found

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.cost import cost_of
 from shared.ids import Revision, TenantId, WorkerId, new_job_id
 from shared.jobs import PriorSource
 from shared.limits import TenantLimits
@@ -131,6 +132,20 @@ def test_a_revision_that_nobody_serves_asks_for_nobody(world: World) -> None:
     load = world.pace.loads()[Stage.AR]
     assert (load.waiting, load.open.renders) == (4, 0)
     assert wanted(world) == (0, 0)
+
+
+def test_suspects_of_a_crash_count_once(world: World) -> None:
+    job = submitted(world.jobs, n=4)
+    for life in range(2):
+        dying = Announcement(WorkerId(f"w{life}"), Queue.AR, 3, REVISION)
+        world.leases.beat(dying, [])
+        for _ in range(3):
+            assert world.leases.claim(Stage.AR, REVISION, dying.worker_id)
+        world.let_leases_end()
+        world.rescue()
+    load = world.pace.loads()[Stage.AR]
+    cost = cost_of(job.spec.settings)
+    assert (load.open.renders, load.open.cost, load.open.later_cost) == (4, 4 * cost.ar, 4 * cost.dit)
 
 
 def test_a_tenant_at_its_limit_asks_for_no_more_than_it_may_begin(world: World) -> None:
