@@ -89,6 +89,9 @@ bench-webhooks: setup ## measure deliveries a second, and the first attempt besi
 bench-fairness: setup ## simulate fair shares of thousands of tenants (half a minute)
 	$(BIN)/python -m benchmarks.fairness
 
+bench-autoscale: setup ## simulate an autoscaler over wanted_workers (seconds)
+	$(BIN)/python -m benchmarks.autoscale
+
 bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
 	$(BIN)/python -m benchmarks.dispatch
 
