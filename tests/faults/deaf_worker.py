@@ -1,4 +1,7 @@
-"""A role whose consumer has no credit and does not mind until a file is there: `... deaf_worker ROLE FILE`."""
+"""A role whose consumer has no credit and does not mind until a file is there: `... deaf_worker ROLE FILE [blind]`.
+
+A blind one does not look for work by itself, either.
+"""
 
 import runpy
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 from shared.broker import QoS
 from workers import reconnecting
 from workers.hearing import Hearing
+from workers.lookout import Lookout
 from workers.reconnecting import SteadyConsumer
 
 reconnecting._LONGEST_SILENCE_S = 1.0
@@ -29,4 +33,6 @@ def _check(consumer: SteadyConsumer) -> None:
 QoS.can_consume = lambda _: False  # type: ignore[method-assign]
 Hearing.note_restart = _heal  # type: ignore[method-assign]
 SteadyConsumer.check_asking = _check  # type: ignore[method-assign]
+if "blind" in sys.argv:
+    Lookout.start = lambda _: None  # type: ignore[method-assign]
 runpy.run_module(f"workers.{sys.argv[1]}", run_name="__main__")
