@@ -26,9 +26,9 @@ def engine() -> Iterator[Engine]:
     with engine.building():
         build_all(engine)
     with namespace():
-        process = engine.start()
+        engine.start()
         yield engine
-        engine.stop(process)
+        engine.stop()
 
 
 @pytest.fixture(scope="session")

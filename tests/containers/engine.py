@@ -27,11 +27,12 @@ def missing() -> str | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Engine:
     """Programs and data lie in `folder`, which later runs use again."""
 
     folder: Path
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,20 +59,19 @@ class Engine:
     def building(self) -> Iterator[None]:
         """Runs it so that builds reach the network."""
         process = self._start((), _NO_NETWORK)
-        yield
-        _stop(process)
+        try:
+            yield
+        finally:
+            _stop(process)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
         """Starts it in the namespace, where it may have bridges and rules of its own."""
-        return self._start(("nsenter", f"--net=/run/netns/{NAMESPACE}"), ())
+        self._process = self._start(("nsenter", f"--net=/run/netns/{NAMESPACE}"), ())
 
-    def restart(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        """As when the machine starts anew: all containers end, and the engine starts those that are to run."""
-        _stop(process)
-        return self.start()
-
-    def stop(self, process: subprocess.Popen[bytes]) -> None:
-        _stop(process)
+    def stop(self) -> None:
+        """All containers end with it."""
+        assert self._process
+        _stop(self._process)
 
     def _start(self, prefix: Sequence[str], options: Sequence[str]) -> subprocess.Popen[bytes]:
         folder = self.folder

@@ -106,6 +106,7 @@ def _wheels() -> Iterator[str]:
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"--build-arg PIP_FIND_LINKS=http://127.0.0.1:{server.server_port}/"
     server.shutdown()
+    server.server_close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -50,6 +50,7 @@ class Stack:
     given: Mapping[str, str] = field(default_factory=variables)
     files: Sequence[Path] = ()
     project: str = "gridpress"
+    _clients: list[httpx.Client] = field(default_factory=list)
 
     def compose(self, *arguments: str, timeout_s: float = 300, **more: str) -> str:
         files = [f"--file={path}" for path in (_COMPOSE / "compose.yaml", *self.files)]
@@ -65,6 +66,8 @@ class Stack:
         self.wait_until_healthy()
 
     def down(self) -> None:
+        for client in self._clients:
+            client.close()
         self.compose("down", "--volumes", "--timeout", "5")
 
     def containers(self, service: str) -> list[str]:
@@ -98,12 +101,15 @@ class Stack:
             time.sleep(0.2)
 
     def client(self) -> httpx.Client:
-        """Returns a client that goes through the proxy, trusts its authority alone, and has the first key."""
+        """Returns a client that goes through the proxy, trusts its authority alone, and has the first key.
+
+        It is closed with the stack.
+        """
         [proxy] = self.containers("proxy")
         authority = self.folder / "root.crt"
         self.wait_until(lambda: self._copied(proxy, authority))
         context = ssl.create_default_context(cafile=str(authority))
-        return httpx.Client(
+        client = httpx.Client(
             base_url=f"https://{THERE}:{TLS_PORT}",
             verify=context,
             headers={"Host": "localhost", "Authorization": f"Bearer {self.secret('api_key')}"},
@@ -111,6 +117,8 @@ class Stack:
             trust_env=False,
             event_hooks={"request": [_name_site]},
         )
+        self._clients.append(client)
+        return client
 
     def _copied(self, proxy: str, target: Path) -> bool:
         argv = ["docker", "cp", f"{proxy}:{_AUTHORITY}", str(target)]

@@ -18,21 +18,23 @@ BINARY = shutil.which("prometheus")
 _START_LIMIT_S = 30.0
 
 
-def configuration(targets: Sequence[str], every_s: int) -> Mapping[str, object]:
+def configuration(targets: Sequence[str], every_s: int, rules: Sequence[Path]) -> Mapping[str, object]:
     """The shipped configuration, with other targets and a shorter interval."""
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": f"{every_s}s", "evaluation_interval": f"{every_s}s"}
-    config["rule_files"] = [str(file) for file in RULES]
+    config["rule_files"] = [str(file) for file in rules]
     del config["alerting"]
     config["scrape_configs"] = [{"job_name": "gridpress", "static_configs": [{"targets": list(targets)}]}]
     return config
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Sequence[str], every_s: int = 1) -> Iterator[str]:
+def prometheus(
+    folder: Path, targets: Sequence[str], every_s: int = 1, rules: Sequence[Path] = tuple(RULES)
+) -> Iterator[str]:
     """Runs while the block runs; yields its URL."""
     assert BINARY
-    (folder / "prometheus.yml").write_text(json.dumps(configuration(targets, every_s)))
+    (folder / "prometheus.yml").write_text(json.dumps(configuration(targets, every_s, rules)))
     address = f"127.0.0.1:{free_ports(1)[0]}"
     paths = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
     with (folder / "prometheus.log").open("wb") as log:

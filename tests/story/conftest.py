@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,23 +64,31 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("story")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        receiving() as receiver,
-        collecting() as collector,
-        chatting(says("a red kite over a MARKHILL")) as chat,
-    ):
-        patch.setenv("GRIDPRESS_WEBHOOK_SECRET", WEBHOOK_SECRET)
-        patch.setenv("GRIDPRESS_LOG_FORMAT", "text")  # log files are JSON all the same
-        patch.setenv("GRIDPRESS_EGRESS_ALLOW", "127.0.0.1")
-        patch.setenv("GRIDPRESS_API_PROCESSES", "2")
-        patch.setenv("GRIDPRESS_ENHANCE_BASE_URL", chat.url)
-        patch.setenv("GRIDPRESS_ENHANCE_API_KEY", "sk-MARKCHATKEY")
-        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-        with service(folder, "simulate:ar=0,dit=300ms") as url:
+    with receiving() as receiver, collecting() as collector, chatting(says("a red kite over a MARKHILL")) as chat:
+        environment = {
+            "GRIDPRESS_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "GRIDPRESS_LOG_FORMAT": "text",  # log files are JSON all the same
+            "GRIDPRESS_EGRESS_ALLOW": "127.0.0.1",
+            "GRIDPRESS_API_PROCESSES": "2",
+            "GRIDPRESS_ENHANCE_BASE_URL": chat.url,
+            "GRIDPRESS_ENHANCE_API_KEY": "sk-MARKCHATKEY",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        with started(folder, environment) as url:
             command = (sys.executable, "-P", "-m", "cli.main", "keys", "create", "--tenant", "acme", "--data", folder)
             key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
             made = House(url, key, folder, receiver, collector)
             wait_until(lambda: made.ask("GET", "/v1/jobs").status_code == 200)
             yield made
+
+
+@contextmanager
+def started(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The service, which alone has these variables: other tests run while it does."""
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            url = stack.enter_context(service(folder, "simulate:ar=0,dit=300ms"))
+        yield url

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 
 import pytest
 
@@ -141,6 +142,19 @@ def test_a_request_that_reaches_no_route_has_a_line(house: House) -> None:
     line = line_of(house, request_id="refused-1")
     assert (line["event"], line["method"], line["route"], line["status"]) == ("http.request", "GET", None, 400)
     assert line["code"] == "bad_request"
+
+
+def test_a_client_that_leaves_before_the_end_is_told_of(house: House) -> None:
+    """The stream's next event, which comes after it has left, reaches nobody."""
+    job = house.submit()
+    host, _, port = house.url.removeprefix("http://").partition(":")
+    fields = f"Host: {host}:{port}\r\nAuthorization: Bearer {house.key}\r\nx-request-id: left-1\r\n"
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # so that it is reset
+        connection.sendall(f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\n{fields}\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    line = line_of(house, request_id="left-1")
+    assert (line["route"], line["status"], line["is_cut_off"]) == ("/v1/jobs/<job_id>/events", 200, True)
 
 
 def test_probes_leave_no_line_while_they_succeed(house: House) -> None:

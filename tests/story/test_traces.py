@@ -49,7 +49,7 @@ def test_a_trace_leads_from_the_request_to_the_webhook(house: House) -> None:
 def test_the_enhancement_of_a_prompt_is_part_of_the_trace(house: House) -> None:
     fields, trace_id, _ = sent()
     house.submit(fields, enhance_prompt=True)
-    house.collector.wait_until(lambda: bool(named(house, trace_id, "dit")))
+    house.collector.wait_until(lambda: len(house.collector.of_trace(trace_id)) >= 4)
     names = [span.name for span in house.collector.of_trace(trace_id)]
     assert names == ["POST /v1/jobs", "enhance", "ar", "dit"]
 
@@ -59,14 +59,15 @@ def test_a_killed_worker_breaks_no_trace(house: House) -> None:
     job = house.submit(fields, webhook_url=house.receiver.url)
     wait_until(lambda: bool(house.story(job_id=job["id"], event="render.claimed", stage="dit")))
     os.kill(house.pid("dit-0"), signal.SIGKILL)
-    house.collector.wait_until(lambda: bool(named(house, trace_id, "webhook")))
+    house.collector.wait_until(lambda: len(house.collector.of_trace(trace_id)) >= 5)
     (request,) = named(house, trace_id, "POST /v1/jobs")
     first, second = named(house, trace_id, "dit")
+    assert len(named(house, trace_id, "webhook")) == 1
     assert (first.attributes["gridpress.outcome"], second.attributes["gridpress.outcome"]) == ("lost", "succeeded")
     assert (first.attributes["gridpress.attempt"], second.attributes["gridpress.attempt"]) == (1, 2)
     assert (first.is_error, second.is_error) == (True, False)
     assert first.parent_id == second.parent_id == request.span_id
-    assert first.began_ns < first.ended_ns <= second.began_ns + 50_000_000, "by two clocks"
+    assert first.began_ns < first.ended_ns <= second.began_ns
 
 
 def test_a_client_that_records_no_trace_makes_none(house: House) -> None:
@@ -100,10 +101,14 @@ def test_each_line_of_a_batch_has_a_trace_that_is_linked_to_its_request(house: H
         of_batch = [s for s in house.collector.spans if s.attributes.get("gridpress.batch_id") == batch["id"]]
         return [span for span in of_batch if span.name == "batch.collect"]
 
-    house.collector.wait_until(lambda: len(collected()) == 2)
+    def spans_of(last: Seen) -> list[Seen]:
+        return house.collector.of_trace(last.trace_id)
+
+    house.collector.wait_until(lambda: [len(spans_of(last)) for last in collected()] == [4, 4])
+    house.collector.wait_until(lambda: bool(named(house, trace_id, "POST /v1/batches")))
     (request,) = named(house, trace_id, "POST /v1/batches")
     for last in collected():
-        spans = house.collector.of_trace(last.trace_id)
+        spans = spans_of(last)
         assert [span.name for span in spans] == ["batch.line", "ar", "dit", "batch.collect"]
         assert spans[0].links == ((trace_id, request.span_id),)
         assert {span.parent_id for span in spans[1:]} == {spans[0].span_id}

@@ -23,8 +23,13 @@ class How(StrEnum):
 def tell_attempt(delivery: Delivery, outcome: Outcome, how: How, began_ns: int) -> None:
     """Logs the attempt; its ids are bound to the thread."""
     attempted = outcome.attempted
-    told: dict[str, Value] = {"outcome": how.value, "type": delivery.event_type, "attempt": delivery.attempt}
-    told |= {"destination": delivery.destination, "seconds": round(attempted.latency_s, 3)}
+    told: dict[str, Value] = {
+        "outcome": how.value,
+        "type": delivery.event_type,
+        "attempt": delivery.attempt,
+        "destination": delivery.destination,
+        "seconds": round(attempted.latency_s, 3),
+    }
     if attempted.status is not None:
         told["status"] = attempted.status
     if attempted.error:

@@ -58,10 +58,11 @@ class Attempts:
             older = self._running.get(claim.render_id)
         if older:  # its lease ended unnoticed, and this is the same render again
             self.end(older.claim.lease, End.LOST)
+        attempt = _Attempt(claim, time.monotonic(), time.time_ns())
         with self._lock:
-            self._running[claim.render_id] = _Attempt(claim, time.monotonic(), time.time_ns())
+            self._running[claim.render_id] = attempt
         if claim.lost:
-            _tell_lost(claim)
+            _tell_lost(claim, attempt.began_ns)
         log.info("render.claimed", **_facts(claim), worker_id=self._worker_id, waited_s=claim.waited_s, **claim.log_ids)
 
     def leave_slot(self, lease: Lease) -> None:
@@ -86,11 +87,16 @@ class Attempts:
                 return
             del self._running[lease.render_id]
         claim, now_s = attempt.claim, time.monotonic()
-        told: dict[str, Value] = {**_facts(claim), "outcome": end.value, "worker_id": self._worker_id}
-        told |= {"seconds": round(now_s - attempt.began_s, 3)}
-        told |= {"slot_s": round((attempt.left_s or now_s) - attempt.began_s, 3), "waited_s": claim.waited_s}
+        told: dict[str, Value] = {
+            **_facts(claim),
+            "outcome": end.value,
+            "worker_id": self._worker_id,
+            "waited_s": claim.waited_s,
+            "slot_s": round((attempt.left_s or now_s) - attempt.began_s, 3),
+            "seconds": round(now_s - attempt.began_s, 3),
+        }
         if end is End.SUCCEEDED:
-            told |= {"steps": claim.num_steps}
+            told["steps"] = claim.num_steps
         if end is End.FAILED:
             told |= {"code": code, "error": error}
         _log(told, claim, end)
@@ -139,13 +145,13 @@ def _log(told: Mapping[str, Value], claim: Claim, end: End) -> None:
     tell("render.finished", **told, **stored, **claim.log_ids)
 
 
-def _tell_lost(claim: Claim) -> None:
+def _tell_lost(claim: Claim, now_ns: int) -> None:
     lost = claim.lost
     assert lost
     facts = {**_facts(claim), "attempt": max(1, claim.attempt - 1), "worker_id": lost.worker_id}
     told: dict[str, Value] = {**facts, "outcome": End.LOST.value, "seconds": lost.lasted_s}
     log.warning("render.lost", **told, **claim.log_ids)
-    ended_ns = time.time_ns() - int(lost.ago_s * _NS)
+    ended_ns = now_ns - int(lost.ago_s * _NS)
     _trace(claim, told, ended_ns - int(lost.lasted_s * _NS), ended_ns, End.LOST)
 
 
