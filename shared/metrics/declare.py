@@ -35,15 +35,17 @@ class Section:
     def __init__(self, *roles: str) -> None:
         self.roles = roles
 
-    def counter(self, name: str, told: str, labels: Sequence[str] = ()) -> Counter:
+    def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
         """`name` ends in `_total`."""
         assert name.endswith("_total")
-        return self._noted(name, "counter", told, labels, Counter(_PREFIX + name, told, labels, registry=REGISTRY))
+        return self._noted(
+            name, "counter", help_text, labels, Counter(_PREFIX + name, help_text, labels, registry=REGISTRY)
+        )
 
     def gauge(
         self,
         name: str,
-        told: str,
+        help_text: str,
         labels: Sequence[str] = (),
         *,
         is_known: bool = True,
@@ -52,19 +54,19 @@ class Section:
         """With `is_known=False` a gauge without labels is left out until it is set. `of_several`: what several
         processes show, of those that live.
         """
-        gauge = Gauge(_PREFIX + name, told, labels, registry=REGISTRY, multiprocess_mode=of_several)
+        gauge = Gauge(_PREFIX + name, help_text, labels, registry=REGISTRY, multiprocess_mode=of_several)
         if not is_known:
             gauge.set(math.nan)
-        return self._noted(name, "gauge", told, labels, gauge)
+        return self._noted(name, "gauge", help_text, labels, gauge)
 
-    def histogram(self, name: str, told: str, buckets: Sequence[float], labels: Sequence[str] = ()) -> Histogram:
-        histogram = Histogram(_PREFIX + name, told, labels, registry=REGISTRY, buckets=buckets)
-        return self._noted(name, "histogram", told, labels, histogram)
+    def histogram(self, name: str, help_text: str, buckets: Sequence[float], labels: Sequence[str] = ()) -> Histogram:
+        histogram = Histogram(_PREFIX + name, help_text, labels, registry=REGISTRY, buckets=buckets)
+        return self._noted(name, "histogram", help_text, labels, histogram)
 
-    def outside(self, name: str, told: str, labels: Sequence[str] = ()) -> None:
+    def outside(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
         """Declares a gauge that no process keeps: its samples are made for the page."""
-        self._noted(name, "gauge", told, labels, None)
+        self._noted(name, "gauge", help_text, labels, None)
 
-    def _noted(self, name: str, kind: str, told: str, labels: Sequence[str], metric: _Metric) -> _Metric:
-        DECLARED.append(Declared(_PREFIX + name, kind, told, tuple(labels), self.roles, metric))
+    def _noted(self, name: str, kind: str, help_text: str, labels: Sequence[str], metric: _Metric) -> _Metric:
+        DECLARED.append(Declared(_PREFIX + name, kind, help_text, tuple(labels), self.roles, metric))
         return metric

@@ -21,14 +21,14 @@ class Source(Protocol):
 def page_of(role: str, source: Source = REGISTRY) -> CollectorRegistry:
     """Returns the role's page as a registry. That of a single process tells of the process, too."""
     page = CollectorRegistry()
-    page.register(_Own(role, source))
+    page.register(_OfRole(role, source))
     if source is REGISTRY:
         ProcessCollector(registry=page)
     return page
 
 
 @dataclass(frozen=True, slots=True)
-class _Own(Collector):
+class _OfRole(Collector):
     role: str
     source: Source
 

@@ -31,8 +31,8 @@ _BYTES = {"counter": 512 * 1024, "histogram": 1024 * 1024, **dict.fromkeys(_GAUG
 _PARENT = "parent"
 
 
-class _Together:
-    """What of it this process knows. A child inherits it by fork."""
+class _State:
+    """This process's place and folder. A fork inherits them."""
 
     place = _PARENT
     folder: Path | None = None
@@ -47,50 +47,50 @@ def count_together() -> None:
     folder = _new_folder()
     if folder is None:
         return
-    _Together.folder = folder
+    _State.folder = folder
     os.environ[_VARIABLE] = str(folder)
-    values.ValueClass = values.MultiProcessValue(lambda: _Together.place)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: _State.place)  # type: ignore[no-untyped-call]
     atexit.register(_remove, folder, os.getpid())
 
 
 def allot(num_places: int) -> bool:
     """Makes the files of all places. Returns False when they can't be had; then there is nothing to serve."""
-    if _Together.folder is None:
+    if _State.folder is None:
         return False
     try:
         for place in range(num_places):
-            _make_files(_Together.folder, str(place))
+            _make_files(_State.folder, str(place))
     except OSError as error:
-        log.error("metrics.no_room", folder=str(_Together.folder), error=str(error))  # noqa: TRY400 - it says everything
+        log.error("metrics.no_room", folder=str(_State.folder), error=str(error))  # noqa: TRY400 - it says everything
         return False
-    _Together.is_allotted = True
+    _State.is_allotted = True
     return True
 
 
 def prepare(place: int) -> None:
     """Readies a place for the next process, before its fork. The one before it has ended."""
     leave(place)
-    if _Together.folder and _Together.is_allotted:
+    if _State.folder and _State.is_allotted:
         for kind in _BYTES:
-            _heal(_file(_Together.folder, kind, str(place)))
+            _heal(_file(_State.folder, kind, str(place)))
 
 
 def take(place: int) -> None:
     """Gives this process its place, right after the fork."""
-    if _Together.is_allotted:
-        _Together.place = str(place)
+    if _State.is_allotted:
+        _State.place = str(place)
 
 
 def leave(place: int) -> None:
     """Clears the gauges of a process that has ended."""
-    if _Together.folder and _Together.is_allotted:
+    if _State.folder and _State.is_allotted:
         for kind in _GAUGES:
-            _empty(_file(_Together.folder, kind, str(place)))
+            _empty(_file(_State.folder, kind, str(place)))
 
 
 def collected() -> list[Metric]:
     """Returns the sums over all processes; of counters and histograms also what dead ones had counted."""
-    return list(MultiProcessCollector(None, str(_Together.folder)).collect())  # type: ignore[no-untyped-call]
+    return list(MultiProcessCollector(None, str(_State.folder)).collect())  # type: ignore[no-untyped-call]
 
 
 def _new_folder() -> Path | None:

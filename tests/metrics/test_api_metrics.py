@@ -11,7 +11,8 @@ import pytest
 
 from cli.stack.ports import free_ports
 from cli.stack.seaweedfs import S3Endpoint
-from tests.api.processes import Served, served
+from shared.settings import Settings
+from tests.api.processes import TIMEOUT_S, Served, environment, served, start
 from tests.api.test_server import settings_of
 from tests.cli.waiting import eventually
 from tests.metrics.reading import samples, total
@@ -151,6 +152,15 @@ def test_the_public_port_has_no_metrics_and_the_metrics_port_no_api(api: Served,
     with api.client() as client:
         assert client.get("/metrics").status_code == 404
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 404
+
+
+def test_a_metrics_port_that_is_taken_is_a_setting_to_mend(
+    s3_settings: Settings, empty_valkey_url: str, api: Served, port: int
+) -> None:
+    process = start(environment(s3_settings, REDIS_URL=empty_valkey_url, PORT=0, METRICS_PORT=port))
+    _, said = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 78
+    assert "GRIDPRESS_METRICS_PORT" in said.splitlines()[-1]
 
 
 @pytest.mark.attack

@@ -15,7 +15,7 @@ parents = several._parents
 several._parents = lambda: [Path(sys.argv[1])]
 several.count_together()
 from shared.metrics.catalogue import HTTP_CONNECTIONS, STORE_ERRORS
-folder = several._Together.folder
+folder = several._State.folder
 
 def value(name):
     return sum(one.value for metric in several.collected() for one in metric.samples if one.name == name)
