@@ -20,7 +20,7 @@ pytestmark = [
 
 LIMIT_S = 90.0
 # The page of `gridpress up` and this load do have them.
-HERE_FULL = {r"gridpress_role_up", r"gridpress_enhancements_total", r"gridpress_store_max_bytes", r"process_.*"}
+HERE_FULL = {r"gridpress_role_up", r"gridpress_enhancements_total", r"gridpress_store_max_bytes"}
 HERE_EMPTY = tuple(RIGHTLY_EMPTY.keys() - HERE_FULL)
 
 
