@@ -11,7 +11,7 @@ from pathlib import Path
 
 NAMESPACE = "gridpress-docker"
 HERE, THERE = "10.213.0.1", "10.213.0.2"  # the two ends of the link into the namespace
-_PACKAGES = ("docker.io", "containerd", "runc", "iptables", "libnftables1")
+_PACKAGES = ("docker.io", "containerd", "runc", "libnftables1")
 _START_S = 60.0
 _LIMITS = ("--default-ulimit", "nofile=20000:20000", "--default-ulimit", "nproc=4096:4096")
 _NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip6tables=false")
@@ -21,9 +21,9 @@ def missing() -> str | None:
     """Returns what this machine lacks for a container engine, in one line; None if it lacks nothing."""
     if os.geteuid() != 0:
         return "needs root: an engine makes namespaces, mounts and bridges"
-    tools = ("apt-get", "dpkg", "mmdebstrap", "iptables", "ip", "nsenter", "runc")
+    tools = ("apt-get", "dpkg", "mmdebstrap", "iptables", "ip", "nsenter")
     if lacking := [tool for tool in tools if shutil.which(tool) is None]:
-        return f"needs {', '.join(lacking)}: apt-get install mmdebstrap iptables iproute2 util-linux runc"
+        return f"needs {', '.join(lacking)}: apt-get install mmdebstrap iptables iproute2 util-linux"
     return None
 
 

@@ -60,7 +60,7 @@ def test_a_role_without_its_store_says_so_in_one_line_and_never_starts(engine: E
 
 @pytest.mark.skipif(not has_gpu_image(), reason="GRIDPRESS_TEST_NO_GPU_IMAGE is set")
 def test_the_gpu_image_compiles_a_kernel_under_a_read_only_root(engine: Engine) -> None:
-    options = (*_LOCKED_DOWN, *_ULIMIT, "--tmpfs", "/tmp:mode=1777,exec", "--volume", "/var/cache/gridpress")
+    options = (*_LOCKED_DOWN, *_ULIMIT, "--tmpfs", "/tmp:mode=1777", "--volume", "/var/cache/gridpress")
     argv = ("docker", "run", "--rm", *options, "gridpress-gpu:new", "python", "-c", _COMPILE)
     assert "compiled" in run(argv, env=engine.environment)
 

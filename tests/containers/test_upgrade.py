@@ -54,15 +54,15 @@ def test_an_upgrade_under_load_loses_nothing(
     old.down()
     old.up()
     try:
-        with OneEach(old.secret("webhook_secret")) as receiver, Load(old, receiver) as load:
-            load.wait_for(5)
-            for role in ("upkeep", "ar", "dit", "delivery", "batches", "api"):
-                new.compose("up", "--detach", "--no-build", "--no-deps", role)
-                load.wait_for(2)
-            new.wait_until_healthy()
-            load.wait_for(5)
+        with OneEach(old.secret("webhook_secret")) as receiver:
+            with Load(old, receiver) as load:
+                load.wait_for(5)
+                for role in ("upkeep", "ar", "dit", "delivery", "batches", "api"):
+                    new.compose("up", "--detach", "--no-build", "--no-deps", role)
+                    load.wait_for(2)
+                new.wait_until_healthy()
             load.check()
         images = new.docker("ps", "--format", "{{.Image}}").split()
         assert not [image for image in images if image.endswith(":old")]
     finally:
-        new.down()
+        old.down()
