@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from helm_python import Chart, package
 
-from tests.deploy.chart import CHART, NAMESPACE, RELEASE, Document, containers, of_kind, render, values_of
+from tests.deploy.chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    Document,
+    containers,
+    of_kind,
+    pod_templates,
+    render,
+    values_of,
+)
 
 pytestmark = pytest.mark.deploy
 
@@ -46,6 +56,17 @@ def test_a_slice_of_a_card_is_asked_for_and_a_simulated_stage_asks_for_none() ->
     assert limits("gpu-mig")["ar"]["nvidia.com/mig-3g.40gb"] == 1
     assert limits("gpu-mig")["dit"]["nvidia.com/mig-2g.20gb"] == 1
     assert not [name for stage in limits("evaluation").values() for name in stage if "nvidia" in name]
+
+
+def test_jobs_and_stores_run_where_the_roles_may() -> None:
+    where = {"nodeSelector": {"pool": "pictures"}, "tolerations": [{"key": "pool", "operator": "Exists"}]}
+
+    for name, template in pod_templates(_with("evaluation", defaults=where)):
+        if not name.endswith("-test"):
+            assert template["spec"]["nodeSelector"] == {"pool": "pictures"}, name
+            assert {"key": "pool", "operator": "Exists"} in template["spec"]["tolerations"] or name.endswith(
+                ("ar", "dit")
+            )
 
 
 def test_large_numbers_stay_as_they_were_written() -> None:

@@ -218,3 +218,13 @@ spec:
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end }}
+
+{{/* Where pods that are no role's may run: jobs and the evaluation's stores. */}}
+{{- define "gridpress.placement" -}}
+{{- with .Values.defaults.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.defaults.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
