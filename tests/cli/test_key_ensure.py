@@ -89,8 +89,8 @@ def test_another_secret_with_the_same_id_is_refused_and_changes_nothing(ensure: 
     [
         "",
         "secret",
-        new_key()[1].upper(),
-        new_key()[1][:-1],
+        pytest.param(new_key()[1].upper(), id="upper case"),
+        pytest.param(new_key()[1][:-1], id="a letter short"),
         f"gp_abcdefgh_{'a' * 52}",
         f"gp_abcdefgh_{'abcdefghijklmnopqrstuvwxyz' * 2}",
         f"gp_abcdefgh_{('changeme' * 7)[:52]}",
