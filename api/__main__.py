@@ -1,4 +1,4 @@
-"""`python -m api`. Whatever is imported must find gevent's sockets and locks already in place of the system's."""
+"""Starts the API (`python -m api`). gevent replaces sockets and locks before anything else is imported."""
 
 import os
 

@@ -26,9 +26,9 @@ _EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # of a Redis stream
 
 @events.get("/<job_id>/events")
 def stream(job_id: str) -> Response:
-    """All that happened and will happen, or what came after `Last-Event-ID`; 204 when nothing will.
+    """Streams all events of the job, past and future, or those after `Last-Event-ID`; 204 when none will follow.
 
-    A server that stops ends the stream with the event `server.stopping`: come back with the last id.
+    A server that stops ends the stream with the event `server.stopping`: reconnect with the last id.
     """
     house = services()
     after = _resume_point()

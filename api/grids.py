@@ -27,7 +27,7 @@ class GridAnswer(BaseModel):
 
 @grids.get("")
 def read(job_id: str, index: int) -> dict[str, Any] | Response:
-    """JSON; or the tokens as little-endian uint16 in row order, for a caller that accepts octet-stream rather."""
+    """Returns the grid as JSON; to a caller that prefers octet-stream, the tokens as little-endian uint16 by rows."""
     house = services()
     job = house.store.job(JobId(job_id), caller().tenant)
     grid = prior_of(job, index, house.store, house.objects).grid

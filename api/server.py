@@ -128,7 +128,9 @@ class Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load_in(self, worker: Any) -> Flask | None:
-        """Returns the app in a new process; None when the process is to end. Waits for whatever is missing."""
+        """Composes the app in a new process, again and again until it succeeds. Returns None when the process is to
+        end meanwhile.
+        """
         self._shared.join(worker.number)
         several.take(worker.number)
         if self._metrics is not None:

@@ -13,7 +13,7 @@ _SPOOLED = 1024 * 1024
 
 
 class Records:
-    """Replaces `ZipFile.filelist`, which is appended to and read once at the end, for the zip's directory."""
+    """Replaces `ZipFile.filelist`: keeps the members in a file, for the directory at the archive's end."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__

@@ -56,7 +56,7 @@ def share_model(pipeline: GlmImagePipeline) -> DitModel:
 
 
 def _built_on(device: torch.device, dtype: torch.dtype, build: Callable[[], Part]) -> Part:
-    """Built where it will run: the full size does not pass through host memory."""
+    """Builds the part on its device, since the full size may not fit into host memory."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

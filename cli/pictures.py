@@ -10,7 +10,7 @@ from cli.errors import Failure
 
 
 def data_url(path: Path) -> str:
-    """The file's bytes as the API takes them. Whether they are a picture is for the API to say."""
+    """Returns the file's bytes as a data URL. The API checks whether they are a picture."""
     content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return f"data:{content_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
 

@@ -1,4 +1,4 @@
-"""What a render costs each stage, known before it begins: the measure of queues, paces and fair shares."""
+"""Computes the cost of a render in each stage before it begins. Queues, paces and fair shares count in it."""
 
 from dataclasses import dataclass
 

@@ -55,7 +55,7 @@ class Outcome:
 
 
 def _status(error: Any, status_code: int | None) -> str:
-    """In the word that a picture would have. A line that never ran has an error, and no answer."""
+    """Returns the line's status in the words of a picture's. A line that never ran has an error but no response."""
     code = error.get("code") if isinstance(error, Mapping) else status_code
     return _STATUSES.get(code, "failed")
 

@@ -28,7 +28,7 @@ class LedgerFile:
         self._losses = folder / "losses.jsonl"
 
     def read(self) -> Entry | None:
-        """Returns the last note; an empty one when the file is missing, None when it holds none. Raises `OSError`."""
+        """Returns the last entry: an empty one without a file, None if the file is unreadable. Raises `OSError`."""
         try:
             return Entry(**json.loads(self._path.read_text()))
         except FileNotFoundError:

@@ -46,7 +46,7 @@ class Source:
 
     @property
     def settings(self) -> RenderSettings:
-        """What it was drawn from, the prompt as it was enhanced."""
+        """Returns the settings of the source picture, with its enhanced prompt if it has one."""
         settings = self.job.spec.settings
         return settings.model_copy(update={"prompt": self.job.revised_prompt or settings.prompt})
 

@@ -44,5 +44,5 @@ def _observed(context: dict[str, Any]) -> str | None:
 
 @cache
 def _seconds_of(operation: str) -> Histogram:
-    """Kept, since looking for a label costs as much as counting."""
+    """Cached: finding the series of a label costs as much as counting."""
     return OBJECT_STORE_REQUEST_SECONDS.labels(operation)

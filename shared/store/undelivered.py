@@ -42,7 +42,10 @@ class UndeliveredStore:
         return expected
 
     def attach(self, tenant: TenantId, fingerprint: str) -> Expected | Held | None:
-        """The oldest job of this request that was not delivered and that nobody holds, held from now on."""
+        """Takes hold of this request's oldest job whose response was not delivered and that no other retry holds.
+
+        Returns `Held` if others hold all of them, None if there is none.
+        """
         scope, holder = f"{tenant}:{fingerprint}", new_holder_id()
         kind, *job = self._scripts.run("attach_retry", scope, holder, self._lease_ms, self._kept_for_ms)
         if kind == "attached":
@@ -50,11 +53,11 @@ class UndeliveredStore:
         return Held() if kind == "held" else None
 
     def hold(self, expected: Expected) -> None:
-        """For another lease."""
+        """Holds the job for another lease."""
         self._end(expected, "hold")
 
     def release(self, expected: Expected) -> None:
-        """A retry may have it."""
+        """Gives the job up, so that a retry may take it."""
         self._end(expected, "release")
 
     def delivered(self, expected: Expected) -> None:

@@ -82,8 +82,8 @@ class UpkeepStore:
         return int(self._scripts.run("reroute", _MOST_AT_ONCE, _MOST_AT_ONCE))
 
     def look_for_stalls(self, prior_ready_limit_min: int, lasting_s: float) -> Mapping[Stage, Stall]:
-        """Notes for everybody whether the stages stand still: they do once nothing was claimed for `lasting_s` though
-        work waits that live workers with free slots could take.
+        """Records in the store whether a stage is stalled: nothing was claimed for `lasting_s`, though work waits that
+        live workers with free slots could take. Returns it for each stage.
         """
         answer = self._scripts.run("stalls", prior_ready_limit_min, int(lasting_s * 1000))
         return {stage: Stall(*map(bool, found)) for stage, found in zip(Stage, answer, strict=True)}

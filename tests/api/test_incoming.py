@@ -113,7 +113,7 @@ def test_no_byte_of_a_body_is_awaited_from_a_stranger(port: int, framing: bytes)
 def test_what_the_machine_lacks_is_a_refusal_that_says_to_come_back(
     http: FlaskClient, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """A full disk under the folder of large bodies, or no descriptor for one."""
+    """Large bodies go into a temporary file: here the disk is full, or no file descriptor is left."""
 
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))

@@ -66,7 +66,7 @@ def copies(valkey_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def ids(http: FlaskClient, client: Client, copies: redis.Redis) -> dict[str, str]:
-    """Of one of everything, of which there is a copy."""
+    """Makes one object of each kind and copies all records. Returns the ids by kind."""
 
     def post(path: str, **what: Any) -> dict[str, Any]:
         return dict(http.post(path, **what).get_json())

@@ -1,4 +1,4 @@
-"""Every shape of request is answered or refused, and a connection ends where a next request could not be told."""
+"""Well-formed and malformed requests: each gets a response, and the connection closes if its end is unclear."""
 
 import json
 import re

@@ -151,8 +151,8 @@ class Audit:
         return int(str(sizes[kind](key))) if kind in sizes else 0
 
     def _acknowledgements(self) -> Iterator[str]:
-        """A hint is gone once it is read. One that waits for an acknowledgement may cost its consumer the right to
-        ask.
+        """Reports hints that wait to be acknowledged. None should: a hint counts as done once it is read, and open
+        ones use up the number that a consumer may ask for.
         """
         for key in self._client.scan_iter(UNACKNOWLEDGED, count=1000):
             yield f"hints wait to be acknowledged in {key}"

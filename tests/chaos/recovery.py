@@ -135,7 +135,9 @@ class Recovery:
                 self._client = None  # the store is down, or listens elsewhere after a restart
 
     def _await_end_of_store(self) -> None:
-        """A full disk is met by the next write that does not fit, which may take a while."""
+        """Counts the outage from the moment when the store ends: on a full disk, that is at the next write that does
+        not fit.
+        """
         with self._lock:
             if self._store_ended and is_alive(self._store_ended[0]):
                 self._store_ended = (self._store_ended[0], time.monotonic())

@@ -53,7 +53,7 @@ class Plan:
 
 
 def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None] = lambda _: None) -> Report:
-    """Raises what the client met that it should not have met; everything else is in the report."""
+    """Runs the plan and returns the report. Raises an error of the client that no fault explains."""
     began_s = time.monotonic()
     secret = f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
     environment = {

@@ -29,7 +29,7 @@ def short_plan(seed: int) -> Plan:
 
 
 def silent_plan(seed: int, roles: Sequence[str], bounds_s: tuple[float, float], settle_s: float) -> Plan:
-    """Nothing but silences, one for each of the roles."""
+    """Returns a plan without kills: each role is frozen once."""
     return replace(_plan(seed, 0, _CALM, settle_s), silences=silences(seed, roles, bounds_s))
 
 

@@ -14,7 +14,7 @@ MOST_RUNS = 3  # what else the machine does may fall on one of the two measureme
 
 
 def times(receivers: Receivers, bad_urls: list[str]) -> float:
-    """How much longer a good receiver's p99 is beside bad ones than beside two busy processes."""
+    """Returns a good receiver's p99 beside bad receivers, as a multiple of its p99 beside two busy processes."""
     busy, beside_bad = Plan(receivers, NUM_BAD, NUM_EVENTS, RATE).bursts(bad_urls)
     return beside_bad["p99_ms"] / max(busy["p99_ms"], FLOOR_MS)
 

@@ -46,7 +46,7 @@ def some(num: int, standing: Standing, *, since: int = 0) -> list[Delivery]:
 
 
 def allowed(room: Room, standing: Standing) -> int:
-    """What a claim would lease of such receivers, were there any number of them."""
+    """Returns how many deliveries of this standing a claim may lease at most."""
     limits = (room.total, room.unproven, room.slow, room.failing)
     return min(limits[: list(Standing).index(standing) + 1])
 

@@ -107,7 +107,7 @@ def test_a_helper_that_dies_is_noticed_and_fails_no_render(dit_model: DitModel, 
 
 @torch.no_grad()
 def test_nothing_is_sent_for_noise_that_finds_no_memory(dit_model: DitModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would come as the next step's."""
+    """A row that was sent without its buffer would be answered in the next step, for another row."""
 
     def full(*_: object, **__: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -36,7 +36,7 @@ _BOUNDS = ((Ge, "ge", "at least"), (Gt, "gt", "over"), (Le, "le", "at most"), (L
 
 
 def table() -> str:
-    """Returns the whole page."""
+    """Returns the whole page docs/settings.md."""
     return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows())
 
 

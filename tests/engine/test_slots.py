@@ -1,4 +1,4 @@
-"""What a worker holds: slots for what runs, a bounded buffer for what is finished, everything by lease."""
+"""A worker's renders: slots for those that run, a bounded buffer for finished ones, each known by its lease."""
 
 import pytest
 

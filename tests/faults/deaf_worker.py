@@ -1,6 +1,6 @@
-"""A role whose consumer has no credit and does not mind until a file is there: `... deaf_worker ROLE FILE [blind]`.
+"""Runs a role whose consumer asks for no hints until FILE exists: `... deaf_worker ROLE FILE [blind]`.
 
-A blind one does not look for work by itself, either.
+With `blind`, it does not look for work without hints, either.
 """
 
 import runpy

@@ -36,7 +36,7 @@ def impatient(house: Services) -> FlaskClient:
 
 
 def made(house: Services, answer: TestResponse) -> JobSpec:
-    """What the request asked for, as it was understood."""
+    """Returns the spec of the one job that the request made."""
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "still_rendering"), answer.text
     (job,) = house.store.jobs(DEFAULT_TENANT, limit=9, after=None)
     assert answer.headers["x-gridpress-job-id"] == job.job_id

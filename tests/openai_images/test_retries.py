@@ -69,7 +69,7 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def finish(client: Client, picture: Picture) -> None:
-    """All that waits."""
+    """Finishes all renders that wait."""
     leases = LeaseStore(client, RULES)
     while claim := leases.claim(Stage.AR, REVISION, WORKER_ID):
         leases.finish_prior(claim.lease, a_prior())

@@ -8,7 +8,7 @@ from tests.store.memory_state import Memory, RenderRecord, moment
 
 
 def rescue(memory: Memory, most_strikes: int) -> tuple[int, int]:
-    """Takes back what is leased no longer. Returns how many were sent back, and how many are poison."""
+    """Takes renders back whose lease has ended. Returns how many were requeued, and how many failed as poison."""
     if memory.pulse and not memory.feel_pulse(memory.pulse.ttl_ms):
         return 0, 0
     rescued = failed = 0

@@ -14,7 +14,7 @@ from tests.store.memory_state import Memory, RenderRecord
 
 
 class MemoryPace:
-    """Twin of `PaceStore`. What it has ahead is exact; the real one takes a lane in proportion."""
+    """In-memory twin of `PaceStore`. It counts the cost ahead of a job exactly; the real one estimates it per lane."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

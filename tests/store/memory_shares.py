@@ -10,7 +10,7 @@ from shared.states import Stage
 
 
 class Pool(NamedTuple):
-    """What competes for the same workers."""
+    """Renders that compete for the same workers: of one stage, priority and model revision."""
 
     stage: Stage
     priority: Priority

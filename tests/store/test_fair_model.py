@@ -24,7 +24,7 @@ STEPS = st.lists(
 def test_the_model_serves_in_the_order_of_the_twin(
     steps: list[tuple[int, Priority, int] | None], weights: list[int]
 ) -> None:
-    """None is a claim."""
+    """Each step submits a job of (tenant, priority, side in pixels); None claims one."""
     world, model = World.of_memory(), FairOrder(dict(enumerate(map(float, weights))), RULES.batch_floor)
     world.leases.beat(Announcement(WORKER_ID, Queue.AR, 1, REVISION), [])
     for tenant, weight in enumerate(weights):

@@ -1,4 +1,4 @@
-"""Signatures, verified by those who will verify them: two libraries, and `cryptography` alone."""
+"""Signatures of webhooks, verified as receivers do: with two libraries, and with `cryptography` alone."""
 
 import base64
 import json

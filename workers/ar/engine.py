@@ -64,7 +64,7 @@ class ArEngine:
         self._planned: Batch | None = None
 
     def prepare(self, claim: Claim) -> None:
-        """What needs no device, before `admit`; any thread may call it. Raises what `admit` raises."""
+        """Does the part of `admit` that needs no device, in any thread. Raises what `admit` raises."""
         self._prompts.prepare(claim)
 
     def admit(self, claim: Claim) -> None:

@@ -87,7 +87,9 @@ class FixedStep:
         return [weight.data_ptr() for weight in self._weights]
 
     def _eager(self) -> Tensor:
-        """The step itself: tokens (rows,), from nothing but the inputs' buffer and the memory."""
+        """Returns the next token of each row, shape (rows,). Reads only the input buffer and the KV memory, so that a
+        captured graph can replay it.
+        """
         fed = self._inputs.inputs
         logits = self._decoder.decode(fed.token_ids, fed.starts, fed.lengths)
         noise = self._noise.variates(fed.seeds.unsqueeze(1), fed.steps.unsqueeze(1))

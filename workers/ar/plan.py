@@ -29,7 +29,7 @@ class KvPlan:
     weight_bytes: int
 
     def facts(self) -> Mapping[str, object]:
-        """What an operator wants to see: bytes, and how many text-to-image renders of each size fit."""
+        """Returns the bytes, and how many text-to-image renders of each size fit, for `gridpress doctor`."""
         sides_px = (256, 512, 1024, 2048)
         return {
             "weight_mib": self.weight_bytes // 2**20,

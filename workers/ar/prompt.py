@@ -66,7 +66,7 @@ def _process(
 
 
 def _spliced(model: ArModel, token_ids: list[int], text: str) -> list[int]:
-    """The ids with the stand-in's replaced by the text's, in which `<|image|>` is nine characters and no picture."""
+    """Returns the ids with the placeholder's replaced by the text's. `<|image|>` in the text is plain characters."""
     tokenizer = model.processor.tokenizer
     stand_in = tokenizer.encode(_STAND_IN, add_special_tokens=False)
     plain = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)

@@ -88,7 +88,7 @@ class Lanes:
         return list(filter(_is_unproven, self._slots))
 
     def _beginning(self) -> list[Delivery]:
-        """Returns the attempts at unproven receivers that may still be computing."""
+        """Returns attempts at unproven receivers that began so recently that they may still use the CPU."""
         now_s = self._clock()
         under_way = self._slots.items()
         return [each for each, slot in under_way if slot.begins_until_s > now_s and _is_unproven(each)]

@@ -96,7 +96,7 @@ class DeliveryService:
 
 @cache
 def _attempts(came_to: str) -> Counter:
-    """Kept, since looking for a label costs as much as counting."""
+    """Cached: finding the series of a label costs as much as counting."""
     return WEBHOOK_ATTEMPTS.labels(came_to)
 
 

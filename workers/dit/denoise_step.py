@@ -1,4 +1,4 @@
-"""One denoise step of the renders that share it: who leaves the stage with it, and how. Schedules nothing."""
+"""Runs one denoise step of a batch, and says which renders finished or failed in it. Schedules nothing."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,9 +38,9 @@ class DitRender:
 
 
 class DenoiseStep:
-    """Takes renders a step further. What one of them breaks on is its own outcome; its company's steps go on.
+    """Takes renders a step further. An error of one render is the outcome of that render; the others go on.
 
-    `on_preview` must only pass a preview on. `separate` sees to it that a render shares no step any more.
+    `on_preview` must not block. `separate` makes a render take its further steps alone.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class DenoiseStep:
         self._separate = separate
 
     def run(self, renders: Sequence[DitRender]) -> Sequence[Outcome[Decoded]]:
-        """Outcomes of those that leave the stage in this step; a render's last one also decodes its picture.
+        """Returns the outcomes of renders that leave the stage in this step. A render's last step decodes its picture.
 
-        One of several that cannot even begin leaves at once, and costs the others no more than this step.
+        If one of several renders cannot begin, it leaves at once, and the others wait for the next step.
         """
         if len(renders) == 1:
             outcomes = [self._outcome(renders[0], self._advance_alone)]
@@ -68,7 +68,7 @@ class DenoiseStep:
         return [outcome for outcome in outcomes if outcome]
 
     def _outcome(self, render: DitRender, advance: Callable[[DitRender], Decoded | None]) -> Outcome[Decoded] | None:
-        """How the render leaves the stage in this step; None while it stays."""
+        """Advances the render. Returns its outcome if it leaves the stage in this step, else None."""
         try:
             decoded = advance(render)
         except GridpressError as error:

@@ -1,4 +1,4 @@
-"""Pictures as files: PNG, WebP or JPEG, with what made them written inside. Knows no store and no tensors."""
+"""Encodes pictures as PNG, WebP or JPEG, with prompt and settings inside. Knows no store and no tensors."""
 
 import io
 import json

@@ -73,7 +73,7 @@ class Helper:
 class TwoDeviceDenoiser(Denoiser):
     """Sends every unconditional row to the helper and computes the others meanwhile.
 
-    Rows of quality `fast` stay here: they are computed in a third of the steps, and what they reuse lies here.
+    Rows of quality `fast` stay on this device: most of their steps reuse earlier results, which lie in its memory.
     """
 
     def __init__(self, model: DitModel, helper: Helper) -> None:
