@@ -9,6 +9,7 @@ from typing import Any
 Event = dict[str, Any]
 
 _TIME = "timestamp"
+_TEXTS = (_TIME, "level", "event", "exception", "stack")  # as our own processes write them
 
 
 class LogFile:
@@ -49,7 +50,7 @@ class LogFolder:
         pattern = "*.log" if self._files else "*.log*"
         paths = [path for path in self._run_dir.glob(pattern) if path.suffix == ".log" or not self._files]
         files = [self._files.setdefault(path, LogFile(path)) for path in sorted(paths)]
-        for event in heapq.merge(*(file.read() for file in files), key=lambda event: str(event[_TIME])):
+        for event in heapq.merge(*(file.read() for file in files), key=lambda event: event[_TIME]):
             if wanted.items() <= event.items():
                 yield event
 
@@ -59,4 +60,6 @@ def _event_of(line: bytes) -> Event | None:
         event = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and _TIME in event else None
+    if not isinstance(event, dict) or _TIME not in event:
+        return None
+    return event if all(isinstance(event.get(name, ""), str) for name in _TEXTS) else None

@@ -1,6 +1,5 @@
 """`gridpress logs`: what the roles of `gridpress up` did, in order of time."""
 
-import json
 import sys
 import time
 from collections import deque
@@ -54,12 +53,15 @@ class _Shown:
     """Prints events."""
 
     def __init__(self, *, as_json: bool) -> None:
-        from shared.logs import as_text  # noqa: PLC0415 - help loads nothing that it does not need
+        from shared.logs import as_json as to_json  # noqa: PLC0415 - help loads nothing that it does not need
+        from shared.logs import as_text  # noqa: PLC0415
 
+        self._to_json = to_json
         self._processors = [] if as_json else as_text(has_colours=sys.stdout.isatty())
 
     def __call__(self, event: Event) -> None:
         line: object = event
         for process in self._processors:
             line = process(None, "", line)
-        click.echo(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False))
+        text = line if isinstance(line, str) else self._to_json(event)
+        click.echo(text.encode(errors="backslashreplace"))  # half of a pair of surrogates has no bytes

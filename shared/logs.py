@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
+from io import StringIO
 from types import TracebackType
 from typing import Any, Literal, TextIO, cast
 
@@ -24,6 +25,11 @@ _FIRST = ("timestamp", "level", "role", "event")
 _MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a terminal obeys them
+_IN_LINES = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\t\n"}
+_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}  # the control characters that JSON leaves as they are
+# Addresses in messages of HTTP clients: a login, and a query, which may hold a token or a signature.
+_LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
+_QUERY = re.compile(r"((?:https?://|\burl: /)[^\s?]*)\?[^\s'\")]*")
 
 log = structlog.get_logger()
 
@@ -104,15 +110,21 @@ def _log_libraries(stderr: TextIO, begin: Sequence[Processor], end: Sequence[Pro
 
 
 def _of_library(_logger: object, _method: str, event: Event) -> Event:
-    """Makes an event of a sentence."""
-    event["message"], event["event"] = event["event"], "library.said"
+    """Makes an event of a sentence, without the secrets of addresses in it."""
+    message = _LOGIN.sub("***@", event["event"])
+    event["message"], event["event"] = _QUERY.sub(r"\1?***", message), "library.said"
     event["logger"] = event["_record"].name
     return event
 
 
 def _to_json(_logger: object, _method: str, event: Event) -> str:
     first = {name: event.pop(name) for name in _FIRST}
-    return json.dumps({**first, **event}, ensure_ascii=False, default=repr)
+    return as_json({**first, **event})
+
+
+def as_json(event: Event) -> str:
+    """Returns a line that a terminal, too, may be given."""
+    return json.dumps(event, ensure_ascii=False, default=repr).translate(_IN_JSON)
 
 
 _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
@@ -121,14 +133,24 @@ _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
 def as_text(*, has_colours: bool) -> Sequence[Processor]:
     """Returns what makes a readable line of an event."""
     console = structlog.dev.ConsoleRenderer(
-        colors=has_colours, pad_event_to=20, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        colors=has_colours, pad_event_to=20, sort_keys=False, exception_formatter=_write_traceback
     )
     return (_escape, console)
 
 
+def _write_traceback(out: TextIO, error: Any) -> None:
+    """Writes several lines. What an error says may come from a stranger."""
+    text = StringIO()
+    structlog.dev.plain_traceback(text, error)
+    out.write(text.getvalue().translate(_IN_LINES))
+
+
 def _escape(_logger: object, _method: str, event: Event) -> Event:
     """Escapes control characters, which a terminal would obey."""
-    return {name: value.translate(_CONTROLS) if isinstance(value, str) else value for name, value in event.items()}
+    return {
+        name.translate(_CONTROLS): value.translate(_CONTROLS) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def _keep(_logger: object, _method: str, line: str | Event) -> Any:

@@ -55,6 +55,24 @@ def test_lines_are_readable_and_cannot_write_to_the_terminal(run: Run, folder: P
     assert "\x1b[2J" not in shown
 
 
+def test_no_line_stops_the_command_or_writes_to_the_terminal(run: Run, folder: Path) -> None:
+    odd = [
+        line(6, "job.failed", error="half \ud800 of a pair, \x9b31mred"),
+        line(7, "job.odd", **{"\x1b[31mname": 1}),
+        line(8, "job.number", level=7),
+        line(8, "job.error", exception=5),
+        '{"timestamp": 5, "event": "job.time"}\n',
+    ]
+    (folder / "run" / "upkeep-0.log").write_text("".join(odd))
+    for options in ([], ["--json"]):
+        result = run("logs", "--data", folder, *options)
+        assert result.exit_code == 0
+        assert "job.failed" in result.output
+        assert "job.odd" in result.output
+        assert "\x9b" not in result.output
+        assert "\x1b[31m" not in result.output
+
+
 def test_a_folder_without_logs_is_said(run: Run, tmp_path: Path) -> None:
     result = run("logs", "--data", tmp_path)
     assert result.exit_code == 3

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from typing import Any
@@ -35,6 +36,23 @@ threading.Thread(target=lambda: [][1]).start()
 """
 _HOSTILE = """
 log.warning("egress.failed", error="\\x1b[2Jgone\\nlevel=info forged")
+"""
+
+_HOSTILE_ERROR = """
+for text in ("\\x1b[31mgone", "\\x9b31mgone\\x7f"):
+    try:
+        raise ValueError(text)
+    except ValueError:
+        log.exception("egress.failed")
+        logging.getLogger("library").exception("it broke")
+"""
+_ADDRESSES = """
+for text in (
+    "can't reach https://user:SECRET@collector:4318/v1/traces",
+    "Max retries exceeded with url: /v1/traces?token=SECRET (Caused by ...)",
+    "GET 'http://objects:9000/v1/traces?X-Amz-Signature=SECRET' was refused",
+):
+    logging.getLogger("library").warning(text)
 """
 
 
@@ -86,6 +104,19 @@ def test_text_lets_nobody_write_to_the_terminal() -> None:
     (line,) = said(_HOSTILE, "text").stderr.splitlines()
     assert "\x1b[2J" not in line
     assert "x1b[2Jgone" in line
+
+
+def test_no_error_and_no_json_holds_what_a_terminal_obeys() -> None:
+    for log_format in ("text", "json"):
+        told = said(_HOSTILE_ERROR, log_format).stderr
+        assert told.count("31mgone") == 4
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", told)
+
+
+def test_what_libraries_say_of_addresses_holds_no_login_and_no_query() -> None:
+    for each in events(_ADDRESSES):
+        assert "SECRET" not in each["message"]
+        assert "/v1/traces" in each["message"]
 
 
 def test_auto_is_json_in_a_pipe_and_text_in_a_terminal() -> None:
