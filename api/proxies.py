@@ -55,8 +55,8 @@ class Proxied:
         if peer and _is_in(peer, self._trusted):
             _note_client(environ, peer, self._trusted)
             _note_host(environ)
-            prefix = _last(environ, "PREFIX", _PREFIX) or prefix
-            if not self._has_public_url:
+            if not self._has_public_url:  # else it is known, and a proxy that passes a client's prefix on changes nothing
+                prefix = _last(environ, "PREFIX", _PREFIX) or prefix
                 environ[_BASE] = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}{prefix}"
         if prefix:
             self._take_off(environ, prefix)

@@ -116,6 +116,17 @@ def test_a_public_url_that_is_set_beats_what_a_proxy_says(house: Services, key: 
     assert links(http, **TOLD) == "https://one.example.com"
 
 
+def test_with_a_public_url_no_prefix_hides_a_path_from_the_rules_of_a_proxy(
+    house: Services, key: dict[str, str]
+) -> None:
+    sent: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": PROXY}}
+    for public_url, path in (("https://one.example.com", "/v1/jobs"), (PREFIXED, "/gridpress/v1/jobs")):
+        http = with_settings(house, trusted_proxies=TRUSTED, public_url=public_url)
+        fields = {**key, "X-Forwarded-Prefix": "/x"}
+        assert http.get(f"/x{path}", headers=fields, **sent).status_code == 404
+        assert http.get(path, headers=fields, **sent).status_code == 200
+
+
 @pytest.mark.parametrize(
     "fields",
     [
