@@ -84,9 +84,13 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    """Nobody else can read the file at any time. What an earlier run that was killed has left is thrown away."""
     draft = path.with_name(f".{path.name}")
-    draft.write_text(text)
-    draft.chmod(0o400)
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
 
 

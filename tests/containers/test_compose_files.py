@@ -1,7 +1,10 @@
 """The Compose files agree with the settings and with the list of their variables. Needs no engine."""
 
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+
+import yaml
 
 from shared.settings import Settings
 
@@ -19,6 +22,20 @@ def test_every_variable_is_in_the_example_of_env_with_its_default() -> None:
     assert used == listed.keys()
     defaults = dict(re.findall(r"\$\{([A-Z_0-9]+):-([^${}]*)\}", (_FOLDER / "compose.yaml").read_text()))
     assert {name: listed[name] for name in defaults} == defaults
+
+
+def test_no_other_container_can_get_the_address_of_the_proxy_that_the_api_trusts() -> None:
+    text = (_FOLDER / "compose.yaml").read_text()
+    [network] = yaml.safe_load(text)["networks"]["default"]["ipam"]["config"]
+    subnet, handed_out = (ip_network(_default(network[name])) for name in ("subnet", "ip_range"))
+    [address] = {ip_address(found) for found in re.findall(r"\$\{PROXY_ADDRESS:-([\d.]+)\}", text)}
+    assert address in subnet
+    assert address not in handed_out
+    assert handed_out.subnet_of(subnet)
+
+
+def _default(variable: str) -> str:
+    return variable.partition(":-")[2].rstrip("}")
 
 
 def test_a_container_has_the_drains_grace_and_a_margin_to_stop() -> None:
