@@ -15,6 +15,7 @@ pytestmark = pytest.mark.deploy
 _HF = """#!/bin/sh
 echo "$@" >> "$CALLS"
 while [ "$1" != --local-dir ]; do shift; done
+[ -z "${OTHER_WINS:-}" ] || { mkdir -p "$OTHER_WINS" && touch "$OTHER_WINS/model_index.json"; }
 mkdir -p "$2/.cache" && touch "$2/.cache/metadata" "$2/model_index.json"
 exit ${FAILS:-0}
 """
@@ -66,7 +67,15 @@ def test_weights_appear_whole_and_only_once(tmp_path: Path) -> None:
     assert calls.read_text().count("download zai-org/GLM-Image --revision 5f3d1c0 --local-dir") == 2
 
 
-def _prefetch(folder: Path, calls: Path, fails: int = 0) -> int:
+def test_a_download_that_another_one_overtakes_leaves_its_weights_alone(tmp_path: Path) -> None:
+    calls, weights = tmp_path / "calls", tmp_path / "weights" / "GLM-Image"
+
+    assert _prefetch(tmp_path, calls, other_wins=weights) != 0
+    assert [path.name for path in weights.iterdir()] == ["model_index.json"]
+    assert _prefetch(tmp_path, calls) == 0
+
+
+def _prefetch(folder: Path, calls: Path, fails: int = 0, other_wins: Path | str = "") -> int:
     """Runs the Job's own script, with a stand-in for the hub's command."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "weights").mkdir(exist_ok=True)
@@ -80,6 +89,7 @@ def _prefetch(folder: Path, calls: Path, fails: int = 0) -> int:
         "PATH": f"{command.parent}:{os.environ['PATH']}",
         "CALLS": str(calls),
         "FAILS": str(fails),
+        "OTHER_WINS": str(other_wins),
     }
     target = str(folder / "weights" / "GLM-Image")
     return subprocess.run([*shell, model, target, revision], env=environment, timeout=30, check=False).returncode

@@ -12,8 +12,13 @@
 {{- if and $v.redis.existingSecret $v.redis.url -}}
 {{- fail "redis.url: redis.existingSecret is set, too; leave one of them empty" -}}
 {{- end -}}
-{{- if contains "@" $v.redis.url -}}
+{{- if or (contains "@" $v.redis.url) (contains "password=" $v.redis.url) -}}
 {{- fail "redis.url: holds a password; put the URL into a Secret and name it in redis.existingSecret" -}}
+{{- end -}}
+{{- range $where, $url := dict "objectStore.endpointUrl" $v.objectStore.endpointUrl "objectStore.publicEndpointUrl" $v.objectStore.publicEndpointUrl "enhance.baseUrl" $v.enhance.baseUrl "tracing.endpoint" $v.tracing.endpoint "publicUrl" $v.publicUrl -}}
+{{- if contains "@" (default "" $url) -}}
+{{- fail (printf "%s: holds a login, and it is a plain variable of the pods; leave it out" $where) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.redis.url (or $v.redis.caSecret $v.redis.clientSecret) (not (or (hasPrefix "rediss://" $v.redis.url) (hasPrefix "sentinels://" $v.redis.url))) -}}
 {{- fail "redis.url: certificates are set, so it has to begin with rediss:// or sentinels://" -}}
