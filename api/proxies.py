@@ -55,7 +55,7 @@ class Proxied:
         if peer and _is_in(peer, self._trusted):
             _note_client(environ, peer, self._trusted)
             _note_host(environ)
-            if not self._has_public_url:  # else it is known, and a proxy that passes a client's prefix on changes nothing
+            if not self._has_public_url:  # else the prefix is known, and a proxy may pass a client's own field on
                 prefix = _last(environ, "PREFIX", _PREFIX) or prefix
                 environ[_BASE] = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}{prefix}"
         if prefix:
