@@ -15,7 +15,7 @@ _letter = click.argument("letter_id", metavar="ID")
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Look after pictures that were given up because they killed their workers."""
+    """List, requeue and delete renders that were given up because they killed their workers."""
 
 
 @dead_letters.command("list")

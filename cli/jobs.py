@@ -1,4 +1,4 @@
-"""`gridpress jobs`, `job` and `cancel`: what the service has in hand, and another life or an end for it."""
+"""`gridpress jobs`, `job` and `cancel`: lists, shows, retries, deletes and cancels jobs."""
 
 import json
 from typing import Any
@@ -99,7 +99,7 @@ def job(job_id: str, as_json: bool, url: str) -> None:
 @click.argument("job_id", metavar="ID")
 @url_option
 def cancel(job_id: str, url: str) -> None:
-    """Cancel a job: pictures that are not finished never will be.
+    """Cancel a job: its unfinished pictures are not rendered.
 
     \b
     Example:

@@ -34,7 +34,7 @@ tenant_option = click.option(
     callback=_checked_tenant,
     default=DEFAULT_TENANT,
     show_default=True,
-    help="Whose jobs and files these are.",
+    help="Tenant: the owner of jobs, files and limits.",
 )
 scope_option = click.option(
     "--scope",

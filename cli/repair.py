@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
 def repair(data_dir: Path) -> None:
-    """Mend the job store of this folder after a start said that it lost something, or refused.
+    """Repair the embedded job store, after a start that reported a loss or was refused.
 
     Says what it does and keeps a copy of the log in DIR/valkey/kept. Jobs that had ended are made known again from
     their manifests in the object store. The service must be stopped. Afterwards /readyz tells of no loss any more.

@@ -46,7 +46,9 @@ _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, sh
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
 @setting_option("--threads", "threads", type=click.IntRange(1), help=_THREADS_HELP)
 @setting_option("--share-device", "share_device", is_flag=True, help=_SHARE_HELP)
-@setting_option("--served-model-name", "served_model_name", help="What the model is called, whatever is loaded.")
+@setting_option(
+    "--served-model-name", "served_model_name", help="Name of the model in responses, whichever checkpoint is loaded."
+)
 @click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the AR stage.")
 @click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the DiT stage.")
 def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, **given: Any) -> None:

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         default=0, ge=0, description="number of replicas that must hold a job, file or batch before it is accepted"
     )
     wait_replicas_timeout_s: float = Field(
-        default=1.0, gt=0, description="how long a submission waits for these replicas"
+        default=1.0, gt=0, description="how long a submission waits for the replicas of GRIDPRESS_WAIT_REPLICAS"
     )
     # S3-compatible object store.
     s3_endpoint_url: str | None = Field(
@@ -81,12 +81,13 @@ class Settings(BaseSettings):
         "believed: 10.0.0.0/8,127.0.0.1",
     )
     served_model_name: str = Field(
-        default="zai-org/GLM-Image", description="name of the model in answers and manifests, whatever is loaded"
+        default="zai-org/GLM-Image",
+        description="name of the model in responses and manifests, whichever checkpoint is loaded",
     )
     data_dir: Path = Field(
         default=Path(".gridpress"),
-        description="folder of `gridpress up`: jobs, pictures, secrets and logs. Other processes keep secrets "
-        "there that are not set",
+        description="folder of `gridpress up`: jobs, pictures, secrets and logs. Other processes make webhook "
+        "secrets there if none are set",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="'text', 'json', or 'auto': text where stderr is a terminal, else JSON"
@@ -104,8 +105,8 @@ class Settings(BaseSettings):
     api_connections: int = Field(
         default=2_000,
         ge=1,
-        description="number of connections open at once, shared out over the processes; over it, those without a "
-        "request are closed, and new ones wait",
+        description="number of open connections, divided among the processes; near it idle ones are closed, at it new "
+        "ones wait",
     )
     default_wait_s: int = Field(
         default=30, ge=1, description="how long an answer is held for `Prefer: wait` without a number"
@@ -113,8 +114,8 @@ class Settings(BaseSettings):
     max_wait_s: int = Field(default=300, ge=1, description="how long an answer is held for `Prefer: wait=N` at most")
     cors_origins: str = Field(
         default="",
-        description="origins whose pages may call the API: https://app.example.com,http://localhost:5173; `*` for "
-        "all, which an API without keys takes for none",
+        description="origins whose pages may call the API: https://app.example.com,http://localhost:5173; `*`: all, "
+        "once there is an API key",
     )
     images_wait_s: float = Field(
         default=540.0,
@@ -186,7 +187,8 @@ class Settings(BaseSettings):
     poison_strikes: int = Field(
         default=5,
         ge=1,
-        description="number of crashes with a render alone in the step, and no further than before, that fail it",
+        description="a render fails after so many crashes of its worker, each with it alone in the step and without "
+        "progress",
     )
     drain_grace_s: float = Field(
         default=20.0,
@@ -198,17 +200,19 @@ class Settings(BaseSettings):
         ge=1,
         description="number of finished renders that may wait to be stored before a worker takes no more",
     )
-    hang_steps: float = Field(default=20.0, description="a device hangs when a step lasts as long as so many others")
+    hang_steps: float = Field(
+        default=20.0, description="a device counts as hung when a step takes as long as so many usual ones"
+    )
     hang_floor_s: float = Field(
-        default=60.0, description="but not earlier than this; a VAE decode at 2048x2048 takes 8 s on CPU"
+        default=60.0, description="a step may take at least this long; a VAE decode at 2048x2048 takes 8 s on a CPU"
     )
     ready_file: Path | None = Field(
         default=None, description="file that holds a worker's id while it takes work; for supervisors"
     )
     prior_ready_limit_min: int = Field(
         default=16,
-        description="number of token grids that may wait for the DiT stage before AR makes no more; 4 for each "
-        "DiT slot if that is more",
+        description="AR makes no more token grids while so many wait for the DiT; 4 for each live DiT slot, if that "
+        "is more",
     )
     batch_floor: float = Field(
         default=0.1,
@@ -233,7 +237,7 @@ class Settings(BaseSettings):
     max_held_bytes: int = Field(
         default=512 * 1024 * 1024,
         ge=1,
-        description="bytes of bodies and pictures in memory and on disk that the API holds at once; a tenant gets half",
+        description="bytes of bodies and pictures that the API holds at once in memory and on disk; a tenant gets half",
     )
     max_n: int = Field(default=16, description="pictures of one request")
     max_inference_steps: int = Field(default=200, description="denoise steps of one request")
@@ -261,7 +265,7 @@ class Settings(BaseSettings):
     )
     max_file_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="bytes of one file sent to /v1/files")
     max_batch_file_bytes: int = Field(
-        default=200_000_000, gt=0, description="bytes of such a file of the purpose batch"
+        default=200_000_000, gt=0, description="bytes of one file that is sent with `purpose=batch`"
     )
 
     # Batches.
@@ -327,7 +331,7 @@ class Settings(BaseSettings):
         "by http: 10.1.0.0/16,hooks.lan",
     )
     egress_allow_while_open: str = Field(
-        default="", description="the same, until the first API key; `gridpress up` sets this machine's loopback"
+        default="", description="as GRIDPRESS_EGRESS_ALLOW, until the first API key; `gridpress up` sets loopback"
     )
 
     @field_validator("redis_url")

@@ -80,7 +80,7 @@ def _change(action: str, text: str) -> click.Command:
 
 pause = _change("pause", "Begin no more lines of a batch until it is resumed. What is being drawn is finished.")
 resume = _change("resume", "Let a paused batch go on.")
-cancel = _change("cancel", "End a batch: lines that are not drawn never will be. What is finished stays.")
+cancel = _change("cancel", "Cancel a batch: lines that have not ended are not rendered. Finished pictures stay.")
 retry = _change("retry", "Have the lines of a batch that failed tried again.")
 
 

@@ -24,7 +24,7 @@ def batch() -> None:
 
     \b
     gridpress batch run prompts.jsonl --out DIR    draw all of them, and fetch them
-    gridpress batch list                           what the service has in hand
+    gridpress batch list                           the batches of the service, newest first
     """
 
 

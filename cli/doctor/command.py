@@ -23,7 +23,7 @@ from shared.settings import Settings
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def doctor(data_dir: Path, as_json: bool, **given: Any) -> None:
-    """Say what this machine supports, what the settings will use, and what to do about what is wrong.
+    """Say what this machine supports, what the settings will use, and how to mend what is wrong.
 
     Reads the same settings as the service. Loads no weights, starts nothing and writes nothing. Exit status 0 when all
     is well, 1 when there are problems.

@@ -11,7 +11,7 @@ from cli.webhooks.log import attempts, recover, replay, resend, test
 
 @click.group()
 def webhooks() -> None:
-    """Receive webhooks, and look after where they go.
+    """Receive webhooks, and manage endpoints and what was sent to them.
 
     \b
     gridpress webhooks listen --register    see every event of this service as it comes

@@ -82,7 +82,7 @@ def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
 @until_option
 @url_option
 def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
-    """Send again what was given up, since a time.
+    """Send the events again that were given up since a time.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
 @until_option
 @url_option
 def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
-    """Send again all that happened in a time, also what was delivered.
+    """Send all events of a period again, also those that were delivered.
 
     \b
     Example:

@@ -29,7 +29,7 @@ class KvPlan:
     weight_bytes: int
 
     def facts(self) -> Mapping[str, object]:
-        """Returns the bytes, and how many text-to-image renders of each size fit, for `gridpress doctor`."""
+        """Returns the bytes, and how many text-to-image renders of each size fit, for the log."""
         sides_px = (256, 512, 1024, 2048)
         return {
             "weight_mib": self.weight_bytes // 2**20,
