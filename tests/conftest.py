@@ -1,7 +1,11 @@
 """Every part of the project brings its own fixtures as a module; here they are only named."""
 
 import os
+import signal
 
+# A shell starts background commands deaf to Ctrl-C, and so their children, unless we have a handler of our own.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # One thread for tiny models: more would only wait for each other, and spin where other processes need the core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Seconds of measuring at every start of a DiT worker would be most of what its tests take.

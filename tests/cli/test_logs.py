@@ -99,10 +99,13 @@ def test_following_shows_what_comes(folder: Path) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     ) as shown:
-        assert shown.stdout
-        assert [json.loads(shown.stdout.readline())["event"] for _ in range(5)][-1] == "worker.ready"
-        with (folder / "run" / "ar-0.log").open("a") as end:
-            end.write(line(7, "worker.stopped"))
-        assert json.loads(shown.stdout.readline())["event"] == "worker.stopped"
-        shown.send_signal(signal.SIGINT)
-        assert shown.wait(30) == 0
+        try:
+            assert shown.stdout
+            assert [json.loads(shown.stdout.readline())["event"] for _ in range(5)][-1] == "worker.ready"
+            with (folder / "run" / "ar-0.log").open("a") as end:
+                end.write(line(7, "worker.stopped"))
+            assert json.loads(shown.stdout.readline())["event"] == "worker.stopped"
+            shown.send_signal(signal.SIGINT)
+            assert shown.wait(30) == 0
+        finally:
+            shown.kill()  # else the block would wait for it for ever

@@ -118,13 +118,7 @@ def test_a_signal_between_pictures_ends_a_process_in_order(service: StubService,
 
     service.before["GET /v1/batches/batch_1"] = look
     command = [sys.executable, "-m", "cli.main", "batch", "run", str(prompts), "--out", str(out), "--url", service.url]
-    # A shell starts what it runs in the background deaf to SIGINT, and so its children; one that has a handler passes
-    # on the default.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, ours)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert looked.wait(30)
         process.send_signal(signal.SIGINT)
