@@ -50,6 +50,9 @@ class Proxied:
         self._prefix = urlsplit(settings.public_url).path.rstrip("/")
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        environ["PATH_INFO"] = (
+            environ.get("PATH_INFO") or "/"
+        )  # else it is redirected to whatever host the client names
         prefix = self._prefix
         peer = address_of(environ.get("REMOTE_ADDR", ""))
         if peer and _is_in(peer, self._trusted):

@@ -17,8 +17,7 @@ def begin(request: Request, parent: Trace | None) -> Trace | None:
     if request.path in _PROBES:
         return None
     route = request.url_rule.rule if request.url_rule else ""
-    method = request.method if request.method in _METHODS else "_OTHER"  # as OpenTelemetry names invented ones
-    span = begin_span(f"{method} {route}".rstrip(), parent=parent, kind="server")
+    span = begin_span(f"{_method_of(request.environ)} {route}".rstrip(), parent=parent, kind="server")
     if span is None:
         return None
     request.environ[_SPAN] = span
@@ -31,10 +30,15 @@ def end(environ: dict[str, Any], route: str | None, status: int, ids: dict[str, 
     if span is None:
         return
     attributes: dict[str, Value] = {
-        "http.request.method": environ["REQUEST_METHOD"],
+        "http.request.method": _method_of(environ),
         "http.response.status_code": status,
         **{f"gridpress.{name}": value for name, value in ids.items() if name != "trace_id"},
     }
     if route:
         attributes["http.route"] = route
     span.end(attributes, error=str(status) if status >= 500 else "")
+
+
+def _method_of(environ: dict[str, Any]) -> str:
+    method = str(environ["REQUEST_METHOD"])
+    return method if method in _METHODS else "_OTHER"  # as OpenTelemetry names invented ones

@@ -209,6 +209,25 @@ def test_a_sub_path_like_a_route_of_ours_has_to_be_taken_off(house: Services, ke
     assert http.get("/docs").status_code == 200
 
 
+@pytest.mark.parametrize("public_url", ["https://one.example.com", PREFIXED])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "//evil.example", "//evil.example/", "///evil.example/v1/jobs", "/\\evil.example", "/.//evil.example"),
+        *("//v1//jobs", "/v1//jobs", "/v1/jobs/", "/docs/", "//docs", "/docs//evil.example", "/https://evil.example/"),
+        *("/gridpress", "/gridpress//evil.example/", "/gridpress//docs", "/gridpress///evil.example"),
+    ],
+)
+def test_no_path_is_redirected_to_a_host_that_the_request_names(
+    house: Services, key: dict[str, str], public_url: str, path: str
+) -> None:
+    http = with_settings(house, trusted_proxies=TRUSTED, public_url=public_url)
+    for fields in ({}, {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "/evil"}, {"Host": "evil.example"}):
+        answer = http.get("/", headers={**key, **fields}, environ_overrides={"REMOTE_ADDR": PROXY, "PATH_INFO": path})
+        assert answer.status_code in (200, 404)
+        assert "Location" not in answer.headers
+
+
 def test_the_document_of_one_address_is_not_anothers(house: Services, key: dict[str, str]) -> None:
     http = with_settings(house, trusted_proxies=TRUSTED)
     for host in ("one.example.com", "two.example.com"):
