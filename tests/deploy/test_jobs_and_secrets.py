@@ -8,7 +8,7 @@ import pytest
 
 from shared.keys import weakness
 from shared.webhooks.secrets import is_webhook_secret
-from tests.deploy.chart import ROOT, Document, containers, of_kind, render, rendered, values_of
+from tests.deploy.chart import ROOT, VALUE_SETS, Document, containers, of_kind, render, rendered, values_of
 
 pytestmark = pytest.mark.deploy
 
@@ -47,6 +47,15 @@ def test_the_prefetch_job_gets_no_secret_of_the_stores() -> None:
     [job] = [job for job in of_kind(rendered("production"), "Job") if "prefetch" in job["metadata"]["name"]]
 
     assert not [volume for volume in job["spec"]["template"]["spec"]["volumes"] if "projected" in volume]
+
+
+def test_no_secret_is_a_variable_of_any_container() -> None:
+    for value_set in VALUE_SETS:
+        for name, one in containers(rendered(value_set)):
+            assert not [each["name"] for each in one.get("env", []) if "valueFrom" in each], name
+    [prefetch] = [one for name, one in containers(rendered("production")) if name.endswith("/prefetch")]
+    [token] = [each["value"] for each in prefetch["env"] if each["name"] == "HF_TOKEN_PATH"]
+    assert str(Path(token).parent) in [mount["mountPath"] for mount in prefetch["volumeMounts"]]
 
 
 def test_an_evaluation_makes_its_bucket_as_compose_does() -> None:
