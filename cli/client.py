@@ -144,13 +144,13 @@ class Client:
 
 
 def _wait_s(answer: httpx.Response) -> float:
-    """What the service asks for, as far as a person at a terminal can be asked to wait."""
+    """Returns the seconds of `Retry-After`, at most as many as a person at a terminal will wait."""
     text = answer.headers.get("Retry-After", "")
     return min(float(text), _MOST_WAIT_S) if text.isdecimal() else _WAIT_S
 
 
 def _key_field() -> dict[str, str]:
-    """Nothing but a key is sent: whatever else the variable holds may be a secret of another service."""
+    """Returns the header field with the API key. Refuses other text: it may be a secret of another service."""
     key, path = (os.environ.get(f"GRIDPRESS_API_KEY{end}", "").strip() for end in ("", "_FILE"))
     if key and path:
         raise Failure("GRIDPRESS_API_KEY and GRIDPRESS_API_KEY_FILE are both set: leave one out")

@@ -12,7 +12,7 @@ from shared.states import RenderState
 
 
 def steps_in_all(jobs: Iterable[Json]) -> tuple[int, int]:
-    """Decode steps and denoise steps of all pictures of these jobs: known before anything starts."""
+    """Returns the total of decode steps and of denoise steps of these jobs, from their requests alone."""
     decode = denoise = 0
     for job in jobs:
         decode += job["n"] * _decode_steps(job)

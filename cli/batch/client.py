@@ -9,15 +9,15 @@ _PAGE = 1000
 
 
 class BatchClient(Client):
-    """Raises like `Client`. A `key` makes what it is sent with happen once, however often it is sent."""
+    """A `Client` for batches and files. A request with a `key` may be repeated; it takes effect once."""
 
     def upload(self, file: IO[bytes], filename: str, purpose: str = "batch", key: str | None = None) -> Json:
-        """Streams the file to the service; answers what it became there."""
+        """Streams the file to the service; returns the API's file object."""
         parts = {"file": (filename, file, "application/octet-stream")}
         return self._json("POST", "/v1/files", data={"purpose": purpose}, files=parts, headers=_once(key))
 
     def files(self, limit: int, purpose: str | None) -> list[Json]:
-        """The newest first."""
+        """Returns files, the newest first."""
         params: dict[str, Any] = {"limit": limit} | ({"purpose": purpose} if purpose else {})
         return list(self._json("GET", "/v1/files", params=params)["data"])
 

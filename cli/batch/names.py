@@ -29,7 +29,7 @@ class Names:
         return next(stem for stem in tries if self._take(stem, n))
 
     def _take(self, stem: str, n: int) -> bool:
-        """Letters' case is no difference on some file systems."""
+        """Takes the names if they are free; returns whether they were. Case is ignored, as some file systems do."""
         wanted = {name.casefold() for name in stems(stem, n)}
         if wanted & self._taken:
             return False
@@ -38,7 +38,7 @@ class Names:
 
 
 def stems(stem: str, n: int) -> list[str]:
-    """Of a line's pictures, in order: only several need their index in the name."""
+    """Returns the file names of a line's pictures, in order. Several pictures get their index into the name."""
     return [stem] if n == 1 else [f"{stem}-{index}" for index in range(n)]
 
 

@@ -31,7 +31,7 @@ class State:
         return cls(url, input_sha256, settings, key=secrets.token_hex(16))
 
     def why_another(self, asked: Self) -> str | None:
-        """What differs in a run that was asked for, or None."""
+        """Returns how the run that was asked for differs from the one in this folder, or None."""
         if self.input_sha256 != asked.input_sha256:
             return "the file of prompts has changed since"
         changed = [name for name in {**self.settings, **asked.settings} if self._setting(name) != asked._setting(name)]

@@ -12,14 +12,14 @@ PROMPTS = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One request under a name of ours."""
+    """One request, and the name of its files. The API does not see the name."""
 
     name: str
     fields: dict[str, Any]
 
 
 def load(prompts: Path) -> list[Example]:
-    """All examples, in order. Their `images` are files, relative to the folder above the prompts' own."""
+    """Returns all examples, in order. `images` in the file are paths relative to the parent of its folder."""
     lines = prompts.read_text(encoding="utf-8").splitlines()
     return [_example(json.loads(line), prompts.resolve().parents[1]) for line in lines]
 

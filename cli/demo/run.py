@@ -29,7 +29,7 @@ class Outcome:
 
 
 def submit_all(client: Client, examples: Sequence[Example], webhook_url: str) -> dict[str, Json]:
-    """The accepted jobs by the examples' names. Each reports its end to `webhook_url`."""
+    """Submits all examples, with webhooks to `webhook_url`. Returns the accepted jobs by the examples' names."""
     return {example.name: client.submit({**example.fields, "webhook_url": webhook_url}) for example in examples}
 
 

@@ -37,7 +37,7 @@ def compute(settings: Settings) -> Findings:
 
 
 def memory(settings: Settings) -> Findings:
-    """Of each stage, from the configuration files of a checkpoint in a folder."""
+    """Returns the memory of each stage, computed from the configuration files of a checkpoint folder."""
     from workers.capabilities import free_bytes  # noqa: PLC0415
     from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
     from workers.placement import place  # noqa: PLC0415

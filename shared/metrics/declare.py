@@ -51,8 +51,8 @@ class Section:
         is_known: bool = True,
         of_several: Literal["livesum", "livemax"] = "livesum",
     ) -> Gauge:
-        """With `is_known=False` a gauge without labels is left out until it is set. `of_several`: what several
-        processes show, of those that live.
+        """Declares a gauge. With `is_known=False`, one without labels is absent until it is set. `of_several`: whether
+        several live processes show their sum or their maximum.
         """
         gauge = Gauge(_PREFIX + name, help_text, labels, registry=REGISTRY, multiprocess_mode=of_several)
         if not is_known:

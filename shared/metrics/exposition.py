@@ -99,7 +99,7 @@ class _Server(ThreadingMixIn, BaseServer):
         request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A scraper that went away is its own business; anything else is told."""
+        """Logs a failed scrape with its traceback, instead of printing it to stderr."""
         log.info("metrics.scrape_failed", exc_info=True)
 
     @staticmethod

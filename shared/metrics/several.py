@@ -170,6 +170,6 @@ def _read(entries: Iterable[object]) -> None:
 
 
 def _empty(path: Path) -> None:
-    """Overwrites in place, so that the file keeps its memory."""
+    """Fills the file with zeros in place, so that its memory stays reserved."""
     with suppress(OSError), path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))

@@ -132,7 +132,7 @@ class Measuring:
 
 
 def show(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
-    """Sets the gauge for these label values, then removes all others, so that no scrape misses a value that stays."""
+    """Sets the gauge for these label values, then removes the others. In this order no scrape misses a kept series."""
     for labels, value in values.items():
         gauge.labels(*labels).set(value)
     for labels in _shown(gauge):
