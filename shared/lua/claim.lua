@@ -4,6 +4,7 @@
 -- in quarantine.lua.
 -- A claim usually looks at one tenant. Each further one was found idle or at its limit, and leaves its pool, so that later
 -- claims skip it. Only tenants that the limit on AR's output stops stay in the pool; a claim passes at most MOST_PASSED of them.
+-- A render whose records are broken is put aside, and the claim goes on to the next one.
 -- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
 -- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or '', origin or '', attempt in this stage from
 -- 1, how long the stage's work has waited (ms)}, or an empty list. Where the attempt before was lost with its worker, there
@@ -12,6 +13,8 @@ local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
 expire_due(now, 100)
+
+local lane_of = {} -- where the claim found a render; nothing for suspects
 
 -- The first of a tenant's renders in its lanes of this revision: of what is pinned to it, and what is to none yet or is a
 -- re-render. Also whether the tenant's limit bars some.
@@ -26,6 +29,7 @@ local function first_of(class, tenant)
       is_barred = true
     elseif not best or rank < best_rank or (rank == best_rank and head[1] < best) then
       best, best_rank = head[1], rank
+      lane_of[best] = lane
     end
   end
   look(own, stage == 'ar')
@@ -38,7 +42,7 @@ local function admit_unpinned(class)
   if stage ~= 'ar' or revision == '' then return end
   local pool = 'ar:' .. class .. '|'
   for _, member in ipairs(redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1)) do
-    local tenant = string.match(member, '|(.*)')
+    local tenant = string.match(member, '|(.*)') or ''
     local lane = class .. '|' .. tenant .. '|'
     if redis.call('EXISTS', P .. 'waiting:ar:' .. lane) == 0 then
       leave_pool(pool, tenant)
@@ -54,10 +58,11 @@ local function first_in_class(class)
   while num_passed < MOST_PASSED do
     local member = redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed)[1]
     if not member then return nil end
-    local tenant = string.match(member, '|(.*)')
+    local tenant = string.match(member, '|(.*)') or ''
     local first, is_barred = first_of(class, tenant)
     if not first then
       leave_pool(pool, tenant)
+      redis.call('ZREM', P .. 'shares:' .. pool, member) -- of a broken `since`, or this loop would not end
       if is_barred then park(pool, tenant) end
     elseif may_pass(tenant) then
       return first
@@ -67,8 +72,11 @@ local function first_in_class(class)
   end
 end
 
+-- 0 for a broken record: it is looked at more closely before it is leased.
 local function cost_of(render)
-  return tonumber(redis.call('HGET', P .. 'job:' .. redis.call('HGET', P .. 'render:' .. render, 'job'), stage .. '_cost'))
+  local job = redis.pcall('HGET', P .. 'render:' .. render, 'job')
+  local cost = is_text(job) and redis.pcall('HGET', P .. 'job:' .. job, stage .. '_cost')
+  return is_whole(cost) and tonumber(cost) or 0
 end
 
 -- A lower class whose credit pays for its next render goes first. One that can't take it loses it.
@@ -111,38 +119,94 @@ local function choose()
   return (whose == 'suspect' and suspect) or (whose == 'other' and best) or nil, whose == 'other', write_turns
 end
 
--- The first claim pins a job to its model. One accepted before any worker announced a model changes lanes with it.
-local function pin(job)
-  local job_key = P .. 'job:' .. job
-  local old = redis.call('HMGET', job_key, 'lane', 'rank', 'n')
-  local lane = string.match(old[1], '^[^|]*|[^|]*|') .. revision
-  redis.call('HSET', job_key, 'revision', revision, 'lane', lane)
-  if lane == old[1] then return end
-  for index = 0, tonumber(old[3]) - 1 do
-    local sibling = job .. ':' .. string.format('%04d', index)
-    if dequeue(sibling, stage, old[1], true, job) then enqueue(sibling, stage, lane, old[2]) end
-  end
+local function is_limit(value)
+  return value == '' or is_number(value)
 end
 
-local best, is_in_turn, write_turns = choose()
+local function is_url(value)
+  return string.find(value, '^[^/]*//') ~= nil
+end
+
+-- A render's number has four digits.
+local function is_few(value)
+  return is_whole(value) and #value < 5
+end
+
+-- What a claim, and `move` with all its consequences, need of the records.
+local waited, ran, attempts = WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', stage .. '_attempts'
+local RENDER = { { 'job', is_text }, { 'state', is_text }, { 'fence', is_whole }, { attempts, optional(is_whole) },
+  { waited, optional(is_number) }, { ran, optional(is_number) }, { 'lost_ms', optional(is_number) },
+  { 'revived_ms', optional(is_number) }, { 'lost_worker', optional(is_text) }, { 'started_ms', optional(is_number) } }
+local JOB = { { 'revision', is_text }, { 'tenant', is_text }, { 'lane', is_text }, { 'rank', is_number },
+  { 'status', is_text }, { 'n', is_few }, { 'left', is_whole }, { 'ar_cost', is_whole }, { 'dit_cost', is_whole },
+  { 'execution_timeout_ms', is_limit }, { 'deadline_ms', is_limit }, { 'webhook_url', optional(is_url) },
+  { 'webhook_events', optional(is_text) } }
+
+local function fault_of(render, found, job)
+  local lane = lane_of[render]
+  if found.state ~= WAITING[stage] then return 'it is in state ' .. found.state end
+  if lane and lane ~= lane_in(stage, job.lane, found.started_ms) then return 'its job is in lane ' .. job.lane end
+  if job.webhook_url and not job.webhook_events then return 'its job has no webhook_events' end
+  return fault_of_events(found.job)
+end
+
+-- Returns the records of a render and of its job, or nil, nil and why it can't be leased.
+local function records_of(render)
+  local found, why = read_record(P .. 'render:' .. render, RENDER)
+  if not found then return nil, nil, why end
+  local job
+  job, why = read_record(P .. 'job:' .. found.job, JOB)
+  why = why or fault_of(render, found, job)
+  if why then return nil, nil, why end
+  return found, job
+end
+
+-- The first claim pins a job to its model. One accepted before any worker announced a model changes lanes with it. Returns
+-- its lane.
+local function pin(job, known)
+  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. revision
+  redis.call('HSET', P .. 'job:' .. job, 'revision', revision, 'lane', lane)
+  if lane == known.lane then return lane end
+  for index = 0, tonumber(known.n) - 1 do
+    local sibling = job .. ':' .. string.format('%04d', index)
+    local found, why = read_record(P .. 'render:' .. sibling, RENDER)
+    if found then
+      if dequeue(sibling, stage, known.lane, true, job) then enqueue(sibling, stage, lane, known.rank) end
+    elseif redis.call('ZSCORE', P .. 'waiting:' .. stage .. ':' .. known.lane, sibling) then
+      put_render_aside(sibling, stage, known.lane, why)
+    end
+  end
+  return lane
+end
+
+-- Returns the same as `choose`, and the records of the render and of its job.
+local function choose_sound()
+  for _ = 1, MOST_ASIDE do
+    local render, is_in_turn, write_turns = choose()
+    if not render then return nil, is_in_turn, write_turns end
+    local found, job, why = records_of(render)
+    if found then return render, is_in_turn, write_turns, found, job end
+    put_render_aside(render, stage, lane_of[render], why)
+  end
+  return nil, false, function() end
+end
+
+local best, is_in_turn, write_turns, past, known = choose_sound()
 -- When more was due than one call ends: the next call goes on.
 if best and is_due(best, now) then return {} end
 write_turns()
 if not best then return {} end
-local key = P .. 'render:' .. best
-local job = redis.call('HGET', key, 'job')
+local key, job = P .. 'render:' .. best, past.job
 local job_key = P .. 'job:' .. job
-if redis.call('HGET', job_key, 'revision') == '' then pin(job) end
-local lane, cost = redis.call('HGET', job_key, 'lane'), cost_of(best)
+local lane, cost = known.lane, tonumber(known[stage .. '_cost'])
+if known.revision == '' then lane = pin(job, known) end
 local pool, tenant = pool_of(stage, lane)
 pay(pool, tenant, cost, is_in_turn)
 if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost, tonumber(floor)) end
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
-local attempt = redis.call('HINCRBY', key, stage .. '_attempts', 1)
-local past = redis.call('HMGET', key, WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', 'lost_worker', 'lost_ms',
-  'revived_ms')
-if past[3] then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
+local attempt = redis.call('HINCRBY', key, attempts, 1)
+if past.lost_worker then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)
 if redis.call('HSETNX', key, 'started_ms', now) == 1 then set_deadline(best, job_key, 'execution_timeout', now) end
@@ -155,8 +219,10 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
-  now - math.max(tonumber(past[1] or now), tonumber(past[5] or 0)) }
-if past[2] and past[3] then
-  for _, value in ipairs({ past[3], past[4] - past[2], now - past[4] }) do table.insert(claimed, value) end
+  now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)) }
+if past[ran] and past.lost_worker and past.lost_ms then
+  for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
+    table.insert(claimed, value)
+  end
 end
 return claimed

@@ -5,6 +5,8 @@
 -- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
 -- class, now (ms), origin of the job or batch or ''.
 local UNPROVEN_CAP = 2
+local MESSAGE = { { 'tenant', is_text }, { 'type', is_text }, { 'job', is_text }, { 'at_ms', is_whole },
+  { 'sequence', is_whole }, { 'data', is_text } }
 local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]), failing = tonumber(ARGV[7]) }
 local now = now_ms()
@@ -28,24 +30,42 @@ end
 
 local function origin_of(message, job)
   local subject = job ~= '' and 'job:' .. job or 'batch:batch_' .. (string.match(message, '^evt_(%w+)_batch_') or '')
-  return redis.call('HGET', P .. subject, 'origin') or ''
+  local origin = redis.pcall('HGET', P .. subject, 'origin')
+  return is_text(origin) and origin or ''
 end
 
--- Returns whether the message is still there.
-local function lease(message, destination, class)
-  local due, known = P .. 'due:' .. destination, redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job',
-    'at_ms', 'sequence', 'data')
-  if not known[1] then
+local function put_aside(message, destination, why)
+  set_aside('due:' .. destination, message, 'due', why)
+  unschedule(message, destination)
+end
+
+-- Returns the message's record; nil, and takes the delivery out of the schedule, where it is gone or broken.
+local function read_message(message, destination)
+  local known, why = read_record(P .. 'message:' .. message, MESSAGE)
+  if known then return known end
+  if redis.call('EXISTS', P .. 'message:' .. message) == 1 then
+    put_aside(message, destination, why)
+  else
     unschedule(message, destination)
+  end
+end
+
+-- Returns whether the message is leased.
+local function lease(message, destination, class)
+  local known = read_message(message, destination)
+  if not known then return false end
+  local attempt = redis.pcall('HINCRBY', P .. 'tries:' .. destination, message, 1)
+  if type(attempt) ~= 'number' then
+    if not string.find(attempt.err, 'not an integer') then error(attempt) end
+    put_aside(message, destination, 'its number of attempts is none')
     return false
   end
-  redis.call('ZREM', due, message)
+  redis.call('ZREM', P .. 'due:' .. destination, message)
   redis.call('ZADD', P .. 'flying:' .. destination, now + ttl, message)
   redis.call('HSET', P .. 'holders:' .. destination, message, holder)
   note_duty(holder, 'w|' .. destination .. '|' .. message)
-  local attempt = redis.call('HINCRBY', P .. 'tries:' .. destination, message, 1)
-  table.insert(claimed, { message, destination, attempt, known[1], known[2], known[3], known[4], known[5], known[6],
-    class, now, origin_of(message, known[3]) })
+  table.insert(claimed, { message, destination, attempt, known.tenant, known.type, known.job, known.at_ms, known.sequence,
+    known.data, class, now, origin_of(message, known.job) })
   return true
 end
 
@@ -60,7 +80,19 @@ local function serve(destination, class, num)
     end
   end
   place_destination(destination, leased >= room)
-  return leased
+end
+
+-- A receiver whose own records are broken is put off, as in due.lua.
+local function serve_or_put_off(destination, class, tenant, num)
+  local num_before = #claimed
+  local is_served, why = pcall(serve, destination, class, num)
+  if not is_served then
+    local key = P .. 'line:' .. class .. ':' .. tenant
+    redis.call('ZADD', key, now, destination)
+    put_off(key, destination, now + PUT_OFF_MS, type(why) == 'table' and why.err or why, 'line')
+    line_up(class, tenant)
+  end
+  return #claimed - num_before
 end
 
 -- The next of a tenant's receivers in a class. Leaves the line first, and so comes back to its end.
@@ -74,7 +106,7 @@ local function serve_tenant(tenant, class, num)
   end
   redis.call('ZREM', line .. ':' .. tenant, destination)
   line_up(class, tenant)
-  return serve(destination, class, num)
+  return serve_or_put_off(destination, class, tenant, num)
 end
 
 for i, class in ipairs(CLASSES) do

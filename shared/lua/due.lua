@@ -3,9 +3,10 @@
 -- Returns the number of entries that were due.
 local PUT_OFF_MS = 60000
 
-local function put_off(key, entry, until_ms, why)
+-- `kind`: what it counts as, if not by its list.
+local function put_off(key, entry, until_ms, why, kind)
   redis.log(redis.LOG_WARNING, 'gridpress: ' .. entry .. ' in ' .. key .. ' is put off: ' .. tostring(why))
-  redis.call('HINCRBY', P .. 'fault_counts', 'put_off.' .. string.sub(key, #P + 1), 1)
+  redis.call('HINCRBY', P .. 'fault_counts', 'put_off.' .. (kind or string.sub(key, #P + 1)), 1)
   redis.call('ZADD', key, 'XX', until_ms, entry)
 end
 

@@ -69,6 +69,7 @@
 --   gridpress:enhancing             set     tenants that may have such a job: see not_begun.lua
 --   gridpress:finished              zset    final jobs by end (ms)
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects (ms): see delete.lua
+--   gridpress:aside                 zset    entries that were put aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:idempotency..., gridpress:file...  see begin_idempotent.lua and open_file.lua
 --   gridpress:ledger                see shared/store/ledger.py

@@ -8,10 +8,12 @@
 
 local PATIENCE_MS = 1000
 
--- The group that a worker holds: false for renders that are no suspects, nil when it holds nothing.
+-- The group that a worker holds: false for renders that are no suspects or can't be read, nil when it holds nothing.
 local function group_held(worker)
   local one = redis.call('SRANDMEMBER', P .. 'held:' .. worker)
-  if one then return redis.call('HGET', P .. 'render:' .. one, 'group') end
+  if not one then return nil end
+  local group = redis.pcall('HGET', P .. 'render:' .. one, 'group')
+  return is_text(group) and group
 end
 
 -- Turns by worker: 'started' or 'waits'; and whether one of them was found to be over.
@@ -30,13 +32,16 @@ local function turns_of(stage, worker, now)
   return turns, over
 end
 
--- The next waiting suspect that this model revision may run: of `group`, or of any that is not `taken`.
+-- The next waiting suspect that this model revision may run: of `group`, or of any that is not `taken`. Also one whose
+-- records are broken, for the claim to put aside.
 local function next_suspect(stage, revision, group, taken)
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, -1)) do
-    local known = redis.call('HMGET', P .. 'render:' .. render, 'job', 'group')
+    local known = redis.pcall('HMGET', P .. 'render:' .. render, 'job', 'group')
+    if not known[1] then return render end
     local is_wanted = group and known[2] == group or not group and not taken[known[2]]
     if is_wanted then
-      local job = redis.call('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant')
+      local job = redis.pcall('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant')
+      if not (job[1] and job[2]) then return render end
       if job[1] == revision and (stage ~= 'ar' or not is_at_limit(job[2])) then return render end
     end
   end

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import cast
 
 from shared.batches import Batch, BatchId, Cursor, Fault, LineState, Segment
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, RecordUnreadable
 from shared.files import FileId
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
 from shared.jobs import Job
 from shared.store.batches import batch_of, segments_text
 from shared.store.connect import Client, translated
+from shared.store.fault_counts import FaultCounts
 from shared.store.jobs import JobStore
+from shared.store.record_lists import readable
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
@@ -93,6 +95,7 @@ class BatchWork:
         self._rules = rules
         self._scripts = Scripts(client)
         self._jobs = JobStore(client)
+        self._faults = FaultCounts(client)
 
     def claim(self) -> BatchLease | None:
         """Leases the batch that has waited longest. Returns None when no batch is due."""
@@ -101,12 +104,19 @@ class BatchWork:
         return BatchLease(found, holder) if found else None
 
     def look(self, lease: BatchLease) -> Leased:
-        """Renews the lease and returns the batch as it is now."""
+        """Renews the lease and returns the batch as it is now.
+
+        Raises `RecordUnreadable` after it put the batch aside.
+        """
         self.renew(lease)
         with translated():
             fields = cast("dict[str, str]", self._client.hgetall(f"{_PREFIX}batch:{lease.batch_id}"))
-        room = int(fields.get("target", 0)) - int(fields["renders"])
-        return Leased(lease, batch_of(lease.batch_id, fields), room)
+        rows = [(lease.batch_id, (lease, fields))]
+        try:
+            return readable(self._faults, "batch", rows, _leased, is_asked_for=True)[0]
+        except RecordUnreadable as error:
+            self._scripts.run("set_aside", "batch_work", lease.batch_id, "batch_work", str(error), "")
+            raise
 
     def renew(self, lease: BatchLease) -> None:
         self._write("renew_batch", lease, self._lease_ms)
@@ -173,6 +183,11 @@ class BatchWork:
         if not answer:
             raise LeaseLost(f"{lease.batch_id} is another worker's")
         return answer
+
+
+def _leased(batch_id: BatchId, row: tuple[BatchLease, Mapping[str, str]]) -> Leased:
+    lease, fields = row
+    return Leased(lease, batch_of(batch_id, fields), int(fields.get("target", 0)) - int(fields["renders"]))
 
 
 def _ended(job: Job, line: str, note: str, lives: str | None) -> EndedLine:

@@ -105,6 +105,8 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
     """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
     render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *lost = answer
+    if stage is Stage.DIT and not prior:
+        raise ValueError("no token grid")
     spec = JobSpec.model_validate_json(spec_json)
     settings = spec.settings.model_copy(update={"prompt": revised_prompt}) if revised_prompt else spec.settings
     return Claim(

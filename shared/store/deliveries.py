@@ -10,6 +10,8 @@ from shared.batches import BatchId
 from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
 from shared.origin import Origin, log_ids
 from shared.store.connect import Client
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import readable
 from shared.store.scripts import Scripts
 from shared.webhooks.endpoints import EndpointId
 
@@ -114,6 +116,7 @@ class DeliveryStore:
         """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._scripts = Scripts(client)
+        self._faults = FaultCounts(client)
         self._rules = rules
 
     def claim(self, room: Room) -> list[Delivery]:
@@ -121,7 +124,15 @@ class DeliveryStore:
         holder, rules = new_holder_id(self._worker), self._rules
         limits = (rules.concurrency, room.total, room.unproven, room.slow, room.failing)
         found = self._scripts.run("claim_deliveries", holder, int(rules.lease_ttl_s * 1000), *limits)
-        return [_delivery(row, holder) for row in found]
+        return [delivery for row in found for delivery in self._read(row, holder)]
+
+    def _read(self, row: Sequence[str], holder: HolderId) -> list[Delivery]:
+        """Returns the delivery of a row. One that can't be read is put aside, and none is returned."""
+        message, destination = row[:2]
+        found = readable(self._faults, "delivery", [(message, row)], lambda _, row: _delivery(row, holder))
+        if not found:
+            self._scripts.run("set_delivery_aside", message, destination)
+        return found
 
     def delivered(self, delivery: Delivery, attempted: Attempted) -> bool:
         """Records a success. The receiver counts as fast or slow by the attempt's latency."""
@@ -164,7 +175,7 @@ class DeliveryStore:
 
 def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
     message, destination, attempt, tenant, event_type, job, at_ms, sequence, data, standing, now_ms, origin = row
-    return Delivery(
+    delivery = Delivery(
         message_id=message,
         destination=destination,
         attempt=int(attempt),
@@ -179,6 +190,8 @@ def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
         holder=holder,
         origin=Origin.parse(origin),
     )
+    _ = delivery.batch_id  # which is read from `data`
+    return delivery
 
 
 def _fields(delivery: Delivery, attempted: Attempted) -> tuple[str | int, ...]:

@@ -1,13 +1,17 @@
 """Leases jobs whose prompt is to be enhanced, the stage before AR, and records the outcome. Calls no model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from redis import ResponseError
+
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
-from shared.job_spec import JobSpec
+from shared.job_spec import JobSpec, Priority
 from shared.origin import Origin, log_ids
 from shared.store.connect import Client
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import readable
 from shared.store.scripts import Scripts
 
 
@@ -37,17 +41,27 @@ class EnhancementStore:
         """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
         self._worker = worker
         self._scripts = Scripts(client)
+        self._faults = FaultCounts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> EnhancementClaim | None:
         """Leases the job that is due first. Returns None when none is due."""
         holder = new_holder_id(self._worker)
-        answer = self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms)
-        if not answer:
-            return None
-        job_id, attempt, spec, origin = answer
-        asked = JobSpec.model_validate_json(spec)
-        return EnhancementClaim(JobId(job_id), asked, int(attempt), holder, Origin.parse(origin))
+        while answer := self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms):
+            job_id = JobId(answer[0])
+            if found := readable(self._faults, "enhancement", [(job_id, (answer, holder))], _claim_of):
+                return found[0]
+            self._give_up(job_id, holder)
+        return None
+
+    def _give_up(self, job_id: JobId, holder: HolderId) -> None:
+        """Ends the enhancement of a job that can't be read; puts it aside if its record is too broken even for that."""
+        error = {"code": "record_unreadable", "message": "what the job store has of this job can't be read"}
+        try:
+            self._scripts.run("finish_enhancement", job_id, holder, "failed", json.dumps(error), 0)
+        except ResponseError:
+            for priority in Priority:
+                self._scripts.run("set_aside", f"enhancements:{priority}", job_id, "enhancements", error["message"], "")
 
     def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
         """Stores `revised_prompt`, from which the renders are made, and queues them for AR. Returns False when the
@@ -66,3 +80,8 @@ class EnhancementStore:
     def _finish(self, claim: EnhancementClaim, status: str, text: str, delay_s: float) -> bool:
         args = (claim.job_id, claim.holder, status, text, int(delay_s * 1000))
         return bool(self._scripts.run("finish_enhancement", *args))
+
+
+def _claim_of(job_id: JobId, leased: tuple[Sequence[str], HolderId]) -> EnhancementClaim:
+    (_, attempt, spec, origin), holder = leased
+    return EnhancementClaim(job_id, JobSpec.model_validate_json(spec), int(attempt), holder, Origin.parse(origin))

@@ -4,10 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import cast
+
+from redis import ResponseError
 
 from shared.errors import LeaseLost
 from shared.hint_message import HintMessage
-from shared.ids import RenderId, Revision, WorkerId, new_holder_id
+from shared.ids import Fence, HolderId, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
 from shared.leases import Claim, Held, Lease
 from shared.queues import Queue, celery_list
@@ -15,6 +19,8 @@ from shared.signs import Signs
 from shared.states import RenderState, Stage
 from shared.store import codec
 from shared.store.connect import Client
+from shared.store.fault_counts import FaultCounts
+from shared.store.record_lists import readable
 from shared.store.scripts import Scripts
 from shared.token_grid import Prior
 
@@ -63,16 +69,34 @@ class LeaseStore:
     def __init__(self, client: Client, rules: LeaseRules, hints: Sequence[HintMessage] = ()) -> None:
         """`hints` are sent with every render that leaves the stage for good, while their queues are short of hints."""
         self._scripts = Scripts(client)
+        self._faults = FaultCounts(client)
         self._rules = rules
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
         """Leases the best waiting render of this model revision to `worker`. Returns None when there is none."""
-        holder = new_holder_id()
+        while answer := self._lease(stage, revision, worker, holder := new_holder_id()):
+            decode = partial(_claim_of, stage=stage, holder=holder, revision=revision)
+            if found := readable(self._faults, "claim", [(RenderId(answer[0]), answer)], decode):
+                return found[0]
+            self._give_up(Lease(RenderId(answer[0]), stage, Fence(int(answer[1])), holder), worker)
+        return None
+
+    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId) -> list[str]:
         rules = self._rules
         limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor))
-        answer = self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits)
-        return codec.claim_of(answer, stage, holder, revision) if answer else None
+        return cast("list[str]", self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits))
+
+    def _give_up(self, lease: Lease, worker: WorkerId) -> None:
+        """Fails a leased render that can't be read; puts it aside if its records are too broken even for that."""
+        why = "what the job store has of this picture can't be read"
+        error = {"code": "record_unreadable", "message": why, "stage": lease.stage, "retryable": False}
+        try:
+            self.fail(lease, error)
+        except LeaseLost:
+            return  # it was cancelled, or its time is over
+        except ResponseError:
+            self._scripts.run("set_aside", "leases", lease.render_id, lease.stage, why, worker)
 
     def beat(
         self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
@@ -123,3 +147,7 @@ class LeaseStore:
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
         return bool(verdict == "ended")
+
+
+def _claim_of(_: RenderId, answer: Sequence[str], *, stage: Stage, holder: HolderId, revision: Revision) -> Claim:
+    return codec.claim_of(answer, stage, holder, revision)

@@ -6,7 +6,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.batches import Batch, BatchStatus, LineState, line_job_id
-from shared.errors import LeaseLost, ObjectStoreUnavailable
+from shared.errors import LeaseLost, ObjectStoreUnavailable, RecordUnreadable
 from shared.store.batch_work import BatchLease, Leased
 from shared.store.files import FileStore
 from shared.store.jobs import JobStore
@@ -42,6 +42,8 @@ class BatchService:
             self._step(lease)
         except LeaseLost as error:
             log.warning("batch.lease_lost", batch_id=lease.batch_id, error=str(error))
+        except RecordUnreadable as error:
+            log.error("batch.put_aside", batch_id=lease.batch_id, error=str(error))  # noqa: TRY400 - its reader logged why
         except ObjectStoreUnavailable as error:
             log.warning("batch.object_store_unavailable", batch_id=lease.batch_id, error=str(error))
             self.tools.work.rest(lease, _OUTAGE_REST_S)
