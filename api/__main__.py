@@ -2,7 +2,12 @@
 
 import os
 
-from gevent import monkey
+try:
+    from gevent import monkey
+except ModuleNotFoundError as error:
+    from shared.starting import end_without_package
+
+    end_without_package("api", error)
 
 monkey.patch_all()
 

@@ -73,8 +73,11 @@ def generate() -> None:
 def _text_of(file: IO[str] | None) -> str:
     given = os.environ.get(_VARIABLE)
     if file and given:
-        raise click.UsageError(f"both --key-file and {_VARIABLE} are given: which is the key?")
-    text = file.read().strip() if file else (given or "").strip()
+        raise click.UsageError(f"both {_VARIABLE} and --key-file or {_VARIABLE}_FILE are given: leave one out")
+    try:
+        text = file.read().strip() if file else (given or "").strip()
+    except UnicodeDecodeError as error:
+        raise Failure(f"the key file is not text; {_FORM}") from error
     if not text:
         raise click.UsageError(f"no key: name a file with --key-file, or set {_VARIABLE}; {_FORM}")
     if fault := weakness(text):

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cli.errors import Unavailable
+
 Event = dict[str, Any]
 
 _TIME = "timestamp"
@@ -20,7 +22,10 @@ class LogFile:
         self._offset = 0
 
     def read(self) -> Iterator[Event]:
-        """Yields the events that were written since; the lines of the stores' servers are no events."""
+        """Yields the events that were written since; the lines of the stores' servers are no events.
+
+        Raises `Unavailable` for a file that can't be read.
+        """
         try:
             with self._path.open("rb") as file:
                 if file.seek(0, 2) < self._offset:
@@ -34,6 +39,8 @@ class LogFile:
                         yield event
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise Unavailable(f"{self._path} can't be read: {error.strerror}") from error
 
 
 class LogFolder:

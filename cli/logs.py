@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,13 +41,24 @@ def logs(
     wanted = {name: value for name, value in asked.items() if value is not None}
     folder = LogFolder(run_dir)
     show = _Shown(as_json=as_json)
-    for event in deque(folder.read(wanted), lines or None):
+    newest = deque(folder.read(wanted), lines or None)
+    for event in newest:
         show(event)
+    if not newest:
+        click.echo(f"gridpress: {_nothing_found(wanted, run_dir)}", err=True)
     with suppress(KeyboardInterrupt):
         while follow:
             time.sleep(_POLL_S)
             for event in folder.read(wanted):
                 show(event)
+
+
+def _nothing_found(wanted: Mapping[str, str], run_dir: Path) -> str:
+    """Returns a note for stderr. It is no failure: a service that has just started has no events."""
+    if not wanted:
+        return f"no events in {run_dir} yet"
+    asked = ", ".join(f"{name}={value}" for name, value in wanted.items())
+    return f"no event in {run_dir} has {asked}: older ones may have been dropped, or another machine has them"
 
 
 class _Shown:

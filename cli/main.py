@@ -26,6 +26,8 @@ from shared.errors import GridpressError
 from shared.setting_faults import faults_of
 from shared.unknown_variables import say_unknown
 
+_INSTALL = "pip install 'gridpress[api,workers,local]'"
+
 
 class _Gridpress(click.Group):
     """A click group that reports the project's own errors."""
@@ -37,6 +39,8 @@ class _Gridpress(click.Group):
             raise Unavailable(str(error)) from error
         except (ValidationError, SettingsError) as error:
             raise click.UsageError(faults_of(error)) from error
+        except ModuleNotFoundError as error:
+            raise Unavailable(f"{error}: {_INSTALL} brings what this command needs") from error
 
 
 @click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -47,10 +47,15 @@ def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False)
     except GridpressError as error:
         _end(role, str(error), 1)
     except ModuleNotFoundError as error:
-        extra = role if role == "api" else "workers"
-        _end(role, f"{error}: pip install 'gridpress[{extra}]' brings what this role needs", EXIT_MISCONFIGURED)
+        end_without_package(role, error)
     finally:
         flush_traces()
+
+
+def end_without_package(role: str, error: ModuleNotFoundError) -> NoReturn:
+    """Names the package that is missing and the extra that brings it, and exits with 78."""
+    extra = role if role == "api" else "workers"
+    _end(role, f"{error}: pip install 'gridpress[{extra}]' brings what this role needs", EXIT_MISCONFIGURED)
 
 
 def _end(role: str, why: str, status: int) -> NoReturn:

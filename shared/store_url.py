@@ -89,7 +89,9 @@ def with_certificates(url: str, authority: Path | None, certificate: Path | None
         return url
     parts = urlsplit(url)
     if parts.scheme not in _TLS_SCHEMES:
-        raise ValueError("a certificate is set, and the URL is not rediss:// or sentinels://: it would not be used")
+        raise ValueError(
+            "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), and the URL is not rediss:// or sentinels://"
+        )
     for path in given.values():
         _check_readable(path)
     query = {**dict(parse_qsl(parts.query)), **given}

@@ -1,8 +1,10 @@
 """Every command explains itself, and none loads what it does not need."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -57,3 +59,23 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
     script = "import cli.main, sys; print({'torch', 'PIL', 'flask', 'boto3', 'redis', 'celery'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_a_missing_package_is_named_in_one_line_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_package() -> None:
+        raise ModuleNotFoundError("No module named 'trustme'")
+
+    monkeypatch.setattr(main.commands["plan"], "callback", without_package)
+    monkeypatch.setattr(main.commands["plan"], "params", [])
+    result = CliRunner().invoke(main, ["plan"])
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+    assert "No module named 'trustme': pip install 'gridpress[api,workers,local]'" in result.stderr
+
+
+def test_make_help_lists_every_described_target() -> None:
+    makefile = Path(__file__).parents[2] / "Makefile"
+    described = {
+        text.partition(":")[0] for text in makefile.read_text().splitlines() if re.match(r"[\w-]+:.*## ", text)
+    }
+    shown = subprocess.run(["make", "-f", makefile, "help"], capture_output=True, text=True, check=True).stdout
+    assert {text.split()[0] for text in shown.splitlines()} == described

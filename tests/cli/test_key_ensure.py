@@ -117,6 +117,13 @@ def test_the_key_comes_from_a_file_or_stdin_and_loses_its_newline(
     assert ensure(text.strip()).exit_code == 2
 
 
+def test_a_key_file_that_is_no_text_is_refused_in_one_line(ensure: Ensure, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"gp_\xff\xfe")
+    result = ensure("", "--key-file", str(tmp_path / "key"))
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "is not text" in result.stderr
+
+
 def test_of_twenty_at_once_one_creates_the_key(client: Client) -> None:
     _, text = new_key()
     store, outcomes = KeyStore(client), list[str]()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.log_files import LogFolder
+from cli.errors import Unavailable
+from cli.log_files import LogFile, LogFolder
 from tests.cli.conftest import Run
 
 
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def events(run: Run, *arguments: object) -> list[str]:
-    found = [json.loads(text) for text in run("logs", "--json", *arguments).output.splitlines()]
+    found = [json.loads(text) for text in run("logs", "--json", *arguments).stdout.splitlines()]
     return [f"{each['event']} {each.get('stage', '')}".strip() for each in found]
 
 
@@ -77,6 +78,28 @@ def test_a_folder_without_logs_is_said(run: Run, tmp_path: Path) -> None:
     result = run("logs", "--data", tmp_path)
     assert result.exit_code == 3
     assert "--data" in result.output
+
+
+def test_that_nothing_was_found_is_said_on_stderr(run: Run, folder: Path, tmp_path: Path) -> None:
+    result = run("logs", "--data", folder, "--job", "job_2", "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "job_id=job_2" in result.stderr
+    for file in (folder / "run").iterdir():
+        file.unlink()
+    assert "no events in" in run("logs", "--data", folder).stderr
+
+
+def test_a_log_that_cannot_be_read_fails_in_one_line(folder: Path) -> None:
+    path = folder / "run" / "batch-0.log"
+    path.mkdir()  # root may read every file, so a folder stands for one without permission
+    with pytest.raises(Unavailable, match=r"batch-0\.log can't be read: Is a directory"):
+        list(LogFile(path).read())
+
+
+def test_a_broken_line_is_passed_over(run: Run, folder: Path) -> None:
+    with (folder / "run" / "ar-0.log").open("ab") as end:
+        end.write(b'{"event": "torn\n\xff\xfe\n[1]\n"text"\n{}\n' + line(6, "worker.stopped").encode())
+    assert events(run, "--data", folder, "--lines", 1) == ["worker.stopped"]
 
 
 def test_what_is_written_later_is_read_once_also_after_a_cut(folder: Path) -> None:
