@@ -1,6 +1,7 @@
 """Several processes that count as one: places, and what goes wrong with their files. Each in a process of its own."""
 
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,24 @@ def test_the_folder_of_a_living_service_stays(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run("", tmp_path)
         assert left.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a folder to somebody else")
+def test_folders_and_links_of_others_are_left_alone(tmp_path: Path) -> None:
+    stranger = 12345
+    ours = tmp_path / "ours"
+    theirs, link = (tmp_path / f"gridpress-metrics-{os.getuid()}-{name}" for name in ("theirs", "link"))
+    for folder in (ours, theirs):
+        folder.mkdir()
+        (folder / "lock").touch()
+    link.symlink_to(ours)
+    for path in (theirs, link):
+        os.chown(path, stranger, stranger, follow_symlinks=False)
+    made = Path(_run("print(folder)", tmp_path).strip())
+    assert made.parent == tmp_path
+    assert (ours / "lock").exists()
+    assert (theirs / "lock").exists()
+    assert link.is_symlink()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a file its memory beforehand")
