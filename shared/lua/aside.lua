@@ -21,6 +21,11 @@ local function is_whole(value)
   return is_text(value) and #value < 16 and string.find(value, '^%-?%d+$') ~= nil
 end
 
+-- The number of a job's renders: theirs have four digits.
+local function is_few(value)
+  return is_whole(value) and #value < 5
+end
+
 local function is_number(value)
   local number = tonumber(value)
   return number ~= nil and math.abs(number) < 1e15

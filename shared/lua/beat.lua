@@ -26,23 +26,35 @@ if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call
 redis.call('EXPIRE', P .. 'log:' .. worker, 3600)
 if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
 
+-- A render that the engine has not admitted yet has no steps to count.
+local function note_progress(render, held, done, total)
+  if held[4] == done or tonumber(total) == 0 then return end
+  redis.call('HSET', P .. 'render:' .. render, 'done', done, 'total', total)
+  append_event(held[5], 'render.progress',
+    { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })
+  announce_progress(held[5], now)
+end
+
+-- Broken records of one render cost it its lease or its progress, and not the worker all of its leases.
+local function try(render, work, ...)
+  local is_done, why = pcall(work, render, ...)
+  if is_done then return end
+  redis.call('HINCRBY', P .. 'fault_counts', 'beat', 1)
+  redis.log(redis.LOG_WARNING, 'gridpress: a beat of ' .. worker .. ' met a broken record of ' .. render .. ': '
+    .. tostring(type(why) == 'table' and why.err or why))
+end
+
 local verdicts = {}
 for i = 9, #ARGV, 6 do
   local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
   local key = P .. 'render:' .. render
-  if is_due(render, now) then expire(render, now) end
-  local held = redis.call('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
+  if is_due(render, now) then try(render, expire, now) end
+  local held = redis.pcall('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
   local is_mine = held[2] == fence and held[3] == holder
   if is_mine and held[1] == RUNNING[stage] then
     redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
     redis.call('HSET', key, 'in_step', in_step)
-    -- A render that the engine has not admitted yet has no steps to count.
-    if held[4] ~= done and tonumber(total) > 0 then
-      redis.call('HSET', key, 'done', done, 'total', total)
-      append_event(held[5], 'render.progress',
-        { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })
-      announce_progress(held[5], now)
-    end
+    try(render, note_progress, held, done, total)
     table.insert(verdicts, 'renewed')
   elseif is_mine and (held[1] == 'cancelled' or held[1] == 'expired') then
     table.insert(verdicts, held[1])

@@ -127,11 +127,6 @@ local function is_url(value)
   return string.find(value, '^[^/]*//') ~= nil
 end
 
--- A render's number has four digits.
-local function is_few(value)
-  return is_whole(value) and #value < 5
-end
-
 -- What a claim, and `move` with all its consequences, need of the records.
 local waited, ran, attempts = WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', stage .. '_attempts'
 local RENDER = { { 'job', is_text }, { 'state', is_text }, { 'fence', is_whole }, { attempts, optional(is_whole) },

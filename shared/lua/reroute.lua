@@ -21,39 +21,57 @@ local function route_of(lane)
   return string.match(lane, '^[^|]*|[^|]*|(.*)$')
 end
 
+local function is_lane(value)
+  return is_text(value) and route_of(value) ~= nil
+end
+
 local function is_bound(job, n)
   for index = 0, n - 1 do
-    local render = redis.call('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior')
+    local render = redis.pcall('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior')
     if render[2] or render[1] == 'succeeded' or RUNS[render[1]] then return true end
   end
   return false
 end
 
+local RENDER = { { 'job', is_text } }
+local JOB = { { 'lane', is_lane }, { 'rank', is_number }, { 'n', is_few }, { 'revision', is_text } }
+
 -- Returns how many of its renders were moved.
-local function reroute(job)
+local function reroute(job, known)
   local key, num = P .. 'job:' .. job, 0
-  local known = redis.call('HMGET', key, 'lane', 'rank', 'n', 'revision')
-  if is_bound(job, tonumber(known[3])) then return 0 end
-  local lane = string.match(known[1], '^[^|]*|[^|]*|') .. target
+  if is_bound(job, tonumber(known.n)) then return 0 end
+  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target
   redis.call('HSET', key, 'lane', lane)
-  if known[4] ~= '' then redis.call('HSET', key, 'revision', target) end
-  for index = 0, tonumber(known[3]) - 1 do
+  if known.revision ~= '' then redis.call('HSET', key, 'revision', target) end
+  for index = 0, tonumber(known.n) - 1 do
     local render = job .. ':' .. string.format('%04d', index)
-    if dequeue(render, 'ar', known[1], true, job) then
-      enqueue(render, 'ar', lane, known[2])
+    if read_record(P .. 'render:' .. render, RENDER) and dequeue(render, 'ar', known.lane, true, job) then
+      enqueue(render, 'ar', lane, known.rank)
       num = num + 1
     end
   end
-  if redis.call('EXISTS', P .. 'waiting:ar:' .. known[1]) == 0 then leave_pool(pool_of('ar', known[1])) end
+  if redis.call('EXISTS', P .. 'waiting:ar:' .. known.lane) == 0 then leave_pool(pool_of('ar', known.lane)) end
   return num
 end
 
 local num_moved = 0
-local function reroute_all(renders)
+
+-- One whose records are broken would keep those behind it from being moved.
+local function look_at(render, lane)
+  local job, known
+  local found, why = read_record(P .. 'render:' .. render, RENDER)
+  if found then
+    job = found.job
+    known, why = read_record(P .. 'job:' .. job, JOB)
+  end
+  if not known then return put_render_aside(render, 'ar', lane, why) end
+  local route = route_of(known.lane)
+  if route ~= '' and not served[route] then num_moved = num_moved + reroute(job, known) end
+end
+
+local function look_at_all(renders, lane)
   for _, render in ipairs(renders) do
-    local job = redis.call('HGET', P .. 'render:' .. render, 'job')
-    local route = job and route_of(redis.call('HGET', P .. 'job:' .. job, 'lane'))
-    if route and route ~= '' and not served[route] and num_moved < most then num_moved = num_moved + reroute(job) end
+    if num_moved < most then look_at(render, lane) end
   end
 end
 
@@ -62,8 +80,8 @@ local found = redis.call('SSCAN', P .. 'lanes:ar', redis.call('GET', P .. 'rerou
 if found[1] ~= '0' then redis.call('SET', P .. 'rerouting', found[1]) else redis.call('DEL', P .. 'rerouting') end
 for _, lane in ipairs(found[2]) do
   if not served[route_of(lane)] and route_of(lane) ~= '' and num_moved < most then
-    reroute_all(redis.call('ZRANGE', P .. 'waiting:ar:' .. lane, 0, 4 * most))
+    look_at_all(redis.call('ZRANGE', P .. 'waiting:ar:' .. lane, 0, 4 * most), lane)
   end
 end
-if num_moved < most then reroute_all(redis.call('ZRANGE', P .. 'quarantine:ar', 0, most)) end
+if num_moved < most then look_at_all(redis.call('ZRANGE', P .. 'quarantine:ar', 0, most)) end
 return num_moved

@@ -53,6 +53,7 @@ _PARTS = {
     "requeue": ("revive",),
     "recover_deliveries": ("endpoint",),
     "replay_messages": ("endpoint",),
+    "reroute": ("aside", "lane_aside"),
     "rescue": ("pulse", "blame"),
     "rest_batch": ("file", "batch"),
     "retry": ("revive",),

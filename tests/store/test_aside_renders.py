@@ -4,17 +4,32 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.errors import StoreUnavailable
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs import Job, PriorSource
+from shared.leases import Held, Progress
 from shared.limits import Load, TenantLimits
+from shared.queues import Queue
 from shared.states import RenderState, Stage
 from shared.store.connect import Client
+from shared.store.deliveries import DeliveryStore
 from shared.store.fault_counts import FaultCounts
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
-from shared.store.leases import LeaseStore
+from shared.store.leases import Announcement, LeaseStore, Verdict
 from shared.store.upkeep import UpkeepStore
-from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, a_spec, finish_next, submitted
+from tests.store.builders import (
+    A_LOT,
+    DELIVERY_RULES,
+    REVISION,
+    RULES,
+    WORKER_ID,
+    a_picture,
+    a_prior,
+    a_spec,
+    finish_next,
+    submitted,
+)
 
 pytestmark = pytest.mark.attack
 
@@ -312,3 +327,45 @@ def test_the_dit_claims_nothing_twice_that_stands_in_a_lane_by_mistake(
     assert client.hvals("gridpress:ahead") == ["0"]
     leases.finish_picture(claim.lease, a_picture())
     assert store.job(job.job_id, DEFAULT_TENANT).renders[0].state is RenderState.SUCCEEDED
+
+
+@pytest.mark.parametrize("kind", ["render", "job"])
+@pytest.mark.parametrize("damage", [is_gone, is_a_string])
+def test_a_broken_render_keeps_no_other_from_a_revision_that_is_served(
+    client: Client, store: JobStore, leases: LeaseStore, kind: str, damage: Callable[[str], Break]
+) -> None:
+    client.set("gridpress:revision", "old")
+    jobs = [submitted(store) for _ in range(2)]
+    leases.beat(Announcement(WORKER_ID, Queue.AR, 1, REVISION), [])
+    broken = break_head(client, jobs[0], damage(kind))
+    assert UpkeepStore(client).reroute() == 1
+    assert claimed(leases, Stage.AR) == [jobs[1].job_id]
+    assert aside(client) == [broken]
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("render", Verdict.LOST), ("events", Verdict.RENEWED)])
+def test_a_broken_render_costs_its_worker_no_other_lease(
+    client: Client, store: JobStore, leases: LeaseStore, kind: str, verdict: Verdict
+) -> None:
+    jobs = waiting_jobs(store, leases, Stage.AR, 2)
+    claims = [leases.claim(Stage.AR, REVISION, WORKER_ID) for _ in jobs]
+    break_head(client, jobs[0], is_a_string(kind))
+    held = [Held(claim.lease, Progress(1, 9), in_step=True) for claim in claims if claim]
+    verdicts = leases.beat(Announcement(WORKER_ID, Queue.AR, 2, REVISION), held)
+    assert list(verdicts.values()) == [verdict, Verdict.RENEWED]
+
+
+def test_a_store_without_room_puts_nothing_aside(client: Client, store: JobStore, leases: LeaseStore) -> None:
+    broken, good = submitted(store), submitted(store, webhook_url="https://a.example/x")
+    break_head(client, broken, is_gone("render"))
+    store.cancel(good.job_id, DEFAULT_TENANT)
+    deliveries = DeliveryStore(client, DELIVERY_RULES)
+    client.config_set("maxmemory", 1_000_000)
+    try:
+        with pytest.raises(StoreUnavailable):
+            leases.claim(Stage.AR, REVISION, WORKER_ID)
+        assert len(deliveries.claim(A_LOT)) == 1
+    finally:
+        client.config_set("maxmemory", 0)
+    assert aside(client) == []
+    assert FaultCounts(client).read() == {}
