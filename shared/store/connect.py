@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.metrics.catalogue import STORE_ERRORS
@@ -111,6 +111,11 @@ def translated() -> Iterator[None]:
     """Raises `StoreUnavailable` for outages and temporary refusals. Errors in a script itself are raised unchanged."""
     try:
         yield
+    except MasterNotFoundError as error:  # its text goes on with the fault of each sentinel, as objects of redis-py
+        found = str(error).partition(" : ")[0]
+        raise _unavailable(f"{found}: no sentinel that answers knows a primary of this name") from error
+    except redis.exceptions.InvalidResponse as error:  # as of an HTTP server, or of TLS met without it
+        raise _unavailable("what answers at GRIDPRESS_REDIS_URL does not speak as a Redis or Valkey") from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise _unavailable(f"the job store does not answer: {error}") from error
     except redis.ResponseError as error:

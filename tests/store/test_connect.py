@@ -1,5 +1,7 @@
 """What the connection makes of a store that refuses: an outage, not a bug."""
 
+import socketserver
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +30,28 @@ def configured(client: Client, name: str, value: str) -> Iterator[None]:
 def test_every_role_is_told_how_to_get_a_store_that_does_not_answer() -> None:
     with pytest.raises(StoreUnavailable, match="set GRIDPRESS_REDIS_URL"):
         connect(f"redis://127.0.0.1:{free_ports(1)[0]}")
+
+
+def test_sentinels_that_know_no_primary_are_told_in_words() -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        connect(f"sentinel://127.0.0.1:{free_ports(1)[0]}/mymaster")
+    assert "'mymaster': no sentinel that answers knows a primary of this name" in str(caught.value)
+    assert "redis.client" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["redis://127.0.0.1:{}/0", "sentinel://127.0.0.1:{}/mymaster"])
+def test_a_server_that_is_no_store_is_told_in_words(form: str) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _AnswersAsHttp) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(StoreUnavailable, match="does not speak as a Redis or Valkey"):
+            connect(form.format(server.server_address[1]))
+        server.shutdown()
+
+
+class _AnswersAsHttp(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        if self.request.recv(4096):
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def test_a_full_store_is_an_outage(client: Client, store: JobStore) -> None:
