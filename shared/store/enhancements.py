@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from redis import ResponseError
 
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
-from shared.job_spec import JobSpec, Priority
+from shared.job_spec import JobSpec
 from shared.origin import Origin, log_ids
 from shared.store.connect import Client
 from shared.store.fault_counts import FaultCounts
@@ -59,9 +59,8 @@ class EnhancementStore:
         error = {"code": "record_unreadable", "message": "what the job store has of this job can't be read"}
         try:
             self._scripts.run("finish_enhancement", job_id, holder, "failed", json.dumps(error), 0)
-        except ResponseError:
-            for priority in Priority:
-                self._scripts.run("set_aside", f"enhancements:{priority}", job_id, "enhancements", error["message"], "")
+        except ResponseError:  # it left its list, and a render of it could not be queued
+            self._scripts.run("set_aside", "enhancements", job_id, "enhancements", error["message"], "")
 
     def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
         """Stores `revised_prompt`, from which the renders are made, and queues them for AR. Returns False when the

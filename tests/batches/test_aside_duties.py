@@ -106,6 +106,7 @@ def test_a_prompt_that_cannot_even_be_ended_is_put_aside(client: Client, store: 
     claims = [enhancements.claim() for _ in range(3)]
     assert {claim.job_id for claim in claims if claim} == {jobs[1].job_id}
     assert jobs[0].job_id not in client.zrange("gridpress:enhancements:interactive", 0, -1)
+    assert aside(client) == [f"enhancements {jobs[0].job_id}"]
 
 
 MANIFESTS: dict[str, Break] = {
