@@ -1,5 +1,6 @@
 """The `gridpress` command: collects the subcommands and turns errors into one line and an exit status."""
 
+import errno
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ from shared.errors import GridpressError
 from shared.setting_faults import faults_of
 from shared.unknown_variables import say_unknown
 
+_FOLDER_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _INSTALL = "pip install 'gridpress[api,workers,local]'"
 
 
@@ -39,6 +41,10 @@ class _Gridpress(click.Group):
             raise Unavailable(str(error)) from error
         except (ValidationError, SettingsError) as error:
             raise click.UsageError(faults_of(error)) from error
+        except OSError as error:
+            if error.errno not in _FOLDER_FAULTS:
+                raise
+            raise Unavailable(f"{error.filename or 'a file'} can't be written: {error.strerror}") from error
         except ModuleNotFoundError as error:
             raise Unavailable(f"{error}: {_INSTALL} brings what this command needs") from error
 

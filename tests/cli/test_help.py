@@ -1,5 +1,7 @@
 """Every command explains itself, and none loads what it does not need."""
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -70,6 +72,19 @@ def test_a_missing_package_is_named_in_one_line_with_what_brings_it(monkeypatch:
     result = CliRunner().invoke(main, ["plan"])
     assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
     assert "No module named 'trustme': pip install 'gridpress[api,workers,local]'" in result.stderr
+
+
+def test_a_full_disk_is_told_in_one_line_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_full_disk() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/secrets/key")
+
+    monkeypatch.setattr(main.commands["plan"], "callback", on_full_disk)
+    monkeypatch.setattr(main.commands["plan"], "params", [])
+    result = CliRunner().invoke(main, ["plan"])
+    assert (result.exit_code, result.stderr) == (
+        3,
+        "gridpress: /data/secrets/key can't be written: No space left on device\n",
+    )
 
 
 def test_make_help_lists_every_described_target() -> None:

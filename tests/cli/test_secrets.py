@@ -1,5 +1,7 @@
 """Secrets of a data folder."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from cli.stack.secrets import secret, write_private
@@ -26,3 +28,13 @@ def test_a_private_file_is_replaced_whole_and_leaves_no_draft(tmp_path: Path) ->
         write_private(path, text)
     assert path.read_text() == "short"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_no_draft(tmp_path: Path) -> None:
+    resource_limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    ignore = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "  # then a write fails with EFBIG
+    code = f"{resource_limit}{ignore}from pathlib import Path; from cli.stack.secrets import secret; "
+    code += f"secret(Path({str(tmp_path)!r}), 'key')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"File too large: '{tmp_path}/secrets/key'" in ended.stderr
+    assert list((tmp_path / "secrets").iterdir()) == []
