@@ -90,7 +90,8 @@ def with_certificates(url: str, authority: Path | None, certificate: Path | None
     parts = urlsplit(url)
     if parts.scheme not in _TLS_SCHEMES:
         raise ValueError(
-            "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), and the URL is not rediss:// or sentinels://"
+            "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), and the URL is not rediss:// or "
+            "sentinels://: it would not be used"
         )
     for path in given.values():
         _check_readable(path)
