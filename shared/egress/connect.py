@@ -87,10 +87,11 @@ class CheckedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._socket.settimeout(self._deadline.left_s())
-        data = self._socket.recv(max_bytes)
-        self._bytes_left -= len(data)
-        if self._bytes_left < 0:
+        # What fits is handed over before the rest is an error: a reader with a limit of its own meets that first.
+        data = self._socket.recv(min(max_bytes, max(1, self._bytes_left)))
+        if data and not self._bytes_left:
             raise ConnectionAbortedError("it sent more than it may")
+        self._bytes_left -= len(data)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
