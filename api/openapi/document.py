@@ -13,6 +13,8 @@ from api.openapi.entries import OPERATIONS, TAGS
 from api.openapi.operation import Json, Model, Operation
 from api.openapi.refusals import SHAPES, SharedRefusals
 from api.openapi.telling import KEY, REFERENCE, plain, told
+from api.zai.schemas import ImageRequest
+from shared.intake.openai import EditRequest, GenerationRequest
 from shared.intake.request import JobRequest
 from shared.settings import Settings
 
@@ -83,9 +85,10 @@ def _arguments(rule: Rule) -> list[Json]:
 def _schemas(settings: Settings) -> Json:
     _, found = models_json_schema(sorted(_models(), key=lambda pair: pair[0].__name__), ref_template=REFERENCE)
     schemas: Json = found["$defs"]
+    for asked in (JobRequest, ImageRequest, GenerationRequest, EditRequest):
+        schemas[asked.__name__]["properties"]["n"]["maximum"] = settings.max_n
     fields = schemas[JobRequest.__name__]["properties"]
     fields["prompt"] |= {"maxLength": settings.max_prompt_chars}
-    fields["n"]["maximum"] = settings.max_n
     fields["num_inference_steps"]["maximum"] = settings.max_inference_steps
     fields["images"]["maxItems"] = settings.max_images
     return schemas

@@ -30,14 +30,14 @@ def check(report: Report, plan: Plan) -> None:
     assert report.num_webhooks >= report.num_jobs > 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_short_seeded_run_loses_and_repeats_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     plan = short_plan(SEED)
     check(run(plan, tmp_path_factory.mktemp("chaos"), is_as_foretold), plan)
 
 
 @pytest.mark.attack
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_work_goes_on_as_before_when_a_silent_network_is_heard_again(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -48,7 +48,7 @@ def test_work_goes_on_as_before_when_a_silent_network_is_heard_again(
 
 
 @pytest.mark.attack
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_while_the_models_still_load_stop_nothing(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path
 ) -> None:
@@ -73,7 +73,7 @@ def test_kills_while_the_models_still_load_stop_nothing(
     assert report.num_while_loading == len(plan.faults)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_pictures_of_the_real_engines_are_the_same_after_a_handful_of_kills(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, glm_reference: Reference
 ) -> None:
