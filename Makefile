@@ -25,7 +25,7 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 test: setup ## run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not measured and not prometheus and not deploy and not containers'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not measured and not prometheus and not deploy and not containers'
 	$(BIN)/python -m pytest --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
