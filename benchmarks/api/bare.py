@@ -54,7 +54,7 @@ def compose() -> tuple[Flask, Nothing]:
 
 
 if __name__ == "__main__":
-    configure_logs()  # to stderr: the port is alone on stdout
+    configure_logs("bare")  # to stderr: the port is alone on stdout
     settings = Settings(port=0)
     quotas = Quotas.of(settings, num_processes(settings))
     serve(compose, settings, quotas, lambda port: print(port, flush=True))
