@@ -44,7 +44,10 @@ def shown(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:
 
 
 def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
-    """Returns the key of the newest preview, since a restarted render makes it again. Raises `ImageNotFound`."""
+    """Returns the object key of a preview. A render that began again made it twice; the newest counts.
+
+    Raises `ImageNotFound`.
+    """
     for event in reversed(house.store.events(job_id, after="0")):
         if event.type == _EVENT and (event.data["index"], event.data["number"]) == (index, number):
             return ObjectKey(str(event.data["key"]))

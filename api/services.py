@@ -88,7 +88,7 @@ class Services:
         self.hub.wake_all()
 
     def attach_to(self, extensions: dict[str, object]) -> None:
-        """Makes these the services of the app with these `extensions`."""
+        """Registers these services with a Flask app. `extensions` are the app's own; `services()` finds them there."""
         extensions[_KEY] = self
 
 

@@ -62,7 +62,7 @@ def end_role_with_its_threads(ready_file: Path | None) -> None:
 
 
 class Background:
-    """A daemon thread that runs `work` until `is_over`. It calls `work` again when that raises or returns early."""
+    """A daemon thread that calls `work` again and again, also after an error, until `is_over()` is true."""
 
     def __init__(self, name: str, work: Callable[[], object], is_over: Callable[[], bool]) -> None:
         self._name = name

@@ -113,7 +113,7 @@ class PriorAnswer(BaseModel):
 
 
 class Links(BaseModel):
-    """Links to the job and what belongs to it."""
+    """URLs of the job, its events and what else can be done with it."""
 
     self: str
     cancel: str

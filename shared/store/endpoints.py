@@ -38,8 +38,9 @@ class EndpointChanges:
 
 
 class EndpointStore:
-    """Webhook endpoints. Every method raises `StoreUnavailable`; another tenant's endpoint raises
-    `EndpointNotFound`.
+    """Stores the tenants' webhook endpoints.
+
+    Methods raise `StoreUnavailable`, and `EndpointNotFound` for an endpoint that is unknown or of another tenant.
     """
 
     def __init__(self, client: Client) -> None:
