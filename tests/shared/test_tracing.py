@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.settings import Settings
+from shared.store.connect import Client
 from tests.api.processes import served
 from tests.story.collector import collecting
 
@@ -101,7 +102,7 @@ def test_what_has_ended_is_exported_before_the_process_ends(end: str) -> None:
 
 
 def test_an_api_process_exports_its_last_requests_when_it_stops(
-    s3_settings: Settings, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+    s3_settings: Settings, valkey_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
