@@ -17,7 +17,8 @@ def build_model(shape: ArShape, device: torch.device, dtype: torch.dtype) -> ArM
     """Seeded, so that every call gives the same weights, and arranged as a worker's are."""
     processor = build_processor()
     network = prepare(_build_network(processor, shape, device, dtype))
-    return ArModel(network, processor, Sampling(0.9, 16_512, 0.75), tuple(processor.tokenizer.get_added_vocab()))
+    sampling = Sampling(0.9, 16_512, 0.75, network.config.vq_config.num_embeddings)
+    return ArModel(network, processor, sampling, tuple(processor.tokenizer.get_added_vocab()))
 
 
 def build_reference(shape: ArShape, device: torch.device, dtype: torch.dtype) -> GlmImagePipeline:

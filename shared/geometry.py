@@ -15,7 +15,7 @@ MAX_SIDE_PX = 2048
 MAX_AREA_PX = 2**22
 MAX_SIDE_RATIO = 4
 
-CODEBOOK_SIZE = 16_384  # visual codes are 0..16383
+CODEBOOK_SIZE = 16_384  # of GLM-Image: codes are 0..16383. A checkpoint may have a smaller codebook
 
 _PATCH_PX = 16  # side of a ViT patch (AR side) and of a DiT token (VAE factor 8 x patch 2)
 _CONDITION_MIN_SIDE_PX = 512  # sqrt of the image processor's min_pixels

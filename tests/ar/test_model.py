@@ -38,7 +38,7 @@ def test_a_truncated_weights_file_is_named(tiny_checkpoint: Path, tmp_path: Path
 
 
 def test_sampling_is_the_checkpoints(ar_model: ArModel) -> None:
-    assert ar_model.sampling == Sampling(temperature=0.9, top_k=16_512, top_p=0.75)
+    assert ar_model.sampling == Sampling(temperature=0.9, top_k=16_512, top_p=0.75, num_codes=16_384)
 
 
 @pytest.mark.parametrize(("named", "taken"), [(None, 50), (0, 16_512), (7, 7)])

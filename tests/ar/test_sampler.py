@@ -25,10 +25,14 @@ def sequences(**settings: float) -> list[ArSequence]:
     return [ArSequence(a_claim(f"r{seed}", seed=seed, **settings), (1, 2, 3)) for seed in range(ROWS)]
 
 
+def a_sampling(temperature: float, top_k: int, top_p: float, num_codes: int = CODEBOOK_SIZE) -> Sampling:
+    return Sampling(temperature, top_k, top_p, num_codes)
+
+
 def as_the_reference(logits: torch.Tensor, sampling: Sampling, seed: int) -> int:
     processors = LogitsProcessorList(
         [
-            SuppressTokensLogitsProcessor(list(range(CODEBOOK_SIZE, VOCABULARY))),
+            SuppressTokensLogitsProcessor(list(range(sampling.num_codes, len(logits)))),
             TemperatureLogitsWarper(sampling.temperature),
             TopKLogitsWarper(sampling.top_k),
             TopPLogitsWarper(sampling.top_p),
@@ -43,39 +47,46 @@ def as_the_reference(logits: torch.Tensor, sampling: Sampling, seed: int) -> int
 @pytest.mark.parametrize(
     "sampling",
     [
-        Sampling(0.9, VOCABULARY, 0.75),
-        Sampling(1.0, 50, 1.0),
-        Sampling(1.5, 3_000, 0.5),
-        Sampling(1.0, 9, 0.1),
-        Sampling(0.9, VOCABULARY, 0.001),
+        a_sampling(0.9, VOCABULARY, 0.75),
+        a_sampling(1.0, 50, 1.0),
+        a_sampling(1.5, 3_000, 0.5),
+        a_sampling(1.0, 9, 0.1),
+        a_sampling(0.9, VOCABULARY, 0.001),
+        a_sampling(0.9, 1_152, 0.75, num_codes=1_024),
+        a_sampling(1.0, 1_024, 0.9, num_codes=1_024),
+        a_sampling(1.0, 40, 0.9, num_codes=1_024),
+        a_sampling(0.9, 1_152, 0.001, num_codes=1_024),
     ],
 )
 def test_every_row_gets_the_references_token(spread: float, sampling: Sampling) -> None:
-    logits = spread * torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(3))
-    picked = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    vocabulary = sampling.num_codes + 128
+    logits = spread * torch.randn(ROWS, vocabulary, generator=torch.Generator().manual_seed(3))
+    picked = Sampler(sampling, GeneratorNoise(vocabulary)).pick(logits, sequences())
     assert picked == [as_the_reference(row, sampling, seed) for seed, row in enumerate(logits)]
 
 
 def test_a_requests_own_settings_replace_the_checkpoints() -> None:
     logits = torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(4))
-    picked = Sampler(Sampling(0.1, VOCABULARY, 0.1), GeneratorNoise(VOCABULARY)).pick(
+    picked = Sampler(a_sampling(0.1, VOCABULARY, 0.1), GeneratorNoise(VOCABULARY)).pick(
         logits, sequences(temperature=1.5, top_p=0.9)
     )
-    asked = Sampling(1.5, VOCABULARY, 0.9)
+    asked = a_sampling(1.5, VOCABULARY, 0.9)
     assert picked == [as_the_reference(row, asked, seed) for seed, row in enumerate(logits)]
 
 
-def test_ids_that_are_no_codes_are_never_chosen() -> None:
+@pytest.mark.parametrize("num_codes", [CODEBOOK_SIZE, 1_024])
+def test_ids_that_are_no_codes_are_never_chosen(num_codes: int) -> None:
     logits = torch.zeros(ROWS, VOCABULARY)
-    logits[:, CODEBOOK_SIZE:] = 1_000.0
-    picked = Sampler(Sampling(1.0, VOCABULARY, 1.0), GeneratorNoise(VOCABULARY)).pick(logits, sequences())
-    assert max(picked) < CODEBOOK_SIZE
+    logits[:, num_codes:] = 1_000.0
+    sampling = a_sampling(1.0, VOCABULARY, 1.0, num_codes)
+    picked = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
+    assert max(picked) < num_codes
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_row_without_numbers_spoils_no_other(value: float) -> None:
     logits = torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(5))
-    sampling = Sampling(0.9, VOCABULARY, 0.75)
+    sampling = a_sampling(0.9, VOCABULARY, 0.75)
     whole = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
     logits[2, 7] = value
     spoiled = Sampler(sampling, GeneratorNoise(VOCABULARY)).pick(logits, sequences())
@@ -117,7 +128,7 @@ def test_a_neighbour_that_needs_a_sort_changes_no_token() -> None:
     neighbour = ArSequence(a_claim("small", seed=ROWS, top_p=1e-6), (1, 2, 3))
 
     def pick(logits: torch.Tensor, *asking: ArSequence) -> list[int]:
-        return Sampler(Sampling(1.0, VOCABULARY, 1.0), GeneratorNoise(VOCABULARY)).pick(logits, asking)
+        return Sampler(a_sampling(1.0, VOCABULARY, 1.0), GeneratorNoise(VOCABULARY)).pick(logits, asking)
 
     noisy = torch.randn(1, VOCABULARY, generator=torch.Generator().manual_seed(6))
     alone = [pick(tied, row)[0] for row in rows]

@@ -44,6 +44,7 @@ class FixedStep:
         self._decoder = Decoder(model.network, memory, attention)
         self._noise = CounterNoise(model.network.config.text_config.vision_vocab_size, model.device)
         self._choose = partial(pick_sorted, top_k=model.sampling.top_k)
+        self._codes = slice(model.sampling.num_codes)
         self._inputs = StepInputs(num_rows, memory.scratch, model.sampling, model.device)
         self._weights = tuple(model.network.parameters())
         self._recorded: _Recorded | None = None
@@ -94,7 +95,7 @@ class FixedStep:
         logits = self._decoder.decode(fed.token_ids, fed.starts, fed.lengths)
         noise = self._noise.variates(fed.seeds.unsqueeze(1), fed.steps.unsqueeze(1))
         temperature, top_p = (setting.float().unsqueeze(1) for setting in (fed.temperature, fed.top_p))
-        return sample(logits, noise, temperature, top_p, self._choose)
+        return sample(logits[:, self._codes], noise[:, self._codes], temperature, top_p, self._choose)
 
 
 def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int) -> FixedStep:

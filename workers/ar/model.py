@@ -17,11 +17,15 @@ _GENERATE_TOP_K = 50  # what `generate` takes when the generation config names n
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn: logits / temperature, the `top_k` likeliest, then the likeliest `top_p` of those."""
+    """How tokens are drawn: logits / temperature, the `top_k` likeliest, then the likeliest `top_p` of those.
+
+    Only the ids 0 to `num_codes` - 1 are codes of the checkpoint's codebook; no other id is drawn.
+    """
 
     temperature: float
     top_k: int
     top_p: float
+    num_codes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +89,5 @@ def _sampling(network: GlmImageForConditionalGeneration) -> Sampling:
         temperature=config.temperature or 1.0,
         top_k=top_k or network.config.text_config.vision_vocab_size,  # 0 turns it off
         top_p=config.top_p or 1.0,
+        num_codes=network.config.vq_config.num_embeddings,
     )

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
-from shared.geometry import CODEBOOK_SIZE
 from shared.ids import RenderId
 from workers.ar.model import Sampling
 from workers.ar.noise import Noise
@@ -22,11 +21,11 @@ _MAX_ROUNDS = 16  # of the race; a row that no round settles (a very small top_p
 def sample(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, choose: Choose) -> Tensor:
     """One code per row, or `NOT_A_NUMBER`: (rows,), without a word to the host unless `choose` has one.
 
-    `logits` and `noise` are (rows, vision vocabulary), the settings (rows, 1).
+    `logits` and `noise` are (rows, codes of the codebook), the settings (rows, 1).
     """
-    codes = logits[:, :CODEBOOK_SIZE].float()
+    codes = logits.float()
     is_number = codes.sum(dim=-1).isfinite()  # any NaN or infinity is in the sum
-    chosen = choose(torch.softmax(codes / temperature, dim=-1), noise[:, :CODEBOOK_SIZE], top_p)
+    chosen = choose(torch.softmax(codes / temperature, dim=-1), noise, top_p)
     return chosen.masked_fill(~is_number, NOT_A_NUMBER)
 
 
@@ -40,7 +39,7 @@ def settings_of(sequence: ArSequence, defaults: Sampling) -> tuple[float, float]
 class Sampler:
     """Temperature, top-k and top-p in the order of transformers' processors, then one draw a row. The CPU's way.
 
-    Only codes 0..16383 can be chosen: every sampled position lies inside a grid.
+    Only codes of the checkpoint's codebook can be chosen: every sampled position lies inside a grid.
     """
 
     def __init__(self, defaults: Sampling, noise: Noise) -> None:
@@ -51,7 +50,9 @@ class Sampler:
         """`logits` are (rows, vision vocabulary). One code per row, or `NOT_A_NUMBER`."""
         settings = torch.tensor([settings_of(sequence, self._defaults) for sequence in sequences])
         temperature, top_p = torch.split(settings, 1, dim=1)
-        return sample(logits, self._noise.draw(sequences), temperature, top_p, self._choose).tolist()
+        codes = slice(self._defaults.num_codes)
+        noise = self._noise.draw(sequences)[:, codes]
+        return sample(logits[:, codes], noise, temperature, top_p, self._choose).tolist()
 
     def forget(self, render_id: RenderId) -> None:
         self._noise.forget(render_id)
@@ -61,7 +62,7 @@ class Sampler:
 
         On a CPU a sort costs more than the rest of the sampling.
         """
-        if self._defaults.top_k >= CODEBOOK_SIZE:
+        if self._defaults.top_k >= self._defaults.num_codes:
             # Row by row to the end: a sum that is rounded otherwise must not come from a neighbour that needs a sort.
             rows = zip(torch.split(probs, 1), torch.split(noise, 1), torch.split(top_p, 1), strict=True)
             return torch.cat([self._choose_one(*row) for row in rows])
@@ -93,7 +94,7 @@ def pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tens
 
     On a GPU a sort is cheap, and asking how a round of the race went is not.
     """
-    likeliest, codes = probs.topk(min(top_k, CODEBOOK_SIZE), dim=-1)
+    likeliest, codes = probs.topk(min(top_k, probs.shape[-1]), dim=-1)
     likeliest = likeliest / likeliest.sum(-1, keepdim=True)
     is_kept = likeliest.cumsum(-1) - likeliest < top_p
     is_kept[:, 0] = True

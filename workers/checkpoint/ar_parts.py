@@ -9,16 +9,11 @@ from transformers import (
     GlmImageForConditionalGeneration,
     GlmImageImageProcessorPil,
     GlmImageProcessor,
+    PreTrainedTokenizerFast,
 )
 
 from shared.geometry import CODEBOOK_SIZE
-from workers.checkpoint.tokenizer import (
-    CHAT_TEMPLATE,
-    IMAGE_END_ID,
-    IMAGE_START_ID,
-    VISION_VOCAB_SIZE,
-    build_tokenizer,
-)
+from workers.checkpoint.tokenizer import NUM_CONTROL_IDS, build_tokenizer, chat_template
 
 _PATCH_PX = 16
 
@@ -43,7 +38,7 @@ class ArShape:
 TINY = ArShape(128, 256, 4, 4, 2, (2, 3, 3), lm_head_scale=12.0)
 
 
-def build_processor() -> GlmImageProcessor:
+def build_processor(num_codes: int = CODEBOOK_SIZE) -> GlmImageProcessor:
     """Image processor and tokenizer with GLM-Image's settings: patch 16, merge 1, 512^2 to 2048^2 pixels."""
     image_processor = GlmImageImageProcessorPil(
         patch_size=_PATCH_PX,
@@ -52,25 +47,30 @@ def build_processor() -> GlmImageProcessor:
         min_pixels=512 * 512,
         max_pixels=2048 * 2048,
     )
-    return GlmImageProcessor(image_processor, build_tokenizer(), chat_template=CHAT_TEMPLATE)
+    tokenizer = build_tokenizer(num_codes)
+    return GlmImageProcessor(image_processor, tokenizer, chat_template=chat_template(tokenizer))
 
 
 def build_vision_language_encoder(
     processor: GlmImageProcessor, shape: ArShape = TINY
 ) -> GlmImageForConditionalGeneration:
-    """Random weights from the current torch seed, with grouped-query attention as in the real model."""
+    """Random weights from the current torch seed, with grouped-query attention as in the real model.
+
+    The codebook has as many codes as the processor's tokenizer.
+    """
     model = GlmImageForConditionalGeneration(_config(processor, shape)).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(shape.lm_head_scale)
-    model.generation_config = _generation_config(processor.tokenizer.pad_token_id)
+    model.generation_config = _generation_config(processor.tokenizer)
     return model
 
 
 def _config(processor: GlmImageProcessor, shape: ArShape) -> GlmImageConfig:
     tokenizer = processor.tokenizer
+    num_codes = tokenizer.bos_token_id
     text = {
         "vocab_size": len(tokenizer),
-        "vision_vocab_size": VISION_VOCAB_SIZE,
+        "vision_vocab_size": num_codes + NUM_CONTROL_IDS,
         "hidden_size": shape.hidden_size,
         "intermediate_size": shape.intermediate_size,
         "num_hidden_layers": shape.num_layers,
@@ -83,28 +83,29 @@ def _config(processor: GlmImageProcessor, shape: ArShape) -> GlmImageConfig:
             "mrope_section": list(shape.mrope_section),
         },
         "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": IMAGE_END_ID,
+        "eos_token_id": tokenizer.eos_token_id,
     }
     vision = {"depth": 2, "hidden_size": 64, "num_heads": 4, "intermediate_size": 128, "patch_size": _PATCH_PX}
     return GlmImageConfig(
         text_config=text,
         vision_config=vision,
-        vq_config={"embed_dim": 32, "num_embeddings": CODEBOOK_SIZE, "latent_channels": vision["hidden_size"]},
+        vq_config={"embed_dim": 32, "num_embeddings": num_codes, "latent_channels": vision["hidden_size"]},
         image_token_id=processor.image_token_id,
-        image_start_token_id=IMAGE_START_ID,
-        image_end_token_id=IMAGE_END_ID,
+        image_start_token_id=tokenizer.bos_token_id,
+        image_end_token_id=tokenizer.eos_token_id,
     )
 
 
-def _generation_config(pad_token_id: int) -> GenerationConfig:
+def _generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
     """The model card's sampling. `top_k` is written out, since `generate` takes 50 when none is named."""
+    num_codes = tokenizer.bos_token_id
     return GenerationConfig(
         do_sample=True,
         temperature=0.9,
         top_p=0.75,
-        top_k=VISION_VOCAB_SIZE,
-        eos_token_id=IMAGE_END_ID,
-        pad_token_id=pad_token_id,
+        top_k=num_codes + NUM_CONTROL_IDS,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
         # Random weights would choose ids that are no codes, which the reference pipeline does not prevent.
-        suppress_tokens=list(range(CODEBOOK_SIZE, VISION_VOCAB_SIZE)),
+        suppress_tokens=list(range(num_codes, num_codes + NUM_CONTROL_IDS)),
     )

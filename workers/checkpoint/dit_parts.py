@@ -6,6 +6,8 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
+from shared.geometry import CODEBOOK_SIZE
+
 _LATENT_CHANNELS = 16
 _GLYPH_DIM = 64
 
@@ -49,7 +51,7 @@ def build_text_encoder(tokenizer: ByT5Tokenizer, width: int = _GLYPH_DIM) -> T5E
     return T5EncoderModel(config).eval()
 
 
-def build_transformer(shape: DitShape = TINY) -> GlmImageTransformer2DModel:
+def build_transformer(shape: DitShape = TINY, num_codes: int = CODEBOOK_SIZE) -> GlmImageTransformer2DModel:
     """Random weights from the current torch seed, scaled so that glyphs, conditions and prior tokens are seen."""
     model = GlmImageTransformer2DModel(
         in_channels=_LATENT_CHANNELS,
@@ -60,6 +62,7 @@ def build_transformer(shape: DitShape = TINY) -> GlmImageTransformer2DModel:
         text_embed_dim=shape.text_embed_dim,
         time_embed_dim=shape.time_embed_dim,
         condition_dim=shape.condition_dim,
+        prior_vq_quantizer_codebook_size=num_codes,
     ).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():

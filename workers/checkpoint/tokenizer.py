@@ -3,9 +3,9 @@
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-VISION_VOCAB_SIZE = 16_512  # ids 0..16383 are visual codes, the rest up to here control tokens of the picture
-IMAGE_START_ID = 16_384
-IMAGE_END_ID = 16_385
+from shared.geometry import CODEBOOK_SIZE
+
+NUM_CONTROL_IDS = 128  # vision ids after the codes: the picture's start, its end, and spare ones
 
 
 def dit_token(code: int) -> str:
@@ -13,26 +13,32 @@ def dit_token(code: int) -> str:
     return f"<|dit_token_{code}|>"
 
 
-IMAGE_START = dit_token(IMAGE_START_ID)
-IMAGE_END = dit_token(IMAGE_END_ID)
 IMAGE, GRID_START, GRID_END, PAD = "<|image|>", "<sop>", "<eop>", "<|endoftext|>"
 
-# Each condition image is start, placeholder, end; the processor repeats the placeholder once per VQ id and appends the
-# target sizes and the start token of the picture that is generated.
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{%- if message.content is string -%}{{ message.content }}"
-    "{%- else -%}{%- for part in message.content -%}"
-    f"{{%- if part.type == 'image' -%}}{IMAGE_START}{IMAGE}{IMAGE_END}"
-    "{%- elif part.type == 'text' -%}{{ part.text }}{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}"
-    "{%- endfor -%}"
-)
+
+def chat_template(tokenizer: PreTrainedTokenizerFast) -> str:
+    """Each condition image is start, placeholder, end.
+
+    The processor repeats the placeholder once per VQ id. It appends the target sizes and the start token of the picture
+    that is generated.
+    """
+    return (
+        "{%- for message in messages -%}"
+        "{%- if message.content is string -%}{{ message.content }}"
+        "{%- else -%}{%- for part in message.content -%}"
+        f"{{%- if part.type == 'image' -%}}{tokenizer.bos_token}{IMAGE}{tokenizer.eos_token}"
+        "{%- elif part.type == 'text' -%}{{ part.text }}{%- endif -%}"
+        "{%- endfor -%}{%- endif -%}"
+        "{%- endfor -%}"
+    )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Vision ids first, then 256 byte tokens, then the control tokens. Every control token is a special token."""
-    vision = [dit_token(code) for code in range(VISION_VOCAB_SIZE)]
+def build_tokenizer(num_codes: int = CODEBOOK_SIZE) -> PreTrainedTokenizerFast:
+    """Vision ids first, then 256 byte tokens, then the control tokens. Every control token is a special token.
+
+    Vision ids are the codes, then the start and the end of a picture (`bos` and `eos`), then spare ones.
+    """
+    vision = [dit_token(code) for code in range(num_codes + NUM_CONTROL_IDS)]
     text = sorted(pre_tokenizers.ByteLevel.alphabet())
     control = [PAD, IMAGE, GRID_START, GRID_END]
     vocabulary = {token: token_id for token_id, token in enumerate([*vision, *text, *control])}
@@ -42,8 +48,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in [*vision, *control]])
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        bos_token=IMAGE_START,
-        eos_token=IMAGE_END,
+        bos_token=vision[num_codes],
+        eos_token=vision[num_codes + 1],
         pad_token=PAD,
         extra_special_tokens={"image_token": IMAGE, "grid_bos_token": GRID_START, "grid_eos_token": GRID_END},
         padding_side="left",

@@ -12,7 +12,6 @@ from workers.dit.busy import BusyShare
 from workers.dit.decoded import Decoded
 from workers.dit.denoise_step import DenoiseStep, DitRender
 from workers.dit.previews import Preview
-from workers.dit.prior_tokens import checked_prior
 from workers.dit.runner import DitRunner, PreparedRender
 from workers.dit.scheduler import Scheduler
 from workers.engine.stepper import Outcome
@@ -47,7 +46,7 @@ class DitEngine:
         A render that is here already was lost and claimed again: only the newer claim can be written.
         """
         self.drop(claim.render_id)
-        checked_prior(claim.prior, claim.settings)
+        self._runner.checked_prior(claim)
         self._renders[claim.render_id] = DitRender(claim, self._side_thread.submit(self._prepare, claim))
         self._scheduler.add(claim)
         self.busy.tell(has_work=True)

@@ -42,6 +42,12 @@ class DitModel:
         return self.vae_scale_factor * self.transformer.config.patch_size
 
     @property
+    def num_codes(self) -> int:
+        """Codes of the codebook that the transformer embeds: a token grid holds 0 to `num_codes` - 1."""
+        num_codes: int = self.transformer.config.prior_vq_quantizer_codebook_size
+        return num_codes
+
+    @property
     def image_processor(self) -> VaeImageProcessor:
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
 

@@ -8,8 +8,12 @@ from shared.job_spec import RenderSettings
 from shared.token_grid import Prior, TokenGrid
 
 
-def checked_prior(prior: Prior | None, settings: RenderSettings) -> Prior:
-    """The prior, or `RenderFailed("bad_prior")` when it is missing or belongs to another size or number of images."""
+def checked_prior(prior: Prior | None, settings: RenderSettings, num_codes: int) -> Prior:
+    """Returns the prior, for a transformer whose codebook has `num_codes` codes.
+
+    Raises `RenderFailed("bad_prior")` when it is missing, belongs to another size or number of images, or has a code
+    that the codebook lacks.
+    """
     if prior is None:
         raise RenderFailed("bad_prior", "the render came to the DiT stage without a token grid")
     if prior.grid.size != settings.grid:
@@ -17,6 +21,9 @@ def checked_prior(prior: Prior | None, settings: RenderSettings) -> Prior:
     if len(prior.condition_grids) != len(settings.images):
         counts = f"{len(prior.condition_grids)} condition grids for {len(settings.images)} images"
         raise RenderFailed("bad_prior", counts)
+    highest = max(max(grid.tokens) for grid in (prior.grid, *prior.condition_grids))
+    if highest >= num_codes:
+        raise RenderFailed("bad_prior", f"the token grid has code {highest}, the codebook only 0 to {num_codes - 1}")
     return prior
 
 

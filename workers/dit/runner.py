@@ -66,7 +66,7 @@ class DitRunner:
 
         Raises `RenderFailed`: `bad_prior`, `bad_condition_image`.
         """
-        prior = checked_prior(claim.prior, claim.settings)
+        prior = self.checked_prior(claim)
         refuse_other_sizes(self._model, images, prior.condition_grids)
         return PreparedRender(
             claim=claim,
@@ -75,6 +75,10 @@ class DitRunner:
             glyph_rows=self._glyphs.tokenize(claim.settings.prompt),
             pixels=tuple(preprocess_image(self._model, image) for image in images),
         )
+
+    def checked_prior(self, claim: Claim) -> Prior:
+        """Returns the claim's prior. Raises `RenderFailed("bad_prior")` unless it fits the claim and the codebook."""
+        return checked_prior(claim.prior, claim.settings, self._model.num_codes)
 
     @torch.no_grad()
     def begin(self, prepared: PreparedRender) -> DenoiseState:

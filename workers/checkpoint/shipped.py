@@ -1,0 +1,12 @@
+"""Finds the weights of the demonstration model that ship with the package. Loads nothing, so it needs no torch."""
+
+from pathlib import Path
+
+from workers.checkpoint.folder import MARKER
+
+_WEIGHTS = Path(__file__).parent / "demo" / "weights"
+
+
+def demo_weights() -> Path | None:
+    """Returns the checkpoint's folder; None in a package without the weights."""
+    return _WEIGHTS if (_WEIGHTS / MARKER).is_file() else None
