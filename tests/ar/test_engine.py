@@ -147,7 +147,7 @@ def test_a_collapsed_grid_is_retried_once_with_another_stream(
     ar_model: ArModel, expected: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[bool] = []
-    monkeypatch.setattr("workers.ar.engine.is_degenerate", lambda _: judged.append(True) or len(judged) == 1)
+    monkeypatch.setattr("workers.ar.engine.is_degenerate", lambda *_: judged.append(True) or len(judged) == 1)
     end = alone(ar_model, CLAIMS[0])
     assert isinstance(end, Prior)
     assert end != expected["a"]

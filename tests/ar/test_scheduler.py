@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import RenderFailed
-from shared.geometry import GridSize
+from shared.geometry import CODEBOOK_SIZE, GridSize
 from shared.token_grid import TokenGrid
 from tests.ar.claims import a_claim
 from workers.ar.guard import TOKENS_PER_DISTINCT_CODE, is_degenerate
@@ -133,17 +133,21 @@ def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "distinct", "verdict"),
+    ("size", "num_codes", "distinct", "verdict"),
     [
-        (GridSize(8, 8), 1, True),
-        (GridSize(8, 8), 2, False),
-        (GridSize(32, 32), 1024 // TOKENS_PER_DISTINCT_CODE - 1, True),
-        (GridSize(32, 32), 1024 // TOKENS_PER_DISTINCT_CODE, False),
+        (GridSize(8, 8), CODEBOOK_SIZE, 1, True),
+        (GridSize(8, 8), CODEBOOK_SIZE, 2, False),
+        (GridSize(32, 32), CODEBOOK_SIZE, 1024 // TOKENS_PER_DISTINCT_CODE - 1, True),
+        (GridSize(32, 32), CODEBOOK_SIZE, 1024 // TOKENS_PER_DISTINCT_CODE, False),
+        (GridSize(32, 32), CODEBOOK_SIZE // 2, 1024 // TOKENS_PER_DISTINCT_CODE // 2 - 1, True),
+        (GridSize(32, 32), CODEBOOK_SIZE // 2, 1024 // TOKENS_PER_DISTINCT_CODE // 2, False),
+        (GridSize(32, 32), 1_024, 1, True),
+        (GridSize(32, 32), 1_024, 2, False),
     ],
 )
-def test_a_grid_of_very_few_codes_is_degenerate(size: GridSize, distinct: int, verdict: bool) -> None:
+def test_a_grid_of_very_few_codes_is_degenerate(size: GridSize, num_codes: int, distinct: int, verdict: bool) -> None:
     tokens = tuple(index % distinct for index in range(size.num_tokens))
-    assert is_degenerate(TokenGrid(size, tokens)) is verdict
+    assert is_degenerate(TokenGrid(size, tokens), num_codes) is verdict
 
 
 def test_a_retry_draws_from_a_stream_of_its_own() -> None:

@@ -58,6 +58,7 @@ class ArEngine:
         self._prompts = Prompts(model, load_image, most_kept=max_sequences)
         self._conditions = ConditionTokenizer(model)
         self._runner = ArRunner(model, num_kv_tokens)
+        self._num_codes = model.sampling.num_codes
         self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
         self._decode = make_decode_step(model, self._runner, max_sequences)
         self._work: dict[RenderId, _Work] = {}
@@ -185,7 +186,7 @@ class ArEngine:
         if not sequence.is_finished:
             return None
         grid = sequence.token_grid()
-        if not is_degenerate(grid):
+        if not is_degenerate(grid, self._num_codes):
             return self._finished(sequence, grid)
         log.warning("grid.degenerate", **sequence.claim.log_ids, sampling=sequence.attempt)
         if sequence.attempt == _MAX_RETRIES:
