@@ -56,7 +56,7 @@ def main() -> None:
 
     \b
     gridpress up                        start the service and keep it running
-    gridpress render "a red fox"        render a picture with it
+    gridpress render "a red star"       render a picture with it
     gridpress batch run FILE --out DIR  render all prompts of a file
     gridpress demo                      see everything work once, from nothing
 

@@ -16,7 +16,7 @@ from shared.errors import GridpressError
 
 _CRASH_LOOP = 3  # deaths in a row that are no accident any more
 DEFAULT_URL = "http://127.0.0.1:8000"
-_FIRST_PROMPT = 'render "a red fox in fresh snow" --size 256x256 --steps 10 --out fox.png'
+_FIRST_PROMPT = 'render "a red star on a blue background" --size 256x256 --out star.png'
 
 
 class Narrator:

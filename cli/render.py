@@ -11,6 +11,7 @@ from cli.errors import Failure
 from cli.options import url_option
 from cli.pictures import data_url, download_all
 from cli.progress import StageBars
+from shared import demo_model
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -46,14 +47,16 @@ def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: 
 
     \b
     Examples:
-      gridpress render 'a shop sign that says "Open late"' --size 768x512 --seed 7 --out sign.png
-      gridpress render "the same mug on a beach" --image mug.png --size 1024x1056 --out mug-beach.png
+      gridpress render 'a red poster that says "OPEN"' --size 384x256 --seed 7 --out open.png
+      gridpress render "make the background green" --image open.png --size 384x256 --out green.png
     """
     fields["output_format"] = output_format or _FORMATS.get(out.suffix.lower(), "png")
     fields["images"] = [data_url(image) for image in images]
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
     with Client(url) as client:
         job = _wait(client, client.submit({name: value for name, value in fields.items() if value not in (None, [])}))
+        if demo_model.is_demo(job.get("revision")):
+            click.echo(demo_model.NOTE, err=True)
         for _, path in download_all(client, job, out, stem=job["id"]):
             click.echo(path)
     _check(job)

@@ -1,4 +1,4 @@
-"""The contact sheet: every picture as a thumbnail with a caption."""
+"""The contact sheet: every picture as a thumbnail with a caption, and a line about all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ _COLUMNS = 4
 _CELL_PX = 320
 _CAPTION_PX = 52
 _GAP_PX = 24
+_FOOTER_PX = 42
 _PAPER, _INK, _GREY = "#f6f5f2", "#1c1c1c", "#6f6f6f"
 
 
@@ -22,12 +23,13 @@ class Print:
     note: str
 
 
-def contact_sheet(prints: Sequence[Print], path: Path) -> None:
-    """Writes all prints, four in a row, as one PNG."""
+def contact_sheet(prints: Sequence[Print], path: Path, footer: str = "") -> None:
+    """Writes all prints, four in a row, as one PNG; below them `footer`, if there is one."""
     rows = -(-len(prints) // _COLUMNS)
     width = _GAP_PX + _COLUMNS * (_CELL_PX + _GAP_PX)
-    height = _GAP_PX + rows * (_CELL_PX + _CAPTION_PX + _GAP_PX)
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    end = _GAP_PX + rows * (_CELL_PX + _CAPTION_PX + _GAP_PX)
+    sheet = Image.new("RGB", (width, end + (_FOOTER_PX if footer else 0)), _PAPER)
+    ImageDraw.Draw(sheet).text((_GAP_PX, end), footer, _INK, ImageFont.load_default(18))
     for index, item in enumerate(prints):
         row, column = divmod(index, _COLUMNS)
         left = _GAP_PX + column * (_CELL_PX + _GAP_PX)

@@ -11,7 +11,7 @@ from rich.console import Console
 from cli.errors import Unavailable
 from cli.narrator import Narrator
 from cli.options import FOLDER, setting_option
-from cli.stack.checkpoint import small_checkpoint
+from cli.stack.checkpoint import REAL_MODEL, default_model
 from cli.stack.lock import folder_lock
 from cli.stack.loop import run
 from cli.stack.ports import is_free, set_aside
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from shared.store.upkeep import UpkeepStore
 
 _STORE_TIMEOUT_S = 1.0
-_REAL_MODEL = "zai-org/GLM-Image"
-_NO_MODEL = f"No model given: serving a small one with random weights. The real one: GRIDPRESS_MODEL={_REAL_MODEL}"
-_MODEL_HELP = f"Checkpoint folder or hub id, e.g. {_REAL_MODEL}.  [default: a small one, built on first use]"
+_MODEL_HELP = f"Checkpoint folder or hub id, e.g. {REAL_MODEL}.  [default: demo, a small model that comes with it]"
 _SHARE_HELP = "AR and DiT worker take turns on one device: for a card that holds only one of them."
 _METRICS_HELP = "Port of a page with the metrics of all roles, for Prometheus.  [default: none]"
 _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, shared out]"
@@ -129,8 +127,7 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
 
     run_dir = settings.data_dir / "run"
     if not settings.model:
-        click.echo(_NO_MODEL, err=True)
-        settings = settings.model_copy(update={"model": str(small_checkpoint(settings.data_dir))})
+        settings = settings.model_copy(update={"model": default_model(settings.data_dir)})
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
     settings, servers = with_servers(while_open(settings))

@@ -1,11 +1,13 @@
-"""Paints the photo-like condition pictures of the example prompts: `python examples/make_pictures.py`.
+"""Paints the condition pictures of the example prompts: `python examples/make_pictures.py`.
+
+The mug and the cactus look like photos, for GLM-Image. The circle and the stripes belong to the demonstration model.
 
 The same script always paints the same pictures.
 """
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from canvas import Canvas, Point, both, either, scaled
@@ -163,6 +165,33 @@ def _spines(canvas: Canvas, roots: Sequence[Point], rng: random.Random) -> Image
     return canvas.drawn(draw)
 
 
+def circle() -> Image.Image:
+    """A red circle on yellow. 512x512."""
+    return _flat("#fad81e", lambda pen: pen.ellipse((320, 320, 704, 704), "#dc1e1e"))
+
+
+def stripes() -> Image.Image:
+    """A black star on white with blue stripes. 512x512."""
+
+    def draw(pen: ImageDraw.ImageDraw) -> None:
+        for left in range(0, 1024, 256):
+            pen.rectangle((left, 0, left + 64, 1024), "#1e40dc")
+        turns = [(corner * math.pi / 5 - math.pi / 2, 84 if corner % 2 else 200) for corner in range(10)]
+        outline = [(512 + radius * math.cos(turn), 512 + radius * math.sin(turn)) for turn, radius in turns]
+        pen.polygon(outline, "#141416")
+
+    return _flat("#f8f8f6", draw)
+
+
+def _flat(background: str, draw: Callable[[ImageDraw.ImageDraw], None]) -> Image.Image:
+    """Drawn at twice the size, for smooth edges."""
+    canvas = Image.new("RGB", (1024, 1024), background)
+    draw(ImageDraw.Draw(canvas))
+    return canvas.resize((512, 512), Image.Resampling.BOX)
+
+
 if __name__ == "__main__":
     for paint in (mug, cactus):
         paint().save(Path(__file__).with_name(f"{paint.__name__}.jpg"), quality=90)
+    for paint in (circle, stripes):
+        paint().save(Path(__file__).with_name(f"{paint.__name__}.png"), optimize=True)

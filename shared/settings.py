@@ -136,7 +136,9 @@ class Settings(BaseSettings):
 
     # Model and device of a worker. The device and dtype default to CUDA with bfloat16 where there is a GPU.
     model: str | None = Field(
-        default=None, description="folder or hub id of a GLM-Image checkpoint; `simulate` for pictures without a model"
+        default=None,
+        description="folder or hub id of a GLM-Image checkpoint; `demo` for the small model that comes with Gridpress, "
+        "which is also the default without a GPU; `simulate` for pictures without a model",
     )
     device: str | None = Field(default=None, description="torch device; unset: cuda where there is a GPU, else cpu")
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(

@@ -14,13 +14,16 @@ from cli.demo.report import check, print_outcomes
 from cli.demo.run import Outcome, finish_all, submit_all
 from cli.demo.service import service
 from cli.options import FOLDER, setting_option
-from cli.stack.checkpoint import small_checkpoint
+from cli.stack.checkpoint import REAL_MODEL, default_model
+from shared import demo_model
 
-_RANDOM_WEIGHTS = "Random weights paint noise. The real pictures: GRIDPRESS_MODEL=zai-org/GLM-Image gridpress demo"
+_THE_REAL_ONE = (
+    f"The real model's pictures: GRIDPRESS_MODEL={REAL_MODEL} gridpress demo --prompts examples/glm_image.jsonl"
+)
 _WEBHOOKS_LIMIT_S = 60.0  # a first attempt and some retries
 _PROMPTS = click.Path(path_type=Path, dir_okay=False, exists=True)
 _PROMPTS_HELP = "Requests to render.  [default: examples/prompts.jsonl]"
-_MODEL_HELP = "Checkpoint to serve.  [default: a small one, built on first use]"
+_MODEL_HELP = "Checkpoint to serve.  [default: demo, a small model that comes with it]"
 
 
 @click.command()
@@ -31,8 +34,8 @@ _MODEL_HELP = "Checkpoint to serve.  [default: a small one, built on first use]"
 def demo(out: Path, data: Path, prompts: Path, model: str | None) -> None:
     """Render the example prompts through the whole service, end to end.
 
-    Builds a small checkpoint, starts every process on this machine, submits each prompt over HTTP, checks the signed
-    webhooks that come back, writes the pictures and a contact sheet, and stops everything again.
+    Starts every process on this machine, submits each prompt over HTTP, checks the signed webhooks that come back,
+    writes the pictures and a contact sheet, and stops everything again.
 
     \b
     Example:
@@ -40,7 +43,7 @@ def demo(out: Path, data: Path, prompts: Path, model: str | None) -> None:
     """
     examples = load(prompts)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = model or small_checkpoint(data.resolve())
+    checkpoint = model or default_model(data.resolve())
     console = Console(stderr=True)
     with ExitStack() as stack:
         with console.status("starting the service"):
@@ -52,7 +55,7 @@ def demo(out: Path, data: Path, prompts: Path, model: str | None) -> None:
     _show(outcomes, out)
     click.echo(f"{num_verified} of {len(outcomes)} signed webhooks arrived and were verified")
     if not model:
-        click.echo(_RANDOM_WEIGHTS)
+        click.echo(_THE_REAL_ONE)
     check(outcomes, num_verified, receiver.num_refused)
 
 
@@ -73,5 +76,6 @@ def _show(outcomes: Sequence[Outcome], out: Path) -> None:
         for image, path in outcome.files
     ]
     sheet = out / "contact_sheet.png"
-    contact_sheet(prints, sheet)
+    is_demo = any(demo_model.is_demo(outcome.job.get("revision")) for outcome in outcomes)
+    contact_sheet(prints, sheet, demo_model.FOOTER if is_demo else "")
     click.echo(f"contact sheet: {sheet}")

@@ -1,4 +1,7 @@
-"""The demo's requests: on each line of `examples/prompts.jsonl` a name and the fields of `POST /v1/jobs`."""
+"""The demo's requests: on each line of `examples/prompts.jsonl` a name and the fields of `POST /v1/jobs`.
+
+They are for the demonstration model. `examples/glm_image.jsonl` has some for the real one.
+"""
 
 import json
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cli.doctor.findings import Findings, gib
+from shared import demo_model
 from shared.errors import GridpressError
 from shared.settings import Settings
 
@@ -43,7 +44,7 @@ def memory(settings: Settings) -> Findings:
     from workers.placement import place  # noqa: PLC0415
 
     findings = Findings("memory")
-    if not settings.model or not (folder := Path(settings.model).expanduser()).is_dir():
+    if (folder := _folder(settings.model)) is None:
         findings.facts["model"] = f"{settings.model or 'none given'}: no folder here, so nothing can be counted"
         return findings
     try:
@@ -65,6 +66,16 @@ def memory(settings: Settings) -> Findings:
         together = max(ar.total, dits[0].total + ar.kept) if settings.share_device else ar.total + dits[0].total
         _check_room(findings, together, free, is_shared=settings.share_device)
     return findings
+
+
+def _folder(model: str | None) -> Path | None:
+    """The checkpoint's folder on this machine, if it is there. Without a name it is the demonstration model's."""
+    from workers.checkpoint.shipped import demo_weights  # noqa: PLC0415
+
+    if not model or model == demo_model.NAME:
+        return demo_weights()
+    folder = Path(model).expanduser()
+    return folder if folder.is_dir() else None
 
 
 def _check_room(findings: Findings, needed: int, free: int, *, is_shared: bool) -> None:

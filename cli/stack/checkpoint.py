@@ -1,11 +1,39 @@
-"""The small checkpoint of a data folder, built once in a process of its own: the supervisor never loads torch."""
+"""Chooses the model where none is named: the demonstration model, or a checkpoint with random weights.
+
+Such a checkpoint is built once per data folder, in a process of its own: the supervisor never loads torch.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import click
+
 from cli.stack.processes import tied
+from shared import demo_model
 from shared.errors import MissingCheckpoint
+
+REAL_MODEL = "zai-org/GLM-Image"
+_THE_REAL_ONE = f"The real one: GRIDPRESS_MODEL={REAL_MODEL}"
+_DEMO = f"No model given: serving a small demonstration model. It knows {demo_model.KNOWS}. {_THE_REAL_ONE}"
+_RANDOM = (
+    "No model given, and this installation lacks the demonstration model's weights: serving random weights, which "
+    f"paint noise. {_THE_REAL_ONE}"
+)
+
+
+def default_model(data_dir: Path) -> str:
+    """Returns the value of GRIDPRESS_MODEL to serve where none is given, and says on stderr what it is.
+
+    Raises `MissingCheckpoint` when random weights have to be built and can't be.
+    """
+    from workers.checkpoint.shipped import demo_weights  # noqa: PLC0415 - nothing of the workers where not needed
+
+    if demo_weights():
+        click.echo(_DEMO, err=True)
+        return demo_model.NAME
+    click.echo(_RANDOM, err=True)
+    return str(small_checkpoint(data_dir))
 
 
 def small_checkpoint(data_dir: Path) -> Path:

@@ -14,6 +14,7 @@ from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.processes import Command
 from cli.stack.readiness import ReadyFile
 from cli.stack.slot import Role
+from shared import demo_model
 from shared.secret_files import given_by_file
 from shared.settings import Settings
 
@@ -114,7 +115,8 @@ def address(settings: Settings) -> str:
 def _surroundings(model: str | None) -> Mapping[str, str]:
     """Returns variables that keep loopback out of proxies, and a model in a folder independent of a hub."""
     env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
-    return {**env, "HF_HUB_OFFLINE": "1"} if model and Path(model).is_dir() else env
+    needs_no_hub = model is not None and (model == demo_model.NAME or Path(model).is_dir())
+    return {**env, "HF_HUB_OFFLINE": "1"} if needs_no_hub else env
 
 
 def _without_loopback(no_proxy: str | None) -> str:

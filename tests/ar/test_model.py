@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 def test_a_missing_part_is_named_with_the_way_to_get_it(tiny_checkpoint: Path, tmp_path: Path, part: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_checkpoint, copy, ignore=shutil.ignore_patterns(part))
-    with pytest.raises(MissingCheckpoint, match=rf"{part}.*gridpress checkpoint tiny"):
+    with pytest.raises(MissingCheckpoint, match=rf"{part}.*GRIDPRESS_MODEL=demo"):
         load_ar_model(str(copy), CPU, torch.float32)
 
 

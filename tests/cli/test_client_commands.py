@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 from cli.stack.ports import free_ports
+from shared.demo_model import NOTE
 from shared.keys import new_key
 from tests.cli.conftest import Run
 from tests.cli.stub_api import StubApi, finished, job, problem, reply
@@ -70,6 +71,22 @@ def test_render_writes_the_picture_and_prints_its_path(api: StubApi, run: Run, t
     assert result.exit_code == 0
     assert result.stdout == f"{tmp_path}/new/fox.png\n"
     assert (tmp_path / "new" / "fox.png").read_bytes() == PICTURE
+
+
+def test_render_says_once_what_the_demonstration_model_knows(api: StubApi, run: Run, tmp_path: Path) -> None:
+    serve_render(api, n=2, revision="demo-0123456789ab")
+    result = run("render", "a fox", "--n", 2, "--out", tmp_path / "fox.png")
+    assert result.stdout == f"{tmp_path}/fox-0.png\n{tmp_path}/fox-1.png\n"
+    assert result.stderr.count(NOTE) == 1
+    assert "\n" not in NOTE
+
+
+@pytest.mark.parametrize("changes", [{"revision": "0123456789ab"}, {"revision": None}, {}], ids=str)
+def test_render_says_nothing_of_another_model(
+    api: StubApi, run: Run, tmp_path: Path, changes: dict[str, str | None]
+) -> None:
+    serve_render(api, **changes)
+    assert "demonstration" not in run("render", "a fox", "--out", tmp_path).stderr
 
 
 def test_render_into_a_folder_names_files_after_the_job(api: StubApi, run: Run, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cli.doctor import command, machine
 from cli.main import main
 from shared.settings import Settings
+from workers.checkpoint import shipped
 
 Examine = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -114,6 +115,16 @@ def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None
     assert dit.weights == counted
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8=True).weights < counted
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 1024, 1024).working == 4 * dit.working
+
+
+@pytest.mark.parametrize("model", [None, "demo"])
+def test_the_memory_of_the_demonstration_model_is_counted_where_no_other_is_named(
+    model: str | None, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cli.doctor import stages  # noqa: PLC0415
+
+    monkeypatch.setattr(shipped, "_WEIGHTS", tiny_checkpoint)
+    assert "AR" in stages.memory(Settings(model=model, device="cpu")).facts
 
 
 @pytest.mark.parametrize(("shared", "fits"), [("0", False), ("1", True)])

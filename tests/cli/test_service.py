@@ -15,6 +15,7 @@ from PIL import Image
 from cli.demo.service import service
 from cli.main import main
 from tests.cli.waiting import eventually, is_alive
+from workers.checkpoint.shipped import demo_weights
 
 ROLES = {"valkey", "seaweedfs", "api", "ar", "dit", "delivery", "upkeep", "batch"}
 FOX = ("render", 'a red fox that says "hi"', "--size", "256x256", "--steps", "4", "--seed", "3")
@@ -99,7 +100,7 @@ def test_a_killed_role_comes_back_and_pictures_go_on(
 
 
 class Demo:
-    """One run of `gridpress demo` with two requests of its own."""
+    """One run of `gridpress demo` with two requests of its own: of the default model, where its weights ship."""
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.data_dir, self.out = folder / "data", folder / "out"
@@ -110,7 +111,8 @@ class Demo:
         lines = [fields | {"name": "pair", "n": 2}, fields | {"name": "edit", "images": ["photo.png"]}]
         prompts.write_text("\n".join(map(json.dumps, lines)))
         folders = ("--data", self.data_dir, "--out", self.out)
-        self.result = against("")("demo", "--model", model, "--prompts", prompts, *folders)
+        model_named = () if demo_weights() else ("--model", model)
+        self.result = against("")("demo", *model_named, "--prompts", prompts, *folders)
 
     def pictures(self) -> set[bytes]:
         return {path.read_bytes() for path in self.out.iterdir() if path.name != "contact_sheet.png"}

@@ -113,6 +113,7 @@ def test_loopback_goes_around_every_proxy_that_the_user_has(tmp_path: Path, monk
 
 def test_a_model_in_a_folder_needs_no_hub(tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE" in role("ar-0", Settings(data_dir=tmp_path, model=str(tmp_path)))
+    assert "HF_HUB_OFFLINE" in role("ar-0", Settings(data_dir=tmp_path, model="demo"))
     assert "HF_HUB_OFFLINE" not in role("ar-0", Settings(data_dir=tmp_path, model="zai-org/GLM-Image"))
 
 

@@ -13,7 +13,7 @@ _MARGIN_S = 15  # for a worker that has drained to leave
 
 
 def _files() -> str:
-    return "".join((_FOLDER / name).read_text() for name in ("compose.yaml", "gpu.yaml"))
+    return "".join((_FOLDER / name).read_text() for name in ("compose.yaml", "gpu.yaml", "demo.yaml"))
 
 
 def test_every_variable_is_in_the_example_of_env_with_its_default() -> None:

@@ -25,7 +25,7 @@ def refusal(path: Path) -> str:
     with pytest.raises(MissingCheckpoint) as refused:
         load(path)
     message = str(refused.value)
-    assert "gridpress checkpoint tiny DIR" in message
+    assert "GRIDPRESS_MODEL=demo" in message
     assert "\n" not in message
     return message
 
