@@ -60,5 +60,5 @@ def test_a_checkout_finds_the_weights_where_they_are_committed() -> None:
 
 
 def test_a_folder_without_a_checkpoint_holds_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(shipped, "DEMO_WEIGHTS", tmp_path)
     assert shipped.demo_weights() is None

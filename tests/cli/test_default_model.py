@@ -12,7 +12,7 @@ from workers.checkpoint import shipped
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the shipped weights, empty so far."""
-    monkeypatch.setattr(shipped, "_WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(shipped, "DEMO_WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(checkpoint, "small_checkpoint", lambda data_dir: data_dir / "tiny")
     (tmp_path / "weights").mkdir()
     return tmp_path / "weights"

@@ -123,7 +123,7 @@ def test_the_memory_of_the_demonstration_model_is_counted_where_no_other_is_name
 ) -> None:
     from cli.doctor import stages  # noqa: PLC0415
 
-    monkeypatch.setattr(shipped, "_WEIGHTS", tiny_checkpoint)
+    monkeypatch.setattr(shipped, "DEMO_WEIGHTS", tiny_checkpoint)
     assert "AR" in stages.memory(Settings(model=model, device="cpu")).facts
 
 

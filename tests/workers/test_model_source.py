@@ -29,7 +29,7 @@ def a_checkpoint(folder: Path, weights: bytes = b"weights") -> Path:
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped weights, instead of those of this installation."""
     folder = tmp_path / "weights"
-    monkeypatch.setattr(shipped, "_WEIGHTS", folder)
+    monkeypatch.setattr(shipped, "DEMO_WEIGHTS", folder)
     return a_checkpoint(folder)
 
 
@@ -64,7 +64,7 @@ def test_a_worker_with_a_gpu_serves_the_demonstration_model_by_name(weights: Pat
 def test_an_installation_without_the_weights_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None, why: str
 ) -> None:
-    monkeypatch.setattr(shipped, "_WEIGHTS", tmp_path / "nowhere")
+    monkeypatch.setattr(shipped, "DEMO_WEIGHTS", tmp_path / "nowhere")
     with pytest.raises(MissingCheckpoint, match=why):
         find_model(Settings(model=model, device="cpu"), PARTS)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from workers.checkpoint.folder import MARKER
 
-_WEIGHTS = Path(__file__).parent / "demo" / "weights"
+DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 
 
 def demo_weights() -> Path | None:
     """Returns the checkpoint's folder; None in a package without the weights."""
-    return _WEIGHTS if (_WEIGHTS / MARKER).is_file() else None
+    return DEMO_WEIGHTS if (DEMO_WEIGHTS / MARKER).is_file() else None
