@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.ids import Fence, HolderId, JobId, RenderId, Revision, WorkerId
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
 from shared.job_spec import Priority, RenderSettings
 from shared.origin import Origin, log_ids
 from shared.states import Stage
@@ -47,8 +47,19 @@ class LostAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """Where a drained worker stored the latents of a render, their SHA-256, and the denoise steps behind them."""
+
+    key: ObjectKey
+    sha256: str
+    num_done: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT.
+
+    `handover`: a drained worker has done some of its denoise steps.
 
     The last four are told in logs and traces: the request behind it, the number of this attempt in its stage (from 1),
     how long the stage's work had waited, and the attempt before this one where it was lost.
@@ -63,6 +74,7 @@ class Claim:
     prior: Prior | None = None
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
+    handover: Handover | None = None
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)
     waited_s: float = field(default=0.0, compare=False)

@@ -11,7 +11,10 @@ if now_held[1] == to then return 'moved' end
 if now_held[1] ~= RUNNING[stage] or not ARROWS[now_held[1]][to] then return 'lost' end
 
 local now, first_field = now_ms(), 8 + 3 * num_hints
-for i = first_field, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+for i = first_field, #ARGV, 2 do
+  if ARGV[i] == 'handover' then end_handover(render, now) end -- that of an earlier hand-over
+  redis.call('HSET', key, ARGV[i], ARGV[i + 1])
+end
 if to == DONE[stage] then note_pace(stage, key, now) end
 if refund == '1' then redis.call('HINCRBY', key, stage .. '_attempts', -1) end
 local has_ended = move(render, now_held[1], to, now) == 1

@@ -7,8 +7,9 @@
 -- A render whose records are broken is put aside, and the claim goes on to the next one.
 -- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
 -- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or '', origin or '', attempt in this stage from
--- 1, how long the stage's work has waited (ms)}, or an empty list. Where the attempt before was lost with its worker, there
--- follow that worker, how long the attempt lasted, and how long ago it was taken back (ms).
+-- 1, how long the stage's work has waited (ms), the object with the latents of a drained worker or '', and its facts (JSON) or
+-- ''}, or an empty list. Where the attempt before was lost with its worker, there follow that worker, how long the attempt
+-- lasted, and how long ago it was taken back (ms).
 local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
@@ -186,6 +187,14 @@ local function choose_sound()
   return nil, false, function() end
 end
 
+-- Latents that upkeep is about to delete are not offered.
+local function handover_of(key)
+  local found = redis.call('HMGET', key, 'handover', 'handover_facts')
+  local kept_until = found[1] and redis.call('ZSCORE', P .. 'handovers', found[1])
+  if kept_until and tonumber(kept_until) > now then return found[1], found[2] or '' end
+  return '', ''
+end
+
 local best, is_in_turn, write_turns, past, known = choose_sound()
 -- When more was due than one call ends: the next call goes on.
 if best and is_due(best, now) then return {} end
@@ -213,8 +222,9 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
+local latents, facts = handover_of(key)
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
-  now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)) }
+  now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)), latents, facts }
 if past[ran] and past.lost_worker and past.lost_ms then
   for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
     table.insert(claimed, value)

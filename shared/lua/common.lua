@@ -174,6 +174,15 @@ local function absolve(render)
   redis.call('DEL', P .. 'crashes:' .. render)
 end
 
+-- Latents that a drained worker stored are of no more use: upkeep deletes the object at its next tick.
+local function end_handover(render, now)
+  local key = P .. 'render:' .. render
+  local object = redis.call('HGET', key, 'handover')
+  if not object then return end
+  redis.call('ZADD', P .. 'handovers', 'XX', now, object)
+  redis.call('HDEL', key, 'handover', 'handover_facts')
+end
+
 -- Where a render is, for those who ask where it ended: in the stage that it is in or waits for, or not begun.
 local function place(state, started)
   return (WAITS[state] and not started) and 'before_start' or WAITS[state] or RUNS[state]
@@ -217,6 +226,7 @@ local function move(render, from, to, now)
   if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place(from, ids[4])) end
   redis.call('ZREM', P .. 'deadlines', render)
   redis.call('HDEL', key, 'done', 'total')
+  end_handover(render, now)
   -- Without a picture it keeps what another life would start from; a dead letter keeps its evidence, too.
   if to == 'succeeded' then redis.call('HDEL', key, 'prior') end
   if redis.call('HEXISTS', key, 'dead_stage') == 0 then absolve(render) end

@@ -7,7 +7,8 @@
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
 --                                           group while it is suspected, lost_ms and lost_worker until its next
---                                           claim (see blame.lua); revived_ms
+--                                           claim (see blame.lua); revived_ms; handover (object with the latents of
+--                                           a drained worker) and handover_facts (JSON) until it ends
 --   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
@@ -69,6 +70,7 @@
 --   gridpress:enhancing             set     tenants that may have such a job: see not_begun.lua
 --   gridpress:finished              zset    final jobs by end (ms)
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects (ms): see delete.lua
+--   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them (ms)
 --   gridpress:aside                 zset    entries that were put aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:idempotency..., gridpress:file...  see begin_idempotent.lua and open_file.lua

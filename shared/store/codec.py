@@ -12,7 +12,7 @@ from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
 from shared.job_spec import JobSpec
 from shared.jobs import ClientName, Job, Picture, Place, PriorSource, Render
-from shared.leases import Claim, Held, Lease, LostAttempt, Progress
+from shared.leases import Claim, Handover, Held, Lease, LostAttempt, Progress
 from shared.origin import Origin
 from shared.states import JobStatus, RenderState, Stage
 from shared.token_grid import Prior
@@ -104,7 +104,8 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
     """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
-    render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *lost = answer
+    render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *rest = answer
+    latents, facts, *lost = rest
     if stage is Stage.DIT and not prior:
         raise ValueError("no token grid")
     spec = JobSpec.model_validate_json(spec_json)
@@ -119,11 +120,29 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         prior=decode_prior(prior) if prior else None,
         priority=spec.priority,
         partial_images=spec.partial_images,
+        handover=_handover_of(latents, facts),
         origin=Origin.parse(origin),
         attempt=int(attempt),
         waited_s=int(waited_ms) / 1000,
         lost=_lost_attempt_of(*lost) if lost else None,
     )
+
+
+def handover_fields(handover: Handover) -> Mapping[str, str]:
+    """Returns the fields of a render's hash that lead the next worker to its latents."""
+    return {
+        "handover": handover.key,
+        "handover_facts": json.dumps({"sha256": handover.sha256, "num_done": handover.num_done}),
+    }
+
+
+def _handover_of(key: str, facts: str) -> Handover | None:
+    """Inverse of `handover_fields`. Facts that can't be read cost the steps, not the render."""
+    try:
+        known = json.loads(facts)
+        return Handover(ObjectKey(key), str(known["sha256"]), int(known["num_done"]))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _lost_attempt_of(worker: str, lasted_ms: str, ago_ms: str) -> LostAttempt:

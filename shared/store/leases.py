@@ -11,9 +11,9 @@ from redis import ResponseError
 
 from shared.errors import LeaseLost
 from shared.hint_message import HintMessage
-from shared.ids import Fence, HolderId, RenderId, Revision, WorkerId, new_holder_id
+from shared.ids import Fence, HolderId, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
-from shared.leases import Claim, Held, Lease
+from shared.leases import Claim, Handover, Held, Lease
 from shared.queues import Queue, celery_list
 from shared.signs import Signs
 from shared.states import RenderState, Stage
@@ -129,9 +129,19 @@ class LeaseStore:
         """Fails the render with an error for clients. Returns whether this ended the job. Raises `LeaseLost`."""
         return self._advance(lease, RenderState.FAILED, error=json.dumps(error))
 
-    def hand_back(self, lease: Lease) -> None:
-        """Returns the render to the state in which it waited, without counting the attempt. Raises `LeaseLost`."""
-        self._advance(lease, lease.stage.waiting, refund=True)
+    def hand_back(self, lease: Lease, handover: Handover | None = None) -> None:
+        """Returns the render to the state in which it waited, without counting the attempt. Raises `LeaseLost`.
+
+        `handover` leads its next worker to the latents that this one has stored.
+        """
+        fields = codec.handover_fields(handover) if handover else {}
+        self._advance(lease, lease.stage.waiting, refund=True, **fields)
+
+    def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
+        """Names an object before it is stored for a hand-over: upkeep deletes it after `kept_s`, or when its render
+        ends.
+        """
+        self._scripts.run("keep_handover", key, int(kept_s * 1000))
 
     def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:
         """Appends an event about the leased render to its job's stream. Raises `LeaseLost`."""

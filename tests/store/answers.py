@@ -5,14 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from shared.errors import DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable, LeaseLost, TenantLimitReached
-from shared.ids import DEFAULT_TENANT, HolderId, JobId
+from shared.ids import DEFAULT_TENANT, HolderId, JobId, ObjectKey
 from shared.job_spec import JobSpec
 from shared.jobs import Job, PriorSource
-from shared.leases import Claim
+from shared.leases import Claim, Handover
 from shared.states import Stage
 from shared.store.enhancements import EnhancementClaim
 from tests.store.builders import A_LOT, AN_ATTEMPT, a_picture, a_prior
 from tests.store.world import Leases, World
+
+KEPT_S = 100.0
 
 
 def submitted(world: World, job_id: JobId, spec: JobSpec, source: PriorSource | None = None) -> object:
@@ -43,6 +45,10 @@ def answer(leases: Leases, claim: Claim, how: str) -> object:
     try:
         if how == "fail":
             return leases.fail(claim.lease, {"code": "test", "message": "", "stage": claim.lease.stage})
+        if how == "hand_over":
+            key = ObjectKey(f"{claim.render_id}/{claim.lease.fence}")
+            leases.keep_handover(key, KEPT_S)
+            return leases.hand_back(claim.lease, Handover(key, "digest", claim.lease.fence))
         if how == "hand_back":
             return leases.hand_back(claim.lease)
         if claim.lease.stage is Stage.AR:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from shared.cost import cost_of
 from shared.errors import LeaseLost
-from shared.ids import Fence, RenderId, Revision, WorkerId, new_holder_id
+from shared.ids import Fence, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
-from shared.leases import Claim, Held, Lease, Progress
+from shared.leases import Claim, Handover, Held, Lease, Progress
 from shared.queues import Queue
 from shared.signs import Signs
 from shared.states import RenderState, Stage
@@ -45,7 +45,7 @@ class MemoryLeases:
         memory.move(render, stage.running)
         render.lease_ends_ms = memory.now_ms + self._rules.ttl_ms
         memory.workers.setdefault((stage, worker), WorkerRecord(render.lease_ends_ms))
-        return _claim(render, stage)
+        return _claim(render, stage, self._memory.kept_handover(render))
 
     def beat(
         self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
@@ -73,10 +73,17 @@ class MemoryLeases:
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
         return self._advance(lease, RenderState.FAILED, error=dict(error))
 
-    def hand_back(self, lease: Lease) -> None:
-        if self._held_by(lease).state is lease.stage.running:
-            self._held_by(lease).attempts -= 1
+    def hand_back(self, lease: Lease, handover: Handover | None = None) -> None:
+        render = self._held_by(lease)
+        if render.state is lease.stage.running:
+            render.attempts -= 1
+            if handover:
+                self._memory.end_handover(render)
+                render.handover = handover
         self._advance(lease, lease.stage.waiting)
+
+    def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
+        self._memory.kept_until_ms[key] = self._memory.now_ms + int(kept_s * 1000)
 
     def _held_by(self, lease: Lease) -> RenderRecord:
         render = next((r for r in self._memory.renders() if r.render_id == lease.render_id), None)
@@ -126,7 +133,7 @@ class MemoryLeases:
         return Verdict(str(render.state)) if render.state in ended else Verdict.LOST
 
 
-def _claim(render: RenderRecord, stage: Stage) -> Claim:
+def _claim(render: RenderRecord, stage: Stage, handover: Handover | None) -> Claim:
     job = render.job
     assert render.holder
     return Claim(
@@ -139,4 +146,5 @@ def _claim(render: RenderRecord, stage: Stage) -> Claim:
         render.prior,
         job.spec.priority,
         job.spec.partial_images,
+        handover,
     )

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from shared.cost import cost_of
 from shared.dead_letters import Crash
 from shared.enhancement import Enhancement, EnhancementStatus
-from shared.ids import Fence, HolderId, JobId, RenderId, Revision, TenantId, WorkerId
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.job_spec import JobSpec
 from shared.jobs import Picture, Place
-from shared.leases import Progress
+from shared.leases import Handover, Progress
 from shared.limits import Load, TenantLimits
 from shared.states import ARROWS, JobStatus, RenderState, Stage, final_status
 from shared.store.jobs import JobEvent
@@ -50,6 +50,7 @@ class RenderRecord:
     crashes: list[Crash] = field(default_factory=list)
     dead_stage: Stage | None = None
     dead_ms: int = 0
+    handover: Handover | None = None
 
     @property
     def stage(self) -> Stage | None:
@@ -234,6 +235,7 @@ class Memory:
     revision: Revision = _NO_REVISION
     paces: dict[Stage, Paces] = field(default_factory=lambda: {stage: Paces() for stage in Stage})
     last_workers: dict[str, tuple[int, Revision]] = field(default_factory=dict)
+    kept_until_ms: dict[ObjectKey, int] = field(default_factory=dict)
     shares: Shares = field(init=False)
 
     def __post_init__(self) -> None:
@@ -348,10 +350,21 @@ class Memory:
             is_unstarted = before in (Stage.AR.waiting, Stage.DIT.waiting) and render.started_ms is None
             render.ended_in = Place.BEFORE_START if is_unstarted else Place(str(stage))
         render.progress = render.expires_ms = None
+        self.end_handover(render)
         if render.state is RenderState.SUCCEEDED:
             render.prior = None
         if render.dead_stage is None:
             render.absolve()
+
+    def kept_handover(self, render: RenderRecord) -> Handover | None:
+        """Where its latents are, unless they are about to be deleted."""
+        handover = render.handover
+        return handover if handover and self.kept_until_ms.get(handover.key, 0) > self.now_ms else None
+
+    def end_handover(self, render: RenderRecord) -> None:
+        if render.handover and render.handover.key in self.kept_until_ms:
+            self.kept_until_ms[render.handover.key] = self.now_ms
+        render.handover = None
 
     def _end_job(self, job: JobRecord) -> None:
         job.status = final_status(render.state for render in job.renders)

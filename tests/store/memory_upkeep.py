@@ -1,8 +1,10 @@
-"""Twins of upkeep and of the dead letters, in memory."""
+"""Twins of upkeep, of the dead letters and of hand-overs, in memory."""
+
+from collections.abc import Sequence
 
 from shared.dead_letters import DeadLetter
 from shared.errors import DeadLetterNotFound
-from shared.ids import RenderId, TenantId, WorkerId
+from shared.ids import ObjectKey, RenderId, TenantId, WorkerId
 from shared.job_spec import Priority
 from shared.queues import Queue
 from shared.states import JobStatus, RenderState
@@ -96,3 +98,17 @@ def _letter(render: RenderRecord) -> DeadLetter:
     assert died_at
     ids = (render.render_id, render.job.job_id, render.index, render.dead_stage)
     return DeadLetter(*ids, died_at, render.strikes, tuple(render.crashes))
+
+
+class MemoryHandovers:
+    """Twin of `HandoverStore`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def ended(self, most: int) -> Sequence[ObjectKey]:
+        kept = sorted((until_ms, key) for key, until_ms in self._memory.kept_until_ms.items())
+        return [key for until_ms, key in kept if until_ms <= self._memory.now_ms][:most]
+
+    def forget(self, key: ObjectKey) -> None:
+        self._memory.kept_until_ms.pop(key, None)

@@ -143,7 +143,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.fences[real.render_id] = real.lease.fence
         return Twins(real, twin)
 
-    @rule(twins=claims, how=st.sampled_from(["finish", "finish", "fail", "hand_back"]))
+    @rule(twins=claims, how=st.sampled_from(["finish", "finish", "fail", "hand_back", "hand_over"]))
     def write(self, twins: Twins, how: str) -> None:
         """Also late, repeated and by the dead: claims stay in the bundle for ever."""
         before = self._state(twins.real)
@@ -275,6 +275,10 @@ class StoreMachine(RuleBasedStateMachine):
             if job.status.is_final:
                 assert job.status is final_status(states)
         self.revivable.clear()
+
+    @invariant()
+    def what_was_handed_over_is_deleted_at_the_same_time(self) -> None:
+        self._both(lambda world: world.handovers.ended(1_000))
 
     def _check_arrow(self, render_id: RenderId, state: RenderState) -> None:
         before = self.seen.get(render_id, RenderState.QUEUED)

@@ -13,6 +13,7 @@ from shared.store.connect import Client
 from shared.store.dead_letters import DeadLetterStore
 from shared.store.deliveries import DeliveryStore
 from shared.store.enhancements import EnhancementStore
+from shared.store.handovers import HandoverStore
 from shared.store.jobs import JobStore
 from shared.store.keys import KeyStore
 from shared.store.leases import Announcement, LeaseRules, LeaseStore
@@ -27,7 +28,7 @@ from tests.store.memory_jobs import MemoryJobs
 from tests.store.memory_leases import MemoryLeases
 from tests.store.memory_pace import MemoryPace
 from tests.store.memory_state import Memory
-from tests.store.memory_upkeep import MemoryDeadLetters, MemoryUpkeep
+from tests.store.memory_upkeep import MemoryDeadLetters, MemoryHandovers, MemoryUpkeep
 
 Leases = LeaseStore | MemoryLeases
 BYSTANDER = Announcement(WorkerId("bystander"), Queue.DELIVERY, 1, Revision(""))
@@ -47,6 +48,7 @@ class World:
     enhancements: EnhancementStore | MemoryEnhancements
     set_limits: Callable[[TenantId, TenantLimits], None]
     pace: PaceStore | MemoryPace
+    handovers: HandoverStore | MemoryHandovers
 
     @classmethod
     def of_valkey(cls, client: Client) -> Self:
@@ -61,6 +63,7 @@ class World:
             enhancements=EnhancementStore(client, RULES.ttl_s),
             set_limits=KeyStore(client).set_limits,
             pace=PaceStore(client),
+            handovers=HandoverStore(client),
         )
 
     @classmethod
@@ -77,6 +80,7 @@ class World:
             enhancements=MemoryEnhancements(memory, RULES.ttl_s),
             set_limits=memory.set_limits,
             pace=MemoryPace(memory),
+            handovers=MemoryHandovers(memory),
         )
 
     @property

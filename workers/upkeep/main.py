@@ -18,6 +18,7 @@ from shared.store.batches import BatchStore
 from shared.store.connect import connect
 from shared.store.doomed import DoomedStore
 from shared.store.files import FileStore
+from shared.store.handovers import HandoverStore
 from shared.store.object_writes import ObjectWrites
 from shared.store.upkeep import UpkeepStore
 from workers.upkeep.batches import delete_batches, delete_deleted
@@ -25,6 +26,7 @@ from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.doomed import delete_doomed
 from workers.upkeep.files import delete_ended
+from workers.upkeep.handovers import delete_handovers
 from workers.upkeep.measure import Measuring
 from workers.upkeep.service import Upkeep
 
@@ -46,6 +48,7 @@ def run(settings: Settings) -> None:
     kinds = (
         partial(delete_ended, FileStore(client), objects),
         partial(delete_doomed, DoomedStore(client), objects),
+        partial(delete_handovers, HandoverStore(client), objects),
         partial(delete_deleted, BatchStore(client), objects),
         partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
