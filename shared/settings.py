@@ -197,6 +197,12 @@ class Settings(BaseSettings):
         description="how long a process that is told to stop may finish its work; a container's grace period is "
         "15 s longer",
     )
+    handover_ttl_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="how long the latents of a picture that a DiT worker could not finish before it ended are kept for "
+        "another; 0: none are stored",
+    )
     result_buffer: int = Field(
         default=16,
         ge=1,

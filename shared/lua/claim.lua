@@ -188,11 +188,9 @@ local function choose_sound()
 end
 
 -- Latents that upkeep is about to delete are not offered.
-local function handover_of(key)
-  local found = redis.call('HMGET', key, 'handover', 'handover_facts')
-  local kept_until = found[1] and redis.call('ZSCORE', P .. 'handovers', found[1])
-  if kept_until and tonumber(kept_until) > now then return found[1], found[2] or '' end
-  return '', ''
+local function is_kept(latents)
+  local kept_until = latents and redis.call('ZSCORE', P .. 'handovers', latents)
+  return kept_until and tonumber(kept_until) > now
 end
 
 local best, is_in_turn, write_turns, past, known = choose_sound()
@@ -220,11 +218,12 @@ redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
 -- A worker that dies before its first heartbeat must be known to have lived.
 redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
-local render = redis.call('HMGET', key, 'index', 'seed', 'prior')
+local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
-local latents, facts = handover_of(key)
+local has_latents = is_kept(render[4])
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
-  now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)), latents, facts }
+  now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
+  has_latents and render[4] or '', has_latents and render[5] or '' }
 if past[ran] and past.lost_worker and past.lost_ms then
   for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
     table.insert(claimed, value)

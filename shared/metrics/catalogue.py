@@ -18,6 +18,7 @@ _EVERY = Section("api", "ar", "dit", "delivery", "enhance", "batch", "upkeep")
 _API = Section("api")
 _STAGE = Section("ar", "dit")
 _AR = Section("ar")
+_DIT = Section("dit")
 _LISTENING = Section("ar", "dit", "delivery", "enhance", "batch")
 _SANDBOXED = Section("api", "batch")
 _DELIVERY = Section("delivery")
@@ -103,6 +104,12 @@ DEVICE_MEMORY_BYTES = _STAGE.gauge(
     "GPU memory: total and free of the device; allocated and reserved by this process",
     ("stage", "kind"),
 )
+HANDOVERS = _DIT.counter(
+    "handovers_total",
+    "Unfinished renders that a drained worker stored; then resumed by another, or not_resumed: begun again",
+    ("outcome",),
+)
+STEPS_SAVED = _DIT.counter("handover_steps_total", "Denoise steps of resumed renders that were not computed again")
 
 # Workers that take hints
 CONSUMER_RESTARTS = _LISTENING.counter(

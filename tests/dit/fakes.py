@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.errors import ObjectStoreUnavailable
+from shared.errors import ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.jobs import Picture
 from shared.leases import Lease
@@ -19,11 +19,22 @@ class FakeObjects:
             raise ObjectStoreUnavailable("the object store does not answer")
         self.kept[key] = data
 
+    def get(self, key: ObjectKey) -> bytes:
+        if self.is_away:
+            raise ObjectStoreUnavailable("the object store does not answer")
+        if key not in self.kept:
+            raise ObjectNotFound(key)
+        return self.kept[key]
+
 
 @dataclass
 class FakeLeases:
     pictures: list[Picture] = field(default_factory=list)
     events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    handovers: list[ObjectKey] = field(default_factory=list)
+
+    def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
+        self.handovers.append(key)
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
         self.pictures.append(picture)

@@ -11,10 +11,12 @@ from shared.leases import Claim, Progress
 from workers.dit.busy import BusyShare
 from workers.dit.decoded import Decoded
 from workers.dit.denoise_step import DenoiseStep, DitRender
+from workers.dit.handover import refuse
 from workers.dit.previews import Preview
 from workers.dit.runner import DitRunner, PreparedRender
+from workers.dit.saved_state import SavedState
 from workers.dit.scheduler import Scheduler
-from workers.engine.stepper import Outcome
+from workers.engine.stepper import Outcome, Unfinished
 
 _POLL_S = 0.2  # how often an engine that waits for a preparation lets its thread look around
 
@@ -22,7 +24,8 @@ _POLL_S = 0.2  # how often an engine that waits for a preparation lets its threa
 class DitEngine:
     """Implements `Stepper[Decoded]`. While one render is denoised, a side thread prepares those to come.
 
-    `load_image` fetches a normalised condition image by its object key; `on_preview` must only pass a preview on.
+    `load_image` fetches a normalised condition image by its object key; `on_preview` must only pass a preview on;
+    `load_unfinished` returns what `unfinished` has made of a render on another worker, if that is to be had.
     """
 
     def __init__(
@@ -30,10 +33,12 @@ class DitEngine:
         runner: DitRunner,
         load_image: Callable[[ObjectKey], Image.Image],
         on_preview: Callable[[Preview], None],
+        load_unfinished: Callable[[Claim], bytes | None] = lambda _: None,
     ) -> None:
         self.busy = BusyShare()
         self._runner = runner
         self._load_image = load_image
+        self._load_unfinished = load_unfinished
         self._scheduler = Scheduler(runner.max_batch)
         self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate)
         self._renders: dict[RenderId, DitRender] = {}
@@ -79,6 +84,14 @@ class DitEngine:
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: render.progress for render_id, render in self._renders.items()}
 
+    def unfinished(self, render_id: RenderId) -> Unfinished | None:
+        """Returns what a render has come to, for another worker; None before its first step is done."""
+        render = self._renders.get(render_id)
+        if render is None or render.state is None or not render.state.num_done:
+            return None
+        saved = SavedState.of(render.state, render.denoise_s)
+        return Unfinished(saved.num_done, saved.to_bytes())
+
     @property
     def is_waiting(self) -> bool:
         return self._planned is not None and not self._planned
@@ -98,7 +111,15 @@ class DitEngine:
             images = [self._load_image(key).convert("RGB") for key in claim.settings.images]
         except OSError as error:  # Pillow's word for a file that is truncated or no picture
             raise RenderFailed("bad_condition_image", f"a condition image cannot be read: {error}") from error
-        return self._runner.prepare(claim, images)
+        return self._runner.prepare(claim, images, self._saved(claim))
+
+    def _saved(self, claim: Claim) -> SavedState | None:
+        data = self._load_unfinished(claim)
+        try:
+            return SavedState.from_bytes(data, claim.settings) if data is not None else None
+        except ValueError as error:
+            refuse(claim, error)
+            return None
 
     def _plan(self) -> Sequence[RenderId]:
         return self._scheduler.next_batch(self._is_prepared)

@@ -23,6 +23,7 @@ from workers.dit.decoded import Decoded
 from workers.dit.denoiser import Denoiser
 from workers.dit.engine import DitEngine
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
+from workers.dit.handover import Handovers
 from workers.dit.model import DIT_PARTS, DitModel, load_dit_model
 from workers.dit.options import DitOptions, apply_options, options_of
 from workers.dit.plan import Plan
@@ -34,7 +35,7 @@ from workers.model_source import ModelSource, find_model
 from workers.placement import Placement, guidance_devices, place
 from workers.serving import abandon_process
 from workers.stage.recorder import Write
-from workers.stage.worker import StageParts, run_stage
+from workers.stage.worker import Keeping, StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
@@ -46,7 +47,8 @@ def run(settings: Settings) -> None:
     images = ConditionImages(objects)
     options, devices = options_of(settings), guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
-    publisher = Publisher(objects, settings.served_model_name, _engine_facts(placement, options))
+    facts = _engine_facts(placement, options)
+    publisher = Publisher(objects, settings.served_model_name, facts)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     previews = PreviewPublisher(objects, LeaseStore(client, rules))
     with device_share(settings, placement) as share:
@@ -57,7 +59,8 @@ def run(settings: Settings) -> None:
         runner = DitRunner(model, denoiser, plan)
         if options.compiler:
             warm_up(runner, options.warm_up)
-        engine = DitEngine(runner, images.load, previews.submit)
+        handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
+        engine = DitEngine(runner, images.load, previews.submit, handovers.load)
         stepper = share(engine, _always_there(model))
     MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
     show_device_memory(Stage.DIT, placement.device)
@@ -77,6 +80,7 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DELIVERY,
         is_device_lost=is_device_lost,
+        keeping=Keeping(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     engine.close()

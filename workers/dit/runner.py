@@ -22,6 +22,7 @@ from workers.dit.latents import decode_latents, initial_latents, preprocess_imag
 from workers.dit.model import DitModel
 from workers.dit.plan import Plan
 from workers.dit.prior_tokens import checked_prior, doubled_token_ids
+from workers.dit.saved_state import SavedState
 from workers.dit.schedule import Schedules
 from workers.dit.step_cache import StepCache
 
@@ -30,13 +31,17 @@ _PREVIEW_PX = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRender:
-    """A render before its first step: host tensors only. `glyph_rows` are token ids, `pixels` one tensor per image."""
+    """A render before its first step: host tensors only. `glyph_rows` are token ids, `pixels` one tensor per image.
+
+    `saved`: where another worker has left it, between two denoise steps.
+    """
 
     claim: Claim
     prior: Prior
     token_ids: Tensor
     glyph_rows: Sequence[list[int]]
     pixels: tuple[Tensor, ...]
+    saved: SavedState | None = None
 
 
 class DitRunner:
@@ -61,7 +66,7 @@ class DitRunner:
         """`prepare` and `begin` in one."""
         return self.begin(self.prepare(claim, images))
 
-    def prepare(self, claim: Claim, images: Sequence[Image.Image]) -> PreparedRender:
+    def prepare(self, claim: Claim, images: Sequence[Image.Image], saved: SavedState | None = None) -> PreparedRender:
         """What needs no device; any thread may call it. `images` are the RGB condition images, in order.
 
         Raises `RenderFailed`: `bad_prior`, `bad_condition_image`.
@@ -74,6 +79,7 @@ class DitRunner:
             token_ids=doubled_token_ids(prior.grid),
             glyph_rows=self._glyphs.tokenize(claim.settings.prompt),
             pixels=tuple(preprocess_image(self._model, image) for image in images),
+            saved=saved,
         )
 
     def checked_prior(self, claim: Claim) -> Prior:
@@ -82,12 +88,12 @@ class DitRunner:
 
     @torch.no_grad()
     def begin(self, prepared: PreparedRender) -> DenoiseState:
-        """Everything that the device computes once a render."""
+        """Everything that the device computes once a render; also for one that goes on between two steps."""
         settings = prepared.claim.settings
         width_px, height_px = settings.width_px, settings.height_px
         with _named_failures():
             scheduler = self._schedules.make(width_px, height_px, settings.num_inference_steps)
-            return DenoiseState(
+            state = DenoiseState(
                 scheduler=scheduler,
                 times=self._denoiser.embed_times(scheduler.timesteps, width_px, height_px),
                 latents=initial_latents(self._model, width_px, height_px, prepared.claim.seed),
@@ -95,6 +101,9 @@ class DitRunner:
                 guidance_scale=settings.guidance_scale,
                 size=settings.grid,
             )
+            if prepared.saved:
+                prepared.saved.restore(state)
+            return state
 
     def denoise_step(self, state: DenoiseState) -> None:
         """Moves the latents one step. Raises `RenderFailed("nan_latents")` when they are not numbers any more."""

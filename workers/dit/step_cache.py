@@ -1,6 +1,7 @@
 """Quality `fast`: some denoise steps are extrapolated from computed ones. Knows one guidance branch of one render."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import torch
 from diffusers import CacheMixin, TaylorSeerCacheConfig
@@ -21,6 +22,9 @@ class StepCache(nn.Module, CacheMixin):
 
     def __init__(self, num_steps: int) -> None:
         super().__init__()
+        self._num_steps = num_steps
+        self.computed: tuple[Tensor, ...] = ()
+        """The noise of the last two computed steps, or of the one: all that the steps to come depend on."""
         self.noise = _Noise()
         self.enable_cache(  # type: ignore[operator] # diffusers has no types
             TaylorSeerCacheConfig(
@@ -36,8 +40,37 @@ class StepCache(nn.Module, CacheMixin):
     def forward(self, compute: Callable[[], Tensor]) -> Tensor:
         """The next step's noise; `compute` is called only where it has to be."""
         with self.cache_context("branch"):  # type: ignore[operator] # diffusers has no types
-            noise: Tensor = self.noise(compute)
+            noise: Tensor = self.noise(lambda: self._compute(compute))
         return noise
+
+    def replay(self, num_done: int, computed: Sequence[Tensor]) -> None:
+        """Brings a new cache to where another one was after `num_done` steps and with these `computed`.
+
+        Older noise has no influence, so that of the first of `computed` stands for it.
+        """
+        last = max(step for step in computed_steps(self._num_steps) if step < num_done)
+        for step in range(num_done):
+            noise = computed[-1] if step == last else computed[0]
+            self(lambda noise=noise: noise)  # bound now, not at the end of the loop
+
+    def _compute(self, compute: Callable[[], Tensor]) -> Tensor:
+        noise = compute()
+        self.computed = (*self.computed[-1:], noise)
+        return noise
+
+
+@lru_cache(64)
+def computed_steps(num_steps: int) -> Sequence[int]:
+    """Which steps of so many are computed, counted from 0."""
+    cache, computed = StepCache(num_steps), list[int]()
+
+    def compute(step: int) -> Tensor:
+        computed.append(step)
+        return torch.zeros(1)
+
+    for step in range(num_steps):
+        cache(partial(compute, step))
+    return tuple(computed)
 
 
 class _Noise(nn.Module):

@@ -20,6 +20,14 @@ class Outcome(Generic[Result_co]):
     error: GridpressError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a render has come to when its worker leaves: enough for another worker to go on after `num_done` steps."""
+
+    num_done: int
+    data: bytes
+
+
 def crashed(claim: Claim) -> Outcome[Any]:
     """For an error that nobody foresaw, which belongs into the log: the render fails by name."""
     message = "the render failed unexpectedly; the worker's log has the details"

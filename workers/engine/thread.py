@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 import structlog
@@ -12,7 +13,8 @@ from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.leases import Claim, Held, Lease, Progress
 from workers.engine.slots import Slots
-from workers.engine.stepper import Outcome, Stepper, crashed
+from workers.engine.step_times import StepTimes
+from workers.engine.stepper import Outcome, Stepper, Unfinished, crashed
 from workers.engine.watchdog import Phase, Watchdog
 
 log = structlog.get_logger()
@@ -20,6 +22,10 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 _IDLE_POLL_S = 0.2  # how often an idle engine looks whether it is to stop
 _NOT_BEGUN = Progress(0, 0)
+
+
+def _nothing(_: RenderId) -> None:
+    """For a stage that starts a render again."""
 
 
 class EngineThread(Generic[Result]):
@@ -39,10 +45,12 @@ class EngineThread(Generic[Result]):
         is_device_lost: Callable[[Exception], bool],
         on_lost: Callable[[], None],
         on_step: Callable[[float], None] = lambda _: None,
+        unfinished: Callable[[RenderId], Unfinished | None] = _nothing,
     ) -> None:
         """`announce` tells the store which renders are `held`. It is called before a step with a new member, unless the
         store names it already: if the step kills the process, its members are known. `on_lost` ends the process when
-        its device is unusable. `on_step` hears how many seconds each step took.
+        its device is unusable. `on_step` hears how many seconds each step took. `unfinished` is called on the engine
+        thread and returns what a render that leaves has come to.
         """
         self._stepper = stepper
         self._slots = slots
@@ -52,8 +60,11 @@ class EngineThread(Generic[Result]):
         self._is_device_lost = is_device_lost
         self._on_lost = on_lost
         self._on_step = on_step
+        self._unfinished = unfinished
+        self.step_times = StepTimes()
         self._inbox: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._unwanted: queue.SimpleQueue[Lease] = queue.SimpleQueue()
+        self._leaving: queue.SimpleQueue[tuple[Lease, Future[Unfinished | None]]] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
         self._in_step: frozenset[RenderId] = frozenset()
         # What the store was told to be out of the step. A claim says of its render that it is in it.
@@ -88,6 +99,19 @@ class EngineThread(Generic[Result]):
         for lease in leases:
             self._unwanted.put(lease)
 
+    def take_out(self, lease: Lease) -> Future[Unfinished | None]:
+        """Drops a render before the next step; its slot stays held. The future gets what it has come to, if
+        anything.
+        """
+        taken: Future[Unfinished | None] = Future()
+        self._leaving.put((lease, taken))
+        return taken
+
+    @property
+    def in_step(self) -> Collection[RenderId]:
+        """Returns whom the running step, or the last one, computes for."""
+        return self._in_step
+
     def stop(self, wait_s: float) -> None:
         """Ends the loop after the running step. Waits for it for at most `wait_s`."""
         self._is_stopped = True
@@ -117,6 +141,7 @@ class EngineThread(Generic[Result]):
     def _run_once(self) -> None:
         self._admit_claimed()
         self._drop_unwanted()
+        self._take_out_leaving()
         if self._stepper.is_idle:
             self._in_step = frozenset()
             self._watchdog.enter(Phase.IDLE, time.monotonic())
@@ -157,6 +182,20 @@ class EngineThread(Generic[Result]):
                 self._slots.release(lease)
                 log.info("render.dropped", render_id=lease.render_id)
 
+    def _take_out_leaving(self) -> None:
+        while not self._leaving.empty():
+            lease, taken = self._leaving.get()
+            taken.set_result(self._taken_out(lease))
+
+    def _taken_out(self, lease: Lease) -> Unfinished | None:
+        try:
+            return self._unfinished(lease.render_id)
+        except Exception:
+            log.exception("render.not_taken_out", render_id=lease.render_id)
+            return None
+        finally:
+            self._stepper.drop(lease.render_id)
+
     def _step(self) -> None:
         members = self._stepper.in_step()
         phase = self._phase_of_step()
@@ -169,10 +208,12 @@ class EngineThread(Generic[Result]):
                 raise
             log.exception("engine.step_failed")
             outcomes = self._fail_all()
+        took_s = time.monotonic() - began_s
+        self._progress = dict(self._stepper.progress())
         if phase is not Phase.WAITING:
             self._has_stepped = True
-            self._on_step(time.monotonic() - began_s)
-        self._progress = dict(self._stepper.progress())
+            self._on_step(took_s)
+            self.step_times.note(members, took_s, self._progress)
         for outcome in outcomes:
             self._pass_on(outcome)
 

@@ -14,7 +14,7 @@ from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.leases import Claim, Held
+from shared.leases import Claim, Handover, Held
 from shared.logs import last_lines
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.queues import Queue
@@ -26,7 +26,7 @@ from shared.store.upkeep import UpkeepStore
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.slots import Slots
-from workers.engine.stepper import Stepper
+from workers.engine.stepper import Stepper, Unfinished
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
 from workers.gauges import show_slots
@@ -50,12 +50,24 @@ def _never(_: Exception) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a stage keeps what its renders have come to when the worker leaves.
+
+    `take` is called on the engine thread. `store` raises `StoreUnavailable` and `ObjectStoreUnavailable`.
+    """
+
+    take: Callable[[RenderId], Unfinished | None]
+    store: Callable[[LeaseStore, Claim, Unfinished], Handover]
+
+
+@dataclass(frozen=True, slots=True)
 class StageParts(Generic[Result]):
     """The parts that a stage's composition root provides.
 
     `prepare` fetches a claim's inputs while the engine runs other renders. `save` converts a result for storage, once,
     and returns a function that writes it under the claim's lease; that is repeated until it succeeds. `is_device_lost`
-    recognises errors after which this process can no longer use the device.
+    recognises errors after which this process can no longer use the device. Without `keeping` a render that goes back
+    starts the stage again.
     """
 
     stage: Stage
@@ -66,6 +78,7 @@ class StageParts(Generic[Result]):
     save: Callable[[LeaseStore, Claim, Result], Write]
     next_queue: Queue
     is_device_lost: Callable[[Exception], bool] = _never
+    keeping: Keeping | None = None
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
@@ -104,6 +117,7 @@ class _StageWorker(Generic[Result]):
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
         show_slots(parts.stage, self._slots)
         show_ends(parts.stage)
+        kept = {"unfinished": parts.keeping.take} if parts.keeping else {}
         self._engine = EngineThread(
             parts.stepper,
             self._slots,
@@ -113,6 +127,7 @@ class _StageWorker(Generic[Result]):
             is_device_lost=parts.is_device_lost,
             on_lost=self._abandon,
             on_step=ENGINE_STEP_SECONDS.labels(parts.stage.value).observe,
+            **kept,
         )
         self._heartbeat = Heartbeat(
             self._beat,
@@ -129,7 +144,7 @@ class _StageWorker(Generic[Result]):
         self._engine.start()
         served = Served(self._announcement, self._hearing, partial(self._take, wait_s=0.0), self._slots.close)
         serve(self._app, served, self._settings.ready_file)
-        drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_back)
+        drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
         self._recorder.close()
         self._heartbeat.stop()
         self._leases.leave(self._announcement)
@@ -186,10 +201,26 @@ class _StageWorker(Generic[Result]):
                 self._attempts.revoke(each.lease, end)
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
-    def _hand_back(self, claim: Claim) -> None:
+    def _hand_over(self, claim: Claim, unfinished: Unfinished | None) -> None:
+        """Hands a render back, with what it has come to where that can be stored."""
+        handover = self._stored(claim, unfinished) if unfinished else None
+        self._slots.release(claim.lease)  # before it is another's: a heartbeat would call it lost
+        self._hand_back(claim, handover)
+
+    def _stored(self, claim: Claim, unfinished: Unfinished) -> Handover | None:
+        assert self._parts.keeping
+        try:
+            handover = self._parts.keeping.store(self._leases, claim, unfinished)
+        except (StoreUnavailable, ObjectStoreUnavailable) as error:
+            log.warning("render.not_handed_over", **claim.log_ids, error=str(error))
+            return None
+        log.info("render.handed_over", **claim.log_ids, steps=unfinished.num_done, bytes=len(unfinished.data))
+        return handover
+
+    def _hand_back(self, claim: Claim, handover: Handover | None = None) -> None:
         """Returns the render to its waiting state, without counting an attempt."""
         try:
-            self._leases.hand_back(claim.lease)
+            self._leases.hand_back(claim.lease, handover)
         except (LeaseLost, StoreUnavailable) as error:
             log.warning("render.not_handed_back", **claim.log_ids, error=str(error))
             self._attempts.end(claim.lease, End.LOST)
