@@ -10,7 +10,7 @@ from shared.ids import Fence, HolderId, JobId, RenderId, Revision
 from shared.job_spec import RenderSettings
 from shared.leases import Claim, Lease, Progress
 from shared.states import Stage
-from workers.engine.stepper import Outcome
+from workers.engine.stepper import Outcome, Unfinished
 
 REFUSED = "refused"
 BROKEN = "broken"
@@ -70,6 +70,10 @@ class FakeStepper:
     def drop(self, render_id: RenderId) -> None:
         self.dropped.append(render_id)
         self._running.pop(render_id, None)
+
+    def unfinished(self, render_id: RenderId) -> Unfinished | None:
+        claim, done = self._running.get(render_id, (None, 0))
+        return Unfinished(done, render_id.encode()) if claim and done else None
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {rid: Progress(done, self.num_steps) for rid, (_, done) in self._running.items()}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from shared.leases import Held, Progress
+from shared.leases import Claim, Held, Progress
 from tests.engine.fakes import BROKEN, CRASHES_IN_ADMISSION, LOST, REFUSED, DeviceLost, FakeStepper, a_claim
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.slots import Slots
-from workers.engine.stepper import Outcome
+from workers.engine.stepper import Outcome, Unfinished
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Phase, Watchdog
 
@@ -79,7 +79,7 @@ def harness() -> Iterator[Harness]:
     made = Harness()
     yield made
     made.stepper.may_step.set()
-    drain(made.engine, made.slots, 0, lambda _: None)
+    drain(made.engine, made.slots, 0, lambda *_: None)
 
 
 def test_a_render_comes_out_as_it_went_in(harness: Harness) -> None:
@@ -99,7 +99,7 @@ def test_a_finished_render_is_held_until_it_is_recorded_and_takes_no_slot() -> N
     harness.slots.release(outcome.claim.lease)
     assert [held.lease.render_id for held in harness.engine.held()] == ["b"]
     harness.stepper.may_step.set()
-    drain(harness.engine, harness.slots, 0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda *_: None)
 
 
 def test_a_render_that_can_never_run_fails_alone(harness: Harness) -> None:
@@ -192,7 +192,7 @@ def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -
     assert harness.take("next", wait_s=WAIT_S)
     assert harness.next_outcome().result == "next"
     assert harness.stepper.dropped == ["cancelled"]
-    drain(harness.engine, harness.slots, 0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda *_: None)
 
 
 def test_what_a_stale_lease_was_told_leaves_the_newer_claim_of_its_render_alone(harness: Harness) -> None:
@@ -227,7 +227,7 @@ def test_held_renders_carry_their_progress() -> None:
     harness.stepper.may_step.set()
     harness.next_outcome()
     assert harness.engine.held() == []
-    drain(harness.engine, harness.slots, 0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda *_: None)
 
 
 def test_a_claim_alone_says_who_is_in_the_step_so_nothing_is_told(harness: Harness) -> None:
@@ -248,7 +248,12 @@ def test_who_was_told_to_be_out_of_the_step_is_told_before_it_comes_in(harness: 
 
 def drained(harness: Harness, grace_s: float) -> list[str]:
     handed_back: list[str] = []
-    drain(harness.engine, harness.slots, grace_s, lambda claim: handed_back.append(claim.render_id))
+
+    def hand_over(claim: Claim, _: Unfinished | None) -> None:
+        harness.slots.release(claim.lease)
+        handed_back.append(claim.render_id)
+
+    drain(harness.engine, harness.slots, grace_s, hand_over)
     return handed_back
 
 

@@ -29,7 +29,8 @@ def drain(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: Ha
     """Claims nothing more, waits up to `grace_s` for what runs and what is being recorded, stops the engine.
 
     A render that cannot end in that time, by the measured time of its steps, is taken out after the running step and
-    handed over at once with what it has come to. So is a render that has not ended at the end, if one more step allows.
+    handed over at once with what it has come to. So is a render that has not ended at the end, if its step ends soon.
+    `hand_over` releases the render's slot.
     """
     ends_s = time.monotonic() + grace_s
     slots.close()
@@ -38,9 +39,9 @@ def drain(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: Ha
     _send_away(engine, slots, [left.claim for left in too_slow if left.step_s >= grace_s], 0.0, hand_over)
     _send_away(engine, slots, [left.claim for left in too_slow if left.step_s < grace_s], ends_s, hand_over)
     slots.wait_until_empty(ends_s - time.monotonic())
-    running = [claim for claim, _ in slots.running()]
-    _send_away(engine, slots, running, time.monotonic() + _LAST_STEP_S, hand_over)
-    engine.stop(_LAST_STEP_S)
+    ends_s = time.monotonic() + _LAST_STEP_S
+    _send_away(engine, slots, [claim for claim, _ in slots.running()], ends_s, hand_over)
+    engine.stop(max(0.0, ends_s - time.monotonic()))
     for claim in slots.held():
         hand_over(claim, None)
 
