@@ -12,14 +12,12 @@ import structlog
 from shared.errors import GridpressError, RenderFailed
 from shared.ids import RenderId
 from shared.leases import Claim, Progress
-from shared.metrics.catalogue import HANDOVERS, STEPS_SAVED
 from workers.device_loss import is_device_lost
 from workers.dit.busy import BusyShare
 from workers.dit.decoded import Decoded
 from workers.dit.denoise_state import DenoiseState
 from workers.dit.previews import Preview, preview_steps
 from workers.dit.runner import DitRunner, PreparedRender
-from workers.dit.saved_state import SavedState
 from workers.engine.stepper import Outcome, crashed
 
 log = structlog.get_logger()
@@ -114,8 +112,7 @@ class DenoiseStep:
         if render.state is None:
             prepared = render.preparation.result()
             render.state = self._runner.begin(prepared)
-            if prepared.saved:
-                _tell_resumed(render, prepared.saved)
+            render.denoise_s += prepared.saved.denoise_s if prepared.saved else 0.0
         return render.state
 
     @contextmanager
@@ -154,13 +151,6 @@ class DenoiseStep:
             if is_device_lost(error):
                 raise
             log.warning("preview.failed", **render.claim.log_ids, error=str(error))
-
-
-def _tell_resumed(render: DitRender, saved: SavedState) -> None:
-    render.denoise_s += saved.denoise_s
-    HANDOVERS.labels("resumed").inc()
-    STEPS_SAVED.inc(saved.num_done)
-    log.info("render.resumed", **render.claim.log_ids, steps=saved.num_done)
 
 
 def _without_frames(error: GridpressError) -> GridpressError:

@@ -9,7 +9,7 @@ import structlog
 from shared.errors import ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.leases import Claim, Handover
-from shared.metrics.catalogue import HANDOVERS
+from shared.metrics.catalogue import HANDOVERS, STEPS_SAVED
 from shared.objects import ObjectStore
 from shared.store.leases import LeaseStore
 from workers.engine.stepper import Unfinished
@@ -53,6 +53,9 @@ class Handovers:
         except (ObjectNotFound, ObjectStoreUnavailable, ValueError) as error:
             refuse(claim, error)
             return None
+        HANDOVERS.labels("resumed").inc()
+        STEPS_SAVED.inc(claim.handover.num_done)
+        log.info("render.resumed", **claim.log_ids, steps=claim.handover.num_done)
         return data
 
     def _opened(self, claim: Claim, handover: Handover, data: bytes) -> bytes:

@@ -10,13 +10,14 @@ from shared.states import Stage
 from shared.store.connect import connect
 from shared.store.leases import LeaseRules, LeaseStore
 from workers.dit.decoded import Decoded
+from workers.dit.handover import Handovers
 from workers.dit.previews import Preview, PreviewPublisher, preview_steps
 from workers.dit.publish import Publisher
 from workers.simulate.picture import simulated_picture
 from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
 from workers.stage.recorder import Write
-from workers.stage.worker import StageParts, run_stage
+from workers.stage.worker import Keeping, StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
@@ -24,9 +25,9 @@ def run(settings: Settings) -> None:
     simulation = Simulation.parse(settings.model)
     client = connect(settings.redis_url, settings.durability)
     objects = open_objects(settings)
-    publisher = Publisher(
-        objects, settings.served_model_name, {"device": "simulated", "gridpress": version("gridpress")}
-    )
+    facts = {"device": "simulated", "gridpress": version("gridpress")}
+    publisher = Publisher(objects, settings.served_model_name, facts)
+    handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
 
     def finish(claim: Claim) -> Decoded:
         assert claim.prior
@@ -45,14 +46,16 @@ def run(settings: Settings) -> None:
     def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
         return publisher.write_of(leases, claim, decoded)
 
+    stepper = TimedStepper(simulation.dit_s, finish, group=1, on_step=preview, load_unfinished=handovers.load)
     parts = StageParts(
         stage=Stage.DIT,
         slots=settings.dit_slots,
         revision=REVISION,
-        stepper=TimedStepper(simulation.dit_s, finish, group=1, on_step=preview),
+        stepper=stepper,
         prepare=lambda _: None,
         save=save,
         next_queue=Queue.DELIVERY,
+        keeping=Keeping(stepper.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     previews.close()

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.leases import Claim, Progress
-from workers.engine.stepper import Outcome
+from workers.engine.stepper import Outcome, Unfinished
 from workers.simulate.faults import Fault
 
 Result = TypeVar("Result")
@@ -31,10 +31,15 @@ def _ignore(_claim: Claim, _progress: Progress) -> None:
     """Nobody asked."""
 
 
+def _nothing(_: Claim) -> None:
+    """Every render begins with its first step."""
+
+
 class TimedStepper(Generic[Result]):
     """Steps the first `group` renders together; each takes `duration_s`, then `finish` makes its result.
 
     `on_step` hears of every step but a render's last.
+    `load_unfinished` returns what `unfinished` has made of a render on another worker.
     """
 
     def __init__(
@@ -44,9 +49,11 @@ class TimedStepper(Generic[Result]):
         *,
         group: int,
         on_step: Callable[[Claim, Progress], None] = _ignore,
+        load_unfinished: Callable[[Claim], bytes | None] = _nothing,
     ) -> None:
         self._finish = finish
         self._on_step = on_step
+        self._load_unfinished = load_unfinished
         self._group = group
         self._num_steps = max(1, math.ceil(duration_s / _LONGEST_STEP_S))
         self._step_s = duration_s / self._num_steps
@@ -55,7 +62,8 @@ class TimedStepper(Generic[Result]):
     def admit(self, claim: Claim) -> None:
         """A render that is here already was lost and claimed again: only the newer claim can be written."""
         self.drop(claim.render_id)
-        self._renders[claim.render_id] = _Render(claim, Fault.asked_for(claim))
+        num_done = int(self._load_unfinished(claim) or 0)
+        self._renders[claim.render_id] = _Render(claim, Fault.asked_for(claim), num_done)
 
     def in_step(self) -> Collection[RenderId]:
         return tuple(render.claim.render_id for render in self._group_in_step())
@@ -71,6 +79,11 @@ class TimedStepper(Generic[Result]):
 
     def drop(self, render_id: RenderId) -> None:
         self._renders.pop(render_id, None)
+
+    def unfinished(self, render_id: RenderId) -> Unfinished | None:
+        """Returns the steps done, for another worker; None before the first."""
+        render = self._renders.get(render_id)
+        return Unfinished(render.num_done, b"%d" % render.num_done) if render and render.num_done else None
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: Progress(render.num_done, self._num_steps) for render_id, render in self._renders.items()}
