@@ -1,0 +1,155 @@
+"""Trains the DiT and its glyph encoder: noise to latents, told by visual tokens, quoted text and condition pictures."""
+
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
+from torch import Tensor, nn
+
+from workers.checkpoint.demo import ar_model, dit_model
+from workers.checkpoint.demo.edits import random_edit
+from workers.checkpoint.demo.encoders import CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.pixels import to_picture
+from workers.checkpoint.demo.world import Scene, random_scene
+
+RECIPE = Recipe(num_steps=60_000, learning_rate=6e-4, average=0.9995, weight_decay=0.02)
+_TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
+_SIZES = ((8, 8), (8, 8), (8, 8), (8, 8), (6, 6), (5, 5), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12))  # cells
+_EDITS = 0.12  # of all batches
+_DROPPED = 0.1  # of pictures: without tokens and glyphs, for guidance
+_SPOILT = 0.03  # of visual tokens: another one, since sampled grids are not perfect
+
+
+class Painter(nn.Module):
+    """The two trained parts as one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer = dit_model.build_transformer()
+        self.text_encoder = dit_model.build_text_encoder()
+
+
+def doubled(codes: Tensor) -> Tensor:
+    """(pictures, 4 x tokens): each visual token for four DiT tokens."""
+    return codes.repeat_interleave(2, 1).repeat_interleave(2, 2).flatten(1)
+
+
+class Batches:
+    """Draws one batch after the other and gives its loss."""
+
+    def __init__(self, painter: Painter, encoders: Encoders) -> None:
+        self._painter, self._encoders = painter, encoders
+
+    def loss(self, rng: Random) -> dict[str, Tensor]:
+        torch.manual_seed(rng.getrandbits(60))
+        with torch.autocast("cpu", torch.bfloat16):
+            return {"loss": self._of_edits(rng) if rng.random() < _EDITS else self._of_scenes(rng)}
+
+    def _of_scenes(self, rng: Random) -> Tensor:
+        cells = rng.choice(_SIZES)
+        num = max(1, _TOKENS_A_STEP // (4 * cells[0] * cells[1]))
+        return self._error([random_scene(rng) for _ in range(num)], cells, None)
+
+    def _of_edits(self, rng: Random) -> Tensor:
+        cells = (8, 8)
+        edits = [random_edit(rng) for _ in range(_TOKENS_A_STEP // (4 * 64) // 4)]
+        return self._error([edit.after for edit in edits], cells, self._seen([list(edit.before) for edit in edits]))
+
+    def _seen(self, before: list[list[Scene]]) -> GlmImageKVCache:
+        """Keys and values of each sample's condition pictures. All samples have as many as the first."""
+        transformer = self._painter.transformer
+        seen = GlmImageKVCache(transformer.config.num_layers)
+        seen.set_mode("write")
+        for scenes in before:
+            for scene in scenes:
+                pictures, halves = tensors_of([scene], (CONDITION_CELLS, CONDITION_CELLS))
+                codes = doubled(self._encoders.codes(halves))
+                transformer(
+                    hidden_states=self._encoders.latents(pictures),
+                    encoder_hidden_states=torch.zeros(1, 0, dit_model.GLYPH_WIDTH),
+                    prior_token_id=codes,
+                    prior_token_drop=torch.zeros_like(codes, dtype=torch.bool),
+                    timestep=torch.zeros(1),
+                    target_size=torch.tensor([pictures.shape[-2:]]),
+                    crop_coords=torch.zeros(1, 2),
+                    kv_caches=seen,
+                )
+            seen.next_sample()
+        seen.set_mode("read")
+        return seen
+
+    def _error(self, scenes: list[Scene], cells: tuple[int, int], seen: GlmImageKVCache | None) -> Tensor:
+        pictures, halves = tensors_of(scenes, cells)
+        latents, codes = self._encoders.latents(pictures), doubled(self._encoders.codes(halves))
+        num = len(scenes)
+        is_dropped = torch.rand(num, 1) < (_DROPPED if seen is None else 0.0)
+        spoilt = torch.rand(codes.shape) < _SPOILT
+        codes = torch.where(spoilt, torch.randint_like(codes, ar_model.NUM_CODES), codes)
+        noise, sigma = torch.randn_like(latents), _sigmas(num, cells)
+        mixed = (1 - sigma) * latents + sigma * noise
+        words = ["" if dropped else scene.word for scene, dropped in zip(scenes, is_dropped, strict=True)]
+        predicted = self._painter.transformer(
+            hidden_states=mixed,
+            encoder_hidden_states=dit_model.glyphs_of(self._painter.text_encoder, words),
+            prior_token_id=codes,
+            prior_token_drop=is_dropped.expand(codes.shape),
+            timestep=1000 * sigma.flatten() - 1,
+            target_size=torch.tensor([pictures.shape[-2:]]).repeat(num, 1),
+            crop_coords=torch.zeros(num, 2),
+            kv_caches=seen,
+        ).sample
+        return (predicted.float() - (noise - latents)).square().mean()
+
+
+def _sigmas(num: int, cells: tuple[int, int]) -> Tensor:
+    """Noise levels: logit-normal, shifted by size as in sampling (linear shift)."""
+    plain = torch.sigmoid(torch.randn(num, 1, 1, 1))
+    shift = (4 * cells[0] * cells[1] / 256) ** 0.5 * 0.75 + 0.25
+    return shift * plain / (1 + (shift - 1) * plain)
+
+
+def fit(folder: Path, encoders: Encoders) -> Painter:
+    """Trains to the end, or goes on."""
+    torch.manual_seed(3)
+    painter = Painter()
+    batches = Batches(painter, encoders)
+
+    def show(averaged: nn.Module) -> None:
+        assert isinstance(averaged, Painter)
+        scenes = [random_scene(Random(f"sheet {number}")) for number in range(12)]
+        painted = encoders.pictures(paint(averaged, scenes, encoders, num_steps=20))
+        truth, _ = tensors_of(scenes, (8, 8))
+        rows = [torch.cat(list(row), dim=2) for part in (truth, painted) for row in part.split(6)]
+        to_picture(torch.cat(rows, dim=1)).save(folder / "dit.png")
+
+    trained = train(painter, batches.loss, RECIPE, folder / "dit.pt", on_save=show)
+    assert isinstance(trained, Painter)
+    return trained
+
+
+@torch.no_grad()
+def paint(painter: Painter, scenes: list[Scene], encoders: Encoders, num_steps: int, guidance: float = 1.5) -> Tensor:
+    """Latents of the scenes at 256x256, from the visual tokens of the scenes themselves."""
+    _, halves = tensors_of(scenes, (8, 8))
+    codes = doubled(encoders.codes(halves))
+    glyphs = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
+    empty = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
+    latents = torch.randn(len(scenes), 16, 32, 32, generator=torch.Generator().manual_seed(0))
+    scheduler = dit_model.build_scheduler()
+    times = torch.linspace(1000, 1, num_steps + 1)[:-1].long().float()
+    scheduler.set_timesteps(sigmas=(times / 1000).tolist(), mu=1.0)
+    size, corner = torch.full((len(scenes), 2), 256.0), torch.zeros(len(scenes), 2)
+
+    def predicted(words: Tensor, time: Tensor, *, is_dropped: bool) -> Tensor:
+        dropped = torch.full(codes.shape, is_dropped)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = painter.transformer(latents, words, codes, dropped, time, size, corner).sample
+        return found.float()
+
+    for time in scheduler.timesteps:
+        when = (time - 1).expand(len(scenes))
+        told, untold = predicted(glyphs, when, is_dropped=False), predicted(empty, when, is_dropped=True)
+        latents = scheduler.step(untold + guidance * (told - untold), time, latents).prev_sample
+    return latents

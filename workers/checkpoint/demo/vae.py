@@ -1,0 +1,83 @@
+"""Trains the VAE: 8x8 pixels to a latent of 16 channels, and back."""
+
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.pixels import random_crop, to_picture
+
+LATENT_CHANNELS = 16
+_CROP_PX, _BATCH = 64, 12
+_KL = 1e-6
+RECIPE = Recipe(num_steps=12_000, learning_rate=1.5e-3, weight_decay=0.0)
+
+
+def build() -> AutoencoderKL:
+    """Untrained. No attention and no quantisation convolutions, as in the real model."""
+    return AutoencoderKL(
+        block_out_channels=(16, 32, 64, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        latents_mean=[0.0] * LATENT_CHANNELS,
+        latents_std=[1.0] * LATENT_CHANNELS,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        mid_block_add_attention=False,
+    )
+
+
+def fit(folder: Path) -> AutoencoderKL:
+    """Trains to the end, or goes on, and measures the latents' mean and standard deviation."""
+    torch.manual_seed(0)
+    model = build()
+
+    def loss(rng: Random) -> dict[str, Tensor]:
+        pixels = torch.stack([random_crop(rng, _CROP_PX) for _ in range(_BATCH)])
+        posterior = model.encode(pixels).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(rng.getrandbits(60)))
+        decoded = model.decode(posterior.mean + posterior.std * noise).sample
+        squared, kl = (decoded - pixels).square().mean(), posterior.kl().mean()
+        return {
+            "loss": (decoded - pixels).abs().mean() + squared + _KL * kl,
+            "psnr": 10 * torch.log10(4 / squared),
+            "kl": kl,
+        }
+
+    def show(averaged: AutoencoderKL) -> None:
+        show_rebuilt(averaged, folder / "vae.png")
+
+    trained = train(model, loss, RECIPE, folder / "vae.pt", on_save=show)
+    with_statistics(trained)
+    trained.save_pretrained(folder / "vae")
+    return trained
+
+
+@torch.no_grad()
+def with_statistics(model: AutoencoderKL) -> None:
+    """Sets mean and standard deviation of each latent channel, measured on pictures."""
+    rng = Random("statistics")
+    latents = torch.cat([model.encode(random_crop(rng, 192)[None]).latent_dist.mean for _ in range(300)])
+    model.register_to_config(latents_mean=latents.mean((0, 2, 3)).tolist(), latents_std=latents.std((0, 2, 3)).tolist())
+
+
+@torch.no_grad()
+def show_rebuilt(model: AutoencoderKL, path: Path) -> None:
+    """Saves pictures above what the VAE makes of them."""
+    rng = Random("sheet")
+    pixels = torch.stack([random_crop(rng, 192) for _ in range(6)])
+    rebuilt = model.decode(model.encode(pixels).latent_dist.mean).sample
+    rows = [torch.cat(list(row), dim=2) for row in (pixels, rebuilt)]
+    to_picture(torch.cat(rows, dim=1)).save(path)
+
+
+if __name__ == "__main__":
+    import sys
+
+    fit(Path(sys.argv[1]))

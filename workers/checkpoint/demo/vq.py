@@ -1,0 +1,101 @@
+"""Trains the AR model's eyes: the ViT and the codebook that make a picture's visual tokens, 32x32 pixels each."""
+
+import itertools
+from pathlib import Path
+from random import Random
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+from torch import Tensor, nn
+from transformers import GlmImageForConditionalGeneration
+
+from workers.checkpoint.demo import ar_model
+from workers.checkpoint.demo.drawing import draw
+from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.pixels import to_picture, to_tensor
+from workers.checkpoint.demo.world import random_scene
+
+RECIPE = Recipe(num_steps=6_000, learning_rate=1e-3, weight_decay=0.0)
+_BATCH = 24
+_REVIVE_EVERY = 50  # steps; codes that no patch chose meanwhile move to patches that fit worst
+_CELLS = (6, 8, 8, 10, 12, 16, 16)  # rows and columns of a training picture
+
+
+class Eyes(nn.Module):
+    """ViT, codebook, and a decoder that only training needs: half-size pictures in, half-size pictures out."""
+
+    def __init__(self, model: GlmImageForConditionalGeneration) -> None:
+        super().__init__()
+        self.visual, self.vqmodel = model.model.visual, model.model.vqmodel
+        width, dim = model.config.vision_config.hidden_size, model.config.vq_config.embed_dim
+        self.vqmodel.requires_grad_(requires_grad=True)
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dim, 2 * width, 3, padding=1), nn.GELU(),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.GELU(),
+            nn.Conv2d(2 * width, 3 * ar_model.PATCH_PX**2, 1),
+        )  # fmt: skip
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """(pictures, dim, rows, cols) before quantisation. `pictures`: (pictures, 3, height, width), -1 to 1."""
+        patches, grid = ar_model.patches_of(pictures)
+        seen = self.visual(patches, grid_thw=grid).last_hidden_state
+        rows, cols = grid[0, 1:].tolist()
+        seen = seen.view(len(pictures), rows, cols, -1).permute(0, 3, 1, 2)
+        return self.vqmodel.quant_conv(seen)
+
+    def rebuilt(self, quantised: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.decoder(quantised), ar_model.PATCH_PX)
+
+
+def fit(folder: Path) -> Eyes:
+    """Trains to the end, or goes on."""
+    torch.manual_seed(1)
+    eyes = Eyes(ar_model.build())
+    used = torch.zeros(ar_model.NUM_CODES)
+    calls = itertools.count(1)
+
+    def loss(rng: Random) -> dict[str, Tensor]:
+        pictures = random_halves(rng, _BATCH)
+        features = eyes.features(pictures)
+        if next(calls) % _REVIVE_EVERY == 0:
+            _revive(eyes, features, used)
+            used.zero_()
+        quantised, commitment, codes = eyes.vqmodel.quantize(features)
+        used.index_add_(0, codes, torch.ones(len(codes)))
+        error = (eyes.rebuilt(quantised) - pictures).square().mean()
+        share = (codes.bincount(minlength=ar_model.NUM_CODES) > 0).float().mean()
+        return {"loss": error + commitment, "psnr": 10 * torch.log10(4 / error), "used": share}
+
+    def show(averaged: Eyes) -> None:
+        pictures = random_halves(Random("sheet"), 6, cells=8)
+        rebuilt = averaged.rebuilt(averaged.vqmodel.quantize(averaged.features(pictures))[0])
+        rows = [torch.cat(list(row), dim=2) for row in (pictures, rebuilt)]
+        to_picture(torch.cat(rows, dim=1)).save(folder / "vq.png")
+
+    trained = train(eyes, loss, RECIPE, folder / "vq.pt", on_save=show)
+    assert isinstance(trained, Eyes)
+    return trained
+
+
+def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
+    """Half-size pictures of one shape, as the image processor would make them."""
+    cells = cells or rng.choice(_CELLS)
+    side = cells * ar_model.PATCH_PX
+    return torch.stack([to_tensor(draw(random_scene(rng), side, side)) for _ in range(num)])
+
+
+@torch.no_grad()
+def _revive(eyes: Eyes, features: Tensor, used: Tensor) -> None:
+    book = eyes.vqmodel.quantize.embedding.weight
+    flat = F.normalize(features.detach().permute(0, 2, 3, 1).reshape(-1, book.shape[1]), dim=-1)
+    fit_of = (flat @ F.normalize(book, dim=-1).T).max(dim=1).values
+    dead = (used == 0).nonzero().flatten()
+    worst = fit_of.argsort()[: len(dead)]
+    worst = worst[torch.randperm(len(worst))][: min(len(dead), 64)]
+    book[dead[: len(worst)]] = flat[worst]
+
+
+if __name__ == "__main__":
+    import sys
+
+    fit(Path(sys.argv[1]))
