@@ -19,10 +19,10 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.prompts import prompt_of
 from workers.checkpoint.demo.world import Scene, random_scene
 
-RECIPE = Recipe(num_steps=30_000, learning_rate=1e-3, average=0.9995, weight_decay=0.02)
-_TOKENS_A_STEP = 6_000
+RECIPE = Recipe(num_steps=5_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+_TOKENS_A_STEP = 4_000
 _SIZES = ((8, 8), (8, 8), (8, 8), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # cells
-_EDITS = 0.2  # of all batches
+_EDITS = 0.25  # of all batches
 
 Cells = tuple[int, int]
 
@@ -89,7 +89,7 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     model.model.visual.requires_grad_(requires_grad=False)
     model.model.vqmodel.requires_grad_(requires_grad=False)
 
-    def loss(rng: Random) -> dict[str, Tensor]:
+    def loss(rng: Random, _: float) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16):
             return {"loss": loss_of(model, _batch(rng, encoders))}
 

@@ -36,7 +36,9 @@ class Encoders:
     def latents(self, pictures: Tensor) -> Tensor:
         """(pictures, 16, height / 8, width / 8), normalised."""
         assert self._vae
-        return (self._vae.encode(pictures).latent_dist.mode() - self._mean) / self._std
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self._vae.encode(pictures).latent_dist.mode()
+        return (found.float() - self._mean) / self._std
 
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> Tensor:

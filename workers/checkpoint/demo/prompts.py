@@ -63,8 +63,12 @@ def _joined(parts: list[str]) -> str:
 
 def _quoted(word: str, rng: Random) -> str:
     opening, closing = rng.choice((('"', '"'), ('"', '"'), ("'", "'"), ("“", "”")))
-    said = word if rng.random() < 0.7 else word.capitalize()
-    return f"{opening}{said}{closing}"
+    return f"{opening}{in_some_case(word, rng)}{closing}"
+
+
+def in_some_case(word: str, rng: Random) -> str:
+    """A word as a prompt may spell it. Pictures show capitals, whatever the prompt says."""
+    return rng.choices((word, word.capitalize(), word.lower()), (0.7, 0.18, 0.12))[0]
 
 
 def _a(word: str) -> str:

@@ -54,7 +54,7 @@ def fit(folder: Path) -> Eyes:
     used = torch.zeros(ar_model.NUM_CODES)
     calls = itertools.count(1)
 
-    def loss(rng: Random) -> dict[str, Tensor]:
+    def loss(rng: Random, _: float) -> dict[str, Tensor]:
         pictures = random_halves(rng, _BATCH)
         features = eyes.features(pictures)
         if next(calls) % _REVIVE_EVERY == 0:
