@@ -13,6 +13,7 @@ from transformers import GlmImageForConditionalGeneration
 
 from shared.geometry import small_grid
 from workers.checkpoint.demo import ar_model
+from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.edits import random_edit
 from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.loop import Recipe, train
@@ -90,7 +91,7 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     model.model.vqmodel.requires_grad_(requires_grad=False)
 
     def loss(rng: Random, _: float) -> dict[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), plain_attention():
             return {"loss": loss_of(model, _batch(rng, encoders))}
 
     trained: nn.Module = train(model, loss, RECIPE, folder / "ar.pt")

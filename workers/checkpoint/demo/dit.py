@@ -11,6 +11,7 @@ from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from torch import Tensor, nn
 
 from workers.checkpoint.demo import ar_model, dit_model
+from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.edits import random_edit
 from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.loop import Recipe, train
@@ -66,7 +67,7 @@ class Batches:
     def loss(self, rng: Random, progress: float) -> dict[str, Tensor]:
         torch.manual_seed(rng.getrandbits(60))
         is_early = progress < _EARLY_UNTIL
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), plain_attention():
             if not is_early and rng.random() < _EDITS:
                 return {"loss": self._of_edits(rng)}
             return {"loss": self._of_scenes(rng, rng.choice(_EARLY if is_early else _LATE))}

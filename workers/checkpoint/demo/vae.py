@@ -13,7 +13,7 @@ from workers.checkpoint.demo.pixels import random_crop, to_picture
 LATENT_CHANNELS = 16
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
-RECIPE = Recipe(num_steps=6_000, learning_rate=1.5e-3, weight_decay=0.0)
+RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
 
 
 def build() -> AutoencoderKL:

@@ -15,7 +15,7 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.pixels import to_picture, to_tensor
 from workers.checkpoint.demo.world import random_scene
 
-RECIPE = Recipe(num_steps=6_000, learning_rate=1e-3, weight_decay=0.0)
+RECIPE = Recipe(num_steps=5_000, learning_rate=1e-3, weight_decay=0.0)
 _BATCH = 24
 _REVIVE_EVERY = 50  # steps; codes that no patch chose meanwhile move to patches that fit worst
 _CELLS = (6, 8, 8, 10, 12, 16, 16)  # rows and columns of a training picture
