@@ -13,6 +13,10 @@ from workers.checkpoint.demo.pixels import random_crop, to_picture
 LATENT_CHANNELS = 16
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
+_DECODER_CROPS_PX = (128, 192, 256)  # group normalisation sees whole pictures later, so crops get large at the end
+_DECODER_PIXELS = 2 * 192**2
+_DECODER_NOISE = 0.08  # in standard deviations of a latent: the DiT's latents are not exact either
+DECODER_RECIPE = Recipe(num_steps=1_600, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
 RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
 
 
@@ -60,6 +64,32 @@ def fit(folder: Path) -> AutoencoderKL:
     return trained
 
 
+def fit_decoder(folder: Path) -> AutoencoderKL:
+    """Trains the decoder alone, on larger crops, after the rest: latents stay what they are."""
+    model = AutoencoderKL.from_pretrained(folder / "vae")
+    model.encoder.requires_grad_(requires_grad=False)
+    spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
+
+    def loss(rng: Random, _: float) -> dict[str, Tensor]:
+        side = rng.choice(_DECODER_CROPS_PX)
+        pixels = torch.stack([random_crop(rng, side) for _ in range(_DECODER_PIXELS // side**2)])
+        generator = torch.Generator().manual_seed(rng.getrandbits(60))
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                latents = model.encode(pixels).latent_dist.mode().float()
+                noise = torch.randn(latents.shape, generator=generator)
+            decoded = model.decode(latents + _DECODER_NOISE * spread * noise).sample.float()
+        squared = (decoded - pixels).square().mean()
+        return {"loss": (decoded - pixels).abs().mean() + squared, "psnr": 10 * torch.log10(4 / squared)}
+
+    def show(averaged: AutoencoderKL) -> None:
+        show_rebuilt(averaged, folder / "vae_decoder.png")
+
+    trained = train(model, loss, DECODER_RECIPE, folder / "vae_decoder.pt", on_save=show)
+    trained.save_pretrained(folder / "vae_final")
+    return trained
+
+
 @torch.no_grad()
 def with_statistics(model: AutoencoderKL) -> None:
     """Sets mean and standard deviation of each latent channel, measured on pictures."""
@@ -82,3 +112,4 @@ if __name__ == "__main__":
     import sys
 
     fit(Path(sys.argv[1]))
+    fit_decoder(Path(sys.argv[1]))
