@@ -49,10 +49,9 @@ def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
 
 
 def glyph_ids(text: str) -> list[int]:
-    """Bytes and an end, after a pad where their number is odd, as the pipeline does."""
-    tokenizer = ByT5Tokenizer()
-    ids = tokenizer([text]).input_ids[0]
-    return [tokenizer.pad_token_id] * (len(ids) % 2) + ids
+    """Bytes and an end. The pipeline pads each text once more where a prompt quotes an even number of texts."""
+    ids: list[int] = ByT5Tokenizer()([text]).input_ids[0]
+    return ids
 
 
 def glyphs_of(encoder: T5EncoderModel, texts: list[str]) -> Tensor:
