@@ -20,7 +20,7 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.prompts import prompt_of
 from workers.checkpoint.demo.world import Scene, random_scene
 
-RECIPE = Recipe(num_steps=5_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=2_600, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _TOKENS_A_STEP = 4_000
 _SIZES = ((8, 8), (8, 8), (8, 8), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # cells
 _EDITS = 0.25  # of all batches

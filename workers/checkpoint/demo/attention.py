@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from unittest import mock
 
 import torch
@@ -10,12 +11,13 @@ from torch import Tensor
 
 
 @contextmanager
-def plain_attention() -> Iterator[None]:
+def plain_attention(is_real: Tensor | None = None) -> Iterator[None]:
     """Within the block, torch's attention is computed in bfloat16 by two matrix products and a softmax.
 
+    `is_real`, (rows, n), says which of the first n keys are there; nothing attends to the others, which pad a row.
     Measured on one core with 16 pictures of 256x256, forward and backward: 0.09 s a layer instead of 0.21.
     """
-    with mock.patch.object(F, "scaled_dot_product_attention", _attend):
+    with mock.patch.object(F, "scaled_dot_product_attention", partial(_attend, is_real=is_real)):
         yield
 
 
@@ -28,6 +30,8 @@ def _attend(
     is_causal: bool = False,  # noqa: FBT001, FBT002 - torch's own signature
     scale: float | None = None,
     enable_gqa: bool = False,  # noqa: FBT001, FBT002
+    *,
+    is_real: Tensor | None = None,
 ) -> Tensor:
     assert not dropout_p
     if enable_gqa:
@@ -36,6 +40,8 @@ def _attend(
     with torch.autocast("cpu", enabled=False):
         narrow = [part.to(torch.bfloat16) for part in (query, key, value)]
         scores = (narrow[0] * (scale or query.shape[-1] ** -0.5)) @ narrow[1].transpose(-1, -2)
+        if is_real is not None:
+            scores[..., : is_real.shape[1]].masked_fill_(~is_real[:, None, None], float("-inf"))
         if is_causal:
             later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
             scores = scores.masked_fill(later, float("-inf"))

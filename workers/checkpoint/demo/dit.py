@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from workers.checkpoint.demo import ar_model, dit_model
 from workers.checkpoint.demo.attention import plain_attention
-from workers.checkpoint.demo.edits import random_edit
+from workers.checkpoint.demo.edits import Edit, random_edit
 from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.pixels import to_picture
 from workers.checkpoint.demo.prompts import in_some_case
 from workers.checkpoint.demo.world import Scene, random_scene
 
-RECIPE = Recipe(num_steps=5_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=3_300, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
 Cells = tuple[int, int]
 # Rows and columns of visual tokens, by the share of training that is done: small pictures first, which are quick.
@@ -95,7 +95,7 @@ class Batches:
 
     def _of_edits(self, rng: Random) -> Tensor:
         cells = rng.choice(((8, 8), (8, 8), (8, 12), (12, 8)))
-        edits = [random_edit(rng) for _ in range(_TOKENS_A_STEP // (4 * 64) // 4)]
+        edits = _alike(rng, _TOKENS_A_STEP // (4 * 64) // 4)
         pictures, halves = tensors_of([edit.after for edit in edits], cells)
         latents, codes = self._encoders.latents(pictures), doubled(self._encoders.codes(halves))
         samples = [Sample(*one, "") for one in zip(latents, codes, strict=True)]
@@ -130,22 +130,24 @@ class Batches:
         is_dropped = torch.rand(num, 1) < (_DROPPED if seen is None else 0.0)
         spoilt = torch.rand(codes.shape) < _SPOILT
         codes = torch.where(spoilt, torch.randint_like(codes, ar_model.NUM_CODES), codes)
-        noise, sigma = torch.randn_like(latents), _sigmas(num, cells)
+        noise, (time, sigma) = torch.randn_like(latents), _times(num, cells)
         mixed = (1 - sigma) * latents + sigma * noise
         words = [
             "" if dropped else in_some_case(one.word, rng) for one, dropped in zip(samples, is_dropped, strict=True)
         ]
         size = [float(side * CELL_PX) for side in cells]
-        predicted = self._painter.transformer(
-            hidden_states=mixed,
-            encoder_hidden_states=dit_model.glyphs_of(self._painter.text_encoder, words),
-            prior_token_id=codes,
-            prior_token_drop=is_dropped.expand(codes.shape),
-            timestep=1000 * sigma.flatten() - 1,
-            target_size=torch.tensor([size]).repeat(num, 1),
-            crop_coords=torch.zeros(num, 2),
-            kv_caches=seen,
-        ).sample
+        glyphs, is_real = dit_model.glyphs_of(self._painter.text_encoder, words)
+        with plain_attention(None if bool(is_real.all()) else is_real):
+            predicted = self._painter.transformer(
+                hidden_states=mixed,
+                encoder_hidden_states=glyphs,
+                prior_token_id=codes,
+                prior_token_drop=is_dropped.expand(codes.shape),
+                timestep=1000 * time.flatten() - 1,
+                target_size=torch.tensor([size]).repeat(num, 1),
+                crop_coords=torch.zeros(num, 2),
+                kv_caches=seen,
+            ).sample
         return (predicted.float() - (noise - latents)).square().mean()
 
 
@@ -156,11 +158,21 @@ def _misspelt(scene: Scene, rng: Random) -> Scene:
     return replace(scene, word="".join(rng.choices(ascii_uppercase, k=len(scene.word))))
 
 
-def _sigmas(num: int, cells: Cells) -> Tensor:
-    """Noise levels: logit-normal, shifted by size as in sampling (linear shift)."""
-    plain = torch.sigmoid(torch.randn(num, 1, 1, 1))
+def _alike(rng: Random, num: int) -> list[Edit]:
+    """So many edits with as many condition pictures each."""
+    edits = [random_edit(rng)]
+    while len(edits) < num:
+        edit = random_edit(rng)
+        if len(edit.before) == len(edits[0].before):
+            edits.append(edit)
+    return edits
+
+
+def _times(num: int, cells: Cells) -> tuple[Tensor, Tensor]:
+    """Logit-normal times, of which the model is told, and their noise levels: shifted by size, as in sampling."""
+    time = torch.sigmoid(torch.randn(num, 1, 1, 1))
     shift = (4 * cells[0] * cells[1] / 256) ** 0.5 * 0.75 + 0.25
-    return shift * plain / (1 + (shift - 1) * plain)
+    return time, shift * time / (1 + (shift - 1) * time)
 
 
 def fit(folder: Path, encoders: Encoders) -> Painter:
@@ -187,22 +199,23 @@ def paint(painter: Painter, scenes: list[Scene], encoders: Encoders, num_steps: 
     """Latents of the scenes at 256x256, from the visual tokens of the scenes themselves."""
     _, halves = tensors_of(scenes, (8, 8))
     codes = doubled(encoders.codes(halves))
-    glyphs = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
-    empty = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
+    glyphs, is_real = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
+    empty, all_real = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
     latents = torch.randn(len(scenes), 16, 32, 32, generator=torch.Generator().manual_seed(0))
     scheduler = dit_model.build_scheduler()
     times = torch.linspace(1000, 1, num_steps + 1)[:-1].long().float()
     scheduler.set_timesteps(sigmas=(times / 1000).tolist(), mu=1.0)
     size, corner = torch.full((len(scenes), 2), 256.0), torch.zeros(len(scenes), 2)
 
-    def predicted(words: Tensor, time: Tensor, *, is_dropped: bool) -> Tensor:
+    def predicted(words: Tensor, real: Tensor, time: Tensor, *, is_dropped: bool) -> Tensor:
         dropped = torch.full(codes.shape, is_dropped)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), plain_attention(real):
             found = painter.transformer(latents, words, codes, dropped, time, size, corner).sample
         return found.float()
 
     for time in scheduler.timesteps:
         when = (time - 1).expand(len(scenes))
-        told, untold = predicted(glyphs, when, is_dropped=False), predicted(empty, when, is_dropped=True)
+        told = predicted(glyphs, is_real, when, is_dropped=False)
+        untold = predicted(empty, all_real, when, is_dropped=True)
         latents = scheduler.step(untold + guidance * (told - untold), time, latents).prev_sample
     return latents

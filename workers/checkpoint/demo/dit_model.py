@@ -49,13 +49,13 @@ def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
 
 
 def glyph_ids(text: str) -> list[int]:
-    """Bytes and an end. The pipeline pads each text once more where a prompt quotes an even number of texts."""
+    """Bytes and an end. A prompt with one quoted text, or none, gets no pad from the pipeline."""
     ids: list[int] = ByT5Tokenizer()([text]).input_ids[0]
     return ids
 
 
-def glyphs_of(encoder: T5EncoderModel, texts: list[str]) -> Tensor:
-    """(texts, tokens, width): shorter ones are padded on the left with zeros, as the pipeline does."""
+def glyphs_of(encoder: T5EncoderModel, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """(texts, tokens, width), and (texts, tokens) of which are real: shorter ones have zeros on the left."""
     rows = [glyph_ids(text) for text in texts]
     length = max(map(len, rows))
     ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
@@ -65,4 +65,4 @@ def glyphs_of(encoder: T5EncoderModel, texts: list[str]) -> Tensor:
         torch.cat((found.new_zeros(length - len(row), GLYPH_WIDTH), one[: len(row)]))
         for row, one in zip(rows, found, strict=True)
     ]
-    return torch.stack(padded)
+    return torch.stack(padded), mask.flip(1).bool()

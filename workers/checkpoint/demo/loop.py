@@ -51,9 +51,7 @@ def train(
     averaged model after each save.
     """
     optimizers = _optimizers(model, recipe)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
-    )
+    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_averaging(recipe.average))
     step = _resumed(state_file, model, averaged, optimizers)
     told_at = saved_at = time.monotonic()
     sums: dict[str, float] = {}
@@ -81,6 +79,17 @@ def train(
             on_save(averaged.module)
             saved_at = time.monotonic()
     return averaged.module
+
+
+def _averaging(most: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]:
+    """An exponential average that forgets the first steps, whose weights are random."""
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], num: Tensor) -> None:
+        decay = min(most, (1 + int(num)) / (10 + int(num)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    return update
 
 
 def _optimizers(model: nn.Module, recipe: Recipe) -> Sequence[torch.optim.Optimizer]:
