@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-dispatch bench-metrics chaos images sbom lock test-containers clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-dispatch bench-metrics chaos images sbom lock test-containers clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,11 @@ $(VENV)/.installed: pyproject.toml
 
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
 	$(BIN)/gridpress demo
+
+train-demo: setup ## train the demonstration model anew into out/train-demo (about four hours on one core); goes on where it was ended
+	$(BIN)/python -m workers.checkpoint.demo train
+	$(BIN)/python -m workers.checkpoint.demo sheet
+	$(BIN)/python -m workers.checkpoint.demo assemble --to out/train-demo/weights
 
 up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up

@@ -39,7 +39,12 @@ TINY = ArShape(128, 256, 4, 4, 2, (2, 3, 3), lm_head_scale=12.0)
 
 
 def build_processor(num_codes: int = CODEBOOK_SIZE) -> GlmImageProcessor:
-    """Image processor and tokenizer with GLM-Image's settings: patch 16, merge 1, 512^2 to 2048^2 pixels."""
+    """The processor around the small checkpoint's own tokenizer."""
+    return processor_of(build_tokenizer(num_codes))
+
+
+def processor_of(tokenizer: PreTrainedTokenizerFast) -> GlmImageProcessor:
+    """A tokenizer, and an image processor with GLM-Image's settings: patch 16, merge 1, 512^2 to 2048^2 pixels."""
     image_processor = GlmImageImageProcessorPil(
         patch_size=_PATCH_PX,
         temporal_patch_size=1,
@@ -47,7 +52,6 @@ def build_processor(num_codes: int = CODEBOOK_SIZE) -> GlmImageProcessor:
         min_pixels=512 * 512,
         max_pixels=2048 * 2048,
     )
-    tokenizer = build_tokenizer(num_codes)
     return GlmImageProcessor(image_processor, tokenizer, chat_template=chat_template(tokenizer))
 
 
@@ -61,7 +65,7 @@ def build_vision_language_encoder(
     model = GlmImageForConditionalGeneration(_config(processor, shape)).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(shape.lm_head_scale)
-    model.generation_config = _generation_config(processor.tokenizer)
+    model.generation_config = generation_config(processor.tokenizer)
     return model
 
 
@@ -96,7 +100,7 @@ def _config(processor: GlmImageProcessor, shape: ArShape) -> GlmImageConfig:
     )
 
 
-def _generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
+def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
     """The model card's sampling. `top_k` is written out, since `generate` takes 50 when none is named."""
     num_codes = tokenizer.bos_token_id
     return GenerationConfig(

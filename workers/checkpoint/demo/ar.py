@@ -1,18 +1,19 @@
 """Trains the AR model: from a prompt, and condition pictures, to visual tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GlmImageForConditionalGeneration
 
 from shared.geometry import small_grid
 from workers.checkpoint.demo import ar_model
+from workers.checkpoint.demo.ar_sheet import show_drawn
 from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.edits import random_edit
 from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
@@ -22,16 +23,20 @@ from workers.checkpoint.demo.world import Scene, random_scene
 
 RECIPE = Recipe(num_steps=2_600, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _TOKENS_A_STEP = 4_000
+_TOKENS_OF_EDIT = 600  # of a sequence, about, with one condition picture
+_TOKENS_OF_DRAFT = 280  # of a prompt and its small grid, about
 _SIZES = ((8, 8), (8, 8), (8, 8), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # cells
 _EDITS = 0.25  # of all batches
 
-Cells = tuple[int, int]
+Cells = tuple[int, int]  # rows and columns of visual tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequence. `asked` ends with the start token; `drawn` are the grids and the end token. `grids` is what the
-    processor tells the model: (images, 3), condition pictures first, the large target, and the small one.
+    """One sequence. `asked` ends with the start token; `drawn` are the grids and the end token.
+
+    `grids` is what the processor tells the model: (images, 3), condition pictures first, the large target, the small
+    one.
     """
 
     asked: list[int]
@@ -39,12 +44,35 @@ class Sample:
     grids: Tensor
 
 
-def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random) -> list[Sample]:
+def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoders) -> GlmImageForConditionalGeneration:
+    """Trains the language model of `model`, whose eyes are trained, to the end, or goes on."""
+    model.model.visual.requires_grad_(requires_grad=False)
+    model.model.vqmodel.requires_grad_(requires_grad=False)
+
+    def loss(rng: Random, _: float) -> Mapping[str, Tensor]:
+        return {"loss": loss_of(model, batch_of(rng, encoders))}
+
+    def show(averaged: GlmImageForConditionalGeneration) -> None:
+        show_drawn(averaged, encoders, folder / "ar.png")
+
+    return train(model, loss, RECIPE, folder / "ar.pt", on_save=show)
+
+
+def batch_of(rng: Random, encoders: Encoders) -> Sequence[Sample]:
+    """Samples of one size: some edits, or more scenes."""
+    cells = rng.choice(_SIZES)
+    if rng.random() < _EDITS:
+        return [sample_of_edit(rng, cells, encoders) for _ in range(_TOKENS_A_STEP // _TOKENS_OF_EDIT)]
+    num = _TOKENS_A_STEP // (_TOKENS_OF_DRAFT + cells[0] * cells[1])
+    return samples_of_scenes([random_scene(rng) for _ in range(num)], cells, encoders, rng)
+
+
+def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random) -> Sequence[Sample]:
     """Text to picture: the small grid is drawn first."""
     small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
     draft = (small.rows, small.cols)
     large_codes, small_codes = (
-        encoders.codes(tensors_of(list(scenes), grid)[1]).flatten(1).tolist() for grid in (cells, draft)
+        encoders.codes(tensors_of(scenes, grid)[1]).flatten(1).tolist() for grid in (cells, draft)
     )
     grids = torch.tensor([[1, *cells], [1, *draft]])
     return [
@@ -56,52 +84,38 @@ def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders,
 def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
     """Picture to picture: the large grid alone."""
     edit = random_edit(rng)
-    seen = encoders.codes(tensors_of(list(edit.before), (CONDITION_CELLS, CONDITION_CELLS))[1]).flatten(1).tolist()
+    square = (CONDITION_CELLS, CONDITION_CELLS)
+    seen = encoders.codes(tensors_of(edit.before, square)[1]).flatten(1).tolist()
     drawn = encoders.codes(tensors_of([edit.after], cells)[1]).flatten().tolist()
     shown = [token for codes in seen for token in (ar_model.START_ID, *codes, ar_model.END_ID)]
-    grids = torch.tensor([*([1, CONDITION_CELLS, CONDITION_CELLS] for _ in seen), [1, *cells]])
+    grids = torch.tensor([*([1, *square] for _ in seen), [1, *cells]])
     return Sample([*shown, *ar_model.prompt_ids(edit.instruction, (cells,))], [*drawn, ar_model.END_ID], grids)
 
 
 def loss_of(model: GlmImageForConditionalGeneration, samples: Sequence[Sample]) -> Tensor:
-    """Cross entropy of the drawn tokens. Sequences are padded on the right, which nothing before them sees."""
+    """Cross entropy of the drawn tokens."""
+    with torch.autocast("cpu", torch.bfloat16), plain_attention():
+        logits = _logits(model, samples)
+    return F.cross_entropy(logits.float(), torch.tensor([token for one in samples for token in one.drawn]))
+
+
+def _logits(model: GlmImageForConditionalGeneration, samples: Sequence[Sample]) -> Tensor:
+    """(drawn tokens of all samples, vision vocabulary). Pads are on the right, which nothing before them sees."""
     ids = pad_sequence([torch.tensor(one.asked + one.drawn[:-1]) for one in samples], batch_first=True)
-    places = [_positions(model, one) for one in samples]
+    places = [positions_of(model, one) for one in samples]
     positions = pad_sequence([place.T for place in places], batch_first=True).permute(2, 0, 1)
     hidden = model.model.language_model(inputs_embeds=model.get_input_embeddings()(ids), position_ids=positions)
     drawn = [
         states[len(one.asked) - 1 : len(one.asked) + len(one.drawn) - 1]
         for states, one in zip(hidden.last_hidden_state, samples, strict=True)
     ]
-    logits = model.lm_head(torch.cat(drawn))
-    return F.cross_entropy(logits.float(), torch.tensor([token for one in samples for token in one.drawn]))
+    logits: Tensor = model.lm_head(torch.cat(drawn))
+    return logits
 
 
 @torch.no_grad()
-def _positions(model: GlmImageForConditionalGeneration, sample: Sample) -> Tensor:
+def positions_of(model: GlmImageForConditionalGeneration, sample: Sample) -> Tensor:
     """(3, tokens): time, row and column of each input token."""
     prompt, _ = model.model.get_rope_index(torch.tensor([sample.asked]), image_grid_thw=sample.grids)
     steps = model.model._cached_decode_position_ids[0, :, : len(sample.drawn) - 1]
     return torch.cat((prompt[:, 0], steps), dim=1)
-
-
-def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoders) -> GlmImageForConditionalGeneration:
-    """Trains the language model of `model`, whose eyes are trained, to the end, or goes on."""
-    model.model.visual.requires_grad_(requires_grad=False)
-    model.model.vqmodel.requires_grad_(requires_grad=False)
-
-    def loss(rng: Random, _: float) -> dict[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16), plain_attention():
-            return {"loss": loss_of(model, _batch(rng, encoders))}
-
-    trained: nn.Module = train(model, loss, RECIPE, folder / "ar.pt")
-    assert isinstance(trained, GlmImageForConditionalGeneration)
-    return trained
-
-
-def _batch(rng: Random, encoders: Encoders) -> list[Sample]:
-    cells = rng.choice(_SIZES)
-    if rng.random() < _EDITS:
-        return [sample_of_edit(rng, cells, encoders) for _ in range(_TOKENS_A_STEP // 600)]
-    num = _TOKENS_A_STEP // (280 + cells[0] * cells[1])
-    return samples_of_scenes([random_scene(rng) for _ in range(num)], cells, encoders, rng)

@@ -20,6 +20,7 @@ _VISION_WIDTH = 96
 
 @lru_cache(maxsize=1)
 def tokenizer() -> PreTrainedTokenizerFast:
+    """The model's own, learned once a process."""
     return build_tokenizer(NUM_CODES, VISION_VOCAB_SIZE)
 
 

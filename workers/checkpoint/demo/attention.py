@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
+_fused = F.scaled_dot_product_attention
+
 
 @contextmanager
 def plain_attention(is_real: Tensor | None = None) -> Iterator[None]:
-    """Within the block, torch's attention is computed in bfloat16 by two matrix products and a softmax.
+    """Within the block, attention under autocast is computed in bfloat16 by two matrix products and a softmax.
 
     `is_real`, (rows, n), says which of the first n keys are there; nothing attends to the others, which pad a row.
     Measured on one core with 16 pictures of 256x256, forward and backward: 0.09 s a layer instead of 0.21.
@@ -21,19 +23,22 @@ def plain_attention(is_real: Tensor | None = None) -> Iterator[None]:
         yield
 
 
-def _attend(
+def _attend(  # noqa: PLR0917 - torch's own signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002 - torch's own signature
+    is_causal: bool = False,
     scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: FBT001, FBT002
+    enable_gqa: bool = False,
     *,
     is_real: Tensor | None = None,
 ) -> Tensor:
     assert not dropout_p
+    if not torch.is_autocast_enabled("cpu"):
+        assert is_real is None
+        return _fused(query, key, value, attn_mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa)
     if enable_gqa:
         copies = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(copies, -3), value.repeat_interleave(copies, -3)

@@ -1,5 +1,7 @@
 """The demonstration model's DiT half, untrained: glyph encoder and transformer."""
 
+from functools import lru_cache
+
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
 from torch import Tensor
@@ -12,6 +14,7 @@ GLYPH_WIDTH = 128
 
 
 def build_transformer() -> GlmImageTransformer2DModel:
+    """Untrained, with weights from the current torch seed."""
     return GlmImageTransformer2DModel(
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -26,7 +29,7 @@ def build_transformer() -> GlmImageTransformer2DModel:
 
 
 def build_text_encoder() -> T5EncoderModel:
-    """Three layers over bytes. A letter's place in its word comes from T5's relative positions."""
+    """Untrained: three layers over bytes. A letter's place in its word comes from T5's relative positions."""
     config = T5Config(
         vocab_size=len(ByT5Tokenizer()),
         d_model=GLYPH_WIDTH,
@@ -48,9 +51,14 @@ def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
     )
 
 
+@lru_cache(maxsize=1)
+def _tokenizer() -> ByT5Tokenizer:
+    return ByT5Tokenizer()
+
+
 def glyph_ids(text: str) -> list[int]:
     """Bytes and an end. A prompt with one quoted text, or none, gets no pad from the pipeline."""
-    ids: list[int] = ByT5Tokenizer()([text]).input_ids[0]
+    ids: list[int] = _tokenizer()([text]).input_ids[0]
     return ids
 
 

@@ -91,6 +91,26 @@ def _largest_size(word: str, width: float, height: float) -> int:
     return max(8, int(100 * min(width / (right - left), height / (bottom - top))))
 
 
+def letter_boxes(word: str) -> list[tuple[float, float, float]]:
+    """Left and right edge of each letter, and the word's height, in shares of a square picture that shows it alone."""
+    size = 1_000 * min(_WORD_WIDTH / _extent(word)[0], _WORD_HEIGHT / _extent(word)[1])
+    ends = [_font(1_000).getlength(word[: number + 1]) * size / 1_000 / 1_000 for number in range(len(word))]
+    start = 0.5 - ends[-1] / 2
+    starts = [0.0, *ends[:-1]]
+    height = _extent(word)[1] * size / 1_000
+    return [(start + left, start + right, height) for left, right in zip(starts, ends, strict=True)]
+
+
+def _extent(word: str) -> tuple[float, float]:
+    left, top, right, bottom = _font(1_000).getbbox(word)
+    return (right - left) / 1_000, (bottom - top) / 1_000
+
+
+def typeface(size_px: int) -> ImageFont.FreeTypeFont:
+    """The one font of this world."""
+    return _font(size_px)
+
+
 @lru_cache(maxsize=512)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans Bold, which comes with matplotlib under Bitstream Vera's licence."""

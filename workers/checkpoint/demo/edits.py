@@ -9,6 +9,8 @@ from workers.checkpoint.demo.world import COLOURS, SHAPES, Scene, is_held_out, r
 
 @dataclass(frozen=True, slots=True)
 class Edit:
+    """`before` has the condition pictures, one or two, that the instruction speaks of."""
+
     before: Sequence[Scene]
     instruction: str
     after: Scene

@@ -1,6 +1,9 @@
 """The trained VAE and eyes in use: scenes to pictures, latents and visual tokens."""
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
@@ -14,7 +17,7 @@ CELL_PX = 32  # a visual token's side
 CONDITION_CELLS = 16  # condition pictures have sides of 512 pixels or more
 
 
-def tensors_of(scenes: list[Scene], cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def tensors_of(scenes: Sequence[Scene], cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Pictures and their halves, as the DiT and the AR model see them: (scenes, 3, height, width) each."""
     height, width = cells[0] * CELL_PX, cells[1] * CELL_PX
     drawn = [draw(scene, width, height) for scene in scenes]
@@ -49,7 +52,30 @@ class Encoders:
 
     @torch.no_grad()
     def codes(self, halves: Tensor) -> Tensor:
-        """(pictures, rows, cols) of visual tokens, from half-size pictures."""
-        features = self._eyes.features(halves)
-        codes: Tensor = self._eyes.vqmodel.quantize(features)[2]
+        """(pictures, rows, cols) of visual tokens, from half-size pictures.
+
+        In float32 as in the product: in bfloat16 two codes of three are others, since the nearest ones are so close.
+        """
+        with torch.autocast("cpu", enabled=False):
+            features = self._eyes.features(halves)
+            codes: Tensor = self._eyes.vqmodel.quantize(features)[2]
         return codes.view(len(halves), *features.shape[2:])
+
+    @torch.no_grad()
+    def looks(self) -> Tensor:
+        """(codes, 48): what each code stands for: its place in the codebook, and how a patch of it looks."""
+        book = F.normalize(self._eyes.vqmodel.quantize.embedding.weight, dim=-1)
+        patches = self._eyes.rebuilt(book[:, :, None, None].expand(-1, -1, 3, 3))
+        side = patches.shape[-1] // 3
+        middle = patches[..., side : 2 * side, side : 2 * side].flatten(1)
+        middle = middle - middle.mean(0)
+        _, _, axes = torch.svd_lowrank(middle, q=32)
+        seen = middle @ axes
+        return torch.cat((book / book.std(), seen / seen.std()), dim=1)
+
+    @torch.no_grad()
+    def rebuilt(self, codes: Tensor) -> Tensor:
+        """Half-size pictures of which only the visual tokens are known, for people to look at."""
+        book = self._eyes.vqmodel.quantize.embedding.weight
+        quantised = F.normalize(book[codes], dim=-1).permute(0, 3, 1, 2)
+        return self._eyes.rebuilt(quantised)

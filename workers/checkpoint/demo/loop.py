@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 _TELL_EVERY_S, _SAVE_EVERY_S = 15.0, 120.0
 _INNER = ("attn", "attention", "mlp", ".ff.", ".ff_", "densereludense")
 
 Loss = Callable[[Random, float], Mapping[str, Tensor]]
+_Model = TypeVar("_Model", bound=nn.Module)
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,58 +38,125 @@ class Recipe:
     has_muon: bool = False
 
 
+def _nothing(_: nn.Module) -> None:
+    """What follows a save, where nobody asks for more."""
+
+
 def train(
-    model: nn.Module,
+    model: _Model,
     loss: Loss,
     recipe: Recipe,
     state_file: Path,
     *,
     seed: int = 0,
-    on_save: Callable[[nn.Module], None] = lambda _: None,
+    on_save: Callable[[_Model], None] = _nothing,
     say: Callable[[str], None] = print,
-) -> nn.Module:
+    save_every_s: float = _SAVE_EVERY_S,
+) -> _Model:
     """Trains `model` to the recipe's last step and returns it with its averaged weights.
 
     `loss` gets a generator, from which it draws its data, and the share of all steps that is done. It returns named
     terms; "loss" is minimised. A run that was ended goes on from `state_file` at its last save. `on_save` gets the
     averaged model after each save.
     """
-    optimizers = _optimizers(model, recipe)
-    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_averaging(recipe.average))
-    step = _resumed(state_file, model, averaged, optimizers)
-    told_at = saved_at = time.monotonic()
-    sums: dict[str, float] = {}
-    num = 0
-    while step < recipe.num_steps:
-        _set_rate(optimizers, recipe, step)
-        terms = loss(Random(f"{seed} {step}"), step / recipe.num_steps)
-        model.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.most_norm)
-        for optimizer in optimizers:
+    run = _Run(model, recipe, state_file)
+    progress = _Progress()
+    saved_at_s = time.monotonic()
+    while run.step < recipe.num_steps:
+        progress.add(run.advance(loss, seed))
+        is_last = run.step == recipe.num_steps
+        if is_last or progress.age_s > _TELL_EVERY_S:
+            say(progress.told(state_file.stem, run.step, recipe.num_steps))
+            run.seconds += progress.age_s
+            progress = _Progress()
+        if is_last or time.monotonic() - saved_at_s > save_every_s:
+            run.save()
+            on_save(run.trained)
+            saved_at_s = time.monotonic()
+    return run.trained
+
+
+class _Run(Generic[_Model]):
+    """Weights, averaged weights and optimizers between two steps. Begins from the state file where there is one."""
+
+    def __init__(self, model: _Model, recipe: Recipe, state_file: Path) -> None:
+        self._model, self._recipe, self._file = model, recipe, state_file
+        self._optimizers = _optimizers(model, recipe)
+        self._averaged = AveragedModel(model, multi_avg_fn=_averaging(recipe.average))
+        self.step, self.seconds = 0, 0.0
+        if state_file.is_file():
+            self._load()
+
+    @property
+    def trained(self) -> _Model:
+        """The model with its averaged weights."""
+        return cast("_Model", self._averaged.module)
+
+    def advance(self, loss: Loss, seed: int) -> Mapping[str, Tensor]:
+        """One step. Its data depend on the seed and the step alone."""
+        _set_rate(self._optimizers, self._recipe, self.step)
+        terms = loss(Random(f"{seed} {self.step}"), self.step / self._recipe.num_steps)
+        self._model.zero_grad(set_to_none=True)
+        torch.autograd.backward(terms["loss"])
+        nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.most_norm)
+        for optimizer in self._optimizers:
             optimizer.step()
-        averaged.update_parameters(model)
-        step, num = step + 1, num + 1
+        self._averaged.update_parameters(self._model)
+        self.step += 1
+        return terms
+
+    def save(self) -> None:
+        """In one move: a process that ends meanwhile leaves the state before."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._file.with_suffix(".writing")
+        state = {
+            "model": self._model.state_dict(),
+            "averaged": self._averaged.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, draft)
+        draft.replace(self._file)
+
+    def _load(self) -> None:
+        state = torch.load(self._file, weights_only=True)
+        self._model.load_state_dict(state["model"])
+        self._averaged.load_state_dict(state["averaged"])
+        for optimizer, its_state in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(its_state)
+        self.step, self.seconds = int(state["step"]), float(state.get("seconds", 0.0))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Means of the loss's terms since the last line."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    num: int = 0
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.began_s
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
         for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
-        now = time.monotonic()
-        is_last = step == recipe.num_steps
-        if now - told_at > _TELL_EVERY_S or is_last:
-            means = ", ".join(f"{name} {total / num:.4f}" for name, total in sums.items())
-            say(f"{state_file.stem}: step {step} of {recipe.num_steps}, {num / (now - told_at):.2f} steps/s, {means}")
-            told_at, sums, num = now, {}, 0
-        if now - saved_at > _SAVE_EVERY_S or is_last:
-            _save(state_file, model, averaged, optimizers, step)
-            on_save(averaged.module)
-            saved_at = time.monotonic()
-    return averaged.module
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
+        self.num += 1
+
+    def told(self, part: str, step: int, num_steps: int) -> str:
+        means = ", ".join(f"{name} {total / self.num:.4f}" for name, total in self.sums.items())
+        rate = self.num / max(self.age_s, 1e-9)
+        left_min = (num_steps - step) / rate / 60
+        return f"{part}: step {step} of {num_steps}, {rate:.2f} steps/s, {left_min:.0f} min left, {means}"
 
 
-def _averaging(most: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]:
+def _averaging(most: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
     """An exponential average that forgets the first steps, whose weights are random."""
 
     @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], num: Tensor) -> None:
+    def update(averaged: _Tensors, current: _Tensors, num: Tensor | int) -> None:
         decay = min(most, (1 + int(num)) / (10 + int(num)))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
@@ -116,26 +187,3 @@ def _set_rate(optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe, step:
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * warm * max(0.02, min(1.0, left))
-
-
-def _save(
-    path: Path, model: nn.Module, averaged: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".writing")
-    states = [optimizer.state_dict() for optimizer in optimizers]
-    torch.save(
-        {"model": model.state_dict(), "averaged": averaged.state_dict(), "optimizers": states, "step": step}, draft
-    )
-    draft.replace(path)
-
-
-def _resumed(path: Path, model: nn.Module, averaged: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    averaged.load_state_dict(state["averaged"])
-    for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(its_state)
-    return int(state["step"])

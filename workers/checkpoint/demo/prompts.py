@@ -2,7 +2,7 @@
 
 from random import Random
 
-from workers.checkpoint.demo.world import Scene, Shape
+from workers.checkpoint.demo.world import Scene, Shape, contrast
 
 _ARTICLES = {"orange": "an"}
 
@@ -24,8 +24,6 @@ def prompt_of(scene: Scene, rng: Random) -> str:
 def _poster(scene: Scene, quoted: str, rng: Random) -> str:
     thing = rng.choice(("poster", "sign", "card", "banner", "page"))
     says = rng.choice(("that says", "with the word", "with the text", "that reads", "titled"))
-    from workers.checkpoint.demo.world import contrast  # noqa: PLC0415
-
     ink = "" if scene.word_colour == contrast(scene.background) else f" in {scene.word_colour}"
     return f"{_a(scene.background)} {thing} {says} {quoted}{ink}"
 

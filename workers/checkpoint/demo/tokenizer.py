@@ -1,5 +1,6 @@
 """The demonstration model's tokenizer: visual ids, bytes, and merges learned from its own prompts."""
 
+import json
 from random import Random
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -7,8 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from workers.checkpoint.demo.prompts import prompt_of
 from workers.checkpoint.demo.world import random_scene
+from workers.checkpoint.tokenizer import GRID_END, GRID_START, IMAGE, PAD, dit_token
 
-IMAGE, GRID_START, GRID_END, PAD = "<|image|>", "<sop>", "<eop>", "<|endoftext|>"
 _NUM_MERGED = 384  # byte tokens included: the world's words, and little of the letters in quotes
 _NUM_PROMPTS = 4_000
 
@@ -16,7 +17,7 @@ _NUM_PROMPTS = 4_000
 def build_tokenizer(num_codes: int, vision_vocab_size: int) -> PreTrainedTokenizerFast:
     """Vision ids come first, then bytes and merges, then the control tokens. Any text has a spelling."""
     text = _learned()
-    vision = [f"<|dit_token_{code}|>" for code in range(vision_vocab_size)]
+    vision = [dit_token(code) for code in range(vision_vocab_size)]
     control = [PAD, IMAGE, GRID_START, GRID_END]
     words = [token for token, _ in sorted(text.get_vocab().items(), key=lambda item: item[1])]
     vocabulary = {token: number for number, token in enumerate([*vision, *words, *control])}
@@ -49,6 +50,4 @@ def _learned() -> Tokenizer:
 
 
 def _merges(backend: Tokenizer) -> list[tuple[str, str]]:
-    import json  # noqa: PLC0415
-
     return [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]

@@ -1,5 +1,6 @@
-"""Trains the VAE: 8x8 pixels to a latent of 16 channels, and back."""
+"""Trains the VAE: 8x8 pixels to a latent of 16 channels, and back. Its decoder learns twice."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -11,13 +12,15 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.pixels import random_crop, to_picture
 
 LATENT_CHANNELS = 16
+FIRST, FINAL = "vae", "vae_final"  # folders: before and after the decoder's second training; latents are the same
+RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
+DECODER_RECIPE = Recipe(num_steps=1_600, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
+
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
 _DECODER_CROPS_PX = (128, 192, 256)  # group normalisation sees whole pictures later, so crops get large at the end
 _DECODER_PIXELS = 2 * 192**2
 _DECODER_NOISE = 0.08  # in standard deviations of a latent: the DiT's latents are not exact either
-DECODER_RECIPE = Recipe(num_steps=1_600, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
-RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
 
 
 def build() -> AutoencoderKL:
@@ -38,56 +41,67 @@ def build() -> AutoencoderKL:
 
 
 def fit(folder: Path) -> AutoencoderKL:
-    """Trains to the end, or goes on, and measures the latents' mean and standard deviation."""
+    """Trains to the end, or goes on: all of it first, then the decoder alone."""
+    fit_whole(folder)
+    return fit_decoder(folder)
+
+
+def fit_whole(folder: Path) -> AutoencoderKL:
+    """Encoder and decoder together; then measures the latents' mean and standard deviation."""
     torch.manual_seed(0)
     model = build()
-
-    def loss(rng: Random, _: float) -> dict[str, Tensor]:
-        pixels = torch.stack([random_crop(rng, _CROP_PX) for _ in range(_BATCH)])
-        with torch.autocast("cpu", torch.bfloat16):
-            posterior = model.encode(pixels).latent_dist
-            noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(rng.getrandbits(60)))
-            decoded = model.decode(posterior.mean + posterior.std * noise).sample.float()
-        squared, kl = (decoded - pixels).square().mean(), posterior.kl().mean()
-        return {
-            "loss": (decoded - pixels).abs().mean() + squared + _KL * kl,
-            "psnr": 10 * torch.log10(4 / squared),
-            "kl": kl,
-        }
 
     def show(averaged: AutoencoderKL) -> None:
         show_rebuilt(averaged, folder / "vae.png")
 
-    trained = train(model, loss, RECIPE, folder / "vae.pt", on_save=show)
+    trained = train(model, lambda rng, _: loss_of(model, rng), RECIPE, folder / "vae.pt", on_save=show)
     with_statistics(trained)
-    trained.save_pretrained(folder / "vae")
+    trained.save_pretrained(folder / FIRST)
     return trained
 
 
 def fit_decoder(folder: Path) -> AutoencoderKL:
     """Trains the decoder alone, on larger crops, after the rest: latents stay what they are."""
-    model = AutoencoderKL.from_pretrained(folder / "vae")
+    model = AutoencoderKL.from_pretrained(folder / FIRST)
     model.encoder.requires_grad_(requires_grad=False)
-    spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
-
-    def loss(rng: Random, _: float) -> dict[str, Tensor]:
-        side = rng.choice(_DECODER_CROPS_PX)
-        pixels = torch.stack([random_crop(rng, side) for _ in range(_DECODER_PIXELS // side**2)])
-        generator = torch.Generator().manual_seed(rng.getrandbits(60))
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                latents = model.encode(pixels).latent_dist.mode().float()
-                noise = torch.randn(latents.shape, generator=generator)
-            decoded = model.decode(latents + _DECODER_NOISE * spread * noise).sample.float()
-        squared = (decoded - pixels).square().mean()
-        return {"loss": (decoded - pixels).abs().mean() + squared, "psnr": 10 * torch.log10(4 / squared)}
 
     def show(averaged: AutoencoderKL) -> None:
         show_rebuilt(averaged, folder / "vae_decoder.png")
 
-    trained = train(model, loss, DECODER_RECIPE, folder / "vae_decoder.pt", on_save=show)
-    trained.save_pretrained(folder / "vae_final")
+    state_file = folder / "vae_decoder.pt"
+    trained = train(model, lambda rng, _: decoder_loss_of(model, rng), DECODER_RECIPE, state_file, on_save=show)
+    trained.save_pretrained(folder / FINAL)
     return trained
+
+
+def loss_of(model: AutoencoderKL, rng: Random, num_crops: int = _BATCH) -> Mapping[str, Tensor]:
+    """The loss of some crops, encoded and decoded."""
+    pixels = torch.stack([random_crop(rng, _CROP_PX) for _ in range(num_crops)])
+    with torch.autocast("cpu", torch.bfloat16):
+        posterior = model.encode(pixels).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=_generator(rng))
+        decoded = model.decode(posterior.mean + posterior.std * noise).sample.float()
+    squared, kl = (decoded - pixels).square().mean(), posterior.kl().mean()
+    return {
+        "loss": (decoded - pixels).abs().mean() + squared + _KL * kl,
+        "psnr": 10 * torch.log10(4 / squared),
+        "kl": kl,
+    }
+
+
+def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODER_PIXELS) -> Mapping[str, Tensor]:
+    """The loss of some large crops, decoded from latents with a little noise."""
+    side = rng.choice(_DECODER_CROPS_PX)
+    pixels = torch.stack([random_crop(rng, side) for _ in range(max(1, num_pixels // side**2))])
+    generator = _generator(rng)
+    spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            latents = model.encode(pixels).latent_dist.mode().float()
+            noise = torch.randn(latents.shape, generator=generator)
+        decoded = model.decode(latents + _DECODER_NOISE * spread * noise).sample.float()
+    squared = (decoded - pixels).square().mean()
+    return {"loss": (decoded - pixels).abs().mean() + squared, "psnr": 10 * torch.log10(4 / squared)}
 
 
 @torch.no_grad()
@@ -108,8 +122,5 @@ def show_rebuilt(model: AutoencoderKL, path: Path) -> None:
     to_picture(torch.cat(rows, dim=1)).save(path)
 
 
-if __name__ == "__main__":
-    import sys
-
-    fit(Path(sys.argv[1]))
-    fit_decoder(Path(sys.argv[1]))
+def _generator(rng: Random) -> torch.Generator:
+    return torch.Generator().manual_seed(rng.getrandbits(60))

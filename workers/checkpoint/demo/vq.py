@@ -1,6 +1,6 @@
 """Trains the AR model's eyes: the ViT and the codebook that make a picture's visual tokens, 32x32 pixels each."""
 
-import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -18,6 +18,7 @@ from workers.checkpoint.demo.world import random_scene
 RECIPE = Recipe(num_steps=5_000, learning_rate=1e-3, weight_decay=0.0)
 _BATCH = 24
 _REVIVE_EVERY = 50  # steps; codes that no patch chose meanwhile move to patches that fit worst
+_MOST_REVIVED = 64
 _CELLS = (6, 8, 8, 10, 12, 16, 16)  # rows and columns of a training picture
 
 
@@ -47,55 +48,62 @@ class Eyes(nn.Module):
         return F.pixel_shuffle(self.decoder(quantised), ar_model.PATCH_PX)
 
 
+class Batches:
+    """Draws one batch after the other and gives its loss. Counts which codes are used, and revives the others.
+
+    A run that goes on from a state has forgotten the count, so it may revive other codes than an unbroken one.
+    """
+
+    def __init__(self, eyes: Eyes, num_pictures: int = _BATCH) -> None:
+        self._eyes, self._num_pictures = eyes, num_pictures
+        self._used = torch.zeros(ar_model.NUM_CODES)
+
+    def loss(self, rng: Random, progress: float) -> Mapping[str, Tensor]:
+        pictures = random_halves(rng, self._num_pictures)
+        features = self._eyes.features(pictures)
+        if (round(progress * RECIPE.num_steps) + 1) % _REVIVE_EVERY == 0:
+            self._revive(features, rng)
+        quantised, commitment, codes = self._eyes.vqmodel.quantize(features)
+        self._used.index_add_(0, codes, torch.ones(len(codes)))
+        error = (self._eyes.rebuilt(quantised) - pictures).square().mean()
+        share = (codes.bincount(minlength=ar_model.NUM_CODES) > 0).float().mean()
+        return {"loss": error + commitment, "psnr": 10 * torch.log10(4 / error), "used": share}
+
+    @torch.no_grad()
+    def _revive(self, features: Tensor, rng: Random) -> None:
+        """Moves codes that no patch chose to patches of this batch that no code fits well."""
+        book = self._eyes.vqmodel.quantize.embedding.weight
+        flat = F.normalize(features.detach().permute(0, 2, 3, 1).reshape(-1, book.shape[1]), dim=-1)
+        fit_of = (flat @ F.normalize(book, dim=-1).T).max(dim=1).values
+        dead = (self._used == 0).nonzero().flatten()
+        worst = fit_of.argsort()[: len(dead)].tolist()
+        chosen = rng.sample(worst, min(len(worst), _MOST_REVIVED))
+        book[dead[: len(chosen)]] = flat[chosen]
+        self._used.zero_()
+
+
 def fit(folder: Path) -> Eyes:
     """Trains to the end, or goes on."""
     torch.manual_seed(1)
     eyes = Eyes(ar_model.build())
-    used = torch.zeros(ar_model.NUM_CODES)
-    calls = itertools.count(1)
-
-    def loss(rng: Random, _: float) -> dict[str, Tensor]:
-        pictures = random_halves(rng, _BATCH)
-        features = eyes.features(pictures)
-        if next(calls) % _REVIVE_EVERY == 0:
-            _revive(eyes, features, used)
-            used.zero_()
-        quantised, commitment, codes = eyes.vqmodel.quantize(features)
-        used.index_add_(0, codes, torch.ones(len(codes)))
-        error = (eyes.rebuilt(quantised) - pictures).square().mean()
-        share = (codes.bincount(minlength=ar_model.NUM_CODES) > 0).float().mean()
-        return {"loss": error + commitment, "psnr": 10 * torch.log10(4 / error), "used": share}
 
     def show(averaged: Eyes) -> None:
-        pictures = random_halves(Random("sheet"), 6, cells=8)
-        rebuilt = averaged.rebuilt(averaged.vqmodel.quantize(averaged.features(pictures))[0])
-        rows = [torch.cat(list(row), dim=2) for row in (pictures, rebuilt)]
-        to_picture(torch.cat(rows, dim=1)).save(folder / "vq.png")
+        show_rebuilt(averaged, folder / "vq.png")
 
-    trained = train(eyes, loss, RECIPE, folder / "vq.pt", on_save=show)
-    assert isinstance(trained, Eyes)
-    return trained
+    return train(eyes, Batches(eyes).loss, RECIPE, folder / "vq.pt", on_save=show)
 
 
 def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
-    """Half-size pictures of one shape, as the image processor would make them."""
+    """Half-size pictures of one size, as the image processor would make them."""
     cells = cells or rng.choice(_CELLS)
     side = cells * ar_model.PATCH_PX
     return torch.stack([to_tensor(draw(random_scene(rng), side, side)) for _ in range(num)])
 
 
 @torch.no_grad()
-def _revive(eyes: Eyes, features: Tensor, used: Tensor) -> None:
-    book = eyes.vqmodel.quantize.embedding.weight
-    flat = F.normalize(features.detach().permute(0, 2, 3, 1).reshape(-1, book.shape[1]), dim=-1)
-    fit_of = (flat @ F.normalize(book, dim=-1).T).max(dim=1).values
-    dead = (used == 0).nonzero().flatten()
-    worst = fit_of.argsort()[: len(dead)]
-    worst = worst[torch.randperm(len(worst))][: min(len(dead), 64)]
-    book[dead[: len(worst)]] = flat[worst]
-
-
-if __name__ == "__main__":
-    import sys
-
-    fit(Path(sys.argv[1]))
+def show_rebuilt(eyes: Eyes, path: Path) -> None:
+    """Saves pictures above what their visual tokens keep of them."""
+    pictures = random_halves(Random("sheet"), 6, cells=8)
+    rebuilt = eyes.rebuilt(eyes.vqmodel.quantize(eyes.features(pictures))[0])
+    rows = [torch.cat(list(row), dim=2) for row in (pictures, rebuilt)]
+    to_picture(torch.cat(rows, dim=1)).save(path)

@@ -1,0 +1,122 @@
+"""`python -m workers.checkpoint.demo`: trains the parts in order, looks at them, and puts them together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+
+from shared.errors import GridpressError
+from workers.checkpoint.demo import ar, dit, glyphs, vae, vq
+from workers.checkpoint.demo.assemble import assemble, pipeline_of
+from workers.checkpoint.demo.card import card_of, read_scores
+from workers.checkpoint.demo.parts import (
+    model_with_trained_eyes,
+    trained_encoders,
+    trained_eyes,
+    trained_glyph_encoder,
+    trained_parts,
+)
+from workers.checkpoint.demo.sheet import paint_sheet
+from workers.checkpoint.shipped import DEMO_WEIGHTS
+
+_FOLDER = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/train-demo"),
+    show_default=True,
+    help="Where training keeps its states and its sample sheets.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`minutes` is what it took on one core of a cloud machine."""
+
+    train: Callable[[Path], object]
+    minutes: int
+
+
+# In this order: later parts learn from what the earlier ones make of pictures.
+_PARTS: Mapping[str, _Part] = {
+    "vae": _Part(vae.fit, 35),
+    "eyes": _Part(vq.fit, 45),
+    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 65),
+    "glyphs": _Part(glyphs.fit, 5),
+    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 60),
+}
+
+
+class _Refused(click.ClickException):
+    """A command that can't be done yet, or never."""
+
+    exit_code = 3
+
+
+class _Group(click.Group):
+    """A click group that says the project's own errors in one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GridpressError as error:
+            raise _Refused(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Train the demonstration model: a small checkpoint of GLM-Image's classes that knows shapes, colours and words."""
+
+
+@main.command()
+@_FOLDER
+@click.option("--part", type=click.Choice(list(_PARTS)), help="Train this part alone.  [default: all, in order]")
+def train(folder: Path, part: str | None) -> None:
+    """Train what is not trained yet.
+
+    A run that was ended goes on from its last save, two minutes earlier at most. Each part writes a sheet of samples
+    beside its state at every save. `--part ar` and `--part dit` can run side by side.
+    """
+    torch.set_num_threads(1)  # the operations are so small that a second thread would wait for the first
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [part] if part else list(_PARTS)
+    minutes = ", ".join(f"{name} {_PARTS[name].minutes}" for name in names)
+    click.echo(f"Minutes on one core, where nothing is trained yet: {minutes}. Samples: {folder}/*.png")
+    for name in names:
+        _PARTS[name].train(folder)
+
+
+@main.command(name="assemble")
+@_FOLDER
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEMO_WEIGHTS,
+    help="Where the checkpoint goes; one that stands there is replaced.  [default: the package's own]",
+)
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="What the evaluation found, as JSON, for the model card.",
+)
+def assemble_command(folder: Path, to: Path, scores: Path | None) -> None:
+    """Put the trained parts together as a checkpoint with a model card."""
+    card = card_of(folder, read_scores(scores) if scores else ())
+    assemble(trained_parts(folder), to, card)
+    size_mib = sum(file.stat().st_size for file in to.rglob("*") if file.is_file()) / 2**20
+    click.echo(f"{to} ({size_mib:.1f} MiB)")
+
+
+@main.command()
+@_FOLDER
+@click.option("--steps", type=int, default=20, show_default=True, help="Denoise steps of a picture.")
+def sheet(folder: Path, steps: int) -> None:
+    """Paint some prompts with the parts as they are, all of which must have begun."""
+    path = folder / "sheet.png"
+    paint_sheet(pipeline_of(trained_parts(folder)), path, steps)
+    click.echo(path)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m workers.checkpoint.demo")

@@ -1,0 +1,44 @@
+"""Puts the trained parts together: a checkpoint in GLM-Image's layout, its weights in float16. Trains nothing."""
+
+from pathlib import Path
+
+import torch
+from diffusers import GlmImagePipeline
+from transformers import ByT5Tokenizer
+
+from workers.checkpoint import ar_parts
+from workers.checkpoint.demo import ar_model, dit_model
+from workers.checkpoint.demo.parts import TrainedParts
+from workers.checkpoint.folder import whole_folder
+
+# No weight is larger than 5, so float16 holds all of them, with three bits more than bfloat16.
+_STORED = torch.float16
+
+
+def assemble(parts: TrainedParts, directory: Path, card: str) -> None:
+    """Writes the checkpoint at `directory`, whole or not at all; one that stands there is replaced.
+
+    `card` becomes its README. The parts are changed to the stored type. Raises `Misconfigured` when the folder holds
+    anything else than a checkpoint.
+    """
+    pipeline = pipeline_of(parts)
+    for part in (pipeline.vision_language_encoder, pipeline.transformer, pipeline.text_encoder, pipeline.vae):
+        part.to(_STORED)
+    with whole_folder(directory) as folder:
+        pipeline.save_pretrained(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def pipeline_of(parts: TrainedParts) -> GlmImagePipeline:
+    """The reference pipeline around the parts themselves, ready to paint."""
+    tokenizer = ar_model.tokenizer()
+    parts.ar.generation_config = ar_parts.generation_config(tokenizer)
+    return GlmImagePipeline(
+        tokenizer=ByT5Tokenizer(),
+        processor=ar_parts.processor_of(tokenizer),
+        text_encoder=parts.painter.text_encoder.eval(),
+        vision_language_encoder=parts.ar.eval(),
+        vae=parts.vae.eval(),
+        transformer=parts.painter.transformer.eval(),
+        scheduler=dit_model.build_scheduler(),
+    )
