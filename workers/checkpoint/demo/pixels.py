@@ -24,7 +24,7 @@ def to_picture(pixels: Tensor) -> Image.Image:
 
 def random_crop(rng: Random, side_px: int) -> Tensor:
     """A crop of a scene drawn at 192 to 512 pixels: (3, side, side)."""
-    size = rng.choice((192, 256, 256, 384, 512))
+    size = rng.choice([size for size in (192, 256, 256, 384, 512) if size >= side_px])
     picture = draw(random_scene(rng), size, size)
     x, y = (rng.randint(0, size - side_px) for _ in range(2))
     return to_tensor(picture.crop((x, y, x + side_px, y + side_px)))

@@ -14,7 +14,7 @@ from workers.checkpoint.demo.pixels import random_crop, to_picture
 LATENT_CHANNELS = 16
 FIRST, FINAL = "vae", "vae_final"  # folders: before and after the decoder's second training; latents are the same
 RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
-DECODER_RECIPE = Recipe(num_steps=1_600, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
+DECODER_RECIPE = Recipe(num_steps=1_200, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
 
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
