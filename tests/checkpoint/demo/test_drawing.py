@@ -1,12 +1,14 @@
 """Drawings: colours stand where the scene says, at every size, and a word is written in its own colour."""
 
 from itertools import product
+from random import Random
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from workers.checkpoint.demo.drawing import draw
+from workers.checkpoint.demo.pixels import random_crop
 from workers.checkpoint.demo.world import COLOURS, PLACES, SHAPES, Scene, Shape
 
 
@@ -46,3 +48,7 @@ def test_a_word_is_written_across_the_picture() -> None:
     assert cols[-1] - cols[0] > 0.75 * 256
     assert (rows[0] + rows[-1]) / 2 == pytest.approx(128, abs=8)
     assert not np.array_equal(pixels, np.asarray(draw(Scene("red", word="OPEM", word_colour="white"), 256, 256)))
+
+
+def test_a_crop_is_as_large_as_asked_for() -> None:
+    assert {tuple(random_crop(Random(seed), 256).shape) for seed in range(12)} == {(3, 256, 256)}
