@@ -11,13 +11,13 @@ from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.leases import Claim, Progress
 from workers.engine.stepper import Outcome, Stepper, crashed
+from workers.in_hand import InHand
+from workers.turns import TurnRules, Want
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-# Bringing 18 GB of weights over PCIe 4.0 (25 GB/s) takes 0.7 s: 7 % of a turn.
-SLICE_S = 10.0
 # A step that only waited returns this soon, so that the engine thread sees revocations and its watchdog is content.
 _WAIT_S = 0.5
 _POLL_S = 0.01
@@ -28,8 +28,8 @@ class Turns(Protocol):
 
     @property
     def is_held(self) -> bool: ...
-    def try_acquire(self) -> bool: ...
-    def is_wanted(self) -> bool: ...
+    def try_acquire(self, want: Want) -> bool: ...
+    def wanted(self) -> Want | None: ...
     def give_up(self) -> None: ...
 
 
@@ -43,7 +43,8 @@ class Parking(Protocol):
 class SharedDevice(Generic[Result]):
     """Implements `Stepper[Result]` around another: nothing of it computes but while this process has the device.
 
-    The device is given up between steps: when the engine has nothing to do, and when somebody waits after `slice_s`.
+    The device is given up between steps: when the engine has nothing to do, and when `rules` say that another process
+    which waits goes first.
     `in_step` waits for it, half a second at most; until it is there nobody is in the step, and the step does nothing.
     Admission may compute, so it happens in the next step; a render that is not admitted is that step's outcome.
     """
@@ -55,34 +56,45 @@ class SharedDevice(Generic[Result]):
         parking: Parking,
         *,
         is_device_lost: Callable[[Exception], bool],
-        slice_s: float = SLICE_S,
+        rules: TurnRules | None = None,
     ) -> None:
+        """Without `rules` they follow from the measured time of bringing weights to the device."""
         self._stepper = stepper
         self._turns = turns
         self._parking = parking
         self._is_device_lost = is_device_lost
-        self._slice_s = slice_s
-        self._until_s = 0.0
+        self._rules = rules
+        self._since_s = 0.0
         self._waiting: dict[RenderId, Claim] = {}
+        self._in_hand = InHand()
 
     def admit(self, claim: Claim) -> None:
         self.drop(claim.render_id)
         self._waiting[claim.render_id] = claim
+        self._in_hand.add(claim)
 
     def in_step(self) -> Collection[RenderId]:
-        return {*self._waiting, *self._stepper.in_step()} if self._has_device() else ()
+        if not self._has_device():
+            return ()
+        members = self._stepper.in_step()
+        self._in_hand.see_together(len(members))
+        return {*self._waiting, *members}
 
     def step(self) -> Sequence[Outcome[Result]]:
         if not self._turns.is_held:
             return ()
         try:
             # Who was not admitted is told at once: a step that raises would take the outcome along.
-            return [*self._admit_waiting()] or self._stepper.step()
+            outcomes = [*self._admit_waiting()] or self._timed_step()
+            for outcome in outcomes:
+                self._in_hand.remove(outcome.claim.render_id)
+            return outcomes
         finally:
             self._end_turn_if_due()
 
     def drop(self, render_id: RenderId) -> None:
         self._waiting.pop(render_id, None)
+        self._in_hand.remove(render_id)
         self._stepper.drop(render_id)
         if self.is_idle:
             self._end_turn()
@@ -102,11 +114,23 @@ class SharedDevice(Generic[Result]):
     def _has_device(self) -> bool:
         if self._turns.is_held:
             return True
-        if not wait_for_turn(self._turns, _WAIT_S):
+        if not wait_for_turn(self._turns, _WAIT_S, self._want()):
             return False
+        began_s = time.monotonic()
         self._parking.unpark()
-        self._until_s = time.monotonic() + self._slice_s
+        self._since_s = time.monotonic()
+        self._rules = self._rules or TurnRules(move_s=self._since_s - began_s)
         return True
+
+    def _want(self) -> Want:
+        return self._in_hand.want(self._stepper.progress())
+
+    def _timed_step(self) -> Sequence[Outcome[Result]]:
+        began_s, only_waits = time.monotonic(), self._stepper.is_waiting
+        outcomes = self._stepper.step()
+        if not only_waits:
+            self._in_hand.see_step(time.monotonic() - began_s)
+        return outcomes
 
     def _admit_waiting(self) -> Iterator[Outcome[Result]]:
         while self._waiting:
@@ -123,8 +147,13 @@ class SharedDevice(Generic[Result]):
                 yield crashed(claim)
 
     def _end_turn_if_due(self) -> None:
-        if self.is_idle or (time.monotonic() >= self._until_s and self._turns.is_wanted()):
+        if self.is_idle or self._is_over():
             self._end_turn()
+
+    def _is_over(self) -> bool:
+        theirs = self._turns.wanted()
+        assert self._rules
+        return theirs is not None and self._rules.is_over(self._want(), theirs, time.monotonic() - self._since_s)
 
     def _end_turn(self) -> None:
         if self._turns.is_held:
@@ -132,10 +161,10 @@ class SharedDevice(Generic[Result]):
         self._turns.give_up()
 
 
-def wait_for_turn(turns: Turns, timeout_s: float) -> bool:
+def wait_for_turn(turns: Turns, timeout_s: float, want: Want) -> bool:
     """Whether the device came within `timeout_s`; if not, the place in line is kept."""
     deadline_s = time.monotonic() + timeout_s
-    while not turns.try_acquire():
+    while not turns.try_acquire(want):
         if time.monotonic() >= deadline_s:
             return False
         time.sleep(_POLL_S)
@@ -145,7 +174,7 @@ def wait_for_turn(turns: Turns, timeout_s: float) -> bool:
 @contextmanager
 def one_turn(turns: Turns) -> Iterator[None]:
     """Has the device for the block, however long that takes to get: for loading a model."""
-    wait_for_turn(turns, float("inf"))
+    wait_for_turn(turns, float("inf"), Want(0, float("inf")))
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ import pytest
 
 from shared.errors import Misconfigured
 from workers.device_lock import DeviceLock
+from workers.turns import BULK_RANK, Want
 
 HOLDER = """
 import sys
@@ -36,14 +37,14 @@ def test_two_devices_have_a_holder_each(tmp_path: Path) -> None:
     assert DeviceLock(tmp_path, "cuda:1").try_acquire()
 
 
-def test_a_holder_knows_whether_somebody_waits(tmp_path: Path) -> None:
+def test_a_holder_knows_whether_somebody_waits_and_with_what(tmp_path: Path) -> None:
     ours, theirs = two_locks(tmp_path)
     ours.try_acquire()
-    assert not ours.is_wanted()
-    theirs.try_acquire()
-    assert ours.is_wanted()
+    assert ours.wanted() is None
+    theirs.try_acquire(Want(1, 2.5))
+    assert ours.wanted() == Want(1, 2.5)
     theirs.give_up()
-    assert not ours.is_wanted()
+    assert ours.wanted() is None
 
 
 def test_who_gives_the_device_up_stands_behind_who_waits(tmp_path: Path) -> None:
@@ -76,3 +77,33 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match="file"):
         DeviceLock(tmp_path / "file" / "run", "cpu")
+
+
+def test_a_waiter_that_has_said_nothing_for_long_counts_as_bulk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs, or is of a version that says nothing."""
+    ours, theirs = two_locks(tmp_path)
+    ours.try_acquire()
+    theirs.try_acquire(Want(0, 2.5))
+    monkeypatch.setattr("workers.device_lock._STALE_S", 0.0)
+    assert ours.wanted() == Want(BULK_RANK, 0.0)
+
+
+def test_a_waiter_of_an_older_version_counts_as_bulk(tmp_path: Path) -> None:
+    ours, theirs = two_locks(tmp_path)
+    ours.try_acquire()
+    theirs.try_acquire()
+    (tmp_path / "device-cuda-0.next").write_bytes(b"")
+    assert ours.wanted() == Want(BULK_RANK, 0.0)
+
+
+def test_one_that_hangs_next_in_line_does_not_keep_the_device_free_for_ever(tmp_path: Path) -> None:
+    ours = DeviceLock(tmp_path, "cuda:0", patience_s=0.0)
+    patient, hangs = two_locks(tmp_path)
+    ours.try_acquire()
+    hangs.try_acquire()
+    ours.give_up()
+    assert not patient.try_acquire()
+    assert ours.try_acquire()
+    assert not hangs.try_acquire()

@@ -2,20 +2,23 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from shared.errors import RenderFailed
 from shared.ids import RenderId
+from shared.job_spec import Priority
 from shared.leases import Claim, Progress
 from tests.engine.fakes import a_claim
 from workers import shared_device
 from workers.device_lock import DeviceLock
 from workers.engine.stepper import Outcome
 from workers.shared_device import SharedDevice, one_turn
+from workers.turns import TurnRules
 
+AT_ONCE = TurnRules(move_s=0.0, interactive_cycle_s=0.0)  # between any two steps
 WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
 
 
@@ -109,7 +112,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class Pair:
     """Two engines that share a device, and their locks."""
 
-    def __init__(self, folder: Path, slice_s: float, num_steps: int = 3) -> None:
+    def __init__(self, folder: Path, rules: TurnRules, num_steps: int = 3) -> None:
         self.device = Device()
         self.weights = [Weights(self.device), Weights(self.device)]
         for one, other in (self.weights, self.weights[::-1]):
@@ -117,7 +120,7 @@ class Pair:
         self.locks = [DeviceLock(folder, "gpu"), DeviceLock(folder, "gpu")]
         self.engines = [Engine(name, self.device, num_steps) for name in ("ar", "dit")]
         self.shared = [
-            SharedDevice(engine, lock, weights, is_device_lost=lambda _: False, slice_s=slice_s)
+            SharedDevice(engine, lock, weights, is_device_lost=lambda _: False, rules=rules)
             for engine, lock, weights in zip(self.engines, self.locks, self.weights, strict=True)
         ]
 
@@ -128,7 +131,7 @@ def step(shared: SharedDevice[str]) -> tuple[Collection[RenderId], Sequence[Outc
 
 
 def test_a_render_comes_out_as_it_went_in(tmp_path: Path) -> None:
-    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar = Pair(tmp_path, rules=AT_ONCE, num_steps=1).shared[0]
     ar.admit(a_claim("kite"))
     members, (outcome,) = step(ar)
     assert set(members) == {"kite"}
@@ -137,7 +140,7 @@ def test_a_render_comes_out_as_it_went_in(tmp_path: Path) -> None:
 
 
 def test_without_the_device_nothing_is_computed_and_nobody_is_suspected(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=1e9)
+    pair = Pair(tmp_path, rules=TurnRules(move_s=1e9))
     ar, dit = pair.shared
     ar.admit(a_claim("a"))
     dit.admit(a_claim("d"))
@@ -147,8 +150,8 @@ def test_without_the_device_nothing_is_computed_and_nobody_is_suspected(tmp_path
     assert pair.engines[1].left == {}
 
 
-def test_the_device_is_given_up_when_the_slice_is_over_and_somebody_waits(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0)
+def test_the_device_is_given_up_when_the_turn_is_over_and_somebody_waits(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, rules=AT_ONCE)
     for shared, name in zip(pair.shared, ("a", "d"), strict=True):
         shared.admit(a_claim(name))
     while not all(shared.is_idle for shared in pair.shared):
@@ -157,8 +160,8 @@ def test_the_device_is_given_up_when_the_slice_is_over_and_somebody_waits(tmp_pa
     assert pair.device.turns == ["ar", "dit"] * 2  # nobody waits yet after the first step
 
 
-def test_a_slice_is_used_up_though_somebody_waits(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=1e9)
+def test_a_turn_that_has_just_begun_goes_on_though_somebody_waits(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, rules=TurnRules(move_s=1e9))
     for shared, name in zip(pair.shared, ("a", "d"), strict=True):
         shared.admit(a_claim(name))
     while not all(shared.is_idle for shared in pair.shared):
@@ -168,14 +171,14 @@ def test_a_slice_is_used_up_though_somebody_waits(tmp_path: Path) -> None:
 
 
 def test_nobody_who_is_alone_parks_between_steps(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0)
+    pair = Pair(tmp_path, rules=AT_ONCE)
     pair.shared[0].admit(a_claim("a"))
     step(pair.shared[0])
     assert pair.weights[0].is_there
 
 
 def test_an_engine_that_runs_dry_parks_and_gives_the_device_up(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=1e9)
+    pair = Pair(tmp_path, rules=TurnRules(move_s=1e9))
     for name, finish in (("finished", lambda: [step(pair.shared[0]) for _ in range(3)]), ("dropped", lambda: None)):
         pair.shared[0].admit(a_claim(name))
         step(pair.shared[0])
@@ -186,7 +189,7 @@ def test_an_engine_that_runs_dry_parks_and_gives_the_device_up(tmp_path: Path) -
 
 
 def test_who_has_nothing_to_do_any_more_leaves_the_line(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0)
+    pair = Pair(tmp_path, rules=AT_ONCE)
     ar, dit = pair.shared
     ar.admit(a_claim("a"))
     dit.admit(a_claim("d"))
@@ -200,7 +203,7 @@ def test_who_has_nothing_to_do_any_more_leaves_the_line(tmp_path: Path) -> None:
 
 
 def test_a_render_that_can_never_run_fails_alone(tmp_path: Path) -> None:
-    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar = Pair(tmp_path, rules=AT_ONCE, num_steps=1).shared[0]
     ar.admit(a_claim("bad"))
     ar.admit(a_claim("kite"))
     (failed,), (finished,) = step(ar)[1], step(ar)[1]
@@ -209,7 +212,7 @@ def test_a_render_that_can_never_run_fails_alone(tmp_path: Path) -> None:
 
 
 def test_a_render_whose_admission_crashes_fails_by_name_and_alone(tmp_path: Path) -> None:
-    ar = Pair(tmp_path, slice_s=0.0, num_steps=1).shared[0]
+    ar = Pair(tmp_path, rules=AT_ONCE, num_steps=1).shared[0]
     ar.admit(a_claim("broken"))
     ar.admit(a_claim("kite"))
     (failed,), (finished,) = step(ar)[1], step(ar)[1]
@@ -218,7 +221,7 @@ def test_a_render_whose_admission_crashes_fails_by_name_and_alone(tmp_path: Path
 
 
 def test_an_outcome_of_an_admission_is_not_lost_with_a_step_that_raises(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0)
+    pair = Pair(tmp_path, rules=AT_ONCE)
     ar = pair.shared[0]
 
     def fail() -> None:
@@ -235,7 +238,7 @@ def test_an_outcome_of_an_admission_is_not_lost_with_a_step_that_raises(tmp_path
 
 
 def test_a_step_that_raises_does_not_keep_the_device(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0)
+    pair = Pair(tmp_path, rules=AT_ONCE)
     ar, dit = pair.shared
 
     def fail() -> None:
@@ -253,7 +256,7 @@ def test_a_step_that_raises_does_not_keep_the_device(tmp_path: Path) -> None:
 
 
 def test_two_threads_never_step_at_once_and_both_finish(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, slice_s=0.0, num_steps=200)
+    pair = Pair(tmp_path, rules=AT_ONCE, num_steps=200)
     failures: list[Exception] = []
 
     def work(shared: SharedDevice[str], name: str) -> None:
@@ -279,3 +282,32 @@ def test_a_model_is_loaded_in_a_turn_of_its_own(tmp_path: Path) -> None:
     with one_turn(ours):
         assert not theirs.try_acquire()
     assert theirs.try_acquire()
+
+
+def test_a_person_gets_the_device_from_bulk_and_bulk_does_not_get_it_from_a_person(tmp_path: Path) -> None:
+    rules = TurnRules(move_s=0.0, interactive_cycle_s=1e9, bulk_cycle_s=1e9)
+    person, bulk = a_claim("person"), replace(a_claim("bulk"), priority=Priority.BATCH)
+    pair = Pair(tmp_path / "one", rules=rules)
+    for shared, claim in zip(pair.shared, (bulk, person), strict=True):
+        shared.admit(claim)
+    step(pair.shared[0])
+    step(pair.shared[1])  # only stands in line
+    step(pair.shared[0])
+    assert step(pair.shared[1])[0] == {"person"}
+    step(pair.shared[0])
+    assert pair.device.turns == ["ar", "dit"]
+    assert step(pair.shared[1])[0] == {"person"}
+
+
+def test_a_peer_that_dies_in_line_leaves_the_device_to_its_holder(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, rules=AT_ONCE)
+    ar, dit = pair.shared
+    ar.admit(a_claim("a"))
+    dit.admit(a_claim("d"))
+    step(ar)
+    step(dit)
+    pair.locks[1].give_up()  # as the kernel does for the dead
+    for _ in range(2):
+        step(ar)
+    assert pair.device.turns == ["ar"]
+    assert ar.is_idle

@@ -1,0 +1,232 @@
+"""Both stages on one card, on a virtual clock: what moving weights costs, and how long people wait for a turn.
+
+`python -m benchmarks.one_card` prints the table of docs/devices.md, in seconds.
+"""
+
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from workers.turns import TurnRules, Want
+
+MOVE_S = (0.72, 0.57)  # 18 GB of AR weights and 14.2 GB of DiT over PCIe 4.0 at 25 GB/s
+AR_ROWS = 32
+AR_STEPS, AR_STEP_S = 80, 0.4  # a step stands for 16 tokens: a wave of 1024x1024 takes 32 s
+DIT_STEPS, DIT_STEP_S = 25, 0.4  # a picture of 1024x1024 takes 10 s
+DOOR = 16  # bulk renders that may wait for the DiT (GRIDPRESS_PRIOR_READY_LIMIT)
+DIT_SLOTS = 2
+
+
+class Rules(Protocol):
+    def is_over(self, ours: Want, theirs: Want, held_s: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The rule before `TurnRules`: a turn is over after so long, whatever waits."""
+
+    slice_s: float = 10.0
+
+    def is_over(self, ours: Want, theirs: Want, held_s: float) -> bool:
+        return held_s >= self.slice_s
+
+
+@dataclass(slots=True, eq=False)
+class Picture:
+    rank: int
+    at_s: float
+    num_left: int = AR_STEPS
+    ended_s: float = float("inf")
+
+
+@dataclass(slots=True)
+class Side:
+    """One engine: its renders in the order in which it takes them; `together` of them share a step."""
+
+    together: int
+    slots: int
+    step_s: float
+    renders: list[Picture] = field(default_factory=list)
+
+    def want(self) -> Want | None:
+        """By class; in it what has begun, which keeps its place."""
+        self.renders.sort(key=lambda picture: picture.rank)
+        held = self.renders[: self.slots]
+        if not held:
+            return None
+        num_steps = sum(picture.num_left for picture in held) / min(self.together, len(held))
+        return Want(held[0].rank, num_steps * self.step_s)
+
+    def step(self) -> Sequence[Picture]:
+        """Returns who ends in it."""
+        for picture in self.renders[: self.together]:
+            picture.num_left -= 1
+        ended = [picture for picture in self.renders if not picture.num_left]
+        self.renders = [picture for picture in self.renders if picture.num_left]
+        return ended
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Of one side, in seconds. `waited`: since it wanted work of this rank. `is_cut`: it had more to do at its end."""
+
+    side: int
+    rank: int
+    waited_s: float
+    lasted_s: float
+    is_cut: bool
+
+
+@dataclass(slots=True)
+class Card:
+    """Two sides and one holder. Time passes only while the card computes or weights move."""
+
+    rules: Rules
+    move_s: tuple[float, float]
+    now_s: float = 0.0
+    moving_s: float = 0.0
+    idle_s: float = 0.0
+    sides: tuple[Side, Side] = field(
+        default_factory=lambda: (Side(AR_ROWS, AR_ROWS, AR_STEP_S), Side(1, DIT_SLOTS, DIT_STEP_S))
+    )
+    done: list[Picture] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    _holder: int | None = None
+    _since_s: float = 0.0
+    _got: tuple[int, float] = (0, 0.0)
+    _wanted: list[dict[int, float]] = field(default_factory=lambda: [{}, {}])
+
+    def run(self, arrivals: Sequence[Picture], until_s: float) -> None:
+        """Arrivals go to AR in their order; bulk waits at the door while enough of it waits for the DiT."""
+        coming_in = deque(sorted(arrivals, key=lambda picture: picture.at_s))
+        at_the_door = deque[Picture]()
+        while self.now_s < until_s:
+            while coming_in and coming_in[0].at_s <= self.now_s:
+                picture = coming_in.popleft()
+                (at_the_door if picture.rank else self.sides[0].renders).append(picture)
+            self._let_in(at_the_door)
+            if not self._advance():
+                if not coming_in:
+                    return
+                self.idle_s += coming_in[0].at_s - self.now_s
+                self.now_s = coming_in[0].at_s
+
+    def _let_in(self, bulk: deque[Picture]) -> None:
+        ar, dit = self.sides
+        while bulk and len(dit.renders) < DOOR and len(ar.renders) < AR_ROWS:
+            ar.renders.append(bulk.popleft())
+
+    def _advance(self) -> bool:
+        """One step, with the moves before it. Whether there was anything to do."""
+        wants = [side.want() for side in self.sides]
+        for side, want in enumerate(wants):
+            self._note_wait(side, want)
+        if self._holder is not None:
+            ours, theirs = wants[self._holder], wants[1 - self._holder]
+            held_s = self.now_s - self._since_s
+            if ours is None or (theirs and self.rules.is_over(ours, theirs, held_s)):
+                self._end_turn(is_cut=ours is not None)
+                first = self._holder = None if theirs is None else 1 - self._holder
+                if first is not None:
+                    self._take(first, wants)
+        if self._holder is None:
+            if wants == [None, None]:
+                return False
+            self._take(0 if wants[0] else 1, wants)
+        assert self._holder is not None
+        side = self.sides[self._holder]
+        self.now_s += side.step_s
+        for picture in side.step():
+            self._leave(picture)
+        return True
+
+    def _leave(self, picture: Picture) -> None:
+        if self._holder == 0:
+            picture.num_left = DIT_STEPS
+            self.sides[1].renders.append(picture)
+        else:
+            picture.ended_s = self.now_s
+            self.done.append(picture)
+
+    def _take(self, side: int, wants: Sequence[Want | None]) -> None:
+        want = wants[side]
+        assert want
+        self.now_s += self.move_s[side]
+        self.moving_s += self.move_s[side]
+        self._holder, self._since_s = side, self.now_s
+        self._got = want.rank, self.now_s - self._wanted[side].get(want.rank, self.now_s)
+        self._wanted[side].clear()
+
+    def _end_turn(self, *, is_cut: bool) -> None:
+        assert self._holder is not None
+        rank, waited_s = self._got
+        self.turns.append(Turn(self._holder, rank, waited_s, self.now_s - self._since_s, is_cut))
+
+    def _note_wait(self, side: int, want: Want | None) -> None:
+        """Since when a side that has not the card wants work of this rank or of a more urgent one."""
+        known = self._wanted[side]
+        if want is None or side == self._holder:
+            known.clear()
+        else:
+            self._wanted[side] = {want.rank: known.get(want.rank, self.now_s)}
+
+
+def crowd(dice: random.Random, *, people_a_minute: float, num_bulk: int, until_s: float) -> list[Picture]:
+    """People who come now and then, and a batch that is there from the beginning."""
+    pictures, now_s = [Picture(1, 0.0) for _ in range(num_bulk)], 0.0
+    while people_a_minute and (now_s := now_s + dice.expovariate(people_a_minute / 60)) < until_s:
+        pictures.append(Picture(0, now_s))
+    return pictures
+
+
+def measured(rules: Rules, move_s: tuple[float, float], people_a_minute: float, num_bulk: int) -> Mapping[str, float]:
+    """Two hours: pictures an hour, moves an hour, and what people waited for turns (the longest of each kind)."""
+    until_s = 2 * 3600.0
+    card = Card(rules, move_s)
+    card.run(crowd(random.Random(7), people_a_minute=people_a_minute, num_bulk=num_bulk, until_s=until_s), until_s)
+    waits_s = sorted(turn.waited_s for turn in card.turns if turn.rank == 0) or [0.0]
+    taken_s = sorted(picture.ended_s - picture.at_s for picture in card.done if picture.rank == 0) or [0.0]
+    hours = until_s / 3600
+    return {
+        "pictures an hour": len(card.done) / hours,
+        "moves an hour": len(card.turns) / hours,
+        "moving, share of busy time": card.moving_s / (card.now_s - card.idle_s),
+        "person's turn, longest wait (s)": waits_s[-1],
+        "person's picture, p50 (s)": taken_s[len(taken_s) // 2],
+        "person's picture, p95 (s)": taken_s[int(0.95 * (len(taken_s) - 1))],
+    }
+
+
+LOADS = {"bulk only": (0.0, 2000), "2 people a minute beside bulk": (2.0, 2000), "people only, 4 a minute": (4.0, 0)}
+
+
+def one_card() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+    """By load and rule. `no moving` is what the card could do if both models fitted."""
+    rules: Mapping[str, tuple[Rules, tuple[float, float]]] = {
+        "no moving": (TurnRules(), (0.0, 0.0)),
+        "turns by what waits": (TurnRules(), MOVE_S),
+        "slices of 10 s": (Slices(), MOVE_S),
+    }
+    return {
+        load: {name: measured(rule, move_s, *demand) for name, (rule, move_s) in rules.items()}
+        for load, demand in LOADS.items()
+    }
+
+
+def table_of(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    """As printed, and as in docs/devices.md."""
+    columns = next(iter(next(iter(results.values())).values()))
+    table = Table("load", "rule", *columns)
+    for load, by_rule in results.items():
+        for rule, figures in by_rule.items():
+            table.add_row(load, rule, *(f"{value:.3g}" for value in figures.values()))
+    return table
+
+
+if __name__ == "__main__":
+    Console(width=180).print(table_of(one_card()))
