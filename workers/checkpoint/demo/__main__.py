@@ -75,8 +75,8 @@ def main() -> None:
 def train(folder: Path, part: str | None) -> None:
     """Train what is not trained yet.
 
-    A run that was ended goes on from its last save, two minutes earlier at most. Each part writes a sheet of samples
-    beside its state at every save. `--part ar` and `--part dit` can run side by side.
+    A run that was ended goes on from its last save, two minutes earlier at most. Each part that makes pictures writes
+    a sheet of samples beside its state at every save. On two cores, `ar` can run beside `glyphs` and `dit`.
     """
     torch.set_num_threads(1)  # the operations are so small that a second thread would wait for the first
     folder.mkdir(parents=True, exist_ok=True)
