@@ -5,9 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
-from shared.batches import Batch, BatchStatus, Endpoint
+from shared.batches import Batch, BatchPriority, BatchStatus, Endpoint
 from shared.job_answers import Moment
-from shared.job_spec import Priority
 from shared.webhooks.events import PayloadStyle
 
 
@@ -74,7 +73,8 @@ class BatchAnswer(BaseModel):
     eta_s: float | None
     num_released: int
     strict: bool
-    priority: Priority
+    priority: BatchPriority
+    finish_by: Moment | None
     defaults: dict[str, Any]
     deadline: Moment | None
     delete_after_s: int | None
@@ -105,7 +105,8 @@ class BatchAnswer(BaseModel):
             eta_s=_eta_s(batch, now),
             num_released=counts.open,
             strict=spec.strict,
-            priority=spec.priority,
+            priority=batch.standing.priority,
+            finish_by=batch.standing.finish_by,
             defaults=spec.defaults.model_dump(exclude_none=True),
             deadline=spec.deadline,
             delete_after_s=spec.delete_after_s,

@@ -6,13 +6,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from api.batch_standing import WHAT_FINISH_BY, WHAT_PRIORITY, PriorityField, check_finish_by
 from api.file_schemas import ExpiresAfter
-from shared.batches import BatchId, BatchSpec, Defaults, Endpoint
+from shared.batches import BatchId, BatchPriority, BatchSpec, Defaults, Endpoint, Standing
 from shared.egress.rules import EgressRules
 from shared.files import FileId
 from shared.ids import TenantId
 from shared.intake.types import MetadataKey, MetadataValue, SigningKey, Text, Time
-from shared.job_spec import SEED_LIMIT, Priority
+from shared.job_spec import SEED_LIMIT
 from shared.settings import Settings
 from shared.webhooks.events import BATCH_ENDS, BatchEventType, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
@@ -68,7 +69,8 @@ class BatchRequest(BaseModel):
         default=None, description="of the output and the error file. Default: they stay until they are deleted"
     )
     defaults: DefaultsRequest = DefaultsRequest()
-    priority: Annotated[Priority, Field(strict=False)] = Field(default=Priority.BATCH, description="of all its lines")
+    priority: PriorityField = Field(default=BatchPriority.BATCH, description=WHAT_PRIORITY)
+    finish_by: Time | None = Field(default=None, description=WHAT_FINISH_BY)
     strict: bool = Field(default=False, description="one line that can't be rendered refuses the file")
     deadline: Time | None = Field(default=None, description="of all its lines; RFC 3339")
     retry_of: BatchIdText | None = Field(
@@ -97,9 +99,14 @@ class BatchRequest(BaseModel):
     )
 
     def check(self, settings: Settings, rules: EgressRules) -> None:
-        """Checks the webhook. Raises `InvalidRequest`."""
+        """Checks the webhook and `finish_by`. Raises `InvalidRequest`."""
+        check_finish_by(self.finish_by)
         beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
         check_own_receiver(self.webhook_url, "webhook_url", beside, rules)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.priority, self.finish_by)
 
     def spec(self, tenant: TenantId) -> BatchSpec:
         window_s = _window_s(self.completion_window)
@@ -112,7 +119,7 @@ class BatchRequest(BaseModel):
             window_s=window_s,
             metadata=self.metadata or {},
             defaults=Defaults(**self.defaults.model_dump()),
-            priority=self.priority,
+            priority=self.priority.scheduling_class,
             strict=self.strict,
             deadline=self.deadline,
             output_lifetime_s=self.output_expires_after.seconds if self.output_expires_after else None,

@@ -1,4 +1,4 @@
-"""The routes of batches: create, read, list and cancel as at OpenAI; validate, pause, resume, retry and delete
+"""The routes of batches: create, read, list and cancel as at OpenAI; validate, change, pause, resume, retry and delete
 as ours.
 """
 
@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from api import idempotency, request_ids
 from api.batch_answers import BatchAnswer, BatchPage
 from api.batch_schemas import BatchQuery, BatchRequest
+from api.batch_standing import BatchChange
 from api.batch_validation import check_defaults, validation
 from api.body import body_document
 from api.callers import caller
@@ -35,11 +36,12 @@ def create() -> Answer:
     """Creates a batch and returns it; a worker validates its lines next. An invalid line fails alone, unless it is
     `strict`.
     """
-    house, spec = services(), _asked()
+    house, (asked, spec) = services(), _asked()
     house.capacity.check()
     _input_file(spec)
+    batch_id = new_batch_id(idempotency.reserved_id())
     try:
-        batch = house.batches.create(new_batch_id(idempotency.reserved_id()), spec, request_ids.origin())
+        batch = house.batches.create(batch_id, spec, request_ids.origin(), asked.standing)
     except (BatchNotFound, BatchNotRetryable) as error:
         raise InvalidRequest(str(error), "retry_of") from error
     log.info("batch.accepted", batch_id=batch.batch_id)
@@ -50,7 +52,7 @@ def create() -> Answer:
 @batches.post("/validate")
 def validate() -> Response:
     """Validates every line of a file without making a batch of it."""
-    spec = _asked()
+    _, spec = _asked()
     if spec.retry_of:
         raise InvalidRequest("the lines of a retry were looked at before", "retry_of")
     return Response(validation(spec, _input_file(spec)), content_type="application/json")
@@ -70,6 +72,16 @@ def index() -> Answer:
 def read(batch_id: str) -> Answer:
     """Returns one batch."""
     return _answer(own_batch(batch_id))
+
+
+@batches.patch("/<batch:batch_id>")
+def change(batch_id: str) -> Answer:
+    """Changes the place of a batch among the tenant's own. Its released lines that still wait move with it."""
+    asked, house, batch = validated(BatchChange, _fields()), services(), own_batch(batch_id)
+    batch = house.batches.rank(batch, asked.standing(batch.standing))
+    log.info("batch.ranked", batch_id=batch.batch_id, priority=batch.standing.priority)
+    house.hints.send_one(Queue.BATCH)
+    return _answer(batch)
 
 
 @batches.post("/<batch_id>/cancel")
@@ -116,15 +128,19 @@ def _changed(batch_id: str, action: Action) -> Answer:
     return _answer(batch)
 
 
-def _asked() -> BatchSpec:
-    fields = body_document().value
-    if not isinstance(fields, dict):
-        raise InvalidRequest("the request must be a JSON object")
-    asked = validated(BatchRequest, fields)
+def _asked() -> tuple[BatchRequest, BatchSpec]:
+    asked = validated(BatchRequest, _fields())
     asked.check(services().settings, services().rules)
     spec = asked.spec(caller().tenant)
     check_defaults(spec)
-    return spec
+    return asked, spec
+
+
+def _fields() -> dict[str, Any]:
+    fields = body_document().value
+    if not isinstance(fields, dict):
+        raise InvalidRequest("the request must be a JSON object")
+    return fields
 
 
 def _input_file(spec: BatchSpec) -> StoredFile:

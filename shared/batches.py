@@ -39,6 +39,42 @@ class BatchStatus(StrEnum):
         return self in (self.FAILED, self.COMPLETED, self.EXPIRED, self.CANCELLED)
 
 
+class BatchPriority(StrEnum):
+    """The priority of a batch. `interactive` is the class of its lines; the others order batches of one tenant."""
+
+    LOW = "low"
+    BATCH = "batch"
+    HIGH = "high"
+    INTERACTIVE = "interactive"
+
+    @property
+    def scheduling_class(self) -> Priority:
+        return Priority.INTERACTIVE if self is BatchPriority.INTERACTIVE else Priority.BATCH
+
+    @property
+    def order(self) -> int:
+        """The lowest goes first among the batches of one tenant and class."""
+        return {BatchPriority.HIGH: -1, BatchPriority.LOW: 1}.get(self, 0)
+
+    @classmethod
+    def of(cls, scheduling_class: Priority, order: int) -> "BatchPriority":
+        """Returns the priority that has this class and order."""
+        if scheduling_class is Priority.INTERACTIVE:
+            return cls.INTERACTIVE
+        return {-1: cls.HIGH, 1: cls.LOW}.get(order, cls.BATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The place that a tenant asked for among its own batches: priority, then `finish_by` (aware UTC), then age.
+
+    shared/lua/batch_order.lua has the rule.
+    """
+
+    priority: BatchPriority = BatchPriority.BATCH
+    finish_by: datetime | None = None
+
+
 class LineState(StrEnum):
     """The state of a line, stored as one character. For a waiting line the store keeps nothing else."""
 
@@ -69,8 +105,9 @@ class Defaults(BaseModel):
 class BatchSpec(BaseModel):
     """An accepted request for a batch.
 
-    `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s` from its end. With `strict` one
-    invalid line fails the whole batch. The webhook reports the batch, never single lines.
+    `priority` is the class of its lines. `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s`
+    from its end. With `strict` one invalid line fails the whole batch. The webhook reports the batch, never single
+    lines.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -185,6 +222,7 @@ class Batch:
     error_file_id: FileId | None
     times: BatchTimes
     origin: Origin | None = None
+    standing: Standing = Standing()
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:

@@ -281,7 +281,8 @@ class Settings(BaseSettings):
     batch_spare: int = Field(
         default=64,
         ge=1,
-        description="number of renders that a batch keeps waiting beside those that the workers can hold",
+        description="number of renders that the batches of one tenant and class keep waiting beside those that the "
+        "workers can hold",
     )
     batch_retention_s: int = Field(
         default=30 * 24 * 3600, ge=0, description="how long a batch can be read and retried after its end"

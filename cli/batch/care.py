@@ -1,4 +1,4 @@
-"""`gridpress batch list`, `show`, `pause`, `resume`, `cancel`, `retry` and `delete`: batches that the service has."""
+"""`gridpress batch list`, `show`, `rank`, `pause`, `resume`, `cancel`, `retry` and `delete`: batches of the service."""
 
 import json
 
@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 
 from cli.batch.client import BatchClient
+from cli.batch.settings import PRIORITIES
 from cli.client import Json
 from cli.jobs import json_option
 from cli.options import url_option
@@ -55,6 +56,7 @@ def show(batch_id: str, as_json: bool, url: str) -> None:
         return
     total, done, failed = _counts(found)
     click.echo(f"{found['id']}  {status(found)}  {done} of {total} lines done, {failed} failed")
+    click.echo(_place(found))
     for name in ("input_file_id", "output_file_id", "error_file_id"):
         click.echo(f"{name.removesuffix('_id').replace('_', ' ')}: {found[name] or 'none'}")
     for name, value in found.items():
@@ -63,6 +65,30 @@ def show(batch_id: str, as_json: bool, url: str) -> None:
     for error in (found.get("errors") or {}).get("data", []):
         where = f"line {error['line']}: " if error.get("line") else ""
         click.echo(f"{where}{error['message']}")
+
+
+@click.command()
+@_batch_id
+@click.option("--priority", type=PRIORITIES, help="Which of your batches goes first.")
+@click.option(
+    "--finish-by", metavar="TIME", help="Of one priority the earliest goes first: 2026-01-05T09:30:00Z, or none."
+)
+@url_option
+def rank(batch_id: str, priority: str | None, finish_by: str | None, url: str) -> None:
+    """Change the place of a batch among your own batches. Other tenants' shares stay as they are.
+
+    \b
+    Examples:
+      gridpress batch rank batch_01k9e4m3c6x2s8q5v7w1t0z9ab --priority high
+      gridpress batch rank batch_01k9e4m3c6x2s8q5v7w1t0z9ab --finish-by none
+    """
+    asked = {"priority": priority, "finish_by": finish_by}
+    fields = {name: None if value == "none" else value for name, value in asked.items() if value is not None}
+    if not fields:
+        raise click.UsageError("give --priority or --finish-by")
+    with BatchClient(url) as client:
+        found = client.rank(batch_id, fields)
+    click.echo(f"{batch_id} {status(found)}  {_place(found)}")
 
 
 def _change(action: str, text: str) -> click.Command:
@@ -102,6 +128,12 @@ def delete(batch_id: str, url: str) -> None:
 def status(batch: Json) -> str:
     """In one word; OpenAI has none for a batch that is paused."""
     return "paused" if batch.get("paused") else str(batch["status"])
+
+
+def _place(batch: Json) -> str:
+    """Its place among the tenant's own batches. A service of an earlier version has no `finish_by`."""
+    finish_by = batch.get("finish_by")
+    return f"priority: {batch.get('priority')}" + (f"  finish by: {finish_by}" if finish_by else "")
 
 
 def _counts(batch: Json) -> tuple[str, str, str]:

@@ -42,6 +42,10 @@ class BatchClient(Client):
         """`pause`, `resume`, `cancel` or `retry`; the batch."""
         return self._json("POST", f"{_path(batch_id)}/{action}")
 
+    def rank(self, batch_id: str, fields: Json) -> Json:
+        """Changes the place of the batch among the caller's own; the batch."""
+        return self._json("PATCH", _path(batch_id), json=fields)
+
     def delete_batch(self, batch_id: str) -> None:
         """Its jobs and pictures go with it."""
         self._send("DELETE", _path(batch_id))

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.batch.care import cancel, delete, list_, pause, resume, retry, show
+from cli.batch.care import cancel, delete, list_, pause, rank, resume, retry, show
 from cli.batch.client import BatchClient
 from cli.batch.lines import batch_lines
 from cli.batch.run import Asked, Run
@@ -62,5 +62,5 @@ def run(prompts: Path, out: Path, url: str, dry_run: bool, settings: dict[str, A
     click.echo(f"{num_pictures} pictures in {out}")
 
 
-for command in (validate, list_, show, pause, resume, cancel, retry, delete):
+for command in (validate, list_, show, rank, pause, resume, cancel, retry, delete):
     batch.add_command(command)

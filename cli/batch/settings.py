@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from shared.job_spec import Priority, Quality
+from shared.job_spec import Quality
 
+PRIORITIES = click.Choice(["low", "normal", "batch", "high", "interactive"])
 _TIME = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _UNIT_S = {"h": 3600, "d": 24 * 3600}
 
@@ -27,7 +28,10 @@ _OPTIONS = (
     click.option("--steps", "num_inference_steps", type=int, help="Denoise steps of lines that name none."),
     click.option("--quality", type=click.Choice([kind.value for kind in Quality]), help="Of lines that name none."),
     click.option("--seed", type=int, help="Line i without a seed uses SEED + i, from 0."),
-    click.option("--priority", type=click.Choice([kind.value for kind in Priority]), help="Of the whole batch."),
+    click.option(
+        "--priority", type=PRIORITIES, help="Which of your batches goes first; interactive: as single pictures."
+    ),
+    click.option("--finish-by", metavar="TIME", help="Of your batches, the earliest goes first: 2026-01-05T09:30:00Z."),
     click.option("--deadline", metavar="TIME", help="What is not drawn by then expires: 2026-01-05T09:30:00Z."),
     click.option("--webhook-url", metavar="URL", help="Told when the batch is over."),
     click.option(
@@ -40,7 +44,7 @@ _OPTIONS = (
     click.option("--strict", is_flag=True, help="Draw nothing when a single line is wrong."),
 )
 _OF_LINES = ("size", "num_inference_steps", "quality", "seed")
-_OF_BATCH = ("priority", "deadline", "webhook_url", "delete_after_s", "strict")
+_OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "strict")
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,7 +1,5 @@
 -- What several scripts of batches need.
 
-local OVER = { failed = true, completed = true, expired = true, cancelled = true }
-
 local function is_holder(batch, holder)
   return redis.call('HGET', P .. 'batch:' .. batch, 'holder') == holder
 end
@@ -38,8 +36,9 @@ end
 local function end_batch(batch, status, now)
   local key = P .. 'batch:' .. batch
   redis.call('HSET', key, 'status', status, status .. '_ms', now)
-  redis.call('HDEL', key, 'holder', 'paused', 'waiting_for', 'target')
+  redis.call('HDEL', key, 'holder', 'paused', 'waiting_for', 'target', 'is_behind', 'is_slow', 'num_ranked')
   redis.call('ZREM', P .. 'batch_work', batch)
+  leave_order(batch)
   local known = redis.call('HMGET', key, 'round', 'delete_after_ms')
   if known[2] then
     redis.call('ZADD', P .. 'batch_expiries', now + tonumber(known[2]), batch)

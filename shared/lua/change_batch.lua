@@ -43,7 +43,11 @@ elseif action == 'retry' then
 else
   answer = hold(action == 'pause')
 end
-if answer == 1 then tell_of_batch(batch) end
+if answer == 1 then
+  tell_of_batch(batch)
+  stand(batch)
+  stir_next(batch, now)
+end
 if answer == 1 and not (OVER[known[2]] and action ~= 'retry') and redis.call('HEXISTS', key, 'holder') == 0 then
   redis.call('ZADD', P .. 'batch_work', now, batch)
 end

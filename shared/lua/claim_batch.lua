@@ -1,5 +1,5 @@
 -- Leases the batch that has waited longest; finds nothing when none is due.
--- ARGV: holder, lease (ms), renders that a batch keeps open beyond the slots of live workers
+-- ARGV: holder, lease (ms), renders that a tenant's batches of one class keep open beyond the slots of live workers
 -- Returns the batch, or ''.
 local holder, lease, spare = unpack(ARGV)
 local BATCH = { { 'tenant', is_text }, { 'status', is_text }, { 'end', is_text }, { 'expires_ms', is_number },
@@ -21,10 +21,14 @@ local batch, known = first_sound()
 if not batch then return '' end
 local key = P .. 'batch:' .. batch
 redis.call('ZADD', P .. 'batch_work', now + tonumber(lease), batch)
-local target = 2 * (live_slots('ar', now) + live_slots('dit', now)) + tonumber(spare)
+stand(batch)
+local most = 2 * (live_slots('ar', now) + live_slots('dit', now)) + tonumber(spare)
+local target = target_of(batch, most)
 redis.call('HSET', key, 'holder', holder, 'target', target)
+if target < most and target == 0 then redis.call('HSET', key, 'is_behind', 1) else redis.call('HDEL', key, 'is_behind') end
 note_duty(holder, 'b|' .. batch)
 if known['end'] == 'completed' and known.status == 'in_progress' and tonumber(known.expires_ms) <= now then
   redis.call('HSET', key, 'end', 'expired', 'status', 'finalizing', 'finalizing_ms', now)
+  stand(batch)
 end
 return batch

@@ -6,7 +6,7 @@ local function is_pending(value)
   return value == 'pending'
 end
 
-local JOB = { { 'rank', is_number }, { 'lane', is_text }, { 'n', is_whole }, { 'spec', is_text },
+local JOB = { { 'rank', is_number }, { 'age_rank', optional(is_number) }, { 'lane', is_text }, { 'n', is_whole }, { 'spec', is_text },
   { 'enhancement', is_pending }, { 'enhancement_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
 local now = now_ms()
 
@@ -31,7 +31,7 @@ end
 local best, best_rank, asked
 for class in pairs(CLASS) do
   local job, known = first_of(class)
-  local rank = job and tonumber(known.rank)
+  local rank = job and tonumber(known.age_rank or known.rank)
   if job and (not best or rank < best_rank or (rank == best_rank and job < best)) then
     best, best_rank, asked = job, rank, known
   end

@@ -5,7 +5,9 @@
 --                                             lines by how they stand: total, open, completed, failed;
 --                                             renders: of the open ones; target: how many there should be;
 --                                             webhook_url and webhook_events (JSON), num_reports, reported and reported_ms
---                                             (see batch.lua); delete_after_ms: after its end; origin (JSON)
+--                                             (see batch.lua); delete_after_ms: after its end; origin (JSON);
+--                                             class, order, finish_by_ms, is_slow and is_behind (see batch_order.lua); num_ranked,
+--                                             while the jobs of its lines have yet to take its new place (rank_lines.lua)
 --   gridpress:batch_lines:<batch>     string  a character for each line of the file, see shared/batches.py
 --   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose result is not stored yet
 --   gridpress:batch_segments:<batch>  list    JSON: the objects that hold the results
@@ -14,9 +16,10 @@
 --   gridpress:batch_ends, _expiries, _doomed, _deleted  see purge_batches.lua
 --   gridpress:batch_work              zset    batches that are not over by when to look at them again (ms)
 -- ARGV: batch, tenant, spec (JSON), window (ms), the batch to retry or '', own URL or '' and its events (JSON), for how long
--- to keep it (ms) or '', origin (JSON) or ''
+-- to keep it (ms) or '', origin (JSON) or '', class, order (-1, 0 or 1), finish_by (ms) or ''
 -- Returns 1; 0 when there is no such batch to retry; 2 when that one has nothing to retry, or is not over.
-local batch, tenant, spec, window, retried, webhook_url, webhook_events, delete_after, origin = unpack(ARGV)
+local batch, tenant, spec, window, retried, webhook_url, webhook_events, delete_after, origin = unpack(ARGV, 1, 9)
+local class, order, finish_by = unpack(ARGV, 10, 12)
 local key, now = P .. 'batch:' .. batch, now_ms()
 if redis.call('EXISTS', key) == 1 then return 1 end
 local num_lines, num_waiting = 0, 0
@@ -32,9 +35,11 @@ if retried ~= '' then
 end
 redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', 'validating', 'end', 'completed', 'round', 0,
   'num_lines', num_lines, 'line', 0, 'offset', 0, 'total', num_waiting, 'open', 0, 'renders', 0, 'completed', 0,
-  'failed', 0, 'origin', origin, 'created_ms', now, 'expires_ms', now + tonumber(window))
+  'failed', 0, 'origin', origin, 'class', class, 'order', order, 'created_ms', now, 'expires_ms', now + tonumber(window))
+if finish_by ~= '' then redis.call('HSET', key, 'finish_by_ms', finish_by) end
 if webhook_url ~= '' then redis.call('HSET', key, 'webhook_url', webhook_url, 'webhook_events', webhook_events) end
 if delete_after ~= '' then redis.call('HSET', key, 'delete_after_ms', delete_after) end
 redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)
 redis.call('ZADD', P .. 'batch_work', now, batch)
+stand(batch)
 return 1

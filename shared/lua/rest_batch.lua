@@ -1,8 +1,8 @@
 -- Gives a batch back until there is something to do for it: at the latest after the delay, or when its time is over. Every
 -- step ends here but the last, so it is here that progress is told.
--- ARGV: batch, holder, delay (ms), why nothing is released ('' unless it could be)
+-- ARGV: batch, holder, delay (ms), why nothing is released ('' unless it could be), 1 when its lines wait for pictures, else 0
 -- Returns 1, or 0 when the lease was lost.
-local batch, holder, delay, waiting_for = unpack(ARGV)
+local batch, holder, delay, waiting_for, is_slow = unpack(ARGV)
 if not is_holder(batch, holder) then return 0 end
 local key, now = P .. 'batch:' .. batch, now_ms()
 redis.call('HDEL', key, 'holder')
@@ -11,7 +11,9 @@ if waiting_for == '' then
 else
   redis.call('HSET', key, 'waiting_for', waiting_for)
 end
+if is_slow == '1' then redis.call('HSET', key, 'is_slow', 1) else redis.call('HDEL', key, 'is_slow') end
 redis.call('ZADD', P .. 'batch_work', now + tonumber(delay), batch)
+if is_slow == '1' or num_waiting_lines(batch) == 0 then stir_next(batch, now) end
 report_progress(batch, now)
 if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then stir_batch(batch, now) end
 return 1

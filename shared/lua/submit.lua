@@ -1,7 +1,7 @@
 -- Creates a job and its renders, and sends the hint that its first queue may lack. A repeated call with the same job id or
 -- client id changes nothing.
--- The rank orders what waits in a lane, and jobs that wait for their prompt: the time of creation, plus a handicap for a
--- lower class.
+-- The rank orders what waits in a lane: the time of creation, plus a handicap for a lower class; a batch line has that of
+-- its batch (batch_order.lua), and its own as `age_rank`, which orders jobs that wait for their prompt.
 -- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
 -- per render: render, seed
 -- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
@@ -32,7 +32,8 @@ if num_queued + n > most_queued then return { 'full', num_queued, most_queued } 
 local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
 local now = now_ms()
 local lane = options.class .. '|' .. tenant .. '|' .. route
-local rank = now + options.handicap_ms
+local age_rank = now + options.handicap_ms
+local rank = options.batch == '' and age_rank or rank_of_line(options.batch, age_rank)
 local stage = options.prior == '' and 'ar' or 'dit'
 
 redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
@@ -40,7 +41,7 @@ redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', ra
   'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
   'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost, 'origin', options.origin)
 if options.batch ~= '' then
-  redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note)
+  redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note, 'age_rank', age_rank)
   redis.call('SETRANGE', lines, options.line, 'o')
   redis.call('HINCRBY', batch_key, 'open', 1)
   redis.call('HINCRBY', batch_key, 'renders', n)

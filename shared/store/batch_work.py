@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from shared.batches import Batch, BatchId, Cursor, Fault, LineState, Segment
+from shared.batches import Batch, BatchId, Cursor, Fault, LineState, Segment, line_job_prefix
 from shared.errors import LeaseLost, RecordUnreadable
 from shared.files import FileId
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
@@ -20,6 +20,7 @@ from shared.store.record_lists import readable
 from shared.store.scripts import Scripts
 
 _PREFIX = "gridpress:"
+_RANKED_AT_ONCE = 500  # jobs of up to 16 renders each
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,17 @@ class BatchLease:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A leased batch as it was read, with the number of further renders (`room`) that it should have open."""
+    """A leased batch as it was read, with the number of further renders (`room`) that it should have open.
+
+    `is_behind`: other batches of its tenant go first and leave it no room. `num_ranked` is set while jobs of its lines
+    have yet to take the batch's new place.
+    """
 
     lease: BatchLease
     batch: Batch
     room: int
+    is_behind: bool = False
+    num_ranked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +128,22 @@ class BatchWork:
     def renew(self, lease: BatchLease) -> None:
         self._write("renew_batch", lease, self._lease_ms)
 
-    def rest(self, lease: BatchLease, delay_s: float, waiting_for: str = "") -> None:
+    def rest(self, lease: BatchLease, delay_s: float, waiting_for: str = "", *, is_slow: bool = False) -> None:
         """Ends a step and the lease. The batch is due again when a result can be stored, and after `delay_s` at the
-        latest.
+        latest. `is_slow`: its lines wait for pictures to be fetched, so the batches behind may use its room.
         """
-        self._write("rest_batch", lease, int(delay_s * 1000), waiting_for)
+        self._write("rest_batch", lease, int(delay_s * 1000), waiting_for, int(is_slow))
+
+    def rank_lines(self, found: Leased) -> None:
+        """Gives the jobs of released lines the rank that the batch's new place says. A crash leaves it to be done
+        again.
+        """
+        if found.num_ranked is None:
+            return
+        lease, prefix = found.lease, line_job_prefix(found.batch.batch_id)
+        for status in ("queued", "running"):  # a job goes from the first list to the second, never back
+            self._rank_each(lease, status, prefix)
+        self._write("ranked_lines", lease, found.num_ranked)
 
     def start(self, lease: BatchLease, states: Sequence[LineState], segments: Sequence[Segment]) -> None:
         """Ends validation and starts the batch. `segments` hold the results of the invalid lines."""
@@ -174,6 +192,16 @@ class BatchWork:
         """The interval at which a long step has to renew its lease, in seconds."""
         return self._rules.lease_ttl_s / 3
 
+    def _rank_each(self, lease: BatchLease, status: str, prefix: str) -> None:
+        last, has_more = "", True
+        while has_more:
+            args = (lease.batch_id, lease.holder, status, prefix, last, _RANKED_AT_ONCE)
+            is_ours, *rest = self._scripts.run("rank_lines", *args)
+            if not is_ours:
+                raise LeaseLost(f"{lease.batch_id} is another worker's")
+            [last] = rest
+            has_more = last != ""
+
     @property
     def _lease_ms(self) -> int:
         return int(self._rules.lease_ttl_s * 1000)
@@ -187,7 +215,8 @@ class BatchWork:
 
 def _leased(batch_id: BatchId, row: tuple[BatchLease, Mapping[str, str]]) -> Leased:
     lease, fields = row
-    return Leased(lease, batch_of(batch_id, fields), int(fields.get("target", 0)) - int(fields["renders"]))
+    target, num_open = int(fields.get("target", 0)), int(fields["renders"])
+    return Leased(lease, batch_of(batch_id, fields), target - num_open, "is_behind" in fields, fields.get("num_ranked"))
 
 
 def _ended(job: Job, line: str, note: str, lives: str | None) -> EndedLine:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from shared.batches import (
     Batch,
     BatchId,
+    BatchPriority,
     BatchSpec,
     BatchStatus,
     BatchTimes,
@@ -19,12 +20,14 @@ from shared.batches import (
     Fault,
     LineState,
     Segment,
+    Standing,
     line_job_prefix,
 )
 from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
 from shared.origin import Origin
+from shared.store.batch_standing import standing_args, standing_of
 from shared.store.connect import Client, translated
 from shared.store.fault_counts import FaultCounts
 from shared.store.record_lists import filled_page, readable
@@ -63,16 +66,19 @@ class BatchStore:
         self._replicas = replicas
         self._scripts = Scripts(client)
 
-    def create(self, batch_id: BatchId, spec: BatchSpec, origin: Origin | None = None) -> Batch:
+    def create(
+        self, batch_id: BatchId, spec: BatchSpec, origin: Origin | None = None, standing: Standing | None = None
+    ) -> Batch:
         """Creates a batch and returns it once the required replicas have it. A repeated call with the same id changes
-        nothing.
+        nothing. The class of `standing`, if given, is that of the spec.
 
         Raises `BatchNotRetryable` when the batch in `retry_of` has no failed lines.
         """
         asked = (spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
         webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
         delete_after_ms = "" if spec.delete_after_s is None else spec.delete_after_s * 1000
-        args = (batch_id, spec.tenant, *asked, *webhook, delete_after_ms, _text(origin))
+        place = standing_args(standing or Standing(BatchPriority.of(spec.priority, 0)))
+        args = (batch_id, spec.tenant, *asked, *webhook, delete_after_ms, _text(origin), *place)
         answer = self._scripts.run_replicated(self._replicas, "create_batch", *args)
         _check(answer, spec.retry_of or batch_id, "retry")
         return self.batch(batch_id, spec.tenant)
@@ -108,6 +114,13 @@ class BatchStore:
         args = (batch.batch_id, batch.spec.tenant, action, batch.spec.window_s * 1000, _MOST_ROUNDS, _text(origin))
         _check(self._scripts.run("change_batch", *args), batch.batch_id, action)
         return self.batch(batch.batch_id, batch.spec.tenant)
+
+    def rank(self, batch: Batch, standing: Standing) -> Batch:
+        """Gives the batch another place among its tenant's own, and returns the batch. Raises `BatchEnded`."""
+        spec = batch.spec.model_copy(update={"priority": standing.priority.scheduling_class})
+        args = (batch.batch_id, spec.tenant, spec.model_dump_json(), *standing_args(standing))
+        _check(self._scripts.run("rank_batch", *args), batch.batch_id, "rank")
+        return self.batch(batch.batch_id, spec.tenant)
 
     def states(self, batch_id: BatchId, first: int, count: int) -> list[LineState]:
         """Returns the states of up to `count` lines, beginning with line `first`."""
@@ -173,9 +186,10 @@ class BatchStore:
 
 def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
     """Makes a batch from its hash."""
+    spec = BatchSpec.model_validate_json(fields["spec"])
     return Batch(
         batch_id=batch_id,
-        spec=BatchSpec.model_validate_json(fields["spec"]),
+        spec=spec,
         status=BatchStatus(fields["status"]),
         end=BatchStatus(fields["end"]),
         round=int(fields["round"]),
@@ -189,6 +203,7 @@ def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
         error_file_id=FileId(fields["error_file"]) if fields.get("error_file") else None,
         times=_times(fields),
         origin=Origin.parse(fields.get("origin")),
+        standing=standing_of(spec, fields),
     )
 
 
@@ -213,7 +228,7 @@ def _text(origin: Origin | None) -> str:
     return origin.as_text() if origin else ""
 
 
-def _check(answer: int, batch_id: str, action: Action) -> None:
+def _check(answer: int, batch_id: str, action: Action | Literal["rank"]) -> None:
     if answer == 0:
         raise BatchNotFound(f"no batch {batch_id}")
     if answer == 2:

@@ -29,4 +29,7 @@ def handler_of(answer: Answer) -> type[BaseHTTPRequestHandler]:
         def do_DELETE(self) -> None:
             self.do_GET()
 
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
     return Handler

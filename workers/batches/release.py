@@ -33,17 +33,19 @@ log = structlog.get_logger()
 _LINES_READ = 5000  # in one step: most of them may have ended long ago, where a batch is retried
 _MOST_AT_ONCE = 500
 _FETCHERS = 8  # lines whose pictures are fetched at once
+OTHER_BATCHES = "other_batches"  # of the same tenant, which go first
 _FETCHING_S = 10.0  # after which no further line is begun: other batches are to have their turn
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
     """The outcome of a step. `waiting_for` is the limit that holds lines back; `has_more`: the next step may start at
-    once.
+    once. `is_slow`: the next line waits for its pictures.
     """
 
     waiting_for: str = ""
     has_more: bool = False
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,17 @@ class Releaser:
     def release(self, found: Leased) -> Released:
         """Releases the next lines. A repeated call changes nothing: the same lines have the same job ids."""
         room = self._limits.room(found)
-        lines = self._all_ready(found, self._next(found, room)) if room.wanted > 0 and room.allowed > 0 else []
+        if room.wanted <= 0 or room.allowed <= 0:
+            return Released(room.limit or (OTHER_BATCHES if found.is_behind else ""))
+        lines, is_slow = self._all_ready(found, self._next(found, room))
         if not lines:
-            return Released(room.limit)
+            return Released(room.limit, is_slow=is_slow)
         within = self._limits.within_pixels(found.batch.spec.tenant, [_pixels(line.outcome) for line in lines])
         kept = self._submit(found.batch, lines[:within])
         self._commit(found, lines[:kept])
         if kept < len(lines):
             return Released("pixels_per_day" if kept == within else "queued_renders")
-        return Released(has_more=lines[-1].line.after.line < found.batch.num_lines)
+        return Released(has_more=lines[-1].line.after.line < found.batch.num_lines, is_slow=is_slow)
 
     def _next(self, found: Leased, room: Room) -> Iterator[_Asked | _Ready]:
         """Yields the next lines, up to the room for renders. A line over a limit is reported before its images are
@@ -114,9 +118,9 @@ class Releaser:
         asked = _Asked(line, envelope.custom_id, wanted, limits)
         return _too_much(asked, wanted.request.n) or asked
 
-    def _all_ready(self, found: Leased, lines: Iterable[_Asked | _Ready]) -> list[_Ready]:
+    def _all_ready(self, found: Leased, lines: Iterable[_Asked | _Ready]) -> tuple[list[_Ready], bool]:
         """Fetches the images of the lines, as many as fit into the time. It has its own threads, so that it delays no
-        other batch.
+        other batch. Returns those lines, and whether the time was too short for all.
         """
         ready: list[_Ready] = []
         rest, ends_at = iter(lines), time.monotonic() + _FETCHING_S
@@ -125,8 +129,8 @@ class Releaser:
                 had = self._waited_for(found, [pool.submit(self._ready, found.batch, line) for line in some])
                 ready += had
                 if len(had) < len(some) or time.monotonic() >= ends_at:
-                    break
-        return ready
+                    return ready, True
+        return ready, False
 
     def _waited_for(self, found: Leased, fetched: Sequence[Future[_Ready]]) -> list[_Ready]:
         while wait(fetched, self._tools.work.renew_every_s).not_done:

@@ -59,17 +59,18 @@ class BatchService:
             if not validate(self.tools, found):
                 return
             found = self.tools.work.look(lease)
+        self.tools.work.rank_lines(found)
         collect(self.tools, found)
         found = self.tools.work.look(lease)
         released = self._stop(found) if found.batch.is_stopping else self._go_on(found)
         if released.has_more:
-            self.tools.work.rest(lease, 0.0, released.waiting_for)
+            self.tools.work.rest(lease, 0.0, released.waiting_for, is_slow=released.is_slow)
         elif self.tools.work.finalize(lease):
             finish(self.tools, self.files, self.tools.work.look(lease))
             log.info("batch.finished")
         else:
             delay_s = _LIMITED_REST_S if released.waiting_for else _REST_S
-            self.tools.work.rest(lease, delay_s, released.waiting_for)
+            self.tools.work.rest(lease, delay_s, released.waiting_for, is_slow=released.is_slow)
 
     def _go_on(self, found: Leased) -> Released:
         if found.batch.is_paused or found.batch.cursor.line >= found.batch.num_lines:

@@ -2,6 +2,7 @@
 
 from api.batch_answers import ArchiveLink, BatchAnswer, BatchPage, ResultPage, ValidationAnswer
 from api.batch_schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
+from api.batch_standing import BatchChange
 from api.openapi.fields import DISPOSITION, LINK
 from api.openapi.operation import Answer, Body, Field, Json, Model, Operation
 from shared.errors import (
@@ -44,6 +45,7 @@ _BATCH: Json = {
     "num_released": 72,
     "strict": False,
     "priority": "batch",
+    "finish_by": "2026-01-06T06:00:00Z",
     "defaults": {"size": "1024x1024", "seed": 7},
     "deadline": None,
     "delete_after_s": None,
@@ -135,6 +137,14 @@ OPERATIONS = {
         query=BatchQuery,
     ),
     "batches.read": Operation("getBatch", "Batches", "Read a batch", {200: _ANSWER}, (BatchNotFound,)),
+    "batches.change": Operation(
+        "changeBatch",
+        "Batches",
+        "Change its place among your own batches",
+        {200: _ANSWER},
+        (BatchNotFound, BatchEnded),
+        Body(BatchChange, examples={"high": {"priority": "high", "finish_by": "2026-01-06T06:00:00Z"}}),
+    ),
     "batches.cancel": _change("cancelBatch", "Cancel a batch", BatchEnded),
     "batches.pause": _change("pauseBatch", "Release no more lines", BatchEnded),
     "batches.resume": _change("resumeBatch", "Go on", BatchEnded),

@@ -45,6 +45,14 @@ def test_a_batch_is_changed_and_says_how_it_stands(service: StubService, batch: 
     assert service.asked[route] == 1
 
 
+def test_a_batch_takes_another_place_among_ones_own(service: StubService, batch: Batch) -> None:
+    service.before["PATCH /v1/batches/batch_1"] = lambda: reply(200, batch_answer(priority="high", finish_by=None))
+    told = batch("rank", "batch_1", "--priority", "high", "--finish-by", "none")
+    assert (told.exit_code, told.stdout) == (0, "batch_1 in_progress  priority: high\n")
+    assert batch("rank", "batch_1").exit_code == 2
+    assert batch("rank", "batch_1", "--priority", "urgent").exit_code == 2
+
+
 def test_a_refusal_is_told_in_the_services_words(service: StubService, batch: Batch) -> None:
     service.before["POST /v1/batches/batch_1/retry"] = lambda: refusal(409, "batch_1 has nothing to retry")
     result = batch("retry", "batch_1")
