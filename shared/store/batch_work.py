@@ -27,8 +27,8 @@ _RANKED_AT_ONCE = 500  # jobs of up to 16 renders each
 class BatchRules:
     """Settings of the work on batches.
 
-    `spare` is the number of renders that a batch keeps open beyond those that workers hold. `job_stay_s` is how long a
-    line's job stays in the store after its result is stored.
+    `spare` is the number of renders that a tenant's batches of one class keep open beyond those that workers hold.
+    `job_stay_s` is how long a line's job stays in the store after its result is stored.
     """
 
     lease_ttl_s: float
