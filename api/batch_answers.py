@@ -1,10 +1,10 @@
 """Schemas of responses about batches: OpenAI's fields and our additions."""
 
-from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
+from api.batch_ends import BatchEnd
 from shared.batches import Batch, BatchPriority, BatchStatus, Endpoint
 from shared.job_answers import Moment
 from shared.webhooks.events import PayloadStyle
@@ -42,9 +42,12 @@ class RequestCounts(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    """A batch. Times are Unix seconds, but `deadline` is RFC 3339.
+    """A batch. Times are Unix seconds, but `deadline`, `finish_by` and `expected_end` are RFC 3339.
 
-    `waiting_for` is the limit that stops its waiting lines now. `num_released` counts lines that are unfinished jobs.
+    `eta_s` is the estimated number of seconds until it ends, and `expected_end` that moment: null while it is not in
+    progress, or nothing was measured. `on_time`: expected to end, or ended, by `finish_by`.
+    `waiting_for` is what stops its waiting lines now: a limit, or `other_batches` of your own that go first.
+    `num_released` counts lines that are unfinished jobs.
     """
 
     id: str
@@ -71,6 +74,8 @@ class BatchAnswer(BaseModel):
     paused: bool
     waiting_for: str | None
     eta_s: float | None
+    expected_end: Moment | None
+    on_time: bool | None
     num_released: int
     strict: bool
     priority: BatchPriority
@@ -84,7 +89,7 @@ class BatchAnswer(BaseModel):
     webhook_payload: PayloadStyle | None
 
     @classmethod
-    def of(cls, batch: Batch, model: str, now: datetime) -> Self:
+    def of(cls, batch: Batch, model: str, end: BatchEnd) -> Self:
         spec, counts, times = batch.spec, batch.counts, batch.times
         faults = [BatchError(**fault.model_dump()) for fault in batch.errors]
         moments = {name: getattr(times, name) for name in times.__slots__}
@@ -102,7 +107,9 @@ class BatchAnswer(BaseModel):
             metadata=dict(spec.metadata) or None,
             paused=batch.is_paused,
             waiting_for=batch.waiting_for,
-            eta_s=_eta_s(batch, now),
+            eta_s=end.eta_s,
+            expected_end=end.expected_end,
+            on_time=end.is_on_time,
             num_released=counts.open,
             strict=spec.strict,
             priority=batch.standing.priority,
@@ -166,11 +173,28 @@ class ValidationAnswer(BaseModel):
     warnings: list[str]
 
 
-def _eta_s(batch: Batch, now: datetime) -> float | None:
-    """Returns the estimated seconds until the batch ends, from its rate so far; None without a rate, or while
-    paused.
+class CostAnswer(BaseModel):
+    """What rendering costs: decode steps of AR, work of the DiT in the units of fair shares, pixels of the pictures."""
+
+    ar: int
+    dit: int
+    pixels: int
+
+
+class DryRunAnswer(ValidationAnswer):
+    """What a batch would come to; nothing was stored. Lines that would fail are in `errors` and not in the cost.
+
+    `eta_s`, `expected_end` and `on_time` are as in a batch, as if it was made now.
     """
-    started, done = batch.times.in_progress_at, batch.counts.num_ended
-    if batch.status is not BatchStatus.IN_PROGRESS or batch.is_paused or started is None or not done:
-        return None
-    return round((now - started).total_seconds() / done * (batch.counts.total - done), 1)
+
+    object: Literal["batch.dry_run"] = "batch.dry_run"  # type: ignore[assignment]
+    num_pictures: int
+    cost: CostAnswer
+    eta_s: float | None
+    expected_end: Moment | None
+    finish_by: Moment | None
+    on_time: bool | None
+
+
+class CreateAnswer(RootModel[BatchAnswer | DryRunAnswer]):
+    """A batch, or what it would come to where the request was a dry run."""

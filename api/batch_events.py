@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Self
 
 import structlog
@@ -13,6 +12,7 @@ from flask import Blueprint, Response, request
 
 from api import sse
 from api.batch_answers import BatchAnswer
+from api.batch_ends import Ends
 from api.batches import own_batch
 from api.services import Services, services
 from api.waiting import departure, is_told
@@ -50,8 +50,9 @@ class _Event:
 
     @classmethod
     def of(cls, house: Services, batch: Batch) -> Self:
-        data = BatchAnswer.of(batch, house.settings.served_model_name, datetime.now(UTC)).model_dump(mode="json")
-        lasting = json.dumps({**data, "eta_s": None})
+        answer = BatchAnswer.of(batch, house.settings.served_model_name, Ends(house).of(batch))
+        data = answer.model_dump(mode="json")
+        lasting = json.dumps({**data, "eta_s": None, "expected_end": None})
         event_type = f"batch.{batch.status}" if batch.status.is_final else "batch.progress"
         return cls(hashlib.sha256(lasting.encode()).hexdigest()[:16], event_type, data)
 

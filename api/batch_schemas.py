@@ -73,6 +73,11 @@ class BatchRequest(BaseModel):
     finish_by: Time | None = Field(default=None, description=WHAT_FINISH_BY)
     strict: bool = Field(default=False, description="one line that can't be rendered refuses the file")
     deadline: Time | None = Field(default=None, description="of all its lines; RFC 3339")
+    dry_run: bool = Field(
+        default=False,
+        description="make no batch: say which lines would fail, what the others cost and when it would end. Nothing is "
+        "stored, and no Idempotency-Key is used up",
+    )
     retry_of: BatchIdText | None = Field(
         default=None, description="only those lines of the file that failed, expired or were cancelled in this batch"
     )

@@ -2,7 +2,6 @@
 as ours.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -10,6 +9,8 @@ from flask import Blueprint, Response, request
 
 from api import idempotency, request_ids
 from api.batch_answers import BatchAnswer, BatchPage
+from api.batch_dry_run import dry_run, end_of_new, is_dry_run
+from api.batch_ends import BatchEnd, Ends
 from api.batch_schemas import BatchQuery, BatchRequest
 from api.batch_standing import BatchChange
 from api.batch_validation import check_defaults, validation
@@ -32,21 +33,24 @@ Answer = dict[str, Any]
 
 
 @batches.post("")
-def create() -> Answer:
+@idempotency.not_for(is_dry_run)
+def create() -> Answer | Response:
     """Creates a batch and returns it; a worker validates its lines next. An invalid line fails alone, unless it is
-    `strict`.
+    `strict`. A dry run makes nothing and says what the batch would come to.
     """
     house, (asked, spec) = services(), _asked()
     house.capacity.check()
-    _input_file(spec)
-    batch_id = new_batch_id(idempotency.reserved_id())
+    file = _input_file(spec)
     try:
+        if asked.dry_run:
+            return Response(dry_run(house, asked, spec, file), content_type="application/json")
+        batch_id = new_batch_id(idempotency.reserved_id())
         batch = house.batches.create(batch_id, spec, request_ids.origin(), asked.standing)
     except (BatchNotFound, BatchNotRetryable) as error:
         raise InvalidRequest(str(error), "retry_of") from error
     log.info("batch.accepted", batch_id=batch.batch_id)
     house.hints.send_one(Queue.BATCH)
-    return _answer(batch)
+    return _answer(batch, end_of_new(house, asked, spec, file))
 
 
 @batches.post("/validate")
@@ -63,7 +67,9 @@ def index() -> Answer:
     """Returns a page of batches. It reads one more than asked for, to know whether there is another page."""
     query = validated(BatchQuery, request.args.to_dict())
     found = services().batches.batches(caller().tenant, limit=query.limit + 1, after=query.after)
-    page = told_each("batch", ((batch.batch_id, batch) for batch in found[: query.limit]), _told)
+    ends = Ends(services())
+    rows = ((batch.batch_id, batch) for batch in found[: query.limit])
+    page = told_each("batch", rows, lambda batch: _told(batch, ends.of(batch)))
     first, last = (page[0].id, page[-1].id) if page else (None, None)
     return BatchPage(data=page, has_more=len(found) > query.limit, first_id=first, last_id=last).model_dump(mode="json")
 
@@ -153,9 +159,9 @@ def _input_file(spec: BatchSpec) -> StoredFile:
     return file
 
 
-def _answer(batch: Batch) -> Answer:
-    return _told(batch).model_dump(mode="json")
+def _answer(batch: Batch, end: BatchEnd | None = None) -> Answer:
+    return _told(batch, end or Ends(services()).of(batch)).model_dump(mode="json")
 
 
-def _told(batch: Batch) -> BatchAnswer:
-    return BatchAnswer.of(batch, services().settings.served_model_name, datetime.now(UTC))
+def _told(batch: Batch, end: BatchEnd) -> BatchAnswer:
+    return BatchAnswer.of(batch, services().settings.served_model_name, end)

@@ -7,8 +7,8 @@ made, the key leads to it, so that no crash and no lost connection makes a secon
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -27,12 +27,14 @@ from shared.store.idempotency import Busy, KeptAnswer, Reservation, Reused
 
 log = structlog.get_logger()
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 FIELD = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 
 _MOST_KEPT_BYTES = 64 * 1024  # pictures are answered from their job, not from here
 _KEPT_FIELDS = ("Content-Type", "Location", "Preference-Applied")
-_STREAMED = "gridpress_streamed_body"
+_STREAMED, _EXEMPT = "gridpress_streamed_body", "gridpress_exempt"
 _BARE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,255}")  # visible ASCII without " , ; \
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"')  # a String of RFC 9651
 _MOST_CHARS = 255
@@ -48,6 +50,16 @@ def streams_body(view: Any) -> Any:
     """Marks a view that streams its body. It calls `begin` itself, once the body is received."""
     setattr(view, _STREAMED, True)
     return view
+
+
+def not_for(is_exempt: Callable[[], bool]) -> Callable[[View], View]:
+    """Marks a view: a request for which `is_exempt` returns True does nothing, so it uses up no key."""
+
+    def marked(view: View) -> View:
+        setattr(view, _EXEMPT, is_exempt)
+        return view
+
+    return marked
 
 
 def begin(fingerprint: str, new_id: str) -> Response | None:
@@ -141,6 +153,8 @@ def _before() -> Response | None:
     if _key() is None or request.url_rule is None:
         return None
     view = current_app.view_functions[request.url_rule.endpoint]
+    if getattr(view, _EXEMPT, lambda: False)():
+        return None
     return None if getattr(view, _STREAMED, False) else begin(request_fingerprint(), new_job_id())
 
 

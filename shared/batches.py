@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NewType
@@ -129,6 +129,21 @@ class BatchSpec(BaseModel):
     webhook_events: tuple[str, ...] = ()
     webhook_payload: PayloadStyle = PayloadStyle.FULL
     webhook_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCost:
+    """The cost of lines: their number, pictures and pixels, and both stages in the units of `shared.cost`."""
+
+    lines: int = 0
+    pictures: int = 0
+    pixels: int = 0
+    ar: int = 0
+    dit: int = 0
+
+    def __add__(self, other: "BatchCost") -> "BatchCost":
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return BatchCost(*(one + more for one, more in pairs))
 
 
 class Fault(BaseModel):

@@ -113,3 +113,14 @@ def refuse_more_queued(limits: TenantLimits, num_queued: int, n: int) -> Refusal
         return None
     message = f"{num_queued} of at most {most} renders of this tenant wait already; {n} more would be too many"
     return Refusal("queued_renders", message, None if n > most else _QUEUE_RETRY_S)
+
+
+def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:
+    """Returns why a line exceeds the tenant's limits on its own; '' if it doesn't. Waiting for it would block the
+    batch.
+    """
+    if limits.queued_renders is not None and num_renders > limits.queued_renders:
+        return f"{num_renders} renders are more than the {limits.queued_renders} that this tenant may have queued"
+    if limits.pixels_per_day is not None and num_pixels > limits.pixels_per_day:
+        return f"{num_pixels} pixels are more than the {limits.pixels_per_day} a day that this tenant may use"
+    return ""

@@ -32,9 +32,10 @@ def list_(limit: int, as_json: bool, url: str) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table("batch", "status", "lines", "done", "failed", "created")
+    table = Table("batch", "status", "priority", "lines", "done", "failed", "created", "expected end")
     for one in found:
-        table.add_row(one["id"], status(one), *_counts(one), moment(one["created_at"]))
+        end = one.get("expected_end") or ""
+        table.add_row(one["id"], status(one), one.get("priority", ""), *_counts(one), moment(one["created_at"]), end)
     print_table(table)
 
 
@@ -131,9 +132,11 @@ def status(batch: Json) -> str:
 
 
 def _place(batch: Json) -> str:
-    """Its place among the tenant's own batches. A service of an earlier version has no `finish_by`."""
-    finish_by = batch.get("finish_by")
-    return f"priority: {batch.get('priority')}" + (f"  finish by: {finish_by}" if finish_by else "")
+    """Its place among the tenant's own batches. A service of an earlier version tells less."""
+    told = f"priority: {batch.get('priority')}"
+    for name in ("finish_by", "expected_end"):
+        told += f"  {name.replace('_', ' ')}: {batch[name]}" if batch.get(name) else ""
+    return told + ("  LATE" if batch.get("on_time") is False else "")
 
 
 def _counts(batch: Json) -> tuple[str, str, str]:

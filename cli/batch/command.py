@@ -32,7 +32,7 @@ def batch() -> None:
 @click.argument("prompts", type=_PROMPTS)
 @click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder of the pictures and results.jsonl.")
 @setting_options
-@click.option("--dry-run", is_flag=True, help="Only say which lines are wrong, and how.")
+@click.option("--dry-run", is_flag=True, help="Only say which lines are wrong, the cost and the expected end.")
 @click.option("--new", "is_new", is_flag=True, help="Begin anew in a DIR that has a batch already.")
 @click.option("--retry-failed", is_flag=True, help="Have the service try failed lines again.")
 @click.option("--cancel-on-interrupt", is_flag=True, help="Let Ctrl-C end the batch, not only this command.")

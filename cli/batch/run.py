@@ -102,6 +102,10 @@ class Run:
             self._note(replace(self._state, file_id=file_id))
         batch = self._client.create(self._lines.of_file(file_id) | self._asked.settings, key=f"{key}-batch")
         self._note(replace(self._state, batch_id=batch["id"]))
+        if batch.get("on_time") is False:
+            self._console.print(
+                f"expected end: {batch['expected_end']}, later than {batch['finish_by']}", highlight=False
+            )
 
     def _forget(self) -> None:
         self._file.forget()

@@ -1,4 +1,4 @@
-"""`gridpress batch validate`: what the service would say of every line, before any is drawn."""
+"""`gridpress batch validate`: what the service would say of every line, their cost and their end. Nothing is drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from cli.batch.client import BatchClient
 from cli.batch.lines import Lines, batch_lines
 from cli.batch.report import fault
 from cli.batch.settings import setting_options
+from cli.client import Json
 from cli.errors import Failure
 from cli.options import url_option
 
@@ -18,7 +19,7 @@ from cli.options import url_option
 @setting_options
 @url_option
 def validate(prompts: Path, url: str, settings: dict[str, Any]) -> None:
-    """Say which lines of FILE are wrong, with number and field. Nothing is drawn.
+    """Say which lines of FILE are wrong, what the others cost, and when they would be drawn. Nothing is stored.
 
     The same as `gridpress batch run --dry-run`. Exit status 1 when a line is wrong.
 
@@ -34,7 +35,7 @@ def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[s
     """Prints the report. The uploaded file does not stay. Raises `Failure` when a line is wrong."""
     file = client.upload(lines.file, f"{prompts.stem}.jsonl")
     try:
-        report = client.validate({**lines.of_file(file["id"]), **settings})
+        report = client.dry_run({**lines.of_file(file["id"]), **settings})
     finally:
         client.delete_file(file["id"])
     for error in report["errors"]["data"]:
@@ -47,4 +48,14 @@ def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[s
         raise Failure(f"{prompts} is no batch: nothing of it would be drawn")
     if report["invalid"]:
         raise Failure(f"{report['invalid']} of {report['total']} lines of {prompts} are wrong")
-    click.echo(f"{report['total']} lines of {prompts} are fine")
+    click.echo(f"{report['total']} lines of {prompts} are fine: {report['num_pictures']} pictures")
+    _say_end(report)
+
+
+def _say_end(report: Json) -> None:
+    """Prints the cost and the expected end, and warns of one that is late. Nothing is told before the first picture."""
+    cost = report["cost"]
+    click.echo(f"cost: {cost['ar']} decode steps, {cost['dit']} of the DiT, {cost['pixels'] / 1e6:.1f} megapixels")
+    click.echo(f"expected end: {report['expected_end'] or 'unknown, nothing was measured yet'}")
+    if report["on_time"] is False:
+        click.echo(f"warning: that is later than {report['finish_by']}", err=True)

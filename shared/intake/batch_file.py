@@ -1,15 +1,28 @@
 """Checks every line of a batch file once: whether the file is valid, and which lines can be rendered."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from shared.batches import BatchSpec, Fault, LineState
+from shared.batches import BatchCost, BatchSpec, Fault, LineState
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
+from shared.intake.line_cost import cost_of_line
+from shared.intake.request import JobRequest
 from shared.settings import Settings
 
 _MOST_FATAL = 100
+
+Judge = Callable[[int, str, JobRequest], Fault | None]  # of line (from 0), `custom_id` and request
+
+
+def _never(*_: object) -> None:
+    """Finds no fault."""
+
+
+def _none(_: int) -> bool:
+    """Leaves no line out."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,9 @@ class BadBody:
 class FileCheck:
     """The check of a file so far. Keeps one character and the `custom_id` of each line.
 
-    After `most_fatal` faults that fail the whole batch, the check may stop.
+    After `most_fatal` faults that fail the whole batch, the check may stop. `judge` may find a fault in a line that can
+    be rendered. `left_out` says which lines (from 0) do not belong to the batch. `cost` sums the lines that can be
+    rendered.
     """
 
     spec: BatchSpec
@@ -40,6 +55,9 @@ class FileCheck:
     states: list[LineState] = field(default_factory=list)
     fatal: list[Fault] = field(default_factory=list)
     num_base64: int = 0
+    cost: BatchCost = field(default_factory=BatchCost)
+    judge: Judge = _never
+    left_out: Callable[[int], bool] = _none
     _lines_of: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -67,7 +85,7 @@ class FileCheck:
     def _take(self, raw: bytes) -> BadBody | None:
         line = len(self.states)
         self.states.append(LineState.WAITING)
-        if not raw.strip():
+        if not raw.strip() or self.left_out(line):
             self.states[line] = LineState.LEFT_OUT
             return None
         try:
@@ -77,12 +95,19 @@ class FileCheck:
             self.fatal.append(error.fault)
             return None
         try:
-            asked = line_request(self.spec, envelope.body, line, self.settings, self.rules).asked
+            found = line_request(self.spec, envelope.body, line, self.settings, self.rules)
         except InvalidRequest as error:
-            self.states[line] = LineState.INVALID
-            return BadBody(envelope.custom_id, fault_of(error, line))
-        self.num_base64 += asked is not None and asked.response_format == "b64_json"
+            return self._bad(envelope, fault_of(error, line))
+        if fault := self.judge(line, envelope.custom_id, found.request):
+            return self._bad(envelope, fault)
+        self.num_base64 += found.asked is not None and found.asked.response_format == "b64_json"
+        self.cost += cost_of_line(found.request)
         return None
+
+    def _bad(self, envelope: Envelope, fault: Fault) -> BadBody:
+        assert fault.line is not None
+        self.states[fault.line - 1] = LineState.INVALID
+        return BadBody(envelope.custom_id, fault)
 
     def _check(self, envelope: Envelope, line: int) -> None:
         if envelope.url != self.spec.endpoint:

@@ -23,7 +23,7 @@ from shared.store.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
 
-_DEFAULT_SIZE = (1024, 1024)
+DEFAULT_SIZE = (1024, 1024)
 _DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
 
 # Asked for and given under the same names.
@@ -97,7 +97,7 @@ class Intake:
 
     def _render_settings(self, body: Body, tenant: TenantId) -> RenderSettings:
         images = self._images(body, tenant)
-        delivered = asked_size(body.request) or (output_size(*size_px(images[0])) if images else _DEFAULT_SIZE)
+        delivered = asked_size(body.request) or (output_size(*size_px(images[0])) if images else DEFAULT_SIZE)
         width, height = aligned_size(*delivered)
         is_cropped = (width, height) != delivered
         return RenderSettings(

@@ -4,7 +4,7 @@
 --                                                 by id, which is their age
 
 local OVER = { failed = true, completed = true, expired = true, cancelled = true }
-local STEP_MS = 1e13 -- between two priorities: 317 years, so no time of one reaches into the next
+local PRIORITY_MS = 1e13 -- between two priorities: 317 years, so no time of one reaches into the next
 local FAR_MS = 4e12 -- the year 2096: later than every `finish_by` and every creation
 local LOOKED_AT = 50 -- batches at once
 
@@ -20,7 +20,7 @@ end
 
 -- The place of a batch among the others; the lowest goes first. `order` is -1 (high), 0 or 1 (low).
 local function standing_of(order, finish_by_ms)
-  return (tonumber(order) or 0) * STEP_MS + (finish_by_ms and finish_by_ms - FAR_MS or 0)
+  return (tonumber(order) or 0) * PRIORITY_MS + (finish_by_ms and finish_by_ms - FAR_MS or 0)
 end
 
 -- The rank of a line's job in its lane: the batch's standing. Without a `finish_by` the job's own age follows, so that single

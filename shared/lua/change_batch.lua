@@ -20,6 +20,9 @@ local function retry()
   if num == 0 then return 2 end
   redis.call('SET', P .. 'batch_lines:' .. batch, lines)
   redis.call('HINCRBY', key, 'failed', -num)
+  local cost = scaled_cost(batch, num)
+  if cost then redis.call('HSET', key, 'todo_ar', cost.ar, 'todo_dit', cost.dit) end
+  forget_rate(batch)
   redis.call('HINCRBY', key, 'round', 1)
   redis.call('ZREM', P .. 'batch_ends', batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)

@@ -6,7 +6,8 @@
 --                                             renders: of the open ones; target: how many there should be;
 --                                             webhook_url and webhook_events (JSON), num_reports, reported and reported_ms
 --                                             (see batch.lua); delete_after_ms: after its end; origin (JSON);
---                                             class, order, finish_by_ms, is_slow and is_behind (see batch_order.lua); num_ranked,
+--                                             class, order, finish_by_ms, is_slow and is_behind (see batch_order.lua); cost_..., todo_...,
+--                                             rate_... and next_... (see batch_cost.lua); num_ranked,
 --                                             while the jobs of its lines have yet to take its new place (rank_lines.lua)
 --   gridpress:batch_lines:<batch>     string  a character for each line of the file, see shared/batches.py
 --   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose result is not stored yet
@@ -37,6 +38,10 @@ redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', 'validating', 
   'num_lines', num_lines, 'line', 0, 'offset', 0, 'total', num_waiting, 'open', 0, 'renders', 0, 'completed', 0,
   'failed', 0, 'origin', origin, 'class', class, 'order', order, 'created_ms', now, 'expires_ms', now + tonumber(window))
 if finish_by ~= '' then redis.call('HSET', key, 'finish_by_ms', finish_by) end
+if retried ~= '' then
+  local cost = scaled_cost(retried, num_waiting)
+  if cost then set_cost(batch, cost) end
+end
 if webhook_url ~= '' then redis.call('HSET', key, 'webhook_url', webhook_url, 'webhook_events', webhook_events) end
 if delete_after ~= '' then redis.call('HSET', key, 'delete_after_ms', delete_after) end
 redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)

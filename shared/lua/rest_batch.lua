@@ -14,6 +14,7 @@ end
 if is_slow == '1' then redis.call('HSET', key, 'is_slow', 1) else redis.call('HDEL', key, 'is_slow') end
 redis.call('ZADD', P .. 'batch_work', now + tonumber(delay), batch)
 if is_slow == '1' or num_waiting_lines(batch) == 0 then stir_next(batch, now) end
+note_rate(batch, now)
 report_progress(batch, now)
 if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then stir_batch(batch, now) end
 return 1

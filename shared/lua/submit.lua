@@ -45,6 +45,12 @@ if options.batch ~= '' then
   redis.call('SETRANGE', lines, options.line, 'o')
   redis.call('HINCRBY', batch_key, 'open', 1)
   redis.call('HINCRBY', batch_key, 'renders', n)
+  for _, of in ipairs({ 'ar', 'dit' }) do
+    local todo = 'todo_' .. of
+    if redis.call('HEXISTS', batch_key, todo) == 1 then
+      redis.call('HINCRBY', batch_key, todo, string.format('%.0f', -n * options[of .. '_cost']))
+    end
+  end
 end
 if options.client_id ~= '' then
   redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)

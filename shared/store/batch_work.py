@@ -3,11 +3,12 @@
 A step that is repeated after a crash changes nothing twice.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import cast
 
-from shared.batches import Batch, BatchId, Cursor, Fault, LineState, Segment, line_job_prefix
+from shared.batches import Batch, BatchCost, BatchId, Cursor, Fault, LineState, Segment, line_job_prefix
 from shared.errors import LeaseLost, RecordUnreadable
 from shared.files import FileId
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
@@ -145,10 +146,18 @@ class BatchWork:
             self._rank_each(lease, status, prefix)
         self._write("ranked_lines", lease, found.num_ranked)
 
-    def start(self, lease: BatchLease, states: Sequence[LineState], segments: Sequence[Segment]) -> None:
-        """Ends validation and starts the batch. `segments` hold the results of the invalid lines."""
+    def start(
+        self,
+        lease: BatchLease,
+        states: Sequence[LineState],
+        segments: Sequence[Segment],
+        cost: BatchCost | None = None,
+    ) -> None:
+        """Ends validation and starts the batch. `segments` hold the results of the invalid lines, `cost` is that of
+        the others; None where the lines were known before.
+        """
         total, num_bad = len(states) - states.count(LineState.LEFT_OUT), states.count(LineState.INVALID)
-        self._write("start_batch", lease, "".join(states), total, num_bad, segments_text(segments))
+        self._write("start_batch", lease, "".join(states), total, num_bad, segments_text(segments), _cost_text(cost))
 
     def refuse(self, lease: BatchLease, faults: Sequence[Fault]) -> None:
         """Fails the batch, because its file is not a valid batch file."""
@@ -217,6 +226,10 @@ def _leased(batch_id: BatchId, row: tuple[BatchLease, Mapping[str, str]]) -> Lea
     lease, fields = row
     target, num_open = int(fields.get("target", 0)), int(fields["renders"])
     return Leased(lease, batch_of(batch_id, fields), target - num_open, "is_behind" in fields, fields.get("num_ranked"))
+
+
+def _cost_text(cost: BatchCost | None) -> str:
+    return json.dumps(asdict(cost)) if cost else ""
 
 
 def _ended(job: Job, line: str, note: str, lives: str | None) -> EndedLine:

@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from pydantic import TypeAdapter
 
+from shared.batch_outlook import Outlook
 from shared.batches import (
     Batch,
     BatchId,
@@ -26,7 +27,9 @@ from shared.batches import (
 from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
+from shared.job_spec import Priority
 from shared.origin import Origin
+from shared.store.batch_outlook import read_outlook
 from shared.store.batch_standing import standing_args, standing_of
 from shared.store.connect import Client, translated
 from shared.store.fault_counts import FaultCounts
@@ -121,6 +124,10 @@ class BatchStore:
         args = (batch.batch_id, spec.tenant, spec.model_dump_json(), *standing_args(standing))
         _check(self._scripts.run("rank_batch", *args), batch.batch_id, "rank")
         return self.batch(batch.batch_id, spec.tenant)
+
+    def outlook(self, tenant: TenantId, scheduling_class: Priority) -> Outlook:
+        """Returns what stands before the end of a tenant's batches of one class."""
+        return read_outlook(self._scripts, tenant, scheduling_class)
 
     def states(self, batch_id: BatchId, first: int, count: int) -> list[LineState]:
         """Returns the states of up to `count` lines, beginning with line `first`."""

@@ -13,6 +13,7 @@ from shared.store.record_lists import filled_page, readable
 from shared.store.scripts import PRIMARY_ALONE, Replicas, Scripts
 
 _PREFIX = "gridpress:"
+_READ_AT_ONCE = 1000
 _LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and paid for, as long
 
 
@@ -56,6 +57,14 @@ class FileStore:
         if not found or found[0].tenant != tenant or found[0].is_over(datetime.now(UTC)):
             raise FileNotStored(f"no file {file_id}")
         return found[0]
+
+    def missing(self, file_ids: Sequence[FileId], tenant: TenantId) -> list[FileId]:
+        """Returns those of the files that `file` would not return."""
+        now, found = datetime.now(UTC), set[FileId]()
+        for start in range(0, len(file_ids), _READ_AT_ONCE):
+            read = self._read(file_ids[start : start + _READ_AT_ONCE])
+            found |= {file.file_id for file in read if file.tenant == tenant and not file.is_over(now)}
+        return [file_id for file_id in file_ids if file_id not in found]
 
     def files(
         self,

@@ -87,3 +87,8 @@ def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
             for name in ("waiting", "waiting_cost", "coming_cost", "orphans", "last_slots", "ahead", "is_stalled")
         },
     )
+
+
+def strengths_of(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
+    """Returns the strength of both stages, as a script that uses pace.lua told them."""
+    return _strengths(found)

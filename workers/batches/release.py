@@ -16,13 +16,13 @@ from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
 from shared.intake.request import Body
 from shared.intake.spec import Intake
-from shared.limits import TenantLimits
+from shared.limits import TenantLimits, never_fits
 from shared.metrics.catalogue import BATCH_LINES
 from shared.origin import log_ids
 from shared.store.batch_work import Leased
 from shared.store.jobs import JobStore
 from shared.store.submissions import LineSubmission, first_queue
-from workers.batches.limits import Limits, Room, never_fits
+from workers.batches.limits import Limits, Room
 from workers.batches.line_spans import line_origin
 from workers.batches.reading import InputLine, next_lines
 from workers.batches.results import note_of

@@ -35,7 +35,7 @@ def validate(tools: Tools, found: Leased) -> bool:
     if faults:
         tools.work.refuse(found.lease, sorted(faults, key=lambda fault: fault.line or 0)[:_MOST_TOLD])
         return False
-    tools.work.start(found.lease, check.states, list(_segments(tools, found, bad)))
+    tools.work.start(found.lease, check.states, list(_segments(tools, found, bad)), check.cost)
     return True
 
 

@@ -1,6 +1,6 @@
 """Batches."""
 
-from api.batch_answers import ArchiveLink, BatchAnswer, BatchPage, ResultPage, ValidationAnswer
+from api.batch_answers import ArchiveLink, BatchAnswer, BatchPage, CreateAnswer, ResultPage, ValidationAnswer
 from api.batch_schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
 from api.batch_standing import BatchChange
 from api.openapi.fields import DISPOSITION, LINK
@@ -42,10 +42,12 @@ _BATCH: Json = {
     "paused": False,
     "waiting_for": None,
     "eta_s": 48_797.0,
+    "expected_end": "2026-01-05T23:03:20.000Z",
+    "on_time": True,
     "num_released": 72,
     "strict": False,
     "priority": "batch",
-    "finish_by": "2026-01-06T06:00:00Z",
+    "finish_by": "2026-01-06T06:00:00.000Z",
     "defaults": {"size": "1024x1024", "seed": 7},
     "deadline": None,
     "delete_after_s": None,
@@ -104,6 +106,20 @@ _ARCHIVE_LINK = {
     "expires_at": 1_767_605_400,
 }
 
+_DRY_RUN: Json = {
+    **_REPORT,
+    "object": "batch.dry_run",
+    "num_pictures": 1,
+    "cost": {"ar": 1281, "dit": 104_857_600, "pixels": 1_048_576},
+    "eta_s": 12.4,
+    "expected_end": "2026-01-05T09:30:12.400Z",
+    "finish_by": None,
+    "on_time": None,
+}
+
+_CREATED = Answer(
+    "the batch, or the report of a dry run", CreateAnswer, examples={"running": _BATCH, "dry run": _DRY_RUN}
+)
 _ANSWER = Answer("the batch", BatchAnswer, examples={"running": _BATCH})
 _BODY = Body(BatchRequest, examples={"catalogue": _ASKED})
 
@@ -119,7 +135,7 @@ def _stream(name: str, summary: str, media: Json, query: Model | None = None) ->
 
 OPERATIONS = {
     "batches.create": Operation(
-        "createBatch", "Batches", "Render the lines of a file", {200: _ANSWER}, (StoreFull, QueueFull), _BODY
+        "createBatch", "Batches", "Render the lines of a file", {200: _CREATED}, (StoreFull, QueueFull), _BODY
     ),
     "batches.validate": Operation(
         "validateBatch",

@@ -15,6 +15,8 @@ from tests.cli.stub_api import reply
 
 def report(**changes: Any) -> dict[str, Any]:
     answer = {"total": 5, "valid": 5, "invalid": 0, "is_batch": True, "has_more": False, "warnings": []}
+    answer |= {"num_pictures": 6, "cost": {"ar": 7, "dit": 8, "pixels": 9_000_000}, "eta_s": None}
+    answer |= {"expected_end": None, "finish_by": None, "on_time": None}
     return answer | {"errors": {"object": "list", "data": []}} | changes
 
 
@@ -87,7 +89,17 @@ def test_a_dry_run_tells_every_bad_line_and_leaves_nothing(
 
 def test_a_file_that_is_fine_is_exit_status_0(service: StubService, batch: Batch, prompts: Path) -> None:
     service.report = report()
-    assert batch("validate", prompts, "--size", "512x512").exit_code == 0
+    result = batch("validate", prompts, "--size", "512x512")
+    assert result.exit_code == 0
+    assert all(part in result.stdout for part in ("6 pictures", "7 decode steps", "expected end: unknown"))
+
+
+def test_a_dry_run_warns_of_an_end_that_is_late(service: StubService, batch: Batch, prompts: Path) -> None:
+    late = {"expected_end": "2026-01-05T10:00:00Z", "finish_by": "2026-01-05T09:00:00Z", "on_time": False}
+    service.report = report(**late)
+    result = batch("run", prompts, "--out", "nowhere", "--dry-run", "--finish-by", "2026-01-05T09:00:00Z")
+    assert "expected end: 2026-01-05T10:00:00Z" in result.stdout
+    assert result.stderr == "warning: that is later than 2026-01-05T09:00:00Z\n"
 
 
 def test_a_file_that_is_no_batch_is_exit_status_1(service: StubService, batch: Batch, prompts: Path) -> None:

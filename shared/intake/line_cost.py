@@ -1,0 +1,29 @@
+"""Says beforehand what a line of a batch costs: pictures, pixels, and device work of both stages."""
+
+from shared.batches import BatchCost
+from shared.cost import cost_of
+from shared.geometry import aligned_size
+from shared.ids import ObjectKey
+from shared.intake.request import JobRequest
+from shared.intake.spec import DEFAULT_SIZE, asked_size
+from shared.job_spec import RenderSettings
+
+_ANY_IMAGE = ObjectKey("inputs/any.png")  # its size is not known before it is fetched
+
+
+def cost_of_line(request: JobRequest) -> BatchCost:
+    """Returns the cost of a checked request. Its condition images are not looked at: an edit or a re-render that names
+    no size counts as 1024x1024.
+    """
+    width, height = aligned_size(*(asked_size(request) or DEFAULT_SIZE))
+    settings = RenderSettings(
+        prompt="",
+        width_px=width,
+        height_px=height,
+        num_inference_steps=request.num_inference_steps,
+        guidance_scale=request.guidance_scale,
+        quality=request.quality,
+        images=(_ANY_IMAGE,) * len(request.images),
+    )
+    one, n = cost_of(settings), request.n
+    return BatchCost(1, n, n * width * height, 0 if request.prior else n * one.ar, n * one.dit)
