@@ -1,6 +1,7 @@
 """Says what a batch would come to, without making it: lines that would fail, pictures, cost and expected end."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from api.batch_validation import Checked, checked
 from api.body import body_document
 from api.services import Services
 from shared.batches import BatchSpec, LineState, input_key
-from shared.errors import BatchNotRetryable, GridpressError
+from shared.errors import BatchNotRetryable, GridpressError, InvalidRequest
 from shared.files import StoredFile
 from shared.ids import ObjectKey
 
@@ -31,10 +32,14 @@ def is_dry_run() -> bool:
 
 
 def dry_run(house: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> bytes:
-    """Returns a `DryRunAnswer` in JSON. Raises as `checked` does, and as making the batch would."""
+    """Returns a `DryRunAnswer` in JSON. Raises as `checked` does, as making the batch would, and `InvalidRequest` for a
+    file of which the whole batch would fail.
+    """
     found = check_of(house, spec, file)
     report: dict[str, Any] = json.loads(found.report)
-    end = Ends(house).of_new(spec.tenant, asked.standing, found.cost) if report["is_batch"] else BatchEnd()
+    if not report["is_batch"]:
+        raise _refusal(report["errors"]["data"])
+    end = Ends(house).of_new(spec.tenant, asked.standing, found.cost)
     cost = found.cost
     told = DryRunAnswer.model_construct(
         **report | {"object": "batch.dry_run"},
@@ -46,6 +51,15 @@ def dry_run(house: Services, asked: BatchRequest, spec: BatchSpec, file: StoredF
         on_time=end.is_on_time,
     )
     return told.model_dump_json(warnings=False).encode()
+
+
+def _refusal(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """Returns the error of a file that is no batch: its first fault, and how many more there are."""
+    first, num_more = errors[0], len(errors) - 1
+    where = f"line {first['line']}: " if first["line"] else ""
+    field = f"{first['param']}: " if first["param"] else ""
+    more = f"; {num_more} more at POST /v1/batches/validate" if num_more else ""
+    return InvalidRequest(f"{where}{field}{first['message']}{more}", "input_file_id")
 
 
 def check_of(house: Services, spec: BatchSpec, file: StoredFile) -> Checked:

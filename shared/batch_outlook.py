@@ -9,10 +9,22 @@ rate for a while, that rate counts instead, whatever else goes on.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from shared.batches import BatchId, Standing
-from shared.pace import Strength
 from shared.states import Stage
+
+
+class StagePace(Protocol):
+    """The part of `shared.pace.Strength` that an estimate needs."""
+
+    @property
+    def render_s(self) -> float | None: ...
+
+    @property
+    def residual_s(self) -> float: ...
+
+    def seconds_for(self, cost: float) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Outlook:
     others: Sequence[Waiting]
     urgent: Work
     weight: float
-    strengths: Mapping[Stage, Strength]
+    strengths: Mapping[Stage, StagePace]
 
     def end_s(self, batch_id: BatchId) -> float | None:
         """Returns the seconds until a batch ends; None for one that is not in the order, or without any measure."""

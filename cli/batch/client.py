@@ -27,6 +27,10 @@ class BatchClient(Client):
     def create(self, fields: Json, key: str | None = None) -> Json:
         return self._json("POST", "/v1/batches", json=fields, headers=_once(key))
 
+    def validate(self, fields: Json) -> Json:
+        """The report on all lines of a file, also of one that is no batch."""
+        return self._json("POST", "/v1/batches/validate", json=fields)
+
     def dry_run(self, fields: Json) -> Json:
         """The report on all lines of a file, what they cost, and when the batch would end. None is made."""
         return self._json("POST", "/v1/batches", json={**fields, "dry_run": True})

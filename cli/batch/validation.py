@@ -10,7 +10,7 @@ from cli.batch.lines import Lines, batch_lines
 from cli.batch.report import fault
 from cli.batch.settings import setting_options
 from cli.client import Json
-from cli.errors import Failure
+from cli.errors import Busy, Failure, Unavailable
 from cli.options import url_option
 
 
@@ -35,7 +35,7 @@ def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[s
     """Prints the report. The uploaded file does not stay. Raises `Failure` when a line is wrong."""
     file = client.upload(lines.file, f"{prompts.stem}.jsonl")
     try:
-        report = client.dry_run({**lines.of_file(file["id"]), **settings})
+        report = _report(client, {**lines.of_file(file["id"]), **settings})
     finally:
         client.delete_file(file["id"])
     for error in report["errors"]["data"]:
@@ -48,13 +48,25 @@ def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[s
         raise Failure(f"{prompts} is no batch: nothing of it would be drawn")
     if report["invalid"]:
         raise Failure(f"{report['invalid']} of {report['total']} lines of {prompts} are wrong")
-    click.echo(f"{report['total']} lines of {prompts} are fine: {report['num_pictures']} pictures")
-    _say_end(report)
+    click.echo(f"{report['total']} lines of {prompts} are fine")
+    if "cost" in report:
+        _say_end(report)
+
+
+def _report(client: BatchClient, fields: Json) -> Json:
+    """A dry run is refused where the batch would be, for a file that is no batch, too. Then all its lines are told."""
+    try:
+        return client.dry_run(fields)
+    except (Unavailable, Busy):
+        raise
+    except Failure:
+        return client.validate(fields)
 
 
 def _say_end(report: Json) -> None:
     """Prints the cost and the expected end, and warns of one that is late. Nothing is told before the first picture."""
     cost = report["cost"]
+    click.echo(f"pictures: {report['num_pictures']}")
     click.echo(f"cost: {cost['ar']} decode steps, {cost['dit']} of the DiT, {cost['pixels'] / 1e6:.1f} megapixels")
     click.echo(f"expected end: {report['expected_end'] or 'unknown, nothing was measured yet'}")
     if report["on_time"] is False:

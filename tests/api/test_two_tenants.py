@@ -111,6 +111,8 @@ def test_ids_in_bodies_and_queries_lead_to_nothing_of_others(
         ("/v1/batches", {**batch, "input_file_id": ids["file_id"]}),
         ("/v1/batches/validate", {**batch, "input_file_id": ids["file_id"]}),
         ("/v1/batches", {**batch, "input_file_id": own_file, "retry_of": ids["batch_id"]}),
+        ("/v1/batches", {**batch, "input_file_id": ids["file_id"], "dry_run": True}),
+        ("/v1/batches", {**batch, "input_file_id": own_file, "retry_of": ids["batch_id"], "dry_run": True}),
         ("/v1/jobs", {"prompt": "a", "images": [ids["file_id"]]}),
         ("/v1/jobs", {"prompt": "a", "images": [{"file_id": ids["picture_id"]}]}),
         ("/v1/images/edits", {"prompt": "a", "images": [{"file_id": ids["picture_id"]}]}),

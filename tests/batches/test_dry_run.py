@@ -90,9 +90,14 @@ def test_a_dry_run_of_a_broken_file_says_what_is_wrong_and_where(shop: Shop, cli
     asked = asked_of(shop, jsonl([a_line(0)]) + b'{"custom_id": "b"\n')
     before = keys_of(client)
     status, told = dry(shop, asked)
-    assert (status, told["is_batch"], told["expected_end"]) == (200, False, None)
-    assert [(error["line"], error["code"]) for error in told["errors"]["data"]] == [(2, "invalid_json_line")]
+    assert (status, told["error"]["param"]) == (400, "input_file_id")
+    assert told["error"]["message"].startswith("line 2: ")
     assert keys_of(client) == before
+    strict = asked_of(shop, jsonl([a_line(0), a_line(1, n=99), a_line(2, n=99)]), strict=True)
+    status, told = dry(shop, strict)
+    assert (status, told["error"]["param"]) == (400, "input_file_id")
+    assert told["error"]["message"].startswith("line 2: n: ")
+    assert "1 more" in told["error"]["message"]
 
 
 def test_a_dry_run_names_lines_over_a_limit_and_lines_whose_files_are_not_there(shop: Shop, client: Client) -> None:

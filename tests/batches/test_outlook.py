@@ -1,5 +1,6 @@
 """When batches are expected to end: against a simulation of fair shares on a virtual clock."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 
 from shared.batch_outlook import Outlook, OwnBatch, Waiting, Work, is_on_time
 from shared.batches import BatchPriority, Standing, new_batch_id
-from shared.pace import Strength
 from shared.states import Stage
 from tests.batches.order_world import NOW, standing
 
@@ -18,13 +18,22 @@ OTHERS = st.lists(st.builds(Waiting, st.integers(1, 4), st.builds(Work, COSTS, C
 FEW = settings(max_examples=50, deadline=None)
 
 
-def a_strength(seconds_per_cost: float | None, slots: int = 1, render_s: float | None = None) -> Strength:
-    return Strength(slots, slots, 0, seconds_per_cost, seconds_per_cost, render_s)
+@dataclass(frozen=True)
+class ConstantPace:
+    """A stage whose slots are free at once and take the same time for every unit of cost; None: not measured."""
+
+    seconds_per_cost: float | None
+    slots: int = 1
+    render_s: float | None = None
+    residual_s: float = 0.0
+
+    def seconds_for(self, cost: float) -> float | None:
+        return None if self.seconds_per_cost is None else cost * self.seconds_per_cost / self.slots
 
 
 def an_outlook(own: list[OwnBatch], others: list[Waiting] | None = None, weight: int = 1, slots: int = 1) -> Outlook:
     """The DiT takes a second for a unit of cost, AR next to nothing."""
-    strengths = {Stage.AR: a_strength(1e-9, slots), Stage.DIT: a_strength(1.0, slots)}
+    strengths = {Stage.AR: ConstantPace(1e-9, slots), Stage.DIT: ConstantPace(1.0, slots)}
     return Outlook(own, Work(), others or [], Work(), weight, strengths)
 
 
@@ -85,7 +94,7 @@ def test_a_measured_rate_counts_instead_of_the_model() -> None:
 def test_nothing_is_said_before_anything_was_measured_or_of_a_batch_that_is_not_in_the_order() -> None:
     batch = a_batch(1)
     outlook = an_outlook([batch])
-    unknown = Outlook([batch], Work(), [], Work(), 1, {stage: a_strength(None) for stage in Stage})
+    unknown = Outlook([batch], Work(), [], Work(), 1, {stage: ConstantPace(None) for stage in Stage})
     assert outlook.end_s(new_batch_id()) is None
     assert unknown.end_s(batch.batch_id) is None
     assert is_on_time(NOW, None) is is_on_time(None, NOW) is None

@@ -64,6 +64,8 @@ class StubService(HttpServer):
             return self._upload(body, content_type)
         if route.startswith("DELETE /v1/files/"):
             return reply(200, {"id": self.uploads.popitem()[0], "deleted": True})
+        if route == "POST /v1/batches/validate":
+            return reply(200, self.report)
         if route == "POST /v1/batches":
             return self._create(json.loads(body))
         if route == "GET /v1/batches/batch_1":
@@ -85,7 +87,7 @@ class StubService(HttpServer):
 
     def _create(self, fields: dict[str, Any]) -> Reply:
         if fields.get("dry_run"):
-            return reply(200, self.report)
+            return reply(200, self.report) if self.report["is_batch"] else refusal(400, "line 1 is wrong")
         self.created.append(fields)
         self.waiting = [json.loads(raw) for raw in self.uploads[fields["input_file_id"]].splitlines()]
         self.batch = batch_answer(request_counts={"total": len(self.waiting), "completed": 0, "failed": 0})
