@@ -91,13 +91,12 @@ def test_a_dry_run_of_a_broken_file_says_what_is_wrong_and_where(shop: Shop, cli
     before = keys_of(client)
     status, told = dry(shop, asked)
     assert (status, told["error"]["param"]) == (400, "input_file_id")
-    assert told["error"]["message"].startswith("line 2: ")
+    assert "line 2: malformed JSON" in told["error"]["message"]
     assert keys_of(client) == before
     strict = asked_of(shop, jsonl([a_line(0), a_line(1, n=99), a_line(2, n=99)]), strict=True)
     status, told = dry(shop, strict)
     assert (status, told["error"]["param"]) == (400, "input_file_id")
-    assert told["error"]["message"].startswith("line 2: n: ")
-    assert "1 more" in told["error"]["message"]
+    assert all(part in told["error"]["message"] for part in ("line 2: n: ", "1 more"))
 
 
 def test_a_dry_run_names_lines_over_a_limit_and_lines_whose_files_are_not_there(shop: Shop, client: Client) -> None:

@@ -13,8 +13,9 @@ def in_hours(hours: float) -> str:
 
 
 def keys_of(client: Client) -> dict[str, bytes | None]:
-    """All keys of the store with their values, as a dump."""
-    return {key: client.execute_command("DUMP", key, NEVER_DECODE=[]) for key in client.keys("*")}
+    """All keys of the store with their values, as a dump, but for the notes of the last look at the clock."""
+    keys = [key for key in client.keys("*") if key != "gridpress:clock"]
+    return {key: client.execute_command("DUMP", key, NEVER_DECODE=[]) for key in keys}
 
 
 def custom_ids(shop: Shop, batch: Json) -> list[str]:
