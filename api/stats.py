@@ -17,9 +17,7 @@ stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 
 class StageAnswer(BaseModel):
-    """The load of one stage. Costs are AR decode steps or DiT pixel-steps (pixels x denoise steps, twice with
-    guidance).
-    """
+    """The load of one stage. Costs are AR decode steps, or DiT pixel-steps of a 1024x1024 picture (docs/fairness.md)."""
 
     workers: int = Field(description="that live")
     slots: int = Field(description="of the live workers: pictures at once")

@@ -18,6 +18,7 @@ from shared.egress.rules import EgressRules
 from shared.errors import Misconfigured
 from shared.hints import Hints
 from shared.objects import open_objects
+from shared.planning import costs_of_profile
 from shared.ready_file import announce
 from shared.settings import Settings
 from shared.store.batches import BatchStore
@@ -84,7 +85,7 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
     replicas = Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)
     return Services(
         settings,
-        JobStore(client, replicas, hints.messages),
+        JobStore(client, replicas, hints.messages, costs_of_profile(settings.cost_profile)),
         DeadLetterStore(client),
         objects,
         hints,

@@ -118,10 +118,12 @@ def _paces(url: str) -> Mapping[Stage, Pace]:
             f"the service has measured nothing of {' and '.join(unknown)} yet: draw a picture, or {_PROFILE_HELP}"
         )
     _warn_of_idle_slots(stages)
-    return {
-        stage: Pace(stages[stage]["slots"] // stages[stage]["workers"], stages[stage]["seconds_per_cost"])
-        for stage in Stage
-    }
+    return {stage: Pace(_num_at_once(stage, stages[stage]), stages[stage]["seconds_per_cost"]) for stage in Stage}
+
+
+def _num_at_once(stage: Stage, answer: Mapping[str, Any]) -> int:
+    """Renders that one worker computes at once: the second slot of a DiT worker is for the next one's inputs."""
+    return 1 if stage is Stage.DIT else int(answer["slots"] // answer["workers"])
 
 
 def _warn_of_idle_slots(stages: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from shared.jobs import Job, Render
 from shared.pace import QueuePlace
 from shared.states import JobStatus, RenderState, Stage
 
-_ANSWERED_OTHERWISE = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images"}
+_ANSWERED_OTHERWISE = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes"}
 
 
 def job_answer(

@@ -55,6 +55,7 @@ class RenderSettings(BaseModel):
     `crop_width_px` and `crop_height_px`, given together, are the size that is delivered where it is not the rendered
     one: scaled to cover it, the middle kept. `temperature` and `top_p` of None mean the checkpoint's own generation
     config. `images` are normalised condition images (see `shared.images`): both stages read the same bytes.
+    Their widths and heights are `image_sizes`, empty in records of earlier releases.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -68,6 +69,7 @@ class RenderSettings(BaseModel):
     temperature: float | None = None
     top_p: float | None = None
     images: tuple[ObjectKey, ...] = ()
+    image_sizes: tuple[tuple[int, int], ...] = ()
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int = 90
     embed_metadata: bool = True

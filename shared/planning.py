@@ -11,13 +11,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.cost import dit_cost
-from shared.errors import GridpressError
-from shared.geometry import num_decode_steps
+from shared.cost import DEFAULT_COSTS, CostModel, cost_of, fitted
+from shared.errors import GridpressError, Misconfigured
+from shared.geometry import condition_size, num_decode_steps
+from shared.ids import ObjectKey
+from shared.job_spec import RenderSettings
 from shared.states import Stage
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -66,7 +69,9 @@ class Profile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A stage of a service that runs: slots of one of its workers, and seconds that a slot takes for a unit of cost."""
+    """A stage of a service that runs: renders that one of its workers computes at once, and the seconds that each of
+    them takes for a unit of cost. A DiT worker computes one, however many slots it has.
+    """
 
     slots: int
     seconds_per_cost: float
@@ -131,19 +136,28 @@ def plan(profile: Profile, demand: Demand, *, most_utilised: float, slots: int |
 def plan_at_pace(paces: Mapping[Stage, Pace], demand: Demand, *, most_utilised: float) -> Plan:
     """The same from what a service measured of itself lately, whatever sizes it drew: costs are in proportion.
 
-    That holds for a service whose slots were busy: a render alone in its worker is done sooner than one of many.
+    That holds for a service whose slots were busy: a render alone in its worker is done sooner than one of many. An
+    edit is taken to have one condition image of the picture's own size.
     """
-    decode_steps = num_decode_steps(demand.width_px, demand.height_px, is_edit=demand.is_edit)
-    costs = {
-        Stage.AR: decode_steps,
-        Stage.DIT: dit_cost(demand.width_px * demand.height_px, demand.num_inference_steps, is_guided=True),
-    }
+    cost = cost_of(_settings_of(demand))
+    costs = {Stage.AR: cost.ar, Stage.DIT: cost.dit}
 
     def of(stage: Stage) -> StagePlan:
         service_s = costs[stage] * paces[stage].seconds_per_cost
         return _stage_plan(stage, demand.pictures_per_s, service_s, paces[stage].slots, most_utilised)
 
     return Plan(of(Stage.AR), of(Stage.DIT))
+
+
+def costs_of_profile(file: Path | None) -> CostModel:
+    """Returns the costs that fit the DiT's measured steps; the default ones without a file. Raises `Misconfigured`."""
+    if file is None:
+        return DEFAULT_COSTS
+    try:
+        profile = Profile.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise Misconfigured(f"GRIDPRESS_COST_PROFILE={file} is no profile: {error}") from error
+    return fitted([(point.num_pixels, point.step_s) for point in profile.dit])
 
 
 def erlang_c(num_servers: int, load: float) -> float:
@@ -156,6 +170,18 @@ def erlang_c(num_servers: int, load: float) -> float:
         blocked = load * blocked / (servers + load * blocked)
     utilisation = load / num_servers
     return blocked / (1 - utilisation * (1 - blocked))
+
+
+def _settings_of(demand: Demand) -> RenderSettings:
+    size = (demand.width_px, demand.height_px)
+    return RenderSettings(
+        prompt="",
+        width_px=demand.width_px,
+        height_px=demand.height_px,
+        num_inference_steps=demand.num_inference_steps,
+        images=(ObjectKey(""),) if demand.is_edit else (),
+        image_sizes=(condition_size(*size),) if demand.is_edit else (),
+    )
 
 
 def _stage_plan(stage: Stage, rate: float, service_s: float, slots: int, most_utilised: float) -> StagePlan:

@@ -159,6 +159,12 @@ class Settings(BaseSettings):
     )
     dit_slots: int = Field(default=2, description="number of renders that one DiT worker holds at once")
 
+    cost_profile: Path | None = Field(
+        default=None,
+        description="profile of the DiT's device (`python -m benchmarks.profile`), from which the API and batches take "
+        "what sizes cost beside each other; unset: by GLM-Image's arithmetic",
+    )
+
     # Device options; docs/devices.md has a profile per card size.
     share_device: bool = Field(
         default=False,

@@ -106,6 +106,7 @@ class Intake:
             crop_width_px=delivered[0] if is_cropped else None,
             crop_height_px=delivered[1] if is_cropped else None,
             images=tuple(_store(self.objects, image) for image in images),
+            image_sizes=tuple(map(size_px, images)),
             **body.request.model_dump(include=set(_RENDER_FIELDS)),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.batches import LineJob
-from shared.cost import cost_of
+from shared.cost import DEFAULT_COSTS, CostModel
 from shared.dead_letters import Crash, DeadLetter
 from shared.enhancement import Enhancement, EnhancementStatus
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
@@ -155,10 +155,12 @@ def submission_options(
     source: PriorSource | None,
     line: LineJob | None = None,
     origin: Origin | None = None,
+    *,
+    costs: CostModel = DEFAULT_COSTS,
 ) -> str:
     """Returns the options that `submit.lua` takes beside the spec, as JSON."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
-    cost = cost_of(spec.settings)
+    cost = costs.cost_of(spec.settings)
     return json.dumps(
         {
             "class": spec.priority,

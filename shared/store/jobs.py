@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from shared.cost import DEFAULT_COSTS, CostModel
 from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable
 from shared.hint_message import HintMessage
 from shared.ids import JobId, RenderId, TenantId
@@ -41,11 +42,16 @@ class JobStore:
     """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(
-        self, client: Client, replicas: Replicas = PRIMARY_ALONE, hints: Mapping[Queue, HintMessage] = _NO_HINTS
+        self,
+        client: Client,
+        replicas: Replicas = PRIMARY_ALONE,
+        hints: Mapping[Queue, HintMessage] = _NO_HINTS,
+        costs: CostModel = DEFAULT_COSTS,
     ) -> None:
         """`hints` are sent with the jobs that `submit` makes, while the queue of their first stage is short of
-        hints.
+        hints. `costs` says what their renders cost.
         """
+        self._costs = costs
         self._client = client
         self._replicas = replicas
         self._hints = hints
@@ -67,7 +73,7 @@ class JobStore:
         grid and wait for the DiT. Returns once the store has the job on disk and on the required replicas. Raises
         `ClientIdTaken`, and `TenantLimitReached` when too many of the tenant's renders would wait.
         """
-        options = codec.submission_options(spec, name, source, origin=origin)
+        options = codec.submission_options(spec, name, source, origin=origin, costs=self._costs)
         hint = self._hints.get(first_queue(spec, source))
         answer = self._scripts.run_replicated(self._replicas, "submit", *submission(job_id, spec, options, hint))
         match answer:
@@ -89,7 +95,9 @@ class JobStore:
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
-                options = codec.submission_options(line.spec, None, line.source, line.job, line.origin)
+                options = codec.submission_options(
+                    line.spec, None, line.source, line.job, line.origin, costs=self._costs
+                )
                 self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))

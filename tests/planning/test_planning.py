@@ -5,7 +5,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.geometry import num_decode_steps
@@ -79,6 +79,7 @@ def test_what_the_profile_says_nothing_about_is_refused() -> None:
         plan(small, a_demand(side_px=2048), most_utilised=0.8)
 
 
+@settings(deadline=None)
 @given(
     rate=st.floats(0.01, 200),
     side=st.sampled_from([512, 768, 1024, 1536]),

@@ -15,6 +15,7 @@ from shared.hints import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
 from shared.intake.spec import Intake
 from shared.objects import ObjectStore, open_objects
+from shared.planning import costs_of_profile
 from shared.queues import Queue
 from shared.settings import Settings
 from shared.store.batch_work import BatchRules, BatchWork
@@ -83,7 +84,8 @@ def make_service(
     pace = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     tools = Tools(BatchWork(client, pace, worker), BatchStore(client), objects, settings, rules)
-    jobs, files = JobStore(client), FileStore(client)
+    jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile))
+    files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
     intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders)
     limits = Limits(Capacity(client, settings), jobs, KeyStore(client), RateLimits(client))
