@@ -17,11 +17,11 @@ from api.services import services
 from api.submission import refuse_before_reading, retry, submit
 from api.waiting import until_final
 from shared.answers import job_answer
-from shared.errors import ClientIdTaken
+from shared.errors import ClientIdTaken, StoreUnavailable
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.jobs import ClientName, Job
-from shared.pace import QueuePlace
+from shared.pace import NO_OUTLOOK, Outlook
 
 jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -104,15 +104,14 @@ def _job(job_id: str) -> Job:
 def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
     """Waits as long as the caller prefers. Returns the job with status `ended` if it has ended, else `going_on`.
 
-    A plain 202 leaves out the place in the queue, which would cost another call to the store.
+    It holds the place in the queue and the expected end, also for a plain 202.
     """
     preferred = preferences()
     if preferred.wait_s:
         job = until_final(job, preferred.wait_s)
     is_looked_at = bool(preferred.wait_s) or going_on == 200
-    place = services().pace.place(job) if is_looked_at and not job.status.is_final else None
     is_writable = not is_looked_at or job.status.is_final or services().object_writes.succeed()
-    answer, fields = _answer(job, place, is_writable=is_writable), preferred.applied
+    answer, fields = _answer(job, _outlook(job), is_writable=is_writable), preferred.applied
     status = ended if job.status.is_final and is_looked_at else going_on
     if status in (201, 202):
         fields["Location"] = answer["links"]["self"]
@@ -121,6 +120,14 @@ def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
     return answer, status, fields
 
 
-def _answer(job: Job, place: QueuePlace | None = None, *, is_writable: bool = True) -> Answer:
+def _outlook(job: Job) -> Outlook:
+    """Returns what to expect of the job. A store that fails now must not hide that the job was accepted."""
+    try:
+        return services().pace.outlook(job)
+    except StoreUnavailable:
+        return NO_OUTLOOK
+
+
+def _answer(job: Job, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True) -> Answer:
     settings = services().settings
-    return job_answer(job, base_url(), settings.served_model_name, place, is_writable=is_writable)
+    return job_answer(job, base_url(), settings.served_model_name, outlook, is_writable=is_writable)

@@ -17,7 +17,7 @@ stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 
 class StageAnswer(BaseModel):
-    """The load of one stage. Costs are AR decode steps, or DiT pixel-steps of a 1024x1024 picture (docs/fairness.md)."""
+    """The load of one stage. Costs are AR decode steps, or DiT pixel-steps of a 1024x1024 picture."""
 
     workers: int = Field(description="that live")
     slots: int = Field(description="of the live workers: pictures at once")
@@ -25,7 +25,9 @@ class StageAnswer(BaseModel):
     running: int = Field(description="pictures that live workers hold")
     waiting_cost: int
     coming_cost: int = Field(description="what it will have to do once the stage before is done with its own queue")
-    seconds_per_cost: float | None = Field(description="of one slot, measured of late; null until a picture was made")
+    seconds_per_cost: float | None = Field(
+        description="seconds of the device (DiT) or of a row (AR) for a unit of cost, of late; null: unknown"
+    )
     full_seconds_per_cost: float | None = Field(description="the same while the worker's other slots are in use, too")
     backlog_s: float | None = Field(
         description="seconds until what waits is begun, by full_seconds_per_cost; null: unknown"

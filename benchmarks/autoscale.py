@@ -93,6 +93,7 @@ class Worker:
 class StageState:
     """A stage: its queue (when each render came), its workers, and those that it was told to have."""
 
+    stage: Stage
     device: Device
     queue: deque[float] = field(default_factory=deque)
     workers: list[Worker] = field(default_factory=list)
@@ -127,13 +128,18 @@ class StageState:
                     going_on.append((share, came_s))
                     continue
                 finished += 1
-                self.pace.add(self.device.render_s(beside), beside / self.device.slots, now_s)
+                self.pace.add(self._paced_s(beside), beside / self.device.slots, now_s)
             worker.done = going_on
         return finished
+
+    def _paced_s(self, beside: int) -> float:
+        """A DiT render is paced by the seconds of the device, which it shares with those beside it."""
+        return self.device.render_s(beside) / (beside if self.stage is Stage.DIT else 1)
 
     def load(self, now_s: float, open_work: OpenWork, ahead: int) -> StageLoad:
         live = self.live(now_s)
         strength = Strength(
+            stage=self.stage,
             workers=len(live),
             slots=len(live) * self.device.slots,
             running=sum(len(worker.done) for worker in live),
@@ -209,7 +215,7 @@ class Simulation:
     handed_back: int = 0
 
     def run(self, name: str, length_s: int) -> Report:
-        stages = {stage: StageState(self.devices[stage]) for stage in Stage}
+        stages = {stage: StageState(stage, self.devices[stage]) for stage in Stage}
         loops = {stage: Loop(self.rules) for stage in Stage}
         num_renders, last_arrival_s, cleared_s, waited_most_s = 0, 0, None, 0.0
         for now_s in range(length_s):

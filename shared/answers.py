@@ -18,14 +18,14 @@ from shared.job_answers import (
     Timings,
 )
 from shared.jobs import Job, Render
-from shared.pace import QueuePlace
+from shared.pace import NO_OUTLOOK, Outlook, QueuePlace
 from shared.states import JobStatus, RenderState, Stage
 
 _ANSWERED_OTHERWISE = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes"}
 
 
 def job_answer(
-    job: Job, public_url: str, model: str, place: QueuePlace | None = None, *, is_writable: bool = True
+    job: Job, public_url: str, model: str, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True
 ) -> dict[str, Any]:
     """Returns the job as plain JSON values, with links under `public_url`. `model` is the public name of the model.
 
@@ -39,7 +39,8 @@ def job_answer(
         status=job.status,
         stage=_stage(job),
         progress=round(sum(map(_share_done, job.renders)) / len(job.renders), 4),
-        queue=_queue(place) if place else None,
+        eta_s=_rounded(outlook.eta_s),
+        queue=_queue(outlook.queue) if outlook.queue else None,
         waiting_for=None if is_writable or job.status.is_final else "object_store",
         images=[_image(job, render, link) for render in job.renders],
         error=next((_error(render.error) for render in job.renders if render.error), None),
@@ -74,8 +75,12 @@ def job_answer(
 
 
 def _queue(place: QueuePlace) -> QueueAnswer:
-    eta_s = None if place.eta_s is None else round(place.eta_s, 3)
+    eta_s = _rounded(place.eta_s)
     return QueueAnswer(stage=place.stage, position=place.position, eta_s=eta_s, unserved=list(place.unserved))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _stage(job: Job) -> Stage | None:

@@ -125,8 +125,9 @@ class JobAnswer(BaseModel):
     """A job: its state, its pictures and the request.
 
     `stage` is null while the job is queued and once it is final. `progress` goes from 0 to 1: all pictures have the
-    same weight, as have the two stages of a picture and the steps of a stage. `queue` is null when no picture waits, in
-    lists, and in a 202 that was not waited for. `waiting_for` names a store that is down and without which finished
+    same weight, as have the two stages of a picture and the steps of a stage. `eta_s` estimates the seconds until the
+    job has ended, from what pictures took lately; null once it has, while nothing was measured, and in lists. `queue`
+    is null when no picture waits and in lists. `waiting_for` names a store that is down and without which finished
     pictures can't be stored; it appears wherever `queue` may. `rendered_size` is the size that the model rendered;
     `width` and `height` are those of the finished picture.
     """
@@ -138,6 +139,7 @@ class JobAnswer(BaseModel):
     status: JobStatus
     stage: Stage | None
     progress: float
+    eta_s: float | None
     queue: QueueAnswer | None
     waiting_for: Literal["object_store"] | None
     images: list[ImageAnswer]

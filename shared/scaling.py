@@ -51,6 +51,11 @@ def slots_per_worker(load: StageLoad) -> int:
     return load.last_slots or _SLOTS_UNSEEN
 
 
+def servers_per_worker(load: StageLoad) -> int:
+    """Returns the renders that a worker computes at once: an AR worker a row a slot, a DiT worker one."""
+    return 1 if load.strength.stage is Stage.DIT else slots_per_worker(load)
+
+
 def _wanted(load: StageLoad, cost: float, renders: int, rules: ScalingRules, *, is_needed_soon: bool) -> int:
     slots = slots_per_worker(load)
     at_least = 1 if renders or is_needed_soon else 0
@@ -59,7 +64,7 @@ def _wanted(load: StageLoad, cost: float, renders: int, rules: ScalingRules, *, 
         guess = math.ceil((renders + load.num_held) / (_UNMEASURED_PER_SLOT * slots))
         # Nobody starts a hundred devices on a guess: the first render that ends tells more.
         return max(at_least, math.ceil(load.num_held / slots), min(guess, 2 * load.strength.workers))
-    for_waiting = math.ceil(cost * seconds / (slots * rules.target_wait_s))
+    for_waiting = math.ceil(cost * seconds / (servers_per_worker(load) * rules.target_wait_s))
     return max(at_least, math.ceil(load.num_held / slots), for_waiting)
 
 
@@ -86,4 +91,4 @@ def _done_in_time(load: StageLoad, rules: ScalingRules) -> float:
     seconds = load.strength.full_seconds_per_cost
     if not seconds:
         return math.inf
-    return max(load.strength.slots, slots_per_worker(load)) * rules.target_wait_s / seconds
+    return max(load.strength.servers, servers_per_worker(load)) * rules.target_wait_s / seconds

@@ -11,6 +11,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-in
   redis.call('HDEL', P .. 'slots:' .. stage, gone)
   redis.call('HDEL', P .. 'serves:' .. stage, gone)
   redis.call('HDEL', P .. 'signs:' .. stage, gone)
+  redis.call('HDEL', P .. 'device_ms', gone)
 end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
 redis.call('HSET', P .. 'serves:' .. stage, worker, revision)

@@ -212,6 +212,7 @@ if past.lost_worker then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)
 if redis.call('HSETNX', key, 'started_ms', now) == 1 then set_deadline(best, job_key, 'execution_timeout', now) end
+give_device_time(stage, worker, now)
 redis.call('SADD', P .. 'held:' .. worker, best)
 redis.call('HSET', P .. 'claimed', stage, now)
 redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
@@ -221,6 +222,7 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
 local has_latents = is_kept(render[4])
+if stage == 'dit' and not has_latents then redis.call('HSET', key, 'device_ms', 0) end
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '', attempt,
   now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
   has_latents and render[4] or '', has_latents and render[5] or '' }

@@ -195,6 +195,7 @@ local function move(render, from, to, now)
   local ids = redis.call('HMGET', key, 'job', 'index', 'worker', 'started_ms')
   local job_key = P .. 'job:' .. ids[1]
   local job = redis.call('HMGET', job_key, 'tenant', 'lane', 'rank', 'status', 'ar_cost', 'dit_cost')
+  if RUNS[from] then give_device_time(RUNS[from], ids[3], now) end
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
   count_load(job[1], from, ids[4], -1)

@@ -24,6 +24,7 @@
 --   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
 --   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later`: DiT cost of renders that wait for AR
 --   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately; the same with `full_` (see pace.lua)
+--   gridpress:device_ms             hash    DiT worker -> time up to which its device's time was given out (device_time.lua)
 --   gridpress:last_worker:<stage>   hash    slots, revision: of the worker that lives or lived last
 --   gridpress:claimed               hash    stage -> when a render was last claimed (ms)
 --   gridpress:stall:<stage>         hash    see stalls.lua

@@ -1,9 +1,10 @@
--- How fast a stage is: of the renders that finished it lately, their milliseconds in a slot and their cost, each of less
--- weight by a twentieth with every one that follows. Seconds per cost are the one sum over the other. They are kept twice:
+-- How fast a stage is: of the renders that finished it lately, their milliseconds and their cost, each of less weight by a
+-- twentieth with every one that follows. A DiT render's milliseconds are those of its device (device_time.lua): the slots of a
+-- worker share it. AR rows run together, so theirs are the time in the row. Seconds per cost are the one sum over the other.
+-- They are kept twice:
 --   as they are (`ms`, `cost`, `n`), which tells how long the next render takes beside what runs now;
---   and with `full_`, weighted by the share of its worker's slots that were in use. A device that works on one render at a
---   time is many times as long in each slot when all are taken. What waits will find full workers, so its time follows
---   from this average, and quiet hours do not change it.
+--   and with `full_`, weighted by the share of its worker's slots that were in use. An AR step takes longer for more rows. What
+--   waits will find full workers, so its time follows from this average, and quiet hours do not change it.
 -- One outlier (a worker that stood still, an outage of the object store) and one burst move neither far: a render counts as at
 -- most MOST_OFF times the average, and the average at most doubles or halves within STEP_MS. Not before the first FEW.
 
@@ -36,10 +37,12 @@ local function occupancy_of(stage, worker)
 end
 
 local function note_pace(stage, render_key, now)
-  local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker')
+  give_device_time(stage, redis.call('HGET', render_key, 'worker'), now)
+  local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker', 'device_ms')
   local cost = redis.call('HGET', P .. 'job:' .. known[1], stage .. '_cost')
   if not cost then return end
   local key, ms = P .. 'pace:' .. stage, now - tonumber(known[2])
+  if stage == 'dit' and known[4] then ms = tonumber(known[4]) end -- nil: claimed by an earlier release
   blend(key, '', ms, tonumber(cost), 1, now)
   blend(key, 'full_', ms, tonumber(cost), occupancy_of(stage, known[3]), now)
 end

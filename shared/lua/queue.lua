@@ -1,10 +1,12 @@
--- Computes the place of a waiting job: its renders in the least advanced stage, behind all that would be claimed earlier if
--- nothing more came. That is: higher classes, its tenant's renders of a lower rank, and other tenants' renders in its class
+-- Computes what stands before a job that has not ended: before its renders in the least advanced stage, all that would be
+-- claimed earlier if nothing more came, and what workers hold. Claimed earlier are: higher classes, its tenant's renders of a lower rank, and other tenants' renders in its class
 -- as far as their shares allow. The floor of a lower class is ignored.
 -- Waiting renders are never scanned: each lane is counted, and its cost is taken in proportion.
 -- ARGV: job
--- Returns JSON, or '' when none of its renders waits: stage, position (renders before its first), ar_ahead, dit_ahead
--- and dit_later (cost before its last render), and the strength of both stages.
+-- Returns JSON, or '' when all its renders are final: stage, is_waiting (false: its least advanced renders are held),
+-- position (renders before its first), num_ar, ar_ahead, num_dit, dit_ahead and dit_later (renders and cost before its last),
+-- and both stages, each its strength and held: renders that workers hold (at most MOST_HELD), of its class or a higher one.
+local MOST_HELD = 128
 local job = ARGV[1]
 local now = now_ms()
 local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'lane')
@@ -12,15 +14,19 @@ local rank = known[2]
 if not rank then return '' end
 local own_class, own_tenant, revision = string.match(known[3], '^([^|]*)|([^|]*)|([^|]*)')
 
-local waiting = { ar = {}, dit = {} }
+local waiting, running = { ar = {}, dit = {} }, { ar = {}, dit = {} }
 for index = 0, tonumber(known[1]) - 1 do
   local render = job .. ':' .. string.format('%04d', index)
-  local stage = WAITS[redis.call('HGET', P .. 'render:' .. render, 'state')]
-  if stage then table.insert(waiting[stage], render) end
+  local state = redis.call('HGET', P .. 'render:' .. render, 'state')
+  if WAITS[state] then table.insert(waiting[WAITS[state]], render) end
+  if RUNS[state] then table.insert(running[RUNS[state]], render) end
 end
-local stage = #waiting.ar > 0 and 'ar' or 'dit'
-local own = waiting[stage]
-if #own == 0 then return '' end
+local stage, own, is_waiting
+for _, each in ipairs({ 'ar', 'dit' }) do
+  if not stage and #waiting[each] > 0 then stage, own, is_waiting = each, waiting[each], true end
+  if not stage and #running[each] > 0 then stage, own, is_waiting = each, running[each], false end
+end
+if not stage then return '' end
 
 -- Members of equal score stand in the order of their names.
 local function num_before(key, render)
@@ -89,11 +95,39 @@ local function ahead(of, render, ...)
   return math.floor(count + 0.5), sums[1], sums[2]
 end
 
+-- What a worker holds, in its order: server, cost, used (ms), later_cost, is_own. Of the DiT's, the first is on the device.
+local function add_held(found, of, worker, server)
+  local since = of == 'dit' and tonumber(redis.call('HGET', P .. 'device_ms', worker) or now)
+  local is_sound, held = pcall(device_order, of, worker)
+  for index, each in ipairs(is_sound and held or {}) do -- broken records of others are no reason to fail
+    if #found >= MOST_HELD or each.rank > CLASS[own_class] then return end
+    local costs = redis.call('HMGET', P .. 'job:' .. each.job, of .. '_cost', 'dit_cost')
+    local used = now - each.since
+    if of == 'dit' then
+      used = tonumber(redis.call('HGET', P .. 'render:' .. each.render, 'device_ms') or 0) + (index == 1 and now - since or 0)
+    end
+    table.insert(found, { server, tonumber(costs[1] or 0), used, of == 'ar' and tonumber(costs[2] or 0) or 0,
+      each.job == job })
+  end
+end
+
+local function held_in(of)
+  local found, server = {}, 0
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. of, '(' .. now, '+inf')) do
+    if revision == '' or redis.call('HGET', P .. 'serves:' .. of, worker) == revision then
+      add_held(found, of, worker, server)
+      server = server + 1
+      if #found >= MOST_HELD then break end
+    end
+  end
+  return found
+end
+
 local last = own[#own]
-local found = { stage = stage, ar_ahead = 0, dit_later = 0,
+local found = { stage = stage, is_waiting = is_waiting, position = 0, num_ar = 0, ar_ahead = 0, dit_later = 0,
   ar = strength('ar', revision, now), dit = strength('dit', revision, now) }
-local _
-found.position = ahead(stage, own[1])
-if stage == 'ar' then _, found.ar_ahead, found.dit_later = ahead('ar', last, 'ar', 'dit_later') end
-_, found.dit_ahead = ahead('dit', last, 'dit')
+found.ar.held, found.dit.held = held_in('ar'), held_in('dit')
+if is_waiting then found.position = ahead(stage, own[1]) end
+if is_waiting and stage == 'ar' then found.num_ar, found.ar_ahead, found.dit_later = ahead('ar', last, 'ar', 'dit_later') end
+found.num_dit, found.dit_ahead = ahead('dit', last, 'dit')
 return cjson.encode(found)

@@ -1,13 +1,23 @@
 """Reads a job's place in the queue and the load of the stages, with one call each, whatever the number of renders."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.cost import cost_of
 from shared.ids import JobId
 from shared.jobs import Job
-from shared.pace import Ahead, OpenWork, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.pace import (
+    NO_OUTLOOK,
+    Ahead,
+    HeldRender,
+    OpenWork,
+    Outlook,
+    QueuePlace,
+    StageLoad,
+    Strength,
+    outlook,
+)
 from shared.queues import Queue
 from shared.signs import QueueSigns
 from shared.states import Stage
@@ -23,21 +33,16 @@ class PaceStore:
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
 
+    def outlook(self, job: Job) -> Outlook:
+        """Returns where the job's renders wait and when it will have ended; nothing of one that has ended."""
+        found = None if job.status.is_final else self._found(job.job_id)
+        if found is None:
+            return NO_OUTLOOK
+        return outlook(_ahead(found), cost_of(job.spec.settings), _strengths(found))
+
     def place(self, job: Job) -> QueuePlace | None:
         """Returns the place of the job's waiting renders; None when none waits."""
-        if not any(render.state in (Stage.AR.waiting, Stage.DIT.waiting) for render in job.renders):
-            return None
-        found = self._found(job.job_id)
-        if found is None:
-            return None
-        ahead = Ahead(
-            stage=Stage(found["stage"]),
-            position=found["position"],
-            ar=found["ar_ahead"],
-            dit=found["dit_ahead"],
-            dit_later=found["dit_later"],
-        )
-        return place_in_queue(ahead, cost_of(job.spec.settings), _strengths(found))
+        return self.outlook(job).queue
 
     def loads(self) -> Mapping[Stage, StageLoad]:
         """Returns the load of both stages."""
@@ -57,14 +62,34 @@ class PaceStore:
         return found
 
 
+def _ahead(found: Mapping[str, Any]) -> Ahead:
+    return Ahead(
+        stage=Stage(found["stage"]),
+        position=found["position"],
+        is_waiting=found["is_waiting"],
+        ar=found["ar_ahead"],
+        num_ar=found["num_ar"],
+        dit=found["dit_ahead"],
+        num_dit=found["num_dit"],
+        dit_later=found["dit_later"],
+        held={stage: [_held(each) for each in found[stage]["held"]] for stage in Stage},
+    )
+
+
+def _held(fields: Sequence[Any]) -> HeldRender:
+    server, cost, used_ms, later_cost, is_own = fields
+    return HeldRender(server, cost, used_ms / 1000, later_cost, is_own)
+
+
 def _strengths(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
-    return {stage: _strength(found[stage]) for stage in Stage}
+    return {stage: _strength(stage, found[stage]) for stage in Stage}
 
 
-def _strength(fields: Mapping[str, Any]) -> Strength:
+def _strength(stage: Stage, fields: Mapping[str, Any]) -> Strength:
     seconds, cost, num = float(fields["ms"]) / 1000, float(fields["cost"]), float(fields["n"])
     full_cost = float(fields["full_cost"])
     return Strength(
+        stage=stage,
         workers=fields["workers"],
         slots=fields["slots"],
         running=fields["running"],

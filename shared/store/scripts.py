@@ -16,7 +16,8 @@ _FOLDER = resources.files("shared") / "lua"
 _CLOCK = (_FOLDER / "clock.lua").read_text()
 _KEYS = (_FOLDER / "keys.lua").read_text()
 _COMMON = tuple(
-    (_FOLDER / f"{name}.lua").read_text() for name in ("steady", "due", "outbox", "shares", "common", "deadlines")
+    (_FOLDER / f"{name}.lua").read_text()
+    for name in ("steady", "due", "outbox", "shares", "device_time", "common", "deadlines")
 )
 _LOOK = "look_at_clock"
 # What only one script is long enough to need.

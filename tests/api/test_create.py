@@ -44,10 +44,8 @@ def test_a_prompt_alone_becomes_a_job_with_the_documented_defaults(http: FlaskCl
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["created_at"])
     assert datetime.fromisoformat(job["created_at"]).tzinfo
     assert hinted(client) == [Queue.AR]
-    assert job.pop("queue") is None
-    read = http.get(answer.headers["Location"]).get_json()
-    assert read.pop("queue")["position"] == 0
-    assert read == job
+    assert (job["queue"]["position"], job["eta_s"]) == (0, None)
+    assert http.get(answer.headers["Location"]).get_json() == job
 
 
 def test_drawn_seeds_differ(http: FlaskClient) -> None:

@@ -42,10 +42,14 @@ class MemoryLeases:
         if render.started_ms is None:
             render.started_ms = memory.now_ms
             memory.set_deadline(render, render.job.spec.execution_timeout_s)
+        handover = memory.kept_handover(render)
+        if stage is Stage.DIT:
+            memory.give_device_time(worker)
+            render.device_ms = render.device_ms if handover else 0
         memory.move(render, stage.running)
         render.lease_ends_ms = memory.now_ms + self._rules.ttl_ms
         memory.workers.setdefault((stage, worker), WorkerRecord(render.lease_ends_ms))
-        return _claim(render, stage, self._memory.kept_handover(render))
+        return _claim(render, stage, handover)
 
     def beat(
         self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
@@ -100,6 +104,9 @@ class MemoryLeases:
         if to is lease.stage.done:
             cost = cost_of(render.job.spec.settings)
             taken_ms = self._memory.now_ms - render.times_ms[lease.stage.running]
+            if lease.stage is Stage.DIT and render.worker:
+                self._memory.give_device_time(render.worker)
+                taken_ms = taken_ms if render.device_ms is None else render.device_ms
             own_cost = cost.ar if lease.stage is Stage.AR else cost.dit
             self._memory.paces[lease.stage].add(taken_ms, own_cost, self._occupancy(render), self._memory.now_ms)
         for name, value in fields.items():

@@ -5,9 +5,19 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from shared.cost import cost_of
-from shared.ids import Revision, TenantId
+from shared.ids import Revision, TenantId, WorkerId
 from shared.jobs import Job
-from shared.pace import Ahead, OpenWork, QueuePlace, StageLoad, Strength, place_in_queue
+from shared.pace import (
+    NO_OUTLOOK,
+    Ahead,
+    HeldRender,
+    OpenWork,
+    Outlook,
+    QueuePlace,
+    StageLoad,
+    Strength,
+    outlook,
+)
 from shared.states import Stage
 from tests.store.memory_shares import Member, Pool
 from tests.store.memory_state import Memory, RenderRecord
@@ -20,21 +30,32 @@ class MemoryPace:
         self._memory = memory
 
     def place(self, job: Job) -> QueuePlace | None:
+        return self.outlook(job).queue
+
+    def outlook(self, job: Job) -> Outlook:
         record = self._memory.jobs[job.job_id]
-        stage = next((stage for stage in Stage if any(r.state is stage.waiting for r in record.renders)), None)
-        if stage is None:
-            return None
-        own = [render for render in record.renders if render.state is stage.waiting]
-        in_ar = self._before(Stage.AR, own[-1]) if stage is Stage.AR else []
+        states = [state for stage in Stage for state in (stage.waiting, stage.running)]
+        found = next((state for state in states if any(r.state is state for r in record.renders)), None)
+        if found is None:
+            return NO_OUTLOOK
+        stage = next(stage for stage in Stage if found in (stage.waiting, stage.running))
+        own = [render for render in record.renders if render.state is found]
+        is_waiting = found is stage.waiting
+        in_ar = self._before(Stage.AR, own[-1]) if found is Stage.AR.waiting else []
+        in_dit = self._before(Stage.DIT, own[-1])
         ahead = Ahead(
             stage=stage,
-            position=len(self._before(stage, own[0])),
+            position=len(self._before(stage, own[0])) if is_waiting else 0,
+            is_waiting=is_waiting,
             ar=sum(_cost(render, Stage.AR) for render in in_ar),
-            dit=sum(_cost(render, Stage.DIT) for render in self._before(Stage.DIT, own[-1])),
+            num_ar=len(in_ar),
+            dit=sum(_cost(render, Stage.DIT) for render in in_dit),
+            num_dit=len(in_dit),
             dit_later=sum(_cost(render, Stage.DIT) for render in in_ar),
+            held={each: self._held(each, own[-1]) for each in Stage},
         )
         strengths = {each: self._strength(each, record.revision) for each in Stage}
-        return place_in_queue(ahead, cost_of(job.spec.settings), strengths)
+        return outlook(ahead, cost_of(job.spec.settings), strengths)
 
     def loads(self) -> Mapping[Stage, StageLoad]:
         return {stage: self._load(stage) for stage in Stage}
@@ -78,6 +99,31 @@ class MemoryPace:
     def _waiting(self, stage: Stage) -> Sequence[RenderRecord]:
         return [r for r in self._memory.renders() if r.state is stage.waiting and not r.job.is_enhancing]
 
+    def _held(self, stage: Stage, own: RenderRecord) -> Sequence[HeldRender]:
+        memory, found = self._memory, []
+        live = [
+            (record.ends_ms, worker)
+            for (of, worker), record in memory.workers.items()
+            if of == stage and record.ends_ms > memory.now_ms and own.job.revision in ("", record.revision)
+        ]
+        for server, (_, worker) in enumerate(sorted(live)):
+            held = [render for render in memory.held(worker) if render.state is stage.running]
+            held.sort(key=lambda r: (r.job.spec.priority.rank, r.times_ms[stage.running], r.render_id))
+            for index, render in enumerate(held):
+                if render.job.spec.priority.rank <= own.job.spec.priority.rank:
+                    later = _cost(render, Stage.DIT) if stage is Stage.AR else 0
+                    used_s = self._used_ms(render, stage, worker, is_first=not index) / 1000
+                    is_own = render.job is own.job
+                    found.append(HeldRender(server, _cost(render, stage), used_s, later, is_own))
+        return found
+
+    def _used_ms(self, render: RenderRecord, stage: Stage, worker: WorkerId, *, is_first: bool) -> int:
+        now_ms = self._memory.now_ms
+        if stage is Stage.AR:
+            return now_ms - render.times_ms[stage.running]
+        going_on = now_ms - self._memory.device_ms.get(worker, now_ms) if is_first else 0
+        return (render.device_ms or 0) + going_on
+
     def _strength(self, stage: Stage, revision: Revision) -> Strength:
         memory = self._memory
         live = [
@@ -87,6 +133,7 @@ class MemoryPace:
         ]
         sums, full = memory.paces[stage].plain, memory.paces[stage].full
         return Strength(
+            stage=stage,
             workers=len(live),
             slots=sum(record.slots for _, record in live),
             running=sum(len(memory.held(worker)) for worker, _ in live),

@@ -51,6 +51,7 @@ class RenderRecord:
     dead_stage: Stage | None = None
     dead_ms: int = 0
     handover: Handover | None = None
+    device_ms: int | None = None
 
     @property
     def stage(self) -> Stage | None:
@@ -234,6 +235,7 @@ class Memory:
     limits: dict[TenantId, TenantLimits] = field(default_factory=dict)
     revision: Revision = _NO_REVISION
     paces: dict[Stage, Paces] = field(default_factory=lambda: {stage: Paces() for stage in Stage})
+    device_ms: dict[WorkerId, int] = field(default_factory=dict)
     last_workers: dict[str, tuple[int, Revision]] = field(default_factory=dict)
     kept_until_ms: dict[ObjectKey, int] = field(default_factory=dict)
     shares: Shares = field(init=False)
@@ -304,6 +306,8 @@ class Memory:
     def move(self, render: RenderRecord, to: RenderState) -> bool:
         """Along one arrow with all its consequences. Returns whether this ended the job."""
         assert to in ARROWS[render.state]
+        if render.state is Stage.DIT.running and render.worker:
+            self.give_device_time(render.worker)
         before, stage, job = render.state, render.stage, render.job
         is_retry = (
             render.is_running
@@ -332,6 +336,14 @@ class Memory:
         if is_over:
             self._end_job(job)
         return is_over
+
+    def give_device_time(self, worker: WorkerId) -> None:
+        """Gives what passed since the last call to the render on this DiT worker's device."""
+        since, self.device_ms[worker] = self.device_ms.get(worker), self.now_ms
+        held = [render for render in self.held(worker) if render.state is Stage.DIT.running]
+        if held and since is not None:
+            first = min(held, key=lambda r: (r.job.spec.priority.rank, r.times_ms[Stage.DIT.running], r.render_id))
+            first.device_ms = (first.device_ms or 0) + self.now_ms - since
 
     def expire_due(self) -> int:
         due = [render for render in self.renders() if render.is_due(self.now_ms)]

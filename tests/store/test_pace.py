@@ -84,8 +84,8 @@ def test_the_time_to_the_end_is_what_renders_took_of_late(world: World) -> None:
     jobs = [submitted(world.jobs) for _ in range(5)]
     etas = [place.eta_s for job in jobs if (place := world.pace.place(job))]
     assert etas[0] == pytest.approx(4 + 6)
-    # Four before it on two slots: the DiT is the slower stage, and has decoded them after 12 s.
-    assert etas[4] == pytest.approx(max(4 * 4 / 2 + 4, 4 * 6 / 2) + 6)
+    # Four before it on one device, whatever its worker's slots: the DiT has decoded them after 24 s.
+    assert etas[4] == pytest.approx(max(4 * 4 / 2 + 4, 4 * 6) + 6)
     loads = world.pace.loads()
     assert loads[Stage.AR].backlog_s == pytest.approx(5 * 4 / 2)
     assert (loads[Stage.DIT].waiting_cost, loads[Stage.DIT].backlog_s) == (0, 0)
@@ -101,7 +101,8 @@ def test_a_full_stage_is_waited_for(world: World) -> None:
     place = world.pace.place(submitted(world.jobs))
     assert job
     assert place
-    assert place.eta_s == pytest.approx(4 / 2 / 2 + 4 + 6)
+    # Both rows are free after 4 s, and the two in them come to the DiT before it: decoded 4 + 4 s after that.
+    assert place.eta_s == pytest.approx(max(4 + 4, 2 * 6) + 6)
 
 
 def test_a_re_render_begins_with_its_grid_and_counts_as_queued(world: World) -> None:
@@ -232,3 +233,91 @@ def test_quiet_hours_do_not_change_what_a_full_worker_takes(world: World) -> Non
         finish_after(world, 1, WorkerId("ar-1"))
     assert render_s_of(world, is_full=True) > 12
     assert render_s_of(world, is_full=False) < 12
+
+
+def a_dit_worker(world: World, slots: int = 2) -> WorkerId:
+    worker = Announcement(WorkerId("dit-1"), Queue.DIT, slots, REVISION)
+    world.leases.beat(worker, [])
+    return worker.worker_id
+
+
+def a_re_render(world: World, priority: Priority = Priority.INTERACTIVE) -> Job:
+    return world.jobs.submit(new_job_id(), a_spec(priority=priority), source=PriorSource(a_prior(), REVISION))
+
+
+def decode_pace_s(world: World) -> float:
+    pace = world.pace.loads()[Stage.DIT].strength.full_seconds_per_cost
+    assert pace
+    return pace * cost_of(a_spec().settings).dit
+
+
+def test_two_slots_of_a_dit_worker_count_as_one_device(world: World) -> None:
+    """Each render is 12 s in its slot, half of them behind the one before."""
+    worker = a_dit_worker(world)
+    for _ in range(6):
+        a_re_render(world)
+    ahead = world.leases.claim(Stage.DIT, REVISION, worker)
+    for _ in range(5):
+        first, ahead = ahead, world.leases.claim(Stage.DIT, REVISION, worker)
+        world.clock.advance(6)
+        assert first
+        world.leases.finish_picture(first.lease, a_picture())
+    assert decode_pace_s(world) == pytest.approx(6)
+    a_dit_worker(world)
+    assert world.pace.loads()[Stage.DIT].strength.servers == 1
+
+
+def test_a_higher_class_takes_the_device_and_pays_for_it(world: World) -> None:
+    worker = a_dit_worker(world)
+    a_re_render(world, Priority.BATCH)
+    bulk = world.leases.claim(Stage.DIT, REVISION, worker)
+    world.clock.advance(3)
+    a_re_render(world)
+    urgent = world.leases.claim(Stage.DIT, REVISION, worker)
+    for claim, seconds in ((urgent, 6), (bulk, 3)):
+        world.clock.advance(seconds)
+        assert claim
+        world.leases.finish_picture(claim.lease, a_picture())
+    assert decode_pace_s(world) == pytest.approx(6)
+
+
+def test_a_job_whose_renders_run_is_told_what_is_left(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    workers_beat(world)
+    job = submitted(world.jobs)
+    claim = world.leases.claim(Stage.AR, REVISION, WorkerId("ar-1"))
+    assert claim
+    world.clock.advance(1)
+    assert eta_of(world, job) == pytest.approx(3 + 6)
+    world.clock.advance(3)
+    world.leases.finish_prior(claim.lease, a_prior())
+    assert eta_of(world, job) == pytest.approx(6)
+    claim = world.leases.claim(Stage.DIT, REVISION, WorkerId("dit-1"))
+    assert claim
+    world.clock.advance(2)
+    assert eta_of(world, job) == pytest.approx(4)
+    world.leases.finish_picture(claim.lease, a_picture())
+    assert eta_of(world, job) is None
+
+
+def test_a_person_does_not_wait_for_bulk_that_is_on_the_device(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    workers_beat(world)
+    a_re_render(world, Priority.BATCH)
+    assert world.leases.claim(Stage.DIT, REVISION, WorkerId("dit-1"))
+    assert eta_of(world, a_re_render(world)) == pytest.approx(6)
+    assert eta_of(world, a_re_render(world, Priority.BATCH)) == pytest.approx(6 + 6 + 6)
+
+
+def test_a_job_of_a_worker_that_is_gone_is_promised_nothing(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    workers_beat(world)
+    job = a_re_render(world)
+    assert world.leases.claim(Stage.DIT, REVISION, WORKER_ID)
+    world.clock.advance(31)
+    workers_beat(world)
+    assert eta_of(world, job) is None
+
+
+def eta_of(world: World, job: Job) -> float | None:
+    return world.pace.outlook(world.job(job.job_id)).eta_s
