@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-dispatch bench-metrics chaos images sbom lock test-containers clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -102,6 +102,9 @@ bench-dispatch: setup ## measure claims and submissions beside up to 100,000 wai
 
 bench-metrics: setup ## measure what metrics cost a picture with a webhook (four minutes)
 	$(BIN)/python -m benchmarks.metrics
+
+eval-demo: setup ## measure how well the demonstration model paints held-out prompts (EVAL="--num 20"; needs tesseract-ocr)
+	$(BIN)/python -m benchmarks.demo_model $(EVAL)
 
 chaos: setup ## end KILLS processes at random under load, silence every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)

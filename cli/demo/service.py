@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
@@ -17,16 +17,17 @@ _STOP_GRACE_S = 60.0  # longer than `up` gives its own children
 
 
 @contextmanager
-def service(data_dir: Path, model: Path | str) -> Iterator[str]:
+def service(data_dir: Path, model: Path | str, options: Sequence[str] = ()) -> Iterator[str]:
     """Runs the whole service on a free port while the block runs; answers its URL once everything is ready.
 
-    Raises `Unavailable` with the service's own words when it does not start.
+    `options` are further ones of `gridpress up`. Raises `Unavailable` with the service's own words when it does not
+    start.
     """
     port = free_ports(1)[0]
     run_dir = data_dir / "run"
     ready = ReadyFile(run_dir / "up.ready")
     ready.reset()
-    arguments = ("up", "--port", str(port), "--data", str(data_dir), "--model", str(model))
+    arguments = ("up", "--port", str(port), "--data", str(data_dir), "--model", str(model), *options)
     command = (sys.executable, "-P", "-m", "cli.main", *arguments)
     child = Child("up", Command(command, {"GRIDPRESS_READY_FILE": str(ready.path)}), run_dir)
     try:

@@ -18,11 +18,23 @@ class Edit:
 
 def random_edit(rng: Random) -> Edit:
     """An edit whose scenes training may see."""
-    kinds = (_new_background, _new_background, _other_shape, _other_shape, _other_colour, _combined)
     while True:
-        edit = rng.choice(kinds)(rng)
+        edit = _any_edit(rng)
         if all(_is_allowed(scene) for scene in (*edit.before, edit.after)):
             return edit
+
+
+def held_out_edit(rng: Random) -> Edit:
+    """An edit whose result training never sees, of pictures that it may see."""
+    while True:
+        edit = _any_edit(rng)
+        if not _is_allowed(edit.after):
+            return edit
+
+
+def _any_edit(rng: Random) -> Edit:
+    kinds = (_new_background, _new_background, _other_shape, _other_shape, _other_colour, _combined)
+    return rng.choice(kinds)(rng)
 
 
 def _is_allowed(scene: Scene) -> bool:

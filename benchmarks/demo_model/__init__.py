@@ -1,0 +1,1 @@
+"""Judges what the demonstration model paints, from pixels alone: `make eval-demo`."""

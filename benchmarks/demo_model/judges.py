@@ -1,0 +1,103 @@
+"""Judges one picture of a scene or of an edit, from its pixels. Knows no model."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from benchmarks.demo_model.colours import NAMES, Mask, Pixels, named, pixels_of
+from benchmarks.demo_model.geometry import shape_of
+from benchmarks.demo_model.parts import Part, largest_part
+from workers.checkpoint.demo.drawing import draw
+from workers.checkpoint.demo.edits import Edit
+from workers.checkpoint.demo.world import PLACES, Scene
+
+_LEAST_BACKGROUND = {"plain": 0.85, "striped": 0.6, "dotted": 0.6, "graded": 0.6}  # share of the asked colour
+_FARTHEST_FROM_PLACE = 0.15  # in shares of the sides; places are 0.25 apart from the centre
+_SAME_COLOUR = 56.0  # of 441; yellow and orange, the two nearest named colours, are 78 apart
+_LEAST_CHANGED, _LEAST_SHAPES, _LEAST_KEPT = 0.75, 0.75, 0.9
+_EDGE_PX = 2  # an edge may be so far from where the drawing has it
+
+
+@dataclass(frozen=True, slots=True)
+class SceneVerdict:
+    """What is right in a picture of one shape."""
+
+    shape: bool
+    background: bool
+    place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EditVerdict:
+    """Shares of pixels that are as in the drawing of the result.
+
+    `changed` is of those where the drawing differs from the last condition picture, `kept` of all others, `shapes` of
+    those that its shapes cover: a small shape that vanished would cost too little of the other two.
+    """
+
+    changed: float
+    kept: float
+    shapes: float
+
+    @property
+    def is_right(self) -> bool:
+        return self.changed >= _LEAST_CHANGED and self.kept >= _LEAST_KEPT and self.shapes >= _LEAST_SHAPES
+
+
+def judge_scene(picture: Image.Image, scene: Scene) -> SceneVerdict:
+    """Judges a picture of one shape on a background."""
+    [asked] = scene.shapes
+    pixels = pixels_of(picture)
+    part = largest_part(pixels, scene)
+    has_background = _has_background(pixels, scene, part)
+    if part is None:
+        return SceneVerdict(shape=False, background=has_background, place=False)
+    is_shape = part.colour == asked.colour and shape_of(part.mask) == asked.name
+    return SceneVerdict(is_shape, has_background, _place_of(part) == asked.place)
+
+
+def judge_edit(picture: Image.Image, edit: Edit) -> EditVerdict:
+    """Compares a picture with the drawing of the edit's result, at the picture's size."""
+    scenes = edit.before[-1], edit.after, replace(edit.after, shapes=())
+    before, after, empty = (pixels_of(draw(scene, *picture.size)) for scene in scenes)
+    is_as_drawn = _distance(pixels_of(picture), after) <= _SAME_COLOUR
+    has_changed = _distance(before, after) > _SAME_COLOUR
+    has_shape = _distance(after, empty) > _SAME_COLOUR
+    return EditVerdict(
+        changed=_share(is_as_drawn, has_changed),
+        kept=_share(is_as_drawn, ~has_changed),
+        shapes=_share(is_as_drawn, has_shape),
+    )
+
+
+def _has_background(pixels: Pixels, scene: Scene, part: Part | None) -> bool:
+    """Whether the asked colour has enough of what is not the part; of a graded one the top eighth counts."""
+    outside = np.ones(pixels.shape[:2], dtype=bool)
+    if part is not None:
+        outside &= ~ndimage.binary_dilation(part.mask, iterations=3)
+    if scene.pattern == "graded":
+        outside[len(outside) // 8 :] = False
+    return _share(named(pixels) == NAMES.index(scene.background), outside) >= _LEAST_BACKGROUND[scene.pattern]
+
+
+def _place_of(part: Part) -> str | None:
+    """Returns the place that the part's centre is nearest to; None where it is far from all of them."""
+    distances = {name: float(np.hypot(*np.subtract(part.centre, place))) for name, place in PLACES.items()}
+    name = min(distances, key=lambda place: distances[place])
+    return name if distances[name] <= _FARTHEST_FROM_PLACE else None
+
+
+def _distance(one: Pixels, other: Pixels) -> NDArray[np.float32]:
+    """Euclidean, of each pixel's RGB values."""
+    distances: NDArray[np.float32] = np.sqrt(((one - other) ** 2).sum(axis=-1))
+    return distances
+
+
+def _share(is_right: Mask, where: Mask) -> float:
+    """Of the pixels in `where`, without those at its edge unless it has no others."""
+    inner = ndimage.binary_erosion(where, iterations=_EDGE_PX, border_value=1)
+    chosen = inner if inner.any() else where
+    return float(is_right[chosen].mean()) if chosen.any() else 0.0
