@@ -37,6 +37,7 @@ BEYOND_A_SCHEMA = {
     "defaults",
     "enhance_prompt",
     "file",
+    "finish_by",
     "headers",
     "height",
     "image",

@@ -88,6 +88,7 @@ ROUTES = [
     ("GET", "/v1/files/{file}/content", {302}),
     ("DELETE", "/v1/files/{file}", {200}),
     ("GET", "/v1/batches/{batch}", {200}),
+    ("PATCH", "/v1/batches/{batch}", {200}),
     ("POST", "/v1/batches/{batch}/pause", {200}),
     ("POST", "/v1/batches/{batch}/resume", {200}),
     ("POST", "/v1/batches/{batch}/retry", {409}),
@@ -123,6 +124,12 @@ ROUTES = [
     ("POST", "/v1/webhook_endpoints/{endpoint}/replay", {202}),
 ]
 
+BODIES = {
+    ("PATCH", "/v1/batches/{batch}"): {"priority": "low"},
+    ("POST", "/v1/webhook_endpoints/{endpoint}/recover"): {"since": "2026-01-01T00:00:00Z"},
+    ("POST", "/v1/webhook_endpoints/{endpoint}/replay"): {"since": "2026-01-01T00:00:00Z"},
+}
+
 
 @pytest.mark.parametrize(("method", "route", "owners"), ROUTES)
 def test_the_id_of_another_tenant_does_not_exist(
@@ -147,7 +154,7 @@ def test_the_id_of_another_tenant_does_not_exist(
     )
     nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job"), "none")
     nowhere = route.format(job="job_" + "0" * 26, **nobodys)
-    body = {"since": "2026-01-01T00:00:00Z"} if route.endswith(("/recover", "/replay")) else {}
+    body = BODIES.get((method, route), {})
     refused = http.open(path, method=method, headers=fields[OTHER], json=body)
     unknown = http.open(nowhere, method=method, headers=fields[OTHER], json=body)
     assert (refused.status_code, code_of(refused)) == (404, code_of(unknown))
