@@ -19,7 +19,7 @@ from workers.checkpoint.demo.edits import random_edit
 from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.prompts import prompt_of
-from workers.checkpoint.demo.world import Scene, random_scene
+from workers.checkpoint.demo.world import Scene, exact, random_scene
 
 RECIPE = Recipe(num_steps=2_600, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _TOKENS_A_STEP = 4_000
@@ -48,6 +48,7 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     """Trains the language model of `model`, whose eyes are trained, to the end, or goes on."""
     model.model.visual.requires_grad_(requires_grad=False)
     model.model.vqmodel.requires_grad_(requires_grad=False)
+    start_from_codebook(model, encoders)
 
     def loss(rng: Random, _: float) -> Mapping[str, Tensor]:
         return {"loss": loss_of(model, batch_of(rng, encoders))}
@@ -58,13 +59,20 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     return train(model, loss, RECIPE, folder / "ar.pt", on_save=show)
 
 
+@torch.no_grad()
+def start_from_codebook(model: GlmImageForConditionalGeneration, encoders: Encoders) -> None:
+    """Codes that look alike begin with embeddings that are alike."""
+    rows = model.get_input_embeddings().weight[: ar_model.NUM_CODES]
+    rows.copy_(encoders.embeddings(rows.shape[1], seed=5) * rows.std())
+
+
 def batch_of(rng: Random, encoders: Encoders) -> Sequence[Sample]:
     """Samples of one size: some edits, or more scenes."""
     cells = rng.choice(_SIZES)
     if rng.random() < _EDITS:
         return [sample_of_edit(rng, cells, encoders) for _ in range(_TOKENS_A_STEP // _TOKENS_OF_EDIT)]
     num = _TOKENS_A_STEP // (_TOKENS_OF_DRAFT + cells[0] * cells[1])
-    return samples_of_scenes([random_scene(rng) for _ in range(num)], cells, encoders, rng)
+    return samples_of_scenes([exact(random_scene(rng)) for _ in range(num)], cells, encoders, rng)
 
 
 def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random) -> Sequence[Sample]:

@@ -11,7 +11,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from workers.checkpoint.demo.tokenizer import build_tokenizer
 
 PATCH_PX = 16  # of the half-size picture: a code stands for 32x32 pixels
-NUM_CODES = 1_024
+NUM_CODES = 2_048
 START_ID, END_ID = NUM_CODES, NUM_CODES + 1
 VISION_VOCAB_SIZE = NUM_CODES + 128  # codes, start, end, and room as in the real model
 _HEADS, _KV_HEADS, _HEAD_DIM, _LAYERS, _FEED = 6, 2, 32, 6, 512

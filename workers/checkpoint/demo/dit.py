@@ -43,12 +43,8 @@ def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Pain
 @torch.no_grad()
 def start_from_codebook(painter: Painter, encoders: Encoders) -> None:
     """Codes that look alike get embeddings that are alike, so that what is learned of one is learned of the other."""
-    looks = encoders.looks()
-    looks = (looks - looks.mean(0)) / looks.std(0).mean()
-    width = painter.transformer.prior_token_embedding.weight.shape[1]
-    spread = torch.randn(looks.shape[1], width, generator=torch.Generator().manual_seed(4))
-    embedding = looks @ spread
-    painter.transformer.prior_token_embedding.weight.copy_(embedding / embedding.std())
+    rows = painter.transformer.prior_token_embedding.weight
+    rows.copy_(encoders.embeddings(rows.shape[1], seed=4))
 
 
 def loss_of(painter: Painter, batch: Batch, rng: Random) -> Tensor:

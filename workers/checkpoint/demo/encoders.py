@@ -74,6 +74,14 @@ class Encoders:
         return torch.cat((book / book.std(), seen / seen.std()), dim=1)
 
     @torch.no_grad()
+    def embeddings(self, width: int, seed: int) -> Tensor:
+        """(codes, width), with a standard deviation of 1: a random projection of how codes look."""
+        looks = self.looks()
+        spread = torch.randn(looks.shape[1], width, generator=torch.Generator().manual_seed(seed))
+        found = (looks - looks.mean(0)) @ spread
+        return found / found.std()
+
+    @torch.no_grad()
     def rebuilt(self, codes: Tensor) -> Tensor:
         """Half-size pictures of which only the visual tokens are known, for people to look at."""
         book = self._eyes.vqmodel.quantize.embedding.weight

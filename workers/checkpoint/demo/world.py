@@ -33,6 +33,7 @@ PLACES: Mapping[str, tuple[float, float]] = {
 # Shares of the picture's shorter side.
 SIZES: Mapping[str, tuple[float, float]] = {"small": (0.2, 0.27), "": (0.3, 0.45), "large": (0.5, 0.62)}
 LONGEST_WORD = 8
+_LARGEST_OF_SEVERAL = 0.31
 
 # Places of several shapes, that don't overlap, in the order in which a prompt names them.
 _APART = {
@@ -114,6 +115,16 @@ def _poster(rng: Random) -> Scene:
     return Scene(background, word=random_word(rng), word_colour=ink)
 
 
+def exact(scene: Scene) -> Scene:
+    """The scene with all shapes exactly where a prompt puts them, in the one size that it means.
+
+    The AR model learns from these. Where it could not know the next token, top-p would leave background alone.
+    """
+    is_alone = len(scene.shapes) == 1
+    shapes = [replace(one, centre=_middle(one.place), side=sum(_sides(one.size, is_alone)) / 2) for one in scene.shapes]
+    return replace(scene, shapes=tuple(shapes))
+
+
 def random_shapes(rng: Random, num: int) -> Scene:
     """A scene of so many shapes and no word, that training may see."""
     return _with_shapes(rng, num)
@@ -132,12 +143,20 @@ def _with_shapes(rng: Random, num: int, places: Sequence[str] = ()) -> Scene:
 
 def _shape(rng: Random, background: str, place: str, *, is_alone: bool) -> Shape:
     size = rng.choice(("", "", "small", "large")) if is_alone and not place else rng.choice(("", "small"))
-    least, most = SIZES[size]
-    x, y = PLACES[place or "centre"]
+    x, y = _middle(place)
     slack = 0.02 if place else 0.1
     centre = (x + rng.uniform(-slack, slack), y + rng.uniform(-slack, slack))
-    side = rng.uniform(least, most if is_alone else min(most, 0.31))
+    side = rng.uniform(*_sides(size, is_alone))
     return Shape(rng.choice(SHAPES), _colour(rng, background), centre, side, place, size)
+
+
+def _middle(place: str) -> tuple[float, float]:
+    return PLACES[place or "centre"]
+
+
+def _sides(size: str, is_alone: bool) -> tuple[float, float]:  # noqa: FBT001 - read beside its one caller
+    least, most = SIZES[size]
+    return least, most if is_alone else min(most, _LARGEST_OF_SEVERAL)
 
 
 def _colour(rng: Random, other_than: str = "") -> str:
