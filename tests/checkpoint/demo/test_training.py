@@ -183,6 +183,13 @@ def test_drawn_tokens_lie_where_the_product_puts_them(
     assert list(map(tuple, ar.positions_of(model, sample).T.tolist())) == expected
 
 
+def test_the_ar_model_sees_one_row_and_one_column(model: nn.Module) -> None:
+    config = model.config.text_config
+    rotary = model.model.language_model.rotary_emb.inv_freq
+    per_axis = torch.split(rotary, config.rope_parameters["mrope_section"])
+    assert min(float(turn.min()) for turn in per_axis) > 0.2  # rad a row or column
+
+
 def test_visual_tokens_are_the_same_under_autocast(encoders: Encoders) -> None:
     halves = tensors_of([random_scene(Random(seed)) for seed in range(4)], (8, 8))[1]
     plain = encoders.codes(halves)
