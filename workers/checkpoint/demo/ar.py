@@ -21,7 +21,7 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.prompts import prompt_of
 from workers.checkpoint.demo.world import Scene, exact, random_scene
 
-RECIPE = Recipe(num_steps=2_600, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=6_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _TOKENS_A_STEP = 4_000
 _TOKENS_OF_EDIT = 600  # of a sequence, about, with one condition picture
 _TOKENS_OF_DRAFT = 280  # of a prompt and its small grid, about

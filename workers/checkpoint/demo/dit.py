@@ -17,8 +17,9 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.painter import Painter, show_painted
 from workers.checkpoint.demo.prompts import in_some_case
 
-RECIPE = Recipe(num_steps=2_400, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=20_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _DROPPED = 0.1  # of pictures: without tokens and glyphs, for guidance
+_NOISIER = 0.7
 _SPOILT = 0.04  # of visual tokens: another one, since sampled grids are not perfect
 
 
@@ -106,7 +107,10 @@ def _stacked(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
 
 
 def times_and_sigmas(num: int, cells: Cells) -> tuple[Tensor, Tensor]:
-    """Logit-normal times, of which the model is told, and their noise levels: shifted by size, as in sampling."""
-    time = torch.sigmoid(torch.randn(num, 1, 1, 1))
+    """Logit-normal times, of which the model is told, and their noise levels: shifted by size, as in sampling.
+
+    Shapes and letters are decided while there is much noise, so those times are drawn more often.
+    """
+    time = torch.sigmoid(torch.randn(num, 1, 1, 1) + _NOISIER)
     shift = (4 * cells[0] * cells[1] / 256) ** 0.5 * 0.75 + 0.25
     return time, shift * time / (1 + (shift - 1) * time)
