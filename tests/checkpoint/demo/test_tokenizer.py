@@ -6,7 +6,7 @@ from workers.checkpoint.demo import ar_model
 from workers.checkpoint.demo.tokenizer import build_tokenizer
 
 # Of `a red star, that says "OPEN"<sop>8 8<eop>` and the start token.
-IDS = [1216, 1471, 1484, 1163, 1469, 1517, 1463, 1198, 1199, 1188, 1197, 1153, 1538, 1175, 1372, 1175, 1539, 1024]
+IDS = [2240, 2495, 2508, 2187, 2493, 2541, 2487, 2222, 2223, 2212, 2221, 2177, 2562, 2199, 2396, 2199, 2563, 2048]
 
 
 @pytest.mark.parametrize("text", ["a red circle", "“Señor 7”", "一只猫", "\U0001f98a tab\tend", "  <b>  "])

@@ -41,10 +41,10 @@ class _Part:
 # In this order: later parts learn from what the earlier ones make of pictures.
 _PARTS: Mapping[str, _Part] = {
     "vae": _Part(vae.fit, 30),
-    "eyes": _Part(vq.fit, 45),
-    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 65),
+    "eyes": _Part(vq.fit, 25),
+    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 150),
     "glyphs": _Part(glyphs.fit, 5),
-    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 60),
+    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 420),
 }
 
 

@@ -154,7 +154,7 @@ def _middle(place: str) -> tuple[float, float]:
     return PLACES[place or "centre"]
 
 
-def _sides(size: str, is_alone: bool) -> tuple[float, float]:  # noqa: FBT001 - read beside its one caller
+def _sides(size: str, is_alone: bool) -> tuple[float, float]:
     least, most = SIZES[size]
     return least, most if is_alone else min(most, _LARGEST_OF_SEVERAL)
 
