@@ -38,7 +38,7 @@ class SavedState:
 
     @classmethod
     def from_bytes(cls, data: bytes, settings: RenderSettings) -> Self:
-        """Raises `ValueError` when the bytes are none of a render with these settings."""
+        """Reads stored latents. Raises `ValueError` when they are damaged or do not fit these settings."""
         try:
             tensors = load(data)
             saved = cls(
