@@ -15,7 +15,7 @@ from tests.attack.prober import Latencies
 
 pytestmark = [pytest.mark.attack, pytest.mark.measured]
 
-LASTS_S = 4.0
+LASTS_S = 2.0
 MOST_MORE_MIB = 200.0
 OPEN_FILES = 8_192
 NUM_TRIES = 3

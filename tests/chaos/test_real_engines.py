@@ -27,8 +27,7 @@ def test_kills_while_the_models_still_load_stop_nothing(
 ) -> None:
     """Whoever is ready long before the models, and ends, is started again: jobs have been accepted."""
     # A stage is killed before it can have loaded, again and again: a quick machine needs two seconds for it.
-    roles = ["valkey-0", "ar-0", "delivery-0", "dit-0", "upkeep-0", "ar-0", "batch-0", "dit-0", "seaweedfs-0", "ar-0"]
-    roles += ["api-0", "dit-0"]
+    roles = ["valkey-0", "ar-0", "dit-0", "seaweedfs-0", "ar-0", "api-0", "dit-0"]
     plan = Plan(
         seed=SEED,
         faults=tuple(Fault(Kind.KILL, role, after_s=0.5, lasts_s=0.0) for role in roles),
