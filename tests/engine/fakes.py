@@ -32,12 +32,13 @@ def a_claim(name: str, fence: int = 1) -> Claim:
 class FakeStepper:
     """Finishes a render after `num_steps` steps. `may_step` holds every step until the test allows it.
 
-    `entered` has the members of every step that began.
+    `entered` has the members of every step that began. With `only`, that render alone is in the steps.
     """
 
     num_steps: int = 1
     may_step: threading.Event = field(default_factory=threading.Event)
     is_waiting: bool = False
+    only: str | None = None
     entered: queue.SimpleQueue[Collection[RenderId]] = field(default_factory=queue.SimpleQueue)
     dropped: list[RenderId] = field(default_factory=list)
     _running: dict[RenderId, tuple[Claim, int]] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class FakeStepper:
         self._running[claim.render_id] = (claim, 0)
 
     def in_step(self) -> Collection[RenderId]:
-        return tuple(self._running)
+        return tuple(name for name in self._running if self.only in (None, name))
 
     def step(self) -> Sequence[Outcome[str]]:
         self.entered.put(self.in_step())
@@ -61,7 +62,8 @@ class FakeStepper:
             raise DeviceLost
         if any(claim.settings.prompt == BROKEN for claim, _ in self._running.values()):
             raise RuntimeError("the device fell over")
-        self._running = {rid: (claim, done + 1) for rid, (claim, done) in self._running.items()}
+        members = self.in_step()
+        self._running = {rid: (claim, done + (rid in members)) for rid, (claim, done) in self._running.items()}
         finished = [claim for claim, done in self._running.values() if done >= self.num_steps]
         for claim in finished:
             del self._running[claim.render_id]

@@ -1,5 +1,7 @@
 """The heartbeat renews only for an engine that moves, and revokes what is not ours any more."""
 
+import queue
+import threading
 from collections.abc import Mapping, Sequence
 
 from shared.errors import StoreUnavailable
@@ -8,6 +10,7 @@ from shared.leases import Held, Lease, Progress
 from tests.engine.fakes import a_claim
 from workers.engine.heartbeat import Heartbeat
 
+WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
 HELD = [Held(a_claim(name).lease, Progress(1, 2), in_step=True) for name in ("mine", "theirs")]
 
 
@@ -65,11 +68,19 @@ def test_an_unforeseen_error_costs_one_beat_and_not_the_heart() -> None:
     assert recorded.revoked == []
 
 
-def test_a_report_is_a_beat_that_began_after_it_was_asked_for() -> None:
-    recorded = Recorded()
+def test_a_report_waits_for_no_store_and_a_beat_follows_that_began_after_it() -> None:
+    recorded, begun, answer = Recorded(), queue.SimpleQueue[int](), threading.Semaphore(0)
+
+    def slow_beat(held: Sequence[Held]) -> Mapping[RenderId, bool]:
+        begun.put(len(held))
+        answer.acquire()
+        return {each.lease.render_id: True for each in held}
+
+    recorded.heartbeat._beat = slow_beat
     recorded.heartbeat.start()
-    for _ in range(3):
-        known = len(recorded.beats)
-        recorded.heartbeat.report()
-        assert len(recorded.beats) > known
+    begun.get(timeout=WAIT_S)
+    recorded.heartbeat.report()  # returns while the store has not answered the first
+    answer.release()
+    begun.get(timeout=WAIT_S)
+    answer.release()
     recorded.heartbeat.stop()

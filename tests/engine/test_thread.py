@@ -147,8 +147,7 @@ def test_a_step_that_never_returns_ends_the_process_by_the_heartbeat(harness: Ha
     heartbeat.tick(A_WEEK_S)
     assert not harness.exited.is_set()
     assert harness.take("hangs")
-    while not any(held.in_step for held in harness.engine.held()):
-        pass
+    harness.stepper.entered.get(timeout=WAIT_S)
     heartbeat.tick(A_WEEK_S * 1e6)
     assert harness.exited.is_set()
 
@@ -236,14 +235,35 @@ def test_a_claim_alone_says_who_is_in_the_step_so_nothing_is_told(harness: Harne
     assert harness.announced.empty()
 
 
-def test_who_was_told_to_be_out_of_the_step_is_told_before_it_comes_in(harness: Harness) -> None:
+def in_step_as_told(held: Sequence[Held]) -> set[str]:
+    return {str(each.lease.render_id) for each in held if each.in_step}
+
+
+def test_a_render_that_was_in_no_step_yet_stays_a_suspect_as_its_claim_says(harness: Harness) -> None:
     assert harness.take("a")
     harness.stepper.entered.get(timeout=WAIT_S)
     assert harness.take("b")
-    assert not any(held.in_step for held in harness.engine.held() if held.lease.render_id == "b")
+    assert in_step_as_told(harness.engine.held()) == {"a", "b"}
     harness.stepper.may_step.set()
-    while {held.lease.render_id for held in harness.announced.get(timeout=WAIT_S) if held.in_step} != {"b"}:
+    assert harness.stepper.entered.get(timeout=WAIT_S) == ("b",)
+
+
+def test_a_render_that_was_told_to_be_out_of_the_step_is_announced_when_it_comes_in_again() -> None:
+    harness = Harness(num_steps=3)
+    harness.stepper.only = "a"
+    assert harness.take("a")
+    harness.stepper.entered.get(timeout=WAIT_S)
+    harness.stepper.only = "b"
+    assert harness.take("b")
+    harness.stepper.may_step.set()
+    while harness.stepper.entered.get(timeout=WAIT_S) != ("b",):
         pass
+    while in_step_as_told(harness.announced.get(timeout=WAIT_S)) != {"b"}:
+        pass
+    harness.stepper.only = None
+    while not {"a"} <= in_step_as_told(harness.announced.get(timeout=WAIT_S)):
+        pass
+    drain(harness.engine, harness.slots, 0, lambda _: None)
 
 
 def drained(harness: Harness, grace_s: float) -> list[str]:

@@ -14,7 +14,6 @@ from shared.leases import Held, Lease
 log = structlog.get_logger()
 
 Beat = Callable[[Sequence[Held]], Mapping[RenderId, bool]]
-_REPORT_WAIT_S = 0.25  # a beat takes a millisecond; while the store is away the device goes on
 
 
 class Heartbeat:
@@ -38,7 +37,7 @@ class Heartbeat:
         self._on_hang = on_hang
         self._interval_s = interval_s
         self._is_stopped = False
-        self._num_wanted = self._num_begun = self._num_done = 0
+        self._num_wanted = self._num_begun = 0
         self._changed = threading.Condition()
         self._thread = Background("heartbeat", self._run, lambda: self._is_stopped)
 
@@ -52,11 +51,10 @@ class Heartbeat:
         self._thread.join()
 
     def report(self) -> None:
-        """Sends a heartbeat out of turn and waits briefly for it. Called from other threads."""
+        """Has a heartbeat sent out of turn and returns at once: the device never waits for the store."""
         with self._changed:
-            self._num_wanted = wanted = self._num_begun + 1  # one under way may have looked too early
+            self._num_wanted = self._num_begun + 1  # one under way may have looked too early
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._num_done >= wanted, _REPORT_WAIT_S)
 
     def tick(self, now_s: float) -> None:
         """Sends one heartbeat. If the engine hangs, it calls `on_hang` instead, so that other workers take its
@@ -81,8 +79,6 @@ class Heartbeat:
         while self._begin():
             self.tick(time.monotonic())
             with self._changed:
-                self._num_done = self._num_begun
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._is_stopped or self._num_wanted > self._num_begun, self._interval_s)
 
     def _begin(self) -> bool:

@@ -47,10 +47,10 @@ class EngineThread(Generic[Result]):
         on_step: Callable[[float], None] = lambda _: None,
         unfinished: Callable[[RenderId], Unfinished | None] = _nothing,
     ) -> None:
-        """`announce` tells the store which renders are `held`. It is called before a step with a new member, unless the
-        store names it already: if the step kills the process, its members are known. `on_lost` ends the process when
-        its device is unusable. `on_step` hears how many seconds each step took. `unfinished` is called on the engine
-        thread and returns what a render that leaves has come to.
+        """`announce` has the store told which renders are `held`, and returns at once. It is called before a step whose
+        members the store does not know. `on_lost` ends the process when its device is unusable. `on_step` hears how
+        many seconds each step took. `unfinished` is called on the engine thread and returns what a render that leaves
+        has come to.
         """
         self._stepper = stepper
         self._slots = slots
@@ -67,7 +67,10 @@ class EngineThread(Generic[Result]):
         self._leaving: queue.SimpleQueue[tuple[Lease, Future[Unfinished | None]]] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
         self._in_step: frozenset[RenderId] = frozenset()
-        # What the store was told to be out of the step. A claim says of its render that it is in it.
+        # Leases that were in a step, and those that the store was told to be out of it. A claim says of its render that
+        # it is in the step, and that stands until its first step: should that kill the process, its members are known
+        # however late the next heartbeat is.
+        self._begun: frozenset[Lease] = frozenset()
         self._told_out: frozenset[Lease] = frozenset()
         self._telling = threading.Lock()  # what is told and what is entered must not pass each other
         self._is_stopped = False
@@ -86,12 +89,13 @@ class EngineThread(Generic[Result]):
         return self._progress
 
     def held(self) -> Sequence[Held]:
-        """Returns every lease to renew, with its progress and whether it is in the running step."""
+        """Returns every lease to renew, with its progress and whether it is in the running step or was in none yet."""
         with self._telling:
-            progress, in_step, claims = self._progress, self._in_step, self._slots.held()
-            self._told_out = frozenset(claim.lease for claim in claims if claim.render_id not in in_step)
+            progress, in_step, begun, claims = self._progress, self._in_step, self._begun, self._slots.held()
+            out = frozenset(claim.lease for claim in claims if claim.render_id not in in_step and claim.lease in begun)
+            self._told_out = out
         return [
-            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.render_id in in_step) for claim in claims
+            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.lease not in out) for claim in claims
         ]
 
     def revoke(self, leases: Collection[Lease]) -> None:
@@ -227,17 +231,19 @@ class EngineThread(Generic[Result]):
         may come any time.
         """
         self._watchdog.enter(phase, time.monotonic())
+        claims = self._slots.held()
         with self._telling:
             known, self._in_step = self._in_step, frozenset(members)
-            is_told = self._in_step <= known or self._is_as_told()
+            is_told = self._in_step <= known or self._is_as_told(claims)
+            if phase is not Phase.ADMISSION:
+                entered = frozenset(claim.lease for claim in claims if claim.render_id in self._in_step)
+                self._begun = entered | (self._begun & {claim.lease for claim in claims})
         if not is_told:
             self._announce()
 
-    def _is_as_told(self) -> bool:
+    def _is_as_told(self, claims: Sequence[Claim]) -> bool:
         """Returns whether the store names exactly the members of this step, as after a claim of an idle worker."""
-        return all(
-            (claim.render_id in self._in_step) != (claim.lease in self._told_out) for claim in self._slots.held()
-        )
+        return all((claim.render_id in self._in_step) != (claim.lease in self._told_out) for claim in claims)
 
     def _pass_on(self, outcome: Outcome[Result]) -> None:
         self._slots.finish(outcome.claim.lease)
