@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
 from shared.job_spec import Priority, RenderSettings
@@ -35,6 +36,25 @@ class Held:
     lease: Lease
     progress: Progress
     in_step: bool
+
+
+class Room(StrEnum):
+    """Where a worker would put a render.
+
+    `FREE`: it is computed at once. `AHEAD`: it is prepared until what runs ends. `BEYOND`: it pre-empts what runs.
+    """
+
+    FREE = "free"
+    AHEAD = "ahead"
+    BEYOND = "beyond"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a worker has room for: renders of class `least` and higher ones."""
+
+    room: Room = Room.FREE
+    least: Priority = Priority.BATCH
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,11 @@ class Settings(BaseSettings):
         description="KV memory of an AR worker; unset: 6,400 tokens a slot, at most 80 % of a GPU's free memory "
         "or 2 GiB of a host's",
     )
-    dit_slots: int = Field(default=2, description="number of renders that one DiT worker holds at once")
+    dit_slots: int = Field(
+        default=2,
+        description="number of renders that one DiT worker holds at once: one is computed, the others are prepared "
+        "shortly before it ends",
+    )
 
     cost_profile: Path | None = Field(
         default=None,

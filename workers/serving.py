@@ -26,14 +26,22 @@ log = structlog.get_logger()
 EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
 
 
+def _nothing() -> None:
+    """The worker has nothing to begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What `serve` needs of a worker. `look` finds work without a hint; None for a worker that polls anyway."""
+    """What `serve` needs of a worker. `look` finds work without a hint; None for a worker that polls anyway.
+
+    `on_ready` is called once the worker is announced.
+    """
 
     worker: Announcement
     hearing: Hearing
     look: Callable[[], bool] | None
     on_shutdown: Callable[[], None]
+    on_ready: Callable[[], None] = _nothing
 
 
 def serve(app: Any, served: Served, ready_file: Path | None) -> None:
@@ -51,6 +59,7 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
             lookout.start()
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
         announce(ready_file, worker.worker_id)
+        served.on_ready()
 
     def shut_down(**_: object) -> None:
         if lookout:

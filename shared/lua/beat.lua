@@ -12,11 +12,13 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-in
   redis.call('HDEL', P .. 'serves:' .. stage, gone)
   redis.call('HDEL', P .. 'signs:' .. stage, gone)
   redis.call('HDEL', P .. 'device_ms', gone)
+  forget_places(stage, gone)
 end
 redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
 redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
 redis.call('HSET', P .. 'signs:' .. stage, worker, signs)
 if RUNNING[stage] then
+  keep_places(stage, worker, cjson.decode(signs)[5] == 1, now + tonumber(worker_ttl))
   local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
   if last[1] ~= slots or last[2] ~= revision then
     redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)

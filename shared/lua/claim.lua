@@ -5,12 +5,16 @@
 -- A claim usually looks at one tenant. Each further one was found idle or at its limit, and leaves its pool, so that later
 -- claims skip it. Only tenants that the limit on AR's output stops stay in the pool; a claim passes at most MOST_PASSED of them.
 -- A render whose records are broken is put aside, and the claim goes on to the next one.
--- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost)
+-- A busy worker also claims for a place beyond those that it computes in: ahead of the end of what it computes, or to pre-empt
+-- that with a higher class. It finds nothing while another worker could begin the render at once.
+-- ARGV: stage, holder, lease ttl (ms), revision, lowest prior_ready limit, worker, floor of a lower class (share of cost),
+-- room ('free', 'ahead' or 'beyond'), the lowest class that may be claimed, then per hint that a claim may leave its queue
+-- short of: queue, key of its Celery list, message
 -- Returns {render, fence, job, index, seed, spec, revised prompt or '', prior or '', origin or '', attempt in this stage from
 -- 1, how long the stage's work has waited (ms), the object with the latents of a drained worker or '', and its facts (JSON) or
 -- ''}, or an empty list. Where the attempt before was lost with its worker, there follow that worker, how long the attempt
 -- lasted, and how long ago it was taken back (ms).
-local stage, holder, ttl, revision, limit_min, worker, floor = unpack(ARGV)
+local stage, holder, ttl, revision, limit_min, worker, floor, room, least = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
 expire_due(now, 100)
@@ -80,20 +84,32 @@ local function cost_of(render)
   return is_whole(cost) and tonumber(cost) or 0
 end
 
+-- Whether another worker would begin it at once: one that is idle, or, where this one would not pre-empt, one that would. A
+-- render that waits nonetheless waits for a worker that is frozen or cut off, so it is left to others for a moment only.
+local function is_left_to_others(class, render)
+  local LEFT_MS = 1000
+  if room == 'free' then return false end
+  local since = redis.pcall('HGET', P .. 'render:' .. render, WAITING[stage] .. '_ms')
+  if not is_number(since) or now - tonumber(since) > LEFT_MS then return false end
+  return is_other_open(stage, LOWEST, worker, revision, now)
+    or (room == 'ahead' and is_other_open(stage, class, worker, revision, now))
+end
+
 -- A lower class whose credit pays for its next render goes first. One that can't take it loses it.
 local function first_in_turn()
   for _, class in ipairs(BY_RANK) do admit_unpinned(class) end
-  for rank = #BY_RANK - 1, 1, -1 do
+  for rank = CLASS[least], 1, -1 do
     local class = BY_RANK[rank + 1]
     local pool = stage .. ':' .. class .. '|' .. revision
     local credit = credit_of(pool)
     local first = credit > 0 and first_in_class(class)
-    if first and cost_of(first) <= credit then return first end
+    if first and cost_of(first) <= credit then return not is_left_to_others(class, first) and first or nil end
     if credit > 0 and not first then redis.call('HDEL', P .. 'credit', pool) end
   end
-  for _, class in ipairs(BY_RANK) do
+  for rank = 0, CLASS[least] do
+    local class = BY_RANK[rank + 1]
     local first = first_in_class(class)
-    if first then return first end
+    if first then return not is_left_to_others(class, first) and first or nil end
   end
 end
 
@@ -101,6 +117,11 @@ end
 -- about turns.
 local function choose()
   local group = group_held(worker)
+  if room ~= 'free' then
+    -- Who runs suspects, or is to run empty for them, takes nothing on top.
+    local may_claim = not group and redis.call('HEXISTS', P .. 'turn:' .. stage, worker) == 0
+    return may_claim and first_in_turn() or nil, true, function() end
+  end
   if group then return next_suspect(stage, revision, group), false, function() end end
   local turns, over = turns_of(stage, worker, now)
   local taken = {}
@@ -197,7 +218,12 @@ local best, is_in_turn, write_turns, past, known = choose_sound()
 -- When more was due than one call ends: the next call goes on.
 if best and is_due(best, now) then return {} end
 write_turns()
-if not best then return {} end
+redis.call('ZADD', P .. 'asking:' .. stage, now + tonumber(ttl), worker)
+if not best then
+  if room ~= 'ahead' then open_places(stage, worker, least, now + tonumber(ttl)) end
+  return {}
+end
+close_places(stage, worker)
 local key, job = P .. 'render:' .. best, past.job
 local job_key = P .. 'job:' .. job
 local lane, cost = known.lane, tonumber(known[stage .. '_cost'])
@@ -218,6 +244,8 @@ redis.call('HSET', P .. 'claimed', stage, now)
 redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
 -- A worker that dies before its first heartbeat must be known to have lived.
 redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
+
+for i = 10, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 
 local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')

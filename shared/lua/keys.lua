@@ -43,6 +43,7 @@
 --   gridpress:log:<worker>          string  its last log lines (JSON)
 --   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
 --   gridpress:slots:<stage>         hash    worker id -> slots
+--   gridpress:open:..., gridpress:asking:<stage>  see open_places.lua
 --   gridpress:serves:<stage>        hash    worker id -> model revision
 --   gridpress:signs:<queue>         hash    worker id -> its signs of health (JSON, see beat.lua)
 --   gridpress:revision              string  model revision that the newest AR worker serves

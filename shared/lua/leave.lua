@@ -4,4 +4,5 @@ redis.call('ZREM', P .. 'workers:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'slots:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'serves:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'signs:' .. ARGV[1], ARGV[2])
+forget_places(ARGV[1], ARGV[2])
 return 1

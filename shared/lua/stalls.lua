@@ -10,19 +10,25 @@ local now = now_ms()
 -- While nothing can be stored, workers stop claiming once their buffers are full. That has an alarm of its own.
 local is_storable = redis.call('EXISTS', P .. 'object_writes') == 0
 
+-- Whether a live worker asked for renders of higher classes alone: the place that it has is kept for them.
+local function is_open_to_others_only(stage, worker, class)
+  return redis.call('ZSCORE', open_key(stage, BY_RANK[1]), worker) and not redis.call('ZSCORE', open_key(stage, class), worker)
+end
+
 -- Whether a live worker would claim: it has a free slot, does not drain, and keeps no slot free for suspects (quarantine.lua).
-local function is_idle(stage, worker)
+local function is_idle(stage, worker, class)
+  if is_open_to_others_only(stage, worker, class) then return false end
   local slots = tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
   if redis.call('SCARD', P .. 'held:' .. worker) >= slots then return false end
   if redis.call('HEXISTS', P .. 'turn:' .. stage, worker) == 1 then return false end
   return cjson.decode(redis.call('HGET', P .. 'signs:' .. stage, worker) or '[]')[5] ~= 1
 end
 
-local function revisions_of_idle(stage)
+local function revisions_of_idle(stage, class)
   local found = {}
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
-    if revision and not found[revision] and is_idle(stage, worker) then found[revision] = true end
+    if revision and not found[revision] and is_idle(stage, worker, class) then found[revision] = true end
   end
   return found
 end
@@ -47,11 +53,14 @@ local function could_be_claimed(stage, lane, idle)
 end
 
 local function waits_in_vain(stage)
-  local idle = is_storable and revisions_of_idle(stage) or {}
-  if not next(idle) then return false end
+  if not is_storable then return false end
+  local idle = {}
+  for _, class in ipairs(BY_RANK) do idle[class] = revisions_of_idle(stage, class) end
+  if not next(idle[BY_RANK[1]]) then return false end
   for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
     local is_empty = redis.call('EXISTS', P .. 'waiting:' .. stage .. ':' .. lane) == 0
-    if not is_empty and could_be_claimed(stage, lane, idle) then return true end
+    local revisions = idle[string.match(lane, '^[^|]*')] or {}
+    if not is_empty and could_be_claimed(stage, lane, revisions) then return true end
   end
   return false
 end

@@ -4,6 +4,7 @@
 -- Returns {number requeued, number failed, number of other leases freed}.
 local worker, most_strikes = unpack(ARGV)
 local now = now_ms()
+for each in pairs(RUNNING) do forget_places(each, worker) end
 local num_freed = free_duties(worker, now)
 for _, queue in ipairs({ 'delivery', 'enhance', 'batch' }) do
   redis.call('ZADD', P .. 'workers:' .. queue, 'XX', 'LT', now, worker)

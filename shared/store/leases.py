@@ -13,7 +13,7 @@ from shared.errors import LeaseLost
 from shared.hint_message import HintMessage
 from shared.ids import Fence, HolderId, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
-from shared.leases import Claim, Handover, Held, Lease
+from shared.leases import Claim, Handover, Held, Lease, Place
 from shared.queues import Queue, celery_list
 from shared.signs import Signs
 from shared.states import RenderState, Stage
@@ -25,6 +25,7 @@ from shared.store.scripts import Scripts
 from shared.token_grid import Prior
 
 _WELL = Signs()
+_ANY = Place()
 
 
 class Verdict(StrEnum):
@@ -73,19 +74,27 @@ class LeaseStore:
         self._rules = rules
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
-    def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
-        """Leases the best waiting render of this model revision to `worker`. Returns None when there is none."""
-        while answer := self._lease(stage, revision, worker, holder := new_holder_id()):
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Place = _ANY) -> Claim | None:
+        """Leases the best waiting render of this model revision to `worker`. Returns None when there is none for the
+        place, or when another worker could begin it sooner.
+        """
+        while answer := self._lease(stage, revision, worker, holder := new_holder_id(), place):
             decode = partial(_claim_of, stage=stage, holder=holder, revision=revision)
             if found := readable(self._faults, "claim", [(RenderId(answer[0]), answer)], decode):
                 return found[0]
             self._give_up(Lease(RenderId(answer[0]), stage, Fence(int(answer[1])), holder), worker)
         return None
 
-    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId) -> list[str]:
+    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Place) -> list[str]:
         rules = self._rules
-        limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor))
-        return cast("list[str]", self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits))
+        limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor), place.room, place.least)
+        hints = self._hints_of(stage)
+        return cast("list[str]", self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits, *hints))
+
+    def _hints_of(self, stage: Stage) -> Sequence[str]:
+        """What else waits is for another worker that is open for it."""
+        starts = range(0, len(self._hints), 3)
+        return [part for at in starts if self._hints[at] == stage for part in self._hints[at : at + 3]]
 
     def _give_up(self, lease: Lease, worker: WorkerId) -> None:
         """Fails a leased render that can't be read; puts it aside if its records are too broken even for that."""

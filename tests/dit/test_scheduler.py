@@ -73,6 +73,17 @@ def test_only_a_strictly_higher_class_pre_empts_and_what_it_pre_empted_goes_on_f
     assert next_of(scheduler) == [FIRST]
 
 
+def test_a_pre_empted_class_keeps_its_floor_of_the_steps_and_one_that_has_not_begun_has_none() -> None:
+    scheduler = Scheduler(alone, floor=0.2)
+    scheduler.add(a_claim(FIRST, Priority.BATCH))
+    scheduler.add(a_claim(THIRD, Priority.INTERACTIVE))
+    assert [next_of(scheduler) for _ in range(10)] == [[THIRD]] * 10
+    scheduler.remove(THIRD)
+    assert next_of(scheduler) == [FIRST]
+    scheduler.add(a_claim(SECOND, Priority.INTERACTIVE))
+    assert [next_of(scheduler) for _ in range(5)] == [[SECOND]] * 4 + [[FIRST]]
+
+
 def test_a_batch_is_of_one_size_and_class_and_as_long_as_the_size_gains_from_it() -> None:
     scheduler = make_scheduler(FIRST, SECOND, THIRD, max_batch=2)
     assert next_of(scheduler) == [FIRST, SECOND]
@@ -104,7 +115,7 @@ def test_every_render_ends_and_within_a_class_nobody_is_passed_for_good(
     arrivals: list[tuple[Priority, int, int, int]], max_batch: int
 ) -> None:
     """Arrivals are (class, width, steps, tick). With no company, a class starts and ends in the order of its claims."""
-    scheduler = Scheduler(lambda _: max_batch)
+    scheduler = Scheduler(lambda _: max_batch, floor=0)
     due = sorted(enumerate(arrivals), key=lambda arrival: arrival[1][3])
     order = [RenderId(str(index)) for index, _ in due]
     left = {RenderId(str(index)): arrival[2] for index, arrival in due}

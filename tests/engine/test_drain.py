@@ -12,6 +12,7 @@ from shared.ids import RenderId
 from shared.leases import Claim, Progress
 from tests.engine.fakes import FakeStepper, a_claim
 from workers.engine.drain import drain
+from workers.engine.places import Places
 from workers.engine.slots import Slots
 from workers.engine.step_times import StepTimes
 from workers.engine.stepper import Outcome, Unfinished
@@ -52,7 +53,7 @@ class Worker:
 
     def __init__(self, stepper: FakeStepper, unfinished: Callable[[RenderId], Unfinished | None] | None = None) -> None:
         self.stepper = stepper
-        self.slots = Slots(4, buffer=4)
+        self.slots = Slots(Places(4), buffer=4)
         self.recorded: list[str] = []
         self.handed_over: dict[RenderId, Unfinished | None] = {}
         self.hand_overs: queue.SimpleQueue[RenderId] = queue.SimpleQueue()
@@ -70,7 +71,7 @@ class Worker:
 
     def take(self, *names: str) -> None:
         for name in names:
-            claim = self.slots.take(lambda name=name: a_claim(name), 0.0)  # type: ignore[misc] # bound now
+            claim = self.slots.take(lambda name=name: a_claim(name))  # type: ignore[misc] # bound now
             assert claim
             self.engine.submit(claim)
 

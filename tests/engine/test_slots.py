@@ -3,21 +3,20 @@
 import pytest
 
 from tests.engine.fakes import a_claim
+from workers.engine.places import Places
 from workers.engine.slots import Slots
-
-NOW = 0.0
 
 
 def taken(slots: Slots, name: str, fence: int = 1) -> bool:
-    return slots.take(lambda: a_claim(name, fence), wait_s=NOW) is not None
+    return slots.take(lambda: a_claim(name, fence)) is not None
 
 
 def test_a_full_worker_claims_nothing() -> None:
-    slots = Slots(2, buffer=1)
+    slots = Slots(Places(2), buffer=1)
     assert taken(slots, "a")
     assert taken(slots, "b")
     asked: list[str] = []
-    assert slots.take(lambda: asked.append("c"), wait_s=NOW) is None  # type: ignore[func-returns-value, arg-type]
+    assert slots.take(lambda: asked.append("c")) is None  # type: ignore[func-returns-value, arg-type]
     assert asked == []
 
 
@@ -25,15 +24,15 @@ def test_a_claim_that_finds_nothing_or_fails_gives_its_slot_back() -> None:
     def unreachable() -> None:
         raise ConnectionError
 
-    slots = Slots(1, buffer=1)
-    assert slots.take(lambda: None, wait_s=NOW) is None
+    slots = Slots(Places(1), buffer=1)
+    assert slots.take(lambda: None) is None
     with pytest.raises(ConnectionError):
-        slots.take(unreachable, wait_s=NOW)  # type: ignore[arg-type]
+        slots.take(unreachable)  # type: ignore[arg-type]
     assert taken(slots, "a")
 
 
 def test_a_finished_render_frees_its_slot_and_is_held_until_it_is_recorded() -> None:
-    slots = Slots(1, buffer=2)
+    slots = Slots(Places(1), buffer=2)
     assert taken(slots, "a")
     slots.finish(a_claim("a").lease)
     assert taken(slots, "b")
@@ -44,7 +43,7 @@ def test_a_finished_render_frees_its_slot_and_is_held_until_it_is_recorded() -> 
 
 
 def test_a_full_buffer_refuses_claims_until_a_render_is_recorded() -> None:
-    slots = Slots(1, buffer=2)
+    slots = Slots(Places(1), buffer=2)
     for name in ("a", "b"):
         assert taken(slots, name)
         slots.finish(a_claim(name).lease)
@@ -54,7 +53,7 @@ def test_a_full_buffer_refuses_claims_until_a_render_is_recorded() -> None:
 
 
 def test_what_happens_under_a_stale_lease_touches_nothing_of_the_newer_one() -> None:
-    slots = Slots(1, buffer=2)
+    slots = Slots(Places(1), buffer=2)
     assert taken(slots, "a", fence=1)
     slots.finish(a_claim("a", fence=1).lease)
     assert taken(slots, "a", fence=2)
@@ -66,6 +65,6 @@ def test_what_happens_under_a_stale_lease_touches_nothing_of_the_newer_one() -> 
 
 
 def test_closed_slots_take_nothing() -> None:
-    slots = Slots(1, buffer=1)
+    slots = Slots(Places(1), buffer=1)
     slots.close()
     assert not taken(slots, "late")

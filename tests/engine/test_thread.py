@@ -11,6 +11,7 @@ from shared.leases import Claim, Held, Progress
 from tests.engine.fakes import BROKEN, CRASHES_IN_ADMISSION, LOST, REFUSED, DeviceLost, FakeStepper, a_claim
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
+from workers.engine.places import Places
 from workers.engine.slots import Slots
 from workers.engine.stepper import Outcome, Unfinished
 from workers.engine.thread import EngineThread
@@ -42,7 +43,8 @@ class Watched:
 class Harness:
     def __init__(self, slots: int = 2, num_steps: int = 1, on_step: Callable[[float], None] = lambda _: None) -> None:
         self.stepper = FakeStepper(num_steps)
-        self.slots = Slots(slots, buffer=2)
+        self.room = threading.Event()
+        self.slots = Slots(Places(slots), buffer=2, on_room=self.room.set)
         self.outcomes: queue.Queue[Outcome[str]] = queue.Queue()
         self.announced: queue.Queue[Sequence[Held]] = queue.Queue()
         self.exited = threading.Event()
@@ -59,8 +61,8 @@ class Harness:
         )
         self.engine.start()
 
-    def take(self, name: str, wait_s: float = 0.0, fence: int = 1) -> bool:
-        claim = self.slots.take(lambda: a_claim(name, fence), wait_s)
+    def take(self, name: str, fence: int = 1) -> bool:
+        claim = self.slots.take(lambda: a_claim(name, fence))
         if claim:
             self.engine.submit(claim)
         return claim is not None
@@ -188,7 +190,8 @@ def test_a_revoked_render_is_dropped_before_the_next_step_and_frees_its_slot() -
     harness.stepper.may_step.set()
     harness.engine.revoke([a_claim("cancelled").lease])
     harness.stepper.num_steps = 1
-    assert harness.take("next", wait_s=WAIT_S)
+    assert harness.room.wait(WAIT_S)
+    assert harness.take("next")
     assert harness.next_outcome().result == "next"
     assert harness.stepper.dropped == ["cancelled"]
     drain(harness.engine, harness.slots, 0, lambda *_: None)
@@ -208,7 +211,7 @@ def test_what_a_stale_lease_was_told_leaves_the_newer_claim_of_its_render_alone(
 
 
 def test_a_claim_that_was_lost_before_it_came_to_the_engine_is_not_begun(harness: Harness) -> None:
-    lost = harness.slots.take(lambda: a_claim("lost"), wait_s=0)
+    lost = harness.slots.take(lambda: a_claim("lost"))
     assert lost
     harness.engine.revoke([lost.lease])
     while harness.slots.holds(lost.lease):
@@ -263,7 +266,7 @@ def test_a_render_that_was_told_to_be_out_of_the_step_is_announced_when_it_comes
     harness.stepper.only = None
     while not {"a"} <= in_step_as_told(harness.announced.get(timeout=WAIT_S)):
         pass
-    drain(harness.engine, harness.slots, 0, lambda _: None)
+    drain(harness.engine, harness.slots, 0, lambda *_: None)
 
 
 def drained(harness: Harness, grace_s: float) -> list[str]:

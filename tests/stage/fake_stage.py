@@ -16,6 +16,7 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from tests.store.builders import REVISION, a_prior
+from workers.engine.places import Places
 from workers.engine.stepper import Outcome
 from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
@@ -79,7 +80,7 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.AR,
-        slots=2,
+        places=Places(2),
         revision=REVISION,
         stepper=TimedStepper(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]),
         prepare=lambda _: None,

@@ -6,7 +6,7 @@ from shared.cost import cost_of
 from shared.errors import LeaseLost
 from shared.ids import Fence, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs import Picture
-from shared.leases import Claim, Handover, Held, Lease, Progress
+from shared.leases import Claim, Handover, Held, Lease, Place, Progress
 from shared.queues import Queue
 from shared.signs import Signs
 from shared.states import RenderState, Stage
@@ -16,6 +16,7 @@ from tests.store.memory_claims import charge, choose
 from tests.store.memory_state import Memory, RenderRecord, WorkerRecord
 
 _WELL = Signs()
+_ANY = Place()
 
 
 class MemoryLeases:
@@ -25,7 +26,9 @@ class MemoryLeases:
         self._memory = memory
         self._rules = rules
 
-    def claim(self, stage: Stage, revision: Revision, worker: WorkerId) -> Claim | None:
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Place = _ANY) -> Claim | None:
+        """Knows free places for every class alone; for others see `test_claim_places.py`."""
+        assert place == _ANY
         memory = self._memory
         memory.expire_due()
         render, is_in_turn = choose(memory, stage, revision, worker, self._rules.prior_ready_limit_min)

@@ -21,6 +21,7 @@ from workers.condition_images import ConditionImages
 from workers.device_loss import is_device_lost
 from workers.device_memory import show_device_memory
 from workers.device_share import device_share
+from workers.engine.places import rows
 from workers.model_source import find_model
 from workers.placement import place
 from workers.stage.recorder import Write
@@ -51,7 +52,7 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.AR,
-        slots=plan.max_sequences,
+        places=rows(plan.max_sequences),
         revision=source.revision,
         stepper=stepper,
         prepare=engine.prepare,

@@ -34,12 +34,14 @@ class DitEngine:
         load_image: Callable[[ObjectKey], Image.Image],
         on_preview: Callable[[Preview], None],
         load_unfinished: Callable[[Claim], bytes | None] = lambda _: None,
+        floor: float = 0.1,
     ) -> None:
+        """`floor`: the share of the steps that a pre-empted class keeps."""
         self.busy = BusyShare()
         self._runner = runner
         self._load_image = load_image
         self._load_unfinished = load_unfinished
-        self._scheduler = Scheduler(runner.max_batch)
+        self._scheduler = Scheduler(runner.max_batch, floor)
         self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate)
         self._renders: dict[RenderId, DitRender] = {}
         self._planned: Sequence[RenderId] | None = None  # nothing is planned yet; empty: the next step only waits

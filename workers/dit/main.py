@@ -31,6 +31,7 @@ from workers.dit.previews import PreviewPublisher
 from workers.dit.publish import Publisher
 from workers.dit.runner import DitRunner
 from workers.dit.warm_up import warm_up
+from workers.engine.places import turns
 from workers.model_source import ModelSource, find_model
 from workers.placement import Placement, guidance_devices, place
 from workers.serving import abandon_process
@@ -60,7 +61,7 @@ def run(settings: Settings) -> None:
         if options.compiler:
             warm_up(runner, options.warm_up)
         handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
-        engine = DitEngine(runner, images.load, previews.submit, handovers.load)
+        engine = DitEngine(runner, images.load, previews.submit, handovers.load, settings.batch_floor)
         stepper = share(engine, _always_there(model))
     MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
     show_device_memory(Stage.DIT, placement.device)
@@ -73,7 +74,7 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.DIT,
-        slots=settings.dit_slots,
+        places=turns(settings.dit_slots, runner.most_together),
         revision=source.revision,
         stepper=stepper,
         prepare=prepare,

@@ -29,6 +29,11 @@ class Plan:
         large_enough = [known for known in self._choices if known.num_tokens >= size.num_tokens]
         return self._choices[min(large_enough, key=lambda known: known.num_tokens)] if large_enough else 1
 
+    @property
+    def most_rows(self) -> int:
+        """The most rows that share a pass, of any size."""
+        return max(self._choices.values(), default=1)
+
     def table(self) -> Sequence[Mapping[str, object]]:
         """A row per measurement, for logs and facts; sizes in DiT's 32-pixel tokens."""
         return [

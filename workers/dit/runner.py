@@ -129,8 +129,16 @@ class DitRunner:
         1 but on a CPU in float32: elsewhere another shape is rounded so that it gives another picture, and two workers
         may have measured different plans.
         """
-        is_exact = self._model.device.type == "cpu" and self._model.dtype == torch.float32
-        return self._plan.rows_per_pass(size) if is_exact else 1
+        return self._plan.rows_per_pass(size) if self._is_exact else 1
+
+    @property
+    def _is_exact(self) -> bool:
+        return self._model.device.type == "cpu" and self._model.dtype == torch.float32
+
+    @property
+    def most_together(self) -> int:
+        """The most renders that gain from a common step, of any size."""
+        return self._plan.most_rows if self._is_exact else 1
 
     @torch.no_grad()
     def preview(self, state: DenoiseState) -> Image.Image:

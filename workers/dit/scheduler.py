@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from shared.geometry import GridSize
 from shared.ids import RenderId
 from shared.leases import Claim
+from workers.engine.class_turns import ClassTurns
+
+_FLOOR = 0.1  # the share of the steps that a pre-empted class keeps: as much as claims leave it by default
 
 
 @dataclass(slots=True)
@@ -26,12 +29,14 @@ class _Turn:
 class Scheduler:
     """Every render to its end, by class, then age: a forward fills the device, so taking turns would only delay all.
 
-    Only a strictly higher class pre-empts, between two denoise steps; a render's state waits for its turn to come
-    back. Renders share a step only where `max_batch` says that their size gains from it, whatever the load.
+    Only a strictly higher class pre-empts, between two denoise steps. The state of a pre-empted render is kept, and its
+    class has a floor of the steps meanwhile. Renders share a step only where `max_batch` says that their size gains
+    from it, whatever the load.
     """
 
-    def __init__(self, max_batch: Callable[[GridSize], int]) -> None:
+    def __init__(self, max_batch: Callable[[GridSize], int], floor: float = _FLOOR) -> None:
         self._max_batch = max_batch
+        self._classes = ClassTurns(floor)
         self._turns: dict[RenderId, _Turn] = {}
         self._num_seen = 0
 
@@ -55,6 +60,9 @@ class Scheduler:
             (turn for turn in self._turns.values() if turn.has_begun or is_ready(turn.render_id)),
             key=lambda turn: turn.order,
         )
+        begun = [turn.rank for turn in ready if turn.has_begun]
+        rank = self._classes.next_rank([ready[0].rank, *begun]) if ready else None
+        ready = [turn for turn in ready if turn.rank == rank]
         chosen = self._with_company(ready[0], ready[1:]) if ready else []
         for turn in chosen:
             turn.has_begun = True

@@ -1,4 +1,4 @@
-"""Which renders a worker holds: running ones take a slot each, finished ones wait in a buffer for their record."""
+"""Which renders a worker holds: running ones take a place each, finished ones wait in a buffer for their record."""
 
 import threading
 import time
@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.ids import RenderId
-from shared.leases import Claim, Lease
+from shared.leases import Claim, Lease, Room
+from workers.engine.places import Places
 
 
 @dataclass(slots=True)
@@ -16,6 +17,10 @@ class _Holding:
     is_finished: bool = False
 
 
+def _ignore() -> None:
+    """Nobody waits for a place."""
+
+
 class Slots:
     """A render is held from its claim until its outcome is recorded, and its lease is renewed all that time.
 
@@ -23,20 +28,22 @@ class Slots:
     still happens under the older one touches nothing. Safe to use from several threads.
     """
 
-    def __init__(self, num_slots: int, buffer: int) -> None:
-        """`buffer`: finished renders that may wait for their record before claims are refused."""
-        self.num_slots = num_slots
+    def __init__(self, places: Places, buffer: int, on_room: Callable[[], None] = _ignore) -> None:
+        """`buffer`: finished renders that may wait for their record before claims are refused. `on_room` is called
+        when a place may have come free, on the thread that freed it.
+        """
+        self.places = places
         self._buffer = buffer
+        self._on_room = on_room
         self._holdings: dict[RenderId, _Holding] = {}
         self._num_reserved = 0
         self._is_closed = False
         self._changed = threading.Condition()
 
-    def take(self, claim: Callable[[], Claim | None], wait_s: float) -> Claim | None:
-        """Waits for a free slot, then claims into it. None when no slot came free, nothing waited, or all is closed."""
+    def take(self, claim: Callable[[], Claim | None], room: Room = Room.FREE) -> Claim | None:
+        """Claims into a place of this kind. None when there is none, nothing waited, or all is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._has_room, wait_s)
-            if self._is_closed or not self._has_room:
+            if self._is_closed or not self._has_room(room):
                 return None
             self._num_reserved += 1
         taken = None
@@ -51,11 +58,12 @@ class Slots:
         return taken
 
     def finish(self, lease: Lease) -> None:
-        """The render's outcome is in the buffer: its slot is free for another."""
+        """The render's outcome is in the buffer: its place is free for another."""
         with self._changed:
             if holding := self._holding(lease):
                 holding.is_finished = True
                 self._changed.notify_all()
+        self._on_room()
 
     def release(self, lease: Lease) -> None:
         """The render is recorded, handed back or lost: it is held no more."""
@@ -63,9 +71,10 @@ class Slots:
             if self._holding(lease):
                 del self._holdings[lease.render_id]
                 self._changed.notify_all()
+        self._on_room()
 
     def close(self) -> None:
-        """From now on `take` answers None, also to those who wait in it."""
+        """From now on `take` answers None."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -86,7 +95,7 @@ class Slots:
             return [holding.claim for holding in self._holdings.values()]
 
     def running(self) -> Sequence[tuple[Claim, float]]:
-        """What occupies slots, each with the time (monotonic seconds) at which it was taken."""
+        """What occupies places, each with the time (monotonic seconds) at which it was taken."""
         with self._changed:
             holdings = list(self._holdings.values())
         return [(holding.claim, holding.taken_at_s) for holding in holdings if not holding.is_finished]
@@ -106,8 +115,8 @@ class Slots:
         """Whether nothing is taken any more: the worker drains."""
         return self._is_closed
 
-    @property
-    def _has_room(self) -> bool:
+    def _has_room(self, room: Room) -> bool:
         num_finished = sum(holding.is_finished for holding in self._holdings.values())
-        num_running = len(self._holdings) - num_finished
-        return num_finished < self._buffer and num_running + self._num_reserved < self.num_slots
+        num_running = len(self._holdings) - num_finished + self._num_reserved
+        most = self.places.at_once if room is Room.FREE else self.places.most
+        return num_finished < self._buffer and num_running < most

@@ -88,6 +88,11 @@ class EngineThread(Generic[Result]):
         """Returns the progress of every render that was in the stepper after its last step."""
         return self._progress
 
+    def left_s(self, render_id: RenderId) -> float | None:
+        """Returns the seconds of the device until a render ends, by the time of its steps; None before the first."""
+        seen, step_s = self._progress.get(render_id), self.step_times.seconds_a_step(render_id)
+        return (seen.total - seen.done) * step_s if seen and step_s is not None else None
+
     def held(self) -> Sequence[Held]:
         """Returns every lease to renew, with its progress and whether it is in the running step or was in none yet."""
         with self._telling:

@@ -12,6 +12,7 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from workers.condition_images import ConditionImages
+from workers.engine.places import rows
 from workers.simulate.picture import simulated_condition, simulated_grid
 from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
@@ -40,7 +41,7 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.AR,
-        slots=slots,
+        places=rows(slots),
         revision=REVISION,
         stepper=TimedStepper(simulation.ar_s, finish, group=slots),
         prepare=prepare,

@@ -13,6 +13,7 @@ from workers.dit.decoded import Decoded
 from workers.dit.handover import Handovers
 from workers.dit.previews import Preview, PreviewPublisher, preview_steps
 from workers.dit.publish import Publisher
+from workers.engine.places import turns
 from workers.simulate.picture import simulated_picture
 from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
@@ -49,7 +50,7 @@ def run(settings: Settings) -> None:
     stepper = TimedStepper(simulation.dit_s, finish, group=1, on_step=preview, load_unfinished=handovers.load)
     parts = StageParts(
         stage=Stage.DIT,
-        slots=settings.dit_slots,
+        places=turns(settings.dit_slots),
         revision=REVISION,
         stepper=stepper,
         prepare=lambda _: None,

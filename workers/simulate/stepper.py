@@ -9,10 +9,12 @@ from typing import Generic, TypeVar
 from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.leases import Claim, Progress
+from workers.engine.class_turns import ClassTurns
 from workers.engine.stepper import Outcome, Unfinished
 from workers.simulate.faults import Fault
 
 Result = TypeVar("Result")
+_FLOOR = 0.1  # as in the DiT's scheduler
 _LONGEST_STEP_S = 0.01  # cancellation and drain act between steps
 
 
@@ -55,6 +57,8 @@ class TimedStepper(Generic[Result]):
         self._on_step = on_step
         self._load_unfinished = load_unfinished
         self._group = group
+        self._classes = ClassTurns(_FLOOR)
+        self._planned: tuple[_Render, ...] | None = None
         self._num_steps = max(1, math.ceil(duration_s / _LONGEST_STEP_S))
         self._step_s = duration_s / self._num_steps
         self._renders: dict[RenderId, _Render] = {}
@@ -63,21 +67,26 @@ class TimedStepper(Generic[Result]):
         """A render that is here already was lost and claimed again: only the newer claim can be written."""
         self.drop(claim.render_id)
         num_done = int(self._load_unfinished(claim) or 0)
+        self._planned = None
         self._renders[claim.render_id] = _Render(claim, Fault.asked_for(claim), num_done)
 
     def in_step(self) -> Collection[RenderId]:
+        self._planned = None
         return tuple(render.claim.render_id for render in self._group_in_step())
 
     def step(self) -> Sequence[Outcome[Result]]:
         """One step of the oldest renders, with whatever their prompts ask to go wrong half-way."""
+        group = self._group_in_step()
         if self.is_waiting:
             time.sleep(_LONGEST_STEP_S)
             return ()
         time.sleep(self._step_s)
-        outcomes = [self._advance(render) for render in self._group_in_step() if not render.is_stalled]
+        self._planned = None
+        outcomes = [self._advance(render) for render in group if not render.is_stalled]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
+        self._planned = None
         self._renders.pop(render_id, None)
 
     def unfinished(self, render_id: RenderId) -> Unfinished | None:
@@ -98,9 +107,23 @@ class TimedStepper(Generic[Result]):
         return not self._renders
 
     def _group_in_step(self) -> Sequence[_Render]:
-        """The most urgent class first; in it what has begun, then the oldest: as the DiT's scheduler chooses."""
-        order = sorted(self._renders.values(), key=lambda render: (render.claim.priority.rank, not render.num_done))
-        return tuple(order[: self._group])
+        """Chooses as the DiT's scheduler does: by class, with a floor for one that was pre-empted; in it a render that
+        has begun, then the oldest. The choice stands until the step.
+        """
+        if self._planned is None:
+            self._planned = self._choice()
+        return self._planned
+
+    def _choice(self) -> tuple[_Render, ...]:
+        present = self._renders.values()
+        ranks = [render.claim.priority.rank for render in present]
+        begun = [render.claim.priority.rank for render in present if render.num_done]
+        rank = self._classes.next_rank([min(ranks), *begun]) if ranks else 0
+
+        def order(render: _Render) -> tuple[bool, int, bool]:
+            return render.claim.priority.rank != rank, render.claim.priority.rank, not render.num_done
+
+        return tuple(sorted(present, key=order)[: self._group])
 
     def _advance(self, render: _Render) -> Outcome[Result] | None:
         """How the render leaves the stage in this step; None while it stays."""

@@ -2,9 +2,10 @@
 drains.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -14,7 +15,7 @@ from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.leases import Claim, Handover, Held
+from shared.leases import Claim, Handover, Held, Place
 from shared.logs import last_lines
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.queues import Queue
@@ -25,6 +26,7 @@ from shared.store.leases import Announcement, LeaseRules, LeaseStore, Verdict
 from shared.store.upkeep import UpkeepStore
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
+from workers.engine.places import Places, Running
 from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper, Unfinished
 from workers.engine.thread import EngineThread
@@ -33,13 +35,13 @@ from workers.gauges import show_slots
 from workers.hearing import Hearing
 from workers.hint_edge import on_hint
 from workers.serving import Served, abandon_process, leave_process, serve
+from workers.stage.asking import Asking, AskingPorts, LeadTime
 from workers.stage.attempts import Attempts, End, show_ends
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_SLOT_WAIT_S = 20.0  # a hint that found no slot ends, and upkeep sends another
 _BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
 _TRIES_PER_LEASE = 4  # a beat that is not answered leaves time for two more before the lease ends
 _ENDS = {Verdict.CANCELLED: End.CANCELLED, Verdict.EXPIRED: End.EXPIRED, Verdict.LOST: End.LOST}
@@ -71,7 +73,7 @@ class StageParts(Generic[Result]):
     """
 
     stage: Stage
-    slots: int
+    places: Places
     revision: Revision
     stepper: Stepper[Result]
     prepare: Callable[[Claim], None]
@@ -100,19 +102,24 @@ class _StageWorker(Generic[Result]):
         # When a render leaves, the next stage has work, and this one has room for more.
         hints = [self._hints.messages[queue] for queue in (parts.next_queue, self._queue)]
         self._leases = LeaseStore(client, rules, hints)
+        at_once = parts.places.at_once
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
-        self._announcement = Announcement(new_worker_id(parts.stage), self._queue, parts.slots, parts.revision)
+        self._announcement = Announcement(new_worker_id(parts.stage), self._queue, at_once, parts.revision)
         self._attempts = Attempts(self._announcement.worker_id)
-        self._hearing = Hearing(parts.slots, self._queue)
-        self._slots = Slots(parts.slots, settings.result_buffer)
+        self._hearing = Hearing(at_once, self._queue)
+        self._slots = Slots(parts.places, settings.result_buffer, self._on_room)
+        self._lead = LeadTime()
+        ports = AskingPorts(self._claim, self._begin, self._running, lambda: self._hints.send_one(self._queue))
+        self._asking = Asking(self._slots, ports, self._lead)
+        self._preparing = ThreadPoolExecutor(parts.places.most, thread_name_prefix="inputs")
         self._recorder = Recorder(
             self._leases,
             self._attempts,
             self._save,
             is_held=self._slots.holds,
             on_recorded=self._slots.release,
-            num_threads=parts.slots + settings.result_buffer,
+            num_threads=parts.places.most + settings.result_buffer,
         )
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
         show_slots(parts.stage, self._slots)
@@ -139,12 +146,14 @@ class _StageWorker(Generic[Result]):
         )
 
     def run(self) -> None:
-        on_hint(self._app, self._queue, self._take, self._hearing)
+        on_hint(self._app, self._queue, self._asking.hint, self._hearing)
         self._heartbeat.start()
         self._engine.start()
-        served = Served(self._announcement, self._hearing, partial(self._take, wait_s=0.0), self._slots.close)
+        served = Served(self._announcement, self._hearing, self._look, self._slots.close, self._asking.start)
         serve(self._app, served, self._settings.ready_file)
         drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
+        self._asking.stop()
+        self._preparing.shutdown(wait=False, cancel_futures=True)
         self._recorder.close()
         self._heartbeat.stop()
         self._leases.leave(self._announcement)
@@ -152,27 +161,31 @@ class _StageWorker(Generic[Result]):
         if self._engine.is_left_behind:
             leave_process()
 
-    def _take(self, wait_s: float = _SLOT_WAIT_S) -> bool:
-        """Takes one claim, fetches its inputs and passes it to the engine. Its lease is renewed meanwhile.
+    def _on_room(self) -> None:
+        self._asking.wake()
 
-        Returns whether a render was taken.
-        """
-        try:
-            claim = self._slots.take(self._claim, wait_s)
-        except StoreUnavailable as error:
-            log.warning("claim.failed", error=str(error))
-            return False
-        if claim is None:
-            return False
+    def _look(self) -> bool:
+        return self._asking.ask() > 0
+
+    def _running(self) -> Sequence[Running]:
+        left_s = self._engine.left_s
+        return [Running(claim.priority.rank, left_s(claim.render_id)) for claim, _ in self._slots.running()]
+
+    def _claim(self, place: Place) -> Claim | None:
+        return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id, place)
+
+    def _begin(self, claim: Claim) -> None:
         self._attempts.begin(claim)
+        self._preparing.submit(self._prepare, claim)
+
+    def _prepare(self, claim: Claim) -> None:
+        """Fetches the claim's inputs and passes it to the engine. Its lease is renewed meanwhile."""
+        began_s = time.monotonic()
         with bound_contextvars(**claim.log_ids):
             if not self._is_prepared(claim):
-                return False
+                return
+        self._lead.note(time.monotonic() - began_s)
         self._engine.submit(claim)
-        return True
-
-    def _claim(self) -> Claim | None:
-        return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id)
 
     def _is_prepared(self, claim: Claim) -> bool:
         """Fetches the claim's inputs. Returns False, and hands the render back, while the object store is down."""
@@ -180,6 +193,7 @@ class _StageWorker(Generic[Result]):
             self._parts.prepare(claim)
         except ObjectStoreUnavailable as error:
             log.warning("inputs.unavailable", error=str(error))
+            self._asking.rest()
             self._hand_back(claim)
             self._slots.release(claim.lease)
             return False
