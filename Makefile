@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUITE := not measured and not prometheus and not deploy and not containers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ bench-webhooks: setup ## measure deliveries a second, and the first attempt besi
 
 bench-fairness: setup ## simulate fair shares of thousands of tenants (half a minute)
 	$(BIN)/python -m benchmarks.fairness
+
+bench-schedule: setup ## measure a person's wait beside a batch, and workers that idle while a picture waits (half an hour)
+	$(BIN)/python -m benchmarks.schedule
 
 bench-autoscale: setup ## simulate an autoscaler over wanted_workers (seconds)
 	$(BIN)/python -m benchmarks.autoscale

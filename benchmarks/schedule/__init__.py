@@ -1,0 +1,1 @@
+"""The schedule, measured through the whole service: `make bench-schedule`."""
