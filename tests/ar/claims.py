@@ -7,7 +7,7 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
-from shared.job_spec import RenderSettings
+from shared.job_spec import Priority, RenderSettings
 from shared.leases import Claim, Lease
 from shared.states import Stage
 from shared.token_grid import Prior
@@ -18,10 +18,17 @@ from workers.ar.model import ArModel
 IMAGES = {ObjectKey("mug"): photo_like(512, 544, 1), ObjectKey("lamp"): photo_like(640, 512, 2)}
 
 
-def a_claim(name: str, size: tuple[int, int] = (256, 256), seed: int = 1, job: str = "", **settings: Any) -> Claim:
+def a_claim(
+    name: str,
+    size: tuple[int, int] = (256, 256),
+    seed: int = 1,
+    job: str = "",
+    priority: Priority = Priority.INTERACTIVE,
+    **settings: Any,
+) -> Claim:
     asked = RenderSettings(**{"prompt": "a kite", "width_px": size[0], "height_px": size[1], **settings})
     lease = Lease(RenderId(name), Stage.AR, Fence(1), HolderId("h"))
-    return Claim(lease, JobId(job or name), 0, asked, seed, Revision("r"))
+    return Claim(lease, JobId(job or name), 0, asked, seed, Revision("r"), priority=priority)
 
 
 def an_engine(model: ArModel, num_kv_tokens: int = 20_000, max_sequences: int = 16) -> ArEngine:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 import structlog
 import torch
@@ -61,6 +62,7 @@ class ArEngine:
         self._num_codes = model.sampling.num_codes
         self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
         self._decode = make_decode_step(model, self._runner, max_sequences)
+        self._numbers = count()
         self._work: dict[RenderId, _Work] = {}
         self._planned: Batch | None = None
 
@@ -75,7 +77,7 @@ class ArEngine:
         """
         self.drop(claim.render_id)
         prompt = self._prompts.take(claim)
-        work = _Work(ArSequence(claim, prompt.token_ids), prompt)
+        work = _Work(ArSequence(claim, prompt.token_ids, next(self._numbers)), prompt)
         self._scheduler.refuse_too_large(work.sequence)
         self._work[claim.render_id] = work
         if work.is_encoded:
@@ -118,7 +120,9 @@ class ArEngine:
         return not self._work
 
     def _next_to_encode(self) -> _Work | None:
-        return next((work for work in self._work.values() if not work.is_encoded), None)
+        """Returns the edit whose next image is encoded: by class, then by the order of the claims."""
+        unencoded = (work for work in self._work.values() if not work.is_encoded)
+        return min(unencoded, key=lambda work: (work.sequence.rank, work.sequence.number), default=None)
 
     def _lead_in(self, batch: Batch) -> Iterator[Outcome[Prior] | None]:
         """Everything before the decode step, one render at a time: whatever breaks, breaks one of them alone."""

@@ -17,11 +17,14 @@ class ArSequence:
 
     All of the prompt but its last token is prefilled; that one is the first decode step's input, so every token is
     sampled by the same code, after a prefill of its own, a shared one, or a retry. The end token's place is known, so
-    it is never sampled. `attempt` 1 is the retry after a degenerate grid.
+    it is never sampled. `attempt` 1 is the retry after a degenerate grid. `number` is the place of its claim among the
+    worker's; `since_step` is the step in which it came to where it is now, waiting or running.
     """
 
     claim: Claim
     prompt: Sequence[int]
+    number: int = 0
+    since_step: int = 0
     attempt: int = 0
     extent: Extent | None = None
     is_placed: bool = False
@@ -35,6 +38,11 @@ class ArSequence:
     @property
     def job_id(self) -> JobId:
         return self.claim.job_id
+
+    @property
+    def rank(self) -> int:
+        """Its class; 0 is the most urgent."""
+        return self.claim.priority.rank
 
     @property
     def num_tokens_total(self) -> int:
