@@ -1,4 +1,4 @@
-"""Shows the memory of a worker's GPU among the metrics, when somebody scrapes."""
+"""Says how much memory a worker's GPU has left, at the start and to whoever scrapes the metrics."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,16 @@ import torch
 
 from shared.metrics.catalogue import DEVICE_MEMORY_BYTES
 from shared.states import Stage
+
+_SHARE = 0.95  # of what is free; the rest is for holes between the allocator's blocks
+
+
+def room_bytes(device: torch.device) -> int | None:
+    """Returns how much this process may still allocate, once its weights are loaded. None for the host's memory."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(_SHARE * (torch.cuda.mem_get_info(device)[0] + unused))
 
 
 def show_device_memory(stage: Stage, device: torch.device) -> None:

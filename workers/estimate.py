@@ -9,12 +9,7 @@ from torch import nn
 from transformers import GlmImageConfig, GlmImageForConditionalGeneration, GlmImageTextConfig, T5Config, T5EncoderModel
 
 from workers.ar.plan import kv_budget
-
-# Tensors of a block that live at once, in widths of the transformer for each token: the residual and its normalised
-# copy, queries, keys, values and what they attend to, and the feed-forward's input and output, four times as wide.
-_BLOCK_WIDTHS = 14
-# Tensors of the VAE's last upsampling that live at once at full size: input, normalised copy, output.
-_VAE_TENSORS = 3
+from workers.dit.needs import decode_bytes, step_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,8 @@ def dit_memory(folder: Path, dtype: torch.dtype, width_px: int, height_px: int, 
         weights -= _num_bytes(transformer.transformer_blocks) // 2
     size = dtype.itemsize
     width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
-    step = (width_px // 16) * (height_px // 16) * width * _BLOCK_WIDTHS * size
-    decode = width_px * height_px * vae.config.block_out_channels[1] * _VAE_TENSORS * size
+    step = step_bytes((width_px // 16) * (height_px // 16), width, size)
+    decode = decode_bytes(width_px, height_px, vae.config.block_out_channels[1], size)
     return StageMemory(weights, 0, max(step, decode))
 
 

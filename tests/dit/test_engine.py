@@ -80,7 +80,7 @@ def crash(noise: torch.Tensor) -> torch.Tensor:
 STRIKES = [
     (lambda noise: noise / 0, "nan_latents"),
     (lambda noise: noise * torch.nan, "nan_latents"),
-    (out_of_memory, "out_of_memory"),
+    (out_of_memory, "out_of_memory"),  # in the second try, too
     (crash, "engine_error"),
 ]
 

@@ -7,6 +7,7 @@ from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from PIL import Image
 
 from shared.errors import RenderFailed
+from shared.leases import Claim
 from shared.token_grid import TokenGrid
 from workers.dit.latents import encode_pixels
 from workers.dit.model import DitModel
@@ -16,7 +17,8 @@ from workers.dit.prior_tokens import doubled_token_ids
 class ConditionCache:
     """Keys and values of the condition images that came last: all renders of a job read the same.
 
-    One set is kept, since it is large: 2 GB for a 1024x1024 image at full size in bfloat16.
+    One set is kept here, since it is large: 2 GB for a 1024x1024 image at full size in bfloat16. Renders that have
+    begun keep the set that they read, until the engine takes it from them (`workers.dit.memory`).
     """
 
     def __init__(self, model: DitModel) -> None:
@@ -30,6 +32,11 @@ class ConditionCache:
             self._kept = key, self._compute(pixels, grids)
         return self._kept[1]
 
+    def forget(self, key: Hashable) -> None:
+        """Keeps the set under `key` no longer."""
+        if self._kept and self._kept[0] == key:
+            self._kept = None
+
     def clear(self) -> None:
         self._kept = None
 
@@ -40,6 +47,12 @@ class ConditionCache:
             _write(self._model, cache, encode_pixels(self._model, image), grid)
         cache.set_mode("read")
         return cache
+
+
+def condition_set(claim: Claim) -> Hashable:
+    """Returns the key under which renders with the same condition images share their keys and values."""
+    grids = claim.prior.condition_grids if claim.prior else ()
+    return claim.job_id, claim.settings.images, grids
 
 
 def refuse_other_sizes(model: DitModel, images: Sequence[Image.Image], grids: Sequence[TokenGrid]) -> None:

@@ -1,9 +1,10 @@
 """One render between denoise steps: guidance and the scheduler's arithmetic. Predicts nothing itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from torch import Tensor
 
 from shared.geometry import GridSize
@@ -35,6 +36,16 @@ class DenoiseState:
     @property
     def is_done(self) -> bool:
         return self.num_done == self.num_steps
+
+    @property
+    def conditions(self) -> GlmImageKVCache | None:
+        """Keys and values of the condition images, which only the conditional branch reads."""
+        return self.branches[0].conditions
+
+    def set_conditions(self, conditions: GlmImageKVCache | None) -> None:
+        """Gives the render its condition keys back, or takes them: it can't take a step without them."""
+        conditional, *unconditional = self.branches
+        self.branches = (replace(conditional, conditions=conditions), *unconditional)
 
     def rows(self) -> list[Row]:
         """What the next step needs predicted, in the order of the branches."""

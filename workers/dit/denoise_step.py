@@ -31,6 +31,7 @@ class DitRender:
     preparation: Future[PreparedRender]
     state: DenoiseState | None = None
     denoise_s: float = 0.0
+    has_run_out: bool = False  # of memory, once
 
     @property
     def progress(self) -> Progress:
@@ -42,7 +43,8 @@ class DitRender:
 class DenoiseStep:
     """Takes renders a step further. An error of one render is the outcome of that render; the others go on.
 
-    `on_preview` must not block. `separate` makes a render take its further steps alone.
+    `on_preview` must not block. `separate` makes a render take its further steps alone; `make_room` also leaves it the
+    memory of all that others can compute again.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class DenoiseStep:
         busy: BusyShare,
         on_preview: Callable[[Preview], None],
         separate: Callable[[RenderId], None],
+        make_room: Callable[[RenderId], None],
     ) -> None:
         self._runner = runner
         self._busy = busy
         self._on_preview = on_preview
         self._separate = separate
+        self._make_room = make_room
 
     def run(self, renders: Sequence[DitRender]) -> Sequence[Outcome[Decoded]]:
         """Returns the outcomes of renders that leave the stage in this step. A render's last step decodes its picture.
@@ -74,6 +78,8 @@ class DenoiseStep:
         try:
             decoded = advance(render)
         except GridpressError as error:
+            if self._tries_again(render, error):
+                return None
             return Outcome(render.claim, error=_without_frames(error))
         except Exception as error:
             if is_device_lost(error):
@@ -82,7 +88,23 @@ class DenoiseStep:
             return crashed(render.claim)
         return Outcome(render.claim, result=decoded) if decoded else None
 
+    def _tries_again(self, render: DitRender, error: GridpressError) -> bool:
+        """A render that found the device full is tried once more, alone: what was beside it may be to blame.
+
+        It starts its stage again, unless only the decode of its picture is left.
+        """
+        if render.has_run_out or not isinstance(error, RenderFailed) or error.reason != "out_of_memory":
+            return False
+        log.warning("render.out_of_memory", **render.claim.log_ids, error=str(error))
+        render.has_run_out = True
+        if render.state is not None and not render.state.is_done:
+            render.state, render.denoise_s = None, 0.0
+        self._make_room(render.claim.render_id)
+        return True
+
     def _advance_alone(self, render: DitRender) -> Decoded | None:
+        if render.state is not None and render.state.is_done:
+            return self._end(render, None)
         (failure,) = self._denoise([render])
         return self._end(render, failure)
 
@@ -113,6 +135,8 @@ class DenoiseStep:
             prepared = render.preparation.result()
             render.state = self._runner.begin(prepared)
             render.denoise_s += prepared.saved.denoise_s if prepared.saved else 0.0
+        elif render.claim.settings.is_edit:
+            self._runner.restore_conditions(render.state, render.preparation.result())
         return render.state
 
     @contextmanager

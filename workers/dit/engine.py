@@ -1,6 +1,6 @@
 """The DiT stage's engine: schedule, run, record. Renders fail alone; nothing here stores a picture."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from PIL import Image
@@ -9,9 +9,11 @@ from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
 from shared.leases import Claim, Progress
 from workers.dit.busy import BusyShare
+from workers.dit.conditions import condition_set
 from workers.dit.decoded import Decoded
 from workers.dit.denoise_step import DenoiseStep, DitRender
 from workers.dit.handover import refuse
+from workers.dit.memory import MemoryBook
 from workers.dit.previews import Preview
 from workers.dit.runner import DitRunner, PreparedRender
 from workers.dit.saved_state import SavedState
@@ -35,14 +37,19 @@ class DitEngine:
         on_preview: Callable[[Preview], None],
         load_unfinished: Callable[[Claim], bytes | None] = lambda _: None,
         floor: float = 0.1,
+        *,
+        room_bytes: int | None = None,
     ) -> None:
-        """`floor`: the share of the steps that a pre-empted class keeps."""
+        """`floor`: the share of the steps that a pre-empted class keeps. `room_bytes`: what the weights leave of the
+        device's memory; None counts none.
+        """
         self.busy = BusyShare()
         self._runner = runner
         self._load_image = load_image
         self._load_unfinished = load_unfinished
         self._scheduler = Scheduler(runner.max_batch, floor)
-        self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate)
+        self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate, self._try_alone)
+        self._memory = MemoryBook(room_bytes)
         self._renders: dict[RenderId, DitRender] = {}
         self._planned: Sequence[RenderId] | None = None  # nothing is planned yet; empty: the next step only waits
         self._side_thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
@@ -54,6 +61,7 @@ class DitEngine:
         """
         self.drop(claim.render_id)
         self._runner.checked_prior(claim)
+        self._memory.add(claim.render_id, self._runner.needs(claim))
         self._renders[claim.render_id] = DitRender(claim, self._side_thread.submit(self._prepare, claim))
         self._scheduler.add(claim)
         self.busy.tell(has_work=True)
@@ -124,7 +132,22 @@ class DitEngine:
             return None
 
     def _plan(self) -> Sequence[RenderId]:
-        return self._scheduler.next_batch(self._is_prepared)
+        """Chooses the next step, and takes condition keys from other renders where it needs their memory."""
+        batch = self._scheduler.next_batch(self._is_prepared, self._memory.fits)
+        for key in self._memory.begin(batch):
+            self._give_up(key)
+        return batch
+
+    def _give_up(self, key: Hashable) -> None:
+        self._runner.forget_conditions(key)
+        for render in self._renders.values():
+            if render.state is not None and render.state.conditions and condition_set(render.claim) == key:
+                render.state.set_conditions(None)
+
+    def _try_alone(self, render_id: RenderId) -> None:
+        self._scheduler.separate(render_id)
+        self._memory.set_alone(render_id)
+        self._runner.release_unused()
 
     def _wait(self) -> None:
         wait([render.preparation for render in self._renders.values()], _POLL_S, FIRST_COMPLETED)
@@ -137,9 +160,11 @@ class DitEngine:
         if render := self._renders.pop(render_id, None):
             render.preparation.cancel()
             self._scheduler.remove(render_id)
+            self._memory.remove(render_id)
             self._planned = None
 
     def _tell(self) -> None:
         self.busy.tell(has_work=not self.is_idle)
         if not any(render.claim.settings.is_edit for render in self._renders.values()):
             self._runner.free()
+            self._memory.clear_conditions()

@@ -16,7 +16,7 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseRules, LeaseStore
 from workers.condition_images import ConditionImages
 from workers.device_loss import is_device_lost
-from workers.device_memory import show_device_memory
+from workers.device_memory import room_bytes, show_device_memory
 from workers.device_share import device_share
 from workers.dit.calibration import calibrate
 from workers.dit.decoded import Decoded
@@ -61,7 +61,8 @@ def run(settings: Settings) -> None:
         if options.compiler:
             warm_up(runner, options.warm_up)
         handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
-        engine = DitEngine(runner, images.load, previews.submit, handovers.load, settings.batch_floor)
+        room, floor = room_bytes(placement.device), settings.batch_floor
+        engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
         stepper = share(engine, _always_there(model))
     MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
     show_device_memory(Stage.DIT, placement.device)

@@ -1,6 +1,6 @@
 """Runs the diffusion transformer: renders in, pictures out. Tensors only: no queue, no policy, no files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,12 +14,14 @@ from shared.geometry import GridSize
 from shared.job_spec import Quality, RenderSettings
 from shared.leases import Claim
 from shared.token_grid import Prior
-from workers.dit.conditions import ConditionCache, refuse_other_sizes
+from workers.dit.conditions import ConditionCache, condition_set, refuse_other_sizes
 from workers.dit.denoise_state import DenoiseState
 from workers.dit.denoiser import Branch, Denoiser
 from workers.dit.glyphs import GlyphEncoder
 from workers.dit.latents import decode_latents, initial_latents, preprocess_image, shrink_latents
+from workers.dit.memory import RenderBytes
 from workers.dit.model import DitModel
+from workers.dit.needs import needs_of
 from workers.dit.plan import Plan
 from workers.dit.prior_tokens import checked_prior, doubled_token_ids
 from workers.dit.saved_state import SavedState
@@ -105,6 +107,13 @@ class DitRunner:
                 prepared.saved.restore(state)
             return state
 
+    @torch.no_grad()
+    def restore_conditions(self, state: DenoiseState, prepared: PreparedRender) -> None:
+        """Computes the condition keys of a render again where it has lost them: the same as before, to the bit."""
+        if prepared.pixels and state.conditions is None:
+            with _named_failures():
+                state.set_conditions(self._conditions_of(prepared))
+
     def denoise_step(self, state: DenoiseState) -> None:
         """Moves the latents one step. Raises `RenderFailed("nan_latents")` when they are not numbers any more."""
         (failure,) = self.denoise_steps([state])
@@ -154,6 +163,19 @@ class DitRunner:
         with _named_failures():
             return decode_latents(self._model, state.latents)
 
+    def needs(self, claim: Claim) -> RenderBytes:
+        """Returns the device memory that the render will take."""
+        return needs_of(self._model, claim)
+
+    def forget_conditions(self, key: Hashable) -> None:
+        """Keeps one set of condition keys no longer for the renders to come."""
+        self._conditions.forget(key)
+
+    def release_unused(self) -> None:
+        """Gives memory back that the allocator keeps for later: the device was full."""
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def free(self) -> None:
         """Lets go of what the renders of one job share: for a worker that has no edits to do."""
         self._conditions.clear()
@@ -172,7 +194,7 @@ class DitRunner:
 
     def _conditions_of(self, prepared: PreparedRender) -> GlmImageKVCache:
         claim, grids = prepared.claim, prepared.prior.condition_grids
-        return self._conditions.get((claim.job_id, claim.settings.images, grids), prepared.pixels, grids)
+        return self._conditions.get(condition_set(claim), prepared.pixels, grids)
 
 
 def _step_cache(settings: RenderSettings) -> StepCache | None:

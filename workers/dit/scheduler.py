@@ -51,19 +51,25 @@ class Scheduler:
         """From now on this one shares no step: it failed in company."""
         self._turns[render_id].is_alone = True
 
-    def next_batch(self, is_ready: Callable[[RenderId], bool]) -> Sequence[RenderId]:
+    def next_batch(
+        self, is_ready: Callable[[RenderId], bool], fits: Callable[[Sequence[RenderId]], bool] = lambda _: True
+    ) -> Sequence[RenderId]:
         """Who gets the next step: renders of one class and size; none while nobody is ready.
 
-        A render that is not ready yet keeps nobody waiting; its age is as good when it is.
+        A render that is not ready yet keeps nobody waiting; its age is as good when it is. One that does not fit
+        beside what has begun waits for its end; nothing else begins before it then.
         """
         ready = sorted(
             (turn for turn in self._turns.values() if turn.has_begun or is_ready(turn.render_id)),
             key=lambda turn: turn.order,
         )
+        ready = _up_to_the_first_too_large(ready, fits)
         begun = [turn.rank for turn in ready if turn.has_begun]
         rank = self._classes.next_rank([ready[0].rank, *begun]) if ready else None
         ready = [turn for turn in ready if turn.rank == rank]
-        chosen = self._with_company(ready[0], ready[1:]) if ready else []
+        chosen = list(self._with_company(ready[0], ready[1:])) if ready else []
+        while len(chosen) > 1 and not fits([turn.render_id for turn in chosen]):
+            chosen.pop()
         for turn in chosen:
             turn.has_begun = True
         return [turn.render_id for turn in chosen]
@@ -73,3 +79,12 @@ class Scheduler:
             return [first]
         company = [turn for turn in others if (turn.rank, turn.size) == (first.rank, first.size) and not turn.is_alone]
         return [first, *company][: self._max_batch(first.size)]
+
+
+def _up_to_the_first_too_large(turns: Sequence[_Turn], fits: Callable[[Sequence[RenderId]], bool]) -> Sequence[_Turn]:
+    """Returns all that have begun, and of the others those before the first that does not fit."""
+    too_large = next((turn for turn in turns if not turn.has_begun and not fits([turn.render_id])), None)
+    if too_large is None:
+        return turns
+    place = turns.index(too_large)
+    return [*turns[:place], *(turn for turn in turns[place:] if turn.has_begun)]

@@ -1,0 +1,49 @@
+"""Estimates the device memory that a render needs, from its request and the model's configuration."""
+
+from shared.geometry import GridSize
+from shared.leases import Claim
+from workers.dit.conditions import condition_set
+from workers.dit.memory import RenderBytes
+from workers.dit.model import DitModel
+
+# Tensors of a block that live at once, in widths of the transformer for each token: the residual and its normalised
+# copy, queries, keys, values and what they attend to, and the feed-forward's input and output, four times as wide.
+_BLOCK_WIDTHS = 14
+# Tensors of the VAE's last upsampling that live at once at full size: input, normalised copy, output.
+_VAE_TENSORS = 3
+_LATENTS = 4  # float32 copies: the latents, the last noise, and two that `fast` remembers
+
+
+def step_bytes(num_tokens: int, width: int, item_bytes: int) -> int:
+    """Returns what one pass takes beside the weights; a token is 16x16 pixels."""
+    return num_tokens * width * _BLOCK_WIDTHS * item_bytes
+
+
+def decode_bytes(width_px: int, height_px: int, channels: int, item_bytes: int) -> int:
+    """Returns what the VAE takes; `channels` are those of its last upsampling."""
+    return width_px * height_px * channels * _VAE_TENSORS * item_bytes
+
+
+def needs_of(model: DitModel, claim: Claim) -> RenderBytes:
+    """Returns the bytes that a render with a prior will take."""
+    config, item_bytes = model.transformer.config, model.dtype.itemsize
+    width = config.num_attention_heads * config.attention_head_dim
+    settings = claim.settings
+    num_tokens = _num_tokens(settings.grid)
+    images = [_num_tokens(grid.size) for grid in claim.prior.condition_grids] if claim.prior else []
+    num_latents = config.in_channels * settings.width_px * settings.height_px // model.vae_scale_factor**2
+    key_bytes = 2 * sum(images) * width * item_bytes  # keys and values, of one layer
+    step = step_bytes(num_tokens, width, item_bytes) + key_bytes
+    conditions = step_bytes(max(images, default=0), width, item_bytes)
+    decode = decode_bytes(settings.width_px, settings.height_px, model.vae.config.block_out_channels[1], item_bytes)
+    return RenderBytes(
+        held=num_tokens * width * item_bytes + _LATENTS * num_latents * 4,
+        working=max(step, conditions, decode),
+        conditions=config.num_layers * key_bytes,
+        condition_set=condition_set(claim) if images else None,
+    )
+
+
+def _num_tokens(grid: GridSize) -> int:
+    """The transformer's tokens have half the side of a grid's."""
+    return 4 * grid.num_tokens
