@@ -231,9 +231,8 @@ if known.revision == '' then lane = pin(job, known) end
 local pool, tenant = pool_of(stage, lane)
 pay(pool, tenant, cost, is_in_turn)
 if is_in_turn then share_out(stage, string.match(lane, '^[^|]*'), revision, cost, tonumber(floor)) end
-local fence = redis.call('HINCRBY', key, 'fence', 1)
-redis.call('HSET', key, 'holder', holder, 'worker', worker, 'in_step', 1)
-local attempt = redis.call('HINCRBY', key, attempts, 1)
+local fence, attempt = tonumber(past.fence) + 1, tonumber(past[attempts] or 0) + 1
+redis.call('HSET', key, 'fence', fence, 'holder', holder, 'worker', worker, 'in_step', 1, attempts, attempt)
 if past.lost_worker then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
 -- It waited as one that was begun or not, so it moves before it is begun.
 move(best, WAITING[stage], RUNNING[stage], now)

@@ -9,8 +9,10 @@ local function open_key(stage, class)
   return P .. 'open:' .. stage .. ':' .. class
 end
 
+-- Who is open for any class is open for the highest, so most claims need one look.
 local function close_places(stage, worker)
-  for _, class in ipairs(BY_RANK) do redis.call('ZREM', open_key(stage, class), worker) end
+  if redis.call('ZREM', open_key(stage, BY_RANK[1]), worker) == 0 then return end
+  for rank = 2, #BY_RANK do redis.call('ZREM', open_key(stage, BY_RANK[rank]), worker) end
 end
 
 -- After a claim that found nothing. `least`: the lowest class that it asked for.
