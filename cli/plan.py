@@ -122,7 +122,7 @@ def _paces(url: str) -> Mapping[Stage, Pace]:
 
 
 def _num_at_once(stage: Stage, answer: Mapping[str, Any]) -> int:
-    """Renders that one worker computes at once: the second slot of a DiT worker is for the next one's inputs."""
+    """Renders that one worker computes at once. In the DiT it is one: those that share a step are paced one by one."""
     return 1 if stage is Stage.DIT else int(answer["slots"] // answer["workers"])
 
 

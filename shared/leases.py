@@ -49,6 +49,14 @@ class Room(StrEnum):
     BEYOND = "beyond"
 
 
+_LEAST_ROWS_WITH_SPARE = 4  # of fewer rows, one is too large a part to keep free
+
+
+def spare_rows(num_rows: int) -> int:
+    """Returns how many of an AR worker's rows are kept for the highest class."""
+    return int(num_rows >= _LEAST_ROWS_WITH_SPARE)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a worker has room for: renders of class `least` and higher ones."""

@@ -2,9 +2,11 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.cost import Cost
+from shared.job_spec import Priority
+from shared.leases import spare_rows
 from shared.states import Stage
 
 _ROUNDS_ONE_BY_ONE = 4  # of a long queue; what is before them goes in whole rounds
@@ -15,6 +17,8 @@ _MOST_SERVERS = 64  # beyond, servers are free so often that a mean says as much
 class Strength:
     """What a stage can do: live workers, their slots, the renders that they hold, and what was measured of late.
 
+    `slots` are rows in AR. In the DiT they are renders that share a step. Its workers also hold renders that they
+    prepare ahead or have pre-empted, so `running` may be more than `slots`.
     `seconds_per_cost` is what a render takes for one unit of `shared.cost`: in the DiT of its worker's device, which
     works on one at a time; in AR in its row. `full_seconds_per_cost` is the same on a worker whose slots are all in
     use; `render_s` is the mean of a render. All are None until one was finished.
@@ -30,8 +34,17 @@ class Strength:
 
     @property
     def servers(self) -> int:
-        """Returns how many renders are computed at once: a row each in AR, one for each worker in the DiT."""
+        """Returns how many renders are computed at once: a row each in AR, one for each worker in the DiT.
+
+        Renders that share a step of the DiT count as one after the other, as their device seconds do.
+        """
         return self.workers if self.stage is Stage.DIT else self.slots
+
+    def for_class(self, priority: Priority) -> "Strength":
+        """Returns the part that renders of a class may use: AR workers keep a row for the highest class."""
+        if self.stage is Stage.DIT or not self.workers or not priority.rank:
+            return self
+        return replace(self, slots=self.slots - self.workers * spare_rows(self.slots // self.workers))
 
     def seconds_for(self, cost: float) -> float | None:
         """How long all workers together take for this cost. None: nothing is measured, or nobody is there."""

@@ -52,7 +52,10 @@ def slots_per_worker(load: StageLoad) -> int:
 
 
 def servers_per_worker(load: StageLoad) -> int:
-    """Returns the renders that a worker computes at once: an AR worker a row a slot, a DiT worker one."""
+    """Returns the renders that a worker computes at once: an AR worker a row a slot, a DiT worker one.
+
+    The row that AR keeps for the highest class counts, since waiting work is of any class here.
+    """
     return 1 if load.strength.stage is Stage.DIT else slots_per_worker(load)
 
 
@@ -63,9 +66,16 @@ def _wanted(load: StageLoad, cost: float, renders: int, rules: ScalingRules, *, 
     if seconds is None:
         guess = math.ceil((renders + load.num_held) / (_UNMEASURED_PER_SLOT * slots))
         # Nobody starts a hundred devices on a guess: the first render that ends tells more.
-        return max(at_least, math.ceil(load.num_held / slots), min(guess, 2 * load.strength.workers))
+        return max(at_least, _num_busy(load), min(guess, 2 * load.strength.workers))
     for_waiting = math.ceil(cost * seconds / (servers_per_worker(load) * rules.target_wait_s))
-    return max(at_least, math.ceil(load.num_held / slots), for_waiting)
+    return max(at_least, _num_busy(load), for_waiting)
+
+
+def _num_busy(load: StageLoad) -> int:
+    """Returns the workers that the renders under way take. What a worker holds beyond its slots, prepared ahead or
+    pre-empted, asks for no other.
+    """
+    return math.ceil((min(load.strength.running, load.strength.slots) + load.orphans) / slots_per_worker(load))
 
 
 def _share_let_through(ar: StageLoad, dit: StageLoad, rules: ScalingRules) -> float:

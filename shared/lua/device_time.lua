@@ -1,7 +1,10 @@
--- Gives the time of a DiT worker's device to the renders that the worker holds. The device works for one at a time: the best
--- class first, in it the oldest claim. So all time between two claims or ends of a worker is that of one render. What the
--- device does beside it (inputs of the next, upload of the last) is hidden behind it, or part of it where nothing else runs.
--- A render's `device_ms` is the sum since its claim. A hand-over keeps the sum.
+-- Gives the time of a DiT worker's device to the renders that the worker holds: one that it computes, perhaps one that is
+-- prepared ahead, and those that a higher class has pre-empted. The device works for one at a time: the best class first, in
+-- it the oldest claim. So all time between two claims or ends of a worker goes to one render. That is also true of the steps
+-- that a pre-empted class keeps as its floor, and of steps that renders share: sums over a worker stay right, and the one
+-- that comes first is given a little too much. What a worker does beside it (inputs of the next, upload of the last) is hidden
+-- behind it, or part of it where nothing else runs. A render's `device_ms` is the sum since its claim. A hand-over keeps the
+-- sum.
 
 local RUNNING_MS = { ar = 'prior_running_ms', dit = 'decode_running_ms' }
 

@@ -1,6 +1,6 @@
 -- How fast a stage is: of the renders that finished it lately, their milliseconds and their cost, each of less weight by a
--- twentieth with every one that follows. A DiT render's milliseconds are those of its device (device_time.lua): the slots of a
--- worker share it. AR rows run together, so theirs are the time in the row. Seconds per cost are the one sum over the other.
+-- twentieth with every one that follows. A DiT render's milliseconds are those of its device (device_time.lua): all that a
+-- worker holds shares it. AR rows run together, so theirs are the time in the row. Seconds per cost are the one sum over the other.
 -- They are kept twice:
 --   as they are (`ms`, `cost`, `n`), which tells how long the next render takes beside what runs now;
 --   and with `full_`, weighted by the share of its worker's slots that were in use. An AR step takes longer for more rows. What

@@ -30,7 +30,7 @@ def read_outlook(scripts: Scripts, tenant: TenantId, scheduling_class: Priority)
         others=[Waiting(each["weight"], Work(each["ar"], each["dit"])) for each in found["others"] or []],
         urgent=Work(**found["urgent"]),
         weight=found["weight"],
-        strengths=strengths_of(found),
+        strengths=strengths_of(found, scheduling_class),
     )
 
 

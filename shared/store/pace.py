@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.cost import cost_of
 from shared.ids import JobId
+from shared.job_spec import Priority
 from shared.jobs import Job
 from shared.pace import (
     NO_OUTLOOK,
@@ -38,7 +39,7 @@ class PaceStore:
         found = None if job.status.is_final else self._found(job.job_id)
         if found is None:
             return NO_OUTLOOK
-        return outlook(_ahead(found), cost_of(job.spec.settings), _strengths(found))
+        return outlook(_ahead(found), cost_of(job.spec.settings), strengths_of(found, job.spec.priority))
 
     def place(self, job: Job) -> QueuePlace | None:
         """Returns the place of the job's waiting renders; None when none waits."""
@@ -114,6 +115,6 @@ def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
     )
 
 
-def strengths_of(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
-    """Returns the strength of both stages, as a script that uses pace.lua told them."""
-    return _strengths(found)
+def strengths_of(found: Mapping[str, Any], priority: Priority) -> Mapping[Stage, Strength]:
+    """Returns the strength of both stages for a class, as a script that uses pace.lua told them."""
+    return {stage: strength.for_class(priority) for stage, strength in _strengths(found).items()}

@@ -54,7 +54,8 @@ class MemoryPace:
             dit_later=sum(_cost(render, Stage.DIT) for render in in_ar),
             held={each: self._held(each, own[-1]) for each in Stage},
         )
-        strengths = {each: self._strength(each, record.revision) for each in Stage}
+        priority = record.spec.priority
+        strengths = {each: self._strength(each, record.revision).for_class(priority) for each in Stage}
         return outlook(ahead, cost_of(job.spec.settings), strengths)
 
     def loads(self) -> Mapping[Stage, StageLoad]:

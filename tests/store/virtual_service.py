@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from shared.ids import JobId, WorkerId
 from shared.job_spec import Priority
-from shared.leases import Claim
+from shared.leases import Claim, spare_rows
 from shared.queues import Queue
 from shared.states import Stage
 from shared.store.leases import Announcement
@@ -13,7 +13,7 @@ from tests.store.world import World
 
 TICK_S = 0.1
 AR = Announcement(WorkerId("ar-1"), Queue.AR, 4, REVISION)
-DIT = Announcement(WorkerId("dit-1"), Queue.DIT, 2, REVISION)
+DIT = Announcement(WorkerId("dit-1"), Queue.DIT, 1, REVISION)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Told:
 class VirtualService:
     """All AR rows advance together. The DiT decodes one at a time: the higher class first, then the older claim.
 
-    A person's render is claimed at once, also beyond the slots.
+    A person's render is claimed at once: in AR into the row that is kept for it, in the DiT beyond the slots.
     """
 
     ar_s: float
@@ -69,12 +69,20 @@ class VirtualService:
 
     def _claim(self, stage: Stage, worker: Announcement, seconds: float) -> None:
         held = self._left_s[stage]
-        while len(held) < worker.slots + self._has_person_in(stage):
+        while len(held) < self._num_places(stage, worker):
             claim = self.world.leases.claim(stage, REVISION, worker.worker_id)
             if claim is None:
                 return
             held.append((claim, seconds))
         held.sort(key=lambda each: each[0].priority.rank)
+
+    def _num_places(self, stage: Stage, worker: Announcement) -> int:
+        """Bulk leaves AR's spare row free; it is a person's that the next claim finds where one waits."""
+        if self._has_person_in(stage):
+            return worker.slots + (stage is Stage.DIT)
+        num_persons = sum(claim.priority.rank == 0 for claim, _ in self._left_s[stage])
+        spare = spare_rows(worker.slots) if stage is Stage.AR else 0
+        return min(worker.slots, worker.slots - spare + num_persons)
 
     def _has_person_in(self, stage: Stage) -> bool:
         return any(

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.job_spec import Priority
-from shared.leases import Place, Room
+from shared.leases import Place, Room, spare_rows
 
 _CLASSES = tuple(Priority)  # the most urgent first
-_LEAST_ROWS_WITH_SPARE = 4  # of fewer rows, one is too large a part to keep free
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Places:
 
 def rows(num_rows: int) -> Places:
     """Rows that are decoded together: a render can't pre-empt, so a row is kept free for the highest class."""
-    return Places(num_rows, spare=int(num_rows >= _LEAST_ROWS_WITH_SPARE))
+    return Places(num_rows, spare=spare_rows(num_rows))
 
 
 def turns(num_held: int, at_once: int = 1) -> Places:

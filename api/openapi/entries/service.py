@@ -12,7 +12,7 @@ _HEALTH: dict[str, object] = {
     "status": "ok",
     "checks": {"store": "ok", "object_store": "ok"},
     "intake": "ok",
-    "stages": {"ar": {"workers": 1, "slots": 8, "unserved": {}}, "dit": {"workers": 1, "slots": 2, "unserved": {}}},
+    "stages": {"ar": {"workers": 1, "slots": 8, "unserved": {}}, "dit": {"workers": 1, "slots": 1, "unserved": {}}},
     "access": "keys",
     "durability": {"mode": "always", "window_s": 0.0},
     "enhance_prompt": "off",
@@ -105,7 +105,7 @@ OPERATIONS = {
                             },
                             "dit": {
                                 "workers": 1,
-                                "slots": 2,
+                                "slots": 1,
                                 "waiting": 1,
                                 "running": 2,
                                 "waiting_cost": 104_857_600,
