@@ -251,9 +251,10 @@ def decode_pace_s(world: World) -> float:
     return pace * cost_of(a_spec().settings).dit
 
 
-def test_two_slots_of_a_dit_worker_count_as_one_device(world: World) -> None:
-    """Each render is 12 s in its slot, half of them behind the one before."""
-    worker = a_dit_worker(world)
+@pytest.mark.parametrize("slots", [1, 2])
+def test_what_a_dit_worker_holds_counts_as_one_device(world: World, slots: int) -> None:
+    """It holds each render for 12 s, half of them behind the one before. Two slots share a step."""
+    worker = a_dit_worker(world, slots)
     for _ in range(6):
         a_re_render(world)
     ahead = world.leases.claim(Stage.DIT, REVISION, worker)
@@ -263,7 +264,7 @@ def test_two_slots_of_a_dit_worker_count_as_one_device(world: World) -> None:
         assert first
         world.leases.finish_picture(first.lease, a_picture())
     assert decode_pace_s(world) == pytest.approx(6)
-    a_dit_worker(world)
+    a_dit_worker(world, slots)
     assert world.pace.loads()[Stage.DIT].strength.servers == 1
 
 
@@ -307,6 +308,17 @@ def test_a_person_does_not_wait_for_bulk_that_is_on_the_device(world: World) -> 
     assert world.leases.claim(Stage.DIT, REVISION, WorkerId("dit-1"))
     assert eta_of(world, a_re_render(world)) == pytest.approx(6)
     assert eta_of(world, a_re_render(world, Priority.BATCH)) == pytest.approx(6 + 6 + 6)
+
+
+@pytest.mark.parametrize(("priority", "rounds"), [(Priority.INTERACTIVE, 1), (Priority.BATCH, 2)])
+def test_bulk_is_told_of_the_rows_that_it_may_have(world: World, priority: Priority, rounds: int) -> None:
+    """One of AR's four rows is kept free of it."""
+    measured(world, ar_s=8, dit_s=1)
+    world.clock.advance(31)
+    for queue, slots in ((Queue.AR, 4), (Queue.DIT, 1)):
+        world.leases.beat(Announcement(WorkerId(f"{queue}-1"), queue, slots, REVISION), [])
+    jobs = [submitted(world.jobs, priority=priority) for _ in range(7)]
+    assert eta_of(world, jobs[-1]) == pytest.approx(rounds * 8 + 8 + 1)
 
 
 def test_a_job_of_a_worker_that_is_gone_is_promised_nothing(world: World) -> None:

@@ -112,6 +112,20 @@ def test_a_busy_worker_is_never_asked_away(world: World) -> None:
     assert wanted(world) == (3, 1)
 
 
+def test_what_a_dit_worker_holds_beyond_its_slot_asks_for_no_other(world: World) -> None:
+    """It prepares one ahead, or has pre-empted one."""
+    measured(world, ar_s=1, dit_s=1)
+    beat(world, Queue.DIT, slots=1)
+    submitted(world.jobs, n=2)
+    for _ in range(2):
+        prior = world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+        assert prior
+        world.leases.finish_prior(prior.lease, a_prior())
+        assert world.leases.claim(Stage.DIT, REVISION, WorkerId("dit-1"))
+    assert world.pace.loads()[Stage.DIT].strength.running == 2
+    assert wanted(world)[1] == 1
+
+
 def test_renders_of_a_dead_worker_still_ask_for_one(world: World) -> None:
     measured(world)
     beat(world)
