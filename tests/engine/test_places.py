@@ -112,9 +112,15 @@ class Fleet:
             first = min(fitting, key=lambda render: (render.rank, render.number))
             if place.room is Room.FREE or not self._others_open(worker, place, first):
                 self.waiting.remove(first)
+                self._send_back_behind(worker, first)
                 worker.held.append(first)
                 return True
         return False
+
+    def _send_back_behind(self, worker: Worker, urgent: Render) -> None:
+        behind = [render for render in worker.held if render.rank > urgent.rank and not render.has_begun]
+        worker.held = [render for render in worker.held if render not in behind]
+        self.waiting += behind
 
     def _others_open(self, worker: Worker, place: Place, render: Render) -> bool:
         others = [other for other in self.workers if other is not worker]

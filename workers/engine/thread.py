@@ -116,6 +116,10 @@ class EngineThread(Generic[Result]):
         self._leaving.put((lease, taken))
         return taken
 
+    def has_begun(self, lease: Lease) -> bool:
+        """Returns whether a render was in a step under this lease."""
+        return lease in self._begun
+
     @property
     def in_step(self) -> Collection[RenderId]:
         """Returns whom the running step, or the last one, computes for."""

@@ -4,8 +4,9 @@ drains.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -177,6 +178,20 @@ class _StageWorker(Generic[Result]):
     def _begin(self, claim: Claim) -> None:
         self._attempts.begin(claim)
         self._preparing.submit(self._prepare, claim)
+        if self._parts.places.preempts:
+            self._send_back_behind(claim)
+
+    def _send_back_behind(self, claim: Claim) -> None:
+        """Hands back renders of lower classes that have not begun: an idle worker may come to them sooner."""
+        for other, _ in self._slots.running():
+            if other.priority.rank > claim.priority.rank and not self._engine.has_begun(other.lease):
+                taken = self._engine.take_out(other.lease)
+                taken.add_done_callback(partial(self._preparing.submit, self._send_back, other))
+
+    def _send_back(self, claim: Claim, taken: "Future[Unfinished | None]") -> None:
+        """Unless it has ended in the step before it was taken out, or the worker drains it."""
+        if any(running.lease == claim.lease for running, _ in self._slots.running()):
+            self._hand_over(claim, taken.result())
 
     def _prepare(self, claim: Claim) -> None:
         """Fetches the claim's inputs and passes it to the engine. Its lease is renewed meanwhile."""
