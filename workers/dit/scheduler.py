@@ -63,7 +63,7 @@ class Scheduler:
             (turn for turn in self._turns.values() if turn.has_begun or is_ready(turn.render_id)),
             key=lambda turn: turn.order,
         )
-        ready = _up_to_the_first_too_large(ready, fits)
+        ready = list(_up_to_the_first_too_large(ready, fits))
         begun = [turn.rank for turn in ready if turn.has_begun]
         rank = self._classes.next_rank([ready[0].rank, *begun]) if ready else None
         ready = [turn for turn in ready if turn.rank == rank]

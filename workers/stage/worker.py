@@ -186,7 +186,11 @@ class _StageWorker(Generic[Result]):
         for other, _ in self._slots.running():
             if other.priority.rank > claim.priority.rank and not self._engine.has_begun(other.lease):
                 taken = self._engine.take_out(other.lease)
-                taken.add_done_callback(partial(self._preparing.submit, self._send_back, other))
+                taken.add_done_callback(partial(self._pass_on_taken, other))
+
+    def _pass_on_taken(self, claim: Claim, taken: "Future[Unfinished | None]") -> None:
+        """On the engine thread, which must not wait for the store."""
+        self._preparing.submit(self._send_back, claim, taken)
 
     def _send_back(self, claim: Claim, taken: "Future[Unfinished | None]") -> None:
         """Unless it has ended in the step before it was taken out, or the worker drains it."""
