@@ -1,4 +1,4 @@
-"""An AR stage without a model, as a process of its own: `python -m tests.stage.fake_stage STEPS STEP_S [FAULT]`."""
+"""An AR stage without a model, as a process: `python -m tests.stage.fake_stage STEPS STEP_S [FAULT or "turns"]`."""
 
 import sys
 import threading
@@ -16,7 +16,7 @@ from shared.store.connect import connect
 from shared.store.leases import LeaseStore
 from shared.token_grid import Prior
 from tests.store.builders import REVISION, a_prior
-from workers.engine.places import Places
+from workers.engine.places import Places, turns
 from workers.engine.stepper import Outcome
 from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
@@ -30,6 +30,8 @@ class DeviceLost(Exception):
 
 class TimedStepper:
     """Every render takes `num_steps` steps of `step_s` seconds; in the third the device may "hang" or be "lost"."""
+
+    seems_to_end = False
 
     def __init__(self, num_steps: int, step_s: float, fault: str = "") -> None:
         self._num_steps, self._step_s, self._fault = num_steps, step_s, fault
@@ -63,7 +65,10 @@ class TimedStepper:
         self._running.pop(render_id, None)
 
     def progress(self) -> Mapping[RenderId, Progress]:
-        return {rid: Progress(done, self._num_steps) for rid, (_, done) in self._running.items()}
+        return {
+            rid: Progress(done, done + 1 if self.seems_to_end else self._num_steps)
+            for rid, (_, done) in self._running.items()
+        }
 
     @property
     def is_waiting(self) -> bool:
@@ -74,15 +79,34 @@ class TimedStepper:
         return not self._running
 
 
+class TurnsStepper(TimedStepper):
+    """Computes for one render at a time, of the highest class. Each seems to end with its next step."""
+
+    seems_to_end = True
+
+    def in_step(self) -> Collection[RenderId]:
+        first = min(self._running.values(), key=lambda member: member[0].priority.rank, default=None)
+        return (first[0].render_id,) if first else ()
+
+    def step(self) -> Sequence[Outcome[Prior]]:
+        others = {rid: member for rid, member in self._running.items() if rid not in self.in_step()}
+        self._running = {rid: self._running[rid] for rid in self.in_step()}
+        outcomes = super().step()
+        self._running |= others
+        return outcomes
+
+
 def run(settings: Settings) -> None:
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
         return partial(leases.finish_prior, claim.lease, prior)
 
+    has_turns = sys.argv[3:] == ["turns"]
+    num_steps, step_s = int(sys.argv[1]), float(sys.argv[2])
     parts = StageParts(
         stage=Stage.AR,
-        places=Places(2),
+        places=turns(2) if has_turns else Places(2),
         revision=REVISION,
-        stepper=TimedStepper(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]),
+        stepper=TurnsStepper(num_steps, step_s) if has_turns else TimedStepper(num_steps, step_s, *sys.argv[3:]),
         prepare=lambda _: None,
         save=save,
         next_queue=Queue.DIT,

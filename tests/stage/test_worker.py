@@ -13,6 +13,7 @@ import pytest
 from shared.celery_app import make_celery
 from shared.hints import Hints
 from shared.ids import DEFAULT_TENANT, JobId
+from shared.job_spec import Priority
 from shared.leases import Progress
 from shared.queues import Queue
 from shared.settings import Settings
@@ -167,6 +168,20 @@ def test_what_a_killed_worker_held_is_done_by_another(fleet: Fleet) -> None:
     killed.kill()
     fleet.start(steps=1, step_s=0.0)
     fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})
+
+
+def test_a_render_that_was_prepared_ahead_goes_back_when_a_person_comes(fleet: Fleet) -> None:
+    """It would wait for the person's and the running one. Another worker may begin it at once."""
+    running, ahead = (submitted(fleet.jobs, priority=Priority.BATCH) for _ in range(2))
+    fleet.start(steps=10_000, step_s=0.01, fault="turns")
+    both = (running.job_id, ahead.job_id)
+    fleet.wait_until(lambda: [fleet.states(job_id) for job_id in both] == [{RenderState.PRIOR_RUNNING}] * 2)
+    person = submitted(fleet.jobs)
+    fleet.wait_until(lambda: fleet.states(ahead.job_id) == {RenderState.QUEUED})
+    assert fleet.states(running.job_id) == fleet.states(person.job_id) == {RenderState.PRIOR_RUNNING}
+    assert fleet.jobs.job(ahead.job_id, DEFAULT_TENANT).renders[0].attempts == 0
+    fleet.start(steps=1, step_s=0.0)
+    fleet.wait_until(lambda: fleet.states(ahead.job_id) == {RenderState.PRIOR_READY})
 
 
 @pytest.mark.parametrize(("fault", "event"), [("hang", "engine.hangs"), ("lost", "engine.lost")])
