@@ -35,7 +35,7 @@ up: setup ## start the whole service on this machine and keep it running
 test: setup ## run the whole test suite; tests that fail are run once more, alone
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || \
 		{ test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none -m '$(SUITE)'; }
-	$(BIN)/python -m pytest --numprocesses 0 -m measured
+	$(BIN)/python -m pytest tests/attack tests/delivery --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0

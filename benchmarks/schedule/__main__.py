@@ -1,4 +1,4 @@
-"""Measures what a person waits beside a batch, and whether a picture waits while a worker idles."""
+"""Measures what a person waits beside a batch, whether a picture waits while a worker idles, and estimates."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,27 +12,37 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 
 from benchmarks.report import machine
-from benchmarks.schedule import people, staggered
+from benchmarks.schedule import estimates, people, staggered
+from benchmarks.schedule.estimates import Estimates
 from benchmarks.schedule.people import People, p95
 from benchmarks.schedule.staggered import Staggered
 
 mpl.use("Agg")
 
 GOAL_GROWTH, GOAL_LOST = 1.3, 0.03
+GOAL_MEDIAN, GOAL_P90 = 0.15, 0.35
 
 
-def figures_of(people: People, trials: Sequence[Staggered]) -> Sequence[Mapping[str, object]]:
+def figures_of(
+    people: People, trials: Sequence[Staggered], loads: Sequence[Estimates]
+) -> Sequence[Mapping[str, object]]:
     growth = {"figure": "a person's p95 beside a batch, over the time alone", "measured": people.growth}
     lost = {"figure": "work that the batch loses beyond the people's", "measured": people.bulk_lost}
     late = [
         {"figure": f"trials with a late picture, {each.workers} workers", "measured": each.num_late, "goal": 0}
         for each in trials
     ]
-    return [growth | {"goal": GOAL_GROWTH}, lost | {"goal": GOAL_LOST}, *late]
+    off = [
+        {"figure": f"estimates, {load.load}: {name} error", "measured": share, "goal": goal}
+        for load in loads
+        for name, share, goal in (("median", load.median, GOAL_MEDIAN), ("p90", load.p90, GOAL_P90))
+    ]
+    untold = {"figure": "jobs that were told nothing", "measured": sum(load.num_untold for load in loads), "goal": 0}
+    return [growth | {"goal": GOAL_GROWTH}, lost | {"goal": GOAL_LOST}, *late, *off, untold]
 
 
-def plot(path: Path, people: People, trials: Sequence[Staggered]) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+def plot(path: Path, people: People, trials: Sequence[Staggered], loads: Sequence[Estimates]) -> None:
+    figure, (left, right, last) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for values, name, colour in ((people.alone_s, "alone", "#9aa5b1"), (people.beside_s, "beside a batch", "#2f6f8f")):
         left.step(sorted(values), [(at + 1) / len(values) for at in range(len(values))], label=name, color=colour)
     left.set(title="a person's picture", xlabel="s", ylabel="share of pictures", ylim=(0, 1.02))
@@ -42,7 +52,13 @@ def plot(path: Path, people: People, trials: Sequence[Staggered]) -> None:
         tick_labels=[f"{each.workers} workers" for each in trials],
     )
     right.set(title="pictures half a second apart", ylabel="s")
-    for axes in (left, right):
+    for load in loads:
+        told = [(told_s, true_s) for told_s, true_s in zip(load.told_s, load.true_s, strict=True) if told_s is not None]
+        last.plot([told_s for told_s, _ in told], [true_s for _, true_s in told], ".", label=load.load)
+    last.axline((0, 0), slope=1, color="#9aa5b1", linewidth=1)
+    last.set(title="estimates at the submission", xlabel="told, s", ylabel="came true, s")
+    last.legend(frameon=False)
+    for axes in (left, right, last):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
@@ -52,11 +68,13 @@ def plot(path: Path, people: People, trials: Sequence[Staggered]) -> None:
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 @click.option("--people", "num_people", default=60, show_default=True, help="Pictures beside the batch.")
 @click.option("--trials", default=50, show_default=True, help="On 2, 4 and 8 workers each.")
-def main(results: Path, num_people: int, trials: int) -> None:
+@click.option("--estimates", "num_estimates", default=40, show_default=True, help="Jobs of each of five loads.")
+def main(results: Path, num_people: int, trials: int, num_estimates: int) -> None:
     """Measure, print, and write RESULTS/schedule.json and its plot."""
     found = people.measure(num_alone=max(2, num_people // 4), num_beside=num_people, bulk_s=num_people)
     all_trials = [staggered.measure(workers, trials) for workers in (2, 4, 8)]
-    figures = figures_of(found, all_trials)
+    loads = estimates.measure(num_estimates)
+    figures = figures_of(found, all_trials, loads)
     report = {
         "measured_on": machine(threads=1),
         "figures": figures,
@@ -68,9 +86,10 @@ def main(results: Path, num_people: int, trials: int) -> None:
         },
         "people": asdict(found),
         "staggered": [asdict(each) for each in all_trials],
+        "estimates": [asdict(each) for each in loads],
     }
     (results / "schedule.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    plot(results / "schedule.png", found, all_trials)
+    plot(results / "schedule.png", found, all_trials, loads)
     Console().print(figures)
 
 

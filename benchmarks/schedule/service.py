@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,14 @@ _PICTURE = {"prompt": "a red kite", "size": "256x256", "num_inference_steps": 4}
 _POLL_S = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A job, and the seconds until its end that its submission was told."""
+
+    job_id: str
+    eta_s: float | None
+
+
 class Desk:
     """Submits jobs and tells how long they took."""
 
@@ -22,7 +31,12 @@ class Desk:
         self._client = client
 
     def submit(self, *, priority: str = "interactive", n: int = 1) -> str:
-        return str(self._client.submit({**_PICTURE, "priority": priority, "n": n})["id"])
+        return self.told(priority=priority, n=n).job_id
+
+    def told(self, *, priority: str = "interactive", n: int = 1) -> Told:
+        job = self._client.submit({**_PICTURE, "priority": priority, "n": n})
+        eta_s = job["eta_s"]
+        return Told(str(job["id"]), None if eta_s is None else float(eta_s))
 
     def took_s(self, job_ids: Sequence[str]) -> list[float]:
         """Waits for the jobs; returns the seconds from submission to end of each, in the same order."""

@@ -39,6 +39,7 @@ def finished(house: Services, leases: LeaseStore, **changes: Any) -> Job:
     picture = replace(a_picture(), key=ObjectKey(f"jobs/{job.job_id}/0000/h/image.png"))
     house.objects.put(picture.grid_key, a_prior().to_bytes(), "application/octet-stream")
     leases.finish_picture(claim.lease, picture)
+    assert not leases.claim(Stage.DIT, REVISION, WORKER_ID)  # a worker whose place came free asks by itself
     return house.store.job(job.job_id, job.spec.tenant)
 
 
