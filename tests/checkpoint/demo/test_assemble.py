@@ -66,7 +66,8 @@ def test_a_part_that_is_not_trained_is_named(tmp_path: Path) -> None:
 
 def test_the_card_has_steps_and_scores(tmp_path: Path) -> None:
     torch.save({"step": 4_400, "seconds": 1_230.0}, tmp_path / "vae.pt")
+    (tmp_path / "history.md").write_text("The AR model began elsewhere.\n")
     card = card_of(tmp_path, [Score("background colour right", 0.97, 0.985, 0.957, 0.995, 200)])
-    assert "| VAE | 4,400 | 20 |" in card
+    assert "| VAE | 4,400 | 20 |\n\nThe AR model began elsewhere.\n" in card
     assert "| background colour right | 97% | 98.5% | 95.7% to 99.5% | 200 |" in card
     assert "license: mit" in card

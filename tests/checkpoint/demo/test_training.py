@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,13 @@ from workers.checkpoint import ar_parts
 from workers.checkpoint.demo import ar, ar_model, dit, dit_batches, dit_model, glyphs, vae, vq
 from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.dit_batches import Batch, Sample
+from workers.checkpoint.demo.drawer import Drawer
 from workers.checkpoint.demo.drawing import draw
 from workers.checkpoint.demo.edits import random_edit
 from workers.checkpoint.demo.encoders import Encoders, tensors_of
 from workers.checkpoint.demo.painter import Painter
-from workers.checkpoint.demo.world import random_scene
+from workers.checkpoint.demo.probe import UNKNOWN, Probe, outputs_of
+from workers.checkpoint.demo.world import LETTERS, Scene, random_scene
 
 _STEPS = 4
 
@@ -49,8 +52,9 @@ def falls(module: nn.Module, loss: Callable[[], Tensor]) -> bool:
 def samples(num: int, cells: int, word: str = "") -> list[Sample]:
     side = 4 * cells
     weights, num_codes = torch.ones(1, side, side), side * side // 4
+    letters = torch.full((num_codes,), UNKNOWN)
     return [
-        Sample(torch.randn(16, side, side), weights, torch.randint(ar_model.NUM_CODES, (num_codes,)), word)
+        Sample(torch.randn(16, side, side), weights, torch.randint(ar_model.NUM_CODES, (num_codes,)), word, letters)
         for _ in range(num)
     ]
 
@@ -87,7 +91,8 @@ def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:
         ar.sample_of_edit(rng, (8, 8), encoders),
         *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
     ]
-    assert falls(model.model.language_model, lambda: ar.loss_of(model, batch))
+    drawer = Drawer(model)
+    assert falls(model.model.language_model, lambda: ar.loss_of(drawer, batch)["tokens"])
 
 
 def test_the_glyph_encoder_learns_letters() -> None:
@@ -118,7 +123,44 @@ def test_the_dit_and_its_glyph_encoder_learn(num_conditions: int) -> None:
     painter = Painter()
     before = [samples(num_conditions, 4) for _ in range(2)] if num_conditions else []
     batch = Batch((5, 5), [*samples(1, 5, "OPEN"), *samples(1, 5)], before)
-    assert falls(painter, lambda: dit.loss_of(painter, batch, Random(0)))
+    assert falls(painter, lambda: dit.loss_of(painter, batch, Random(0))["error"])
+
+
+def test_early_blocks_learn_where_their_tokens_are() -> None:
+    torch.manual_seed(0)
+    probe, block = Probe(8, (4, 2)), nn.Linear(8, 8)
+    states = torch.randn(6, 8)
+    labels = torch.tensor([[0, 1], [1, 0], [2, 1], [3, 0], [0, UNKNOWN], [UNKNOWN, 1]])
+
+    def loss() -> Tensor:
+        with outputs_of(block) as found:
+            block(states)
+        return probe.loss(found[0], labels)
+
+    before = block.weight.detach().clone()
+    assert falls(nn.ModuleList([probe, block]), loss)
+    assert not torch.equal(block.weight, before)
+
+
+def test_a_probe_without_any_label_learns_nothing() -> None:
+    assert Probe(8, (4,)).loss(torch.randn(3, 8), torch.full((3, 1), UNKNOWN)) == 0
+
+
+def test_each_dit_token_is_told_the_letter_that_it_shows() -> None:
+    scene = Scene("red", word="IW")
+    shown = dit_batches.letters_of(scene, (8, 8)).view(16, 16)
+    line = ["".join(LETTERS[one] if one >= 0 else "." for one in row) for row in shown.tolist()][8]
+    assert line == ".IIIIWWWWWWWWWW."
+    assert set(shown[0].tolist()) == {UNKNOWN}
+    ink = np.asarray(draw(scene, 256, 256))[..., 1] > 128
+    tiles = ink.reshape(16, 16, 16, 16).any(axis=(1, 3))
+    assert not (tiles & (shown == UNKNOWN).numpy())[6:10].any()
+
+
+def test_the_probes_are_told_the_places_of_the_grids() -> None:
+    assert ar.places_of(((1, 2), (2, 1))).tolist() == [[0, 0], [0, 1], [0, 0], [1, 0], [UNKNOWN, UNKNOWN]]
+    rows = [[row, col, 2 * (row % 2) + col % 2] for row in range(2) for col in range(4)]
+    assert dit.places_of((1, 2)).tolist() == rows
 
 
 def test_a_words_pads_change_nothing() -> None:
@@ -185,9 +227,12 @@ def test_drawn_tokens_lie_where_the_product_puts_them(
 
 def test_the_ar_model_sees_one_row_and_one_column(model: nn.Module) -> None:
     config = model.config.text_config
-    rotary = model.model.language_model.rotary_emb.inv_freq
-    per_axis = torch.split(rotary, config.rope_parameters["mrope_section"])
-    assert min(float(turn.min()) for turn in per_axis) > 0.2  # rad a row or column
+    turns = model.model.language_model.rotary_emb.inv_freq  # rad a row or column
+    axes = [axis % 3 for axis, num in enumerate(config.rope_parameters["mrope_section"]) for _ in range(num)]
+    for axis in range(3):
+        own = [float(turn) for turn, whose in zip(turns, axes, strict=True) if whose == axis]
+        assert min(own) > 0.2
+        assert max(own) > 0.7
 
 
 def test_visual_tokens_are_the_same_under_autocast(encoders: Encoders) -> None:

@@ -12,6 +12,9 @@ this order, since each sees pictures as the earlier ones encode them:
 5. The DiT (`dit`), with which the glyph encoder learns on: from noise to latents. Visual tokens tell it what is where,
    glyphs how a word is spelt.
 
+While the AR model and the DiT are trained, probes (`probe`) ask inner blocks for what a drawing needs: the row and the
+column of a token, and the letter that it shows. This is deep supervision; the checkpoint has no probe.
+
 `loop` runs the steps of any part, `parts` reads what was trained, `assemble` makes the checkpoint of it. The service
 loads that checkpoint as any other; it imports nothing from here, and needs neither matplotlib nor the code that draws.
 """

@@ -16,9 +16,10 @@ START_ID, END_ID = NUM_CODES, NUM_CODES + 1
 VISION_VOCAB_SIZE = NUM_CODES + 128  # codes, start, end, and room as in the real model
 _HEADS, _KV_HEADS, _HEAD_DIM, _LAYERS, _FEED = 6, 2, 32, 6, 512
 _VISION_WIDTH = 96
-# Time, rows and columns get four frequencies each, one after the other. With the usual 10,000 a column would turn a
-# head by 0.002 rad: the model could count neither rows nor columns. With 4 it is 0.28 rad or more.
+# Time, rows and columns get every third frequency each, between 1 and 0.28 rad. With the usual 10,000 in one piece an
+# axis, a column would turn a head by 0.002 rad: the model could count neither rows nor columns.
 _ROPE_THETA = 4.0
+_ROPE_SECTIONS = (1,) * 12
 
 
 @lru_cache(maxsize=1)
@@ -42,7 +43,7 @@ def build() -> GlmImageForConditionalGeneration:
             "rope_type": "default",
             "rope_theta": _ROPE_THETA,
             "partial_rotary_factor": 0.75,
-            "mrope_section": [4, 4, 4],
+            "mrope_section": list(_ROPE_SECTIONS),
         },
         "pad_token_id": text_tokenizer.pad_token_id,
         "eos_token_id": END_ID,

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 
+from workers.checkpoint.demo.ar_model import NUM_CODES
 from workers.checkpoint.demo.world import COLOURS, LONGEST_WORD, PATTERNS, PLACES, SHAPES, SIZES
 
+HISTORY = "history.md"  # in the folder of the training: what the states don't tell, for example that it began elsewhere
 _STATES = {
     "vae": "VAE",
     "vae_decoder": "VAE's decoder",
@@ -37,7 +39,7 @@ def read_scores(path: Path) -> Sequence[Score]:
 
 
 def card_of(folder: Path, scores: Sequence[Score]) -> str:
-    """The card of what was trained in `folder`, in Markdown."""
+    """The card of what was trained in `folder`, in Markdown. A `history.md` there follows the steps and times."""
     return _CARD.format(
         colours=", ".join(COLOURS),
         shapes=", ".join(SHAPES),
@@ -45,6 +47,7 @@ def card_of(folder: Path, scores: Sequence[Score]) -> str:
         places=", ".join(PLACES),
         patterns=", ".join(PATTERNS),
         longest=LONGEST_WORD,
+        codes=f"{NUM_CODES:,}",
         training=_training(folder),
         scores=_scores_table(scores),
     )
@@ -57,7 +60,8 @@ def _training(folder: Path) -> str:
             state = torch.load(folder / f"{name}.pt", weights_only=True, mmap=True)
             minutes = f"{state['seconds'] / 60:.0f}" if "seconds" in state else "not kept"
             rows.append(f"| {said} | {state['step']:,} | {minutes} |")
-    return "\n".join(rows)
+    history = folder / HISTORY
+    return "\n".join([*rows, "", history.read_text(encoding="utf-8").strip()] if history.is_file() else rows)
 
 
 def _scores_table(scores: Sequence[Score]) -> str:
@@ -80,7 +84,7 @@ pipeline_tag: text-to-image
 # A small demonstration model of GLM-Image's classes
 
 Nine million weights in the classes and the folder layout of `zai-org/GLM-Image`: VAE, vision encoder with a codebook
-of 1,024 codes, AR model, glyph encoder, DiT. It shows what the service does. It is no substitute for the real model,
+of {codes} codes, AR model, glyph encoder, DiT. It shows what the service does. It is no substitute for the real model,
 of which it has no weight: `GRIDPRESS_MODEL=zai-org/GLM-Image` serves that one.
 
 ## Prompts that it knows

@@ -15,11 +15,14 @@ from workers.checkpoint.demo.dit_batches import Batch, Batches, Cells, Sample
 from workers.checkpoint.demo.encoders import CELL_PX, Encoders
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.painter import Painter, show_painted
+from workers.checkpoint.demo.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.prompts import in_some_case
 
 RECIPE = Recipe(num_steps=20_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+_PROBED, _PLACE_WEIGHT = 1, 0.2  # a block, and what its guesses of places count
+_SPELLING, _LETTER_WEIGHT = 3, 0.1  # and of letters
 _DROPPED = 0.1  # of pictures: without tokens and glyphs, for guidance
-_NOISIER = 0.7
+_NOISY = (0.0, 2.0)  # means of the times' logits: one half of all pictures has more noise than the other
 _SPOILT = 0.04  # of visual tokens: another one, since sampled grids are not perfect
 
 
@@ -33,7 +36,7 @@ def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Pain
 
     def loss(rng: Random, progress: float) -> Mapping[str, Tensor]:
         torch.manual_seed(rng.getrandbits(60))
-        return {"loss": loss_of(painter, batches.draw(rng, progress), rng)}
+        return loss_of(painter, batches.draw(rng, progress), rng)
 
     def show(averaged: Painter) -> None:
         show_painted(averaged, encoders, folder / "dit.png")
@@ -48,16 +51,32 @@ def start_from_codebook(painter: Painter, encoders: Encoders) -> None:
     rows.copy_(encoders.embeddings(rows.shape[1], seed=4))
 
 
-def loss_of(painter: Painter, batch: Batch, rng: Random) -> Tensor:
-    """How far the predicted noise is off. Noise and times come from torch's generator."""
+def loss_of(painter: Painter, batch: Batch, rng: Random) -> Mapping[str, Tensor]:
+    """How far the predicted noise is off, and the probes' guesses. Noise and times come from torch's generator."""
+    num = len(batch.samples)
+    is_dropped = torch.rand(num, 1) < (0.0 if batch.before else _DROPPED)
+    blocks = painter.transformer.transformer_blocks
     with torch.autocast("cpu", torch.bfloat16), plain_attention():
-        return _error(painter, batch, rng, _seen(painter, batch.before) if batch.before else None)
+        seen = _seen(painter, batch.before) if batch.before else None
+        with outputs_of(blocks[_PROBED], blocks[_SPELLING]) as states:
+            error = _error(painter, batch, rng, seen, is_dropped)
+    early, late = (one.flatten(0, 1) for one in states)
+    letters = torch.stack([one.letters for one in batch.samples]).masked_fill(is_dropped, UNKNOWN)
+    place = painter.probe.loss(early, places_of(batch.cells).repeat(num, 1))
+    letter = painter.speller.loss(late, letters.view(-1, 1))
+    loss = error + _PLACE_WEIGHT * place + _LETTER_WEIGHT * letter
+    return {"loss": loss, "error": error, "place": place, "letter": letter}
 
 
-def _error(painter: Painter, batch: Batch, rng: Random, seen: GlmImageKVCache | None) -> Tensor:
+def places_of(cells: Cells) -> Tensor:
+    """(DiT tokens, 3): row, column, and which quarter of its visual token each DiT token is."""
+    rows, cols = torch.cartesian_prod(*(torch.arange(2 * side) for side in cells)).T
+    return torch.stack((rows, cols, 2 * (rows % 2) + cols % 2), dim=1)
+
+
+def _error(painter: Painter, batch: Batch, rng: Random, seen: GlmImageKVCache | None, is_dropped: Tensor) -> Tensor:
     latents, codes = _stacked(batch.samples)
     num = len(batch.samples)
-    is_dropped = torch.rand(num, 1) < (_DROPPED if seen is None else 0.0)
     spoilt = torch.rand(codes.shape) < _SPOILT
     codes = torch.where(spoilt, torch.randint_like(codes, ar_model.NUM_CODES), codes)
     noise, (time, sigma) = torch.randn_like(latents), times_and_sigmas(num, batch.cells)
@@ -109,8 +128,9 @@ def _stacked(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
 def times_and_sigmas(num: int, cells: Cells) -> tuple[Tensor, Tensor]:
     """Logit-normal times, of which the model is told, and their noise levels: shifted by size, as in sampling.
 
-    Shapes and letters are decided while there is much noise, so those times are drawn more often.
+    While there is much noise, visual tokens and glyphs alone tell shapes and letters, so those times come more often.
     """
-    time = torch.sigmoid(torch.randn(num, 1, 1, 1) + _NOISIER)
+    means = torch.tensor(_NOISY)[torch.randint(len(_NOISY), (num, 1, 1, 1))]
+    time = torch.sigmoid(torch.randn(num, 1, 1, 1) + means)
     shift = (4 * cells[0] * cells[1] / 256) ** 0.5 * 0.75 + 0.25
     return time, shift * time / (1 + (shift - 1) * time)

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from string import ascii_uppercase
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
+from workers.checkpoint.demo.drawing import letters_shown
 from workers.checkpoint.demo.edits import Edit, random_edit
-from workers.checkpoint.demo.encoders import CONDITION_CELLS, Encoders, tensors_of
-from workers.checkpoint.demo.world import Scene, is_held_out_word, random_scene
+from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.probe import UNKNOWN
+from workers.checkpoint.demo.world import LETTERS, Scene, is_held_out_word, random_scene
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
@@ -32,13 +35,15 @@ _KEPT = 3_000  # pictures of one size
 class Sample:
     """A picture as the DiT is taught it.
 
-    `latents`: (16, height / 8, width / 8); `weights`: (1, height / 8, width / 8); `codes`: (DiT tokens).
+    `latents`: (16, height / 8, width / 8); `weights`: (1, height / 8, width / 8); `codes`: (DiT tokens); `letters`:
+    (DiT tokens), which of `LETTERS` each one shows.
     """
 
     latents: Tensor
     weights: Tensor
     codes: Tensor
     word: str
+    letters: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ class Batches:
             halves = tensors_of(told, cells)[1]
         latents, codes = self._encoders.latents(pictures), doubled(self._encoders.codes(halves))
         words = [scene.word for scene in scenes]
-        return [Sample(*one) for one in zip(latents, weights_of(pictures), codes, words, strict=True)]
+        letters = [letters_of(scene, cells) for scene in scenes]
+        return [Sample(*one) for one in zip(latents, weights_of(pictures), codes, words, letters, strict=True)]
 
 
 def weights_of(pictures: Tensor) -> Tensor:
@@ -108,6 +114,13 @@ def weights_of(pictures: Tensor) -> Tensor:
     """
     differs = (pictures - pictures[..., :1, :1]).abs().amax(1, keepdim=True) > 0.2
     return 1 + _FOREGROUND * F.max_pool2d(F.max_pool2d(differs.float(), 8), 3, 1, 1)
+
+
+def letters_of(scene: Scene, cells: Cells) -> Tensor:
+    """(DiT tokens): the letter that each of them shows, as its place in `LETTERS`; `UNKNOWN` where none is."""
+    height, width = (side * CELL_PX for side in cells)
+    shown = letters_shown(scene, width, height, CELL_PX // 2)
+    return torch.tensor([LETTERS.index(letter) if letter else UNKNOWN for line in shown for letter in line])
 
 
 def doubled(codes: Tensor) -> Tensor:

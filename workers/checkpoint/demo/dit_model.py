@@ -11,6 +11,10 @@ from workers.checkpoint.demo.ar_model import NUM_CODES
 from workers.checkpoint.demo.vae import LATENT_CHANNELS
 
 GLYPH_WIDTH = 128
+# Queries and keys are normalised, so no score is above the root of a head's width. With 32 a token could not attend to
+# one neighbour or one letter alone, and shapes stayed blobs.
+_HEADS, _HEAD_WIDTH = 3, 64
+WIDTH = _HEADS * _HEAD_WIDTH
 
 
 def build_transformer() -> GlmImageTransformer2DModel:
@@ -19,8 +23,8 @@ def build_transformer() -> GlmImageTransformer2DModel:
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         num_layers=6,
-        num_attention_heads=6,
-        attention_head_dim=32,
+        num_attention_heads=_HEADS,
+        attention_head_dim=_HEAD_WIDTH,
         text_embed_dim=GLYPH_WIDTH,
         time_embed_dim=96,
         condition_dim=32,

@@ -1,6 +1,7 @@
 """Draws scenes with Pillow, at any size. Knows no prompt."""
 
 import math
+from bisect import bisect
 from functools import lru_cache
 from pathlib import Path
 
@@ -80,15 +81,33 @@ _OUTLINES = {"triangle": [(0.0, -0.9), (1.0, 0.85), (-1.0, 0.85)], "star": _star
 
 
 def _draw_word(pen: ImageDraw.ImageDraw, scene: Scene, width: int, height: int) -> None:
-    """As large as it may be; below the shape where there is one."""
+    centre_y, font = _centre_and_font(scene, width, height)
+    pen.text((width / 2, centre_y), scene.word, COLOURS[scene.word_colour], font, anchor="mm")
+
+
+def _centre_and_font(scene: Scene, width: int, height: int) -> tuple[float, ImageFont.FreeTypeFont]:
+    """The middle line of the word, which is as large as it may be; below the shape where there is one."""
     centre_y, tallest = (0.75, _WORD_HEIGHT * 0.8) if scene.shapes else (0.5, _WORD_HEIGHT)
-    size = _largest_size(scene.word, _WORD_WIDTH * width, tallest * height)
-    pen.text((width / 2, centre_y * height), scene.word, COLOURS[scene.word_colour], _font(size), anchor="mm")
+    return centre_y * height, _font(_largest_size(scene.word, _WORD_WIDTH * width, tallest * height))
 
 
 def _largest_size(word: str, width: float, height: float) -> int:
     left, top, right, bottom = _font(100).getbbox(word)
     return max(8, int(100 * min(width / (right - left), height / (bottom - top))))
+
+
+def letters_shown(scene: Scene, width_px: int, height_px: int, tile_px: int) -> list[list[str]]:
+    """The letter at the middle of each tile, in rows; empty where none is."""
+    rows, columns = range(height_px // tile_px), range(width_px // tile_px)
+    if not scene.word:
+        return [[""] * len(columns) for _ in rows]
+    centre_y, font = _centre_and_font(scene, width_px, height_px)
+    _, top, _, bottom = font.getbbox(scene.word, anchor="mm")
+    start = width_px / 2 - font.getlength(scene.word) / 2
+    ends = [start + font.getlength(scene.word[: number + 1]) for number in range(len(scene.word))]
+    along = [(column + 0.5) * tile_px for column in columns]
+    line = ["" if x < start or x > ends[-1] else scene.word[bisect(ends[:-1], x)] for x in along]
+    return [line if top <= (row + 0.5) * tile_px - centre_y <= bottom else [""] * len(columns) for row in rows]
 
 
 def letter_boxes(word: str) -> list[tuple[float, float, float]]:

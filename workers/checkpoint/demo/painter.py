@@ -12,21 +12,28 @@ from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.dit_batches import doubled
 from workers.checkpoint.demo.encoders import Encoders, tensors_of
 from workers.checkpoint.demo.pixels import to_picture
-from workers.checkpoint.demo.world import Scene, random_scene
+from workers.checkpoint.demo.probe import Probe
+from workers.checkpoint.demo.world import LETTERS, Scene, random_scene
 
 _CELLS = (8, 8)
 _SIDE_PX = 256
 _NUM_SHOWN, _COLUMNS = 12, 6
 _NUM_STEPS, _GUIDANCE = 20, 1.5
+_MOST_TOKENS = 32  # rows or columns of DiT tokens
 
 
 class Painter(nn.Module):
-    """Transformer and glyph encoder."""
+    """Transformer and glyph encoder.
+
+    `probe` guesses a DiT token's row, column and quarter of a visual token; `speller` guesses the letter that it shows.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.transformer = dit_model.build_transformer()
         self.text_encoder = dit_model.build_text_encoder()
+        self.probe = Probe(dit_model.WIDTH, (_MOST_TOKENS, _MOST_TOKENS, 4))
+        self.speller = Probe(dit_model.WIDTH, (len(LETTERS),))
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from transformers import GlmImageForConditionalGeneration, T5EncoderModel
 
 from shared.errors import Misconfigured
 from workers.checkpoint.demo import ar_model, vae
+from workers.checkpoint.demo.drawer import Drawer
 from workers.checkpoint.demo.encoders import Encoders
 from workers.checkpoint.demo.glyphs import Reader
 from workers.checkpoint.demo.painter import Painter
@@ -31,7 +32,8 @@ class TrainedParts:
 def trained_parts(folder: Path) -> TrainedParts:
     """All parts, as far as they are trained. Raises `Misconfigured` when one has not begun."""
     painter = _averaged(Painter(), folder / "dit.pt", "dit")
-    return TrainedParts(_trained_vae(folder), _averaged(ar_model.build(), folder / "ar.pt", "ar"), painter)
+    drawer = _averaged(Drawer(ar_model.build()), folder / "ar.pt", "ar")
+    return TrainedParts(_trained_vae(folder), drawer.ar, painter)
 
 
 def model_with_trained_eyes(folder: Path) -> GlmImageForConditionalGeneration:
