@@ -74,6 +74,11 @@ class _Pool:
         self.clock = max(self.clock, tag)
         self._enter(demand.tenant, self.clock + demand.cost / self.weights.get(demand.tenant, 1), since_s)
 
+    def give_back(self, demand: Demand) -> None:
+        self.lanes[demand.tenant].appendleft(demand)
+        tag, since_s = self.members.get(demand.tenant, (self.clock, demand.came_s))
+        self._enter(demand.tenant, max(self.clock, tag - demand.cost / self.weights.get(demand.tenant, 1)), since_s)
+
     def _enter(self, tenant: int, tag: float, since_s: float) -> None:
         self.members[tenant] = tag, since_s
         heappush(self.heap, (tag, since_s, tenant))
@@ -84,14 +89,17 @@ class FairOrder:
 
     def __init__(self, weights: dict[int, float], floor: float) -> None:
         self._pools = {priority: _Pool(weights) for priority in Priority}
+        pools = list(self._pools.values())
+        self._up_to = {priority: pools[: priority.rank + 1] for priority in Priority}
         self._floor = floor
         self._credit = 0.0
 
     def add(self, demand: Demand) -> None:
         self._pools[demand.priority].add(demand)
 
-    def next(self) -> Demand | None:
-        demand = self._pays_from_credit() or self._first()
+    def next(self, lowest: Priority = Priority.BATCH) -> Demand | None:
+        """Serves a render of this class or of a higher one."""
+        demand = (self._pays_from_credit() if lowest is Priority.BATCH else None) or self._first(lowest)
         if demand is None:
             return None
         self._pools[demand.priority].serve(demand)
@@ -106,5 +114,13 @@ class FairOrder:
         self._credit = self._credit if batch else 0.0
         return batch if batch and batch.cost <= self._credit else None
 
-    def _first(self) -> Demand | None:
-        return next((first for pool in self._pools.values() if (first := pool.first())), None)
+    def has(self, priority: Priority) -> bool:
+        """Whether a render of this class waits."""
+        return self._pools[priority].first() is not None
+
+    def give_back(self, demand: Demand) -> None:
+        """A render that was claimed and not begun waits again, before all others of its tenant."""
+        self._pools[demand.priority].give_back(demand)
+
+    def _first(self, lowest: Priority) -> Demand | None:
+        return next((first for pool in self._up_to[lowest] if (first := pool.first())), None)

@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import fleet
 from benchmarks.fair_queue import Demand, FairOrder, FirstCome, Order
+from benchmarks.fleet import Fleet, Outcome
 from benchmarks.report import machine
 from shared.job_spec import Priority
 
@@ -144,16 +146,59 @@ def _jain(received: Iterable[float]) -> float:
     return sum(values) ** 2 / (len(values) * sum(value * value for value in values))
 
 
-def plot(path: Path, waits: Sequence[Waits], moments: Sequence[Moment]) -> None:
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+@dataclass(frozen=True, slots=True)
+class FleetRuns:
+    """People's pictures on DiT workers that pre-empt, alone and beside one tenant's batch."""
+
+    workers: int
+    tenants: int
+    pictures: int
+    alone: Outcome
+    beside: Outcome
+
+    def summary(self) -> Mapping[str, object]:
+        return {
+            "workers": self.workers,
+            "tenants": self.tenants,
+            "pictures_of_batch": self.pictures,
+            "alone_s": _spread_of(self.alone),
+            "beside_s": _spread_of(self.beside),
+            "utilisation": self.beside.utilisation(self.workers),
+        }
+
+
+def _spread_of(outcome: Outcome) -> Mapping[str, float]:
+    return {
+        "p50": outcome.percentile_s(50),
+        "p99": outcome.percentile_s(99),
+        "longest": max(outcome.waits_s),
+    }
+
+
+def fleet_runs(workers: int, tenants: int, pictures: int, load: float, lasts_s: float) -> FleetRuns:
+    dice = random.Random(1)
+    crowd, batch = fleet.crowd(workers, tenants, load, lasts_s, dice), fleet.backlog(pictures, dice)
+    alone, beside = (
+        Fleet(FairOrder({}, FLOOR), workers, random.Random(2)).run(demands) for demands in (crowd, [*batch, *crowd])
+    )
+    return FleetRuns(workers, tenants, pictures, alone, beside)
+
+
+def plot(path: Path, waits: Sequence[Waits], moments: Sequence[Moment], runs: FleetRuns) -> None:
+    figure, (left, middle, right, last) = plt.subplots(1, 4, figsize=(17, 3.6), layout="constrained")
     _plot_waits(left, waits)
+    for outcome, name, colour in ((runs.alone, "alone", "#9aa5b1"), (runs.beside, "beside a batch", "#2f6f8f")):
+        found = sorted(outcome.waits_s)
+        last.step(found, [(at + 1) / len(found) for at in range(len(found))], label=name, color=colour)
+    last.set(title="until a person's first DiT step", xlabel="s", ylabel="share of pictures", ylim=(0, 1.02))
+    last.legend(frameon=False)
     times_s = [moment.at_s for moment in moments]
     middle.plot(times_s, [moment.spread for moment in moments], color="#2f6f8f")
     middle.axhline(2, color="#9aa5b1", linestyle="--")
     middle.set(title="largest difference of two shares", ylabel="largest renders", xlabel="s", ylim=(0, 2.2))
     right.plot(times_s, [moment.jain for moment in moments], color="#2f6f8f")
     right.set(title="Jain's index", xlabel="s", ylim=(0, 1.05))
-    for axes in (left, middle, right):
+    for axes in (left, middle, right, last):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
@@ -169,7 +214,7 @@ def _plot_waits(axes: Axes, waits: Sequence[Waits]) -> None:
     axes.set(title="p99 wait of a single picture (dashed: one render)", xlabel="s")
 
 
-def figures_of(waits: Sequence[Waits], moments: Sequence[Moment]) -> Sequence[Mapping[str, object]]:
+def figures_of(waits: Sequence[Waits], moments: Sequence[Moment], runs: FleetRuns) -> Sequence[Mapping[str, object]]:
     by_case = {(row.name, row.slots): row.p99_s for row in waits}
     growth = [
         (p99_s - by_case["singles alone", slots]) / RENDER_S
@@ -184,28 +229,35 @@ def figures_of(waits: Sequence[Waits], moments: Sequence[Moment]) -> Sequence[Ma
             "goal": 2,
         },
         {"figure": "Jain's index at the end", "measured": moments[-1].jain, "goal": 0.99},
+        {
+            "figure": "computed share of the workers' time while batch waits",
+            "measured": runs.beside.utilisation(runs.workers),
+            "goal": 0.97,
+        },
     ]
 
 
 @click.command()
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(results: Path) -> None:
-    """Simulate waits beside one tenant's 50,000 pictures, and the shares of 2,000 tenants."""
+    """Simulate waits beside one tenant's 50,000 pictures, with and without pre-emption, and the shares of 2,000."""
     waits = [
         *all_waits(Crowd(slots=8, tenants=20, load=0.3, duration_s=4 * 3600), num_pictures=2_000),
         *all_waits(Crowd(slots=2_000, tenants=3_000, load=0.5, duration_s=1_000), num_pictures=50_000),
     ]
     moments = shares(num_tenants=2_000, slots=2_000, renders_each=20)
-    figures = figures_of(waits, moments)
+    runs = fleet_runs(workers=1_000, tenants=3_000, pictures=50_000, load=0.5, lasts_s=1_500)
+    figures = figures_of(waits, moments, runs)
     report = {
         "measured_on": machine(threads=1),
         "render_s": RENDER_S,
         "figures": figures,
         "waits": [asdict(row) for row in waits],
         "shares": [asdict(moment) for moment in moments],
+        "fleet": runs.summary(),
     }
     (results / "fairness.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    plot(results / "fairness.png", waits, moments)
+    plot(results / "fairness.png", waits, moments, runs)
     table = Table("", "slots", "tenants", "pictures of one", "p50 s", "p99 s", "longest s")
     for row in waits:
         table.add_row(
@@ -213,7 +265,7 @@ def main(results: Path) -> None:
             *(f"{value:,}" for value in (row.slots, row.tenants, row.pictures)),
             *(f"{value:.2f}" for value in (row.p50_s, row.p99_s, row.longest_s)),
         )
-    Console().print(table, figures)
+    Console().print(table, figures, runs.summary())
 
 
 if __name__ == "__main__":
