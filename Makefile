@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SUITE := not measured and not prometheus and not deploy and not containers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,7 +35,7 @@ up: setup ## start the whole service on this machine and keep it running
 test: setup ## run the whole test suite; tests that fail are run once more, alone
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || \
 		{ test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none -m '$(SUITE)'; }
-	$(BIN)/python -m pytest tests/attack tests/delivery --numprocesses 0 -m measured
+	$(BIN)/python -m pytest tests/attack tests/delivery tests/planning --numprocesses 0 -m measured
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0
@@ -100,6 +100,9 @@ bench-fairness: setup ## simulate fair shares of thousands of tenants (half a mi
 
 bench-schedule: setup ## measure a person's wait beside a batch, and workers that idle while a picture waits (half an hour)
 	$(BIN)/python -m benchmarks.schedule
+
+bench-cost: setup ## compare costs with the DiT engine's step times, over sizes and edits (two minutes)
+	$(BIN)/python -m benchmarks.dit_cost
 
 bench-autoscale: setup ## simulate an autoscaler over wanted_workers (seconds)
 	$(BIN)/python -m benchmarks.autoscale

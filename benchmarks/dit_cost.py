@@ -1,0 +1,122 @@
+"""Costs of `shared.cost` beside step times of the DiT engine, over sizes and edits: `python -m benchmarks.dit_cost`.
+
+The attention is fitted to plain pictures of three sizes. The other sizes and all edits are foretold from it.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.dit_model import MID, build_model
+from benchmarks.dit_renders import Size, a_claim, sized
+from shared.cost import CostModel, fitted
+from shared.geometry import CODEBOOK_SIZE, condition_grid
+from shared.ids import ObjectKey
+from shared.job_spec import RenderSettings
+from shared.leases import Claim
+from shared.token_grid import Prior, TokenGrid
+from workers.checkpoint.dit_parts import DitShape
+from workers.dit.denoise_state import DenoiseState
+from workers.dit.runner import DitRunner
+
+SHALLOW = replace(MID, num_layers=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A picture of this size, with condition images of these sizes. `is_fitted`: the fit sees it."""
+
+    size: Size
+    images: tuple[Size, ...] = ()
+    is_fitted: bool = False
+
+    @property
+    def name(self) -> str:
+        return " + ".join(map(sized, (self.size, *self.images)))
+
+
+CASES = (
+    Case((256, 256), is_fitted=True),
+    Case((512, 512), is_fitted=True),
+    Case((768, 512)),
+    Case((768, 768), is_fitted=True),
+    Case((512, 512), ((512, 512),)),
+    Case((512, 512), ((768, 768),)),
+    Case((768, 512), ((512, 512), (512, 768))),
+)
+
+
+def step_seconds(shape: DitShape, cases: Sequence[Case], rounds: int) -> list[float]:
+    """Returns the least seconds of a step of every case. They take turns, so a slow moment spoils one try of each."""
+    runner = DitRunner(build_model(shape, torch.device("cpu"), torch.float32))
+    states = [_started(runner, case, rounds + 1) for case in cases]
+    tries = [[_timed(runner, state) for state in states] for _ in range(rounds + 1)]
+    return [min(seconds) for seconds in zip(*tries[1:], strict=True)]  # the first one warms up
+
+
+def errors(cases: Sequence[Case], steps_s: Sequence[float]) -> list[float]:
+    """Returns how far each case's cost is from its time, as a share of it. One scale for all is free."""
+    pairs = list(zip(cases, steps_s, strict=True))
+    model = fitted([(case.size[0] * case.size[1], step_s) for case, step_s in pairs if case.is_fitted])
+    ratios = [step_cost(model, case) / step_s for case, step_s in pairs]
+    scale = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    return [ratio / scale - 1 for ratio in ratios]
+
+
+def step_cost(model: CostModel, case: Case) -> int:
+    """Returns what a step more adds to the cost."""
+    many, one = (model.cost_of(_settings(case, steps)).dit for steps in (11, 1))
+    return (many - one) // 10
+
+
+def _settings(case: Case, steps: int) -> RenderSettings:
+    keys = tuple(ObjectKey(f"inputs/{index}.png") for index, _ in enumerate(case.images))
+    return a_claim(case.size, steps).settings.model_copy(update={"images": keys, "image_sizes": case.images})
+
+
+def _started(runner: DitRunner, case: Case, steps: int) -> DenoiseState:
+    return runner.start(_claim(case, steps), [Image.new("RGB", size, "grey") for size in case.images])
+
+
+def _claim(case: Case, steps: int) -> Claim:
+    claim = a_claim(case.size, steps)
+    assert claim.prior
+    prior = Prior(claim.prior.grid, tuple(map(_condition, case.images)))
+    return replace(claim, settings=_settings(case, steps), prior=prior)
+
+
+def _condition(size: Size) -> TokenGrid:
+    grid = condition_grid(*size)
+    tokens = np.random.default_rng(0).integers(0, CODEBOOK_SIZE, grid.num_tokens)
+    return TokenGrid(grid, tuple(tokens.tolist()))
+
+
+def _timed(runner: DitRunner, state: DenoiseState) -> float:
+    began_s = time.perf_counter()
+    runner.denoise_step(state)
+    return time.perf_counter() - began_s
+
+
+@click.command()
+@click.option("--threads", default=2, show_default=True, help="CPU threads.")
+@click.option("--rounds", default=5, show_default=True, help="Steps of each case; the quickest counts.")
+def main(threads: int, rounds: int) -> None:
+    """Show how far costs are from measured step times."""
+    torch.set_num_threads(threads)
+    steps_s = step_seconds(MID, CASES, rounds)
+    table = Table("picture + condition images", "step, ms", "cost is off by", "fitted")
+    for case, step_s, error in zip(CASES, steps_s, errors(CASES, steps_s), strict=True):
+        table.add_row(case.name, f"{1000 * step_s:.1f}", f"{100 * error:+.1f} %", "yes" if case.is_fitted else "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
