@@ -174,9 +174,9 @@ class Fleet:
     def _end(self, worker: _Worker, run: Run, now_s: float) -> None:
         self.outcome.computed.append((run.began_s, now_s))
         worker.running = None
-        if paused := worker.paused:
-            worker.paused = None
-            paused.left_s = max(paused.step_s, paused.left_s - FLOOR * (now_s - run.began_s))
+        if self._has_paused(worker, run, now_s):
+            paused, worker.paused = worker.paused, None
+            assert paused
             self._go_on(worker, paused, now_s)
             if self._order.has(Priority.INTERACTIVE):
                 self._pre_empt(worker, now_s)
@@ -185,6 +185,14 @@ class Fleet:
             self._begin(worker, demand, now_s)
         else:
             self._begin_next(worker, now_s)
+
+    def _has_paused(self, worker: _Worker, run: Run, now_s: float) -> bool:
+        """Gives the paused render its floor of the steps since `run` began. It may have ended by that."""
+        if worker.paused:
+            worker.paused.left_s -= FLOOR * (now_s - run.began_s)
+            if worker.paused.left_s <= 0:
+                worker.paused = None
+        return worker.paused is not None
 
 
 def _may_yield(worker: _Worker) -> bool:

@@ -39,6 +39,7 @@ def test_a_worker_that_hears_and_finds_nothing_stalls_its_stage_until_it_hears_a
 
 def test_a_stopped_worker_is_missed_rather_than_waited_for(fleet: Fleet) -> None:
     worker = fleet.start(Stage.AR)
+    fleet.wait_until(lambda: fleet.client.zcard("gridpress:open:ar:batch") == 1)  # its first claim found nothing
     worker.process.send_signal(signal.SIGSTOP)
     job = fleet.submit()
     fleet.wait_until(lambda: look(fleet, 2 * LEASE_TTL_S).strength.workers == 0)

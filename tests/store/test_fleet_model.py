@@ -30,10 +30,10 @@ def test_all_that_is_asked_for_is_computed_once(num: int, seed: int, num_workers
     found = outcome_of([*batch, *singles], num_workers)
     assert len(found.waits_s) == num
     asked_s = UNIT_S * sum(one.cost for one in (*batch, *singles))
-    # A paused render has its floor of the steps, but goes on for one step at least.
-    once_more_s = UNIT_S / NUM_STEPS * sum(one.cost for one in batch)
+    # A paused render has a floor of the steps, also when it needs less.
+    idle_floor_s = UNIT_S * num * FLOOR / (1 - FLOOR)
     computed_s = sum(end - start for start, end in found.computed)
-    assert asked_s - 1e-6 <= computed_s <= asked_s + once_more_s
+    assert asked_s - 1e-6 <= computed_s <= asked_s + idle_floor_s + 1e-6
 
 
 @settings(max_examples=40, deadline=None)
