@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUITE := not measured and not prometheus and not deploy and not containers
+MEASURED := tests/attack tests/delivery tests/planning -m measured
+once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
@@ -33,9 +35,8 @@ up: setup ## start the whole service on this machine and keep it running
 
 # What fails beside other tests must fail alone, too: a machine of two cores that tests share is late now and then.
 test: setup ## run the whole test suite; tests that fail are run once more, alone
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || \
-		{ test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none -m '$(SUITE)'; }
-	$(BIN)/python -m pytest tests/attack tests/delivery tests/planning --numprocesses 0 -m measured
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
+	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 
 attack: setup ## try every attack and broken machine that the docs list against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0
