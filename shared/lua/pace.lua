@@ -1,12 +1,14 @@
--- How fast a stage is: of the renders that finished it lately, their milliseconds and their cost, each of less weight by a
--- twentieth with every one that follows. A DiT render's milliseconds are those of its device (device_time.lua): all that a
--- worker holds shares it. AR rows run together, so theirs are the time in the row. Seconds per cost are the one sum over the other.
--- They are kept twice:
---   as they are (`ms`, `cost`, `n`), which tells how long the next render takes beside what runs now;
---   and with `full_`, weighted by the share of its worker's slots that were in use. An AR step takes longer for more rows. What
---   waits will find full workers, so its time follows from this average, and quiet hours do not change it.
--- One outlier (a worker that stood still, an outage of the object store) and one burst move neither far: a render counts as at
--- most MOST_OFF times the average, and the average at most doubles or halves within STEP_MS. Not before the first FEW.
+-- Measures how fast a stage finishes renders. Two sums, of milliseconds and of cost, tell the seconds for each unit of cost:
+-- one sum over the other. Every finished render takes a twentieth off the weight of all earlier ones.
+-- The milliseconds of a DiT render are the time that the worker's device computed it (device_time.lua). AR decodes its rows
+-- together, so the milliseconds of an AR render are the time that it held a row.
+-- There are two averages:
+--   `ms` and `cost` count each render alike. They tell how long the next render takes beside the running ones.
+--   `full_ms` and `full_cost` weight each render by the share of its worker's slots that were in use. An AR step takes longer
+--   with more rows, and waiting renders will run on full workers. So their time follows from this average, and quiet hours
+--   do not change it.
+-- One outlier (a frozen worker, an outage of the object store) or one burst moves neither average far. A render counts as at
+-- most MOST_OFF times the average. After the first FEW renders, an average at most doubles or halves within STEP_MS.
 
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
 local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5

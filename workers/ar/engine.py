@@ -137,10 +137,10 @@ class ArEngine:
             yield self._alone(sequence, partial(self._runner.prefill, sequence))
 
     def _decode_all(self, planned: Sequence[ArSequence]) -> Iterator[Outcome[Prior] | None]:
-        """One decode step of those that are still here. When it fails as a whole it fails all of them.
+        """Runs one decode step for the planned sequences that have not been dropped.
 
-        A device that is full in it is as good as lost: its memory was planned when the worker started, so somebody
-        else has taken it. No render is to blame, and only a new process plans anew.
+        An error of the whole step fails all of them. Running out of device memory counts as a lost device: the worker
+        reserved its memory at its start, so another process has taken some. Only a restarted worker can plan anew.
         """
         sequences = [sequence for sequence in planned if sequence.render_id in self._work]
         if not sequences:

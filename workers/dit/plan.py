@@ -1,4 +1,4 @@
-"""How many rows share a pass, per size: what was measured and what follows from it. Measures nothing itself."""
+"""Decides, from measured times, how many renders of one size share a forward pass. Measures nothing itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

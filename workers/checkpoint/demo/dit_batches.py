@@ -129,7 +129,7 @@ def doubled(codes: Tensor) -> Tensor:
 
 
 def edits_alike(rng: Random, num: int) -> list[Edit]:
-    """So many edits with as many condition pictures each."""
+    """Draws `num` edits that all have the same number of condition pictures."""
     edits = [random_edit(rng)]
     while len(edits) < num:
         edit = random_edit(rng)
