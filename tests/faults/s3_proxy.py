@@ -113,8 +113,14 @@ def _hangs(handler: _Handler, _: bytes) -> None:
 
 
 def _cuts(handler: _Handler, body: bytes) -> None:
-    """Does as asked, and stops in the middle of saying so."""
+    """Does as asked, and stops in the middle of saying so.
+
+    The headers are all that a HEAD is told: a length of the cut body's would be a lie, which is another kind.
+    """
     status, _, told = handler.forward(body)
+    if handler.command == "HEAD":
+        handler.close_connection = True
+        return
     handler.send_response_only(status)
     handler.send_header("Content-Length", str(len(told) + 100))
     handler.end_headers()

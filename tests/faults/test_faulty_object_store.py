@@ -5,12 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from shared.errors import ObjectStoreUnavailable
+from shared.ids import ObjectKey
 from shared.objects import ObjectStore
 from shared.states import Stage
 from tests.faults.fleet import Fleet
 from tests.faults.s3_proxy import LIES, FaultyS3
 
 _FAILS = ("503", "500", "reset", "hang", "cut", "slow")
+_KEY = ObjectKey("test/cut")
 
 
 @pytest.fixture
@@ -39,6 +42,19 @@ def test_what_succeeded_is_stored_whatever_the_object_store_answers(
             assert objects.get(picture.grid_key)
             assert objects.get(picture.manifest_key)
     assert ("object_store.not_stored" in decoder.log) == (kinds != _FAILS)
+
+
+def test_answers_that_are_cut_are_failures_and_no_lies(fleet: Fleet, proxy: FaultyS3, objects: ObjectStore) -> None:
+    through_proxy = ObjectStore(fleet.settings.model_copy(update={"s3_endpoint_url": proxy.url}), is_hasty=True)
+    objects.put(_KEY, b"stored", "text/plain")
+    proxy.misbehave(["cut"], 1.0)
+    for call in (
+        lambda: through_proxy.put(_KEY, b"stored", "text/plain"),
+        lambda: through_proxy.get(_KEY),
+        lambda: through_proxy.has(_KEY),
+    ):
+        with pytest.raises(ObjectStoreUnavailable, match=r"^(?!.*does not hold it)"):
+            call()
 
 
 @pytest.mark.attack
