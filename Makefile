@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUITE := not measured and not prometheus and not deploy and not containers
-MEASURED := tests/attack tests/delivery tests/planning -m measured
+MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ attack: setup ## try every attack and broken machine that the docs list against 
 
 fuzz: setup ## send drawn and mutated requests for long: FUZZ_REQUESTS, FUZZ_EXAMPLES, FUZZ_SEED
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-50000} FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
-		$(BIN)/python -m pytest tests/api/test_raw_requests.py tests/api/test_schemathesis.py --numprocesses 0
+		$(BIN)/python -m pytest tests/api/server/test_raw_requests.py tests/api/service/test_schemathesis.py --numprocesses 0
 
 check: setup check-deploy ## lint, types, import contracts, and the files of docker/ and deploy/
 	$(BIN)/ruff check .

@@ -2,34 +2,36 @@
 
 from flask import Flask
 
-from api import cors, idempotency, incoming, problems, proxies, request_ids, request_metrics
-from api.batch_events import batch_events
-from api.batch_links import batch_links
-from api.batch_names import BatchName
-from api.batch_results import batch_results
-from api.batches import batches
-from api.callers import admit, tell_standings
-from api.dead_letters import dead_letters
-from api.docs_page import docs
-from api.events import events
-from api.files import files
-from api.grids import grids
-from api.guard import check_origin_of_request
-from api.hardening import harden
-from api.health import health
-from api.images import images
-from api.job_names import resolve_name
-from api.jobs import jobs
-from api.openai_images.routes import openai_images
+from api.batches.events import batch_events
+from api.batches.links import batch_links
+from api.batches.names import BatchName
+from api.batches.results import batch_results
+from api.batches.routes import batches
+from api.dead_letters.routes import dead_letters
+from api.edge import cors, idempotency, proxies, request_ids, request_metrics
+from api.edge.callers import admit, tell_standings
+from api.edge.local_only import check_origin_of_request
+from api.edge.query_text import check_query
+from api.edge.revocation import guard_stream
+from api.edge.security_headers import harden
+from api.files.routes import files
+from api.jobs.events import events
+from api.jobs.grids import grids
+from api.jobs.names import resolve_name
+from api.jobs.pictures import images
+from api.jobs.previews import previews
+from api.jobs.routes import jobs
+from api.openai.routes import openai_images
 from api.openapi.route import openapi
-from api.previews import previews
-from api.query_text import check_query
-from api.revocation import guard_stream
+from api.problems import handlers as problems
+from api.server import incoming
+from api.service.docs_page import docs
+from api.service.health import health
+from api.service.stats import stats
 from api.services import Services
-from api.stats import stats
-from api.webhook_endpoints import webhook_endpoints
-from api.webhook_log import webhook_log
-from api.webhooks import webhooks
+from api.webhooks.endpoints import webhook_endpoints
+from api.webhooks.log import webhook_log
+from api.webhooks.secrets import webhooks
 from api.zai.routes import PREFIXES as ZAI_PREFIXES
 from api.zai.routes import zai
 

@@ -17,11 +17,11 @@ from rich.table import Table
 from benchmarks.ar_model import MID, build_model, build_reference
 from benchmarks.report import Figure, save
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
-from shared.job_spec import RenderSettings
-from shared.leases import Claim, Lease
-from shared.states import Stage
+from shared.jobs.leases import Claim, Lease
+from shared.jobs.spec import RenderSettings
+from shared.jobs.states import Stage
 from workers.ar.engine import ArEngine
-from workers.ar.model import ArModel
+from workers.ar.model.loading import ArModel
 
 PROMPT = "a harbour at dawn, the sign on the pier says 'Fish & Ice'"
 SQUARE = (256, 256)

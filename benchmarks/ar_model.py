@@ -4,7 +4,7 @@ import torch
 from diffusers import GlmImagePipeline
 from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
-from workers.ar.model import ArModel, Sampling, prepare
+from workers.ar.model.loading import ArModel, Sampling, prepare
 from workers.checkpoint.ar_parts import ArShape, build_processor, build_vision_language_encoder
 
 # A tenth of the real model's width and a fifth of its depth, with its ratios: 35 million weights are read per step.

@@ -15,10 +15,10 @@ from rich.table import Table
 from benchmarks.ar import a_claim
 from benchmarks.ar_model import FULL, MID, build_model, build_reference
 from benchmarks.report import Figure, save
-from workers.ar.decode_step import make_decode_step
 from workers.ar.kv_book import KvBook
-from workers.ar.model import ArModel
-from workers.ar.runner import ArRunner, kv_bytes_per_token
+from workers.ar.model.decode_step import make_decode_step
+from workers.ar.model.loading import ArModel
+from workers.ar.model.runner import ArRunner, kv_bytes_per_token
 from workers.ar.sequence import ArSequence
 
 SIZE = (1024, 1024)

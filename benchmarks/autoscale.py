@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.pace import OpenWork, StageLoad, Strength
-from shared.scaling import ScalingRules, wanted_workers
-from shared.states import Stage
+from shared.jobs.states import Stage
+from shared.schedule.autoscaling import ScalingRules, wanted_workers
+from shared.schedule.throughput import OpenWork, StageLoad, Strength
 
 RULES = ScalingRules(target_wait_s=60, prior_ready_limit_min=16)
 COST = 1000  # of a render, in either stage
@@ -56,7 +56,7 @@ DEVICES = {Stage.AR: Device(16, alone_s=20, serial=0.05), Stage.DIT: Device(2, a
 
 @dataclass(slots=True)
 class Pace:
-    """The average of `full_` in shared/lua/pace.lua."""
+    """The average of `full_` in shared/store/queues/pace.lua."""
 
     seconds: float = 0
     cost: float = 0

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import machine
-from cli.stack.valkey import Valkey
+from cli.stack.servers.valkey import Valkey
+from shared.hints.queues import Queue
 from shared.ids import Revision, TenantId, WorkerId, new_job_id
-from shared.job_spec import JobSpec, Priority, RenderSettings
-from shared.queues import Queue
-from shared.states import Stage
-from shared.store.connect import Client, connect
-from shared.store.jobs import JobStore
-from shared.store.leases import Announcement, LeaseRules, LeaseStore
+from shared.jobs.spec import JobSpec, Priority, RenderSettings
+from shared.jobs.states import Stage
+from shared.store.core.connect import Client, connect
+from shared.store.jobs.jobs import JobStore
+from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 
 _REVISION = Revision("r1")
 _WORKER = WorkerId("bench")

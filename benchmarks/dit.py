@@ -22,8 +22,8 @@ from benchmarks.dit_renders import Size, a_claim, reference_picture, sized
 from benchmarks.dit_steps import measure_steps
 from benchmarks.picture_distance import gradient_distance, psnr_db
 from benchmarks.report import Figure, save
-from shared.job_spec import Quality
-from workers.dit.runner import DitRunner
+from shared.jobs.spec import Quality
+from workers.dit.model.runner import DitRunner
 
 SIZES: tuple[Size, ...] = ((256, 256), (512, 512), (768, 512))
 STEPS = 20

@@ -1,4 +1,4 @@
-"""Costs of `shared.cost` beside step times of the DiT engine, over sizes and edits: `python -m benchmarks.dit_cost`.
+"""Costs of `shared.schedule.cost` beside step times of the DiT engine: `python -m benchmarks.dit_cost`.
 
 The attention is fitted to plain pictures of three sizes. The other sizes and all edits are foretold from it.
 """
@@ -17,15 +17,15 @@ from rich.table import Table
 
 from benchmarks.dit_model import MID, build_model
 from benchmarks.dit_renders import Size, a_claim, sized
-from shared.cost import CostModel, fitted
 from shared.geometry import CODEBOOK_SIZE, condition_grid
 from shared.ids import ObjectKey
-from shared.job_spec import RenderSettings
-from shared.leases import Claim
-from shared.token_grid import Prior, TokenGrid
+from shared.jobs.leases import Claim
+from shared.jobs.spec import RenderSettings
+from shared.jobs.token_grid import Prior, TokenGrid
+from shared.schedule.cost import CostModel, fitted
 from workers.checkpoint.dit_parts import DitShape
-from workers.dit.denoise_state import DenoiseState
-from workers.dit.runner import DitRunner
+from workers.dit.model.denoise_state import DenoiseState
+from workers.dit.model.runner import DitRunner
 
 SHALLOW = replace(MID, num_layers=2)
 

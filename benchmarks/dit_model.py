@@ -8,7 +8,7 @@ from diffusers import GlmImagePipeline
 
 from workers.checkpoint import dit_parts
 from workers.checkpoint.dit_parts import DitShape
-from workers.dit.model import DitModel, arrange_for_cpu
+from workers.dit.model.loading import DitModel, arrange_for_cpu
 
 Part = TypeVar("Part")
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, large_grid
 from shared.ids import Fence, HolderId, JobId, RenderId, Revision
-from shared.job_spec import Quality, RenderSettings
-from shared.leases import Claim, Lease
-from shared.states import Stage
-from shared.token_grid import Prior, TokenGrid
-from workers.dit.prior_tokens import doubled_token_ids
+from shared.jobs.leases import Claim, Lease
+from shared.jobs.spec import Quality, RenderSettings
+from shared.jobs.states import Stage
+from shared.jobs.token_grid import Prior, TokenGrid
+from workers.dit.model.prior_tokens import doubled_token_ids
 
 Size = tuple[int, int]  # width, height in pixels
 PROMPT = "a harbour at dawn"

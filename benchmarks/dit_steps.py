@@ -17,8 +17,8 @@ from benchmarks.dit_flop import forward_flop, num_tokens
 from benchmarks.dit_model import FULL, build_reference, share_model
 from benchmarks.dit_renders import Size, a_claim, reference_picture, sized
 from benchmarks.report import save
-from workers.dit.options import DitOptions, apply_options
-from workers.dit.runner import DitRunner
+from workers.dit.model.options import DitOptions, apply_options
+from workers.dit.model.runner import DitRunner
 
 SIZES: tuple[Size, ...] = ((512, 512), (1024, 1024), (2048, 2048))
 WARM_UP, STEPS = 2, 6

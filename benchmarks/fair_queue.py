@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Protocol
 
-from shared.job_spec import Priority
+from shared.jobs.spec import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class FirstCome:
 
 @dataclass(eq=False)
 class _Pool:
-    """Start-time fair queueing. Same rules as shared/lua/shares.lua; a member's stale entries are skipped."""
+    """Start-time fair queueing. Same rules as shared/store/queues/shares.lua; a member's stale entries are skipped."""
 
     weights: dict[int, float]
     clock: float = 0.0
@@ -85,7 +85,7 @@ class _Pool:
 
 
 class FairOrder:
-    """Class with a floor for batch, then fair shares, then age, as shared/lua/claim.lua decides."""
+    """Class with a floor for batch, then fair shares, then age, as shared/store/renders/claim.lua decides."""
 
     def __init__(self, weights: dict[int, float], floor: float) -> None:
         self._pools = {priority: _Pool(weights) for priority in Priority}

@@ -19,7 +19,7 @@ from benchmarks import fleet
 from benchmarks.fair_queue import Demand, FairOrder, FirstCome, Order
 from benchmarks.fleet import Fleet, Outcome
 from benchmarks.report import machine
-from shared.job_spec import Priority
+from shared.jobs.spec import Priority
 
 mpl.use("Agg")
 

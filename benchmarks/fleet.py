@@ -13,9 +13,9 @@ from itertools import count
 from statistics import quantiles
 
 from benchmarks.fair_queue import Demand, FairOrder
-from shared.cost import cost_of
 from shared.ids import ObjectKey
-from shared.job_spec import Priority, RenderSettings
+from shared.jobs.spec import Priority, RenderSettings
+from shared.schedule.cost import cost_of
 
 UNIT_S = 10.0  # a picture of 1024x1024
 NUM_STEPS = 50

@@ -12,7 +12,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from workers.turns import TurnRules, Want
+from workers.device.turns import TurnRules, Want
 
 MOVE_S = (0.72, 0.57)  # 18 GB of AR weights and 14.2 GB of DiT over PCIe 4.0 at 25 GB/s
 AR_ROWS = 32

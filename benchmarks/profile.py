@@ -15,10 +15,10 @@ from rich.progress import track
 from benchmarks import ar, ar_model, dit, dit_model
 from benchmarks.dit_renders import Size
 from benchmarks.report import machine
-from shared.job_spec import Quality
-from shared.planning import ArPoint, DitPoint, Profile
-from workers.ar.model import ArModel
-from workers.dit.runner import DitRunner
+from shared.jobs.spec import Quality
+from shared.schedule.planning import ArPoint, DitPoint, Profile
+from workers.ar.model.loading import ArModel
+from workers.dit.model.runner import DitRunner
 
 RESULT = Path("benchmarks/results/profile-cpu.json")
 ROWS = (1, 4, 16, ar.MAX_SEQUENCES)

@@ -10,14 +10,14 @@ from signal import SIGKILL
 
 import click
 
-from cli.stack.valkey import Valkey
+from cli.stack.servers.valkey import Valkey
 from shared.errors import StoreUnavailable
 from shared.ids import Revision, WorkerId, new_job_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.states import Stage
-from shared.store.connect import Client, connect
-from shared.store.jobs import JobStore
-from shared.store.leases import LeaseRules, LeaseStore
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.jobs.states import Stage
+from shared.store.core.connect import Client, connect
+from shared.store.jobs.jobs import JobStore
+from shared.store.renders.leases import LeaseRules, LeaseStore
 
 _REVISION = Revision("r1")
 _RULES = LeaseRules(ttl_s=6, prior_ready_limit_min=16)

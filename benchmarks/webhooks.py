@@ -23,17 +23,17 @@ from rich.table import Table
 from benchmarks.bad_receivers import bad_receivers
 from benchmarks.receivers import Receivers, refusing_url
 from benchmarks.report import machine
-from cli.stack.valkey import Valkey
-from shared.celery_app import make_celery
+from cli.stack.servers.valkey import Valkey
 from shared.egress.rules import LOOPBACK
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import TenantId, new_job_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.queues import Queue
-from shared.store.connect import Client, connect
-from shared.store.endpoints import EndpointChanges, EndpointStore
-from shared.store.jobs import JobStore
-from shared.store.upkeep import UpkeepStore
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.store.core.connect import Client, connect
+from shared.store.endpoints.endpoints import EndpointChanges, EndpointStore
+from shared.store.jobs.jobs import JobStore
+from shared.store.queues.upkeep import UpkeepStore
 from shared.webhooks.secrets import new_secret
 
 _NUM_HEALTHY = 10

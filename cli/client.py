@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from cli.errors import Busy, Failure, Unavailable
+from shared.access.keys import id_of
 from shared.egress.addresses import is_loopback_host
-from shared.keys import id_of
 
 Json = Mapping[str, Any]
 

@@ -10,22 +10,22 @@ from pydantic_settings import SettingsError
 from cli.batch.command import batch
 from cli.batch.files import files
 from cli.checkpoint import checkpoint
-from cli.dead_letters import dead_letters
 from cli.demo.command import demo
 from cli.doctor.command import doctor
 from cli.errors import Unavailable
 from cli.evaluation.command import evaluate
-from cli.jobs import cancel, job, jobs
-from cli.keys import keys
-from cli.logs import logs
-from cli.plan import plan_command
-from cli.render import render
-from cli.repair import repair
-from cli.up import up
+from cli.jobs.command import cancel, job, jobs
+from cli.jobs.dead_letters import dead_letters
+from cli.jobs.render import render
+from cli.keys.command import keys
+from cli.logs.command import logs
+from cli.plan.command import plan_command
+from cli.up.command import up
+from cli.up.repair import repair
 from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
-from shared.setting_faults import faults_of
-from shared.unknown_variables import say_unknown
+from shared.settings.faults import faults_of
+from shared.settings.unknown_variables import say_unknown
 
 _FOLDER_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _INSTALL = "pip install 'gridpress[api,workers,local]'"

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cli.narrator import DEFAULT_URL
-from shared.settings import Settings
+from cli.up.narrator import DEFAULT_URL
+from shared.settings.settings import Settings
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

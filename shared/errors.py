@@ -41,7 +41,7 @@ GridpressError
 from collections.abc import Mapping
 from typing import ClassVar
 
-from shared.limits import Refusal
+from shared.access.limits import Refusal
 
 
 class GridpressError(Exception):

@@ -8,15 +8,15 @@ from flask import Flask
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from werkzeug.routing import IntegerConverter, Rule
 
-from api.callers import scope_of
+from api.edge.callers import scope_of
+from api.openapi.describe import KEY, REFERENCE, plain, told
 from api.openapi.entries import OPERATIONS, TAGS
 from api.openapi.operation import Json, Model, Operation
 from api.openapi.refusals import SHAPES, SharedRefusals
-from api.openapi.telling import KEY, REFERENCE, plain, told
 from api.zai.schemas import ImageRequest
-from shared.intake.openai import EditRequest, GenerationRequest
 from shared.intake.request import JobRequest
-from shared.settings import Settings
+from shared.openai.requests import EditRequest, GenerationRequest
+from shared.settings.settings import Settings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")

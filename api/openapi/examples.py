@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.answers import job_answer
 from shared.ids import JobId, ObjectKey, Revision, render_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.jobs import Job, Picture, Render
-from shared.settings import Settings
-from shared.states import JobStatus, RenderState
+from shared.jobs.job import Job, Picture, Render
+from shared.jobs.responses import job_answer
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.jobs.states import JobStatus, RenderState
+from shared.settings.settings import Settings
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "text": {

@@ -8,8 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.dialects import told
-from api.errors import (
+from api.openapi.fields import CHALLENGE, RETRY_AFTER, RETRY_AFTER_MS
+from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusals
+from api.openapi.schemas import OpenAiError, ZaiError
+from api.problems.dialects import told
+from api.problems.errors import (
     ForbiddenHost,
     ForbiddenOrigin,
     ForbiddenProxy,
@@ -18,10 +21,7 @@ from api.errors import (
     RequestInProgress,
     Unauthorized,
 )
-from api.openapi.fields import CHALLENGE, RETRY_AFTER, RETRY_AFTER_MS
-from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusals
-from api.openapi.schemas import OpenAiError, ZaiError
-from api.problems import Problem, problem
+from api.problems.handlers import Problem, problem
 from shared.errors import (
     GridpressError,
     InvalidRequest,

@@ -4,10 +4,10 @@ from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app
 
+from api.edge.proxies import base_url
 from api.openapi.document import document
-from api.proxies import base_url
 from api.services import services
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 openapi = Blueprint("openapi", __name__)
 

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, Field
 
-from shared.job_answers import JobAnswer
-from shared.openai_answers import ImagesHead
-from shared.store.durability import Durability
+from shared.jobs.response_schemas import JobAnswer
+from shared.openai.responses import ImagesHead
+from shared.store.core.durability import Durability
 
 
 class JobPage(BaseModel):

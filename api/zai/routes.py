@@ -5,19 +5,19 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.body import body_document
-from api.callers import caller
-from api.picture_links import link_of
+from api.edge.callers import caller
+from api.jobs.body import body_document
+from api.jobs.picture_links import link_of
+from api.jobs.submission import submit
+from api.responses.waiting import until_final
 from api.services import services
-from api.submission import submit
-from api.waiting import until_final
 from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
 from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesAnswer, TaskAnswer, TaskError, TaskStatus
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.intake.request import Body, JobRequest
-from shared.jobs import Job
-from shared.states import JobStatus
+from shared.jobs.job import Job
+from shared.jobs.states import JobStatus
 
 zai = Blueprint("zai", __name__)
 

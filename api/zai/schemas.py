@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from shared.intake.types import Text
-from shared.job_spec import Quality
+from shared.jobs.spec import Quality
 
 MODEL = "glm-image"
 _DEFAULT_SIZE = "1280x1280"

@@ -7,7 +7,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from api import polling  # noqa: E402 - gevent's sockets first
+from api.server import polling  # noqa: E402 - gevent's sockets first
 
 polling.install()
 
@@ -17,10 +17,10 @@ import uuid  # noqa: E402
 from flask import Flask, request  # noqa: E402
 from redis import Redis  # noqa: E402
 
-from api.quotas import Quotas  # noqa: E402
-from api.server import num_processes, serve  # noqa: E402
-from shared.logs import configure_logs  # noqa: E402
-from shared.settings import Settings  # noqa: E402
+from api.server.arbiter import num_processes, serve  # noqa: E402
+from api.server.quotas import Quotas  # noqa: E402
+from shared.process.logs import configure_logs  # noqa: E402
+from shared.settings.settings import Settings  # noqa: E402
 
 
 def make_app(store: "Redis") -> Flask:

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import machine
-from cli.stack.valkey import Valkey
+from cli.stack.servers.valkey import Valkey
 from shared.ids import DEFAULT_TENANT, JobId, new_job_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.settings import Settings
-from shared.store.connect import Client, connect
-from shared.store.jobs import JobStore
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client, connect
+from shared.store.jobs.jobs import JobStore
 from tests.api.connections import Ended, Held
 from tests.api.processes import Served, served
 from tests.attack.neighbours import memory_mib

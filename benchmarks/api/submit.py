@@ -20,8 +20,8 @@ from rich.table import Table
 
 from benchmarks.api.load import Load, run
 from benchmarks.report import machine
-from cli.stack.valkey import Valkey
-from shared.settings import Settings
+from cli.stack.servers.valkey import Valkey
+from shared.settings.settings import Settings
 from tests.api.processes import served
 
 NUM_CLIENTS = 50

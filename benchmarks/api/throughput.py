@@ -24,7 +24,7 @@ from benchmarks.api.load import run
 from benchmarks.api.submit import NUM_CLIENTS
 from benchmarks.report import machine
 from cli.demo.service import service
-from cli.stack.valkey import Valkey
+from cli.stack.servers.valkey import Valkey
 
 GOAL_OF_CHAIN = 0.5
 _MODEL = "simulate:ar=0,dit=0"

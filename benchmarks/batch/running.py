@@ -12,11 +12,11 @@ import httpx
 
 from benchmarks.batch.waiting import LINES, line
 from cli.demo.service import service
-from cli.stack.store import open_store
+from cli.stack.servers.store import open_store
+from shared.access.keys import Scope
 from shared.ids import TenantId
-from shared.keys import Scope
-from shared.settings import Settings
-from shared.store.keys import KeyStore
+from shared.settings.settings import Settings
+from shared.store.access.keys import KeyStore
 
 _SMALL = b'"256x256"'
 # So long that the figure is of queues: the work around a picture takes some 30 ms of CPU, here on the same cores.

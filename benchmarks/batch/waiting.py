@@ -12,19 +12,19 @@ from statistics import quantiles
 
 from pydantic import SecretStr
 
-from cli.stack.seaweedfs import SeaweedFS
-from cli.stack.valkey import Valkey
-from shared.batches import BatchSpec, new_batch_id
+from cli.stack.servers.seaweedfs import SeaweedFS
+from cli.stack.servers.valkey import Valkey
+from shared.batches.batch import BatchSpec, new_batch_id
 from shared.files import FileId, file_key, new_file_id
-from shared.hints import Hints
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
-from shared.objects import ObjectStore
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.batches import BatchStore
-from shared.store.connect import Client, connect
-from shared.store.leases import LeaseRules, LeaseStore
+from shared.jobs.states import Stage
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.batches.batches import BatchStore
+from shared.store.core.connect import Client, connect
+from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.batches.main import make_service
 from workers.batches.service import BatchService
 

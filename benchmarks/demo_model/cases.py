@@ -6,9 +6,9 @@ from itertools import product
 from random import Random
 
 from benchmarks.demo_model.colours import is_between
-from workers.checkpoint.demo.edits import Edit, held_out_edit
-from workers.checkpoint.demo.prompts import prompt_of
-from workers.checkpoint.demo.world import (
+from workers.checkpoint.demo.world.edits import Edit, held_out_edit
+from workers.checkpoint.demo.world.prompts import prompt_of
+from workers.checkpoint.demo.world.scenes import (
     COLOURS,
     PATTERNS,
     PLACES,

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from workers.checkpoint.demo.world import COLOURS, Scene
+from workers.checkpoint.demo.world.scenes import COLOURS, Scene
 
 Mask = NDArray[np.bool_]  # height x width
 Pixels = NDArray[np.float32]  # height x width x RGB, 0 to 255

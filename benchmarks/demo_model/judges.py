@@ -10,9 +10,9 @@ from scipy import ndimage
 from benchmarks.demo_model.colours import NAMES, Mask, Pixels, named, pixels_of
 from benchmarks.demo_model.geometry import shape_of
 from benchmarks.demo_model.parts import Part, largest_part
-from workers.checkpoint.demo.drawing import draw
-from workers.checkpoint.demo.edits import Edit
-from workers.checkpoint.demo.world import PLACES, Scene
+from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.edits import Edit
+from workers.checkpoint.demo.world.scenes import PLACES, Scene
 
 _LEAST_BACKGROUND = {"plain": 0.85, "striped": 0.6, "dotted": 0.6, "graded": 0.6}  # share of the asked colour
 _FARTHEST_FROM_PLACE = 0.15  # in shares of the sides; places are 0.25 apart from the centre

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.demo_model.colours import NAMES, Mask, Pixels, backgrounds_of, named, nearest
-from workers.checkpoint.demo.world import COLOURS, Scene
+from workers.checkpoint.demo.world.scenes import COLOURS, Scene
 
 _LEAST_SHARE = 0.004  # of the picture: the smallest star asked for has 1.4 %
 _CORE = np.ones((3, 3), dtype=bool)

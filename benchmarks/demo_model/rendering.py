@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.demo_model.cases import Case
 from cli.client import FINAL, Client, Json
 from cli.errors import Failure
-from workers.checkpoint.demo.drawing import draw
-from workers.checkpoint.demo.world import Scene
+from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.scenes import Scene
 
 SIDE_PX = 256
 NUM_STEPS = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.demo_model.cases import Case
-from workers.checkpoint.demo.drawing import draw
+from workers.checkpoint.demo.world.drawing import draw
 
 TITLE = "Small demonstration model; GLM-Image itself needs a GPU: GRIDPRESS_MODEL=zai-org/GLM-Image gridpress up"
 _NUM = {"scene": 12, "text": 12, "edit": 6}

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from cli.batch.care import cancel, delete, list_, pause, rank, resume, retry, show
 from cli.batch.client import BatchClient
-from cli.batch.lines import batch_lines
+from cli.batch.input.lines import batch_lines
+from cli.batch.input.validation import report_on, validate
 from cli.batch.run import Asked, Run
 from cli.batch.settings import setting_options
 from cli.batch.state import taken
-from cli.batch.validation import report_on, validate
 from cli.options import FOLDER, url_option
 
 _PROMPTS = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.batch.client import BatchClient
 from cli.errors import Failure
-from cli.jobs import json_option
+from cli.jobs.command import json_option
 from cli.options import url_option
 from cli.tables import moment, print_table
 from shared.files import Purpose

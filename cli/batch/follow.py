@@ -3,13 +3,13 @@
 import time
 
 from cli.batch.client import BatchClient
-from cli.batch.downloads import Downloads
-from cli.batch.fetching import Ended
-from cli.batch.lines import Lines
-from cli.batch.outcomes import Outcome
+from cli.batch.input.lines import Lines
 from cli.batch.patience import patiently
 from cli.batch.progress import BatchBars
-from cli.batch.results import Results
+from cli.batch.results.downloads import Downloads
+from cli.batch.results.fetching import Ended
+from cli.batch.results.file import Results
+from cli.batch.results.outcomes import Outcome
 from cli.client import Json
 
 OVER = frozenset({"completed", "failed", "expired", "cancelled"})

@@ -7,13 +7,13 @@ from typing import Any
 from rich.console import Console
 
 from cli.batch.client import BatchClient
-from cli.batch.downloads import Downloads
-from cli.batch.fetching import Fetcher
 from cli.batch.follow import Follower
-from cli.batch.lines import Lines
+from cli.batch.input.lines import Lines
 from cli.batch.progress import BatchBars
-from cli.batch.report import refusal, unfinished
-from cli.batch.results import Results
+from cli.batch.results.downloads import Downloads
+from cli.batch.results.fetching import Fetcher
+from cli.batch.results.file import Results
+from cli.batch.results.report import refusal, unfinished
 from cli.batch.state import State, StateFile
 from cli.client import Json
 from cli.errors import Busy, Failure, Unavailable

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shared.job_spec import Quality
+from shared.jobs.spec import Quality
 
 PRIORITIES = click.Choice(["low", "normal", "batch", "high", "interactive"])
 _TIME = re.compile(r"([1-9][0-9]{0,4})([hd])")

@@ -67,7 +67,7 @@ def _render(
 
 
 def _show(outcomes: Sequence[Outcome], out: Path) -> None:
-    from cli.sheet import Print, contact_sheet  # noqa: PLC0415 - pillow comes with the workers, not with the base
+    from cli.jobs.sheet import Print, contact_sheet  # noqa: PLC0415 - pillow comes with the workers, not with the base
 
     print_outcomes(outcomes)
     prints = [

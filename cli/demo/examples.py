@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.pictures import data_url
+from cli.jobs.pictures import data_url
 
 PROMPTS = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
 

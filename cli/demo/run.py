@@ -9,8 +9,8 @@ from rich.console import Console
 
 from cli.client import FINAL, Client, Json
 from cli.demo.examples import Example
-from cli.pictures import download_all
-from cli.progress import StageBars
+from cli.jobs.pictures import download_all
+from cli.jobs.progress import StageBars
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from signal import SIGTERM
 
 from cli.errors import Unavailable
 from cli.stack.ports import free_ports
-from cli.stack.processes import Child, Command
-from cli.stack.readiness import ReadyFile
+from cli.stack.processes.child import Child, Command
+from cli.stack.processes.readiness import ReadyFile
 
 _POLL_S = 0.1
 _STOP_GRACE_S = 60.0  # longer than `up` gives its own children

@@ -15,7 +15,7 @@ from cli.doctor.machine import has_torch, machine, packages, servers
 from cli.doctor.stores import stores
 from cli.options import FOLDER, setting_option
 from cli.tables import print_table
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 
 @click.command()

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from cli.doctor.findings import Findings
 from shared.egress.addresses import is_loopback_host
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 
 def enhancement(settings: Settings) -> Findings:

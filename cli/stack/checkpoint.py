@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cli.stack.processes import tied
+from cli.stack.processes.child import tied
 from shared import demo_model
 from shared.errors import MissingCheckpoint
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from cli.stack.embedded import Embedded
 from cli.stack.ports import LOOPBACK, free_ports
-from cli.stack.processes import Command
-from cli.stack.readiness import ReadyFile
-from cli.stack.slot import Role
+from cli.stack.processes.child import Command
+from cli.stack.processes.readiness import ReadyFile
+from cli.stack.processes.slot import Role
+from cli.stack.servers.embedded import Embedded
 from shared import demo_model
-from shared.secret_files import given_by_file
-from shared.settings import Settings
+from shared.settings.secret_files import given_by_file
+from shared.settings.settings import Settings
 
 _MODULES = {
     "api": "api",

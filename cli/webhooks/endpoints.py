@@ -5,7 +5,7 @@ import json
 import click
 from rich.table import Table
 
-from cli.jobs import json_option
+from cli.jobs.command import json_option
 from cli.options import url_option
 from cli.tables import print_table
 from cli.webhooks.client import WebhookClient

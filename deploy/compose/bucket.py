@@ -6,8 +6,7 @@ import time
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-
-from shared.settings import Settings
+from shared.settings.settings.settings import Settings
 
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.5

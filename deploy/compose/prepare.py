@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.keys import new_key, weakness
+from shared.access.keys import new_key, weakness
 from shared.webhooks.secrets import is_webhook_secret, new_secret
 
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]

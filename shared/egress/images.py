@@ -13,7 +13,7 @@ from shared.egress.errors import NOTHING_TOLD, EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidImage
 from shared.ids import TenantId
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 LookUpFor = Callable[[TenantId], Resolve]
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from shared.egress.addresses import Address, Network, is_loopback_host, literal, unmapped, why_not_public
 from shared.egress.errors import EgressRefused
 from shared.errors import Misconfigured
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 LOOPBACK = "127.0.0.0/8,::1/128,localhost"  # as an allow-list names this machine
 _MAX_URL_CHARS = 2_048

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from shared.batches import BatchCost, BatchSpec, Fault, LineState
+from shared.batches.batch import BatchCost, BatchSpec, Fault, LineState
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
 from shared.intake.line_cost import cost_of_line
 from shared.intake.request import JobRequest
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 _MOST_FATAL = 100
 

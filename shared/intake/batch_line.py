@@ -6,17 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.batches import NATIVE, BatchSpec, Fault
+from shared.batches.batch import NATIVE, BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.documents import read_json
 from shared.intake.fields import InvalidFields, validated
-from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
 from shared.intake.spec import check
 from shared.intake.types import Text
-from shared.job_spec import SEED_LIMIT
-from shared.settings import Settings
+from shared.jobs.spec import SEED_LIMIT
+from shared.openai.requests import EditRequest, GenerationRequest, ImagesRequest
+from shared.settings.settings import Settings
 
 _MOST_CHARS = 500  # of what a line holds and a fault repeats
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -10,16 +10,16 @@ from functools import partial
 
 from typing_extensions import Buffer
 
-from shared.decoding.decoders import Decoders, Encoded, Load
 from shared.egress.errors import EgressRefused
 from shared.egress.images import Fetched, ImageFetcher, no_picture_from
 from shared.egress.rules import EgressRules
 from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNotFound
 from shared.files import FileId, Purpose
 from shared.ids import TenantId
+from shared.images.decoders import Decoders, Encoded, Load
 from shared.intake.request import Body
-from shared.objects import ObjectStore
-from shared.store.files import FileStore
+from shared.objects.store import ObjectStore
+from shared.store.files.files import FileStore
 
 _FILE_ID = re.compile(r"file-[0-9a-z]{26}")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64", re.IGNORECASE)

@@ -1,12 +1,12 @@
 """Says beforehand what a line of a batch costs: pictures, pixels, and device work of both stages."""
 
-from shared.batches import BatchCost
-from shared.cost import cost_of
+from shared.batches.batch import BatchCost
 from shared.geometry import aligned_size
 from shared.ids import ObjectKey
 from shared.intake.request import JobRequest
 from shared.intake.spec import DEFAULT_SIZE, asked_size
-from shared.job_spec import RenderSettings
+from shared.jobs.spec import RenderSettings
+from shared.schedule.cost import cost_of
 
 _ANY_IMAGE = ObjectKey("inputs/any.png")  # its size is not known before it is fetched
 

@@ -19,7 +19,7 @@ from shared.intake.types import (
     Timeout,
     not_blank,
 )
-from shared.job_spec import SEED_LIMIT, OutputFormat, Priority, Quality
+from shared.jobs.spec import SEED_LIMIT, OutputFormat, Priority, Quality
 from shared.webhooks.events import JobEventType, PayloadStyle
 
 

@@ -13,11 +13,11 @@ from shared.errors import (
 )
 from shared.ids import TenantId
 from shared.intake.request import JobRequest
-from shared.job_spec import PriorRef, RenderSettings
-from shared.jobs import Job, PriorSource, Render
-from shared.objects import ObjectStore
-from shared.store.jobs import JobStore
-from shared.token_grid import Prior
+from shared.jobs.job import Job, PriorSource, Render
+from shared.jobs.spec import PriorRef, RenderSettings
+from shared.jobs.token_grid import Prior
+from shared.objects.store import ObjectStore
+from shared.store.jobs.jobs import JobStore
 
 # What the DiT or the file's encoder reads; the token grid stays what it is.
 _OF_DECODING = (

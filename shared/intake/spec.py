@@ -5,21 +5,21 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.decoding.decoders import Decoders
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
 from shared.ids import ObjectKey, TenantId
-from shared.images import size_px
+from shared.images.decoders import Decoders
+from shared.images.normalise import size_px
 from shared.intake.condition_images import ConditionImages, FileImages, Hold, check_urls
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, settings_again, source_of
-from shared.job_spec import JobSpec, RenderSettings
-from shared.objects import ObjectStore
-from shared.settings import Settings
-from shared.store.files import FileStore
-from shared.store.jobs import JobStore
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.files.files import FileStore
+from shared.store.jobs.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
 

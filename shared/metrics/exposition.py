@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, MetricsHandler
 from shared.errors import Misconfigured
 from shared.metrics.catalogue import tell_build
 from shared.metrics.page import page_of
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 log = structlog.get_logger()
 

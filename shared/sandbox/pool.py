@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 
 from shared.errors import ServiceBusy
 from shared.metrics.catalogue import SANDBOX_KILLS
-from shared.quota import Quota
+from shared.process.quota import Quota
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.frames import Head
 from shared.sandbox.turns import Turns

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import ServiceBusy
-from shared.quota import Quota
+from shared.process.quota import Quota
 
 _LOOK_S = 0.05  # how soon a place that another process gave back is seen
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from shared.job_answers import rfc3339
+from shared.jobs.response_schemas import rfc3339
 from shared.webhooks.events import PayloadStyle
 
 

@@ -7,8 +7,8 @@ import secrets
 
 from shared.errors import Misconfigured
 from shared.ids import DEFAULT_TENANT, TenantId
-from shared.settings import Settings
-from shared.webhooks.kept import kept
+from shared.settings.settings import Settings
+from shared.webhooks.secret_file import kept
 
 _PREFIX = "whsec_"
 _NUM_BYTES = 32

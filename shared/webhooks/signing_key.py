@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.errors import Misconfigured
 from shared.ids import DEFAULT_TENANT, TenantId
-from shared.settings import Settings
-from shared.webhooks.kept import kept
+from shared.settings.settings import Settings
+from shared.webhooks.secret_file import kept
 
 _SEED_BYTES = 32
 

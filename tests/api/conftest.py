@@ -9,36 +9,36 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.quotas import Quotas
-from api.readiness import Readiness
+from api.server.quotas import Quotas
+from api.service.readiness import Readiness
 from api.services import Services
-from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import LOOPBACK, EgressRules
-from shared.hint_message import hint_message
-from shared.objects import ObjectStore
-from shared.queues import Queue, celery_list
-from shared.settings import Settings
-from shared.store.batches import BatchStore
-from shared.store.capacity import Capacity
-from shared.store.connect import Client
-from shared.store.dead_letters import DeadLetterStore
-from shared.store.durability import Durability
-from shared.store.endpoints import EndpointStore
-from shared.store.fault_counts import FaultCounts
-from shared.store.files import FileStore
-from shared.store.idempotency import IdempotencyStore
-from shared.store.jobs import JobStore
-from shared.store.key_ring import KeyRing
-from shared.store.keys import KeyStore
-from shared.store.ledger import LedgerStore
-from shared.store.object_writes import ObjectWrites
-from shared.store.pace import PaceStore
-from shared.store.rate_limits import RateLimits
-from shared.store.resends import ResendStore
-from shared.store.undelivered import UndeliveredStore
-from shared.store.watch import EventHub
-from shared.store.webhook_log import WebhookLog
+from shared.hints.celery_app import make_celery
+from shared.hints.message import hint_message
+from shared.hints.queues import Queue, celery_list
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.access.capacity import Capacity
+from shared.store.access.key_ring import KeyRing
+from shared.store.access.keys import KeyStore
+from shared.store.access.rate_limits import RateLimits
+from shared.store.batches.batches import BatchStore
+from shared.store.core.connect import Client
+from shared.store.core.durability import Durability
+from shared.store.core.fault_counts import FaultCounts
+from shared.store.core.ledger import LedgerStore
+from shared.store.core.object_writes import ObjectWrites
+from shared.store.endpoints.endpoints import EndpointStore
+from shared.store.faults.dead_letters import DeadLetterStore
+from shared.store.files.files import FileStore
+from shared.store.idempotency.lost_responses import UndeliveredStore
+from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.jobs.jobs import JobStore
+from shared.store.jobs.watch import EventHub
+from shared.store.queues.throughput import PaceStore
+from shared.store.webhooks.log import WebhookLog
+from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
 
 SIGNING_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -47,7 +47,7 @@ SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
 @dataclass
 class CountedHints:
-    """Stands in for `shared.hints.Hints`."""
+    """Stands in for `shared.hints.send.Hints`."""
 
     sent: list[Queue] = field(default_factory=list)
 

@@ -1,6 +1,6 @@
 """What the outbox would have recorded: messages and attempts, put into the store as it puts them."""
 
-from shared.store.connect import Client
+from shared.store.core.connect import Client
 
 AT_MS = 1_767_225_600_000  # 2026-01-01
 

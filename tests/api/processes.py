@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from shared.egress.rules import LOOPBACK
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 TIMEOUT_S = 60
 

@@ -10,12 +10,12 @@ import httpx
 import psutil
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
-from cli.stack.valkey import Valkey
-from shared.settings import Settings
-from shared.store.connect import Client
+from cli.stack.servers.seaweedfs import S3Endpoint
+from cli.stack.servers.valkey import Valkey
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client
 from tests.api.processes import TIMEOUT_S, Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 from tests.cli.waiting import eventually, is_alive
 
 pytestmark = pytest.mark.attack

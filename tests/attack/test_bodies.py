@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
+from cli.stack.servers.seaweedfs import S3Endpoint
 from tests.api.processes import Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 from tests.attack.hostile_pictures import png, zeros
 from tests.attack.neighbours import beside, beside_load, memory_mib
 from tests.attack.prober import Latencies

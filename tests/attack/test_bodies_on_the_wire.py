@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
+from cli.stack.servers.seaweedfs import S3Endpoint
+from shared.access.keys import Scope
 from shared.ids import TenantId
-from shared.keys import Scope
-from shared.store.connect import Client
-from shared.store.keys import KeyStore
+from shared.store.access.keys import KeyStore
+from shared.store.core.connect import Client
 from tests.api.processes import Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 
 pytestmark = pytest.mark.attack
 

@@ -8,12 +8,12 @@ import httpx
 import psutil
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
-from shared.decoding.decoders import decoders_of
-from shared.settings import Settings
+from cli.stack.servers.seaweedfs import S3Endpoint
+from shared.images.decoders import decoders_of
+from shared.settings.settings import Settings
 from tests.api.pictures import png
 from tests.api.processes import Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 from tests.attack.hostile_pictures import HARMLESS, HOSTILE
 
 pytestmark = pytest.mark.attack

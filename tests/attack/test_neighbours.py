@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
+from cli.stack.servers.seaweedfs import S3Endpoint
 from tests.api.processes import Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 from tests.attack import rude
 from tests.attack.neighbours import Comparison, beside, beside_load
 from tests.attack.prober import Latencies

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.stack.seaweedfs import S3Endpoint
-from shared.store.connect import Client
+from cli.stack.servers.seaweedfs import S3Endpoint
+from shared.store.core.connect import Client
 from tests.api.processes import Served, served
-from tests.api.test_server import settings_of
+from tests.api.server.test_server import settings_of
 from tests.attack.shapes import Shape, all_shapes
 
 pytestmark = pytest.mark.attack

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from shared.errors import GridpressError
 from shared.ids import DEFAULT_TENANT, JobId
-from shared.jobs import Job, Picture
-from shared.objects import ObjectStore
-from shared.states import JobStatus
-from shared.store.connect import Client
-from shared.store.jobs import JobStore
+from shared.jobs.job import Job, Picture
+from shared.jobs.states import JobStatus
+from shared.objects.store import ObjectStore
+from shared.store.core.connect import Client
+from shared.store.jobs.jobs import JobStore
 from tests.chaos.ledger import CLIENT_ID, Request
 from tests.chaos.receiver import CountingReceiver
 

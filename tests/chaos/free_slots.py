@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from shared.states import Stage
-from shared.store.connect import Client
+from shared.jobs.states import Stage
+from shared.store.core.connect import Client
 
 
 def free_stages(client: Client, draining_pids: frozenset[int]) -> frozenset[Stage]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from shared.states import Stage
-from shared.store.connect import Client
+from shared.jobs.states import Stage
+from shared.store.core.connect import Client
 from tests.chaos.batch_probe import BatchProbe
 from tests.chaos.free_slots import pid_of, runs
 from tests.chaos.ledger import Ledger

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.job_spec import RenderSettings
+from shared.jobs.spec import RenderSettings
 
 _SIDES = (256, 288, 320)
 CLIENT_ID = "client_id"  # in the job's metadata

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from shared.errors import GridpressError
-from shared.states import RenderState, Stage
-from shared.store.connect import Client, translated
+from shared.jobs.states import RenderState, Stage
+from shared.store.core.connect import Client, translated
 from tests.chaos.free_slots import free_stages
 from tests.cli.waiting import is_alive
 

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from shared.ids import DEFAULT_TENANT
-from shared.objects import ObjectStore
-from shared.store.connect import Client
+from shared.objects.store import ObjectStore
+from shared.store.core.connect import Client
 from tests.chaos.audit import Audit, IsRight
 from tests.chaos.faults import End, Faults
 from tests.chaos.healing import Healed, Healing

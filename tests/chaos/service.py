@@ -12,11 +12,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from cli.stack.ports import LOOPBACK, free_ports
-from cli.stack.processes import Child, Command
-from cli.stack.readiness import ReadyFile
+from cli.stack.processes.child import Child, Command
+from cli.stack.processes.readiness import ReadyFile
 from shared.errors import StoreUnavailable
-from shared.settings import Settings
-from shared.store.connect import Client, connect
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client, connect
 from tests.chaos.network import URL_VARIABLES, Network
 from tests.chaos.proxy import Address
 from tests.chaos.schedule import FAR_WORKER

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from PIL import Image
 
-from shared.job_spec import SEED_LIMIT
-from shared.settings import Settings
-from shared.token_grid import Prior
+from shared.jobs.spec import SEED_LIMIT
+from shared.jobs.token_grid import Prior
+from shared.settings.settings import Settings
 from tests.chaos.ledger import Request
 from tests.chaos.run import Plan
 from tests.chaos.schedule import REACHING, STORES, Pace, schedule, silences

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 from kombu import Connection
 
-from shared.objects import ObjectStore
-from shared.queues import Queue
-from shared.store.connect import Client
+from shared.hints.queues import Queue
+from shared.objects.store import ObjectStore
+from shared.store.core.connect import Client
 from tests.chaos.audit import DELIVERY_LEFTOVERS, DELIVERY_PATTERNS, LEFTOVER_PATTERNS, LEFTOVERS, Audit
 from tests.chaos.receiver import CountingReceiver
 
@@ -41,7 +41,7 @@ def test_what_a_killed_delivery_process_had_under_way_is_waited_for(audit: Audit
 
 @pytest.mark.attack
 def test_a_hint_that_waits_to_be_acknowledged_is_found(audit: Audit, client: Client, valkey_url: str) -> None:
-    """As a consumer of plain kombu, which `shared.broker` replaces."""
+    """As a consumer of plain kombu, which `shared.hints.broker` replaces."""
     plain = Connection(valkey_url, transport_options={"global_keyprefix": "gridpress:celery:"})
     with plain as connection, connection.channel() as channel:
         connection.SimpleQueue(Queue.DIT, channel=channel).put({})
@@ -52,7 +52,7 @@ def test_a_hint_that_waits_to_be_acknowledged_is_found(audit: Audit, client: Cli
 
 
 def test_every_key_that_is_looked_at_is_one_that_the_scripts_write() -> None:
-    documented = resources.files("shared").joinpath("lua", "keys.lua").read_text()
+    documented = resources.files("shared").joinpath("store", "core", "keys.lua").read_text()
     for key in (*LEFTOVERS, *LEFTOVER_PATTERNS, *DELIVERY_LEFTOVERS, *DELIVERY_PATTERNS):
         name = key.removesuffix("*")
         assert name in documented or name.startswith("gridpress:celery:")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.job_spec import SEED_LIMIT
+from shared.jobs.spec import SEED_LIMIT
 from tests.chaos.checks import SEED, check
 from tests.chaos.ledger import Request
 from tests.chaos.run import Plan, run

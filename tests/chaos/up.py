@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cli.up
+import cli.up.command
 from cli.main import main
-from cli.stack.processes import Command
-from cli.stack.slot import Role
+from cli.stack.processes.child import Command
+from cli.stack.processes.slot import Role
 from tests.chaos.network import URL_VARIABLES, Place
 
 
@@ -26,7 +26,7 @@ def _placed(role: Role, places: dict[str, Place]) -> Role:
 
 
 def _place_roles(places: dict[str, Place], note: Path) -> None:
-    of_product = cli.up.tiers
+    of_product = cli.up.command.tiers
 
     def tiers(*arguments: Any) -> list[list[Role]]:
         found: Sequence[Sequence[Role]] = of_product(*arguments)
@@ -34,7 +34,7 @@ def _place_roles(places: dict[str, Place], note: Path) -> None:
         note.write_text(json.dumps({name: environment[name] for name in URL_VARIABLES.values()}))
         return [[_placed(role, places) for role in tier] for tier in found]
 
-    cli.up.tiers = tiers
+    cli.up.command.tiers = tiers
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from signal import SIGKILL, Signals
 
-from cli.stack.processes import Command
-from cli.stack.slot import Process, Role
+from cli.stack.processes.child import Command
+from cli.stack.processes.slot import Process, Role
 
 
 @dataclass

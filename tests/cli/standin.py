@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.narrator import Narrator
 from cli.stack.lock import folder_lock
-from cli.stack.loop import run
-from cli.stack.processes import Child, Command
-from cli.stack.readiness import ReadyFile
-from cli.stack.slot import Role
-from cli.stack.supervisor import Supervisor
-from cli.stack.valkey import Valkey
+from cli.stack.processes.child import Child, Command
+from cli.stack.processes.loop import run
+from cli.stack.processes.readiness import ReadyFile
+from cli.stack.processes.slot import Role
+from cli.stack.processes.supervisor import Supervisor
+from cli.stack.servers.valkey import Valkey
+from cli.up.narrator import Narrator
 
 READY_AND_WAIT = "import os, pathlib, time; pathlib.Path(os.environ['READY']).touch(); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY_AND_WAIT}"

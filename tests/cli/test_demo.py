@@ -14,10 +14,10 @@ from cli.demo.receiver import Receiver
 from cli.demo.report import check
 from cli.demo.run import Outcome
 from cli.errors import Failure
-from cli.sheet import Print, contact_sheet
+from cli.jobs.sheet import Print, contact_sheet
 from shared.demo_model import FOOTER
 from shared.geometry import check_size
-from shared.images import normalise
+from shared.images.normalise import normalise
 from shared.intake.request import JobRequest
 from tests.cli.stub_api import finished, job
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from cli.doctor import command, machine
 from cli.main import main
-from shared.settings import Settings
+from shared.settings.settings import Settings
 from workers.checkpoint import shipped
 
 Examine = Callable[..., tuple[int, dict[str, Any]]]
@@ -98,10 +98,10 @@ def test_settings_that_cannot_work_here_are_problems(examine: Examine, tmp_path:
 
 
 def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None:
-    from workers.ar.model import load_ar_model  # noqa: PLC0415
+    from workers.ar.model.loading import load_ar_model  # noqa: PLC0415
     from workers.ar.plan import plan_memory  # noqa: PLC0415
-    from workers.dit.model import load_dit_model  # noqa: PLC0415
-    from workers.estimate import ar_memory, dit_memory  # noqa: PLC0415
+    from workers.dit.model.loading import load_dit_model  # noqa: PLC0415
+    from workers.model.estimate import ar_memory, dit_memory  # noqa: PLC0415
 
     place = (torch.device("cpu"), torch.bfloat16)
     plan = plan_memory(load_ar_model(str(tiny_checkpoint), *place), 1, None)
@@ -132,7 +132,7 @@ def test_a_card_that_holds_one_stage_is_advised_to_be_shared(
     shared: str, fits: bool, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cli.doctor import stages  # noqa: PLC0415
-    from workers import capabilities, estimate  # noqa: PLC0415
+    from workers.model import capabilities, estimate  # noqa: PLC0415
 
     stage = SimpleNamespace(total=18, weights=16, kept=2, working=0)
     monkeypatch.setattr(capabilities, "free_bytes", lambda _: 24)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack.logs import RoleLog
-from cli.stack.processes import Child, Command
-from cli.stack.slot import Died, Hindered, Process, Ready, Role
-from cli.stack.supervisor import Supervisor
+from cli.stack.processes.child import Child, Command
+from cli.stack.processes.logs import RoleLog
+from cli.stack.processes.slot import Died, Hindered, Process, Ready, Role
+from cli.stack.processes.supervisor import Supervisor
 from tests.cli.fakes import FakeReadiness, FakeStack
-from tests.cli.test_stack import Stack, Start, start
+from tests.cli.stack.test_stack import Stack, Start, start
 from tests.cli.waiting import eventually, is_alive
 from tests.fixtures.disks import fill, small_disk
 

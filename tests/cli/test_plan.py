@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from shared.planning import ArPoint, DitPoint, Profile
+from shared.schedule.planning import ArPoint, DitPoint, Profile
 from tests.cli.answering import Reply
 from tests.cli.stub_api import StubApi, reply
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 _FOLDER = Path(__file__).parents[2] / "deploy" / "compose"
 _MARGIN_S = 15  # for a worker that has drained to leave

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.secret_files import SECRETS
-from shared.settings import Settings
+from shared.settings.secret_files import SECRETS
+from shared.settings.settings import Settings
 from tests.deploy.chart import CHART
 
 FILE = CHART / "values.schema.json"

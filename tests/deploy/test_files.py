@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import Settings
+from shared.settings.settings import Settings
 from tests.deploy import settings_schema, values_table
 from tests.deploy.chart import CHART, ROOT
 from tests.deploy.settings_schema import OWNED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.keys import weakness
+from shared.access.keys import weakness
 from shared.webhooks.secrets import is_webhook_secret
 from tests.deploy.chart import ROOT, VALUE_SETS, Document, containers, of_kind, render, rendered, values_of
 

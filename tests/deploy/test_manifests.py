@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.secret_files import SECRETS
-from shared.settings import Settings
+from shared.settings.secret_files import SECRETS
+from shared.settings.settings import Settings
 from tests.deploy.chart import VALUE_SETS, Document, containers, of_kind, pod_templates, rendered, values_of
 
 pytestmark = [pytest.mark.deploy, pytest.mark.parametrize("value_set", VALUE_SETS)]

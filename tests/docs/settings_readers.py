@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from shared.settings import Settings
+from shared.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("api", "cli", "shared", "workers")
 ROLES: Mapping[str, tuple[str, ...]] = {
-    "API": ("api.__main__", "api.batch_check_task"),
+    "API": ("api.__main__", "api.batches.check_task"),
     "AR": ("workers.ar.__main__", "workers.ar.main", "workers.simulate.ar"),  # the last two by import_module
     "DiT": ("workers.dit.__main__", "workers.dit.main", "workers.simulate.dit"),
     "delivery": ("workers.delivery.__main__",),
     "enhance": ("workers.enhance.__main__",),
     "batches": ("workers.batches.__main__",),
     "upkeep": ("workers.upkeep.__main__",),
-    "up": ("cli.up",),
+    "up": ("cli.up.command",),
 }
 _MENTION = re.compile(r"settings\.([a-z_0-9]+)\b")
 # Read while the settings are made, as a part of another one.

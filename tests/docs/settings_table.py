@@ -9,16 +9,16 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from shared.secret_files import SECRETS
-from shared.settings import Settings
+from shared.settings.secret_files import SECRETS
+from shared.settings.settings import Settings
 from tests.docs.settings_readers import ROLES, ROOT, readers
 
 FILE = ROOT / "docs" / "settings.md"
 _HEAD = """\
 # Settings
 
-Generated from `shared/settings.py` by `make docs`. Every setting is an environment variable, read once when a process
-starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A variable that begins with `GRIDPRESS_` and is not here is
+Generated from `shared/settings/settings.py` by `make docs`. Every setting is an environment variable, read once when
+a process starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A variable that begins with `GRIDPRESS_` and is not here is
 named at the start, with the nearest one that is.
 
 A secret (*) may be in a file instead: `GRIDPRESS_REDIS_URL_FILE=/run/secrets/redis_url`. A last newline is not part of

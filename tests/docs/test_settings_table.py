@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.settings import Settings
+from shared.settings.settings import Settings
 from tests.docs.settings_readers import readers
 from tests.docs.settings_table import FILE, table
 

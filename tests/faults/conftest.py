@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import Settings
-from shared.store.connect import Client
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 
 

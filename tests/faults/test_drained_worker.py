@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from shared.objects import ObjectStore
-from shared.states import Stage
-from shared.store.handovers import HandoverStore
+from shared.jobs.states import Stage
+from shared.objects.store import ObjectStore
+from shared.store.renders.handovers import HandoverStore
 from tests.faults.fleet import Fleet
 from workers.upkeep.handovers import delete_handovers
 

@@ -8,12 +8,12 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.ids import DEFAULT_TENANT, JobId, new_job_id
-from shared.job_spec import JobSpec, RenderSettings
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import connect
-from shared.store.jobs import JobStore
-from shared.store.scripts import Replicas
+from shared.jobs.spec import JobSpec, RenderSettings
+from shared.jobs.states import Stage
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.core.scripts import Replicas
+from shared.store.jobs.jobs import JobStore
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 from tests.faults.sentinels import Watched, watched
 

@@ -7,8 +7,8 @@ import pytest
 
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import ObjectKey
-from shared.objects import ObjectStore
-from shared.states import Stage
+from shared.jobs.states import Stage
+from shared.objects.store import ObjectStore
 from tests.faults.fleet import Fleet
 from tests.faults.s3_proxy import LIES, FaultyS3
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from shared.states import Stage
+from shared.jobs.states import Stage
 from tests.faults.fleet import Fleet
 
 # Long enough to be caught in the act.

@@ -2,9 +2,9 @@
 
 import json
 
-from shared.celery_app import make_celery
-from shared.queues import Queue, celery_list
-from shared.states import Stage
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue, celery_list
+from shared.jobs.states import Stage
 from tests.faults.fleet import Fleet
 
 NO_MESSAGES = ("", "not JSON", b"\xff", "[]", "{}", "null", json.dumps({"body": "x", "headers": {}, "properties": {}}))

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.starting import EXIT_MISCONFIGURED
-from shared.states import Stage
+from shared.jobs.states import Stage
+from shared.process.starting import EXIT_MISCONFIGURED
 from tests.chaos.proxy import Address, Proxy
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 from tests.fixtures.http_server import HttpServer, Quiet

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from shared.broker import last_ask
-from shared.celery_app import make_celery
-from shared.store.connect import Client
+from shared.hints.broker import last_ask
+from shared.hints.celery_app import make_celery
+from shared.store.core.connect import Client
 from tests.chaos.proxy import Proxy
 
 pytestmark = pytest.mark.attack

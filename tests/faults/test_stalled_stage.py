@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.pace import StageLoad
-from shared.scaling import ScalingRules, wanted_workers
-from shared.states import Stage
-from shared.store.pace import PaceStore
-from shared.store.upkeep import UpkeepStore
+from shared.jobs.states import Stage
+from shared.schedule.autoscaling import ScalingRules, wanted_workers
+from shared.schedule.throughput import StageLoad
+from shared.store.queues.throughput import PaceStore
+from shared.store.queues.upkeep import UpkeepStore
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 
 pytestmark = pytest.mark.attack

@@ -11,10 +11,10 @@ import trustme
 from pydantic import SecretStr
 
 from cli.stack.ports import free_ports
-from cli.stack.seaweedfs import S3Endpoint
-from shared.settings import Settings
-from shared.store.connect import connect
-from shared.store.keys import KeyStore
+from cli.stack.servers.seaweedfs import S3Endpoint
+from shared.settings.settings import Settings
+from shared.store.access.keys import KeyStore
+from shared.store.core.connect import connect
 from tests.api.processes import served
 from tests.proxy.fronts import FILES, SUB_PATH, Certificate, Front, program, running
 

@@ -15,14 +15,14 @@ import pytest
 
 from cli.stack.ports import free_ports
 from shared.ids import TenantId
-from shared.objects import ObjectStore
-from shared.states import Stage
-from shared.store.connect import Client, connect
-from shared.store.leases import LeaseStore
+from shared.jobs.states import Stage
+from shared.objects.store import ObjectStore
+from shared.store.core.connect import Client, connect
+from shared.store.renders.leases import LeaseStore
 from tests.api.pictures import png
 from tests.proxy.conftest import LIMIT_S, Behind, client, trusting
 from tests.proxy.fronts import SUB_PATH, Front, running
-from tests.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior
+from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior
 
 TENANT = TenantId("acme")
 SPOOFED = {

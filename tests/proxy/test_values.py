@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.settings import Settings
+from shared.settings.settings import Settings
 from tests.proxy.fronts import FILES, text_of
 
 _UNITS = {"s": 1, "m": 1024 * 1024, "MB": 1_000_000}

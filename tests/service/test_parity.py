@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from cli.demo.service import service
-from shared.images import normalise
-from shared.job_spec import RenderSettings
+from shared.images.normalise import normalise
+from shared.jobs.spec import RenderSettings
 from tests.fixtures.pictures import photo_like
 from tests.fixtures.reference import Reference
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from cli.demo.service import service
-from tests.delivery.receivers import Receiver, receiving
-from tests.enhance.chat import chatting, says
 from tests.story.collector import Collector, collecting
+from tests.workers.delivery.receivers import Receiver, receiving
+from tests.workers.enhance.chat import chatting, says
 
 LIMIT_S = 60.0
 WEBHOOK_SECRET = "whsec_TUFSS0VEU0VDUkVUTUFSS0VEU0VDUkVUTUFSSw=="

@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from tests.batches.shop import some_lines
 from tests.story.conftest import WEBHOOK_SECRET, House, Json, wait_until
+from tests.workers.batches.shop import some_lines
 
 PICTURE = [
     ("api", "job.accepted"),

@@ -4,9 +4,9 @@ import os
 import secrets
 import signal
 
-from tests.batches.shop import some_lines
 from tests.story.collector import Seen
 from tests.story.conftest import House, Json, wait_until
+from tests.workers.batches.shop import some_lines
 
 
 def sent(*, is_sampled: bool = True) -> tuple[dict[str, str], str, str]:

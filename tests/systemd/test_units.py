@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.secret_files import SECRETS, file_variable
-from shared.settings import Settings
-from shared.starting import EXIT_MISCONFIGURED
-from shared.unknown_variables import known_variables
+from shared.process.starting import EXIT_MISCONFIGURED
+from shared.settings.secret_files import SECRETS, file_variable
+from shared.settings.settings import Settings
+from shared.settings.unknown_variables import known_variables
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 API, WORKER, KEYS = "gridpress-api.service", "gridpress-worker@.service", "gridpress-keys.service"

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from shared.settings import Settings
-from shared.starting import run_role
+from shared.process.starting import run_role
+from shared.settings.settings import Settings
 from workers.simulate.spec import is_simulated
 
 

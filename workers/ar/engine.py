@@ -11,20 +11,20 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
-from shared.leases import Claim, Progress
-from shared.token_grid import Prior, TokenGrid
-from workers.ar.decode_step import make_decode_step
+from shared.jobs.leases import Claim, Progress
+from shared.jobs.token_grid import Prior, TokenGrid
 from workers.ar.guard import is_degenerate
 from workers.ar.kv_book import KvBook
-from workers.ar.model import ArModel
+from workers.ar.model.decode_step import make_decode_step
+from workers.ar.model.loading import ArModel
+from workers.ar.model.runner import ArRunner
+from workers.ar.model.vision import ConditionTokenizer
 from workers.ar.preparation import Prompts
 from workers.ar.prompt import Prompt
-from workers.ar.runner import ArRunner
 from workers.ar.sampler import NOT_A_NUMBER
 from workers.ar.scheduler import Batch, Scheduler
 from workers.ar.sequence import ArSequence
-from workers.ar.vision import ConditionTokenizer
-from workers.device_loss import DeviceFull, is_device_lost
+from workers.device.loss import DeviceFull, is_device_lost
 from workers.engine.stepper import Outcome, crashed
 
 log = structlog.get_logger()

@@ -1,7 +1,7 @@
 """Looks at what came out of the AR model before anybody paints it."""
 
 from shared.geometry import CODEBOOK_SIZE
-from shared.token_grid import TokenGrid
+from shared.jobs.token_grid import TokenGrid
 
 # Measured with GLM-Image's codebook. A broken prompt scaffold was seen to give 15 distinct codes in 1,281 tokens, which
 # the DiT then paints as clean noise. Sampling keeps even a plain picture above one distinct code in 64 tokens, so fewer

@@ -5,25 +5,25 @@ from functools import partial
 
 import structlog
 
-from shared.leases import Claim
+from shared.hints.queues import Queue
+from shared.jobs.leases import Claim
+from shared.jobs.states import Stage
+from shared.jobs.token_grid import Prior
 from shared.metrics.catalogue import KV_USED_RATIO, MODEL_LOAD_SECONDS
-from shared.objects import open_objects
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import connect
-from shared.store.leases import LeaseStore
-from shared.token_grid import Prior
+from shared.objects.store import open_objects
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.renders.leases import LeaseStore
 from workers.ar.engine import ArEngine
-from workers.ar.model import AR_PARTS, load_ar_model
+from workers.ar.model.loading import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
-from workers.condition_images import ConditionImages
-from workers.device_loss import is_device_lost
-from workers.device_memory import show_device_memory
-from workers.device_share import device_share
+from workers.device.loss import is_device_lost
+from workers.device.memory import show_device_memory
+from workers.device.placement import place
+from workers.device.share import device_share
 from workers.engine.places import rows
-from workers.model_source import find_model
-from workers.placement import place
+from workers.model.source import find_model
+from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
 

@@ -7,8 +7,8 @@ import torch
 
 from shared.errors import Misconfigured
 from shared.geometry import num_decode_steps
-from workers.ar.model import ArModel
-from workers.ar.runner import kv_bytes_per_token
+from workers.ar.model.loading import ArModel
+from workers.ar.model.runner import kv_bytes_per_token
 
 _GPU_SEQUENCES, _CPU_SEQUENCES = 32, 16  # a GPU step costs hardly more at 32; two CPU cores are compute-bound at 16
 _GPU_SHARE = 0.8  # of the memory that is free once the weights are in place; the rest is for activations

@@ -8,8 +8,8 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey
-from shared.leases import Claim, Lease
-from workers.ar.model import ArModel
+from shared.jobs.leases import Claim, Lease
+from workers.ar.model.loading import ArModel
 from workers.ar.prompt import Prompt, build_prompt
 
 

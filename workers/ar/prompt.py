@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from shared.geometry import GridSize, large_grid, small_grid
-from shared.job_spec import RenderSettings
-from shared.token_grid import TokenGrid
-from workers.ar.model import ArModel
-from workers.ar.positions import Position, grid_positions, prompt_positions
+from shared.jobs.spec import RenderSettings
+from shared.jobs.token_grid import TokenGrid
+from workers.ar.model.loading import ArModel
+from workers.ar.model.positions import Position, grid_positions, prompt_positions
 
 _STAND_IN = "\ue000"  # a private-use character: no tokenizer merges it with its neighbours
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
 from shared.ids import RenderId
-from workers.ar.model import Sampling
+from workers.ar.model.loading import Sampling
 from workers.ar.noise import Noise
 from workers.ar.sequence import ArSequence
 

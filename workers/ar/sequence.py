@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from shared.geometry import small_grid
 from shared.ids import JobId, RenderId
-from shared.leases import Claim, Progress
-from shared.token_grid import TokenGrid
+from shared.jobs.leases import Claim, Progress
+from shared.jobs.token_grid import TokenGrid
 from workers.ar.kv_book import Extent
 
 

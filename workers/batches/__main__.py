@@ -1,6 +1,6 @@
 """`python -m workers.batches`."""
 
-from shared.starting import run_role
+from shared.process.starting import run_role
 from workers.batches.main import run
 
 run_role("batch", run)

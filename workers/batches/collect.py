@@ -4,9 +4,9 @@ import time
 
 import structlog
 
+from shared.jobs.states import JobStatus
 from shared.metrics.catalogue import BATCH_LINES
-from shared.states import JobStatus
-from shared.store.batch_work import Leased
+from shared.store.batch_work.work import Leased
 from workers.batches.line_spans import tell_collected
 from workers.batches.step import Tools
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from shared.batches import Segment, outcome_file_id
+from shared.batches.batch import Segment, outcome_file_id
 from shared.files import FileId, Purpose, file_key
-from shared.object_writer import ObjectWriter
-from shared.store.batch_work import Leased
-from shared.store.files import FileStore
+from shared.objects.writer import ObjectWriter
+from shared.store.batch_work.work import Leased
+from shared.store.files.files import FileStore
 from workers.batches.step import Tools
 
 _JSON_LINES = "application/jsonl"

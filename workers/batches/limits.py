@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.access.limits import TenantLimits
 from shared.errors import QueueFull, StoreFull
 from shared.ids import TenantId
-from shared.limits import TenantLimits
-from shared.store.batch_work import Leased
-from shared.store.capacity import Capacity
-from shared.store.jobs import JobStore
-from shared.store.keys import KeyStore
-from shared.store.rate_limits import RateLimits
+from shared.store.access.capacity import Capacity
+from shared.store.access.keys import KeyStore
+from shared.store.access.rate_limits import RateLimits
+from shared.store.batch_work.work import Leased
+from shared.store.jobs.jobs import JobStore
 
 
 @dataclass(frozen=True, slots=True)

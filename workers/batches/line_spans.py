@@ -2,10 +2,10 @@
 pictures could not be read.
 """
 
-from shared.batches import Batch, BatchId
-from shared.origin import Origin, Trace
-from shared.store.batch_work import EndedLine
-from shared.tracing import Value, begin_span
+from shared.batches.batch import Batch, BatchId
+from shared.store.batch_work.work import EndedLine
+from shared.tracing.origin import Origin, Trace
+from shared.tracing.spans import Value, begin_span
 
 
 def line_origin(batch: Batch, line: int) -> Origin | None:

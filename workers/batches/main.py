@@ -5,38 +5,38 @@ from functools import partial
 
 import structlog
 
-from shared.background import Background
-from shared.celery_app import make_celery
-from shared.decoding.decoders import decoders_of
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
+from shared.images.decoders import decoders_of
 from shared.intake.spec import Intake
-from shared.objects import ObjectStore, open_objects
-from shared.planning import costs_of_profile
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.store.batch_work import BatchRules, BatchWork
-from shared.store.batches import BatchStore
-from shared.store.capacity import Capacity
-from shared.store.connect import Client, connect
-from shared.store.files import FileStore
-from shared.store.jobs import JobStore
-from shared.store.key_ring import KeyRing
-from shared.store.keys import KeyStore
-from shared.store.leases import Announcement, LeaseRules, LeaseStore
-from shared.store.rate_limits import RateLimits
-from shared.store.upkeep import UpkeepStore
+from shared.objects.store import ObjectStore, open_objects
+from shared.process.background import Background
+from shared.schedule.planning import costs_of_profile
+from shared.settings.settings import Settings
+from shared.store.access.capacity import Capacity
+from shared.store.access.key_ring import KeyRing
+from shared.store.access.keys import KeyStore
+from shared.store.access.rate_limits import RateLimits
+from shared.store.batch_work.work import BatchRules, BatchWork
+from shared.store.batches.batches import BatchStore
+from shared.store.core.connect import Client, connect
+from shared.store.files.files import FileStore
+from shared.store.jobs.jobs import JobStore
+from shared.store.queues.upkeep import UpkeepStore
+from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from workers.batches.limits import Limits
 from workers.batches.release import Releaser
 from workers.batches.service import BatchService
 from workers.batches.step import Tools
+from workers.consumer.health import Hearing
+from workers.consumer.hints import on_hint
+from workers.consumer.serving import Served, serve
 from workers.engine.heartbeat import Heartbeat
-from workers.hearing import Hearing
-from workers.hint_edge import on_hint
-from workers.serving import Served, serve
 
 log = structlog.get_logger()
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.batches import Cursor, LineState, input_key
+from shared.batches.batch import Cursor, LineState, input_key
 from shared.intake.batch_line import MOST_LINE_BYTES
-from shared.store.batch_work import Leased
+from shared.store.batch_work.work import Leased
 from workers.batches.step import Tools
 
 

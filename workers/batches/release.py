@@ -9,19 +9,19 @@ from itertools import islice
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared.batches import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
+from shared.access.limits import TenantLimits, never_fits
+from shared.batches.batch import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
 from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound, ServiceBusy
-from shared.hints import Hints
+from shared.hints.send import Hints
 from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
 from shared.intake.request import Body
 from shared.intake.spec import Intake
-from shared.limits import TenantLimits, never_fits
 from shared.metrics.catalogue import BATCH_LINES
-from shared.origin import log_ids
-from shared.store.batch_work import Leased
-from shared.store.jobs import JobStore
-from shared.store.submissions import LineSubmission, first_queue
+from shared.store.batch_work.work import Leased
+from shared.store.jobs.jobs import JobStore
+from shared.store.jobs.submission import LineSubmission, first_queue
+from shared.tracing.origin import log_ids
 from workers.batches.limits import Limits, Room
 from workers.batches.line_spans import line_origin
 from workers.batches.reading import InputLine, next_lines

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.answers import job_answer
-from shared.batches import Batch, Fault, LineState
+from shared.batches.batch import Batch, Fault, LineState
 from shared.ids import JobId, ObjectKey
-from shared.intake.openai import GenerationRequest, ImagesRequest
-from shared.jobs import Job, Picture
-from shared.openai_answers import images_head
-from shared.settings import Settings
-from shared.states import JobStatus
+from shared.jobs.job import Job, Picture
+from shared.jobs.responses import job_answer
+from shared.jobs.states import JobStatus
+from shared.openai.requests import GenerationRequest, ImagesRequest
+from shared.openai.responses import images_head
+from shared.settings.settings import Settings
 
 _STATUSES = {JobStatus.SUCCEEDED: 200, JobStatus.CANCELLED: 409, JobStatus.EXPIRED: 504}
 _NEVER_RUN = {

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from shared.batches import Segment, folder_of
+from shared.batches.batch import Segment, folder_of
 from shared.ids import ObjectKey
-from shared.objects import ObjectStore
-from shared.store.batch_work import BatchLease
+from shared.objects.store import ObjectStore
+from shared.store.batch_work.work import BatchLease
 
 _JSON_LINES = "application/jsonl"
 _SMALL_LINES, _SMALL_BYTES = 256, 1024 * 1024

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared.batches import Batch, BatchStatus, LineState, line_job_id
+from shared.batches.batch import Batch, BatchStatus, LineState, line_job_id
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RecordUnreadable
-from shared.store.batch_work import BatchLease, Leased
-from shared.store.files import FileStore
-from shared.store.jobs import JobStore
+from shared.store.batch_work.work import BatchLease, Leased
+from shared.store.files.files import FileStore
+from shared.store.jobs.jobs import JobStore
 from workers.batches.collect import collect
 from workers.batches.finish import finish
 from workers.batches.release import Released, Releaser

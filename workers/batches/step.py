@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.batches import Cursor, LineState
+from shared.batches.batch import Cursor, LineState
 from shared.egress.rules import EgressRules
-from shared.objects import ObjectStore
-from shared.settings import Settings
-from shared.store.batch_work import Advance, BatchWork, EndedLine, Leased
-from shared.store.batches import BatchStore
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.batch_work.work import Advance, BatchWork, EndedLine, Leased
+from shared.store.batches.batches import BatchStore
 from workers.batches.results import Results
 from workers.batches.segments import is_small, replace_segment, store_segment
 

@@ -1,9 +1,9 @@
 """Ends the lines that never became jobs, once the batch is cancelled or its time is over."""
 
-from shared.batches import BatchStatus, LineState
+from shared.batches.batch import BatchStatus, LineState
 from shared.intake.batch_line import read_envelope
 from shared.metrics.catalogue import BATCH_LINES
-from shared.store.batch_work import Leased
+from shared.store.batch_work.work import Leased
 from workers.batches.reading import next_lines
 from workers.batches.step import Tools
 

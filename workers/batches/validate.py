@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from shared.batches import Fault, Segment, input_key
+from shared.batches.batch import Fault, Segment, input_key
 from shared.errors import ObjectNotFound
 from shared.files import file_key
 from shared.intake.batch_file import BadBody, FileCheck
 from shared.intake.batch_line import MOST_LINE_BYTES
-from shared.store.batch_work import Leased
+from shared.store.batch_work.work import Leased
 from workers.batches.segments import store_segment
 from workers.batches.step import Tools
 

@@ -1,6 +1,6 @@
 """`python -m workers.delivery`."""
 
-from shared.starting import run_role
+from shared.process.starting import run_role
 from workers.delivery.main import run
 
 run_role("delivery", run)

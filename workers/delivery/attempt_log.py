@@ -4,8 +4,8 @@ from enum import StrEnum
 
 import structlog
 
-from shared.store.deliveries import Delivery
-from shared.tracing import Value, begin_span
+from shared.store.webhooks.deliveries import Delivery
+from shared.tracing.spans import Value, begin_span
 from workers.delivery.webhook import Outcome
 
 log = structlog.get_logger()

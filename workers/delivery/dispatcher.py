@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared.background import Background
 from shared.errors import StoreUnavailable
-from shared.store.deliveries import Delivery, DeliveryStore
+from shared.process.background import Background
+from shared.store.webhooks.deliveries import Delivery, DeliveryStore
 from workers.delivery.lanes import Lanes
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.store.deliveries import SOON_S, Delivery, Room, Standing
+from shared.store.webhooks.deliveries import SOON_S, Delivery, Room, Standing
 
 _MOST_AT_ONCE = 64  # keeps the claim to a millisecond or two
 _UNPROVEN = 0.75  # of the slots: the others are for receivers that answer soon

@@ -4,25 +4,28 @@ import threading
 
 from celery.signals import worker_ready
 
-from shared.celery_app import make_celery
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
 from shared.metrics.catalogue import WEBHOOK_SLOTS_USED
-from shared.objects import open_objects
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.store.batches import BatchStore
-from shared.store.connect import Client, connect, connect_hasty
-from shared.store.deliveries import DeliveryRules, DeliveryStore
-from shared.store.endpoints import EndpointStore
-from shared.store.jobs import JobStore
-from shared.store.key_ring import KeyRing
-from shared.store.keys import KeyStore
-from shared.store.leases import Announcement, LeaseRules, LeaseStore
-from shared.store.manifests import ManifestStore
-from shared.store.upkeep import UpkeepStore
+from shared.objects.store import open_objects
+from shared.settings.settings import Settings
+from shared.store.access.key_ring import KeyRing
+from shared.store.access.keys import KeyStore
+from shared.store.batches.batches import BatchStore
+from shared.store.core.connect import Client, connect, connect_hasty
+from shared.store.endpoints.endpoints import EndpointStore
+from shared.store.jobs.jobs import JobStore
+from shared.store.queues.upkeep import UpkeepStore
+from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.webhooks.deliveries import DeliveryRules, DeliveryStore
+from shared.store.webhooks.manifests import ManifestStore
+from workers.consumer.health import Hearing
+from workers.consumer.hints import on_hint
+from workers.consumer.serving import Served, leave_process, serve
 from workers.delivery.dispatcher import Dispatcher
 from workers.delivery.manifest import ManifestService
 from workers.delivery.message import Composer
@@ -30,9 +33,6 @@ from workers.delivery.service import DeliveryService
 from workers.delivery.sockets import slots_with_sockets
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
-from workers.hearing import Hearing
-from workers.hint_edge import on_hint
-from workers.serving import Served, leave_process, serve
 
 # Threads that take hints and write manifests. Webhooks have threads of their own: an object store that hangs must not
 # hold them up.

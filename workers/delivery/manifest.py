@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared.answers import job_answer
 from shared.errors import GridpressError, JobNotFound
 from shared.ids import JobId, ObjectKey
-from shared.jobs import Job
-from shared.objects import ObjectStore
-from shared.origin import log_ids
-from shared.settings import Settings
-from shared.store.jobs import JobStore
-from shared.store.manifests import ManifestClaim, ManifestStore
+from shared.jobs.job import Job
+from shared.jobs.responses import job_answer
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.jobs.jobs import JobStore
+from shared.store.webhooks.manifests import ManifestClaim, ManifestStore
+from shared.tracing.origin import log_ids
 from workers.delivery.schedule import MANIFEST_DELAYS_S, retry_delay_s
 
 log = structlog.get_logger()

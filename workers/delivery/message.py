@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.answers import job_answer
-from shared.batches import BatchId, BatchSpec
+from shared.batches.batch import BatchId, BatchSpec
 from shared.errors import EndpointNotFound, JobNotFound
-from shared.job_spec import JobSpec
-from shared.jobs import Job
-from shared.settings import Settings
-from shared.store.batches import BatchStore
-from shared.store.deliveries import Delivery
-from shared.store.endpoints import EndpointStore
-from shared.store.jobs import JobStore
+from shared.jobs.job import Job
+from shared.jobs.responses import job_answer
+from shared.jobs.spec import JobSpec
+from shared.settings.settings import Settings
+from shared.store.batches.batches import BatchStore
+from shared.store.endpoints.endpoints import EndpointStore
+from shared.store.jobs.jobs import JobStore
+from shared.store.webhooks.deliveries import Delivery
 from shared.webhooks.endpoints import EndpointId
 from shared.webhooks.events import PayloadStyle
 from shared.webhooks.payload import payload

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from shared.errors import BatchNotFound, EndpointNotFound, JobNotFound, StoreUnavailable
 from shared.metrics.catalogue import WEBHOOK_ATTEMPT_SECONDS, WEBHOOK_ATTEMPTS
-from shared.store.deliveries import Attempted, Delivery, DeliveryStore
+from shared.store.webhooks.deliveries import Attempted, Delivery, DeliveryStore
 from shared.webhooks.events import PASSING
 from workers.delivery.attempt_log import How, tell_attempt
 from workers.delivery.message import Composer, Outgoing

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from shared.egress.client import Answer, EgressClient
 from shared.egress.deadline import Deadline
 from shared.egress.errors import EgressFailed, EgressRefused
-from shared.store.deliveries import Attempted
+from shared.store.webhooks.deliveries import Attempted
 
 _MAX_ANSWER_BYTES = 2048
 _MAX_ERROR_CHARS = 300

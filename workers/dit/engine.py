@@ -7,16 +7,16 @@ from PIL import Image
 
 from shared.errors import RenderFailed
 from shared.ids import ObjectKey, RenderId
-from shared.leases import Claim, Progress
+from shared.jobs.leases import Claim, Progress
 from workers.dit.busy import BusyShare
-from workers.dit.conditions import condition_set
-from workers.dit.decoded import Decoded
-from workers.dit.denoise_step import DenoiseStep, DitRender
-from workers.dit.handover import refuse
+from workers.dit.handover.saved_state import SavedState
+from workers.dit.handover.store import refuse
 from workers.dit.memory import MemoryBook
-from workers.dit.previews import Preview
-from workers.dit.runner import DitRunner, PreparedRender
-from workers.dit.saved_state import SavedState
+from workers.dit.model.conditions import condition_set
+from workers.dit.model.denoise_step import DenoiseStep, DitRender
+from workers.dit.model.runner import DitRunner, PreparedRender
+from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.previews import Preview
 from workers.dit.scheduler import Scheduler
 from workers.engine.stepper import Outcome, Unfinished
 

@@ -6,35 +6,35 @@ from importlib.metadata import version
 
 from torch import nn
 
-from shared.leases import Claim
+from shared.hints.queues import Queue
+from shared.jobs.leases import Claim
+from shared.jobs.states import Stage
 from shared.metrics.catalogue import MODEL_LOAD_SECONDS
-from shared.objects import open_objects
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import connect
-from shared.store.leases import LeaseRules, LeaseStore
-from workers.condition_images import ConditionImages
-from workers.device_loss import is_device_lost
-from workers.device_memory import room_bytes, show_device_memory
-from workers.device_share import device_share
-from workers.dit.calibration import calibrate
-from workers.dit.decoded import Decoded
-from workers.dit.denoiser import Denoiser
+from shared.objects.store import open_objects
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.renders.leases import LeaseRules, LeaseStore
+from workers.consumer.serving import abandon_process
+from workers.device.loss import is_device_lost
+from workers.device.memory import room_bytes, show_device_memory
+from workers.device.placement import Placement, guidance_devices, place
+from workers.device.share import device_share
 from workers.dit.engine import DitEngine
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
-from workers.dit.handover import Handovers
-from workers.dit.model import DIT_PARTS, DitModel, load_dit_model
-from workers.dit.options import DitOptions, apply_options, options_of
+from workers.dit.handover.store import Handovers
+from workers.dit.model.calibration import calibrate
+from workers.dit.model.denoiser import Denoiser
+from workers.dit.model.loading import DIT_PARTS, DitModel, load_dit_model
+from workers.dit.model.options import DitOptions, apply_options, options_of
+from workers.dit.model.runner import DitRunner
+from workers.dit.model.warm_up import warm_up
+from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.previews import PreviewPublisher
+from workers.dit.pictures.publish import Publisher
 from workers.dit.plan import Plan
-from workers.dit.previews import PreviewPublisher
-from workers.dit.publish import Publisher
-from workers.dit.runner import DitRunner
-from workers.dit.warm_up import warm_up
 from workers.engine.places import turns
-from workers.model_source import ModelSource, find_model
-from workers.placement import Placement, guidance_devices, place
-from workers.serving import abandon_process
+from workers.model.source import ModelSource, find_model
+from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.worker import Keeping, StageParts, run_stage
 

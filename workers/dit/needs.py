@@ -1,10 +1,10 @@
 """Estimates the device memory that a render needs, from its request and the model's configuration."""
 
 from shared.geometry import GridSize
-from shared.leases import Claim
-from workers.dit.conditions import condition_set
+from shared.jobs.leases import Claim
 from workers.dit.memory import RenderBytes
-from workers.dit.model import DitModel
+from workers.dit.model.conditions import condition_set
+from workers.dit.model.loading import DitModel
 
 # Tensors of a block that live at once, in widths of the transformer for each token: the residual and its normalised
 # copy, queries, keys, values and what they attend to, and the feed-forward's input and output, four times as wide.

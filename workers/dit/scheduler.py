@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.geometry import GridSize
 from shared.ids import RenderId
-from shared.leases import Claim
+from shared.jobs.leases import Claim
 from workers.engine.class_turns import ClassTurns
 
 _FLOOR = 0.1  # the share of the steps that a pre-empted class keeps: as much as claims leave it by default

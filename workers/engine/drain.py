@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from shared.leases import Claim, Progress
+from shared.jobs.leases import Claim, Progress
 from workers.engine.slots import Slots
 from workers.engine.stepper import Unfinished
 from workers.engine.thread import EngineThread

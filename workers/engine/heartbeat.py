@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from shared.background import Background, note_fault
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.leases import Held, Lease
+from shared.jobs.leases import Held, Lease
+from shared.process.background import Background, note_fault
 
 log = structlog.get_logger()
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.job_spec import Priority
-from shared.leases import Place, Room, spare_rows
+from shared.jobs.leases import Place, Room, spare_rows
+from shared.jobs.spec import Priority
 
 _CLASSES = tuple(Priority)  # the most urgent first
 

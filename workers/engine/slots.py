@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.ids import RenderId
-from shared.leases import Claim, Lease, Room
+from shared.jobs.leases import Claim, Lease, Room
 from workers.engine.places import Places
 
 

@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from shared.errors import GridpressError, RenderFailed
 from shared.ids import RenderId
-from shared.leases import Claim, Progress
+from shared.jobs.leases import Claim, Progress
 
 Result_co = TypeVar("Result_co", covariant=True)
 

@@ -11,7 +11,7 @@ import structlog
 
 from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.leases import Claim, Held, Lease, Progress
+from shared.jobs.leases import Claim, Held, Lease, Progress
 from workers.engine.slots import Slots
 from workers.engine.step_times import StepTimes
 from workers.engine.stepper import Outcome, Stepper, Unfinished, crashed

@@ -1,6 +1,6 @@
 """`python -m workers.enhance`."""
 
-from shared.starting import run_role
+from shared.process.starting import run_role
 from workers.enhance.main import run
 
 run_role("enhance", run)

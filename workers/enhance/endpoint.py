@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from shared.background import Background
+from shared.process.background import Background
 from workers.enhance.errors import NotEnhanced
 from workers.enhance.instructions import Message
 

@@ -2,22 +2,22 @@
 
 import threading
 
-from shared.celery_app import make_celery
 from shared.errors import Misconfigured
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import Revision, new_worker_id
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.store.connect import connect
-from shared.store.enhancements import EnhancementStore
-from shared.store.leases import Announcement, LeaseRules, LeaseStore
-from shared.store.upkeep import UpkeepStore
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.enhancements.enhancements import EnhancementStore
+from shared.store.queues.upkeep import UpkeepStore
+from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
+from workers.consumer.health import Hearing
+from workers.consumer.hints import on_hint
+from workers.consumer.serving import Served, serve
 from workers.engine.heartbeat import Heartbeat
 from workers.enhance.endpoint import ChatEndpoint
 from workers.enhance.service import EnhanceService
-from workers.hearing import Hearing
-from workers.hint_edge import on_hint
-from workers.serving import Served, serve
 
 _LEASE_MARGIN_S = 5.0  # beyond a call that takes all its time: to write, on a busy machine
 

@@ -9,8 +9,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.metrics.catalogue import ENHANCEMENTS
-from shared.store.enhancements import EnhancementClaim, EnhancementStore
-from shared.tracing import Value, begin_span
+from shared.store.enhancements.enhancements import EnhancementClaim, EnhancementStore
+from shared.tracing.spans import Value, begin_span
 from workers.enhance.answer import checked, text_of
 from workers.enhance.errors import NotEnhanced
 from workers.enhance.instructions import Message, messages

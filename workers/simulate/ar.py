@@ -3,19 +3,19 @@
 from functools import partial
 
 from shared.geometry import condition_grid
-from shared.leases import Claim
-from shared.objects import open_objects
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import connect
-from shared.store.leases import LeaseStore
-from shared.token_grid import Prior
-from workers.condition_images import ConditionImages
+from shared.hints.queues import Queue
+from shared.jobs.leases import Claim
+from shared.jobs.states import Stage
+from shared.jobs.token_grid import Prior
+from shared.objects.store import open_objects
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.renders.leases import LeaseStore
 from workers.engine.places import rows
 from workers.simulate.picture import simulated_condition, simulated_grid
 from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
+from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
 

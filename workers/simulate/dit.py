@@ -2,17 +2,17 @@
 
 from importlib.metadata import version
 
-from shared.leases import Claim, Progress
-from shared.objects import open_objects
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import connect
-from shared.store.leases import LeaseRules, LeaseStore
-from workers.dit.decoded import Decoded
-from workers.dit.handover import Handovers
-from workers.dit.previews import Preview, PreviewPublisher, preview_steps
-from workers.dit.publish import Publisher
+from shared.hints.queues import Queue
+from shared.jobs.leases import Claim, Progress
+from shared.jobs.states import Stage
+from shared.objects.store import open_objects
+from shared.settings.settings import Settings
+from shared.store.core.connect import connect
+from shared.store.renders.leases import LeaseRules, LeaseStore
+from workers.dit.handover.store import Handovers
+from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.previews import Preview, PreviewPublisher, preview_steps
+from workers.dit.pictures.publish import Publisher
 from workers.engine.places import turns
 from workers.simulate.picture import simulated_picture
 from workers.simulate.spec import REVISION, Simulation

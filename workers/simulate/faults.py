@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 from shared.errors import RenderFailed
-from shared.leases import Claim
+from shared.jobs.leases import Claim
 
 _MARKER = re.compile(r"\[simulate (crash|hang|stall|raise|fail) in (ar|dit)\]")
 

@@ -6,8 +6,8 @@ import struct
 from PIL import Image
 
 from shared.geometry import CODEBOOK_SIZE, GridSize
-from shared.job_spec import RenderSettings
-from shared.token_grid import Prior, TokenGrid
+from shared.jobs.spec import RenderSettings
+from shared.jobs.token_grid import Prior, TokenGrid
 
 
 def simulated_grid(settings: RenderSettings, seed: int) -> TokenGrid:

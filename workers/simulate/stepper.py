@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.leases import Claim, Progress
+from shared.jobs.leases import Claim, Progress
 from workers.engine.class_turns import ClassTurns
 from workers.engine.stepper import Outcome, Unfinished
 from workers.simulate.faults import Fault

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.background import Background
 from shared.errors import StoreUnavailable
-from shared.leases import Claim, Place, Room
+from shared.jobs.leases import Claim, Place, Room
+from shared.process.background import Background
 from workers.engine.places import Running
 from workers.engine.slots import Slots
 

@@ -11,10 +11,10 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from shared.ids import RenderId, WorkerId
-from shared.leases import Claim, Lease
+from shared.jobs.leases import Claim, Lease
+from shared.jobs.states import Stage
 from shared.metrics.catalogue import LEASES_LOST, RENDER_SECONDS, RENDERS
-from shared.states import Stage
-from shared.tracing import Value, begin_span
+from shared.tracing.spans import Value, begin_span
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.errors import LeaseLost, ObjectStoreUnavailable, RenderFailed, StoreUnavailable
-from shared.leases import Claim, Lease
-from shared.store.leases import LeaseStore
+from shared.jobs.leases import Claim, Lease
+from shared.store.renders.leases import LeaseStore
 from workers.engine.stepper import Outcome
 from workers.stage.attempts import Attempts, End
 

@@ -12,19 +12,23 @@ from typing import Generic, TypeVar
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
-from shared.hints import Hints
+from shared.hints.celery_app import make_celery
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.leases import Claim, Handover, Held, Place
-from shared.logs import last_lines
+from shared.jobs.leases import Claim, Handover, Held, Place
+from shared.jobs.states import Stage
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import Client, connect_hasty
-from shared.store.leases import Announcement, LeaseRules, LeaseStore, Verdict
-from shared.store.upkeep import UpkeepStore
+from shared.process.logs import last_lines
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client, connect_hasty
+from shared.store.queues.upkeep import UpkeepStore
+from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore, Verdict
+from workers.consumer.health import Hearing
+from workers.consumer.hints import on_hint
+from workers.consumer.serving import Served, abandon_process, leave_process, serve
+from workers.device.gauges import show_slots
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.places import Places, Running
@@ -32,10 +36,6 @@ from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper, Unfinished
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
-from workers.gauges import show_slots
-from workers.hearing import Hearing
-from workers.hint_edge import on_hint
-from workers.serving import Served, abandon_process, leave_process, serve
 from workers.stage.asking import Asking, AskingPorts, LeadTime
 from workers.stage.attempts import Attempts, End, show_ends
 from workers.stage.recorder import Recorder, Write

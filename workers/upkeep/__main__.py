@@ -1,6 +1,6 @@
 """`python -m workers.upkeep`."""
 
-from shared.starting import run_role
+from shared.process.starting import run_role
 from workers.upkeep.main import run
 
 run_role("upkeep", run)

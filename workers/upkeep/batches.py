@@ -2,9 +2,9 @@
 
 import random
 
-from shared.batches import BatchId, folder_of, line_job_prefix
-from shared.objects import ObjectStore
-from shared.store.batches import BatchStore, DeletedBatch
+from shared.batches.batch import BatchId, folder_of, line_job_prefix
+from shared.objects.store import ObjectStore
+from shared.store.batches.batches import BatchStore, DeletedBatch
 from workers.upkeep.each import delete_each
 
 _MOST_AT_ONCE = 20

@@ -7,8 +7,8 @@ import structlog
 
 from shared.errors import GridpressError, StoreUnavailable
 from shared.ids import ObjectKey
-from shared.objects import ObjectStore
-from shared.store.object_writes import ObjectWrites
+from shared.objects.store import ObjectStore
+from shared.store.core.object_writes import ObjectWrites
 
 log = structlog.get_logger()
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from shared.background import note_fault
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
+from shared.process.background import note_fault
 
 log = structlog.get_logger()
 

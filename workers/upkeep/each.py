@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from shared.background import note_fault
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
+from shared.process.background import note_fault
 
 _PUT_OFF_S = 60.0
 

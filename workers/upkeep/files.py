@@ -1,8 +1,8 @@
 """Deletes the bytes of files whose time is over: expired, deleted by their owner, or never sent to the end."""
 
 from shared.files import FileId, file_key
-from shared.objects import ObjectStore
-from shared.store.files import FileStore
+from shared.objects.store import ObjectStore
+from shared.store.files.files import FileStore
 from workers.upkeep.each import delete_each
 
 _MOST_AT_ONCE = 100

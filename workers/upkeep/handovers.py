@@ -1,8 +1,8 @@
 """Deletes latents of unfinished renders once their render has ended or their time is over."""
 
 from shared.ids import ObjectKey
-from shared.objects import ObjectStore
-from shared.store.handovers import HandoverStore
+from shared.objects.store import ObjectStore
+from shared.store.renders.handovers import HandoverStore
 from workers.upkeep.each import delete_each
 
 _MOST_AT_ONCE = 100

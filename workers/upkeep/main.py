@@ -7,24 +7,24 @@ from functools import partial
 
 import structlog
 
-from shared.background import Background
-from shared.celery_app import make_celery
-from shared.garbage import freeze_startup_objects
-from shared.hints import Hints
-from shared.objects import open_objects
-from shared.ready_file import announce
-from shared.settings import Settings
-from shared.store.batches import BatchStore
-from shared.store.connect import connect
-from shared.store.doomed import DoomedStore
-from shared.store.files import FileStore
-from shared.store.handovers import HandoverStore
-from shared.store.object_writes import ObjectWrites
-from shared.store.upkeep import UpkeepStore
+from shared.hints.celery_app import make_celery
+from shared.hints.send import Hints
+from shared.objects.store import open_objects
+from shared.process.background import Background
+from shared.process.garbage import freeze_startup_objects
+from shared.process.ready_file import announce
+from shared.settings.settings import Settings
+from shared.store.batches.batches import BatchStore
+from shared.store.core.connect import connect
+from shared.store.core.object_writes import ObjectWrites
+from shared.store.files.files import FileStore
+from shared.store.jobs.deleted import DoomedStore
+from shared.store.queues.upkeep import UpkeepStore
+from shared.store.renders.handovers import HandoverStore
 from workers.upkeep.batches import delete_batches, delete_deleted
 from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
-from workers.upkeep.doomed import delete_doomed
+from workers.upkeep.deleted_jobs import delete_doomed
 from workers.upkeep.files import delete_ended
 from workers.upkeep.handovers import delete_handovers
 from workers.upkeep.measure import Measuring

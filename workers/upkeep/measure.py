@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Gauge
 
+from shared.jobs.states import Stage
 from shared.metrics import catalogue as m
-from shared.pace import StageLoad
-from shared.scaling import ScalingRules, wanted_workers
-from shared.settings import Settings
-from shared.states import Stage
-from shared.store.connect import Client
-from shared.store.measures import Measures, MeasureStore
-from shared.store.object_writes import ObjectWrites
-from shared.store.pace import PaceStore
-from shared.store.upkeep import UpkeepStore
+from shared.schedule.autoscaling import ScalingRules, wanted_workers
+from shared.schedule.throughput import StageLoad
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client
+from shared.store.core.object_writes import ObjectWrites
+from shared.store.queues.measures import Measures, MeasureStore
+from shared.store.queues.throughput import PaceStore
+from shared.store.queues.upkeep import UpkeepStore
 
 log = structlog.get_logger()
 

@@ -6,13 +6,13 @@ from functools import partial
 
 import structlog
 
-from shared.background import note_fault
 from shared.errors import StoreUnavailable
-from shared.hints import Hints
+from shared.hints.queues import Queue
+from shared.hints.send import Hints
 from shared.metrics.catalogue import UPKEEP_LAST_TICK, UPKEEP_RESCUED
-from shared.queues import Queue
-from shared.settings import Settings
-from shared.store.upkeep import UpkeepStore
+from shared.process.background import note_fault
+from shared.settings.settings import Settings
+from shared.store.queues.upkeep import UpkeepStore
 from workers.upkeep.measure import Measuring
 
 log = structlog.get_logger()

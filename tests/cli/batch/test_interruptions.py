@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli.batch.client import BatchClient
-from cli.batch.results import Results
+from cli.batch.results.file import Results
 from cli.batch.state import StateFile
 from tests.cli.batch.conftest import Batch, pictures, results
 from tests.cli.batch.service import StubService

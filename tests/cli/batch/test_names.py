@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.batch.names import Names, stems
+from cli.batch.results.names import Names, stems
 
 
 def name(custom_id: str, n: int = 1) -> str:

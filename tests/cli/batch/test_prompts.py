@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.batch.lines import batch_lines
-from cli.batch.prompts import Fault, Line, read
+from cli.batch.input.lines import batch_lines
+from cli.batch.input.prompts import Fault, Line, read
 from cli.errors import Failure
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.batch import patience
-from cli.batch.results import Results
+from cli.batch.results.file import Results
 from cli.batch.state import StateFile
 from cli.evaluation.samples import samples
 from tests.cli.batch.conftest import Batch, pictures, results, write_lines

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from cli.batch.client import BatchClient
 from cli.main import main
-from shared.settings import Settings
-from shared.store.connect import Client
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client
 from tests.api.processes import served
 
 

@@ -12,16 +12,16 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import GlmImageForConditionalGeneration
 
 from shared.geometry import small_grid
-from workers.checkpoint.demo import ar_model
 from workers.checkpoint.demo.ar_sheet import show_drawn
-from workers.checkpoint.demo.attention import plain_attention
-from workers.checkpoint.demo.drawer import Drawer
-from workers.checkpoint.demo.edits import random_edit
-from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.probe import UNKNOWN, outputs_of
-from workers.checkpoint.demo.prompts import prompt_of
-from workers.checkpoint.demo.world import Scene, exact, random_scene, random_shapes
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models.attention import plain_attention
+from workers.checkpoint.demo.models.drawer import Drawer
+from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
+from workers.checkpoint.demo.world.edits import random_edit
+from workers.checkpoint.demo.world.prompts import prompt_of
+from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # a layer, and what its guesses count

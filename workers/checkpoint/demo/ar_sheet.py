@@ -7,10 +7,10 @@ from torch import Tensor
 from transformers import GlmImageForConditionalGeneration
 
 from workers.checkpoint import ar_parts
-from workers.checkpoint.demo import ar_model
-from workers.checkpoint.demo.encoders import Encoders
-from workers.checkpoint.demo.pixels import to_picture
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models.encoders import Encoders
 from workers.checkpoint.demo.sheet import PROMPTS
+from workers.checkpoint.demo.world.pixels import to_picture
 
 _SIDE_PX, _CELLS = 256, 8
 

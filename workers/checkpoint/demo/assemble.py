@@ -7,7 +7,8 @@ from diffusers import GlmImagePipeline
 from transformers import ByT5Tokenizer
 
 from workers.checkpoint import ar_parts
-from workers.checkpoint.demo import ar_model, dit_model
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.parts import TrainedParts
 from workers.checkpoint.folder import whole_folder
 

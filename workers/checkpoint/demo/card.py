@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from workers.checkpoint.demo.ar_model import NUM_CODES
-from workers.checkpoint.demo.world import COLOURS, LONGEST_WORD, PATTERNS, PLACES, SHAPES, SIZES
+from workers.checkpoint.demo.models.ar import NUM_CODES
+from workers.checkpoint.demo.world.scenes import COLOURS, LONGEST_WORD, PATTERNS, PLACES, SHAPES, SIZES
 
 HISTORY = "history.md"  # in the folder of the training: what the states don't tell, for example that it began elsewhere
 _STATES = {

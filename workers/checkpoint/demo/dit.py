@@ -9,14 +9,15 @@ from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from torch import Tensor
 from transformers import T5EncoderModel
 
-from workers.checkpoint.demo import ar_model, dit_model
-from workers.checkpoint.demo.attention import plain_attention
 from workers.checkpoint.demo.dit_batches import Batch, Batches, Cells, Sample
-from workers.checkpoint.demo.encoders import CELL_PX, Encoders
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.painter import Painter, show_painted
-from workers.checkpoint.demo.probe import UNKNOWN, outputs_of
-from workers.checkpoint.demo.prompts import in_some_case
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models import dit as dit_model
+from workers.checkpoint.demo.models.attention import plain_attention
+from workers.checkpoint.demo.models.encoders import CELL_PX, Encoders
+from workers.checkpoint.demo.models.painter import Painter, show_painted
+from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
+from workers.checkpoint.demo.world.prompts import in_some_case
 
 RECIPE = Recipe(num_steps=20_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _PROBED, _PLACE_WEIGHT = 1, 0.2  # a block, and what its guesses of places count

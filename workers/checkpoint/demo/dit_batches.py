@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
-from workers.checkpoint.demo.drawing import letters_shown
-from workers.checkpoint.demo.edits import Edit, random_edit
-from workers.checkpoint.demo.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
-from workers.checkpoint.demo.probe import UNKNOWN
-from workers.checkpoint.demo.world import LETTERS, Scene, is_held_out_word, random_scene
+from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.models.probe import UNKNOWN
+from workers.checkpoint.demo.world.drawing import letters_shown
+from workers.checkpoint.demo.world.edits import Edit, random_edit
+from workers.checkpoint.demo.world.scenes import LETTERS, Scene, is_held_out_word, random_scene
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 

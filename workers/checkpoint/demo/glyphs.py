@@ -14,11 +14,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from workers.checkpoint.demo import dit_model
-from workers.checkpoint.demo.drawing import letter_boxes, typeface
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.prompts import in_some_case
-from workers.checkpoint.demo.world import random_word
+from workers.checkpoint.demo.models import dit as dit_model
+from workers.checkpoint.demo.world.drawing import letter_boxes, typeface
+from workers.checkpoint.demo.world.prompts import in_some_case
+from workers.checkpoint.demo.world.scenes import random_word
 
 RECIPE = Recipe(num_steps=1_500, learning_rate=2e-3, weight_decay=0.0, has_muon=True)
 _BATCH = 96

@@ -10,11 +10,12 @@ from torch import nn
 from transformers import GlmImageForConditionalGeneration, T5EncoderModel
 
 from shared.errors import Misconfigured
-from workers.checkpoint.demo import ar_model, vae
-from workers.checkpoint.demo.drawer import Drawer
-from workers.checkpoint.demo.encoders import Encoders
+from workers.checkpoint.demo import vae
 from workers.checkpoint.demo.glyphs import Reader
-from workers.checkpoint.demo.painter import Painter
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models.drawer import Drawer
+from workers.checkpoint.demo.models.encoders import Encoders
+from workers.checkpoint.demo.models.painter import Painter
 from workers.checkpoint.demo.vq import Eyes
 
 _Module = TypeVar("_Module", bound=nn.Module)

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.pixels import random_crop, to_picture
+from workers.checkpoint.demo.world.pixels import random_crop, to_picture
 
 LATENT_CHANNELS = 16
 FIRST, FINAL = "vae", "vae_final"  # folders: before and after the decoder's second training; latents are the same

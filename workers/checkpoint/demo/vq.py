@@ -9,11 +9,11 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 from transformers import GlmImageForConditionalGeneration
 
-from workers.checkpoint.demo import ar_model
-from workers.checkpoint.demo.drawing import draw
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.pixels import to_picture, to_tensor
-from workers.checkpoint.demo.world import random_scene
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.pixels import to_picture, to_tensor
+from workers.checkpoint.demo.world.scenes import random_scene
 
 RECIPE = Recipe(num_steps=3_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
 _BATCH = 24

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
-from shared.logs import configure_logs
-from shared.settings import Settings
-from workers.dit.denoiser import Branch, Denoiser, Row
-from workers.dit.glyphs import GlyphEncoder
+from shared.process.logs import configure_logs
+from shared.settings.settings import Settings
 from workers.dit.guidance.link import HELPER, Link, open_store
 from workers.dit.guidance.orders import orders
 from workers.dit.guidance.plan import READY, HelperPlan, Pass
-from workers.dit.model import load_dit_model
-from workers.dit.options import DitOptions, apply_options
+from workers.dit.model.denoiser import Branch, Denoiser, Row
+from workers.dit.model.glyphs import GlyphEncoder
+from workers.dit.model.loading import load_dit_model
+from workers.dit.model.options import DitOptions, apply_options
 
 
 def main() -> None:

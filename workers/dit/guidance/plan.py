@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from workers.dit.options import DitOptions
+from workers.dit.model.options import DitOptions
 
 READY = "helper"  # the key that the helper sets once it has loaded
 

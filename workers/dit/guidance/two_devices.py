@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workers.device_loss import HelperGone
-from workers.dit.denoiser import Branch, Denoiser, Row
+from workers.device.loss import HelperGone
 from workers.dit.guidance.link import WORKER, Link, open_store
 from workers.dit.guidance.plan import READY, HelperPlan, Pass, to_line
 from workers.dit.guidance.process import HelperProcess
-from workers.dit.model import DitModel
-from workers.dit.options import DitOptions
-from workers.dit.step_cache import StepCache
+from workers.dit.model.denoiser import Branch, Denoiser, Row
+from workers.dit.model.loading import DitModel
+from workers.dit.model.options import DitOptions
+from workers.dit.model.step_cache import StepCache
 
 _HELPER = ("-m", "workers.dit.guidance.helper")
 

@@ -1,0 +1,89 @@
+"""The routes of a batch's results: results so far, its pictures, their manifest, and an archive of all."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from api.batches.archive import tar_of, zip_of
+from api.batches.reading import Place, line_of, pictures, results, succeeded
+from api.batches.response_schemas import ResultPage
+from api.batches.routes import own_batch
+from api.batches.schemas import ArchiveQuery, ResultsQuery
+from api.responses.downloads import download
+from api.responses.listing import told_each
+from api.services import Services, services
+from shared.batches.batch import Batch, is_line_of
+from shared.errors import ImageNotFound
+from shared.ids import ObjectKey
+from shared.intake.fields import validated
+from shared.jobs.spec import OutputFormat
+
+batch_results = Blueprint("batch_results", __name__, url_prefix="/v1/batches/<batch_id>")
+
+_JSON_LINES = "application/jsonl"
+_ARCHIVES = {"tar": (tar_of, "application/x-tar"), "zip": (zip_of, "application/zip")}
+_FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
+
+
+@batch_results.get("/results")
+def index(batch_id: str) -> dict[str, Any]:
+    """Returns a page of results, in the order in which lines ended.
+
+    A page's end stays valid as a later page's start.
+    """
+    query, batch = validated(ResultsQuery, request.args.to_dict()), own_batch(batch_id)
+    after = Place.of(query.after) if query.after else Place()
+    found = list(islice(results(services(), batch.batch_id, after), query.limit + 1))
+    page = found[: query.limit]
+    last = str(page[-1][0]) if page else query.after
+    lines = told_each("result", ((f"{batch_id} {place}", raw) for place, raw in page), line_of)
+    return ResultPage(data=lines, has_more=len(found) > query.limit, last_id=last).model_dump()
+
+
+@batch_results.get("/output")
+def output(batch_id: str) -> Response:
+    """Streams the results of the lines that have succeeded so far, as JSON lines."""
+    house, batch = services(), own_batch(batch_id)
+    return _streamed(succeeded(house, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
+
+
+@batch_results.get("/manifest")
+def manifest(batch_id: str) -> Response:
+    """Streams one JSON line for each picture finished so far: its location and its settings."""
+    house, batch = services(), own_batch(batch_id)
+    lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(house, batch.batch_id))
+    return _streamed(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
+
+
+@batch_results.get("/archive")
+def archive(batch_id: str) -> Response:
+    """Streams a tar or zip of all pictures finished so far, with their manifest as the last member."""
+    return archive_of(services(), own_batch(batch_id), validated(ArchiveQuery, request.args.to_dict()).format)
+
+
+def archive_of(house: Services, batch: Batch, kind: str) -> Response:
+    """Streams an archive. `kind` is tar or zip."""
+    make, content_type = _ARCHIVES[kind]
+    return _streamed(make(house, batch, pictures(house, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
+
+
+@batch_results.get("/pictures/<line_job>/<int:index>/<file>")
+def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
+    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed. Reads no record of the job."""
+    house, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
+    if named is None or not is_line_of(line_job, batch.batch_id):
+        raise ImageNotFound(f"{batch.batch_id} has no such picture")
+    key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
+    filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
+    if house.settings.s3_links == "presigned":
+        link = house.objects.presign(key, filename=filename, content_type=content_type)
+        return Response(status=302, headers={"Location": link})
+    return _streamed(house.objects.stream(key), content_type, filename, "inline")
+
+
+def _streamed(chunks: Iterator[bytes], content_type: str, filename: str, how: str = "attachment") -> Response:
+    return download(chunks, content_type, filename=filename, how=how)

@@ -1,0 +1,165 @@
+"""Schemas of requests about batches: OpenAI's fields and our additions."""
+
+import re
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.batches.order import WHAT_FINISH_BY, WHAT_PRIORITY, PriorityField, check_finish_by
+from api.files.schemas import ExpiresAfter
+from shared.batches.batch import BatchId, BatchPriority, BatchSpec, Defaults, Endpoint, Standing
+from shared.egress.rules import EgressRules
+from shared.files import FileId
+from shared.ids import TenantId
+from shared.intake.types import MetadataKey, MetadataValue, SigningKey, Text, Time
+from shared.jobs.spec import SEED_LIMIT
+from shared.settings.settings import Settings
+from shared.webhooks.events import BATCH_ENDS, BatchEventType, PayloadStyle
+from shared.webhooks.receivers import check_own_receiver
+
+_WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
+_UNIT_S = {"h": 3600, "d": 24 * 3600}
+_LONGEST_WINDOW_S = 30 * 24 * 3600
+_LONGEST_KEPT_S = 366 * 24 * 3600
+
+BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$")]
+
+
+def _window_s(text: str) -> int | None:
+    found = _WINDOW.fullmatch(text)
+    return int(found[1]) * _UNIT_S[found[2]] if found else None
+
+
+def _window(text: str) -> str:
+    seconds = _window_s(text)
+    if seconds is None or seconds > _LONGEST_WINDOW_S:
+        raise PydanticCustomError("window", "must be hours or days, 30 days at most, such as 24h or 7d")
+    return text
+
+
+class DefaultsRequest(BaseModel):
+    """Defaults for fields that lines leave out. They are checked by the rules of the lines' endpoint."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    size: Text | None = None
+    n: int | None = Field(default=None, ge=1)
+    num_inference_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = None
+    quality: Text | None = None
+    output_format: Text | None = None
+    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="of the first line; grows by one a line")
+
+
+class BatchRequest(BaseModel):
+    """A request for a batch: a file of lines, each a request for pictures."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(description="of the purpose batch")
+    endpoint: Endpoint = Field(description="for which all its lines are")
+    completion_window: Annotated[Text, AfterValidator(_window)] = Field(
+        description="24h, or another number of hours (h) or days (d), 30 days at most; lines that are not finished by "
+        "then expire",
+        json_schema_extra={"pattern": "^(([1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|([1-9]|[12][0-9]|30)d)$"},
+    )
+    metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
+    output_expires_after: ExpiresAfter | None = Field(
+        default=None, description="of the output and the error file. Default: they stay until they are deleted"
+    )
+    defaults: DefaultsRequest = DefaultsRequest()
+    priority: PriorityField = Field(default=BatchPriority.BATCH, description=WHAT_PRIORITY)
+    finish_by: Time | None = Field(default=None, description=WHAT_FINISH_BY)
+    strict: bool = Field(default=False, description="one line that can't be rendered refuses the file")
+    deadline: Time | None = Field(default=None, description="of all its lines; RFC 3339")
+    dry_run: bool = Field(
+        default=False,
+        description="make no batch: say which lines would fail, what the others cost and when it would end. Nothing is "
+        "stored, and no Idempotency-Key is used up",
+    )
+    retry_of: BatchIdText | None = Field(
+        default=None, description="only those lines of the file that failed, expired or were cancelled in this batch"
+    )
+
+    delete_after_s: int | None = Field(
+        default=None,
+        ge=3600,
+        le=_LONGEST_KEPT_S,
+        description="after its end it is deleted as by DELETE, with its pictures. Default: it is forgotten when the "
+        "service's own time is over, and its files and pictures stay",
+    )
+    webhook_url: Text | None = Field(default=None, description="told when it is over, or what `webhook_events` says")
+    webhook_events: list[BatchEventType] | None = Field(
+        default=None, min_length=1, max_length=len(get_args(BatchEventType)), description="default: every end"
+    )
+    webhook_payload: Annotated[PayloadStyle, Field(strict=False)] | None = Field(
+        default=None, description="full, the default: id, status and counts; thin: the id alone"
+    )
+    webhook_secret: SigningKey | None = Field(
+        default=None,
+        repr=False,
+        description="whsec_ and base64; signs this batch's webhooks instead of the tenant's secret. Never answered",
+        json_schema_extra={"writeOnly": True},
+    )
+
+    def check(self, settings: Settings, rules: EgressRules) -> None:
+        """Checks the webhook and `finish_by`. Raises `InvalidRequest`."""
+        check_finish_by(self.finish_by)
+        beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
+        check_own_receiver(self.webhook_url, "webhook_url", beside, rules)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.priority, self.finish_by)
+
+    def spec(self, tenant: TenantId) -> BatchSpec:
+        window_s = _window_s(self.completion_window)
+        assert window_s
+        return BatchSpec(
+            tenant=tenant,
+            input_file_id=self.input_file_id,
+            endpoint=self.endpoint,
+            window=self.completion_window,
+            window_s=window_s,
+            metadata=self.metadata or {},
+            defaults=Defaults(**self.defaults.model_dump()),
+            priority=self.priority.scheduling_class,
+            strict=self.strict,
+            deadline=self.deadline,
+            output_lifetime_s=self.output_expires_after.seconds if self.output_expires_after else None,
+            delete_after_s=self.delete_after_s,
+            retry_of=self.retry_of,
+            webhook_url=self.webhook_url,
+            webhook_events=tuple(dict.fromkeys(self.webhook_events or BATCH_ENDS)) if self.webhook_url else (),
+            webhook_payload=self.webhook_payload or PayloadStyle.FULL,
+            webhook_secret=self.webhook_secret,
+        )
+
+
+class BatchQuery(BaseModel):
+    """The query of a list of batches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=20, ge=1, le=100)
+    after: BatchIdText | None = Field(default=None, description="the last id of the page before")
+
+
+class ResultsQuery(BaseModel):
+    """The query of a list of results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")] | None = Field(
+        default=None, description="`last_id` of the page before"
+    )
+
+
+class ArchiveQuery(BaseModel):
+    """The query of an archive."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["tar", "zip"] = "tar"

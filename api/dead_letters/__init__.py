@@ -1,0 +1,1 @@
+"""Routes and OpenAPI entries of dead letters."""

@@ -1,0 +1,58 @@
+"""Dead letters."""
+
+from api.dead_letters.routes import DeadLetterAnswer, DeadLetterPage
+from api.jobs.schemas import DeadLetterQuery
+from api.openapi import examples
+from api.openapi.operation import Answer, Operation
+from shared.errors import DeadLetterNotFound
+from shared.jobs.response_schemas import JobAnswer
+
+_LETTER = {
+    "id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f:0000",
+    "job_id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f",
+    "index": 0,
+    "stage": "dit",
+    "strikes": 5,
+    "died_at": "2026-01-05T09:41:07.312Z",
+    "crashes": [
+        {
+            "worker": "dit-1",
+            "stage": "dit",
+            "at": "2026-01-05T09:41:07.312Z",
+            "steps": {"done": 12, "total": 50},
+            "was_alone": True,
+            "log_lines": ["CUDA error: an illegal memory access was encountered"],
+        }
+    ],
+}
+
+OPERATIONS = {
+    "dead_letters.index": Operation(
+        "listDeadLetters",
+        "Operations",
+        "List dead letters",
+        {200: Answer("a page", DeadLetterPage, examples={"one": {"data": [_LETTER], "has_more": False, "next": None}})},
+        query=DeadLetterQuery,
+    ),
+    "dead_letters.read": Operation(
+        "getDeadLetter",
+        "Operations",
+        "Read a dead letter",
+        {200: Answer("it, with its evidence", DeadLetterAnswer, examples={"poison": _LETTER})},
+        (DeadLetterNotFound,),
+    ),
+    "dead_letters.requeue": Operation(
+        "requeueDeadLetter",
+        "Operations",
+        "Try a picture again",
+        {200: Answer("its job, which runs again", JobAnswer, examples={"succeeded": examples.answer()})},
+        (DeadLetterNotFound,),
+    ),
+    "dead_letters.purge": Operation(
+        "purgeDeadLetter",
+        "Operations",
+        "Forget a dead letter",
+        {204: Answer("it is gone")},
+        (DeadLetterNotFound,),
+    ),
+}

@@ -1,0 +1,1 @@
+"""What wraps every request: identification, authentication, limits, idempotency, counting."""

@@ -1,0 +1,115 @@
+"""Counts requests once they are answered. A path, a method or a key that a client made up is never a label."""
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from typing import Any, Literal
+
+from flask import Flask, request
+from prometheus_client import Counter, Histogram
+
+from api.problems.early import refusal_of
+from shared.jobs.spec import Priority
+from shared.metrics.catalogue import (
+    HTTP_HELD_REQUESTS,
+    HTTP_HELD_SECONDS,
+    HTTP_REFUSALS,
+    HTTP_REQUEST_SECONDS,
+    HTTP_REQUESTS,
+    JOBS_SUBMITTED,
+)
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNMATCHED, _UNREAD, _OTHER = "unmatched", "unread", "other"
+_HELD = "gridpress.is_held"
+_ROUTE = "gridpress.route"
+_OPENAI, _ZAI, _NATIVE = "openai", "zai", "native"
+
+
+def install(app: Flask) -> None:
+    """Installs the hook. Must come before those that refuse."""
+    app.before_request(_note_route)
+
+
+def begin(_worker: Any, req: Any) -> None:
+    """gunicorn's `pre_request`: the head is parsed."""
+    req.began_at = time.monotonic()
+
+
+def end(_worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
+    """gunicorn's `post_request`: the response is sent, or the client has gone."""
+    if resp is None or resp.status is None:  # counted as unread
+        return
+    route, method = environ.get(_ROUTE, _UNMATCHED), _method_of(req)
+    _responses(route, method, resp.status_code).inc()
+    lasted_s = time.monotonic() - req.began_at
+    if _HELD in environ:
+        HTTP_HELD_SECONDS.observe(lasted_s)
+    else:
+        _seconds_of(route, method).observe(lasted_s)
+
+
+def count_unread(error: Exception) -> None:
+    """Counts a request that was refused before the app saw it."""
+    refusal = refusal_of(error)
+    HTTP_REQUESTS.labels(_UNREAD, _method_of(getattr(error, "request", None)), refusal.status).inc()
+    HTTP_REFUSALS.labels(refusal.code).inc()
+
+
+def count_submission(priority: Priority) -> None:
+    """Counts a new job of the current request."""
+    _submissions(request.blueprint or "", priority).inc()
+
+
+@contextmanager
+def held(kind: Literal["wait", "stream"]) -> Iterator[None]:
+    """Within the block the current request is held. How long it lasts says nothing of how fast the API is."""
+    request.environ[_HELD] = True
+    with HTTP_HELD_REQUESTS.labels(kind).track_inprogress():
+        yield
+
+
+def held_stream(events: Generator[Any]) -> Iterator[Any]:
+    """Returns the events; while they are read, the current request is held."""
+    request.environ[_HELD] = True
+    return _tracked(events)
+
+
+def _tracked(events: Generator[Any]) -> Iterator[Any]:
+    with closing(events), HTTP_HELD_REQUESTS.labels("stream").track_inprogress():
+        yield from events
+
+
+# Kept, since looking for labels costs as much as counting. There are few of each.
+
+
+@cache
+def _responses(route: str, method: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(route, method, status)
+
+
+@cache
+def _seconds_of(route: str, method: str) -> Histogram:
+    return HTTP_REQUEST_SECONDS.labels(route, method)
+
+
+@cache
+def _submissions(blueprint: str, priority: Priority) -> Counter:
+    return JOBS_SUBMITTED.labels(_door_of(blueprint), priority.value)
+
+
+def _note_route() -> None:
+    if request.url_rule is not None:
+        request.environ[_ROUTE] = request.url_rule.rule
+
+
+def _method_of(req: Any) -> str:
+    method = getattr(req, "method", None)
+    return method if method in _METHODS else _OTHER
+
+
+def _door_of(blueprint: str) -> str:
+    if blueprint.startswith(_ZAI):
+        return _ZAI
+    return _OPENAI if blueprint.startswith(_OPENAI) else _NATIVE

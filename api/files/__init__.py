@@ -1,0 +1,1 @@
+"""Routes, schemas and OpenAPI entries of files."""

@@ -1,0 +1,82 @@
+"""Files."""
+
+from api.files.schemas import FileAnswer, FileDeleted, FilePage, FilesQuery
+from api.openapi.fields import DISPOSITION, LINK
+from api.openapi.operation import Answer, Body, Json, Operation
+from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
+
+_FILE = {
+    "id": "file-01ke6q8v3c9t0n5w7x2z4b6d8f",
+    "object": "file",
+    "bytes": 48_211,
+    "created_at": 1_767_605_400,
+    "expires_at": None,
+    "filename": "dog.png",
+    "purpose": "vision",
+    "status": "processed",
+    "status_details": None,
+}
+_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD: Json = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "purpose": {"enum": ["batch", "vision", "user_data"]},
+            "expires_after[anchor]": {"const": "created_at"},
+            "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
+        },
+        "required": ["file", "purpose"],
+        "dependentRequired": {
+            "expires_after[anchor]": ["expires_after[seconds]"],
+            "expires_after[seconds]": ["expires_after[anchor]"],
+        },
+        "additionalProperties": False,
+    }
+}
+_ANSWER = Answer("the file", FileAnswer, examples={"picture": _FILE})
+_PAGE = {"object": "list", "data": [_FILE], "has_more": False, "first_id": _FILE["id"], "last_id": _FILE["id"]}
+
+OPERATIONS = {
+    "files.create": Operation(
+        "createFile",
+        "Files",
+        "Store a file",
+        {200: _ANSWER},
+        (PayloadTooLarge, ObjectStoreUnavailable),
+        Body(media={"multipart/form-data": _UPLOAD}),
+    ),
+    "files.index": Operation(
+        "listFiles",
+        "Files",
+        "List files",
+        {200: Answer("a page", FilePage, examples={"one": _PAGE})},
+        query=FilesQuery,
+    ),
+    "files.read": Operation("getFile", "Files", "Read a file", {200: _ANSWER}, (FileNotStored,)),
+    "files.content": Operation(
+        "downloadFile",
+        "Files",
+        "Download a file",
+        {
+            302: Answer("a link to the bytes", fields=(LINK,)),
+            200: Answer(
+                "the bytes, where links are streamed",
+                media={"application/octet-stream": _BYTES},
+                fields=(DISPOSITION,),
+            ),
+        },
+        (FileNotStored, ObjectStoreUnavailable),
+    ),
+    "files.delete": Operation(
+        "deleteFile",
+        "Files",
+        "Delete a file",
+        {
+            200: Answer(
+                "it is gone", FileDeleted, examples={"gone": {"id": _FILE["id"], "object": "file", "deleted": True}}
+            )
+        },
+        (FileNotStored,),
+    ),
+}

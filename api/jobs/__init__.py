@@ -1,0 +1,1 @@
+"""Routes, schemas and OpenAPI entries of jobs, their events and their pictures."""

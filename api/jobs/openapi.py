@@ -1,0 +1,109 @@
+"""Jobs and their events."""
+
+from api.jobs.schemas import ListQuery, RetryRequest
+from api.openapi import examples
+from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLIED, RETRY_AFTER
+from api.openapi.operation import Answer, Body, Json, Operation, Refusals
+from api.openapi.schemas import JobPage
+from shared.errors import (
+    ClientIdTaken,
+    DeadlineOver,
+    FileNotStored,
+    ImageNotMade,
+    ImageNotReady,
+    InvalidImage,
+    InvalidRequest,
+    JobNotFinal,
+    JobNotFound,
+    JobNotRetryable,
+    ObjectStoreUnavailable,
+    PriorNotFound,
+    QueueFull,
+    StoreFull,
+)
+from shared.intake.request import JobRequest
+from shared.jobs.response_schemas import JobAnswer
+
+_JOB = {"succeeded": examples.answer()}
+_INTAKE: Refusals = (InvalidImage, PriorNotFound, ImageNotReady, ImageNotMade, FileNotStored)
+_OVERLOAD: Refusals = (QueueFull, StoreFull, ObjectStoreUnavailable)
+
+# The request as JSON in one part, pictures as files beside it. Plain form fields work, too.
+_MULTIPART: Json = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "request": {"$ref": f"#/components/schemas/{JobRequest.__name__}"},
+            "images": {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}},
+        },
+        "required": ["request"],
+        "additionalProperties": False,
+    },
+    "encoding": {"request": {"contentType": "application/json"}},
+}
+_REQUEST = Body(JobRequest, media={"multipart/form-data": _MULTIPART}, examples=examples.REQUESTS)
+
+_ENDED = Answer("the job, which ended within the wait", JobAnswer, fields=(LOCATION, PREFERENCE_APPLIED), examples=_JOB)
+_GOES_ON = Answer(
+    "accepted, on the store's disk", JobAnswer, fields=(LOCATION, RETRY_AFTER, PREFERENCE_APPLIED), examples=_JOB
+)
+_AS_IT_STANDS = Answer("the job", JobAnswer, fields=(PREFERENCE_APPLIED,), examples=_JOB)
+_EVENTS: Json = {
+    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "examples": {"progress": {"value": 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n'}},
+}
+
+OPERATIONS = {
+    "jobs.create": Operation(
+        "createJob",
+        "Jobs",
+        "Create a job",
+        {202: _GOES_ON, 201: _ENDED},
+        (*_INTAKE, *_OVERLOAD),
+        _REQUEST,
+        fields=(PREFER,),
+    ),
+    "jobs.create_named": Operation(
+        "putJob",
+        "Jobs",
+        "Create a job under an id of your own",
+        {202: _GOES_ON, 201: _ENDED, 200: _AS_IT_STANDS},
+        (ClientIdTaken, *_INTAKE, *_OVERLOAD),
+        _REQUEST,
+        fields=(PREFER,),
+    ),
+    "jobs.index": Operation(
+        "listJobs",
+        "Jobs",
+        "List jobs",
+        {200: Answer("a page", JobPage, examples={"one": examples.page()})},
+        query=ListQuery,
+    ),
+    "jobs.read": Operation("getJob", "Jobs", "Read a job", {200: _AS_IT_STANDS}, (JobNotFound,), fields=(PREFER,)),
+    "jobs.cancel": Operation(
+        "cancelJob", "Jobs", "Cancel a job", {200: Answer("as it stands", JobAnswer, examples=_JOB)}, (JobNotFound,)
+    ),
+    "jobs.retry_job": Operation(
+        "retryJob",
+        "Jobs",
+        "Retry a job",
+        {202: _GOES_ON, 200: _AS_IT_STANDS},
+        (JobNotFound, JobNotRetryable, DeadlineOver, QueueFull, StoreFull),
+        Body(RetryRequest, is_required=False, examples={"no_deadline": {"deadline": None}}),
+        fields=(PREFER,),
+    ),
+    "jobs.delete": Operation(
+        "deleteJob", "Jobs", "Delete a job", {204: Answer("it is gone")}, (JobNotFound, JobNotFinal)
+    ),
+    "events.stream": Operation(
+        "streamEvents",
+        "Jobs",
+        "Follow a job",
+        {
+            200: Answer("Server-Sent Events until the job's end", media={"text/event-stream": _EVENTS}),
+            204: Answer("nothing will happen any more"),
+        },
+        (InvalidRequest, JobNotFound),
+        fields=(LAST_EVENT_ID,),
+    ),
+}

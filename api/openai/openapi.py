@@ -1,0 +1,120 @@
+"""OpenAI's routes: pictures made and edited, and the model that is served."""
+
+from typing import Any
+
+from api.openai.errors import ModelNotServed, StillRendering
+from api.openapi.fields import JOB_ID
+from api.openapi.operation import Answer, Body, Json, Operation, Refusals
+from api.openapi.schemas import ImagesDone, ModelAnswer, ModelPage, OpenAiError
+from shared.errors import FileNotStored, InvalidImage, ObjectNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
+from shared.openai.requests import EditRequest, GenerationRequest
+
+_TAG = "OpenAI images"
+_LINK = "https://s3.example.com/gridpress/jobs/job_01ke6q8v3c9t0n5w7x2z4b6d8f/0/4f3a.png?X-Amz-Signature=9f"
+_MODEL = {"id": "zai-org/GLM-Image", "object": "model", "created": 0, "owned_by": "zai-org"}
+_DONE = {
+    "background": "opaque",
+    "output_format": "png",
+    "quality": "high",
+    "size": "1024x1024",
+    "created": 1_767_605_424,
+    "usage": {
+        "input_tokens": 0,
+        "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+        "output_tokens": 1281,
+        "output_tokens_details": {"image_tokens": 1281, "text_tokens": 0},
+        "total_tokens": 1281,
+    },
+    "data": [{"url": _LINK}],
+}
+_EVENTS: Json = {
+    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "examples": {
+        "completed": {
+            "value": "event: image_generation.completed\n"
+            'data: {"type": "image_generation.completed", "image_index": 0, "b64_json": "iVBORw0KGgo="}\n\n'
+        }
+    },
+}
+_PICTURES = Answer(
+    "the pictures; a stream of them where the request asks for `stream`",
+    ImagesDone,
+    {"text/event-stream": _EVENTS},
+    (JOB_ID,),
+    {"as_links": _DONE},
+)
+
+
+def _ended(code: str, status: str) -> dict[str, Any]:
+    message = f"job_01ke6q8v3c9t0n5w7x2z4b6d8f is {status}"
+    told = {"message": message, "type": "server_error", "param": None, "code": code, "retryable": False}
+    return {code: {"error": told}}
+
+
+_ANSWERS = {
+    200: _PICTURES,
+    500: Answer(
+        "the job failed; `code` says why", OpenAiError, fields=(JOB_ID,), examples=_ended("nan_pixels", "failed")
+    ),
+    504: Answer(
+        "the job expired before it was finished",
+        OpenAiError,
+        fields=(JOB_ID,),
+        examples=_ended("job_expired", "expired"),
+    ),
+}
+_REFUSALS: Refusals = (ModelNotServed, StillRendering, QueueFull, StoreFull, ObjectStoreUnavailable, ObjectNotFound)
+_EDIT_FORM: Json = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "image": {"type": "string", "contentMediaType": "image/*"},
+            "image[]": {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}},
+            "prompt": {"type": "string", "minLength": 1},
+            "model": {"type": "string"},
+            "size": {"type": "string"},
+            "response_format": {"enum": ["b64_json", "url"]},
+        },
+        "required": ["prompt"],
+        "anyOf": [{"required": ["image"]}, {"required": ["image[]"]}],
+    }
+}
+_GENERATION = {
+    "model": "zai-org/GLM-Image",
+    "prompt": 'A tea house poster that says "Open late"',
+    "size": "1024x1024",
+    "response_format": "b64_json",
+}
+_EDIT = {"prompt": "Make it winter", "images": [{"file_id": "file-01ke6q8v3c9t0n5w7x2z4b6d8f"}]}
+
+OPERATIONS = {
+    "openai_images.generate": Operation(
+        "createImage",
+        _TAG,
+        "Make pictures, and wait for them",
+        _ANSWERS,
+        _REFUSALS,
+        Body(GenerationRequest, examples={"poster": _GENERATION}),
+    ),
+    "openai_images.edit": Operation(
+        "editImage",
+        _TAG,
+        "Edit pictures, and wait for the result",
+        _ANSWERS,
+        (*_REFUSALS, InvalidImage, FileNotStored),
+        Body(EditRequest, media={"multipart/form-data": _EDIT_FORM}, examples={"winter": _EDIT}),
+    ),
+    "openai_images.models": Operation(
+        "listModels",
+        _TAG,
+        "List models",
+        {200: Answer("the one", ModelPage, examples={"one": {"object": "list", "data": [_MODEL]}})},
+    ),
+    "openai_images.model": Operation(
+        "getModel",
+        _TAG,
+        "Read a model",
+        {200: Answer("it", ModelAnswer, examples={"one": _MODEL})},
+        (ModelNotServed,),
+    ),
+}

@@ -1,0 +1,97 @@
+"""One entry in OpenAPI's words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.openapi.fields import IDEMPOTENCY_KEY, QUOTAS, REPLAYED, REQUEST_ID
+from api.openapi.operation import Answer, Body, Field, Json, Operation
+from api.openapi.refusals import SharedRefusals, by_status, fields_of, refusals_of
+from shared.access.keys import Scope
+
+KEY = "key"
+REFERENCE = "#/components/schemas/{model}"
+
+
+def told(operation: Operation, path: str, method: str, scope: Scope | None, shared: SharedRefusals) -> Json:
+    """Without its description and the arguments of its path. `scope`: what a key must allow, None: no key is needed."""
+    what: Json = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "security": [{KEY: [scope.value]}] if scope else [],
+        "parameters": [*_query(operation), *_request_fields(operation, method)],
+        "responses": {**_answers(operation, method, scope), **_refusals(operation, path, method, scope, shared)},
+    }
+    if operation.body:
+        what["requestBody"] = _body(operation.body)
+    return what
+
+
+def plain(docstring: str) -> str:
+    """A docstring as Markdown: paragraphs without the line breaks inside."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.strip().split("\n\n"))
+
+
+def _query(operation: Operation) -> list[Json]:
+    if operation.query is None:
+        return []
+    schema = operation.query.model_json_schema(ref_template=REFERENCE)
+    return [
+        {"name": name, "in": "query", "description": field.pop("description", ""), "schema": _without_null(field)}
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _without_null(schema: Json) -> Json:
+    """A query has no null: what may be None is left out."""
+    schema = {key: value for key, value in schema.items() if key != "title" and (key, value) != ("default", None)}
+    kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
+    return {**schema, **kinds[0]} if len(kinds) == 1 else schema
+
+
+def _request_fields(operation: Operation, method: str) -> list[Json]:
+    fields = [*operation.fields, *((IDEMPOTENCY_KEY,) if method == "POST" else ())]
+    return [{"name": field.name, "in": "header", **_field(field)} for field in fields]
+
+
+def _answers(operation: Operation, method: str, scope: Scope | None) -> Json:
+    shared = (REQUEST_ID, *(QUOTAS if scope else ()), *((REPLAYED,) if method == "POST" else ()))
+    return {str(status): _answer(answer, shared) for status, answer in operation.answers.items()}
+
+
+def _answer(answer: Answer, shared: Iterable[Field]) -> Json:
+    what: Json = {"description": answer.description, "headers": _fields([*answer.fields, *shared])}
+    content = {**_json(answer.model, answer.examples), **{kind: dict(media) for kind, media in answer.media.items()}}
+    return {**what, "content": content} if content else what
+
+
+def _refusals(operation: Operation, path: str, method: str, scope: Scope | None, shared: SharedRefusals) -> Json:
+    found = by_status(refusals_of(operation, method, takes_key=scope is not None))
+    return {
+        str(status): shared.reference(status, refusals, path, _fields((*fields_of(status), REQUEST_ID)))
+        for status, refusals in found.items()
+    }
+
+
+def _body(body: Body) -> Json:
+    content = {**_json(body.model, body.examples), **{kind: dict(media) for kind, media in body.media.items()}}
+    return {"required": body.is_required, "content": content}
+
+
+def _json(model: type[BaseModel] | None, examples: Mapping[str, Any]) -> Json:
+    if model is None:
+        return {}
+    entry: Json = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}
+    if examples:
+        entry["examples"] = {name: {"value": value} for name, value in examples.items()}
+    return {"application/json": entry}
+
+
+def _fields(fields: Iterable[Field]) -> Json:
+    return {field.name: _field(field) for field in fields}
+
+
+def _field(field: Field) -> Json:
+    return {"description": field.description, "schema": dict(field.schema)}

@@ -1,0 +1,1 @@
+"""Errors of the API, and the form in which each door reports them."""

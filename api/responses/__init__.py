@@ -1,0 +1,1 @@
+"""Ways to respond that several routes share: waiting, events, downloads, lists."""

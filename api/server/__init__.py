@@ -1,0 +1,1 @@
+"""The HTTP server: gunicorn on gevent, with limits on connections, heads and bodies."""

@@ -1,0 +1,1 @@
+"""Routes about the service itself: start page, docs, health and load."""

@@ -1,0 +1,127 @@
+"""OpenAPI entries of the service itself: start page, document, health and load."""
+
+from werkzeug.exceptions import NotFound
+
+from api.openapi.operation import Answer, Json, Operation
+from api.openapi.schemas import Alive, Health
+from api.service.docs_page import Start
+from api.service.stats import StatsAnswer
+
+_TAG = "Operations"
+_HEALTH: dict[str, object] = {
+    "status": "ok",
+    "checks": {"store": "ok", "object_store": "ok"},
+    "intake": "ok",
+    "stages": {"ar": {"workers": 1, "slots": 8, "unserved": {}}, "dit": {"workers": 1, "slots": 1, "unserved": {}}},
+    "access": "keys",
+    "durability": {"mode": "always", "window_s": 0.0},
+    "enhance_prompt": "off",
+    "store_loss": None,
+    "deaf": {},
+    "stalled": [],
+}
+_START = {
+    "service": "gridpress",
+    "version": "0.1.0",
+    "links": {
+        "docs": "http://127.0.0.1:8000/docs",
+        "openapi": "http://127.0.0.1:8000/openapi.json",
+        "jobs": "http://127.0.0.1:8000/v1/jobs",
+        "health": "http://127.0.0.1:8000/healthz",
+        "readiness": "http://127.0.0.1:8000/readyz",
+    },
+}
+_HTML: Json = {"schema": {"type": "string"}}
+_ANY: Json = {"schema": {"type": "string", "format": "binary"}}
+
+OPERATIONS = {
+    "docs.start": Operation(
+        "getStart", _TAG, "Where to begin", {200: Answer("links", Start, examples={"local": _START})}
+    ),
+    "docs.page": Operation(
+        "getDocs", _TAG, "This description as a page", {200: Answer("it", media={"text/html": _HTML})}
+    ),
+    "docs.asset": Operation(
+        "getDocsAsset", _TAG, "A part of that page", {200: Answer("it", media={"*/*": _ANY})}, (NotFound,)
+    ),
+    "openapi.read": Operation(
+        "getOpenapi",
+        _TAG,
+        "This description",
+        {200: Answer("OpenAPI 3.1", media={"application/json": {"schema": {"type": "object"}}})},
+    ),
+    "health.alive": Operation(
+        "getHealth", _TAG, "Is the process alive?", {200: Answer("yes", Alive, examples={"yes": {"status": "ok"}})}
+    ),
+    "health.ready": Operation(
+        "getReadiness",
+        _TAG,
+        "Can it work?",
+        {
+            200: Answer("both stores answer", Health, examples={"ready": _HEALTH}),
+            503: Answer(
+                "one does not",
+                Health,
+                examples={
+                    "no_pictures": {
+                        **_HEALTH,
+                        "status": "unavailable",
+                        "checks": {"store": "ok", "object_store": "object_store_unavailable"},
+                    }
+                },
+            ),
+        },
+    ),
+    "stats.read": Operation(
+        "getStats",
+        _TAG,
+        "Load of the stages",
+        {
+            200: Answer(
+                "both",
+                StatsAnswer,
+                examples={
+                    "calm": {
+                        "faults": {},
+                        "workers": {
+                            "ar": {"workers": 1, "deaf": 0, "found": 0, "restarts": 0, "faults": 0},
+                            "dit": {"workers": 1, "deaf": 0, "found": 0, "restarts": 0, "faults": 0},
+                        },
+                        "stages": {
+                            "ar": {
+                                "workers": 1,
+                                "slots": 8,
+                                "waiting": 0,
+                                "running": 3,
+                                "waiting_cost": 0,
+                                "coming_cost": 0,
+                                "seconds_per_cost": 0.02,
+                                "full_seconds_per_cost": 0.03,
+                                "backlog_s": 0.0,
+                                "open": 0,
+                                "wanted_workers": 1,
+                                "is_stalled": False,
+                                "unserved": {},
+                            },
+                            "dit": {
+                                "workers": 1,
+                                "slots": 1,
+                                "waiting": 1,
+                                "running": 2,
+                                "waiting_cost": 104_857_600,
+                                "coming_cost": 314_572_800,
+                                "seconds_per_cost": 1.1e-7,
+                                "full_seconds_per_cost": 1.8e-7,
+                                "backlog_s": 9.4,
+                                "open": 1,
+                                "wanted_workers": 1,
+                                "is_stalled": False,
+                                "unserved": {},
+                            },
+                        },
+                    }
+                },
+            )
+        },
+    ),
+}

@@ -1,0 +1,1 @@
+"""Reads a file of prompts and makes the lines of a batch."""

@@ -1,0 +1,1 @@
+"""Commands about jobs: render, list, show, cancel, retry, delete."""

@@ -1,0 +1,111 @@
+"""`gridpress dead-letters`: lists, shows, requeues and purges pictures that killed their workers."""
+
+import json
+
+import click
+from rich.table import Table
+
+from cli.client import Client, Json
+from cli.jobs.command import json_option
+from cli.options import url_option
+from cli.tables import print_table
+
+_letter = click.argument("letter_id", metavar="ID")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """List, requeue and delete renders that were given up because they killed their workers."""
+
+
+@dead_letters.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@json_option
+@url_option
+def list_(limit: int, as_json: bool, url: str) -> None:
+    """List dead letters, those of the newest jobs first.
+
+    \b
+    Example:
+      gridpress dead-letters list
+    """
+    with Client(url) as client:
+        found = client.dead_letters(limit)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table("dead letter", "stage", "strikes", "died", "last worker")
+    for letter in found:
+        table.add_row(letter["id"], letter["stage"], str(letter["strikes"]), letter["died_at"], _last_worker(letter))
+    print_table(table)
+
+
+@dead_letters.command()
+@_letter
+@json_option
+@url_option
+def show(letter_id: str, as_json: bool, url: str) -> None:
+    """Show the evidence: every crash, and what its worker last wrote.
+
+    \b
+    Example:
+      gridpress dead-letters show job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
+    """
+    with Client(url) as client:
+        found = client.dead_letter(letter_id)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{found['id']}  {found['stage']}  {found['strikes']} strikes  died {found['died_at']}")
+    table = Table("crash", "worker", "stage", "steps", "alone")
+    for crash in found["crashes"]:
+        steps = f"{crash['steps']['done']} of {crash['steps']['total']}"
+        table.add_row(crash["at"], crash["worker"], crash["stage"], steps, "yes" if crash["was_alone"] else "no")
+    print_table(table)
+    _print_log(found["crashes"])
+
+
+@dead_letters.command()
+@_letter
+@url_option
+def requeue(letter_id: str, url: str) -> None:
+    """Give a picture another try, with a clean record. Its job runs again.
+
+    \b
+    Example:
+      gridpress dead-letters requeue job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
+    """
+    with Client(url) as client:
+        job = client.requeue(letter_id)
+    click.echo(f"{job['id']} {job['status']}")
+
+
+@dead_letters.command()
+@_letter
+@url_option
+def purge(letter_id: str, url: str) -> None:
+    """Forget a dead letter and its evidence. The picture stays failed.
+
+    \b
+    Example:
+      gridpress dead-letters purge job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
+    """
+    with Client(url) as client:
+        client.purge(letter_id)
+    click.echo(f"{letter_id} purged")
+
+
+def _print_log(crashes: list[Json]) -> None:
+    if not crashes:
+        return
+    lines = crashes[-1]["log_lines"]
+    if lines is None:
+        click.echo(
+            "What its worker wrote may tell of other tenants: a key needs the scopes admin and operator.", err=True
+        )
+    for line in lines or ():
+        click.echo(line)
+
+
+def _last_worker(letter: Json) -> str:
+    return letter["crashes"][-1]["worker"] if letter["crashes"] else ""

@@ -1,0 +1,1 @@
+"""`gridpress keys`: API keys and limits of tenants."""

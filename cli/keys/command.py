@@ -1,0 +1,123 @@
+"""`gridpress keys`: who may use the API, and how much. Talks to the store itself: the API never hands out keys."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cli.errors import Failure
+from cli.keys.ensure import ensure, generate
+from cli.keys.options import change_limits, data_option, key_store, limit_options, scope_option, tenant_option
+from cli.tables import print_table
+from shared.access.keys import ApiKey, KeyId, Scope
+from shared.errors import KeyNotFound
+from shared.ids import TenantId
+
+
+@click.group()
+def keys() -> None:
+    """Create, list and revoke API keys.
+
+    They are kept in the store that GRIDPRESS_REDIS_URL names, or in that of the data folder, whether or not the service
+    is running. Once a key exists, the API answers nobody without one.
+    """
+
+
+keys.add_command(ensure)
+keys.add_command(generate)
+
+
+@keys.command()
+@tenant_option
+@scope_option
+@limit_options
+@data_option
+def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: int | None) -> None:
+    """Create a key and print it: this once, since only a hash of it is kept.
+
+    \b
+    Example:
+      export GRIDPRESS_API_KEY=$(gridpress keys create --tenant acme --requests-per-minute 600)
+    """
+    with key_store(data_dir) as store:
+        key, text = store.create(tenant, [Scope(scope) for scope in scopes])
+        change_limits(store, tenant, limits)
+    click.echo(text)
+    click.echo(f"Key {key.key_id} of tenant {tenant}. It is not shown again.", err=True)
+
+
+@keys.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_option
+def list_(as_json: bool, data_dir: Path) -> None:
+    """List all keys, the newest first, revoked ones too.
+
+    \b
+    Example:
+      gridpress keys list
+    """
+    with key_store(data_dir) as store:
+        found = [_row(key) for key in store.all_keys()]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    table = Table("key", "tenant", "scopes", "created", "last used", "revoked")
+    for row in found:
+        table.add_row(*(cell if isinstance(cell, str) else " ".join(cell or ()) for cell in row.values()))
+    print_table(table)
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@data_option
+def revoke(key_id: str, data_dir: Path) -> None:
+    """End a key for good. Every API process refuses it within seconds.
+
+    \b
+    Example:
+      gridpress keys revoke x7k2m4qa
+    """
+    with key_store(data_dir) as store:
+        try:
+            key = store.revoke(KeyId(key_id))
+        except KeyNotFound as error:
+            raise Failure(str(error)) from error
+    click.echo(f"{key.key_id} revoked")
+
+
+@keys.command()
+@tenant_option
+@limit_options
+@data_option
+def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
+    """Show the limits of a tenant, and change those that are given.
+
+    \b
+    Example:
+      gridpress keys limits --tenant acme --pixels-per-day 500000000 --queued-renders 100
+    """
+    with key_store(data_dir) as store:
+        change_limits(store, tenant, given)
+        found = store.limits(tenant)
+    for name, value in dataclasses.asdict(found).items():
+        unset = 1 if name == "weight" else "no limit"
+        click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
+
+
+def _row(key: ApiKey) -> dict[str, str | list[str] | None]:
+    return {
+        "id": key.key_id,
+        "tenant": key.tenant,
+        "scopes": sorted(key.scopes),
+        "created_at": _moment(key.created_at),
+        "last_used_at": _moment(key.last_used_at),
+        "revoked_at": _moment(key.revoked_at),
+    }
+
+
+def _moment(when: datetime | None) -> str | None:
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z") if when else None

@@ -1,0 +1,79 @@
+"""Options that the commands of `gridpress keys` share, and their way to the store."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import FOLDER, setting_option
+from shared.access.keys import Scope, is_tenant
+from shared.access.limits import TenantLimits
+from shared.ids import DEFAULT_TENANT, TenantId
+from shared.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.store.access.keys import KeyStore
+
+_LIMIT_HELP = {"weight": "Multiple of the share of the workers that a tenant of weight 1 has; 0: as if unset."}
+_DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
+
+data_option = setting_option("--data", "data_dir", type=FOLDER, help="Folder of `gridpress up`.")
+
+
+def _checked_tenant(_: click.Context, __: click.Parameter, name: str) -> TenantId:
+    if not is_tenant(name):
+        raise click.BadParameter(f"{name!r} is not up to 63 of a-z 0-9 _ . - with a letter or digit first")
+    return TenantId(name)
+
+
+tenant_option = click.option(
+    "--tenant",
+    callback=_checked_tenant,
+    default=DEFAULT_TENANT,
+    show_default=True,
+    help="Tenant: the owner of jobs, files and limits.",
+)
+scope_option = click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    default=_DEFAULT_SCOPES,
+    show_default=True,
+    help="What the key allows; may be given several times.",
+)
+
+
+def _most(words: str) -> str:
+    return f"Most {words} of the tenant; 0: no limit."
+
+
+def limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds one option for each limit of a tenant; 0 lifts it, none leaves it as it is."""
+    for limit in reversed(dataclasses.fields(TenantLimits)):
+        words = limit.name.replace("_", " ")
+        flag = f"--{limit.name.replace('_', '-')}"
+        command = click.option(
+            flag, limit.name, type=click.IntRange(0, 2**53), help=_LIMIT_HELP.get(limit.name, _most(words))
+        )(command)
+    return command
+
+
+@contextmanager
+def key_store(data_dir: Path) -> Iterator["KeyStore"]:
+    """Opens the store that the settings name, or that of the data folder. Raises `StoreUnavailable`."""
+    from cli.stack.servers.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
+    from shared.store.access.keys import KeyStore  # noqa: PLC0415
+
+    with open_store(Settings(data_dir=data_dir)) as client:
+        yield KeyStore(client)
+
+
+def change_limits(store: "KeyStore", tenant: TenantId, given: dict[str, int | None]) -> None:
+    """Sets the limits that are given and leaves the others as they are."""
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    if changes:
+        store.set_limits(tenant, dataclasses.replace(store.limits(tenant), **changes))

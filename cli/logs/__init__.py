@@ -1,0 +1,1 @@
+"""`gridpress logs`: reads the log files of `gridpress up`."""

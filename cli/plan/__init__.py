@@ -1,0 +1,1 @@
+"""`gridpress plan`: how many workers a demand needs."""

@@ -1,0 +1,1 @@
+"""Supervised processes: start, log, readiness, restart and end."""

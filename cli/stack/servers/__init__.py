@@ -1,0 +1,1 @@
+"""The embedded servers: Valkey and SeaweedFS out of wheels."""

@@ -1,0 +1,34 @@
+"""Which servers are ours to run: the store and the object store, each unless the settings name one."""
+
+from pydantic import SecretStr
+
+from cli.stack.servers.embedded import Embedded
+from cli.stack.servers.seaweedfs import SeaweedFS
+from cli.stack.servers.valkey import Valkey
+from shared.egress.addresses import is_loopback_host
+from shared.settings.settings import Settings
+
+
+def with_servers(settings: Settings) -> tuple[Settings, list[Embedded]]:
+    """The servers that the settings leave to us, and the settings with their addresses and keys filled in."""
+    servers: list[Embedded] = []
+    found: dict[str, object] = {}
+    if not settings.redis_url:
+        valkey = Valkey(settings.data_dir)
+        servers.append(valkey)
+        found |= {"redis_url": valkey.url, "store_dir": valkey.folder}
+    if not settings.s3_endpoint_url:
+        seaweedfs = SeaweedFS(settings.data_dir, settings.s3_bucket)
+        servers.append(seaweedfs)
+        found |= _s3_settings(seaweedfs, settings.host)
+    return settings.model_copy(update=found), servers
+
+
+def _s3_settings(server: SeaweedFS, api_host: str) -> dict[str, object]:
+    return {
+        "s3_endpoint_url": server.endpoint.url,
+        "s3_access_key": server.endpoint.access_key,
+        "s3_secret_key": SecretStr(server.endpoint.secret_key),
+        # The embedded S3 listens on loopback: whoever reaches the API from elsewhere cannot follow a link to it.
+        "s3_links": "presigned" if is_loopback_host(api_host) else "streamed",
+    }

@@ -1,0 +1,52 @@
+"""The store for commands that need it whether or not the service runs: the one that is named, or the folder's own."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from cli.stack.lock import folder_lock
+from cli.stack.ports import LOOPBACK
+from cli.stack.secrets import secret
+from cli.stack.servers.valkey import Valkey
+from shared.errors import Misconfigured
+from shared.settings.settings import Settings
+from shared.store.core.connect import Client, connect
+
+_PORT = re.compile(r"^port (\d+)$", re.MULTILINE)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Client]:
+    """A client of `redis_url`; without one, of the Valkey of `data_dir`, which is started for as long as this lasts
+    unless `gridpress up` serves that folder now.
+
+    A key has to exist before an API may listen on more than loopback, so there must be a way to the store before that.
+    Raises `Misconfigured` and `StoreUnavailable`.
+    """
+    with ExitStack() as stack:
+        client = connect(settings.redis_url or _url_of_folder(settings.data_dir.resolve(), stack))
+        stack.callback(client.close)
+        yield client
+
+
+def _url_of_folder(data_dir: Path, stack: ExitStack) -> str:
+    try:
+        stack.enter_context(folder_lock(data_dir))
+    except Misconfigured:
+        url = _url_of_running(data_dir)
+        if url is None:
+            raise
+        return url
+    server = Valkey(data_dir)
+    stack.callback(server.stop)
+    return server.start()
+
+
+def _url_of_running(data_dir: Path) -> str | None:
+    """From the configuration with which it was started."""
+    try:
+        port = _PORT.search((data_dir / Valkey.role / "valkey.conf").read_text())
+    except OSError:
+        return None
+    return f"redis://:{secret(data_dir, 'valkey_password')}@{LOOPBACK}:{port[1]}/0" if port else None

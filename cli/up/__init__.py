@@ -1,0 +1,1 @@
+"""`gridpress up` and `gridpress repair`: the whole service on this machine."""

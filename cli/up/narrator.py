@@ -1,0 +1,103 @@
+"""Reports the progress of `gridpress up`: a spinner on a terminal, plain lines elsewhere, one line when ready."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from cli.stack.processes.slot import Died, Event, Hindered, Ready
+from shared.errors import GridpressError
+
+_CRASH_LOOP = 3  # deaths in a row that are no accident any more
+DEFAULT_URL = "http://127.0.0.1:8000"
+_FIRST_PROMPT = 'render "a red star on a blue background" --size 256x256 --out star.png'
+
+
+class Narrator:
+    """Prints the stack's events on stderr, and the ready line on stdout."""
+
+    def __init__(
+        self,
+        console: Console,
+        run_dir: Path,
+        url: str,
+        ready_file: Path | None,
+        note: Callable[[], str | None] = lambda: None,
+        *,
+        metrics_url: str = "",
+    ) -> None:
+        """`ready_file` is touched when everything is ready, for a supervisor. `note` then returns a further line to
+        print.
+
+        `note` may raise `GridpressError`.
+        """
+        self._console = console
+        self._run_dir = run_dir
+        self._url = url
+        self._ready_file = ready_file
+        self._note = note
+        self._metrics_url = metrics_url
+        self._status = console.status("starting")
+        self._was_ready = False
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError, SystemExit):  # Rich answers a closed pipe with SystemExit
+            self._status.stop()
+
+    def on_waiting(self, roles: list[str]) -> None:
+        self._status.update(f"starting: waiting for {', '.join(roles)}")
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case Ready(role):
+                self._say(f"{role} is {'back' if self._was_ready else 'ready'}")
+            case Died():
+                self._say_died(event)
+            case Hindered(role, reason):
+                self._say(f"{role} {reason}" if reason else f"{role} has what it lacked")
+
+    def on_ready(self) -> None:
+        self._was_ready = True
+        self._status.stop()
+        where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
+        click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
+        if self._metrics_url:
+            self._say(f"Metrics of all roles: {self._metrics_url}")
+        with suppress(GridpressError):  # the store is away again, and the supervisor says so
+            if note := self._note():
+                self._say(note)
+        if self._ready_file:
+            self._ready_file.touch()
+
+    def on_stopping(self) -> None:
+        self._say("stopping everything (Ctrl-C kills it at once)")
+
+    def _say_died(self, event: Died) -> None:
+        log = self._run_dir / f"{event.role}.log"
+        if event.is_hopeless and event.num_in_a_row == 1:  # the stack may give up now, and says so itself
+            self._say("\n".join((f"The end of {log}:", *event.last_lines)))
+            return
+        says_more = event.last_lines and not event.is_explained
+        why = f"{event.reason}: {event.last_lines[-1]}" if says_more else event.reason
+        keeps_ending = event.num_in_a_row >= _CRASH_LOOP
+        ended = f"keeps ending, {event.num_in_a_row} times in a row" if keeps_ending else "ended"
+        self._say(f"{event.role} {ended} ({why}); starting it again in {event.retry_in_s:g} s; its log: {log}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """Returns the command to show in hints: its path where `gridpress` is not on the PATH, as with `make up`."""
+    return "gridpress" if shutil.which("gridpress") else sys.argv[0]

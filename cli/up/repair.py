@@ -1,0 +1,97 @@
+"""`gridpress repair`: repairs the embedded store's log, and restores lost jobs from the object store."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import FOLDER, setting_option
+from cli.stack.lock import folder_lock
+from shared.errors import Misconfigured, ObjectStoreUnavailable
+from shared.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from cli.stack.servers.valkey import Valkey
+    from shared.objects.store import ObjectStore
+    from shared.store.core.connect import Client
+
+
+@click.command()
+@setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
+def repair(data_dir: Path) -> None:
+    """Repair the embedded job store, after a start that reported a loss or was refused.
+
+    Says what it does and keeps a copy of the log in DIR/valkey/kept. Jobs that had ended are made known again from
+    their manifests in the object store. The service must be stopped. Afterwards /readyz tells of no loss any more.
+
+    \b
+    Example:
+      gridpress repair --data /var/lib/gridpress
+    """
+    settings = Settings(data_dir=data_dir.resolve())
+    if settings.redis_url:
+        raise click.UsageError("GRIDPRESS_REDIS_URL names a store of its own: repair it with its own tools")
+    if not settings.data_dir.exists():
+        raise click.UsageError(f"there is no {settings.data_dir}")
+    with folder_lock(settings.data_dir), ExitStack() as stack:
+        for line in _repaired(settings, stack):
+            click.echo(line)
+
+
+def _repaired(settings: Settings, stack: ExitStack) -> Iterator[str]:
+    # The clients of the servers and of the store take half a second to import.
+    from cli.stack.servers.choice import with_servers  # noqa: PLC0415
+    from cli.stack.servers.ledger import LedgerFile, compare  # noqa: PLC0415
+    from cli.stack.servers.valkey import Valkey  # noqa: PLC0415
+    from shared.objects.store import ObjectStore  # noqa: PLC0415
+    from shared.store.core.connect import connect  # noqa: PLC0415
+    from shared.store.core.ledger import LedgerStore  # noqa: PLC0415
+
+    settings, servers = with_servers(settings)
+    valkey = next(server for server in servers if isinstance(server, Valkey))
+    said = valkey.log.repair()
+    yield from said or ["the job store's log is sound"]
+    yield from _launched(valkey)
+    stack.callback(valkey.stop)
+    client = stack.enter_context(connect(settings.redis_url))
+    ledger = LedgerStore(client)
+    loss = compare(LedgerFile(valkey.folder), ledger) or ledger.loss()
+    yield loss or "the job store has lost nothing that it was known to hold"
+    for server in servers:
+        if server is not valkey:
+            server.launch()
+            stack.callback(server.stop)
+    yield from _restored(client, ObjectStore(settings))
+    ledger.acknowledge()
+
+
+def _launched(valkey: "Valkey") -> Iterator[str]:
+    try:
+        valkey.launch()
+    except Misconfigured as error:
+        yield str(error)
+        yield valkey.log.start_anew()
+        valkey.launch()
+
+
+def _restored(client: "Client", objects: "ObjectStore") -> Iterator[str]:
+    from shared.ids import JobId, ObjectKey  # noqa: PLC0415
+    from shared.store.jobs.restore import RestoredJobs  # noqa: PLC0415
+
+    jobs, num_restored, unreadable = RestoredJobs(client), 0, []
+    for folder in objects.folders("jobs/"):
+        job_id = JobId(folder.removeprefix("jobs/").rstrip("/"))
+        if jobs.is_final(job_id) or not objects.has(ObjectKey(f"{folder}manifest.json")):
+            continue
+        try:
+            num_restored += jobs.restore(json.loads(objects.get(ObjectKey(f"{folder}manifest.json"))))
+        except ObjectStoreUnavailable:
+            raise
+        except (ValueError, KeyError, TypeError):  # of an earlier version
+            unreadable.append(job_id)
+    yield f"{num_restored} jobs that had ended were found again in the object store"
+    if unreadable:
+        yield f"{len(unreadable)} more have a manifest of an earlier version; their pictures stay: {unreadable[0]}, ..."

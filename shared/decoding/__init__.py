@@ -1,1 +1,0 @@
-"""Decodes and normalises uploaded pictures in child processes, which may be killed."""

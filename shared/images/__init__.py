@@ -1,0 +1,1 @@
+"""Reads and normalises condition images in child processes with limits."""

@@ -1,0 +1,126 @@
+"""Normalises a condition image for both stages: RGB, upright, at a size on which both preprocessors agree."""
+
+import struct
+import warnings
+from io import BytesIO
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from shared.errors import InvalidImage
+from shared.geometry import MAX_SIDE_RATIO, condition_size
+from shared.images.structure import check_file, check_tiles
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+
+_MAX_SIDE_PX = 32_768  # a decoder may keep whole rows or columns, some of them in structures of their own
+
+_GREY = (128, 128, 128)
+_SIZE, _SIZE_AT = struct.Struct(">II"), 16  # in a PNG, whose first chunk is its header
+_GREY_16_BIT = ("I;16", "I;16B", "I;16L")
+_MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16_BIT))
+
+# EXIF 2.3, tag 0x0112: where the stored rows and columns begin, and what turns the picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
+    """Returns the picture as PNG bytes: 8-bit RGB, transparency on white, sides as `shared.geometry.condition_size`
+    says.
+
+    Pixels are unchanged when the size is kept; equal input gives equal output. A picture longer than 4:1 is centred on
+    grey at 4:1. Raises `InvalidImage`, naming `field`, for anything but one whole picture of `FORMATS` with at most
+    `max_pixels` pixels; this is read from the header before decoding. Raises `MemoryError` where memory is limited. Not
+    thread-safe.
+    """
+    picture = _fitted(_decoded(data, max_pixels, field))
+    picture.info = {}  # colour profile and comments would end up in the file
+    file = BytesIO()
+    picture.save(file, format="PNG", compress_level=3)  # a third of the default's time, 5 % larger
+    return file.getvalue()
+
+
+def size_px(png: bytes) -> tuple[int, int]:
+    """Returns width and height of a normalised picture, from its header."""
+    width, height = _SIZE.unpack_from(png, _SIZE_AT)
+    return width, height
+
+
+def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
+    check_file(data, field)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities of a file that can be read all the same
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                _check_header(image, max_pixels, field)
+                image.load()
+                return _rgb(_upright(image))
+    except InvalidImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise InvalidImage(f"not a picture in one of the formats {', '.join(FORMATS)}", field) from error
+    except Image.DecompressionBombError as error:
+        raise InvalidImage(f"the picture has more than {max_pixels} pixels", field) from error
+    except MemoryError:
+        raise  # says nothing about the picture, but about where it is decoded
+    except Exception as error:  # decoders raise whatever a broken file makes them trip over
+        raise InvalidImage("the picture is truncated or broken", field) from error
+
+
+def _check_header(image: Image.Image, max_pixels: int, field: str) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidImage(f"the picture has {width}x{height} pixels, more than {max_pixels}", field)
+    if max(width, height) > _MAX_SIDE_PX:
+        raise InvalidImage(f"the picture has {width}x{height} pixels, and a side has at most {_MAX_SIDE_PX}", field)
+    check_tiles(len(getattr(image, "tile", ())), field)
+    if image.mode not in _MODES:
+        raise InvalidImage(f"pictures of mode {image.mode} can't be used: send 8-bit RGB", field)
+    # The further pictures of an MPO, as many cameras write it, are previews and gain maps of the first.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise InvalidImage("the picture is animated or has several pages: send one", field)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - broken EXIF says nothing about the pixels
+        return image
+    return image.transpose(turn) if turn is not None else image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _GREY_16_BIT:
+        # 65535 / 255 = 257; the conversion truncates, so half a step is added.
+        return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L").convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    picture = Image.new("RGB", image.size, "white")
+    picture.paste(layer, mask=layer)
+    return picture
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """Returns the picture at its condition size. One longer than 4:1 keeps its proportions and gets grey borders."""
+    width, height = image.size
+    least = -(-max(width, height) // MAX_SIDE_RATIO)
+    target = condition_size(max(width, least), max(height, least))
+    if min(width, height) >= least:
+        return image if target == image.size else image.resize(target, Image.Resampling.LANCZOS)
+    scale = max(target) / max(width, height)
+    strip = image.resize((_scaled(width, scale), _scaled(height, scale)), Image.Resampling.LANCZOS)
+    canvas = Image.new("RGB", target, _GREY)
+    canvas.paste(strip, ((target[0] - strip.width) // 2, (target[1] - strip.height) // 2))
+    return canvas
+
+
+def _scaled(side_px: int, scale: float) -> int:
+    return max(1, round(side_px * scale))

@@ -1,0 +1,1 @@
+"""Jobs, renders, leases and pictures as values, and the job object that clients receive."""

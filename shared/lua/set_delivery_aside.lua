@@ -1,5 +1,0 @@
--- Puts a leased delivery aside whose message can't be read.
--- ARGV: message, destination
-local message, destination = unpack(ARGV)
-set_aside('due:' .. destination, message, 'due', 'its message can not be read')
-unschedule(message, destination)

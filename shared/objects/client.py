@@ -1,0 +1,71 @@
+"""Makes boto3's client of the object store from the settings. Knows nothing of objects."""
+
+import socket
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.handlers import add_expect_header
+
+from shared.errors import Misconfigured, ObjectStoreUnavailable
+from shared.metrics.object_requests import watch_requests
+from shared.process.tcp import TCP_OPTIONS
+from shared.settings.settings import Settings
+
+
+def check_given(settings: Settings) -> None:
+    """Raises `Misconfigured` where the settings name no object store, or half a key."""
+    if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
+        raise Misconfigured("GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY: one is set without the other")
+    if settings.s3_endpoint_url or settings.s3_access_key or _finds_credentials():
+        return
+    raise Misconfigured("no object store: run `gridpress up`, or set GRIDPRESS_S3_ENDPOINT_URL=http://HOST:PORT")
+
+
+def _finds_credentials() -> bool:
+    """Returns whether boto3 finds credentials by itself. Where nothing is configured, that takes two seconds."""
+    try:
+        return boto3.Session().get_credentials() is not None
+    except BotoCoreError as error:
+        raise ObjectStoreUnavailable(f"the object store's credentials can't be fetched: {error}") from error
+
+
+def client_of(settings: Settings, endpoint_url: str | None, *, is_hasty: bool = False) -> Any:
+    """Returns a client; a hasty one tries a call once, for seconds. Raises `Misconfigured` for an invalid URL."""
+    try:
+        return _signing_client(settings, endpoint_url, is_hasty=is_hasty)
+    except ValueError as error:
+        raise Misconfigured(f"{endpoint_url} is no address of an object store, such as http://HOST:PORT") from error
+
+
+def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool) -> Any:
+    secret = settings.s3_secret_key
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint_url or None,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key or None,
+        aws_secret_access_key=(secret.get_secret_value() or None) if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=5,
+            read_timeout=5 if is_hasty else 60,
+            retries={"mode": "standard", "total_max_attempts": 1 if is_hasty else 4},
+            max_pool_connections=64,
+            tcp_keepalive=True,
+            user_agent="gridpress",  # boto3's own is put together anew for every request
+            # What is sent is signed with its SHA-256, which S3 checks; a CRC32 of the same bytes would say no more.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    # The list that every connection of this client is made with; botocore has no public setting for it.
+    client._endpoint.http_session._socket_options.extend(
+        (socket.IPPROTO_TCP, option, value) for option, value in TCP_OPTIONS.items()
+    )
+    # It asks before it sends a body: a second round trip for each of our small objects. A refused one is sent in vain.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    watch_requests(client)
+    return client

@@ -1,0 +1,1 @@
+"""Arithmetic of the schedule: cost, throughput, waiting time, number of workers. Nothing here does I/O."""

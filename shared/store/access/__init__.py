@@ -1,0 +1,1 @@
+"""API keys, limits, rate limits and room of the store."""

@@ -1,0 +1,1 @@
+"""Leases on batches, and the steps that batch workers commit."""

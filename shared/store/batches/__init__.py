@@ -1,0 +1,1 @@
+"""Batches for their owners: create, read, list, order, change, delete."""

@@ -1,0 +1,57 @@
+-- What stands before the end of a tenant's batches of one class: their own work in its order, that of other tenants in the
+-- class, and what waits in higher classes. It looks at the lanes and at MOST batches of others, at no render.
+-- ARGV: tenant, class
+-- Returns JSON: own (a list of batches: id, waiting, ended, renders, cost_lines, cost_pictures, cost_ar, cost_dit, todo_ar,
+-- todo_dit, rate_ms, rate_ended, order, finish_by_ms), lanes and urgent (ar and dit: cost of the tenant's jobs that wait, and
+-- of higher classes), others (weight, ar and dit by tenant), weight, the strength of both stages, now (ms)
+-- needs: classes, keys, steady, batch_order, pace
+local MOST = 2000
+local tenant, class = unpack(ARGV)
+local now = now_ms()
+local FIELDS = { 'renders', 'cost_lines', 'cost_pictures', 'cost_ar', 'cost_dit', 'todo_ar', 'todo_dit', 'rate_ms', 'rate_ended',
+  'order', 'finish_by_ms', 'completed', 'failed' }
+
+local function weight_of(one)
+  return tonumber(redis.call('HGET', P .. 'limits:' .. one, 'weight') or 1)
+end
+
+local others, urgent, lanes = {}, { ar = 0, dit = 0 }, { ar = 0, dit = 0 }
+
+local function sum_of(one)
+  if one == tenant then return lanes end
+  if not others[one] then others[one] = { weight = weight_of(one), ar = 0, dit = 0 } end
+  return others[one]
+end
+
+for total, stage in pairs({ ar = 'ar', dit = 'dit', dit_later = 'dit' }) do
+  local flat = redis.call('HGETALL', P .. 'cost:' .. total)
+  for i = 1, #flat, 2 do
+    local of_class, one = string.match(flat[i], '^([^|]*)|([^|]*)|')
+    local rank = of_class and CLASS[of_class]
+    local sum = rank and (rank < CLASS[class] and urgent or rank == CLASS[class] and sum_of(one))
+    if sum then sum[stage] = sum[stage] + tonumber(flat[i + 1]) end
+  end
+end
+
+for _, batch in ipairs(redis.call('ZRANGE', P .. 'batch_work', 0, MOST - 1)) do
+  local known = batch_fields(batch, 'tenant', 'todo_ar', 'todo_dit', 'paused')
+  local is_other = known[1] and known[1] ~= tenant and known[2] and not known[4]
+  if is_other and class_of_batch(batch) == class and num_waiting_lines(batch) > 0 then
+    local sum = sum_of(known[1])
+    sum.ar, sum.dit = sum.ar + math.max(0, tonumber(known[2])), sum.dit + math.max(0, tonumber(known[3]))
+  end
+end
+
+local own = {}
+for _, batch in ipairs(redis.call('ZRANGE', order_key(class, tenant), 0, MOST - 1)) do
+  local known, told = batch_fields(batch, unpack(FIELDS)), { id = batch, waiting = num_waiting_lines(batch) }
+  for i, name in ipairs(FIELDS) do told[name] = known[i] or nil end
+  table.insert(own, told)
+end
+
+local found = { lanes = lanes, urgent = urgent, others = {}, weight = weight_of(tenant), now = string.format('%.0f', now),
+  ar = strength('ar', '', now), dit = strength('dit', '', now) }
+for _, other in pairs(others) do table.insert(found.others, other) end
+found.own = own
+-- An empty table is an object in JSON, as a list would be.
+return cjson.encode(found)

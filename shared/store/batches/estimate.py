@@ -1,0 +1,69 @@
+"""Reads what stands before the end of a tenant's batches, with one call to the store."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.batches.batch import BatchId, BatchPriority, Standing
+from shared.batches.estimate import Outlook, OwnBatch, Waiting, Work
+from shared.ids import TenantId
+from shared.jobs.spec import Priority, RenderSettings
+from shared.schedule.cost import cost_of
+from shared.store.core.scripts import Scripts
+from shared.store.queues.throughput import strengths_of
+
+_USUAL = cost_of(RenderSettings(prompt="", width_px=1024, height_px=1024))  # of records of earlier versions
+_SHORTEST_S, _FEWEST = 20.0, 4  # a rate over less says little
+
+
+def read_outlook(scripts: Scripts, tenant: TenantId, scheduling_class: Priority) -> Outlook:
+    """Returns the outlook of a tenant's batches. A line of a batch without a stored cost counts as one usual render."""
+    found = json.loads(scripts.run("batch_outlook", tenant, scheduling_class.value))
+    now_ms = float(found["now"])
+    own = [_own(fields, scheduling_class, now_ms) for fields in found["own"] or []]
+    released = sum((_released(fields) for fields in found["own"] or []), Work())
+    lanes = Work(**found["lanes"])
+    return Outlook(
+        own=own,
+        single=Work(max(0.0, lanes.ar - released.ar), max(0.0, lanes.dit - released.dit)),
+        others=[Waiting(each["weight"], Work(each["ar"], each["dit"])) for each in found["others"] or []],
+        urgent=Work(**found["urgent"]),
+        weight=found["weight"],
+        strengths=strengths_of(found, scheduling_class),
+    )
+
+
+def _own(fields: Mapping[str, Any], scheduling_class: Priority, now_ms: float) -> OwnBatch:
+    finish_by_ms = fields.get("finish_by_ms")
+    finish_by = datetime.fromtimestamp(int(finish_by_ms) / 1000, UTC) if finish_by_ms else None
+    standing = Standing(BatchPriority.of(scheduling_class, int(fields.get("order", 0))), finish_by)
+    left = _released(fields) + _waiting(fields)
+    return OwnBatch(BatchId(fields["id"]), standing, left, _rate(fields, now_ms))
+
+
+def _waiting(fields: Mapping[str, Any]) -> Work:
+    if "todo_ar" not in fields:
+        return Work(fields["waiting"] * _USUAL.ar, fields["waiting"] * _USUAL.dit)
+    if not fields["waiting"]:
+        return Work()
+    return Work(max(0, int(fields["todo_ar"])), max(0, int(fields["todo_dit"])))
+
+
+def _released(fields: Mapping[str, Any]) -> Work:
+    """Returns the cost of the renders of released lines, by the mean of the batch."""
+    num, pictures = int(fields.get("renders", 0)), int(fields.get("cost_pictures", 0))
+    if not pictures:
+        return Work(num * _USUAL.ar, num * _USUAL.dit)
+    return Work(num * int(fields["cost_ar"]) / pictures, num * int(fields["cost_dit"]) / pictures)
+
+
+def _rate(fields: Mapping[str, Any], now_ms: float) -> float | None:
+    """Returns the DiT cost that the batch did in a second lately; None while too little was seen."""
+    if "rate_ms" not in fields or not fields["waiting"] or not int(fields.get("cost_lines", 0)):
+        return None
+    seconds = (now_ms - int(fields["rate_ms"])) / 1000
+    num_lines = int(fields["completed"]) + int(fields["failed"]) - int(fields["rate_ended"])
+    if seconds < _SHORTEST_S or num_lines < _FEWEST:
+        return None
+    return num_lines / seconds * int(fields["cost_dit"]) / int(fields["cost_lines"])

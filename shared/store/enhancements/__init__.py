@@ -1,0 +1,1 @@
+"""Leases on prompts that wait for enhancement."""

@@ -1,0 +1,1 @@
+"""Crashed renders, broken records and dead letters."""

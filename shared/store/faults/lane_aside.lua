@@ -1,0 +1,44 @@
+-- Puts a render aside that waits for a stage, and corrects what its lane and its tenant count. Its records can't be relied
+-- on, so what they don't tell follows from the lane.
+-- needs: keys, aside, lanes, shares, stages, tenant_load
+
+-- Its cost; where that is unknown, its part of what waits in the lane.
+local function lighten(stage, lane, job, size)
+  local costs = job and redis.pcall('HMGET', P .. 'job:' .. job, 'ar_cost', 'dit_cost') or {}
+  local function subtract(total, cost)
+    local key = P .. 'cost:' .. total
+    local sum = tonumber(redis.call('HGET', key, lane) or 0)
+    local part = is_whole(cost) and tonumber(cost) or math.floor(sum / math.max(1, size))
+    if redis.call('HINCRBY', key, lane, -math.min(sum, part)) == 0 then redis.call('HDEL', key, lane) end
+  end
+  subtract(stage, costs[stage == 'ar' and 1 or 2])
+  if stage == 'ar' then subtract('dit_later', costs[2]) end
+  local class, revision = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
+  local pool = stage == 'dit' and class and class .. '|' .. revision
+  if pool and tonumber(redis.call('HGET', P .. 'ahead', pool) or 0) > 0 then
+    redis.call('HINCRBY', P .. 'ahead', pool, -1)
+  end
+end
+
+-- It will never end, so that nothing else takes it out of its tenant's load.
+local function unload(render, stage, lane)
+  local tenant, is_again = string.match(lane, '^[^|]*|([^|]*)'), string.sub(lane, -6) == '|again'
+  count_load(tenant, WAITING[stage], not is_again, -1)
+  if stage == 'dit' and not is_again then unpark(tenant) end
+  redis.call('ZREM', P .. 'deadlines', render)
+end
+
+-- `lane`: where it was found; nil for the quarantine.
+local function put_render_aside(render, stage, lane, why)
+  local known = redis.pcall('HMGET', P .. 'render:' .. render, 'job', 'state', 'started_ms')
+  local job, state = known[1], known[2]
+  local about = job and redis.pcall('HMGET', P .. 'job:' .. job, 'tenant', 'lane') or {}
+  local key = P .. 'waiting:' .. stage .. ':' .. (lane or '')
+  local size = lane and redis.call('ZCARD', key) or 1
+  set_aside(lane and 'waiting:' .. stage .. ':' .. lane or 'quarantine:' .. stage, render, stage, why)
+  if lane and size == 1 then redis.call('SREM', P .. 'lanes:' .. stage, lane) end
+  lane = lane or (about[2] and lane_in(stage, about[2], known[3]))
+  if not lane then return end
+  lighten(stage, lane, job, size)
+  if not state or not about[1] then unload(render, stage, lane) end
+end

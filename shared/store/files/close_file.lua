@@ -1,0 +1,19 @@
+-- Makes an announced file one that can be seen: its bytes are stored.
+-- ARGV: file, purpose, filename, bytes, sha256, lifetime (ms after its creation, '' for no end)
+-- Returns 1, or 0 when its sending took too long.
+-- needs: keys
+local file, purpose, filename, num_bytes, sha256, lifetime = unpack(ARGV)
+local key = P .. 'file:' .. file
+local known = redis.call('HMGET', key, 'tenant', 'created_ms')
+if not known[1] then return 0 end
+redis.call('HSET', key, 'purpose', purpose, 'filename', filename, 'bytes', num_bytes, 'sha256', sha256)
+redis.call('ZADD', P .. 'files:' .. known[1], 0, file)
+redis.call('ZADD', P .. 'files:' .. known[1] .. ':' .. purpose, 0, file)
+if lifetime == '' then
+  redis.call('ZREM', P .. 'file_ends', file)
+else
+  local ends_at = tonumber(known[2]) + tonumber(lifetime)
+  redis.call('HSET', key, 'expires_ms', ends_at)
+  redis.call('ZADD', P .. 'file_ends', ends_at, file)
+end
+return 1

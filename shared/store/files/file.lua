@@ -1,0 +1,14 @@
+-- What several scripts of files need.
+-- needs: keys
+
+-- Out of sight at once; its bytes are due for deletion. Returns whether the tenant has such a file.
+local function delete_file(file, tenant)
+  local key = P .. 'file:' .. file
+  local known = redis.call('HMGET', key, 'tenant', 'purpose')
+  if known[1] ~= tenant or not known[2] then return false end
+  redis.call('ZREM', P .. 'files:' .. tenant, file)
+  redis.call('ZREM', P .. 'files:' .. tenant .. ':' .. known[2], file)
+  redis.call('DEL', key)
+  redis.call('ZADD', P .. 'file_ends', 0, file)
+  return true
+end

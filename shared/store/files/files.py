@@ -1,0 +1,146 @@
+"""Stores records of tenants' files: opened, stored, ended. The bytes are in `shared.objects.store`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from shared.errors import FileNotStored
+from shared.files import FileId, Purpose, StoredFile
+from shared.ids import TenantId
+from shared.store.core.connect import Client, translated
+from shared.store.core.fault_counts import FaultCounts
+from shared.store.core.record_lists import filled_page, readable
+from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
+
+_PREFIX = "gridpress:"
+_READ_AT_ONCE = 1000
+_LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and paid for, as long
+
+
+class FileStore:
+    """Every method raises `StoreUnavailable` when the store does not answer.
+
+    A file can be read once it is stored as a whole. One that is being uploaded, has expired, was deleted or belongs to
+    another tenant raises `FileNotStored`.
+    """
+
+    def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
+        self._client = client
+        self._replicas = replicas
+        self._scripts = Scripts(client)
+
+    def open(self, file_id: FileId, tenant: TenantId) -> None:
+        """Records a file before its first byte is stored. If it is not closed within a day, its bytes are deleted."""
+        self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000)
+
+    def close(
+        self,
+        file_id: FileId,
+        tenant: TenantId,
+        *,
+        purpose: Purpose,
+        filename: str,
+        num_bytes: int,
+        sha256: str,
+        lifetime_s: int | None,
+    ) -> StoredFile:
+        """Completes the file once its bytes are stored, and returns it once the required replicas know it. `lifetime_s`
+        counts from `open`; None: no expiry.
+        """
+        lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
+        told = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
+        self._scripts.run_replicated(self._replicas, "close_file", *told)
+        return self.file(file_id, tenant)
+
+    def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:
+        found = self._read([file_id], is_asked_for=True)
+        if not found or found[0].tenant != tenant or found[0].is_over(datetime.now(UTC)):
+            raise FileNotStored(f"no file {file_id}")
+        return found[0]
+
+    def missing(self, file_ids: Sequence[FileId], tenant: TenantId) -> list[FileId]:
+        """Returns those of the files that `file` would not return."""
+        now, found = datetime.now(UTC), set[FileId]()
+        for start in range(0, len(file_ids), _READ_AT_ONCE):
+            read = self._read(file_ids[start : start + _READ_AT_ONCE])
+            found |= {file.file_id for file in read if file.tenant == tenant and not file.is_over(now)}
+        return [file_id for file_id in file_ids if file_id not in found]
+
+    def files(
+        self,
+        tenant: TenantId,
+        *,
+        limit: int,
+        after: FileId | None = None,
+        purpose: Purpose | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> list[StoredFile]:
+        """Returns a page of files by creation time. `after` is the last id of the page before.
+
+        A file that has just expired may still be listed.
+        """
+        key = f"{_PREFIX}files:{tenant}" + (f":{purpose}" if purpose else "")
+
+        def ids_after(last: FileId | None, count: int) -> list[FileId]:
+            beyond = f"({last}" if last else None
+            with translated():
+                if order == "asc":
+                    ids = self._client.zrangebylex(key, beyond or "-", "+", start=0, num=count)
+                else:
+                    ids = self._client.zrevrangebylex(key, beyond or "+", "-", start=0, num=count)
+            return cast("list[FileId]", ids)
+
+        return filled_page(limit, after, ids_after, self._read)
+
+    def delete(self, file_id: FileId, tenant: TenantId) -> None:
+        """Hides the file at once; upkeep deletes its bytes later. Raises `FileNotStored`."""
+        if not self._scripts.run("delete_file", file_id, tenant):
+            raise FileNotStored(f"no file {file_id}")
+
+    def abandon(self, file_id: FileId) -> None:
+        """Ends an upload that will never be closed; upkeep deletes the bytes stored so far."""
+        with translated():
+            self._client.zadd(f"{_PREFIX}file_ends", {file_id: 0}, xx=True)
+
+    def take_ended(self, most: int) -> list[FileId]:
+        """Returns files whose bytes are to be deleted, incomplete ones included.
+
+        Each is returned again until `forget`.
+        """
+        return cast("list[FileId]", self._scripts.run("end_files", most))
+
+    def put_off(self, file_id: FileId, delay_s: float) -> None:
+        """Lets those behind it come first: its bytes could not be deleted."""
+        self._scripts.run("put_off", "file_ends", file_id, int(delay_s * 1000))
+
+    def forget(self, file_id: FileId) -> None:
+        """Notes that the file's bytes are deleted."""
+        with translated():
+            self._client.zrem(f"{_PREFIX}file_ends", file_id)
+
+    def _read(self, file_ids: Sequence[FileId], *, is_asked_for: bool = False) -> list[StoredFile]:
+        """Reads files; ids of incomplete or deleted files are left out."""
+        pipeline = self._client.pipeline(transaction=False)
+        for file_id in file_ids:
+            pipeline.hgetall(f"{_PREFIX}file:{file_id}")
+        with translated():
+            found = list(zip(file_ids, pipeline.execute(), strict=True))
+        whole = [row for row in found if "purpose" in row[1]]
+        return readable(FaultCounts(self._client), "file", whole, _file, is_asked_for=is_asked_for)
+
+
+def _file(file_id: FileId, fields: Mapping[str, str]) -> StoredFile:
+    return StoredFile(
+        file_id,
+        TenantId(fields["tenant"]),
+        Purpose(fields["purpose"]),
+        fields["filename"],
+        int(fields["bytes"]),
+        fields["sha256"],
+        _time(fields["created_ms"]),
+        _time(fields["expires_ms"]) if "expires_ms" in fields else None,
+    )
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

@@ -1,0 +1,1 @@
+"""Idempotency-Keys, and responses that did not reach their client."""

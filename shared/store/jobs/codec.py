@@ -1,0 +1,269 @@
+"""Translates between the store's hashes and the values of `shared`. Only this module knows the names of hash fields."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from shared.batches.batch import LineJob
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
+from shared.jobs.dead_letters import Crash, DeadLetter
+from shared.jobs.enhancement import Enhancement, EnhancementStatus
+from shared.jobs.job import ClientName, Job, Picture, Place, PriorSource, Render
+from shared.jobs.leases import Claim, Handover, Held, Lease, LostAttempt, Progress
+from shared.jobs.spec import JobSpec
+from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.jobs.token_grid import Prior
+from shared.schedule.cost import DEFAULT_COSTS, CostModel
+from shared.tracing.origin import Origin
+from shared.webhooks.events import ENDS
+
+Hash = Mapping[str, str]
+
+_MAX_LINES, _MAX_LINE_CHARS = 20, 300
+
+
+def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
+    """Makes a job from its hash and its renders, in order of index."""
+    return Job(
+        job_id=job_id,
+        spec=JobSpec.model_validate_json(job["spec"]),
+        status=JobStatus(job["status"]),
+        revision=Revision(job["revision"]),
+        renders=tuple(renders),
+        created_at=_time(job["created_ms"]),
+        started_at=_optional_time(job, "started_ms"),
+        finished_at=_optional_time(job, "finished_ms"),
+        enhancement=_enhancement_of(job),
+        origin=Origin.parse(job.get("origin")),
+    )
+
+
+def new_job(
+    job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None, origin: Origin | None = None
+) -> Job:
+    """Makes the job that `submit.lua` has just written, without reading it again."""
+    created_at = _time(str(created_ms))
+    return Job(
+        job_id=job_id,
+        spec=spec,
+        status=JobStatus.QUEUED,
+        revision=source.revision if source else Revision(""),
+        renders=tuple(_new_render(job_id, spec, index, created_at, source) for index in range(spec.n)),
+        created_at=created_at,
+        started_at=None,
+        finished_at=None,
+        enhancement=Enhancement(EnhancementStatus.PENDING) if spec.enhance_prompt else None,
+        origin=origin,
+    )
+
+
+def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime, source: PriorSource | None) -> Render:
+    return Render(
+        render_id=render_id(job_id, index),
+        index=index,
+        state=RenderState.PRIOR_READY if source else RenderState.QUEUED,
+        seed=spec.seed_of(index),
+        progress=None,
+        picture=None,
+        error=None,
+        ended_in=None,
+        attempts=0,
+        prior_started_at=None,
+        prior_ready_at=created_at if source else None,
+        decode_started_at=None,
+        finished_at=None,
+    )
+
+
+def _enhancement_of(job: Hash) -> Enhancement | None:
+    if "enhancement" not in job:
+        return None
+    error = json.loads(job["enhancement_error"]) if "enhancement_error" in job else None
+    return Enhancement(EnhancementStatus(job["enhancement"]), job.get("revised_prompt"), error)
+
+
+def render_of(render_id: RenderId, render: Hash) -> Render:
+    """Makes a render from its hash."""
+    return Render(
+        render_id=render_id,
+        index=int(render["index"]),
+        state=RenderState(render["state"]),
+        seed=int(render["seed"]),
+        progress=Progress(int(render["done"]), int(render["total"])) if "total" in render else None,
+        picture=decode_picture(render["picture"]) if "picture" in render else None,
+        error=json.loads(render["error"]) if "error" in render else None,
+        ended_in=Place(render["ended_in"]) if "ended_in" in render else None,
+        attempts=sum(int(render.get(f"{stage}_attempts", 0)) for stage in Stage),
+        prior_started_at=_optional_time(render, "prior_running_ms"),
+        prior_ready_at=_optional_time(render, "prior_ready_ms"),
+        decode_started_at=_optional_time(render, "decode_running_ms"),
+        finished_at=_optional_time(render, "finished_ms"),
+    )
+
+
+def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
+    """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
+    render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *rest = answer
+    latents, facts, *lost = rest
+    if stage is Stage.DIT and not prior:
+        raise ValueError("no token grid")
+    spec = JobSpec.model_validate_json(spec_json)
+    settings = spec.settings.model_copy(update={"prompt": revised_prompt}) if revised_prompt else spec.settings
+    return Claim(
+        lease=Lease(RenderId(render), stage, Fence(int(fence)), holder),
+        job_id=JobId(job),
+        index=int(index),
+        settings=settings,
+        seed=int(seed),
+        revision=revision,
+        prior=decode_prior(prior) if prior else None,
+        priority=spec.priority,
+        partial_images=spec.partial_images,
+        handover=_handover_of(latents, facts),
+        origin=Origin.parse(origin),
+        attempt=int(attempt),
+        waited_s=int(waited_ms) / 1000,
+        lost=_lost_attempt_of(*lost) if lost else None,
+    )
+
+
+def handover_fields(handover: Handover) -> Mapping[str, str]:
+    """Returns the fields of a render's hash that lead the next worker to its latents."""
+    return {
+        "handover": handover.key,
+        "handover_facts": json.dumps({"sha256": handover.sha256, "num_done": handover.num_done}),
+    }
+
+
+def _handover_of(key: str, facts: str) -> Handover | None:
+    """Inverse of `handover_fields`. Facts that can't be read cost the steps, not the render."""
+    try:
+        known = json.loads(facts)
+        return Handover(ObjectKey(key), str(known["sha256"]), int(known["num_done"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _lost_attempt_of(worker: str, lasted_ms: str, ago_ms: str) -> LostAttempt:
+    return LostAttempt(WorkerId(worker), int(lasted_ms) / 1000, int(ago_ms) / 1000)
+
+
+def submission_options(
+    spec: JobSpec,
+    name: ClientName | None,
+    source: PriorSource | None,
+    line: LineJob | None = None,
+    origin: Origin | None = None,
+    *,
+    costs: CostModel = DEFAULT_COSTS,
+) -> str:
+    """Returns the options that `submit.lua` takes beside the spec, as JSON."""
+    start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
+    cost = costs.cost_of(spec.settings)
+    return json.dumps(
+        {
+            "class": spec.priority,
+            "handicap_ms": spec.priority.handicap_s * 1000,
+            "ar_cost": cost.ar,
+            "dit_cost": cost.dit,
+            "start_timeout_ms": start_timeout_ms,
+            "execution_timeout_ms": execution_timeout_ms,
+            "deadline_ms": deadline_ms,
+            "revision": source.revision if source else "",
+            "enhance": spec.enhance_prompt,
+            "prior": encode_prior(source.prior) if source else "",
+            "client_id": name.client_id if name else "",
+            "fingerprint": name.fingerprint if name else "",
+            "batch": line.batch_id if line else "",
+            "line": line.line if line else 0,
+            "note": line.note if line else "",
+            "webhook_url": spec.webhook_url or "",
+            "webhook_events": spec.webhook_events or ENDS,
+            "origin": origin.as_text() if origin else "",
+        }
+    )
+
+
+def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
+    """Returns start timeout, execution timeout and deadline in ms; '' stands for none."""
+    ends = spec.deadline.timestamp() if spec.deadline else None
+    first, second, third = (
+        "" if seconds is None else int(seconds * 1000)
+        for seconds in (spec.start_timeout_s, spec.execution_timeout_s, ends)
+    )
+    return first, second, third
+
+
+def dead_letter_of(render_id: RenderId, render: Hash, crashes: Sequence[str]) -> DeadLetter:
+    """Makes a dead letter from its render's hash and the list of its crashes."""
+    return DeadLetter(
+        render_id=render_id,
+        job_id=JobId(render["job"]),
+        index=int(render["index"]),
+        stage=Stage(render["dead_stage"]),
+        died_at=_time(render["dead_ms"]),
+        strikes=int(render["strikes"]),
+        crashes=tuple(map(_crash_of, crashes)),
+    )
+
+
+def _crash_of(text: str) -> Crash:
+    fields = json.loads(text)
+    return Crash(
+        worker_id=WorkerId(fields["worker"]),
+        stage=Stage(fields["stage"]),
+        at=_time(fields["at_ms"]),
+        steps=Progress(fields["done"], fields["total"]),
+        was_alone=fields["was_alone"],
+        log_lines=tuple(json.loads(fields["log"])),
+    )
+
+
+def held_fields(held: Held) -> tuple[str | int, ...]:
+    """Returns the arguments of `beat.lua` for one render."""
+    lease, progress = held.lease, held.progress
+    return lease.render_id, lease.fence, lease.holder, progress.done, progress.total, int(held.in_step)
+
+
+def encode_log(lines: Sequence[str]) -> str:
+    """Returns the last log lines as JSON, each cut to a maximum length; '' without lines."""
+    return json.dumps([line[:_MAX_LINE_CHARS] for line in lines[-_MAX_LINES:]]) if lines else ""
+
+
+def encode_prior(prior: Prior) -> str:
+    """Returns the token grid in base64, because the client decodes every value as text: 2.7 KB at 1024x1024."""
+    return base64.b64encode(prior.to_bytes()).decode()
+
+
+def decode_prior(text: str) -> Prior:
+    """Inverse of `encode_prior`."""
+    return Prior.from_bytes(base64.b64decode(text))
+
+
+def encode_picture(picture: Picture) -> str:
+    """A picture as the JSON of the render's `picture` field."""
+    return json.dumps(
+        {
+            "key": picture.key,
+            "manifest_key": picture.manifest_key,
+            "sha256": picture.sha256,
+            "num_bytes": picture.num_bytes,
+            "content_type": picture.content_type,
+        }
+    )
+
+
+def decode_picture(text: str) -> Picture:
+    """Inverse of `encode_picture`."""
+    fields = json.loads(text)
+    fields["key"] = ObjectKey(fields["key"])
+    return Picture(**fields)
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _optional_time(fields: Hash, name: str) -> datetime | None:
+    return _time(fields[name]) if name in fields else None

@@ -1,0 +1,112 @@
+"""Restores records of final jobs from their manifests, for a store that has lost them."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from shared.ids import JobId, ObjectKey, render_id
+from shared.jobs.job import Picture
+from shared.jobs.spec import JobSpec
+from shared.jobs.states import JobStatus
+from shared.schedule.cost import cost_of
+from shared.store.core.connect import Client, translated
+from shared.store.core.scripts import Scripts
+from shared.store.jobs import codec
+from shared.store.jobs.jobs import JobStore
+
+
+class RestoredJobs:
+    """Jobs restored from manifests. Every method raises `StoreUnavailable`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def is_final(self, job_id: JobId) -> bool:
+        """Returns whether the store has the job and it has ended."""
+        with translated():
+            status = cast("str | None", self._client.hget(f"gridpress:job:{job_id}", "status"))
+        return status is not None and JobStatus(status).is_final
+
+    def restore(self, manifest: Mapping[str, Any]) -> bool:
+        """Restores the job of a manifest; returns whether anything changed.
+
+        A job that the store has is left as it is, unless the manifest says that it was cancelled: then it is cancelled
+        again. Raises `ValueError` or `KeyError` for a manifest without a spec, as earlier versions wrote.
+        """
+        job, spec = manifest["job"], JobSpec.model_validate(manifest["spec"])
+        job_id = JobId(job["id"])
+        keys = {each["index"]: each for each in manifest["pictures"]}
+        renders: list[str] = []
+        for image in job["images"]:
+            fields = _render(job_id, image, keys.get(image["index"]), job)
+            renders += [render_id(job_id, image["index"]), json.dumps(fields)]
+        args = (job_id, spec.tenant, job["status"], json.dumps(_job(job, spec)), *renders)
+        if self._scripts.run("restore", *args):
+            return True
+        if job["status"] == JobStatus.CANCELLED and not self.is_final(job_id):
+            JobStore(self._client).cancel(job_id, spec.tenant)
+            return True
+        return False
+
+
+def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:
+    cost, created_ms, revision = cost_of(spec.settings), _ms(job["created_at"]), job["revision"] or ""
+    start_timeout_ms, execution_timeout_ms, deadline_ms = codec.limits_ms(spec)
+    fields = {
+        "spec": spec.model_dump_json(),
+        "tenant": spec.tenant,
+        "lane": f"{spec.priority}|{spec.tenant}|{revision}",
+        "rank": created_ms,
+        "status": job["status"],
+        "revision": revision,
+        "n": spec.n,
+        "created_ms": created_ms,
+        "start_timeout_ms": start_timeout_ms,
+        "execution_timeout_ms": execution_timeout_ms,
+        "deadline_ms": deadline_ms,
+        "ar_cost": cost.ar,
+        "dit_cost": cost.dit,
+        "started_ms": _ms(job["started_at"]),
+        "finished_ms": _ms(job["finished_at"]),
+        **_enhancement(job),
+    }
+    return _texts(fields)
+
+
+def _enhancement(job: Mapping[str, Any]) -> dict[str, Any]:
+    found = job["enhancement"]
+    if not found:
+        return {}
+    error = json.dumps(found["error"]) if found["error"] else None
+    return {"enhancement": found["status"], "revised_prompt": job["revised_prompt"], "enhancement_error": error}
+
+
+def _render(
+    job_id: JobId, image: Mapping[str, Any], keys: Mapping[str, str] | None, job: Mapping[str, Any]
+) -> dict[str, str]:
+    fields: dict[str, Any] = {
+        "job": job_id,
+        "index": image["index"],
+        "state": image["status"],
+        "seed": image["seed"],
+        "fence": image["attempts"],
+        "dit_attempts": image["attempts"],
+        "ended_in": image["ended_in"],
+        "error": json.dumps(image["error"]) if image["error"] else None,
+        "finished_ms": _ms(job["finished_at"]),
+    }
+    if keys:
+        key, manifest_key = ObjectKey(keys["key"]), ObjectKey(keys["manifest_key"])
+        picture = Picture(key, manifest_key, image["sha256"], image["bytes"], image["content_type"])
+        fields["picture"] = codec.encode_picture(picture)
+    return _texts(fields)
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def _ms(moment: str | None) -> int | None:
+    return None if moment is None else round(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -1,0 +1,48 @@
+-- Queues renders again that ended without a picture, and reopens their job.
+-- needs: keys, deadlines, end_messages, events, lanes, lines, stages, status, suspicion, tenant_load
+
+-- A line of a batch whose result is not stored yet goes on with its job: it has not ended after all.
+local function reopen_line(job)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
+  if not known[1] then return end
+  local key, lines = P .. 'batch:' .. known[1], P .. 'batch_lines:' .. known[1]
+  local how = redis.call('GETRANGE', lines, known[2], known[2])
+  if how ~= LINE_ENDS.failed and how ~= LINE_ENDS.cancelled and how ~= LINE_ENDS.expired then return end
+  redis.call('SETRANGE', lines, known[2], 'o')
+  redis.call('LREM', P .. 'batch_ended:' .. known[1], 1, job)
+  redis.call('HINCRBY', key, 'open', 1)
+  redis.call('HINCRBY', key, 'renders', known[3])
+  redis.call('HINCRBY', key, 'failed', -1)
+  tell_of_batch(known[1])
+end
+
+-- The job goes on. Its next end has ids of its own.
+local function reopen(job, tenant, status, event, data)
+  local key = P .. 'job:' .. job
+  take_back_end(job, status)
+  reopen_line(job)
+  redis.call('HINCRBY', key, 'revivals', 1)
+  redis.call('HDEL', key, 'finished_ms')
+  redis.call('ZREM', P .. 'finished', job)
+  set_status(job, tenant, status, redis.call('HEXISTS', key, 'started_ms') == 1 and 'running' or 'queued')
+  append_event(job, event, data)
+end
+
+-- It waits for the DiT if its token grid is known, else for AR: without a strike, and with its timeouts anew.
+local function revive(render, job, tenant, now)
+  local key, job_key = P .. 'render:' .. render, P .. 'job:' .. job
+  local known = redis.call('HMGET', key, 'index', 'state', 'prior')
+  local of_job = redis.call('HMGET', job_key, 'lane', 'rank')
+  local stage = known[3] and 'dit' or 'ar'
+  redis.call('ZREM', P .. 'dead:' .. tenant, render)
+  absolve(render)
+  redis.call('HDEL', key, 'error', 'dead_stage', 'dead_ms', 'ended_in', 'finished_ms', 'started_ms')
+  redis.call('HSET', key, 'state', WAITING[stage], 'revived_ms', now)
+  count_load(tenant, WAITING[stage], false, 1)
+  redis.call('HINCRBY', job_key, 'left', 1)
+  local count = 'num_' .. known[2]
+  if redis.call('HINCRBY', job_key, count, -1) == 0 then redis.call('HDEL', job_key, count) end
+  enqueue(render, stage, of_job[1], of_job[2])
+  set_deadline(render, job_key, 'start_timeout', now)
+  append_event(job, 'render.stage', { index = tonumber(known[1]), state = WAITING[stage] })
+end

@@ -1,0 +1,82 @@
+-- Creates a job and its renders, and sends the hint that its first queue may lack. A repeated call with the same job id or
+-- client id changes nothing.
+-- The rank orders what waits in a lane: the time of creation, plus a handicap for a lower class; a batch line has that of
+-- its batch (batch_order.lua), and its own as `age_rank`, which orders jobs that wait for their prompt.
+-- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
+-- per render: render, seed
+-- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
+-- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for
+-- their prompt first); prior ('' or the token grid from which all renders start: they wait for the DiT); client_id ('' for
+-- none) and the fingerprint of its request; batch ('' for none), line and note (text) of a batch line, which becomes a job
+-- only while it waits; webhook_url ('' for none) and webhook_events (a list); origin (JSON, see shared/tracing/origin.py; '' for none).
+-- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id belongs to another request;
+-- {'full', renders queued, limit} when the tenant's limit would be exceeded.
+-- needs: keys, steady, batch_order, deadlines, decide, events, hints, lanes, stages, tenant_load
+local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local n = (#ARGV - 7) / 2
+local key = P .. 'job:' .. job
+if redis.call('EXISTS', key) == 1 then return { 'stands', job } end
+local standing = options.client_id ~= '' and redis.call('HGET', P .. 'client_ids:' .. tenant, options.client_id)
+if standing then
+  if redis.call('HGET', P .. 'job:' .. standing, 'fingerprint') ~= options.fingerprint then return { 'taken' } end
+  return { 'stands', standing }
+end
+local batch_key, lines = P .. 'batch:' .. options.batch, P .. 'batch_lines:' .. options.batch
+if options.batch ~= '' then
+  local is_waiting = redis.call('GETRANGE', lines, options.line, options.line) == 'w'
+  if not is_waiting or redis.call('HGET', batch_key, 'end') ~= 'completed' then return { 'stands', job } end
+end
+local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
+local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
+if num_queued + n > most_queued then return { 'full', num_queued, most_queued } end
+-- Where it waits says which workers look for it first; which model it gets is decided by its first claim.
+local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
+local now = now_ms()
+local lane = options.class .. '|' .. tenant .. '|' .. route
+local age_rank = now + options.handicap_ms
+local rank = options.batch == '' and age_rank or rank_of_line(options.batch, age_rank)
+local stage = options.prior == '' and 'ar' or 'dit'
+
+redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
+  'revision', options.revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
+  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
+  'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost, 'origin', options.origin)
+if options.batch ~= '' then
+  redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note, 'age_rank', age_rank)
+  redis.call('SETRANGE', lines, options.line, 'o')
+  redis.call('HINCRBY', batch_key, 'open', 1)
+  redis.call('HINCRBY', batch_key, 'renders', n)
+  for _, of in ipairs({ 'ar', 'dit' }) do
+    local todo = 'todo_' .. of
+    if redis.call('HEXISTS', batch_key, todo) == 1 then
+      redis.call('HINCRBY', batch_key, todo, string.format('%.0f', -n * options[of .. '_cost']))
+    end
+  end
+end
+if options.client_id ~= '' then
+  redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)
+  redis.call('HSET', P .. 'client_ids:' .. tenant, options.client_id, job)
+end
+if options.webhook_url ~= '' then
+  redis.call('HSET', key, 'webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
+end
+redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)
+redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
+redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)
+count_load(tenant, WAITING[stage], false, n)
+if options.enhance then
+  redis.call('HSET', key, 'enhancement', 'pending')
+  redis.call('ZADD', enhancements_of(job), now, job)
+  redis.call('SADD', P .. 'enhancing', tenant)
+end
+for i = 8, #ARGV, 2 do
+  local render_key = P .. 'render:' .. ARGV[i]
+  redis.call('HSET', render_key, 'job', job, 'index', (i - 8) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
+    'fence', 0, WAITING[stage] .. '_ms', now)
+  if stage == 'dit' then redis.call('HSET', render_key, 'prior', options.prior) end
+  if not options.enhance then enqueue(ARGV[i], stage, lane, rank) end
+  set_deadline(ARGV[i], key, 'start_timeout', now)
+end
+append_event(job, 'job.queued', { n = n })
+if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
+return { 'new', now }

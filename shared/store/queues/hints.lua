@@ -1,0 +1,67 @@
+-- How many hints a queue lacks, and sending them. A hint wakes a worker, which then claims as long as it finds something. So
+-- a stage's queue holds one for each worker that is open for what waits (open_places.lua), and upkeep sees to it that it holds
+-- one at least. While workers of an earlier release live, and in all other queues, it is min(waiting, 2 x slots + 1). With no
+-- worker alive one stays queued. For 'enhance', waiting is what is due now; for 'delivery', manifests and tenants for whose
+-- receivers something is; for 'batch', batches.
+-- needs: classes, keys, num_waiting, open_places, outbox, shares, stages, workers
+
+local function num_enhancements(now)
+  local due = 0
+  for class in pairs(CLASS) do due = due + redis.call('ZCOUNT', P .. 'enhancements:' .. class, '-inf', now) end
+  return due
+end
+
+local function num_deliveries(now)
+  local due = redis.call('ZCOUNT', P .. 'manifests', '-inf', now)
+  for _, class in ipairs(CLASSES) do due = due + redis.call('ZCOUNT', P .. 'line:' .. class, '-inf', now) end
+  return due
+end
+
+local function num_due(queue, now)
+  if queue == 'delivery' then return num_deliveries(now) end
+  if queue == 'batch' then return redis.call('ZCOUNT', P .. 'batch_work', '-inf', now) end
+  return queue == 'enhance' and num_enhancements(now) or num_waiting(queue)
+end
+
+local function num_of_class(stage, class)
+  local num = 0
+  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
+    if string.match(lane, '^[^|]*') == class then
+      num = num + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
+    end
+  end
+  return num
+end
+
+-- Who is open for a class is open for the higher ones, too. Lanes are read only where a worker is open.
+local function num_usable(stage, now)
+  local num = 0
+  for _, class in ipairs(BY_RANK) do
+    local left = num_open(stage, class, now) - num
+    if left > 0 then num = num + math.min(left, num_of_class(stage, class)) end
+  end
+  local left = num_open(stage, LOWEST, now) - num
+  return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num
+end
+
+local function num_wanted_hints(queue, num_hints, most, now)
+  if RUNNING[queue] and all_ask(queue, now) then
+    local num = num_usable(queue, now)
+    local is_alone = redis.call('ZCOUNT', P .. 'workers:' .. queue, '(' .. now, '+inf') == 0
+    if num == 0 and (most > 1 or is_alone) and num_hints == 0 then num = math.min(1, num_waiting(queue)) end
+    return num
+  end
+  local num = math.min(most + num_hints, num_due(queue, now))
+  return num > num_hints and math.min(num, 2 * live_slots(queue, now) + 1) or num
+end
+
+-- `message`: as Celery puts it into the list (shared/hints/message.py), with HINT_ID where an id of its own belongs.
+-- Returns how many were sent, at most `most`.
+local function send_hints(queue, list, message, id, most, now)
+  local num_hints = redis.call('LLEN', list)
+  local num_wanted = math.min(most + num_hints, num_wanted_hints(queue, num_hints, most, now))
+  for number = num_hints + 1, num_wanted do
+    redis.call('LPUSH', list, (string.gsub(message, 'HINT_ID', id .. '-' .. queue .. '-' .. number)))
+  end
+  return math.max(0, num_wanted - num_hints)
+end

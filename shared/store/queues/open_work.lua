@@ -1,0 +1,86 @@
+-- The part of the waiting work that a worker could begin at once, if there were one more: what autoscalers should count. Left
+-- out is what waits for something else: for a model revision that nobody serves, or for the end of other renders of a tenant
+-- that is at its `concurrent_renders`. Costs a look at every lane and at MOST_SUSPECTS renders.
+-- needs: keys
+
+local MOST_SUSPECTS = 100
+
+-- The model revisions that the live workers serve or, while none lives, the one that was served last. Nil: nothing is known.
+local function served_by(stage, now)
+  local served = {}
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
+    local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
+    if revision then served[revision] = true end
+  end
+  if next(served) then return served end
+  local last = redis.call('HGET', P .. 'last_worker:' .. stage, 'revision')
+  return last and { [last] = true } or nil
+end
+
+-- Returns a function that takes up to `num` from what a tenant may still begin, and returns how much that was.
+local function allowances()
+  local left = {}
+  return function(tenant, num)
+    if not left[tenant] then
+      local most = redis.call('HGET', P .. 'limits:' .. tenant, 'concurrent_renders')
+      local running = most and redis.call('HGET', P .. 'load:' .. tenant, 'running') or 0
+      left[tenant] = most and math.max(0, tonumber(most) - tonumber(running)) or math.huge
+    end
+    local taken = math.min(num, left[tenant])
+    left[tenant] = left[tenant] - taken
+    return taken
+  end
+end
+
+-- The lanes of a stage in which something waits, in the order of their names: name, tenant, revision, number of renders.
+local function lanes_of(stage)
+  local names, found = redis.call('SMEMBERS', P .. 'lanes:' .. stage), {}
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. name)
+    local _, tenant, revision = string.match(name, '^([^|]*)|([^|]*)|([^|]*)')
+    if num > 0 then table.insert(found, { name = name, tenant = tenant, revision = revision, num = num }) end
+  end
+  return found
+end
+
+-- The waiting suspects of a crash, which are in no lane, though their lanes' costs count them: that is taken back here.
+local function suspects_of(stage, costs, later_costs)
+  local found = {}
+  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do
+    local job = redis.call('HGET', P .. 'render:' .. render, 'job')
+    local known = redis.call('HMGET', P .. 'job:' .. job, 'revision', 'tenant', 'lane', stage .. '_cost', 'dit_cost')
+    local lane, cost, later = known[3], tonumber(known[4] or 0), stage == 'ar' and tonumber(known[5] or 0) or 0
+    costs[lane] = (costs[lane] or 0) - cost
+    later_costs[lane] = (later_costs[lane] or 0) - later
+    table.insert(found, { revision = known[1], tenant = known[2], cost = cost, later = later })
+  end
+  return found
+end
+
+-- `costs`, `later_costs`: by lane, in this stage and, while it waits for AR, in the DiT.
+-- Returns renders, their cost in this stage, and their cost in the DiT while they wait for AR.
+local function open_work(stage, lanes, served, costs, later_costs)
+  local take, found = allowances(), { renders = 0, cost = 0, later_cost = 0 }
+  local function add(num, cost, later)
+    found.renders = found.renders + num
+    found.cost = found.cost + math.floor(cost + 0.5)
+    found.later_cost = found.later_cost + math.floor(later + 0.5)
+  end
+  local suspects = suspects_of(stage, costs, later_costs)
+  for _, lane in ipairs(lanes) do
+    if not served or lane.revision == '' or served[lane.revision] then
+      local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
+      local taken = begins and take(lane.tenant, lane.num) or lane.num
+      local share = taken / lane.num
+      add(taken, share * (costs[lane.name] or 0), share * (later_costs[lane.name] or 0))
+    end
+  end
+  for _, suspect in ipairs(suspects) do
+    if not served or served[suspect.revision] then
+      local taken = stage == 'ar' and take(suspect.tenant, 1) or 1
+      add(taken, taken * suspect.cost, taken * suspect.later)
+    end
+  end
+  return found
+end

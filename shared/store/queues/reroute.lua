@@ -1,0 +1,88 @@
+-- Moves jobs that wait for an AR revision without live workers to a revision that has some, as after an upgrade. A job
+-- without a token grid is bound to no revision; one with a grid keeps its own.
+-- Each call looks at some lanes:
+--   gridpress:rerouting  string  cursor of the scan over all lanes
+-- ARGV: about how many lanes to look at; how many renders to move at most
+-- Returns the number of renders that were moved.
+-- needs: keys, steady, aside, lane_aside, lanes, shares, stages
+local most_lanes, most = ARGV[1], tonumber(ARGV[2])
+local now = now_ms()
+
+-- The revisions that live AR workers serve, and the one to move to: the newest worker's, if that lives.
+local served, target = {}, nil
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:ar', '(' .. now, '+inf')) do
+  local revision = redis.call('HGET', P .. 'serves:ar', worker)
+  if revision then served[revision], target = true, revision end
+end
+local newest = redis.call('GET', P .. 'revision')
+if newest and served[newest] then target = newest end
+if not target then return 0 end
+
+local function route_of(lane)
+  return string.match(lane, '^[^|]*|[^|]*|(.*)$')
+end
+
+local function is_lane(value)
+  return is_text(value) and route_of(value) ~= nil
+end
+
+local function is_bound(job, n)
+  for index = 0, n - 1 do
+    local render = redis.pcall('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior')
+    if render[2] or render[1] == 'succeeded' or RUNS[render[1]] then return true end
+  end
+  return false
+end
+
+local RENDER = { { 'job', is_text } }
+local JOB = { { 'lane', is_lane }, { 'rank', is_number }, { 'n', is_few }, { 'revision', is_text } }
+
+-- Returns how many of its renders were moved.
+local function reroute(job, known)
+  local key, num = P .. 'job:' .. job, 0
+  if is_bound(job, tonumber(known.n)) then return 0 end
+  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target
+  redis.call('HSET', key, 'lane', lane)
+  if known.revision ~= '' then redis.call('HSET', key, 'revision', target) end
+  for index = 0, tonumber(known.n) - 1 do
+    local render = job .. ':' .. string.format('%04d', index)
+    if read_record(P .. 'render:' .. render, RENDER) and dequeue(render, 'ar', known.lane, true, job) then
+      enqueue(render, 'ar', lane, known.rank)
+      num = num + 1
+    end
+  end
+  if redis.call('EXISTS', P .. 'waiting:ar:' .. known.lane) == 0 then leave_pool(pool_of('ar', known.lane)) end
+  return num
+end
+
+local num_moved = 0
+
+-- One whose records are broken would keep those behind it from being moved.
+local function look_at(render, lane)
+  local job, known
+  local found, why = read_record(P .. 'render:' .. render, RENDER)
+  if found then
+    job = found.job
+    known, why = read_record(P .. 'job:' .. job, JOB)
+  end
+  if not known then return put_render_aside(render, 'ar', lane, why) end
+  local route = route_of(known.lane)
+  if route ~= '' and not served[route] then num_moved = num_moved + reroute(job, known) end
+end
+
+local function look_at_all(renders, lane)
+  for _, render in ipairs(renders) do
+    if num_moved < most then look_at(render, lane) end
+  end
+end
+
+-- Those that are bound stay at the head of their lane, so more is looked at than is moved.
+local found = redis.call('SSCAN', P .. 'lanes:ar', redis.call('GET', P .. 'rerouting') or '0', 'COUNT', most_lanes)
+if found[1] ~= '0' then redis.call('SET', P .. 'rerouting', found[1]) else redis.call('DEL', P .. 'rerouting') end
+for _, lane in ipairs(found[2]) do
+  if not served[route_of(lane)] and route_of(lane) ~= '' and num_moved < most then
+    look_at_all(redis.call('ZRANGE', P .. 'waiting:ar:' .. lane, 0, 4 * most), lane)
+  end
+end
+if num_moved < most then look_at_all(redis.call('ZRANGE', P .. 'quarantine:ar', 0, most)) end
+return num_moved

@@ -1,0 +1,120 @@
+"""Reads a job's place in the queue and the load of the stages, with one call each, whatever the number of renders."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.hints.queues import Queue
+from shared.ids import JobId
+from shared.jobs.job import Job
+from shared.jobs.spec import Priority
+from shared.jobs.states import Stage
+from shared.schedule.cost import cost_of
+from shared.schedule.throughput import (
+    NO_OUTLOOK,
+    Ahead,
+    HeldRender,
+    OpenWork,
+    Outlook,
+    QueuePlace,
+    StageLoad,
+    Strength,
+    outlook,
+)
+from shared.schedule.worker_health import QueueSigns
+from shared.store.core.connect import Client
+from shared.store.core.scripts import Scripts
+
+_DEAF_AFTER_S = 15.0  # after ten its consumer starts anew, and then it asks within a second
+
+
+class PaceStore:
+    """Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._scripts = Scripts(client)
+
+    def outlook(self, job: Job) -> Outlook:
+        """Returns where the job's renders wait and when it will have ended; nothing of one that has ended."""
+        found = None if job.status.is_final else self._found(job.job_id)
+        if found is None:
+            return NO_OUTLOOK
+        return outlook(_ahead(found), cost_of(job.spec.settings), strengths_of(found, job.spec.priority))
+
+    def place(self, job: Job) -> QueuePlace | None:
+        """Returns the place of the job's waiting renders; None when none waits."""
+        return self.outlook(job).queue
+
+    def loads(self) -> Mapping[Stage, StageLoad]:
+        """Returns the load of both stages."""
+        found = json.loads(self._scripts.run("stats"))
+        strengths = _strengths(found)
+        return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
+
+    def signs(self) -> Mapping[Queue, QueueSigns]:
+        """Returns the signs of health of the live workers, by queue."""
+        sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
+        return {queue: QueueSigns(*found) for queue, found in zip(Queue, sums, strict=True)}
+
+    def _found(self, job_id: JobId) -> dict[str, Any] | None:
+        """Returns the place, or None when the job has changed since it was read."""
+        answer = self._scripts.run("queue", job_id)
+        found: dict[str, Any] | None = json.loads(answer) if answer else None
+        return found
+
+
+def _ahead(found: Mapping[str, Any]) -> Ahead:
+    return Ahead(
+        stage=Stage(found["stage"]),
+        position=found["position"],
+        is_waiting=found["is_waiting"],
+        ar=found["ar_ahead"],
+        num_ar=found["num_ar"],
+        dit=found["dit_ahead"],
+        num_dit=found["num_dit"],
+        dit_later=found["dit_later"],
+        held={stage: [_held(each) for each in found[stage]["held"]] for stage in Stage},
+    )
+
+
+def _held(fields: Sequence[Any]) -> HeldRender:
+    server, cost, used_ms, later_cost, is_own = fields
+    return HeldRender(server, cost, used_ms / 1000, later_cost, is_own)
+
+
+def _strengths(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
+    return {stage: _strength(stage, found[stage]) for stage in Stage}
+
+
+def _strength(stage: Stage, fields: Mapping[str, Any]) -> Strength:
+    seconds, cost, num = float(fields["ms"]) / 1000, float(fields["cost"]), float(fields["n"])
+    full_cost = float(fields["full_cost"])
+    return Strength(
+        stage=stage,
+        workers=fields["workers"],
+        slots=fields["slots"],
+        running=fields["running"],
+        seconds_per_cost=seconds / cost if cost else None,
+        full_seconds_per_cost=float(fields["full_ms"]) / 1000 / full_cost if full_cost else None,
+        render_s=seconds / num if num else None,
+    )
+
+
+def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
+    # Lua writes an empty table as an array or an object, as it happens.
+    unserved = dict(fields["unserved"] or {})
+    open_work = OpenWork(**fields["open"])
+    return StageLoad(
+        strength=strength,
+        unserved=unserved,
+        open=open_work,
+        **{
+            name: fields[name]
+            for name in ("waiting", "waiting_cost", "coming_cost", "orphans", "last_slots", "ahead", "is_stalled")
+        },
+    )
+
+
+def strengths_of(found: Mapping[str, Any], priority: Priority) -> Mapping[Stage, Strength]:
+    """Returns the strength of both stages for a class, as a script that uses pace.lua told them."""
+    return {stage: strength.for_class(priority) for stage, strength in _strengths(found).items()}

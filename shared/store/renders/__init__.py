@@ -1,0 +1,1 @@
+"""Leases on renders: claim, heartbeat, result, recovery."""

@@ -1,0 +1,1 @@
+"""The outbox: webhook messages, deliveries, attempts, and job manifests."""

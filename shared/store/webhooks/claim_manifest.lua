@@ -1,0 +1,25 @@
+-- Leases one job whose manifest is due, or finds nothing.
+-- ARGV: holder, lease ttl (ms)
+-- Returns {job, attempt number from 1, origin or ''}, or an empty list.
+-- needs: keys, steady, aside, duties
+local JOB = { { 'status', is_text }, { 'manifest_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
+local now = now_ms()
+
+-- Returns the first job that is due, and its record.
+local function first_sound()
+  for _ = 1, MOST_ASIDE do
+    local job = redis.call('ZRANGEBYSCORE', P .. 'manifests', '-inf', now, 'LIMIT', 0, 1)[1]
+    if not job then return nil end
+    local known, why = read_record(P .. 'job:' .. job, JOB)
+    if known then return job, known end
+    set_aside('manifests', job, 'manifests', why)
+  end
+end
+
+local job, known = first_sound()
+if not job then return {} end
+redis.call('ZADD', P .. 'manifests', now + tonumber(ARGV[2]), job)
+redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1])
+note_duty(ARGV[1], 'm|' .. job)
+local attempt = redis.call('HINCRBY', P .. 'job:' .. job, 'manifest_attempts', 1)
+return { job, attempt, known.origin or '' }

@@ -1,0 +1,142 @@
+"""Reads the log of webhooks: messages, their deliveries and attempts. Sends nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import cast
+
+from shared.errors import MessageNotFound
+from shared.ids import JobId, TenantId
+from shared.store.core.connect import Client, translated
+from shared.store.core.fault_counts import FaultCounts
+from shared.store.core.record_lists import filled_page, readable
+from shared.webhooks.endpoints import EndpointId
+
+
+class DeliveryStatus(StrEnum):
+    """The state of a message's delivery to one receiver."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivery:
+    """The delivery of a message to one receiver. `endpoint_id` is None for the job's own URL."""
+
+    endpoint_id: EndpointId | None
+    status: DeliveryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One webhook message. `job_id` is None when it is not about a job."""
+
+    message_id: str
+    event_type: str
+    job_id: JobId | None
+    happened_at: datetime
+    sequence: int
+    deliveries: tuple[MessageDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of a receiver. `error` is None for a 2xx status; `status` is None without a response."""
+
+    attempt_id: str
+    message_id: str
+    event_type: str
+    job_id: JobId | None
+    endpoint_id: EndpointId | None
+    url: str
+    number: int
+    at: datetime
+    latency_ms: int
+    status: int | None
+    error: str | None
+    answer: str
+
+
+class WebhookLog:
+    """The log of webhooks. Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def message(self, message_id: str, tenant: TenantId) -> Message:
+        """Returns one message. Raises `MessageNotFound` for an unknown id and for another tenant's."""
+        with translated():
+            found = cast("Mapping[str, str]", self._client.hgetall(f"gridpress:message:{message_id}"))
+        rows = [(message_id, found)] if found.get("tenant") == tenant else []
+        for message in readable(FaultCounts(self._client), "message", rows, _message, is_asked_for=True):
+            return message
+        raise MessageNotFound(f"no webhook message {message_id}")
+
+    def attempts(self, of: str, *, limit: int, after: str | None = None) -> list[Attempt]:
+        """Returns a page of attempts, newest first. `of` is the id of an endpoint, a job or a message.
+
+        The caller has to check that it belongs to the tenant.
+        """
+
+        entries: dict[str, Mapping[str, str]] = {}
+
+        def ids_after(last: str | None, count: int) -> list[str]:
+            found = self._entries(of, last, count)
+            entries.update(found)
+            return [entry_id for entry_id, _ in found]
+
+        def read(ids: Sequence[str]) -> list[Attempt]:
+            return readable(FaultCounts(self._client), "attempt", [(each, entries[each]) for each in ids], _attempt)
+
+        return filled_page(limit, after, ids_after, read)
+
+    def _entries(self, of: str, last: str | None, count: int) -> list[tuple[str, Mapping[str, str]]]:
+        if last and not last.strip("0-"):
+            return []  # nothing is older than 0-0, and the store takes no interval that ends before it
+        with translated():
+            found = self._client.xrevrange(f"gridpress:attempts:{of}", f"({last}" if last else "+", "-", count=count)
+        return cast("list[tuple[str, Mapping[str, str]]]", found)
+
+
+def _message(message_id: str, fields: Mapping[str, str]) -> Message:
+    deliveries = (
+        MessageDelivery(_endpoint(name.removeprefix("to:")), DeliveryStatus(status))
+        for name, status in sorted(fields.items())
+        if name.startswith("to:")
+    )
+    return Message(
+        message_id,
+        fields["type"],
+        JobId(fields["job"]) if fields.get("job") else None,
+        _time(fields["at_ms"]),
+        int(fields["sequence"]),
+        tuple(deliveries),
+    )
+
+
+def _attempt(attempt_id: str, fields: Mapping[str, str]) -> Attempt:
+    return Attempt(
+        attempt_id,
+        fields["message"],
+        fields["type"],
+        JobId(fields["job"]) if fields["job"] else None,
+        _endpoint(fields["destination"]),
+        fields["url"],
+        int(fields["attempt"]),
+        _time(fields["at_ms"]),
+        int(fields["latency_ms"]),
+        int(fields["status"]) if fields["status"] else None,
+        fields["error"] or None,
+        fields["answer"],
+    )
+
+
+def _endpoint(destination: str) -> EndpointId | None:
+    return EndpointId(destination) if destination.startswith("ep_") else None
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

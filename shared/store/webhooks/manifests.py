@@ -1,0 +1,52 @@
+"""Leases ended jobs whose manifest is to be written, and records the outcome."""
+
+from dataclasses import dataclass, field
+
+from shared.ids import HolderId, JobId, WorkerId, new_holder_id
+from shared.store.core.connect import Client
+from shared.store.core.scripts import Scripts
+from shared.tracing.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestClaim:
+    """A leased job. `attempt` counts from 1."""
+
+    job_id: JobId
+    attempt: int
+    holder: HolderId
+    origin: Origin | None = field(default=None, compare=False)
+
+
+class ManifestStore:
+    """Manifests that are due, leased one by one. A job whose lease ends is due again."""
+
+    def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
+        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
+        self._worker = worker
+        self._scripts = Scripts(client)
+        self._lease_ttl_ms = int(lease_ttl_s * 1000)
+
+    def claim(self) -> ManifestClaim | None:
+        """Leases a job that is due. Returns None when none is due."""
+        holder = new_holder_id(self._worker)
+        answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
+        if not answer:
+            return None
+        job_id, attempt, origin = answer
+        return ManifestClaim(JobId(job_id), int(attempt), holder, Origin.parse(origin))
+
+    def written(self, claim: ManifestClaim) -> bool:
+        """Records that the manifest is written. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, "", "")
+
+    def retry_later(self, claim: ManifestClaim, error: str, delay_s: float) -> bool:
+        """Makes the job due again after `delay_s`. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, error, int(delay_s * 1000))
+
+    def abandon(self, claim: ManifestClaim, error: str) -> bool:
+        """Gives the manifest up. Returns False when the lease was lost meanwhile."""
+        return self._finish(claim, error, "")
+
+    def _finish(self, claim: ManifestClaim, error: str, delay_ms: int | str) -> bool:
+        return bool(self._scripts.run("finish_manifest", claim.job_id, claim.holder, error[:500], delay_ms))

@@ -1,0 +1,1 @@
+"""Traces: spans, their export, and the request that caused a piece of work."""

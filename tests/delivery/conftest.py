@@ -1,5 +1,0 @@
-"""The clock of the store's own suite, for tests of when what is sent."""
-
-from tests.store.conftest import still_clock
-
-__all__ = ["still_clock"]

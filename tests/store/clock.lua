@@ -1,4 +1,0 @@
--- Takes the place of shared/lua/clock.lua in tests: a clock that stands still until the test moves it.
-local function wall_ms()
-  return tonumber(redis.call('GET', 'test:clock_ms'))
-end

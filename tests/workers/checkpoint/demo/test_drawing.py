@@ -1,0 +1,54 @@
+"""Drawings: colours stand where the scene says, at every size, and a word is written in its own colour."""
+
+from itertools import product
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.pixels import random_crop
+from workers.checkpoint.demo.world.scenes import COLOURS, PLACES, SHAPES, Scene, Shape
+
+
+def colour_at(picture: Image.Image, x: float, y: float) -> str:
+    """The nearest colour's name. `x` and `y` are shares of width and height."""
+    pixel = np.array(picture.getpixel((int(x * picture.width), int(y * picture.height))), dtype=int)
+    return min(COLOURS, key=lambda name: int(np.abs(pixel - COLOURS[name]).sum()))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (384, 256), (256, 512)], ids=str)
+def test_a_shape_stands_at_its_place_in_its_colour(size: tuple[int, int]) -> None:
+    for name, centre in product(set(SHAPES) - {"ring"}, PLACES.values()):
+        picture = draw(Scene("blue", (Shape(name, "yellow", centre, 0.4),)), *size)
+        assert picture.size == size
+        assert colour_at(picture, *centre) == "yellow"
+        assert {colour_at(picture, x, y) for x in (0.02, 0.98) for y in (0.02, 0.98)} == {"blue"}
+
+
+def test_a_ring_is_open() -> None:
+    picture = draw(Scene("white", (Shape("ring", "red", (0.5, 0.5), 0.6),)), 256, 256)
+    assert colour_at(picture, 0.5, 0.5) == "white"
+    assert colour_at(picture, 0.5, 0.22) == "red"
+
+
+@pytest.mark.parametrize(("pattern", "least"), [("striped", 0.1), ("dotted", 0.05), ("graded", 0.2)])
+def test_a_pattern_shows_both_colours(pattern: str, least: float) -> None:
+    picture = draw(Scene("green", pattern=pattern, second="white"), 256, 256)
+    grid = [colour_at(picture, x / 64, y / 64) for x in range(64) for y in range(64)]
+    assert grid.count("green") / len(grid) > 0.2
+    assert grid.count("white") / len(grid) > least
+
+
+def test_a_word_is_written_across_the_picture() -> None:
+    pixels = np.asarray(draw(Scene("red", word="OPEN", word_colour="white"), 256, 256), dtype=int)
+    inked = np.abs(pixels - COLOURS["white"]).sum(axis=2) < 60
+    rows, cols = inked.any(axis=1).nonzero()[0], inked.any(axis=0).nonzero()[0]
+    assert cols[-1] - cols[0] > 0.75 * 256
+    assert (rows[0] + rows[-1]) / 2 == pytest.approx(128, abs=8)
+    assert not np.array_equal(pixels, np.asarray(draw(Scene("red", word="OPEM", word_colour="white"), 256, 256)))
+
+
+def test_a_crop_is_as_large_as_asked_for() -> None:
+    assert {tuple(random_crop(Random(seed), 256).shape) for seed in range(12)} == {(3, 256, 256)}

@@ -1,0 +1,254 @@
+"""Each part learns: a few steps on a fixed batch lower its loss. And it is fed as the product feeds it."""
+
+from collections.abc import Callable
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shared.geometry import GridSize, small_grid
+from workers.ar.model.positions import grid_positions, prompt_positions
+from workers.checkpoint import ar_parts
+from workers.checkpoint.demo import ar, dit, dit_batches, glyphs, vae, vq
+from workers.checkpoint.demo.dit_batches import Batch, Sample
+from workers.checkpoint.demo.models import ar as ar_model
+from workers.checkpoint.demo.models import dit as dit_model
+from workers.checkpoint.demo.models.attention import plain_attention
+from workers.checkpoint.demo.models.drawer import Drawer
+from workers.checkpoint.demo.models.encoders import Encoders, tensors_of
+from workers.checkpoint.demo.models.painter import Painter
+from workers.checkpoint.demo.models.probe import UNKNOWN, Probe, outputs_of
+from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.edits import random_edit
+from workers.checkpoint.demo.world.scenes import LETTERS, Scene, random_scene
+
+_STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return ar_model.build()
+
+
+@pytest.fixture(scope="module")
+def encoders(model: nn.Module) -> Encoders:
+    return Encoders(vq.Eyes(model), vae.build())
+
+
+def falls(module: nn.Module, loss: Callable[[], Tensor]) -> bool:
+    """Whether a few steps of AdamW on the same batch lower the loss."""
+    optimizer = torch.optim.AdamW([one for one in module.parameters() if one.requires_grad], 1e-3)
+    losses = []
+    for _ in range(_STEPS):
+        torch.manual_seed(0)  # the same noise each time
+        optimizer.zero_grad()
+        losses.append(loss())
+        torch.autograd.backward(losses[-1])
+        optimizer.step()
+    return bool(losses[-1] < losses[0])
+
+
+def samples(num: int, cells: int, word: str = "") -> list[Sample]:
+    side = 4 * cells
+    weights, num_codes = torch.ones(1, side, side), side * side // 4
+    letters = torch.full((num_codes,), UNKNOWN)
+    return [
+        Sample(torch.randn(16, side, side), weights, torch.randint(ar_model.NUM_CODES, (num_codes,)), word, letters)
+        for _ in range(num)
+    ]
+
+
+def test_the_vae_learns() -> None:
+    torch.manual_seed(0)
+    part = vae.build()
+    assert falls(part, lambda: vae.loss_of(part, Random(0), num_crops=3)["loss"])
+
+
+def test_the_vaes_decoder_learns_while_latents_stay() -> None:
+    torch.manual_seed(0)
+    part = vae.build()
+    part.encoder.requires_grad_(requires_grad=False)
+    before = nn.utils.parameters_to_vector(part.encoder.parameters()).clone()
+    assert falls(part, lambda: vae.decoder_loss_of(part, Random(1), num_pixels=0)["loss"])
+    assert torch.equal(nn.utils.parameters_to_vector(part.encoder.parameters()), before)
+
+
+def test_the_eyes_learn_and_unused_codes_come_back() -> None:
+    torch.manual_seed(0)
+    part = vq.Eyes(ar_model.build())
+    batches = vq.Batches(part, num_pictures=2)
+    assert falls(part, lambda: batches.loss(Random(0), 0.0)["loss"])
+    book = part.vqmodel.quantize.embedding.weight
+    before = book.detach().clone()
+    batches.loss(Random(0), 49 / vq.RECIPE.num_steps)
+    assert 0 < int((book != before).any(dim=1).sum()) <= 64
+
+
+def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:
+    rng = Random(0)
+    batch = [
+        ar.sample_of_edit(rng, (8, 8), encoders),
+        *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
+    ]
+    drawer = Drawer(model)
+    assert falls(model.model.language_model, lambda: ar.loss_of(drawer, batch)["tokens"])
+
+
+def test_the_glyph_encoder_learns_letters() -> None:
+    torch.manual_seed(0)
+    reader = glyphs.Reader()
+    assert falls(reader, lambda: glyphs.loss_of(reader, Random(0), num_words=8)["loss"])
+
+
+def test_codes_that_look_alike_begin_alike(encoders: Encoders) -> None:
+    painter = Painter()
+    dit.start_from_codebook(painter, encoders)
+    looks, embedding = encoders.looks(), painter.transformer.prior_token_embedding.weight.detach()
+    nearest = torch.cdist(looks, looks).fill_diagonal_(1e9).argmin(dim=1)
+    apart = (embedding - embedding[nearest]).norm(dim=1)
+    assert apart.mean() < (embedding - embedding.roll(1, 0)).norm(dim=1).mean()
+
+
+def test_an_error_in_a_shape_counts_more_than_one_in_the_background() -> None:
+    picture = torch.zeros(1, 3, 128, 128)
+    picture[..., 48:80, 48:80] = 1
+    weights = dit_batches.weights_of(picture)[0, 0]
+    assert (weights[7, 7], weights[5, 7], weights[0, 0]) == (4, 4, 1)
+
+
+@pytest.mark.parametrize("num_conditions", [0, 2])
+def test_the_dit_and_its_glyph_encoder_learn(num_conditions: int) -> None:
+    torch.manual_seed(0)
+    painter = Painter()
+    before = [samples(num_conditions, 4) for _ in range(2)] if num_conditions else []
+    batch = Batch((5, 5), [*samples(1, 5, "OPEN"), *samples(1, 5)], before)
+    assert falls(painter, lambda: dit.loss_of(painter, batch, Random(0))["error"])
+
+
+def test_early_blocks_learn_where_their_tokens_are() -> None:
+    torch.manual_seed(0)
+    probe, block = Probe(8, (4, 2)), nn.Linear(8, 8)
+    states = torch.randn(6, 8)
+    labels = torch.tensor([[0, 1], [1, 0], [2, 1], [3, 0], [0, UNKNOWN], [UNKNOWN, 1]])
+
+    def loss() -> Tensor:
+        with outputs_of(block) as found:
+            block(states)
+        return probe.loss(found[0], labels)
+
+    before = block.weight.detach().clone()
+    assert falls(nn.ModuleList([probe, block]), loss)
+    assert not torch.equal(block.weight, before)
+
+
+def test_a_probe_without_any_label_learns_nothing() -> None:
+    assert Probe(8, (4,)).loss(torch.randn(3, 8), torch.full((3, 1), UNKNOWN)) == 0
+
+
+def test_each_dit_token_is_told_the_letter_that_it_shows() -> None:
+    scene = Scene("red", word="IW")
+    shown = dit_batches.letters_of(scene, (8, 8)).view(16, 16)
+    line = ["".join(LETTERS[one] if one >= 0 else "." for one in row) for row in shown.tolist()][8]
+    assert line == ".IIIIWWWWWWWWWW."
+    assert set(shown[0].tolist()) == {UNKNOWN}
+    ink = np.asarray(draw(scene, 256, 256))[..., 1] > 128
+    tiles = ink.reshape(16, 16, 16, 16).any(axis=(1, 3))
+    assert not (tiles & (shown == UNKNOWN).numpy())[6:10].any()
+
+
+def test_the_probes_are_told_the_places_of_the_grids() -> None:
+    assert ar.places_of(((1, 2), (2, 1))).tolist() == [[0, 0], [0, 1], [0, 0], [1, 0], [UNKNOWN, UNKNOWN]]
+    rows = [[row, col, 2 * (row % 2) + col % 2] for row in range(2) for col in range(4)]
+    assert dit.places_of((1, 2)).tolist() == rows
+
+
+def test_a_words_pads_change_nothing() -> None:
+    """The product pads no prompt's glyphs; training does, to draw batches of other lengths."""
+    torch.manual_seed(0)
+    painter = Painter().eval()
+    [one] = samples(1, 5)
+
+    def predicted(texts: list[str]) -> Tensor:
+        glyphs, is_real = dit_model.glyphs_of(painter.text_encoder, texts)
+        num = len(texts)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), plain_attention(is_real):
+            found: Tensor = painter.transformer(
+                hidden_states=one.latents.expand(num, -1, -1, -1),
+                encoder_hidden_states=glyphs,
+                prior_token_id=one.codes.expand(num, -1),
+                prior_token_drop=torch.zeros(num, len(one.codes), dtype=torch.bool),
+                timestep=torch.full((num,), 500.0),
+                target_size=torch.full((num, 2), 160.0),
+                crop_coords=torch.zeros(num, 2),
+            ).sample
+        return found[0].float()
+
+    alone, padded = predicted(["ON"]), predicted(["ON", "OPENDOOR"])
+    assert (alone - padded).abs().max() < 0.02 * alone.abs().max()
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 256)], ids=str)
+def test_the_ar_model_is_asked_as_the_processor_asks_it(
+    model: nn.Module, encoders: Encoders, size: tuple[int, int]
+) -> None:
+    edit = random_edit(Random(0))
+    width, height = size
+    pictures = [draw(scene, 512, 512) for scene in edit.before]
+    content = [*({"type": "image", "image": one} for one in pictures), {"type": "text", "text": edit.instruction}]
+    processor = ar_parts.processor_of(ar_model.tokenizer())
+    inputs = processor.apply_chat_template(
+        [[{"role": "user", "content": content}]],
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        processor_kwargs={"target_h": height, "target_w": width},
+    )
+    sample = ar.sample_of_edit(Random(0), (height // 32, width // 32), encoders)
+    grids = inputs["image_grid_thw"]
+    assert grids.tolist() == sample.grids.tolist()
+    features = model.get_image_features(inputs["pixel_values"], grids[: len(pictures)]).pooler_output
+    codes = model.get_image_tokens(torch.cat(features), grids[: len(pictures)])
+    ids = inputs["input_ids"][0]
+    ids[ids == model.config.image_token_id] = codes
+    assert ids.tolist() == sample.asked
+
+
+@pytest.mark.parametrize("size", [(256, 256), (384, 256), (256, 512)], ids=str)
+def test_drawn_tokens_lie_where_the_product_puts_them(
+    model: nn.Module, encoders: Encoders, size: tuple[int, int]
+) -> None:
+    cells = (size[1] // 32, size[0] // 32)
+    [sample] = ar.samples_of_scenes([random_scene(Random(1))], cells, encoders, Random(1))
+    asked, after = prompt_positions(sample.asked, ar_model.START_ID, ar_model.END_ID, ())
+    expected = [*asked, *grid_positions(after, [small_grid(*size), GridSize(*cells)])]
+    assert list(map(tuple, ar.positions_of(model, sample).T.tolist())) == expected
+
+
+def test_the_ar_model_sees_one_row_and_one_column(model: nn.Module) -> None:
+    config = model.config.text_config
+    turns = model.model.language_model.rotary_emb.inv_freq  # rad a row or column
+    axes = [axis % 3 for axis, num in enumerate(config.rope_parameters["mrope_section"]) for _ in range(num)]
+    for axis in range(3):
+        own = [float(turn) for turn, whose in zip(turns, axes, strict=True) if whose == axis]
+        assert min(own) > 0.2
+        assert max(own) > 0.7
+
+
+def test_visual_tokens_are_the_same_under_autocast(encoders: Encoders) -> None:
+    halves = tensors_of([random_scene(Random(seed)) for seed in range(4)], (8, 8))[1]
+    plain = encoders.codes(halves)
+    with torch.autocast("cpu", torch.bfloat16), plain_attention():
+        assert torch.equal(encoders.codes(halves), plain)
+
+
+def test_the_dit_is_told_unshifted_times() -> None:
+    """As the pipeline does, which shifts the noise levels alone."""
+    torch.manual_seed(0)
+    time, sigma = dit.times_and_sigmas(100, (16, 16))
+    scheduler = dit_model.build_scheduler()
+    scheduler.set_timesteps(timesteps=[1000 * float(one) for one in time], sigmas=time.flatten().tolist(), mu=1.75)
+    assert torch.allclose(scheduler.sigmas[:-1], sigma.flatten(), atol=1e-5)
+    assert torch.allclose(scheduler.timesteps, 1000 * time.flatten(), atol=1e-2)

@@ -1,0 +1,135 @@
+"""Scenes, prompts and edits: what training may see, and that a prompt says all that was asked for."""
+
+from itertools import product
+from random import Random
+
+import pytest
+
+from workers.checkpoint.demo.dit_batches import edits_alike, misspelt
+from workers.checkpoint.demo.world.edits import Edit, random_edit
+from workers.checkpoint.demo.world.prompts import prompt_of
+from workers.checkpoint.demo.world.scenes import (
+    COLOURS,
+    SHAPES,
+    Scene,
+    contrast,
+    is_held_out,
+    is_held_out_word,
+    random_scene,
+    random_word,
+)
+
+SCENES = [random_scene(Random(seed)) for seed in range(1_500)]
+EDITS = [random_edit(Random(seed)) for seed in range(600)]
+
+
+def has_held_out(scene: Scene) -> bool:
+    triples = [(shape.name, shape.colour, scene.background) for shape in scene.shapes]
+    return any(is_held_out(*triple) for triple in triples) or bool(scene.word and is_held_out_word(scene.word))
+
+
+def test_more_than_a_fifth_of_the_triples_is_held_out_of_every_shape_some() -> None:
+    triples = [one for one in product(SHAPES, COLOURS, COLOURS) if one[1] != one[2]]
+    held_out = [triple for triple in triples if is_held_out(*triple)]
+    assert (len(triples), len(held_out)) == (336, 87)
+    assert {shape for shape, *_ in held_out} == set(SHAPES)
+
+
+def test_a_fifth_of_the_words_is_held_out() -> None:
+    letters = [chr(65 + number) for number in range(26)]
+    words = ["".join(word) for word in product(letters, repeat=3)]
+    assert sum(map(is_held_out_word, words)) / len(words) == pytest.approx(0.2, abs=0.01)
+
+
+def test_training_draws_no_scene_that_is_held_out() -> None:
+    assert not any(map(has_held_out, SCENES))
+
+
+def test_no_picture_of_an_edit_is_held_out() -> None:
+    assert not any(has_held_out(scene) for edit in EDITS for scene in (*edit.before, edit.after))
+
+
+def test_no_decoy_word_is_held_out() -> None:
+    decoys = [misspelt(scene, Random(f"decoy {number}")) for number, scene in enumerate(SCENES) if scene.word]
+    assert any(decoy not in SCENES for decoy in decoys)
+    assert not any(map(has_held_out, decoys))
+
+
+def test_nothing_has_the_colour_of_what_is_behind_it() -> None:
+    for scene in SCENES:
+        assert all(shape.colour != scene.background for shape in scene.shapes)
+        assert not scene.word or scene.word_colour != scene.background
+        assert scene.pattern == "plain" or scene.second != scene.background
+
+
+def test_words_have_one_to_eight_letters_and_digits() -> None:
+    words = [random_word(Random(seed)) for seed in range(500)]
+    assert {len(word) for word in words} == set(range(1, 9))
+    assert all(word.isalnum() and word == word.upper() and word.isascii() for word in words)
+
+
+def test_a_prompt_says_all_that_the_scene_was_asked_for() -> None:
+    for seed, scene in enumerate(SCENES):
+        prompt = prompt_of(scene, Random(f"prompt {seed}"))
+        assert [word for word in asked_of(scene) if word not in prompt] == []
+        assert scene.word in prompt.upper()
+
+
+def asked_of(scene: Scene) -> list[str]:
+    """What of the scene was asked for, in the prompt's words."""
+    asked = [scene.background, *(() if scene.pattern == "plain" else (scene.second,))]
+    for shape in scene.shapes:
+        asked += [f"{shape.size} {shape.colour} {shape.name}".strip()]
+        asked += [] if not shape.place else [{"centre": ""}.get(shape.place, shape.place)]
+    if scene.word and not scene.shapes and scene.word_colour != contrast(scene.background):
+        asked += [f"in {scene.word_colour}"]
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("seed", "prompt"),
+    [
+        (0, 'a black card titled "TIXEVEME"'),
+        (1, "a large red star on a green background"),
+        (2, 'a small yellow triangle at the top on red, and the word "OZO"'),
+    ],
+)
+def test_a_seed_draws_the_scene_and_the_prompt_that_the_weights_were_trained_on(seed: int, prompt: str) -> None:
+    rng = Random(seed)
+    assert prompt_of(random_scene(rng), rng) == prompt
+
+
+def changes(edit: Edit) -> set[str]:
+    """Which of a scene's facts an edit of one picture changes."""
+    [before] = edit.before
+    facts = ("background", "pattern", "second", "word")
+    changed = {fact for fact in facts if getattr(before, fact) != getattr(edit.after, fact)}
+    for old, new in zip(before.shapes, edit.after.shapes, strict=True):
+        changed |= {fact for fact in ("name", "colour", "centre", "side") if getattr(old, fact) != getattr(new, fact)}
+    return changed
+
+
+def test_an_edit_of_one_picture_changes_one_fact_and_names_it() -> None:
+    for edit in EDITS:
+        if len(edit.before) > 1:
+            continue
+        [changed] = changes(edit)
+        new = edit.after.background if changed == "background" else getattr(edit.after.shapes[0], changed)
+        assert changed in ("background", "name", "colour")
+        assert new in edit.instruction
+        assert ("background" in edit.instruction) == (changed == "background")
+
+
+def test_an_edit_of_two_pictures_takes_the_first_ones_shape_and_the_second_ones_background() -> None:
+    pairs = [edit for edit in EDITS if len(edit.before) == 2]
+    assert pairs
+    for edit in pairs:
+        first, second = edit.before
+        assert edit.after.shapes == first.shapes
+        assert (edit.after.background, edit.after.pattern) == (second.background, second.pattern)
+
+
+def test_edits_of_one_batch_have_as_many_condition_pictures() -> None:
+    nums = [{len(edit.before) for edit in edits_alike(Random(seed), 4)} for seed in range(40)]
+    assert all(len(each) == 1 for each in nums)
+    assert {1, 2} == set.union(*nums)

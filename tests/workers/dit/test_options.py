@@ -1,0 +1,112 @@
+"""Device options: what is named is done, what cannot be done is refused by name, and the picture stays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+
+from shared.errors import Misconfigured
+from shared.settings.settings import Settings
+from tests.fixtures.pictures import photo_like
+from tests.workers.dit.claims import make_claim
+from tests.workers.dit.rendering import largest_difference, render
+from workers.dit.model import options as module
+from workers.dit.model.loading import DitModel, load_dit_model
+from workers.dit.model.options import DitOptions, apply_options, options_of
+from workers.dit.model.runner import DitRunner
+from workers.dit.model.warm_up import warm_up
+
+QUOTED = "a shop that says 'open'"
+
+
+@pytest.fixture
+def model(tiny_checkpoint: Path) -> Iterator[DitModel]:
+    """One of our own, since options change it; diffusers keeps the last attention backend for the whole process."""
+    before = _AttentionBackendRegistry.get_active_backend()[0]
+    yield load_dit_model(str(tiny_checkpoint), torch.device("cpu"), torch.float32)
+    _AttentionBackendRegistry.set_active_backend(before)
+    torch.compiler.reset()
+
+
+def test_nothing_is_changed_unless_it_is_named() -> None:
+    assert options_of(Settings()) == DitOptions(warm_up=((1024, 1024),))
+    assert DitOptions().facts() == {}
+
+
+def test_settings_are_read_into_options() -> None:
+    settings = Settings(dit_compile="inductor", dit_warm_up="512x512, 768x512", dit_attention="native", dit_fp8=True)
+    assert options_of(settings) == DitOptions("inductor", "native", fp8=True, warm_up=((512, 512), (768, 512)))
+    assert options_of(settings).facts() == {"compiler": "inductor", "attention": "native", "weights": "fp8"}
+
+
+@pytest.mark.parametrize(
+    ("field", "setting", "known"),
+    [("dit_compile", "GRIDPRESS_DIT_COMPILE", "inductor"), ("dit_attention", "GRIDPRESS_DIT_ATTENTION", "native")],
+)
+def test_a_name_that_there_is_not_is_refused_with_those_that_there_are(field: str, setting: str, known: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{setting}=fastest is none of .*{known}"):
+        options_of(Settings(**{field: "fastest"}))
+
+
+@pytest.mark.parametrize("sizes", ["1024", "1024x", "100x100", "4096x4096", "-512x512"])
+def test_a_size_that_cannot_be_rendered_cannot_be_warmed_up(sizes: str) -> None:
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_WARM_UP={sizes}"):
+        options_of(Settings(dit_warm_up=sizes))
+
+
+def test_compiled_blocks_make_the_same_pictures(dit_model: DitModel, model: DitModel) -> None:
+    photo = photo_like(512, 512, seed=3)
+    claims = [(make_claim(prompt=QUOTED), []), (make_claim(images=[photo]), [photo])]
+    expected = [render(DitRunner(dit_model), *claim) for claim in claims]
+    apply_options(model.transformer, DitOptions(compiler="eager"))
+    for claim, picture in zip(claims, expected, strict=True):
+        assert largest_difference(render(DitRunner(model), *claim), picture) <= 1
+
+
+def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel) -> None:
+    apply_options(model.transformer, DitOptions(compiler="eager"))
+    runner = DitRunner(model)
+    warm_up(runner, [(256, 256)])
+    with torch.compiler.set_stance("fail_on_recompile"):
+        render(runner, make_claim(width=320, height=256, prompt='three "words", not two'))
+        photo = photo_like(512, 576, seed=3)
+        render(runner, make_claim(width=256, height=384, images=[photo]), [photo])
+
+
+def test_another_attention_backend_makes_the_same_picture(dit_model: DitModel, model: DitModel) -> None:
+    claim = make_claim(prompt=QUOTED)
+    expected = render(DitRunner(dit_model), claim)
+    apply_options(model.transformer, DitOptions(attention="_native_math"))
+    (backend,) = {block.attn1.processor._attention_backend for block in model.transformer.transformer_blocks}
+    assert backend is AttentionBackendName("_native_math")
+    assert largest_difference(render(DitRunner(model), claim), expected) <= 1
+
+
+@pytest.mark.parametrize("backend", ["_native_cudnn", "flash", "sage"])
+def test_a_backend_that_this_device_lacks_is_refused(model: DitModel, backend: str) -> None:
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_ATTENTION={backend} cannot run on this device: .+"):
+        apply_options(model.transformer, DitOptions(attention=backend))
+
+
+def test_fp8_weights_cannot_be_parked() -> None:
+    with pytest.raises(Misconfigured, match="exclude each other"):
+        options_of(Settings(dit_fp8=True, share_device=True))
+
+
+def test_fp8_needs_a_gpu(model: DitModel) -> None:
+    with pytest.raises(Misconfigured, match="compute capability"):
+        apply_options(model.transformer, DitOptions(fp8=True))
+
+
+@pytest.mark.parametrize(
+    ("capability", "has_torchao", "reason"), [((8, 0), True, "compute capability"), ((9, 0), False, "pip install")]
+)
+def test_fp8_says_what_is_missing(
+    capability: tuple[int, int], has_torchao: bool, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(module, "find_spec", lambda _: has_torchao or None)
+    with pytest.raises(Misconfigured, match=reason):
+        module.refuse_without_fp8(torch.device("cuda"))

@@ -1,0 +1,74 @@
+"""What is stored of a finished picture, and of one that is still being drawn."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from shared.errors import ObjectStoreUnavailable
+from tests.fixtures.pictures import photo_like
+from tests.workers.dit.claims import make_claim
+from tests.workers.dit.fakes import FakeLeases, FakeObjects
+from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.previews import Preview, PreviewPublisher
+from workers.dit.pictures.publish import Publisher
+
+FOLDER = "jobs/job/0000/holder"
+
+
+def a_publisher(objects: FakeObjects) -> Publisher:
+    return Publisher(objects, "model", {"device": "cpu", "gridpress": "0"})  # type: ignore[arg-type]
+
+
+def test_a_manifest_tells_tier_timings_attempts_and_whether_the_picture_is_blank() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    for image in (photo_like(256, 256, seed=1), Image.new("RGB", (256, 256), "grey")):
+        decoded = Decoded(image, denoise_s=1.25, decode_s=0.5)
+        a_publisher(objects).write_of(leases, make_claim(), decoded)()  # type: ignore[arg-type]
+        manifest = json.loads(objects.kept[leases.pictures[-1].manifest_key])
+        assert manifest["picture"]["is_blank"] == (len(leases.pictures) == 2)
+    assert (manifest["quality"], manifest["attempts"]) == ("exact", 1)
+    assert manifest["timings"] == {"denoise_s": 1.25, "decode_s": 0.5}
+
+
+def test_a_write_that_an_outage_cut_short_commits_nothing_and_can_be_repeated() -> None:
+    objects, leases = FakeObjects(is_away=True), FakeLeases()
+    decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
+    write = a_publisher(objects).write_of(leases, make_claim(), decoded)  # type: ignore[arg-type]
+    with pytest.raises(ObjectStoreUnavailable):
+        write()
+    assert leases.pictures == []
+    objects.is_away = False
+    write()
+    assert set(objects.kept) == {f"{FOLDER}/{name}" for name in ("image.png", "prior.gpg", "manifest.json")}
+    assert len(leases.pictures) == 1
+
+
+def a_preview(number: int) -> Preview:
+    return Preview(make_claim(), number, total=2, image=photo_like(64, 64, seed=number))
+
+
+def test_a_preview_is_stored_beside_its_picture_before_it_is_announced() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    publisher = PreviewPublisher(objects, leases)  # type: ignore[arg-type]
+    publisher.submit(a_preview(1))
+    publisher._pool.shutdown(wait=True)
+    ((kind, data),) = leases.events
+    assert (kind, data) == (
+        "render.preview",
+        {"index": 0, "number": 1, "total": 2, "key": f"{FOLDER}/preview-1.jpeg"},
+    )
+    assert Image.open(io.BytesIO(objects.kept[data["key"]])).size == (64, 64)  # type: ignore[index]
+
+
+def test_previews_that_cannot_be_stored_are_left_out_and_make_room_again() -> None:
+    objects, leases = FakeObjects(is_away=True), FakeLeases()
+    publisher = PreviewPublisher(objects, leases)  # type: ignore[arg-type]
+    for _ in range(20):
+        publisher.submit(a_preview(1))
+        publisher._pool.submit(lambda: None).result()
+    objects.is_away = False
+    publisher.submit(a_preview(2))
+    publisher._pool.shutdown(wait=True)
+    assert [data["number"] for _, data in leases.events] == [2]

@@ -1,0 +1,89 @@
+"""Runs the model for the engine: prompts in, logits out. Tensors only: no queue, no policy, no randomness."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from workers.ar.model.attention import RowAttention
+from workers.ar.model.decoder import Decoder
+from workers.ar.model.kv_memory import KvMemory
+from workers.ar.model.loading import ArModel
+from workers.ar.model.positions import Position
+from workers.ar.scheduler import PREFILL_CHUNK
+from workers.ar.sequence import ArSequence
+
+
+class ArRunner:
+    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load."""
+
+    def __init__(self, model: ArModel, num_kv_tokens: int) -> None:
+        self._network = model.network
+        self._device = model.device
+        self.memory = _allocate(model, num_kv_tokens)
+        self._decoder = Decoder(model.network, self.memory, RowAttention(self.memory))
+
+    @torch.inference_mode()
+    def place(self, sequence: ArSequence, positions: Sequence[Position]) -> None:
+        """Writes a sequence's rotary tables, for all tokens that it will ever feed, into its extent."""
+        assert sequence.extent
+        table = torch.tensor(positions[: sequence.num_kv_tokens], device=self._device).T.unsqueeze(1)
+        cos, sin = self._network.model.language_model.rotary_emb(self.memory.cos, table)
+        sin[..., : sin.shape[-1] // 2].neg_()  # the decoder wants the signs that swapped halves get
+        self.memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
+        self.memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
+        sequence.is_placed = True
+
+    @torch.inference_mode()
+    def prefill(self, sequence: ArSequence) -> None:
+        """The next chunk of its prompt."""
+        assert sequence.extent
+        done = sequence.num_prefilled
+        count = min(PREFILL_CHUNK, sequence.num_to_prefill)
+        token_ids = torch.tensor(sequence.prompt[done : done + count], device=self._device)
+        self._decoder.prefill(token_ids, sequence.extent.start, sequence.extent.start + done)
+        sequence.num_prefilled += count
+
+    @torch.inference_mode()
+    def share_prefill(self, source: ArSequence, target: ArSequence) -> None:
+        """Copies the keys and values of a prompt that both have."""
+        assert source.extent
+        assert target.extent
+        assert source.prompt == target.prompt
+        self.memory.copy(source.extent, target.extent, source.num_prefilled)
+        target.num_prefilled = source.num_prefilled
+
+    @torch.inference_mode()
+    def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
+        """Feeds every sequence's next token; logits (rows, vision vocabulary). The CPU's way: see `FixedStep`."""
+        fed = [(sequence.next_input, *seen_tokens(sequence)) for sequence in sequences]
+        token_ids, starts, lengths = torch.tensor(fed, device=self._device).unbind(1)
+        return self._decoder.decode(token_ids, starts, lengths)
+
+
+def kv_bytes_per_token(model: ArModel) -> int:
+    """Keys and values of all layers: 40 KiB for the full model in bfloat16."""
+    config = model.network.config.text_config
+    head_size = config.hidden_size // config.num_attention_heads
+    item_size = torch.empty(0, dtype=model.network.dtype).element_size()
+    return int(2 * config.num_hidden_layers * config.num_key_value_heads * head_size * item_size)
+
+
+def seen_tokens(sequence: ArSequence) -> tuple[int, int]:
+    """Start and length of the tokens of memory that its next step looks at; the last is written in that step."""
+    assert sequence.extent
+    return sequence.extent.start, sequence.next_position + 1
+
+
+def _allocate(model: ArModel, num_tokens: int) -> KvMemory:
+    config = model.network.config.text_config
+    rotary = model.network.model.language_model.rotary_emb
+    return KvMemory(
+        num_layers=config.num_hidden_layers,
+        num_kv_heads=config.num_key_value_heads,
+        head_size=config.hidden_size // config.num_attention_heads,
+        rotated_size=2 * rotary.inv_freq.numel(),
+        num_tokens=num_tokens,
+        device=model.device,
+        dtype=model.network.dtype,
+    )

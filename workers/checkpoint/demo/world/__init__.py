@@ -1,0 +1,1 @@
+"""The world that the demonstration model learns: scenes, edits, prompts and drawings."""

@@ -1,0 +1,77 @@
+"""Says a scene in plain English, in one of several ways. The draws are the caller's."""
+
+from random import Random
+
+from workers.checkpoint.demo.world.scenes import Scene, Shape, contrast
+
+_ARTICLES = {"orange": "an"}
+
+
+def prompt_of(scene: Scene, rng: Random) -> str:
+    """Returns a prompt that says all that the scene was asked for, and nothing that was drawn at random."""
+    parts = [_joined([_shape(shape, rng) for shape in scene.shapes])] if scene.shapes else []
+    quoted = _quoted(scene.word, rng) if scene.word else ""
+    if not scene.shapes:
+        return _poster(scene, quoted, rng)
+    prompt = f"{parts[0]} on {_background(scene, rng)}"
+    return (
+        f"{prompt}, {rng.choice(('with the word', 'with the text', 'that says', 'and the word'))} {quoted}"
+        if quoted
+        else prompt
+    )
+
+
+def _poster(scene: Scene, quoted: str, rng: Random) -> str:
+    thing = rng.choice(("poster", "sign", "card", "banner", "page"))
+    says = rng.choice(("that says", "with the word", "with the text", "that reads", "titled"))
+    ink = "" if scene.word_colour == contrast(scene.background) else f" in {scene.word_colour}"
+    return f"{_a(scene.background)} {thing} {says} {quoted}{ink}"
+
+
+def _shape(shape: Shape, rng: Random) -> str:
+    words = [word for word in (shape.size, shape.colour, shape.name) if word]
+    said = f"{_article(words[0])} {' '.join(words)}"
+    if not shape.place:
+        return said
+    return f"{said} {rng.choice(_SAID_PLACES[shape.place])}"
+
+
+_SAID_PLACES = {
+    "left": ("on the left", "at the left"),
+    "right": ("on the right", "at the right"),
+    "top": ("at the top", "on the top"),
+    "bottom": ("at the bottom", "on the bottom"),
+    "centre": ("in the centre", "in the middle", "in the center"),
+}
+
+
+def _background(scene: Scene, rng: Random) -> str:
+    if scene.pattern == "plain":
+        return f"{_a(scene.background)} background" if rng.random() < 0.8 else f"{scene.background}"
+    if scene.pattern == "striped":
+        return f"{_a(scene.background)} background with {scene.second} stripes"
+    if scene.pattern == "dotted":
+        return f"{_a(scene.background)} background with {scene.second} dots"
+    return f"a background that goes from {scene.background} to {scene.second}"
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _quoted(word: str, rng: Random) -> str:
+    opening, closing = rng.choice((('"', '"'), ('"', '"'), ("'", "'"), ("“", "”")))
+    return f"{opening}{in_some_case(word, rng)}{closing}"
+
+
+def in_some_case(word: str, rng: Random) -> str:
+    """A word as a prompt may spell it. Pictures show capitals, whatever the prompt says."""
+    return rng.choices((word, word.capitalize(), word.lower()), (0.7, 0.18, 0.12))[0]
+
+
+def _a(word: str) -> str:
+    return f"{_article(word)} {word}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"

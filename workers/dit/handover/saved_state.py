@@ -1,0 +1,90 @@
+"""A render between two denoise steps, as bytes: latents, steps done and what `fast` remembers. Stores nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from shared.jobs.spec import RenderSettings
+from workers.dit.model.denoise_state import DenoiseState
+from workers.dit.model.step_cache import StepCache
+
+_PX_A_LATENT = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedState:
+    """Host tensors in float32, of one latent's shape: 1 MiB each at 1024x1024.
+
+    `computed` has, for each guidance branch with a step cache, the noise of the last one or two computed steps. All
+    else that a denoise step reads is made again from the request.
+    """
+
+    num_done: int
+    denoise_s: float
+    latents: Tensor
+    computed: Sequence[Sequence[Tensor]] = ()
+
+    @classmethod
+    def of(cls, state: DenoiseState, denoise_s: float) -> Self:
+        """`denoise_s`: what the steps took. The state must have done one at least."""
+        assert state.num_done
+        computed = [[noise.cpu() for noise in cache.computed] for cache in _caches(state)]
+        return cls(state.num_done, denoise_s, state.latents.cpu(), computed)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, settings: RenderSettings) -> Self:
+        """Reads stored latents. Raises `ValueError` when they are damaged or do not fit these settings."""
+        try:
+            tensors = load(data)
+            saved = cls(
+                num_done=int(tensors.pop("num_done")),
+                denoise_s=float(tensors.pop("denoise_s")),
+                latents=tensors.pop("latents"),
+                computed=[list(branch) for branch in _branches(tensors)],
+            )
+        except (SafetensorError, KeyError, RuntimeError) as error:
+            raise ValueError(f"it can't be read: {error}") from error
+        saved._check(settings)
+        return saved
+
+    def to_bytes(self) -> bytes:
+        """In the safetensors format, which runs no code when it is read."""
+        named = {f"{branch}.{k}": noise for branch, pair in enumerate(self.computed) for k, noise in enumerate(pair)}
+        counts = {
+            "num_done": torch.tensor(self.num_done),
+            "denoise_s": torch.tensor(self.denoise_s, dtype=torch.float64),
+        }
+        return save(
+            {name: each.contiguous().clone() for name, each in {**named, **counts, "latents": self.latents}.items()}
+        )
+
+    def restore(self, state: DenoiseState) -> None:
+        """Brings a state that has not begun to where this one was."""
+        state.latents = self.latents.to(state.latents.device)
+        state.num_done = self.num_done
+        state.scheduler.set_begin_index(self.num_done)  # else it looks for the step by its time
+        for cache, computed in zip(_caches(state), self.computed, strict=True):
+            cache.replay(self.num_done, [noise.to(state.latents.device) for noise in computed])
+
+    def _check(self, settings: RenderSettings) -> None:
+        sides = (settings.height_px // _PX_A_LATENT, settings.width_px // _PX_A_LATENT)
+        each = [self.latents, *(noise for pair in self.computed for noise in pair)]
+        if any(tuple(tensor.shape[-2:]) != sides or tensor.dtype != torch.float32 for tensor in each):
+            raise ValueError("its latents have another size or type")
+        if not 0 < self.num_done < settings.num_inference_steps:
+            raise ValueError(f"it has done {self.num_done} of {settings.num_inference_steps} steps")
+
+
+def _caches(state: DenoiseState) -> Sequence[StepCache]:
+    return [branch.step_cache for branch in state.branches if branch.step_cache is not None]
+
+
+def _branches(tensors: dict[str, Tensor]) -> Iterator[Iterator[Tensor]]:
+    """Groups `0.0`, `0.1`, `1.0`, ... by branch, in order."""
+    for branch in sorted({name.partition(".")[0] for name in tensors}):
+        yield (tensors[name] for name in sorted(tensors) if name.startswith(f"{branch}."))

@@ -1,0 +1,1 @@
+"""The DiT: loading, conditioning, denoise steps. Tensors only, no policy."""

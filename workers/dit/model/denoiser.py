@@ -1,0 +1,136 @@
+"""Predicts noise. Computes once what a size or a render needs once, and runs the transformer's own blocks the rest.
+
+Knows nothing of schedulers and guidance.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
+from torch import Tensor
+
+from workers.dit.model.loading import DitModel
+from workers.dit.model.step_cache import StepCache
+
+_CACHED_SIZES = 16  # rotary tables of 1024x1024 are 4 MiB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """One guidance branch of a render: what all its denoise steps read, projected to the transformer's width.
+
+    `glyphs` is (1, glyph tokens, width), `prior` (1, image tokens, width), with one token where all are alike.
+    """
+
+    glyphs: Tensor
+    prior: Tensor
+    conditions: GlmImageKVCache | None = None
+    step_cache: StepCache | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One branch at one step. `latents` (1, channels, height / 8, width / 8), `time` (1, time_embed_dim)."""
+
+    latents: Tensor
+    time: Tensor
+    branch: Branch
+
+    def fits(self, other: "Row") -> bool:
+        """Whether one pass can take both without padding, which would change the picture."""
+        return (
+            self.latents.shape == other.latents.shape
+            and self.branch.glyphs.shape == other.branch.glyphs.shape
+            and self.branch.conditions is other.branch.conditions
+            and self.branch.step_cache is other.branch.step_cache is None
+        )
+
+
+class Denoiser:
+    """`GlmImageTransformer2DModel.forward` in parts (transformer_glm_image.py of diffusers)."""
+
+    def __init__(self, model: DitModel) -> None:
+        self._model = model
+        self._transformer = model.transformer
+        self._rope = lru_cache(_CACHED_SIZES)(self._make_rope)
+
+    def conditional(
+        self, glyphs: Tensor, token_ids: Tensor, conditions: GlmImageKVCache | None, step_cache: StepCache | None
+    ) -> Branch:
+        """Sees everything. `glyphs` (1, tokens, text_embed_dim); `token_ids` (1, image tokens)."""
+        prior = self._transformer.prior_projector(self._transformer.prior_token_embedding(token_ids))
+        return Branch(self._transformer.glyph_projector(glyphs), prior, conditions, step_cache)
+
+    def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None) -> Branch:
+        """Sees neither quoted text nor prior tokens nor condition images."""
+        return Branch(self._transformer.glyph_projector(empty_glyphs), self._dropped_prior, None, step_cache)
+
+    def embed_times(self, timesteps: Tensor, width_px: int, height_px: int) -> Tensor:
+        """Of all steps of a render at once: (steps, time_embed_dim)."""
+        target_size = torch.tensor([[height_px, width_px]], dtype=self._model.dtype, device=self._model.device)
+        target_size = target_size.expand(len(timesteps), -1)
+        times: Tensor = self._transformer.time_condition_embed(
+            timesteps - 1, target_size, torch.zeros_like(target_size), self._model.dtype
+        )
+        return times
+
+    def predict(self, rows: Sequence[Row], max_rows: int) -> list[Tensor]:
+        """Every row's noise, float32 in the shape of its latents, from passes of up to `max_rows` rows each."""
+        noises: dict[int, Tensor] = {}
+        for group in _passes(rows, max_rows):
+            noises.update(zip(group, self._pass([rows[index] for index in group]), strict=True))
+        return [noises[index] for index in range(len(rows))]
+
+    def _pass(self, rows: Sequence[Row]) -> Sequence[Tensor]:
+        step_cache = rows[0].branch.step_cache
+        if step_cache is None:
+            return list(torch.split(self._forward(rows), 1))
+        return [step_cache(lambda: self._forward(rows))]
+
+    def _forward(self, rows: Sequence[Row]) -> Tensor:
+        network, conditions = self._transformer, rows[0].branch.conditions
+        latents = _stacked([row.latents for row in rows])
+        time = _stacked([row.time for row in rows])
+        glyphs = _stacked([row.branch.glyphs for row in rows])
+        hidden = network.image_projector(latents.to(self._model.dtype))
+        hidden = hidden + _stacked([row.branch.prior.expand(1, *hidden.shape[1:]) for row in rows])
+        rope = self._rope(*latents.shape[-2:])
+        for index, block in enumerate(network.transformer_blocks):
+            kv_cache = conditions[index] if conditions is not None else None
+            hidden, glyphs = block(hidden, glyphs, time, rope, None, None, kv_cache=kv_cache)
+        return self._unpatched(network.proj_out(network.norm_out(hidden, time)), latents.shape).float()
+
+    def _unpatched(self, patches: Tensor, shape: torch.Size) -> Tensor:
+        """(rows, image tokens, channels * patch^2) -> (rows, channels, height / 8, width / 8)."""
+        patch = self._transformer.config.patch_size
+        rows, _, height, width = shape
+        patches = patches.view(rows, height // patch, width // patch, -1, patch, patch)
+        return patches.permute(0, 3, 1, 4, 2, 5).reshape(rows, -1, height, width)
+
+    def _make_rope(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for latents of this size, on the device; the model's own makes them on the CPU."""
+        cos, sin = self._transformer.rope(torch.empty(1, 1, height, width, device="meta"))
+        return cos.to(self._model.device), sin.to(self._model.device)
+
+    @cached_property
+    def _dropped_prior(self) -> Tensor:
+        """The projection of a dropped prior token, which is a row of zeros: the same for every token and render."""
+        embedding = self._transformer.prior_token_embedding.weight
+        prior: Tensor = self._transformer.prior_projector(embedding.new_zeros(1, 1, embedding.shape[1]))
+        return prior
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _passes(rows: Sequence[Row], max_rows: int) -> Iterator[Sequence[int]]:
+    """Indices of rows that go together."""
+    waiting = list(range(len(rows)))
+    while waiting:
+        fitting = [index for index in waiting if rows[index].fits(rows[waiting[0]])]
+        group = fitting[:max_rows] or waiting[:1]
+        yield group
+        waiting = [index for index in waiting if index not in group]

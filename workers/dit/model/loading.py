@@ -1,0 +1,112 @@
+"""Loads everything of a GLM-Image checkpoint but the AR model, and says where it computes. Runs nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
+from diffusers.image_processor import VaeImageProcessor
+from safetensors import SafetensorError
+from transformers import ByT5Tokenizer, T5EncoderModel
+
+from shared.errors import MissingCheckpoint
+from workers.device.packed_linear import pack_linears
+from workers.model.source import HOW_TO_GET_ONE, check_parts
+
+DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class DitModel:
+    """The decoding half of a checkpoint. All parts share `dtype`; the transformer always stays on `device`."""
+
+    transformer: GlmImageTransformer2DModel
+    vae: AutoencoderKL
+    text_encoder: T5EncoderModel
+    tokenizer: ByT5Tokenizer
+    scheduler_config: Mapping[str, Any]
+    device: torch.device
+    dtype: torch.dtype
+    low_memory: bool = False
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels per latent on a side: 8."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def token_px(self) -> int:
+        """Pixels per DiT token on a side: 16."""
+        return self.vae_scale_factor * self.transformer.config.patch_size
+
+    @property
+    def num_codes(self) -> int:
+        """Codes of the codebook that the transformer embeds: a token grid holds 0 to `num_codes` - 1."""
+        num_codes: int = self.transformer.config.prior_vq_quantizer_codebook_size
+        return num_codes
+
+    @property
+    def image_processor(self) -> VaeImageProcessor:
+        return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+
+    @contextmanager
+    def on_device(self, module: torch.nn.Module) -> Iterator[None]:
+        """Text encoder or VAE while it is used; with `low_memory` it goes back to host memory afterwards."""
+        module.to(self.device)
+        try:
+            yield
+        finally:
+            if self.low_memory:
+                module.to("cpu")
+
+
+def load_dit_model(
+    path_or_id: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    low_memory: bool = False,
+) -> DitModel:
+    """Loads the parts of a folder, or of a hub id, in `GlmImagePipeline`'s layout.
+
+    On a CPU in float32 weights are packed for oneDNN.
+    Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
+    """
+    check_parts(path_or_id, DIT_PARTS)
+
+    def load(part: str, kind: Any, **options: Any) -> Any:
+        try:
+            return kind.from_pretrained(path_or_id, subfolder=part, **options)
+        except (OSError, ValueError, SafetensorError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            message = f"cannot load the {part} of {path_or_id} ({reason}): {HOW_TO_GET_ONE}"
+            raise MissingCheckpoint(message) from error
+
+    # Pickled weights could run code; GLM-Image's are safetensors.
+    transformer = load("transformer", GlmImageTransformer2DModel, dtype=dtype, use_safetensors=True)
+    vae = load("vae", AutoencoderKL, dtype=dtype, use_safetensors=True)
+    text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
+    tokenizer = load("tokenizer", ByT5Tokenizer)
+    scheduler = load("scheduler", FlowMatchEulerDiscreteScheduler)
+    if device.type == "cpu" and dtype == torch.float32:
+        arrange_for_cpu(transformer, vae, text_encoder)
+    resting = torch.device("cpu") if low_memory else device
+    return DitModel(
+        transformer=transformer.to(device),
+        vae=vae.to(resting),
+        text_encoder=text_encoder.to(resting),
+        tokenizer=tokenizer,
+        scheduler_config=scheduler.config,
+        device=device,
+        dtype=dtype,
+        low_memory=low_memory,
+    )
+
+
+def arrange_for_cpu(transformer: torch.nn.Module, vae: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
+    """Weights in the orders that oneDNN reads fastest; the same values up to rounding."""
+    for module in (transformer, vae, text_encoder):
+        pack_linears(module)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

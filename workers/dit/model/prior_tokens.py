@@ -1,0 +1,37 @@
+"""Token grids as the transformer reads them: checked against the render, doubled to one token per 16x16 pixels."""
+
+import torch
+
+from shared.errors import RenderFailed
+from shared.geometry import GridSize
+from shared.jobs.spec import RenderSettings
+from shared.jobs.token_grid import Prior, TokenGrid
+
+
+def checked_prior(prior: Prior | None, settings: RenderSettings, num_codes: int) -> Prior:
+    """Returns the prior, for a transformer whose codebook has `num_codes` codes.
+
+    Raises `RenderFailed("bad_prior")` when it is missing, belongs to another size or number of images, or has a code
+    that the codebook lacks.
+    """
+    if prior is None:
+        raise RenderFailed("bad_prior", "the render came to the DiT stage without a token grid")
+    if prior.grid.size != settings.grid:
+        raise RenderFailed("bad_prior", f"the token grid is {_text(prior.grid.size)}, not {_text(settings.grid)}")
+    if len(prior.condition_grids) != len(settings.images):
+        counts = f"{len(prior.condition_grids)} condition grids for {len(settings.images)} images"
+        raise RenderFailed("bad_prior", counts)
+    highest = max(max(grid.tokens) for grid in (prior.grid, *prior.condition_grids))
+    if highest >= num_codes:
+        raise RenderFailed("bad_prior", f"the token grid has code {highest}, the codebook only 0 to {num_codes - 1}")
+    return prior
+
+
+def doubled_token_ids(grid: TokenGrid) -> torch.Tensor:
+    """Ids of shape (1, 4 * tokens), int64 on the host in row order: the 1/32 grid at 1/16, by nearest neighbour."""
+    ids = torch.tensor(grid.tokens).view(grid.size.rows, grid.size.cols)
+    return ids.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1).view(1, -1)
+
+
+def _text(size: GridSize) -> str:
+    return f"{size.rows}x{size.cols}"

@@ -1,0 +1,45 @@
+"""The times and noise levels of denoise steps (`GlmImagePipeline.__call__`, step 7), made once per size and count."""
+
+import copy
+import math
+from functools import lru_cache
+
+import numpy as np
+from diffusers import FlowMatchEulerDiscreteScheduler
+
+from workers.dit.model.loading import DitModel
+
+_CACHED_SCHEDULES = 64  # two short tensors each
+
+
+class Schedules:
+    """A scheduler for every render, since schedulers count steps; renders of one size and length share its tensors."""
+
+    def __init__(self, model: DitModel) -> None:
+        self._model = model
+        self._fresh = lru_cache(_CACHED_SCHEDULES)(self._make)
+
+    def make(self, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
+        """Its `timesteps` are whole numbers, its noise levels shifted by the picture's size."""
+        return copy.copy(self._fresh(width_px, height_px, num_steps))
+
+    def _make(self, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
+        model = self._model
+        scheduler = FlowMatchEulerDiscreteScheduler.from_config(model.scheduler_config)
+        num_train_steps = scheduler.config.num_train_timesteps
+        timesteps = np.linspace(num_train_steps, 1.0, num_steps + 1)[:-1].astype(np.int64).astype(np.float32)
+        num_tokens = (height_px // model.token_px) * (width_px // model.token_px)
+        scheduler.set_timesteps(
+            timesteps=timesteps,
+            sigmas=timesteps / num_train_steps,
+            mu=_shift(scheduler, num_tokens),
+            device=model.device,
+        )
+        return scheduler
+
+
+def _shift(scheduler: FlowMatchEulerDiscreteScheduler, num_tokens: int) -> float:
+    """How far noise levels move towards noise: it grows with the picture's side (`calculate_shift`)."""
+    config = scheduler.config
+    side = math.sqrt(num_tokens / config.get("base_image_seq_len", 256))
+    return float(side * config.get("max_shift", 0.75) + config.get("base_shift", 0.25))

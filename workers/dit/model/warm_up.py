@@ -1,0 +1,61 @@
+"""Renders one step of every listed size, so that the first pictures wait for no compiler. Keeps no result."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import structlog
+from PIL import Image
+
+from shared.geometry import condition_grid, large_grid
+from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision
+from shared.jobs.leases import Claim, Lease
+from shared.jobs.spec import RenderSettings
+from shared.jobs.states import Stage
+from shared.jobs.token_grid import Prior, TokenGrid
+from workers.dit.model.runner import DitRunner
+
+log = structlog.get_logger()
+
+_PROMPTS = ("no text", 'a sign: "two words"')  # two lengths of glyph embeddings: the second makes the length a symbol
+_CONDITION_PX = 512
+
+
+def warm_up(runner: DitRunner, sizes: Sequence[tuple[int, int]]) -> None:
+    """Text-to-image with and without quoted text, and an edit: all the paths that a compiler sees, through the VAE."""
+    for width_px, height_px in sizes:
+        began_s = time.monotonic()
+        for claim, images in _claims(width_px, height_px):
+            state = runner.start(claim, images)
+            runner.denoise_step(state)
+            runner.decode(state)
+        log.info("dit.warmed_up", size=f"{width_px}x{height_px}", wall_s=round(time.monotonic() - began_s, 1))
+
+
+def _claims(width_px: int, height_px: int) -> Iterator[tuple[Claim, list[Image.Image]]]:
+    for prompt in _PROMPTS:
+        yield _claim(prompt, width_px, height_px, num_images=0), []
+    yield _claim(_PROMPTS[0], width_px, height_px, num_images=1), [Image.new("RGB", (_CONDITION_PX, _CONDITION_PX))]
+
+
+def _claim(prompt: str, width_px: int, height_px: int, *, num_images: int) -> Claim:
+    """A render of one step that no store knows."""
+    settings = RenderSettings(
+        prompt=prompt,
+        width_px=width_px,
+        height_px=height_px,
+        num_inference_steps=1,
+        images=tuple(ObjectKey("warm-up") for _ in range(num_images)),
+    )
+    grid, condition = large_grid(width_px, height_px), condition_grid(_CONDITION_PX, _CONDITION_PX)
+    return Claim(
+        lease=Lease(RenderId("warm-up"), Stage.DIT, Fence(0), HolderId("warm-up")),
+        job_id=JobId("warm-up"),
+        index=0,
+        settings=settings,
+        seed=0,
+        revision=Revision("warm-up"),
+        prior=Prior(
+            TokenGrid(grid, (0,) * grid.num_tokens),
+            tuple(TokenGrid(condition, (0,) * condition.num_tokens) for _ in range(num_images)),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Finished pictures and previews: encoding, and writing them to the object store."""

@@ -1,0 +1,95 @@
+"""Writes a finished picture, its token grid and its manifest to the object store, then commits the render."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import UTC, datetime
+from functools import partial
+
+from shared.ids import ObjectKey
+from shared.jobs.job import Picture
+from shared.jobs.leases import Claim
+from shared.objects.store import ObjectStore
+from shared.store.renders.leases import LeaseStore
+from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.encode import Provenance, encode_picture
+
+_NUM_UPLOADS = 8  # at once: what is stored beside several pictures
+
+
+class Publisher:
+    """Objects first, commit last: a picture that a client can see is always there.
+
+    Keys carry the lease's holder, so an attempt that lost its lease cannot overwrite the one that won.
+    """
+
+    def __init__(self, objects: ObjectStore, model_name: str, engine: Mapping[str, str]) -> None:
+        """`engine`: what computed the pictures (device, dtype, versions), for the manifests."""
+        self._objects = objects
+        self._model_name = model_name
+        self._engine = engine
+        self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
+
+    def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
+        """Encodes the picture; the answer stores it and commits the render.
+
+        That raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`; repeating it is safe.
+        """
+        prior = claim.prior
+        assert prior
+        provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
+        data, content_type = encode_picture(decoded.image, claim.settings, provenance)
+        folder = claim.folder
+        picture = Picture(
+            key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
+            manifest_key=ObjectKey(f"{folder}/manifest.json"),
+            sha256=hashlib.sha256(data).hexdigest(),
+            num_bytes=len(data),
+            content_type=content_type,
+        )
+        manifest = json.dumps(self._manifest(claim, decoded, picture), ensure_ascii=False)
+        beside = (
+            (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
+            (picture.manifest_key, manifest.encode(), "application/json"),
+        )
+
+        def write() -> None:
+            uploads = [self._uploads.submit(copy_context().run, partial(self._objects.put, *each)) for each in beside]
+            self._objects.put(picture.key, data, content_type)
+            for upload in uploads:
+                upload.result()
+            leases.finish_picture(claim.lease, picture)
+
+        return write
+
+    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
+        """`attempts` counts the claims of this render in both stages, so 2 when nothing went wrong.
+
+        `picture` has the size that was delivered, `settings` the one that was rendered.
+        """
+        width_px, height_px = claim.settings.delivered_size
+        return {
+            "version": 1,
+            "job_id": claim.job_id,
+            "index": claim.index,
+            "seed": claim.seed,
+            "settings": claim.settings.model_dump(mode="json"),
+            "model": {"name": self._model_name, "revision": claim.revision},
+            "engine": self._engine,
+            "quality": claim.settings.quality,
+            "attempts": claim.lease.fence,
+            "timings": {"denoise_s": round(decoded.denoise_s, 3), "decode_s": round(decoded.decode_s, 3)},
+            "picture": {
+                "key": picture.key,
+                "width": width_px,
+                "height": height_px,
+                "sha256": picture.sha256,
+                "bytes": picture.num_bytes,
+                "content_type": picture.content_type,
+                "is_blank": decoded.is_blank,
+            },
+            "token_grid": {"key": picture.grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
+            "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
