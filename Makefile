@@ -1,4 +1,4 @@
-# Sets up what is missing, then runs it. Needs Python 3.11 or later, make and a package registry, nothing else.
+# Every target installs what it needs first. Requires only Python 3.11 or later, make and a package registry.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-fa
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.installed ## make .venv and install everything into it
+setup: $(VENV)/.installed ## create .venv and install everything into it
 
 $(VENV)/.installed: pyproject.toml
 	@echo "Setting up $(VENV) (torch alone is about 200 MB; a few minutes on a first run)"
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
 	$(BIN)/gridpress demo
 
-train-demo: setup ## train the demonstration model anew into out/train-demo (about four hours on one core); goes on where it was ended
+train-demo: setup ## train the demonstration model into out/train-demo (about four hours on one core); continues an earlier run
 	$(BIN)/python -m workers.checkpoint.demo train
 	$(BIN)/python -m workers.checkpoint.demo sheet
 	$(BIN)/python -m workers.checkpoint.demo assemble --to out/train-demo/weights
@@ -33,44 +33,44 @@ train-demo: setup ## train the demonstration model anew into out/train-demo (abo
 up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
-# What fails beside other tests must fail alone, too: a machine of two cores that tests share is late now and then.
-test: setup ## run the whole test suite; tests that fail are run once more, alone
+# A test that fails in parallel is repeated alone, because a busy machine of two cores sometimes exceeds a timeout.
+test: setup ## run the whole test suite; failed tests run once more, alone
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 
-attack: setup ## try every attack and broken machine that the docs list against a service on loopback
+attack: setup ## run every attack and machine failure that the docs list, against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0
 
-fuzz: setup ## send drawn and mutated requests for long: FUZZ_REQUESTS, FUZZ_EXAMPLES, FUZZ_SEED
+fuzz: setup ## send generated and mutated requests for a long time: FUZZ_REQUESTS, FUZZ_EXAMPLES, FUZZ_SEED
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-50000} FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
 		$(BIN)/python -m pytest tests/api/server/test_raw_requests.py tests/api/service/test_schemathesis.py --numprocesses 0
 
-check: setup check-deploy ## lint, types, import contracts, and the files of docker/ and deploy/
+check: setup check-deploy ## run ruff, mypy and import contracts, and check the files of docker/ and deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-deploy: setup ## check docker/ and deploy/ by Helm, Kubernetes' schemas, KEDA's models, hadolint, Compose and yamllint
+check-deploy: setup ## check docker/ and deploy/ with Helm, Kubernetes' schemas, KEDA's models, hadolint, Compose and yamllint
 	$(BIN)/python -m pytest tests/deploy -m deploy --numprocesses 0
 
-docs: setup ## write docs/settings.md, the tables of docs/metrics.md and of the chart from the code
+docs: setup ## write docs/settings.md and the tables of docs/metrics.md and of the chart from the code
 	$(BIN)/python -m tests.docs.settings_table
 	$(BIN)/python -m tests.docs.metrics_table
 	$(BIN)/python -m tests.deploy.settings_schema
 	$(BIN)/python -m tests.deploy.values_table
 
-check-observability: setup ## test alert rules, and ask a real Prometheus for every panel (Debian's package prometheus)
+check-observability: setup ## test the alert rules, and run every panel's queries on a real Prometheus (Debian's package prometheus)
 	$(BIN)/python -m pytest tests/observability --numprocesses 0
 
-format: setup ## let ruff mend what it can
+format: setup ## format the code and apply the fixes that ruff can make
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench-ar: setup ## measure the AR engine beside the reference (about ten minutes on two cores)
 	$(BIN)/python -m benchmarks.ar
 
-bench-ar-steps: setup ## measure a decode step against the bandwidth limit
+bench-ar-steps: setup ## measure a decode step beside the memory-bandwidth limit
 	$(BIN)/python -m benchmarks.ar_steps
 
 bench-dit: setup ## measure the DiT engine beside the reference (about ten minutes on two cores)
@@ -79,60 +79,60 @@ bench-dit: setup ## measure the DiT engine beside the reference (about ten minut
 bench-e2e: setup ## measure the whole service beside the reference pipeline in a loop
 	$(BIN)/python -m benchmarks.e2e
 
-bench-api: setup ## measure submissions, an idle service and pictures a second (three minutes)
+bench-api: setup ## measure submissions, a job in an idle service, and pictures per second (three minutes)
 	$(BIN)/python -m benchmarks.api.submit
 	$(BIN)/python -m benchmarks.api.idle
 	$(BIN)/python -m benchmarks.api.throughput
 
-bench-held: setup ## measure what a thousand waiting clients cost one API (half a minute)
+bench-held: setup ## measure the cost of a thousand clients that wait at one API (half a minute)
 	$(BIN)/python -m benchmarks.api.held
 
-bench-restart: setup ## measure how long the store takes to come back with 100,000 jobs
+bench-restart: setup ## measure how long the store takes to restart with 100,000 jobs
 	$(BIN)/python -m benchmarks.restart
 
-bench-batch: setup ## measure what batches cost to take in, to keep waiting and to their neighbours (ten minutes)
+bench-batch: setup ## measure a batch's ingestion, waiting lines, throughput and effect on other tenants (ten minutes)
 	$(BIN)/python -m benchmarks.batch
 
-bench-webhooks: setup ## measure deliveries a second, and the first attempt beside a thousand dead receivers (five minutes)
+bench-webhooks: setup ## measure deliveries per second, and first attempts beside a thousand dead receivers (five minutes)
 	$(BIN)/python -m benchmarks.webhooks
 
 bench-fairness: setup ## simulate fair shares of thousands of tenants (half a minute)
 	$(BIN)/python -m benchmarks.fairness
 
-bench-schedule: setup ## measure a person's wait beside a batch, and workers that idle while a picture waits (half an hour)
+bench-schedule: setup ## measure interactive pictures beside a batch, and pictures that wait while a worker idles (half an hour)
 	$(BIN)/python -m benchmarks.schedule
 
-bench-cost: setup ## compare costs with the DiT engine's step times, over sizes and edits (two minutes)
+bench-cost: setup ## compare estimated costs with step times of the DiT engine, for sizes and edits (two minutes)
 	$(BIN)/python -m benchmarks.dit_cost
 
-bench-autoscale: setup ## simulate an autoscaler over wanted_workers (seconds)
+bench-autoscale: setup ## simulate an autoscaler that follows wanted_workers (seconds)
 	$(BIN)/python -m benchmarks.autoscale
 
 bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
 	$(BIN)/python -m benchmarks.dispatch
 
-bench-metrics: setup ## measure what metrics cost a picture with a webhook (four minutes)
+bench-metrics: setup ## measure the CPU time of metrics for a picture with a webhook (four minutes)
 	$(BIN)/python -m benchmarks.metrics
 
 eval-demo: setup ## measure how well the demonstration model paints held-out prompts (EVAL="--num 20"; needs tesseract-ocr)
 	$(BIN)/python -m benchmarks.demo_model $(EVAL)
 
-chaos: setup ## end KILLS processes at random under load, silence every role and store, and audit every job (KILLS=1000 SEED=1)
+chaos: setup ## kill KILLS processes at random under load, interrupt every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 images: ## build the images gridpress-api, -worker and -gpu (DOCKER=docker BASE= TORCH=cuda TAG=)
 	docker/images
 
-sbom: ## write what the images hold into out/sbom, as CycloneDX (DOCKER=docker TAG=)
+sbom: ## write the software bill of materials of the images to out/sbom, as CycloneDX (DOCKER=docker TAG=)
 	docker/sbom
 
-lock: setup ## write docker/locks anew: every version in the images, with hashes
+lock: setup ## write docker/locks again: every version in the images, with hashes
 	$(BIN)/python -m pip install --quiet --group containers
 	UV=$(BIN)/uv docker/lock
 
-test-containers: setup ## build the images, run the Compose stack on a Docker engine and break it (root; Debian)
+test-containers: setup ## build the images, run the Compose stack on a Docker engine and test its failures (root; Debian)
 	$(BIN)/python -m pip install --quiet --group containers
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m containers --numprocesses 0 tests/containers
 
-clean: ## remove what the tools left behind, never your data under .gridpress
+clean: ## delete the files that the tools made, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

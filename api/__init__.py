@@ -1,1 +1,1 @@
-"""The HTTP API: validates, stores inputs, creates jobs. Never torch, never business state."""
+"""The HTTP API: validates requests, stores their inputs and creates jobs. Never loads torch, and keeps no job state."""

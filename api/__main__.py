@@ -1,4 +1,4 @@
-"""Starts the API (`python -m api`). gevent replaces sockets and locks before anything else is imported."""
+"""Starts the API (`python -m api`). gevent patches sockets and locks first, before any other module is imported."""
 
 import os
 
@@ -11,13 +11,13 @@ except ModuleNotFoundError as error:
 
 monkey.patch_all()
 
-from api.server import polling  # noqa: E402 - see above
+from api.connections import polling  # noqa: E402 - must follow gevent's monkey patches
 
 polling.install()
 
 from shared.metrics.processes import count_together  # noqa: E402
 
-if "GRIDPRESS_METRICS_PORT" in os.environ:  # earlier than any setting is read: metrics are declared by imports
+if "GRIDPRESS_METRICS_PORT" in os.environ:  # imports declare metrics, so this runs before the settings are read
     count_together()
 
 from api.wsgi import run  # noqa: E402

@@ -1,4 +1,4 @@
-"""The services that routes use. The composition root creates them; nothing here decides anything."""
+"""Defines `Services`, the stores, quotas and settings that the routes use. `api/wsgi.py` creates them."""
 
 import threading
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from typing import cast
 
 from flask import current_app
 
-from api.server.incoming import hold
-from api.server.quotas import Quotas
-from api.service.readiness import Readiness
+from api.bodies.incoming import hold
+from api.quotas import Quotas
+from api.readiness import Readiness
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
-from shared.hints.send import Hints
 from shared.images.decoders import decoders_of
 from shared.intake.spec import Intake
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
+from shared.store.access.admission import Admission
 from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.rate_limits import RateLimits
@@ -31,7 +31,8 @@ from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.hints import Hints
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -41,7 +42,11 @@ _KEY = "gridpress"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One set per process, shared by all requests. `stopping`: the server drains, so no request waits any longer."""
+    """The stores, quotas and settings of one API process. All requests of the process share them.
+
+    `stopping` is set when the server has begun to end and finishes its running requests. Requests that wait for a job
+    then stop waiting.
+    """
 
     settings: Settings
     store: JobStore
@@ -59,7 +64,7 @@ class Services:
     undelivered: UndeliveredStore
     files: FileStore
     batches: BatchStore
-    pace: PaceStore
+    throughput: ThroughputStore
     endpoints: EndpointStore
     webhook_log: WebhookLog
     resends: ResendStore
@@ -73,25 +78,36 @@ class Services:
 
     @property
     def rules(self) -> EgressRules:
-        """The rules for URLs that callers give."""
+        """Returns the rules for outgoing requests to URLs that callers send, such as webhooks and image URLs."""
         return EgressRules.of(self.settings, self.keys.is_open)
 
     @property
     def intake(self) -> Intake:
-        """Makes specs from requests; child processes decode their pictures."""
+        """Returns the intake, which turns requests into job specs. It decodes pictures in child processes."""
         decoders = decoders_of(self.settings.max_image_pixels, self.quotas.decoders)
         return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders, hold)
 
+    @property
+    def admission(self) -> Admission:
+        """Returns the object that decides whether the service accepts new renders."""
+        return Admission(self.capacity, self.store, self.rate_limits)
+
     def stop(self) -> None:
-        """Ends all waits, so that their requests are answered now. Other requests go on."""
+        """Wakes all requests of this process that wait for a job, so that they respond now. Other requests continue.
+
+        The server calls this when it begins to end.
+        """
         self.stopping.set()
         self.hub.wake_all()
 
     def attach_to(self, extensions: dict[str, object]) -> None:
-        """Registers these services with a Flask app. `extensions` are the app's own; `services()` finds them there."""
+        """Stores these services in `extensions`, the extensions of a Flask app.
+
+        The function `services` reads them there.
+        """
         extensions[_KEY] = self
 
 
 def services() -> Services:
-    """The services of the app that handles the current request."""
+    """Returns the services of the Flask app that handles the current request."""
     return cast("Services", current_app.extensions[_KEY])

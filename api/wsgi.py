@@ -1,25 +1,24 @@
-"""Composition root of the API (`python -m api`): several processes, each with a greenlet for every connection."""
+"""Creates the services and runs the API: several processes, with one greenlet for each connection."""
 
 import structlog
 from flask import Flask
 
 from api.app import create_app
-from api.edge.callers import is_open
-from api.openapi.route import prepare
+from api.edge.authentication import is_open
+from api.quotas import Quotas
 from api.server.arbiter import num_processes, serve
-from api.server.quotas import Quotas
-from api.server.resolving import look_up_for
+from api.server.dns import look_up_for
+from api.service.openapi_route import prepare
 from api.services import Services
-from shared.egress.addresses import is_loopback_host
+from shared.addresses import is_loopback_host
+from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import Misconfigured
-from shared.hints.celery_app import make_celery
-from shared.hints.send import Hints
 from shared.objects.store import open_objects
 from shared.process.background import end_role_with_its_threads
 from shared.process.ready_file import announce
-from shared.schedule.planning import costs_of_profile
+from shared.schedule.profile import costs_of_profile
 from shared.settings.settings import Settings
 from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
@@ -39,7 +38,8 @@ from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.hints import Hints
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -51,9 +51,9 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes the requests under way."""
+    """Serves the API until SIGTERM or SIGINT, finishes the running requests, and returns."""
     quotas = Quotas.of(settings, num_processes(settings))
-    first = compose(settings, quotas)  # what can't work is said before any process starts
+    first = compose(settings, quotas)  # raises for a setting that can't work, before any process starts
     access = "open" if is_open(first) else "keys"
 
     def on_listening(port: int) -> None:
@@ -61,25 +61,28 @@ def run(settings: Settings) -> None:
         announce(settings.ready_file)
 
     def compose_app() -> tuple[Flask, Services]:
-        end_role_with_its_threads(None)  # the ready file is that of all processes, and the others still serve
-        start_tracing("api")  # in each process anew: threads do not survive a fork
-        house = compose(settings, quotas)
-        app = create_app(house)
+        end_role_with_its_threads(None)  # no ready file to remove: all processes share it, and others still serve
+        start_tracing("api")  # every process starts its own tracing thread, since threads do not survive a fork
+        deps = compose(settings, quotas)
+        app = create_app(deps)
         prepare(app, settings)
-        return app, house
+        return app, deps
 
     serve(compose_app, settings, quotas, on_listening)
     log.info("api.stopped")
 
 
 def compose(settings: Settings, quotas: Quotas) -> Services:
-    """Connects to both stores. Raises `Misconfigured` and `StoreUnavailable`, saying how to provide what is missing."""
+    """Connects to both stores and returns the services of one process.
+
+    Raises `Misconfigured` or `StoreUnavailable`, with a message that says how to fix the problem.
+    """
     client = connect(settings.redis_url, settings.durability)
     keys = KeyRing(KeyStore(client))
     if not is_loopback_host(settings.host) and keys.is_open():
         why = f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it"
         raise Misconfigured(f"{why}: run `gridpress keys create`")
-    objects = open_objects(settings)  # an API that is restarted during an outage answers, and says so in /readyz
+    objects = open_objects(settings)  # does not raise when S3 is down: the API starts, and /readyz reports the outage
     assert settings.redis_url
     hints = Hints(make_celery(settings.redis_url), UpkeepStore(client))
     replicas = Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)
@@ -100,7 +103,7 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         UndeliveredStore(client),
         FileStore(client, replicas),
         BatchStore(client, replicas),
-        PaceStore(client),
+        ThroughputStore(client),
         EndpointStore(client),
         WebhookLog(client),
         ResendStore(client),

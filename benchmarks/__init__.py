@@ -1,1 +1,1 @@
-"""Measurements, each beside its reference in one run. Nothing here is imported by the service."""
+"""Benchmarks of the service. Each measures its reference in the same run. The service imports nothing from here."""

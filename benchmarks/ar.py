@@ -1,4 +1,4 @@
-"""AR stage: the continuous-batching engine beside the reference's `generate_prior_tokens`. `make bench-ar`."""
+"""Measures the AR engine with continuous batching beside the reference's `generate_prior_tokens`. `make bench-ar`."""
 
 import random
 import statistics
@@ -31,7 +31,10 @@ MAX_SEQUENCES = 32
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `tokens_s` counts decode steps of all sequences, the unit that sizes share."""
+    """One line of the table.
+
+    `tokens_s` counts decode steps of all sequences, a unit that is comparable between sizes.
+    """
 
     name: str
     pictures_s: float
@@ -46,7 +49,7 @@ def a_claim(index: int, size: tuple[int, int]) -> Claim:
 
 
 def measure_reference(pipeline: GlmImagePipeline, batch: int) -> Row:
-    """`generate_prior_tokens` over `batch` equal prompts at once, as it is."""
+    """Measures the unchanged `generate_prior_tokens` with `batch` equal prompts at once."""
     began_s = time.perf_counter()
     with torch.no_grad():
         pipeline.generate_prior_tokens(
@@ -58,7 +61,10 @@ def measure_reference(pipeline: GlmImagePipeline, batch: int) -> Row:
 
 
 def measure_engine(model: ArModel, concurrent: int) -> Row:
-    """`concurrent` renders of one size, all there from the start. Every one is a job of its own: no shared prefill."""
+    """Measures `concurrent` renders of one size that are all admitted at the start.
+
+    Each belongs to another job, so none share a prefill.
+    """
     engine = new_engine(model)
     for index in range(concurrent):
         engine.admit(a_claim(index, SQUARE))
@@ -66,7 +72,9 @@ def measure_engine(model: ArModel, concurrent: int) -> Row:
 
 
 def measure_arrivals(model: ArModel, rate: float, count: int, seed: int) -> Row:
-    """Poisson arrivals of mixed sizes, faster than the engine can work, so that it is never short of them."""
+    """Measures Poisson arrivals of mixed sizes at a rate above the engine's throughput, so that the engine always
+    has work.
+    """
     rng = random.Random(seed)
     sizes = [MIXED[index % len(MIXED)] for index in range(count)]
     rng.shuffle(sizes)
@@ -84,7 +92,7 @@ def measure_arrivals(model: ArModel, rate: float, count: int, seed: int) -> Row:
 
 
 def arrivals(rng: random.Random, rate: float, sizes: Sequence[tuple[int, int]]) -> Iterator[tuple[float, Claim]]:
-    """(second, claim) in order of time; the first comes at once."""
+    """Yields (second, claim) in order of time. The first claim arrives at second 0."""
     at_s = 0.0
     for index, size in enumerate(sizes):
         yield at_s, a_claim(index, size)
@@ -98,7 +106,9 @@ def timed(
     admit_due: Callable[[float], None],
     expects_more: Callable[[], bool] = lambda: False,
 ) -> Row:
-    """Steps until everything that was and will be admitted is done."""
+    """Steps the engine until all renders are done, including those that are admitted on the way, and returns the
+    row.
+    """
     steps_ms: list[float] = []
     began_s = time.perf_counter()
     while not engine.is_idle or expects_more():
@@ -116,7 +126,7 @@ def new_engine(model: ArModel) -> ArEngine:
 
 
 def goals(rows: dict[str, Row]) -> list[Figure]:
-    """What the rows come to."""
+    """Returns the ratios of the rows beside their goals."""
     alone, static = rows["reference, batch of 1"], rows["reference, batch of 16"]
     one, sixteen = rows["engine, 1 at once"], rows["engine, 16 at once"]
     mixed = rows["engine, Poisson arrivals of mixed sizes"]

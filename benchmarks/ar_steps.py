@@ -1,4 +1,7 @@
-"""A decode step against the memory-bandwidth limit: full size on a GPU, mid size on a CPU. `make bench-ar-steps`."""
+"""Measures a decode step beside the memory-bandwidth limit: full size on a GPU, mid size on a CPU.
+
+`make bench-ar-steps`.
+"""
 
 import statistics
 import time
@@ -15,7 +18,7 @@ from rich.table import Table
 from benchmarks.ar import a_claim
 from benchmarks.ar_model import FULL, MID, build_model, build_reference
 from benchmarks.report import Figure, save
-from workers.ar.kv_book import KvBook
+from workers.ar.kv_allocator import KvAllocator
 from workers.ar.model.decode_step import make_decode_step
 from workers.ar.model.loading import ArModel
 from workers.ar.model.runner import ArRunner, kv_bytes_per_token
@@ -24,13 +27,13 @@ from workers.ar.sequence import ArSequence
 SIZE = (1024, 1024)
 PROMPT_TOKENS = 300
 BATCHES = (1, 8, 32, 64)
-REFERENCE_SIZE = (256, 256)  # a step reads the weights whatever the size, so a short picture tells tokens/s
+REFERENCE_SIZE = (256, 256)  # a step reads all weights at any size, so a small picture is enough to measure tokens/s
 WARM_UP, STEPS = 5, 40
 
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One batch size. `bound_ms` is the time that reading the weights and the rows' KV memory once must take."""
+    """The figures of one batch size. `bound_ms` is the time to read the weights and the rows' KV memory once."""
 
     name: str
     batch: int
@@ -42,7 +45,7 @@ class StepRow:
 
 
 def measure(model: ArModel, batch: int, bandwidth: float) -> StepRow:
-    """The median of `STEPS` decode steps with sampling, half-way through pictures of 1024x1024."""
+    """Returns the median of `STEPS` decode steps with sampling, half-way through pictures of 1024x1024."""
     sequences, runner = half_way(model, batch)
     decode = make_decode_step(model, runner, batch)
 
@@ -60,11 +63,14 @@ def measure(model: ArModel, batch: int, bandwidth: float) -> StepRow:
 
 
 def half_way(model: ArModel, batch: int) -> tuple[list[ArSequence], ArRunner]:
-    """Sequences whose prompts and first halves count as done; what their KV memory holds changes no time."""
+    """Returns sequences that are half done, and their runner.
+
+    Their KV memory has no real content, which does not affect the time.
+    """
     sequences = [
         ArSequence(a_claim(index, SIZE), tuple(range(16_600, 16_600 + PROMPT_TOKENS))) for index in range(batch)
     ]
-    book = KvBook(batch * sequences[0].num_kv_tokens)
+    book = KvAllocator(batch * sequences[0].num_kv_tokens)
     runner = ArRunner(model, book.num_tokens)
     for sequence in sequences:
         sequence.extent = book.book(sequence.num_kv_tokens)
@@ -75,7 +81,9 @@ def half_way(model: ArModel, batch: int) -> tuple[list[ArSequence], ArRunner]:
 
 
 def reference_tokens_s(device: torch.device) -> float:
-    """Tokens per second of the reference's `generate` for one full-size 256x256 picture, after one to warm up."""
+    """Returns tokens per second of the reference's `generate` for one full-size 256x256 picture, after one picture
+    to warm up.
+    """
     pipeline = build_reference(FULL, device, torch.bfloat16)
     width_px, height_px = REFERENCE_SIZE
 
@@ -91,12 +99,15 @@ def reference_tokens_s(device: torch.device) -> float:
 
 
 def text_weights(model: ArModel) -> list[torch.nn.Parameter]:
-    """What a decode step reads: layers and `lm_head`. Of the embedding it reads a row."""
+    """Returns the weights that a decode step reads: the layers and `lm_head`.
+
+    Of the embedding a step reads only one row.
+    """
     return [*model.network.model.language_model.layers.parameters(), *model.network.lm_head.parameters()]
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Bytes read and written per second by a copy of 256 MiB; on a CPU, reading alone is measured by a sum."""
+    """Returns the bytes per second that a copy of 256 MiB reads and writes. On a CPU a sum measures reading alone."""
     source = torch.ones(64 * 2**20, device=device)
     target = torch.empty_like(source)
     moved = 2 if device.type == "cuda" else 1
@@ -105,7 +116,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 def median_s(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, after a warm-up."""
+    """Returns the median seconds of a call, after some calls to warm up."""
     times = []
     for index in range(WARM_UP + STEPS):
         began_s = time.perf_counter()
@@ -122,7 +133,7 @@ def median_s(work: Callable[[], object], device: torch.device) -> float:
 @click.option("--threads", default=2, show_default=True, help="CPU threads.")
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(device: str, threads: int, results: Path) -> None:
-    """Measure decode steps beside the time that reading weights and KV memory must take."""
+    """Measure decode steps beside the time to read weights and KV memory."""
     torch.set_num_threads(threads)
     place = torch.device(device)
     reference = reference_tokens_s(place) if place.type == "cuda" else None

@@ -1,7 +1,8 @@
-"""Simulates an autoscaler like KEDA's over `wanted_workers`, in plain Python: `python -m benchmarks.autoscale`.
+"""Simulates an autoscaler like KEDA's that follows `wanted_workers`, in plain Python: `python -m benchmarks.autoscale`.
 
-Two stages of renders, workers that need minutes to start, and the loop of KEDA and the HPA with the chart's behaviour.
-It reports how soon a backlog is gone, how often the number of workers turns, and whether it ends at zero.
+It simulates two stages, workers that need minutes to start, and the loops of KEDA and the HPA with the chart's
+settings. It reports the time until a backlog is done, how often scaling changes its direction, and whether scaling ends
+at zero.
 """
 
 import itertools
@@ -15,27 +16,32 @@ from shared.schedule.autoscaling import ScalingRules, wanted_workers
 from shared.schedule.throughput import OpenWork, StageLoad, Strength
 
 RULES = ScalingRules(target_wait_s=60, prior_ready_limit_min=16)
-COST = 1000  # of a render, in either stage
+COST = 1000  # cost of a render in each stage
 
 
 @dataclass(frozen=True, slots=True)
 class Autoscaler:
-    """KEDA polls and starts the first worker; the HPA does the rest, with these times in seconds."""
+    """The settings of KEDA and the HPA, in seconds.
+
+    KEDA polls and starts the first worker; the HPA does all other scaling.
+    """
 
     poll_s: int = 30
     sync_s: int = 15
-    up_every_s: int = 60  # to twice as many at most
-    down_every_s: int = 120  # by one
+    up_every_s: int = 60  # to at most twice the number of workers
+    down_every_s: int = 120  # by one worker
     stabilisation_s: int = 600
-    cooldown_s: int = 1800  # from one to none
+    cooldown_s: int = 1800  # from one worker to none
     tolerance: float = 0.1
     most: int = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a worker is: its slots, the seconds of a render that has it alone, and the share of that time which is spent
-    on one render at a time. 1: as a DiT; 0: renders cost no more together than alone.
+    """The performance of a worker. `alone_s` is the time of a render that has the worker alone.
+
+    `serial` is the share of this time that renders can't share. With 1, like a DiT, renders are computed one after the
+    other; with 0, renders cost no more together than alone.
     """
 
     slots: int
@@ -55,8 +61,8 @@ DEVICES = {Stage.AR: Device(16, alone_s=20, serial=0.05), Stage.DIT: Device(2, a
 
 
 @dataclass(slots=True)
-class Pace:
-    """The average of `full_` in shared/store/queues/pace.lua."""
+class MovingAverage:
+    """The moving average of seconds per cost, with the rule of `full_` in shared/store/queues/throughput.lua."""
 
     seconds: float = 0
     cost: float = 0
@@ -83,7 +89,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Worker:
-    """Holds the share of each render that is done, and when it was claimed."""
+    """A simulated worker. `done` has the finished share of each render, and when the render arrived."""
 
     ready_at_s: float
     done: list[tuple[float, float]] = field(default_factory=list)
@@ -91,20 +97,25 @@ class Worker:
 
 @dataclass(slots=True)
 class StageState:
-    """A stage: its queue (when each render came), its workers, and those that it was told to have."""
+    """A simulated stage: its device, its queue with the arrival time of each render, its workers, and the wanted
+    number of workers.
+    """
 
     stage: Stage
     device: Device
     queue: deque[float] = field(default_factory=deque)
     workers: list[Worker] = field(default_factory=list)
-    pace: Pace = field(default_factory=Pace)
+    average_s: MovingAverage = field(default_factory=MovingAverage)
     replicas: int = 0
 
     def live(self, now_s: float) -> list[Worker]:
         return [worker for worker in self.workers if worker.ready_at_s <= now_s]
 
     def scale_to(self, num: int, now_s: float) -> int:
-        """Returns how many renders were handed back: the newest workers go, as Kubernetes would have it."""
+        """Sets the number of workers and returns how many renders were handed back.
+
+        The newest workers are removed first, as Kubernetes does.
+        """
         self.replicas, handed_back = num, 0
         while len(self.workers) < num:
             self.workers.append(Worker(now_s + self.device.start_s))
@@ -115,7 +126,7 @@ class StageState:
         return handed_back
 
     def step(self, now_s: float, may_claim: Callable[[], bool]) -> int:
-        """One second of all workers. Returns how many renders were finished."""
+        """Simulates one second of all workers. Returns how many renders were finished."""
         finished = 0
         for worker in self.live(now_s):
             while self.queue and len(worker.done) < self.device.slots and may_claim():
@@ -128,12 +139,15 @@ class StageState:
                     going_on.append((share, came_s))
                     continue
                 finished += 1
-                self.pace.add(self._paced_s(beside), beside / self.device.slots, now_s)
+                self.average_s.add(self._averaged_s(beside), beside / self.device.slots, now_s)
             worker.done = going_on
         return finished
 
-    def _paced_s(self, beside: int) -> float:
-        """A DiT render is paced by the seconds of the device, which it shares with those beside it."""
+    def _averaged_s(self, beside: int) -> float:
+        """Returns the seconds that a render adds to the average.
+
+        In the DiT stage, renders that share the device share its seconds.
+        """
         return self.device.render_s(beside) / (beside if self.stage is Stage.DIT else 1)
 
     def load(self, now_s: float, open_work: OpenWork, ahead: int) -> StageLoad:
@@ -143,8 +157,8 @@ class StageState:
             workers=len(live),
             slots=len(live) * self.device.slots,
             running=sum(len(worker.done) for worker in live),
-            seconds_per_cost=self.pace.per_cost,
-            full_seconds_per_cost=self.pace.per_cost,
+            seconds_per_cost=self.average_s.per_cost,
+            full_seconds_per_cost=self.average_s.per_cost,
             render_s=None,
         )
         waiting = len(self.queue)
@@ -153,7 +167,7 @@ class StageState:
 
 @dataclass(slots=True)
 class Loop:
-    """What KEDA and the HPA remember of one stage."""
+    """The memory of KEDA and the HPA about one stage."""
 
     rules: Autoscaler
     polled: int = 0
@@ -168,7 +182,9 @@ class Loop:
             self.active_at_s = now_s
 
     def next_replicas(self, current: int, now_s: float) -> int:
-        """How many workers there are to be, by the rules of KEDA at none and one, else of the HPA."""
+        """Returns the next number of workers: by KEDA's rules for zero and for the step from one to zero, otherwise
+        by the HPA's.
+        """
         if current == 0:
             return 1 if self.polled else 0
         wanted = max(1, min(self.polled, self.rules.most))
@@ -191,7 +207,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Of one load: `turns` counts how often a stage went from growing to shrinking or back."""
+    """The outcome of one load. `turns` counts how often a stage changed from growing to shrinking or back."""
 
     name: str
     num_renders: int
@@ -206,7 +222,7 @@ class Report:
 
 @dataclass(slots=True)
 class Simulation:
-    """`arrivals(now_s)` is how many renders come in that second."""
+    """Simulates one load. `arrivals(now_s)` returns how many renders arrive in that second."""
 
     arrivals: Callable[[int], int]
     rules: Autoscaler = field(default_factory=Autoscaler)
@@ -267,7 +283,7 @@ def _is_busy(state: StageState) -> bool:
 
 
 def turns_of(history: Sequence[int]) -> int:
-    """How often the number of workers changed its direction."""
+    """Returns how often the number of workers changed its direction."""
     signs = [after > before for before, after in itertools.pairwise(history) if after != before]
     return sum(before != after for before, after in itertools.pairwise(signs))
 
@@ -276,7 +292,7 @@ HOUR_S = 3600
 
 
 def _rate(per_s: Callable[[int], float]) -> Callable[[int], int]:
-    """Evenly spread arrivals at a rate that changes."""
+    """Returns an arrival function with evenly spread arrivals at a rate that may change."""
     owed = 0.0
 
     def arrivals(now_s: int) -> int:

@@ -1,4 +1,4 @@
-"""Receivers of webhooks on loopback that misbehave, a URL for each kind, in a process of their own."""
+"""Runs webhook receivers on loopback that misbehave, with one URL for each kind, in a process of their own."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ _DRIP_S = 0.5
 
 @contextlib.contextmanager
 def bad_receivers() -> Iterator[Sequence[str]]:
-    """They listen as long as the block lasts."""
+    """Starts the receivers and yields their URLs. They listen until the block ends."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.bad_receivers"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -30,7 +30,7 @@ def bad_receivers() -> Iterator[Sequence[str]]:
 
 
 def _saying(text: bytes) -> Talk:
-    """Reads the request, sends this and closes."""
+    """Returns a handler that reads the request, sends this text and closes the connection."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65536)
@@ -64,7 +64,7 @@ async def _send_without_end(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 async def _listen(scheme: str, talk: Talk, tls: ssl.SSLContext | None = None) -> str:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):  # whoever called has hung up
+        with contextlib.suppress(OSError):  # the client closed the connection
             await talk(reader, writer)
         writer.close()
 
@@ -74,7 +74,7 @@ async def _listen(scheme: str, talk: Talk, tls: ssl.SSLContext | None = None) ->
     return f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
 
 
-_SERVERS: list[asyncio.Server] = []  # one that nobody holds is closed
+_SERVERS: list[asyncio.Server] = []  # keeps references, because a server without one is closed
 
 
 async def _serve() -> None:

@@ -1,4 +1,4 @@
-"""How long a claim and a submission take while many renders wait: `make bench-dispatch`, a minute."""
+"""Measures the time of a claim and of a submission while many renders wait: `make bench-dispatch`, about a minute."""
 
 import json
 import tempfile
@@ -25,13 +25,13 @@ from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 _REVISION = Revision("r1")
 _WORKER = WorkerId("bench")
 _RULES = LeaseRules(ttl_s=60, prior_ready_limit_min=16)
-_RENDERS_EACH = 10  # of the jobs that wait
+_RENDERS_EACH = 10  # renders of each waiting job
 _SETTINGS = RenderSettings(prompt="a red kite over the sea", width_px=1024, height_px=1024)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Milliseconds of one call over a socket, beside so many waiting renders of so many tenants."""
+    """Milliseconds of one call over a socket while `waiting` renders of `tenants` tenants wait."""
 
     waiting: int
     tenants: int
@@ -43,7 +43,10 @@ class Row:
 
 
 def measure(client: Client, waiting: int, tenants: int, calls: int) -> Row:
-    """Fills an empty store, then claims and hands back, and submits and cancels, so that as many go on waiting."""
+    """Fills an empty store and times claims and submissions.
+
+    Each claim is handed back and each submission cancelled, so that the queue keeps its length.
+    """
     client.execute_command("FLUSHALL", "SYNC")
     jobs, leases = JobStore(client), LeaseStore(client, _RULES)
     leases.beat(Announcement(_WORKER, Queue.AR, 8, _REVISION), [])
@@ -103,20 +106,22 @@ def figures_of(rows: Sequence[Row]) -> Sequence[dict[str, object]]:
 
 
 @click.command()
-@click.option("--calls", default=1_000, show_default=True, help="Of each kind, beside each number of waiting renders.")
+@click.option(
+    "--calls", default=1_000, show_default=True, help="Calls of each kind, beside each number of waiting renders."
+)
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(calls: int, results: Path) -> None:
     """Measure claims and submissions beside 10 to 100,000 renders in lanes, of one tenant and of a thousand.
 
-    The lines of a batch are in no lane until they are released, so a million of them wait as one batch of few renders.
-    The store syncs nothing here: what is measured is what depends on the queue.
+    The lines of a batch are in no lane until they are released, so a million of them wait as one batch with few
+    renders. The store does not sync to disk here, because only the effect of the queue's length is measured.
     """
     with tempfile.TemporaryDirectory() as folder:
         server = Valkey(Path(folder))
         try:
             client = connect(server.start())
             client.config_set("appendfsync", "no")
-            measure(client, 10, 1, calls=10)  # loads the scripts
+            measure(client, 10, 1, calls=10)  # loads the scripts into the store
             sizes = [(10, 1), (10_000, 1), (10_000, 1_000), (100_000, 1), (100_000, 1_000)]
             rows = [measure(client, waiting, tenants, calls) for waiting, tenants in sizes]
         finally:

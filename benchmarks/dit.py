@@ -1,4 +1,4 @@
-"""DiT stage: our runner beside `GlmImagePipeline` given the same prior tokens. `make bench-dit`."""
+"""Measures the DiT runner beside `GlmImagePipeline` with the same prior tokens. `make bench-dit`."""
 
 import statistics
 import time
@@ -31,9 +31,10 @@ STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `step_ms` is the mean of a render's steps; `gflop_s` counts those that `fast` skips, too.
+    """One line of the table. `step_ms` is the mean over a render's steps.
 
-    `psnr_db` and `gradient_distance` compare a fast picture with the exact one.
+    `gflop_s` counts the work of all steps, also of those that `fast` skips. `psnr_db` and `gradient_distance` compare a
+    fast picture with the exact one.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One rendered picture and its wall seconds, from prior tokens to pixels."""
+    """One rendered picture with its wall time in seconds, from prior tokens to pixels, and the seconds of its steps."""
 
     picture: Image.Image
     wall_s: float
@@ -54,7 +55,7 @@ class Run:
 
 
 def run_reference(pipeline: GlmImagePipeline, size: Size) -> Run:
-    """`GlmImagePipeline.__call__` as it is."""
+    """Renders one picture with the unchanged `GlmImagePipeline`."""
     ends_s: list[float] = []
 
     def note(_pipeline: Any, _step: int, _time: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def run_reference(pipeline: GlmImagePipeline, size: Size) -> Run:
 
 
 def run_engine(runner: DitRunner, size: Size, quality: Quality) -> Run:
-    """One render through the runner, alone, its preparation and VAE included."""
+    """Renders one picture with the runner, alone, including preparation and VAE."""
     steps_s = []
     began_s = time.perf_counter()
     state = runner.start(a_claim(size, STEPS, quality), [])
@@ -81,7 +82,10 @@ def run_engine(runner: DitRunner, size: Size, quality: Quality) -> Run:
 
 
 def measure_size(pipeline: GlmImagePipeline, runner: DitRunner, size: Size, repeats: int) -> list[Row]:
-    """Reference, exact and fast, taking turns, so that a slow minute of the machine meets them all."""
+    """Measures reference, exact and fast for one size.
+
+    They take turns, so that a slow minute of the machine affects all of them.
+    """
     kinds: dict[str, Callable[[], Run]] = {
         "reference": lambda: run_reference(pipeline, size),
         "engine, exact": lambda: run_engine(runner, size, Quality.EXACT),
@@ -105,7 +109,7 @@ def a_row(name: str, size: Size, runs: Sequence[Run]) -> Row:
 
 
 def goals(rows: dict[str, Row]) -> list[Figure]:
-    """What the rows come to."""
+    """Returns the ratios of the rows beside their goals."""
     figures: list[Figure] = []
     for size in map(sized, SIZES):
         reference, exact, fast = (rows[f"{kind}, {size}"] for kind in ("reference", "engine, exact", "engine, fast"))
@@ -124,7 +128,7 @@ def goals(rows: dict[str, Row]) -> list[Figure]:
 @click.option("--repeats", default=3, show_default=True, help="Runs of each row; the median counts. CPU only.")
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(device: str, threads: int, repeats: int, results: Path) -> None:
-    """Measure the DiT runner beside the reference pipeline, one by one."""
+    """Measure the DiT runner beside the reference pipeline, one picture at a time."""
     torch.set_num_threads(threads)
     if torch.device(device).type == "cuda":
         measure_steps(torch.device(device), threads, results)

@@ -1,6 +1,7 @@
-"""Costs of `shared.schedule.cost` beside step times of the DiT engine: `python -m benchmarks.dit_cost`.
+"""Compares costs of `shared.schedule.cost` with step times of the DiT engine: `python -m benchmarks.dit_cost`.
 
-The attention is fitted to plain pictures of three sizes. The other sizes and all edits are foretold from it.
+The cost model's attention term is fitted to plain pictures of three sizes. The model then predicts the other sizes and
+all edits.
 """
 
 import math
@@ -32,7 +33,7 @@ SHALLOW = replace(MID, num_layers=2)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A picture of this size, with condition images of these sizes. `is_fitted`: the fit sees it."""
+    """A picture of this size with condition images of these sizes. With `is_fitted` the fit uses this case."""
 
     size: Size
     images: tuple[Size, ...] = ()
@@ -55,15 +56,21 @@ CASES = (
 
 
 def step_seconds(shape: DitShape, cases: Sequence[Case], rounds: int) -> list[float]:
-    """Returns the least seconds of a step of every case. They take turns, so a slow moment spoils one try of each."""
+    """Returns the least seconds of a step for every case.
+
+    The cases take turns, so that a slow moment affects only one try of each.
+    """
     runner = DitRunner(build_model(shape, torch.device("cpu"), torch.float32))
     states = [_started(runner, case, rounds + 1) for case in cases]
     tries = [[_timed(runner, state) for state in states] for _ in range(rounds + 1)]
-    return [min(seconds) for seconds in zip(*tries[1:], strict=True)]  # the first one warms up
+    return [min(seconds) for seconds in zip(*tries[1:], strict=True)]  # the first round warms up
 
 
 def errors(cases: Sequence[Case], steps_s: Sequence[float]) -> list[float]:
-    """Returns how far each case's cost is from its time, as a share of it. One scale for all is free."""
+    """Returns the relative error of each case's cost against its time.
+
+    One common scale factor is fitted to all cases.
+    """
     pairs = list(zip(cases, steps_s, strict=True))
     model = fitted([(case.size[0] * case.size[1], step_s) for case, step_s in pairs if case.is_fitted])
     ratios = [step_cost(model, case) / step_s for case, step_s in pairs]
@@ -72,7 +79,7 @@ def errors(cases: Sequence[Case], steps_s: Sequence[float]) -> list[float]:
 
 
 def step_cost(model: CostModel, case: Case) -> int:
-    """Returns what a step more adds to the cost."""
+    """Returns the cost of one more denoise step."""
     many, one = (model.cost_of(_settings(case, steps)).dit for steps in (11, 1))
     return (many - one) // 10
 

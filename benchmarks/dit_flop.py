@@ -1,10 +1,10 @@
-"""Counts a forward's floating-point operations; a multiplication and an addition are two."""
+"""Counts the floating-point operations of a forward pass. A multiplication and an addition count as two."""
 
 from benchmarks.dit_renders import Size
 from workers.checkpoint.dit_parts import DitShape
 
 _TOKEN_PX = 16
-_GLYPH_TOKENS = 1  # a prompt without quoted text: the end token
+_GLYPH_TOKENS = 1  # a prompt without quoted text has only the end token
 
 
 def num_tokens(size: Size) -> int:
@@ -12,9 +12,11 @@ def num_tokens(size: Size) -> int:
 
 
 def forward_flop(shape: DitShape, tokens: int) -> float:
-    """Of one row: 12 width^2 weights a block and token, and attention's two products, which grow with tokens^2.
+    """Returns the operations of one row: 12 width^2 weights per block and token, and the two products of attention,
+    which grow with tokens^2.
 
-    What runs once a render, norms and the modulation of one row by the time are left out: under 2 % at any size.
+    Left out are operations that run once per render, norms, and the modulation of one row by the time: under 2 % at any
+    size.
     """
     width = shape.num_heads * shape.head_dim
     linear = 2 * 12 * width**2 * tokens

@@ -1,4 +1,4 @@
-"""DiT models for benchmarks: random weights, the real classes, nothing downloaded."""
+"""Builds DiT models for benchmarks: the real classes with random weights. Downloads nothing."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,12 +13,15 @@ from workers.dit.model.loading import DitModel, arrange_for_cpu
 Part = TypeVar("Part")
 
 MID = DitShape(num_layers=6, num_heads=8, head_dim=64, text_embed_dim=64, time_embed_dim=512, condition_dim=256)
-# GLM-Image's own transformer: 7 billion weights, 58 TFLOP a forward at 1024x1024.
+# The size of GLM-Image's transformer: 7 billion weights, and 58 TFLOP for a forward pass at 1024x1024.
 FULL = DitShape(num_layers=30, num_heads=32, head_dim=128, text_embed_dim=1472, time_embed_dim=512, condition_dim=256)
 
 
 def build_reference(shape: DitShape, device: torch.device, dtype: torch.dtype) -> GlmImagePipeline:
-    """diffusers' pipeline, untouched, without its AR half. Seeded: every call gives the same weights."""
+    """Returns diffusers' unchanged pipeline without its AR half.
+
+    The weights come from a fixed seed, so every call returns the same.
+    """
     torch.manual_seed(0)
     tokenizer = dit_parts.build_glyph_tokenizer()
     pipeline = GlmImagePipeline(
@@ -35,7 +38,7 @@ def build_reference(shape: DitShape, device: torch.device, dtype: torch.dtype) -
 
 
 def build_model(shape: DitShape, device: torch.device, dtype: torch.dtype) -> DitModel:
-    """The same weights, arranged as a worker's are."""
+    """Returns a model with the same weights in the form that a worker uses."""
     model = share_model(build_reference(shape, device, dtype))
     if device.type == "cpu":
         arrange_for_cpu(model.transformer, model.vae, model.text_encoder)
@@ -43,7 +46,7 @@ def build_model(shape: DitShape, device: torch.device, dtype: torch.dtype) -> Di
 
 
 def share_model(pipeline: GlmImagePipeline) -> DitModel:
-    """The pipeline's own modules: at full size there is room for one set."""
+    """Returns a model with the pipeline's own modules, because memory has room for only one set at full size."""
     return DitModel(
         transformer=pipeline.transformer,
         vae=pipeline.vae,
@@ -56,7 +59,7 @@ def share_model(pipeline: GlmImagePipeline) -> DitModel:
 
 
 def _built_on(device: torch.device, dtype: torch.dtype, build: Callable[[], Part]) -> Part:
-    """Builds the part on its device, since the full size may not fit into host memory."""
+    """Builds the part directly on its device, since the full size may not fit into host memory."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,4 +1,4 @@
-"""The renders that the DiT benchmarks make, by either side, from the same random prior tokens."""
+"""Defines the renders of the DiT benchmarks. Engine and reference use the same random prior tokens."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ SEED = 1
 
 
 def a_claim(size: Size, steps: int, quality: Quality = Quality.EXACT) -> Claim:
-    """With guidance, as by default: two forwards a step."""
+    """Returns a claim for a render with guidance, as by default, so a step has two forward passes."""
     width_px, height_px = size
     settings = RenderSettings(
         prompt=PROMPT, width_px=width_px, height_px=height_px, num_inference_steps=steps, quality=quality

@@ -1,4 +1,4 @@
-"""Denoise steps of the full-size transformer on a GPU, against the rate of one large matrix product."""
+"""Measures denoise steps of the full-size transformer on a GPU beside the rate of one large matrix product."""
 
 import statistics
 import time
@@ -28,7 +28,10 @@ _DEFAULT_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One size. A step is two forwards, with guidance. `pictures_s` is that of 50 such steps, without the VAE."""
+    """The figures of one size. A step has two forward passes, for guidance.
+
+    `pictures_s` is for 50 steps without the VAE.
+    """
 
     name: str
     pictures_s: float
@@ -38,7 +41,7 @@ class StepRow:
 
 
 def measure_steps(device: torch.device, threads: int, results: Path) -> None:
-    """Reference, engine, and engine with compiled blocks, over one set of weights in bfloat16."""
+    """Measures the reference, the engine, and the engine with compiled blocks, with one set of weights in bfloat16."""
     pipeline = build_reference(FULL, device, torch.bfloat16)
     product = product_flop_s(device)
     rows = [a_row("reference", size, reference_steps_s(pipeline, size), product) for size in SIZES]
@@ -63,7 +66,7 @@ def a_row(kind: str, size: Size, steps_s: Sequence[float], product: float) -> St
 
 
 def reference_steps_s(pipeline: GlmImagePipeline, size: Size) -> list[float]:
-    """The time from the end of one step to the end of the next."""
+    """Returns the seconds from the end of each step to the end of the next."""
     ends_s: list[float] = []
 
     def note(_pipeline: Any, _step: int, _time: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -80,13 +83,13 @@ def engine_steps_s(runner: DitRunner, size: Size) -> list[float]:
     state = runner.start(a_claim(size, WARM_UP + STEPS), [])
     while not state.is_done:
         began_s = time.perf_counter()
-        runner.denoise_step(state)  # waits for the device
+        runner.denoise_step(state)  # returns when the device has finished the step
         steps_s.append(time.perf_counter() - began_s)
     return steps_s
 
 
 def product_flop_s(device: torch.device) -> float:
-    """What the device reaches on one product of two large bfloat16 matrices."""
+    """Returns the operations per second that the device reaches on one product of two large bfloat16 matrices."""
     left, right = (torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE, device=device, dtype=torch.bfloat16) for _ in range(2))
     walls_s = []
     for _ in range(WARM_UP + STEPS):

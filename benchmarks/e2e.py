@@ -1,4 +1,7 @@
-"""The whole service beside the reference in a loop: same jobs, same checkpoint, same cores. `make bench-e2e`."""
+"""Measures the whole service beside the reference pipeline in a loop, with the same jobs, checkpoint and cores.
+
+`make bench-e2e`.
+"""
 
 import json
 import os
@@ -26,7 +29,7 @@ SIDE_PX = 256
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `wall_s` is from the first submission to the last picture."""
+    """One line of the table. `wall_s` is the time from the first submission to the last picture."""
 
     name: str
     wall_s: float
@@ -34,7 +37,7 @@ class Row:
 
 
 def build_checkpoint(folder: Path) -> None:
-    """Seeded random weights of the mid sizes, in the layout that both sides load."""
+    """Writes a checkpoint of mid size with random weights from a fixed seed, which both sides load."""
     torch.manual_seed(0)
     processor = ar_parts.build_processor()
     tokenizer = dit_parts.build_glyph_tokenizer()
@@ -60,7 +63,7 @@ def a_job(index: int, steps: int) -> dict[str, object]:
 
 
 def measure_reference(checkpoint: Path, num_jobs: int, steps: int) -> Row:
-    """diffusers' pipeline, untouched, one job after the other."""
+    """Renders the jobs with diffusers' unchanged pipeline, one after the other."""
     pipeline = GlmImagePipeline.from_pretrained(checkpoint)
     pipeline.set_progress_bar_config(disable=True)
 
@@ -77,7 +80,10 @@ def measure_reference(checkpoint: Path, num_jobs: int, steps: int) -> Row:
 
 
 def measure_service(checkpoint: Path, data_dir: Path, num_jobs: int, steps: int) -> tuple[Row, float]:
-    """All jobs at once, through HTTP. Also the share of the DiT's time with work that its device computed."""
+    """Renders all jobs at once through HTTP.
+
+    Also returns the share of the DiT worker's busy time in which its device computed.
+    """
     with service(data_dir, checkpoint) as url, Client(url) as client:
         finish(client, [a_job(num_jobs, steps)])  # warms up
         began_s = time.perf_counter()
@@ -95,7 +101,7 @@ def finish(client: Client, jobs: Sequence[dict[str, object]]) -> None:
 
 
 def busy_share(log: Path) -> float:
-    """Of the totals that a DiT worker logs at its end."""
+    """Returns this share from the totals that a DiT worker logs at its end."""
     lines = [line for line in log.read_text(encoding="utf-8").splitlines() if '"dit.busy"' in line]
     totals = json.loads(lines[-1])
     return float(totals["device_s"] / totals["work_s"])
@@ -117,7 +123,7 @@ def show(rows: Sequence[Row], figures: Sequence[Figure], num_jobs: int, steps: i
 
 @click.command()
 @click.option("--jobs", "num_jobs", default=32, show_default=True)
-@click.option("--steps", default=20, show_default=True, help="Denoise steps of each.")
+@click.option("--steps", default=20, show_default=True, help="Denoise steps of each picture.")
 @click.option(
     "--threads", default=len(os.sched_getaffinity(0)), show_default=True, help="CPU threads of the reference."
 )

@@ -1,4 +1,4 @@
-"""The order of claims of one stage, and the one before it, as small models for simulations of thousands of tenants."""
+"""Models the order of claims in one stage, and an older order by age, for simulations of thousands of tenants."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from shared.jobs.spec import Priority
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One render that waits."""
+    """One waiting render."""
 
     tenant: int
     priority: Priority
@@ -19,7 +19,7 @@ class Demand:
 
 
 class Order(Protocol):
-    """Which render goes next."""
+    """Decides which waiting render is served next."""
 
     def add(self, demand: Demand) -> None: ...
 
@@ -28,7 +28,7 @@ class Order(Protocol):
 
 @dataclass(eq=False)
 class FirstCome:
-    """By age; a lower class as if it had come later by its handicap."""
+    """Serves renders by age. A render of a lower class counts as younger, by the handicap of its class."""
 
     _heap: list[tuple[float, int, Demand]] = field(default_factory=list)
     _num_added: int = 0
@@ -43,12 +43,15 @@ class FirstCome:
 
 @dataclass(eq=False)
 class _Pool:
-    """Start-time fair queueing. Same rules as shared/store/queues/shares.lua; a member's stale entries are skipped."""
+    """Start-time fair queueing with the rules of shared/store/queues/shares.lua.
+
+    Outdated heap entries of a member are skipped.
+    """
 
     weights: dict[int, float]
     clock: float = 0.0
     lanes: dict[int, deque[Demand]] = field(default_factory=dict)
-    members: dict[int, tuple[float, float]] = field(default_factory=dict)  # tenant -> tag, since when (s)
+    members: dict[int, tuple[float, float]] = field(default_factory=dict)  # tenant -> tag, waiting since (s)
     heap: list[tuple[float, float, int]] = field(default_factory=list)
 
     def add(self, demand: Demand) -> None:
@@ -85,7 +88,9 @@ class _Pool:
 
 
 class FairOrder:
-    """Class with a floor for batch, then fair shares, then age, as shared/store/renders/claim.lua decides."""
+    """Serves renders by class with a floor for batch, then fair shares, then age, like
+    shared/store/renders/claim.lua.
+    """
 
     def __init__(self, weights: dict[int, float], floor: float) -> None:
         self._pools = {priority: _Pool(weights) for priority in Priority}
@@ -98,7 +103,7 @@ class FairOrder:
         self._pools[demand.priority].add(demand)
 
     def next(self, lowest: Priority = Priority.BATCH) -> Demand | None:
-        """Serves a render of this class or of a higher one."""
+        """Serves and returns a render of class `lowest` or of a higher class, or returns None."""
         demand = (self._pays_from_credit() if lowest is Priority.BATCH else None) or self._first(lowest)
         if demand is None:
             return None
@@ -115,11 +120,11 @@ class FairOrder:
         return batch if batch and batch.cost <= self._credit else None
 
     def has(self, priority: Priority) -> bool:
-        """Whether a render of this class waits."""
+        """Returns whether a render of this class waits."""
         return self._pools[priority].first() is not None
 
     def give_back(self, demand: Demand) -> None:
-        """A render that was claimed and not begun waits again, before all others of its tenant."""
+        """Puts back a render that was claimed and not begun, before all others of its tenant."""
         self._pools[demand.priority].give_back(demand)
 
     def _first(self, lowest: Priority) -> Demand | None:

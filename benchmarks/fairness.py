@@ -1,4 +1,7 @@
-"""Fair shares at scale, on a virtual clock: thousands of tenants and slots. `make bench-fairness`, half a minute."""
+"""Simulates fair shares with thousands of tenants and slots on a virtual clock.
+
+`make bench-fairness`, half a minute.
+"""
 
 import json
 import random
@@ -23,14 +26,14 @@ from shared.jobs.spec import Priority
 
 mpl.use("Agg")
 
-RENDER_S = 30.0  # of a picture of cost 1, on one slot
+RENDER_S = 30.0  # time of a picture of cost 1 on one slot
 FLOOR = 0.1
-HOG = -1
+BACKLOG_TENANT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """Tenants who each send single pictures now and then: `load` is the part of all slots that they keep busy."""
+class SinglePictures:
+    """Tenants that send single pictures now and then. `load` is the share of all slots that they keep busy."""
 
     slots: int
     tenants: int
@@ -45,7 +48,7 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Of all single pictures, from request to slot, in seconds."""
+    """Waits of all single pictures in seconds, from request to slot."""
 
     name: str
     slots: int
@@ -58,10 +61,10 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How fair it was until then, among tenants that always have something waiting. Received is cost / weight.
+    """The fairness up to one moment, among tenants that always have a waiting render.
 
-    `spread` is the largest difference between two of them, in largest renders; `jain` is Jain's index, 1 when all are
-    even.
+    What a tenant received is its cost / weight. `spread` is the largest difference between two tenants, in largest
+    renders. `jain` is Jain's index, which is 1 when all tenants received the same.
     """
 
     at_s: float
@@ -70,7 +73,10 @@ class Moment:
 
 
 def simulate(order: Order, slots: int, demands: Iterable[Demand]) -> Iterator[tuple[float, Demand]]:
-    """(start in s, render) for all of `demands`, which come by time. A slot takes the next one when it is free."""
+    """Yields (start in s, render) for all `demands`, which are given in order of time.
+
+    A free slot takes the next render.
+    """
     free = [0.0] * slots
     coming = iter(demands)
     upcoming = next(coming, None)
@@ -90,31 +96,33 @@ def simulate(order: Order, slots: int, demands: Iterable[Demand]) -> Iterator[tu
 
 
 def backlog(num: int, priority: Priority) -> Sequence[Demand]:
-    """All of one tenant, before anybody else came."""
-    return [Demand(HOG, priority, 1.0, 0.0)] * num
+    """Returns renders of one tenant that all arrive before any other render."""
+    return [Demand(BACKLOG_TENANT, priority, 1.0, 0.0)] * num
 
 
-def waits_of(name: str, order: Order, crowd: Crowd, hog: Sequence[Demand] = ()) -> Waits:
-    demands = [*hog, *crowd.demands(random.Random(1))]
-    started = simulate(order, crowd.slots, demands)
-    waits = [at_s - demand.came_s for at_s, demand in started if demand.tenant != HOG]
+def waits_of(name: str, order: Order, singles: SinglePictures, backlog_renders: Sequence[Demand] = ()) -> Waits:
+    demands = [*backlog_renders, *singles.demands(random.Random(1))]
+    started = simulate(order, singles.slots, demands)
+    waits = [at_s - demand.came_s for at_s, demand in started if demand.tenant != BACKLOG_TENANT]
     percentiles = quantiles(waits, n=100)
-    return Waits(name, crowd.slots, crowd.tenants, len(hog), percentiles[49], percentiles[98], max(waits))
+    return Waits(
+        name, singles.slots, singles.tenants, len(backlog_renders), percentiles[49], percentiles[98], max(waits)
+    )
 
 
-def all_waits(crowd: Crowd, num_pictures: int) -> Sequence[Waits]:
-    """Alone; beside the pictures of one tenant in either class; and what age alone would decide."""
+def all_waits(singles: SinglePictures, num_pictures: int) -> Sequence[Waits]:
+    """Simulates single pictures alone, beside one tenant's pictures in each class, and in an order by age alone."""
     batch, same = backlog(num_pictures, Priority.BATCH), backlog(num_pictures, Priority.INTERACTIVE)
     return [
-        waits_of("singles alone", FairOrder({}, FLOOR), crowd),
-        waits_of("beside a batch", FairOrder({}, FLOOR), crowd, batch),
-        waits_of("beside it in their own class", FairOrder({}, FLOOR), crowd, same),
-        waits_of("by age alone", FirstCome(), crowd, same),
+        waits_of("singles alone", FairOrder({}, FLOOR), singles),
+        waits_of("beside a batch", FairOrder({}, FLOOR), singles, batch),
+        waits_of("beside it in their own class", FairOrder({}, FLOOR), singles, same),
+        waits_of("by age alone", FirstCome(), singles, same),
     ]
 
 
 def shares(num_tenants: int, slots: int, renders_each: int) -> Sequence[Moment]:
-    """Tenants of weights 1 to 4, with renders of 0.1 to 4 pictures' cost, until the first has nothing left to wait."""
+    """Simulates tenants of weights 1 to 4 and renders of cost 0.1 to 4, until one tenant has no waiting render left."""
     dice = random.Random(2)
     weights = {tenant: float(dice.randint(1, 4)) for tenant in range(num_tenants)}
     demands = [
@@ -148,7 +156,7 @@ def _jain(received: Iterable[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FleetRuns:
-    """People's pictures on DiT workers that pre-empt, alone and beside one tenant's batch."""
+    """Interactive renders on DiT workers that pre-empt, alone and beside one tenant's batch."""
 
     workers: int
     tenants: int
@@ -177,9 +185,12 @@ def _spread_of(outcome: Outcome) -> Mapping[str, float]:
 
 def fleet_runs(workers: int, tenants: int, pictures: int, load: float, lasts_s: float) -> FleetRuns:
     dice = random.Random(1)
-    crowd, batch = fleet.crowd(workers, tenants, load, lasts_s, dice), fleet.backlog(pictures, dice)
+    singles, batch = (
+        fleet.interactive_demands(workers, tenants, load, lasts_s, dice),
+        fleet.batch_backlog(pictures, dice),
+    )
     alone, beside = (
-        Fleet(FairOrder({}, FLOOR), workers, random.Random(2)).run(demands) for demands in (crowd, [*batch, *crowd])
+        Fleet(FairOrder({}, FLOOR), workers, random.Random(2)).run(demands) for demands in (singles, [*batch, *singles])
     )
     return FleetRuns(workers, tenants, pictures, alone, beside)
 
@@ -240,10 +251,12 @@ def figures_of(waits: Sequence[Waits], moments: Sequence[Moment], runs: FleetRun
 @click.command()
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 def main(results: Path) -> None:
-    """Simulate waits beside one tenant's 50,000 pictures, with and without pre-emption, and the shares of 2,000."""
+    """Simulate waits beside one tenant's 50,000 pictures, with and without pre-emption, and the shares of 2,000
+    tenants.
+    """
     waits = [
-        *all_waits(Crowd(slots=8, tenants=20, load=0.3, duration_s=4 * 3600), num_pictures=2_000),
-        *all_waits(Crowd(slots=2_000, tenants=3_000, load=0.5, duration_s=1_000), num_pictures=50_000),
+        *all_waits(SinglePictures(slots=8, tenants=20, load=0.3, duration_s=4 * 3600), num_pictures=2_000),
+        *all_waits(SinglePictures(slots=2_000, tenants=3_000, load=0.5, duration_s=1_000), num_pictures=50_000),
     ]
     moments = shares(num_tenants=2_000, slots=2_000, renders_each=20)
     runs = fleet_runs(workers=1_000, tenants=3_000, pictures=50_000, load=0.5, lasts_s=1_500)

@@ -1,7 +1,8 @@
-"""Many DiT workers on a virtual clock, by the rules of docs/fairness.md: pre-emption between steps, claims ahead.
+"""Simulates many DiT workers on a virtual clock by the rules of docs/fairness.md: pre-emption between steps, and claims
+ahead.
 
-A worker computes one render. One of batch is paused at the next step when a person's render comes and no worker idles.
-The inputs of a claim take a moment; they are fetched beside the running render where there is one.
+A worker computes one render. It pauses a batch render at the next step when an interactive render arrives and no worker
+is idle. Fetching the inputs of a claim takes a moment; a busy worker fetches them beside its running render.
 """
 
 import math
@@ -17,17 +18,20 @@ from shared.ids import ObjectKey
 from shared.jobs.spec import Priority, RenderSettings
 from shared.schedule.cost import cost_of
 
-UNIT_S = 10.0  # a picture of 1024x1024
+UNIT_S = 10.0  # device time of a picture of 1024x1024
 NUM_STEPS = 50
-FETCH_S = 0.3  # a claim and its inputs
-LEAD_S = 0.5 + 1.5 * FETCH_S  # before the end of a render, the next is claimed
+FETCH_S = 0.3  # time of a claim and of fetching its inputs
+LEAD_S = 0.5 + 1.5 * FETCH_S  # the next render is claimed this long before the running one ends
 FLOOR = 0.1
-HOG = -1
+BATCH_TENANT = -1
 _SIDES_PX, _EDITS = (512, 768, 1024, 1024, 1024, 1536, 2048), 0.2
 
 
 def drawn_cost(dice: random.Random) -> float:
-    """Of a render of 512 to 2048 pixels a side, a fifth of them edits, in pictures of 1024x1024."""
+    """Draws the cost of a render of 512 to 2048 pixels a side, in units of a 1024x1024 picture.
+
+    A fifth of the renders are edits.
+    """
     side_px = dice.choice(_SIDES_PX)
     images = (ObjectKey("a"),) if dice.random() < _EDITS else ()
     settings = RenderSettings(prompt="a", width_px=side_px, height_px=side_px, images=images)
@@ -37,13 +41,13 @@ def drawn_cost(dice: random.Random) -> float:
 
 @dataclass(slots=True)
 class Run:
-    """A render on a worker. While it shares the worker with a paused one it has less than all of its steps."""
+    """A render on a worker. While it shares the worker with a paused render, it gets less than all steps."""
 
     demand: Demand
     left_s: float
     began_s: float = 0.0
     speed: float = 1.0
-    stretch: int = 0  # its number; events of an earlier stretch no longer count
+    stretch: int = 0  # number of the current stretch; events of an earlier stretch are ignored
 
     @property
     def step_s(self) -> float:
@@ -63,7 +67,11 @@ class _Worker:
 
 @dataclass(slots=True)
 class Outcome:
-    """`waits_s` of people's pictures, from their request to their first step. `computed` are stretches of a worker."""
+    """The outcome of a simulation.
+
+    `waits_s` has the seconds of each interactive render from its request to its first step. `computed` has the start
+    and end of each stretch in which a worker computed.
+    """
 
     waits_s: list[float] = field(default_factory=list)
     computed: list[tuple[float, float]] = field(default_factory=list)
@@ -73,20 +81,20 @@ class Outcome:
         return quantiles(self.waits_s, n=100)[share - 1]
 
     def utilisation(self, num_workers: int) -> float:
-        """Returns the computed share of all workers' time while batch waited."""
+        """Returns the share of all workers' time that was computed while batch renders waited."""
         until_s = self.batch_waited_until_s
         return sum(max(0.0, min(end, until_s) - start) for start, end in self.computed) / (num_workers * until_s)
 
 
 class Fleet:
-    """Runs demands, which come by time, to their end."""
+    """Simulates DiT workers that render all demands, which are given in order of time."""
 
     def __init__(self, order: FairOrder, num_workers: int, dice: random.Random) -> None:
         self._order, self._dice = order, dice
         self._workers = [_Worker() for _ in range(num_workers)]
         self._idle = list(self._workers)
         self._num_batch = 0
-        self._events: list[tuple[float, int, bool, int, _Worker, Run]] = []  # when, order, is_end, stretch
+        self._events: list[tuple[float, int, bool, int, _Worker, Run]] = []  # time, number, is_end, stretch
         self._numbers = count(1)
         self.outcome = Outcome()
 
@@ -112,7 +120,11 @@ class Fleet:
             self._pre_empt(worker, demand.came_s)
 
     def _pre_emptible(self) -> _Worker | None:
-        """Any worker that holds batch alone: all hear of it, and the quickest is as good as drawn."""
+        """Returns a worker that computes only a batch render, or None.
+
+        In the service every worker of this kind gets the hint and the quickest one pre-empts. Here one is drawn at
+        random.
+        """
         found = [
             worker for worker in self._dice.sample(self._workers, min(32, len(self._workers))) if _may_yield(worker)
         ]
@@ -153,7 +165,9 @@ class Fleet:
             worker.ahead = self._claimed(Priority.BATCH, now_s)
 
     def _pre_empt(self, worker: _Worker, now_s: float) -> None:
-        """The highest class's next render begins between two steps of the running one, when its inputs are there."""
+        """Claims the next interactive render and plans its start between two steps of the running render, once its
+        inputs are fetched.
+        """
         demand, run = self._claimed(Priority.INTERACTIVE, now_s), worker.running
         assert demand
         assert run
@@ -163,7 +177,7 @@ class Fleet:
             worker.ahead = None
         num_steps = max(0, math.ceil((now_s + FETCH_S - run.began_s) / run.step_s))
         at_s = run.began_s + num_steps * run.step_s
-        if at_s >= run.ends_s:  # it ends before
+        if at_s >= run.ends_s:  # the running render ends before
             worker.ahead = demand
             return
         self.outcome.computed.append((run.began_s, at_s))
@@ -187,7 +201,10 @@ class Fleet:
             self._begin_next(worker, now_s)
 
     def _has_paused(self, worker: _Worker, run: Run, now_s: float) -> bool:
-        """Gives the paused render its floor of the steps since `run` began. It may have ended by that."""
+        """Gives the paused render its floor of the steps since `run` began, which may end it.
+
+        Returns whether it is still paused.
+        """
         if worker.paused:
             worker.paused.left_s -= FLOOR * (now_s - run.began_s)
             if worker.paused.left_s <= 0:
@@ -205,8 +222,10 @@ def _may_yield(worker: _Worker) -> bool:
     )
 
 
-def crowd(num_workers: int, num_tenants: int, load: float, lasts_s: float, dice: random.Random) -> Sequence[Demand]:
-    """Single pictures of people, who keep this part of all workers busy."""
+def interactive_demands(
+    num_workers: int, num_tenants: int, load: float, lasts_s: float, dice: random.Random
+) -> Sequence[Demand]:
+    """Draws interactive renders of many tenants that keep the share `load` of all workers busy."""
     mean_s = UNIT_S * sum(drawn_cost(dice) for _ in range(1_000)) / 1_000
     now_s, found = 0.0, []
     while (now_s := now_s + dice.expovariate(num_workers * load / mean_s)) < lasts_s:
@@ -214,6 +233,6 @@ def crowd(num_workers: int, num_tenants: int, load: float, lasts_s: float, dice:
     return found
 
 
-def backlog(num: int, dice: random.Random) -> Sequence[Demand]:
-    """All of one tenant, before anybody else came."""
-    return [Demand(HOG, Priority.BATCH, drawn_cost(dice), 0.0) for _ in range(num)]
+def batch_backlog(num: int, dice: random.Random) -> Sequence[Demand]:
+    """Returns batch renders of one tenant that all arrive before any other render."""
+    return [Demand(BATCH_TENANT, Priority.BATCH, drawn_cost(dice), 0.0) for _ in range(num)]

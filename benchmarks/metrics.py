@@ -1,7 +1,8 @@
-"""What metrics cost: CPU of all roles for a picture with a webhook, with metrics and without. `make bench-metrics`.
+"""Measures the CPU time of metrics: all roles, for a picture with a webhook, with and without metrics.
 
-One service with engines that take no time. Counting is switched on and off between blocks of pictures, so both sides
-are the same processes in the same minutes (`switched_metrics`). Stores, receiver and clients are not counted.
+`make bench-metrics`. One service runs with engines that take no time. Metrics are switched on and off between blocks of
+pictures, so both sides are the same processes in the same minutes (`switched_metrics`). CPU time of stores, receiver
+and clients is not counted.
 """
 
 import json
@@ -31,18 +32,18 @@ from cli.stack.ports import free_ports
 
 GOAL_MS = 0.3
 _ROLES = ("api", "ar", "dit", "delivery", "batch", "upkeep")
-_ORDER = (True, False, False, True)  # what drifts with time is the same on both sides
+_ORDER = (True, False, False, True)  # in this order a drift over time affects both sides equally
 _MODEL = "simulate:ar=0,dit=0"
 _NUM_CLIENTS = 8
 _NUM_SCRAPES = 20
-_SETTLE_S = 0.5  # in which manifests are written
+_SETTLE_S = 0.5  # time to write the manifests
 _LIMIT_S = 300
 _SWITCHED = Path(__file__).with_name("switched_metrics")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The service, and the switch of its metrics."""
+    """The service under test, with a switch for its metrics."""
 
     url: str
     metrics_port: int
@@ -54,7 +55,7 @@ class Subject:
             file.write(bytes([is_on]))
 
     def measure(self, receivers: Receivers, num: int) -> float:
-        """Returns milliseconds of CPU for a picture with a webhook."""
+        """Returns milliseconds of CPU time for a picture with a webhook."""
         port = urlsplit(self.url).port
         assert port
         receivers.clear()
@@ -65,7 +66,7 @@ class Subject:
         return spent_ms(before, self.cpu_ns()) / num
 
     def scrape_ms(self) -> float:
-        """Returns milliseconds of CPU of all roles for one look at all their pages."""
+        """Returns the CPU milliseconds of all roles for one scrape of all their pages."""
         before = self.cpu_ns()
         for _ in range(_NUM_SCRAPES):
             page = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", trust_env=False, timeout=_LIMIT_S)
@@ -73,13 +74,16 @@ class Subject:
         return spent_ms(before, self.cpu_ns()) / _NUM_SCRAPES
 
     def cpu_ns(self) -> dict[str, int]:
-        """Returns the CPU time of every thread of every role, to the nanosecond; psutil knows it to 10 ms."""
+        """Returns the CPU time of every thread of every role in nanoseconds.
+
+        The kernel's schedstat is used, because psutil's resolution is 10 ms.
+        """
         threads: dict[str, int] = {}
         for role in _ROLES:
             process = psutil.Process(int((self.folder / "run" / f"{role}-0.pid").read_text()))
             for each in (process, *process.children(recursive=True)):
                 for task in Path(f"/proc/{each.pid}/task").iterdir():
-                    with suppress(OSError):  # it ended just now
+                    with suppress(OSError):  # the thread has just ended
                         threads[task.name] = int((task / "schedstat").read_text().split()[0])
         return threads
 
@@ -95,7 +99,7 @@ def _body(number: int, url: str) -> bytes:
 
 @contextmanager
 def started() -> Iterator[Subject]:
-    """Starts the service with metrics and a switch for them."""
+    """Starts the service with metrics and the switch, and yields both."""
     with tempfile.TemporaryDirectory() as folder:
         subject = Subject("", free_ports(1)[0], Path(folder), Path(folder) / "switch")
         subject.switch.write_bytes(b"\1")
@@ -107,14 +111,14 @@ def started() -> Iterator[Subject]:
 
 
 @click.command()
-@click.option("--rounds", default=40, show_default=True, type=click.IntRange(2), help="Of four blocks each.")
-@click.option("--pictures", default=50, show_default=True, help="Of a block.")
+@click.option("--rounds", default=40, show_default=True, type=click.IntRange(2), help="Rounds of four blocks.")
+@click.option("--pictures", default=50, show_default=True, help="Pictures of a block.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
 def main(rounds: int, pictures: int, out: Path) -> None:
     """Measures, prints, and writes OUT/metrics.json."""
     ms: dict[bool, list[float]] = {True: [], False: []}
     with Receivers() as receivers, started() as subject:
-        subject.measure(receivers, 4 * pictures)  # connections, script caches and imports
+        subject.measure(receivers, 4 * pictures)  # warms up connections, script caches and imports
         for _ in track(range(rounds), "measuring", transient=True):
             for is_on in _ORDER:
                 subject.turn(is_on=is_on)
@@ -128,7 +132,7 @@ def main(rounds: int, pictures: int, out: Path) -> None:
 
 
 def _differences(ms: Mapping[bool, list[float]]) -> list[float]:
-    """Returns what each round of four blocks says."""
+    """Returns the difference between both sides in each round of four blocks."""
     return [fmean(ms[True][i : i + 2]) - fmean(ms[False][i : i + 2]) for i in range(0, len(ms[True]), 2)]
 
 

@@ -1,4 +1,5 @@
-"""Both stages on one card, on a virtual clock: what moving weights costs, and how long people wait for a turn.
+"""Simulates both stages on one GPU, on a virtual clock: the cost of moving weights, and the waits for a turn on the
+GPU.
 
 `python -m benchmarks.one_card` prints the table of docs/devices.md, in seconds.
 """
@@ -12,27 +13,27 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from workers.device.turns import TurnRules, Want
+from workers.engine.device_turns import Demand, TurnRules
 
-MOVE_S = (0.72, 0.57)  # 18 GB of AR weights and 14.2 GB of DiT over PCIe 4.0 at 25 GB/s
+MOVE_S = (0.72, 0.57)  # time to move 18 GB of AR weights and 14.2 GB of DiT weights over PCIe 4.0 at 25 GB/s
 AR_ROWS = 32
-AR_STEPS, AR_STEP_S = 80, 0.4  # a step stands for 16 tokens: a wave of 1024x1024 takes 32 s
+AR_STEPS, AR_STEP_S = 80, 0.4  # a simulated step stands for 16 tokens; 32 pictures of 1024x1024 take 32 s together
 DIT_STEPS, DIT_STEP_S = 25, 0.4  # a picture of 1024x1024 takes 10 s
-DOOR = 16  # bulk renders that may wait for the DiT (GRIDPRESS_PRIOR_READY_LIMIT)
+MOST_BULK_FOR_DIT = 16  # batch renders that may wait for the DiT (GRIDPRESS_PRIOR_READY_LIMIT)
 DIT_SLOTS = 2
 
 
 class Rules(Protocol):
-    def is_over(self, ours: Want, theirs: Want, held_s: float) -> bool: ...
+    def is_over(self, ours: Demand, theirs: Demand, held_s: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """The rule before `TurnRules`: a turn is over after so long, whatever waits."""
+    """The rule before `TurnRules`: a turn ends after a fixed time, whatever waits."""
 
     slice_s: float = 10.0
 
-    def is_over(self, ours: Want, theirs: Want, held_s: float) -> bool:
+    def is_over(self, ours: Demand, theirs: Demand, held_s: float) -> bool:
         return held_s >= self.slice_s
 
 
@@ -46,24 +47,27 @@ class Picture:
 
 @dataclass(slots=True)
 class Side:
-    """One engine: its renders in the order in which it takes them; `together` of them share a step."""
+    """One engine with its renders, in the order in which it takes them. `together` of them share a step."""
 
     together: int
     slots: int
     step_s: float
     renders: list[Picture] = field(default_factory=list)
 
-    def want(self) -> Want | None:
-        """By class; in it what has begun, which keeps its place."""
+    def want(self) -> Demand | None:
+        """Returns the work that the engine wants: its most urgent class, and the seconds of work.
+
+        Renders that have begun keep their place in their class.
+        """
         self.renders.sort(key=lambda picture: picture.rank)
         held = self.renders[: self.slots]
         if not held:
             return None
         num_steps = sum(picture.num_left for picture in held) / min(self.together, len(held))
-        return Want(held[0].rank, num_steps * self.step_s)
+        return Demand(held[0].rank, num_steps * self.step_s)
 
     def step(self) -> Sequence[Picture]:
-        """Returns who ends in it."""
+        """Computes one step and returns the renders that it finishes."""
         for picture in self.renders[: self.together]:
             picture.num_left -= 1
         ended = [picture for picture in self.renders if not picture.num_left]
@@ -73,7 +77,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Of one side, in seconds. `waited`: since it wanted work of this rank. `is_cut`: it had more to do at its end."""
+    """One turn of an engine on the GPU, in seconds. `waited_s` counts since the engine wanted work of this rank.
+
+    `is_cut` means that the engine had more work at the end of the turn.
+    """
 
     side: int
     rank: int
@@ -84,7 +91,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Card:
-    """Two sides and one holder. Time passes only while the card computes or weights move."""
+    """Simulates two engines that share one GPU. Time passes only while the GPU computes or weights move."""
 
     rules: Rules
     move_s: tuple[float, float]
@@ -102,27 +109,30 @@ class Card:
     _wanted: list[dict[int, float]] = field(default_factory=lambda: [{}, {}])
 
     def run(self, arrivals: Sequence[Picture], until_s: float) -> None:
-        """Arrivals go to AR in their order; bulk waits at the door while enough of it waits for the DiT."""
+        """Runs the arrivals, which go to AR in order of time.
+
+        Batch renders wait while enough of them wait for the DiT.
+        """
         coming_in = deque(sorted(arrivals, key=lambda picture: picture.at_s))
-        at_the_door = deque[Picture]()
+        waiting_bulk = deque[Picture]()
         while self.now_s < until_s:
             while coming_in and coming_in[0].at_s <= self.now_s:
                 picture = coming_in.popleft()
-                (at_the_door if picture.rank else self.sides[0].renders).append(picture)
-            self._let_in(at_the_door)
+                (waiting_bulk if picture.rank else self.sides[0].renders).append(picture)
+            self._admit_bulk(waiting_bulk)
             if not self._advance():
                 if not coming_in:
                     return
                 self.idle_s += coming_in[0].at_s - self.now_s
                 self.now_s = coming_in[0].at_s
 
-    def _let_in(self, bulk: deque[Picture]) -> None:
+    def _admit_bulk(self, bulk: deque[Picture]) -> None:
         ar, dit = self.sides
-        while bulk and len(dit.renders) < DOOR and len(ar.renders) < AR_ROWS:
+        while bulk and len(dit.renders) < MOST_BULK_FOR_DIT and len(ar.renders) < AR_ROWS:
             ar.renders.append(bulk.popleft())
 
     def _advance(self) -> bool:
-        """One step, with the moves before it. Whether there was anything to do."""
+        """Computes one step, with the moves of weights before it. Returns whether there was work."""
         wants = [side.want() for side in self.sides]
         for side, want in enumerate(wants):
             self._note_wait(side, want)
@@ -153,7 +163,7 @@ class Card:
             picture.ended_s = self.now_s
             self.done.append(picture)
 
-    def _take(self, side: int, wants: Sequence[Want | None]) -> None:
+    def _take(self, side: int, wants: Sequence[Demand | None]) -> None:
         want = wants[side]
         assert want
         self.now_s += self.move_s[side]
@@ -167,8 +177,8 @@ class Card:
         rank, waited_s = self._got
         self.turns.append(Turn(self._holder, rank, waited_s, self.now_s - self._since_s, is_cut))
 
-    def _note_wait(self, side: int, want: Want | None) -> None:
-        """Since when a side that has not the card wants work of this rank or of a more urgent one."""
+    def _note_wait(self, side: int, want: Demand | None) -> None:
+        """Records since when an engine without the GPU has wanted work of this rank or of a more urgent one."""
         known = self._wanted[side]
         if want is None or side == self._holder:
             known.clear()
@@ -176,8 +186,8 @@ class Card:
             self._wanted[side] = {want.rank: known.get(want.rank, self.now_s)}
 
 
-def crowd(dice: random.Random, *, people_a_minute: float, num_bulk: int, until_s: float) -> list[Picture]:
-    """People who come now and then, and a batch that is there from the beginning."""
+def mixed_arrivals(dice: random.Random, *, people_a_minute: float, num_bulk: int, until_s: float) -> list[Picture]:
+    """Draws interactive renders that arrive at random, and batch renders that all wait from the beginning."""
     pictures, now_s = [Picture(1, 0.0) for _ in range(num_bulk)], 0.0
     while people_a_minute and (now_s := now_s + dice.expovariate(people_a_minute / 60)) < until_s:
         pictures.append(Picture(0, now_s))
@@ -185,10 +195,15 @@ def crowd(dice: random.Random, *, people_a_minute: float, num_bulk: int, until_s
 
 
 def measured(rules: Rules, move_s: tuple[float, float], people_a_minute: float, num_bulk: int) -> Mapping[str, float]:
-    """Two hours: pictures an hour, moves an hour, and what people waited for turns (the longest of each kind)."""
+    """Simulates two hours.
+
+    Returns pictures and moves per hour, the share of moving, and waits of interactive renders.
+    """
     until_s = 2 * 3600.0
     card = Card(rules, move_s)
-    card.run(crowd(random.Random(7), people_a_minute=people_a_minute, num_bulk=num_bulk, until_s=until_s), until_s)
+    card.run(
+        mixed_arrivals(random.Random(7), people_a_minute=people_a_minute, num_bulk=num_bulk, until_s=until_s), until_s
+    )
     waits_s = sorted(turn.waited_s for turn in card.turns if turn.rank == 0) or [0.0]
     taken_s = sorted(picture.ended_s - picture.at_s for picture in card.done if picture.rank == 0) or [0.0]
     hours = until_s / 3600
@@ -206,7 +221,10 @@ LOADS = {"bulk only": (0.0, 2000), "2 people a minute beside bulk": (2.0, 2000),
 
 
 def one_card() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    """By load and rule. `no moving` is what the card could do if both models fitted."""
+    """Returns the figures by load and rule.
+
+    The rule `no moving` shows what the GPU could do if both models fitted into its memory.
+    """
     rules: Mapping[str, tuple[Rules, tuple[float, float]]] = {
         "no moving": (TurnRules(), (0.0, 0.0)),
         "turns by what waits": (TurnRules(), MOVE_S),
@@ -219,7 +237,7 @@ def one_card() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
 
 
 def table_of(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
-    """As printed, and as in docs/devices.md."""
+    """Returns the table that is printed and that docs/devices.md shows."""
     columns = next(iter(next(iter(results.values())).values()))
     table = Table("load", "rule", *columns)
     for load, by_rule in results.items():

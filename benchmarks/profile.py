@@ -1,6 +1,6 @@
-"""Writes the profile that `gridpress plan --profile` reads: step times of both stages on this machine.
+"""Measures step times of both stages on this machine and writes the profile that `gridpress plan --profile` reads.
 
-They are those of the mid-size random models of the other benchmarks, on the CPU.
+The models are the mid-size random models of the other benchmarks, on the CPU.
 """
 
 import json
@@ -16,7 +16,7 @@ from benchmarks import ar, ar_model, dit, dit_model
 from benchmarks.dit_renders import Size
 from benchmarks.report import machine
 from shared.jobs.spec import Quality
-from shared.schedule.planning import ArPoint, DitPoint, Profile
+from shared.schedule.profile import ArPoint, DitPoint, Profile
 from workers.ar.model.loading import ArModel
 from workers.dit.model.runner import DitRunner
 
@@ -25,12 +25,12 @@ ROWS = (1, 4, 16, ar.MAX_SEQUENCES)
 
 
 def ar_points(model: ArModel, rows: Sequence[int]) -> list[ArPoint]:
-    """The median decode step with so many renders at once."""
+    """Returns the median time of a decode step for each number of concurrent renders."""
     return [ArPoint(rows=n, step_s=ar.measure_engine(model, n).step_ms / 1000) for n in track(rows, "AR")]
 
 
 def dit_points(runner: DitRunner, sizes: Sequence[Size], repeats: int) -> list[DitPoint]:
-    """Medians of `repeats` pictures of each size."""
+    """Returns the medians over `repeats` pictures of each size."""
     return [_dit_point(runner, size, repeats) for size in track(sizes, "DiT")]
 
 

@@ -1,4 +1,4 @@
-"""Receivers of webhooks on loopback for a benchmark: one that notes when each id first came, and one that hangs."""
+"""Runs two webhook receivers on loopback for benchmarks: one records when each id first arrived, and one hangs."""
 
 import asyncio
 import re
@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _ID = re.compile(rb"webhook-id: (\S+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Receivers:
-    """Both listen, on a thread of their own, as long as the block lasts."""
+    """Runs both receivers on one thread while the block lasts."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -41,7 +41,10 @@ class Receivers:
             self._moments.clear()
 
     def wait_for(self, num: int, limit_s: float) -> Mapping[str, float]:
-        """When each of so many webhooks came first (`time.time()`), by id."""
+        """Waits until `num` webhooks have arrived.
+
+        Returns the time of the first arrival of each (`time.time()`), by id.
+        """
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._moments) >= num, limit_s), len(self._moments)
             return dict(self._moments)
@@ -69,7 +72,7 @@ class Receivers:
         with self._changed:
             self._moments.setdefault(found[1].decode(), moment)
             self._changed.notify_all()
-        writer.write(_ANSWER)
+        writer.write(_RESPONSE)
         await writer.drain()
         writer.close()
 
@@ -83,6 +86,6 @@ async def _hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def refusing_url() -> str:
-    """A port on which nobody listens any more."""
+    """Returns a URL with a port on which no process listens any more."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/hook"

@@ -1,4 +1,4 @@
-"""Keeps a benchmark's figures: a JSON file with what they were measured on, and a plot beside it."""
+"""Saves the figures of a benchmark as a JSON file, with the machine they were measured on, and as a plot."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def save(
 
 
 def machine(threads: int) -> Mapping[str, object]:
-    """What figures were measured on, and when."""
+    """Returns the date, the machine and the package versions of a measurement."""
     packages = {package: version(package) for package in ("gridpress", "torch", "transformers", "diffusers")}
     return {
         "date": datetime.now(UTC).date().isoformat(),

@@ -1,4 +1,6 @@
-"""How long the embedded store takes to come back with many jobs: `python -m benchmarks.restart --records 100000`."""
+"""Measures how long the embedded store takes to restart with many jobs: `python -m benchmarks.restart --records
+100000`.
+"""
 
 import os
 import tempfile
@@ -25,16 +27,16 @@ _RULES = LeaseRules(ttl_s=6, prior_ready_limit_min=16)
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Seconds from kill -9 to an answer and to a claim that was made; the log's size and the memory, in MB."""
+    """Seconds from kill -9 to the first response and to the first claim, and the sizes of log and memory in MB."""
 
-    answer_s: float
+    response_s: float
     claim_s: float
     log_mb: float
     memory_mb: float
 
     def line(self, name: str) -> str:
         return (
-            f"{name}: answers after {self.answer_s:.2f} s, next claim after {self.claim_s:.2f} s, "
+            f"{name}: responds after {self.response_s:.2f} s, next claim after {self.claim_s:.2f} s, "
             f"log {self.log_mb:.0f} MB, memory {self.memory_mb:.0f} MB"
         )
 
@@ -42,7 +44,9 @@ class Restart:
 @click.command()
 @click.option("--records", type=click.IntRange(1), default=100_000, show_default=True, help="Jobs of one render.")
 def main(records: int) -> None:
-    """Fills a store, ends it with SIGKILL, starts it again; once as it is and once after its log was rewritten."""
+    """Fills a store, kills it with SIGKILL and restarts it: once with its log as it is, and once after a rewrite of
+    the log.
+    """
     with tempfile.TemporaryDirectory() as folder:
         server = Valkey(Path(folder))
         try:
@@ -57,14 +61,14 @@ def _measure(server: Valkey, records: int) -> None:
     _fill(client, records)
     click.echo(f"{records} jobs in {time.monotonic() - began_s:.0f} s")
     click.echo(_restart(server, client).line("log as it is"))
-    _wait(lambda: not _is_rewriting(client))  # one that the settings began
+    _wait(lambda: not _is_rewriting(client))  # a rewrite that the store began by itself
     client.bgrewriteaof()
     _wait(lambda: not _is_rewriting(client))
     click.echo(_restart(server, client).line("log just rewritten"))
 
 
 def _fill(client: Client, records: int) -> None:
-    """Without syncing each: that is not what is measured."""
+    """Fills the store without syncing each write, because writes are not measured here."""
     client.config_set("appendfsync", "no")
     store = JobStore(client)
     settings = RenderSettings(prompt="a red kite over the sea", width_px=1024, height_px=1024)
@@ -79,10 +83,10 @@ def _restart(server: Valkey, client: Client) -> Restart:
     server.stop()
     began_s = time.monotonic()
     server.launch()
-    answer_s = time.monotonic() - began_s
+    response_s = time.monotonic() - began_s
     _wait(lambda: _claims(client))
     claim_s = time.monotonic() - began_s
-    return Restart(answer_s, claim_s, log_mb, client.info("memory")["used_memory"] / 1e6)
+    return Restart(response_s, claim_s, log_mb, client.info("memory")["used_memory"] / 1e6)
 
 
 def _claims(client: Client) -> bool:

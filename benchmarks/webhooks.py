@@ -1,7 +1,8 @@
-"""Webhooks of one delivery process: deliveries a second, and how soon after its commit an event is first sent while a
-thousand receivers are dead or misbehave. `make bench-webhooks`.
+"""Measures one delivery process: deliveries per second, and the delay of a webhook while a thousand receivers are dead
+or misbehave. `make bench-webhooks`.
 
-Jobs end by being cancelled in the store. Receivers, store, delivery process and this one share the machine's cores.
+The delay counts from the commit of an event to the arrival of its first request. Jobs end by cancellation in the store.
+Receivers, store, delivery process and this process share the machine's cores.
 """
 
 import json
@@ -24,30 +25,30 @@ from benchmarks.bad_receivers import bad_receivers
 from benchmarks.receivers import Receivers, refusing_url
 from benchmarks.report import machine
 from cli.stack.servers.valkey import Valkey
+from shared.celery_app import make_celery
 from shared.egress.rules import LOOPBACK
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import TenantId, new_job_id
 from shared.jobs.spec import JobSpec, RenderSettings
 from shared.store.core.connect import Client, connect
 from shared.store.endpoints.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.webhooks.secrets import new_secret
 
 _NUM_HEALTHY = 10
 _BACKLOG = 3  # events that wait for each dead receiver
-_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`: manifests are not what is measured
+_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`; manifests are not measured
 _LIMIT_S = 120
 Row = dict[str, float]
 
 
 @click.command()
 @click.option("--dead", default=1_000, show_default=True)
-@click.option("--deliveries", default=3_000, show_default=True, help="For the throughput.")
-@click.option("--seconds", default=30, show_default=True, help="Of each latency.")
-@click.option("--rate", default=20, show_default=True, help="Events a second of each latency.")
+@click.option("--deliveries", default=3_000, show_default=True, help="Deliveries of the throughput measurement.")
+@click.option("--seconds", default=30, show_default=True, help="Duration of each latency measurement.")
+@click.option("--rate", default=20, show_default=True, help="Events per second in each latency measurement.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
 def main(dead: int, deliveries: int, seconds: int, rate: int, out: Path) -> None:
     """Measures, prints, and writes OUT/webhooks.json."""
@@ -68,11 +69,11 @@ def main(dead: int, deliveries: int, seconds: int, rate: int, out: Path) -> None
 
 
 def throughput(receivers: Receivers, num: int) -> Row:
-    """A backlog for ten receivers, worked off by one process."""
+    """Measures deliveries per second: one process works off a backlog for ten receivers."""
     with store() as (url, client):
-        house = House(client, [receivers.url] * _NUM_HEALTHY)
+        tenants = WebhookTenants(client, [receivers.url] * _NUM_HEALTHY)
         for number in range(num):
-            house.end_job(number)
+            tenants.end_job(number)
         receivers.clear()
         with delivering(url):
             moments = receivers.wait_for(num, _LIMIT_S)
@@ -81,7 +82,7 @@ def throughput(receivers: Receivers, num: int) -> Row:
 
 
 class Plan:
-    """The same load on the ten that answer, beside different neighbours."""
+    """Measures the latency of the same load on ten healthy receivers, beside different other receivers."""
 
     def __init__(self, receivers: Receivers, num_dead: int, num: int, rate: int) -> None:
         self._receivers = receivers
@@ -90,29 +91,36 @@ class Plan:
         self._rate = rate
 
     def latencies(self, dead_urls: Sequence[str], *, settle_s: float = 40) -> Row:
-        """Milliseconds from just before the commit to the request's arrival. `settle_s`: to find out who is dead."""
+        """Returns milliseconds from just before the commit of an event to the arrival of its request.
+
+        Within `settle_s` the delivery process can find out which receivers are dead.
+        """
         with store() as (url, client), delivering(url):
             healthy = self._proven(client)
             if dead_urls:
-                dead = House(client, (list(dead_urls) * self._num_dead)[: self._num_dead])
+                dead = WebhookTenants(client, (list(dead_urls) * self._num_dead)[: self._num_dead])
                 for number in range(_BACKLOG * self._num_dead):
                     dead.end_job(number)
                 time.sleep(settle_s)
             return self._measured(healthy)
 
     def first_meetings(self, num_tenants: int) -> Row:
-        """As above, but each event is the first of its receiver, and those that hang are as new."""
+        """Measures the same latency, but each event is the first one for its receiver.
+
+        The hanging receivers are new as well.
+        """
         with store() as (url, client), delivering(url):
-            newcomers = House(client, [self._receivers.url] * self._num)
-            dead = House(client, [self._receivers.hanging_url] * self._num_dead, num_tenants)
+            newcomers = WebhookTenants(client, [self._receivers.url] * self._num)
+            dead = WebhookTenants(client, [self._receivers.hanging_url] * self._num_dead, num_tenants)
             for number in range(self._num_dead if num_tenants > 1 else 1):
                 dead.end_job(number)
             return self._measured(newcomers)
 
     def bursts(self, bad_urls: Sequence[str]) -> tuple[Row, Row]:
-        """Beside two processes that only compute, and from when all the bad receivers are told of their first event.
+        """Measures latency beside two processes that only compute, and from the moment when all bad receivers get their
+        first event.
 
-        Here the process is woken for each event, so what is measured is not how often it looks by itself.
+        A hint wakes the delivery process for each event, so the result does not depend on the polling interval.
         """
         with store() as (url, client), delivering(url):
             hints = Hints(make_celery(url), UpkeepStore(client))
@@ -123,19 +131,19 @@ class Plan:
 
             with busy():
                 beside_load = measured()
-            House(client, (list(bad_urls) * self._num_dead)[: self._num_dead], num_tenants=1).end_job(0)
+            WebhookTenants(client, (list(bad_urls) * self._num_dead)[: self._num_dead], num_tenants=1).end_job(0)
             return beside_load, measured()
 
-    def _proven(self, client: Client) -> "House":
-        """The ten, which have answered once."""
-        house = House(client, [self._receivers.url] * _NUM_HEALTHY)
+    def _proven(self, client: Client) -> "WebhookTenants":
+        """Creates the ten healthy receivers and sends one webhook to each."""
+        tenants = WebhookTenants(client, [self._receivers.url] * _NUM_HEALTHY)
         self._receivers.clear()
         for number in range(_NUM_HEALTHY):
-            house.end_job(number)
+            tenants.end_job(number)
         self._receivers.wait_for(_NUM_HEALTHY, _LIMIT_S)
-        return house
+        return tenants
 
-    def _measured(self, healthy: "House", hint: Callable[[], object] = lambda: None) -> Row:
+    def _measured(self, healthy: "WebhookTenants", hint: Callable[[], object] = lambda: None) -> Row:
         self._receivers.clear()
         begun = {}
         start_s = time.time()
@@ -150,8 +158,12 @@ class Plan:
         return {"p50_ms": percents[49], "p99_ms": percents[98], "max_ms": max(waits_ms)}
 
 
-class House:
-    """Tenants with an endpoint each, or one with all of them; and jobs that end: all its endpoints are told of one."""
+class WebhookTenants:
+    """Tenants with webhook endpoints, and jobs that end.
+
+    Each tenant has one endpoint, or a few tenants share all endpoints. The end of a job is sent to all endpoints of its
+    tenant.
+    """
 
     def __init__(self, client: Client, urls: Sequence[str], num_tenants: int | None = None) -> None:
         self._client = client
@@ -162,7 +174,7 @@ class House:
             endpoints.create(tenant, url, new_secret(), EndpointChanges(), most=len(urls))
 
     def end_job(self, number: int) -> str:
-        """One job of one of the tenants, by turns. Returns the webhook's id."""
+        """Submits and cancels one job of one of the tenants, which take turns. Returns the webhook's id."""
         tenant, job_id = self._tenants[number % len(self._tenants)], new_job_id()
         settings = RenderSettings(prompt="a red kite over the sea", width_px=1024, height_px=1024)
         self._jobs.submit(job_id, JobSpec(settings=settings, n=1, seed=7, tenant=tenant))
@@ -173,7 +185,7 @@ class House:
 
 @contextmanager
 def store() -> Iterator[tuple[str, Client]]:
-    """An empty one."""
+    """Starts an empty store and yields its URL and client."""
     with tempfile.TemporaryDirectory() as folder:
         server = Valkey(Path(folder))
         url = server.start()
@@ -185,7 +197,7 @@ def store() -> Iterator[tuple[str, Client]]:
 
 @contextmanager
 def delivering(redis_url: str) -> Iterator[None]:
-    """One delivery process with its default settings; its receivers are on this machine."""
+    """Runs one delivery process with default settings, except that receivers on this machine are allowed."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ready = Path(folder) / "ready"
@@ -210,7 +222,7 @@ def delivering(redis_url: str) -> Iterator[None]:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Two processes that compute and touch nothing of ours."""
+    """Runs two processes that only compute."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         yield
@@ -221,7 +233,7 @@ def busy() -> Iterator[None]:
 
 
 def show(rows: Mapping[str, Row]) -> None:
-    """As a table."""
+    """Prints the rows as a table."""
     table = Table("", "deliveries/s", "p50 ms", "p99 ms", "max ms")
     for name, row in rows.items():
         figures = (row.get(key) for key in ("deliveries_s", "p50_ms", "p99_ms", "max_ms"))

@@ -1,1 +1,1 @@
-"""The `gridpress` command: client of the HTTP API, local stack, checkpoint tools."""
+"""Implements the `gridpress` command, which sends requests to the HTTP API and runs the service on one machine."""

@@ -1,4 +1,4 @@
-"""`gridpress checkpoint`: makes checkpoints. The only command that loads torch."""
+"""Implements `gridpress checkpoint`, which writes model checkpoints. Loads torch only when the command runs."""
 
 from collections.abc import Callable
 from itertools import count
@@ -10,12 +10,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.errors import Unavailable
 
-_NUM_PARTS = 6  # `workers.checkpoint.tiny.build` names each before it begins it
+_NUM_PARTS = 6  # `workers.checkpoint.tiny.build` reports each part before it builds the part
 
 
 @click.group()
 def checkpoint() -> None:
-    """Make a checkpoint to run the service with."""
+    """Create a model checkpoint for the service."""
 
 
 @checkpoint.command()
@@ -24,8 +24,8 @@ def checkpoint() -> None:
 def tiny(directory: Path, seed: int) -> None:
     """Write a small GLM-Image checkpoint with random weights to DIR.
 
-    It has every part of the real one, in the same folder layout, and needs no network. Its pictures are abstract; a
-    256x256 one takes seconds on a CPU. A small checkpoint that already stands in DIR is replaced.
+    The checkpoint has the same parts and the same folder layout as the real one. Writing it needs no network. Its
+    pictures are abstract. A 256x256 picture takes seconds on a CPU. An earlier small checkpoint in DIR is replaced.
 
     \b
     Example:
@@ -42,12 +42,16 @@ def tiny(directory: Path, seed: int) -> None:
 
 
 def _builder() -> Callable[[Path, int, Callable[[str], None]], None]:
-    """The function that builds it. Loading what it needs takes seconds, so that happens here and not at the top."""
+    """Imports and returns the function that builds the small checkpoint.
+
+    The import takes seconds, so it happens here and not whenever the command line starts. Raises `Unavailable` when a
+    package is missing.
+    """
     try:
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
         from workers.checkpoint.tiny import build  # noqa: PLC0415
     except ImportError as error:
         raise Unavailable(f"{error.name} is missing: pip install 'gridpress[workers]'") from error
-    disable_progress_bar()  # it would write into ours
+    disable_progress_bar()  # its output would mix with our own progress bar
     return build

@@ -1,4 +1,4 @@
-"""A thin client of the HTTP API. Answers are the API's own JSON; errors are the command's."""
+"""Implements a client for the HTTP API. It returns the JSON of responses, and raises the exceptions of `cli.errors`."""
 
 import os
 import time
@@ -11,26 +11,27 @@ import httpx
 
 from cli.errors import Busy, Failure, Unavailable
 from shared.access.keys import id_of
-from shared.egress.addresses import is_loopback_host
+from shared.addresses import is_loopback_host
 
 Json = Mapping[str, Any]
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 _POLL_S = 0.3
 _MOST_ATTEMPTS = 3
-_WAIT_S, _MOST_WAIT_S = 0.3, 5.0  # before the next attempt
-_OUTAGE_LIMIT_S = 60.0  # a supervised API is back within half a minute
+_WAIT_S, _MOST_WAIT_S = 0.3, 5.0  # before the next attempt: the default, and the maximum for `Retry-After`
+_OUTAGE_LIMIT_S = 60.0  # a supervised API restarts within half a minute
 
 
 class Client:
-    """One API, with the key of GRIDPRESS_API_KEY if there is one.
+    """A client for the HTTP API at one URL. It sends the API key from the environment if there is one.
 
-    Every method raises `Unavailable` when nothing answers and `Failure` when the request is refused.
+    Every method raises `Unavailable` when the API is unreachable or returns a server error, `Busy` for a 429, and
+    `Failure` for any other error response.
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
-        # A proxy from the environment must not be asked for what is on this machine.
+        # Requests to this machine must not go through a proxy that the environment names.
         trust_env = not is_loopback_host(urlsplit(url).hostname or "")
         self._http = httpx.Client(
             base_url=self._url, headers=_key_field(), timeout=60.0, trust_env=trust_env, transport=transport
@@ -43,40 +44,40 @@ class Client:
         self._http.close()
 
     def submit(self, fields: Json) -> Json:
-        """Creates a job; answers it as accepted."""
+        """Creates a job from the fields of a request. Returns the accepted job."""
         return self._json("POST", "/v1/jobs", json=fields)
 
     def job(self, job_id: str) -> Json:
         return self._json("GET", _path(job_id))
 
     def jobs(self, status: str | None, limit: int) -> list[Json]:
-        """The newest jobs first."""
+        """Returns up to `limit` jobs, the newest first. If `status` is given, returns only jobs with this status."""
         params = {"limit": limit} | ({"status": status} if status else {})
         return list(self._json("GET", "/v1/jobs", params=params)["data"])
 
     def stats(self) -> Json:
-        """What the stages have to do, and do it with."""
+        """Returns `/v1/stats`: the load and the capacity of each stage."""
         return self._json("GET", "/v1/stats")
 
     def cancel(self, job_id: str) -> Json:
         return self._json("POST", f"{_path(job_id)}/cancel")
 
     def retry(self, job_id: str) -> Json:
-        """The job, which goes on."""
+        """Has the service render the pictures that a failed, expired or cancelled job lacks. Returns the job."""
         return self._json("POST", f"{_path(job_id)}/retry")
 
     def delete(self, job_id: str) -> None:
         self._send("DELETE", _path(job_id))
 
     def dead_letters(self, limit: int) -> list[Json]:
-        """Those of the newest jobs first."""
+        """Returns up to `limit` dead letters. The dead letters of the newest jobs come first."""
         return list(self._json("GET", "/v1/dead_letters", params={"limit": limit})["data"])
 
     def dead_letter(self, letter_id: str) -> Json:
         return self._json("GET", _path(letter_id, "dead_letters"))
 
     def requeue(self, letter_id: str) -> Json:
-        """The job, which runs again."""
+        """Has the service try the render of a dead letter again. Returns the render's job, which continues."""
         return self._json("POST", f"{_path(letter_id, 'dead_letters')}/requeue")
 
     def purge(self, letter_id: str) -> None:
@@ -86,22 +87,25 @@ class Client:
         return str(self._json("GET", "/v1/webhooks/secret")["secret"])
 
     def watch(self, job_ids: Iterable[str]) -> Iterator[dict[str, Json]]:
-        """All these jobs by id, again and again until all are final. An API that restarts meanwhile is waited for."""
+        """Polls jobs until all of them have ended. After each poll, yields all jobs by id.
+
+        Continues while the API restarts. Raises `Unavailable` when no poll succeeds for 60 s.
+        """
         jobs: dict[str, Json] = {job_id: {"status": "queued"} for job_id in job_ids}
-        answered_at = time.monotonic()
+        last_response_at = time.monotonic()
         while any(job["status"] not in FINAL for job in jobs.values()):
             time.sleep(_POLL_S)
             try:
                 jobs |= {job_id: self.job(job_id) for job_id, job in jobs.items() if job["status"] not in FINAL}
             except Unavailable:
-                if time.monotonic() - answered_at > _OUTAGE_LIMIT_S:
+                if time.monotonic() - last_response_at > _OUTAGE_LIMIT_S:
                     raise
             else:
-                answered_at = time.monotonic()
+                last_response_at = time.monotonic()
                 yield jobs
 
     def download(self, job_id: str, index: int, path: Path) -> None:
-        """Writes one finished picture; a download that breaks off leaves no file behind."""
+        """Downloads one finished picture to the file `path`. An interrupted download leaves no file."""
         draft = path.with_name(f".{path.name}.part")
         try:
             draft.write_bytes(self._send("GET", f"{_path(job_id)}/images/{index}", follow_redirects=True).content)
@@ -110,57 +114,68 @@ class Client:
             draft.unlink(missing_ok=True)
 
     def _json(self, method: str, path: str, **arguments: Any) -> Json:
-        answer = self._send(method, path, **arguments)
+        response = self._send(method, path, **arguments)
         try:
-            return dict(answer.json())
+            return dict(response.json())
         except ValueError as error:
             raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = self._request(method, path, **arguments)
-        except UnicodeEncodeError as error:  # bytes of the command line that are no UTF-8 arrive as lone surrogates
+            response = self._request(method, path, **arguments)
+        except UnicodeEncodeError as error:  # Python decodes invalid UTF-8 in arguments to lone surrogates
             raise Failure("the request holds text that is not UTF-8") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unavailable(
-                f"nothing answers at {self._url} ({error}): start it with `gridpress up`, or name it with --url"
+                f"nothing answers at {self._url} ({error}): "
+                "start the service with `gridpress up`, or give its address with --url"
             ) from error
-        if answer.is_error:
-            raise _refusal(answer)
-        return answer
+        if response.is_error:
+            raise _refusal(response)
+        return response
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """What changes nothing is asked again while nobody answers, or the service asks for patience."""
+        """Sends a request and returns the response.
+
+        If the API is unreachable or responds with 503, retries a GET up to twice. Does not retry other requests.
+        """
         for _ in range(_MOST_ATTEMPTS - 1 if method == "GET" else 0):
             try:
-                answer = self._http.request(method, path, **arguments)
+                response = self._http.request(method, path, **arguments)
             except httpx.TransportError:
                 time.sleep(_WAIT_S)
                 continue
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                return answer
-            time.sleep(_wait_s(answer))
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return response
+            time.sleep(_wait_s(response))
         return self._http.request(method, path, **arguments)
 
 
-def _wait_s(answer: httpx.Response) -> float:
-    """Returns the seconds of `Retry-After`, at most as many as a person at a terminal will wait."""
-    text = answer.headers.get("Retry-After", "")
+def _wait_s(response: httpx.Response) -> float:
+    """Returns the seconds to wait before a retry: the `Retry-After` of the response, or 0.3 if it has none.
+
+    Returns at most 5, because a person waits at a terminal.
+    """
+    text = response.headers.get("Retry-After", "")
     return min(float(text), _MOST_WAIT_S) if text.isdecimal() else _WAIT_S
 
 
 def _key_field() -> dict[str, str]:
-    """Returns the header field with the API key. Refuses other text: it may be a secret of another service."""
+    """Returns the Authorization header with the API key from the environment, or no header if there is no API key.
+
+    Raises `Failure` if the text is not an API key of Gridpress. It may be a secret of another service, which must not
+    be sent.
+    """
     key, path = (os.environ.get(f"GRIDPRESS_API_KEY{end}", "").strip() for end in ("", "_FILE"))
     if key and path:
-        raise Failure("GRIDPRESS_API_KEY and GRIDPRESS_API_KEY_FILE are both set: leave one out")
+        raise Failure("GRIDPRESS_API_KEY and GRIDPRESS_API_KEY_FILE are both set: unset one of them")
     if path:
         key = _text_of(Path(path))
     if not key and not path:
         return {}
     if id_of(key) is None:
         where = path or "GRIDPRESS_API_KEY"
-        raise Failure(f"{where} holds no API key: `gridpress keys create` prints one")
+        raise Failure(f"{where} does not contain an API key: `gridpress keys create` prints one")
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -173,19 +188,23 @@ def _text_of(path: Path) -> str:
 
 
 def _path(name: str, collection: str = "jobs") -> str:
-    """Of one job or dead letter, whatever a person typed for its id."""
+    """Returns the URL path of a job or a dead letter. Escapes the id, because a person may have typed any text."""
     return f"/v1/{collection}/{quote(name, safe='', errors='replace')}"
 
 
-def _refusal(answer: httpx.Response) -> Failure:
-    """What an RFC 9457 problem or OpenAI's error says; whatever else answered keeps its status line."""
+def _refusal(response: httpx.Response) -> Failure:
+    """Converts an error response to an exception: `Busy` for a 429, `Unavailable` for a 5xx, otherwise `Failure`.
+
+    The message comes from the response body, which is an RFC 9457 problem or an error in OpenAI's format. For any other
+    body, the message has the URL and the status.
+    """
     try:
-        said = answer.json()
+        said = response.json()
         text = str(said["error"]["message"] if "error" in said else said["detail"])
     except (ValueError, KeyError, TypeError):
-        text = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}"
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        text = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
+    if response.status_code == httpx.codes.UNAUTHORIZED:
         text += " (set GRIDPRESS_API_KEY)"
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Busy(text, _wait_s(answer))
-    return Unavailable(text) if answer.is_server_error else Failure(text)
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return Busy(text, _wait_s(response))
+    return Unavailable(text) if response.is_server_error else Failure(text)

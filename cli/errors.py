@@ -1,4 +1,4 @@
-"""How a command fails: one line on stderr and an exit status.
+"""Defines the errors of the commands. A command that fails prints one line on stderr and returns an exit status.
 
 0  done
 1  a job failed, or the service refused the request
@@ -12,7 +12,10 @@ import click
 
 
 class Failure(click.ClickException):
-    """A job that failed or a request that was refused."""
+    """Raised when a command fails, for example because a job failed or the service rejected a request.
+
+    The exit status is 1.
+    """
 
     exit_code = 1
 
@@ -21,7 +24,10 @@ class Failure(click.ClickException):
 
 
 class Busy(Failure):
-    """The service has been asked too much, and says when to ask again."""
+    """Raised when the service rejects a request with status 429.
+
+    `wait_s` is the number of seconds to wait before a retry.
+    """
 
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
@@ -29,6 +35,6 @@ class Busy(Failure):
 
 
 class Unavailable(Failure):
-    """The service does not answer, or cannot start."""
+    """Raised when the service is unreachable or can't start. The exit status is 3."""
 
     exit_code = 3

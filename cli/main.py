@@ -1,4 +1,4 @@
-"""The `gridpress` command: collects the subcommands and turns errors into one line and an exit status."""
+"""Defines the `gridpress` command: collects the subcommands, and reports errors as one line and an exit status."""
 
 import errno
 from typing import Any
@@ -25,14 +25,17 @@ from cli.up.repair import repair
 from cli.webhooks.command import webhooks
 from shared.errors import GridpressError
 from shared.settings.faults import faults_of
-from shared.settings.unknown_variables import say_unknown
+from shared.settings.unknown_variables import unreported_variables
 
 _FOLDER_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _INSTALL = "pip install 'gridpress[api,workers,local]'"
 
 
 class _Gridpress(click.Group):
-    """A click group that reports the project's own errors."""
+    """The command group `gridpress`. Reports errors as one line and an exit status.
+
+    These are Gridpress errors, invalid settings, full disks and missing packages.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -46,25 +49,25 @@ class _Gridpress(click.Group):
                 raise
             raise Unavailable(f"{error.filename or 'a file'} can't be written: {error.strerror}") from error
         except ModuleNotFoundError as error:
-            raise Unavailable(f"{error}: {_INSTALL} brings what this command needs") from error
+            raise Unavailable(f"{error}: {_INSTALL} installs what this command needs") from error
 
 
 @click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gridpress", message="gridpress %(version)s")
 def main() -> None:
-    """Renders pictures with GLM-Image: runs the whole service on this machine, and talks to it.
+    """Render pictures with GLM-Image: run the service on this machine, and send requests to a service.
 
     \b
     gridpress up                        start the service and keep it running
-    gridpress render "a red star"       render a picture with it
+    gridpress render "a red star"       render one picture
     gridpress batch run FILE --out DIR  render all prompts of a file
-    gridpress demo                      see everything work once, from nothing
+    gridpress demo                      start a service, render examples and stop the service
 
     \b
     Exit status: 0 done; 1 a job failed or a request was refused; 2 wrong command line;
     3 the service cannot be reached or cannot start.
     """
-    for each in say_unknown():
+    for each in unreported_variables():
         click.echo(f"gridpress: {each}", err=True)
 
 

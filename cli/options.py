@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Defines command line options that several commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from cli.up.narrator import DEFAULT_URL
 from shared.settings.settings import Settings
 
+DEFAULT_URL = "http://127.0.0.1:8000"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 url_option = click.option(
@@ -22,7 +22,7 @@ url_option = click.option(
 
 
 def setting_option(flag: str, name: str, **attributes: Any) -> Callable[[Any], Any]:
-    """An option for the setting `name`: its default and its environment variable are the setting's own."""
+    """Returns a click option for one setting of the service, with the setting's default and environment variable."""
     default = Settings.model_fields[name].default
     given = {"default": default, "show_default": default is not None, "show_envvar": True, **attributes}
     return click.option(flag, name, envvar=f"GRIDPRESS_{name.upper()}", **given)

@@ -1,6 +1,7 @@
-"""Exits with 0 while the role of this container takes work. Asks the API over HTTP, and any other for its ready file.
+"""Health check of a container: exits with status 0 while the container's role accepts work, else with 1.
 
-A role that ends takes its container along, and deletes the file when it starts, so a file that is there is fresh.
+It sends the API a `GET /healthz`. For any other role it looks for the role's ready file. A role deletes that file when
+it starts, and the container ends with its role, so an existing file is never outdated.
 """
 
 import http.client

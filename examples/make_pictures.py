@@ -1,8 +1,7 @@
-"""Paints the condition pictures of the example prompts: `python examples/make_pictures.py`.
+"""Paints the condition images of the example prompts: `python examples/make_pictures.py`.
 
-The mug and the cactus look like photos, for GLM-Image. The circle and the stripes belong to the demonstration model.
-
-The same script always paints the same pictures.
+The mug and the cactus look like photos, for GLM-Image. The circle and the stripes are for the demonstration model. The
+script always paints the same pictures.
 """
 
 import math
@@ -15,13 +14,15 @@ from PIL import Image, ImageDraw, ImageOps
 
 
 def _round_body(position: float) -> float:
-    """Brightness across a glazed cylinder that is lit from the left: light, core shadow, light off the table."""
+    """Returns the brightness across a glazed cylinder that is lit from the left: light, core shadow, and light
+    reflected by the table.
+    """
     lit = max(0.0, math.cos((position - 0.27) * math.pi * 0.95)) ** 1.3
     return 0.07 + 0.88 * lit + 0.16 * max(0.0, position - 0.84) / 0.16
 
 
 def mug() -> Image.Image:
-    """A teal mug of coffee on a wooden table, window light from the left. 1024x1056."""
+    """Paints a teal mug of coffee on a wooden table with window light from the left, at 1024x1056."""
     canvas = Canvas(1024, 1056, seed=7)
     _wall_and_table(canvas)
     shadow = either(
@@ -88,7 +89,9 @@ def _steam(canvas: Canvas) -> None:
 
 
 def cactus() -> Image.Image:
-    """A round cactus in a terracotta pot on a white sill, a blurred garden behind it. 900x675, as cameras make them."""
+    """Paints a round cactus in a terracotta pot on a white sill before a blurred garden, at 900x675, an aspect ratio
+    of cameras.
+    """
     canvas = Canvas(900, 675, seed=11)
     _garden_and_sill(canvas)
     canvas.darken(canvas.soft(canvas.polygon([(370, 612), (560, 612), (860, 590), (860, 552), (560, 556)]), 16, 0.5))
@@ -150,7 +153,7 @@ def _cactus_ball(canvas: Canvas) -> None:
 
 
 def _on_ball(longitude: float, latitude: float) -> Point:
-    """A point of the ball's front: both arguments run from one edge to the other, -1..1 and 0..1."""
+    """Returns a point on the ball's front. Both arguments run from one edge to the other: -1..1 and 0..1."""
     height = math.cos(latitude * math.pi)
     return 450 + 110 * math.sin(longitude * math.pi / 2) * math.sqrt(1 - height**2), 286 - 118 * height
 
@@ -166,12 +169,12 @@ def _spines(canvas: Canvas, roots: Sequence[Point], rng: random.Random) -> Image
 
 
 def circle() -> Image.Image:
-    """A red circle on yellow. 512x512."""
+    """Paints a red circle on yellow, at 512x512."""
     return _flat("#fad81e", lambda pen: pen.ellipse((320, 320, 704, 704), "#dc1e1e"))
 
 
 def stripes() -> Image.Image:
-    """A black star on white with blue stripes. 512x512."""
+    """Paints a black star on white with blue stripes, at 512x512."""
 
     def draw(pen: ImageDraw.ImageDraw) -> None:
         for left in range(0, 1024, 256):
@@ -184,7 +187,7 @@ def stripes() -> Image.Image:
 
 
 def _flat(background: str, draw: Callable[[ImageDraw.ImageDraw], None]) -> Image.Image:
-    """Drawn at twice the size, for smooth edges."""
+    """Draws at twice the size for smooth edges, and returns the picture at 512x512."""
     canvas = Image.new("RGB", (1024, 1024), background)
     draw(ImageDraw.Draw(canvas))
     return canvas.resize((512, 512), Image.Resampling.BOX)

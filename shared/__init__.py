@@ -1,1 +1,3 @@
-"""What the API and the workers agree on: ids, errors, geometry, jobs, messages, stores. Never Flask, never torch."""
+"""Code that the API and the workers share: ids, errors, geometry, jobs, messages and stores. It imports neither Flask
+nor torch.
+"""

@@ -1,41 +1,41 @@
-"""Errors named after the condition. Each knows its code, HTTP status and whether a retry can help.
+"""Defines the errors of Gridpress. Each class has a stable code, an HTTP status, and says whether a retry can help.
 
 GridpressError
-├── InvalidRequest            400  what a caller sent cannot be rendered
+├── InvalidRequest            400  the request can't be rendered
 │   └── InvalidImage          400  a condition image is broken, too large or animated
 ├── JobNotFound               404
 ├── JobNotFinal               409  only a job that has ended can be deleted
 ├── JobNotRetryable           409  only a job that ended without all its pictures can be retried
-├── DeadlineOver              409  the deadline of the job to be retried is over
-├── ClientIdTaken             409  the client id stands for another request
+├── DeadlineOver              409  the deadline of the job to be retried has passed
+├── ClientIdTaken             409  the client id belongs to another request
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
-├── FileNotStored             404
+├── FileNotStored             404  no file with this id, or it has expired
 ├── BatchNotFound             404
-├── BatchEnded                409  what is over can't be paused, resumed or cancelled
-├── BatchNotRetryable         409  a batch that is not over, or has no bad lines
-├── BatchNotFinal             409  only a batch that is over can be deleted
+├── BatchEnded                409  a batch that has ended can't be paused, resumed or cancelled
+├── BatchNotRetryable         409  the batch has not ended, or has no failed lines
+├── BatchNotFinal             409  only a batch that has ended can be deleted
 ├── EndpointNotFound          404
 ├── MessageNotFound           404
-├── TooManyEndpoints          409
-├── EndpointDisabled          409
-├── ImageNotFound             404  the job has no picture of this index
+├── TooManyEndpoints          409  the tenant has the maximum number of webhook endpoints
+├── EndpointDisabled          409  the webhook endpoint is disabled
+├── ImageNotFound             404  the job has no picture with this index
 ├── PriorNotFound             404  the picture whose token grid a job asks for does not exist
 ├── ImageNotReady             409  the picture is not finished yet
 ├── ImageNotMade              409  the picture failed, was cancelled or expired
 ├── ObjectNotFound            404  the object store has no such object
-├── PayloadTooLarge           413
-├── StoreUnavailable          503  the job store does not answer
-├── RecordUnreadable          503  a record of the job store that this version can't read
+├── PayloadTooLarge           413  the request body exceeds the limit
+├── StoreUnavailable          503  the job store is unreachable
+├── RecordUnreadable          503  this version can't read a record in the job store
 ├── StoreFull                 503  the job store's memory or disk is nearly full
-├── ServiceBusy               503  this process has as many bodies or pictures in hand as it can
+├── ServiceBusy               503  this process already handles the maximum number of bodies or pictures
 ├── QueueFull                 429  too many renders wait
 ├── TenantLimitReached        429  the tenant asks for more than it may use now
-├── ObjectStoreUnavailable    503  the object store does not answer
-├── LeaseLost                      a write came from a worker that no longer holds the render
+├── ObjectStoreUnavailable    503  the object store is unreachable
+├── LeaseLost                      a worker whose lease has ended tried to write
 ├── MissingCheckpoint              a worker was started without a model
-├── Misconfigured                  settings that cannot work together
-└── RenderFailed                   one render cannot be finished; its neighbours can
+├── Misconfigured                  a setting is missing or invalid
+└── RenderFailed                   one render can't be finished; other renders of the worker can
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ from shared.access.limits import Refusal
 
 
 class GridpressError(Exception):
-    """Base of every error that Gridpress raises on purpose."""
+    """Base class of every error that Gridpress raises on purpose."""
 
     code: str = "internal_error"
     http_status: int = 500
@@ -54,7 +54,7 @@ class GridpressError(Exception):
 
 
 class InvalidRequest(GridpressError):
-    """A request that cannot be rendered. `field` is the name of the invalid field as the caller wrote it."""
+    """The request can't be rendered. `field` is the name of the invalid field, as the caller wrote it."""
 
     code = "invalid_request"
     http_status = 400
@@ -65,13 +65,13 @@ class InvalidRequest(GridpressError):
 
 
 class InvalidImage(InvalidRequest):
-    """A condition image that cannot be used."""
+    """A condition image can't be used."""
 
     code = "invalid_image"
 
 
 class JobNotFound(GridpressError):
-    """No job with this id, or it belongs to another tenant."""
+    """There is no job with this id, or it belongs to another tenant."""
 
     code = "job_not_found"
     http_status = 404
@@ -95,7 +95,7 @@ class JobNotRetryable(GridpressError):
 
 
 class DeadlineOver(GridpressError):
-    """The job's deadline has passed, so it would expire at once."""
+    """The deadline of the job has passed, so a retry would expire at once."""
 
     code = "deadline_over"
     http_status = 409
@@ -108,32 +108,32 @@ class ClientIdTaken(GridpressError):
     http_status = 409
 
     def __init__(self, client_id: str) -> None:
-        super().__init__(f"{client_id} stands for another request already")
+        super().__init__(f"{client_id} already belongs to another request")
 
 
 class DeadLetterNotFound(GridpressError):
-    """No dead letter with this id, or it belongs to another tenant."""
+    """There is no dead letter with this id, or it belongs to another tenant."""
 
     code = "dead_letter_not_found"
     http_status = 404
 
 
 class KeyNotFound(GridpressError):
-    """No API key with this id."""
+    """There is no API key with this id."""
 
     code = "key_not_found"
     http_status = 404
 
 
 class FileNotStored(GridpressError):
-    """No file with this id, or it has expired, or it belongs to another tenant."""
+    """There is no file with this id, or it has expired, or it belongs to another tenant."""
 
     code = "file_not_found"
     http_status = 404
 
 
 class BatchNotFound(GridpressError):
-    """No batch with this id, or it belongs to another tenant."""
+    """There is no batch with this id, or it belongs to another tenant."""
 
     code = "batch_not_found"
     http_status = 404
@@ -146,7 +146,7 @@ class BatchEnded(GridpressError):
     http_status = 409
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f"{batch_id} is over")
+        super().__init__(f"{batch_id} has ended or is about to end")
 
 
 class BatchNotRetryable(GridpressError):
@@ -156,28 +156,28 @@ class BatchNotRetryable(GridpressError):
     http_status = 409
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f"{batch_id} is not over, or has no line that could be tried again")
+        super().__init__(f"{batch_id} has not ended, or has no line that can be retried")
 
 
 class BatchNotFinal(GridpressError):
-    """The batch has not ended: cancel it first, and wait for its end."""
+    """The batch has not ended. Cancel it first, and wait for its end."""
 
     code = "batch_not_final"
     http_status = 409
 
     def __init__(self, batch_id: str) -> None:
-        super().__init__(f"{batch_id} is not over: cancel it first, and wait for its end")
+        super().__init__(f"{batch_id} has not ended: cancel it first, and wait for its end")
 
 
 class EndpointNotFound(GridpressError):
-    """No webhook endpoint with this id, or it belongs to another tenant."""
+    """There is no webhook endpoint with this id, or it belongs to another tenant."""
 
     code = "webhook_endpoint_not_found"
     http_status = 404
 
 
 class MessageNotFound(GridpressError):
-    """No webhook message with this id, or it is kept no longer, or it belongs to another tenant."""
+    """There is no webhook message with this id, or its retention has passed, or it belongs to another tenant."""
 
     code = "webhook_message_not_found"
     http_status = 404
@@ -191,7 +191,7 @@ class TooManyEndpoints(GridpressError):
 
 
 class EndpointDisabled(GridpressError):
-    """The webhook endpoint is disabled; nothing is sent to it until it is enabled."""
+    """The webhook endpoint is disabled. Nothing is sent to it until it is enabled."""
 
     code = "webhook_endpoint_disabled"
     http_status = 409
@@ -205,14 +205,14 @@ class ObjectNotFound(GridpressError):
 
 
 class ImageNotFound(GridpressError):
-    """The job has no picture of this index."""
+    """The job has no picture with this index."""
 
     code = "image_not_found"
     http_status = 404
 
 
 class PriorNotFound(GridpressError):
-    """The picture to start from does not exist, or belongs to another tenant."""
+    """The picture named in `prior` does not exist, or belongs to another tenant."""
 
     code = "prior_not_found"
     http_status = 404
@@ -220,7 +220,7 @@ class PriorNotFound(GridpressError):
 
 
 class ImageNotReady(GridpressError):
-    """The picture is not finished; asking again later helps."""
+    """The picture is not finished yet. Ask again later."""
 
     code = "image_not_ready"
     http_status = 409
@@ -228,21 +228,21 @@ class ImageNotReady(GridpressError):
 
 
 class ImageNotMade(GridpressError):
-    """The picture failed, was cancelled or expired: it will never be available."""
+    """The picture failed, was cancelled or has expired. It will never be available."""
 
     code = "image_not_made"
     http_status = 409
 
 
 class PayloadTooLarge(GridpressError):
-    """The request's body is over the limit."""
+    """The body of the request exceeds the limit."""
 
     code = "payload_too_large"
     http_status = 413
 
 
 class StoreUnavailable(GridpressError):
-    """The job store does not answer; nothing was accepted."""
+    """The job store is unreachable. Nothing was accepted."""
 
     code = "store_unavailable"
     http_status = 503
@@ -250,7 +250,9 @@ class StoreUnavailable(GridpressError):
 
 
 class RecordUnreadable(GridpressError):
-    """The job store has a record that this server can't read, such as a newer version's. Its log says why."""
+    """The job store has a record that this server can't read, such as one of a newer version. The server's log has the
+    reason.
+    """
 
     code = "record_unreadable"
     http_status = 503
@@ -259,7 +261,9 @@ class RecordUnreadable(GridpressError):
 
 
 class StoreFull(GridpressError):
-    """The job store is nearly full and reserves its space for accepted work; nothing was accepted."""
+    """The job store is nearly full, and its remaining space is reserved for jobs that were accepted before. Nothing was
+    accepted.
+    """
 
     code = "store_full"
     http_status = 503
@@ -268,7 +272,7 @@ class StoreFull(GridpressError):
 
 
 class ServiceBusy(GridpressError):
-    """This process holds the maximum number of bodies or pictures; nothing was accepted."""
+    """This process already handles the maximum number of request bodies or pictures. Nothing was accepted."""
 
     code = "service_busy"
     http_status = 503
@@ -276,7 +280,7 @@ class ServiceBusy(GridpressError):
 
 
 class QueueFull(GridpressError):
-    """More renders wait than the service allows; nothing was accepted."""
+    """More renders are waiting than the service allows. Nothing was accepted."""
 
     code = "queue_full"
     http_status = 429
@@ -285,8 +289,9 @@ class QueueFull(GridpressError):
 
 
 class TenantLimitReached(GridpressError):
-    """The request exceeds a limit of the tenant; nothing was accepted. Not retryable if it exceeds the limit on its
-    own.
+    """The request exceeds a limit of the tenant. Nothing was accepted.
+
+    The error is not retryable if the request alone exceeds the limit.
     """
 
     code = "tenant_limit_reached"
@@ -299,7 +304,7 @@ class TenantLimitReached(GridpressError):
 
 
 class ObjectStoreUnavailable(GridpressError):
-    """The object store does not answer."""
+    """The object store is unreachable, or refused the request."""
 
     code = "object_store_unavailable"
     http_status = 503
@@ -307,30 +312,30 @@ class ObjectStoreUnavailable(GridpressError):
 
 
 class LeaseLost(GridpressError):
-    """The render is no longer held by this lease: the write was refused and its result must be dropped."""
+    """The lease of the render has ended. The write was refused, and the worker must discard its result."""
 
     code = "lease_lost"
 
 
 class MissingCheckpoint(GridpressError):
-    """There is no model to load. The message says how to get one."""
+    """A worker has no model to load. The message says how to get one."""
 
     code = "missing_checkpoint"
 
 
 class Misconfigured(GridpressError):
-    """The settings cannot work; the message names the setting."""
+    """A setting is missing or can't work. The message names the setting."""
 
     code = "misconfigured"
 
 
 class RenderFailed(GridpressError):
-    """One render failed by a fault of its own. `code` names the fault; other renders of the worker go on."""
+    """One render failed because of its own input. `code` names the cause; the other renders of the worker continue."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.reason = code
 
     def as_error(self, stage: str) -> Mapping[str, object]:
-        """Returns the error as it is stored and shown to clients."""
+        """Returns the error in the form in which it is stored and shown to clients."""
         return {"code": self.reason, "message": str(self), "stage": stage, "retryable": False}

@@ -1,4 +1,4 @@
-"""A tenant's file as a value. Its bytes are an object; what becomes of them is not its business."""
+"""Describes a tenant's stored file: its id, its purpose and its key in the object store. Reads and writes nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ FileId = NewType("FileId", str)
 
 
 class Purpose(StrEnum):
-    """What a file is for, in OpenAI's words. `batch_output` files are written by the service itself."""
+    """The purpose of a file, in OpenAI's terms. Only the service itself writes files of the purpose `batch_output`."""
 
     BATCH = "batch"
     BATCH_OUTPUT = "batch_output"
@@ -23,7 +23,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`sha256` is of its bytes; `filename` is the caller's own, so it goes into no path and no header as it is."""
+    """The stored record of a tenant's file. `sha256` is the hash of the file's bytes.
+
+    The caller chose `filename`, so it is never used unescaped in a path or a header.
+    """
 
     file_id: FileId
     tenant: TenantId
@@ -35,19 +38,20 @@ class StoredFile:
     expires_at: datetime | None
 
     def is_over(self, now: datetime) -> bool:
-        """Whether it has expired."""
+        """Returns whether the file has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
     @property
     def key(self) -> ObjectKey:
+        """Returns the key of the file's bytes in the object store."""
         return file_key(self.file_id)
 
 
 def new_file_id() -> FileId:
-    """`file-` and a ULID, so ids sort by creation time."""
+    """Returns a new file id: `file-` and a ULID, so that ids sort by creation time."""
     return FileId(f"file-{ULID()}".lower())
 
 
 def file_key(file_id: FileId) -> ObjectKey:
-    """Where its bytes are."""
+    """Returns the key under which the object store holds the bytes of the file with this id."""
     return ObjectKey(f"files/{file_id}")

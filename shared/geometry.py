@@ -1,4 +1,4 @@
-"""Sizes and grids of GLM-Image, in plain arithmetic. Knows nothing of tensors.
+"""Computes image sizes and token grids of GLM-Image in plain arithmetic, without tensors.
 
 Sources: `GlmImageProcessor._get_target_shape` and `smart_resize` in transformers' `glm_image` package,
 `GlmImagePipeline.__call__` in diffusers.
@@ -15,16 +15,16 @@ MAX_SIDE_PX = 2048
 MAX_AREA_PX = 2**22
 MAX_SIDE_RATIO = 4
 
-CODEBOOK_SIZE = 16_384  # of GLM-Image: codes are 0..16383. A checkpoint may have a smaller codebook
+CODEBOOK_SIZE = 16_384  # GLM-Image's codes are 0..16383; another checkpoint may have a smaller codebook
 
-_PATCH_PX = 16  # side of a ViT patch (AR side) and of a DiT token (VAE factor 8 x patch 2)
-_CONDITION_MIN_SIDE_PX = 512  # sqrt of the image processor's min_pixels
-_CONDITION_MAX_SIDE_PX = 2048  # sqrt of its max_pixels
+_PATCH_PX = 16  # side of a ViT patch in the AR stage, and of a DiT token (VAE factor 8 x patch size 2)
+_CONDITION_MIN_SIDE_PX = 512  # square root of `min_pixels` of GLM-Image's image processor
+_CONDITION_MAX_SIDE_PX = 2048  # square root of its `max_pixels`
 
 
 @dataclass(frozen=True, slots=True)
 class GridSize:
-    """Rows and columns of a grid of visual tokens."""
+    """The number of rows and columns of a grid of visual tokens."""
 
     rows: int
     cols: int
@@ -35,9 +35,10 @@ class GridSize:
 
 
 def check_size(width_px: int, height_px: int) -> None:
-    """Raises `InvalidRequest` unless the model can render this size.
+    """Raises `InvalidRequest` unless the model can render a picture of this size.
 
-    Sides are multiples of 32 from 256 to 2048, the area is at most 2^22, the longer side at most 4 times the shorter.
+    Each side must be a multiple of 32 from 256 to 2048. The area is at most 2^22 pixels, and the longer side at most 4
+    times the shorter one.
     """
     for field, side in (("width", width_px), ("height", height_px)):
         if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
@@ -49,11 +50,14 @@ def check_size(width_px: int, height_px: int) -> None:
     if width_px * height_px > MAX_AREA_PX:
         raise InvalidRequest(f"{width_px}x{height_px} has more than {MAX_AREA_PX} pixels", "size")
     if max(width_px, height_px) > MAX_SIDE_RATIO * min(width_px, height_px):
-        raise InvalidRequest(f"{width_px}x{height_px} is longer than {MAX_SIDE_RATIO}:1", "size")
+        raise InvalidRequest(f"{width_px}x{height_px} has sides in a ratio of more than {MAX_SIDE_RATIO}:1", "size")
 
 
 def aligned_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """The smallest size of whole tokens that covers this one. `check_size` says whether it can be rendered."""
+    """Rounds a width and a height in pixels up to multiples of 32, the size of a token. Returns both.
+
+    `check_size` tells whether the model can render the result.
+    """
 
     def up(side_px: int) -> int:
         return -(-side_px // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX
@@ -62,15 +66,18 @@ def aligned_size(width_px: int, height_px: int) -> tuple[int, int]:
 
 
 def large_grid(width_px: int, height_px: int) -> GridSize:
-    """The grid that the DiT decodes: one token per 32x32 pixels."""
+    """Returns the size of the token grid that the DiT decodes: one token for each 32x32 pixels of the picture."""
     return GridSize(height_px // SIZE_MULTIPLE_PX, width_px // SIZE_MULTIPLE_PX)
 
 
 def small_grid(width_px: int, height_px: int) -> GridSize:
-    """The draft grid that text-to-image generates first: about 256 tokens of the same aspect ratio.
+    """Returns the size of the draft grid that AR generates first for a text-to-image render. The draft grid has about
+    256 tokens and the aspect ratio of the picture.
 
-    It is `int(sqrt(rows / cols) * 16) x int(sqrt(cols / rows) * 16)`, not half of the large grid; the two agree at
-    1024x1024 only (`GlmImageProcessor._get_target_shape`).
+    The large grid is the token grid from which the DiT makes the picture. If it has `rows` rows and `cols` columns, the
+    draft grid has `int(sqrt(rows / cols) * 16)` rows and `int(sqrt(cols / rows) * 16)` columns. At 1024x1024 the sides
+    of the draft grid are half of the large grid's sides; at other sizes they are not. Source:
+    `GlmImageProcessor._get_target_shape`.
     """
     grid = large_grid(width_px, height_px)
     ratio = grid.rows / grid.cols
@@ -79,15 +86,19 @@ def small_grid(width_px: int, height_px: int) -> GridSize:
 
 
 def num_decode_steps(width_px: int, height_px: int, *, is_edit: bool) -> int:
-    """Tokens that the AR model samples for one picture: the grids and the end token, known before it starts."""
+    """Returns how many tokens the AR model samples for one picture: all tokens of its grids and one end token.
+
+    The number is known before the render starts. A text-to-image render has a draft grid and a large grid. An edit has
+    only the large grid.
+    """
     drafts = 0 if is_edit else small_grid(width_px, height_px).num_tokens
     return drafts + large_grid(width_px, height_px).num_tokens + 1
 
 
 def condition_grid(width_px: int, height_px: int) -> GridSize:
-    """The grid of VQ ids that the AR side makes of a condition image (`smart_resize`, factor 16).
+    """Returns the size of the grid of tokens that AR makes of a condition image (`smart_resize` with factor 16).
 
-    Raises `ValueError` for sides under 16 pixels or a ratio over 4, as `smart_resize` does.
+    Raises `ValueError` for a side under 16 pixels or an aspect ratio over 4, as `smart_resize` does.
     """
     short, long = sorted((width_px, height_px))
     if short < _PATCH_PX or long > MAX_SIDE_RATIO * short:
@@ -103,7 +114,11 @@ def condition_grid(width_px: int, height_px: int) -> GridSize:
 
 
 def sides_agree(width_px: int, height_px: int) -> bool:
-    """Whether the reference's two preprocessors see one grid: VAE side floor(side / 16), AR side twice its own."""
+    """Returns whether the VAE and the AR model make matching grids of a condition image of this size.
+
+    The reference pipeline has a preprocessor for each of them. The grid for the VAE has floor(side / 16) cells along
+    each side. The grids match if the grid for AR has exactly half as many rows and columns as the grid for the VAE.
+    """
     if min(width_px, height_px) < _PATCH_PX or max(width_px, height_px) > MAX_SIDE_RATIO * min(width_px, height_px):
         return False
     grid = condition_grid(width_px, height_px)
@@ -111,10 +126,11 @@ def sides_agree(width_px: int, height_px: int) -> bool:
 
 
 def condition_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """Width and height to which a condition image of this size is brought before both stages.
+    """Returns the width and height to which a condition image of this size is scaled before both stages.
 
-    A size on which both sides agree is kept. Any other is scaled so that its sides lie between 512 and 2048 and
-    rounded to multiples of 32, where they always agree. Sides longer than 4:1 end at 4:1: the caller pads.
+    The size stays unchanged if the grids for the VAE and the AR model match (see `sides_agree`). Any other size is
+    scaled so that both sides are from 512 to 2048 pixels, and rounded to multiples of 32. At these sizes the grids
+    always match. An aspect ratio over 4:1 becomes 4:1, and the caller pads the image.
     """
     if sides_agree(width_px, height_px):
         return width_px, height_px

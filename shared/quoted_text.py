@@ -1,4 +1,4 @@
-"""Quoted text, which GLM-Image draws letter by letter: what a prompt quotes, and whether a rewritten one kept it."""
+"""Finds the quoted text of prompts and compares it between prompts. GLM-Image draws quoted text letter by letter."""
 
 import re
 from collections import Counter
@@ -19,32 +19,43 @@ _QUOTED_OR_APOSTROPHE = re.compile("|".join((*_PAIRS, r"(?<=\w)'")))
 
 
 def quoted(prompt: str) -> Counter[str]:
-    """Every quoted text with its marks, and how often it is there. Each kind of mark is read by itself."""
+    """Returns how often each quoted text occurs in a prompt, with its quotation marks. Each kind of mark is searched
+    separately.
+    """
     return Counter(_find(prompt))
 
 
 def quoted_texts(prompt: str) -> list[str]:
-    """Every quoted text without its marks, kind by kind of marks."""
+    """Returns all quoted texts of a prompt without their quotation marks, grouped by the kind of mark."""
     return [text[1:-1] for text in _find(prompt)]
 
 
-def lost(prompt: str, rewritten: str) -> list[str]:
-    """What `prompt` quotes and `rewritten` does not, or not as often; [] when every letter is there."""
+def missing_quotes(prompt: str, rewritten: str) -> list[str]:
+    """Returns the quoted texts of a prompt that its rewritten version lacks, or contains less often.
+
+    An empty list means that none is missing.
+    """
     return list(quoted(prompt) - quoted(rewritten))
 
 
-def invented(prompt: str, rewritten: str) -> list[str]:
-    """What `rewritten` quotes though `prompt` does not: it would be drawn, and nobody asked for it."""
+def added_quotes(prompt: str, rewritten: str) -> list[str]:
+    """Returns the quoted texts of a rewritten prompt that the original prompt does not contain.
+
+    The model would draw these texts although the caller did not ask for them.
+    """
     return [text for text in quoted(rewritten) if text not in prompt]
 
 
 def with_curly_apostrophes(prompt: str) -> str:
-    """Straight ones outside quoted text become ’: the drawing model takes what stands between any two for quoted."""
+    """Returns the prompt with each straight apostrophe outside quoted text replaced by ’.
+
+    GLM-Image would otherwise read the text between any two straight apostrophes as quoted text.
+    """
     return _QUOTED_OR_APOSTROPHE.sub(lambda found: "’" if found[0] == "'" else found[0], prompt)
 
 
 def without_quotes(prompt: str) -> str:
-    """What is left when every quoted text is taken out."""
+    """Returns the prompt without its quoted texts."""
     for pattern in _QUOTED:
         prompt = pattern.sub("", prompt)
     return prompt

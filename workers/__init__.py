@@ -1,1 +1,1 @@
-"""The processes that do the work: AR and DiT stages, delivery, upkeep."""
+"""The worker processes: AR and DiT stages, batches, prompt enhancement, webhook delivery and upkeep."""

@@ -1,4 +1,4 @@
-"""Streams all pictures of a batch as one tar or zip, with one chunk of one picture in memory."""
+"""Streams all pictures of a batch as one tar or zip archive, with one chunk of one picture in memory at a time."""
 
 import json
 import re
@@ -23,16 +23,20 @@ _SPOOLED = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A file of the archive. Its chunks can be read once, before the next member."""
+    """A file in an archive of pictures. Its chunks can be read only once, before the next file is requested."""
 
     name: str
     num_bytes: int
     chunks: Iterable[bytes]
 
 
-def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yields a tar of the pictures, then `manifest.jsonl`, which names them. Deleted pictures are left out."""
-    for member in _members(house, batch, found):
+def tar_of(deps: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yields the bytes of a tar archive of a batch's pictures. Leaves out pictures that were deleted.
+
+    `found` has one description for each picture. The last file of the archive, `manifest.jsonl`, lists the pictures
+    with their file names.
+    """
+    for member in _members(deps, batch, found):
         info = tarfile.TarInfo(member.name)
         info.size, info.mtime = member.num_bytes, int(batch.times.created_at.timestamp())
         yield info.tobuf(tarfile.USTAR_FORMAT)
@@ -41,13 +45,16 @@ def tar_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
     yield bytes(2 * _BLOCK)
 
 
-def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yields the same as a zip, without compression: pictures are compressed already."""
+def zip_of(deps: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yields the bytes of a zip archive of a batch's pictures, without compression: pictures are already compressed.
+
+    The archive has the same files as the tar archive. The last file is `manifest.jsonl`.
+    """
     moment = batch.times.created_at.timetuple()[:6]
     with _Sink() as sink, Records() as records:
         with ZipFile(sink, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]  # it asks for less than a file
             records.take_over(archive)
-            for member in _members(house, batch, found):
+            for member in _members(deps, batch, found):
                 info = ZipInfo(member.name, moment)
                 info.external_attr, info.file_size = 0o100644 << 16, member.num_bytes
                 with archive.open(info, "w") as written:
@@ -58,7 +65,10 @@ def zip_of(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> It
 
 
 class _Sink:
-    """The output of a zip. It can't seek, so `ZipFile` writes sizes and checksums behind each member."""
+    """The output stream of a zip archive that is sent while it is written.
+
+    It has no `seek`, so `ZipFile` writes the size and the checksum of each member after the member.
+    """
 
     def __init__(self) -> None:
         self._written = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__
@@ -67,10 +77,10 @@ class _Sink:
         return self._written.write(data)
 
     def flush(self) -> None:
-        """Does nothing, since nothing is buffered."""
+        """Does nothing. `ZipFile` requires its output stream to have this method."""
 
     def taken(self) -> Iterator[bytes]:
-        """Yields all bytes written since the last call."""
+        """Yields all bytes of the archive that were written since the last call of `taken`, in chunks."""
         self._written.seek(0)
         yield from iter(lambda: self._written.read(_CHUNK), b"")
         self._written.seek(0)
@@ -83,11 +93,11 @@ class _Sink:
         self._written.close()
 
 
-def _members(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[_Member]:
+def _members(deps: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> Iterator[_Member]:
     with SpooledTemporaryFile(_SPOOLED) as manifest:
         for picture in found:
             try:
-                chunks = house.objects.stream(ObjectKey(picture["key"]))
+                chunks = deps.objects.stream(ObjectKey(picture["key"]))
             except ObjectNotFound:
                 continue
             name = _name(picture)
@@ -100,6 +110,9 @@ def _members(house: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> 
 
 
 def _name(picture: dict[str, Any]) -> str:
-    """Returns the file name of a picture: line and index make it unique, the `custom_id` is for people."""
+    """Returns the file name of a picture in an archive.
+
+    The number of the line and the index of the picture make the name unique. The `custom_id` is for human readers.
+    """
     words = _UNSAFE.sub("_", picture["custom_id"])[:80]
     return f"{picture['line']:06d}-{picture['index']}-{words}.{picture['content_type'].partition('/')[2]}"

@@ -1,4 +1,7 @@
-"""Says what a batch would come to, without making it: lines that would fail, pictures, cost and expected end."""
+"""Performs the dry run of a batch, which creates nothing.
+
+It reports invalid lines, the number of pictures, the cost and the expected end.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,10 +10,10 @@ from typing import Any
 import structlog
 
 from api.batches.expected_end import BatchEnd, Ends
-from api.batches.response_schemas import CostAnswer, DryRunAnswer
+from api.batches.response_schemas import CostResponse, DryRunResponse
 from api.batches.schemas import BatchRequest
 from api.batches.validation import Checked, checked
-from api.jobs.body import body_document
+from api.bodies.documents import body_document
 from api.services import Services
 from shared.batches.batch import BatchSpec, LineState, input_key
 from shared.errors import BatchNotRetryable, GridpressError, InvalidRequest
@@ -23,38 +26,43 @@ _RETRIED = (LineState.FAILED, LineState.EXPIRED, LineState.CANCELLED)
 
 
 def is_dry_run() -> bool:
-    """Returns whether the current request asks for a dry run, so that no key of idempotency is used up for it."""
+    """Returns whether the current request asks for the dry run of a batch. A dry run uses up no Idempotency-Key."""
     try:
         fields = body_document().value
     except GridpressError:
-        return False  # the route says what is wrong
+        return False  # the route raises the error
     return isinstance(fields, dict) and fields.get("dry_run") is True
 
 
-def dry_run(house: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> bytes:
-    """Returns a `DryRunAnswer` in JSON. Raises as `checked` does, as making the batch would, and `InvalidRequest` for a
-    file of which the whole batch would fail.
+def dry_run(deps: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> bytes:
+    """Returns the report of a dry run (`DryRunResponse`) in JSON.
+
+    Raises the errors of `checked`, and `InvalidRequest` if the whole batch would fail. Raises `BatchNotFound` and
+    `BatchNotRetryable` for the batch that `retry_of` names.
     """
-    found = check_of(house, spec, file)
+    found = check_of(deps, spec, file)
     report: dict[str, Any] = json.loads(found.report)
     if not report["is_batch"]:
         raise _refusal(report["errors"]["data"])
-    end = Ends(house).of_new(spec.tenant, asked.standing, found.cost)
+    end = Ends(deps).of_new(spec.tenant, asked.precedence, found.cost)
     cost = found.cost
-    told = DryRunAnswer.model_construct(
+    response = DryRunResponse.model_construct(
         **report | {"object": "batch.dry_run"},
         num_pictures=cost.pictures,
-        cost=CostAnswer(ar=cost.ar, dit=cost.dit, pixels=cost.pixels),
+        cost=CostResponse(ar=cost.ar, dit=cost.dit, pixels=cost.pixels),
         eta_s=end.eta_s,
         expected_end=end.expected_end,
         finish_by=asked.finish_by,
         on_time=end.is_on_time,
     )
-    return told.model_dump_json(warnings=False).encode()
+    return response.model_dump_json(warnings=False).encode()
 
 
 def _refusal(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """Returns the error of a file that is no batch: its first fault, and how many more there are."""
+    """Returns the error for an input file that would make the whole batch fail.
+
+    The message contains the first fault of the file and the number of further faults.
+    """
     first, num_more = errors[0], len(errors) - 1
     where = f"line {first['line']}: " if first["line"] else ""
     field = f"{first['param']}: " if first["param"] else ""
@@ -62,28 +70,34 @@ def _refusal(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     return InvalidRequest(f"{where}{field}{first['message']}{more}", "input_file_id")
 
 
-def check_of(house: Services, spec: BatchSpec, file: StoredFile) -> Checked:
-    """Checks the lines that the batch would have. Raises `BatchNotFound` and `BatchNotRetryable` for its `retry_of`."""
-    key, states = _lines_of(house, spec, file)
+def check_of(deps: Services, spec: BatchSpec, file: StoredFile) -> Checked:
+    """Checks the lines that a new batch would have, and returns the report and the cost.
+
+    Raises the errors of `checked`. If `retry_of` names a batch, also raises `BatchNotFound` and `BatchNotRetryable`.
+    """
+    key, states = _lines_of(deps, spec, file)
     return checked(spec, key, states)
 
 
-def end_of_new(house: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> BatchEnd:
-    """Returns the expected end of a batch that asks for a time; an empty one when its file can't be looked at now."""
+def end_of_new(deps: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> BatchEnd:
+    """Returns the expected end of a new batch. The end is computed only for a batch with `finish_by`.
+
+    For any other batch, the end is unknown. It is also unknown if the batch's file can't be checked now.
+    """
     if asked.finish_by is None:
         return BatchEnd()
     try:
-        return Ends(house).of_new(spec.tenant, asked.standing, check_of(house, spec, file).cost)
-    except GridpressError as error:  # its end is no reason to refuse the batch
+        return Ends(deps).of_new(spec.tenant, asked.precedence, check_of(deps, spec, file).cost)
+    except GridpressError as error:  # a batch is accepted even if its end can't be estimated
         log.warning("batch.end_unknown", error=str(error))
         return BatchEnd()
 
 
-def _lines_of(house: Services, spec: BatchSpec, file: StoredFile) -> tuple[ObjectKey, list[LineState]]:
+def _lines_of(deps: Services, spec: BatchSpec, file: StoredFile) -> tuple[ObjectKey, list[LineState]]:
     if spec.retry_of is None:
         return file.key, []
-    earlier = house.batches.batch(spec.retry_of, spec.tenant)
-    states = house.batches.states(earlier.batch_id, 0, earlier.num_lines) if earlier.num_lines else []
+    earlier = deps.batches.batch(spec.retry_of, spec.tenant)
+    states = deps.batches.states(earlier.batch_id, 0, earlier.num_lines) if earlier.num_lines else []
     if not earlier.status.is_final or not any(state in _RETRIED for state in states):
         raise BatchNotRetryable(earlier.batch_id)
     return input_key(earlier.batch_id), states

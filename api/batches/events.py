@@ -1,4 +1,4 @@
-"""The route of a batch's events: how it stands, whenever that changes, until it is over. Server-Sent Events."""
+"""The route that streams the state of a batch as Server-Sent Events, at each change, until the batch has ended."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ import structlog
 from flask import Blueprint, Response, request
 
 from api.batches.expected_end import Ends
-from api.batches.response_schemas import BatchAnswer
+from api.batches.response_schemas import BatchResponse
 from api.batches.routes import own_batch
 from api.responses import sse
-from api.responses.waiting import departure, is_told
+from api.responses.waiting import departure, wait_for_change
 from api.services import Services, services
 from shared.batches.batch import Batch
 from shared.errors import GridpressError
@@ -23,34 +23,40 @@ log = structlog.get_logger()
 
 batch_events = Blueprint("batch_events", __name__, url_prefix="/v1/batches")
 
-_REST_S = 1.0  # between two looks: lines may end by the hundred
-_HEARTBEAT_S = 10.0  # proxies cut a connection that is quiet for a minute
+_REST_S = 1.0  # the shortest interval between two events, since hundreds of lines may end in a second
+_HEARTBEAT_S = 10.0  # proxies cut a connection that is idle for a minute
 
 
 @batch_events.get("/<batch_id>/events")
 def stream(batch_id: str) -> Response:
-    """The batch now and at every change, or from the first change after `Last-Event-ID`; 204 when none will come.
+    """Streams the state of a batch: the current state first, and the new state after each change.
 
-    Each event tells all, so whoever was away misses nothing. A server that stops ends it with `server.stopping`.
+    The current state is left out if the client has it already, as `Last-Event-ID` shows. Each event contains the whole
+    batch, so a client that reconnects misses nothing. The response is 204 if the batch has ended and the client already
+    has its final state. When the server stops, it ends the stream with the event `server.stopping`.
     """
-    house, batch = services(), own_batch(batch_id)
+    deps, batch = services(), own_batch(batch_id)
     last_id = request.headers.get("Last-Event-ID", "")
-    if batch.status.is_final and _Event.of(house, batch).event_id == last_id:
-        return Response(status=204)  # what tells an EventSource to stop coming back
-    return sse.stream_of(_blocks(house, batch, last_id, departure()))
+    if batch.status.is_final and _Event.of(deps, batch).event_id == last_id:
+        return Response(status=204)  # an EventSource does not reconnect after a 204
+    return sse.stream_of(_blocks(deps, batch, last_id, departure()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """How a batch stands. The id is made of that, so the same state is the same event on every server."""
+    """A Server-Sent Event with the state of a batch. The event's id is a hash of this state.
+
+    So all servers give the same state the same id. The expected end is not part of the hash, since it changes all the
+    time.
+    """
 
     event_id: str
     event_type: str
     data: Mapping[str, object]
 
     @classmethod
-    def of(cls, house: Services, batch: Batch) -> Self:
-        answer = BatchAnswer.of(batch, house.settings.served_model_name, Ends(house).of(batch))
+    def of(cls, deps: Services, batch: Batch) -> Self:
+        answer = BatchResponse.of(batch, deps.settings.served_model_name, Ends(deps).of(batch))
         data = answer.model_dump(mode="json")
         lasting = json.dumps({**data, "eta_s": None, "expected_end": None})
         event_type = f"batch.{batch.status}" if batch.status.is_final else "batch.progress"
@@ -60,26 +66,26 @@ class _Event:
         return sse.block(self.event_id, self.event_type, self.data)
 
 
-def _blocks(house: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
+def _blocks(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
     yield sse.OPENING
     try:
-        yield from _follow(house, batch, last_id, has_left)
-    except GridpressError as error:  # it ends as a connection does: the client comes back and resumes
+        yield from _follow(deps, batch, last_id, has_left)
+    except GridpressError as error:  # the stream just ends, so the client reconnects and resumes
         log.warning("batch_events.broken_off", batch_id=batch.batch_id, error=str(error))
-    if house.stopping.is_set():
+    if deps.stopping.is_set():
         yield sse.STOPPING
 
 
-def _follow(house: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
+def _follow(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
     beats_at = time.monotonic() + _HEARTBEAT_S
-    with house.hub.watch(batch.batch_id) as watch:
-        while not house.stopping.is_set() and not has_left():
-            found = house.batches.batch(batch.batch_id, batch.spec.tenant)
-            event = _Event.of(house, found)
+    with deps.hub.watch(batch.batch_id) as watch:
+        while not deps.stopping.is_set() and not has_left():
+            found = deps.batches.batch(batch.batch_id, batch.spec.tenant)
+            event = _Event.of(deps, found)
             if event.event_id != last_id or time.monotonic() >= beats_at:
                 yield sse.HEARTBEAT if event.event_id == last_id else str(event)
                 last_id, beats_at = event.event_id, time.monotonic() + _HEARTBEAT_S
             if found.status.is_final:
                 return
-            house.stopping.wait(_REST_S)
-            is_told(house, watch, has_left, beats_at)
+            deps.stopping.wait(_REST_S)
+            wait_for_change(deps, watch, has_left, beats_at)

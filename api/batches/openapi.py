@@ -1,10 +1,17 @@
-"""Batches."""
+"""OpenAPI entries of the batch routes."""
 
 from api.batches.order import BatchChange
-from api.batches.response_schemas import ArchiveLink, BatchAnswer, BatchPage, CreateAnswer, ResultPage, ValidationAnswer
+from api.batches.response_schemas import (
+    ArchiveLink,
+    BatchPage,
+    BatchResponse,
+    CreateResponse,
+    ResultPage,
+    ValidationResponse,
+)
 from api.batches.schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
 from api.openapi.fields import DISPOSITION, LINK
-from api.openapi.operation import Answer, Body, Field, Json, Model, Operation
+from api.openapi.operation import Body, Field, Json, Model, Operation, Response
 from shared.errors import (
     BatchEnded,
     BatchNotFinal,
@@ -94,10 +101,12 @@ _ASKED = {
 }
 _PAGE = {"object": "list", "data": [_BATCH], "has_more": False, "first_id": _BATCH["id"], "last_id": _BATCH["id"]}
 _EVENTS: Json = {
-    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
     "examples": {"progress": {"value": 'id: 8f3c2a90d1e45b67\nevent: batch.progress\ndata: {"id": "batch_..."}\n\n'}},
 }
-_LAST_STATE = Field("Last-Event-ID", "the id of the last event that came; the stream begins with the next change")
+_LAST_STATE = Field(
+    "Last-Event-ID", "the id of the last event that you received. The stream begins with the first change after it"
+)
 _LINES: Json = {"application/jsonl": {"schema": {"type": "string"}}}
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
 _ARCHIVES: Json = {"application/x-tar": _BYTES, "application/zip": _BYTES}
@@ -117,10 +126,10 @@ _DRY_RUN: Json = {
     "on_time": None,
 }
 
-_CREATED = Answer(
-    "the batch, or the report of a dry run", CreateAnswer, examples={"running": _BATCH, "dry run": _DRY_RUN}
+_CREATED = Response(
+    "the batch, or the report of a dry run", CreateResponse, examples={"running": _BATCH, "dry run": _DRY_RUN}
 )
-_ANSWER = Answer("the batch", BatchAnswer, examples={"running": _BATCH})
+_ANSWER = Response("the batch", BatchResponse, examples={"running": _BATCH})
 _BODY = Body(BatchRequest, examples={"catalogue": _ASKED})
 
 
@@ -129,7 +138,7 @@ def _change(name: str, summary: str, refusal: type[BatchEnded | BatchNotRetryabl
 
 
 def _stream(name: str, summary: str, media: Json, query: Model | None = None) -> Operation:
-    answer = Answer("as far as there are results", media=media, fields=(DISPOSITION,))
+    answer = Response("a file with the results so far", media=media, fields=(DISPOSITION,))
     return Operation(name, "Batches", summary, {200: answer}, (BatchNotFound, ObjectStoreUnavailable), query=query)
 
 
@@ -141,7 +150,7 @@ OPERATIONS = {
         "validateBatch",
         "Batches",
         "Check the lines of a file",
-        {200: Answer("the report", ValidationAnswer, examples={"one bad line": _REPORT})},
+        {200: Response("the report", ValidationResponse, examples={"one bad line": _REPORT})},
         (ObjectStoreUnavailable, ObjectNotFound),
         _BODY,
     ),
@@ -149,27 +158,27 @@ OPERATIONS = {
         "listBatches",
         "Batches",
         "List batches",
-        {200: Answer("a page", BatchPage, examples={"one": _PAGE})},
+        {200: Response("a page of batches", BatchPage, examples={"one": _PAGE})},
         query=BatchQuery,
     ),
     "batches.read": Operation("getBatch", "Batches", "Read a batch", {200: _ANSWER}, (BatchNotFound,)),
     "batches.change": Operation(
         "changeBatch",
         "Batches",
-        "Change its place among your own batches",
+        "Change the priority of a batch among your own batches",
         {200: _ANSWER},
         (BatchNotFound, BatchEnded),
         Body(BatchChange, examples={"high": {"priority": "high", "finish_by": "2026-01-06T06:00:00Z"}}),
     ),
     "batches.cancel": _change("cancelBatch", "Cancel a batch", BatchEnded),
-    "batches.pause": _change("pauseBatch", "Release no more lines", BatchEnded),
-    "batches.resume": _change("resumeBatch", "Go on", BatchEnded),
-    "batches.retry": _change("retryBatch", "Try failed lines again", BatchNotRetryable),
+    "batches.pause": _change("pauseBatch", "Pause a batch", BatchEnded),
+    "batches.resume": _change("resumeBatch", "Resume a paused batch", BatchEnded),
+    "batches.retry": _change("retryBatch", "Retry the failed lines of a batch", BatchNotRetryable),
     "batches.delete": Operation(
         "deleteBatch",
         "Batches",
         "Delete a batch and its pictures",
-        {204: Answer("gone")},
+        {204: Response("the batch is deleted")},
         (BatchNotFound, BatchNotFinal),
     ),
     "batch_events.stream": Operation(
@@ -177,8 +186,8 @@ OPERATIONS = {
         "Batches",
         "Follow a batch",
         {
-            200: Answer("Server-Sent Events until the batch's end", media={"text/event-stream": _EVENTS}),
-            204: Answer("nothing will happen any more"),
+            200: Response("Server-Sent Events until the batch's end", media={"text/event-stream": _EVENTS}),
+            204: Response("the batch has ended, and you have its last state"),
         },
         (BatchNotFound,),
         fields=(_LAST_STATE,),
@@ -186,10 +195,10 @@ OPERATIONS = {
     "batch_results.index": Operation(
         "listBatchResults",
         "Batches",
-        "List results as they come",
+        "List the results so far",
         {
-            200: Answer(
-                "a page",
+            200: Response(
+                "a page of results",
                 ResultPage,
                 examples={"one": {"object": "list", "data": [_RESULT], "has_more": False, "last_id": "0-1"}},
             )
@@ -197,8 +206,8 @@ OPERATIONS = {
         (BatchNotFound, ObjectStoreUnavailable),
         query=ResultsQuery,
     ),
-    "batch_results.output": _stream("getBatchOutput", "Read what succeeded so far", _LINES),
-    "batch_results.manifest": _stream("getBatchManifest", "Read what is known of each picture", _LINES),
+    "batch_results.output": _stream("getBatchOutput", "Download the results of succeeded lines", _LINES),
+    "batch_results.manifest": _stream("getBatchManifest", "Download the descriptions of all pictures", _LINES),
     "batch_results.archive": _stream(
         "downloadBatch",
         "Download all pictures",
@@ -208,8 +217,8 @@ OPERATIONS = {
     "batch_links.link": Operation(
         "linkBatchArchive",
         "Batches",
-        "Get a link to all pictures that needs no key",
-        {200: Answer("the link", ArchiveLink, examples={"zip": _ARCHIVE_LINK})},
+        "Get a link to the archive of all pictures that needs no API key",
+        {200: Response("the link", ArchiveLink, examples={"zip": _ARCHIVE_LINK})},
         (BatchNotFound,),
         query=ArchiveQuery,
     ),
@@ -217,7 +226,7 @@ OPERATIONS = {
         "downloadBatchByLink",
         "Batches",
         "Download all pictures by a link",
-        {200: Answer("as far as there are results", media=_ARCHIVES, fields=(DISPOSITION,))},
+        {200: Response("an archive of the pictures so far", media=_ARCHIVES, fields=(DISPOSITION,))},
         (BatchNotFound, ObjectStoreUnavailable),
     ),
     "batch_results.picture": Operation(
@@ -225,9 +234,9 @@ OPERATIONS = {
         "Batches",
         "Download a picture",
         {
-            302: Answer("a link to the bytes", fields=(LINK,)),
-            200: Answer(
-                "the bytes, where links are streamed",
+            302: Response("a redirect to the picture", fields=(LINK,)),
+            200: Response(
+                "the picture, if GRIDPRESS_S3_LINKS is streamed",
                 media={f"image/{kind}": _BYTES for kind in ("png", "webp", "jpeg")},
                 fields=(DISPOSITION,),
             ),

@@ -1,4 +1,7 @@
-"""Reads the results of a batch from its segments, also while they grow, with one line in memory."""
+"""Reads the results of a batch from its segments in the object store, with one line in memory at a time.
+
+A segment is an object with some hundred results. Results can be read while the batch still adds lines to segments.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +15,16 @@ from shared.batches.batch import BatchId, Segment
 from shared.errors import BatchNotFound, ObjectNotFound
 from shared.store.core.record_lists import readable
 
-Told = TypeVar("Told")
+Converted = TypeVar("Converted")
 
-_WHOLE = 2**31  # pictures in base64 are not cut
+_WHOLE = 2**31  # the longest line in bytes: large enough for pictures in base64
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A position between two results: a segment and the number of its lines that were read. Stays valid while segments
-    grow.
+class ResultPosition:
+    """A position in the results of a batch: the number of a segment, and the number of its lines already read.
+
+    A segment is an object with some hundred results. A position stays valid while the batch adds lines to segments.
     """
 
     segment: int = 0
@@ -28,7 +32,7 @@ class Place:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Parses the text that `str` makes of a place."""
+        """Parses the text form of a position. `0-17` means segment 0 and line 17."""
         segment, _, line = text.partition("-")
         return cls(int(segment), int(line))
 
@@ -36,60 +40,69 @@ class Place:
         return f"{self.segment}-{self.line}"
 
 
-def results(house: Services, batch_id: BatchId, after: Place = Place()) -> Iterator[tuple[Place, bytes]]:
-    """Yields the results stored so far, in the order in which lines ended, each with the position after it."""
-    segments = house.batches.segments(batch_id)
+def results(
+    deps: Services, batch_id: BatchId, after: ResultPosition = ResultPosition()
+) -> Iterator[tuple[ResultPosition, bytes]]:
+    """Yields the results of a batch that are stored so far. Each comes with the position of the next result.
+
+    The results are raw JSON lines, in the order in which the batch's lines ended.
+    """
+    segments = deps.batches.segments(batch_id)
     for number in range(after.segment, len(segments)):
         read = after.line if number == after.segment else 0
         if read >= segments[number].num_lines:
             continue
-        for line, raw in enumerate(islice(_lines(house, batch_id, number, segments[number]), read, None), read + 1):
-            yield Place(number, line), raw
+        for line, raw in enumerate(islice(_lines(deps, batch_id, number, segments[number]), read, None), read + 1):
+            yield ResultPosition(number, line), raw
 
 
-def _lines(house: Services, batch_id: BatchId, number: int, segment: Segment) -> Iterator[bytes]:
+def _lines(deps: Services, batch_id: BatchId, number: int, segment: Segment) -> Iterator[bytes]:
     try:
-        found = house.objects.lines(segment.key, most_bytes=_WHOLE)
-    except ObjectNotFound:  # it was replaced by one that begins alike
-        found = house.objects.lines(_segment_now(house, batch_id, number).key, most_bytes=_WHOLE)
+        found = deps.objects.lines(segment.key, most_bytes=_WHOLE)
+    except ObjectNotFound:  # the segment grew: a longer object with the same beginning has replaced it
+        found = deps.objects.lines(_segment_now(deps, batch_id, number).key, most_bytes=_WHOLE)
     return (raw for _, raw in found)
 
 
-def _segment_now(house: Services, batch_id: BatchId, number: int) -> Segment:
-    segments = house.batches.segments(batch_id)
+def _segment_now(deps: Services, batch_id: BatchId, number: int) -> Segment:
+    segments = deps.batches.segments(batch_id)
     if number >= len(segments):
         raise BatchNotFound(f"{batch_id} was deleted meanwhile")
     return segments[number]
 
 
 def line_of(raw: bytes) -> dict[str, Any]:
-    """Parses a result. Raises `ValueError` and `TypeError`."""
+    """Parses one line of a batch's results and returns the JSON object. Raises `ValueError` and `TypeError`."""
     found = from_json(raw)
     if not isinstance(found, dict):
         raise TypeError("a result is an object")
     return found
 
 
-def succeeded(house: Services, batch_id: BatchId) -> Iterator[bytes]:
-    """Yields the lines of which all pictures succeeded."""
-    for place, raw in results(house, batch_id):
-        if any(_read(house, batch_id, place, raw, _has_succeeded)):
+def succeeded(deps: Services, batch_id: BatchId) -> Iterator[bytes]:
+    """Yields the results of a batch's lines whose pictures have all succeeded, as JSON lines."""
+    for place, raw in results(deps, batch_id):
+        if any(_read(deps, batch_id, place, raw, _has_succeeded)):
             yield raw + b"\n"
 
 
-def pictures(house: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
-    """Yields a description of every picture of the lines that succeeded."""
-    for place, raw in results(house, batch_id):
-        for found in _read(house, batch_id, place, raw, lambda line: list(_pictures_of(line))):
+def pictures(deps: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
+    """Yields a description of every picture of a batch's succeeded lines: its location, prompt, seed and size."""
+    for place, raw in results(deps, batch_id):
+        for found in _read(deps, batch_id, place, raw, lambda line: list(_pictures_of(line))):
             yield from found
 
 
 def _read(
-    house: Services, batch_id: BatchId, place: Place, raw: bytes, read: Callable[[dict[str, Any]], Told]
-) -> list[Told]:
-    """Returns what `read` makes of one line, in a list that is empty for an unreadable line."""
+    deps: Services, batch_id: BatchId, place: ResultPosition, raw: bytes, read: Callable[[dict[str, Any]], Converted]
+) -> list[Converted]:
+    """Converts one result line of a batch with the function `read`. Returns a list with the converted line.
+
+    An unreadable line is logged and counted as a fault, and the list is empty. `place` is the position of the line, for
+    the log.
+    """
     rows = [(f"{batch_id} {place}", raw)]
-    return readable(house.fault_counts, "result", rows, lambda _, line: read(line_of(line)))
+    return readable(deps.fault_counts, "result", rows, lambda _, line: read(line_of(line)))
 
 
 def _has_succeeded(line: dict[str, Any]) -> bool:

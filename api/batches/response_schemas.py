@@ -1,4 +1,4 @@
-"""Schemas of responses about batches: OpenAI's fields and our additions."""
+"""Schemas of the responses about batches, in OpenAI's format with additional fields."""
 
 from typing import Any, Literal, Self
 
@@ -6,19 +6,22 @@ from pydantic import BaseModel, RootModel
 
 from api.batches.expected_end import BatchEnd
 from shared.batches.batch import Batch, BatchPriority, BatchStatus, Endpoint
-from shared.jobs.response_schemas import Moment
+from shared.responses.schemas import Moment
 from shared.webhooks.events import PayloadStyle
 
 
 class ArchiveLink(BaseModel):
-    """A link to an archive. It needs no key until `expires_at` (Unix seconds)."""
+    """A link to the archive of a batch. It needs no API key, and expires at `expires_at` (Unix seconds)."""
 
     url: str
     expires_at: int
 
 
 class BatchError(BaseModel):
-    """Why a file or one of its lines was refused. `line` counts from 1."""
+    """The reason why an input file or one of its lines was refused.
+
+    `line` counts from 1, and is null if the reason concerns the whole file.
+    """
 
     code: str
     message: str
@@ -27,27 +30,30 @@ class BatchError(BaseModel):
 
 
 class BatchErrors(BaseModel):
-    """The errors of a file, up to a hundred."""
+    """The errors of an input file, at most a hundred."""
 
     object: Literal["list"] = "list"
     data: list[BatchError]
 
 
 class RequestCounts(BaseModel):
-    """Counts of lines. `failed` counts every outcome but success."""
+    """The numbers of a batch's lines. `failed` counts every outcome except success."""
 
     total: int
     completed: int
     failed: int
 
 
-class BatchAnswer(BaseModel):
-    """A batch. Times are Unix seconds, but `deadline`, `finish_by` and `expected_end` are RFC 3339.
+class BatchResponse(BaseModel):
+    """A batch. Times are Unix seconds, except `deadline`, `finish_by` and `expected_end`, which are RFC 3339.
 
-    `eta_s` is the estimated number of seconds until it ends, and `expected_end` that moment: null while it is not in
-    progress, or nothing was measured. `on_time`: expected to end, or ended, by `finish_by`.
-    `waiting_for` is what stops its waiting lines now: a limit, or `other_batches` of your own that go first.
-    `num_released` counts lines that are unfinished jobs.
+    `eta_s` is the estimated number of seconds until the batch ends, and `expected_end` is the estimated time of its
+    end. Both are null if the batch is paused or not in progress, and until the speed of the service has been measured.
+    `on_time` tells whether the batch ended, or is expected to end, by `finish_by`.
+
+    `num_released` is the number of released lines: lines that became jobs and have not ended. `waiting_for` is the
+    reason why no further line becomes a job now. The reason is a limit, or `other_batches` if other batches of yours go
+    first.
     """
 
     id: str
@@ -112,8 +118,8 @@ class BatchAnswer(BaseModel):
             on_time=end.is_on_time,
             num_released=counts.open,
             strict=spec.strict,
-            priority=batch.standing.priority,
-            finish_by=batch.standing.finish_by,
+            priority=batch.precedence.priority,
+            finish_by=batch.precedence.finish_by,
             defaults=spec.defaults.model_dump(exclude_none=True),
             deadline=spec.deadline,
             delete_after_s=spec.delete_after_s,
@@ -126,17 +132,17 @@ class BatchAnswer(BaseModel):
 
 
 class BatchPage(BaseModel):
-    """A page of batches, newest first."""
+    """A page of batches, newest first. Pass `last_id` as `after` to get the next page."""
 
     object: Literal["list"] = "list"
-    data: list[BatchAnswer]
+    data: list[BatchResponse]
     has_more: bool
     first_id: str | None
     last_id: str | None
 
 
 class ResultPage(BaseModel):
-    """A page of results in the order in which lines ended. `last_id` is the `after` of the next page."""
+    """A page of a batch's results, in the order in which lines ended. Pass `last_id` as `after` for the next page."""
 
     object: Literal["list"] = "list"
     data: list[dict[str, Any]]
@@ -144,23 +150,24 @@ class ResultPage(BaseModel):
     last_id: str | None
 
 
-class LineErrorAnswer(BatchError):
-    """One error of a line. `custom_id` is null when it could not be read."""
+class LineErrorResponse(BatchError):
+    """An error in a line of an input file. `custom_id` is null if the line's `custom_id` could not be read."""
 
     custom_id: str | None
 
 
 class LineErrors(BaseModel):
-    """The errors of all lines."""
+    """The errors of all lines of an input file."""
 
     object: Literal["list"] = "list"
-    data: list[LineErrorAnswer]
+    data: list[LineErrorResponse]
 
 
-class ValidationAnswer(BaseModel):
-    """A report on a file, without making a batch of it. `is_batch` is false when the whole batch would fail.
+class ValidationResponse(BaseModel):
+    """The report on a checked input file. The check creates no batch.
 
-    `has_more` is true when the file has more lines than a batch may have; those beyond were not checked.
+    `is_batch` is false if the whole batch would fail. `has_more` is true if the file has more lines than a batch may
+    have; the lines beyond that limit were not checked.
     """
 
     object: Literal["batch.validation"] = "batch.validation"
@@ -173,28 +180,35 @@ class ValidationAnswer(BaseModel):
     warnings: list[str]
 
 
-class CostAnswer(BaseModel):
-    """What rendering costs: decode steps of AR, work of the DiT in the units of fair shares, pixels of the pictures."""
+class CostResponse(BaseModel):
+    """The cost of rendering a batch.
+
+    `ar` counts decode steps. `dit` counts the work of the DiT; its unit is one pixel in one denoise step of a 1024x1024
+    picture. `pixels` counts the pixels of all pictures.
+    """
 
     ar: int
     dit: int
     pixels: int
 
 
-class DryRunAnswer(ValidationAnswer):
-    """What a batch would come to; nothing was stored. Lines that would fail are in `errors` and not in the cost.
+class DryRunResponse(ValidationResponse):
+    """The report of a dry run: the pictures, the cost and the expected end of a batch that was not created.
 
-    `eta_s`, `expected_end` and `on_time` are as in a batch, as if it was made now.
+    Lines that would fail are in `errors`. `num_pictures` and `cost` don't include these lines. `eta_s`, `expected_end`
+    and `on_time` are those that the batch would have if it were created now.
     """
 
     object: Literal["batch.dry_run"] = "batch.dry_run"  # type: ignore[assignment]
     num_pictures: int
-    cost: CostAnswer
+    cost: CostResponse
     eta_s: float | None
     expected_end: Moment | None
     finish_by: Moment | None
     on_time: bool | None
 
 
-class CreateAnswer(RootModel[BatchAnswer | DryRunAnswer]):
-    """A batch, or what it would come to where the request was a dry run."""
+class CreateResponse(RootModel[BatchResponse | DryRunResponse]):
+    """The response to a request that creates a batch. It is the batch, or the report if the request asked for a dry
+    run.
+    """

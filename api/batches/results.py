@@ -1,4 +1,6 @@
-"""The routes of a batch's results: results so far, its pictures, their manifest, and an archive of all."""
+"""Routes that return what a batch has so far: its results, its pictures, a list of the pictures, and an archive of
+them.
+"""
 
 import json
 import re
@@ -9,12 +11,12 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api.batches.archive import tar_of, zip_of
-from api.batches.reading import Place, line_of, pictures, results, succeeded
+from api.batches.reading import ResultPosition, line_of, pictures, results, succeeded
 from api.batches.response_schemas import ResultPage
 from api.batches.routes import own_batch
 from api.batches.schemas import ArchiveQuery, ResultsQuery
 from api.responses.downloads import download
-from api.responses.listing import told_each
+from api.responses.listing import readable_responses
 from api.services import Services, services
 from shared.batches.batch import Batch, is_line_of
 from shared.errors import ImageNotFound
@@ -31,58 +33,63 @@ _FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
 
 @batch_results.get("/results")
 def index(batch_id: str) -> dict[str, Any]:
-    """Returns a page of results, in the order in which lines ended.
+    """Returns a page of a batch's results, in the order in which lines ended.
 
-    A page's end stays valid as a later page's start.
+    The `last_id` of a page stays valid, so you can use it later to read the results that were added since.
     """
     query, batch = validated(ResultsQuery, request.args.to_dict()), own_batch(batch_id)
-    after = Place.of(query.after) if query.after else Place()
+    after = ResultPosition.of(query.after) if query.after else ResultPosition()
     found = list(islice(results(services(), batch.batch_id, after), query.limit + 1))
     page = found[: query.limit]
     last = str(page[-1][0]) if page else query.after
-    lines = told_each("result", ((f"{batch_id} {place}", raw) for place, raw in page), line_of)
+    lines = readable_responses("result", ((f"{batch_id} {place}", raw) for place, raw in page), line_of)
     return ResultPage(data=lines, has_more=len(found) > query.limit, last_id=last).model_dump()
 
 
 @batch_results.get("/output")
 def output(batch_id: str) -> Response:
-    """Streams the results of the lines that have succeeded so far, as JSON lines."""
-    house, batch = services(), own_batch(batch_id)
-    return _streamed(succeeded(house, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
+    """Streams the results of a batch's lines that have succeeded so far, as JSON lines."""
+    deps, batch = services(), own_batch(batch_id)
+    return _streamed(succeeded(deps, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
 
 
 @batch_results.get("/manifest")
 def manifest(batch_id: str) -> Response:
-    """Streams one JSON line for each picture finished so far: its location and its settings."""
-    house, batch = services(), own_batch(batch_id)
-    lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(house, batch.batch_id))
+    """Streams one JSON line for each picture that a batch has finished so far, with the picture's location and
+    settings.
+    """
+    deps, batch = services(), own_batch(batch_id)
+    lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(deps, batch.batch_id))
     return _streamed(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
 
 
 @batch_results.get("/archive")
 def archive(batch_id: str) -> Response:
-    """Streams a tar or zip of all pictures finished so far, with their manifest as the last member."""
+    """Streams a tar or zip archive of all pictures that a batch has finished so far. Its last file lists them."""
     return archive_of(services(), own_batch(batch_id), validated(ArchiveQuery, request.args.to_dict()).format)
 
 
-def archive_of(house: Services, batch: Batch, kind: str) -> Response:
-    """Streams an archive. `kind` is tar or zip."""
+def archive_of(deps: Services, batch: Batch, kind: str) -> Response:
+    """Returns a response that streams an archive of a batch's pictures. `kind` is `tar` or `zip`."""
     make, content_type = _ARCHIVES[kind]
-    return _streamed(make(house, batch, pictures(house, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
+    return _streamed(make(deps, batch, pictures(deps, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
 
 
 @batch_results.get("/pictures/<line_job>/<int:index>/<file>")
 def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
-    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed. Reads no record of the job."""
-    house, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
+    """Redirects (302) to a presigned URL of one picture of a batch, also when the record of its job was purged.
+
+    If GRIDPRESS_S3_LINKS is `streamed`, returns the picture's bytes instead.
+    """
+    deps, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
     if named is None or not is_line_of(line_job, batch.batch_id):
         raise ImageNotFound(f"{batch.batch_id} has no such picture")
     key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
     filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
-    if house.settings.s3_links == "presigned":
-        link = house.objects.presign(key, filename=filename, content_type=content_type)
+    if deps.settings.s3_links == "presigned":
+        link = deps.objects.presign(key, filename=filename, content_type=content_type)
         return Response(status=302, headers={"Location": link})
-    return _streamed(house.objects.stream(key), content_type, filename, "inline")
+    return _streamed(deps.objects.stream(key), content_type, filename, "inline")
 
 
 def _streamed(chunks: Iterator[bytes], content_type: str, filename: str, how: str = "attachment") -> Response:

@@ -1,4 +1,4 @@
-"""Schemas of requests about batches: OpenAI's fields and our additions."""
+"""Schemas of the requests about batches, in OpenAI's format with additional fields."""
 
 import re
 from typing import Annotated, Literal, get_args
@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from api.batches.order import WHAT_FINISH_BY, WHAT_PRIORITY, PriorityField, check_finish_by
 from api.files.schemas import ExpiresAfter
-from shared.batches.batch import BatchId, BatchPriority, BatchSpec, Defaults, Endpoint, Standing
+from shared.batches.batch import BatchId, BatchPriority, BatchSpec, Defaults, Endpoint, Precedence
 from shared.egress.rules import EgressRules
 from shared.files import FileId
 from shared.ids import TenantId
@@ -34,12 +34,15 @@ def _window_s(text: str) -> int | None:
 def _window(text: str) -> str:
     seconds = _window_s(text)
     if seconds is None or seconds > _LONGEST_WINDOW_S:
-        raise PydanticCustomError("window", "must be hours or days, 30 days at most, such as 24h or 7d")
+        raise PydanticCustomError("window", "must be a number of hours or days, at most 30 days, such as 24h or 7d")
     return text
 
 
 class DefaultsRequest(BaseModel):
-    """Defaults for fields that lines leave out. They are checked by the rules of the lines' endpoint."""
+    """Default values of a batch for fields that its lines leave out.
+
+    The same rules apply as in the requests of the batch's `endpoint`.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -49,69 +52,82 @@ class DefaultsRequest(BaseModel):
     guidance_scale: float | None = None
     quality: Text | None = None
     output_format: Text | None = None
-    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="of the first line; grows by one a line")
+    seed: int | None = Field(
+        default=None, ge=0, lt=SEED_LIMIT, description="the seed of the first line; each further line adds one"
+    )
 
 
 class BatchRequest(BaseModel):
-    """A request for a batch: a file of lines, each a request for pictures."""
+    """A request to create a batch from an input file. Each line of the file is a request for pictures."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(description="of the purpose batch")
-    endpoint: Endpoint = Field(description="for which all its lines are")
+    input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(
+        description="the id of an uploaded file with the purpose batch"
+    )
+    endpoint: Endpoint = Field(description="the route whose requests all lines contain")
     completion_window: Annotated[Text, AfterValidator(_window)] = Field(
-        description="24h, or another number of hours (h) or days (d), 30 days at most; lines that are not finished by "
-        "then expire",
+        description="24h, or another number of hours (h) or days (d), at most 30 days. Lines that are not finished "
+        "within that time expire",
         json_schema_extra={"pattern": "^(([1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|([1-9]|[12][0-9]|30)d)$"},
     )
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
     output_expires_after: ExpiresAfter | None = Field(
-        default=None, description="of the output and the error file. Default: they stay until they are deleted"
+        default=None,
+        description="the lifetime of the output file and the error file. Default: they stay until they are deleted",
     )
     defaults: DefaultsRequest = DefaultsRequest()
     priority: PriorityField = Field(default=BatchPriority.BATCH, description=WHAT_PRIORITY)
     finish_by: Time | None = Field(default=None, description=WHAT_FINISH_BY)
-    strict: bool = Field(default=False, description="one line that can't be rendered refuses the file")
-    deadline: Time | None = Field(default=None, description="of all its lines; RFC 3339")
+    strict: bool = Field(default=False, description="if true, one line that can't be rendered fails the whole batch")
+    deadline: Time | None = Field(default=None, description="the time at which all unfinished lines expire; RFC 3339")
     dry_run: bool = Field(
         default=False,
-        description="make no batch: say which lines would fail, what the others cost and when it would end. Nothing is "
-        "stored, and no Idempotency-Key is used up",
+        description="if true, create no batch. Return the lines that would fail, the cost of the others and the "
+        "expected end. Nothing is stored, and no Idempotency-Key is used up",
     )
     retry_of: BatchIdText | None = Field(
-        default=None, description="only those lines of the file that failed, expired or were cancelled in this batch"
+        default=None,
+        description="the id of an earlier batch. Only its lines that failed, expired or were cancelled are rendered "
+        "again",
     )
-
     delete_after_s: int | None = Field(
         default=None,
         ge=3600,
         le=_LONGEST_KEPT_S,
-        description="after its end it is deleted as by DELETE, with its pictures. Default: it is forgotten when the "
-        "service's own time is over, and its files and pictures stay",
+        description="seconds after the end of the batch at which it is deleted with its pictures, as by DELETE. "
+        "Default: its record is purged after the retention of the service, and its files and pictures stay",
     )
-    webhook_url: Text | None = Field(default=None, description="told when it is over, or what `webhook_events` says")
+    webhook_url: Text | None = Field(
+        default=None, description="a URL that gets a webhook when the batch ends, or for the events in `webhook_events`"
+    )
     webhook_events: list[BatchEventType] | None = Field(
-        default=None, min_length=1, max_length=len(get_args(BatchEventType)), description="default: every end"
+        default=None,
+        min_length=1,
+        max_length=len(get_args(BatchEventType)),
+        description="the events to report; default: every way in which a batch can end",
     )
     webhook_payload: Annotated[PayloadStyle, Field(strict=False)] | None = Field(
-        default=None, description="full, the default: id, status and counts; thin: the id alone"
+        default=None,
+        description="full, the default: webhooks contain the batch's id, status and counts; thin: only the id",
     )
     webhook_secret: SigningKey | None = Field(
         default=None,
         repr=False,
-        description="whsec_ and base64; signs this batch's webhooks instead of the tenant's secret. Never answered",
+        description="whsec_ and base64: signs the webhooks of this batch instead of the tenant's secret. Responses "
+        "never contain it",
         json_schema_extra={"writeOnly": True},
     )
 
     def check(self, settings: Settings, rules: EgressRules) -> None:
-        """Checks the webhook and `finish_by`. Raises `InvalidRequest`."""
+        """Checks the webhook fields and `finish_by` of a batch request. Raises `InvalidRequest`."""
         check_finish_by(self.finish_by)
         beside = {name: getattr(self, name) for name in ("webhook_events", "webhook_payload", "webhook_secret")}
         check_own_receiver(self.webhook_url, "webhook_url", beside, rules)
 
     @property
-    def standing(self) -> Standing:
-        return Standing(self.priority, self.finish_by)
+    def precedence(self) -> Precedence:
+        return Precedence(self.priority, self.finish_by)
 
     def spec(self, tenant: TenantId) -> BatchSpec:
         window_s = _window_s(self.completion_window)
@@ -138,27 +154,27 @@ class BatchRequest(BaseModel):
 
 
 class BatchQuery(BaseModel):
-    """The query of a list of batches."""
+    """The query parameters of a list of batches."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: BatchIdText | None = Field(default=None, description="the last id of the page before")
+    after: BatchIdText | None = Field(default=None, description="`last_id` of the previous page")
 
 
 class ResultsQuery(BaseModel):
-    """The query of a list of results."""
+    """The query parameters of a list of a batch's results."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=100, ge=1, le=1000)
     after: Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")] | None = Field(
-        default=None, description="`last_id` of the page before"
+        default=None, description="`last_id` of the previous page"
     )
 
 
 class ArchiveQuery(BaseModel):
-    """The query of an archive."""
+    """The query parameter of a batch's archive: its format."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

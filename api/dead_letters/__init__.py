@@ -1,1 +1,1 @@
-"""Routes and OpenAPI entries of dead letters."""
+"""Routes and OpenAPI entries of dead letters, which are renders that failed because they crashed their workers."""

@@ -1,11 +1,11 @@
-"""Dead letters."""
+"""OpenAPI entries of the dead letter routes."""
 
-from api.dead_letters.routes import DeadLetterAnswer, DeadLetterPage
+from api.dead_letters.routes import DeadLetterPage, DeadLetterResponse
 from api.jobs.schemas import DeadLetterQuery
 from api.openapi import examples
-from api.openapi.operation import Answer, Operation
+from api.openapi.operation import Operation, Response
 from shared.errors import DeadLetterNotFound
-from shared.jobs.response_schemas import JobAnswer
+from shared.responses.schemas import JobResponse
 
 _LETTER = {
     "id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f:0000",
@@ -31,28 +31,34 @@ OPERATIONS = {
         "listDeadLetters",
         "Operations",
         "List dead letters",
-        {200: Answer("a page", DeadLetterPage, examples={"one": {"data": [_LETTER], "has_more": False, "next": None}})},
+        {
+            200: Response(
+                "a page of dead letters",
+                DeadLetterPage,
+                examples={"one": {"data": [_LETTER], "has_more": False, "next": None}},
+            )
+        },
         query=DeadLetterQuery,
     ),
     "dead_letters.read": Operation(
         "getDeadLetter",
         "Operations",
         "Read a dead letter",
-        {200: Answer("it, with its evidence", DeadLetterAnswer, examples={"poison": _LETTER})},
+        {200: Response("the dead letter, with its crash evidence", DeadLetterResponse, examples={"poison": _LETTER})},
         (DeadLetterNotFound,),
     ),
     "dead_letters.requeue": Operation(
         "requeueDeadLetter",
         "Operations",
-        "Try a picture again",
-        {200: Answer("its job, which runs again", JobAnswer, examples={"succeeded": examples.answer()})},
+        "Render a dead letter's picture again",
+        {200: Response("the picture's job, which runs again", JobResponse, examples={"succeeded": examples.job()})},
         (DeadLetterNotFound,),
     ),
     "dead_letters.purge": Operation(
         "purgeDeadLetter",
         "Operations",
-        "Forget a dead letter",
-        {204: Answer("it is gone")},
+        "Delete a dead letter",
+        {204: Response("the dead letter is deleted")},
         (DeadLetterNotFound,),
     ),
 }

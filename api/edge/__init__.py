@@ -1,1 +1,1 @@
-"""What wraps every request: identification, authentication, limits, idempotency, counting."""
+"""Hooks around every request: request ids, authentication, rate limits, idempotency, logging and metrics."""

@@ -1,7 +1,7 @@
-"""One line for every request: what was asked of which route, by whom, and what came of it.
+"""Logs one line for every request: method, route, tenant, status, duration and size.
 
-Never a query string, a header field or a body: they may hold keys and prompts. Successful health probes are left out,
-since they come every few seconds and say nothing.
+A line never contains a query string, a header field or a body, since these may hold API keys and prompts. Successful
+health probes are not logged, since they come every few seconds.
 """
 
 import sys
@@ -18,18 +18,23 @@ log = structlog.get_logger()
 
 _PROBES = frozenset(("/healthz", "/readyz"))
 _ASKED = "gridpress.asked"
-_MOST_CHARS = 16  # of a method, which a client may invent
+_MOST_CHARS = 16  # a logged method is cut to so many characters, since a client may send any text as method
 
 
-def note(request: Request) -> None:
-    """Keeps what only Flask knows of the request for its line."""
+def note_route(request: Request) -> None:
+    """Stores the request's route and tenant in the WSGI environment for the log line, which the server writes later.
+
+    Only Flask knows the route and the tenant.
+    """
     route = request.url_rule.rule if request.url_rule else None
     request.environ[_ASKED] = (route, g.caller.tenant if "caller" in g else None)
 
 
-def tell_answered(response: Any, environ: dict[str, Any], took: timedelta) -> None:
-    """Logs a request that the app has answered. `response` is gunicorn's. In a `finally`: an error of the connection
-    may be under way.
+def log_response(response: Any, environ: dict[str, Any], took: timedelta) -> None:
+    """Logs a request to which the app has responded, and ends the request's trace span. `response` is gunicorn's.
+
+    gunicorn calls this function in a `finally` block. If an exception is active there, the connection broke while the
+    response was sent, and the log line has the field `is_cut_off`.
     """
     route, tenant = environ.get(_ASKED, (None, None))
     status = response.status_code
@@ -49,8 +54,8 @@ def tell_answered(response: Any, environ: dict[str, Any], took: timedelta) -> No
     )
 
 
-def tell_refused(method: str | None, status: int, code: str, took_s: float, num_bytes: int) -> None:
-    """Logs a request that reached no route, since it was no HTTP, too large or too slow."""
+def log_refusal(method: str | None, status: int, code: str, took_s: float, num_bytes: int) -> None:
+    """Logs a request that the server refused before any route ran: it was malformed, too large or too slow."""
     log.info(
         "http.request",
         method=method and method[:_MOST_CHARS],

@@ -1,4 +1,7 @@
-"""Which pages of other origins may call (GRIDPRESS_CORS_ORIGINS). Without the setting, none may and nothing is said."""
+"""Allows web pages of other origins to call the API, as GRIDPRESS_CORS_ORIGINS lists them (CORS).
+
+Without that setting no page of another origin may call the API, and responses have no CORS header fields.
+"""
 
 import re
 
@@ -10,7 +13,7 @@ from shared.settings.settings import Settings
 
 ANY = "*"
 
-# Beyond what browsers show of themselves.
+# Header fields that pages may read, in addition to those that browsers always allow.
 _EXPOSED = (
     "Content-Disposition",
     "Grid-Cols",
@@ -30,11 +33,14 @@ _EXPOSED = (
     "x-should-retry",
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_PREFLIGHT_S = 600  # for which a browser keeps the answer to a preflight
+_PREFLIGHT_S = 600  # a browser caches the response to a preflight request for so long
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Before the hook that asks for a key: a preflight carries none. Refusals are told to allowed pages, too."""
+    """Installs the hooks for CORS if GRIDPRESS_CORS_ORIGINS lists origins. They must precede authentication.
+
+    A preflight request carries no API key. Pages of allowed origins can also read error responses.
+    """
     origins = allowed_origins(settings)
     if not origins:
         return
@@ -51,17 +57,20 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def allowed_origins(settings: Settings) -> frozenset[str]:
-    """As the setting names them."""
+    """Returns the origins that GRIDPRESS_CORS_ORIGINS lists, without a trailing slash. `*` stands for all origins."""
     return frozenset(origin.strip().rstrip("/") for origin in settings.cors_origins.split(",") if origin.strip())
 
 
-def is_named(origin: str) -> bool:
-    """Whether the setting names this very origin; `*` names none."""
+def is_listed(origin: str) -> bool:
+    """Returns whether GRIDPRESS_CORS_ORIGINS lists this exact origin. `*` does not count."""
     return origin != ANY and origin in allowed_origins(services().settings)
 
 
 def _answer_preflight() -> Response | None:
-    """The same for every path: who has no key learns nothing about which routes there are."""
+    """Responds to a CORS preflight request. Returns None for any other request.
+
+    The response is the same for every path, so that callers without an API key can't find out which routes exist.
+    """
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         return Response(status=204)
     return None

@@ -1,4 +1,4 @@
-"""Refuses a query that is not UTF-8 before a route reads it."""
+"""Refuses requests whose query string is not UTF-8, before a route reads the query."""
 
 from flask import request
 
@@ -6,7 +6,10 @@ from shared.errors import InvalidRequest
 
 
 def check_query() -> None:
-    """Runs after authentication. Raises `InvalidRequest` for a byte that should have been escaped."""
+    """Raises `InvalidRequest` when the current request's query has bytes that are not UTF-8. Runs after authentication.
+
+    Clients must send such bytes percent-encoded, as `%XX`.
+    """
     try:
         request.query_string.decode()
     except UnicodeDecodeError as error:

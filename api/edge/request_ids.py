@@ -1,6 +1,6 @@
-"""Names every request: by the id that its client sent, where that is well-formed, else by a new one.
+"""Gives every request an id: the client's `x-request-id` if that is well-formed, otherwise a new one.
 
-The response carries it, every line that is logged about the request, and the record of what it causes.
+The response, every log line about the request, and the stored records of jobs that it creates carry the id.
 """
 
 import re
@@ -18,35 +18,41 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/+=@-]{0,127}")
 
 
 def install(app: Flask) -> None:
-    """Before all other hooks, so that what they refuse has an id, too."""
-    app.before_request(_name)
-    app.after_request(_tell)
+    """Installs the hooks that give every request an id.
+
+    They must precede all other hooks, so that error responses of other hooks have an id as well.
+    """
+    app.before_request(_assign_id)
+    app.after_request(_add_request_id)
 
 
 def new() -> str:
-    """An id that no request had."""
+    """Returns a new random request id."""
     return f"req_{uuid.uuid4().hex}"
 
 
 def id_of(sent: str | None) -> str:
-    """Returns the id that the client sent, if it is well-formed; else a new one."""
+    """Returns the request id that the client sent, if it is well-formed. Otherwise returns a new id."""
     return sent if sent and _WELL_FORMED.fullmatch(sent) else new()
 
 
 def origin() -> Origin:
-    """Returns the current request as the origin of what it causes."""
+    """Returns the request id and the trace of the current request.
+
+    The jobs and batches that the request creates store both as their origin.
+    """
     return cast("Origin", g.origin)
 
 
-def _name() -> None:
+def _assign_id() -> None:
     sent = Trace.parse(request.headers.get("traceparent"))
     trace = request_spans.begin(request, sent) or sent
     g.origin = Origin(id_of(request.headers.get(FIELD)), trace)
-    clear_contextvars()  # of the request before on this connection
+    clear_contextvars()  # drops the log fields of the previous request on this connection
     bind_contextvars(**log_ids(g.origin))
 
 
-def _tell(response: Response) -> Response:
+def _add_request_id(response: Response) -> Response:
     response.headers[FIELD] = origin().request_id
-    access_log.note(request)
+    access_log.note_route(request)
     return response

@@ -1,4 +1,4 @@
-"""Counts requests once they are answered. A path, a method or a key that a client made up is never a label."""
+"""Counts and times requests after their response was sent. Metric labels never contain text that a client invented."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flask import Flask, request
 from prometheus_client import Counter, Histogram
 
-from api.problems.early import refusal_of
+from api.edge.early_errors import refusal_of
 from shared.jobs.spec import Priority
 from shared.metrics.catalogue import (
     HTTP_HELD_REQUESTS,
@@ -28,18 +28,24 @@ _OPENAI, _ZAI, _NATIVE = "openai", "zai", "native"
 
 
 def install(app: Flask) -> None:
-    """Installs the hook. Must come before those that refuse."""
+    """Installs the hook that records a request's route for the metrics.
+
+    It must precede all hooks that refuse requests, so that refused requests are counted under their route.
+    """
     app.before_request(_note_route)
 
 
 def begin(_worker: Any, req: Any) -> None:
-    """gunicorn's `pre_request`: the head is parsed."""
+    """Records the time at which the head of a request was parsed. gunicorn calls this as its hook `pre_request`."""
     req.began_at = time.monotonic()
 
 
 def end(_worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
-    """gunicorn's `post_request`: the response is sent, or the client has gone."""
-    if resp is None or resp.status is None:  # counted as unread
+    """Adds a request to the metrics of request counts and durations. gunicorn calls this as its hook `post_request`.
+
+    gunicorn does so after the response was sent or the client has disconnected.
+    """
+    if resp is None or resp.status is None:  # `count_unread` counts this request
         return
     route, method = environ.get(_ROUTE, _UNMATCHED), _method_of(req)
     _responses(route, method, resp.status_code).inc()
@@ -51,27 +57,34 @@ def end(_worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
 
 
 def count_unread(error: Exception) -> None:
-    """Counts a request that was refused before the app saw it."""
+    """Counts a request that the server refused before the app saw it. `error` is the error that its parsing raised."""
     refusal = refusal_of(error)
     HTTP_REQUESTS.labels(_UNREAD, _method_of(getattr(error, "request", None)), refusal.status).inc()
     HTTP_REFUSALS.labels(refusal.code).inc()
 
 
 def count_submission(priority: Priority) -> None:
-    """Counts a new job of the current request."""
+    """Counts the job that the current request created in the metric of jobs, by API format and priority class."""
     _submissions(request.blueprint or "", priority).inc()
 
 
 @contextmanager
 def held(kind: Literal["wait", "stream"]) -> Iterator[None]:
-    """Within the block the current request is held. How long it lasts says nothing of how fast the API is."""
+    """Counts the current request as one that waits for a job on purpose, during the body of the `with` statement.
+
+    Metrics record the duration of these requests separately, since it does not show how fast the API is.
+    """
     request.environ[_HELD] = True
     with HTTP_HELD_REQUESTS.labels(kind).track_inprogress():
         yield
 
 
 def held_stream(events: Generator[Any]) -> Iterator[Any]:
-    """Returns the events; while they are read, the current request is held."""
+    """Returns an iterator over the events of an event stream, with which the current request responds.
+
+    While the client reads the stream, the request counts as one that waits on purpose. Metrics record its duration
+    separately.
+    """
     request.environ[_HELD] = True
     return _tracked(events)
 
@@ -81,7 +94,7 @@ def _tracked(events: Generator[Any]) -> Iterator[Any]:
         yield from events
 
 
-# Kept, since looking for labels costs as much as counting. There are few of each.
+# Cached, since looking up a metric's labels costs as much as counting. There are few combinations of labels.
 
 
 @cache
@@ -96,7 +109,7 @@ def _seconds_of(route: str, method: str) -> Histogram:
 
 @cache
 def _submissions(blueprint: str, priority: Priority) -> Counter:
-    return JOBS_SUBMITTED.labels(_door_of(blueprint), priority.value)
+    return JOBS_SUBMITTED.labels(_api_format_of(blueprint), priority.value)
 
 
 def _note_route() -> None:
@@ -109,7 +122,7 @@ def _method_of(req: Any) -> str:
     return method if method in _METHODS else _OTHER
 
 
-def _door_of(blueprint: str) -> str:
+def _api_format_of(blueprint: str) -> str:
     if blueprint.startswith(_ZAI):
         return _ZAI
     return _OPENAI if blueprint.startswith(_OPENAI) else _NATIVE

@@ -1,11 +1,12 @@
-"""The span of a request, from its head to the end of its response. Only where tracing is on; never of health probes."""
+"""Creates the trace span of each request, which lasts until the response has been sent. Health probes have no span."""
 
 from typing import Any
 
 from flask import Request
 
 from shared.tracing.origin import Trace
-from shared.tracing.spans import Span, Value, begin_span
+from shared.tracing.span import Span, Value
+from shared.tracing.spans import begin_span
 
 _SPAN = "gridpress.span"
 _PROBES = frozenset(("/healthz", "/readyz"))
@@ -13,7 +14,10 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def begin(request: Request, parent: Trace | None) -> Trace | None:
-    """Begins the span of the request and returns its place in the trace; None while tracing is off."""
+    """Begins the trace span of a request, and returns the ids under which other spans refer to this one.
+
+    Returns None for health probes, and when tracing is off.
+    """
     if request.path in _PROBES:
         return None
     route = request.url_rule.rule if request.url_rule else ""
@@ -25,7 +29,7 @@ def begin(request: Request, parent: Trace | None) -> Trace | None:
 
 
 def end(environ: dict[str, Any], route: str | None, status: int, ids: dict[str, Any]) -> None:
-    """Ends the span. `ids` are the fields that the request's log lines share."""
+    """Ends the trace span of a request, if it has one. `ids` has the fields that all log lines of the request have."""
     span: Span | None = environ.get(_SPAN)
     if span is None:
         return
@@ -41,4 +45,4 @@ def end(environ: dict[str, Any], route: str | None, status: int, ids: dict[str, 
 
 def _method_of(environ: dict[str, Any]) -> str:
     method = str(environ["REQUEST_METHOD"])
-    return method if method in _METHODS else "_OTHER"  # as OpenTelemetry names invented ones
+    return method if method in _METHODS else "_OTHER"  # OpenTelemetry's name for unknown methods

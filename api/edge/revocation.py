@@ -1,4 +1,4 @@
-"""Ends streams, downloads and held waits soon after their key was revoked."""
+"""Ends streams, downloads and waits soon after the API key that began them was revoked."""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import cast
@@ -6,7 +6,7 @@ from typing import cast
 import structlog
 from flask import Response, g
 
-from api.edge.callers import Caller, is_open
+from api.edge.authentication import Caller, is_open
 from api.edge.request_metrics import held_stream
 from api.problems.errors import Unauthorized
 from api.services import Services, services
@@ -18,23 +18,27 @@ _EVENTS = "text/event-stream"
 
 
 def revocation() -> Callable[[], bool]:
-    """Returns a function that tells whether the caller's access was revoked. It works after the request's context has
-    ended.
+    """Returns a function that tells whether the access of the current request's caller was revoked.
 
-    Access ends when the key is revoked or, for a caller without a key, when the first key is created. While the store
-    is down, nothing changes.
+    The returned function also works after Flask's context of the request has ended. Access ends when the caller's API
+    key is revoked. A caller without an API key loses access when the first API key is created. While the store is
+    unreachable, access continues.
     """
-    house, caller = services(), g.get("caller")
-    return lambda: caller is not None and not _may_go_on(house, caller)
+    deps, caller = services(), g.get("caller")
+    return lambda: caller is not None and not _may_go_on(deps, caller)
 
 
 def revoked() -> Unauthorized:
-    """Returns the error with which a wait ends."""
+    """Returns the error for a waiting request whose API key was revoked during the wait."""
     return Unauthorized("this API key was revoked meanwhile", "invalid_token")
 
 
 def guard_stream(response: Response) -> Response:
-    """Runs after every request. A streamed response is checked for revocation until its end."""
+    """Makes a streamed response end when the caller's API key is revoked, and returns the response. Runs after every
+    request.
+
+    Responses that are not streamed stay unchanged.
+    """
     if response.is_streamed and g.get("caller") is not None:
         chunks, is_events = cast("Iterable[bytes]", response.response), response.content_type == _EVENTS
         guarded = _guarded(chunks, revocation(), is_events=is_events)
@@ -43,10 +47,10 @@ def guard_stream(response: Response) -> Response:
 
 
 def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_events: bool) -> Generator[bytes]:
-    """Yields the chunks until access is revoked. An event stream then ends, so that its client reconnects and is
-    refused.
+    """Yields the chunks of a response until the caller's access is revoked.
 
-    Any other stream is cut.
+    If the response is an event stream, it then ends normally, and the API refuses the client when it reconnects. The
+    connection of any other stream is cut, since the client would take a normal end as a complete file.
     """
     try:
         for chunk in chunks:
@@ -62,8 +66,8 @@ def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_even
             close()
 
 
-def _may_go_on(house: Services, caller: Caller) -> bool:
+def _may_go_on(deps: Services, caller: Caller) -> bool:
     try:
-        return is_open(house) if caller.key is None else house.keys.still_counts(caller.key)
+        return is_open(deps) if caller.key is None else deps.keys.is_still_valid(caller.key)
     except StoreUnavailable:
         return True

@@ -1,4 +1,4 @@
-"""Header fields that every answer has, so that no browser makes more of it than it is."""
+"""Adds security header fields to every response, which stop browsers from caching, framing or sniffing it."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from flask import Response
 
 from api.edge.proxies import base_url
 
-# A presigned link or a secret has no place in a cache; nothing here is to be framed, sniffed or drawn into other pages.
+# Presigned links and secrets must not be cached. No response may be framed, sniffed or embedded by other pages.
 FIELDS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -17,8 +17,11 @@ FIELDS: Mapping[str, str] = {
 _YEAR_S = 365 * 24 * 3600
 
 
-def harden(response: Response) -> Response:
-    """After every request. A route's own policy and caching stay."""
+def add_security_headers(response: Response) -> Response:
+    """Adds the security header fields to a response and returns it. Runs after every request.
+
+    A field that the route itself has set stays unchanged.
+    """
     for name, value in FIELDS.items():
         response.headers.setdefault(name, value)
     if base_url().startswith("https://"):

@@ -1,8 +1,8 @@
-"""Files."""
+"""OpenAPI entries of the file routes."""
 
-from api.files.schemas import FileAnswer, FileDeleted, FilePage, FilesQuery
+from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery
 from api.openapi.fields import DISPOSITION, LINK
-from api.openapi.operation import Answer, Body, Json, Operation
+from api.openapi.operation import Body, Json, Operation, Response
 from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
 
 _FILE = {
@@ -34,7 +34,7 @@ _UPLOAD: Json = {
         "additionalProperties": False,
     }
 }
-_ANSWER = Answer("the file", FileAnswer, examples={"picture": _FILE})
+_ANSWER = Response("the file", FileResponse, examples={"picture": _FILE})
 _PAGE = {"object": "list", "data": [_FILE], "has_more": False, "first_id": _FILE["id"], "last_id": _FILE["id"]}
 
 OPERATIONS = {
@@ -50,7 +50,7 @@ OPERATIONS = {
         "listFiles",
         "Files",
         "List files",
-        {200: Answer("a page", FilePage, examples={"one": _PAGE})},
+        {200: Response("a page of files", FilePage, examples={"one": _PAGE})},
         query=FilesQuery,
     ),
     "files.read": Operation("getFile", "Files", "Read a file", {200: _ANSWER}, (FileNotStored,)),
@@ -59,9 +59,9 @@ OPERATIONS = {
         "Files",
         "Download a file",
         {
-            302: Answer("a link to the bytes", fields=(LINK,)),
-            200: Answer(
-                "the bytes, where links are streamed",
+            302: Response("a redirect to the file", fields=(LINK,)),
+            200: Response(
+                "the file, if GRIDPRESS_S3_LINKS is streamed",
                 media={"application/octet-stream": _BYTES},
                 fields=(DISPOSITION,),
             ),
@@ -73,8 +73,10 @@ OPERATIONS = {
         "Files",
         "Delete a file",
         {
-            200: Answer(
-                "it is gone", FileDeleted, examples={"gone": {"id": _FILE["id"], "object": "file", "deleted": True}}
+            200: Response(
+                "the file is deleted",
+                FileDeleted,
+                examples={"gone": {"id": _FILE["id"], "object": "file", "deleted": True}},
             )
         },
         (FileNotStored,),

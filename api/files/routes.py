@@ -1,4 +1,7 @@
-"""The routes of files, in OpenAI's format. Uploads go straight from the request to the object store."""
+"""Routes that upload, list, read, download and delete files, in OpenAI's format.
+
+An upload is streamed to the object store.
+"""
 
 import hashlib
 import re
@@ -9,14 +12,14 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from api.bodies.form_fields import nested
+from api.bodies.incoming import stream_body
+from api.bodies.parts import FileStart, FormField, read_parts
 from api.edge import idempotency
-from api.edge.callers import caller
-from api.files.form_fields import nested
-from api.files.parts import FileStart, FormField, read_parts
-from api.files.schemas import FileAnswer, FileDeleted, FilePage, FilesQuery, Upload
+from api.edge.authentication import caller
+from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery, Upload
 from api.responses.downloads import download
-from api.responses.listing import told_each
-from api.server.incoming import pass_on
+from api.responses.listing import readable_responses
 from api.services import services
 from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreUnavailable
 from shared.files import FileId, Purpose, StoredFile, file_key, new_file_id
@@ -26,81 +29,84 @@ from shared.settings.settings import Settings
 
 files = Blueprint("files", __name__, url_prefix="/v1/files")
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
-# What a caller sent is never shown by a browser as a page of ours.
+# The content type of all downloads. A browser must not show an uploaded file as a page of this API.
 _BINARY = "application/octet-stream"
 _MOST_AT_ONCE = 1000
-_AROUND_BYTES = 64 * 1024  # what a multipart body holds beside the file
+_AROUND_BYTES = 64 * 1024  # the most that a multipart body may contain beside the file
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
 
 @files.post("")
 @idempotency.streams_body
-def create() -> Answer | Response:
-    """Stores the part `file`.
+def create() -> Json | Response:
+    """Stores the uploaded file, which is the part `file` of a multipart form.
 
-    Fields: `purpose`, and optionally `expires_after[anchor]` and `expires_after[seconds]`.
+    The form also has the field `purpose`, and optionally `expires_after[anchor]` and `expires_after[seconds]`.
     """
-    house, file_id = services(), new_file_id()
-    pass_on(_AROUND_BYTES + max(_limits(house.settings).values()))
-    with _announced(file_id):
-        with house.objects.writer(file_key(file_id), _BINARY) as writer:
-            received = _receive(writer, _limits(house.settings))
+    deps, file_id = services(), new_file_id()
+    stream_body(_AROUND_BYTES + max(_limits(deps.settings).values()))
+    with _registered(file_id):
+        with deps.objects.writer(file_key(file_id), _BINARY) as writer:
+            received = _receive(writer, _limits(deps.settings))
         asked, digest = received.upload(), received.digest.hexdigest()
         kept = idempotency.begin(idempotency.fingerprint_of([asked.model_dump(mode="json"), digest]), file_id)
-        made = None if kept else _made_before(file_id)
+        made = None if kept else _file_of_earlier_request(file_id)
         if kept or made:
-            house.files.abandon(file_id)  # the same bytes a second time
+            deps.files.abandon(file_id)  # an earlier request has stored the same bytes
         if kept:
             return kept
         if made is None and idempotency.reserved_id() not in (None, file_id):
-            idempotency.reserve(file_id)  # what the first request began to store is never completed
+            idempotency.reserve(file_id)  # the first request never completed the file under the id that it reserved
         return _answer(made or _close(file_id, asked, received))
 
 
 @files.get("")
-def index() -> Answer:
-    """Returns a page of files, newest first unless `order` is `asc`."""
+def index() -> Json:
+    """Returns a page of the tenant's files, newest first unless `order` is `asc`."""
     query = validated(FilesQuery, request.args.to_dict())
     limit = min(query.limit, _MOST_AT_ONCE)
     found = services().files.files(
         caller().tenant, limit=limit + 1, after=query.after, purpose=query.purpose, order=query.order
     )
-    page = told_each("file", ((file.file_id, file) for file in found[:limit]), FileAnswer.of)
+    page = readable_responses("file", ((file.file_id, file) for file in found[:limit]), FileResponse.of)
     first, last = (page[0].id, page[-1].id) if page else (None, None)
     return FilePage(data=page, has_more=len(found) > limit, first_id=first, last_id=last).model_dump(mode="json")
 
 
 @files.get("/<file_id>")
-def read(file_id: str) -> Answer:
-    """Returns one file."""
+def read(file_id: str) -> Json:
+    """Returns the name, size, purpose and times of one file, without its content."""
     return _answer(_own(file_id))
 
 
 @files.get("/<file_id>/content")
 def content(file_id: str) -> Response:
-    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed."""
-    house, file = services(), _own(file_id)
+    """Redirects (302) to a presigned URL of the file's content.
+
+    If GRIDPRESS_S3_LINKS is `streamed`, returns the file's bytes instead.
+    """
+    deps, file = services(), _own(file_id)
     suffix = _SUFFIX.search(file.filename)
     filename = f"{file.file_id}{suffix[0] if suffix else ''}"
-    if house.settings.s3_links == "presigned":
-        link = house.objects.presign(file.key, filename=filename, content_type=_BINARY)
+    if deps.settings.s3_links == "presigned":
+        link = deps.objects.presign(file.key, filename=filename, content_type=_BINARY)
         return Response(status=302, headers={"Location": link})
-    chunks = house.objects.stream(file.key)
+    chunks = deps.objects.stream(file.key)
     return download(chunks, _BINARY, filename=filename, how="attachment", num_bytes=file.num_bytes)
 
 
 @files.delete("/<file_id>")
-def delete(file_id: str) -> Answer:
-    """Deletes a file at once. Jobs that read it before are not affected."""
+def delete(file_id: str) -> Json:
+    """Deletes a file at once. Jobs that have already read the file are not affected."""
     services().files.delete(FileId(file_id), caller().tenant)
     return FileDeleted(id=file_id).model_dump()
 
 
 @dataclass(slots=True)
 class _Received:
-    """The fields and the file of an upload received so far."""
+    """The received parts of a file upload: its form fields, and the file's name, size and SHA-256 digest."""
 
     fields: dict[str, str] = field(default_factory=dict)
     filename: str | None = None
@@ -118,12 +124,15 @@ class _Received:
         self.fields[part.name] = part.value
 
     def upload(self) -> Upload:
-        """Returns the validated fields, once the whole upload was received. Raises `InvalidRequest`."""
+        """Validates and returns the form fields of a file upload that was received completely.
+
+        Raises `InvalidRequest`.
+        """
         if self.filename is None:
             raise InvalidRequest("file is missing: send it as a part with a filename", "file")
         asked = nested(self.fields)
         if "filename" in asked:
-            raise InvalidRequest("the filename comes with the part file", "filename")
+            raise InvalidRequest("filename is not a field: send it with the part file", "filename")
         return validated(Upload, {**asked, "filename": self.filename})
 
 
@@ -139,7 +148,7 @@ def _receive(writer: ObjectWriter, limits: dict[str, int]) -> _Received:
                 writer.write(part)
                 received.digest.update(part)
                 received.num_bytes += len(part)
-        # The purpose may come after the file: until then the widest limit counts.
+        # The purpose may arrive after the file. Until then the limit of the purpose batch applies.
         limit = limits.get(received.fields.get("purpose", Purpose.BATCH), 0)
         if limit and received.num_bytes > limit:
             raise PayloadTooLarge(f"the file has more than {limit} bytes")
@@ -147,7 +156,7 @@ def _receive(writer: ObjectWriter, limits: dict[str, int]) -> _Received:
 
 
 def _limits(settings: Settings) -> dict[str, int]:
-    """Returns the maximum size of a file in bytes, by purpose."""
+    """Returns the maximum size of an uploaded file in bytes, by the file's purpose."""
     small = settings.max_file_bytes
     return {Purpose.BATCH: settings.max_batch_file_bytes, Purpose.VISION: small, Purpose.USER_DATA: small}
 
@@ -165,8 +174,11 @@ def _close(file_id: FileId, asked: Upload, received: _Received) -> StoredFile:
 
 
 @contextmanager
-def _announced(file_id: FileId) -> Iterator[None]:
-    """Records the file for the block. If the block raises, upkeep deletes what was stored."""
+def _registered(file_id: FileId) -> Iterator[None]:
+    """Records in the store that a file upload begins, and then runs the body of the `with` statement.
+
+    If that body raises or the process dies, upkeep deletes the bytes of the file that were stored so far.
+    """
     store = services().files
     store.open(file_id, caller().tenant)
     try:
@@ -177,8 +189,12 @@ def _announced(file_id: FileId) -> Iterator[None]:
         raise
 
 
-def _made_before(file_id: FileId) -> StoredFile | None:
-    """Returns the file that an earlier request with this Idempotency-Key made and whose response was not kept."""
+def _file_of_earlier_request(file_id: FileId) -> StoredFile | None:
+    """Returns the file that an earlier request with the same Idempotency-Key uploaded, or None if there is none.
+
+    Call this only when no response is stored for that earlier request. The current request must then respond with the
+    file. If there is a file, the current response is also marked as a repetition.
+    """
     reserved = idempotency.reserved_id()
     if reserved in (None, file_id):
         return None
@@ -186,7 +202,7 @@ def _made_before(file_id: FileId) -> StoredFile | None:
         file = _own(str(reserved))
     except FileNotStored:
         return None
-    idempotency.say_replayed()
+    idempotency.mark_replayed()
     return file
 
 
@@ -194,5 +210,5 @@ def _own(file_id: str) -> StoredFile:
     return services().files.file(FileId(file_id), caller().tenant)
 
 
-def _answer(file: StoredFile) -> Answer:
-    return FileAnswer.of(file).model_dump(mode="json")
+def _answer(file: StoredFile) -> Json:
+    return FileResponse.of(file).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What callers send about files and what they are answered, in OpenAI's words."""
+"""Schemas of requests and responses about files, in OpenAI's format."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.files import FileId, Purpose, StoredFile
 from shared.intake.types import Text
 
-_BATCH_LIFETIME_S = 30 * 24 * 3600  # as OpenAI keeps them; other files stay until they are deleted
+_BATCH_LIFETIME_S = 30 * 24 * 3600  # the same as OpenAI's; files of other purposes never expire by default
 
 
 class ExpiresAfter(BaseModel):
-    """When a file expires, counted from its creation."""
+    """The time after which a file expires, in seconds from its creation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,16 +20,19 @@ class ExpiresAfter(BaseModel):
 
 
 class Upload(BaseModel):
-    """The fields beside the file. Values come as text, so this one is not strict."""
+    """The form fields of a file upload, without the file itself.
+
+    The model is not strict, since all values of a form arrive as text.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     purpose: Literal[Purpose.BATCH, Purpose.VISION, Purpose.USER_DATA] = Field(
-        description="batch: lines for `/v1/batches`; vision, user_data: pictures for `images`"
+        description="batch: an input file for `/v1/batches`; vision or user_data: a picture for `images` of an edit"
     )
     filename: Annotated[Text, Field(min_length=1, max_length=255)]
     expires_after: ExpiresAfter | None = Field(
-        default=None, description="default: 30 days for the purpose batch, else until it is deleted"
+        default=None, description="default: 30 days for the purpose batch; other files stay until they are deleted"
     )
 
     @property
@@ -40,20 +43,22 @@ class Upload(BaseModel):
 
 
 class FilesQuery(BaseModel):
-    """The query of a list of files."""
+    """The query parameters of a list of files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: int = Field(default=1000, ge=1, le=10_000, description="a page has at most 1,000 all the same")
+    limit: int = Field(
+        default=1000, ge=1, le=10_000, description="values above 1,000 are accepted, but a page has at most 1,000 files"
+    )
     after: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] | None = Field(
-        default=None, description="the last id of the page before"
+        default=None, description="`last_id` of the previous page"
     )
     purpose: Purpose | None = None
     order: Literal["asc", "desc"] = "desc"
 
 
-class FileAnswer(BaseModel):
-    """A file. Times are Unix seconds; `expires_at` is null when it stays until it is deleted."""
+class FileResponse(BaseModel):
+    """A file. Times are Unix seconds. `expires_at` is null for a file that never expires."""
 
     id: str
     object: Literal["file"] = "file"
@@ -78,17 +83,17 @@ class FileAnswer(BaseModel):
 
 
 class FilePage(BaseModel):
-    """A page of files."""
+    """A page of files. Pass `last_id` as `after` to get the next page."""
 
     object: Literal["list"] = "list"
-    data: list[FileAnswer]
+    data: list[FileResponse]
     has_more: bool
     first_id: str | None
     last_id: str | None
 
 
 class FileDeleted(BaseModel):
-    """Nobody sees the file any more; its bytes follow within seconds."""
+    """Confirms that a file was deleted. It can't be read any more; its bytes are removed within seconds."""
 
     id: str
     object: Literal["file"] = "file"

@@ -1,4 +1,4 @@
-"""The route of a job's events: Server-Sent Events, resumable, ended by the job's own end."""
+"""The route that streams a job's events as Server-Sent Events until the job has ended. Clients can resume a stream."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import structlog
 from flask import Blueprint, Response, request
 
-from api.edge.callers import caller
+from api.edge.authentication import caller
 from api.edge.proxies import base_url
-from api.jobs.previews import shown
+from api.jobs.previews import event_for_client
 from api.responses import sse
 from api.responses.waiting import FROM_THE_START, follow
 from api.services import Services, services
@@ -21,21 +21,22 @@ log = structlog.get_logger()
 
 events = Blueprint("events", __name__, url_prefix="/v1/jobs")
 
-_EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # of a Redis stream
+_EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # format of an entry id of a Redis stream
 
 
 @events.get("/<job_id>/events")
 def stream(job_id: str) -> Response:
-    """Streams all events of the job, past and future, or those after `Last-Event-ID`; 204 when none will follow.
+    """Streams all past and future events of a job, or only those after `Last-Event-ID`.
 
-    A server that stops ends the stream with the event `server.stopping`: reconnect with the last id.
+    Returns 204 when the job has ended and no events are left. When the server stops, it ends the stream with the event
+    `server.stopping`. Reconnect then with the id of the last event.
     """
-    house = services()
+    deps = services()
     after = _resume_point()
-    job = house.store.job(JobId(job_id), caller().tenant)
-    if job.status.is_final and not house.store.events(job.job_id, after=after):
-        return Response(status=204)  # what tells an EventSource to stop coming back
-    return sse.stream_of(_blocks(house, job, base_url(), follow(job, after)))
+    job = deps.store.job(JobId(job_id), caller().tenant)
+    if job.status.is_final and not deps.store.events(job.job_id, after=after):
+        return Response(status=204)  # an EventSource does not reconnect after a 204
+    return sse.stream_of(_blocks(deps, job, base_url(), follow(job, after)))
 
 
 def _resume_point() -> str:
@@ -45,16 +46,16 @@ def _resume_point() -> str:
     return after
 
 
-def _blocks(house: Services, job: Job, base: str, followed: Iterator[JobEvent | None]) -> Iterator[str]:
+def _blocks(deps: Services, job: Job, base: str, followed: Iterator[JobEvent | None]) -> Iterator[str]:
     yield sse.OPENING
     try:
         for event in followed:
             yield _block(job, base, event) if event else sse.HEARTBEAT
-    except GridpressError as error:  # it ends as a connection does: the client comes back and resumes
+    except GridpressError as error:  # the stream just ends, so the client reconnects and resumes
         log.warning("events.broken_off", job_id=job.job_id, error=str(error))
-    if house.stopping.is_set():
+    if deps.stopping.is_set():
         yield sse.STOPPING
 
 
 def _block(job: Job, base: str, event: JobEvent) -> str:
-    return sse.block(event.event_id, event.type, shown(event, job.job_id, base))
+    return sse.block(event.event_id, event.type, event_for_client(event, job.job_id, base))

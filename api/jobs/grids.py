@@ -1,4 +1,7 @@
-"""The route of a picture's token grid: what the AR stage made of the prompt, there as soon as the DiT may begin."""
+"""The route that returns the token grid of a picture, which is the output of the AR stage.
+
+The grid exists before the DiT stage begins.
+"""
 
 import struct
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from api.edge.callers import caller
+from api.edge.authentication import caller
 from api.services import services
 from shared.ids import JobId
 from shared.intake.rerender import prior_of
@@ -17,8 +20,8 @@ grids = Blueprint("grids", __name__, url_prefix="/v1/jobs/<job_id>/images/<int:i
 _RAW = "application/octet-stream"
 
 
-class GridAnswer(BaseModel):
-    """Visual tokens in row order, one for each 32x32 pixels."""
+class GridResponse(BaseModel):
+    """The token grid of a picture: one visual token for each block of 32x32 pixels, row by row."""
 
     rows: int
     cols: int
@@ -27,13 +30,16 @@ class GridAnswer(BaseModel):
 
 @grids.get("")
 def read(job_id: str, index: int) -> dict[str, Any] | Response:
-    """Returns the grid as JSON; to a caller that prefers octet-stream, the tokens as little-endian uint16 by rows."""
-    house = services()
-    job = house.store.job(JobId(job_id), caller().tenant)
-    grid = prior_of(job, index, house.store, house.objects).grid
+    """Returns the token grid of a picture as JSON.
+
+    If `Accept` prefers `application/octet-stream`, returns the tokens as little-endian uint16, row by row.
+    """
+    deps = services()
+    job = deps.store.job(JobId(job_id), caller().tenant)
+    grid = prior_of(job, index, deps.store, deps.objects).grid
     if request.accept_mimetypes.best_match(["application/json", _RAW]) == _RAW:
         return _raw(grid)
-    return GridAnswer(rows=grid.size.rows, cols=grid.size.cols, tokens=list(grid.tokens)).model_dump()
+    return GridResponse(rows=grid.size.rows, cols=grid.size.cols, tokens=list(grid.tokens)).model_dump()
 
 
 def _raw(grid: TokenGrid) -> Response:

@@ -1,9 +1,9 @@
-"""Jobs and their events."""
+"""OpenAPI entries of the routes of jobs and their events."""
 
 from api.jobs.schemas import ListQuery, RetryRequest
 from api.openapi import examples
 from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLIED, RETRY_AFTER
-from api.openapi.operation import Answer, Body, Json, Operation, Refusals
+from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import JobPage
 from shared.errors import (
     ClientIdTaken,
@@ -22,13 +22,13 @@ from shared.errors import (
     StoreFull,
 )
 from shared.intake.request import JobRequest
-from shared.jobs.response_schemas import JobAnswer
+from shared.responses.schemas import JobResponse
 
-_JOB = {"succeeded": examples.answer()}
+_JOB = {"succeeded": examples.job()}
 _INTAKE: Refusals = (InvalidImage, PriorNotFound, ImageNotReady, ImageNotMade, FileNotStored)
 _OVERLOAD: Refusals = (QueueFull, StoreFull, ObjectStoreUnavailable)
 
-# The request as JSON in one part, pictures as files beside it. Plain form fields work, too.
+# The document describes forms with one JSON part and files. The route also accepts plain form fields.
 _MULTIPART: Json = {
     "schema": {
         "type": "object",
@@ -43,13 +43,21 @@ _MULTIPART: Json = {
 }
 _REQUEST = Body(JobRequest, media={"multipart/form-data": _MULTIPART}, examples=examples.REQUESTS)
 
-_ENDED = Answer("the job, which ended within the wait", JobAnswer, fields=(LOCATION, PREFERENCE_APPLIED), examples=_JOB)
-_GOES_ON = Answer(
-    "accepted, on the store's disk", JobAnswer, fields=(LOCATION, RETRY_AFTER, PREFERENCE_APPLIED), examples=_JOB
+_ENDED = Response(
+    "the job, which ended within the time of `Prefer: wait`",
+    JobResponse,
+    fields=(LOCATION, PREFERENCE_APPLIED),
+    examples=_JOB,
 )
-_AS_IT_STANDS = Answer("the job", JobAnswer, fields=(PREFERENCE_APPLIED,), examples=_JOB)
+_GOES_ON = Response(
+    "the job, which is accepted and stored on disk",
+    JobResponse,
+    fields=(LOCATION, RETRY_AFTER, PREFERENCE_APPLIED),
+    examples=_JOB,
+)
+_AS_IT_STANDS = Response("the job", JobResponse, fields=(PREFERENCE_APPLIED,), examples=_JOB)
 _EVENTS: Json = {
-    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
     "examples": {"progress": {"value": 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n'}},
 }
 
@@ -76,12 +84,12 @@ OPERATIONS = {
         "listJobs",
         "Jobs",
         "List jobs",
-        {200: Answer("a page", JobPage, examples={"one": examples.page()})},
+        {200: Response("a page of jobs", JobPage, examples={"one": examples.page()})},
         query=ListQuery,
     ),
     "jobs.read": Operation("getJob", "Jobs", "Read a job", {200: _AS_IT_STANDS}, (JobNotFound,), fields=(PREFER,)),
     "jobs.cancel": Operation(
-        "cancelJob", "Jobs", "Cancel a job", {200: Answer("as it stands", JobAnswer, examples=_JOB)}, (JobNotFound,)
+        "cancelJob", "Jobs", "Cancel a job", {200: Response("the job", JobResponse, examples=_JOB)}, (JobNotFound,)
     ),
     "jobs.retry_job": Operation(
         "retryJob",
@@ -93,15 +101,15 @@ OPERATIONS = {
         fields=(PREFER,),
     ),
     "jobs.delete": Operation(
-        "deleteJob", "Jobs", "Delete a job", {204: Answer("it is gone")}, (JobNotFound, JobNotFinal)
+        "deleteJob", "Jobs", "Delete a job", {204: Response("the job is deleted")}, (JobNotFound, JobNotFinal)
     ),
     "events.stream": Operation(
         "streamEvents",
         "Jobs",
         "Follow a job",
         {
-            200: Answer("Server-Sent Events until the job's end", media={"text/event-stream": _EVENTS}),
-            204: Answer("nothing will happen any more"),
+            200: Response("Server-Sent Events until the job's end", media={"text/event-stream": _EVENTS}),
+            204: Response("the job has ended and no events are left"),
         },
         (InvalidRequest, JobNotFound),
         fields=(LAST_EVENT_ID,),

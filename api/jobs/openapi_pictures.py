@@ -1,8 +1,8 @@
-"""Pictures, previews and token grids of a job."""
+"""OpenAPI entries of the routes of a job's pictures, previews and token grids."""
 
-from api.jobs.grids import GridAnswer
+from api.jobs.grids import GridResponse
 from api.openapi.fields import DISPOSITION, GRID_COLS, GRID_ROWS, LINK
-from api.openapi.operation import Answer, Json, Operation
+from api.openapi.operation import Json, Operation, Response
 from shared.errors import (
     ImageNotFound,
     ImageNotMade,
@@ -14,7 +14,7 @@ from shared.errors import (
 )
 
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
-_LINK = Answer("a link to the file", fields=(LINK,))
+_LINK = Response("a redirect to the file", fields=(LINK,))
 
 OPERATIONS = {
     "images.read": Operation(
@@ -23,7 +23,9 @@ OPERATIONS = {
         "Fetch a finished picture",
         {
             302: _LINK,
-            200: Answer("the file, where links are streamed", media={"image/*": _BYTES}, fields=(DISPOSITION,)),
+            200: Response(
+                "the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/*": _BYTES}, fields=(DISPOSITION,)
+            ),
         },
         (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, ObjectNotFound, ObjectStoreUnavailable),
     ),
@@ -31,7 +33,7 @@ OPERATIONS = {
         "getPreview",
         "Pictures",
         "Fetch a preview that an event announced",
-        {302: _LINK, 200: Answer("the file, where links are streamed", media={"image/jpeg": _BYTES})},
+        {302: _LINK, 200: Response("the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/jpeg": _BYTES})},
         (JobNotFound, ImageNotFound, ObjectNotFound, ObjectStoreUnavailable),
     ),
     "grids.read": Operation(
@@ -39,9 +41,9 @@ OPERATIONS = {
         "Pictures",
         "Read a picture's token grid",
         {
-            200: Answer(
-                "the tokens; raw, with their counts in the header, for a caller that accepts octet-stream rather",
-                GridAnswer,
+            200: Response(
+                "the token grid as JSON, or as raw tokens if `Accept` prefers application/octet-stream",
+                GridResponse,
                 {"application/octet-stream": _BYTES},
                 (GRID_ROWS, GRID_COLS),
                 {"two": {"rows": 1, "cols": 2, "tokens": [812, 15007]}},

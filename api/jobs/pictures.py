@@ -1,8 +1,11 @@
-"""The route of a finished picture: a redirect to the object store, or its bytes where clients can't reach it."""
+"""The route of a finished picture.
+
+It redirects to the object store. If the setting GRIDPRESS_S3_LINKS is `streamed`, it returns the picture's bytes.
+"""
 
 from flask import Blueprint, Response
 
-from api.edge.callers import caller
+from api.edge.authentication import caller
 from api.responses.downloads import download
 from api.services import services
 from shared.errors import ImageNotFound, ImageNotMade, ImageNotReady
@@ -14,15 +17,18 @@ images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
 
 @images.get("/<int:index>")
 def read(job_id: str, index: int) -> Response:
-    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed."""
-    house = services()
-    job = house.store.job(JobId(job_id), caller().tenant)
+    """Redirects (302) to a presigned URL of a finished picture.
+
+    If GRIDPRESS_S3_LINKS is `streamed`, returns the picture's bytes instead.
+    """
+    deps = services()
+    job = deps.store.job(JobId(job_id), caller().tenant)
     picture = _finished(job, index)
     filename = f"{job_id}-{index}.{job.spec.settings.output_format}"
-    if house.settings.s3_links == "streamed":
-        chunks = house.objects.stream(picture.key)
+    if deps.settings.s3_links == "streamed":
+        chunks = deps.objects.stream(picture.key)
         return download(chunks, picture.content_type, filename=filename, num_bytes=picture.num_bytes)
-    link = house.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
+    link = deps.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
     return Response(status=302, headers={"Location": link})
 
 

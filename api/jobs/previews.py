@@ -1,10 +1,10 @@
-"""Previews of a render in progress: their form in events, and the route that reads one."""
+"""The route that returns a preview of a running render, and the event data that links to a preview."""
 
 from collections.abc import Mapping
 
 from flask import Blueprint, Response
 
-from api.edge.callers import caller
+from api.edge.authentication import caller
 from api.responses.downloads import download
 from api.services import Services, services
 from shared.errors import ImageNotFound
@@ -19,21 +19,23 @@ _CONTENT_TYPE = "image/jpeg"
 
 @previews.get("/<int:number>")
 def read(job_id: str, index: int, number: int) -> Response:
-    """Redirects (302) to a presigned URL, or returns the bytes when links are streamed; 404 before the preview
-    exists.
+    """Redirects (302) to a presigned URL of a preview. Returns 404 before the preview exists.
+
+    If GRIDPRESS_S3_LINKS is `streamed`, returns the preview's bytes instead.
     """
-    house = services()
-    job = house.store.job(JobId(job_id), caller().tenant)
-    key = _key(house, job.job_id, index, number)
-    if house.settings.s3_links == "streamed":
-        return download(house.objects.stream(key), _CONTENT_TYPE)
-    link = house.objects.presign(key, filename=f"{job_id}-{index}-{number}.jpeg", content_type=_CONTENT_TYPE)
+    deps = services()
+    job = deps.store.job(JobId(job_id), caller().tenant)
+    key = _key(deps, job.job_id, index, number)
+    if deps.settings.s3_links == "streamed":
+        return download(deps.objects.stream(key), _CONTENT_TYPE)
+    link = deps.objects.presign(key, filename=f"{job_id}-{index}-{number}.jpeg", content_type=_CONTENT_TYPE)
     return Response(status=302, headers={"Location": link})
 
 
-def shown(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:
-    """Returns an event's data for clients. A preview's object key is replaced by a link to our route, which does not
-    expire.
+def event_for_client(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:
+    """Returns the data of a job's event as clients receive it.
+
+    For a preview, the data has a link to a route of this API instead of the object's key. The link does not expire.
     """
     if event.type != _EVENT:
         return event.data
@@ -43,12 +45,12 @@ def shown(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:
     return {**data, "url": base + path}
 
 
-def _key(house: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
-    """Returns the object key of a preview. A render that began again made it twice; the newest counts.
+def _key(deps: Services, job_id: JobId, index: int, number: int) -> ObjectKey:
+    """Returns the object key of a preview. Raises `ImageNotFound`.
 
-    Raises `ImageNotFound`.
+    If a render was started again, there are two previews with the same number. This returns the key of the newer one.
     """
-    for event in reversed(house.store.events(job_id, after="0")):
+    for event in reversed(deps.store.events(job_id, after="0")):
         if event.type == _EVENT and (event.data["index"], event.data["number"]) == (index, number):
             return ObjectKey(str(event.data["key"]))
     raise ImageNotFound(f"{job_id} has no preview {number} of image {index}")

@@ -1,32 +1,32 @@
-"""The routes of jobs: create, read, list, cancel, retry, delete."""
+"""Routes that create, read, list, cancel, retry and delete jobs."""
 
 from typing import Any
 
 from flask import Blueprint, request
 
-from api.edge.callers import caller
+from api.bodies.documents import read_body, read_optional
+from api.bodies.incoming import takes_pictures
+from api.edge.authentication import caller
 from api.edge.idempotency import request_fingerprint
 from api.edge.proxies import base_url
-from api.jobs.body import read_body, read_retry
-from api.jobs.names import checked
-from api.jobs.schemas import ListQuery, list_fields
+from api.jobs.client_ids import checked_client_id
+from api.jobs.schemas import ListQuery, RetryRequest, list_fields
 from api.jobs.submission import refuse_before_reading, retry, submit
-from api.responses.listing import told_each
+from api.responses.listing import readable_responses
 from api.responses.prefer import preferences
 from api.responses.waiting import until_final
-from api.server.incoming import takes_pictures
 from api.services import services
 from shared.errors import ClientIdTaken, StoreUnavailable
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.jobs.job import ClientName, Job
-from shared.jobs.responses import job_answer
+from shared.responses.job import job_response
 from shared.schedule.throughput import NO_OUTLOOK, Outlook
 
 jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
-Answer = dict[str, Any]
-Reply = tuple[Answer, int, dict[str, str]]
+Json = dict[str, Any]
+Reply = tuple[Json, int, dict[str, str]]
 
 _RETRY_AFTER_S = 1
 
@@ -34,7 +34,10 @@ _RETRY_AFTER_S = 1
 @jobs.post("")
 @takes_pictures
 def create() -> Reply:
-    """Creates a job. Returns 202 once it is on the store's disk, or 201 when it ended within the requested wait."""
+    """Creates a job and returns it with status 202 once it is stored on disk.
+
+    With `Prefer: wait=N` it waits up to N seconds, and returns 201 if the job ended in that time.
+    """
     refuse_before_reading()
     return _reply(submit(read_body(request)), ended=201, going_on=202)
 
@@ -42,57 +45,59 @@ def create() -> Reply:
 @jobs.put("/<job_id>")
 @takes_pictures
 def create_named(job_id: str) -> Reply:
-    """Creates a job under the caller's own id. A repeated request returns the same job."""
-    house, client_id, fingerprint = services(), checked(job_id), request_fingerprint()
-    standing = house.store.named(client_id, caller().tenant)
-    if standing is None:
+    """Creates a job under an id that the caller chooses. A repetition of the same request returns the same job."""
+    deps, client_id, fingerprint = services(), checked_client_id(job_id), request_fingerprint()
+    existing_id = deps.store.named(client_id, caller().tenant)
+    if existing_id is None:
         return _reply(submit(read_body(request), ClientName(client_id, fingerprint)), ended=201, going_on=202)
-    if house.store.fingerprint(standing) != fingerprint:
+    if deps.store.fingerprint(existing_id) != fingerprint:
         raise ClientIdTaken(client_id)
-    return _reply(house.store.job(standing, caller().tenant), ended=200, going_on=200)
+    return _reply(deps.store.job(existing_id, caller().tenant), ended=200, going_on=200)
 
 
 @jobs.get("")
-def index() -> Answer:
-    """Returns a page of jobs, newest first by default. Reads one more than asked for, to know whether there is another
-    page.
-    """
+def index() -> Json:
+    """Returns a page of the tenant's jobs, newest first by default."""
     query = validated(ListQuery, list_fields(request.args))
     found = services().store.jobs(caller().tenant, query.filters, limit=query.limit + 1, after=query.after)
     page = found[: query.limit]
     has_more = len(found) > query.limit
-    told = told_each("job", ((job.job_id, job) for job in page), _answer)
-    return {"data": told, "has_more": has_more, "next": page[-1].job_id if has_more else None}
+    data = readable_responses("job", ((job.job_id, job) for job in page), _answer)
+    return {"data": data, "has_more": has_more, "next": page[-1].job_id if has_more else None}
 
 
 @jobs.get("/<job_id>")
 def read(job_id: str) -> Reply:
-    """Returns one job, with its place in the queue while it waits. `Prefer: wait=N` holds the response until it has
-    ended.
+    """Returns one job, with its place in the queue while it waits.
+
+    With `Prefer: wait=N` the response comes when the job has ended, or after N seconds.
     """
     return _reply(_job(job_id), ended=200, going_on=200)
 
 
 @jobs.post("/<job_id>/cancel")
-def cancel(job_id: str) -> Answer:
-    """Cancels a job and returns it; one that has ended is unchanged."""
+def cancel(job_id: str) -> Json:
+    """Cancels a job and returns it. A job that has ended stays unchanged."""
     return _answer(services().store.cancel(JobId(job_id), caller().tenant))
 
 
 @jobs.post("/<job_id>/retry")
 def retry_job(job_id: str) -> Reply:
-    """Retries a failed, expired or cancelled job: finished pictures are kept, the others are rendered again.
+    """Retries a failed, expired or cancelled job. Finished pictures stay, and the others are rendered again.
 
     Returns 202 while the job runs, also when an earlier retry started it.
     """
-    asked, job = read_retry(request), _job(job_id)
+    asked, job = read_optional(RetryRequest), _job(job_id)
     deadline = asked.deadline if "deadline" in asked.model_fields_set else job.spec.deadline
     return _reply(retry(job, deadline), ended=200, going_on=202)
 
 
 @jobs.delete("/<job_id>")
 def delete(job_id: str) -> tuple[str, int]:
-    """Deletes a job that has ended (204). Its pictures, previews, grids and manifests are deleted later."""
+    """Deletes a job that has ended, and returns 204.
+
+    The job's pictures, previews, token grids and manifests are deleted a little later.
+    """
     services().store.delete(JobId(job_id), caller().tenant)
     return "", 204
 
@@ -102,9 +107,10 @@ def _job(job_id: str) -> Job:
 
 
 def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
-    """Waits as long as the caller prefers. Returns the job with status `ended` if it has ended, else `going_on`.
+    """Waits for a job as long as the header field `Prefer` asks, and returns the response with the job.
 
-    It holds the place in the queue and the expected end, also for a plain 202.
+    The HTTP status is `ended` if the job has ended, otherwise `going_on`. Every response contains the job's place in
+    the queue and its expected end, even a 202 without a wait.
     """
     preferred = preferences()
     if preferred.wait_s:
@@ -121,13 +127,16 @@ def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
 
 
 def _outlook(job: Job) -> Outlook:
-    """Returns what to expect of the job. A store that fails now must not hide that the job was accepted."""
+    """Returns a job's place in the queue and its expected end. Both are unknown if the store is unreachable.
+
+    An unreachable store must not fail the request, since the response must still report that the job was accepted.
+    """
     try:
-        return services().pace.outlook(job)
+        return services().throughput.outlook(job)
     except StoreUnavailable:
         return NO_OUTLOOK
 
 
-def _answer(job: Job, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True) -> Answer:
+def _answer(job: Job, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True) -> Json:
     settings = services().settings
-    return job_answer(job, base_url(), settings.served_model_name, outlook, is_writable=is_writable)
+    return job_response(job, base_url(), settings.served_model_name, outlook, is_writable=is_writable)

@@ -1,4 +1,4 @@
-"""What callers may send beside requests for pictures, field by field."""
+"""Schemas of the query parameters of job and dead letter lists, and of the body of a retry request."""
 
 from typing import Annotated, Literal
 
@@ -12,37 +12,47 @@ from shared.store.jobs.filter import JobFilter
 
 
 class RetryRequest(BaseModel):
-    """The body of a retry; it may be left out."""
+    """The body of a request to retry a job. The body is optional."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    deadline: Time | None = Field(default=None, description="in place of the job's own; null: none")
+    deadline: Time | None = Field(
+        default=None, description="replaces the job's deadline; null removes it; left out, the job's deadline stays"
+    )
 
 
 class DeadLetterQuery(BaseModel):
-    """The query of a list of dead letters."""
+    """The query parameters of a list of dead letters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
     after: Annotated[RenderId, Field(pattern=r"^job_[0-9a-z]{26}:[0-9]{4}$")] | None = Field(
-        default=None, description="`next` of the page before"
+        default=None, description="`next` of the previous page"
     )
 
 
 class ListQuery(BaseModel):
-    """The query of a job list. Values come as text, so this one is not strict."""
+    """The query parameters of a list of jobs. The model is not strict, since all values arrive as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
     after: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="`next` of the page before"
+        default=None, description="`next` of the previous page"
     )
-    status: list[JobStatus] = Field(default=[], description="one or several, repeated or with commas between")
-    created_after: Time | None = Field(default=None, description="from this moment on, by the time in the job's id")
-    created_before: Time | None = Field(default=None, description="before this moment, by the time in the job's id")
-    order: Literal["asc", "desc"] = Field(default="desc", description="of creation; desc: newest first")
+    status: list[JobStatus] = Field(
+        default=[], description="only jobs with one of these statuses; repeat the parameter or separate with commas"
+    )
+    created_after: Time | None = Field(
+        default=None, description="only jobs created at this time or later, by the time in the job's id"
+    )
+    created_before: Time | None = Field(
+        default=None, description="only jobs created before this time, by the time in the job's id"
+    )
+    order: Literal["asc", "desc"] = Field(
+        default="desc", description="order by creation time; desc: newest first, asc: oldest first"
+    )
 
     @property
     def filters(self) -> JobFilter:
@@ -50,6 +60,6 @@ class ListQuery(BaseModel):
 
 
 def list_fields(query: MultiDict[str, str]) -> dict[str, object]:
-    """The fields of a `ListQuery`, of which only `status` can have several values."""
+    """Returns the fields of a `ListQuery` from the query parameters. Only `status` can have several values."""
     statuses = [status for text in query.getlist("status") for status in text.split(",")]
     return {**query.to_dict(), **({"status": statuses} if statuses else {})}

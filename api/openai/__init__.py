@@ -1,1 +1,4 @@
-"""The door for clients of OpenAI's Images API: its fields, answers, streams and errors over the same jobs."""
+"""Routes for clients of OpenAI's Images API, with OpenAI's fields, streams and errors.
+
+They create the same jobs as the service's own routes.
+"""

@@ -1,4 +1,7 @@
-"""Reads the bodies of generations and edits. In a form every value is text and converted to its field's type."""
+"""Reads the bodies of OpenAI's generation and edit requests: JSON, or for edits also a multipart form.
+
+The values of a form are text, so they are converted to the types of their fields.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,35 +12,45 @@ from flask import request
 from typing_extensions import Buffer
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.jobs.body import body_document, from_json
-from api.server.incoming import content_of
+from api.bodies.documents import body_document, from_json
+from api.bodies.incoming import content_of
 from shared.errors import InvalidRequest
 from shared.intake.fields import validated
-from shared.openai.requests import EditRequest, GenerationRequest
+from shared.intake.openai import EditRequest, GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The pictures of an edit, in the form that `Body` takes."""
+    """The condition images of an edit request.
+
+    `files` has the file parts of a multipart form. `cut` has large base64 pictures of a JSON body, which were removed
+    from the JSON before it was parsed. Its keys are the references that stand for them in the JSON.
+    """
 
     files: Sequence[Buffer] = ()
     cut: Mapping[str, Buffer] = field(default_factory=dict)
 
 
 _IMAGE_PARTS = ("image", "image[]")
-_MEMBER = re.compile(r"(\w+)\[(\w[^\]]*)\]")  # how forms write objects: metadata[colour]=red
+_MEMBER = re.compile(r"(\w+)\[(\w[^\]]*)\]")  # a member of an object in a form, such as metadata[colour]=red
 _ITEM = re.compile(r"(\w+)\[\]")
 
 
 def read_generation() -> GenerationRequest:
-    """Reads a generation. Raises `InvalidRequest`, and werkzeug's errors for 413 and 415."""
+    """Reads, validates and returns the body of a generation request.
+
+    Raises `InvalidRequest`, and werkzeug's errors for the statuses 413 and 415.
+    """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
     return validated(GenerationRequest, body_document().value)
 
 
 def read_edit() -> tuple[EditRequest, Pictures]:
-    """Reads an edit; returns its fields and its images. Raises as `read_generation` does."""
+    """Reads the body of an edit request, and returns its fields and its condition images.
+
+    Raises `InvalidRequest`, and werkzeug's errors for the statuses 413 and 415.
+    """
     files: list[Buffer] = []
     cut: Mapping[str, Buffer] = {}
     match request.mimetype:
@@ -57,14 +70,18 @@ def read_edit() -> tuple[EditRequest, Pictures]:
 
 
 def _form_fields() -> dict[str, Any]:
-    """Returns the form's fields. An empty value counts as left out; a file that is no image counts as a plain field."""
+    """Returns the fields of the current request's form, without the image files.
+
+    An empty value counts as left out, except for `prompt`. If a part that is not for images contains a file, the part
+    counts as a field whose value is the filename.
+    """
     fields: dict[str, Any] = {name: file.filename for name, file in request.files.items() if name not in _IMAGE_PARTS}
     for name, values in request.form.lists():
         if not name:
             raise InvalidRequest("a part of the form has no name")
         if name in _IMAGE_PARTS:
-            raise InvalidRequest("an image is a part with a filename", "image")
-        if any("\ufffd" in value for value in values):  # what werkzeug makes of bytes that are not UTF-8
+            raise InvalidRequest("send an image as a part with a filename", "image")
+        if any("\ufffd" in value for value in values):  # werkzeug's replacement for bytes that are not UTF-8
             raise InvalidRequest(f"{name} is not UTF-8", name)
         if item := _ITEM.fullmatch(name):
             fields[item[1]] = values

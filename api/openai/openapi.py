@@ -1,13 +1,13 @@
-"""OpenAI's routes: pictures made and edited, and the model that is served."""
+"""OpenAPI entries of OpenAI's routes: generate and edit pictures, and list the served model."""
 
 from typing import Any
 
-from api.openai.errors import ModelNotServed, StillRendering
 from api.openapi.fields import JOB_ID
-from api.openapi.operation import Answer, Body, Json, Operation, Refusals
-from api.openapi.schemas import ImagesDone, ModelAnswer, ModelPage, OpenAiError
+from api.openapi.operation import Body, Json, Operation, Refusals, Response
+from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse, OpenAiError
+from api.problems.openai import ModelNotServed, StillRendering
 from shared.errors import FileNotStored, InvalidImage, ObjectNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
-from shared.openai.requests import EditRequest, GenerationRequest
+from shared.intake.openai import EditRequest, GenerationRequest
 
 _TAG = "OpenAI images"
 _LINK = "https://s3.example.com/gridpress/jobs/job_01ke6q8v3c9t0n5w7x2z4b6d8f/0/4f3a.png?X-Amz-Signature=9f"
@@ -28,7 +28,7 @@ _DONE = {
     "data": [{"url": _LINK}],
 }
 _EVENTS: Json = {
-    "schema": {},  # of one event, which OpenAPI 3.1 cannot tell from the stream
+    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
     "examples": {
         "completed": {
             "value": "event: image_generation.completed\n"
@@ -36,8 +36,8 @@ _EVENTS: Json = {
         }
     },
 }
-_PICTURES = Answer(
-    "the pictures; a stream of them where the request asks for `stream`",
+_PICTURES = Response(
+    "the pictures, or a stream of events if the request has `stream`",
     ImagesDone,
     {"text/event-stream": _EVENTS},
     (JOB_ID,),
@@ -47,16 +47,16 @@ _PICTURES = Answer(
 
 def _ended(code: str, status: str) -> dict[str, Any]:
     message = f"job_01ke6q8v3c9t0n5w7x2z4b6d8f is {status}"
-    told = {"message": message, "type": "server_error", "param": None, "code": code, "retryable": False}
-    return {code: {"error": told}}
+    error = {"message": message, "type": "server_error", "param": None, "code": code, "retryable": False}
+    return {code: {"error": error}}
 
 
 _ANSWERS = {
     200: _PICTURES,
-    500: Answer(
+    500: Response(
         "the job failed; `code` says why", OpenAiError, fields=(JOB_ID,), examples=_ended("nan_pixels", "failed")
     ),
-    504: Answer(
+    504: Response(
         "the job expired before it was finished",
         OpenAiError,
         fields=(JOB_ID,),
@@ -81,7 +81,7 @@ _EDIT_FORM: Json = {
 }
 _GENERATION = {
     "model": "zai-org/GLM-Image",
-    "prompt": 'A tea house poster that says "Open late"',
+    "prompt": 'A tea deps poster that says "Open late"',
     "size": "1024x1024",
     "response_format": "b64_json",
 }
@@ -91,7 +91,7 @@ OPERATIONS = {
     "openai_images.generate": Operation(
         "createImage",
         _TAG,
-        "Make pictures, and wait for them",
+        "Generate pictures and wait for them",
         _ANSWERS,
         _REFUSALS,
         Body(GenerationRequest, examples={"poster": _GENERATION}),
@@ -99,7 +99,7 @@ OPERATIONS = {
     "openai_images.edit": Operation(
         "editImage",
         _TAG,
-        "Edit pictures, and wait for the result",
+        "Edit pictures and wait for the result",
         _ANSWERS,
         (*_REFUSALS, InvalidImage, FileNotStored),
         Body(EditRequest, media={"multipart/form-data": _EDIT_FORM}, examples={"winter": _EDIT}),
@@ -108,13 +108,17 @@ OPERATIONS = {
         "listModels",
         _TAG,
         "List models",
-        {200: Answer("the one", ModelPage, examples={"one": {"object": "list", "data": [_MODEL]}})},
+        {
+            200: Response(
+                "a list with the served model", ModelPage, examples={"one": {"object": "list", "data": [_MODEL]}}
+            )
+        },
     ),
     "openai_images.model": Operation(
         "getModel",
         _TAG,
         "Read a model",
-        {200: Answer("it", ModelAnswer, examples={"one": _MODEL})},
+        {200: Response("the model", ModelResponse, examples={"one": _MODEL})},
         (ModelNotServed,),
     ),
 }

@@ -1,19 +1,19 @@
-"""OpenAI's routes: generate and edit pictures, waiting for the result, and list the one model."""
+"""OpenAI's routes: generate and edit pictures and wait for the result, and list the one served model."""
 
 from typing import Any
 
 from flask import Blueprint, Response, g
 
+from api.bodies.incoming import takes_pictures
 from api.openai.body import Pictures, read_edit, read_generation
-from api.openai.errors import ModelNotServed
 from api.openai.response import answer
-from api.openai.retries import begin_delivery
+from api.openai.retries import await_job
 from api.openai.stream import stream
-from api.server.incoming import takes_pictures
+from api.problems.openai import ModelNotServed
 from api.services import services
 from shared.intake.fields import validated
+from shared.intake.openai import ImagesRequest
 from shared.intake.request import Body, JobRequest
-from shared.openai.requests import ImagesRequest
 
 openai_images = Blueprint("openai_images", __name__, url_prefix="/v1")
 
@@ -22,26 +22,32 @@ JOB_ID = "x-gridpress-job-id"
 
 @openai_images.post("/images/generations")
 def generate() -> Response:
-    """Generates pictures and returns or streams them. The job outlives the connection; its id is in a header field."""
+    """Generates pictures and returns them, or streams them if the request has `stream`.
+
+    The job continues when the connection is lost. Its id is in the header field `x-gridpress-job-id`.
+    """
     return _rendered(read_generation())
 
 
 @openai_images.post("/images/edits")
 @takes_pictures
 def edit() -> Response:
-    """Edits one or several pictures: files of a form, or `images` in JSON."""
+    """Edits one or more pictures and returns the result, or streams it if the request has `stream`.
+
+    The pictures are files of a multipart form, or `images` in a JSON body.
+    """
     return _rendered(*read_edit())
 
 
 @openai_images.get("/models")
 def models() -> dict[str, Any]:
-    """Returns the list of models, which has one."""
+    """Returns the list of models. It contains only the served model."""
     return {"object": "list", "data": [_model()]}
 
 
 @openai_images.get("/models/<path:model_id>")
 def model(model_id: str) -> dict[str, Any]:
-    """Returns the model by its name. Raises for any other."""
+    """Returns the served model. Any other name leads to the error `model_not_found`."""
     _check_model(model_id)
     return _model()
 
@@ -57,21 +63,21 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
     _check_model(asked.model)
     pictures = pictures or Pictures()
     body = Body(validated(JobRequest, asked.fields_of_job()), pictures.files, pictures.cut)
-    delivery = begin_delivery(body)
-    g.openai_job_id = delivery.job.job_id
+    awaited = await_job(body)
+    g.openai_job_id = awaited.job.job_id
     if asked.stream:
-        return stream(delivery, asked)
-    delivery.wait(services().settings.images_wait_s)
-    return answer(delivery, asked)
+        return stream(awaited, asked)
+    awaited.wait(services().settings.images_wait_s)
+    return answer(awaited, asked)
 
 
 def _check_model(name: str | None) -> None:
     served = services().settings.served_model_name
     if name is not None and name.lower() != served.lower():
-        raise ModelNotServed(f"this service has no model {name}, only {served}")
+        raise ModelNotServed(f"this service does not serve the model {name}, only {served}")
 
 
 def _model() -> dict[str, Any]:
-    """Describes the model. `created` is 0, because the service does not know the date of its model."""
+    """Returns the description of the served model. The service does not know the model's date, so `created` is 0."""
     name = services().settings.served_model_name
     return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}

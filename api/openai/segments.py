@@ -1,4 +1,7 @@
-"""Texts with pictures in them, in base64, that are sent without ever being in memory as a whole."""
+"""Streams JSON texts that contain pictures in base64, with only a piece of one picture in memory at a time.
+
+A text is a sequence of segments. A segment is bytes, or a picture, which is sent as base64.
+"""
 
 import tempfile
 from base64 import b64encode
@@ -13,16 +16,21 @@ from shared.objects.store import ObjectStore
 Segment = bytes | Picture
 
 _CHUNK_BYTES = 256 * 1024
-_IN_MEMORY_BYTES = 1024 * 1024  # of one picture; a thousand slow clients may each be at one
+_IN_MEMORY_BYTES = 1024 * 1024  # a larger picture goes to disk, since a thousand slow clients may read one each
 
 
 def num_bytes(segments: Sequence[Segment]) -> int:
-    """Of the whole text: base64 makes four characters of every three bytes."""
+    """Returns the length in bytes of the text that the segments (bytes or pictures) make up. Base64 turns 3 bytes into
+    4 characters.
+    """
     return sum(len(part) if isinstance(part, bytes) else -(-part.num_bytes // 3) * 4 for part in segments)
 
 
 def pieces(segments: Iterable[Segment], objects: ObjectStore) -> Iterator[bytes]:
-    """One picture is read at a time, as it is sent. Raises `ObjectNotFound` and `ObjectStoreUnavailable`."""
+    """Yields the text of the segments in pieces. Each picture is read from the object store while it is sent.
+
+    Raises `ObjectNotFound` and `ObjectStoreUnavailable`.
+    """
     for segment in segments:
         if isinstance(segment, bytes):
             yield segment
@@ -31,10 +39,12 @@ def pieces(segments: Iterable[Segment], objects: ObjectStore) -> Iterator[bytes]
 
 
 @contextmanager
-def at_hand(picture: Picture, objects: ObjectStore) -> Iterator[Callable[[Iterable[Segment]], Iterator[bytes]]]:
-    """What makes pieces of a text with this picture in it, and can't fail any more: the picture was read to its end.
+def read_completely(picture: Picture, objects: ObjectStore) -> Iterator[Callable[[Iterable[Segment]], Iterator[bytes]]]:
+    """Reads a picture completely. Yields a function that turns segments (bytes, or this picture) into pieces of the
+    text.
 
-    For what must not break off once it has begun. Raises as `pieces` does.
+    The picture is in memory or in a temporary file, so the function can't fail: a text that has begun is always
+    completed. Raises `ObjectNotFound` and `ObjectStoreUnavailable` before it yields.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as file:
         for chunk in objects.stream(picture.key):
@@ -52,7 +62,10 @@ def _with(segments: Iterable[Segment], file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _in_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Chunks are cut where three bytes end, so that their texts join to that of the whole."""
+    """Yields the chunks in base64.
+
+    The chunks are split at multiples of three bytes, so that the results can be joined.
+    """
     rest = b""
     for chunk in chunks:
         data = rest + chunk

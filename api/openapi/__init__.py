@@ -1,1 +1,1 @@
-"""The OpenAPI 3.1 document: one entry per route; paths come from the app, schemas from the models that validate."""
+"""Builds the OpenAPI 3.1 document. Its paths are the app's routes, and its schemas the models that validate."""

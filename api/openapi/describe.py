@@ -1,4 +1,4 @@
-"""One entry in OpenAPI's words."""
+"""Converts the description of one route (`Operation`) to an OpenAPI operation object."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.openapi.fields import IDEMPOTENCY_KEY, QUOTAS, REPLAYED, REQUEST_ID
-from api.openapi.operation import Answer, Body, Field, Json, Operation
+from api.openapi.operation import Body, Field, Json, Operation, Response
 from api.openapi.refusals import SharedRefusals, by_status, fields_of, refusals_of
 from shared.access.keys import Scope
 
@@ -14,15 +14,19 @@ KEY = "key"
 REFERENCE = "#/components/schemas/{model}"
 
 
-def told(operation: Operation, path: str, method: str, scope: Scope | None, shared: SharedRefusals) -> Json:
-    """Without its description and the arguments of its path. `scope`: what a key must allow, None: no key is needed."""
+def operation_object(operation: Operation, path: str, method: str, scope: Scope | None, shared: SharedRefusals) -> Json:
+    """Returns the OpenAPI operation object of a route. The caller adds its description and its path parameters.
+
+    `scope` is the scope that an API key needs, or None for a public route. Error responses that several routes share
+    are added to `shared`.
+    """
     what: Json = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
         "security": [{KEY: [scope.value]}] if scope else [],
         "parameters": [*_query(operation), *_request_fields(operation, method)],
-        "responses": {**_answers(operation, method, scope), **_refusals(operation, path, method, scope, shared)},
+        "responses": {**_responses(operation, method, scope), **_refusals(operation, path, method, scope, shared)},
     }
     if operation.body:
         what["requestBody"] = _body(operation.body)
@@ -30,7 +34,7 @@ def told(operation: Operation, path: str, method: str, scope: Scope | None, shar
 
 
 def plain(docstring: str) -> str:
-    """A docstring as Markdown: paragraphs without the line breaks inside."""
+    """Returns a docstring as Markdown, without the line breaks inside its paragraphs."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.strip().split("\n\n"))
 
 
@@ -45,7 +49,10 @@ def _query(operation: Operation) -> list[Json]:
 
 
 def _without_null(schema: Json) -> Json:
-    """A query has no null: what may be None is left out."""
+    """Returns the JSON schema of a query parameter without the type null and the default null.
+
+    A caller leaves the parameter out instead of sending null.
+    """
     schema = {key: value for key, value in schema.items() if key != "title" and (key, value) != ("default", None)}
     kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
     return {**schema, **kinds[0]} if len(kinds) == 1 else schema
@@ -56,14 +63,17 @@ def _request_fields(operation: Operation, method: str) -> list[Json]:
     return [{"name": field.name, "in": "header", **_field(field)} for field in fields]
 
 
-def _answers(operation: Operation, method: str, scope: Scope | None) -> Json:
+def _responses(operation: Operation, method: str, scope: Scope | None) -> Json:
     shared = (REQUEST_ID, *(QUOTAS if scope else ()), *((REPLAYED,) if method == "POST" else ()))
-    return {str(status): _answer(answer, shared) for status, answer in operation.answers.items()}
+    return {str(status): _response(response, shared) for status, response in operation.responses.items()}
 
 
-def _answer(answer: Answer, shared: Iterable[Field]) -> Json:
-    what: Json = {"description": answer.description, "headers": _fields([*answer.fields, *shared])}
-    content = {**_json(answer.model, answer.examples), **{kind: dict(media) for kind, media in answer.media.items()}}
+def _response(response: Response, shared: Iterable[Field]) -> Json:
+    what: Json = {"description": response.description, "headers": _fields([*response.fields, *shared])}
+    content = {
+        **_json(response.model, response.examples),
+        **{kind: dict(media) for kind, media in response.media.items()},
+    }
     return {**what, "content": content} if content else what
 
 

@@ -1,13 +1,13 @@
-"""Examples for the OpenAPI document. The answer is made by the code that makes real ones, so it cannot grow stale."""
+"""Creates the example responses in the OpenAPI document with the code of real responses, so they stay correct."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.ids import JobId, ObjectKey, Revision, render_id
 from shared.jobs.job import Job, Picture, Render
-from shared.jobs.responses import job_answer
 from shared.jobs.spec import JobSpec, RenderSettings
 from shared.jobs.states import JobStatus, RenderState
+from shared.responses.job import job_response
 from shared.settings.settings import Settings
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -39,15 +39,15 @@ REQUESTS: dict[str, dict[str, Any]] = {
 _CREATED_AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 
 
-def answer() -> dict[str, Any]:
-    """A job of one finished picture, at the addresses that a service has by default."""
+def job() -> dict[str, Any]:
+    """Returns an example response: a job with one finished picture. Its links have the default base URL."""
     settings = Settings.model_construct()
-    return job_answer(_job(), settings.public_url, settings.served_model_name)
+    return job_response(_job(), settings.public_url, settings.served_model_name)
 
 
 def page() -> dict[str, Any]:
-    """A list of that job alone."""
-    return {"data": [answer()], "has_more": False, "next": None}
+    """Returns an example page of a job list, which contains only the example job."""
+    return {"data": [job()], "has_more": False, "next": None}
 
 
 def _job() -> Job:

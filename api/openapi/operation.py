@@ -1,4 +1,4 @@
-"""What one entry of the document says. Knows no route: paths, methods and path parameters are the app's own."""
+"""Types that describe one route for the OpenAPI document. Its path, methods and path parameters come from Flask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Refusals = tuple[Refusal, ...]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A header field of a request or an answer."""
+    """The description of a header field of requests or responses, for the OpenAPI document."""
 
     name: str
     description: str
@@ -25,8 +25,8 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of success. `model` is its JSON; `media` what else it may be, by media type."""
+class Response:
+    """Describes a successful response. `model` is the schema of its JSON; `media` has other formats by media type."""
 
     description: str
     model: Model | None = None
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request sends: JSON of `model`, or one of `media`, by media type."""
+    """Describes a request body. `model` is the schema of its JSON; `media` has other formats by media type."""
 
     model: Model | None = None
     is_required: bool = True
@@ -47,15 +47,16 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route as callers read it. Refusals that all routes of its kind share are added when it is told.
+    """Describes one route for the OpenAPI document.
 
-    `name` is its operationId, which generated clients call their method by: it never changes.
+    `name` is the operationId. It never changes, since generated clients name their methods after it. `refusals` are the
+    errors that only this route has. The document adds the errors that all routes of its kind share.
     """
 
     name: str
     tag: str
     summary: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, Response]
     refusals: Refusals = ()
     body: Body | None = None
     query: Model | None = None

@@ -1,4 +1,4 @@
-"""The error responses of each operation in the OpenAPI document, made by the code that sends them."""
+"""Creates the error responses in the OpenAPI document with the code that formats real error responses."""
 
 import json
 from collections import defaultdict
@@ -11,7 +11,6 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api.openapi.fields import CHALLENGE, RETRY_AFTER, RETRY_AFTER_MS
 from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusals
 from api.openapi.schemas import OpenAiError, ZaiError
-from api.problems.dialects import told
 from api.problems.errors import (
     ForbiddenHost,
     ForbiddenOrigin,
@@ -21,7 +20,8 @@ from api.problems.errors import (
     RequestInProgress,
     Unauthorized,
 )
-from api.problems.handlers import Problem, problem
+from api.problems.formats import error_response
+from api.problems.problem import Problem, problem
 from shared.errors import (
     GridpressError,
     InvalidRequest,
@@ -32,7 +32,7 @@ from shared.errors import (
 
 SHAPES: tuple[Model, ...] = (Problem, OpenAiError, ZaiError)
 
-_INSTANCE = "/v1/jobs"  # of the examples
+_INSTANCE = "/v1/jobs"  # the path in all examples
 _OPEN: Refusals = (ForbiddenHost, ForbiddenOrigin, ForbiddenProxy)
 _KEYED: Refusals = (Unauthorized, MissingScope, *_OPEN, TenantLimitReached, StoreUnavailable)
 _OF_A_BODY: Refusals = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
@@ -40,7 +40,10 @@ _OF_AN_IDEMPOTENCY_KEY: Refusals = (InvalidRequest, RequestInProgress, Idempoten
 
 
 def refusals_of(operation: Operation, method: str, *, takes_key: bool) -> Refusals:
-    """Returns the errors of an operation: its own, and those of every operation of its kind."""
+    """Returns all error classes of a route: its own ones, and those that all routes of its kind share.
+
+    `takes_key` is true for a route that needs an API key.
+    """
     found = [*operation.refusals]
     found += _KEYED if takes_key else _OPEN
     found += _OF_A_BODY if operation.body else ()
@@ -50,7 +53,7 @@ def refusals_of(operation: Operation, method: str, *, takes_key: bool) -> Refusa
 
 
 def by_status(refusals: Refusals) -> dict[int, list[Refusal]]:
-    """Groups the errors by HTTP status, in ascending order. One status may have several codes."""
+    """Returns the error classes of a route grouped by HTTP status, in ascending order of status."""
     grouped = defaultdict(list)
     for refusal in refusals:
         grouped[status_of(refusal)].append(refusal)
@@ -58,14 +61,20 @@ def by_status(refusals: Refusals) -> dict[int, list[Refusal]]:
 
 
 class SharedRefusals:
-    """Collects error responses that many operations share, so that the document has each once, under `responses`."""
+    """Collects the error responses that several routes share.
+
+    The OpenAPI document then contains each of them once, under `components/responses`.
+    """
 
     def __init__(self) -> None:
         self.responses: Json = {}
 
     def reference(self, status: int, refusals: Sequence[Refusal], path: str, headers: Json) -> Json:
-        """Returns a reference to the error response of this status on this path."""
-        bodies = {code_of(refusal): told(_problem(refusal), path) for refusal in refusals}
+        """Adds the shared error response for an HTTP status to the OpenAPI document, and returns a reference to it.
+
+        `refusals` are the error classes with this status. The response has the API format that belongs to the path.
+        """
+        bodies = {code_of(refusal): error_response(_problem(refusal), path) for refusal in refusals}
         examples = {code: json.loads(body) for code, (body, _) in bodies.items()}
         shape = _shape(next(iter(examples.values()))).__name__
         [content_type] = {content_type for _, content_type in bodies.values()}
@@ -84,7 +93,7 @@ class SharedRefusals:
 
 
 def fields_of(status: int) -> tuple[Field, ...]:
-    """Returns the header fields of error responses with this status."""
+    """Returns the header fields that all error responses with this HTTP status have, for the OpenAPI document."""
     match status:
         case 401 | 403:
             return (CHALLENGE,)
@@ -96,7 +105,7 @@ def fields_of(status: int) -> tuple[Field, ...]:
 
 
 def status_of(refusal: Refusal) -> int:
-    """Returns the HTTP status of an error."""
+    """Returns the HTTP status of an error class."""
     if issubclass(refusal, GridpressError):
         return refusal.http_status
     assert refusal.code
@@ -104,7 +113,7 @@ def status_of(refusal: Refusal) -> int:
 
 
 def code_of(refusal: Refusal) -> str:
-    """Returns the stable code of an error."""
+    """Returns the stable error code of an error class."""
     return refusal.code if issubclass(refusal, GridpressError) else refusal().name.lower().replace(" ", "_")
 
 
@@ -114,13 +123,16 @@ def _problem(refusal: Refusal) -> Problem:
 
 
 def _meaning(refusal: Refusal) -> str:
-    """Returns the first paragraph of the error's docstring."""
+    """Returns the description of an error class for the OpenAPI document: the first paragraph of its docstring."""
     text = refusal.__doc__ if issubclass(refusal, GridpressError) else refusal.description
     return " ".join((text or "").split("\n\n")[0].split())
 
 
 def _shape(body: Any) -> Model:
-    """Returns the first of `SHAPES` that the body matches."""
+    """Returns the model in `SHAPES` that matches the body of an error response.
+
+    The models are problem details (RFC 9457) and the errors of OpenAI and Z.ai.
+    """
     for shape in SHAPES:
         try:
             shape.model_validate(body, extra="forbid")

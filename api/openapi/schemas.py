@@ -1,69 +1,79 @@
-"""Schemas of responses that routes build without a model."""
+"""Schemas for the OpenAPI document of responses that routes build without a model."""
 
 from pydantic import BaseModel, Field
 
-from shared.jobs.response_schemas import JobAnswer
-from shared.openai.responses import ImagesHead
+from shared.responses.openai import ImagesHead
+from shared.responses.schemas import JobResponse
 from shared.store.core.durability import Durability
 
 
 class JobPage(BaseModel):
-    """A page of jobs. `next` is the `after` of the next page."""
+    """A page of jobs. Pass `next` as `after` to get the next page."""
 
-    data: list[JobAnswer]
+    data: list[JobResponse]
     has_more: bool
     next: str | None
 
 
 class Secret(BaseModel):
-    """A webhook secret as the Standard Webhooks libraries take it."""
+    """A webhook signing secret in the format of the Standard Webhooks libraries: `whsec_` and base64."""
 
     secret: str
 
 
 class JsonWebKeys(BaseModel):
-    """A JSON Web Key Set (RFC 7517)."""
+    """A JSON Web Key Set (RFC 7517) with the public key that verifies a tenant's webhooks."""
 
     keys: list[dict[str, str]]
 
 
 class Alive(BaseModel):
-    """The process is running."""
+    """The response of `/healthz`, which says that the process is running."""
 
     status: str
 
 
 class StageHealth(BaseModel):
-    """Live workers of a stage, the pictures that they hold at once, and what waits for a revision without workers."""
+    """The live workers of a stage and their slots. A slot has room for one picture.
+
+    `unserved` has, for each model revision that no live worker serves, the number of pictures that wait for it.
+    """
 
     workers: int
     slots: int
     unserved: dict[str, int] | None = Field(
-        default=None, description="left out for who sends no key; '' is any revision"
+        default=None, description="left out for callers without access; '' stands for any revision"
     )
 
 
 class Health(BaseModel):
-    """`ok`, or what is missing. `intake`: whether new jobs are accepted; `durability`: what a 202 guarantees."""
+    """The readiness of the service.
+
+    `status` is ok, degraded or unavailable. `checks` has `ok` or an error code for each store. `intake` is ok if new
+    jobs are accepted, otherwise an error code. `durability` describes what a 202 guarantees.
+    """
 
     status: str
     checks: dict[str, str]
     intake: str
     stages: dict[str, StageHealth] | None
-    access: str | None = Field(description="open: no API key was created yet; keys: one is needed; null: unknown")
+    access: str | None = Field(
+        description="open: no API key exists yet, so none is needed; keys: an API key is needed; null: unknown"
+    )
     durability: Durability
     enhance_prompt: str = Field(description="on or off")
     deaf: dict[str, int] = Field(
-        description="live workers, by queue, that ask for no work; where all of a queue are, `status` is `degraded`"
+        description="by queue, the number of live workers that ask for no work although they could take some. If all "
+        "workers of a queue do so, `status` is `degraded`"
     )
     stalled: list[str] = Field(
-        description="stages in which pictures wait that live workers could take, slots are free, and none was claimed "
-        "for 30 s; then `status` is `degraded`"
+        description="stages in which no picture was claimed for 30 s, although pictures wait that live workers serve "
+        "and slots are free. If there are any, `status` is `degraded`"
     )
 
 
 class ImageDone(BaseModel):
-    """A picture: its bytes in base64, or a link that expires."""
+    """A finished picture: its bytes in base64, or a link that expires."""
 
     b64_json: str | None = None
     url: str | None = None
@@ -71,12 +81,12 @@ class ImageDone(BaseModel):
 
 
 class ImagesDone(ImagesHead):
-    """The response of OpenAI's image routes. Fields that are null are left out."""
+    """The pictures of a finished request, in OpenAI's format. Fields that are null are left out."""
 
     data: list[ImageDone]
 
 
-class ModelAnswer(BaseModel):
+class ModelResponse(BaseModel):
     """A model in OpenAI's format."""
 
     id: str
@@ -86,14 +96,14 @@ class ModelAnswer(BaseModel):
 
 
 class ModelPage(BaseModel):
-    """All models."""
+    """The list of all models, in OpenAI's format."""
 
     object: str
-    data: list[ModelAnswer]
+    data: list[ModelResponse]
 
 
 class OpenAi(BaseModel):
-    """The error fields that OpenAI's clients read, and whether a retry can help."""
+    """The fields of an error that OpenAI's clients read. Our addition `retryable` tells whether a retry can help."""
 
     message: str
     type: str
@@ -109,11 +119,11 @@ class OpenAiError(BaseModel):
 
 
 class Zai(BaseModel):
-    """The error fields that Z.ai's clients read, and ours beside them."""
+    """The fields of an error that Z.ai's clients read, and additional fields of this service."""
 
-    code: str = Field(description="Z.ai's number")
+    code: str = Field(description="Z.ai's error number")
     message: str
-    reason: str = Field(description="our own stable code")
+    reason: str = Field(description="the stable error code of this service")
     field: str | None
     retryable: bool
 

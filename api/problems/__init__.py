@@ -1,1 +1,1 @@
-"""Errors of the API, and the form in which each door reports them."""
+"""Defines the errors of the API, and formats their responses in each API format."""

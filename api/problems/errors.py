@@ -1,13 +1,13 @@
-"""Errors that exist only in HTTP, in the form of `shared.errors`.
+"""Errors that only the HTTP API raises. They derive from `shared.errors.GridpressError`.
 
 GridpressError
-├── Unauthorized     401  no API key, or an invalid one
-├── MissingScope     403  the key lacks the scope
+├── Unauthorized     401  the API key is missing, unknown or revoked
+├── MissingScope     403  the API key lacks the scope
 ├── ForbiddenHost    403  the Host header names another machine while the API has no key
 ├── ForbiddenOrigin  403  the request comes from a page of another site
 ├── ForbiddenProxy   403  a proxy forwarded the request while the API has no key
-├── RequestInProgress     409  the first request with this Idempotency-Key is not answered yet
-└── IdempotencyKeyReused  422  the Idempotency-Key came with another request before
+├── RequestInProgress     409  the first request with this Idempotency-Key is still running
+└── IdempotencyKeyReused  422  the Idempotency-Key was used with a different request before
 """
 
 from shared.access.keys import Scope
@@ -15,7 +15,10 @@ from shared.errors import GridpressError
 
 
 class Unauthorized(GridpressError):
-    """A valid key is needed. `challenge` is the `WWW-Authenticate` of RFC 6750; `reason` one of its error codes."""
+    """The API key is missing, unknown or revoked.
+
+    `challenge` is the header field `WWW-Authenticate` of RFC 6750. `reason` is one of the error codes in that RFC.
+    """
 
     code = "unauthorized"
     http_status = 401
@@ -26,39 +29,39 @@ class Unauthorized(GridpressError):
 
 
 class MissingScope(GridpressError):
-    """The key is valid, but lacks the scope for this route."""
+    """The API key is valid, but it does not have the scope that this route needs."""
 
     code = "missing_scope"
     http_status = 403
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(f"this API key has not the scope {scope}")
+        super().__init__(f"this API key does not have the scope {scope}")
         self.challenge = f'Bearer realm="gridpress", error="insufficient_scope", scope="{scope}"'
 
 
 class ForbiddenHost(GridpressError):
-    """The Host header is not one of ours, although the name resolves to this machine: DNS rebinding."""
+    """The Host header names another machine while the API has no key. This may be an attack by DNS rebinding."""
 
     code = "forbidden_host"
     http_status = 403
 
 
 class ForbiddenOrigin(GridpressError):
-    """A browser sent this request for a page of another site."""
+    """A browser sent this request from a page of another site while the API has no key."""
 
     code = "forbidden_origin"
     http_status = 403
 
 
 class ForbiddenProxy(GridpressError):
-    """A proxy forwarded this request; without keys, everybody who reaches the proxy could use the API."""
+    """A proxy forwarded this request while the API has no key. Every client of the proxy could use the API."""
 
     code = "forbidden_proxy"
     http_status = 403
 
 
 class RequestInProgress(GridpressError):
-    """The first request with this Idempotency-Key is not answered yet; a later retry returns its response."""
+    """The first request with this Idempotency-Key is still running. A later retry returns its response."""
 
     code = "request_in_progress"
     http_status = 409
@@ -67,7 +70,7 @@ class RequestInProgress(GridpressError):
 
 
 class IdempotencyKeyReused(GridpressError):
-    """This Idempotency-Key came with another request before; a retry does not help."""
+    """This Idempotency-Key was used with a different request before. A retry does not help."""
 
     code = "idempotency_key_reused"
     http_status = 422

@@ -1,17 +1,20 @@
-"""Turns every error into RFC 9457 problem details. No traceback or internal address leaves the process."""
+"""Turns every error of a route into an error response, in the format of RFC 9457, OpenAI or Z.ai.
+
+No response contains a traceback or an internal address.
+"""
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import structlog
 from flask import Flask, Response, request
-from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
-from api.edge.limit_fields import refusal_fields
-from api.openai.errors import JobNotMade
-from api.problems.dialects import told
 from api.problems.errors import IdempotencyKeyReused, MissingScope, Unauthorized
+from api.problems.formats import error_response
+from api.problems.openai import JobNotMade
+from api.problems.problem import Problem, problem
+from api.rate_limit_fields import refusal_fields
 from api.services import services
 from shared.errors import (
     GridpressError,
@@ -21,14 +24,13 @@ from shared.errors import (
     StoreUnavailable,
     TenantLimitReached,
 )
-from shared.intake.fields import FieldError
 from shared.metrics.catalogue import HTTP_REFUSALS
 
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
 
-# Of what werkzeug refuses. Its own phrases change with its versions, and codes never do.
+# Error codes for werkzeug's errors. werkzeug's phrases change between versions, but our codes must not.
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -41,62 +43,22 @@ _CODES = {
     431: "request_header_fields_too_large",
 }
 
-# What a machine may lack for a while: room for a large body, a descriptor, memory.
-_LACKS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+# Resources that a machine may lack temporarily: disk space for a large body, file descriptors, memory.
+_TEMPORARY_ERRNOS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
-_MAX_CHARS = 500  # of anything that a caller sent and gets quoted back
-
-# An outage in words that hold no address of ours.
+# Messages for outages that contain no internal address.
 _OUTAGES = {
-    StoreUnavailable.code: "the job store does not answer; try again",
-    ObjectStoreUnavailable.code: "the object store does not answer; try again",
+    StoreUnavailable.code: "the job store is unreachable; try again",
+    ObjectStoreUnavailable.code: "the object store is unreachable; try again",
 }
 
 
-class Problem(BaseModel):
-    """RFC 9457 problem details. `code` is stable; `field` is the first of `errors`, named as the caller wrote it."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    field: str | None
-    retryable: bool
-    errors: list[FieldError]
-
-
-def problem(
-    status: int,
-    code: str,
-    detail: str,
-    instance: str,
-    *,
-    field: str | None = None,
-    retryable: bool = False,
-    errors: Sequence[FieldError] = (),
-) -> Problem:
-    """Makes a problem; its type and title derive from its code."""
-    return Problem(
-        type=f"urn:gridpress:problem:{code}",
-        title=code.replace("_", " ").capitalize(),
-        status=status,
-        detail=detail[:_MAX_CHARS],
-        instance=instance[:_MAX_CHARS],
-        code=code,
-        field=field[:_MAX_CHARS] if field else None,
-        retryable=retryable,
-        errors=[FieldError(field=error.field and error.field[:_MAX_CHARS], message=error.message) for error in errors],
-    )
-
-
 def register(app: Flask) -> None:
-    """Registers handlers that turn every error of the app into a problem."""
+    """Registers the Flask error handlers that turn every error of the app into an error response."""
     app.register_error_handler(GridpressError, _on_gridpress_error)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(OSError, _on_os_error)
-    app.register_error_handler(Exception, _on_surprise)
+    app.register_error_handler(Exception, _on_unexpected_error)
 
 
 def _on_gridpress_error(error: GridpressError) -> Response:
@@ -122,17 +84,20 @@ def _header_fields(error: GridpressError) -> Mapping[str, str]:
     if isinstance(error, TenantLimitReached):
         return refusal_fields(error.refusal)
     if isinstance(error, IdempotencyKeyReused):
-        return {"x-should-retry": "false"}  # in the words of OpenAI's client
+        return {"x-should-retry": "false"}  # a header field that OpenAI's client reads
     if error.retryable:
         return {"Retry-After": str(error.retry_after_s)}
-    # OpenAI's client would try a conflict or a failure again, whatever we say of it.
+    # Without this field OpenAI's client would retry every 409 and 5xx, even if `retryable` is false.
     return {"x-should-retry": "false"} if error.http_status == 409 or error.http_status >= 500 else {}
 
 
 def _detail(error: GridpressError) -> str:
-    """Returns the detail, which names the field, so that it is complete when only `detail` is shown."""
+    """Returns the text for the field `detail` of an error response.
+
+    The text names the wrong field, since some clients show only this text.
+    """
     if error.http_status >= 500 and not isinstance(error, JobNotMade):
-        return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an error of the service itself")
+        return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an internal error of the service")
     field = getattr(error, "field", None)
     return str(error) if not field or field in str(error) else f"{field}: {error}"
 
@@ -150,28 +115,28 @@ def _on_http_exception(error: HTTPException) -> Response:
 def _http_detail(error: HTTPException) -> str:
     match error.code:
         case 404:
-            return f"nothing answers at {request.path}"
+            return f"there is no route {request.path}"
         case 405:
-            return f"{request.method} can't be used at {request.path}"
+            return f"{request.path} does not support the method {request.method}"
         case 413:
             return f"the body has more than {request.max_content_length} bytes or {request.max_form_parts} parts"
     return error.description or error.name
 
 
 def _on_os_error(error: OSError) -> Response:
-    if error.errno not in _LACKS:
-        return _on_surprise(error)
+    if error.errno not in _TEMPORARY_ERRNOS:
+        return _on_unexpected_error(error)
     log.error("request.machine_lacks", path=request.path, error=str(error))
-    return _on_gridpress_error(ServiceBusy("the service has no room for this request now; try again"))
+    return _on_gridpress_error(ServiceBusy("the service lacks disk space, memory or file descriptors; try again"))
 
 
-def _on_surprise(error: Exception) -> Response:
+def _on_unexpected_error(error: Exception) -> Response:
     log.error("request.crashed", path=request.path, exc_info=error)
     services().fault_counts.add("request.crashed")
-    return _respond(problem(500, "internal_error", "an error of the service itself", request.path))
+    return _respond(problem(500, "internal_error", "an internal error of the service", request.path))
 
 
 def _respond(what: Problem, fields: Mapping[str, str] | None = None) -> Response:
     HTTP_REFUSALS.labels(what.code).inc()
-    body, content_type = told(what, request.path)
+    body, content_type = error_response(what, request.path)
     return Response(body, what.status, fields, content_type=content_type)

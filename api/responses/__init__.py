@@ -1,1 +1,1 @@
-"""Ways to respond that several routes share: waiting, events, downloads, lists."""
+"""Helpers for responses that several routes share: waits for jobs, event streams, downloads and lists."""

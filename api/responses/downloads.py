@@ -1,4 +1,7 @@
-"""Streams objects to clients. An error before the first chunk is a normal refusal; a later one cuts the connection."""
+"""Streams objects to clients as downloads.
+
+An error before the first chunk leads to a normal error response. A later error cuts the connection.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -19,7 +22,10 @@ def download(
     how: str = "inline",
     num_bytes: int | None = None,
 ) -> Response:
-    """Returns the response. Reads the first chunk before the status is sent, and raises the errors of that read."""
+    """Returns a response that streams the chunks. `how` is the value for Content-Disposition: `inline` or `attachment`.
+
+    Reads the first chunk before the status is sent, and raises the errors of that read.
+    """
     chunks = iter(chunks)
     begun = list(islice(chunks, 1))
     response = Response(_rest(chain(begun, chunks), request.path), content_type=content_type)
@@ -31,8 +37,9 @@ def download(
 
 
 def _rest(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
-    """Yields the rest and lets errors pass, so that the server cuts the connection: a normal end would look
-    complete.
+    """Yields the chunks of a download. Logs an error and raises it again, so that the server cuts the connection.
+
+    If the response ended normally, the client would take an incomplete file as complete.
     """
     try:
         yield from chunks

@@ -1,4 +1,7 @@
-"""Builds pages of lists. A record that can't be shown is left out, so that it spoils no page."""
+"""Converts the records of a list to response items. A record that can't be converted is left out.
+
+So one faulty record does not make the whole list fail.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -7,11 +10,14 @@ from api.services import services
 from shared.store.core.record_lists import readable
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Converted = TypeVar("Converted")
 
 
-def told_each(kind: str, items: Iterable[tuple[str, Item]], tell: Callable[[Item], Answer]) -> list[Answer]:
-    """Returns what `tell` makes of each item; `items` come with their ids. One that it can't convert is logged and
-    counted.
+def readable_responses(
+    kind: str, items: Iterable[tuple[str, Item]], convert: Callable[[Item], Converted]
+) -> list[Converted]:
+    """Converts the records of a list with `convert`, and returns the results. `items` are pairs of an id and a record.
+
+    A record that can't be converted is logged, counted as a fault of this `kind`, and left out.
     """
-    return readable(services().fault_counts, kind, items, lambda _, item: tell(item))
+    return readable(services().fault_counts, kind, items, lambda _, item: convert(item))

@@ -1,6 +1,7 @@
-"""The `Prefer` field of a request (RFC 7240): `wait` and `respond-async`; whatever else it says is ignored.
+"""Reads the header field `Prefer` (RFC 7240) with the preferences `wait` and `respond-async`. Ignores all others.
 
-A `wait` that is no number of seconds is ignored, too: the answer says in `Preference-Applied` what was honoured.
+A `wait` that is not a number of seconds is ignored as well. The response reports in `Preference-Applied` which
+preferences were applied.
 """
 
 import re
@@ -18,21 +19,25 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`wait_s`: how long the answer may take, None when nothing was said. `is_async`: 202 is welcome."""
+    """The preferences in the header field `Prefer` of a request.
+
+    `wait_s` is the number of seconds to wait for the job before the response, or None without the preference `wait`.
+    `is_async` is true if the request has `respond-async`, which asks for a 202.
+    """
 
     wait_s: int | None = None
     is_async: bool = False
 
     @property
     def applied(self) -> dict[str, str]:
-        """The header fields that tell what was honoured."""
+        """Returns the header fields that tell the client which of its preferences were applied."""
         said = ["respond-async"] if self.is_async else []
         said += [] if self.wait_s is None else [f"wait={self.wait_s}"]
         return {"Preference-Applied": ", ".join(said), "Vary": "Prefer"} if said else {}
 
 
 def preferences() -> Preferences:
-    """Of the current request; a longer wait than the service allows is cut to that."""
+    """Returns the preferences of the current request. The setting `max_wait_s` limits the wait."""
     settings = services().settings
     asked = parse(", ".join(request.headers.getlist("Prefer")))
     wait_s = _wait_s(asked["wait"], settings.default_wait_s) if "wait" in asked else None
@@ -40,7 +45,10 @@ def preferences() -> Preferences:
 
 
 def parse(field: str) -> dict[str, str]:
-    """Preference (lower case) -> value, '' where there is none. The first of a name counts."""
+    """Parses a header field `Prefer`. Returns the values of the preferences by name in lower case.
+
+    A preference without a value has the value `''`. If a preference appears more than once, the first one counts.
+    """
     found: dict[str, str] = {}
     for name, value, _ in _PREFERENCE.findall(field):
         found.setdefault(name.lower(), _unquoted(value))

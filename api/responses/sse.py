@@ -1,4 +1,4 @@
-"""How events are written as a stream of Server-Sent Events."""
+"""Formats events as Server-Sent Events, and creates the response that streams them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,16 @@ from flask import Response
 
 OPENING = ": open\n\n"
 HEARTBEAT = ":\n\n"
-STOPPING = "event: server.stopping\ndata: {}\n\n"  # without an id: the last one is still where to resume
+STOPPING = "event: server.stopping\ndata: {}\n\n"  # has no id, so that clients resume after the event before
 
 
 def block(event_id: str, event_type: str, data: Mapping[str, object]) -> str:
-    """One event."""
+    """Formats one event as a Server-Sent Event with JSON data, and returns the text."""
     return f"id: {event_id}\nevent: {event_type}\ndata: {json.dumps(data)}\n\n"
 
 
 def stream_of(blocks: Iterator[str]) -> Response:
-    """The answer. No proxy may hold it back."""
+    """Returns a response that streams the events, with a header field that stops proxies from buffering it."""
     response = Response(blocks, content_type="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     return response

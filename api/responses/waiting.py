@@ -1,4 +1,4 @@
-"""Holds a request until its job changes. Each waiting request costs a greenlet, not a thread."""
+"""Lets a request wait until its job changes or ends. Each waiting request occupies a greenlet, not a thread."""
 
 import socket
 import time
@@ -18,56 +18,61 @@ from shared.store.jobs.watch import Watch
 
 log = structlog.get_logger()
 
-# Where gunicorn leaves the client's connection in the environment of a request.
+# The key under which gunicorn stores the client's connection in the WSGI environment.
 SOCKET = "gunicorn.socket"
 
 FROM_THE_START = "0"
 _LAST = frozenset(f"job.{status}" for status in JobStatus if status.is_final)
-_REVIVALS = frozenset({"job.retried", "job.requeued"})  # the job goes on: an end before them was not its last
-_TICK_S = 1.0  # how long a client that left, or whose key was revoked, is not noticed
-_HEARTBEAT_S = 10.0  # proxies cut a connection that is quiet for a minute
+_REVIVALS = frozenset({"job.retried", "job.requeued"})  # after these events a job that had ended runs again
+_TICK_S = 1.0  # interval of checks whether the client has disconnected or its API key was revoked
+_HEARTBEAT_S = 10.0  # proxies cut a connection that is idle for a minute
 
 
 def until_final(job: Job, timeout_s: float) -> Job:
-    """Waits until the job is final, the time is over, the server stops or the client has left; returns the job.
+    """Waits until a job has ended, and returns the job.
 
-    Raises `JobNotFound` when the job was deleted meanwhile, and `Unauthorized` when the key was revoked. Raises
-    `StoreUnavailable` when the store is down at the end; a shorter outage is ignored.
+    The wait also ends after `timeout_s`, when the server stops, and when the client has disconnected. Raises
+    `JobNotFound` when the job was deleted meanwhile, and `Unauthorized` when the API key was revoked. Raises
+    `StoreUnavailable` when the store is unreachable at the end of the wait. A shorter outage does not matter.
     """
-    house, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
-    with house.hub.watch(job.job_id) as watch, held("wait"):
-        while not _is_final(house, job) and is_told(house, watch, has_left, ends_at):
+    deps, has_left, ends_at = services(), departure(), time.monotonic() + timeout_s
+    with deps.hub.watch(job.job_id) as watch, held("wait"):
+        while not _is_final(deps, job) and wait_for_change(deps, watch, has_left, ends_at):
             pass
     if revocation()():
         raise revoked()
-    return house.store.job(job.job_id, job.spec.tenant)
+    return deps.store.job(job.job_id, job.spec.tenant)
 
 
 def follow(job: Job, after: str = FROM_THE_START) -> Iterator[JobEvent | None]:
-    """Yields events after the id `after` as they come, up to the job's last one; None after a quiet interval.
+    """Yields the events of a job after the event id `after` as they occur, up to the job's last event.
 
-    Must be called within a request, but may be iterated anywhere. Ends early when the server stops, the client has left
-    or its key was revoked.
+    Yields None after 10 s without an event, so that the caller can send a heartbeat. Ends early when the server
+    stops, the client has disconnected, or its API key was revoked. Must be called within a request, but the iterator
+    also works after the request's context has ended.
     """
     return _follow(services(), job, after, departure())
 
 
 def client_has_left() -> bool:
-    """Returns whether the client of the current request has closed its connection or lost its access."""
+    """Returns whether the client of the current request has disconnected or its API key was revoked."""
     return departure()()
 
 
 def departure() -> Callable[[], bool]:
-    """Returns `client_has_left` as a function that works after the request's context has ended."""
+    """Returns a function that tells whether the client has disconnected or its API key was revoked.
+
+    The function also works after Flask's context of the request has ended.
+    """
     connection, is_revoked = request.environ.get(SOCKET), revocation()
     return lambda: _is_closed(connection) or is_revoked()
 
 
-def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:
-    with house.hub.watch(job.job_id) as watch:
+def _follow(deps: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:
+    with deps.hub.watch(job.job_id) as watch:
         beats_at = time.monotonic() + _HEARTBEAT_S
         while True:
-            events = _events(house, job, after)
+            events = _events(deps, job, after)
             if events:
                 beats_at = time.monotonic() + _HEARTBEAT_S
             for position, event in enumerate(events, start=1):
@@ -75,38 +80,42 @@ def _follow(house: Services, job: Job, after: str, has_left: Callable[[], bool])
                 if event.type in _LAST and not any(later.type in _REVIVALS for later in events[position:]):
                     return
                 after = event.event_id
-            while not is_told(house, watch, has_left, beats_at):
-                if house.stopping.is_set() or has_left():
+            while not wait_for_change(deps, watch, has_left, beats_at):
+                if deps.stopping.is_set() or has_left():
                     return
                 yield None
                 beats_at = time.monotonic() + _HEARTBEAT_S
-                if _is_final(house, job):  # a resume point beyond the end, or the events were purged
+                if _is_final(deps, job):  # the client resumed after the last event, or the events were purged
                     return
 
 
-def is_told(house: Services, watch: Watch, has_left: Callable[[], bool], ends_at: float) -> bool:
-    """Waits for news of the job. Returns False when the time is over, the server stops or the client has left."""
-    while not house.stopping.is_set() and not has_left():
+def wait_for_change(deps: Services, watch: Watch, has_left: Callable[[], bool], ends_at: float) -> bool:
+    """Waits until the watched job or batch changes, and returns True.
+
+    Returns False at `ends_at` (a time of `time.monotonic`), when the server stops, and when the client has
+    disconnected.
+    """
+    while not deps.stopping.is_set() and not has_left():
         left_s = ends_at - time.monotonic()
         if left_s <= 0:
             return False
         if watch.wait(min(left_s, _TICK_S)):
-            return not house.stopping.is_set()
+            return not deps.stopping.is_set()
     return False
 
 
-def _events(house: Services, job: Job, after: str) -> list[JobEvent]:
+def _events(deps: Services, job: Job, after: str) -> list[JobEvent]:
     try:
-        return house.store.events(job.job_id, after=after)
+        return deps.store.events(job.job_id, after=after)
     except StoreUnavailable as error:
         log.warning("wait.store_unavailable", job_id=job.job_id, error=str(error))
         return []
 
 
-def _is_final(house: Services, job: Job) -> bool:
-    """Returns whether the job is final; a deleted one is."""
+def _is_final(deps: Services, job: Job) -> bool:
+    """Returns whether a job has ended or was deleted. Returns False while the store is unreachable."""
     try:
-        return house.store.status(job.job_id).is_final
+        return deps.store.status(job.job_id).is_final
     except JobNotFound:
         return True
     except StoreUnavailable as error:
@@ -115,7 +124,7 @@ def _is_final(house: Services, job: Job) -> bool:
 
 
 def _is_closed(connection: socket.socket | None) -> bool:
-    """Peeks at the socket without taking data: returns whether the client has closed the connection."""
+    """Returns whether the client has closed its connection. Only peeks at the socket, so no data is lost."""
     if connection is None:
         return False
     timeout_s = connection.gettimeout()

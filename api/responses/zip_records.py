@@ -1,5 +1,6 @@
-"""Keeps the records of a zip's members on disk. `ZipFile` keeps them in memory, and a batch may have a million
-pictures.
+"""Keeps the records of a zip archive's files on disk while the archive is written.
+
+`ZipFile` would keep these records in memory, for up to a million files.
 """
 
 import pickle
@@ -13,18 +14,23 @@ _SPOOLED = 1024 * 1024
 
 
 class Records:
-    """Replaces `ZipFile.filelist`: keeps the members in a file, for the directory at the archive's end."""
+    """A temporary file that holds the records of a zip archive's files, in place of `ZipFile.filelist`.
+
+    `ZipFile` reads the records when it writes the central directory at the end of the archive.
+    """
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed by __exit__
         self._count = 0
 
     def take_over(self, archive: ZipFile) -> None:
-        """Takes the place of the archive's lists, before its first member. Names are unique, so no index of names is
-        kept.
+        """Replaces the member lists of a `ZipFile` by this object. Must run before the first member is written.
+
+        The index of members by name stays empty. `ZipFile` uses this index only to warn of duplicate names, and our
+        names are unique.
         """
         archive.filelist = self  # type: ignore[assignment]
-        archive.NameToInfo = _Forgetful()
+        archive.NameToInfo = _EmptyIndex()
 
     def append(self, member: ZipInfo) -> None:
         pickle.dump(member, self._file)
@@ -45,6 +51,6 @@ class Records:
         self._file.close()
 
 
-class _Forgetful(dict[str, ZipInfo]):
+class _EmptyIndex(dict[str, ZipInfo]):
     def __setitem__(self, name: str, member: ZipInfo) -> Any:
-        """Stores nothing."""
+        """Discards the entry. `ZipFile` uses this index only to warn of duplicate names, and our names are unique."""

@@ -1,1 +1,1 @@
-"""The HTTP server: gunicorn on gevent, with limits on connections, heads and bodies."""
+"""The HTTP server of the API: gunicorn with gevent workers, a metrics page, and a thread pool for DNS look-ups."""

@@ -1,4 +1,4 @@
-"""Runs the API's processes on one port: gunicorn's arbiter starts them and replaces those that die."""
+"""Runs the API's processes on one port. gunicorn's arbiter starts the processes and replaces those that end."""
 
 import itertools
 import logging
@@ -21,8 +21,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
+from api.connections.connection import ConnectionLimits
 from api.edge import access_log, request_metrics
-from api.server.connection import Pace
 from api.server.metrics_page import listen_for_all, serve_in_this_process
 from shared.errors import GridpressError, Misconfigured
 from shared.metrics import processes as several
@@ -31,17 +31,20 @@ from shared.tracing.spans import flush_traces
 
 log = structlog.get_logger()
 
-_BACKLOG = 1_024  # a thousand clients may come back at the same moment
-_OTHER_FILES = 512  # connections to both stores, files, pipes
-_MOST_PROCESSES = 8  # by default: beyond, the store is the bound
-_SILENCE_S = 30  # after which a process that does not come round to anything is killed
-_GRACE_MARGIN_S = 2  # in which a process that has drained ends
+_BACKLOG = 1_024  # so that a thousand clients can reconnect at the same moment
+_OTHER_FILES = 512  # open files other than client connections: connections to both stores, files, pipes
+_MOST_PROCESSES = 8  # default maximum; with more processes the store is the bottleneck
+_SILENCE_S = 30  # gunicorn kills a process that sends no heartbeat for so long
+_GRACE_MARGIN_S = 2  # time for a drained process to exit
 _RETRY_S = 1.0
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - heartbeats must not wait for a disk
 
 
 class Shared(Protocol):
-    """What the processes count together. Each has a number from 0 on, which its successor gets, too."""
+    """The interface of quotas that all API processes count together in shared memory.
+
+    Every process has a number, counted from 0. A process that replaces an ended one gets the same number.
+    """
 
     def join(self, number: int) -> None: ...
 
@@ -49,7 +52,9 @@ class Shared(Protocol):
 
 
 class Process(Protocol):
-    """The services of one process, as far as the server knows them: it tells them to stop."""
+    """The services of one API process, as far as the server needs them. The server calls `stop` when the process
+    drains.
+    """
 
     def stop(self) -> None: ...
 
@@ -58,7 +63,10 @@ Compose = Callable[[], tuple[Flask, Process]]
 
 
 class EventLog(Logger):
-    """Logs gunicorn's errors and warnings, and each request, as events; its other messages are dropped."""
+    """The logger that gunicorn uses. It logs every request, and gunicorn's errors and warnings, as structured events.
+
+    It drops gunicorn's other messages.
+    """
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -67,7 +75,7 @@ class EventLog(Logger):
         self.error_log.setLevel(logging.WARNING)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        access_log.tell_answered(resp, environ, request_time)
+        access_log.log_response(resp, environ, request_time)
 
 
 class _Events(logging.Handler):
@@ -76,7 +84,10 @@ class _Events(logging.Handler):
 
 
 class Application(BaseApplication):
-    """gunicorn's application. Each process composes its own services."""
+    """The gunicorn application.
+
+    It configures gunicorn, and loads the Flask app with its own services in each process.
+    """
 
     def __init__(
         self,
@@ -95,7 +106,7 @@ class Application(BaseApplication):
         self._bound = listener.detach()
         self._metrics = listen_for_all(settings, num_processes(settings))
         largest = max(settings.max_body_bytes, settings.max_file_bytes, settings.max_batch_file_bytes)
-        self.pace = Pace(settings.idle_timeout_s, settings.receive_timeout_s, largest)
+        self.connection_limits = ConnectionLimits(settings.idle_timeout_s, settings.receive_timeout_s, largest)
         self.drain_grace_s = settings.drain_grace_s
         super().__init__()
 
@@ -109,7 +120,7 @@ class Application(BaseApplication):
             "worker_tmp_dir": str(_MEMORY_FOLDER) if os.access(_MEMORY_FOLDER, os.W_OK) else None,
             "timeout": _SILENCE_S,
             "graceful_timeout": math.ceil(self.drain_grace_s) + _GRACE_MARGIN_S,
-            "keepalive": 1,  # on; how long is a matter of `Pace`
+            "keepalive": 1,  # turns keep-alive on; `ConnectionLimits.idle_s` sets its duration
             "limit_request_line": 8190,
             "limit_request_fields": 100,
             "limit_request_field_size": 8190,
@@ -128,8 +139,9 @@ class Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load_in(self, worker: Any) -> Flask | None:
-        """Composes the app in a new process, again and again until it succeeds. Returns None when the process is to
-        end meanwhile.
+        """Creates and returns the Flask app in a new process. Retries every second until that succeeds.
+
+        Returns None if the process must end before that.
         """
         self._shared.join(worker.number)
         several.take(worker.number)
@@ -140,7 +152,7 @@ class Application(BaseApplication):
                 app, self._process = self._compose()
             except GridpressError as error:
                 log.warning("api.process_waits", pid=os.getpid(), code=error.code, error=str(error))
-            except Exception:  # gunicorn would end all processes for one that can't start
+            except Exception:  # gunicorn ends all processes when one can't start, so no error may leave this loop
                 log.exception("api.process_waits", pid=os.getpid())
             else:
                 return app
@@ -159,7 +171,10 @@ class Application(BaseApplication):
 
     @staticmethod
     def _number(arbiter: Arbiter, worker: Any) -> None:
-        """Gives a process that is about to start the lowest number that none has."""
+        """Gives a process that is about to start the lowest number that no running process has.
+
+        The number selects the process's counts in shared memory, and its metrics files.
+        """
         taken = {other.number for other in arbiter.WORKERS.values()}
         worker.number = next(number for number in itertools.count() if number not in taken)
         several.prepare(worker.number)
@@ -171,7 +186,11 @@ class Application(BaseApplication):
 
 
 class _Arbiter(Arbiter):
-    """SIGTERM and SIGINT drain; a second signal ends at once. Other signals are ignored."""
+    """A gunicorn arbiter. On the first SIGTERM or SIGINT it lets running requests finish; on the second it ends at
+    once.
+
+    It ignores gunicorn's other signals.
+    """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
     _is_asked = False
@@ -181,7 +200,7 @@ class _Arbiter(Arbiter):
         self._is_asked = True
 
     def spawn_worker(self) -> None:
-        """Starts a process. An `OSError` is logged and the start is tried again later."""
+        """Starts an API process. If that fails with an `OSError`, logs it, and the arbiter tries again later."""
         try:
             super().spawn_worker()
         except OSError as error:
@@ -189,10 +208,11 @@ class _Arbiter(Arbiter):
 
 
 def serve(compose: Compose, settings: Settings, shared: Shared, on_listening: Callable[[int], None]) -> None:
-    """Calls `on_listening` with the port once a process serves. Returns after SIGTERM, when every request is answered.
+    """Serves the app in several processes. Returns after SIGTERM or SIGINT, when the running requests have finished.
 
+    Running requests get `drain_grace_s` to finish. Calls `on_listening` with the port once the first process serves.
     Raises `Misconfigured` when the port is taken, or when the system allows fewer open files than `api_connections`
-    needs. Requests get `drain_grace_s` to finish.
+    needs.
     """
     _allow_open_files(math.ceil(settings.api_connections / num_processes(settings)) + _OTHER_FILES)
     listener = _bind(settings.host, settings.port)
@@ -206,13 +226,13 @@ def serve(compose: Compose, settings: Settings, shared: Shared, on_listening: Ca
 
 
 def num_processes(settings: Settings) -> int:
-    """Returns the configured number of processes; by default one for each usable core, up to a maximum."""
+    """Returns the number of API processes: the setting `api_processes`, or one for each usable CPU core, at most 8."""
     num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.api_processes or min(num_cores, _MOST_PROCESSES)
 
 
 def _flush(_arbiter: Arbiter, _worker: Any) -> None:
-    """Runs in the process that ends."""
+    """Sends the trace spans that an ending process has not sent yet. gunicorn calls this in the ending process."""
     flush_traces()
 
 
@@ -220,7 +240,7 @@ def _allow_open_files(most: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < most:
         if hard != resource.RLIM_INFINITY and hard < most:
-            raise Misconfigured(f"GRIDPRESS_API_CONNECTIONS needs {most} open files, and the system grants {hard}")
+            raise Misconfigured(f"GRIDPRESS_API_CONNECTIONS needs {most} open files, but the system allows {hard}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 

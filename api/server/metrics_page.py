@@ -1,4 +1,4 @@
-"""The API's metrics page. Each process serves the sum of all, on one port that is not the public one."""
+"""Serves the API's metrics page on a separate port. Any process can respond, with the sums over all processes."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from gevent.threadpool import ThreadPool
 from prometheus_client.metrics_core import Metric
 
 from shared.metrics import processes as several
-from shared.metrics.catalogue import tell_build
+from shared.metrics.catalogue import set_build_info
 from shared.metrics.exposition import listen, serve
 from shared.metrics.page import page_of
 from shared.settings.settings import Settings
@@ -19,9 +19,10 @@ log = structlog.get_logger()
 
 
 def listen_for_all(settings: Settings, num_processes: int) -> int | None:
-    """Returns the descriptor of a listener that all processes share; None where no metrics are to be served.
+    """Opens the metrics port, and returns the file descriptor of the listening socket that all API processes share.
 
-    Raises `Misconfigured` when the port is taken.
+    Returns None if no metrics port is set, or if there is no folder for the metrics files of several processes. Raises
+    `Misconfigured` when the port is in use.
     """
     if settings.metrics_port is None:
         return None
@@ -34,16 +35,19 @@ def listen_for_all(settings: Settings, num_processes: int) -> int | None:
 
 
 def serve_in_this_process(listener: int) -> None:
-    """Starts to serve. Whatever goes wrong with that, requests are served."""
+    """Starts to serve the metrics page in this process.
+
+    Logs any error, so that the API also serves without the page.
+    """
     try:
-        tell_build("api")
-        serve(socket.socket(fileno=os.dup(listener)), page_of("api", _Apart()))
+        set_build_info("api")
+        serve(socket.socket(fileno=os.dup(listener)), page_of("api", _BackgroundCollector()))
     except Exception:
         log.exception("metrics.not_served")
 
 
-class _Apart:
-    """Reads the values of all processes in a thread of its own, so that requests are served meanwhile."""
+class _BackgroundCollector:
+    """A Prometheus collector that reads the metrics of all processes in a thread, so that no greenlet waits."""
 
     def collect(self) -> Iterable[Metric]:
         metrics: Iterable[Metric] = _thread().apply(several.collected)

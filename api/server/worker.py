@@ -1,4 +1,7 @@
-"""One process of the API: gunicorn's gevent worker with connection limits, fair scheduling and a drain."""
+"""Runs one API process: gunicorn's gevent worker, with connection limits and fairness between clients.
+
+Before it ends, the process lets its running requests finish.
+"""
 
 import ctypes
 import os
@@ -20,28 +23,31 @@ from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from api.connections.connection import Connection
+from api.connections.framing import StrictParser
+from api.connections.shedding import ConnectionShedder
 from api.edge import access_log
+from api.edge.early_errors import id_of, method_of, refusal_of, response
 from api.edge.request_metrics import count_unread
-from api.problems.early import id_of, method_of, refusal_of, response
-from api.server.connection import Connection
-from api.server.connection_limits import Lobby
-from api.server.framing import StrictParser
 from shared.metrics.catalogue import HTTP_CONNECTIONS
 from shared.process.garbage import freeze_startup_objects
 
 log = structlog.get_logger()
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_ACCEPT = 32  # at once: a burst must be let in soon, and what one process can't take is for the others
-_POLL_S = 0.001  # at most, without a look at what the connections bring; gevent's own are 5 ms
-_BEAT_S = 1.0  # gunicorn kills a worker that is silent for its `timeout`
+_ACCEPT = 32  # connections accepted at once: enough for a burst, and the other processes still get a share
+_POLL_S = 0.001  # greenlets run for at most so long before gevent checks the sockets again; its default is 5 ms
+_BEAT_S = 1.0  # interval of heartbeats; gunicorn kills a worker that sends none for its `timeout`
 
 
 class Worker(GeventWorker):
-    """Serves `app.wsgi()` until SIGTERM. `app` is `api.server.arbiter.Application`."""
+    """A gunicorn worker process that serves `app.wsgi()` until SIGTERM. `app` is `api.server.arbiter.Application`."""
 
     def patch(self) -> None:
-        """Turns the listener into gevent's socket. `python -m api` has applied all other monkey patches before."""
+        """Turns gunicorn's listening socket into a gevent socket.
+
+        `python -m api` has applied all other monkey patches.
+        """
         self.sockets: Any = [
             socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
         ]
@@ -53,7 +59,10 @@ class Worker(GeventWorker):
         super().init_process()
 
     def init_signals(self) -> None:
-        """Ignores SIGINT, which a terminal sends to all processes: the parent decides."""
+        """Sets the signal handlers of this process. Ignores SIGINT, which a terminal sends to all processes.
+
+        The parent process handles SIGINT.
+        """
         super().init_signals()
         self._stopping = Event()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,7 +72,10 @@ class Worker(GeventWorker):
         self.wsgi = self.app.load_in(self)
 
     def pause(self, duration_s: float) -> bool:
-        """Waits. Returns whether the process should go on."""
+        """Notifies the arbiter that this process is alive, and then waits up to `duration_s` seconds.
+
+        Returns False if the process must end.
+        """
         self.notify()
         self._stopping.wait(duration_s)
         return bool(self.alive)
@@ -74,30 +86,30 @@ class Worker(GeventWorker):
         [listener] = self.sockets
         listener.setblocking(True)
         pool = Pool(self.worker_connections)
-        self._lobby = Lobby(pool)
+        self._shedder = ConnectionShedder(pool)
         server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool)
         server.max_accept = _ACCEPT
         freeze_startup_objects()
         server.start()
         self.app.on_serving(self)
         while self.pause(_BEAT_S):
-            self._lobby.make_room(_BEAT_S)
+            self._shedder.make_room(_BEAT_S)
         server.close()
         self._drain(pool)
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """Serves one connection from its first request to its last."""
+        """Serves all requests of one connection, and counts the connection in the metric of open connections."""
         with HTTP_CONNECTIONS.track_inprogress():
             self._handle(listener, client, addr)
 
     def _handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        self._lobby.make_room()
-        connection = Connection(client, self.app.pace, self._lobby)
+        self._shedder.make_room()
+        connection = Connection(client, self.app.connection_limits, self._shedder)
         try:
             self._serve(listener.getsockname(), connection, addr)
         except (NoMoreData, ConnectionError):
             pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told, and the others are served
+        except Exception as error:  # noqa: BLE001 - any error becomes a response, and must not stop other connections
             self._refuse(connection, error)
         finally:
             connection.close()
@@ -115,14 +127,14 @@ class Worker(GeventWorker):
             for request in parser:
                 began_at = time.monotonic()
                 self.handle_request(name, request, connection, addr)
-                if parser.has_more:  # requests sent before their turn would keep the loop for themselves
+                if parser.has_more:  # pipelined requests would otherwise block the event loop
                     gevent.sleep(time.monotonic() - began_at)
                 connection.expect_rest()
                 if not self.alive or not parser.finish_body():
                     break
                 connection.expect_request(is_begun=parser.has_more)
-                self._lobby.make_room()
-        except StopIteration:  # gunicorn's word for an answer that was the last
+                self._shedder.make_room()
+        except StopIteration:  # gunicorn raises this after the last response of a connection
             connection.expect_rest()
         if parser.mesg:
             close_graceful(connection, max_drain=sys.maxsize)
@@ -131,16 +143,16 @@ class Worker(GeventWorker):
         if connection.is_idle:
             return
         refusal, request_id = refusal_of(error), id_of(error)
-        clear_contextvars()  # of the request before on this connection
+        clear_contextvars()  # drops the log fields of the previous request on this connection
         bind_contextvars(request_id=request_id)
         if refusal.status >= 500 and not isinstance(error, OSError):
             log.error("request.broken_off", exc_info=error)
         count_unread(error)
-        told = response(error, request_id)
-        num_bytes = len(told.partition(b"\r\n\r\n")[2])
-        access_log.tell_refused(method_of(error), refusal.status, refusal.code, connection.request_s, num_bytes)
+        refusal_bytes = response(error, request_id)
+        num_bytes = len(refusal_bytes.partition(b"\r\n\r\n")[2])
+        access_log.log_refusal(method_of(error), refusal.status, refusal.code, connection.request_s, num_bytes)
         try:
-            connection.send_last(told)
+            connection.send_last(refusal_bytes)
             connection.expect_rest()
             close_graceful(connection, max_drain=sys.maxsize)
         except OSError:
@@ -151,9 +163,13 @@ class Worker(GeventWorker):
         self._stopping.set()
 
     def _drain(self, pool: Pool) -> None:
-        """Ends all waits and lets running requests finish, within `drain_grace_s`."""
+        """Lets the running requests of this process finish before the process ends. Requests that wait for a job stop
+        waiting.
+
+        After `drain_grace_s` seconds, the remaining connections are cut.
+        """
         self.app.stop()
-        self._lobby.close()
+        self._shedder.close()
         ends_at = time.monotonic() + self.app.drain_grace_s
         while not pool.join(timeout=min(_BEAT_S, max(0.0, ends_at - time.monotonic()))):
             self.notify()
@@ -164,13 +180,13 @@ class Worker(GeventWorker):
 
 
 def _log_greenlet(_context: object, kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
-    """Logs the error that ended a greenlet, which gevent would print."""
+    """Logs the error that ended a greenlet. gevent would print it to stderr instead."""
     log.error("greenlet.crashed", exc_info=(kind, error, trace))
 
 
 def _die_with_parent(parent: int) -> None:
-    """Makes the kernel kill this process when its parent ends, so that no orphan serves on the port. Linux only."""
+    """Makes the kernel kill this process when its parent dies, so that no orphan serves on the port. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it was asked for
+    if os.getppid() != parent:  # the parent died before `prctl` took effect
         os._exit(1)

@@ -1,4 +1,7 @@
-"""Where a person begins: links at `/`, and at `/docs` the API reference, whose Swagger UI comes from a wheel."""
+"""Serves the start page `/` with links, and the API reference `/docs`.
+
+The scripts of the reference (Swagger UI) come from an installed Python package, so no CDN is needed.
+"""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -49,7 +52,7 @@ _START_JS = """SwaggerUIBundle({
 
 
 class Links(BaseModel):
-    """Where to go from here."""
+    """Links to the main pages of this service."""
 
     docs: str
     openapi: str
@@ -59,7 +62,7 @@ class Links(BaseModel):
 
 
 class Start(BaseModel):
-    """What answers here."""
+    """The name, the version and the main links of this service."""
 
     service: str
     version: str
@@ -68,7 +71,7 @@ class Start(BaseModel):
 
 @docs.get("/")
 def start() -> dict[str, object]:
-    """Links to the API reference, the OpenAPI document and the health checks."""
+    """Returns links to the API reference, the OpenAPI document, the jobs and the health checks."""
     base = base_url()
     links = Links(
         docs=f"{base}/docs",
@@ -82,7 +85,7 @@ def start() -> dict[str, object]:
 
 @docs.get("/docs")
 def page() -> Response:
-    """The API reference, where requests can be tried out."""
+    """Returns the API reference as an HTML page, on which requests can be tried out."""
     response = Response(_PAGE, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _policy(base_url())
     return response
@@ -90,7 +93,7 @@ def page() -> Response:
 
 @docs.get("/docs/<name>")
 def asset(name: str) -> Response:
-    """A script, the style or the icon of the page."""
+    """Returns a script, the style sheet or the icon of the API reference."""
     if name == "start.js":
         return Response(_START_JS, content_type="text/javascript; charset=utf-8")
     if name not in _ASSETS:
@@ -101,7 +104,11 @@ def asset(name: str) -> Response:
 
 
 def _policy(public_url: str) -> str:
-    """Nothing from elsewhere. Swagger UI sets styles inline and has its icons in data URLs; requests go to us."""
+    """Returns the Content-Security-Policy of the API reference.
+
+    It allows only content of this service and requests to this service. Swagger UI needs inline styles, and data URLs
+    for its icons.
+    """
     base = urlsplit(public_url)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "

@@ -1,4 +1,4 @@
-"""The routes of liveness and readiness."""
+"""The routes for probes: `/healthz` reports that the process runs, and `/readyz` whether the service can work."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -8,110 +8,128 @@ from typing import TypeVar
 import structlog
 from flask import Blueprint
 
-from api.edge.callers import holder, is_open
+from api.edge.authentication import is_open, key_owner
 from api.services import Services, services
 from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints.queues import Queue
 from shared.jobs.states import Stage
 from shared.schedule.throughput import StageLoad
-from shared.schedule.worker_health import QueueSigns
+from shared.schedule.worker_health import QueueHealth
 
 log = structlog.get_logger()
 
 Found = TypeVar("Found")
 
-_AWAY = {"store": StoreUnavailable, "object_store": ObjectStoreUnavailable}  # what a check that takes too long means
+_UNREACHABLE = {
+    "store": StoreUnavailable,
+    "object_store": ObjectStoreUnavailable,
+}  # reported when a check takes too long
 
 health = Blueprint("health", __name__)
 
 
 @health.get("/healthz")
 def alive() -> dict[str, str]:
-    """Responds while the process runs."""
+    """Returns 200 as long as the process runs, even if the stores are unreachable."""
     return {"status": "ok"}
 
 
 @health.get("/readyz")
 def ready() -> tuple[dict[str, object], int]:
-    """Returns 200 when both stores answer and the object store takes writes, else 503 with what is missing.
+    """Returns 200 if both stores respond and the object store accepts writes, otherwise 503. `checks` names the fault.
 
-    `stages` counts the live workers of each stage. Callers with access also see `unserved`: waiting renders by model
-    revision (`""` is any) that no worker serves. `intake` says whether new jobs are accepted; accepted ones can always
-    be read. `access` is `open` until the first API key is created. `durability` is what a 202 guarantees: with
-    `relaxed`, a crash may lose the jobs of the last `window_s` (null: unbounded). `enhance_prompt` is on where
-    GRIDPRESS_ENHANCE_BASE_URL is set. `store_loss` describes data that the embedded job store has lost, until
-    `gridpress repair` has run. `deaf` counts live workers that ask for no work. `stalled`
-    names stages in which pictures wait though slots are free and nothing was claimed for 30 s. While all workers of a
-    queue are deaf, or a stage is stalled, `status` is `degraded`; the response is still 200, since the API works.
+    `intake` is `ok` if new jobs are accepted. Accepted jobs can always be read. `access` is `open` until the first API
+    key is created, and `keys` afterwards. `enhance_prompt` is `on` if GRIDPRESS_ENHANCE_BASE_URL is set.
+
+    `stages` has, for each stage, the numbers of live workers and of their slots (a slot has room for one render).
+    Callers with access also see `unserved`: for each model revision that no live worker serves, the number of pictures
+    that wait for it. `""` stands for any revision.
+
+    `durability` describes what a 202 guarantees. In the mode `relaxed`, a crash may lose the jobs of the last
+    `window_s` seconds. If `window_s` is null, it may lose jobs of any age. `store_loss` describes data that the
+    embedded job store has lost, until `gridpress repair` has run.
+
+    `deaf` has, for each queue, the number of live workers that ask for no work. `stalled` names the stages in which
+    pictures wait and slots are free, but no worker has taken a picture for 30 s. If all workers of a queue are deaf, or
+    a stage is stalled, `status` is `degraded`. The status code is still 200 then, since the API itself works.
     """
-    house = services()
-    found = house.readiness.read(
+    deps = services()
+    found = deps.readiness.read(
         {
-            "store": partial(_state, house.store.check),
-            "object_store": partial(_state, partial(_check_objects, house)),
-            "intake": partial(_state, house.capacity.check),
-            "stages": partial(_or_none, house.pace.loads),
-            "signs": partial(_or_none, house.pace.signs),
-            "access": partial(_or_none, partial(_access, house)),
-            "store_loss": partial(_or_none, house.ledger.loss),
+            "store": partial(_state, deps.store.check),
+            "object_store": partial(_state, partial(_check_objects, deps)),
+            "intake": partial(_state, deps.admission.check_service),
+            "stages": partial(_or_none, deps.throughput.loads),
+            "signs": partial(_or_none, deps.throughput.signs),
+            "access": partial(_or_none, partial(_access, deps)),
+            "store_loss": partial(_or_none, deps.ledger.loss),
         }
     )
-    checks = {name: found.get(name, error.code) for name, error in _AWAY.items()}
+    checks = {name: found.get(name, error.code) for name, error in _UNREACHABLE.items()}
     is_ready = set(checks.values()) == {"ok"}
     loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
-    is_told_all = _is_caller(house, access)
-    signs: Mapping[Queue, QueueSigns] = found.get("signs") or {}
+    has_access = _is_caller(deps, access)
+    signs: Mapping[Queue, QueueHealth] = found.get("signs") or {}
     is_deaf = any(each.deaf == each.workers > 0 for each in signs.values())
     stalled = [stage.value for stage, load in (loads or {}).items() if load.is_stalled]
     report: dict[str, object] = {
         "status": "unavailable" if not is_ready else "degraded" if is_deaf or stalled else "ok",
         "checks": checks,
         "intake": found.get("intake", StoreUnavailable.code),
-        "stages": None if loads is None else _stages(loads, is_told_all=is_told_all),
+        "stages": None if loads is None else _stages(loads, has_access=has_access),
         "access": access,
-        "durability": asdict(house.durability),
-        "enhance_prompt": "on" if house.settings.enhance_base_url else "off",
-        "store_loss": loss if is_told_all or loss is None else "yes: ask with a key",
+        "durability": asdict(deps.durability),
+        "enhance_prompt": "on" if deps.settings.enhance_base_url else "off",
+        "store_loss": loss if has_access or loss is None else "yes: ask with a key",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
     }
     return report, 200 if is_ready else 503
 
 
-def _check_objects(house: Services) -> None:
-    """Raises unless the object store answers and, by upkeep's last test, takes writes."""
-    house.objects.check()
-    house.object_writes.check()
+def _check_objects(deps: Services) -> None:
+    """Raises `ObjectStoreUnavailable` unless the object store responds and has accepted the last test write.
+
+    The role upkeep performs these test writes.
+    """
+    deps.objects.check()
+    deps.object_writes.check()
 
 
-def _stages(loads: Mapping[Stage, StageLoad], *, is_told_all: bool) -> dict[str, object]:
-    """Returns the stages. Model revisions are shown only to the operator and callers."""
+def _stages(loads: Mapping[Stage, StageLoad], *, has_access: bool) -> dict[str, object]:
+    """Returns the number of live workers and the number of slots of each stage for the route `/readyz`.
+
+    Only callers with access also see `unserved`, since it contains model revisions.
+    """
     return {
         stage: {
             "workers": load.strength.workers,
             "slots": load.strength.slots,
-            **({"unserved": dict(load.unserved)} if is_told_all else {}),
+            **({"unserved": dict(load.unserved)} if has_access else {}),
         }
         for stage, load in loads.items()
     }
 
 
-def _is_caller(house: Services, access: str | None) -> bool:
-    """Returns whether this caller could read the same data in `/v1/stats`."""
+def _is_caller(deps: Services, access: str | None) -> bool:
+    """Returns whether the caller has access: a valid API key, or none while the API needs no key.
+
+    A caller with access could read the same data at `/v1/stats`.
+    """
     try:
-        return access is not None and (access == "open" or holder(house) is not None)
+        return access is not None and (access == "open" or key_owner(deps) is not None)
     except GridpressError:
         return False
 
 
-def _access(house: Services) -> str:
-    return "open" if is_open(house) else "keys"
+def _access(deps: Services) -> str:
+    return "open" if is_open(deps) else "keys"
 
 
 def _or_none(read: Callable[[], Found]) -> Found | None:
     try:
         return read()
-    except GridpressError:  # the store is away, as `checks` says
+    except GridpressError:  # the store is unreachable, which `checks` reports
         return None
 
 

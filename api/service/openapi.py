@@ -1,11 +1,11 @@
-"""OpenAPI entries of the service itself: start page, document, health and load."""
+"""OpenAPI entries of the routes about the service itself: start page, API reference, health and load."""
 
 from werkzeug.exceptions import NotFound
 
-from api.openapi.operation import Answer, Json, Operation
+from api.openapi.operation import Json, Operation, Response
 from api.openapi.schemas import Alive, Health
 from api.service.docs_page import Start
-from api.service.stats import StatsAnswer
+from api.service.stats import StatsResponse
 
 _TAG = "Operations"
 _HEALTH: dict[str, object] = {
@@ -36,31 +36,38 @@ _ANY: Json = {"schema": {"type": "string", "format": "binary"}}
 
 OPERATIONS = {
     "docs.start": Operation(
-        "getStart", _TAG, "Where to begin", {200: Answer("links", Start, examples={"local": _START})}
+        "getStart", _TAG, "Start page", {200: Response("links to the main pages", Start, examples={"local": _START})}
     ),
     "docs.page": Operation(
-        "getDocs", _TAG, "This description as a page", {200: Answer("it", media={"text/html": _HTML})}
+        "getDocs", _TAG, "API reference", {200: Response("an HTML page", media={"text/html": _HTML})}
     ),
     "docs.asset": Operation(
-        "getDocsAsset", _TAG, "A part of that page", {200: Answer("it", media={"*/*": _ANY})}, (NotFound,)
+        "getDocsAsset",
+        _TAG,
+        "File of the API reference",
+        {200: Response("the script, style sheet or icon", media={"*/*": _ANY})},
+        (NotFound,),
     ),
     "openapi.read": Operation(
         "getOpenapi",
         _TAG,
-        "This description",
-        {200: Answer("OpenAPI 3.1", media={"application/json": {"schema": {"type": "object"}}})},
+        "OpenAPI document",
+        {200: Response("an OpenAPI 3.1 document", media={"application/json": {"schema": {"type": "object"}}})},
     ),
     "health.alive": Operation(
-        "getHealth", _TAG, "Is the process alive?", {200: Answer("yes", Alive, examples={"yes": {"status": "ok"}})}
+        "getHealth",
+        _TAG,
+        "Check that the process runs",
+        {200: Response("the process runs", Alive, examples={"yes": {"status": "ok"}})},
     ),
     "health.ready": Operation(
         "getReadiness",
         _TAG,
-        "Can it work?",
+        "Check that the service can work",
         {
-            200: Answer("both stores answer", Health, examples={"ready": _HEALTH}),
-            503: Answer(
-                "one does not",
+            200: Response("both stores respond", Health, examples={"ready": _HEALTH}),
+            503: Response(
+                "a store does not respond, or the object store accepts no writes",
                 Health,
                 examples={
                     "no_pictures": {
@@ -75,11 +82,11 @@ OPERATIONS = {
     "stats.read": Operation(
         "getStats",
         _TAG,
-        "Load of the stages",
+        "Read the load of the stages",
         {
-            200: Answer(
-                "both",
-                StatsAnswer,
+            200: Response(
+                "the load of both stages",
+                StatsResponse,
                 examples={
                     "calm": {
                         "faults": {},

@@ -1,4 +1,4 @@
-"""The route of load statistics, for dashboards and autoscalers."""
+"""The route `/v1/stats`, which reports the load of the stages to dashboards and autoscalers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,78 +16,97 @@ from shared.schedule.throughput import StageLoad
 stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 
-class StageAnswer(BaseModel):
-    """The load of one stage. Costs are AR decode steps, or DiT pixel-steps of a 1024x1024 picture."""
+class StageResponse(BaseModel):
+    """The load of one stage.
 
-    workers: int = Field(description="that live")
-    slots: int = Field(description="of the live workers: pictures at once")
-    waiting: int = Field(description="pictures that wait for this stage, of all callers")
-    running: int = Field(description="pictures that live workers hold")
-    waiting_cost: int
-    coming_cost: int = Field(description="what it will have to do once the stage before is done with its own queue")
-    seconds_per_cost: float | None = Field(
-        description="seconds of the device (DiT) or of a row (AR) for a unit of cost, of late; null: unknown"
+    In the AR stage, the unit of cost is one decode step. In the DiT stage, it is one pixel in one denoise step of a
+    1024x1024 picture.
+    """
+
+    workers: int = Field(description="the number of live workers")
+    slots: int = Field(description="the number of pictures that all live workers together can render at once")
+    waiting: int = Field(description="the number of pictures of all tenants that wait for this stage")
+    running: int = Field(description="the number of pictures that live workers have claimed")
+    waiting_cost: int = Field(description="the cost of the pictures that wait for this stage")
+    coming_cost: int = Field(
+        description="the cost, in this stage, of the pictures that still wait for the stage before; 0 for AR"
     )
-    full_seconds_per_cost: float | None = Field(description="the same while the worker's other slots are in use, too")
+    seconds_per_cost: float | None = Field(
+        description="recently measured seconds of the device (DiT) or of a row (AR) for one unit of cost; null: unknown"
+    )
+    full_seconds_per_cost: float | None = Field(
+        description="the same as seconds_per_cost, on a worker whose slots are all in use"
+    )
     backlog_s: float | None = Field(
-        description="seconds until what waits is begun, by full_seconds_per_cost; null: unknown"
+        description="the time in seconds until all waiting pictures have started, computed from full_seconds_per_cost; "
+        "null: unknown"
     )
     open: int = Field(
-        description="of those that wait, pictures that one more worker could begin at once: none of a model revision "
-        "that is not served, none of a tenant at its limit"
+        description="the number of waiting pictures that an additional worker could start at once. Pictures of a model "
+        "revision that no worker serves, and of a tenant at its limit, do not count"
     )
     wanted_workers: int = Field(
-        description="workers with which what is open begins within GRIDPRESS_TARGET_WAIT_S; an autoscaler's measure, "
-        "from zero, too"
+        description="the number of workers needed to start all open pictures within GRIDPRESS_TARGET_WAIT_S. "
+        "Autoscalers follow it, also from zero workers"
     )
     is_stalled: bool = Field(
-        description="pictures wait that live workers could take, slots are free, and none was claimed for 30 s"
+        description="true if pictures wait that live workers serve and slots are free, but no picture was claimed for "
+        "30 s"
     )
     unserved: dict[str, int] = Field(
-        description="pictures that wait for a model revision which no live worker serves; '' is any revision"
+        description="the number of pictures that wait for each model revision that no live worker serves; '' stands "
+        "for any revision"
     )
 
 
-class WorkersAnswer(BaseModel):
-    """The live workers of a queue, and what they had to help themselves with since they started."""
+class WorkersResponse(BaseModel):
+    """The number of live workers of a queue, and counts of faults from which these workers recovered.
 
-    workers: int = Field(description="that live")
-    deaf: int = Field(description="of these, that have asked for no work in 15 s though they could take some")
-    found: int = Field(description="how often one found work that it had not been told of")
-    restarts: int = Field(description="how often one began anew to ask for work, because it had not for 10 s")
-    faults: int = Field(description="unforeseen errors that their threads survived")
+    The counts begin at the start of each worker.
+    """
+
+    workers: int = Field(description="the number of live workers")
+    deaf: int = Field(
+        description="the number of live workers that have asked for no work for 15 s although they could take some"
+    )
+    found: int = Field(description="how often a worker found work for which it had received no hint (Celery message)")
+    restarts: int = Field(
+        description="how often a worker restarted its consumer of hints, because it had not asked for any for 10 s"
+    )
+    faults: int = Field(description="the number of unexpected errors that threads of the workers survived")
 
 
-class StatsAnswer(BaseModel):
-    """The load of both stages, and counts of faults that should never happen."""
+class StatsResponse(BaseModel):
+    """The load of both stages, the workers of each queue, and counts of faults that should never happen."""
 
-    stages: dict[Stage, StageAnswer]
-    workers: dict[Queue, WorkersAnswer] = Field(description="by the queue that they serve")
+    stages: dict[Stage, StageResponse]
+    workers: dict[Queue, WorkersResponse] = Field(description="the live workers, by the queue that they serve")
     faults: dict[str, int] = Field(
-        description="since the store was new: `request.crashed`, and `unreadable.` with the kind of a record that "
-        "lists leave out. The log says more about each"
+        description="counts since the store was created. `request.crashed` counts internal errors of requests. "
+        "`unreadable.<kind>` counts records of a kind that could not be read and were left out of lists. The log has "
+        "the details"
     )
 
 
 @stats.get("")
 def read() -> dict[str, Any]:
-    """Returns totals over all tenants, without naming any."""
-    house = services()
-    rules = ScalingRules(house.settings.target_wait_s, house.settings.prior_ready_limit_min)
-    stages = stages_answer(house.pace.loads(), rules)
-    workers = {queue: WorkersAnswer(**asdict(signs)) for queue, signs in house.pace.signs().items()}
-    return StatsAnswer(stages=stages, workers=workers, faults=dict(house.fault_counts.read())).model_dump(mode="json")
+    """Returns the load of both stages, as totals over all tenants."""
+    deps = services()
+    rules = ScalingRules(deps.settings.target_wait_s, deps.settings.prior_ready_limit_min)
+    stages = stages_answer(deps.throughput.loads(), rules)
+    workers = {queue: WorkersResponse(**asdict(signs)) for queue, signs in deps.throughput.signs().items()}
+    return StatsResponse(stages=stages, workers=workers, faults=dict(deps.fault_counts.read())).model_dump(mode="json")
 
 
-def stages_answer(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> dict[Stage, StageAnswer]:
-    """Returns the stages in the form of the response."""
+def stages_answer(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> dict[Stage, StageResponse]:
+    """Returns the load of each stage as the response of `/v1/stats` contains it, with the number of wanted workers."""
     wanted = wanted_workers(loads, rules)
     return {stage: _stage(load, wanted[stage]) for stage, load in loads.items()}
 
 
-def _stage(load: StageLoad, num_wanted: int) -> StageAnswer:
+def _stage(load: StageLoad, num_wanted: int) -> StageResponse:
     strength = load.strength
-    return StageAnswer(
+    return StageResponse(
         workers=strength.workers,
         slots=strength.slots,
         waiting=load.waiting,

@@ -1,1 +1,1 @@
-"""Routes, schemas and OpenAPI entries of webhook endpoints, secrets and the webhook log."""
+"""Routes, schemas and OpenAPI entries of webhook endpoints, signing secrets and keys, and the webhook log."""

@@ -1,8 +1,8 @@
-"""Webhook endpoints, and what webhooks are signed with."""
+"""OpenAPI entries of webhook endpoints, and of the secrets and keys that sign webhooks."""
 
-from api.openapi.operation import Answer, Body, Operation
+from api.openapi.operation import Body, Operation, Response
 from api.openapi.schemas import JsonWebKeys, Secret
-from api.webhooks.response_schemas import EndpointAnswer, EndpointPage, EndpointWithSecret
+from api.webhooks.response_schemas import EndpointPage, EndpointResponse, EndpointWithSecret
 from api.webhooks.schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from api.webhooks.secrets import KeyQuery, PublicKey
 from shared.errors import EndpointNotFound, TooManyEndpoints
@@ -32,10 +32,14 @@ _ASKED = {
     "headers": {"Authorization": "Bearer of-the-shop"},
 }
 
-_ANSWER = Answer("as it is", EndpointAnswer, examples={"shop": _ENDPOINT})
-_WITH_SECRET = Answer("with its secret", EndpointWithSecret, examples={"shop": {**_ENDPOINT, **_SECRET}})
-_SECRET_ANSWER = Answer("the secret", Secret, examples={"one": _SECRET})
-_PAGE = Answer("a page", EndpointPage, examples={"one": {"data": [_ENDPOINT], "has_more": False, "next": None}})
+_ANSWER = Response("the endpoint", EndpointResponse, examples={"shop": _ENDPOINT})
+_WITH_SECRET = Response(
+    "the endpoint with its signing secret", EndpointWithSecret, examples={"shop": {**_ENDPOINT, **_SECRET}}
+)
+_SECRET_ANSWER = Response("the signing secret", Secret, examples={"one": _SECRET})
+_PAGE = Response(
+    "a page of endpoints", EndpointPage, examples={"one": {"data": [_ENDPOINT], "has_more": False, "next": None}}
+)
 _MISSING = (EndpointNotFound,)
 
 OPERATIONS = {
@@ -60,33 +64,33 @@ OPERATIONS = {
         Body(EndpointPatch, examples={"fewer_events": {"events": ["job.failed"]}}),
     ),
     "webhook_endpoints.delete": Operation(
-        "deleteWebhookEndpoint", _TAG, "Delete an endpoint", {204: Answer("it is gone")}, _MISSING
+        "deleteWebhookEndpoint", _TAG, "Delete an endpoint", {204: Response("the endpoint is deleted")}, _MISSING
     ),
     "webhook_endpoints.disable": Operation(
-        "disableWebhookEndpoint", _TAG, "Tell an endpoint nothing", {200: _ANSWER}, _MISSING
+        "disableWebhookEndpoint", _TAG, "Disable an endpoint", {200: _ANSWER}, _MISSING
     ),
     "webhook_endpoints.enable": Operation(
-        "enableWebhookEndpoint", _TAG, "Tell an endpoint again", {200: _ANSWER}, _MISSING
+        "enableWebhookEndpoint", _TAG, "Enable an endpoint", {200: _ANSWER}, _MISSING
     ),
     "webhook_endpoints.secret": Operation(
-        "getWebhookEndpointSecret", _TAG, "Read an endpoint's secret", {200: _SECRET_ANSWER}, _MISSING
+        "getWebhookEndpointSecret", _TAG, "Read an endpoint's signing secret", {200: _SECRET_ANSWER}, _MISSING
     ),
     "webhook_endpoints.rotate_secret": Operation(
         "rotateWebhookEndpointSecret",
         _TAG,
-        "Give an endpoint a new secret",
+        "Replace an endpoint's signing secret",
         {200: _WITH_SECRET},
         _MISSING,
         Body(RotationRequest, is_required=False, examples={"of_ones_own": _SECRET}),
     ),
-    "webhooks.secret": Operation("getWebhookSecret", _TAG, "Read the tenant's secret", {200: _SECRET_ANSWER}),
+    "webhooks.secret": Operation("getWebhookSecret", _TAG, "Read the tenant's signing secret", {200: _SECRET_ANSWER}),
     "webhooks.public_key": Operation(
         "getWebhookPublicKey",
         _TAG,
         "Read the public key",
         {
-            200: Answer(
-                "the key",
+            200: Response(
+                "the public key",
                 PublicKey,
                 examples={"one": {"public_key": "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}},
             )
@@ -98,8 +102,8 @@ OPERATIONS = {
         _TAG,
         "Read the public key as a JSON Web Key Set",
         {
-            200: Answer(
-                "the set, of one key",
+            200: Response(
+                "a key set with one key",
                 JsonWebKeys,
                 examples={
                     "one": {

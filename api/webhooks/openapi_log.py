@@ -1,7 +1,7 @@
-"""OpenAPI entries of the webhook log and of resending."""
+"""OpenAPI entries of the webhook log, and of the routes that send webhook messages again."""
 
-from api.openapi.operation import Answer, Body, Operation
-from api.webhooks.response_schemas import AttemptPage, MessageAnswer, NumSent, RangeSent
+from api.openapi.operation import Body, Operation, Response
+from api.webhooks.response_schemas import AttemptPage, MessageResponse, NumSent, RangeSent
 from api.webhooks.schemas import AttemptsQuery, RangeRequest, ResendRequest
 from shared.errors import EndpointDisabled, EndpointNotFound, JobNotFound, MessageNotFound
 
@@ -31,10 +31,12 @@ _ATTEMPT = {
     "answer": "",
 }
 
-_PAGE = Answer("a page", AttemptPage, examples={"one": {"data": [_ATTEMPT], "has_more": False, "next": None}})
-_SENT = Answer("they are on their way", NumSent, examples={"three": {"num_messages": 3}})
-_RANGE_SENT = Answer(
-    "they are on their way",
+_PAGE = Response(
+    "a page of webhook attempts", AttemptPage, examples={"one": {"data": [_ATTEMPT], "has_more": False, "next": None}}
+)
+_SENT = Response("the deliveries are queued", NumSent, examples={"three": {"num_messages": 3}})
+_RANGE_SENT = Response(
+    "the deliveries are queued",
     RangeSent,
     examples={
         "all": {"num_messages": 3, "has_more": False, "next": None},
@@ -47,22 +49,27 @@ OPERATIONS = {
     "webhook_log.attempts_of_endpoint": Operation(
         "listEndpointAttempts",
         _TAG,
-        "List calls of an endpoint",
+        "List webhook attempts at an endpoint",
         {200: _PAGE},
         (EndpointNotFound,),
         query=AttemptsQuery,
     ),
     "webhook_log.attempts_of_job": Operation(
-        "listJobAttempts", _TAG, "List calls about a job", {200: _PAGE}, (JobNotFound,), query=AttemptsQuery
+        "listJobAttempts", _TAG, "List webhook attempts of a job", {200: _PAGE}, (JobNotFound,), query=AttemptsQuery
     ),
     "webhook_log.attempts_of_message": Operation(
-        "listMessageAttempts", _TAG, "List calls with a message", {200: _PAGE}, (MessageNotFound,), query=AttemptsQuery
+        "listMessageAttempts",
+        _TAG,
+        "List webhook attempts of a message",
+        {200: _PAGE},
+        (MessageNotFound,),
+        query=AttemptsQuery,
     ),
     "webhook_log.message": Operation(
         "getMessage",
         _TAG,
         "Read a message",
-        {200: Answer("it, and how far it came", MessageAnswer, examples={"succeeded": _MESSAGE})},
+        {200: Response("the message and its deliveries", MessageResponse, examples={"succeeded": _MESSAGE})},
         (MessageNotFound,),
     ),
     "webhook_log.resend": Operation(
@@ -76,7 +83,7 @@ OPERATIONS = {
     "webhook_log.recover": Operation(
         "recoverEndpoint",
         _TAG,
-        "Send again what was given up",
+        "Send abandoned messages again",
         {202: _RANGE_SENT},
         (EndpointNotFound, EndpointDisabled),
         _RANGE,
@@ -84,7 +91,7 @@ OPERATIONS = {
     "webhook_log.replay": Operation(
         "replayEndpoint",
         _TAG,
-        "Send again all that happened",
+        "Send all messages of a time range again",
         {202: _RANGE_SENT},
         (EndpointNotFound, EndpointDisabled),
         _RANGE,
@@ -92,11 +99,11 @@ OPERATIONS = {
     "webhook_log.test": Operation(
         "testEndpoint",
         _TAG,
-        "Send an endpoint a test",
+        "Send a test message to an endpoint",
         {
-            202: Answer(
-                "the message, which is on its way",
-                MessageAnswer,
+            202: Response(
+                "the message, whose delivery is queued",
+                MessageResponse,
                 examples={
                     "test": {
                         **_MESSAGE,

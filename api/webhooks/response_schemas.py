@@ -1,21 +1,23 @@
-"""Schemas of responses about webhook endpoints, messages and attempts."""
+"""Schemas of the responses about webhook endpoints, messages and attempts."""
 
 from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import BaseModel
 
-from shared.jobs.response_schemas import Moment
+from shared.responses.schemas import Moment
 from shared.store.webhooks.log import Attempt, DeliveryStatus, Message
 from shared.webhooks.endpoints import DisabledReason, Endpoint
 from shared.webhooks.events import DEFAULT_EVENTS, PayloadStyle
 
 
-class EndpointAnswer(BaseModel):
-    """A webhook endpoint. `header_names` lists the extra header fields of its webhooks, without their values.
+class EndpointResponse(BaseModel):
+    """A webhook endpoint.
 
-    `disabled_reason` is `requested`, `gone` (its receiver answered 410) or `failing` (for 5 days). `failing_since` is
-    null while its last attempt succeeded. Until `old_secret_ends_at` webhooks are also signed with the old secret.
+    `header_names` lists the additional header fields of its webhooks, without their values. `disabled_reason` is
+    `requested`, `gone` (the receiver responded with 410) or `failing` (all attempts failed for 5 days).
+    `failing_since` is null if the last attempt succeeded. Until `old_secret_ends_at`, webhooks are also signed with
+    the old secret.
     """
 
     id: str
@@ -52,24 +54,25 @@ class EndpointAnswer(BaseModel):
         )
 
 
-class EndpointWithSecret(EndpointAnswer):
-    """A new endpoint, or one whose secret was rotated."""
+class EndpointWithSecret(EndpointResponse):
+    """A webhook endpoint with its signing secret, as returned after its creation and after a rotation of the secret."""
 
     secret: str
 
 
 class EndpointPage(BaseModel):
-    """A page of endpoints, the newest first. `next` is the `after` of the next page."""
+    """A page of webhook endpoints, newest first. Pass `next` as `after` to get the next page."""
 
-    data: list[EndpointAnswer]
+    data: list[EndpointResponse]
     has_more: bool
     next: str | None
 
 
-class AttemptAnswer(BaseModel):
-    """One call of a receiver. `status` is null without a response: then `error` says why.
+class AttemptResponse(BaseModel):
+    """A webhook attempt: one HTTP request to a receiver.
 
-    `answer` has the first bytes of the response as text. `endpoint_id` is null for a job's own URL.
+    `status` is the receiver's HTTP status, or null without a response; `error` then has the reason. `answer` has the
+    first bytes of the response as text. `endpoint_id` is null if the URL is the `webhook_url` of a job.
     """
 
     id: str
@@ -106,29 +109,35 @@ class AttemptAnswer(BaseModel):
 
 
 class AttemptPage(BaseModel):
-    """A page of attempts, the newest first. `next` is the `after` of the next page."""
+    """A page of webhook attempts, newest first. Pass `next` as `after` to get the next page."""
 
-    data: list[AttemptAnswer]
+    data: list[AttemptResponse]
     has_more: bool
     next: str | None
 
 
-class DestinationAnswer(BaseModel):
-    """The delivery of a message to one receiver: an endpoint, or the job's own URL (null)."""
+class DestinationResponse(BaseModel):
+    """The delivery of a webhook message to one receiver.
+
+    `endpoint_id` is null if the receiver is the `webhook_url` of a job.
+    """
 
     endpoint_id: str | None
     status: DeliveryStatus
 
 
-class MessageAnswer(BaseModel):
-    """A message and the state of all its deliveries. `id` is the `webhook-id` of each attempt."""
+class MessageResponse(BaseModel):
+    """A webhook message and the status of each of its deliveries.
+
+    Every attempt sends `id` in the header field `webhook-id`.
+    """
 
     id: str
     type: str
     job_id: str | None
     happened_at: Moment
     sequence: int
-    destinations: list[DestinationAnswer]
+    destinations: list[DestinationResponse]
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -139,21 +148,21 @@ class MessageAnswer(BaseModel):
             happened_at=message.happened_at,
             sequence=message.sequence,
             destinations=[
-                DestinationAnswer(endpoint_id=each.endpoint_id, status=each.status) for each in message.deliveries
+                DestinationResponse(endpoint_id=each.endpoint_id, status=each.status) for each in message.deliveries
             ],
         )
 
 
 class NumSent(BaseModel):
-    """The number of deliveries made due again."""
+    """The number of webhook deliveries that a request has put into the queue again."""
 
     num_messages: int
 
 
 class RangeSent(NumSent):
-    """The number of deliveries made due again from a time range.
+    """The number of webhook deliveries that a request for a time range has put into the queue again.
 
-    `has_more` is true when the range holds more than one request sends; then `next` is the next `since`.
+    `has_more` is true if the range has more messages than one request sends. To continue, pass `next` as `since`.
     """
 
     has_more: bool

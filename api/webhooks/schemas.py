@@ -1,4 +1,4 @@
-"""Schemas of requests about webhook endpoints, messages and attempts."""
+"""Schemas of the requests about webhook endpoints, messages and attempts."""
 
 from typing import Annotated, Any, get_args
 
@@ -11,25 +11,35 @@ from shared.webhooks.events import EventType, PayloadStyle
 
 _ASKED = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-Url = Annotated[Text, Field(description="https, to a public address; the operator may allow others")]
+Url = Annotated[
+    Text,
+    Field(description="an https URL with a public address; the operator may also allow http and private addresses"),
+]
 Events = Annotated[
     list[EventType] | None,
     Field(
         min_length=1,
         max_length=len(get_args(EventType)),
-        description="null: every event but job.started and job.progress",
+        description="the events to report; null: all except job.started and job.progress",
     ),
 ]
-Style = Annotated[PayloadStyle, Field(strict=False, description="full: the job as GET answers it; thin: its id")]
+Style = Annotated[
+    PayloadStyle,
+    Field(strict=False, description="full: webhooks contain the job as GET returns it; thin: only the job's id"),
+]
 Description = Annotated[Text, Field(max_length=500)]
 Headers = Annotated[
     dict[str, str],
-    Field(repr=False, description="sent with each webhook, such as Authorization. Their values are never answered"),
+    Field(
+        repr=False,
+        description="additional header fields of each webhook, such as Authorization. Responses never contain their "
+        "values",
+    ),
 ]
 
 
 class EndpointRequest(BaseModel):
-    """A new endpoint."""
+    """A request to create a webhook endpoint."""
 
     model_config = _ASKED
 
@@ -39,17 +49,19 @@ class EndpointRequest(BaseModel):
     description: Description = ""
     headers: Headers = {}
     secret: SigningKey | None = Field(
-        default=None, repr=False, description="whsec_ and base64; made and answered when left out"
+        default=None,
+        repr=False,
+        description="the signing secret: whsec_ and base64. If left out, the service creates one and returns it",
     )
 
     @property
     def rest(self) -> EndpointChanges:
-        """Returns all fields but URL and secret."""
+        """Returns all fields of a new webhook endpoint except its URL and its secret."""
         return EndpointChanges(None, self.events or (), self.payload, self.description, self.headers)
 
 
 class EndpointPatch(BaseModel):
-    """Changes to an endpoint; a field that is left out stays unchanged."""
+    """The body of a request to change a webhook endpoint. Fields that are left out stay unchanged."""
 
     model_config = _ASKED
 
@@ -68,15 +80,23 @@ class EndpointPatch(BaseModel):
 
 
 class RotationRequest(BaseModel):
-    """The body of a rotation, which is optional."""
+    """The body of a request to replace the signing secret of a webhook endpoint. The body is optional."""
 
     model_config = _ASKED
 
-    secret: SigningKey | None = Field(default=None, repr=False, description="made and answered when left out")
+    secret: SigningKey | None = Field(
+        default=None,
+        repr=False,
+        description="the new signing secret. If left out, the service creates one and returns it",
+    )
 
 
 class RangeRequest(BaseModel):
-    """A time range of messages to send again, by the time of the event or its failure; `until` is exclusive."""
+    """The time range of the webhook messages to send again, from `since` until just before `until`.
+
+    For `replay`, the time of a message is the time of its event. For `recover`, it is the time at which its delivery
+    was abandoned.
+    """
 
     model_config = _ASKED
 
@@ -85,30 +105,30 @@ class RangeRequest(BaseModel):
 
 
 class ResendRequest(BaseModel):
-    """The body of a resend, which is optional."""
+    """The body of a request to send a webhook message again. The body is optional."""
 
     model_config = _ASKED
 
     endpoint_id: Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="default: wherever the message was for"
+        default=None, description="the only endpoint to send to; default: all receivers of the message"
     )
 
 
 class EndpointsQuery(BaseModel):
-    """The query of a list of endpoints."""
+    """The query parameters of a list of webhook endpoints."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
     after: Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="`next` of the page before"
+        default=None, description="`next` of the previous page"
     )
 
 
 class AttemptsQuery(BaseModel):
-    """The query of an attempt log."""
+    """The query parameters of a list of webhook attempts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: StreamId | None = Field(default=None, description="`next` of the page before")
+    after: StreamId | None = Field(default=None, description="`next` of the previous page")

@@ -1,4 +1,7 @@
-"""The routes of what webhooks are signed with: the tenant's secret, and the public keys of `v1a`."""
+"""Routes that return what webhooks are verified with: the tenant's signing secret, and public keys for `v1a`.
+
+`v1a` is the signature scheme of Standard Webhooks with ed25519 keys.
+"""
 
 from typing import Annotated, Any
 
@@ -6,7 +9,7 @@ from flask import Blueprint, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.edge.callers import caller
+from api.edge.authentication import caller
 from api.services import services
 from shared.access.keys import is_tenant
 from shared.ids import DEFAULT_TENANT, TenantId
@@ -19,12 +22,12 @@ webhooks = Blueprint("webhooks", __name__, url_prefix="/v1/webhooks")
 
 def _tenant(name: str) -> str:
     if not is_tenant(name):
-        raise PydanticCustomError("tenant", "is no name of a tenant")
+        raise PydanticCustomError("tenant", "is not a valid tenant name")
     return name
 
 
 class KeyQuery(BaseModel):
-    """Whose webhooks are to be verified."""
+    """The query parameter of the public key: the tenant whose webhooks are to be verified."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,26 +37,30 @@ class KeyQuery(BaseModel):
 
 
 class PublicKey(BaseModel):
-    """`whpk_` and the base64 of an ed25519 key: verifies `v1a` signatures of a tenant's webhooks."""
+    """The public key that verifies the `v1a` signatures of a tenant's webhooks: `whpk_` and base64 (ed25519)."""
 
     public_key: str
 
 
 @webhooks.get("/secret")
 def secret() -> dict[str, str]:
-    """What the webhooks of jobs without a secret of their own are signed with."""
+    """Returns the tenant's signing secret. It signs the webhooks of jobs that have no secret of their own."""
     return {"secret": secret_of(caller().tenant, services().webhook_secret)}
 
 
 @webhooks.get("/public_key")
 def public_key() -> dict[str, str]:
-    """Of the tenant named, or the default one; it is no secret, and says nothing about who there is."""
+    """Returns the public key that verifies a tenant's webhooks. If the query has no `tenant`, it is the key of the
+    default tenant.
+
+    The key is not secret. Every valid tenant name has a key, so the response does not reveal which tenants exist.
+    """
     return {"public_key": _key().public_text}
 
 
 @webhooks.get("/jwks.json")
 def jwks() -> dict[str, Any]:
-    """The same as a JSON Web Key Set."""
+    """Returns the public key that verifies a tenant's webhooks, as a JSON Web Key Set."""
     return {"keys": [_key().jwk]}
 
 

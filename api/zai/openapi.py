@@ -1,9 +1,9 @@
-"""Z.ai's routes, under both of their prefixes."""
+"""OpenAPI entries of Z.ai's routes, each under both path prefixes (`/paas/v4` and `/api/paas/v4`)."""
 
-from api.openapi.operation import Answer, Body, Operation, Refusals
-from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
+from api.openapi.operation import Body, Operation, Refusals, Response
+from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
 from api.zai.routes import PREFIXES
-from api.zai.schemas import ImageRequest, ImagesAnswer, TaskAnswer
+from api.zai.schemas import ImageRequest, ImagesResponse, TaskResponse
 from shared.errors import JobNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
 
 _TAG = "Z.ai"
@@ -20,7 +20,7 @@ _BODY = Body(
     examples={
         "poster": {
             "model": "glm-image",
-            "prompt": 'A tea house poster that says "Open late"',
+            "prompt": 'A tea deps poster that says "Open late"',
             "size": "1280x1280",
             "quality": "hd",
             "request_id": "order-1047",
@@ -31,28 +31,31 @@ _REFUSALS: Refusals = (ModelNotServed, QueueFull, StoreFull)
 
 
 def _operations(prefix: str, suffix: str) -> dict[str, Operation]:
-    """`suffix` keeps the operationIds of the second prefix apart."""
+    """Returns the OpenAPI entries of Z.ai's routes under the path `prefix`.
+
+    `suffix` makes their operationIds unique.
+    """
     blueprint = f"zai{prefix.replace('/', '_')}"
-    task = Answer("the task", TaskAnswer, examples={"processing": _TASK, "success": _DONE})
-    pictures = Answer(
+    task = Response("the task", TaskResponse, examples={"processing": _TASK, "success": _DONE})
+    pictures = Response(
         "the pictures",
-        ImagesAnswer,
+        ImagesResponse,
         examples={"one": {"created": 1_767_605_424, "data": [_LINK], "content_filter": []}},
     )
     return {
         f"{blueprint}.generate": Operation(
             f"zaiGenerate{suffix}",
             _TAG,
-            "Render, and wait for the pictures",
+            "Render pictures and wait for them",
             {200: pictures},
             (*_REFUSALS, StillRendering, JobNotMade, ObjectStoreUnavailable),
             _BODY,
         ),
         f"{blueprint}.begin": Operation(
-            f"zaiBegin{suffix}", _TAG, "Render, and come back for the pictures", {200: task}, _REFUSALS, _BODY
+            f"zaiBegin{suffix}", _TAG, "Render pictures in the background", {200: task}, _REFUSALS, _BODY
         ),
         f"{blueprint}.result": Operation(
-            f"zaiResult{suffix}", _TAG, "How does a task stand?", {200: task}, (JobNotFound,)
+            f"zaiResult{suffix}", _TAG, "Read the status of a task", {200: task}, (JobNotFound,)
         ),
     }
 

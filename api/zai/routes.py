@@ -1,18 +1,21 @@
-"""Z.ai's routes: render and wait, render in the background, read a task."""
+"""Routes of Z.ai's API: render and wait, render in the background, and read a task.
+
+A task is a job in Z.ai's format.
+"""
 
 from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.edge.callers import caller
-from api.jobs.body import body_document
+from api.bodies.documents import body_document
+from api.edge.authentication import caller
 from api.jobs.picture_links import link_of
 from api.jobs.submission import submit
+from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
 from api.responses.waiting import until_final
 from api.services import services
-from api.zai.errors import JobNotMade, ModelNotServed, StillRendering
-from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesAnswer, TaskAnswer, TaskError, TaskStatus
+from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.intake.request import Body, JobRequest
@@ -21,35 +24,35 @@ from shared.jobs.states import JobStatus
 
 zai = Blueprint("zai", __name__)
 
-# Their base URL ends in /api/paas/v4; only the host has to be changed.
+# Z.ai's own base URL ends in /api/paas/v4, so clients only have to change the host.
 PREFIXES = ("/paas/v4", "/api/paas/v4")
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 _LONGEST_WAIT_S = 600.0
 
 
 @zai.post("/images/generations")
-def generate() -> Answer:
-    """Waits for the pictures and returns their links, which are valid as long as presigned URLs."""
+def generate() -> Json:
+    """Creates a job, waits up to 600 s for its pictures, and returns links to them, which expire."""
     job = until_final(_submitted(), _LONGEST_WAIT_S)
     if not job.status.is_final:
-        raise StillRendering(f"{job.job_id} is not finished; ask for /paas/v4/async-result/{job.job_id}")
+        raise StillRendering(f"{job.job_id} is still running; read it at /paas/v4/async-result/{job.job_id}")
     if job.status is not JobStatus.SUCCEEDED:
         raise JobNotMade(_why(job))
     assert job.finished_at
-    return ImagesAnswer(created=int(job.finished_at.timestamp()), data=_links(job)).model_dump(mode="json")
+    return ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job)).model_dump(mode="json")
 
 
 @zai.post("/async/images/generations")
-def begin() -> Answer:
-    """Creates a job and returns its task."""
+def begin() -> Json:
+    """Creates a job and returns it at once, as a task in Z.ai's format."""
     return _task(_submitted())
 
 
 @zai.get("/async-result/<job_id>")
-def result(job_id: str) -> Answer:
-    """Returns a job as a task, whichever API created it."""
+def result(job_id: str) -> Json:
+    """Returns a job as a task in Z.ai's format. The job may have been created in any API format."""
     return _task(services().store.job(JobId(job_id), caller().tenant))
 
 
@@ -59,13 +62,13 @@ def _submitted() -> Job:
     asked = validated(ImageRequest, body_document().value)
     served = services().settings.served_model_name
     if asked.model is not None and asked.model.lower() not in (MODEL, served.lower()):
-        raise ModelNotServed(f"this service has no model {asked.model}, only {MODEL} ({served})", "model")
+        raise ModelNotServed(f"this service does not serve the model {asked.model}, only {MODEL} ({served})", "model")
     return submit(Body(validated(JobRequest, asked.fields_of_job()), ()))
 
 
-def _task(job: Job) -> Answer:
+def _task(job: Job) -> Json:
     status = _status(job)
-    answer = TaskAnswer(
+    answer = TaskResponse(
         id=job.job_id,
         model=services().settings.served_model_name,
         request_id=job.spec.metadata.get("request_id", job.job_id),
@@ -88,7 +91,5 @@ def _why(job: Job) -> str:
 
 
 def _links(job: Job) -> list[ImageLink]:
-    house = services()
-    return [
-        ImageLink(url=link_of(house, job, render.index, render.picture)) for render in job.renders if render.picture
-    ]
+    deps = services()
+    return [ImageLink(url=link_of(deps, job, render.index, render.picture)) for render in job.renders if render.picture]

@@ -1,4 +1,4 @@
-"""Z.ai's image request and answers. What it has and this service has not is refused, never dropped."""
+"""Schemas of Z.ai's image requests and responses. Features that this service lacks are refused, never ignored."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ _QUALITIES = {"hd": Quality.EXACT, "standard": Quality.FAST}
 
 
 class TaskStatus(StrEnum):
-    """How Z.ai calls where a task stands."""
+    """The status of a task in Z.ai's API."""
 
     PROCESSING = "PROCESSING"
     SUCCESS = "SUCCESS"
@@ -24,64 +24,72 @@ class TaskStatus(StrEnum):
 
 def _no_watermark(wanted: bool | None) -> bool | None:
     if wanted:
-        raise PydanticCustomError("watermark", "this service draws no watermarks: leave it out or send false")
+        raise PydanticCustomError("watermark", "this service adds no watermarks: leave it out or send false")
     return wanted
 
 
 class WordCheck(BaseModel):
-    """Z.ai's check for sensitive words, which this service has not."""
+    """Z.ai's check for sensitive words, which this service does not have. It can only be disabled."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     type: Text = "ALL"
-    status: Literal["DISABLE"] = Field(description="this service checks no words, so only DISABLE can be kept")
+    status: Literal["DISABLE"] = Field(description="only DISABLE, since this service does not check words")
 
 
 class ImageRequest(BaseModel):
-    """A request in Z.ai's words. Unknown fields are refused; null leaves a field out."""
+    """A request for pictures in Z.ai's format.
+
+    An unknown field is an error. A field that is null counts as left out.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
-    model: Text | None = Field(default=None, description=f"{MODEL}, or the served name")
+    model: Text | None = Field(
+        default=None, description=f"{MODEL}, or the model name that this service is configured with"
+    )
     prompt: Text
     size: Text | None = Field(
         default=None,
-        description=f"default {_DEFAULT_SIZE}; any size that the service renders, not only Z.ai's seven",
+        description=f"default {_DEFAULT_SIZE}; any size that this service renders, not only the seven sizes of Z.ai",
     )
     n: int | None = Field(default=None, ge=1)
     quality: Literal["hd", "standard"] | None = Field(default=None, description="hd: exact (default); standard: fast")
-    response_format: Literal["url"] | None = Field(default=None, description="pictures are answered as links")
-    style: None = Field(default=None, description="the model has no styles: say it in the prompt")
-    user: Annotated[Text, Field(max_length=128)] | None = Field(default=None, description="the same as user_id")
+    response_format: Literal["url"] | None = Field(default=None, description="pictures are always returned as links")
+    style: None = Field(default=None, description="not supported: describe the style in the prompt")
+    user: Annotated[Text, Field(max_length=128)] | None = Field(
+        default=None, description="the same as user_id, which takes precedence"
+    )
     user_id: Annotated[Text, Field(min_length=6, max_length=128)] | None = Field(
-        default=None, description="kept in the job's metadata"
+        default=None, description="stored in the job's metadata"
     )
     request_id: Annotated[Text, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="answered as it came; an Idempotency-Key is what makes a request count once"
+        default=None,
+        description="returned unchanged in the response. It does not make a request idempotent: use Idempotency-Key",
     )
     watermark_enabled: Annotated[bool | None, AfterValidator(_no_watermark)] = None
     sensitive_word_check: WordCheck | None = None
 
     def fields_of_job(self) -> dict[str, Any]:
-        """The same request as fields of `JobRequest`."""
-        told = {"user_id": self.user_id or self.user, "request_id": self.request_id}
+        """Converts this request to the fields of a `JobRequest`, the request in the service's own format."""
+        metadata = {"user_id": self.user_id or self.user, "request_id": self.request_id}
         return {
             "prompt": self.prompt,
             "size": self.size or _DEFAULT_SIZE,
             "n": self.n or 1,
             "quality": _QUALITIES[self.quality or "hd"],
-            "metadata": {name: value for name, value in told.items() if value},
+            "metadata": {name: value for name, value in metadata.items() if value},
         }
 
 
 class ImageLink(BaseModel):
-    """A picture."""
+    """A link to a finished picture."""
 
     url: str
 
 
-class ImagesAnswer(BaseModel):
-    """The pictures of a request that waited. `content_filter` is empty: nothing is filtered."""
+class ImagesResponse(BaseModel):
+    """The response to a request that waited for its pictures, in Z.ai's format. `content_filter` is always empty."""
 
     created: int
     data: list[ImageLink]
@@ -89,14 +97,17 @@ class ImagesAnswer(BaseModel):
 
 
 class TaskError(BaseModel):
-    """Why a task failed."""
+    """The reason why a task failed."""
 
     code: str
     message: str
 
 
-class TaskAnswer(BaseModel):
-    """A task: `image_result` and `error` are left out until there is something to tell."""
+class TaskResponse(BaseModel):
+    """A job as a task in Z.ai's format.
+
+    `image_result` is left out until the job has ended with pictures. `error` is left out unless the task has failed.
+    """
 
     id: str
     model: str

@@ -1,1 +1,1 @@
-"""What the API costs: connections that it holds."""
+"""Benchmarks of the API: submissions, an idle service, throughput and waiting connections."""

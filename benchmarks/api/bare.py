@@ -1,13 +1,14 @@
-"""The least that an API could do for a submission: one Flask route, one pipelined write.
+"""Serves the least work that an API could do for a submission: one Flask route with one pipelined write.
 
-`python -m benchmarks.api.bare` prints its port. Served like Gridpress's own, writing about as much as a job's record.
+`python -m benchmarks.api.bare` prints its port. It runs on the same server as Gridpress's API and writes about as much
+as a job's record.
 """
 
 from gevent import monkey
 
 monkey.patch_all()
 
-from api.server import polling  # noqa: E402 - gevent's sockets first
+from api.connections import polling  # noqa: E402 - gevent has to patch sockets first
 
 polling.install()
 
@@ -17,14 +18,16 @@ import uuid  # noqa: E402
 from flask import Flask, request  # noqa: E402
 from redis import Redis  # noqa: E402
 
+from api.quotas import Quotas  # noqa: E402
 from api.server.arbiter import num_processes, serve  # noqa: E402
-from api.server.quotas import Quotas  # noqa: E402
 from shared.process.logs import configure_logs  # noqa: E402
 from shared.settings.settings import Settings  # noqa: E402
 
 
 def make_app(store: "Redis") -> Flask:
-    """`POST /` keeps the JSON body: a hash for the job, one for its render, its place in a queue, one event."""
+    """Returns a Flask app whose `POST /` stores the JSON body: a hash for the job, one for its render, a queue entry
+    and an event.
+    """
     app = Flask("bare")
 
     @app.post("/")
@@ -43,7 +46,7 @@ def make_app(store: "Redis") -> Flask:
 
 
 class Nothing:
-    """Services that need no word when their process is to end."""
+    """Stands for services that need no signal before their process ends."""
 
     def stop(self) -> None:
         return
@@ -54,7 +57,7 @@ def compose() -> tuple[Flask, Nothing]:
 
 
 if __name__ == "__main__":
-    configure_logs("bare")  # to stderr: the port is alone on stdout
+    configure_logs("bare")  # to stderr, because stdout has only the port
     settings = Settings(port=0)
     quotas = Quotas.of(settings, num_processes(settings))
     serve(compose, settings, quotas, lambda port: print(port, flush=True))

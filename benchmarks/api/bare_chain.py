@@ -1,6 +1,7 @@
-"""The least that Celery could do for a picture: a chain of two tasks, on two queues with a worker each. Keeps nothing.
+"""Defines the least work that Celery could do for a picture: a chain of two tasks on two queues, without stored
+results.
 
-`python -m celery -A benchmarks.api.bare_chain worker -Q bare-ar` runs one of the two.
+`python -m celery -A benchmarks.api.bare_chain worker -Q bare-ar` starts the worker of one of the two queues.
 """
 
 import os
@@ -19,16 +20,16 @@ store = Redis.from_url(URL)
 
 @app.task(queue="bare-ar")
 def prior(number: int) -> int:
-    """Takes no time, as the simulated engine does at 0 ms."""
+    """Returns its argument at once, like the simulated AR engine at 0 ms."""
     return number
 
 
 @app.task(queue="bare-dit")
 def decode(_number: int) -> None:
-    """Says that this one is through."""
+    """Counts a finished chain."""
     store.incr(DONE)
 
 
 def picture(number: int) -> Signature:
-    """The two, one after the other."""
+    """Returns a chain of the two tasks."""
     return chain(prior.s(number), decode.s())

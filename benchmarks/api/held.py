@@ -1,7 +1,8 @@
-"""A thousand clients wait at one API: what each takes, how soon it hears of the end. `make bench-held`.
+"""Measures a thousand clients that wait at one API: memory per client, and the delay until a client learns of a job's
+end. `make bench-held`.
 
-Half of them follow an event stream, half have submitted a job and wait for its end. Jobs end by being cancelled in the
-store, so nothing else takes time. Clients, store and API share the machine's cores.
+Half of the clients follow an event stream; the other half submit a job and wait for its end. Jobs end by cancellation
+in the store, so no render takes time. Clients, store and API share the machine's cores.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ Rows = dict[str, float]
 _NUM_ONE_BY_ONE = 200
 _NUM_OTHER_REQUESTS = 300
 _WAIT_S = 600
-_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`
+_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`, because no object store runs here
 
 
 @click.command()
@@ -53,7 +54,7 @@ def main(connections: int, out: Path) -> None:
 
 @contextmanager
 def service() -> Iterator[tuple[Served, Client]]:
-    """An API over a store of its own. Nothing here needs the object store."""
+    """Yields an API with an empty store. No object store runs, because the benchmark does not need one."""
     with tempfile.TemporaryDirectory() as folder:
         store = Valkey(Path(folder))
         url = store.start()
@@ -67,7 +68,7 @@ def service() -> Iterator[tuple[Served, Client]]:
 
 
 class Benchmark:
-    """`num` connections at one API."""
+    """Holds `num` connections at one API and measures memory and delays."""
 
     def __init__(self, api: Served, client: Client, num: int) -> None:
         self._api = api
@@ -79,15 +80,15 @@ class Benchmark:
         self._listening: list[asyncio.Task[None]] = []
 
     async def run(self) -> Rows:
-        await self._others()  # so that whatever is made once is there
-        rows = percentiles("other requests, nobody waiting", await self._others())
+        await self._small_requests()  # warms up
+        rows = percentiles("other requests, nobody waiting", await self._small_requests())
         before = self._memory()
         held = await self._hold()
         await self._all_watched()
         rows["memory of a held connection, KiB"] = (self._memory() - before) / 1024 / len(held)
         rows["memory of all processes, MiB"] = self._memory() / 1024 / 1024
         rows["subscriptions"] = len(self._client.client_list(_type="pubsub"))
-        rows |= percentiles("other requests, all waiting", await self._others())
+        rows |= percentiles("other requests, all waiting", await self._small_requests())
         self._listening = [asyncio.ensure_future(listen) for listen in held]
         job_ids = [job.job_id for job in self._store.jobs(DEFAULT_TENANT, limit=10_000, after=None)]
         await self._end(job_ids[::2][:_NUM_ONE_BY_ONE], pause_s=0.02)
@@ -106,13 +107,13 @@ class Benchmark:
         streams = [await Held.stream(self._api.port, job) for job in jobs]
         body = {"prompt": "a red kite"}
         waits = [await Held.wait(self._api.port, body, _WAIT_S) for _ in range(self._num_each)]
-        followed = [self._heard(stream.last_event(job)) for stream, job in zip(streams, jobs, strict=True)]
-        return [*followed, *(self._answered(wait) for wait in waits)]
+        followed = [self._wait_for_stream(stream.last_event(job)) for stream, job in zip(streams, jobs, strict=True)]
+        return [*followed, *(self._wait_for_response(wait) for wait in waits)]
 
-    async def _heard(self, end: Awaitable[Ended]) -> None:
+    async def _wait_for_stream(self, end: Awaitable[Ended]) -> None:
         self._ended.append(await end)
 
-    async def _answered(self, wait: Held) -> None:
+    async def _wait_for_response(self, wait: Held) -> None:
         ended, _ = await wait.answer()
         self._ended.append(ended)
 
@@ -124,8 +125,11 @@ class Benchmark:
         while len(self._client.pubsub_channels("gridpress:events:*")) < 2 * self._num_each:
             await asyncio.sleep(0.05)
 
-    async def _others(self) -> list[float]:
-        """What a list of one job takes, in seconds: a small request that asks the store."""
+    async def _small_requests(self) -> list[float]:
+        """Returns the seconds that each of 300 small requests takes.
+
+        Each request lists one job, which reads the store.
+        """
 
         def ask() -> list[float]:
             with self._api.client() as http:
@@ -142,7 +146,7 @@ class Benchmark:
         while len(self._ended) < expected:
             for task in self._listening:
                 if task.done():
-                    task.result()  # raises what ended it: nothing else would, and its end is waited for
+                    task.result()  # raises the error that ended the task; otherwise this loop would wait forever
             await asyncio.sleep(0.01)
 
     def _latencies(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a job costs beside its engines: accepted to done in an idle service whose engines take no time.
+"""Measures the overhead of a job: the time from acceptance to end in an idle service whose engines take no time.
 
 python -m benchmarks.api.idle --jobs 200
 """
@@ -19,7 +19,7 @@ from rich.table import Table
 from cli.demo.service import service
 
 _MODEL = "simulate:ar=0,dit=0"
-_WARM_UP_JOBS = 10  # connections, script caches and imports of the first jobs
+_WARM_UP_JOBS = 10  # the first jobs open connections, load scripts and import modules
 _GOALS_MS = {"p50": 25, "p99": 60}
 _TIMEOUT_S = 30.0
 _LAST = ("job.succeeded", "job.failed")
@@ -27,14 +27,14 @@ _LAST = ("job.succeeded", "job.failed")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at_ms` is the store's clock, which also stamps the ids of the event stream."""
+    """An event of a job. `at_ms` is from the store's clock, which also stamps the ids of the event stream."""
 
     at_ms: int
     what: str
 
 
 def run_job(client: httpx.Client, number: int) -> Sequence[Event]:
-    """Submits a job and follows its event stream to the job's end."""
+    """Submits a job and returns the events of its event stream, up to the job's end."""
     body = {"prompt": f"kite {number}", "size": "256x256", "seed": number}
     job = client.post("/v1/jobs", json=body).raise_for_status().json()
     with client.stream("GET", f"/v1/jobs/{job['id']}/events") as stream:
@@ -54,7 +54,7 @@ def _events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def spans_ms(jobs: Sequence[Sequence[Event]]) -> Mapping[str, list[int]]:
-    """How long each job spent between every two of its events."""
+    """Returns the milliseconds that the jobs spent between each pair of successive events."""
     spans: dict[str, list[int]] = {}
     for events in jobs:
         for before, after in pairwise(events):
@@ -63,7 +63,7 @@ def spans_ms(jobs: Sequence[Sequence[Event]]) -> Mapping[str, list[int]]:
 
 
 def show(jobs: Sequence[Sequence[Event]]) -> None:
-    """One line a span, then the whole beside its goals."""
+    """Prints one line for each span, and the total time beside its goals."""
     table = Table("from, to", "p50 ms", "p99 ms")
     for name, values_ms in spans_ms(jobs).items():
         table.add_row(name, f"{median(values_ms):.0f}", f"{_p99(values_ms):.0f}")
@@ -81,7 +81,7 @@ def _p99(values_ms: Sequence[int]) -> float:
 @click.command()
 @click.option("--jobs", "num_jobs", default=200, show_default=True, type=click.IntRange(2), help="One after another.")
 def main(num_jobs: int) -> None:
-    """Starts a service of its own and prints where the milliseconds go."""
+    """Start a service and print the milliseconds of each part of a job."""
     with (
         tempfile.TemporaryDirectory() as folder,
         service(Path(folder), _MODEL) as url,

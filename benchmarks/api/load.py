@@ -1,4 +1,7 @@
-"""A load of HTTP requests over kept connections: as little of the machine as asyncio can do with. Knows no route."""
+"""Sends a load of HTTP requests over persistent connections, with as little CPU as asyncio allows.
+
+The caller gives path and body.
+"""
 
 import asyncio
 import time
@@ -10,7 +13,7 @@ Body = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it: seconds that each request took, and seconds of the whole."""
+    """The outcome of a load: the seconds of each request, and of the whole load."""
 
     latencies_s: list[float]
     wall_s: float
@@ -21,7 +24,10 @@ class Load:
 
 
 def run(port: int, path: str, body: Body, *, num_clients: int, num_requests: int) -> Load:
-    """POSTs `body(number)` from so many clients, each with one request under way. Raises on any answer but 2xx."""
+    """POSTs `body(number)` from `num_clients` clients, each with one request under way, and returns the outcome.
+
+    Fails on any response but 2xx.
+    """
     return asyncio.run(_run(port, path, body, num_clients, num_requests))
 
 
@@ -34,7 +40,7 @@ async def _run(port: int, path: str, body: Body, num_clients: int, num_requests:
         for number in numbers:
             began_s = time.perf_counter()
             writer.write(_request(port, path, body(number)))
-            await _answer(reader)
+            await _read_response(reader)
             latencies_s.append(time.perf_counter() - began_s)
         writer.close()
 
@@ -51,7 +57,7 @@ def _request(port: int, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
+async def _read_response(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     status_line, *fields = head.decode("latin-1").split("\r\n")
     lengths = [int(field.partition(":")[2]) for field in fields if field.lower().startswith("content-length:")]

@@ -1,6 +1,7 @@
-"""Submissions: how soon they are accepted and how many a second, beside a bare Flask route. `make bench-api`.
+"""Measures the latency and throughput of submissions beside a bare Flask route. `make bench-api`.
 
-Client, store and API share the machine's cores. The two take turns in one run, so that a slow minute meets both.
+Client, store and API share the machine's cores. The API and the bare route take turns, so that a slow minute of the
+machine affects both.
 """
 
 import json
@@ -26,17 +27,17 @@ from tests.api.processes import served
 
 NUM_CLIENTS = 50
 GOAL_OF_BARE = 0.6
-_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`: nothing here needs the object store
+_NOWHERE = "http://127.0.0.1:9"  # the port of `discard`, because no object store runs here
 
 
 def body(number: int) -> bytes:
-    """A job of one picture."""
+    """Returns the body of a job with one picture."""
     return json.dumps({"prompt": f"a red kite over the sea, {number}", "size": "1024x1024", "seed": number}).encode()
 
 
 @contextmanager
 def bare(url: str) -> Iterator[int]:
-    """The port of the bare route, while the block runs."""
+    """Starts the bare route and yields its port."""
     command = [sys.executable, "-m", "benchmarks.api.bare"]
     environment = {**os.environ, "BARE_REDIS_URL": url}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
@@ -50,7 +51,7 @@ def bare(url: str) -> Iterator[int]:
 
 @contextmanager
 def both() -> Iterator[dict[str, tuple[int, str]]]:
-    """Port and path of each, over one store that syncs every write."""
+    """Yields the port and path of the API and of the bare route. Both use one store that syncs every write."""
     with tempfile.TemporaryDirectory() as folder:
         store = Valkey(Path(folder))
         url = store.start()
@@ -64,7 +65,7 @@ def both() -> Iterator[dict[str, tuple[int, str]]]:
 
 
 def summary(loads: list[Load]) -> dict[str, float]:
-    """Medians over the rounds; the percentiles are of all requests."""
+    """Returns the medians over the rounds, and the percentiles over all requests."""
     latencies_s = [latency for load in loads for latency in load.latencies_s]
     cuts = quantiles(latencies_s, n=100)
     per_s = sorted(load.per_s for load in loads)
@@ -79,7 +80,9 @@ def summary(loads: list[Load]) -> dict[str, float]:
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--requests", "num_requests", default=2_000, show_default=True, help="Of each, in every round.")
+@click.option(
+    "--requests", "num_requests", default=2_000, show_default=True, help="Requests to each side in every round."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
 def main(rounds: int, num_requests: int, out: Path) -> None:
     """Measures, prints, and writes OUT/api_submit.json."""

@@ -1,6 +1,7 @@
-"""Pictures a second through the whole service with engines that take no time, beside a bare two-task Celery chain.
+"""Measures pictures per second through the whole service, with engines that take no time, beside a bare two-task Celery
+chain. `make bench-api`.
 
-`make bench-api`. Both use one store, which syncs every write: jobs are durable, the chain's messages are not.
+Both use one store that syncs every write. Gridpress's jobs are durable; the chain's messages are not.
 """
 
 import json
@@ -33,12 +34,12 @@ _LIMIT_S = 300
 
 
 def body(number: int) -> bytes:
-    """A job of one picture, so small that drawing it costs next to nothing."""
+    """Returns the body of a job with one picture, which is so small that drawing it costs almost nothing."""
     return json.dumps({"prompt": f"kite {number}", "size": "256x256", "seed": number}).encode()
 
 
 class Service:
-    """Submits by HTTP; a job is through when the store has its end."""
+    """Submits jobs to Gridpress by HTTP. A job is done when the store has recorded its end."""
 
     name = "gridpress"
 
@@ -56,12 +57,12 @@ class Service:
 
 
 class Chain:
-    """Sends with Celery's own producer."""
+    """Sends chains to Celery with Celery's own producer."""
 
     name = "two-task chain"
 
     def __init__(self, store: Redis) -> None:
-        from benchmarks.api import bare_chain  # noqa: PLC0415 - reads the store's address when it is imported
+        from benchmarks.api import bare_chain  # noqa: PLC0415 - the import reads the store's address
 
         self._bare = bare_chain
         self._store = store
@@ -76,7 +77,7 @@ class Chain:
 
 
 def per_s(side: Service | Chain, num_jobs: int) -> float:
-    """Pictures a second, from the first submission to the last end."""
+    """Returns pictures per second, from the first submission to the last end."""
     target = side.num_done() + num_jobs
     began_s = time.perf_counter()
     side.send(num_jobs)
@@ -93,7 +94,7 @@ def _wait_until(is_true: Callable[[], bool]) -> None:
 
 @contextmanager
 def chain_worker(queue: str) -> Iterator[None]:
-    """A Celery worker with as many threads as a simulated worker has slots."""
+    """Runs a Celery worker with as many threads as a simulated worker has slots."""
     command = [sys.executable, "-m", "celery", "-A", "benchmarks.api.bare_chain", "worker", "-Q", queue]
     options = ["--pool", "threads", "--concurrency", "8", "--without-gossip", "--without-mingle", "-n", f"{queue}@%h"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
@@ -106,7 +107,7 @@ def chain_worker(queue: str) -> Iterator[None]:
 
 @contextmanager
 def both() -> Iterator[tuple[Service, Chain]]:
-    """The service and the chain's workers, over one store."""
+    """Yields the service and the chain, with their workers running over one store."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         valkey = Valkey(folder / "store")
@@ -121,13 +122,13 @@ def both() -> Iterator[tuple[Service, Chain]]:
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--jobs", "num_jobs", default=500, show_default=True, help="Of each, in every round.")
+@click.option("--jobs", "num_jobs", default=500, show_default=True, help="Jobs for each side in every round.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
 def main(rounds: int, num_jobs: int, out: Path) -> None:
     """Measures, prints, and writes OUT/api_throughput.json."""
     with both() as sides:
         for side in sides:
-            per_s(side, num_jobs // 5)  # connections, script caches and imports
+            per_s(side, num_jobs // 5)  # warms up connections, script caches and imports
         measured = [tuple(per_s(side, num_jobs) for side in sides) for _ in range(rounds)]
     rows = {side.name: [speeds[place] for speeds in measured] for place, side in enumerate(sides)}
     share = median(ours / theirs for ours, theirs in measured)

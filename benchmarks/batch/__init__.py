@@ -1,1 +1,1 @@
-"""What batches cost: to take in, to keep waiting, to render, and what they cost those who share the service."""
+"""Benchmarks of batches: ingestion, memory of waiting lines, throughput, and the effect on other tenants."""

@@ -1,4 +1,4 @@
-"""`make bench-batch`: what batches cost, on this machine's cores, with the simulated engine."""
+"""Measures batches with the simulated engine on this machine's cores: `make bench-batch`."""
 
 import json
 import tempfile
@@ -16,11 +16,11 @@ from benchmarks.report import machine
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
-@click.option("--lines", default=3000, show_default=True, help="of the batch that is rendered to its end")
-@click.option("--requests", default=300, show_default=True, help="single requests, alone and beside a batch")
+@click.option("--lines", default=3000, show_default=True, help="Lines of the batch that is rendered to its end.")
+@click.option("--requests", default=300, show_default=True, help="Single requests, alone and beside a batch.")
 @click.option("--waiting", multiple=True, type=int, default=(10, 10_000, 1_000_000), show_default=True)
 def main(out: Path, lines: int, requests: int, waiting: tuple[int, ...]) -> None:
-    """Some ten minutes on two cores."""
+    """Measure batches. Takes about ten minutes on two cores."""
     report: dict[str, Any] = {"measured_on": machine(threads=1)}
     report["ingestion"] = _alone(ingestion)
     click.echo(report["ingestion"])
@@ -39,7 +39,7 @@ def main(out: Path, lines: int, requests: int, waiting: tuple[int, ...]) -> None
 
 
 def _alone(measure: Any, *args: int) -> dict[str, float]:
-    """In a fresh process: peaks of memory are a process's own."""
+    """Runs the measurement in a fresh process, because peak memory is counted per process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return dict(pool.submit(measure, *args).result())
 

@@ -1,4 +1,7 @@
-"""A batch through the whole service with the simulated engine: how quick it is, and what its neighbours notice."""
+"""Runs a batch through the whole service with the simulated engine.
+
+Measures its throughput and its effect on other tenants.
+"""
 
 import io
 import random
@@ -19,7 +22,7 @@ from shared.settings.settings import Settings
 from shared.store.access.keys import KeyStore
 
 _SMALL = b'"256x256"'
-# So long that the figure is of queues: the work around a picture takes some 30 ms of CPU, here on the same cores.
+# Long enough that queueing dominates the latency. The CPU work around a picture takes about 30 ms on the same cores.
 _AR_MS, _DIT_MS = 40, 160
 _OVER = ("completed", "failed", "expired", "cancelled")
 
@@ -37,7 +40,7 @@ def _create(http: httpx.Client, num_lines: int) -> str:
 
 
 def throughput(folder: Path, num_lines: int) -> dict[str, float]:
-    """Pictures a second from creation to output file, where the engines take no time."""
+    """Returns pictures per second, from creation of the batch to its output file. The engines take no time."""
     with service(folder, "simulate:ar=0,dit=0") as url, httpx.Client(base_url=url, timeout=60) as http:
         began = time.perf_counter()
         batch = _create(http, num_lines)
@@ -49,7 +52,7 @@ def throughput(folder: Path, num_lines: int) -> dict[str, float]:
 
 
 def neighbour(folder: Path, num_requests: int) -> dict[str, float]:
-    """Latency of single requests of one tenant, alone and beside another tenant's batch of 50,000."""
+    """Returns the latency of one tenant's single requests, alone and beside another tenant's batch of 50,000 lines."""
     with service(folder, f"simulate:ar={_AR_MS}ms,dit={_DIT_MS}ms") as url:
         first, second = (_key(folder, tenant) for tenant in ("single", "catalogue"))
         with _as(url, first) as single, _as(url, second) as catalogue:
@@ -70,7 +73,10 @@ def neighbour(folder: Path, num_requests: int) -> dict[str, float]:
 
 
 def _latencies_ms(http: httpx.Client, num_requests: int) -> list[float]:
-    """Of one request after the other, with pauses: else each would come at the same point of the render in progress."""
+    """Returns the latencies of single requests, one after the other.
+
+    Random pauses between them avoid that every request arrives at the same point of the render in progress.
+    """
     found, dice = [], random.Random(1)
     for seed in range(num_requests):
         time.sleep(dice.uniform(0, (_AR_MS + _DIT_MS) / 1000))

@@ -1,4 +1,6 @@
-"""Batches that wait: how quickly 50,000 lines are taken in, what they cost the stores, whether they slow anything."""
+"""Measures batches that wait: the ingestion of 50,000 lines, their memory in the store, and whether they slow
+claims.
+"""
 
 import json
 import resource
@@ -17,13 +19,13 @@ from cli.stack.servers.valkey import Valkey
 from shared.batches.batch import BatchSpec, new_batch_id
 from shared.files import FileId, file_key, new_file_id
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs.states import Stage
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client, connect
+from shared.store.queues.hints import Hints
 from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.batches.main import make_service
 from workers.batches.service import BatchService
@@ -34,17 +36,17 @@ _WORKER, _REVISION = WorkerId("bench"), Revision("r1")
 
 
 class NoHints(Hints):
-    """Nobody waits for hints here."""
+    """Sends no hints, because no worker listens here."""
 
     def __init__(self) -> None:
-        """Without a broker."""
+        """Needs no broker."""
 
     def top_up(self, queue: Queue) -> int:
         return 0
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class RealStores:
     """Real stores, and a batch worker in this process."""
 
     client: Client
@@ -67,7 +69,7 @@ class House:
 
 
 def line(number: int) -> bytes:
-    """As a catalogue has them."""
+    """Returns a batch line like those of a product catalogue."""
     prompt = f'a poster on a brick wall that says "SALE {number}" in red letters, morning light, 35 mm photograph'
     body = {"prompt": prompt, "size": "1024x1024", "seed": number}
     asked = {"custom_id": f"request-{number}", "method": "POST", "url": "/v1/images/generations", "body": body}
@@ -75,8 +77,8 @@ def line(number: int) -> bytes:
 
 
 @contextmanager
-def house() -> Iterator[House]:
-    """Stores of its own, which go with it."""
+def real_stores() -> Iterator[RealStores]:
+    """Starts empty stores and yields them; they are deleted at the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
         valkey, seaweedfs = Valkey(Path(folder) / "store"), SeaweedFS(Path(folder) / "objects")
         client, s3 = connect(valkey.start()), seaweedfs.start()
@@ -84,7 +86,7 @@ def house() -> Iterator[House]:
         settings = Settings(s3_endpoint_url=s3.url, data_dir=Path(folder), **keys)
         try:
             objects = ObjectStore(settings)
-            yield House(client, objects, make_service(client, objects, NoHints(), settings))
+            yield RealStores(client, objects, make_service(client, objects, NoHints(), settings))
         finally:
             client.close()
             valkey.stop()
@@ -92,15 +94,17 @@ def house() -> Iterator[House]:
 
 
 def ingestion() -> dict[str, float]:
-    """Of one batch: seconds until its lines wait, the worker's peak memory, the store's bytes a line."""
-    with house() as stores:
+    """Measures one batch: seconds until its lines wait, the worker's peak memory, and bytes in the store for each
+    line.
+    """
+    with real_stores() as stores:
         file_id = stores.upload(LINES)
         bytes_before, before_mib = stores.used_bytes(), _now_mib()
         stores.create(file_id)
         began = time.perf_counter()
-        stores.service.work_one()  # looks at all lines, and releases the first few
+        stores.service.work_one()  # validates all lines, and releases the first few
         wall_s = time.perf_counter() - began
-        # The few that are jobs are not waiting lines; they are the same few whatever the number of lines.
+        # Lines that are jobs already are not counted. Their number does not depend on the size of the batch.
         state_bytes = sum(stores.client.memory_usage(key) or 0 for key in stores.client.keys("gridpress:batch*"))
         return {
             "ingestion_s": round(wall_s, 2),
@@ -112,8 +116,8 @@ def ingestion() -> dict[str, float]:
 
 
 def dispatch(num_waiting: int) -> dict[str, float]:
-    """Milliseconds of a claim and of a release while so many lines wait."""
-    with house() as stores:
+    """Returns the milliseconds of a claim and of a release step while `num_waiting` lines wait."""
+    with real_stores() as stores:
         file_id = stores.upload(min(num_waiting, LINES))
         for _ in range(max(1, num_waiting // LINES)):
             stores.create(file_id)
@@ -138,8 +142,8 @@ def dispatch(num_waiting: int) -> dict[str, float]:
         }
 
 
-def _released_s(stores: House) -> list[float]:
-    """One step of work on each of up to five batches."""
+def _released_s(stores: RealStores) -> list[float]:
+    """Does one step of work on each of up to five batches and returns their seconds."""
     wall_s = []
     for _ in range(5):
         began = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Judges what the demonstration model paints, from pixels alone: `make eval-demo`."""
+"""Evaluates the pictures of the demonstration model from their pixels alone: `make eval-demo`."""

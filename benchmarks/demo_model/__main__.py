@@ -1,4 +1,4 @@
-"""`make eval-demo`: has a whole local service draw held-out prompts, judges the pictures and prints the table."""
+"""Runs `make eval-demo`: renders held-out prompts with a local service, judges the pictures and prints a table."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ from cli.stack.roles import num_cores
 
 _PAGE, _SHEET = Path("docs/demo_model.md"), Path("docs/demo/contact-sheet.png")
 _DEMO = "demo"
-_WIDTH = 150  # of a table in a file
+_WIDTH = 150  # characters of a table line when the output is not a terminal
 _SETTINGS = {setting.name: setting for setting in (EXACT, FAST, UNGUIDED)}
 _RULES = """\
 ## How well it paints
@@ -53,7 +53,7 @@ The sheet shows the first pictures of each kind. None was chosen by its looks.
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is judged, and where its pictures are."""
+    """The rows, cases and settings to judge, and the folder of the pictures."""
 
     out: Path
     rows: Sequence[Row]
@@ -61,7 +61,7 @@ class Plan:
     settings: Sequence[Setting]
 
     def kinds_of(self, setting: Setting) -> list[str]:
-        """Guidance is compared on words alone."""
+        """Returns the kinds of cases for a setting. Guidance is compared on words alone."""
         return [kind for kind in self.cases if setting is not UNGUIDED or kind == "text"]
 
 
@@ -81,15 +81,19 @@ class Plan:
     show_default=True,
     help="Settings to render with. fast is compared with exact, and guidance-1.0 with exact on words.",
 )
-@click.option("--drawings", is_flag=True, help="Judge drawings alone: the judges' own errors. Starts no service.")
-@click.option("--judge-again", "anew", is_flag=True, help="Judge kept pictures anew: for changed judges.")
+@click.option(
+    "--drawings",
+    is_flag=True,
+    help="Judge only drawings made by code, to measure the judges' errors. Starts no service.",
+)
+@click.option("--judge-again", "anew", is_flag=True, help="Judge stored pictures again, after a change of the judges.")
 @click.option("--out", default=Path("out/eval-demo"), type=click.Path(path_type=Path), show_default=True)
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
 @click.option("--write-docs", "writes_docs", is_flag=True, help=f"Write the table to {_PAGE}, the sheet to {_SHEET}.")
 def main(model: str, url: str | None, rows: str, num: int, settings: str, **rest: Any) -> None:
     """Measure how well the demonstration model paints held-out prompts.
 
-    OUT keeps every picture and every verdict, so a run that was ended goes on where it was. OUT belongs to one model.
+    OUT stores every picture and every verdict, so a run that was ended continues. Use one OUT for each model.
     The text row needs Tesseract: Debian's package is called tesseract-ocr.
 
     \b
@@ -98,7 +102,7 @@ def main(model: str, url: str | None, rows: str, num: int, settings: str, **rest
       python -m benchmarks.demo_model --rows shape,text --num 20 --settings exact
       python -m benchmarks.demo_model --drawings
     """
-    os.environ["OMP_THREAD_LIMIT"] = "1"  # of Tesseract: several read side by side
+    os.environ["OMP_THREAD_LIMIT"] = "1"  # for Tesseract, since several processes of it run at the same time
     out, is_real = rest["out"], not rest["drawings"]
     plan = _plan(out, rows, num, settings if is_real else "")
     console = Console(stderr=True)
@@ -109,12 +113,12 @@ def main(model: str, url: str | None, rows: str, num: int, settings: str, **rest
     lines, notes = lines_of(plan.rows, judged), notes_of(judged)
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table_of(lines), *notes, sep="\n", highlight=False)
     if is_real:
-        _keep(plan, lines, notes, rest["results"])
-        _show(plan, f"{_RULES}\n{markdown_of(lines, notes)}", writes_docs=rest["writes_docs"])
+        _write_figures(plan, lines, notes, rest["results"])
+        _write_pages(plan, f"{_RULES}\n{markdown_of(lines, notes)}", writes_docs=rest["writes_docs"])
 
 
-def _keep(plan: Plan, lines: Sequence[Line], notes: Sequence[str], results: Path) -> None:
-    """Writes the figures as JSON: all of them to `results`, those of the model card to the folder of the pictures."""
+def _write_figures(plan: Plan, lines: Sequence[Line], notes: Sequence[str], results: Path) -> None:
+    """Writes all figures as JSON to `results`, and those of the model card to the folder of the pictures."""
     results.mkdir(parents=True, exist_ok=True)
     model = (plan.out / "model.txt").read_text(encoding="utf-8")
     report = {"measured_on": machine(1), "model": model, **json_of(lines, notes)}
@@ -122,8 +126,8 @@ def _keep(plan: Plan, lines: Sequence[Line], notes: Sequence[str], results: Path
     (plan.out / "scores.json").write_text(json.dumps(scores_of(lines), indent=1) + "\n", encoding="utf-8")
 
 
-def _show(plan: Plan, section: str, *, writes_docs: bool) -> None:
-    """Writes the contact sheet, and the docs where that is asked for."""
+def _write_pages(plan: Plan, section: str, *, writes_docs: bool) -> None:
+    """Writes the contact sheet, and with `writes_docs` also the docs."""
     if EXACT in plan.settings:
         sheet = _SHEET if writes_docs else plan.out / _SHEET.name
         cases = [case for kind, cases in plan.cases.items() for case in first_of(kind, cases)]
@@ -152,7 +156,7 @@ def _names(given: str, known: Sequence[str], option: str) -> list[str]:
 
 
 def _fingerprint(model: str) -> str:
-    """Returns a digest of the checkpoint's files; the name itself where it is no folder."""
+    """Returns a digest of the checkpoint's files, or the name itself if it is not a folder."""
     from workers.checkpoint.shipped import DEMO_WEIGHTS  # noqa: PLC0415
 
     folder = DEMO_WEIGHTS if model == _DEMO else Path(model)
@@ -165,7 +169,7 @@ def _fingerprint(model: str) -> str:
 
 
 def _check_folder(out: Path, model: str) -> None:
-    """Raises `Failure` where the folder has pictures of another model."""
+    """Raises `Failure` if the folder has pictures of another model."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "model.txt"
     if file.exists() and file.read_text() != model:
@@ -187,7 +191,9 @@ def _render_missing(plan: Plan, model: str, url: str | None, console: Console) -
 
 @contextmanager
 def _service(out: Path, model: str, url: str | None) -> Iterator[str]:
-    """A service with one DiT worker for each core, of one thread: small models gain nothing from a second one."""
+    """Starts a service with one DiT worker per core and one thread per worker, because small models gain nothing
+    from more threads. Yields its URL.
+    """
     if url:
         yield url
         return

@@ -1,4 +1,4 @@
-"""The held-out prompts that are judged, each with its seed. The same number always gives the same case."""
+"""Draws the held-out prompts that are judged, each with its seed. The same number always gives the same case."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _CONSONANTS, _VOWELS = "BCDFGHJKLMNPQRSTVWXYZ", "AEIOU"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`scene` is what the picture has to show; `edit` is there for edits alone."""
+    """A prompt to judge. `scene` is the expected content of the picture; `edit` is set only for edits."""
 
     name: str
     prompt: str
@@ -37,12 +37,12 @@ class Case:
 
     @property
     def before(self) -> Sequence[Scene]:
-        """The scenes of the condition pictures."""
+        """Returns the scenes of the condition images."""
         return self.edit.before if self.edit else ()
 
 
 def cases_of(kind: str, num: int) -> list[Case]:
-    """Returns the first `num` cases of a kind. Raises `ValueError` for more scenes than are held out."""
+    """Returns the first `num` cases of a kind. Raises `ValueError` if fewer are held out."""
     if kind == "scene":
         return list(_scenes(num))
     make = {"text": _text, "edit": _edit}[kind]
@@ -50,7 +50,10 @@ def cases_of(kind: str, num: int) -> list[Case]:
 
 
 def _scenes(num: int) -> Iterator[Case]:
-    """One shape at one place; no triple comes twice at the same place."""
+    """Yields scenes with one shape at one place.
+
+    No triple of shape, colour and background repeats at the same place.
+    """
     triples = [
         triple for triple in product(SHAPES, COLOURS, COLOURS) if triple[1] != triple[2] and is_held_out(*triple)
     ]
@@ -66,7 +69,9 @@ def _scenes(num: int) -> Iterator[Case]:
 
 
 def _scene(rng: Random, triple: tuple[str, str, str], place: str) -> Scene:
-    """Its pattern and second colour are drawn as in training, until the shape can be told from the background."""
+    """Draws the pattern and second colour of a scene as in training, until the shape differs clearly from the
+    background.
+    """
     name, colour, background = triple
     size = rng.choice(("", "small"))
     shape = Shape(name, colour, PLACES[place], sum(SIZES[size]) / 2, place, size)
@@ -88,7 +93,7 @@ def _text(name: str, number: int) -> Case:
 
 
 def _word(rng: Random) -> str:
-    """3 to 6 letters that training never sees together: half of the words can be pronounced."""
+    """Draws a word of 3 to 6 letters that is held out from training. Half of the words can be pronounced."""
     while True:
         if rng.random() < 0.5:
             letters = [rng.choice(_CONSONANTS if place % 2 else _VOWELS) for place in range(rng.randint(0, 1), 9)]

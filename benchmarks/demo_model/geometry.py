@@ -1,4 +1,4 @@
-"""Says which shape a mask is, by its geometry alone: area, convex hull, hole, notch and tips."""
+"""Identifies the shape of a mask from its geometry alone: area, convex hull, hole, notch and tips."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from scipy.spatial import ConvexHull
 
 from benchmarks.demo_model.colours import Mask
 
-_TURNS = 72  # directions of the radial profile
+_TURNS = 72  # number of directions in the radial profile
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Figures of one mask. All but `hole` are of the mask with its holes filled; lengths are shares of its box."""
+    """Measurements of one mask. All but `hole` are taken with holes filled; lengths are shares of the bounding box."""
 
     aspect: float  # width / height of the bounding box
     hole: float  # share of the filled area
@@ -27,7 +27,7 @@ class Outline:
 
 
 def outline_of(mask: Mask) -> Outline:
-    """Measures a mask that has at least one pixel."""
+    """Returns the measurements of a mask that has at least one pixel."""
     crop = mask[ndimage.find_objects(mask.astype(int))[0]]
     filled = ndimage.binary_fill_holes(crop)
     height, width = filled.shape
@@ -45,7 +45,7 @@ def outline_of(mask: Mask) -> Outline:
 
 
 def shape_of(mask: Mask) -> str | None:
-    """Returns the name of the shape, or None for what is none of them."""
+    """Returns the name of the mask's shape, or None if it matches no shape or several."""
     outline = outline_of(mask)
     names = [name for name, is_one in _RULES.items() if is_one(outline)]
     return names[0] if len(names) == 1 else None
@@ -59,7 +59,7 @@ def _is_as_wide_as_high(aspect: float) -> bool:
     return 0.8 <= aspect <= 1.25
 
 
-_FULL = 0.06  # a hole below this share is noise; the world's rings have 36 %
+_FULL = 0.06  # a hole below this share is noise; rings have a hole of 36 %
 _RULES: Mapping[str, Callable[[Outline], bool]] = {
     "circle": lambda it: it.hole < _FULL and _is_round(it) and abs(it.centroid_y - 0.5) < 0.05 and it.notch < 0.08,
     "ring": lambda it: 0.12 < it.hole < 0.8 and _is_round(it),
@@ -90,7 +90,7 @@ _RULES: Mapping[str, Callable[[Outline], bool]] = {
 
 
 def _hull_area(filled: Mask) -> float:
-    """Of the corners of all pixels; SciPy calls a polygon's area its volume."""
+    """Returns the area of the convex hull around the corners of all pixels. SciPy calls a polygon's area its volume."""
     rows = np.arange(len(filled))
     first, last = filled.argmax(axis=1), filled.shape[1] - filled[:, ::-1].argmax(axis=1)
     used = filled.any(axis=1)
@@ -104,7 +104,9 @@ def _hull_area(filled: Mask) -> float:
 
 
 def _notch(filled: Mask) -> float:
-    """How much lower the top edge is in the middle tenth than at its highest on the left, and on the right."""
+    """Returns how much lower the top edge is in the middle tenth than at the highest points of both sides, as a
+    share of the height.
+    """
     height, width = filled.shape
     tops = np.where(filled.any(axis=0), filled.argmax(axis=0), height)
     half = max(1, width // 20)
@@ -120,6 +122,6 @@ def _num_tips(filled: Mask, centroid: tuple[float, ...]) -> int:
     radii = np.zeros(_TURNS)
     np.maximum.at(radii, turns, np.hypot(down, across))
     smooth = ndimage.uniform_filter1d(radii, 3, mode="wrap")
-    begin = int(np.argmin(smooth))  # a peak that the profile is cut through would not be found
+    begin = int(np.argmin(smooth))  # the profile starts at its minimum, so that no peak is cut at its ends
     peaks, _ = find_peaks(np.roll(smooth, -begin), prominence=0.15 * smooth.max())
     return len(peaks)

@@ -1,4 +1,4 @@
-"""Judges one picture of a scene or of an edit, from its pixels. Knows no model."""
+"""Judges the picture of a scene or an edit from its pixels. Depends on no model."""
 
 from dataclasses import dataclass, replace
 
@@ -14,16 +14,19 @@ from workers.checkpoint.demo.world.drawing import draw
 from workers.checkpoint.demo.world.edits import Edit
 from workers.checkpoint.demo.world.scenes import PLACES, Scene
 
-_LEAST_BACKGROUND = {"plain": 0.85, "striped": 0.6, "dotted": 0.6, "graded": 0.6}  # share of the asked colour
-_FARTHEST_FROM_PLACE = 0.15  # in shares of the sides; places are 0.25 apart from the centre
-_SAME_COLOUR = 56.0  # of 441; yellow and orange, the two nearest named colours, are 78 apart
+# Least share of the requested background colour outside the shape.
+_LEAST_BACKGROUND = {"plain": 0.85, "striped": 0.6, "dotted": 0.6, "graded": 0.6}
+_FARTHEST_FROM_PLACE = 0.15  # in shares of the sides; the other places are 0.25 from the centre
+# Distance below which two colours count as the same. The largest possible distance is 441. The two nearest named
+# colours, yellow and orange, are 78 apart.
+_SAME_COLOUR = 56.0
 _LEAST_CHANGED, _LEAST_SHAPES, _LEAST_KEPT = 0.75, 0.75, 0.9
-_EDGE_PX = 2  # an edge may be so far from where the drawing has it
+_EDGE_PX = 2  # an edge may be this far from the edge in the drawing
 
 
 @dataclass(frozen=True, slots=True)
 class SceneVerdict:
-    """What is right in a picture of one shape."""
+    """The verdict on a picture of one shape: whether shape, background and place are right."""
 
     shape: bool
     background: bool
@@ -32,10 +35,10 @@ class SceneVerdict:
 
 @dataclass(frozen=True, slots=True)
 class EditVerdict:
-    """Shares of pixels that are as in the drawing of the result.
+    """Shares of pixels that match the drawing of the edit's result.
 
-    `changed` is of those where the drawing differs from the last condition picture, `kept` of all others, `shapes` of
-    those that its shapes cover: a small shape that vanished would cost too little of the other two.
+    `changed` covers pixels where the drawing differs from the last condition image, and `kept` covers all others.
+    `shapes` covers the pixels of the drawing's shapes, because a small missing shape would hardly change the other two.
     """
 
     changed: float
@@ -48,7 +51,7 @@ class EditVerdict:
 
 
 def judge_scene(picture: Image.Image, scene: Scene) -> SceneVerdict:
-    """Judges a picture of one shape on a background."""
+    """Judges a picture of one shape on a background and returns the verdict."""
     [asked] = scene.shapes
     pixels = pixels_of(picture)
     part = largest_part(pixels, scene)
@@ -60,7 +63,7 @@ def judge_scene(picture: Image.Image, scene: Scene) -> SceneVerdict:
 
 
 def judge_edit(picture: Image.Image, edit: Edit) -> EditVerdict:
-    """Compares a picture with the drawing of the edit's result, at the picture's size."""
+    """Compares a picture with the drawing of the edit's result, at the picture's size, and returns the verdict."""
     scenes = edit.before[-1], edit.after, replace(edit.after, shapes=())
     before, after, empty = (pixels_of(draw(scene, *picture.size)) for scene in scenes)
     is_as_drawn = _distance(pixels_of(picture), after) <= _SAME_COLOUR
@@ -74,7 +77,10 @@ def judge_edit(picture: Image.Image, edit: Edit) -> EditVerdict:
 
 
 def _has_background(pixels: Pixels, scene: Scene, part: Part | None) -> bool:
-    """Whether the asked colour has enough of what is not the part; of a graded one the top eighth counts."""
+    """Returns whether the requested colour covers enough of the area outside the shape.
+
+    For a gradient only the top eighth counts.
+    """
     outside = np.ones(pixels.shape[:2], dtype=bool)
     if part is not None:
         outside &= ~ndimage.binary_dilation(part.mask, iterations=3)
@@ -84,20 +90,20 @@ def _has_background(pixels: Pixels, scene: Scene, part: Part | None) -> bool:
 
 
 def _place_of(part: Part) -> str | None:
-    """Returns the place that the part's centre is nearest to; None where it is far from all of them."""
+    """Returns the place that is nearest to the centre of the part, or None if all places are too far."""
     distances = {name: float(np.hypot(*np.subtract(part.centre, place))) for name, place in PLACES.items()}
     name = min(distances, key=lambda place: distances[place])
     return name if distances[name] <= _FARTHEST_FROM_PLACE else None
 
 
 def _distance(one: Pixels, other: Pixels) -> NDArray[np.float32]:
-    """Euclidean, of each pixel's RGB values."""
+    """Returns the Euclidean distance between the RGB values of each pixel."""
     distances: NDArray[np.float32] = np.sqrt(((one - other) ** 2).sum(axis=-1))
     return distances
 
 
 def _share(is_right: Mask, where: Mask) -> float:
-    """Of the pixels in `where`, without those at its edge unless it has no others."""
+    """Returns the share of right pixels in `where`, without the pixels at its edge unless it has no others."""
     inner = ndimage.binary_erosion(where, iterations=_EDGE_PX, border_value=1)
     chosen = inner if inner.any() else where
     return float(is_right[chosen].mean()) if chosen.any() else 0.0

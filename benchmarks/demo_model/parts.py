@@ -1,4 +1,4 @@
-"""Finds the largest part of a picture that is not its background. Does not say what shape it is."""
+"""Finds the largest part of a picture that is not its background. Does not identify its shape."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,29 @@ from scipy import ndimage
 from benchmarks.demo_model.colours import NAMES, Mask, Pixels, backgrounds_of, named, nearest
 from workers.checkpoint.demo.world.scenes import COLOURS, Scene
 
-_LEAST_SHARE = 0.004  # of the picture: the smallest star asked for has 1.4 %
+_LEAST_SHARE = 0.004  # least share of the picture; the smallest star of a prompt has 1.4 %
 _CORE = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One connected part of one named colour."""
+    """One connected part of a picture in one named colour."""
 
     colour: str
     mask: Mask
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Of its bounding box, in shares of width and height."""
+        """Returns the centre of the part's bounding box, in shares of width and height."""
         rows, cols = ndimage.find_objects(self.mask.astype(int))[0]
         height, width = self.mask.shape
         return (cols.start + cols.stop) / 2 / width, (rows.start + rows.stop) / 2 / height
 
 
 def largest_part(pixels: Pixels, scene: Scene) -> Part | None:
-    """Returns the largest part in a colour that the asked background does not have, or None.
+    """Returns the largest part in a colour that the requested background does not have, or None.
 
-    What reaches from one border to the opposite one is a background, too, whatever its colour.
+    A part that reaches from one border to the opposite border also counts as background, whatever its colour.
     """
     background = backgrounds_of(scene)
     palette = np.concatenate([background, np.array(list(COLOURS.values()), dtype=np.float32)])
@@ -48,7 +48,10 @@ def largest_part(pixels: Pixels, scene: Scene) -> Part | None:
 
 
 def _largest_core(mask: Mask) -> Mask | None:
-    """Returns the largest component, without the thin lines of mixed colours that edges have."""
+    """Returns the largest component of the mask, without the thin lines of mixed colours at edges.
+
+    Returns None if there is none.
+    """
     components, num = ndimage.label(ndimage.binary_opening(mask, _CORE))
     if not num:
         return None
@@ -65,7 +68,9 @@ def _crosses(where: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
 
 
 def _whole(pixels: Pixels, colour: str, core: Mask, scene: Scene) -> Mask:
-    """Returns the part up to its edges: where its colour is nearer than that of the background, asked or found."""
+    """Returns the whole part up to its edges: the pixels that are nearer to its colour than to the colours of the
+    background.
+    """
     labels = named(pixels)
     counts = np.bincount(labels[~core].ravel(), minlength=len(NAMES))
     counts[NAMES.index(colour)] = 0

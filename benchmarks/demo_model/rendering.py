@@ -1,4 +1,4 @@
-"""Has the service draw what a folder lacks, a few pictures at a time. Judges nothing."""
+"""Renders the pictures that a folder lacks, a few at a time. Judges nothing."""
 
 import base64
 import io
@@ -18,13 +18,13 @@ from workers.checkpoint.demo.world.scenes import Scene
 
 SIDE_PX = 256
 NUM_STEPS = 20
-_MOST_AT_ONCE = 12  # enough for every worker to have work; more would only be asked about
+_MOST_AT_ONCE = 12  # enough jobs to give every worker work; more would only add polling
 _POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Fields of a request that all pictures of a folder share."""
+    """The request fields that all pictures of a folder share."""
 
     name: str
     fields: Mapping[str, object] = field(default_factory=dict)
@@ -37,20 +37,20 @@ UNGUIDED = Setting("guidance-1.0", {"guidance_scale": 1.0})
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One picture that is not there yet: its request, and its file."""
+    """A picture that is still missing: its request and its file."""
 
     path: Path
     request: Json
 
 
 def wanted_of(out: Path, setting: Setting, cases: Sequence[Case]) -> list[Wanted]:
-    """Returns what `out/<setting>/` lacks."""
+    """Returns the pictures that are missing in `out/<setting>/`."""
     paths = {case.name: out / setting.name / f"{case.name}.png" for case in cases}
     return [Wanted(paths[case.name], request_of(case, setting)) for case in cases if not paths[case.name].exists()]
 
 
 def request_of(case: Case, setting: Setting) -> Json:
-    """Returns the body of `POST /v1/jobs`."""
+    """Returns the body of `POST /v1/jobs` for a case."""
     images = {"images": [_data_url(scene) for scene in case.before]} if case.before else {}
     size = {"width": SIDE_PX, "height": SIDE_PX}
     own = {"prompt": case.prompt, "seed": case.seed, "num_inference_steps": NUM_STEPS}
@@ -58,7 +58,10 @@ def request_of(case: Case, setting: Setting) -> Json:
 
 
 def draw_missing(out: Path, cases: Sequence[Case], *, anew: bool = False) -> None:
-    """Writes `out/drawn/`: the pictures that the cases ask for, drawn by code. With `anew` none counts as there."""
+    """Draws the expected pictures of the cases by code into `out/drawn/`.
+
+    With `anew` set, existing pictures are drawn again.
+    """
     for case in cases:
         path = out / "drawn" / f"{case.name}.png"
         if anew or not path.exists():
@@ -67,7 +70,7 @@ def draw_missing(out: Path, cases: Sequence[Case], *, anew: bool = False) -> Non
 
 
 def render(client: Client, wanted: Sequence[Wanted], console: Console) -> None:
-    """Raises `Failure` that names what was not drawn, once all else is here."""
+    """Renders the wanted pictures. At the end raises `Failure` with the pictures that failed."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     failed: list[str] = []
     with Progress(*columns, console=console) as progress:
@@ -79,7 +82,7 @@ def render(client: Client, wanted: Sequence[Wanted], console: Console) -> None:
 
 
 def _ended(client: Client, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, str]]:
-    """Yields each picture once it is in its file, or with what kept it from there."""
+    """Submits the jobs and yields each picture once it is in its file, or with the error that it failed with."""
     waiting, running = iter(wanted), dict[str, Wanted]()
     num_left = len(wanted)
     while num_left:
@@ -91,11 +94,11 @@ def _ended(client: Client, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, s
             if job["status"] in FINAL:
                 num_left -= 1
                 one = running.pop(job_id)
-                yield one, _bring_home(client, job, one.path)
+                yield one, _download(client, job, one.path)
 
 
-def _bring_home(client: Client, job: Json, path: Path) -> str:
-    """Returns why there is no picture; '' where there is one."""
+def _download(client: Client, job: Json, path: Path) -> str:
+    """Downloads the picture of an ended job. Returns the error of a job without a picture, or ''."""
     if job["status"] != "succeeded":
         return f"{job['status']} {(job['error'] or {}).get('message', '')}"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The table of what was judged: for a terminal, for the docs and as JSON. Judges nothing."""
+"""Formats the verdicts as a table for the terminal, as Markdown for the docs and as JSON. Judges nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ Judged = Mapping[str, Mapping[str, Sequence[Verdict]]]  # by setting, then by ki
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the table. Shares of settings that were not judged are None."""
+    """One row of the table. The share of a setting that was not judged is None."""
 
     row: Row
     drawn: Share
@@ -33,7 +33,7 @@ class Line:
 
 
 def lines_of(rows: Sequence[Row], judged: Judged) -> list[Line]:
-    """Returns a line for each row."""
+    """Returns a line for each row of the table."""
     return [_line(row, {setting: _right(kinds, row) for setting, kinds in judged.items()}) for row in rows]
 
 
@@ -49,7 +49,7 @@ def _line(row: Row, right: Mapping[str, list[bool]]) -> Line:
 
 
 def notes_of(judged: Judged) -> list[str]:
-    """Returns sentences on what has no row of its own: the edit distance, and guidance."""
+    """Returns sentences about figures that have no row: the edit distance and the effect of guidance."""
     texts = {setting: kinds["text"] for setting, kinds in judged.items() if kinds.get("text")}
     notes = [
         f"Normalised edit distance of words, {setting}: {mean(verdict['edit_distance'] for verdict in verdicts):.3f}."
@@ -76,7 +76,7 @@ def table_of(lines: Sequence[Line]) -> Table:
 
 
 def markdown_of(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    """Returns table and notes, as the docs show them."""
+    """Returns the table and the notes as Markdown for the docs."""
     rows = [_HEAD, ("---",) * len(_HEAD), *map(_cells, lines)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     return "\n\n".join([table, "\n".join(f"- {note}" for note in notes)]).strip()
@@ -105,12 +105,12 @@ def json_of(lines: Sequence[Line], notes: Sequence[str]) -> Mapping[str, object]
 
 
 def scores_of(lines: Sequence[Line]) -> list[Mapping[str, object]]:
-    """Returns the figures of the model card, as `workers.checkpoint.demo.card` reads them."""
+    """Returns the figures of the model card in the form that `workers.checkpoint.demo.card` reads."""
     return [{"figure": line.row.says, "at_least": line.row.goal, **asdict(line.exact)} for line in lines if line.exact]
 
 
 def write_docs(page: Path, section: str) -> None:
-    """Puts the section between the page's two marks; at its end where it has none."""
+    """Writes the section between the page's two marks, or at its end if the page has no marks."""
     text = page.read_text(encoding="utf-8")
     new = f"{BEGIN}\n\n{section}\n\n{END}"
     if BEGIN in text:

@@ -1,4 +1,4 @@
-"""Shares of pictures that are right, with intervals, and pairs of them. Reads no pictures."""
+"""Computes shares of right pictures with their intervals, and compares two settings in pairs. Reads no pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`low` and `high` are Wilson's 95 % interval."""
+    """A share of right pictures. `low` and `high` are the bounds of Wilson's 95 % interval."""
 
     share: float
     low: float
@@ -18,7 +18,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sides over the same prompts and seeds. `p` is of McNemar's exact test."""
+    """A comparison of two settings over the same prompts and seeds. `p` is from McNemar's exact test."""
 
     gain: float  # share of the second side less that of the first
     only_first: int
@@ -27,7 +27,7 @@ class Pair:
 
 
 def share_of(right: Sequence[bool]) -> Share:
-    """Raises `ValueError` where there is nothing to count."""
+    """Returns the share of right pictures. Raises `ValueError` if there are no pictures."""
     if not right:
         raise ValueError("no picture was judged")
     interval = binomtest(sum(right), len(right)).proportion_ci(0.95, method="wilson")
@@ -35,7 +35,7 @@ def share_of(right: Sequence[bool]) -> Share:
 
 
 def pair_of(first: Sequence[bool], second: Sequence[bool]) -> Pair:
-    """Raises `ValueError` where the sides are not of one length, or empty."""
+    """Returns the comparison of two settings. Raises `ValueError` if they have different lengths or no pictures."""
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} pictures make no pairs")
     only_first = sum(one and not other for one, other in zip(first, second, strict=True))

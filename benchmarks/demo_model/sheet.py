@@ -1,4 +1,7 @@
-"""The contact sheet of the docs: the first pictures of every kind with their prompts. Chooses none by its looks."""
+"""Makes the contact sheet of the docs: the first pictures of every kind with their prompts.
+
+Never selects pictures by their looks.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -16,12 +19,12 @@ _PAPER, _INK = "#f6f5f2", "#1c1c1c"
 
 
 def first_of(kind: str, cases: Sequence[Case]) -> Sequence[Case]:
-    """Returns the cases on the sheet: the first ones, however well their pictures came out."""
+    """Returns the cases on the sheet: the first ones, however good their pictures are."""
     return cases[: _NUM[kind]]
 
 
 def write_sheet(path: Path, folder: Path, cases: Sequence[Case]) -> None:
-    """Writes the pictures of `folder`. An edit has two cells: what it was given, and what came of it."""
+    """Writes the pictures of `folder` as one sheet. An edit has two cells: its condition images and its result."""
     cells = [cell for case in cases for cell in _cells(case, folder)]
     rows = -(-len(cells) // _COLUMNS)
     width = _GAP_PX + _COLUMNS * (_CELL_PX + _GAP_PX)
@@ -45,7 +48,7 @@ def _cells(case: Case, folder: Path) -> list[tuple[Image.Image, str]]:
 
 
 def _given(case: Case) -> Image.Image:
-    """The condition pictures beside each other."""
+    """Returns the condition images side by side."""
     cell = Image.new("RGB", (_CELL_PX, _CELL_PX), _PAPER)
     side = _CELL_PX // len(case.before)
     for index, scene in enumerate(case.before):

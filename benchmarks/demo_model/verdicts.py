@@ -1,4 +1,4 @@
-"""Judges kept pictures, and keeps each verdict beside its picture: a second run judges only what is new."""
+"""Judges pictures and stores each verdict beside its picture, so that a second run judges only new pictures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from benchmarks.demo_model.judges import judge_edit, judge_scene
 from benchmarks.demo_model.words import Reader
 from cli.stack.roles import num_cores
 
-Verdict = Mapping[str, float]  # 1 and 0 for right and wrong; shares and distances are between
+Verdict = Mapping[str, float]  # 1 is right and 0 is wrong; shares and distances lie between
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of the table: the field of a verdict that counts, and the kind of cases that has it."""
+    """One figure of the table: the field of a verdict that counts, and the kind of cases that has this field."""
 
     name: str
     says: str
@@ -38,23 +38,26 @@ ROWS: Sequence[Row] = (
 def verdicts_on(folder: Path, cases: Sequence[Case], *, anew: bool = False) -> list[Verdict]:
     """Returns a verdict for each case, whose picture is `folder/<name>.png`. Raises `Unavailable` without Tesseract.
 
-    With `anew` no kept verdict counts.
+    With `anew` set, stored verdicts are ignored.
     """
     if anew:
         for case in cases:
             (folder / f"{case.name}.json").unlink(missing_ok=True)
     reader = Reader() if any(case.scene.word for case in cases) else None
     with ThreadPoolExecutor(num_cores()) as pool:
-        return list(pool.map(lambda case: _kept(folder / f"{case.name}.png", case, reader), cases))
+        return list(pool.map(lambda case: _stored_or_new(folder / f"{case.name}.png", case, reader), cases))
 
 
-def _kept(picture: Path, case: Case, reader: Reader | None) -> Verdict:
-    """A verdict counts while it is of this prompt and newer than the picture."""
+def _stored_or_new(picture: Path, case: Case, reader: Reader | None) -> Verdict:
+    """Returns the stored verdict on a picture if it is for this prompt and newer than the picture.
+
+    Otherwise judges the picture again.
+    """
     file = picture.with_suffix(".json")
     if file.exists() and file.stat().st_mtime_ns >= picture.stat().st_mtime_ns:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        if kept["prompt"] == case.prompt:
-            return dict(kept["verdict"])
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if stored["prompt"] == case.prompt:
+            return dict(stored["verdict"])
     verdict = _judged(picture, case, reader)
     file.write_text(json.dumps({"prompt": case.prompt, "verdict": verdict}), encoding="utf-8")
     return verdict

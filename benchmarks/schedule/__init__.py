@@ -1,1 +1,1 @@
-"""The schedule, measured through the whole service: `make bench-schedule`."""
+"""Measures the schedule through the whole service: `make bench-schedule`."""

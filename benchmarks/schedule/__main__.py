@@ -1,4 +1,6 @@
-"""Measures what a person waits beside a batch, whether a picture waits while a worker idles, and estimates."""
+"""Measures the wait of an interactive picture beside a batch, pictures that wait while a worker idles, and the
+errors of estimates.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,8 +39,12 @@ def figures_of(
         for load in loads
         for name, share, goal in (("median", load.median, GOAL_MEDIAN), ("p90", load.p90, GOAL_P90))
     ]
-    untold = {"figure": "jobs that were told nothing", "measured": sum(load.num_untold for load in loads), "goal": 0}
-    return [growth | {"goal": GOAL_GROWTH}, lost | {"goal": GOAL_LOST}, *late, *off, untold]
+    without = {
+        "figure": "jobs that were told nothing",
+        "measured": sum(load.num_without_estimate for load in loads),
+        "goal": 0,
+    }
+    return [growth | {"goal": GOAL_GROWTH}, lost | {"goal": GOAL_LOST}, *late, *off, without]
 
 
 def plot(path: Path, people: People, trials: Sequence[Staggered], loads: Sequence[Estimates]) -> None:
@@ -66,9 +72,9 @@ def plot(path: Path, people: People, trials: Sequence[Staggered], loads: Sequenc
 
 @click.command()
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
-@click.option("--people", "num_people", default=60, show_default=True, help="Pictures beside the batch.")
-@click.option("--trials", default=50, show_default=True, help="On 2, 4 and 8 workers each.")
-@click.option("--estimates", "num_estimates", default=40, show_default=True, help="Jobs of each of five loads.")
+@click.option("--people", "num_people", default=60, show_default=True, help="Interactive pictures beside the batch.")
+@click.option("--trials", default=50, show_default=True, help="Trials on each of 2, 4 and 8 workers.")
+@click.option("--estimates", "num_estimates", default=40, show_default=True, help="Jobs in each of five loads.")
 def main(results: Path, num_people: int, trials: int, num_estimates: int) -> None:
     """Measure, print, and write RESULTS/schedule.json and its plot."""
     found = people.measure(num_alone=max(2, num_people // 4), num_beside=num_people, bulk_s=num_people)

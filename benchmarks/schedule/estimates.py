@@ -1,4 +1,6 @@
-"""What jobs are told at their submission (`eta_s`), and what came true: idle, half load, saturation, mixed classes."""
+"""Compares the estimate that a job gets at its submission (`eta_s`) with its real end, under idle, half, saturated
+and mixed load.
+"""
 
 import random
 import time
@@ -6,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from benchmarks.schedule.service import Desk, Told, simulated
+from benchmarks.schedule.service import EstimatedJob, TimedJobs, simulated
 
 _MODEL = "simulate:ar=1s,dit=2s"
-_PER_S = 0.5  # pictures that one DiT worker paints
-_WARM = 6  # pictures, so that the service knows its throughput
+_PER_S = 0.5  # pictures per second of one DiT worker
+_WARM = 6  # pictures rendered first, so that the service has measured its throughput
 _WAVE, _BULK_N, _PEOPLE_BEFORE = 3, 16, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Seconds until each job's end as the 202 told them, and as they came true. None: nothing was told."""
+    """Seconds until each job's end, as estimated in the 202 response and as measured.
+
+    None means that there was no estimate.
+    """
 
     load: str
     told_s: Sequence[float | None]
@@ -24,12 +29,12 @@ class Estimates:
 
     @property
     def errors(self) -> Sequence[float]:
-        """Shares of what came true."""
+        """Returns the relative errors of the estimates."""
         pairs = zip(self.told_s, self.true_s, strict=True)
         return [abs(told - true) / true for told, true in pairs if told is not None]
 
     @property
-    def num_untold(self) -> int:
+    def num_without_estimate(self) -> int:
         return sum(told is None for told in self.told_s)
 
     @property
@@ -42,67 +47,67 @@ class Estimates:
 
 
 def measure(num_jobs: int) -> Sequence[Estimates]:
-    """`num_jobs` of each load, on one AR worker of four rows and one DiT worker."""
-    with simulated(_MODEL) as desk:
+    """Measures `num_jobs` jobs under each load, on one AR worker with four rows and one DiT worker."""
+    with simulated(_MODEL) as timed_jobs:
         for _ in range(_WARM):
-            desk.took_s([desk.submit()])
-        loads: Sequence[tuple[str, Callable[[Desk, int], Sequence[Told]]]] = (
+            timed_jobs.took_s([timed_jobs.submit()])
+        loads: Sequence[tuple[str, Callable[[TimedJobs, int], Sequence[EstimatedJob]]]] = (
             ("idle", _idle),
             ("half load", _half),
             ("saturation", _saturated),
             ("people beside a batch", _beside_bulk),
             ("a batch beside people", _bulk_beside),
         )
-        return [_estimates(desk, name, load(desk, num_jobs)) for name, load in loads]
+        return [_estimates(timed_jobs, name, load(timed_jobs, num_jobs)) for name, load in loads]
 
 
-def _estimates(desk: Desk, load: str, told: Sequence[Told]) -> Estimates:
-    return Estimates(load, [each.eta_s for each in told], desk.took_s([each.job_id for each in told]))
+def _estimates(timed_jobs: TimedJobs, load: str, jobs: Sequence[EstimatedJob]) -> Estimates:
+    return Estimates(load, [each.eta_s for each in jobs], timed_jobs.took_s([each.job_id for each in jobs]))
 
 
-def _idle(desk: Desk, num: int) -> Sequence[Told]:
+def _idle(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
     found = []
     for _ in range(num):
-        found.append(desk.told())
-        desk.took_s([found[-1].job_id])
+        found.append(timed_jobs.submit_for_estimate())
+        timed_jobs.took_s([found[-1].job_id])
     return found
 
 
-def _half(desk: Desk, num: int) -> Sequence[Told]:
-    return _poisson(desk, num, _PER_S / 2)
+def _half(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+    return _poisson(timed_jobs, num, _PER_S / 2)
 
 
-def _saturated(desk: Desk, num: int) -> Sequence[Told]:
-    """Waves at twice the rate that one worker paints: each job waits longer than the last."""
+def _saturated(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+    """Submits waves of jobs at twice the rate of one worker, so that each job waits longer than the last."""
     found = []
     for number in range(num):
-        found.append(desk.told())
+        found.append(timed_jobs.submit_for_estimate())
         if number % _WAVE == _WAVE - 1:
             time.sleep(_WAVE / _PER_S / 2)
     return found
 
 
-def _beside_bulk(desk: Desk, num: int) -> Sequence[Told]:
-    bulk = [desk.submit(priority="batch", n=_BULK_N) for _ in range(num)]
+def _beside_bulk(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+    bulk = [timed_jobs.submit(priority="batch", n=_BULK_N) for _ in range(num)]
     time.sleep(2 / _PER_S)
-    found = _poisson(desk, num, _PER_S / 4)
-    desk.took_s([each.job_id for each in found])
-    desk.cancel(bulk)
+    found = _poisson(timed_jobs, num, _PER_S / 4)
+    timed_jobs.took_s([each.job_id for each in found])
+    timed_jobs.cancel(bulk)
     return found
 
 
-def _bulk_beside(desk: Desk, num: int) -> Sequence[Told]:
-    """People take a quarter of the worker, before and after the jobs of `batch` are submitted together."""
-    _poisson(desk, _PEOPLE_BEFORE, _PER_S / 4)
-    found = [desk.told(priority="batch") for _ in range(num)]
-    while desk.num_done([each.job_id for each in found]) < num:
-        _poisson(desk, 1, _PER_S / 4)
+def _bulk_beside(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+    """Submits all batch jobs together. Interactive jobs use a quarter of the worker before and after."""
+    _poisson(timed_jobs, _PEOPLE_BEFORE, _PER_S / 4)
+    found = [timed_jobs.submit_for_estimate(priority="batch") for _ in range(num)]
+    while timed_jobs.num_done([each.job_id for each in found]) < num:
+        _poisson(timed_jobs, 1, _PER_S / 4)
     return found
 
 
-def _poisson(desk: Desk, num: int, per_s: float) -> Sequence[Told]:
+def _poisson(timed_jobs: TimedJobs, num: int, per_s: float) -> Sequence[EstimatedJob]:
     found = []
     for _ in range(num):
         time.sleep(random.expovariate(per_s))
-        found.append(desk.told())
+        found.append(timed_jobs.submit_for_estimate())
     return found

@@ -1,4 +1,4 @@
-"""A person's picture alone and beside a saturating batch, and what the batch loses by it."""
+"""Measures an interactive picture alone and beside a saturating batch, and the throughput that the batch loses."""
 
 import random
 import time
@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, quantiles
 
-from benchmarks.schedule.service import Desk, simulated
+from benchmarks.schedule.service import TimedJobs, simulated
 
 _MODEL, _DIT_S = "simulate:ar=3s,dit=3s", 3.0
 _BULK_JOBS, _BULK_N = 20, 16
-_WARM = 4  # pictures of the batch before anything is measured
-_PAUSES_S = (0.5, 3.5)  # between a person's pictures: any moment of a render is as likely
+_WARM = 4  # pictures of the batch that end before the measurement starts
+_PAUSES_S = (0.5, 3.5)  # random pause between interactive pictures, so that any moment of a render is equally likely
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Seconds of each picture. `bulk_lost`: work that the batch lost beyond the people's own, as a share of all."""
+    """The seconds of each interactive picture.
+
+    `bulk_lost` is the work that the batch lost beyond that of the interactive pictures, as a share of all.
+    """
 
     alone_s: Sequence[float]
     beside_s: Sequence[float]
@@ -24,7 +27,7 @@ class People:
 
     @property
     def growth(self) -> float:
-        """Returns the p95 beside the batch over the mean time alone."""
+        """Returns the p95 beside the batch divided by the mean time alone."""
         return p95(self.beside_s) / mean(self.alone_s)
 
 
@@ -33,24 +36,27 @@ def p95(values: Sequence[float]) -> float:
 
 
 def measure(num_alone: int, num_beside: int, bulk_s: float) -> People:
-    """`bulk_s`: how long the batch is measured without people."""
-    with simulated(_MODEL) as desk:
-        alone_s = _pictures(desk, num_alone)
-        bulk = [desk.submit(priority="batch", n=_BULK_N) for _ in range(_BULK_JOBS)]
-        desk.wait_until_done(bulk, _WARM)
-        before = _rate(desk, bulk, lambda: time.sleep(bulk_s))
+    """Measures interactive pictures alone and beside a batch.
+
+    `bulk_s` is the seconds for which the batch is first measured alone.
+    """
+    with simulated(_MODEL) as timed_jobs:
+        alone_s = _pictures(timed_jobs, num_alone)
+        bulk = [timed_jobs.submit(priority="batch", n=_BULK_N) for _ in range(_BULK_JOBS)]
+        timed_jobs.wait_until_done(bulk, _WARM)
+        before = _rate(timed_jobs, bulk, lambda: time.sleep(bulk_s))
         beside_s: list[float] = []
-        during = _rate(desk, bulk, lambda: beside_s.extend(_pictures(desk, num_beside)))
-        desk.cancel(bulk)
+        during = _rate(timed_jobs, bulk, lambda: beside_s.extend(_pictures(timed_jobs, num_beside)))
+        timed_jobs.cancel(bulk)
     lost_s = (before.per_s - during.per_s) * during.took_s / before.per_s
     return People(alone_s, beside_s, (lost_s - num_beside * _DIT_S) / during.took_s)
 
 
-def _pictures(desk: Desk, number: int) -> list[float]:
+def _pictures(timed_jobs: TimedJobs, number: int) -> list[float]:
     took_s = []
     for _ in range(number):
         time.sleep(random.uniform(*_PAUSES_S))
-        took_s += desk.took_s([desk.submit()])
+        took_s += timed_jobs.took_s([timed_jobs.submit()])
     return took_s
 
 
@@ -60,8 +66,8 @@ class _Rate:
     took_s: float
 
 
-def _rate(desk: Desk, bulk: Sequence[str], act: Callable[[], object]) -> _Rate:
-    began_s, known = time.monotonic(), desk.num_done(bulk)
+def _rate(timed_jobs: TimedJobs, bulk: Sequence[str], act: Callable[[], object]) -> _Rate:
+    began_s, known = time.monotonic(), timed_jobs.num_done(bulk)
     act()
     took_s = time.monotonic() - began_s
-    return _Rate((desk.num_done(bulk) - known) / took_s, took_s)
+    return _Rate((timed_jobs.num_done(bulk) - known) / took_s, took_s)

@@ -1,4 +1,4 @@
-"""A service with simulated engines, and jobs of one picture each, timed by the store's clock."""
+"""Runs a service with simulated engines and times jobs by the store's clock."""
 
 import os
 import tempfile
@@ -17,34 +17,34 @@ _POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A job, and the seconds until its end that its submission was told."""
+class EstimatedJob:
+    """A submitted job with its estimate: the seconds until its end."""
 
     job_id: str
     eta_s: float | None
 
 
-class Desk:
-    """Submits jobs and tells how long they took."""
+class TimedJobs:
+    """Submits jobs and measures how long they take."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def submit(self, *, priority: str = "interactive", n: int = 1) -> str:
-        return self.told(priority=priority, n=n).job_id
+        return self.submit_for_estimate(priority=priority, n=n).job_id
 
-    def told(self, *, priority: str = "interactive", n: int = 1) -> Told:
+    def submit_for_estimate(self, *, priority: str = "interactive", n: int = 1) -> EstimatedJob:
         job = self._client.submit({**_PICTURE, "priority": priority, "n": n})
         eta_s = job["eta_s"]
-        return Told(str(job["id"]), None if eta_s is None else float(eta_s))
+        return EstimatedJob(str(job["id"]), None if eta_s is None else float(eta_s))
 
     def took_s(self, job_ids: Sequence[str]) -> list[float]:
-        """Waits for the jobs; returns the seconds from submission to end of each, in the same order."""
+        """Waits for the jobs. Returns the seconds from submission to end of each, in the same order."""
         *_, jobs = self._client.watch(job_ids)
         return [_seconds(jobs[job_id]["created_at"], jobs[job_id]["finished_at"]) for job_id in job_ids]
 
     def num_done(self, job_ids: Sequence[str]) -> int:
-        """Returns how many pictures of these jobs are there."""
+        """Returns how many pictures of these jobs are done."""
         jobs = [self._client.job(job_id) for job_id in job_ids]
         return sum(image["status"] == "succeeded" for job in jobs for image in job["images"])
 
@@ -62,9 +62,9 @@ def _seconds(since: object, until: object) -> float:
 
 
 @contextmanager
-def simulated(model: str, *, dit_workers: int = 1, ar_slots: int = 4) -> Iterator[Desk]:
-    """One AR worker of `ar_slots` rows and some DiT workers, in a temporary folder."""
+def simulated(model: str, *, dit_workers: int = 1, ar_slots: int = 4) -> Iterator[TimedJobs]:
+    """Runs one AR worker of `ar_slots` rows and some DiT workers, in a temporary folder."""
     os.environ["GRIDPRESS_AR_SLOTS"] = str(ar_slots)
     workers = ("--dit-workers", str(dit_workers))
     with tempfile.TemporaryDirectory() as folder, service(Path(folder), model, workers) as url, Client(url) as client:
-        yield Desk(client)
+        yield TimedJobs(client)

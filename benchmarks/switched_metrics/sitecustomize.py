@@ -1,6 +1,7 @@
-"""Python imports this at its start where the folder is on PYTHONPATH. Counting then has a switch, for a benchmark.
+"""Adds a switch to prometheus_client for the benchmark of metrics.
 
-The switch is the first byte of the file that METRICS_SWITCH names: 0 is off.
+Python imports this module at its start if the folder is on PYTHONPATH. The switch is the first byte of the file that
+METRICS_SWITCH names; 0 switches counting off.
 """
 
 import mmap
@@ -17,7 +18,10 @@ _CALLS = {"Counter": ("inc",), "Gauge": ("inc", "dec", "set"), "Histogram": ("ob
 
 
 class _Finder(MetaPathFinder):
-    """Waits for the library: an API that found sockets imported before gevent's own would not work."""
+    """Adds the switch when prometheus_client is imported.
+
+    Importing the library here would import sockets before gevent patches them, and the API would not work.
+    """
 
     def __init__(self, switch: mmap.mmap) -> None:
         self._switch = switch

@@ -1,1 +1,1 @@
-"""`gridpress batch` and `gridpress files`: many pictures from one file of prompts."""
+"""Implements `gridpress batch`, which renders many pictures from one file of prompts, and `gridpress files`."""

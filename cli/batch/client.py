@@ -1,4 +1,4 @@
-"""The part of the HTTP API that is about batches and files."""
+"""Implements a client for the API's routes of batches and files."""
 
 from typing import IO, Any
 from urllib.parse import quote
@@ -9,15 +9,21 @@ _PAGE = 1000
 
 
 class BatchClient(Client):
-    """A `Client` for batches and files. A request with a `key` may be repeated; it takes effect once."""
+    """A client for the API's routes of batches and files.
+
+    A request that is repeated with the same idempotency `key` takes effect only once.
+    """
 
     def upload(self, file: IO[bytes], filename: str, purpose: str = "batch", key: str | None = None) -> Json:
-        """Streams the file to the service; returns the API's file object."""
+        """Uploads a file as a stream. Returns the file object of the API."""
         parts = {"file": (filename, file, "application/octet-stream")}
         return self._json("POST", "/v1/files", data={"purpose": purpose}, files=parts, headers=_once(key))
 
     def files(self, limit: int, purpose: str | None) -> list[Json]:
-        """Returns files, the newest first."""
+        """Returns up to `limit` stored files, the newest first.
+
+        If `purpose` is given, returns only files with this purpose.
+        """
         params: dict[str, Any] = {"limit": limit} | ({"purpose": purpose} if purpose else {})
         return list(self._json("GET", "/v1/files", params=params)["data"])
 
@@ -28,39 +34,55 @@ class BatchClient(Client):
         return self._json("POST", "/v1/batches", json=fields, headers=_once(key))
 
     def validate(self, fields: Json) -> Json:
-        """The report on all lines of a file, also of one that is no batch."""
+        """Has the service check every line of an uploaded file. Returns the service's report.
+
+        This also works for a file that the service would not accept as a batch.
+        """
         return self._json("POST", "/v1/batches/validate", json=fields)
 
     def dry_run(self, fields: Json) -> Json:
-        """The report on all lines of a file, what they cost, and when the batch would end. None is made."""
+        """Has the service check a request for a new batch, but creates no batch. Returns the service's report.
+
+        The report has the invalid lines, the cost and the expected end of the batch.
+        """
         return self._json("POST", "/v1/batches", json={**fields, "dry_run": True})
 
     def batch(self, batch_id: str) -> Json:
         return self._json("GET", _path(batch_id))
 
     def batches(self, limit: int) -> list[Json]:
-        """The newest first."""
+        """Returns up to `limit` batches, the newest first."""
         return list(self._json("GET", "/v1/batches", params={"limit": limit})["data"])
 
     def change(self, batch_id: str, action: str) -> Json:
-        """`pause`, `resume`, `cancel` or `retry`; the batch."""
+        """Sends an action to a batch: `pause`, `resume`, `cancel` or `retry`. Returns the changed batch."""
         return self._json("POST", f"{_path(batch_id)}/{action}")
 
     def rank(self, batch_id: str, fields: Json) -> Json:
-        """Changes the place of the batch among the caller's own; the batch."""
+        """Changes the priority or the desired end of a batch. Returns the changed batch.
+
+        Both decide which of the caller's own batches goes first.
+        """
         return self._json("PATCH", _path(batch_id), json=fields)
 
     def delete_batch(self, batch_id: str) -> None:
-        """Its jobs and pictures go with it."""
+        """Deletes a batch that has ended, with its jobs and pictures."""
         self._send("DELETE", _path(batch_id))
 
     def results(self, batch_id: str, after: str | None) -> Json:
-        """A page of lines that have ended, in that order, beyond `after`: the `last_id` of the page before."""
+        """Returns one page of a batch's results, in the order in which its lines ended.
+
+        `after` is the `last_id` of the previous page, or None for the first page.
+        """
         params: dict[str, Any] = {"limit": _PAGE} | ({"after": after} if after else {})
         return self._json("GET", f"{_path(batch_id)}/results", params=params)
 
     def picture(self, link: str) -> bytes:
-        """What an API link of an answer leads to, at the address that answers here: the service may call itself so."""
+        """Downloads a picture from a link in an API response.
+
+        Sends the request to this client's URL instead of the host in the link. The service may know itself under an
+        address that is not reachable from here.
+        """
         return self._send("GET", link[link.index("/v1/") :], follow_redirects=True).content
 
 

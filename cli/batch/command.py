@@ -1,4 +1,4 @@
-"""`gridpress batch run`, and the group of the batch commands."""
+"""Implements `gridpress batch run`, and groups all commands of `gridpress batch`."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.batch.care import cancel, delete, list_, pause, rank, resume, retry, show
 from cli.batch.client import BatchClient
+from cli.batch.commands import cancel, delete, list_, pause, rank, resume, retry, show
 from cli.batch.input.lines import batch_lines
 from cli.batch.input.validation import report_on, validate
-from cli.batch.run import Asked, Run
+from cli.batch.run import Run, RunOptions
 from cli.batch.settings import setting_options
-from cli.batch.state import taken
+from cli.batch.state import locked_folder
 from cli.options import FOLDER, url_option
 
 _PROMPTS = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -20,31 +20,32 @@ _PROMPTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def batch() -> None:
-    """Draw many pictures from one file of prompts.
+    """Render many pictures from one file of prompts.
 
     \b
-    gridpress batch run prompts.jsonl --out DIR    draw all of them, and fetch them
-    gridpress batch list                           the batches of the service, newest first
+    gridpress batch run prompts.jsonl --out DIR    render all prompts and download the pictures
+    gridpress batch list                           list your batches, the newest first
     """
 
 
 @batch.command()
 @click.argument("prompts", type=_PROMPTS)
-@click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder of the pictures and results.jsonl.")
+@click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder for the pictures and results.jsonl.")
 @setting_options
-@click.option("--dry-run", is_flag=True, help="Only say which lines are wrong, the cost and the expected end.")
-@click.option("--new", "is_new", is_flag=True, help="Begin anew in a DIR that has a batch already.")
-@click.option("--retry-failed", is_flag=True, help="Have the service try failed lines again.")
-@click.option("--cancel-on-interrupt", is_flag=True, help="Let Ctrl-C end the batch, not only this command.")
+@click.option("--dry-run", is_flag=True, help="Only report invalid lines, the cost and the expected end.")
+@click.option("--new", "is_new", is_flag=True, help="Start a new batch in a DIR that already has one.")
+@click.option("--retry-failed", is_flag=True, help="Render failed lines again.")
+@click.option("--cancel-on-interrupt", is_flag=True, help="Let Ctrl-C cancel the batch, not only stop this command.")
 @url_option
 def run(prompts: Path, out: Path, url: str, dry_run: bool, settings: dict[str, Any], **how: bool) -> None:
-    """Draw all PROMPTS and fetch the pictures into DIR as they are finished.
+    """Render all prompts of the file PROMPTS, and download each picture into DIR as soon as it is finished.
 
-    PROMPTS is CSV, with a column `prompt` and others called after fields of a request; or JSON lines, each with such
-    fields, or OpenAI's batch form. A `custom_id` names the line's files. DIR/results.jsonl tells what became of each.
+    PROMPTS is a CSV file or a file of JSON lines. A CSV file has a column `prompt`; its other columns are named after
+    fields of `POST /v1/jobs`. A JSON line has the same fields, or is in OpenAI's batch format. The picture files of a
+    line are named after its `custom_id`. DIR/results.jsonl records the result of every line.
 
-    Ctrl-C stops this command, not the batch. The same command goes on where it stopped: nothing is drawn or fetched
-    twice. Exit status 1 when lines failed; they are listed.
+    Ctrl-C stops this command, not the batch. Run the same command again to continue: nothing is rendered or downloaded
+    twice. If lines failed, the command lists them and its exit status is 1.
 
     \b
     Examples:
@@ -56,9 +57,9 @@ def run(prompts: Path, out: Path, url: str, dry_run: bool, settings: dict[str, A
         if dry_run:
             report_on(client, prompts, lines, settings)
             return
-        with taken(out):
-            asked = Asked(prompts, out, url, settings, **how)
-            num_pictures = Run(client, asked, lines, Console(stderr=True)).to_the_end()
+        with locked_folder(out):
+            options = RunOptions(prompts, out, url, settings, **how)
+            num_pictures = Run(client, options, lines, Console(stderr=True)).to_the_end()
     click.echo(f"{num_pictures} pictures in {out}")
 
 

@@ -1,4 +1,4 @@
-"""`gridpress files`: what was sent to the service, and what it wrote for batches."""
+"""Implements `gridpress files`: uploads, lists and deletes files that the service stores."""
 
 import json
 from pathlib import Path
@@ -14,17 +14,17 @@ from cli.tables import moment, print_table
 from shared.files import Purpose
 
 _PURPOSES = [purpose.value for purpose in Purpose]
-_OURS = Purpose.BATCH_OUTPUT.value  # only the service writes these
+_OURS = Purpose.BATCH_OUTPUT.value  # only the service writes files with this purpose
 
 
 @click.group()
 def files() -> None:
-    """Keep files with the service: batches, and pictures to edit."""
+    """Upload, list and delete files: files with the lines of a batch, and pictures to edit."""
 
 
 @files.command("list")
 @click.option("--purpose", type=click.Choice(_PURPOSES), help="Only files of this purpose.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of files.")
 @json_option
 @url_option
 def list_(purpose: str | None, limit: int, as_json: bool, url: str) -> None:
@@ -53,11 +53,11 @@ def list_(purpose: str | None, limit: int, as_json: bool, url: str) -> None:
     type=click.Choice([purpose for purpose in _PURPOSES if purpose != _OURS]),
     default=Purpose.VISION.value,
     show_default=True,
-    help="vision: a picture to edit; batch: lines in OpenAI's form.",
+    help="vision: a picture to edit; batch: lines in OpenAI's batch format.",
 )
 @url_option
 def upload(path: Path, purpose: str, url: str) -> None:
-    """Send FILE to the service and print its id, which lines of a batch can name in `images`.
+    """Upload FILE and print its id. The field `images` of a batch line can have ids of uploaded pictures.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def upload(path: Path, purpose: str, url: str) -> None:
 @click.argument("file_id", metavar="ID")
 @url_option
 def delete(file_id: str, url: str) -> None:
-    """Delete a file. Jobs that used it keep what they read.
+    """Delete a file from the service. Jobs that have already read the file are not affected.
 
     \b
     Example:

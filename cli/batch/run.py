@@ -1,4 +1,4 @@
-"""One run over one folder: the batch is made unless it stands already, followed to its end, and fetched."""
+"""Runs the batch of one output folder: creates the batch unless it exists, and downloads its pictures until it ends."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,11 @@ from cli.errors import Busy, Failure, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a command line says besides the prompts. `settings` go to the service as they are."""
+class RunOptions:
+    """The options of the command `gridpress batch run`.
+
+    `settings` are fields of the batch, which are sent to the service unchanged.
+    """
 
     prompts: Path
     out: Path
@@ -33,47 +36,53 @@ class Asked:
 
 
 class Run:
-    """Of the batch that a folder has. The folder is this process' own meanwhile."""
+    """Creates or continues the batch of one output folder. The caller holds the lock of the folder."""
 
-    def __init__(self, client: BatchClient, asked: Asked, lines: Lines, console: Console) -> None:
+    def __init__(self, client: BatchClient, options: RunOptions, lines: Lines, console: Console) -> None:
         self._client = client
-        self._asked = asked
+        self._options = options
         self._lines = lines
         self._console = console
-        self._file = StateFile(asked.out)
-        self._state = self._begun()
+        self._file = StateFile(options.out)
+        self._state = self._initial_state()
 
     def to_the_end(self) -> int:
-        """The number of pictures that are here now. Raises `Failure` that tells which lines are not."""
+        """Creates or continues the batch and waits for its end. Returns the number of downloaded pictures.
+
+        Raises `Failure` on Ctrl-C, and when lines failed, with a message that lists these lines.
+        """
         try:
             batch_id = self._batch_id()
-            with Results(self._asked.out) as results:
-                batch = self._followed(batch_id, results)
+            with Results(self._options.out) as results:
+                batch = self._follow(batch_id, results)
                 results.settle(self._lines.places)
         except KeyboardInterrupt:
             raise Failure(self._interrupted()) from None
         if batch["status"] == "failed":
-            self._forget()  # nothing of it ran: a mended file may take its place
-            raise refusal(self._asked.prompts, self._lines, batch)
-        if why := unfinished(self._asked.out, self._lines, results, batch):
+            self._discard()  # no line ran, so a corrected file may use this folder
+            raise refusal(self._options.prompts, self._lines, batch)
+        if why := unfinished(self._options.out, self._lines, results, batch):
             raise Failure(why)
         return results.num_pictures
 
-    def _begun(self) -> State:
-        """The state of the run before, or a new one."""
-        new = State.new(self._asked.url.rstrip("/"), self._lines.sha256, self._asked.settings)
-        before = None if self._asked.is_new else self._file.read()
+    def _initial_state(self) -> State:
+        """Returns the state that an earlier run saved in the output folder. Without one, saves and returns a new state.
+
+        Raises `Failure` when the folder belongs to another batch.
+        """
+        new = State.new(self._options.url.rstrip("/"), self._lines.sha256, self._options.settings)
+        before = None if self._options.is_new else self._file.read()
         if before is None:
-            if self._asked.is_new:
-                Results.forget(self._asked.out)
-            elif Results.is_in(self._asked.out):
-                raise Failure(f"{self._asked.out} has the results of another batch: name another --out, or say --new")
+            if self._options.is_new:
+                Results.delete(self._options.out)
+            elif Results.is_in(self._options.out):
+                raise Failure(f"{self._options.out} has results of another batch: choose another --out, or add --new")
             self._file.write(new)
             return new
         if why := before.why_another(new):
             batch = before.batch_id or "another run"
             raise Failure(
-                f"{self._asked.out} belongs to {batch}, and {why}: name another --out, or begin anew with --new"
+                f"{self._options.out} belongs to {batch}, and {why}: choose another --out, or start anew with --new"
             )
         return before
 
@@ -82,53 +91,60 @@ class Run:
         if state.batch_id is None:
             try:
                 with self._console.status(f"uploading {len(self._lines.places)} lines"):
-                    self._make()
+                    self._create()
             except (Unavailable, Busy):
                 raise
             except Failure:
-                self._forget()  # it was refused, so there is nothing to go on with
+                self._discard()  # the service rejected it, so no later run can continue it
                 raise
         assert self._state.batch_id
         self._console.print(f"{self._state.batch_id}  {len(self._lines.places)} lines", highlight=False)
         return self._state.batch_id
 
-    def _make(self) -> None:
-        """File and batch. What an interrupted run made already is answered again: its keys are the same."""
+    def _create(self) -> None:
+        """Uploads the lines and creates the batch. Saves the ids of the file and of the batch.
+
+        If an interrupted run has already created them, the service returns the same file and batch. This is because
+        every run of this folder sends the same idempotency keys.
+        """
         key = self._state.key
         file_id = self._state.file_id
         if file_id is None:
-            name = f"{self._asked.prompts.stem}.jsonl"
+            name = f"{self._options.prompts.stem}.jsonl"
             file_id = self._client.upload(self._lines.file, name, key=f"{key}-file")["id"]
-            self._note(replace(self._state, file_id=file_id))
-        batch = self._client.create(self._lines.of_file(file_id) | self._asked.settings, key=f"{key}-batch")
-        self._note(replace(self._state, batch_id=batch["id"]))
+            self._save(replace(self._state, file_id=file_id))
+        batch = self._client.create(self._lines.of_file(file_id) | self._options.settings, key=f"{key}-batch")
+        self._save(replace(self._state, batch_id=batch["id"]))
         if batch.get("on_time") is False:
             self._console.print(
                 f"expected end: {batch['expected_end']}, later than {batch['finish_by']}", highlight=False
             )
 
-    def _forget(self) -> None:
-        self._file.forget()
-        Results.forget(self._asked.out)
+    def _discard(self) -> None:
+        self._file.delete()
+        Results.delete(self._options.out)
 
-    def _note(self, state: State) -> None:
+    def _save(self, state: State) -> None:
         self._file.write(state)
         self._state = state
 
-    def _followed(self, batch_id: str, results: Results) -> Json:
-        fetcher = Fetcher(self._client, self._asked.out)
+    def _follow(self, batch_id: str, results: Results) -> Json:
+        fetcher = Fetcher(self._client, self._options.out)
         with (
             BatchBars(len(self._lines.places), self._console) as bars,
             Downloads(fetcher.fetch, results) as downloads,
         ):
             follower = Follower(self._client, batch_id, self._lines, results, downloads)
             batch = follower.until_over(bars)
-            if self._asked.retry_failed and self._is_tried_again(batch):
+            if self._options.retry_failed and self._retry_failed(batch):
                 batch = follower.until_over(bars)
             return batch
 
-    def _is_tried_again(self, batch: Json) -> bool:
-        """Whether the service took lines up again. Those whose request is wrong stay wrong."""
+    def _retry_failed(self, batch: Json) -> bool:
+        """Asks the service to render the failed lines again. Returns whether the service will render any.
+
+        The service does not retry a line with an invalid request.
+        """
         counts = batch["request_counts"]
         if batch["status"] == "failed" or counts["completed"] == counts["total"]:
             return False
@@ -142,11 +158,11 @@ class Run:
         return True
 
     def _interrupted(self) -> str:
-        again = "the same command goes on with it"
+        again = "run the same command to continue"
         batch_id = self._state.batch_id
         if batch_id is None:
-            return f"interrupted before the batch was made: {again}"
-        if self._asked.cancel_on_interrupt:
+            return f"interrupted before the batch was created: {again}"
+        if self._options.cancel_on_interrupt:
             self._client.change(batch_id, "cancel")
             return f"interrupted: {batch_id} is cancelled"
-        return f"interrupted; {batch_id} goes on: {again}, `gridpress batch cancel {batch_id}` ends it"
+        return f"interrupted; {batch_id} goes on: {again}, or `gridpress batch cancel {batch_id}` to cancel it"

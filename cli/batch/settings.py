@@ -1,4 +1,4 @@
-"""Options of a batch as a whole, as fields of `POST /v1/batches`."""
+"""Defines the command line options that apply to a whole batch, and converts them to fields of `POST /v1/batches`."""
 
 import functools
 import re
@@ -15,40 +15,51 @@ _UNIT_S = {"h": 3600, "d": 24 * 3600}
 
 
 def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
-    """How long may be asked for, the service says."""
+    """Converts a duration such as `12h` or `30d` to seconds. The service checks whether the duration is permitted."""
     if text is None:
         return None
     if not (found := _TIME.fullmatch(text)):
-        raise click.BadParameter(f"{text} is no number of hours or days, such as 12h or 30d")
+        raise click.BadParameter(f"{text} is not a number of hours or days, such as 12h or 30d")
     return int(found[1]) * _UNIT_S[found[2]]
 
 
 _OPTIONS = (
-    click.option("--size", metavar="WxH", help="Of lines that name none."),
-    click.option("--steps", "num_inference_steps", type=int, help="Denoise steps of lines that name none."),
-    click.option("--quality", type=click.Choice([kind.value for kind in Quality]), help="Of lines that name none."),
-    click.option("--seed", type=int, help="Line i without a seed uses SEED + i, from 0."),
+    click.option("--size", metavar="WxH", help="Picture size of lines without one."),
+    click.option("--steps", "num_inference_steps", type=int, help="Denoise steps of lines without a number."),
     click.option(
-        "--priority", type=PRIORITIES, help="Which of your batches goes first; interactive: as single pictures."
+        "--quality", type=click.Choice([kind.value for kind in Quality]), help="Quality of lines without one."
     ),
-    click.option("--finish-by", metavar="TIME", help="Of your batches, the earliest goes first: 2026-01-05T09:30:00Z."),
-    click.option("--deadline", metavar="TIME", help="What is not drawn by then expires: 2026-01-05T09:30:00Z."),
-    click.option("--webhook-url", metavar="URL", help="Told when the batch is over."),
+    click.option("--seed", type=int, help="Line i, counted from 0, uses SEED + i if it has no seed."),
+    click.option(
+        "--priority", type=PRIORITIES, help="high goes before normal; interactive: as urgent as single pictures."
+    ),
+    click.option(
+        "--finish-by",
+        metavar="TIME",
+        help="Desired end, such as 2026-01-05T09:30:00Z. Of your batches, the earliest goes first.",
+    ),
+    click.option(
+        "--deadline", metavar="TIME", help="Lines that are not rendered by this time expire: 2026-01-05T09:30:00Z."
+    ),
+    click.option("--webhook-url", metavar="URL", help="URL that gets a webhook when the batch has ended."),
     click.option(
         "--delete-after",
         "delete_after_s",
         metavar="TIME",
         callback=_seconds,
-        help="12h or 30d after its end the service deletes the batch, its jobs and its pictures.",
+        help="Time after its end when the service deletes the batch, its jobs and its pictures: 12h or 30d.",
     ),
-    click.option("--strict", is_flag=True, help="Draw nothing when a single line is wrong."),
+    click.option("--strict", is_flag=True, help="Render nothing if any line is invalid."),
 )
 _OF_LINES = ("size", "num_inference_steps", "quality", "seed")
 _OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "strict")
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options; the command gets the fields that were given, as `settings`."""
+    """Adds the options of a batch, such as `--priority`, to a click command.
+
+    The command receives them in one argument, `settings`, as fields of the request that creates the batch.
+    """
 
     @functools.wraps(command)
     def with_settings(**given: Any) -> None:

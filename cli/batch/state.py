@@ -1,4 +1,7 @@
-"""What a folder knows of its batch, so that the same command goes on with it. One run at a time has the folder."""
+"""Saves which batch belongs to an output folder, so that a later run continues it.
+
+Locks the folder, so that only one run uses it at a time.
+"""
 
 import dataclasses
 import fcntl
@@ -17,7 +20,11 @@ _NAME = "batch.json"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`key` makes the file and the batch once, however often they are asked for; their ids are None until then."""
+    """The saved state of the batch that belongs to an output folder.
+
+    The uploaded file and the batch are created with idempotency keys that begin with `key`. So a repeated request
+    creates nothing twice. `file_id` and `batch_id` are None until the service has returned them.
+    """
 
     url: str
     input_sha256: str
@@ -31,20 +38,20 @@ class State:
         return cls(url, input_sha256, settings, key=secrets.token_hex(16))
 
     def why_another(self, asked: Self) -> str | None:
-        """Returns how the run that was asked for differs from the one in this folder, or None."""
+        """Returns how the requested run differs from the saved one, or None if the run may continue the saved batch."""
         if self.input_sha256 != asked.input_sha256:
             return "the file of prompts has changed since"
         changed = [name for name in {**self.settings, **asked.settings} if self._setting(name) != asked._setting(name)]
         if changed:
-            return f"{', '.join(sorted(changed))} differed then"
-        return None if self.url == asked.url else f"it is at {self.url}"
+            return f"{', '.join(sorted(changed))} differed when it was created"
+        return None if self.url == asked.url else f"its service is at {self.url}"
 
     def _setting(self, name: str) -> Any:
         return self.settings.get(name)
 
 
 class StateFile:
-    """`DIR/batch.json`."""
+    """Reads and writes the state of a batch in the file `batch.json` of its output folder."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
@@ -55,22 +62,23 @@ class StateFile:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise Failure(f"{self._path} is not what it was written as: delete it to begin anew") from error
+            raise Failure(f"{self._path} is damaged: delete it to start a new batch") from error
 
     def write(self, state: State) -> None:
         draft = self._path.with_name(f".{_NAME}.part")
         draft.write_text(json.dumps(dataclasses.asdict(state), indent=2) + "\n", encoding="utf-8")
         draft.replace(self._path)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         self._path.unlink(missing_ok=True)
 
 
 @contextmanager
-def taken(folder: Path) -> Iterator[None]:
-    """Makes the folder if need be, and keeps other runs out of it.
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Locks an output folder against other runs until the `with` block ends. Creates the folder if it is missing.
 
-    Raises `Failure` when either can't be done, and when something can't be written there meanwhile.
+    Raises `Failure` when the folder can't be created or locked, or when the code in the `with` block can't write a
+    file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The main job, end to end, on a service of its own: what `make demo` shows."""
+"""Implements `gridpress demo`, which starts a service and renders example prompts end to end."""

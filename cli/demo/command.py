@@ -1,4 +1,4 @@
-"""`gridpress demo`: starts the service, renders the examples through the HTTP API and shows what came of it."""
+"""Implements `gridpress demo`: starts the service, renders the examples over HTTP and shows the results."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,22 +20,22 @@ from shared import demo_model
 _THE_REAL_ONE = (
     f"The real model's pictures: GRIDPRESS_MODEL={REAL_MODEL} gridpress demo --prompts examples/glm_image.jsonl"
 )
-_WEBHOOKS_LIMIT_S = 60.0  # a first attempt and some retries
+_WEBHOOKS_LIMIT_S = 60.0  # long enough for a first webhook attempt and some retries
 _PROMPTS = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PROMPTS_HELP = "Requests to render.  [default: examples/prompts.jsonl]"
-_MODEL_HELP = "Checkpoint to serve.  [default: demo, a small model that comes with it]"
+_PROMPTS_HELP = "File of requests to render.  [default: examples/prompts.jsonl]"
+_MODEL_HELP = "Checkpoint to serve.  [default: demo, a small built-in model]"
 
 
 @click.command()
 @click.option("--out", type=FOLDER, default=Path("out/demo"), show_default=True, help="Folder for the pictures.")
-@click.option("--data", type=FOLDER, default=Path(".gridpress/demo"), show_default=True, help="The service's folder.")
+@click.option("--data", type=FOLDER, default=Path(".gridpress/demo"), show_default=True, help="Folder of the service.")
 @click.option("--prompts", type=_PROMPTS, default=PROMPTS, help=_PROMPTS_HELP)
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
 def demo(out: Path, data: Path, prompts: Path, model: str | None) -> None:
     """Render the example prompts through the whole service, end to end.
 
-    Starts every process on this machine, submits each prompt over HTTP, checks the signed webhooks that come back,
-    writes the pictures and a contact sheet, and stops everything again.
+    Starts every process of the service on this machine, submits each prompt over HTTP, and verifies the signatures of
+    the webhooks. Writes the pictures and a contact sheet. Then stops all processes.
 
     \b
     Example:

@@ -1,6 +1,6 @@
-"""The demo's requests: on each line of `examples/prompts.jsonl` a name and the fields of `POST /v1/jobs`.
+"""Reads the requests of the demo. Each line of `examples/prompts.jsonl` has a name and the fields of `POST /v1/jobs`.
 
-They are for the demonstration model. `examples/glm_image.jsonl` has some for the real one.
+These requests are for the demonstration model. `examples/glm_image.jsonl` has requests for the real model.
 """
 
 import json
@@ -15,14 +15,17 @@ PROMPTS = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One request, and the name of its files. The API does not see the name."""
+    """One request of the demo, and the name for its picture files. The name is not sent to the API."""
 
     name: str
     fields: dict[str, Any]
 
 
 def load(prompts: Path) -> list[Example]:
-    """Returns all examples, in order. `images` in the file are paths relative to the parent of its folder."""
+    """Returns all requests of a file, in order.
+
+    Paths of condition images are relative to the parent of the file's folder, as in `examples/prompts.jsonl`.
+    """
     lines = prompts.read_text(encoding="utf-8").splitlines()
     return [_example(json.loads(line), prompts.resolve().parents[1]) for line in lines]
 

@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback, as a customer would write one: it believes nothing that is not signed."""
+"""Implements the demo's webhook receiver. It listens on loopback and accepts only webhooks with a valid signature."""
 
 import threading
 from collections.abc import Collection
@@ -9,7 +9,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 
 class Receiver:
-    """Listens on a free port while its block runs. Remembers whose webhooks came and how many were not ours."""
+    """A webhook receiver that listens on a free port of loopback until its `with` block ends.
+
+    Records the jobs of webhooks with a valid signature, and counts the invalid webhooks.
+    """
 
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(secret)
@@ -33,7 +36,7 @@ class Receiver:
         self._server.server_close()
 
     def receive(self, body: bytes, headers: dict[str, str]) -> bool:
-        """Whether the webhook was signed with our secret."""
+        """Verifies a webhook and records its job. Returns whether the signature is valid."""
         with self._changed:
             try:
                 event = self._webhook.verify(body, headers)
@@ -45,7 +48,7 @@ class Receiver:
             return True
 
     def wait_for(self, job_ids: Collection[str], timeout_s: float) -> int:
-        """Waits until every job's webhook has come, or the time is over; answers how many came."""
+        """Waits for the webhooks of all jobs, at most `timeout_s`. Returns the number of jobs whose webhook arrived."""
         with self._changed:
             self._changed.wait_for(lambda: self._verified.issuperset(job_ids), timeout_s)
             return len(self._verified.intersection(job_ids))
@@ -53,7 +56,7 @@ class Receiver:
 
 def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """Answers 204 to a webhook that verifies, 401 to anything else."""
+        """Responds with 204 to a webhook with a valid signature, and with 401 to any other request."""
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -62,6 +65,6 @@ def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """The demo's own lines are enough."""
+            """Does nothing, so that no access log appears between the lines of the demo."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: a table, the contact sheet's captions, and whether all went well."""
+"""Prints the table of pictures at the end of the demo, and checks that all jobs and webhooks succeeded."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,11 @@ from cli.tables import print_table, seconds
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """One row a picture. Stage times are the picture's own, the total is its job's, from submission to end."""
+    """Prints a table with one row for each picture of the demo.
+
+    A row has the seconds that the picture took in each stage. The total is the time from the submission of the
+    picture's job to the end of the job.
+    """
     table = Table("job", "size", "seed", "AR s", "DiT s", "total s", "file")
     for outcome in outcomes:
         for image, path in outcome.files:
@@ -21,7 +25,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
 
 
 def check(outcomes: Sequence[Outcome], num_verified: int, num_refused: int) -> None:
-    """Raises `Failure` that names every job that did not succeed, or says what is wrong with the webhooks."""
+    """Raises `Failure` if a job did not succeed, or if a webhook is missing or invalid. Names the failed jobs."""
     failed = [f"{outcome.name} {outcome.job['status']}{_why(outcome)}" for outcome in outcomes if _is_failed(outcome)]
     if failed:
         raise Failure("; ".join(failed))

@@ -1,4 +1,4 @@
-"""`gridpress up` as a child: the service that the demo shows, in a data folder of its own."""
+"""Runs the service of the demo: `gridpress up` as a child process, with its own data folder."""
 
 import sys
 import time
@@ -13,15 +13,15 @@ from cli.stack.processes.child import Child, Command
 from cli.stack.processes.readiness import ReadyFile
 
 _POLL_S = 0.1
-_STOP_GRACE_S = 60.0  # longer than `up` gives its own children
+_STOP_GRACE_S = 60.0  # longer than `up` waits for its own child processes
 
 
 @contextmanager
 def service(data_dir: Path, model: Path | str, options: Sequence[str] = ()) -> Iterator[str]:
-    """Runs the whole service on a free port while the block runs; answers its URL once everything is ready.
+    """Runs the whole service on a free port until the `with` block ends. Yields its URL once every role is ready.
 
-    `options` are further ones of `gridpress up`. Raises `Unavailable` with the service's own words when it does not
-    start.
+    `options` are further options of `gridpress up`. Raises `Unavailable` with the last log lines when the service does
+    not start.
     """
     port = free_ports(1)[0]
     run_dir = data_dir / "run"

@@ -1,1 +1,1 @@
-"""`gridpress doctor`: what this machine supports, what the settings will use, and what to do about what is wrong."""
+"""Implements `gridpress doctor`, which checks this machine and the settings, and says how to fix each problem."""

@@ -1,4 +1,4 @@
-"""`gridpress doctor`: the command itself, as tables or as JSON."""
+"""Implements the command `gridpress doctor`, which prints its report as tables or as JSON."""
 
 import dataclasses
 import json
@@ -19,14 +19,14 @@ from shared.settings.settings import Settings
 
 
 @click.command()
-@setting_option("--model", "model", metavar="DIR", help="Checkpoint folder whose memory is counted.")
+@setting_option("--model", "model", metavar="DIR", help="Checkpoint folder for which the needed memory is computed.")
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def doctor(data_dir: Path, as_json: bool, **given: Any) -> None:
-    """Say what this machine supports, what the settings will use, and how to mend what is wrong.
+    """Report what this machine supports, what the service would use of it, and how to fix problems.
 
-    Reads the same settings as the service. Loads no weights, starts nothing and writes nothing. Exit status 0 when all
-    is well, 1 when there are problems.
+    Reads the same settings as the service. Loads no weights, starts nothing and writes nothing. The exit status is 0
+    without problems and 1 with problems.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def _examine(settings: Settings) -> Iterator[Findings]:
     yield stores(settings)
     yield enhancement(settings)
     if not has_torch():
-        yield Findings("compute", {"torch": "not installed: this machine can run the API, delivery and upkeep"})
+        yield Findings("compute", {"torch": "not installed: only roles without a model, such as the API, can run here"})
         return
     from cli.doctor.stages import compute, memory  # noqa: PLC0415 - loads torch, which not every machine has
 

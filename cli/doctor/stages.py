@@ -1,4 +1,7 @@
-"""What both GPU stages will use and how much memory they need. The only part of the report that loads torch."""
+"""Reports which device and options the stages AR and DiT will use, and how much memory they need.
+
+Only this part of the report of `gridpress doctor` loads torch.
+"""
 
 from pathlib import Path
 
@@ -11,10 +14,13 @@ _SIDES_PX = (1024, 2048)
 
 
 def compute(settings: Settings) -> Findings:
-    """Devices and what they can do, and the options that the settings ask for."""
+    """Returns facts about the device that the stages will use, and the options that the settings ask for.
+
+    Reports options that don't work on the device as problems.
+    """
+    from cli.doctor.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
     from workers.device.placement import guidance_devices, place  # noqa: PLC0415
     from workers.dit.model.options import options_of  # noqa: PLC0415
-    from workers.model.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
 
     findings = Findings("compute")
     try:
@@ -22,7 +28,7 @@ def compute(settings: Settings) -> Findings:
         placement = place(settings, devices[0] if devices else None)
         options = options_of(settings)
     except GridpressError as error:
-        findings.complain(str(error), "docs/devices.md has settings for every card size")
+        findings.complain(str(error), "docs/devices.md has settings for every size of GPU")
         return findings
     findings.facts.update(
         device=f"{placement.device}, {str(placement.dtype).removeprefix('torch.')}",
@@ -38,14 +44,17 @@ def compute(settings: Settings) -> Findings:
 
 
 def memory(settings: Settings) -> Findings:
-    """Returns the memory of each stage, computed from the configuration files of a checkpoint folder."""
+    """Returns facts about the memory that each stage needs, computed from a checkpoint's configuration files.
+
+    Reports a problem if the device has too little free memory.
+    """
+    from cli.doctor.capabilities import free_bytes  # noqa: PLC0415
+    from cli.doctor.memory import ar_memory, dit_memory  # noqa: PLC0415
     from workers.device.placement import place  # noqa: PLC0415
-    from workers.model.capabilities import free_bytes  # noqa: PLC0415
-    from workers.model.estimate import ar_memory, dit_memory  # noqa: PLC0415
 
     findings = Findings("memory")
     if (folder := _folder(settings.model)) is None:
-        findings.facts["model"] = f"{settings.model or 'none given'}: no folder here, so nothing can be counted"
+        findings.facts["model"] = f"{settings.model or 'none given'}: not a folder here, so its memory is unknown"
         return findings
     try:
         placement = place(settings)
@@ -56,20 +65,23 @@ def memory(settings: Settings) -> Findings:
         reason = str(error).strip().partition("\n")[0]
         findings.complain(f"{folder} is no GLM-Image checkpoint: {reason}", "gridpress checkpoint tiny DIR makes one")
         return findings
-    findings.facts["AR"] = f"{gib(ar.total)}: weights {gib(ar.weights)}, KV memory {gib(ar.kept)}"
+    findings.facts["AR"] = f"{gib(ar.total)}: weights {gib(ar.weights)}, KV memory {gib(ar.reserved)}"
     for side, dit in zip(_SIDES_PX, dits, strict=True):
         parts = f"weights {gib(dit.weights)}, work about {gib(dit.working)}"
         findings.facts[f"DiT at {side}x{side}"] = f"{gib(dit.total)}: {parts}"
     if free is not None:
         findings.facts["free on the device"] = gib(free)
-        # In turns, only KV memory stays while the DiT works; else both stages lie side by side.
-        together = max(ar.total, dits[0].total + ar.kept) if settings.share_device else ar.total + dits[0].total
+        # On a shared device, only the KV memory stays while the DiT works. Otherwise both stages are there at once.
+        together = max(ar.total, dits[0].total + ar.reserved) if settings.share_device else ar.total + dits[0].total
         _check_room(findings, together, free, is_shared=settings.share_device)
     return findings
 
 
 def _folder(model: str | None) -> Path | None:
-    """The checkpoint's folder on this machine, if it is there. Without a name it is the demonstration model's."""
+    """Returns the folder of a model's checkpoint, or None if the model is not a folder on this machine.
+
+    If no model is given, returns the folder of the demonstration model.
+    """
     from workers.checkpoint.shipped import demo_weights  # noqa: PLC0415
 
     if not model or model == demo_model.NAME:

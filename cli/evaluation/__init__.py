@@ -1,1 +1,1 @@
-"""How well pictures spell what their prompts quote: `gridpress eval`."""
+"""Implements `gridpress eval`, which measures how well pictures spell the quoted text of their prompts."""

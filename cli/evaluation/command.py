@@ -1,4 +1,4 @@
-"""`gridpress eval text`: reads the pictures of a folder and says how well they spell what was quoted."""
+"""Implements `gridpress eval text`: reads the text in the pictures of a folder and compares it with the prompts."""
 
 import csv
 import statistics
@@ -15,11 +15,12 @@ from cli.options import FOLDER
 from shared.quoted_text import quoted_texts
 
 _HOW_TO = "the evaluation is not installed: pip install 'gridpress[eval]', and the package tesseract-ocr of your system"
+_SHEET_HELP = "Contact sheet to write [default: FOLDER/text_worst.png]."
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One picture: what was asked for, what was read, and how far they are apart."""
+    """The result for one picture: the quoted text of its prompt, the text that OCR read, and the scores."""
 
     name: str
     path: Path
@@ -32,20 +33,21 @@ class Finding:
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure finished pictures."""
+    """Measure the quality of finished pictures."""
 
 
 @evaluate.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--lang", default="eng", show_default=True, help="Tesseract's languages, such as eng+chi_sim.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Where to [default: FOLDER/text.csv].")
-@click.option("--sheet", "sheet_file", type=click.Path(path_type=Path), help="[default: FOLDER/text_worst.png].")
+@click.option("--lang", default="eng", show_default=True, help="Languages for Tesseract, such as eng+chi_sim.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV to write [default: FOLDER/text.csv].")
+@click.option("--sheet", "sheet_file", type=click.Path(path_type=Path), help=_SHEET_HELP)
 @click.option("--worst", default=12, show_default=True, type=click.IntRange(1), help="Pictures on the contact sheet.")
 def text(folder: Path, lang: str, csv_file: Path | None, sheet_file: Path | None, worst: int) -> None:
-    """Compare the text in pictures with what their prompts put into quotation marks.
+    """Compare the text in pictures with the text that their prompts put in quotation marks.
 
-    FOLDER is what `gridpress batch run --out` made, or any folder of pictures with embedded metadata. Prints word
-    accuracy and normalised edit distance, writes every picture's to a CSV and the worst onto a contact sheet.
+    FOLDER is the --out folder of `gridpress batch run`, or any folder of pictures with embedded metadata. Prints the
+    word accuracy and the normalised edit distance. Writes the scores of every picture to a CSV file, and the worst
+    pictures to a contact sheet.
 
     \b
     Example:
@@ -67,7 +69,7 @@ def text(folder: Path, lang: str, csv_file: Path | None, sheet_file: Path | None
 
 
 def _findings(folder: Path, languages: str) -> list[Finding]:
-    try:  # an extra of its own
+    try:  # these modules need the packages of the extra `eval`
         from cli.evaluation.ocr import Ocr  # noqa: PLC0415
         from cli.evaluation.samples import samples  # noqa: PLC0415
         from cli.evaluation.scores import score  # noqa: PLC0415

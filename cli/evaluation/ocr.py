@@ -1,4 +1,4 @@
-"""Reads the text of a picture with Tesseract. Scores nothing."""
+"""Reads the text in a picture with the OCR program Tesseract. Does not score the text."""
 
 from pathlib import Path
 
@@ -7,15 +7,21 @@ from PIL import Image
 
 from cli.errors import Failure, Unavailable
 
-_SPARSE = "--psm 11"  # text anywhere, in no order: what a picture has
-_MIN_SIDE_PX = 1500  # Tesseract wants capitals of 20 pixels or more; posters are scaled up to this
+_SPARSE = "--psm 11"  # sparse text: finds text anywhere in the picture, in no order
+_MIN_SIDE_PX = 1500  # Tesseract needs capitals of at least 20 pixels, so smaller pictures are scaled up
 
 
 class Ocr:
-    """Tesseract with the given languages, such as `eng` or `eng+chi_sim`. Smaller pictures are scaled up first."""
+    """Reads text in pictures with Tesseract, in given languages such as `eng+chi_sim`.
+
+    Scales small pictures up first, because Tesseract needs large letters.
+    """
 
     def __init__(self, languages: str, min_side_px: int = _MIN_SIDE_PX) -> None:
-        """Raises `Unavailable` without Tesseract, and `Failure` without one of the languages."""
+        """Creates a reader for the given languages, such as `eng` or `eng+chi_sim`.
+
+        Raises `Unavailable` if Tesseract is not installed, and `Failure` if Tesseract lacks one of the languages.
+        """
         try:
             there = set(pytesseract.get_languages())
         except pytesseract.TesseractNotFoundError as error:
@@ -27,7 +33,10 @@ class Ocr:
         self._min_side_px = min_side_px
 
     def read(self, path: Path) -> str:
-        """All text of a picture, in no particular order. Raises `Failure` for a file that is gone or no picture."""
+        """Returns all text that Tesseract finds in a picture, in no particular order.
+
+        Raises `Failure` if the file is missing or damaged.
+        """
         try:
             with Image.open(path) as picture:
                 enlarged = _enlarged(picture.convert("RGB"), self._min_side_px)

@@ -1,4 +1,4 @@
-"""Pictures of a folder with the prompts that they were drawn from. Reads no text in them."""
+"""Finds the pictures of a folder and their prompts. Does not read the text in the pictures."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from cli.batch.results.file import RESULTS
 from cli.errors import Failure
 
 _SUFFIXES = frozenset({".png", ".webp", ".jpeg", ".jpg"})
-_UNICODE = b"UNICODE\0"  # EXIF 2.32, UserComment: its character code comes first
+_UNICODE = b"UNICODE\0"  # EXIF 2.32: a UserComment begins with its character code
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture. `name` is its `custom_id` where it has one, else its file's name."""
+    """One picture and its prompt. `name` is the `custom_id` of the picture's batch line, or else the file name."""
 
     name: str
     path: Path
@@ -24,9 +24,10 @@ class Sample:
 
 
 def samples(folder: Path) -> list[Sample]:
-    """All pictures whose prompt is known: from `results.jsonl`, or else from what the files say of themselves.
+    """Returns all pictures of a folder that have a known prompt.
 
-    Raises `Failure` when there is none.
+    The prompts are read from `results.jsonl`. Without this file, they are read from the metadata of the pictures.
+    Raises `Failure` when there is no picture with a prompt.
     """
     listed = folder / RESULTS
     found = list(_listed(listed) if listed.exists() else _embedded(folder))
@@ -36,7 +37,7 @@ def samples(folder: Path) -> list[Sample]:
 
 
 def _listed(file: Path) -> Iterator[Sample]:
-    # Only "\n" ends a line: within prompts there may be other characters that could.
+    # Only "\n" ends a line here. A prompt may contain other characters that Python would treat as the end of a line.
     with file.open(encoding="utf-8", newline="\n") as lines:
         for number, line in enumerate(lines, 1):
             try:
@@ -60,7 +61,10 @@ def _embedded(folder: Path) -> Iterator[Sample]:
 
 
 def _facts(picture: Image.Image) -> Mapping[str, str]:
-    """PNG's text chunks, or the JSON object in EXIF's UserComment."""
+    """Returns the metadata that is embedded in a picture.
+
+    This is the JSON object in EXIF's UserComment. Without one, it is the text chunks of a PNG file.
+    """
     comment = picture.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
     if isinstance(comment, bytes) and comment.startswith(_UNICODE):
         return dict(json.loads(comment.removeprefix(_UNICODE).decode("utf-16-be")))

@@ -1,4 +1,4 @@
-"""How near the text that was read is to the text that was asked for. Reads no pictures."""
+"""Scores how well the text that OCR read in a picture matches the text that its prompt asked for. Reads no pictures."""
 
 import re
 from collections import Counter
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-# A word, or one character of a script that writes no spaces.
+# Matches a word, or one character of a script that writes no spaces.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:['’.,-][^\W_{_CJK}]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of one picture. `edit_distance` is 0 when every text is there letter by letter, 1 when nothing of it is."""
+    """The score of one picture. Of `num_words` words that the prompt asked for, OCR read `num_words_read`.
+
+    `edit_distance` is 0 when every text is spelled exactly, and 1 when nothing of any text was found.
+    """
 
     num_words: int
     num_words_read: int
@@ -26,11 +29,13 @@ class Score:
 
 
 def score(asked: Sequence[str], read: str) -> Score | None:
-    """Compares the quoted texts of a prompt with all that was read; None when no quoted text has a word.
+    """Compares the quoted texts of a prompt with the text that OCR read. Returns None if no quoted text has a word.
 
-    Words count as often as they were asked for (CVTG-2K's word accuracy). The edit distance of a text is Levenshtein's,
-    divided by the longer length, to the run of read words that is nearest to it, so the order of texts on the picture
-    does not matter; a picture's is the mean over its texts, weighted by their length.
+    Word accuracy is defined as in CVTG-2K: a word that was asked for twice must also be read twice.
+
+    The edit distance compares a quoted text with the most similar sequence of consecutive words that OCR read. It is
+    their Levenshtein distance, divided by the longer length. So the order of texts in the picture does not matter. The
+    edit distance of a picture is the mean over its quoted texts, weighted by their length.
     """
     texts = [words for words in map(_words, asked) if words]
     if not texts:
@@ -48,7 +53,10 @@ def _words(text: str) -> list[str]:
 
 
 def _nearest(words: Sequence[str], there: Sequence[str]) -> float:
-    """To the nearest run of as many words as were asked for, one fewer or one more: OCR splits and joins."""
+    """Returns the smallest normalised edit distance between `words` and any sequence of consecutive words in `there`.
+
+    The sequence may have one word more or less than `words`, because OCR splits and joins words.
+    """
     text = " ".join(words)
     sizes = {size for size in (len(words) - 1, len(words), len(words) + 1) if size > 0}
     runs = {" ".join(there[begin : begin + size]) for size in sizes for begin in range(max(1, len(there) - size + 1))}

@@ -1,1 +1,1 @@
-"""Commands about jobs: render, list, show, cancel, retry, delete."""
+"""Implements the commands that render, list, show, cancel, retry and delete jobs."""

@@ -1,4 +1,4 @@
-"""`gridpress jobs`, `job` and `cancel`: lists, shows, retries, deletes and cancels jobs."""
+"""Implements `gridpress jobs`, `job` and `cancel`, which list, show, retry, delete and cancel jobs."""
 
 import json
 from typing import Any
@@ -13,17 +13,17 @@ from shared.jobs.states import JobStatus
 
 _MAX_PROMPT_CHARS = 48
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the JSON of the API's response.")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs in this state.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs with this status.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of jobs.")
 @json_option
 @url_option
 @click.pass_context
 def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, url: str) -> None:
-    """List the newest jobs, or do something to one.
+    """List the newest jobs, or retry or delete one job.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, 
         return
     table = Table("job", "status", "done", "size", "n", "created", "prompt")
     for item in found:
-        table.add_row(item["id"], *_standing(item), _size(item), str(item["n"]), item["created_at"], _short(item))
+        table.add_row(item["id"], *_status_cells(item), _size(item), str(item["n"]), item["created_at"], _short(item))
     print_table(table)
 
 
@@ -46,7 +46,7 @@ def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, 
 @click.argument("job_id", metavar="ID")
 @url_option
 def retry(job_id: str, url: str) -> None:
-    """Draw again what a failed, expired or cancelled job has not drawn.
+    """Render the missing pictures of a failed, expired or cancelled job.
 
     \b
     Example:
@@ -60,7 +60,7 @@ def retry(job_id: str, url: str) -> None:
 @click.argument("job_id", metavar="ID")
 @url_option
 def delete(job_id: str, url: str) -> None:
-    """Delete a job that has ended, and its pictures.
+    """Delete a job that has ended, with its pictures.
 
     \b
     Example:
@@ -87,7 +87,7 @@ def job(job_id: str, as_json: bool, url: str) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    click.echo("  ".join((found["id"], *_standing(found), _size(found), f"created {found['created_at']}")))
+    click.echo("  ".join((found["id"], *_status_cells(found), _size(found), f"created {found['created_at']}")))
     click.echo(found["prompt"])
     table = Table("picture", "status", "seed", "AR s", "DiT s", "picture or error")
     for image in found["images"]:
@@ -109,7 +109,7 @@ def cancel(job_id: str, url: str) -> None:
         click.echo(f"{job_id} {client.cancel(job_id)['status']}")
 
 
-def _standing(item: Json) -> tuple[str, str]:
+def _status_cells(item: Json) -> tuple[str, str]:
     return item["status"], f"{item['progress']:.0%}"
 
 

@@ -1,4 +1,4 @@
-"""`gridpress dead-letters`: lists, shows, requeues and purges pictures that killed their workers."""
+"""Implements `gridpress dead-letters`, which handles renders that failed because they crashed their workers."""
 
 import json
 
@@ -15,15 +15,15 @@ _letter = click.argument("letter_id", metavar="ID")
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, requeue and delete renders that were given up because they killed their workers."""
+    """List, show, requeue and delete dead letters: renders that failed because they crashed their workers."""
 
 
 @dead_letters.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number.")
 @json_option
 @url_option
 def list_(limit: int, as_json: bool, url: str) -> None:
-    """List dead letters, those of the newest jobs first.
+    """List dead letters. Those of the newest jobs come first.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def list_(limit: int, as_json: bool, url: str) -> None:
 @json_option
 @url_option
 def show(letter_id: str, as_json: bool, url: str) -> None:
-    """Show the evidence: every crash, and what its worker last wrote.
+    """Show every crash of a dead letter, and the last log lines of the worker that crashed last.
 
     \b
     Example:
@@ -69,7 +69,7 @@ def show(letter_id: str, as_json: bool, url: str) -> None:
 @_letter
 @url_option
 def requeue(letter_id: str, url: str) -> None:
-    """Give a picture another try, with a clean record. Its job runs again.
+    """Try the render of a dead letter again, with its count of crashes reset. The render's job runs again.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def requeue(letter_id: str, url: str) -> None:
 @_letter
 @url_option
 def purge(letter_id: str, url: str) -> None:
-    """Forget a dead letter and its evidence. The picture stays failed.
+    """Delete a dead letter and its crash evidence. The picture stays failed.
 
     \b
     Example:
@@ -101,7 +101,8 @@ def _print_log(crashes: list[Json]) -> None:
     lines = crashes[-1]["log_lines"]
     if lines is None:
         click.echo(
-            "What its worker wrote may tell of other tenants: a key needs the scopes admin and operator.", err=True
+            "The log lines may show data of other tenants: they need an API key with the scopes admin and operator.",
+            err=True,
         )
     for line in lines or ():
         click.echo(line)

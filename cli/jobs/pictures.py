@@ -1,4 +1,4 @@
-"""Pictures on this machine: condition images as data URLs, finished ones as files."""
+"""Reads condition images as data URLs, and writes finished pictures to files."""
 
 import base64
 import mimetypes
@@ -10,16 +10,17 @@ from cli.errors import Failure
 
 
 def data_url(path: Path) -> str:
-    """Returns the file's bytes as a data URL. The API checks whether they are a picture."""
+    """Returns the content of a file as a data URL. Does not check whether it is a picture, because the API does."""
     content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return f"data:{content_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def download_all(client: Client, job: Json, out: Path, *, stem: str) -> Iterator[tuple[Json, Path]]:
-    """Downloads the job's finished pictures, in order; yields each with the file that it went to.
+    """Downloads the finished pictures of a job, in order. Yields the JSON of each picture with the path of its file.
 
-    `out` is a folder, where files are called `<stem>-<index>`, or else the file for a single picture; several get
-    their index into its name. Raises `Failure` for a file that cannot be written.
+    If `out` is a folder, its files are named `<stem>` with the suffix of their format. Otherwise `out` is the path of
+    the file. If the job has several pictures, `-<index>` is added to each name. Raises `Failure` for a file that can't
+    be written.
     """
     for image in job["images"]:
         if image["url"]:
@@ -28,7 +29,8 @@ def download_all(client: Client, job: Json, out: Path, *, stem: str) -> Iterator
                 path.parent.mkdir(parents=True, exist_ok=True)
                 client.download(job["id"], image["index"], path)
             except OSError as error:
-                raise Failure(f"can't write {path} ({error.strerror}); the picture stays with {job['id']}") from error
+                kept = f"the picture is still stored with {job['id']}"
+                raise Failure(f"can't write {path} ({error.strerror}); {kept}") from error
             yield image, path
 
 

@@ -1,4 +1,4 @@
-"""How far jobs are, in steps of each stage, and the bars that show it."""
+"""Counts the decode steps and denoise steps that jobs have done, and shows them as progress bars."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -12,7 +12,10 @@ from shared.jobs.states import RenderState
 
 
 def steps_in_all(jobs: Iterable[Json]) -> tuple[int, int]:
-    """Returns the total of decode steps and of denoise steps of these jobs, from their requests alone."""
+    """Returns the numbers of decode steps and of denoise steps that these jobs need in total.
+
+    Computes them from the requests alone.
+    """
     decode = denoise = 0
     for job in jobs:
         decode += job["n"] * _decode_steps(job)
@@ -21,7 +24,10 @@ def steps_in_all(jobs: Iterable[Json]) -> tuple[int, int]:
 
 
 def steps_done(jobs: Iterable[Json]) -> tuple[int, int]:
-    """Decode steps and denoise steps that are behind these jobs. A picture that ended early counts what it had."""
+    """Returns the numbers of decode steps and of denoise steps that these jobs have done so far.
+
+    A picture that failed, was cancelled or expired counts as zero steps.
+    """
     decode = denoise = 0
     for job in jobs:
         for image in job["images"]:
@@ -43,7 +49,7 @@ def _decode_steps(job: Json) -> int:
 
 
 class StageBars:
-    """A bar for each stage and one for finished pictures, over all the given jobs."""
+    """Shows progress bars for several jobs together: one for each stage, and one for finished pictures."""
 
     def __init__(self, jobs: Iterable[Json], console: Console) -> None:
         accepted = list(jobs)
@@ -67,7 +73,7 @@ class StageBars:
         self.progress.stop()
 
     def show(self, jobs: Iterable[Json]) -> None:
-        """Moves the bars to where these jobs are now."""
+        """Updates the progress bars to the current state of these jobs."""
         seen = list(jobs)
         decode, denoise = steps_done(seen)
         self.progress.update(self._decode, completed=decode)

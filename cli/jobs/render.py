@@ -1,4 +1,4 @@
-"""`gridpress render`: one prompt to pictures on disk."""
+"""Implements `gridpress render`, which renders one prompt and writes the pictures to disk."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,16 @@ from shared import demo_model
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_FORMAT_HELP = "File format.  [default: what --out ends with, or png]"
-_OUT_HELP = "File, or folder (one that exists, or DIR/) for <job>.png.  [default: here]"
+_SIZE_HELP = "Pixels: multiples of 32, 256 to 2048.  [default: that of the first --image, or 1024x1024]"
+_FORMAT_HELP = "File format.  [default: from the suffix of --out, or png]"
+_OUT_HELP = "File, or folder (one that exists, or DIR/) for <job id>.png.  [default: this folder]"
 
 
 def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
-    """A slash at the end asks for a folder, which may have to be made."""
+    """Converts the value of --out to a path.
+
+    A value that ends with a slash is a folder, which is created if it is missing.
+    """
     path = Path(given)
     if given.endswith("/"):
         path.mkdir(parents=True, exist_ok=True)
@@ -29,10 +33,10 @@ def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
 
 @click.command()
 @click.argument("prompt")
-@click.option("--size", metavar="WxH", help="Multiples of 32, 256 to 2048.  [default: the first image's, or 1024x1024]")
-@click.option("--seed", type=int, help="Picture i uses SEED + i.  [default: drawn]")
-@click.option("--steps", "num_inference_steps", type=int, help="Denoise steps.  [default: the API's, 50]")
-@click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.  [default: the API's, 1.5]")
+@click.option("--size", metavar="WxH", help=_SIZE_HELP)
+@click.option("--seed", type=int, help="Picture i uses SEED + i.  [default: random]")
+@click.option("--steps", "num_inference_steps", type=int, help="Denoise steps.  [default: the API's default, 50]")
+@click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.  [default: the API's default, 1.5]")
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
 @click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
@@ -40,10 +44,10 @@ def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
 @click.option("--out", type=click.Path(), callback=_out, default=".", metavar="FILE|DIR", help=_OUT_HELP)
 @url_option
 def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: str, **fields: Any) -> None:
-    """Render PROMPT and write the pictures; prints their paths.
+    """Render PROMPT, write the pictures and print their paths.
 
-    Text that is to appear in the picture goes into quotation marks within the prompt. Ctrl-C stops waiting, not the
-    job: `gridpress job ID` finds it again.
+    Put text that should appear in the picture in quotation marks within the prompt. Ctrl-C stops this command, not the
+    job: `gridpress job ID` shows the job later.
 
     \b
     Examples:
@@ -63,7 +67,7 @@ def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: 
 
 
 def _wait(client: Client, job: Json) -> Json:
-    """Shows the job's progress until it is final."""
+    """Shows the progress of a job until it has ended. Returns the ended job."""
     console = Console(stderr=True)
     console.print(f"{job['id']}  {job['width']}x{job['height']}  seed {job['seed']}", highlight=False)
     with StageBars([job], console) as bars:

@@ -1,4 +1,4 @@
-"""The contact sheet: every picture as a thumbnail with a caption, and a line about all of them."""
+"""Draws a contact sheet: one image with a captioned thumbnail of each picture, and a footer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PAPER, _INK, _GREY = "#f6f5f2", "#1c1c1c", "#6f6f6f"
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """One picture on the sheet: its file, a title and a smaller line below."""
+    """One picture on a contact sheet: its file, a title, and a note in smaller letters below the title."""
 
     path: Path
     title: str
@@ -24,7 +24,7 @@ class Print:
 
 
 def contact_sheet(prints: Sequence[Print], path: Path, footer: str = "") -> None:
-    """Writes all prints, four in a row, as one PNG; below them `footer`, if there is one."""
+    """Writes a contact sheet as one PNG file. It shows all pictures, four in a row, and `footer` below them."""
     rows = -(-len(prints) // _COLUMNS)
     width = _GAP_PX + _COLUMNS * (_CELL_PX + _GAP_PX)
     end = _GAP_PX + rows * (_CELL_PX + _CAPTION_PX + _GAP_PX)
@@ -38,7 +38,7 @@ def contact_sheet(prints: Sequence[Print], path: Path, footer: str = "") -> None
 
 
 def _mount(sheet: Image.Image, item: Print, left: int, top: int) -> None:
-    """Puts the picture into its cell, bottoms of a row on one line, and its caption below."""
+    """Draws a picture and its caption into a cell of the contact sheet. Pictures in a row are aligned at the bottom."""
     with Image.open(item.path) as picture:
         thumbnail = ImageOps.contain(picture.convert("RGB"), (_CELL_PX, _CELL_PX))
     sheet.paste(thumbnail, (left, top + _CELL_PX - thumbnail.height))

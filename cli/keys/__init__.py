@@ -1,1 +1,1 @@
-"""`gridpress keys`: API keys and limits of tenants."""
+"""Implements `gridpress keys`, which manages API keys and the limits of tenants."""

@@ -1,4 +1,7 @@
-"""`gridpress keys`: who may use the API, and how much. Talks to the store itself: the API never hands out keys."""
+"""Implements `gridpress keys`, which manages API keys and the limits of tenants.
+
+The commands use the store directly, because the API never returns API keys.
+"""
 
 import dataclasses
 import json
@@ -22,8 +25,8 @@ from shared.ids import TenantId
 def keys() -> None:
     """Create, list and revoke API keys.
 
-    They are kept in the store that GRIDPRESS_REDIS_URL names, or in that of the data folder, whether or not the service
-    is running. Once a key exists, the API answers nobody without one.
+    API keys are stored in the Redis server that GRIDPRESS_REDIS_URL names, or else in the data folder. The service need
+    not be running. Once there is an API key, the API rejects every request without one.
     """
 
 
@@ -37,7 +40,7 @@ keys.add_command(generate)
 @limit_options
 @data_option
 def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: int | None) -> None:
-    """Create a key and print it: this once, since only a hash of it is kept.
+    """Create an API key and print it. It is printed only once, because the service stores only a hash of it.
 
     \b
     Example:
@@ -47,14 +50,14 @@ def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: in
         key, text = store.create(tenant, [Scope(scope) for scope in scopes])
         change_limits(store, tenant, limits)
     click.echo(text)
-    click.echo(f"Key {key.key_id} of tenant {tenant}. It is not shown again.", err=True)
+    click.echo(f"API key {key.key_id} of tenant {tenant}. It is not shown again.", err=True)
 
 
 @keys.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
 def list_(as_json: bool, data_dir: Path) -> None:
-    """List all keys, the newest first, revoked ones too.
+    """List all API keys, including revoked ones. The newest come first.
 
     \b
     Example:
@@ -72,10 +75,10 @@ def list_(as_json: bool, data_dir: Path) -> None:
 
 
 @keys.command()
-@click.argument("key_id", metavar="KEY")
+@click.argument("key_id", metavar="KEY_ID")
 @data_option
 def revoke(key_id: str, data_dir: Path) -> None:
-    """End a key for good. Every API process refuses it within seconds.
+    """Revoke an API key for good. Every API process rejects it within seconds.
 
     \b
     Example:
@@ -94,7 +97,7 @@ def revoke(key_id: str, data_dir: Path) -> None:
 @limit_options
 @data_option
 def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
-    """Show the limits of a tenant, and change those that are given.
+    """Show the limits of a tenant. Limits that are given as options are changed first.
 
     \b
     Example:

@@ -1,4 +1,7 @@
-"""`gridpress keys ensure` and `generate`: keys whose text a Secret holds. A key's text is never on a command line."""
+"""Implements `gridpress keys ensure` and `gridpress keys generate`, for deployments that keep API keys in a Secret.
+
+The text of an API key is never an argument of the command line.
+"""
 
 import os
 import time
@@ -27,19 +30,19 @@ _FORM = "`gridpress keys generate` prints one of the right form"
     type=click.File("r"),
     envvar=f"{_VARIABLE}_FILE",
     show_envvar=True,
-    help=f"File that holds the key, - for stdin.  [default: the key is the value of {_VARIABLE}]",
+    help=f"File with the API key, - for stdin.  [default: the value of {_VARIABLE} is the API key]",
 )
-@click.option("--update", is_flag=True, help="Change the tenant and scopes of a key that exists with others.")
+@click.option("--update", is_flag=True, help="Change the tenant and scopes of an API key that exists with other ones.")
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait for the store."
 )
 @limit_options
 @data_option
 def ensure(*, key_file: IO[str] | None, wait_s: float, **wanted: Any) -> None:
-    """Create a key with a given text, unless it exists. For deployments: any number of runs make one key.
+    """Store an API key whose text is given, unless it is already stored. Deployments can repeat this command.
 
-    A key that exists with another tenant or other scopes is refused, or changed with --update. A revoked one stays
-    revoked.
+    The text comes from a file or from GRIDPRESS_API_KEY. If the API key is stored with another tenant or other scopes,
+    the command fails. With --update, it changes them instead. A revoked API key stays revoked.
 
     \b
     Example:
@@ -61,7 +64,7 @@ def ensure(*, key_file: IO[str] | None, wait_s: float, **wanted: Any) -> None:
 
 @click.command()
 def generate() -> None:
-    """Print a new key and store nothing. It counts once `gridpress keys ensure` has been run with it.
+    """Print a new API key without storing it. It is valid once `gridpress keys ensure` has stored it.
 
     \b
     Example:
@@ -73,7 +76,7 @@ def generate() -> None:
 def _text_of(file: IO[str] | None) -> str:
     given = os.environ.get(_VARIABLE)
     if file and given:
-        raise click.UsageError(f"both {_VARIABLE} and --key-file or {_VARIABLE}_FILE are given: leave one out")
+        raise click.UsageError(f"both {_VARIABLE} and --key-file or {_VARIABLE}_FILE are given: use only one of them")
     try:
         text = file.read().strip() if file else (given or "").strip()
     except UnicodeDecodeError as error:
@@ -88,15 +91,18 @@ def _text_of(file: IO[str] | None) -> str:
 def _ensure(
     text: str, *, tenant: TenantId, scopes: Sequence[str], update: bool, data_dir: Path, **limits: int | None
 ) -> str:
-    """Makes the key and the limits so. Returns one line on what was done. Raises `Failure` and `StoreUnavailable`."""
+    """Stores or updates an API key and sets the limits of its tenant. Returns a line to print.
+
+    Raises `StoreUnavailable`, and `Failure` when the API key is revoked or differs from a stored one with the same id.
+    """
     with key_store(data_dir) as store:
         key, outcome = store.ensure(text, tenant, map(Scope, scopes), update=update)
         if outcome == "revoked":
-            raise Failure(f"key {key.key_id} was revoked and stays so: give another one; {_FORM}")
+            raise Failure(f"key {key.key_id} was revoked and stays revoked: give another key; {_FORM}")
         if outcome == "taken":
-            raise Failure(f"another key has the id {key.key_id}: give another one; {_FORM}")
+            raise Failure(f"another key has the id {key.key_id}: give another key; {_FORM}")
         if outcome == "differs":
             found = f"key {key.key_id} exists for tenant {key.tenant} with scopes {','.join(sorted(key.scopes))}"
-            raise Failure(f"{found}: give the same ones, or change it with --update")
+            raise Failure(f"{found}: give the same ones, or add --update to change them")
         change_limits(store, tenant, limits)
     return f"key {key.key_id} of tenant {key.tenant}: {outcome}"

@@ -1,4 +1,4 @@
-"""Options that the commands of `gridpress keys` share, and their way to the store."""
+"""Defines the options that the commands of `gridpress keys` share, and opens the store that has the API keys."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from shared.settings.settings import Settings
 if TYPE_CHECKING:
     from shared.store.access.keys import KeyStore
 
-_LIMIT_HELP = {"weight": "Multiple of the share of the workers that a tenant of weight 1 has; 0: as if unset."}
+_LIMIT_HELP = {"weight": "Share of the workers, relative to a tenant of weight 1; 0: the default, 1."}
 _DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
 
-data_option = setting_option("--data", "data_dir", type=FOLDER, help="Folder of `gridpress up`.")
+data_option = setting_option("--data", "data_dir", type=FOLDER, help="Data folder of `gridpress up`.")
 
 
 def _checked_tenant(_: click.Context, __: click.Parameter, name: str) -> TenantId:
@@ -43,16 +43,19 @@ scope_option = click.option(
     type=click.Choice([scope.value for scope in Scope]),
     default=_DEFAULT_SCOPES,
     show_default=True,
-    help="What the key allows; may be given several times.",
+    help="What the API key permits; may be given several times.",
 )
 
 
 def _most(words: str) -> str:
-    return f"Most {words} of the tenant; 0: no limit."
+    return f"Maximum of {words} for the tenant; 0: no limit."
 
 
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds one option for each limit of a tenant; 0 lifts it, none leaves it as it is."""
+    """Adds one option for each limit of a tenant to a click command.
+
+    With the value 0, an option removes the limit. Without the option, the limit stays the same.
+    """
     for limit in reversed(dataclasses.fields(TenantLimits)):
         words = limit.name.replace("_", " ")
         flag = f"--{limit.name.replace('_', '-')}"
@@ -64,7 +67,10 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def key_store(data_dir: Path) -> Iterator["KeyStore"]:
-    """Opens the store that the settings name, or that of the data folder. Raises `StoreUnavailable`."""
+    """Opens the store with the API keys: the Redis server of the settings, or the embedded store of the data folder.
+
+    Raises `StoreUnavailable`.
+    """
     from cli.stack.servers.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
     from shared.store.access.keys import KeyStore  # noqa: PLC0415
 
@@ -73,7 +79,7 @@ def key_store(data_dir: Path) -> Iterator["KeyStore"]:
 
 
 def change_limits(store: "KeyStore", tenant: TenantId, given: dict[str, int | None]) -> None:
-    """Sets the limits that are given and leaves the others as they are."""
+    """Sets the given limits of a tenant. A limit of 0 is removed; a limit of None stays the same."""
     changes = {name: value or None for name, value in given.items() if value is not None}
     if changes:
         store.set_limits(tenant, dataclasses.replace(store.limits(tenant), **changes))

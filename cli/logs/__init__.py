@@ -1,1 +1,1 @@
-"""`gridpress logs`: reads the log files of `gridpress up`."""
+"""Implements `gridpress logs`, which reads the log files of `gridpress up`."""

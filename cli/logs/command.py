@@ -1,4 +1,4 @@
-"""`gridpress logs`: what the roles of `gridpress up` did, in order of time."""
+"""Implements `gridpress logs`, which prints the log events of all roles of `gridpress up` in order of time."""
 
 import sys
 import time
@@ -17,16 +17,16 @@ _POLL_S = 0.2
 
 
 @click.command()
-@click.option("--request-id", help="Only what this request caused: the `x-request-id` of its response.")
-@click.option("--job", "job_id", help="Only what concerns this job.")
-@click.option("--lines", type=click.IntRange(0), default=100, show_default=True, help="How many of the newest; 0: all.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is logged from now on, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print events as they were written.")
+@click.option("--request-id", help="Only events of this request: the `x-request-id` of its response.")
+@click.option("--job", "job_id", help="Only events of this job.")
+@click.option("--lines", type=click.IntRange(0), default=100, show_default=True, help="Newest events to show; 0: all.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new events until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, as they were logged.")
 @data_option
 def logs(
     *, request_id: str | None, job_id: str | None, lines: int, follow: bool, as_json: bool, data_dir: Path
 ) -> None:
-    """Show the events of all roles of `gridpress up`.
+    """Show the log events of all processes of `gridpress up`, in order of time.
 
     \b
     Examples:
@@ -36,11 +36,11 @@ def logs(
     """
     run_dir = data_dir / "run"
     if not run_dir.is_dir():
-        raise Unavailable(f"no logs in {run_dir}: name the folder of `gridpress up` with --data")
+        raise Unavailable(f"no logs in {run_dir}: give the data folder of `gridpress up` with --data")
     asked = {"request_id": request_id, "job_id": job_id}
     wanted = {name: value for name, value in asked.items() if value is not None}
     folder = LogFolder(run_dir)
-    show = _Shown(as_json=as_json)
+    show = _EventPrinter(as_json=as_json)
     newest = deque(folder.read(wanted), lines or None)
     for event in newest:
         show(event)
@@ -54,15 +54,18 @@ def logs(
 
 
 def _nothing_found(wanted: Mapping[str, str], run_dir: Path) -> str:
-    """Returns a note for stderr. It is no failure: a service that has just started has no events."""
+    """Returns a message for stderr, which says that no log event was found.
+
+    This is not an error, because a service that has just started has no events.
+    """
     if not wanted:
         return f"no events in {run_dir} yet"
     asked = ", ".join(f"{name}={value}" for name, value in wanted.items())
-    return f"no event in {run_dir} has {asked}: older ones may have been dropped, or another machine has them"
+    return f"no event in {run_dir} has {asked}: older events may have been dropped, or are on another machine"
 
 
-class _Shown:
-    """Prints events."""
+class _EventPrinter:
+    """Prints log events as text or as JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         from shared.process.logs import as_json as to_json  # noqa: PLC0415 - help loads nothing that it does not need
@@ -76,4 +79,4 @@ class _Shown:
         for process in self._processors:
             line = process(None, "", line)
         text = line if isinstance(line, str) else self._to_json(event)
-        click.echo(text.encode(errors="backslashreplace"))  # half of a pair of surrogates has no bytes
+        click.echo(text.encode(errors="backslashreplace"))  # a lone surrogate has no UTF-8 encoding

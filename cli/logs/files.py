@@ -1,4 +1,4 @@
-"""Reads the log files that `gridpress up` writes, and merges the roles' events in order of time."""
+"""Reads the log files that `gridpress up` writes, and merges the events of all roles in order of time."""
 
 import heapq
 import json
@@ -11,20 +11,24 @@ from cli.errors import Unavailable
 Event = dict[str, Any]
 
 _TIME = "timestamp"
-_TEXTS = (_TIME, "level", "event", "exception", "stack")  # as our own processes write them
+_TEXTS = (_TIME, "level", "event", "exception", "stack")  # fields that Gridpress processes always write as text
 
 
 class LogFile:
-    """The log of one role. `read` goes on where it ended before, also when the file was cut meanwhile."""
+    """Reads the log file of one role. Each call of `read` continues where the previous call ended.
+
+    After the file was truncated, the next call begins at its start.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
 
     def read(self) -> Iterator[Event]:
-        """Yields the events that were written since; the lines of the stores' servers are no events.
+        """Yields the log events that were written since the previous call.
 
-        Raises `Unavailable` for a file that can't be read.
+        Skips lines that are not log events, such as the output of embedded servers. Raises `Unavailable` for a file
+        that can't be read.
         """
         try:
             with self._path.open("rb") as file:
@@ -32,7 +36,7 @@ class LogFile:
                     self._offset = 0
                 file.seek(self._offset)
                 for line in file:
-                    if not line.endswith(b"\n"):  # it is being written
+                    if not line.endswith(b"\n"):  # the line is still being written
                         return
                     self._offset += len(line)
                     if event := _event_of(line):
@@ -44,15 +48,17 @@ class LogFile:
 
 
 class LogFolder:
-    """The logs of all roles in `DIR/run`."""
+    """Reads the log files of all roles, which are in the folder `run` of the data folder."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
         self._files: dict[Path, LogFile] = {}
 
     def read(self, wanted: Mapping[str, str]) -> Iterator[Event]:
-        """Yields the events written since the last call that have all `wanted` fields. Parts that were cut off before
-        the first call are read, too.
+        """Yields the log events that were written since the previous call, in order of time.
+
+        Yields only events that have all `wanted` fields. The first call also reads the older parts of the logs, which
+        are in files named `ROLE-N.log.1`.
         """
         pattern = "*.log" if self._files else "*.log*"
         paths = [path for path in self._run_dir.glob(pattern) if path.suffix == ".log" or not self._files]

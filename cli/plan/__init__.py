@@ -1,1 +1,1 @@
-"""`gridpress plan`: how many workers a demand needs."""
+"""Implements `gridpress plan`, which computes how many workers a demand for pictures needs."""

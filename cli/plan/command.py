@@ -1,4 +1,7 @@
-"""`gridpress plan`: how many workers a demand takes, by a profile or by what a running service measured of itself."""
+"""Implements `gridpress plan`, which computes how many workers a demand for pictures needs.
+
+The times come from a profile, which is a file of measured step times, or from a running service.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,34 +15,44 @@ from rich.table import Table
 from cli.client import Client
 from cli.errors import Failure, Unavailable
 from cli.options import url_option
+from cli.plan.planning import (
+    BeyondProfile,
+    Demand,
+    MeasuredThroughput,
+    Plan,
+    StagePlan,
+    plan,
+    plan_from_throughput,
+)
 from cli.tables import print_table
 from shared.errors import InvalidRequest
 from shared.geometry import check_size
 from shared.jobs.states import Stage
-from shared.schedule.planning import BeyondProfile, Demand, Pace, Plan, Profile, StagePlan, plan, plan_at_pace
+from shared.schedule.profile import Profile
 
 _PROFILE_HELP = "give --profile FILE, which `python -m benchmarks.profile` writes"
+_SLOTS_HELP = "Renders at once on an AR worker; needs --profile.  [default: the most in the profile]"
 _NAMES = {Stage.AR: "AR", Stage.DIT: "DiT"}
 
 
 @click.command("plan")
-@click.option("--images-per-minute", type=click.FloatRange(0, min_open=True), required=True, help="Demand.")
-@click.option("--size", default="1024x1024", show_default=True, help="Width x height of a picture.")
-@click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Denoise steps.")
+@click.option("--images-per-minute", type=click.FloatRange(0, min_open=True), required=True, help="Pictures to render.")
+@click.option("--size", default="1024x1024", show_default=True, help="Width x height of a picture in pixels.")
+@click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Denoise steps of a picture.")
 @click.option("--edit", "is_edit", is_flag=True, help="Pictures are edits of condition images.")
-@click.option("--slots", type=click.IntRange(1), help="Renders at once on an AR worker; default: the most measured.")
+@click.option("--slots", type=click.IntRange(1), help=_SLOTS_HELP)
 @click.option(
     "--utilisation",
     type=click.FloatRange(0, 0.99, min_open=True),
     default=0.8,
     show_default=True,
-    help="Share of its time that a worker may be busy; the rest absorbs bursts.",
+    help="Share of the time that a worker may be busy; the rest absorbs bursts.",
 )
 @click.option(
     "--profile",
     "profile_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measured step times, as `python -m benchmarks.profile` writes them; without it the service is asked.",
+    help="Measured step times, as `python -m benchmarks.profile` writes them.  [default: measurements of the service]",
 )
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
@@ -55,7 +68,7 @@ def plan_command(
     url: str,
     as_json: bool,
 ) -> None:
-    """Say how many AR and DiT workers a demand takes, and which stage limits.
+    """Compute how many workers of each stage (AR, DiT) a demand for pictures needs, and which stage is the bottleneck.
 
     \b
     Example:
@@ -68,11 +81,12 @@ def plan_command(
         try:
             answer, measured_on = plan(profile, demand, most_utilised=utilisation, slots=slots), profile.measured_on
         except BeyondProfile as error:
-            raise click.UsageError(f"{error}: measure nearer to what is asked") from error
+            raise click.UsageError(f"{error}: measure a profile closer to this demand") from error
     elif slots:
-        raise click.UsageError("--slots needs a --profile: the service knows only the slots that it has")
+        raise click.UsageError("--slots needs a --profile: a service has measurements only for its own slots")
     else:
-        answer, measured_on = plan_at_pace(_paces(url), demand, most_utilised=utilisation), {"the service at": url}
+        answer = plan_from_throughput(_throughputs(url), demand, most_utilised=utilisation)
+        measured_on = {"the service at": url}
     if as_json:
         click.echo(json.dumps(_as_json(answer, measured_on), indent=2))
         return
@@ -80,15 +94,15 @@ def plan_command(
     for stage in (answer.ar, answer.dit):
         table.add_row(*_cells(stage))
     print_table(table)
-    click.echo(f"{_NAMES[answer.limit]} limits: it takes the most workers for a picture.")
-    click.echo(f"A picture takes {answer.latency_s:.1f} s on average, waiting included, storing not.")
+    click.echo(f"{_NAMES[answer.limit]} limits the throughput: it needs the most workers for each picture.")
+    click.echo(f"A picture takes {answer.latency_s:.1f} s on average, with waiting but without storing.")
     click.echo("Measured on: " + ", ".join(f"{name} {value}" for name, value in measured_on.items()))
 
 
 def _sides(size: str) -> tuple[int, int]:
     width, _, height = size.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise click.BadParameter(f"{size} is no size, such as 1024x1024", param_hint="--size")
+        raise click.BadParameter(f"{size} is not a size, such as 1024x1024", param_hint="--size")
     try:
         check_size(int(width), int(height))
     except InvalidRequest as error:
@@ -105,32 +119,45 @@ def _profile(file: Path) -> Profile:
         raise click.BadParameter(f"{file} is no profile: {where}: {first['msg']}", param_hint="--profile") from error
 
 
-def _paces(url: str) -> Mapping[Stage, Pace]:
-    """Of both stages. Raises `Failure` where the service has not drawn anything of late, `Unavailable` without one."""
+def _throughputs(url: str) -> Mapping[Stage, MeasuredThroughput]:
+    """Returns the throughput of both stages that a running service has measured.
+
+    Raises `Failure` if the service has rendered nothing lately, and `Unavailable` if the service is unreachable.
+    """
     try:
         with Client(url) as client:
             stages = client.stats()["stages"]
     except Unavailable as error:
-        raise Unavailable(f"{error.message}; without a service, plan by a profile: {_PROFILE_HELP}") from error
+        raise Unavailable(f"{error.message}; to plan without a service, {_PROFILE_HELP}") from error
     unknown = [_NAMES[stage] for stage in Stage if not stages[stage]["slots"] or not stages[stage]["seconds_per_cost"]]
     if unknown:
         raise Failure(
-            f"the service has measured nothing of {' and '.join(unknown)} yet: draw a picture, or {_PROFILE_HELP}"
+            f"the service has measured nothing of {' and '.join(unknown)} yet: render a picture, or {_PROFILE_HELP}"
         )
     _warn_of_idle_slots(stages)
-    return {stage: Pace(_num_at_once(stage, stages[stage]), stages[stage]["seconds_per_cost"]) for stage in Stage}
+    return {
+        stage: MeasuredThroughput(_num_at_once(stage, stages[stage]), stages[stage]["seconds_per_cost"])
+        for stage in Stage
+    }
 
 
 def _num_at_once(stage: Stage, answer: Mapping[str, Any]) -> int:
-    """Renders that one worker computes at once. In the DiT it is one: those that share a step are paced one by one."""
+    """Returns the number of renders that one worker of a stage computes at the same time.
+
+    This is 1 for the DiT, because the measured time of a shared denoise step is divided among its renders.
+    """
     return 1 if stage is Stage.DIT else int(answer["slots"] // answer["workers"])
 
 
 def _warn_of_idle_slots(stages: Mapping[str, Any]) -> None:
-    """A render takes longer beside others in its worker, so what few took promises more than full slots keep."""
+    """Warns on stderr if slots of the service are idle, because the plan may then have too few workers.
+
+    A render takes longer while its worker computes other renders too. So times that were measured with idle slots are
+    too short for a busy service.
+    """
     idle = [_NAMES[stage] for stage in Stage if stages[stage]["running"] < stages[stage]["slots"]]
     if idle:
-        hint = "the plan may be too small: ask while it is busy"
+        hint = "the plan may be too small: plan while the service is busy"
         click.echo(f"gridpress: slots of {' and '.join(idle)} are idle in this service, so {hint}", err=True)
 
 

@@ -1,1 +1,1 @@
-"""The whole service on one machine: real servers out of wheels and one supervised process per role."""
+"""Runs the whole service on one machine: the embedded servers, and the processes of all roles under a supervisor."""

@@ -1,6 +1,6 @@
-"""Chooses the model where none is named: the demonstration model, or a checkpoint with random weights.
+"""Chooses the model when none is given: the demonstration model, or a checkpoint with random weights.
 
-Such a checkpoint is built once per data folder, in a process of its own: the supervisor never loads torch.
+The random checkpoint is built once per data folder. A child process builds it, so the supervisor never loads torch.
 """
 
 import subprocess
@@ -23,11 +23,11 @@ _RANDOM = (
 
 
 def default_model(data_dir: Path) -> str:
-    """Returns the value of GRIDPRESS_MODEL to serve where none is given, and says on stderr what it is.
+    """Returns the model to serve when the setting GRIDPRESS_MODEL is not given. Prints on stderr which model that is.
 
     Raises `MissingCheckpoint` when random weights have to be built and can't be.
     """
-    from workers.checkpoint.shipped import demo_weights  # noqa: PLC0415 - nothing of the workers where not needed
+    from workers.checkpoint.shipped import demo_weights  # noqa: PLC0415 - worker code is loaded only when it is needed
 
     if demo_weights():
         click.echo(_DEMO, err=True)
@@ -37,9 +37,10 @@ def default_model(data_dir: Path) -> str:
 
 
 def small_checkpoint(data_dir: Path) -> Path:
-    """`DIR/checkpoints/tiny`, built with a progress bar when it is missing.
+    """Returns the folder `checkpoints/tiny` of the data folder. Builds a small checkpoint in it unless it has one.
 
-    Raises `MissingCheckpoint` when that fails; the process that builds it has said why.
+    The child process that builds the checkpoint shows a progress bar. When the build fails, the child process prints
+    the reason, and this function raises `MissingCheckpoint`.
     """
     folder = data_dir / "checkpoints" / "tiny"
     if not (folder / "model_index.json").exists():

@@ -1,4 +1,4 @@
-"""Allows one service per data folder, by locks that the kernel releases when their holder dies."""
+"""Allows only one service per data folder, with file locks. The kernel releases a lock when its process dies."""
 
 import fcntl
 import os
@@ -12,10 +12,11 @@ from shared.errors import Misconfigured
 
 @contextmanager
 def folder_lock(data_dir: Path) -> Iterator[None]:
-    """Holds `DIR/run/lock`, which has our pid, and a lock of the folder itself, in case somebody removes that file.
+    """Locks the data folder against other processes until the `with` block ends. Creates the folder if it is missing.
 
-    Makes the folder when it is missing. Raises `Misconfigured` when that cannot be done, and while another process
-    holds either lock, naming its pid if it is known.
+    Locks the file `run/lock`, and writes the pid of this process to it. Also locks the folder itself, in case that file
+    is removed. Raises `Misconfigured` when the folder can't be created, or when another process has a lock. The message
+    then names the pid of that process if it is known.
     """
     with _opened(data_dir) as file, _opened_folder(data_dir) as folder:
         try:
@@ -27,7 +28,7 @@ def folder_lock(data_dir: Path) -> Iterator[None]:
             raise Misconfigured(
                 f"{data_dir} is served already, by {f'process {holder}' if holder else 'another process'}"
             ) from error
-        with suppress(OSError):  # on a full disk the lock holds all the same, and says no pid
+        with suppress(OSError):  # on a full disk, the lock works without the pid
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"{os.getpid()}\n".encode())
         yield
@@ -57,5 +58,5 @@ def _lock_folder(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # NFS locks no folders: the file has to do
+    except OSError:  # NFS can't lock folders, so only the file is locked
         return

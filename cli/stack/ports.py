@@ -1,4 +1,4 @@
-"""Free TCP ports on loopback. Keeps below the range from which Linux takes ports for outgoing connections."""
+"""Finds free TCP ports on loopback, below the range from which Linux takes ports for outgoing connections."""
 
 import random
 import socket
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 LOOPBACK = "127.0.0.1"
 GRPC_OFFSET = 10_000  # SeaweedFS listens for gRPC this far above each of its HTTP ports
 
-# A port and its gRPC neighbour both lie under 32768, where Linux's ephemeral range begins, and never meet each other.
+# A port and its gRPC port are both below 32768, where Linux's ephemeral range begins. The two ranges don't overlap.
 _CANDIDATES = range(10_000, 20_000)
-_given: set[int] = set()  # to servers of this process, which may not listen yet
+_given: set[int] = set()  # ports that servers of this process got, and on which they may not listen yet
 
 
 def free_ports(count: int, *, offset: int = 0) -> tuple[int, ...]:
-    """Different ports that nobody listens on, chosen at random; with `offset`, port + offset is free as well.
+    """Returns `count` free ports, chosen at random. With `offset`, the ports that are `offset` higher are free as well.
 
-    None comes twice in the life of this process: whoever was given it may not listen yet. Raises `OSError` when the
-    machine has too few.
+    Never returns the same port twice in one process, because the server for the port may not listen yet. Raises
+    `OSError` when the machine has too few free ports.
     """
     found = tuple(port for port, _ in zip(_free(offset), range(count), strict=False))
     if len(found) < count:
@@ -25,13 +25,13 @@ def free_ports(count: int, *, offset: int = 0) -> tuple[int, ...]:
     return found
 
 
-def set_aside(port: int) -> None:
-    """`free_ports` leaves this one alone: it is named by somebody who will listen there."""
+def reserve(port: int) -> None:
+    """Prevents `free_ports` from returning a port that the settings name. Its server may not listen on it yet."""
     _given.add(port)
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on the port now. Connections that are only dying (TIME_WAIT) don't count."""
+    """Returns whether a server could listen on the port now. Old connections in the state TIME_WAIT don't matter."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Defines the roles of the service: command, environment, readiness. Starts nothing."""
+"""Defines the roles of the service: the command, environment and readiness check of each process. Starts nothing."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from cli.stack.ports import LOOPBACK, free_ports
 from cli.stack.processes.child import Command
 from cli.stack.processes.readiness import ReadyFile
-from cli.stack.processes.slot import Role
+from cli.stack.processes.supervised_role import Role
 from cli.stack.servers.embedded import Embedded
 from shared import demo_model
 from shared.settings.secret_files import given_by_file
@@ -27,12 +27,12 @@ _MODULES = {
     "batch": "workers.batches",
     "upkeep": "workers.upkeep",
 }
-_GRACE_MARGIN_S = 5.0  # a worker hands its work back within drain_grace_s; then it still has to leave
+_GRACE_MARGIN_S = 5.0  # a worker hands over its work within drain_grace_s; its process then needs time to end
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
-    """The number of AR and DiT worker processes, and the CPU threads of each."""
+    """The number of AR workers and of DiT workers, and the CPU threads that each of them uses."""
 
     ar: int
     dit: int
@@ -45,8 +45,9 @@ def share_of_cores(num_workers: int) -> int:
 
 
 def num_cores() -> int:
-    """Returns the number of cores that this process may use: fewer than the machine's in a container or under
-    taskset.
+    """Returns the number of CPU cores that this process may use.
+
+    In a container or under taskset, this may be fewer than the cores of the machine.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -54,7 +55,10 @@ def num_cores() -> int:
 
 
 def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded]) -> list[list[Role]]:
-    """Returns the roles in the order in which they start: servers first, since all others need them."""
+    """Returns the roles in tiers, which start one after another.
+
+    The embedded servers are the first tier, because all other roles need them.
+    """
     run_dir = settings.data_dir / "run"
     ours = [("api", 1), ("ar", counts.ar), ("dit", counts.dit), ("delivery", 1), ("batch", 1), ("upkeep", 1)]
     ours += [("enhance", 1)] if settings.enhance_base_url else []
@@ -63,9 +67,10 @@ def tiers(settings: Settings, counts: WorkerCounts, servers: Sequence[Embedded])
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Returns every setting that was given, as environment variables for a child.
+    """Returns the settings that are given explicitly, as environment variables for a child process.
 
-    What a file gives is left out: the child inherits the variable that names the file, and reads it itself.
+    Leaves out settings whose value is read from a file. The child inherits the variable that names the file, and reads
+    the file.
     """
     names = sorted(settings.model_fields_set - given_by_file())
     given = {name: getattr(settings, name) for name in names}
@@ -89,31 +94,35 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
     env = {
         **environment(settings),
         "GRIDPRESS_READY_FILE": str(ready_file),
-        "GRIDPRESS_LOG_FORMAT": "json",  # whatever was asked for: `gridpress logs` reads it and shows text
+        "GRIDPRESS_LOG_FORMAT": "json",  # regardless of the setting, because `gridpress logs` reads JSON and shows text
         "GRIDPRESS_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        # Waiting threads sleep: spinning ones were seen to slow AR decoding tenfold where cores are shared.
+        # Waiting OpenMP threads sleep: spinning threads slowed down AR decoding tenfold where cores are shared.
         "OMP_WAIT_POLICY": "PASSIVE",
         **_surroundings(settings.model),
     }
-    # -P: a folder named `api` or `workers` where the user stands must not be taken for ours.
     metrics_port = None if settings.metrics_port is None else free_ports(1)[0]
-    if metrics_port is not None:  # ours is that of the page of all roles
+    if metrics_port is not None:  # the port of the settings is for the page of all roles
         env |= {"GRIDPRESS_METRICS_PORT": str(metrics_port), "GRIDPRESS_METRICS_HOST": LOOPBACK}
+    # With -P, Python does not import a folder `api` or `workers` from the current folder instead of ours.
     command = Command((sys.executable, "-P", "-m", _MODULES[role]), env)
     grace_s = settings.drain_grace_s + _GRACE_MARGIN_S
     return Role(name, command, ReadyFile(ready_file), grace_s=grace_s, metrics_port=metrics_port)
 
 
 def address(settings: Settings) -> str:
-    """Returns the API's URL."""
+    """Returns the URL of the API."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def _surroundings(model: str | None) -> Mapping[str, str]:
-    """Returns variables that keep loopback out of proxies, and a model in a folder independent of a hub."""
+    """Returns environment variables for a child process, apart from the settings.
+
+    They exclude loopback from HTTP proxies. For a model on this machine, they also prevent requests to the Hugging Face
+    hub.
+    """
     env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
     needs_no_hub = model is not None and (model == demo_model.NAME or Path(model).is_dir())
     return {**env, "HF_HUB_OFFLINE": "1"} if needs_no_hub else env

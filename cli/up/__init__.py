@@ -1,1 +1,1 @@
-"""`gridpress up` and `gridpress repair`: the whole service on this machine."""
+"""Implements `gridpress up` and `gridpress repair`, which run and repair the whole service on this machine."""

@@ -1,4 +1,4 @@
-"""`gridpress up`: runs the whole service on this machine under a supervisor, until a signal."""
+"""Implements `gridpress up`: runs the whole service on this machine under a supervisor until a signal arrives."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -12,14 +12,14 @@ from cli.errors import Unavailable
 from cli.options import FOLDER, setting_option
 from cli.stack.checkpoint import REAL_MODEL, default_model
 from cli.stack.lock import folder_lock
-from cli.stack.ports import is_free, set_aside
+from cli.stack.ports import is_free, reserve
 from cli.stack.processes.loop import run
-from cli.stack.processes.slot import Role
 from cli.stack.processes.spawner import Spawner
+from cli.stack.processes.supervised_role import Role
 from cli.stack.processes.supervisor import Supervisor
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
 from cli.up.narrator import Narrator
-from shared.egress.addresses import is_loopback_host
+from shared.addresses import is_loopback_host
 from shared.egress.rules import LOOPBACK
 from shared.errors import StoreUnavailable
 from shared.settings.settings import Settings
@@ -30,31 +30,32 @@ if TYPE_CHECKING:
     from shared.store.queues.upkeep import UpkeepStore
 
 _STORE_TIMEOUT_S = 1.0
-_MODEL_HELP = f"Checkpoint folder or hub id, e.g. {REAL_MODEL}.  [default: demo, a small model that comes with it]"
-_SHARE_HELP = "AR and DiT worker take turns on one device: for a card that holds only one of them."
-_METRICS_HELP = "Port of a page with the metrics of all roles, for Prometheus.  [default: none]"
-_THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, shared out]"
+_MODEL_HELP = f"Checkpoint folder or hub id, e.g. {REAL_MODEL}.  [default: demo, a small built-in model]"
+_SHARE_HELP = "AR and DiT worker take turns on one GPU, for a GPU with memory for only one of them."
+_METRICS_HELP = "Port for Prometheus metrics of all processes.  [default: none]"
+_THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, divided among them]"
 
 
 @click.command()
-@setting_option("--host", "host", help="Address to listen on; other than loopback only once an API key exists.")
+@setting_option("--host", "host", help="Address to listen on; any but loopback needs an API key first.")
 @setting_option("--port", "port", type=click.IntRange(1, 65535), help="Port of the API.")
 @setting_option("--metrics-port", "metrics_port", type=click.IntRange(1, 65535), help=_METRICS_HELP)
-@setting_option("--data", "data_dir", type=FOLDER, help="Folder of jobs, pictures, secrets and logs.")
+@setting_option("--data", "data_dir", type=FOLDER, help="Folder for jobs, pictures, secrets and logs.")
 @setting_option("--model", "model", metavar="DIR|ID", help=_MODEL_HELP)
 @setting_option("--threads", "threads", type=click.IntRange(1), help=_THREADS_HELP)
 @setting_option("--share-device", "share_device", is_flag=True, help=_SHARE_HELP)
 @setting_option(
     "--served-model-name", "served_model_name", help="Name of the model in responses, whichever checkpoint is loaded."
 )
-@click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the AR stage.")
-@click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Processes of the DiT stage.")
+@click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the AR stage.")
+@click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the DiT stage.")
 def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, **given: Any) -> None:
     """Start the service on this machine and keep it running.
 
-    One process per role, supervised: `DIR/run/ROLE-N.pid` and `.log`. A store (Valkey) and an object store (SeaweedFS)
-    are started with it, unless GRIDPRESS_REDIS_URL or GRIDPRESS_S3_ENDPOINT_URL name others. Ctrl-C stops everything
-    in order, a second one at once; the next start finds every job and picture again.
+    Starts the processes of the service and restarts each one that ends. The folder `run` in the data folder has their
+    pid files and logs. Also starts a store (Valkey) and an object store (SeaweedFS), unless GRIDPRESS_REDIS_URL or
+    GRIDPRESS_S3_ENDPOINT_URL name others. Ctrl-C stops everything in order; a second Ctrl-C kills everything at once.
+    The next start finds all jobs and pictures again.
 
     \b
     Examples:
@@ -71,20 +72,23 @@ def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, *
 def _check_address(settings: Settings) -> None:
     if not is_loopback_host(settings.host) and not _has_key(settings):
         raise click.UsageError(
-            f"--host {settings.host} would open the API to the network, and there is no API key to guard it: "
+            f"--host {settings.host} would open the API to the network, and there is no API key to protect it: "
             "run `gridpress keys create`, or use 127.0.0.1"
         )
     if not is_free(settings.port, settings.host):
         raise Unavailable(f"port {settings.port} is taken: name another one with --port")
-    set_aside(settings.port)
+    reserve(settings.port)
     if settings.metrics_port is not None:
         if settings.metrics_port == settings.port or not is_free(settings.metrics_port, settings.metrics_host):
             raise Unavailable(f"port {settings.metrics_port} is taken: name another one with --metrics-port")
-        set_aside(settings.metrics_port)
+        reserve(settings.metrics_port)
 
 
 def _has_key(settings: Settings) -> bool:
-    """Returns whether the store has an API key. A missing data folder has none, and opening it would create it."""
+    """Returns whether the store has an API key.
+
+    A missing data folder has none. It is not opened, because that would create the folder.
+    """
     from cli.stack.servers.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
     from shared.store.access.keys import KeyStore  # noqa: PLC0415
 
@@ -95,9 +99,9 @@ def _has_key(settings: Settings) -> bool:
 
 
 def while_open(settings: Settings) -> Settings:
-    """Returns the settings, in which webhooks and image URLs may reach loopback until the first API key.
+    """Returns the settings, changed so that webhooks and image URLs may reach loopback until there is an API key.
 
-    A non-loopback host or an explicit setting is left unchanged.
+    Changes nothing if the API listens beyond loopback, or if the setting `egress_allow_while_open` is given explicitly.
     """
     if not is_loopback_host(settings.host) or "egress_allow_while_open" in settings.model_fields_set:
         return settings
@@ -105,23 +109,27 @@ def while_open(settings: Settings) -> Settings:
 
 
 def open_note(settings: Settings, keys: "KeyStore") -> str | None:
-    """Returns a note on what is open while there is no API key; None if nothing is. Raises `StoreUnavailable`."""
+    """Returns a warning about the access that is open until there is an API key, or None if there is no such access.
+
+    Without an API key, every local user may call the API, and webhooks may reach this machine. Raises
+    `StoreUnavailable`.
+    """
     allowed = settings.egress_allow_while_open
     if not allowed or keys.has_any():
         return None
     return (
-        "No API key yet: everybody on this machine may call, and webhooks and image URLs may lead to it "
-        f"(GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN={allowed}). The first key ends both."
+        "No API key yet: every user of this machine may call the API, and webhooks and image URLs may reach it "
+        f"(GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN={allowed}). The first API key ends both."
     )
 
 
 def _serve(settings: Settings, counts: WorkerCounts) -> None:
-    """Supervises all roles until a signal comes. The caller holds the folder's lock."""
+    """Runs all roles under a supervisor until a signal arrives. The caller holds the lock of the data folder."""
     # The clients of the servers and of the store take half a second to import.
-    from cli.stack.processes.obituaries import Obituaries  # noqa: PLC0415
+    from cli.stack.processes.dead_workers import DeadWorkerReporter  # noqa: PLC0415
     from cli.stack.servers.choice import with_servers  # noqa: PLC0415
     from shared.store.access.keys import KeyStore  # noqa: PLC0415
-    from shared.store.core.connect import connect_hasty  # noqa: PLC0415
+    from shared.store.core.connect import connect_with_timeout  # noqa: PLC0415
     from shared.store.core.ledger import LedgerStore  # noqa: PLC0415
     from shared.store.queues.upkeep import UpkeepStore  # noqa: PLC0415
 
@@ -135,20 +143,23 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     metrics_url = _serve_metrics(settings, roles)
     supervisor = Supervisor(roles, spawn=Spawner(servers, run_dir))
     assert settings.redis_url
-    client = connect_hasty(settings.redis_url, _STORE_TIMEOUT_S)
+    client = connect_with_timeout(settings.redis_url, _STORE_TIMEOUT_S)
     store, note = UpkeepStore(client), partial(open_note, settings, KeyStore(client))
     with (
-        Obituaries(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as obituaries,
+        DeadWorkerReporter(run_dir, lambda worker_id: store.take_back(worker_id, settings.poison_strikes)) as reporter,
         Narrator(
             Console(stderr=True), run_dir, address(settings), settings.ready_file, note, metrics_url=metrics_url
         ) as narrator,
         _ledger(settings, LedgerStore(client)),
     ):
-        run(supervisor, narrator, partial(_has_work, store), obituaries.on_event)
+        run(supervisor, narrator, partial(_has_work, store), reporter.on_event)
 
 
 def _serve_metrics(settings: Settings, roles: list[list[Role]]) -> str:
-    """Returns the address of the page of all roles; '' where none is wanted. Raises `Misconfigured`."""
+    """Serves the metrics of all roles on one page. Returns the URL of the page. Raises `Misconfigured`.
+
+    Returns '' if the settings name no port for metrics.
+    """
     from cli.stack.metrics import combined_page  # noqa: PLC0415 - not needed by a service without metrics
     from shared.metrics.exposition import PATH, listen, serve  # noqa: PLC0415
 
@@ -161,7 +172,10 @@ def _serve_metrics(settings: Settings, roles: list[list[Role]]) -> str:
 
 
 def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[object]:
-    """Returns the ledger of the embedded store; nothing for a store of the operator's."""
+    """Returns a context manager that looks for lost data of the embedded store.
+
+    If the operator runs the store, the context manager does nothing.
+    """
     from cli.stack.servers.ledger import Ledger, LedgerFile  # noqa: PLC0415
 
     if settings.store_dir is None:
@@ -170,7 +184,10 @@ def _ledger(settings: Settings, store: "LedgerStore") -> AbstractContextManager[
 
 
 def _has_work(store: "UpkeepStore") -> bool:
-    """Returns whether there is unfinished work; True while the store is down, since it may hold some."""
+    """Returns whether the store has unfinished work.
+
+    Returns True if the store is unreachable, because it may have unfinished work.
+    """
     try:
         return store.has_work()
     except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Reports the progress of `gridpress up`: a spinner on a terminal, plain lines elsewhere, one line when ready."""
+"""Prints the progress of `gridpress up`: a spinner on a terminal, otherwise plain lines. Prints one line when ready."""
 
 import shutil
 import sys
@@ -11,16 +11,16 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from cli.stack.processes.slot import Died, Event, Hindered, Ready
+from cli.options import DEFAULT_URL
+from cli.stack.processes.supervised_role import Died, Event, Hindered, Ready
 from shared.errors import GridpressError
 
-_CRASH_LOOP = 3  # deaths in a row that are no accident any more
-DEFAULT_URL = "http://127.0.0.1:8000"
+_CRASH_LOOP = 3  # after so many ends in a row, the message says that the role keeps ending
 _FIRST_PROMPT = 'render "a red star on a blue background" --size 256x256 --out star.png'
 
 
 class Narrator:
-    """Prints the stack's events on stderr, and the ready line on stdout."""
+    """Prints the events of the supervised roles on stderr. When all roles are ready, prints one line on stdout."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class Narrator:
         *,
         metrics_url: str = "",
     ) -> None:
-        """`ready_file` is touched when everything is ready, for a supervisor. `note` then returns a further line to
-        print.
+        """Creates the object that prints the progress of `gridpress up`.
 
-        `note` may raise `GridpressError`.
+        When all roles are ready, touches `ready_file`, for programs that wait for the service. Then calls `note`, and
+        prints the line that it returns. Ignores None and a `GridpressError`.
         """
         self._console = console
         self._run_dir = run_dir
@@ -52,7 +52,7 @@ class Narrator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError, SystemExit):  # Rich answers a closed pipe with SystemExit
+        with suppress(OSError, SystemExit):  # Rich raises SystemExit for a closed pipe
             self._status.stop()
 
     def on_waiting(self, roles: list[str]) -> None:
@@ -65,7 +65,7 @@ class Narrator:
             case Died():
                 self._say_died(event)
             case Hindered(role, reason):
-                self._say(f"{role} {reason}" if reason else f"{role} has what it lacked")
+                self._say(f"{role} {reason}" if reason else f"{role}: the problem is over")
 
     def on_ready(self) -> None:
         self._was_ready = True
@@ -74,18 +74,18 @@ class Narrator:
         click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
         if self._metrics_url:
             self._say(f"Metrics of all roles: {self._metrics_url}")
-        with suppress(GridpressError):  # the store is away again, and the supervisor says so
+        with suppress(GridpressError):  # the store is unreachable again, which the supervisor reports
             if note := self._note():
                 self._say(note)
         if self._ready_file:
             self._ready_file.touch()
 
     def on_stopping(self) -> None:
-        self._say("stopping everything (Ctrl-C kills it at once)")
+        self._say("stopping everything (press Ctrl-C again to kill it at once)")
 
     def _say_died(self, event: Died) -> None:
         log = self._run_dir / f"{event.role}.log"
-        if event.is_hopeless and event.num_in_a_row == 1:  # the stack may give up now, and says so itself
+        if event.is_hopeless and event.num_in_a_row == 1:  # `run` may stop now, and then reports the reason
             self._say("\n".join((f"The end of {log}:", *event.last_lines)))
             return
         says_more = event.last_lines and not event.is_explained
@@ -99,5 +99,5 @@ class Narrator:
 
 
 def _program() -> str:
-    """Returns the command to show in hints: its path where `gridpress` is not on the PATH, as with `make up`."""
+    """Returns the command to show in hints: `gridpress`, or its path if it is not on the PATH, as with `make up`."""
     return "gridpress" if shutil.which("gridpress") else sys.argv[0]

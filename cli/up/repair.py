@@ -1,4 +1,4 @@
-"""`gridpress repair`: repairs the embedded store's log, and restores lost jobs from the object store."""
+"""Implements `gridpress repair`: repairs the log of the embedded store and restores lost jobs from the object store."""
 
 import json
 from collections.abc import Iterator
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 @click.command()
 @setting_option("--data", "data_dir", type=FOLDER, help="Folder of the service's data.")
 def repair(data_dir: Path) -> None:
-    """Repair the embedded job store, after a start that reported a loss or was refused.
+    """Repair the embedded job store after `gridpress up` reported lost data or refused to start.
 
-    Says what it does and keeps a copy of the log in DIR/valkey/kept. Jobs that had ended are made known again from
-    their manifests in the object store. The service must be stopped. Afterwards /readyz tells of no loss any more.
+    The service must be stopped. Prints each change, and stores a copy of the store's log in the folder valkey/kept of
+    the data folder. Restores ended jobs from their manifests in the object store. After the repair, /readyz no longer
+    reports the loss.
 
     \b
     Example:
@@ -33,9 +34,9 @@ def repair(data_dir: Path) -> None:
     """
     settings = Settings(data_dir=data_dir.resolve())
     if settings.redis_url:
-        raise click.UsageError("GRIDPRESS_REDIS_URL names a store of its own: repair it with its own tools")
+        raise click.UsageError("GRIDPRESS_REDIS_URL names an external store: repair it with its own tools")
     if not settings.data_dir.exists():
-        raise click.UsageError(f"there is no {settings.data_dir}")
+        raise click.UsageError(f"{settings.data_dir} does not exist")
     with folder_lock(settings.data_dir), ExitStack() as stack:
         for line in _repaired(settings, stack):
             click.echo(line)
@@ -53,13 +54,13 @@ def _repaired(settings: Settings, stack: ExitStack) -> Iterator[str]:
     settings, servers = with_servers(settings)
     valkey = next(server for server in servers if isinstance(server, Valkey))
     said = valkey.log.repair()
-    yield from said or ["the job store's log is sound"]
+    yield from said or ["the job store's log is intact"]
     yield from _launched(valkey)
     stack.callback(valkey.stop)
     client = stack.enter_context(connect(settings.redis_url))
     ledger = LedgerStore(client)
     loss = compare(LedgerFile(valkey.folder), ledger) or ledger.loss()
-    yield loss or "the job store has lost nothing that it was known to hold"
+    yield loss or "the job store has lost no data that is known of"
     for server in servers:
         if server is not valkey:
             server.launch()
@@ -90,7 +91,7 @@ def _restored(client: "Client", objects: "ObjectStore") -> Iterator[str]:
             num_restored += jobs.restore(json.loads(objects.get(ObjectKey(f"{folder}manifest.json"))))
         except ObjectStoreUnavailable:
             raise
-        except (ValueError, KeyError, TypeError):  # of an earlier version
+        except (ValueError, KeyError, TypeError):  # a manifest of an earlier version
             unreadable.append(job_id)
     yield f"{num_restored} jobs that had ended were found again in the object store"
     if unreadable:

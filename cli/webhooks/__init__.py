@@ -1,1 +1,1 @@
-"""`gridpress webhooks`: endpoints, what was sent to them, and a receiver for development."""
+"""Implements `gridpress webhooks`, which manages endpoints, lists webhook attempts and receives webhooks."""

@@ -1,42 +1,51 @@
-"""The part of the HTTP API that is about webhooks."""
+"""Implements a client for the API's routes of webhooks."""
 
 from typing import Any
 from urllib.parse import quote
 
 from cli.client import Client, Json
 
-# What an id is of, by its prefix.
+# The route with the attempts for an id, by the prefix of the id.
 _LOGS = {"job": "/v1/jobs/{}/webhook_attempts", "evt": "/v1/webhook_messages/{}/attempts"}
 _ENDPOINT_LOG = "/v1/webhook_endpoints/{}/attempts"
 
 
 class WebhookClient(Client):
-    """Raises like `Client`."""
+    """A client for the API's routes of webhook endpoints and messages. Raises the errors of `Client`."""
 
     def endpoints(self, limit: int) -> list[Json]:
-        """The newest first."""
+        """Returns up to `limit` webhook endpoints, the newest first."""
         return list(self._json("GET", "/v1/webhook_endpoints", params={"limit": limit})["data"])
 
     def create(self, fields: Json) -> Json:
-        """The endpoint with its secret."""
+        """Creates a webhook endpoint. Returns the endpoint with its secret."""
         return self._json("POST", "/v1/webhook_endpoints", json=fields)
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         self._send("DELETE", _path(endpoint_id))
 
     def change(self, endpoint_id: str, action: str, fields: Json | None = None) -> Json:
-        """`disable`, `enable`, `rotate_secret`, `test`, `recover` or `replay`; what the API answers."""
+        """Sends an action to a webhook endpoint and returns the API's response.
+
+        Actions are `disable`, `enable`, `rotate_secret`, `test`, `recover` and `replay`.
+        """
         body: dict[str, Any] = {"json": fields} if fields else {}
         return self._json("POST", f"{_path(endpoint_id)}/{action}", **body)
 
     def resend(self, message_id: str, endpoint_id: str | None) -> int:
-        """How many deliveries are due again."""
+        """Has the service send a webhook message again, to one endpoint or to all receivers.
+
+        Returns the number of deliveries that the service will make.
+        """
         body: dict[str, Any] = {"json": {"endpoint_id": endpoint_id}} if endpoint_id else {}
         path = f"/v1/webhook_messages/{_quoted(message_id)}/resend"
         return int(self._json("POST", path, **body)["num_messages"])
 
     def attempts(self, name: str, limit: int) -> list[Json]:
-        """Of an endpoint, a job or a message, the newest first."""
+        """Returns up to `limit` webhook attempts, the newest first.
+
+        `name` is the id of an endpoint, a job or a message.
+        """
         path = _LOGS.get(name.partition("_")[0], _ENDPOINT_LOG).format(_quoted(name))
         return list(self._json("GET", path, params={"limit": limit})["data"])
 

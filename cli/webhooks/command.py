@@ -1,4 +1,4 @@
-"""The group of the webhook commands, and the secret."""
+"""Groups the webhook commands, and implements `gridpress webhooks secret`."""
 
 import click
 
@@ -11,18 +11,18 @@ from cli.webhooks.log import attempts, recover, replay, resend, test
 
 @click.group()
 def webhooks() -> None:
-    """Receive webhooks, and manage endpoints and what was sent to them.
+    """Receive webhooks, manage webhook endpoints, and list or resend what was sent to them.
 
     \b
-    gridpress webhooks listen --register    see every event of this service as it comes
-    gridpress webhooks attempts ID          what was sent, and what was answered
+    gridpress webhooks listen --register    print your events of this service as they happen
+    gridpress webhooks attempts ID          list what was sent, and the responses
     """
 
 
 @webhooks.command()
 @url_option
 def secret(url: str) -> None:
-    """Print the secret that signs webhooks of a job's own URL (Standard Webhooks, `whsec_...`).
+    """Print the secret that signs webhooks to the `webhook_url` of a job (Standard Webhooks, `whsec_...`).
 
     \b
     Example:

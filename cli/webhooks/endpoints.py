@@ -1,4 +1,4 @@
-"""Commands that list and change webhook endpoints."""
+"""Implements the commands that list and change webhook endpoints."""
 
 import json
 
@@ -14,15 +14,15 @@ endpoint_argument = click.argument("endpoint_id", metavar="ENDPOINT")
 
 
 def headers_of(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """`NAME: VALUE`, as curl takes them."""
+    """Parses HTTP headers in the form `NAME: VALUE`, as in curl. Raises `BadParameter` for invalid or repeated ones."""
     pairs = {name.strip(): value.strip() for name, colon, value in (text.partition(":") for text in texts) if colon}
     if len(pairs) < len(texts):
-        raise click.BadParameter("give each one once, as 'Name: value'")
+        raise click.BadParameter("give each header once, as 'Name: value'")
     return pairs
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number.")
 @json_option
 @url_option
 def endpoints(limit: int, as_json: bool, url: str) -> None:
@@ -47,15 +47,15 @@ def endpoints(limit: int, as_json: bool, url: str) -> None:
 
 @click.command()
 @click.argument("receiver", metavar="URL")
-@click.option("--event", "events", multiple=True, help="Only this one, such as job.failed; may be given several times.")
-@click.option("--description", default="", help="What it is for, in your words.")
-@click.option("--thin", is_flag=True, help="Send only the id of a job.")
-@click.option("--header", "headers", multiple=True, callback=headers_of, help="Sent with each: 'Name: value'.")
+@click.option("--event", "events", multiple=True, help="Send only this event, such as job.failed; repeatable.")
+@click.option("--description", default="", help="What the endpoint is for, in your words.")
+@click.option("--thin", is_flag=True, help="Send only the id of a job, not the whole job.")
+@click.option("--header", "headers", multiple=True, callback=headers_of, help="Header to send: 'Name: value'.")
 @url_option
 def add(
     *, receiver: str, events: tuple[str, ...], description: str, thin: bool, headers: dict[str, str], url: str
 ) -> None:
-    """Add an endpoint. Prints its secret alone on stdout, its id on stderr.
+    """Add a webhook endpoint. Prints its secret on stdout, and its id and events on stderr.
 
     \b
     Example:
@@ -71,14 +71,14 @@ def add(
     with WebhookClient(url) as client:
         made = client.create(fields)
     click.echo(made["secret"])
-    click.echo(f"{made['id']} is told: {' '.join(made['events'])}", err=True)
+    click.echo(f"{made['id']} receives: {' '.join(made['events'])}", err=True)
 
 
 @click.command()
 @endpoint_argument
 @url_option
 def remove(endpoint_id: str, url: str) -> None:
-    """Delete an endpoint, and what waits to be sent to it.
+    """Delete a webhook endpoint and the messages that wait to be sent to it.
 
     \b
     Example:
@@ -93,7 +93,7 @@ def remove(endpoint_id: str, url: str) -> None:
 @endpoint_argument
 @url_option
 def enable(endpoint_id: str, url: str) -> None:
-    """Send to an endpoint again that was disabled.
+    """Enable a disabled webhook endpoint. It receives new events again.
 
     \b
     Example:
@@ -107,7 +107,7 @@ def enable(endpoint_id: str, url: str) -> None:
 @endpoint_argument
 @url_option
 def disable(endpoint_id: str, url: str) -> None:
-    """Send nothing more to an endpoint.
+    """Disable a webhook endpoint. It receives no events until you enable it.
 
     \b
     Example:
@@ -121,7 +121,7 @@ def disable(endpoint_id: str, url: str) -> None:
 @endpoint_argument
 @url_option
 def rotate(endpoint_id: str, url: str) -> None:
-    """Give an endpoint a new secret and print it. For 24 hours the old one signs, too.
+    """Create a new secret for an endpoint and print it. For 24 hours, both secrets sign its webhooks.
 
     \b
     Example:
@@ -130,4 +130,4 @@ def rotate(endpoint_id: str, url: str) -> None:
     with WebhookClient(url) as client:
         rotated = client.change(endpoint_id, "rotate_secret")
     click.echo(rotated["secret"])
-    click.echo(f"The old one signs until {rotated['old_secret_ends_at']}.", err=True)
+    click.echo(f"The old secret also signs until {rotated['old_secret_ends_at']}.", err=True)

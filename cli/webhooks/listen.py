@@ -1,4 +1,4 @@
-"""`gridpress webhooks listen`: receives webhooks on this machine and prints them."""
+"""Implements `gridpress webhooks listen`, which receives webhooks on this machine and prints them."""
 
 import json
 import queue
@@ -14,15 +14,15 @@ from cli.options import url_option
 from cli.webhooks.client import WebhookClient
 from cli.webhooks.listener import Listener, Received
 
-_LOOK_S = 0.2  # how late Ctrl-C may be noticed
+_POLL_S = 0.2  # the longest delay until Ctrl-C is noticed
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="On loopback; 0: any.")
-@click.option("--register", is_flag=True, help="Add an endpoint to the service, and delete it at the end.")
-@click.option("--event", "events", multiple=True, help="With --register: only this one; may be given several times.")
-@click.option("--secret", envvar="WEBHOOK_SECRET", show_envvar=True, help="That signs. Default: the service's answer.")
-@click.option("--count", type=click.IntRange(1), help="End after so many that verify. Default: Ctrl-C ends.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="Loopback port; 0: any.")
+@click.option("--register", is_flag=True, help="Add an endpoint to the service now, and delete it at the end.")
+@click.option("--event", "events", multiple=True, help="With --register: send only this event; repeatable.")
+@click.option("--secret", envvar="WEBHOOK_SECRET", show_envvar=True, help="Signing secret. Default: the service's.")
+@click.option("--count", type=click.IntRange(1), help="End after so many valid webhooks. Default: end at Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print each body as one line of JSON.")
 @url_option
 def listen(
@@ -37,16 +37,16 @@ def listen(
 ) -> None:
     """Receive webhooks, verify them and print them, for development.
 
-    With --register the service, which must run on this machine, too, sends all events of your tenant here. Without it,
-    give the address that is printed as the `webhook_url` of a job. Once there are API keys, the service calls this
-    machine only with GRIDPRESS_EGRESS_ALLOW=127.0.0.1.
+    With --register, the service sends all events of your tenant to this command. The service must run on this machine.
+    Without --register, use the printed address as the `webhook_url` of a job. Once there are API keys, the service
+    sends webhooks to this machine only if it was started with GRIDPRESS_EGRESS_ALLOW=127.0.0.1.
 
     \b
     Example:
       gridpress webhooks listen --port 8888 --register
     """
     if events and not register:
-        raise click.UsageError("--event goes with --register")
+        raise click.UsageError("--event needs --register")
     with (
         _listener(port) as listener,
         _ended_by_sigterm(),
@@ -67,7 +67,10 @@ def _listener(port: int) -> Listener:
 
 @contextmanager
 def _registered(client: WebhookClient, listener: Listener, events: tuple[str, ...]) -> Iterator[None]:
-    """Registers an endpoint for the block."""
+    """Adds a webhook endpoint for the listener, and deletes the endpoint when the `with` block ends.
+
+    The listener verifies webhooks with the secret of this endpoint.
+    """
     fields = {"url": listener.url, "events": list(events) or None, "description": "gridpress webhooks listen"}
     made = client.create(fields)
     try:
@@ -83,17 +86,17 @@ def _trusted(client: WebhookClient, listener: Listener, secret: str | None) -> I
     try:
         listener.trust(secret or client.webhook_secret())
     except ValueError as error:
-        raise Failure("this is no webhook secret: whsec_ and base64") from error
+        raise Failure("not a webhook secret: a secret is whsec_ and base64") from error
     yield
 
 
 def _until(received: "queue.Queue[Received]", count: int | None) -> Iterator[Received]:
-    """Yields received webhooks, until `count` were verified or Ctrl-C."""
+    """Yields received webhooks, valid or not, until `count` of them had a valid signature, or until Ctrl-C."""
     num = 0
     try:
         while count is None or num < count:
             try:
-                one = received.get(timeout=_LOOK_S)
+                one = received.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
             num += one.event is not None
@@ -104,7 +107,7 @@ def _until(received: "queue.Queue[Received]", count: int | None) -> Iterator[Rec
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Handles SIGTERM like Ctrl-C within the block, so that a registered endpoint is deleted."""
+    """Handles SIGTERM like Ctrl-C until the `with` block ends, so that a registered endpoint is deleted."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""A receiver on loopback that believes nothing which is not signed. Prints nothing."""
+"""Implements a webhook receiver on loopback that verifies signatures. Prints nothing."""
 
 import json
 import queue
@@ -15,16 +15,17 @@ _MAX_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One webhook. `event` is None when it was not signed with our secret."""
+    """One received webhook. `event` is None when the signature is invalid."""
 
     message_id: str
     event: dict[str, Any] | None
 
 
 class Listener:
-    """Listens while its block runs; `received` has what came, in order. Answers 204, or 401 to what does not verify.
+    """A webhook receiver that listens until its `with` block ends. Puts webhooks into the queue `received`, in order.
 
-    It can be told whom to trust once it listens: an endpoint has a secret when it is registered, and that takes a port.
+    Responds with 204, or with 401 when the signature is invalid. The secret is set later with `trust`, because the
+    service creates it with the endpoint, and the endpoint needs the port of this receiver.
     """
 
     def __init__(self, port: int) -> None:
@@ -38,7 +39,7 @@ class Listener:
         return f"http://127.0.0.1:{self._server.server_port}/"
 
     def trust(self, secret: str) -> None:
-        """From now on what is signed with it is believed. Raises `ValueError` for what is no secret."""
+        """Sets the secret with which webhooks are verified from now on. Raises `ValueError` for an invalid secret."""
         Webhook(secret)
         self._secret = secret
 
@@ -69,7 +70,7 @@ class Listener:
 
 def _handler_for(receive: Callable[[bytes, dict[str, str]], bool]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """POST alone; any path is ours."""
+        """Handles the HTTP requests of the listener: accepts a POST on any path as a webhook."""
 
         timeout = 15
 
@@ -83,6 +84,6 @@ def _handler_for(receive: Callable[[bytes, dict[str, str]], bool]) -> type[BaseH
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Whoever listens prints what came."""
+            """Does nothing, so that no access log appears between the webhooks that the caller prints."""
 
     return Handler

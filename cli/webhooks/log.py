@@ -1,4 +1,4 @@
-"""Commands that show sent webhooks and send them again."""
+"""Implements the commands that list webhook attempts and send messages again."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _MAX_ANSWER_CHARS = 60
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """Converts `2h` to the time two hours ago. Anything else is passed to the API unchanged."""
+    """Converts `2h` to the time two hours ago. Returns other text unchanged, because the API checks it."""
     ago = _AGO.fullmatch(text or "")
     if not ago:
         return text
@@ -29,18 +29,18 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> str | No
 
 
 since_option = click.option(
-    "--since", required=True, callback=_moment, help="From when on: 30m, 2h, 3d ago, or 2026-01-05T09:30:00Z."
+    "--since", required=True, callback=_moment, help="Start: 30m, 2h or 3d ago, or 2026-01-05T09:30:00Z."
 )
-until_option = click.option("--until", callback=_moment, help="Until when; like --since. Default: now.")
+until_option = click.option("--until", callback=_moment, help="End, in the form of --since. Default: now.")
 
 
 @click.command()
 @click.argument("name", metavar="ID")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of attempts.")
 @json_option
 @url_option
 def attempts(name: str, limit: int, as_json: bool, url: str) -> None:
-    """List attempts at an endpoint, or those of a job or a message, the newest first.
+    """List the webhook attempts for an endpoint, a job or a message, the newest first.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def attempts(name: str, limit: int, as_json: bool, url: str) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table("at", "message", "no.", "to", "ms", "status", "error or answer")
+    table = Table("at", "message", "no.", "to", "ms", "status", "error or response")
     for each in found:
         status = "" if each["status"] is None else str(each["status"])
         to = each["endpoint_id"] or each["url"]
@@ -63,10 +63,10 @@ def attempts(name: str, limit: int, as_json: bool, url: str) -> None:
 
 @click.command()
 @click.argument("message_id", metavar="MESSAGE")
-@click.option("--endpoint", "endpoint_id", help="To this one alone. Default: wherever it was for.")
+@click.option("--endpoint", "endpoint_id", help="Send only to this endpoint. Default: all receivers of the message.")
 @url_option
 def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
-    """Send one message again, under the same id.
+    """Send one webhook message again, with the same message id.
 
     \b
     Example:
@@ -82,7 +82,7 @@ def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
 @until_option
 @url_option
 def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
-    """Send the events again that were given up since a time.
+    """Send an endpoint the events again whose delivery failed for good since a given time.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
 @until_option
 @url_option
 def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
-    """Send all events of a period again, also those that were delivered.
+    """Send an endpoint all events of a period again, including those that it received.
 
     \b
     Example:
@@ -110,7 +110,7 @@ def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
 @endpoint_argument
 @url_option
 def test(endpoint_id: str, url: str) -> None:
-    """Send a `webhook_endpoint.test` to an endpoint and print the message's id.
+    """Send the event `webhook_endpoint.test` to an endpoint and print the id of the message.
 
     \b
     Example:

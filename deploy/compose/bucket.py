@@ -1,4 +1,4 @@
-"""Creates the bucket of the settings if it is missing. Waits a minute for the object store."""
+"""Creates the bucket that the settings name if it does not exist. Waits up to a minute for the object store."""
 
 import sys
 import time
@@ -6,14 +6,15 @@ import time
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from shared.settings.settings.settings import Settings
+
+from shared.settings.settings import Settings
 
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.5
 
 
 def make_bucket(settings: Settings) -> None:
-    """Raises botocore's errors while the object store is down."""
+    """Creates the bucket if it does not exist. Raises botocore's errors while the object store is down."""
     assert settings.s3_secret_key
     client = boto3.client(
         "s3",

@@ -1,6 +1,6 @@
-"""Makes the secrets that are missing and checks the volumes. Runs before everything else; prints no secret.
+"""Creates missing secrets and checks that the volumes can be written. Compose runs it before all other services.
 
-`python prepare.py SECRETS_FOLDER VOLUME...`, in the worker image and as its user.
+`python prepare.py SECRETS_FOLDER VOLUME...` runs in the worker image, as that image's user. It prints no secret.
 """
 
 import base64
@@ -21,12 +21,15 @@ _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 
 class Refused(Exception):
-    """A folder or a secret is not as it has to be; the message says what to do."""
+    """Raised if a folder or a secret can't be used. The message says what to do."""
 
 
 def make_secrets(folder: Path) -> None:
-    """Writes each secret that has no file yet, and what Valkey and SeaweedFS read of them. Raises `Refused`."""
-    made = {name: _kept(folder / name, make) for name, make in _MAKERS.items()}
+    """Writes each secret that has no file yet, and the configuration of Valkey and SeaweedFS with these secrets.
+
+    Raises `Refused` if a secret can't be written, is empty or is malformed.
+    """
+    made = {name: _read_or_create(folder / name, make) for name, make in _MAKERS.items()}
     _check(made)
     password, access, secret = made["valkey_password"], made["s3_access_key"], made["s3_secret_key"]
     identity = {"name": "gridpress", "credentials": [{"accessKey": access, "secretKey": secret}], "actions": _ACTIONS}
@@ -36,16 +39,16 @@ def make_secrets(folder: Path) -> None:
         "s3.json": lambda: json.dumps({"identities": [identity]}),
     }
     for name, make in derived.items():
-        _kept(folder / name, make)
+        _read_or_create(folder / name, make)
 
 
 def check_volume(folder: Path) -> None:
-    """Raises `Refused` where the container's user can't write."""
+    """Raises `Refused` if the container's user can't write to the folder."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise Refused(f"{folder} can't be written ({error.strerror}): {_who(folder)}") from error
+        raise Refused(f"{folder} can't be written ({error.strerror}): {_owner_and_remedy(folder)}") from error
 
 
 def _signing_key() -> str:
@@ -70,21 +73,21 @@ def _check(made: Mapping[str, str]) -> None:
         raise Refused("the secret webhook_secret must be whsec_ and the base64 of 24 to 64 bytes")
 
 
-def _kept(path: Path, make: Callable[[], str]) -> str:
+def _read_or_create(path: Path, make: Callable[[], str]) -> str:
     try:
         if not path.exists():
             _write(path, make())
             print(f"made {path.name}")
         text = path.read_text().strip()
     except OSError as error:
-        raise Refused(f"secret {path.name} ({error.strerror}): {_who(path.parent)}") from error
+        raise Refused(f"secret {path.name} ({error.strerror}): {_owner_and_remedy(path.parent)}") from error
     if not text:
         raise Refused(f"the secret {path.name} is empty: delete its file, and a new one is made")
     return text
 
 
 def _write(path: Path, text: str) -> None:
-    """Nobody else can read the file at any time. What an earlier run that was killed has left is thrown away."""
+    """Writes a secret file, which no other user can read at any time. Deletes a partial file of a killed run first."""
     draft = path.with_name(f".{path.name}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400), "w") as file:
@@ -94,8 +97,8 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _who(folder: Path) -> str:
-    """Returns whose folder it is, and the remedy."""
+def _owner_and_remedy(folder: Path) -> str:
+    """Returns the owner and mode of a folder, and the command that makes it writable, as text for an error message."""
     found = folder.stat()
     return (
         f"it belongs to uid {found.st_uid} with mode {found.st_mode & 0o777:03o}, and the containers run as "

@@ -1,1 +1,1 @@
-"""API keys and limits of tenants, as values. Nothing here does I/O."""
+"""Defines API keys, and the quotas and rate limits of tenants. Does no I/O."""

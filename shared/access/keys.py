@@ -1,4 +1,4 @@
-"""API keys as values: their text, their stored digest and their scopes. Nothing here does I/O."""
+"""Creates and parses API keys, and computes their digests. Only the digest of a key is stored. Does no I/O."""
 
 import base64
 import hashlib
@@ -15,15 +15,17 @@ from shared.ids import TenantId
 
 KeyId = NewType("KeyId", str)
 
-_ID_BYTES = 5  # 8 characters; the id is public, the store refuses one that stands already
+_ID_BYTES = 5  # 8 characters; the key id is public, and the store refuses an id that is in use
 _SECRET_BYTES = 32
 _KEY = re.compile(r"gp_([a-z2-7]{8})_([a-z2-7]{52})")
-_LEAST_DIFFERENT = 12  # of 52 random ones about 26 of 32 characters differ; 12 or fewer never happen
-_TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|': both part the store's own keys
+_LEAST_DIFFERENT = 12  # 52 random characters have about 26 distinct ones of 32; 12 or fewer practically never occur
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|', which separate the parts of Redis keys
 
 
 class Scope(StrEnum):
-    """A permission of a key. `admin` allows everything of its tenant; `operator` what belongs to no tenant."""
+    """A permission of an API key. `admin` allows everything within the key's tenant. `operator` allows operations on
+    things that belong to no tenant.
+    """
 
     RENDER = "render"
     READ = "read"
@@ -33,7 +35,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is stored. Times are aware UTC; `last_used_at` is accurate to about a minute."""
+    """An API key as it is stored. Times are in UTC. `last_used_at` is accurate to about a minute."""
 
     key_id: KeyId
     tenant: TenantId
@@ -44,7 +46,7 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_proved_by(self, text: str) -> bool:
-        """Returns whether the text is this key and the key is not revoked. Takes constant time."""
+        """Returns whether the text is this API key and the key is not revoked. The comparison takes constant time."""
         return hmac.compare_digest(self.digest, digest(text)) and self.revoked_at is None
 
     def allows(self, scope: Scope) -> bool:
@@ -52,43 +54,45 @@ class ApiKey:
 
 
 def new_key() -> tuple[KeyId, str]:
-    """Returns a key's public id and its text, `gp_<id>_<secret>`, which is shown once and stored nowhere."""
+    """Returns the key id and the text of a new API key, `gp_<id>_<secret>`. The text is shown once and never stored."""
     key_id = KeyId(_random_text(_ID_BYTES))
     return key_id, f"gp_{key_id}_{_random_text(_SECRET_BYTES)}"
 
 
 def id_of(text: str) -> KeyId | None:
-    """Returns the public id in a key's text; None for text that is not a key."""
+    """Returns the public key id in the text of an API key; None for text that is not an API key."""
     match = _KEY.fullmatch(text)
     return KeyId(match[1]) if match else None
 
 
 def weakness(text: str) -> str | None:
-    """Returns what is wrong with a key that a person chose: its form, or that its secret is not random. None if
-    nothing is.
+    """Returns why an API key that a person chose is weak: its form is wrong, or its secret is not random. Returns None
+    for a key without these faults.
     """
     match = _KEY.fullmatch(text)
     if match is None:
-        return "is not gp_, 8 and 52 of a-z 2-7, with _ between"
+        return "must be gp_, 8 characters, _ and 52 characters; characters are a-z and 2-7"
     secret = match[2]
     steps = {(ord(after) - ord(before)) % 32 for before, after in pairwise(secret)}
     return "is not random" if min(len(set(secret)), len(steps)) <= _LEAST_DIFFERENT else None
 
 
 def digest(text: str) -> str:
-    """Returns the stored digest of a key: SHA-256, in hexadecimal.
+    """Returns the stored digest of an API key: SHA-256 in hexadecimal.
 
     Slow hashes (bcrypt, Argon2) protect passwords, which can be guessed. A secret of 256 random bits can't be guessed,
-    and a slow hash would cost every request a tenth of a second.
+    and a slow hash would take a tenth of a second in every request.
     """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_tenant(text: str) -> bool:
-    """Returns whether the text is a valid tenant name: up to 63 of `a-z 0-9 _ . -`, the first a letter or digit."""
+    """Returns whether the text is a valid tenant name: up to 63 of `a-z 0-9 _ . -`, starting with a letter or digit."""
     return _TENANT.fullmatch(text) is not None
 
 
 def _random_text(num_bytes: int) -> str:
-    """Returns random base32 in lower case: letters and digits only, so that a double click selects the whole key."""
+    """Returns random base32 in lower case. The text has only letters and digits, so a double click on it selects all of
+    it.
+    """
     return base64.b32encode(secrets.token_bytes(num_bytes)).decode().lower().rstrip("=")

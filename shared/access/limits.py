@@ -1,18 +1,19 @@
-"""What a tenant may use, and the arithmetic of sliding windows. Nothing here does I/O."""
+"""Defines the quotas and rate limits of a tenant, and computes sliding-window rate limits. Does no I/O."""
 
 import math
 from dataclasses import dataclass
 
-_TICK_S = 0.001  # the store's clock counts milliseconds; at the very moment itself one unit too many still counts
-_SET_BACK_S = 1.0  # less may be the work of a time server
-_QUEUE_RETRY_S = 10.0  # a queue moves by whole renders, which take seconds to minutes
+_TICK_S = 0.001  # the store's clock counts milliseconds; at the computed moment itself, one unit too many still counts
+_SET_BACK_S = 1.0  # smaller corrections of the clock are normal for NTP
+_QUEUE_RETRY_S = 10.0  # a place in the queue becomes free when a render starts, which takes seconds to minutes
 
 
 @dataclass(frozen=True, slots=True)
 class TenantLimits:
-    """All of one tenant, whatever key it uses; None is no limit.
+    """The limits of one tenant, over all its API keys. None means no limit.
 
-    `weight` is none: a tenant of weight 3 gets three times the share of one with 1, which is what None means.
+    `weight` is not a limit but the tenant's weight in the fair share. A tenant of weight 3 gets three times the share
+    of a tenant of weight 1. None means 1.
     """
 
     requests_per_minute: int | None = None
@@ -24,7 +25,9 @@ class TenantLimits:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Renders of one tenant: `queued` are not begun, `running` are begun and not final."""
+    """The number of a tenant's renders. `queued` renders have not started. `running` renders have started but not
+    ended.
+    """
 
     queued: int
     running: int
@@ -32,7 +35,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many units in any `window_s` seconds. `name` is also the unit."""
+    """A rate limit: at most `limit` units in any `window_s` seconds. `name` names the limit and its unit, such as
+    pixels.
+    """
 
     name: str
     limit: int
@@ -41,7 +46,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request must wait. `retry_after_s` is None when no wait can help: it asks for more than the whole quota."""
+    """The reason why a request exceeds a limit. `limit` is the limit's name. `retry_after_s` is None if the request
+    alone exceeds the limit, so that waiting can't help.
+    """
 
     limit: str
     message: str
@@ -49,8 +56,10 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a tenant stands in a quota. `reset_s` is the time until more is free than now, 0 when all is."""
+class LimitUsage:
+    """A tenant's use of a rate limit. `remaining` is the number of units that are free now. `reset_s` is the number of
+    seconds until one more unit is free, or 0 if all are free.
+    """
 
     quota: Quota
     remaining: int
@@ -58,19 +67,26 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer to one request for units: where the tenant stands afterwards, and the refusal if there is one."""
+class LimitDecision:
+    """The decision whether a request may use units of a rate limit. `refusal` is set if the request was refused.
 
-    standing: Standing
+    `usage` is the tenant's use of the limit after the request was counted or refused.
+    """
+
+    usage: LimitUsage
     refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding window counter: the last whole window counts by the part of it that still lies in the sliding one.
+    """The two counters of a sliding-window rate limit: one for the current fixed window, one for the previous one.
 
-    Two counters a quota, whatever the limit. Source of the formula: the strategies page of the `limits` library.
-    `previous_left_s` and `current_left_s` are the times until each stops counting in full.
+    The sliding window covers the current fixed window and a part of the previous one. So the use is the current count,
+    plus the previous count times the fraction of the previous window that is still covered. Two counters are enough,
+    however high the limit is. Source of the formula: the strategies page of the `limits` library.
+
+    `previous_left_s` is the time until the previous window no longer counts. `current_left_s` is the time until the
+    current window ends.
     """
 
     length_s: float
@@ -81,7 +97,10 @@ class Window:
 
     @property
     def is_impossible(self) -> bool:
-        """Whether a counter would count for longer than any can: the store's clock was set back since."""
+        """Returns whether a window would end after more than its own length, which is impossible.
+
+        This happens after the store's clock was set back.
+        """
         return max(self.previous_left_s, self.current_left_s) > self.length_s + _SET_BACK_S
 
     @property
@@ -89,38 +108,43 @@ class Window:
         return math.floor(self.previous * self.previous_left_s / self.length_s) + self.current
 
     def wait_s(self, cost: int, limit: int) -> float:
-        """Seconds until `cost` (at most `limit`) fits, if nobody else uses any."""
+        """Returns the seconds until `cost` more units fit under the limit, if no other request uses units meanwhile.
+        `cost` must not exceed the limit.
+        """
         assert cost <= limit
         room = limit - cost
         if self.used <= room:
             return 0.0
-        if self.current <= room:  # it is enough that the previous window goes on fading
-            fraction = (room - self.current + 1) / self.previous  # `used` counts whole units: one more may be begun
+        if self.current <= room:  # it is enough to wait for the previous window to count less
+            fraction = (room - self.current + 1) / self.previous  # `used` is rounded down, so just under one more fits
             return self.previous_left_s - fraction * self.length_s + _TICK_S
-        # The current window has to end, and then to fade as the previous one.
+        # The current window must end, and then count less and less as the previous window.
         return self.current_left_s + (1 - (room + 1) / self.current) * self.length_s + _TICK_S
 
-    def standing(self, quota: Quota) -> Standing:
+    def usage(self, quota: Quota) -> LimitUsage:
         remaining = max(0, quota.limit - self.used)
         reset_s = self.wait_s(remaining + 1, quota.limit) if remaining < quota.limit else 0.0
-        return Standing(quota, remaining, reset_s)
+        return LimitUsage(quota, remaining, reset_s)
 
 
 def refuse_more_queued(limits: TenantLimits, num_queued: int, n: int) -> Refusal | None:
-    """Whether `n` more renders may wait beside those that wait already."""
+    """Returns the refusal if `n` more renders would exceed the tenant's limit of queued renders. Returns None if they
+    fit.
+    """
     most = limits.queued_renders
     if most is None or num_queued + n <= most:
         return None
-    message = f"{num_queued} of at most {most} renders of this tenant wait already; {n} more would be too many"
+    message = f"{num_queued} renders of this tenant are queued, the limit is {most}: {n} more would exceed it"
     return Refusal("queued_renders", message, None if n > most else _QUEUE_RETRY_S)
 
 
 def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:
-    """Returns why a line exceeds the tenant's limits on its own; '' if it doesn't. Waiting for it would block the
-    batch.
+    """Returns why a batch line alone exceeds the tenant's limits. Returns '' if it does not exceed them.
+
+    A batch must not wait for a line that never fits, because this line would block the batch for ever.
     """
     if limits.queued_renders is not None and num_renders > limits.queued_renders:
-        return f"{num_renders} renders are more than the {limits.queued_renders} that this tenant may have queued"
+        return f"{num_renders} renders exceed the {limits.queued_renders} that this tenant may have queued"
     if limits.pixels_per_day is not None and num_pixels > limits.pixels_per_day:
-        return f"{num_pixels} pixels are more than the {limits.pixels_per_day} a day that this tenant may use"
+        return f"{num_pixels} pixels exceed the {limits.pixels_per_day} that this tenant may use in a day"
     return ""

@@ -1,1 +1,1 @@
-"""Batches as values, and the estimate of their end. Nothing here does I/O."""
+"""Defines batches and their lines, and estimates when a batch ends. Does no I/O."""

@@ -1,4 +1,4 @@
-"""Batches as values: a file of lines, each a request, and the batch's state. Nothing here does I/O."""
+"""Defines batches. A batch processes a file that has one request per line. Does no I/O."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ NATIVE: Endpoint = "/v1/jobs"
 
 
 class BatchStatus(StrEnum):
-    """The status of a batch, in OpenAI's terms."""
+    """The status of a batch, with the values of OpenAI's Batch API."""
 
     VALIDATING = "validating"
     FAILED = "failed"
@@ -40,7 +40,11 @@ class BatchStatus(StrEnum):
 
 
 class BatchPriority(StrEnum):
-    """The priority of a batch. `interactive` is the class of its lines; the others order batches of one tenant."""
+    """The priority of a batch. It sets the scheduling class of the batch's lines, and orders the batches of one tenant.
+
+    The lines of an `interactive` batch are in the scheduling class `interactive`. The lines of all other batches are in
+    the class `batch`, in which batches go in the order `high`, `batch`, `low`.
+    """
 
     LOW = "low"
     BATCH = "batch"
@@ -53,22 +57,27 @@ class BatchPriority(StrEnum):
 
     @property
     def order(self) -> int:
-        """The lowest goes first among the batches of one tenant and class."""
+        """Returns the rank of this priority among the batches of one tenant and class. The batch with the lowest rank
+        goes first.
+        """
         return {BatchPriority.HIGH: -1, BatchPriority.LOW: 1}.get(self, 0)
 
     @classmethod
     def of(cls, scheduling_class: Priority, order: int) -> "BatchPriority":
-        """Returns the priority that has this class and order."""
+        """Returns the batch priority that has this scheduling class and this `order`, its rank among batches of the
+        class.
+        """
         if scheduling_class is Priority.INTERACTIVE:
             return cls.INTERACTIVE
         return {-1: cls.HIGH, 1: cls.LOW}.get(order, cls.BATCH)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The place that a tenant asked for among its own batches: priority, then `finish_by` (aware UTC), then age.
+class Precedence:
+    """The rank of a batch among the batches of the same tenant: first by priority, then by `finish_by` (UTC), then by
+    age.
 
-    shared/store/batches/batch_order.lua has the rule.
+    shared/store/batches/batch_order.lua implements this order.
     """
 
     priority: BatchPriority = BatchPriority.BATCH
@@ -76,20 +85,24 @@ class Standing:
 
 
 class LineState(StrEnum):
-    """The state of a line, stored as one character. For a waiting line the store keeps nothing else."""
+    """The state of a batch line, stored as one character. As long as a line waits, this character is all that the store
+    holds about the line.
+    """
 
     WAITING = "w"
-    OPEN = "o"  # it is a job
+    OPEN = "o"  # the line is a job now
     SUCCEEDED = "s"
     FAILED = "f"
-    INVALID = "i"  # its body can never be rendered
+    INVALID = "i"  # the request of the line is invalid
     CANCELLED = "c"
     EXPIRED = "x"
-    LEFT_OUT = "-"  # this batch retries others of its file
+    LEFT_OUT = "-"  # blank, or this batch retries only other lines of the file
 
 
 class Defaults(BaseModel):
-    """Defaults for fields that a line leaves out. `seed` grows by one from line to line."""
+    """Default values of a batch for fields that its lines leave out. The default seed of a line is `seed` plus the
+    number of the line, counted from 0.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -105,9 +118,12 @@ class Defaults(BaseModel):
 class BatchSpec(BaseModel):
     """An accepted request for a batch.
 
-    `priority` is the class of its lines. `window_s` counts from its creation, `output_lifetime_s` and `delete_after_s`
-    from its end. With `strict` one invalid line fails the whole batch. The webhook reports the batch, never single
-    lines.
+    - `priority` is the scheduling class of the batch's lines.
+    - `window_s`: the batch expires this many seconds after its creation.
+    - `output_lifetime_s`: the result files expire this many seconds after the batch's end.
+    - `delete_after_s`: the batch is deleted this many seconds after its end.
+    - `strict`: one invalid line makes the whole batch fail.
+    - The webhook reports events of the batch, never of single lines.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -133,7 +149,9 @@ class BatchSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BatchCost:
-    """The cost of lines: their number, pictures and pixels, and both stages in the units of `shared.schedule.cost`."""
+    """The cost of batch lines: how many lines, pictures and pixels they have, and the work of both stages in units of
+    `shared.schedule.cost`.
+    """
 
     lines: int = 0
     pictures: int = 0
@@ -147,7 +165,7 @@ class BatchCost:
 
 
 class Fault(BaseModel):
-    """Why a file or one of its lines was refused. `line` counts from 1."""
+    """The reason why a batch file or one of its lines was refused. `line` counts from 1."""
 
     code: str
     message: str
@@ -157,8 +175,8 @@ class Fault(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LineJob:
-    """The job that a line becomes; `line` counts from 0. `note` is stored with the job until the line's result is
-    written.
+    """The batch line from which a job is created. `line` counts from 0. `note` has the fields of the line that will be
+    part of its result. `note` is stored with the job until the result is written.
     """
 
     batch_id: BatchId
@@ -168,7 +186,9 @@ class LineJob:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The position up to which the input was read: the next line, from 0, and the offset of its first byte."""
+    """The position up to which the batch file was read. It has the number of the next line, from 0, and the offset of
+    that line's first byte in the file.
+    """
 
     line: int = 0
     offset: int = 0
@@ -176,7 +196,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of the results: an object with a number of JSON lines."""
+    """An object in the object store that contains a part of a batch's results, as JSON lines."""
 
     key: ObjectKey
     num_lines: int
@@ -185,8 +205,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counts of lines: all, those that are jobs now, and the others by outcome. `failed` counts every outcome but
-    success.
+    """The numbers of a batch's lines: all lines, the released lines (they are jobs now), and the ended lines. `failed`
+    counts every outcome except success.
     """
 
     total: int = 0
@@ -201,7 +221,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """The time at which the batch entered each status (aware UTC); None for a status not reached."""
+    """The times (UTC) at which a batch was created, expires, and entered each status. None means that the batch did not
+    reach the status.
+    """
 
     created_at: datetime
     expires_at: datetime
@@ -218,8 +240,11 @@ class BatchTimes:
 class Batch:
     """A batch as it is stored.
 
-    `end` is the status with which it will end: `completed` unless it was cancelled or expired. `round` counts retries
-    of this batch. `waiting_for` is the limit that stops its lines now. `origin` is the request that caused it.
+    - `end` is the final status that the batch will have. It is `completed`, unless the batch was cancelled or has
+      expired.
+    - `round` counts the retries of the batch.
+    - `waiting_for` names the limit because of which no more lines become jobs now, or is None.
+    - `origin` is the HTTP request that created the batch.
     """
 
     batch_id: BatchId
@@ -237,53 +262,59 @@ class Batch:
     error_file_id: FileId | None
     times: BatchTimes
     origin: Origin | None = None
-    standing: Standing = Standing()
+    precedence: Precedence = Precedence()
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:
-        """The fields by which log lines about this batch are found."""
+        """Returns the ids that every log line about this batch carries."""
         return log_ids(self.origin, batch_id=self.batch_id)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the batch was cancelled or has expired: no further line becomes a job."""
+        """Returns whether the batch was cancelled or has expired. If so, no further line becomes a job."""
         return self.end is not BatchStatus.COMPLETED
 
 
 def folder_of(batch_id: BatchId) -> str:
-    """Returns the prefix of the batch's own objects in the object store."""
+    """Returns the prefix of the keys of a batch's objects in the object store."""
     assert batch_id.startswith("batch_")
     return f"batches/{batch_id}/"
 
 
 def input_key(batch_id: BatchId) -> ObjectKey:
-    """Returns the key of the batch's copy of its input, which stays when the caller's file is deleted."""
+    """Returns the key under which the object store holds the copy of a batch's input file. The copy remains when the
+    caller deletes the file itself.
+    """
     return ObjectKey(f"{folder_of(batch_id)}input.jsonl")
 
 
 def new_batch_id(reserved: str | None = None) -> BatchId:
-    """Returns a new batch id: `batch_` and a ULID. With `reserved` (a reserved id) it takes that id's ULID."""
+    """Returns a new batch id: `batch_` and a ULID. `reserved` is the id that was reserved for the request's
+    Idempotency-Key, if any; the batch id then has the ULID of that id.
+    """
     return BatchId(f"batch_{ulid_of(reserved)}")
 
 
 def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:
-    """Returns the id of the job that a line becomes, always the same, so that a repeated step makes no second job.
+    """Returns the id of the job that a batch line becomes. `round_` is the number of retries of the batch so far.
 
-    The ids sort by batch, then by line.
+    Equal arguments give the same id, so a step that is repeated creates no second job. The ids sort by batch, then by
+    line.
     """
     own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
     return JobId(f"job_{ULID.from_bytes(own[:11] + round_.to_bytes(1, 'big') + line.to_bytes(4, 'big'))}".lower())
 
 
 def line_job_prefix(batch_id: BatchId) -> str:
-    """Returns the prefix that the ids of this batch's jobs share with no other: 18 letters encode the ULID's 11
-    bytes.
+    """Returns the prefix that the ids of all jobs of a batch have in common. No other batch has jobs with this prefix.
+
+    The prefix is `job_` and 18 characters, which encode the first 11 bytes of the batch's ULID.
     """
     return line_job_id(batch_id, 0, 0)[: len("job_") + 18]
 
 
 def is_line_of(job_id: str, batch_id: BatchId) -> bool:
-    """Returns whether the job was made of a line of the batch."""
+    """Returns whether the job was created from a line of the batch."""
     try:
         job = ULID.from_str(job_id.removeprefix("job_").upper()).bytes
     except ValueError:
@@ -292,7 +323,11 @@ def is_line_of(job_id: str, batch_id: BatchId) -> bool:
 
 
 def outcome_file_id(batch_id: BatchId, round_: int, kind: str) -> FileId:
-    """Returns the id of a result file, always the same, so that a repeated step leaves no second file."""
+    """Returns the id of a result file of a batch. Equal arguments give the same id, so a step that is repeated creates
+    no second file.
+
+    `round_` is the number of retries of the batch so far, and `kind` the kind of the result file.
+    """
     own = ULID.from_str(batch_id.removeprefix("batch_").upper()).bytes
     rest = hashlib.sha256(f"{batch_id}|{round_}|{kind}".encode()).digest()[:10]
     return FileId(f"file-{ULID.from_bytes(own[:6] + rest)}".lower())

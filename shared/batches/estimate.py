@@ -1,9 +1,11 @@
-"""Estimates when a batch ends, from the work before it, the shares of other tenants and the pace of the stages. No I/O.
+"""Estimates when a batch ends, from the work ahead of it, the shares of other tenants and the throughput of the stages.
 
-While a tenant of weight w is served the cost W, another one of weight v is served at most W x v / w, and no more than
-it has waiting (generalised processor sharing: Parekh and Gallager, 1993). So the work that is done until the tenant's
-own ends is known, and the pace of the stages says how long it takes. Where the tenant's lines have ended at a steady
-rate for a while, that rate counts instead, whatever else goes on.
+The estimate has two parts:
+1. The work that the stages do for all tenants until the batch ends. Tenants share the stages by weight, as in
+   generalised processor sharing (Parekh and Gallager, 1993). While a tenant of weight w gets work of cost W done, a
+   tenant of weight v gets at most W x v / w, and at most its own waiting work.
+2. The time for all this work, by the throughput of the stages. If the tenant's lines have recently ended at a steady
+   rate, this rate is used instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.batches.batch import BatchId, Standing
+from shared.batches.batch import BatchId, Precedence
 from shared.jobs.states import Stage
 
 
-class StagePace(Protocol):
-    """The part of `shared.schedule.throughput.Strength` that an estimate needs."""
+class StageThroughput(Protocol):
+    """The interface of the capacity of a stage, as far as the estimate of a batch's end needs it.
+
+    The class `shared.schedule.throughput.Strength` has the fields of this interface.
+    """
 
     @property
     def render_s(self) -> float | None: ...
@@ -29,7 +34,7 @@ class StagePace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Cost in both stages, in the units of `shared.schedule.cost`."""
+    """The cost of work in both stages, in units of `shared.schedule.cost`."""
 
     ar: float = 0.0
     dit: float = 0.0
@@ -43,17 +48,23 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class OwnBatch:
-    """A batch of the tenant. `left` is the work until its end, `dit_per_s` the rate at which it was done lately."""
+    """One of the tenant's batches that the estimate covers. `left` is the work that the batch still has to do.
+
+    `dit_per_s` is the DiT cost of the batch's lines that recently ended, per second. It is None if there is no such
+    rate.
+    """
 
     batch_id: BatchId
-    standing: Standing
+    precedence: Precedence
     left: Work
     dit_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Work of another tenant that waits in the class."""
+    """The waiting work of another tenant in the scheduling class of the estimate. `weight` is that tenant's weight in
+    the fair share.
+    """
 
     weight: float
     work: Work
@@ -61,9 +72,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """All that decides when the tenant's batches of one class end.
+    """All data that determines when the batches of a tenant end, for one scheduling class.
 
-    `own` is in the tenant's order. `single` is work of its single jobs in the class, `urgent` that of higher classes.
+    - `own` are the tenant's batches in their order.
+    - `single` is the work of the tenant's jobs that belong to no batch.
+    - `others` is the waiting work of other tenants.
+    - `urgent` is the work of all tenants in more urgent classes.
     """
 
     own: Sequence[OwnBatch]
@@ -71,10 +85,12 @@ class Outlook:
     others: Sequence[Waiting]
     urgent: Work
     weight: float
-    strengths: Mapping[Stage, StagePace]
+    strengths: Mapping[Stage, StageThroughput]
 
     def end_s(self, batch_id: BatchId) -> float | None:
-        """Returns the seconds until a batch ends; None for one that is not in the order, or without any measure."""
+        """Returns the seconds until a batch of the tenant ends. Returns None for a batch that is not in `own`, and
+        while no throughput is measured.
+        """
         ahead = Work()
         for batch in self.own:
             ahead += batch.left
@@ -82,9 +98,11 @@ class Outlook:
                 return self._seconds(ahead)
         return None
 
-    def end_of_new_s(self, standing: Standing, work: Work) -> float | None:
-        """Returns the seconds until the end of a batch that would be made now."""
-        ahead = sum((batch.left for batch in self.own if _key(batch.standing) <= _key(standing)), Work())
+    def end_of_new_s(self, precedence: Precedence, work: Work) -> float | None:
+        """Returns the seconds from now until the expected end of a batch that would be created now with this work and
+        precedence. Returns None while no throughput is measured.
+        """
+        ahead = sum((batch.left for batch in self.own if _key(batch.precedence) <= _key(precedence)), Work())
         return self._seconds(ahead + work)
 
     def _seconds(self, work: Work) -> float | None:
@@ -102,15 +120,21 @@ class Outlook:
         return None if seconds is None else seconds + strength.residual_s
 
     def _one_s(self) -> float:
-        """The last picture passes AR before the DiT's last, or the DiT after AR's last: the shorter way counts."""
+        """Returns the seconds to add for the last picture of the batch: the mean time of a render in the faster stage.
+
+        The rest of the estimate covers only the slower stage, the bottleneck. But the last picture must also pass the
+        faster stage, either before the slower one or after it.
+        """
         return min(strength.render_s or 0.0 for strength in self.strengths.values())
 
 
-def _key(standing: Standing) -> tuple[int, float]:
-    latest = standing.finish_by.timestamp() if standing.finish_by else float("inf")
-    return standing.priority.order, latest
+def _key(precedence: Precedence) -> tuple[int, float]:
+    latest = precedence.finish_by.timestamp() if precedence.finish_by else float("inf")
+    return precedence.priority.order, latest
 
 
 def is_on_time(finish_by: datetime | None, expected_end: datetime | None) -> bool | None:
-    """Returns whether a batch ends by the time that was asked for; None without such a time or an estimate."""
+    """Returns whether a batch is expected to end by the requested time. Returns None if no time was requested or if
+    there is no estimate.
+    """
     return None if finish_by is None or expected_end is None else expected_end <= finish_by

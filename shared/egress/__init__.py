@@ -1,1 +1,3 @@
-"""Calls to URLs that callers name: webhooks and images. Trusts no name, no address and no answer."""
+"""Sends requests to URLs that callers give, for webhooks and images. Trusts neither the names and addresses of these
+URLs nor their responses.
+"""

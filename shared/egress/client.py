@@ -1,4 +1,6 @@
-"""Sends one request to a URL that a caller gave. Follows no redirect, keeps no connection, interprets no body."""
+"""Sends one HTTP request to a URL that a caller gave. Follows no redirects, reuses no connections, and does not decode
+bodies.
+"""
 
 import socket
 import ssl
@@ -12,18 +14,21 @@ import structlog
 
 from shared.egress.connect import CheckedNetwork, Resolve, look_up
 from shared.egress.deadline import Deadline
-from shared.egress.errors import NOTHING_TOLD, EgressFailed
+from shared.egress.errors import NO_DETAILS, EgressFailed
 from shared.egress.rules import EgressRules, Target
 
 log = structlog.get_logger()
 
-# Headers, interim answers, TLS-free chunk framing: more than an honest server sends. Each byte costs forty of memory.
+# Limit for headers, interim responses and chunk framing, far above what a normal server sends. A malicious server could
+# otherwise fill memory: each byte of it takes about 40 bytes.
 _MAX_OVERHEAD_BYTES = 64 * 1024
 _HEADERS = {"User-Agent": "Gridpress/1", "Accept-Encoding": "identity", "Connection": "close"}
 
 
 class BodyEnd(StrEnum):
-    """How reading a body ended."""
+    """The way in which reading a response body ended: with the whole body, at the size limit, at the deadline, or
+    because the connection broke.
+    """
 
     WHOLE = "whole"
     TOO_LARGE = "too large"
@@ -32,17 +37,18 @@ class BodyEnd(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP response. Header names are in lower case; `body` is undecoded and at most `max_bytes` long.
+class EgressResponse:
+    """The response of a URL that a caller gave. Header names are in lower case. `body` has at most `max_bytes` bytes,
+    and is not decoded.
 
-    `may_be_told`: the caller who gave the URL may learn what the response says.
+    `may_show_details` says whether the caller may see details of the response.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     body_end: BodyEnd
-    may_be_told: bool = True
+    may_show_details: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,9 @@ class _Call:
 
 
 class EgressClient:
-    """Sends requests, from any number of threads. Every call raises `EgressRefused` and `EgressFailed`.
+    """Sends requests to URLs of callers. All methods are thread-safe and raise `EgressRefused` and `EgressFailed`.
 
-    Each call opens, checks and closes its own connection, so no two tenants share one.
+    Each request opens, checks and closes its own connection, so that tenants never share one.
     """
 
     def __init__(
@@ -64,23 +70,25 @@ class EgressClient:
     ) -> None:
         self._rules = rules
         self._resolve = resolve
-        self._ssl_context = ssl_context or httpx.create_ssl_context()  # SSL_CERT_FILE, or the CAs that certifi brings
+        self._ssl_context = ssl_context or httpx.create_ssl_context()  # trusts SSL_CERT_FILE, else certifi's CAs
 
-    def resolving_with(self, resolve: Resolve) -> "EgressClient":
-        """Returns a client that differs in how it looks names up."""
+    def with_resolver(self, resolve: Resolve) -> "EgressClient":
+        """Returns a client with the same egress rules. The new client resolves names with the function `resolve`."""
         return EgressClient(self._rules, resolve=resolve, ssl_context=self._ssl_context)
 
-    def get(self, url: str, deadline: Deadline, *, max_bytes: int) -> Answer:
-        """GETs the URL without content encoding and keeps at most `max_bytes` of the body."""
+    def get(self, url: str, deadline: Deadline, *, max_bytes: int) -> EgressResponse:
+        """Sends a GET request that asks for a body without content encoding. Reads at most `max_bytes` of the response
+        body.
+        """
         return self._send(_Call("GET", url), deadline, max_bytes)
 
     def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: Deadline, *, max_bytes: int
-    ) -> Answer:
-        """POSTs `content` and keeps at most `max_bytes` of the response's body."""
+    ) -> EgressResponse:
+        """Sends `content` in a POST request. Reads at most `max_bytes` of the response body."""
         return self._send(_Call("POST", url, headers, content), deadline, max_bytes)
 
-    def _send(self, call: _Call, deadline: Deadline, max_bytes: int) -> Answer:
+    def _send(self, call: _Call, deadline: Deadline, max_bytes: int) -> EgressResponse:
         target = self._rules.target(call.url)
         network = CheckedNetwork(self._rules, self._resolve, deadline, max_bytes + _MAX_OVERHEAD_BYTES)
         address = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
@@ -91,14 +99,14 @@ class EgressClient:
                 body, body_end = _read(response, max_bytes)
         except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
             what = _what_happened(error, target, deadline)
-            if not self._rules.may_tell(network.addresses):
+            if not self._rules.allows_details(network.addresses):
                 log.info("egress.failed", host=target.host, port=target.port, error=what)
-                what = NOTHING_TOLD
+                what = NO_DETAILS
             raise EgressFailed(f"{target.host} {what}") from error
         finally:
             connection.close()
         received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Answer(response.status, received, body, body_end, self._rules.may_tell(network.addresses))
+        return EgressResponse(response.status, received, body, body_end, self._rules.allows_details(network.addresses))
 
 
 def _authority(target: Target) -> str:
@@ -107,9 +115,9 @@ def _authority(target: Target) -> str:
 
 
 def _read(response: httpcore.Response, max_bytes: int) -> tuple[bytes, BodyEnd]:
-    """Reads at most `max_bytes` of the body.
+    """Reads at most `max_bytes` of a response body. Returns the bytes, and how the reading ended.
 
-    An error while reading is returned, because the status is known already.
+    An error while reading is returned, not raised, because the response status is known already.
     """
     body = bytearray()
     try:
@@ -131,7 +139,7 @@ def _what_happened(error: Exception, target: Target, deadline: Deadline) -> str:
         case socket.gaierror():
             return f"does not resolve: {error.strerror}"
         case ssl.SSLCertVerificationError():
-            return f"did not prove its name: {error.verify_message}"
+            return f"failed certificate verification: {error.verify_message}"
         case ssl.SSLError():
             return f"does not speak TLS on port {target.port}: {error.reason}"
         case OSError():

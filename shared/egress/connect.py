@@ -1,4 +1,6 @@
-"""Resolves a name once, checks every address, and connects to one of them. A single look-up prevents DNS rebinding."""
+"""Resolves a host name once, checks every address of it, and connects to one. The single look-up prevents DNS
+rebinding.
+"""
 
 import socket
 import ssl
@@ -11,7 +13,7 @@ from typing import Any
 import httpcore
 import structlog
 
-from shared.egress.addresses import Address, literal
+from shared.addresses import Address, literal
 from shared.egress.deadline import Deadline
 from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
@@ -20,22 +22,24 @@ log = structlog.get_logger()
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
-_WRITE_BYTES = 16 * 1024  # an SSL socket counts its time-out anew for every record
+_WRITE_BYTES = 16 * 1024  # one TLS record; the timeout of an SSL socket starts again with every record
 
 
 def look_up(host: str, port: int, getaddrinfo: Callable[..., Any] | None = None) -> list[Address]:
-    """Returns all addresses of a name without duplicates, in the resolver's order. Raises `OSError` if it does not
-    resolve.
+    """Returns all addresses of a host name without duplicates, in the resolver's order. Raises `OSError` if the name
+    does not resolve.
     """
     found = (getaddrinfo or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM)
     return [ip_address(text) for text in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)]
 
 
 class CheckedNetwork(httpcore.NetworkBackend):
-    """httpcore's network for one call: it connects to checked addresses only, with one deadline and a limit of bytes.
+    """Opens the connection for one HTTP request, as a network backend of httpcore. Connects only to addresses that the
+    egress rules allow.
 
-    Raises `EgressRefused` when any address of a name is not allowed, even if another is: such a name is suspicious.
-    Raises `OSError` for network errors. `addresses` are those that it may connect to.
+    Limits the time and the bytes of the request. Raises `EgressRefused` if any address of the host name is not allowed,
+    even if others are, because a name with both kinds of addresses is suspicious. Raises `OSError` for network errors.
+    `addresses` are the addresses to which it may connect.
     """
 
     def __init__(self, rules: EgressRules, resolve: Resolve, deadline: Deadline, max_bytes: int) -> None:
@@ -50,7 +54,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
         for address in addresses:
             try:
                 self._rules.check(address, host)
-            except EgressRefused as error:  # the caller is not told which address it is
+            except EgressRefused as error:  # the caller does not see the address
                 log.info("egress.refused", host=host, port=port, address=str(address), error=str(error))
                 raise
         self.addresses = addresses
@@ -61,12 +65,12 @@ class CheckedNetwork(httpcore.NetworkBackend):
         if address:
             return [address]
         answer: Future[Sequence[Address]] = Future()
-        # A name server that never answers holds its look-up for longer than our time-out; nobody else waits for it.
+        # If the name server never responds, the look-up takes longer than our timeout. Only its own thread waits then.
         threading.Thread(target=_settle, args=(answer, self._resolve, host, port), daemon=True).start()
         return answer.result(self._deadline.left_s())
 
     def _connect(self, addresses: Sequence[Address], port: int) -> socket.socket:
-        """Connects to the first address that accepts. Each try gets an equal share of the time left."""
+        """Connects to the first address that accepts. Each attempt gets an equal share of the remaining time."""
         last_error = OSError("the name has no address")
         for tried, address in enumerate(addresses):
             timeout_s = self._deadline.left_s() / (len(addresses) - tried)
@@ -78,7 +82,9 @@ class CheckedNetwork(httpcore.NetworkBackend):
 
 
 class CheckedStream(httpcore.NetworkStream):
-    """A socket that reads and writes within the deadline, and reads at most `max_bytes`, headers included."""
+    """The connection of one HTTP request. Reads and writes end at the deadline. It reads at most `max_bytes`, headers
+    included.
+    """
 
     def __init__(self, connection: socket.socket, deadline: Deadline, max_bytes: int) -> None:
         self._socket = connection
@@ -87,10 +93,10 @@ class CheckedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._socket.settimeout(self._deadline.left_s())
-        # What fits is handed over before the rest is an error: a reader with a limit of its own meets that first.
+        # Bytes within the limit are returned before the excess raises, so a reader's own smaller limit applies first.
         data = self._socket.recv(min(max_bytes, max(1, self._bytes_left)))
         if data and not self._bytes_left:
-            raise ConnectionAbortedError("it sent more than it may")
+            raise ConnectionAbortedError("the response is too large")
         self._bytes_left -= len(data)
         return data
 
@@ -103,7 +109,7 @@ class CheckedStream(httpcore.NetworkStream):
         except TimeoutError:
             raise
         except OSError as error:
-            # httpcore knows this one: whoever closes before it has read us may have answered already.
+            # httpcore handles WriteError by reading: a server that closes early may have sent its response already.
             raise httpcore.WriteError(str(error)) from error
 
     def start_tls(
@@ -121,18 +127,18 @@ class CheckedStream(httpcore.NetworkStream):
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
-        return None  # what httpcore asks for serves HTTP/2 and kept connections; we have neither
+        return None  # httpcore needs this information only for HTTP/2 and for reused connections
 
 
 def _settle(answer: Future[Sequence[Address]], resolve: Resolve, host: str, port: int) -> None:
     try:
         answer.set_result(resolve(host, port))
-    except Exception as error:  # noqa: BLE001 - it is raised again by the thread that waits
+    except Exception as error:  # noqa: BLE001 - the waiting thread raises it again
         answer.set_exception(error)
 
 
 def _connect(address: Address, port: int, timeout_s: float) -> socket.socket:
-    """Connects a socket without `create_connection`, which would resolve the name again."""
+    """Connects a socket to an address. `create_connection` is not used, because it would resolve the name again."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,18 +1,18 @@
-"""Errors of calls to URLs that callers gave.
+"""Defines the errors of requests to URLs that callers gave.
 
 GridpressError
 ├── EgressRefused  400  the rules forbid the URL or its address; nothing was sent
-└── EgressFailed   502  it did not resolve, connect, prove its name, answer in time or speak HTTP
+└── EgressFailed   502  the host did not resolve, connect, verify its certificate, respond in time or speak HTTP
 """
 
 from shared.errors import GridpressError
 
-# All that a caller is told of an address that is not public, whatever happened there.
-NOTHING_TOLD = "gave no answer that can be used"
+# The only message that a caller gets about an address that is not public, whatever the error was.
+NO_DETAILS = "gave no usable response"
 
 
 class EgressRefused(GridpressError):
-    """This URL may not be called. The message is the reason, without a subject: "10.0.0.7 is private"."""
+    """The service may not call this URL. The message is the reason without a subject, such as "10.0.0.7 is private"."""
 
     code = "url_refused"
     http_status = 400

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
-from shared.egress.client import Answer, BodyEnd, EgressClient
+from shared.egress.client import BodyEnd, EgressClient, EgressResponse
 from shared.egress.connect import Resolve
 from shared.egress.deadline import Deadline
-from shared.egress.errors import NOTHING_TOLD, EgressFailed, EgressRefused
+from shared.egress.errors import NO_DETAILS, EgressFailed, EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidImage
 from shared.ids import TenantId
@@ -20,17 +20,21 @@ LookUpFor = Callable[[TenantId], Resolve]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The bytes of a URL. `may_be_told`: the caller may learn what is wrong with them."""
+    """The bytes that a URL returned. `may_show_details` says whether an error may tell the caller what is wrong with
+    them.
+    """
 
     data: bytes
-    may_be_told: bool
+    may_show_details: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFetcher:
-    """Fetches images. `max_bytes` limits each image; `max_total_bytes` and `timeout_s` limit all images of one request.
+    """Fetches the images of a request from URLs. `max_bytes` limits the size of each image. `max_total_bytes` limits
+    the size of all images of one request together, and `timeout_s` limits the time for all of them.
 
-    A redirect is an error that says so: the caller can give the final URL, and only checked URLs are fetched.
+    Redirects are not followed, because only checked URLs are fetched. For a redirect, the error message asks for the
+    final URL.
     """
 
     client: EgressClient
@@ -41,20 +45,21 @@ class ImageFetcher:
 
     @classmethod
     def of(cls, settings: Settings, rules: EgressRules, look_up_for: LookUpFor | None = None) -> Self:
-        """Makes a fetcher from the settings. Fetched images may be as large in all as a request body."""
+        """Creates a fetcher from the settings. All fetched images together may be as large as a request body."""
         limits = (settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
         return cls(EgressClient(rules), *limits, look_up_for)
 
     def of_tenant(self, tenant: TenantId) -> Self:
-        """Returns a fetcher for one tenant, whose look-ups wait for no other tenant's."""
+        """Returns an image fetcher for one tenant. Its DNS look-ups do not wait for those of other tenants."""
         if self.look_up_for is None:
             return self
-        return replace(self, client=self.client.resolving_with(self.look_up_for(tenant)))
+        return replace(self, client=self.client.with_resolver(self.look_up_for(tenant)))
 
     def fetch(self, urls: Mapping[str, str]) -> Iterator[Fetched]:
-        """Yields the bytes of each URL, in order; the keys are the field names for errors. Raises `InvalidImage`.
+        """Yields the image of each URL, in order. The keys of `urls` are field names for errors. Raises `InvalidImage`.
 
-        An image is fetched once the caller has processed the one before. Only the time of fetching counts.
+        An image is fetched only after the caller has processed the previous one. Only the time for fetching counts
+        against the timeout.
         """
         deadline, bytes_left = Deadline(self.timeout_s), self.max_total_bytes
         for field, url in urls.items():
@@ -72,17 +77,17 @@ class ImageFetcher:
         except EgressFailed as error:
             raise InvalidImage(f"{field} could not be fetched: {error}", field) from error
         problem = self._problem(answer)
-        if problem and not answer.may_be_told:
+        if problem and not answer.may_show_details:
             raise no_picture_from(url, field)
         if problem:
             raise InvalidImage(f"{field} could not be fetched: {problem}", field)
-        return Fetched(answer.body, answer.may_be_told)
+        return Fetched(answer.body, answer.may_show_details)
 
-    def _problem(self, answer: Answer) -> str | None:
+    def _problem(self, answer: EgressResponse) -> str | None:
         if answer.status // 100 == 3:
-            return f"the server answered {answer.status}, and redirects are not followed: give the final URL"
+            return f"the server responded with {answer.status}, and redirects are not followed: give the final URL"
         if answer.status != 200:
-            return f"the server answered {answer.status}"
+            return f"the server responded with {answer.status}"
         match answer.body_end:
             case BodyEnd.WHOLE:
                 return None
@@ -97,5 +102,7 @@ class ImageFetcher:
 
 
 def no_picture_from(url: str, field: str) -> InvalidImage:
-    """Returns the error for a URL at a non-public address: it gives no reason, as `EgressClient` does."""
-    return InvalidImage(f"{field} could not be fetched: {urlsplit(url).hostname} {NOTHING_TOLD}", field)
+    """Returns the error for an image URL whose host has an address that is not public. It gives no reason, since a
+    reason would reveal details of the operator's network.
+    """
+    return InvalidImage(f"{field} could not be fetched: {urlsplit(url).hostname} {NO_DETAILS}", field)

@@ -1,4 +1,6 @@
-"""Decides which URLs, and which addresses of their hosts, may be called. Resolves nothing, connects to nothing."""
+"""Decides which URLs, and which IP addresses of their hosts, the service may call. Resolves nothing and connects to
+nothing.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,22 +9,24 @@ from ipaddress import ip_network
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
-from shared.egress.addresses import Address, Network, is_loopback_host, literal, unmapped, why_not_public
+from shared.addresses import Address, Network, is_loopback_host, literal, unmapped, why_not_public
 from shared.egress.errors import EgressRefused
 from shared.errors import Misconfigured
 from shared.settings.settings import Settings
 
-LOOPBACK = "127.0.0.0/8,::1/128,localhost"  # as an allow-list names this machine
+LOOPBACK = "127.0.0.0/8,::1/128,localhost"  # this machine, as an allow-list names it
 _MAX_URL_CHARS = 2_048
 _URL = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash: parsers disagree about the rest
-# DNS labels, with the underscores that occur. Longer or empty ones make the resolver raise instead of answer.
+# A DNS label; underscores occur in practice. For longer or empty labels the resolver would raise an exception.
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A parsed URL, so that the same parts are checked and called. `host` is a name or one plain address."""
+    """The parts of a parsed URL. The same parts are used to check the URL and to call it, so that both always mean the
+    same host. `host` is a name or one plain IP address.
+    """
 
     scheme: str
     host: str
@@ -32,14 +36,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Networks, and hosts with any address, that may be called over plain http, too."""
+    """Networks and host names that the service may call although they are not public, also over plain http.
+
+    A host name in the list is allowed whatever its addresses are.
+    """
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, text: str, setting: str) -> Self:
-        """Parses networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas. Raises `Misconfigured`."""
+        """Parses an allow-list: networks (`10.1.0.0/16`, `10.1.2.3`) and host names, separated by commas.
+
+        Raises `Misconfigured` for any other entry. Its message contains `setting`, the name of the setting.
+        """
         networks, hosts = [], set()
         for entry in filter(None, (part.strip().lower() for part in text.split(","))):
             try:
@@ -52,8 +62,8 @@ class AllowList:
         return cls(tuple(networks), frozenset(hosts))
 
     def holds(self, address: Address | None, host: str) -> bool:
-        """Returns whether the list contains the host at this address. `address` is None for a name that is not
-        resolved.
+        """Returns whether this allow-list permits calls to the host at this address. `address` is None if the host name
+        was not resolved.
         """
         if host in self.hosts:
             return True
@@ -66,9 +76,11 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EgressRules:
-    """Allows https to public addresses, and the operator's allow-lists: one always, one only while the API has no keys.
+    """The rules for requests to URLs that callers give. Allowed are https URLs with public addresses, and everything in
+    two allow-lists of the operator.
 
-    `is_open` is asked at each check, so that the second list ends with the first key.
+    The second list, `allowed_while_open`, is valid only while the API has no API keys. `is_open` is a function that
+    returns whether this is so. It is called at each check, so that the list stops being valid with the first API key.
     """
 
     allowed: AllowList = AllowList()
@@ -77,7 +89,10 @@ class EgressRules:
 
     @classmethod
     def of(cls, settings: Settings, is_open: Callable[[], bool]) -> Self:
-        """Makes the rules from the settings. Raises `Misconfigured` for an invalid allow-list."""
+        """Creates the egress rules from the settings. `is_open` tells whether the API has no API keys yet.
+
+        Raises `Misconfigured` for an invalid allow-list.
+        """
         return cls(
             AllowList.read(settings.egress_allow, "GRIDPRESS_EGRESS_ALLOW"),
             AllowList.read(settings.egress_allow_while_open, "GRIDPRESS_EGRESS_ALLOW_WHILE_OPEN"),
@@ -85,9 +100,8 @@ class EgressRules:
         )
 
     def target(self, url: str) -> Target:
-        """Parses and checks the URL without resolving its name.
-
-        Raises `EgressRefused` for one that may not be called.
+        """Parses and checks a URL without resolving its name. Raises `EgressRefused` if the service may not call the
+        URL.
         """
         parts = _split(url)
         address = literal(parts.hostname or "")
@@ -103,24 +117,26 @@ class EgressRules:
         return Target(parts.scheme, host, parts.port or (443 if is_https else 80), path)
 
     def check(self, address: Address, host: str) -> None:
-        """Raises `EgressRefused` unless `host` may be called at this address. The message shows no address behind a
-        name.
+        """Raises `EgressRefused` unless the service may call the host at this address. If `host` is a name, the message
+        does not reveal the address.
         """
         reason = why_not_public(unmapped(address))
         if reason and not self._is_allowed(address, host):
             raise EgressRefused(f"{host} is {reason}" if literal(host) else f"{host} has an address that is not public")
 
-    def may_tell(self, addresses: Iterable[Address]) -> bool:
-        """Returns whether a caller may learn details of responses from these addresses.
+    def allows_details(self, addresses: Iterable[Address]) -> bool:
+        """Returns whether a caller may see details of responses from these addresses.
 
-        Responses of the operator's own network are hidden from tenants. While the API has no keys, there is only the
-        operator.
+        Tenants may see details only of public addresses, because other addresses belong to the operator's own network.
+        While the API has no API keys, the operator is the only caller and may see everything.
         """
         return all(why_not_public(unmapped(address)) is None for address in addresses) or self.is_open()
 
     def settled(self) -> "EgressRules":
-        """Returns a copy of the rules that no longer asks `is_open`, for processes that can't. Raises
-        `StoreUnavailable`.
+        """Returns a copy of the egress rules in which it is fixed whether the API has API keys, so the copy never calls
+        `is_open`.
+
+        Child processes that can't ask the store use this copy. Raises `StoreUnavailable`.
         """
         late = self.allowed_while_open
         if late == AllowList() or not self.is_open():

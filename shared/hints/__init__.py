@@ -1,1 +1,1 @@
-"""Hints on Celery queues: the message, the queues, the app and the broker transport."""
+"""Hints on Celery queues: the message, the queues and the broker transport."""

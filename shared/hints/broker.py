@@ -1,7 +1,9 @@
-"""kombu's Redis transport without acknowledgements. A malformed message is dropped and does not stop the consumer.
+"""Adapts kombu's Redis transport for hints (Celery messages that wake workers).
 
-A hint may be lost, so it is gone once it is read. kombu writes each acknowledgement to the store from the task's
-thread; one that fails there costs the consumer a prefetch credit for good, until it reads nothing any more.
+Hints are never acknowledged, and a malformed message stops no consumer. A hint may be lost, so it is removed from its
+queue when it is read. kombu's own transport would write an acknowledgement to the store after each task. If such a
+write fails, kombu counts the message as unfinished for ever. After some failures the consumer would read no more
+messages.
 """
 
 import time
@@ -17,8 +19,8 @@ log = structlog.get_logger()
 _rejected = count(1)
 
 
-class LastAsk:
-    """The time at which this process last asked the broker for a message, by its monotonic clock."""
+class LastPoll:
+    """Records the time at which this process last asked the broker for a message. Uses the monotonic clock."""
 
     def __init__(self) -> None:
         self._at_s = time.monotonic()
@@ -28,18 +30,21 @@ class LastAsk:
 
     @property
     def ago_s(self) -> float:
+        """Returns the seconds since this process last asked the broker for a message."""
         return time.monotonic() - self._at_s
 
 
-last_ask = LastAsk()
+last_poll = LastPoll()
 
 
 class NotAMessage(ValueError):
-    """Raised for JSON without the fields that every Celery message has."""
+    """Raised when JSON text in a queue lacks the fields of a Celery message."""
 
 
 class Message(virtual.Message):
-    """A message. Raises `NotAMessage` when its fields are missing."""
+    """A Celery message that was read from a queue. Raises `NotAMessage` when the fields of a Celery message are
+    missing.
+    """
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -49,23 +54,30 @@ class Message(virtual.Message):
 
 
 class QoS(virtual.QoS):
-    """Counts in memory how many messages are being worked on. Nothing here can fail or wait for a network."""
+    """Counts the messages that this process works on, in memory only.
 
-    restore_at_shutdown = False  # a hint that nobody came to is replaced by upkeep
+    kombu's own class writes to the store for each message, and such a write can fail or wait for the network.
+    """
+
+    restore_at_shutdown = False  # upkeep replaces a hint that no worker took
 
 
 class _Hints:
-    """Overrides private methods of the pinned kombu; `tests/faults` checks that the overrides are called."""
+    """Changes how kombu's Redis channels read messages. The class overrides private methods of kombu, so kombu's
+    version is pinned, and `tests/faults` checks that kombu still calls them.
+    """
 
     Message = Message
     QoS = QoS
 
     def _brpop_start(self, timeout: Any = None) -> None:
         super()._brpop_start(timeout)  # type: ignore[misc]
-        last_ask.note()
+        last_poll.note()
 
     def _brpop_read(self, **options: Any) -> Any:
-        """Reads one message. A malformed one has left the queue already: it is logged, and `Empty` is raised."""
+        """Reads one message from Redis. A malformed message has already left its queue, so it is logged and kombu's
+        `Empty` is raised, as for an empty queue.
+        """
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
         except ValueError as error:
@@ -74,20 +86,20 @@ class _Hints:
 
 
 class Channel(_Hints, redis.Channel):
-    """A channel to one server."""
+    """A kombu channel to a single Redis server."""
 
 
 class SentinelChannel(_Hints, redis.SentinelChannel):
-    """A channel to the primary that sentinels name."""
+    """A kombu channel to the Redis primary that the sentinels name."""
 
 
 class Transport(redis.Transport):
-    """The transport that `make_celery` sets as the broker's."""
+    """kombu's broker transport for a store that is a single Redis server. `make_celery` configures the transport."""
 
     Channel = Channel
 
 
 class SentinelTransport(redis.SentinelTransport):
-    """The same, where the store's URL names sentinels."""
+    """kombu's broker transport for a store whose URL names Redis sentinels. `make_celery` configures the transport."""
 
     Channel = SentinelChannel

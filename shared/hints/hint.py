@@ -1,4 +1,6 @@
-"""The one message between processes: a hint. It names no render, so a lost or repeated one costs nothing."""
+"""Defines the hint, a Celery message that wakes a worker. Processes send each other no other message. A hint names no
+render, so a lost or repeated hint does no harm.
+"""
 
 from typing import Literal
 
@@ -8,7 +10,7 @@ VERSION = 1
 
 
 class Hint(BaseModel):
-    """A permission to take one render of a stage, or one delivery."""
+    """A message that wakes a worker, which then claims work itself: for example one render, or one webhook delivery."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""Names of queues and tasks, in one place."""
+"""Names the Celery queues, and the Celery task that reads each queue."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ CELERY_KEY_PREFIX = "gridpress:celery:"
 
 
 class Queue(StrEnum):
-    """A Celery queue. The stages' queues carry the stages' names."""
+    """A Celery queue. The queues of the stages have the same names as the stages."""
 
     AR = "ar"
     DIT = "dit"
@@ -16,10 +16,10 @@ class Queue(StrEnum):
 
     @property
     def task(self) -> str:
-        """The task that takes one hint from this queue."""
+        """Returns the name of the Celery task that handles the hints (messages that wake workers) of this queue."""
         return f"gridpress.{self.value}.take"
 
 
 def celery_list(queue: Queue) -> str:
-    """The Redis list in which Celery keeps this queue's messages."""
+    """Returns the key of the Redis list in which Celery stores the messages of a queue."""
     return f"{CELERY_KEY_PREFIX}{queue}"

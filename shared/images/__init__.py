@@ -1,1 +1,1 @@
-"""Reads and normalises condition images in child processes with limits."""
+"""Decodes and normalises condition images in child processes with limits on memory and time."""

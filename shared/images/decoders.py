@@ -1,4 +1,4 @@
-"""Decodes pictures in child processes, so that no picture costs this process much memory or time."""
+"""Decodes images in child processes, so that no image takes much memory or time of this process."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,25 +14,25 @@ from shared.sandbox.child import Task, TaskKilled
 from shared.sandbox.pool import Pool
 from shared.sandbox.turns import Turns
 
-_PLACES = 2  # so that a tenant whose picture takes long leaves a place for the others
-_FETCHES = 8  # of pictures behind URLs, each in memory while it comes and until it was looked at
-_CPU_S = 10  # a picture of 40 million pixels takes 3 on a slow core
+_PLACES = 2  # child processes; one tenant may use only one of them, so slow images of one tenant block no other
+_FETCHES = 8  # requests that fetch images from URLs at once; an image is in memory until it is normalised
+_CPU_S = 10  # an image of 40 million pixels takes 3 s on a slow core
 _WALL_S = 30.0
-# What a child needs itself, and for each pixel: 4 bytes as Pillow has them, in up to four copies on the way (decoder's
-# own, upright, transparency, white ground), and what a progressive JPEG keeps.
+# Memory of a child: a fixed part, and 20 bytes for each pixel. Pillow holds 4 bytes per pixel in up to four copies (as
+# decoded, upright, with transparency, on white). The other 4 bytes are for the coefficients of a progressive JPEG.
 _OWN_BYTES = 256 * 1024 * 1024
 _BYTES_PER_PIXEL = 20
 
 _WHY = {
     "time": f"the picture takes more than {_CPU_S} s to decode",
-    "memory": "the picture takes too much memory to decode",
+    "memory": "the picture needs too much memory to decode",
     "crash": "the picture can't be decoded",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The encoded bytes of a picture, as the caller sent them."""
+    """The bytes of an image file, as the caller sent them. With `is_base64` they are base64 text."""
 
     data: Buffer
     is_base64: bool = False
@@ -42,9 +42,10 @@ Load = Callable[[], Encoded]
 
 
 class Decoders:
-    """The decoding children of this process, shared by all its requests. Tenants take turns.
+    """A pool of child processes that decode images for this process. All requests share the pool, and tenants take
+    turns.
 
-    `quota` limits how many children of several processes decode at once.
+    `quota` limits how many images the pools of several processes decode at the same time.
     """
 
     def __init__(self, max_pixels: int, quota: Quota | None = None) -> None:
@@ -56,10 +57,11 @@ class Decoders:
         self._fetches = Turns(_FETCHES)
 
     def normalise(self, load: Load, tenant: TenantId, field: str) -> bytes:
-        """Returns the picture as `shared.images.normalise` does. `load` is called only when it is the tenant's turn.
+        """Normalises a condition image in a child process, as `shared.images.normalise` describes. Returns the PNG
+        file.
 
-        So few pictures are in memory at once. Raises `InvalidImage`, naming `field`, `ServiceBusy`, and whatever `load`
-        raises.
+        `load` returns the encoded image. It is called only when it is the tenant's turn, so that only a few images are
+        in memory at once. Raises `InvalidImage` with the name of the field, `ServiceBusy`, and the errors of `load`.
         """
         with self.pool.child(tenant) as child:
             picture = load()
@@ -73,14 +75,15 @@ class Decoders:
         return png
 
     def fetching(self, tenant: TenantId) -> AbstractContextManager[None]:
-        """Limits how many pictures are fetched from the web at once, within the returned block.
-
-        Raises `ServiceBusy`.
+        """Returns a context manager in which a request may fetch images from the web. It limits how many requests do so
+        at once. Raises `ServiceBusy`.
         """
         return self._fetches.turn(tenant)
 
 
 @cache
 def decoders_of(max_pixels: int, quota: Quota | None = None) -> Decoders:
-    """Returns the decoders of this process. They are cached, so that a second app starts no further children."""
+    """Returns the decoders that all requests of this process share. Repeated calls return the same ones, so that a
+    second Flask app starts no further child processes.
+    """
     return Decoders(max_pixels, quota)

@@ -1,4 +1,4 @@
-"""The task of a decoding child. Imports only Pillow and our own arithmetic."""
+"""The task that a child process runs to decode an image. It imports only Pillow and small modules of Gridpress."""
 
 import json
 from base64 import b64decode
@@ -10,7 +10,7 @@ from shared.sandbox.frames import Head
 
 
 def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Returns the normalised PNG, or `refused` with the reason."""
+    """Returns the normalised image as PNG. If the image can't be used, returns the reason under `refused` instead."""
     try:
         picture = _from_base64(data) if ask["is_base64"] else data
         return {}, normalise(picture, max_pixels=ask["max_pixels"], field="")
@@ -19,7 +19,9 @@ def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_base64(text: bytes) -> bytes:
-    """Decodes base64 that was cut from JSON, where some writers escape the slash or the plus. Raises `InvalidImage`."""
+    """Decodes base64 that was cut out of JSON text. Some JSON writers escape the slash or the plus. Raises
+    `InvalidImage`.
+    """
     try:
         return b64decode(json.loads(b'"%b"' % text) if b"\\" in text else text, validate=True)
     except ValueError as error:

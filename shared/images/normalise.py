@@ -1,4 +1,6 @@
-"""Normalises a condition image for both stages: RGB, upright, at a size on which both preprocessors agree."""
+"""Normalises a condition image for both stages: upright RGB, at a size for which the VAE and the AR model make matching
+grids.
+"""
 
 import struct
 import warnings
@@ -12,14 +14,14 @@ from shared.images.structure import check_file, check_tiles
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
-_MAX_SIDE_PX = 32_768  # a decoder may keep whole rows or columns, some of them in structures of their own
+_MAX_SIDE_PX = 32_768  # decoders hold buffers for whole rows or columns, which may be large for a very long side
 
 _GREY = (128, 128, 128)
-_SIZE, _SIZE_AT = struct.Struct(">II"), 16  # in a PNG, whose first chunk is its header
+_SIZE, _SIZE_AT = struct.Struct(">II"), 16  # width and height in a PNG's first chunk, the header; offset in bytes
 _GREY_16_BIT = ("I;16", "I;16B", "I;16L")
 _MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16_BIT))
 
-# EXIF 2.3, tag 0x0112: where the stored rows and columns begin, and what turns the picture upright.
+# Values of the EXIF 2.3 tag 0x0112 (orientation), each with the transposition that turns the image upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,23 +34,24 @@ _UPRIGHT = {
 
 
 def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
-    """Returns the picture as PNG bytes: 8-bit RGB, transparency on white, sides as `shared.geometry.condition_size`
-    says.
+    """Returns the image as PNG bytes: 8-bit RGB, transparency on white, scaled to `shared.geometry.condition_size`.
 
-    Pixels are unchanged when the size is kept; equal input gives equal output. A picture longer than 4:1 is centred on
-    grey at 4:1. Raises `InvalidImage`, naming `field`, for anything but one whole picture of `FORMATS` with at most
-    `max_pixels` pixels; this is read from the header before decoding. Raises `MemoryError` where memory is limited. Not
-    thread-safe.
+    If the size needs no change, the pixels stay unchanged. Equal input gives equal output. An image longer than 4:1 is
+    centred on a grey background with an aspect ratio of 4:1.
+
+    The input must be one complete image, not animated, in one of `FORMATS`, with at most `max_pixels` pixels. The pixel
+    count is read from the header, before decoding. For any other input, raises `InvalidImage` with the name of the
+    field. Raises `MemoryError` if a memory limit of the process is reached. Not thread-safe.
     """
     picture = _fitted(_decoded(data, max_pixels, field))
-    picture.info = {}  # colour profile and comments would end up in the file
+    picture.info = {}  # otherwise the colour profile and comments would be written to the file
     file = BytesIO()
-    picture.save(file, format="PNG", compress_level=3)  # a third of the default's time, 5 % larger
+    picture.save(file, format="PNG", compress_level=3)  # a third of the default level's time; file 5 % larger
     return file.getvalue()
 
 
 def size_px(png: bytes) -> tuple[int, int]:
-    """Returns width and height of a normalised picture, from its header."""
+    """Returns the width and height of a normalised image from its PNG header."""
     width, height = _SIZE.unpack_from(png, _SIZE_AT)
     return width, height
 
@@ -57,7 +60,7 @@ def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
     check_file(data, field)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # oddities of a file that can be read all the same
+            warnings.simplefilter("ignore")  # Pillow warns about irregularities in files that it can read
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 _check_header(image, max_pixels, field)
                 image.load()
@@ -69,8 +72,8 @@ def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise InvalidImage(f"the picture has more than {max_pixels} pixels", field) from error
     except MemoryError:
-        raise  # says nothing about the picture, but about where it is decoded
-    except Exception as error:  # decoders raise whatever a broken file makes them trip over
+        raise  # the limit of this process is the cause, not the image
+    except Exception as error:  # on a broken file a decoder may raise any exception
         raise InvalidImage("the picture is truncated or broken", field) from error
 
 
@@ -83,7 +86,7 @@ def _check_header(image: Image.Image, max_pixels: int, field: str) -> None:
     check_tiles(len(getattr(image, "tile", ())), field)
     if image.mode not in _MODES:
         raise InvalidImage(f"pictures of mode {image.mode} can't be used: send 8-bit RGB", field)
-    # The further pictures of an MPO, as many cameras write it, are previews and gain maps of the first.
+    # Many cameras write MPO files, whose further pictures are previews and gain maps of the first one.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise InvalidImage("the picture is animated or has several pages: send one", field)
 
@@ -91,7 +94,7 @@ def _check_header(image: Image.Image, max_pixels: int, field: str) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - broken EXIF says nothing about the pixels
+    except Exception:  # noqa: BLE001 - the pixels can be used even if the EXIF data is broken
         return image
     return image.transpose(turn) if turn is not None else image
 
@@ -109,7 +112,9 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _fitted(image: Image.Image) -> Image.Image:
-    """Returns the picture at its condition size. One longer than 4:1 keeps its proportions and gets grey borders."""
+    """Returns the condition image scaled to the size that both stages read. An image longer than 4:1 keeps its
+    proportions and gets grey borders that make it 4:1.
+    """
     width, height = image.size
     least = -(-max(width, height) // MAX_SIDE_RATIO)
     target = condition_size(max(width, least), max(height, least))

@@ -1,1 +1,3 @@
-"""From the fields of a request to a `JobSpec`, the same for every front door and for batches. Never Flask."""
+"""Validates requests and turns them into a `JobSpec`, in the same way for all API formats and for batch lines. Never
+imports Flask.
+"""

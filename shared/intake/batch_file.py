@@ -1,4 +1,4 @@
-"""Checks every line of a batch file once: whether the file is valid, and which lines can be rendered."""
+"""Checks every line of a batch file once: whether the whole file is valid, and which of its lines can be rendered."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,39 +13,40 @@ from shared.settings.settings import Settings
 
 _MOST_FATAL = 100
 
-Judge = Callable[[int, str, JobRequest], Fault | None]  # of line (from 0), `custom_id` and request
+Judge = Callable[[int, str, JobRequest], Fault | None]  # arguments: line number from 0, `custom_id`, request
 
 
 def _never(*_: object) -> None:
-    """Finds no fault."""
+    """The default of `FileCheck.judge`, which can refuse lines of a batch file. Finds no fault in any line."""
 
 
 def _none(_: int) -> bool:
-    """Leaves no line out."""
+    """The default of `FileCheck.left_out`. Returns False for every line, so that every line belongs to the batch."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class BadBody:
-    """A line with an invalid request. It will not be rendered; the other lines are."""
+    """A line of a batch file whose request is invalid. This line fails alone; the other lines are still rendered."""
 
     custom_id: str
     fault: Fault
 
     @property
     def line(self) -> int:
-        """The number of the line, from 0."""
+        """Returns the number of the invalid line in the batch file, counted from 0."""
         assert self.fault.line is not None
         return self.fault.line - 1
 
 
 @dataclass(slots=True)
 class FileCheck:
-    """The check of a file so far. Keeps one character and the `custom_id` of each line.
+    """Checks a batch file line by line. Stores the `custom_id` of each line and its state, which is one character.
 
-    After `most_fatal` faults that fail the whole batch, the check may stop. `judge` may find a fault in a line that can
-    be rendered. `left_out` says which lines (from 0) do not belong to the batch. `cost` sums the lines that can be
-    rendered.
+    - `most_fatal`: the check may stop after this many faults that make the whole batch fail.
+    - `judge` is called for each valid line. It may return a fault, and the line is then refused.
+    - `left_out` returns whether a line (counted from 0) does not belong to the batch.
+    - `cost` is the sum over the lines that can be rendered.
     """
 
     spec: BatchSpec
@@ -62,20 +63,23 @@ class FileCheck:
 
     @property
     def num_requests(self) -> int:
-        """The number of lines that are not blank."""
+        """Returns the number of lines in the batch file that are neither blank nor left out."""
         return len(self.states) - self.states.count(LineState.LEFT_OUT)
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether the check may stop, because the batch fails in any case."""
+        """Returns whether the check may stop because the batch fails in any case."""
         return len(self.fatal) >= self.most_fatal or len(self.states) > self.settings.max_batch_lines
 
     def take(self, lines: Iterable[bytes]) -> list[BadBody]:
-        """Checks the next lines of the file; returns those that can't be rendered."""
+        """Checks the next lines of the batch file. Returns the lines whose request is invalid.
+
+        A malformed line is added to `fatal` instead, because it makes the whole batch fail.
+        """
         return [bad for raw in lines if (bad := self._take(raw)) is not None]
 
     def end(self) -> None:
-        """Ends the check: the file has no more lines."""
+        """Ends the check after the last line of the file. Adds a fault if the file has too many lines or none."""
         num, most = len(self.states), self.settings.max_batch_lines
         if num > most:
             self.fatal.insert(0, Fault(code="too_many_lines", message=f"a batch has at most {most} lines"))

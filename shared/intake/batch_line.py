@@ -1,4 +1,4 @@
-"""Parses one line of a batch file: OpenAI's envelope with the body of a request to one endpoint."""
+"""Parses one line of a batch file: OpenAI's envelope, which contains the body of a request to one endpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,25 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.batches.batch import NATIVE, BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.intake.documents import read_json
 from shared.intake.fields import InvalidFields, validated
+from shared.intake.json_documents import read_json
+from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
 from shared.intake.spec import check
 from shared.intake.types import Text
 from shared.jobs.spec import SEED_LIMIT
-from shared.openai.requests import EditRequest, GenerationRequest, ImagesRequest
 from shared.settings.settings import Settings
 
-_MOST_CHARS = 500  # of what a line holds and a fault repeats
+_MOST_CHARS = 500  # maximum length of the parts of a line that a fault quotes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may bring its picture along
+MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may contain its image
 
-# A re-render has the size of its prior; a width is half of another size.
+# The batch's default size is not used for a line with one of these fields: a re-render has the size of its prior, and
+# a width or height would conflict with the default.
 _WITHOUT_SIZE = frozenset({"prior", "width", "height", "size"})
 
 
 class Envelope(BaseModel):
-    """The fields of the envelope."""
+    """The envelope of one line in a batch file: OpenAI's fields around the body of a request."""
 
     model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
@@ -38,7 +39,7 @@ class Envelope(BaseModel):
 
 
 class BadLine(Exception):
-    """A malformed line, which fails the whole batch."""
+    """Raised for a malformed line of a batch file, which makes the whole batch fail."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -47,14 +48,14 @@ class BadLine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """The request of a line. `asked` is the request at OpenAI's endpoint; None at our own."""
+    """The request of a batch line. `asked` is the request in OpenAI's format, or None if the batch is for /v1/jobs."""
 
     request: JobRequest
     asked: ImagesRequest | None
 
 
 def read_envelope(raw: bytes, line: int) -> Envelope:
-    """Parses the envelope of a line; `line` counts from 0. Raises `BadLine`."""
+    """Parses the envelope of a batch line. `line` counts from 0. Raises `BadLine`."""
     if len(raw) > MOST_LINE_BYTES:
         raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
     try:
@@ -79,7 +80,10 @@ _CODES = {
 def line_request(
     spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings, rules: EgressRules
 ) -> LineRequest:
-    """Parses and checks a line's body, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
+    """Parses and validates the body of a batch line, except for its images.
+
+    Raises `InvalidRequest` and `InvalidImage`.
+    """
     fields = {**_defaults(spec, body, line), **body, "priority": spec.priority.value}
     if spec.endpoint == NATIVE:
         found = LineRequest(validated(JobRequest, fields), None)
@@ -90,7 +94,9 @@ def line_request(
 
 
 def fault_of(error: InvalidRequest, line: int) -> Fault:
-    """Returns the fault of a line: the first error of its body."""
+    """Returns the fault that is stored for an invalid request in a batch line, made from the first error of the
+    request. `line` counts from 0.
+    """
     message = error.errors[0].message if isinstance(error, InvalidFields) else str(error)
     param = error.field and error.field[:_MOST_CHARS]
     return Fault(code=error.code, message=message[:_MOST_CHARS], param=param, line=line + 1)
@@ -105,7 +111,7 @@ def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -
     else:
         asked = validated(GenerationRequest, fields)
     if asked.stream:
-        raise InvalidRequest("a line of a batch is not streamed", "stream")
+        raise InvalidRequest("a batch line can't be streamed", "stream")
     if asked.model not in (None, settings.served_model_name):
         raise InvalidRequest(f"the model served here is {settings.served_model_name}", "model")
     return LineRequest(validated(JobRequest, asked.fields_of_job()), asked)

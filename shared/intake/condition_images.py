@@ -1,6 +1,6 @@
-"""Loads and normalises the condition images of a request: files, data URLs, file ids and web URLs.
+"""Loads and normalises the condition images of a request: uploaded files, data URLs, file ids and web URLs.
 
-Images are loaded one by one and decoded by a child process.
+Images are loaded one by one. A child process decodes them.
 """
 
 import re
@@ -27,7 +27,10 @@ _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def check_urls(urls: Sequence[str], rules: EgressRules) -> None:
-    """Checks the web URLs by the egress rules, without resolving names. Raises `InvalidImage`, naming the field."""
+    """Checks the web URLs among a request's images against the egress rules, which say what the service may call.
+
+    Resolves no names. Raises `InvalidImage` with the name of the field.
+    """
     for index, url in enumerate(urls):
         if _WEB_URL.match(url):
             try:
@@ -36,13 +39,15 @@ def check_urls(urls: Sequence[str], rules: EgressRules) -> None:
                 raise InvalidImage(f"images[{index}] can't be fetched: {error}", f"images[{index}]") from error
 
 
-# Called with the bytes that a request is about to keep in memory. Raises `ServiceBusy` where there is no room.
+# Called with the number of bytes that a request is about to hold in memory. Raises `ServiceBusy` if there is no room.
 Hold = Callable[[int], None]
 
 
 @dataclass(slots=True)
 class FileImages:
-    """The pictures among a tenant's files, for one request. Limits: bytes of each, and of all together."""
+    """Reads images from a tenant's stored files for one request. It limits the size of each image and of all images
+    together.
+    """
 
     files: FileStore
     objects: ObjectStore
@@ -52,11 +57,15 @@ class FileImages:
     _num_bytes: int = field(default=0, init=False)
 
     def read(self, file_id: FileId, field: str) -> bytes:
-        """Returns the bytes of a file. Raises `InvalidImage`, naming the field."""
+        """Returns the bytes of a stored file of the tenant, for use as an image. Raises `InvalidImage` with the name of
+        the field if the file is missing, too large, or has another purpose.
+        """
         try:
             file = self.files.file(file_id, self.tenant)
             if file.purpose not in (Purpose.VISION, Purpose.USER_DATA):
-                raise InvalidImage(f"{file_id} is of the purpose {file.purpose}: pictures are of vision", field)
+                raise InvalidImage(
+                    f"{file_id} has the purpose {file.purpose}, but images need vision or user_data", field
+                )
             if file.num_bytes > self.max_bytes:
                 raise InvalidImage(f"{file_id} has more than {self.max_bytes} bytes", field)
             self._num_bytes += file.num_bytes
@@ -69,7 +78,7 @@ class FileImages:
 
 @dataclass(frozen=True, slots=True)
 class ConditionImages:
-    """Normalises the condition images of one request, one by one."""
+    """Brings the condition images of one request into the form that both stages read, one image after the other."""
 
     fetcher: ImageFetcher
     own: FileImages
@@ -77,9 +86,10 @@ class ConditionImages:
     hold: Hold
 
     def normalised(self, body: Body, max_images: int) -> list[bytes]:
-        """Returns the normalised images in the order of the request. Web URLs are fetched last, after all other checks.
+        """Returns the condition images of a request as normalised PNG files, in the order of the request. Images at web
+        URLs are fetched last, after all other images passed their checks.
 
-        Raises `InvalidRequest` and `InvalidImage`, naming the field, and `ServiceBusy`.
+        Raises `InvalidRequest` and `InvalidImage` with the name of the field, and `ServiceBusy`.
         """
         urls, files = body.request.images, body.files
         if urls and files:
@@ -87,13 +97,13 @@ class ConditionImages:
         if len(urls) + len(files) > max_images:
             raise InvalidRequest(f"images holds {len(urls) + len(files)} pictures, more than {max_images}", "images")
         if files:
-            return [self._looked_at(partial(Encoded, file), f"images[{index}]") for index, file in enumerate(files)]
+            return [self._normalise(partial(Encoded, file), f"images[{index}]") for index, file in enumerate(files)]
         return self._from_urls({f"images[{index}]": url for index, url in enumerate(urls)}, body)
 
     def _from_urls(self, urls: dict[str, str], body: Body) -> list[bytes]:
         web_urls = {field: url for field, url in urls.items() if _WEB_URL.match(url)}
         pictures = {
-            field: self._looked_at(self._at_hand(url, field, body), field)
+            field: self._normalise(self._loader_of(url, field, body), field)
             for field, url in urls.items()
             if field not in web_urls
         }
@@ -101,23 +111,23 @@ class ConditionImages:
             fetcher = self.fetcher.of_tenant(self.own.tenant)
             with self.decoders.fetching(self.own.tenant):
                 for field, fetched in zip(web_urls, fetcher.fetch(web_urls), strict=True):
-                    pictures[field] = self._looked_at_fetched(fetched, urls[field], field)
+                    pictures[field] = self._normalise_fetched(fetched, urls[field], field)
         return [pictures[field] for field in urls]
 
-    def _at_hand(self, url: str, field: str, body: Body) -> Load:
+    def _loader_of(self, url: str, field: str, body: Body) -> Load:
         if _FILE_ID.fullmatch(url):
             return lambda: Encoded(self.own.read(FileId(url), field))
         return partial(_from_data_url, url, field, body.pictures)
 
-    def _looked_at_fetched(self, fetched: Fetched, url: str, field: str) -> bytes:
+    def _normalise_fetched(self, fetched: Fetched, url: str, field: str) -> bytes:
         try:
-            return self._looked_at(partial(Encoded, fetched.data), field)
+            return self._normalise(partial(Encoded, fetched.data), field)
         except InvalidImage as error:
-            if fetched.may_be_told:
+            if fetched.may_show_details:
                 raise
             raise no_picture_from(url, field) from error
 
-    def _looked_at(self, load: Load, field: str) -> bytes:
+    def _normalise(self, load: Load, field: str) -> bytes:
         png = self.decoders.normalise(load, self.own.tenant, field)
         self.hold(len(png))
         return png
@@ -126,5 +136,5 @@ class ConditionImages:
 def _from_data_url(url: str, field: str, cut: Mapping[str, Buffer]) -> Encoded:
     head, _, payload = url.partition(",")
     if not _DATA_URL.fullmatch(head):
-        raise InvalidImage("neither an https URL nor a file id nor a data URL such as data:image/png;base64,...", field)
+        raise InvalidImage("must be an https URL, a file id or a data URL such as data:image/png;base64,...", field)
     return Encoded(cut.get(payload, payload.encode()), is_base64=True)

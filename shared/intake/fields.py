@@ -1,4 +1,4 @@
-"""Validates what a caller sent with a pydantic model, and reports the invalid fields."""
+"""Validates the fields of a request with a pydantic model, and reports the invalid fields."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -10,18 +10,20 @@ from shared.errors import InvalidRequest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_MAX_FAULTS = 20  # a body may hold a million unknown fields
+_MAX_FAULTS = 20  # reported errors; a body may contain a million unknown fields
 
 
 class FieldError(BaseModel):
-    """One invalid field of a request."""
+    """One invalid field of a request, with the reason."""
 
     field: str | None
     message: str
 
 
 class InvalidFields(InvalidRequest):
-    """Raised for fields that are missing, unknown or out of range; `field` is the first of `errors`."""
+    """Raised for fields of a request that are missing, unknown or invalid. `field` is the name of the first field in
+    `errors`.
+    """
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(errors[0].message, errors[0].field)
@@ -29,7 +31,8 @@ class InvalidFields(InvalidRequest):
 
 
 def validated(model: type[Model], fields: object, *, is_text: bool = False) -> Model:
-    """Returns the validated model. With `is_text` all values are text, as in a form, and are converted.
+    """Validates the fields of a request and returns them as an instance of `model`. With `is_text`, all values are
+    text, as in an HTML form, and are converted.
 
     Raises `InvalidFields`.
     """
@@ -37,13 +40,17 @@ def validated(model: type[Model], fields: object, *, is_text: bool = False) -> M
     try:
         return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
     except ValidationError as error:
-        # Neither the input nor a context is kept: either may hold a secret.
+        # The errors contain neither the input nor a context, because both may contain a secret.
         faults = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_FAULTS]
     raise InvalidFields([FieldError(field=_name(fault["loc"]), message=fault["msg"]) for fault in faults])
 
 
 def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
-    """Drops unknown fields beyond the number that is reported, since each costs an error."""
+    """Returns the fields without most of the unknown ones. At most 20 unknown fields remain, the number that is
+    reported.
+
+    Each unknown field causes an error in pydantic, and a body may contain a million of them.
+    """
     if not isinstance(fields, dict) or len(fields) <= _MAX_FAULTS:
         return fields
     unknown = set(islice((name for name in fields if name not in model.model_fields), _MAX_FAULTS, None))
@@ -51,7 +58,7 @@ def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
 
 
 def _name(location: Sequence[int | str]) -> str | None:
-    """Returns a location as text: `("images", 2)` is `images[2]`."""
+    """Returns the location of an invalid field as text: `("images", 2)` becomes `images[2]`."""
     name = ""
     for part in location:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""Says beforehand what a line of a batch costs: pictures, pixels, and device work of both stages."""
+"""Estimates the cost of a batch line: its pictures, their pixels, and the device time in both stages."""
 
 from shared.batches.batch import BatchCost
 from shared.geometry import aligned_size
@@ -8,12 +8,13 @@ from shared.intake.spec import DEFAULT_SIZE, asked_size
 from shared.jobs.spec import RenderSettings
 from shared.schedule.cost import cost_of
 
-_ANY_IMAGE = ObjectKey("inputs/any.png")  # its size is not known before it is fetched
+_ANY_IMAGE = ObjectKey("inputs/any.png")  # the size of an image is unknown until it is fetched
 
 
 def cost_of_line(request: JobRequest) -> BatchCost:
-    """Returns the cost of a checked request. Its condition images are not looked at: an edit or a re-render that names
-    no size counts as 1024x1024.
+    """Returns the cost of a valid request, without reading its condition images.
+
+    An edit or a re-render without a size counts as 1024x1024.
     """
     width, height = aligned_size(*(asked_size(request) or DEFAULT_SIZE))
     settings = RenderSettings(

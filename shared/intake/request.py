@@ -1,4 +1,4 @@
-"""The fields of a request for pictures and their types. Limits set by settings are checked in `shared.intake.spec`."""
+"""Defines the fields of a request for pictures. `shared.intake.spec` checks the limits that depend on settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ def _given_or_the_priors(text: str, info: ValidationInfo) -> str:
 
 
 class PriorRequest(BaseModel):
-    """An earlier picture, by job id and index."""
+    """An earlier picture, given by its job id and index."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -41,7 +41,7 @@ class PriorRequest(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """A request of 1..n pictures. Unknown fields are refused; null, where it is allowed, is the same as leaving a field
+    """A request for pictures. Unknown fields are refused. Where null is allowed, it is the same as leaving the field
     out.
     """
 
@@ -54,92 +54,119 @@ class JobRequest(BaseModel):
         json_schema_extra={"anyOf": [{"required": ["prompt"]}, {"required": ["prior"]}]},
     )
 
-    # Before the prompt, whose validation looks at it.
+    # This field must come before `prompt`, whose validation reads it.
     prior: PriorRequest | None = Field(
         default=None,
-        description="decode the token grid of this picture again, without new AR work. Size, images, prompt and model "
-        "are those of that picture; settings of the DiT and the file, and the seed, too, where they are left out",
+        description="an earlier picture whose token grid is decoded again, without AR work. Size, images, prompt "
+        "and model come from that picture and can't be changed. DiT settings, file settings and the "
+        "seed are copied from it if you leave them out",
     )
     prompt: Annotated[Text, AfterValidator(_given_or_the_priors)] = Field(
         default="",
         validate_default=True,
-        description="text to be drawn goes in quotes. Required unless there is a `prior`",
+        description="description of the picture; put text that should appear in the picture in quotes. Required "
+        "unless there is a `prior`",
         json_schema_extra=_without_default,
     )
     size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")] | None = Field(
         default=None,
-        description="width x height, such as 1152x1024. Default: the first image's size, else 1024x1024",
+        description="width x height in pixels, such as 1152x1024. Default: the size of the first image, else 1024x1024",
     )
-    width: Side | None = Field(default=None, description="with `height`, instead of `size`")
-    height: Side | None = Field(default=None, description="with `width`, instead of `size`")
+    width: Side | None = Field(default=None, description="width in pixels; give `height` as well, instead of `size`")
+    height: Side | None = Field(default=None, description="height in pixels; give `width` as well, instead of `size`")
     resize: bool = Field(
         default=False,
-        description="for sides that are no multiples of 32: render the next larger size, scale it to cover the "
-        "requested one (Lanczos) and keep its middle. Answered as rendered_size",
+        description="for sides that are not multiples of 32: render the next larger size, scale the picture to "
+        "cover the requested size (Lanczos) and keep its middle. The response has the larger size as "
+        "rendered_size",
     )
-    n: int = Field(default=1, ge=1, description="pictures; picture i is drawn with seed + i")
-    seed: int | None = Field(default=None, ge=0, lt=SEED_LIMIT, description="drawn and answered when left out")
-    num_inference_steps: int = Field(default=50, ge=1, description="denoise steps")
+    n: int = Field(default=1, ge=1, description="number of pictures; picture i (from 0) is rendered with seed + i")
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=SEED_LIMIT,
+        description="seed of the first picture. If left out, a random seed is used and returned in the response",
+    )
+    num_inference_steps: int = Field(default=50, ge=1, description="number of denoise steps")
     guidance_scale: float = Field(default=1.5, ge=0, le=20, allow_inf_nan=False)
     quality: Annotated[Quality, Field(strict=False)] = Field(
-        default=Quality.EXACT, description="exact: what the reference computes; fast: reuses parts of earlier steps"
+        default=Quality.EXACT,
+        description="exact computes what the reference pipeline computes; fast reuses parts of earlier steps",
     )
     temperature: float | None = Field(
-        default=None, ge=0.01, le=2, allow_inf_nan=False, description="of the token sampling; default: the model's own"
+        default=None,
+        ge=0.01,
+        le=2,
+        allow_inf_nan=False,
+        description="temperature of the token sampling. Default: the model's own value",
     )
     top_p: float | None = Field(
-        default=None, gt=0, le=1, allow_inf_nan=False, description="of the token sampling; default: the model's own"
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="top-p of the token sampling. Default: the model's own value",
     )
     enhance_prompt: bool = Field(
         default=False,
-        description="let a language model rewrite the prompt first, quoted text kept; answered as revised_prompt",
+        description="let a language model rewrite the prompt first; quoted text stays. The response has the new "
+        "prompt as revised_prompt",
     )
     images: list[ImageInput] = Field(
         default=[],
-        description="pictures to edit or combine: base64 data URLs, files of your own (`file-...`, or an object with "
-        "`file_id`), or https URLs, which are fetched before the answer "
-        "and without following redirects",
+        description="pictures to edit or combine: base64 data URLs, files that you uploaded (`file-...`, or an "
+        "object with `file_id`), or https URLs. URLs are fetched before the response, without "
+        "following redirects",
     )
     output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
-    output_quality: int = Field(default=90, ge=1, le=100, description="of JPEG and WebP")
+    output_quality: int = Field(default=90, ge=1, le=100, description="quality of JPEG and WebP files")
     embed_metadata: bool = Field(default=True, description="write prompt, seed and settings into the file")
     priority: Annotated[Priority, Field(strict=False)] = Field(
-        default=Priority.INTERACTIVE, description="scheduling class; it changes no picture"
+        default=Priority.INTERACTIVE, description="scheduling class; it does not change the pictures"
     )
-    partial_images: int = Field(default=0, ge=0, le=3, description="previews published as events while it is drawn")
+    partial_images: int = Field(
+        default=0, ge=0, le=3, description="number of previews that are published as events while a picture is rendered"
+    )
     start_timeout_s: Timeout | None = Field(
-        default=None, description="a picture that no worker has begun by then expires; seconds from acceptance"
+        default=None, description="seconds after acceptance; a picture that no worker has started by then expires"
     )
     execution_timeout_s: Timeout | None = Field(
-        default=None, description="a picture that is not finished by then expires; seconds from when it was begun"
+        default=None, description="seconds after a picture was started; if it is not finished by then, it expires"
     )
     deadline: Time | None = Field(
         default=None,
-        description="pictures that are not finished at this moment expire; RFC 3339, such as 2026-01-05T09:30:00Z",
+        description="time at which pictures that are not finished expire; RFC 3339, such as 2026-01-05T09:30:00Z",
     )
     metadata: dict[MetadataKey, MetadataValue] = Field(
-        default={}, max_length=16, description="pairs of your own, answered as they came"
+        default={}, max_length=16, description="your own names and values, returned unchanged in responses"
     )
-    webhook_url: Text | None = Field(default=None, description="told when the job ends, or what `webhook_events` says")
+    webhook_url: Text | None = Field(
+        default=None, description="URL that gets a webhook when the job ends, or for the events in `webhook_events`"
+    )
     webhook_events: list[JobEventType] | None = Field(
-        default=None, min_length=1, max_length=len(get_args(JobEventType)), description="default: every end"
+        default=None,
+        min_length=1,
+        max_length=len(get_args(JobEventType)),
+        description="events that are sent to `webhook_url`. Default: every way in which a job can end",
     )
     webhook_payload: Annotated[PayloadStyle, Field(strict=False)] | None = Field(
-        default=None, description="full, the default: the job as GET answers it; thin: its id alone"
+        default=None,
+        description="body of the webhooks: full (the default) has the job as GET returns it; thin has only its id",
     )
     webhook_secret: SigningKey | None = Field(
         default=None,
         repr=False,
-        description="whsec_ and base64; signs this job's webhooks instead of the tenant's secret. Never answered",
+        description="whsec_ and base64. It signs the webhooks of this job instead of the tenant's secret, and is "
+        "never returned",
         json_schema_extra={"writeOnly": True},
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The fields of a request and the files that came with them, in order.
+    """The fields of a request, and the files that were uploaded with them, in order.
 
-    `pictures` maps the placeholder in `request.images` of each picture that was cut out of the JSON to its base64.
+    `pictures` maps each placeholder in `request.images` to the base64 of the picture that was cut out of the JSON.
     """
 
     request: JobRequest

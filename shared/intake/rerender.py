@@ -1,4 +1,4 @@
-"""Re-rendering: the token grid of an earlier picture, decoded again with other settings of the DiT."""
+"""Prepares a re-render: the token grid of an earlier picture is decoded again with other settings of the DiT."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from shared.jobs.token_grid import Prior
 from shared.objects.store import ObjectStore
 from shared.store.jobs.jobs import JobStore
 
-# What the DiT or the file's encoder reads; the token grid stays what it is.
+# Settings of the DiT and of the file's encoder. A re-render may change them, because the token grid stays the same.
 _OF_DECODING = (
     "num_inference_steps",
     "guidance_scale",
@@ -28,13 +28,13 @@ _OF_DECODING = (
     "output_quality",
     "embed_metadata",
 )
-# What made the token grid, and the quoted text that the DiT draws into it.
+# Settings from which the token grid was made. The prompt also has the quoted text, which the DiT draws.
 _OF_THE_SOURCE = ("prompt", "temperature", "top_p")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An earlier render of the same tenant, and its token grid."""
+    """An earlier render of the same tenant, with its token grid."""
 
     job: Job
     render: Render
@@ -46,13 +46,17 @@ class Source:
 
     @property
     def settings(self) -> RenderSettings:
-        """Returns the settings of the source picture, with its enhanced prompt if it has one."""
+        """Returns the settings of the earlier picture, with the enhanced prompt if there is one."""
         settings = self.job.spec.settings
         return settings.model_copy(update={"prompt": self.job.revised_prompt or settings.prompt})
 
 
 def source_of(request: JobRequest, tenant: TenantId, store: JobStore, objects: ObjectStore) -> Source | None:
-    """What `prior` names. Raises `PriorNotFound`, `ImageNotReady`, `ImageNotMade` and `ObjectStoreUnavailable`."""
+    """Returns the earlier picture that a request names in `prior`, with its token grid. Returns None if the request
+    names none.
+
+    Raises `PriorNotFound`, `ImageNotReady`, `ImageNotMade` and `ObjectStoreUnavailable`.
+    """
     if request.prior is None:
         return None
     try:
@@ -64,7 +68,7 @@ def source_of(request: JobRequest, tenant: TenantId, store: JobStore, objects: O
 
 
 def prior_of(job: Job, index: int, store: JobStore, objects: ObjectStore) -> Prior:
-    """The token grid of a picture that is finished or being decoded.
+    """Returns the token grid of a picture that is finished or being decoded.
 
     Raises `ImageNotFound`, `ImageNotReady`, `ImageNotMade` and `ObjectStoreUnavailable`.
     """
@@ -73,32 +77,36 @@ def prior_of(job: Job, index: int, store: JobStore, objects: ObjectStore) -> Pri
     alive = None if job.renders[index].picture else store.prior(job.renders[index].render_id)
     if alive:
         return alive
-    # It may have been finished since the job was read.
+    # The picture may have been finished since the job was read.
     render = store.job(job.job_id, job.spec.tenant).renders[index]
     if render.picture:
         try:
             return Prior.from_bytes(objects.get(render.picture.grid_key))
         except ObjectNotFound as error:
-            raise ImageNotMade(f"the token grid of image {index} is no longer kept") from error
+            raise ImageNotMade(f"the token grid of image {index} was deleted") from error
     if render.state.is_final:
         raise ImageNotMade(f"image {index} is {render.state}")
     raise ImageNotReady(f"image {index} has no token grid yet: it is {render.state}")
 
 
 def settings_again(request: JobRequest, source: Source, asked_size: tuple[int, int] | None) -> RenderSettings:
-    """The source's settings, with those of decoding that the request names. Raises `InvalidRequest` for any other."""
+    """Returns the settings for a re-render (a render that starts with the token grid of an earlier picture).
+
+    The settings of the DiT and of the file come from the request, all others from the earlier picture. Raises
+    `InvalidRequest` if the request changes any other setting.
+    """
     was, sent = source.settings, request.model_fields_set
     if asked_size not in (None, was.delivered_size):
         width, height = was.delivered_size
-        raise InvalidRequest(f"a re-render has the size of its prior, {width}x{height}", _size_field(request))
+        raise InvalidRequest(f"a re-render must have the size of its prior, {width}x{height}", _size_field(request))
     if request.images:
-        raise InvalidRequest("a re-render has the images of its prior", "images")
+        raise InvalidRequest("a re-render must have the images of its prior", "images")
     if request.enhance_prompt:
-        raise InvalidRequest("a re-render has the prompt of its prior", "enhance_prompt")
+        raise InvalidRequest("a re-render must have the prompt of its prior", "enhance_prompt")
     for field in _OF_THE_SOURCE:
         value = getattr(request, field)
         if value not in (None, "", getattr(was, field)):
-            raise InvalidRequest(f"a re-render has the {field} of its prior", field)
+            raise InvalidRequest(f"a re-render must have the {field} of its prior", field)
     return was.model_copy(update={field: getattr(request, field) for field in _OF_DECODING if field in sent})
 
 

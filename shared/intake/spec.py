@@ -1,4 +1,6 @@
-"""Turns a request into a `JobSpec`: limits, sizes, condition images. A refused request leaves nothing in the stores."""
+"""Turns a request into a `JobSpec`: checks limits and sizes, and stores condition images. A refused request stores
+nothing.
+"""
 
 import hashlib
 import secrets
@@ -24,9 +26,9 @@ from shared.webhooks.events import ENDS, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
 
 DEFAULT_SIZE = (1024, 1024)
-_DRAWN_SEED_LIMIT = 2**31  # every other tool takes these; callers may send up to 2^53 - 1
+_DRAWN_SEED_LIMIT = 2**31  # every other tool accepts seeds below this; callers may send up to 2^53 - 1
 
-# Asked for and given under the same names.
+# Fields that have the same name in `JobRequest` and `RenderSettings`.
 _RENDER_FIELDS = (
     "prompt",
     "num_inference_steps",
@@ -41,12 +43,19 @@ _RENDER_FIELDS = (
 
 
 def _without_limit(num_bytes: int) -> None:
-    """Does not limit memory, for processes that handle few requests at once."""
+    """Accepts any number of bytes. This is the default of `Intake.hold`.
+
+    Processes that handle few requests at once use it, since they need no memory limit.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Makes specs from requests. `hold` is called with the number of bytes that a request keeps in memory."""
+    """Creates job specs from requests. Calls `hold` before a request needs memory, with the number of bytes that it
+    needs.
+
+    `hold` raises `ServiceBusy` if there is no room.
+    """
 
     settings: Settings
     rules: EgressRules
@@ -58,17 +67,18 @@ class Intake:
     hold: Hold = _without_limit
 
     def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
-        """Returns the picture named by `prior`, with its token grid.
+        """Returns the earlier picture that a request names in `prior`, with its token grid; None if it names none.
 
-        Raises as `shared.intake.rerender.source_of` does.
+        Raises the errors of `shared.intake.rerender.source_of`.
         """
         return source_of(request, tenant, self.store, self.objects)
 
     def spec(self, body: Body, tenant: TenantId, source: Source | None = None) -> JobSpec:
-        """Returns the spec of the job. With a `source` the job decodes that picture's token grid again.
+        """Checks a request and returns the spec of its job. If the request is for a re-render, `source` is the earlier
+        picture. A re-render decodes the token grid of that picture again.
 
-        Condition images are stored last, once everything else has been accepted. Raises `InvalidRequest`,
-        `InvalidImage` and `ObjectStoreUnavailable`.
+        Condition images are stored last, after everything else was accepted. Raises `InvalidRequest`, `InvalidImage`
+        and `ObjectStoreUnavailable`.
         """
         request = body.request
         check(request, self.settings, self.rules)
@@ -111,7 +121,7 @@ class Intake:
         )
 
     def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
-        """Returns the normalised condition images, not stored yet."""
+        """Returns the condition images of a request as normalised PNG files. They are not stored yet."""
         limits = self.settings
         own = FileImages(self.files, self.objects, tenant, limits.max_fetched_bytes, limits.max_body_bytes)
         images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
@@ -119,7 +129,7 @@ class Intake:
 
 
 def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
-    """Checks a request, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
+    """Checks a request for pictures, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
     _check_limits(request, settings)
     _check_webhook(request, rules)
     check_urls(request.images, rules)
@@ -136,8 +146,8 @@ def _seed(request: JobRequest, source: Source | None) -> int:
 
 
 def output_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """Returns the size of an edit that asks for none: that of its first image, rounded to a size that the model
-    renders.
+    """Returns the size of an edit without a requested size: the size of its first image, rounded to one that the model
+    can render.
     """
 
     def fit(side_px: int) -> int:
@@ -163,7 +173,7 @@ def _check_limits(request: JobRequest, settings: Settings) -> None:
 
 def _check_enhancement(request: JobRequest, settings: Settings) -> None:
     if request.enhance_prompt and not settings.enhance_base_url:
-        why = "this service enhances no prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
+        why = "this service can't enhance prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
         raise InvalidRequest(why, "enhance_prompt")
 
 
@@ -173,15 +183,18 @@ def _check_webhook(request: JobRequest, rules: EgressRules) -> None:
 
 
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:
-    """Returns the events explicitly, so that a job keeps them when later versions add kinds of events."""
+    """Returns the job's webhook events. Default events are stored with the job, so that new default events of a later
+    version don't change it.
+    """
     if request.webhook_url is None:
         return ()
     return tuple(dict.fromkeys(request.webhook_events or ENDS))
 
 
 def asked_size(request: JobRequest) -> tuple[int, int] | None:
-    """Returns the requested width and height in pixels, or None. Raises `InvalidRequest` for an incomplete or double
-    size.
+    """Returns the requested width and height in pixels; None if no size is requested.
+
+    Raises `InvalidRequest` if only one side is given, or both `size` and a side.
     """
     width, height = request.width, request.height
     if request.size is not None:
@@ -197,7 +210,9 @@ def asked_size(request: JobRequest) -> tuple[int, int] | None:
 
 
 def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
-    """Checks the size to be rendered, which `resize` aligns first. Raises `InvalidRequest`."""
+    """Checks that the model can render the requested size. With `resize` in the request, the size is rounded up first.
+    Raises `InvalidRequest`.
+    """
     try:
         check_size(*(aligned_size(*size) if request.resize else size))
     except InvalidRequest as error:
@@ -205,7 +220,7 @@ def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
 
 
 def _store(objects: ObjectStore, png: bytes) -> ObjectKey:
-    """Stores the picture under the hash of its content, so that equal pictures share one object. Returns its key."""
+    """Stores an image under the hash of its content and returns the object's key. So equal images share one object."""
     key = ObjectKey(f"inputs/{hashlib.sha256(png).hexdigest()}.png")
     objects.put(key, png, "image/png")
     return key

@@ -1,4 +1,4 @@
-"""Types of values that callers send: storable text, times, cursors of lists, references to images."""
+"""Defines types for values in requests: text that can be stored, times, list cursors and references to images."""
 
 import re
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ from typing_extensions import TypedDict
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-MAX_TIMEOUT_S = 30 * 24 * 3600  # far beyond any queue; more is a mistake of units
+MAX_TIMEOUT_S = 30 * 24 * 3600  # far longer than any queue; a larger value is probably a mistake of units
 
 
 class FileReference(TypedDict):
-    """The id of one of the caller's files."""
+    """A reference to one of the caller's files by its id."""
 
     file_id: str
 
@@ -31,7 +31,7 @@ def _storable(text: str) -> str:
 
 
 def not_blank(text: str) -> str:
-    """Returns the text. Raises for text of spaces alone."""
+    """Returns the text unchanged. Raises an error of pydantic if the text is empty or has only white space."""
     if not text.strip():
         raise PydanticCustomError("blank", "must not be empty")
     return text
@@ -44,7 +44,7 @@ def _rfc3339(text: object) -> object:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Returns the time in UTC. Raises for an offset that leads outside the years 1 to 9999."""
+    """Returns the time in UTC. Raises an error of pydantic if its UTC form lies outside the years 1 to 9999."""
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
@@ -58,7 +58,9 @@ def _signing_key(text: str) -> str:
 
 
 def _file_id(image: object) -> object:
-    """Returns the id in `{"file_id": "file-..."}`, OpenAI's form of a file reference; other values unchanged."""
+    """Returns the id in `{"file_id": "file-..."}`, OpenAI's form of a file reference. Other values are returned
+    unchanged.
+    """
     return image["file_id"] if isinstance(image, dict) and image.keys() == {"file_id"} else image
 
 
@@ -69,10 +71,10 @@ ImageInput = Annotated[
 ]
 MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[Text, Field(max_length=512)]
-Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, ratio of the sides at most 4")]
+Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 2048, with a ratio of the sides up to 4")]
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc), Field(strict=False)]
-# Of an entry in a stream of the store: two numbers under 2^64, which every one of 19 digits is.
+# The id of an entry in a Redis stream: two numbers below 2^64. Every number of 19 digits is below 2^64.
 StreamId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 SigningKey = Annotated[

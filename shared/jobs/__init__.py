@@ -1,1 +1,1 @@
-"""Jobs, renders, leases and pictures as values, and the job object that clients receive."""
+"""Defines jobs, renders, leases and pictures, and the table of their states. Does no I/O."""

@@ -1,4 +1,7 @@
-"""Renders that killed their workers, and the evidence. Who is to blame is decided in the store (`blame.lua`)."""
+"""Describes dead letters: renders that failed because they crashed workers, with the crash evidence.
+
+`blame.lua` in the store decides which render caused a crash.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +13,11 @@ from shared.jobs.states import Stage
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A worker died or hung with this render in its running step. `steps` is what the worker had last said of it."""
+    """Evidence of one crash: the worker died or hung while the render was in the worker's running step.
+
+    `steps` is the render's progress in the worker's last heartbeat. `was_alone` says that no other render was in the
+    step.
+    """
 
     worker_id: WorkerId
     stage: Stage
@@ -22,7 +29,11 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A render that failed as `poison`, with the evidence: the crashes that spoke against it, oldest first."""
+    """A render that failed with the error code `poison`, because it crashed workers.
+
+    `strikes` counts crashes that only this render can have caused: it was alone in the worker's step, and had got no
+    further than at an earlier crash. `crashes` is the crash evidence against the render, oldest first.
+    """
 
     render_id: RenderId
     job_id: JobId

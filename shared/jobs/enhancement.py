@@ -1,4 +1,4 @@
-"""What became of a prompt that was to be enhanced. Asks nobody and decides nothing."""
+"""Describes the result of a prompt enhancement, in which a language model rewrites a job's prompt. Calls no model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EnhancementStatus(StrEnum):
-    """`failed`: the pictures are drawn from the prompt as it was sent."""
+    """The status of a prompt enhancement. If it is `failed`, the pictures are rendered from the original prompt."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -15,7 +15,10 @@ class EnhancementStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enhancement:
-    """One per job that asked for it. `revised_prompt` is there when it succeeded, `error` (code, message) when not."""
+    """The prompt enhancement of one job.
+
+    `revised_prompt` is set once the enhancement has succeeded. `error` (code and message) is set once it has failed.
+    """
 
     status: EnhancementStatus
     revised_prompt: str | None = None

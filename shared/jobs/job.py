@@ -1,4 +1,4 @@
-"""Jobs, renders and pictures as the store knows them. Nothing here does I/O."""
+"""Describes jobs, renders and pictures as the store holds them. Does no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from shared.tracing.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class ClientName:
-    """What its owner calls a job, and a digest of the request that named it first."""
+    """The id that a client chose for a job, and a digest of the request that first used the id."""
 
     client_id: str
     fingerprint: str
@@ -24,7 +24,7 @@ class ClientName:
 
 @dataclass(frozen=True, slots=True)
 class PriorSource:
-    """A finished token grid and the model revision that wrote it: what a re-render begins with."""
+    """The finished token grid with which a re-render starts, and the revision of the model that made the grid."""
 
     prior: Prior
     revision: Revision
@@ -32,7 +32,7 @@ class PriorSource:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A finished picture in the object store."""
+    """A finished picture in the object store: its key, hash, size and type, and the key of its manifest."""
 
     key: ObjectKey
     manifest_key: ObjectKey
@@ -42,12 +42,16 @@ class Picture:
 
     @property
     def grid_key(self) -> ObjectKey:
-        """Its token grid lies beside it."""
+        """Returns the key of the picture's token grid in the object store. The grid is in the same folder as the
+        picture.
+        """
         return ObjectKey(f"{self.key.rpartition('/')[0]}/prior.gpg")
 
 
-class Place(StrEnum):
-    """Where a render was when it was cancelled, expired or failed: the stage that it was in or waited for."""
+class EndedIn(StrEnum):
+    """The stage that a render was in, or waited for, when it was cancelled, expired or failed. `before_start` means
+    that no stage had begun.
+    """
 
     BEFORE_START = "before_start"
     AR = "ar"
@@ -56,7 +60,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """One picture as the store knows it. Stage times are aware UTC and None until they happen."""
+    """One render of a job as the store holds it. Stage times are in UTC, and None until they are reached."""
 
     render_id: RenderId
     index: int
@@ -65,7 +69,7 @@ class Render:
     progress: Progress | None
     picture: Picture | None
     error: Mapping[str, object] | None
-    ended_in: Place | None
+    ended_in: EndedIn | None
     attempts: int
     prior_started_at: datetime | None
     prior_ready_at: datetime | None
@@ -75,7 +79,9 @@ class Render:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as the store knows it, with its renders in order of index. `origin` is the request that caused it."""
+    """One job as the store holds it, with its renders in order of their index. `origin` is the HTTP request that
+    created it.
+    """
 
     job_id: JobId
     spec: JobSpec
@@ -90,10 +96,10 @@ class Job:
 
     @property
     def revised_prompt(self) -> str | None:
-        """What is drawn instead of the prompt as it was sent."""
+        """Returns the enhanced prompt, from which the pictures are rendered; None if there is none."""
         return self.enhancement.revised_prompt if self.enhancement else None
 
     @property
     def num_missing(self) -> int:
-        """Pictures that it has not, or not yet."""
+        """Returns the number of the job's pictures that do not exist: they are not finished or never will be."""
         return sum(render.picture is None for render in self.renders)

@@ -1,4 +1,6 @@
-"""What a worker holds: the lease of a render, all that its stage needs, and what a heartbeat says of it."""
+"""Defines leases and claims of renders by workers, and the progress that heartbeats report. A claim contains a lease
+and all data that the render's stage needs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from shared.tracing.origin import Origin, log_ids
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Steps done of a stage's total: decode steps for AR, denoise steps for DiT."""
+    """The number of finished steps of a stage and the total: decode steps for AR, denoise steps for DiT."""
 
     done: int
     total: int
@@ -21,7 +23,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write one render. Every write carries it and is refused when it is not the current one."""
+    """The right of a worker to write one render. Every write carries its lease, and the store refuses a write whose
+    lease is not the current one.
+    """
 
     render_id: RenderId
     stage: Stage
@@ -30,8 +34,12 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a heartbeat reports of one render. `in_step`: a member of the running step, a suspect if that kills."""
+class RenderReport:
+    """The part of a heartbeat about one render that the worker holds.
+
+    `in_step` says that the render is in the worker's running step. If the worker dies during this step, the render is a
+    suspect: it may have caused the crash.
+    """
 
     lease: Lease
     progress: Progress
@@ -39,9 +47,11 @@ class Held:
 
 
 class Room(StrEnum):
-    """Where a worker would put a render.
+    """The way in which a worker would run a render that it claims now.
 
-    `FREE`: it is computed at once. `AHEAD`: it is prepared until what runs ends. `BEYOND`: it pre-empts what runs.
+    - `FREE`: the render starts at once.
+    - `AHEAD`: the worker prepares the render now, and starts it when its running render ends.
+    - `BEYOND`: the render pre-empts the worker's running render.
     """
 
     FREE = "free"
@@ -49,17 +59,22 @@ class Room(StrEnum):
     BEYOND = "beyond"
 
 
-_LEAST_ROWS_WITH_SPARE = 4  # of fewer rows, one is too large a part to keep free
+_LEAST_ROWS_WITH_SPARE = 4  # with fewer rows, a reserved row would be too large a share of the worker
 
 
 def spare_rows(num_rows: int) -> int:
-    """Returns how many of an AR worker's rows are kept for the highest class."""
+    """Returns how many rows of an AR worker are reserved for interactive renders. This is one row, or none if the
+    worker has fewer than 4 rows.
+    """
     return int(num_rows >= _LEAST_ROWS_WITH_SPARE)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a worker has room for: renders of class `least` and higher ones."""
+class Vacancy:
+    """Room in a worker for one more render. The render must be in the class `least` or a more urgent one.
+
+    `room` is the way in which the worker would run the render.
+    """
 
     room: Room = Room.FREE
     least: Priority = Priority.BATCH
@@ -67,7 +82,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LostAttempt:
-    """An attempt that ended with its worker: how long it lasted until it was taken back, and how long ago that was."""
+    """An earlier attempt at a render that was lost, because its worker died or lost the lease.
+
+    `lasted_s` is the seconds from the start of the attempt until the store put the render back into its queue. `ago_s`
+    is the seconds since then.
+    """
 
     worker_id: WorkerId
     lasted_s: float
@@ -76,7 +95,10 @@ class LostAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Where a drained worker stored the latents of a render, their SHA-256, and the denoise steps behind them."""
+    """The latents (the state of a picture between two denoise steps) that a worker stored for an unfinished render
+    before the worker ended. Another worker continues the render from them. `num_done` is the number of finished denoise
+    steps.
+    """
 
     key: ObjectKey
     sha256: str
@@ -85,12 +107,17 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased render and all that its stage needs: `prior` is None for AR, the finished token grid for DiT.
+    """A render that a worker has leased, with all that its stage needs. `prior` is None for AR, and the finished token
+    grid for the DiT.
 
-    `handover`: a drained worker has done some of its denoise steps.
+    `handover` is None unless an earlier worker ended before the render was finished, and stored its latents so that
+    this worker can continue.
 
-    The last four are told in logs and traces: the request behind it, the number of this attempt in its stage (from 1),
-    how long the stage's work had waited, and the attempt before this one where it was lost.
+    The last four fields are only for logs and traces:
+    - `origin` is the HTTP request that created the job.
+    - `attempt` counts the attempts in this stage from 1.
+    - `waited_s` is the seconds that the render waited for this stage.
+    - `lost` is the previous attempt, if that attempt was lost.
     """
 
     lease: Lease
@@ -114,16 +141,19 @@ class Claim:
 
     @property
     def num_steps(self) -> int:
-        """Steps of the whole stage."""
+        """Returns the number of steps of the whole stage."""
         settings = self.settings
         return settings.num_decode_steps if self.lease.stage is Stage.AR else settings.num_inference_steps
 
     @property
     def folder(self) -> str:
-        """Where this attempt stores its objects. Keys carry the lease's holder, so no attempt overwrites another's."""
+        """Returns the prefix of the keys under which this attempt stores objects.
+
+        The prefix contains the random id of the lease's holder. So two attempts never write the same object.
+        """
         return f"jobs/{self.job_id}/{self.index:04d}/{self.lease.holder}"
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:
-        """The fields by which log lines about this render are found."""
+        """Returns the ids that every log line about this render carries, so that the lines can be found."""
         return log_ids(self.origin, job_id=self.job_id, render_id=self.render_id)

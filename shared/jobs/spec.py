@@ -1,4 +1,4 @@
-"""What was asked: the settings of a picture and the request that it belongs to. `shared.intake` has checked them."""
+"""Describes an accepted request: the settings of its pictures and of its job. `shared.intake` has validated them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,11 +10,11 @@ from shared.geometry import GridSize, large_grid, num_decode_steps
 from shared.ids import DEFAULT_TENANT, JobId, ObjectKey, TenantId
 from shared.webhooks.events import PayloadStyle
 
-SEED_LIMIT = 2**53  # the largest range that every JSON client reads exactly
+SEED_LIMIT = 2**53  # every JSON client reads integers below this exactly
 
 
 class OutputFormat(StrEnum):
-    """File format of the finished picture."""
+    """The file format of a finished picture."""
 
     PNG = "png"
     WEBP = "webp"
@@ -26,36 +26,48 @@ class OutputFormat(StrEnum):
 
 
 class Quality(StrEnum):
-    """`exact` computes what the reference computes; `fast` reuses parts of earlier denoise steps."""
+    """The quality of a render. `exact` computes what the reference pipeline computes. `fast` saves time: it reuses
+    results of earlier denoise steps.
+    """
 
     EXACT = "exact"
     FAST = "fast"
 
 
 class Priority(StrEnum):
-    """Scheduling classes, the most urgent first. A higher class goes first, may pre-empt, and leaves others a floor."""
+    """The scheduling classes, the most urgent first.
+
+    The stages serve a more urgent class first, and it may pre-empt a less urgent class. The less urgent class still
+    gets a minimum share of the work.
+    """
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
 
     @property
     def handicap_s(self) -> int:
-        """A prompt is enhanced before those of a higher class that came this much later or more."""
+        """Returns the seconds that are added to the arrival time of a waiting prompt enhancement of this class.
+
+        The queue of prompt enhancements is in the order of this sum. So higher classes come first, but a lower class
+        does not wait for ever.
+        """
         return self.rank * 300
 
     @property
     def rank(self) -> int:
-        """0 is the most urgent."""
+        """Returns the rank of the scheduling class. 0 is the most urgent class."""
         return list(Priority).index(self)
 
 
 class RenderSettings(BaseModel):
-    """All that decides a picture, apart from its seed. Sizes are in pixels; `images` are object keys, in order.
+    """All settings that determine a picture, except its seed. Sizes are in pixels.
 
-    `crop_width_px` and `crop_height_px`, given together, are the size that is delivered where it is not the rendered
-    one: scaled to cover it, the middle kept. `temperature` and `top_p` of None mean the checkpoint's own generation
-    config. `images` are normalised condition images (see `shared.images.normalise`): both stages read the same bytes.
-    Their widths and heights are `image_sizes`, empty in records of earlier releases.
+    - `images` are the object keys of the condition images, in order. The images are normalised (see
+      `shared.images.normalise`), and both stages read the same bytes.
+    - `image_sizes` are the widths and heights of these images. It is empty in records of earlier releases.
+    - `crop_width_px` and `crop_height_px` are set if the finished picture has another size than the rendered picture.
+      The rendered picture is then scaled to cover the finished size, and its middle is kept.
+    - If `temperature` or `top_p` is None, the value in the checkpoint's generation config is used.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -78,7 +90,7 @@ class RenderSettings(BaseModel):
 
     @property
     def delivered_size(self) -> tuple[int, int]:
-        """Width and height of the finished picture."""
+        """Returns the width and height of the finished picture in pixels."""
         return self.crop_width_px or self.width_px, self.crop_height_px or self.height_px
 
     @property
@@ -95,7 +107,7 @@ class RenderSettings(BaseModel):
 
 
 class PriorRef(BaseModel):
-    """The render whose token grid another job decodes again."""
+    """Names the render whose token grid another job decodes again."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,14 +116,16 @@ class PriorRef(BaseModel):
 
 
 class JobSpec(BaseModel):
-    """One accepted request of 1..n renders. Frozen: a picture depends on its request alone.
+    """One accepted request with 1 to n renders. It never changes, so a picture depends only on its request.
 
-    `enhance_prompt`: before AR, a language model rewrites `settings.prompt`, which stays here as it was sent; what it
-    wrote is the job's `enhancement`. `prior`: the renders begin with the token grid of an earlier one.
+    - With `enhance_prompt`, a language model rewrites the prompt before AR starts. `settings.prompt` stays the original
+      prompt, and the job's `enhancement` has the rewritten prompt.
+    - With `prior`, the renders start with the token grid of an earlier render.
+    - `partial_images` (0 to 3) asks for previews during the DiT stage. The previews don't change the picture.
+    - `priority` sets the scheduling class. It doesn't change the picture either.
 
-    `partial_images` (0..3) asks for previews while the DiT works; like `priority` it changes no picture. A render
-    that is not leased within `start_timeout_s` of its acceptance, not finished within `execution_timeout_s` of its
-    first lease, or not finished at `deadline` (aware), expires.
+    A render expires if no worker leases it within `start_timeout_s` after the request was accepted. It also expires if
+    it is not finished within `execution_timeout_s` after its first lease, or by `deadline` (a time with its time zone).
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -135,11 +149,11 @@ class JobSpec(BaseModel):
 
     @property
     def facts(self) -> Mapping[str, str | int]:
-        """What logs tell of it: neither its prompt nor its URLs."""
+        """Returns the facts about the request that log lines contain. They include neither the prompt nor URLs."""
         settings = self.settings
         size = f"{settings.width_px}x{settings.height_px}"
         return {"n": self.n, "size": size, "steps": settings.num_inference_steps, "priority": self.priority.value}
 
     def seed_of(self, index: int) -> int:
-        """Render `index` uses `seed + index`, wrapping at 2^53."""
+        """Returns the seed of the render with this index: `seed + index`, modulo 2^53."""
         return (self.seed + index) % SEED_LIMIT

@@ -1,11 +1,13 @@
-"""The states of renders and jobs and the one table of arrows between them. Lua and docs are made from this table."""
+"""Defines the states of renders and jobs, and the table of transitions between the states. This table is the only one:
+Lua code and docs are generated from it.
+"""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
 class RenderState(StrEnum):
-    """Where one picture is on its way through the house."""
+    """The state of a render, from the queue through both stages to its end."""
 
     QUEUED = "queued"
     PRIOR_RUNNING = "prior_running"
@@ -22,7 +24,7 @@ class RenderState(StrEnum):
 
 
 class JobStatus(StrEnum):
-    """What a job answers: derived from its renders."""
+    """The status of a job in responses. It is computed from the states of the job's renders."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -37,14 +39,16 @@ class JobStatus(StrEnum):
 
 
 class Stage(StrEnum):
-    """A GPU stage. Its value is also the name of its queue."""
+    """One of the two stages of a render, AR or DiT. The value of a stage is also the name of its Celery queue."""
 
     AR = "ar"
     DIT = "dit"
 
     @property
     def waiting(self) -> RenderState:
-        """The state in which a render waits for this stage; a retry of the stage goes back to it."""
+        """Returns the state in which a render waits for this stage. If the stage is retried, the render returns to this
+        state.
+        """
         return RenderState.QUEUED if self is Stage.AR else RenderState.PRIOR_READY
 
     @property
@@ -59,7 +63,7 @@ class Stage(StrEnum):
 _S = RenderState
 _ENDS = {_S.FAILED: "error", _S.CANCELLED: "cancel", _S.EXPIRED: "deadline"}
 
-# from -> to -> what makes it happen. The only place where an arrow is drawn.
+# Maps each state to the states that can follow it, each with its cause. No other place defines a transition.
 ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
     _S.QUEUED: {_S.PRIOR_RUNNING: "claim by an AR worker", **_ENDS},
     _S.PRIOR_RUNNING: {_S.PRIOR_READY: "token grid finished", _S.QUEUED: "retry: lease lost or handed back", **_ENDS},
@@ -77,14 +81,19 @@ ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
 
 _REVIVAL = "retry of its job, or requeue of a dead letter"
 
-# What only a person may do: another life for what ended without a picture. No script but `revive.lua` draws these.
+# Transitions out of a final state, which only a person may request for a render that ended without a picture.
+# Only `revive.lua` makes them.
 REVIVALS: Mapping[RenderState, Mapping[RenderState, str]] = {
     state: {_S.QUEUED: _REVIVAL, _S.PRIOR_READY: _REVIVAL} if state in _ENDS else {} for state in RenderState
 }
 
 
 def final_status(states: Iterable[RenderState]) -> JobStatus:
-    """A job's status once all its renders are final: succeeded if all are, else cancelled or expired if any was."""
+    """Returns a job's status from the final states of its renders.
+
+    The job succeeded if all renders did. Otherwise it is cancelled if any render was, else expired if any was, else
+    failed.
+    """
     ends = set(states)
     assert all(end.is_final for end in ends)
     if ends == {_S.SUCCEEDED}:

@@ -1,4 +1,6 @@
-"""The token grid: what the AR stage hands to the DiT stage, and the checkpoint a retry goes back to."""
+"""Defines the token grid, which AR passes to the DiT, and its file format. The grid is stored, so a retry of the DiT
+stage needs no AR work.
+"""
 
 import struct
 from collections.abc import Sequence
@@ -13,7 +15,9 @@ _SIZE = struct.Struct("<HH")  # rows, columns
 
 @dataclass(frozen=True, slots=True)
 class TokenGrid:
-    """`size.rows x size.cols` visual codes in row order, one per 32x32 pixels, each 0..16383 (`uint16`)."""
+    """A grid of `size.rows x size.cols` visual codes, row by row. Each code is a `uint16` from 0 to 16383, and stands
+    for 32x32 pixels of the picture.
+    """
 
     size: GridSize
     tokens: tuple[int, ...]
@@ -27,22 +31,26 @@ class TokenGrid:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """All that crosses from AR to DiT for one render: its grid and, for edits, the VQ ids of the condition images.
+    """The output of AR that the DiT needs for one render: the token grid and, for an edit, the tokens of the condition
+    images.
 
-    `condition_grids[k]` belongs to condition image k, on its 1/32 grid (`shared.geometry.condition_grid`).
+    `condition_grids[k]` has the tokens of condition image k, one for each 32x32 pixels
+    (`shared.geometry.condition_grid`).
     """
 
     grid: TokenGrid
     condition_grids: tuple[TokenGrid, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Little-endian: magic `GPG1`, number of grids, then rows, columns and `uint16` tokens of each grid."""
+        """Returns the token grids as little-endian bytes: the magic `GPG1` and the number of grids. Then follow the
+        rows, columns and `uint16` tokens of each grid.
+        """
         grids = (self.grid, *self.condition_grids)
         return _HEADER.pack(_MAGIC, len(grids)) + b"".join(_pack(grid) for grid in grids)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Prior":
-        """Inverse of `to_bytes`. Raises `ValueError` for anything that `to_bytes` cannot have written."""
+        """Returns the token grids in bytes that `to_bytes` wrote. Raises `ValueError` for any other bytes."""
         try:
             magic, num_grids = _HEADER.unpack_from(data)
             if magic != _MAGIC or num_grids < 1:

@@ -1,1 +1,1 @@
-"""Metrics of all processes: their names, their exposition, and how several processes count as one."""
+"""Metrics of all processes: their definitions, the metrics page, and the sums of the metrics of several processes."""

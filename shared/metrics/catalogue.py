@@ -1,6 +1,8 @@
-"""Every metric of Gridpress, declared once: name, help, labels, buckets and the roles that show it. Counts nothing.
+"""Declares every metric of Gridpress: name, help text, labels, buckets, and the roles that report it. Counts nothing
+itself.
 
-A label has few values, known beforehand: never a job, a tenant, a worker's id, a raw path, a size or a URL.
+Each label has only a few possible values, and all of them are known beforehand. So no label contains a job, tenant,
+worker id, raw path, size or URL.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -29,163 +31,163 @@ _UP = Section("up")
 
 # Every role
 BUILD_INFO = _EVERY.gauge(
-    "build_info", "1, with the version and the role of the process", ("version", "role"), of_several="livemax"
+    "build_info", "1, with the version and the role of the process as labels", ("version", "role"), of_several="livemax"
 )
 OBJECT_STORE_REQUEST_SECONDS = _EVERY.histogram(
-    "object_store_request_seconds", "Requests to the object store, with their retries", _REQUEST, ("operation",)
+    "object_store_request_seconds", "Duration of object store requests, retries included", _REQUEST, ("operation",)
 )
 OBJECT_STORE_ERRORS = _EVERY.counter(
-    "object_store_errors_total", "Requests that the object store failed or did not answer", ("operation",)
+    "object_store_errors_total", "Object store requests that failed or got no response", ("operation",)
 )
 OBJECT_STORE_NOT_STORED = _EVERY.counter(
-    "object_store_not_stored_total", "Writes that the object store accepted, though it does not hold the bytes"
+    "object_store_not_stored_total", "Writes that the object store accepted although it does not hold the bytes"
 )
-STORE_ERRORS = _EVERY.counter("store_errors_total", "Calls that the job store refused or did not answer")
+STORE_ERRORS = _EVERY.counter("store_errors_total", "Calls to the job store that failed or got no response")
 BACKGROUND_FAULTS = _EVERY.counter(
-    "background_faults_total", "Unexpected errors that a background thread survived", ("thread",)
+    "background_faults_total", "Unexpected errors in a background thread that continued afterwards", ("thread",)
 )
 
 # API
 HTTP_REQUESTS = _API.counter(
     "http_requests_total",
-    "Responses, by URL rule; 'unmatched' for a path without one, 'unread' for a request that was refused unread",
+    "Responses by route; 'unmatched' is a path without a route, 'unread' a request that was refused before it was read",
     ("route", "method", "status"),
 )
 HTTP_REQUEST_SECONDS = _API.histogram(
     "http_request_duration_seconds",
-    "From a request's head to the end of its response, without what was held",
+    "Time from the head of a request to the end of its response, without held requests (http_held_seconds)",
     _REQUEST,
     ("route", "method"),
 )
 HTTP_HELD_SECONDS = _API.histogram(
-    "http_held_seconds", "Requests that waited for their job, and event streams: from head to end", _HELD
+    "http_held_seconds", "Duration of held requests: requests that wait for their job, and event streams", _HELD
 )
-HTTP_CONNECTIONS = _API.gauge("http_connections", "Open connections of clients")
+HTTP_CONNECTIONS = _API.gauge("http_connections", "Open client connections")
 HTTP_HELD_REQUESTS = _API.gauge(
-    "http_held_requests", "Requests that wait for their job (wait), and open event streams (stream)", ("kind",)
+    "http_held_requests", "Requests that wait for their job now (wait), and open event streams (stream)", ("kind",)
 )
-HTTP_REFUSALS = _API.counter("http_refusals_total", "Requests refused, by the code in the response", ("code",))
+HTTP_REFUSALS = _API.counter("http_refusals_total", "Refused requests, by the error code of the response", ("code",))
 JOBS_SUBMITTED = _API.counter(
     "jobs_submitted_total",
-    "Jobs accepted, by the API that took them (native, openai, zai)",
+    "Accepted jobs, by API format (native, openai, zai) and priority",
     ("door", "priority"),
 )
 IDEMPOTENT_REPLAYS = _API.counter(
-    "idempotent_replays_total", "Requests answered with the kept response of an earlier one with the same key"
+    "idempotent_replays_total", "Requests that got the stored response of an earlier one with the same Idempotency-Key"
 )
 SANDBOX_KILLS = _SANDBOXED.counter(
     "sandbox_kills_total",
-    "Child processes that were killed over what a caller sent (time, memory) or ended over it (crash)",
+    "Child processes that ended on a caller's image: over a limit of time or memory, or by a crash",
     ("reason",),
 )
 
 # GPU stages
 RENDERS = _STAGE.counter(
     "renders_total",
-    "Attempts that ended: succeeded, failed, handed_back to the queue, cancelled, expired, or lost to another worker",
+    "Ended attempts: succeeded, failed, handed_back to the queue, cancelled, expired, or lost (the lease had ended)",
     ("stage", "outcome"),
 )
 RENDER_SECONDS = _STAGE.histogram(
-    "render_seconds", "From the claim of a render until its outcome is recorded", _RENDER, ("stage",)
+    "render_seconds", "Time from the claim of a render until its outcome is stored", _RENDER, ("stage",)
 )
-ENGINE_STEP_SECONDS = _STAGE.histogram("engine_step_seconds", "Steps of the engine", _STEP, ("stage",))
-ENGINE_OCCUPANCY = _STAGE.gauge("engine_occupancy", "Share of the slots that are in use, 0 to 1", ("stage",))
-ENGINE_SLOTS = _STAGE.gauge("engine_slots", "Renders that this worker computes at once, at most", ("stage",))
-KV_USED_RATIO = _AR.gauge("kv_used_ratio", "Share of the KV memory that is booked, 0 to 1", is_known=False)
+ENGINE_STEP_SECONDS = _STAGE.histogram("engine_step_seconds", "Duration of a step of the engine", _STEP, ("stage",))
+ENGINE_OCCUPANCY = _STAGE.gauge("engine_occupancy", "Share of the worker's slots that are in use, 0 to 1", ("stage",))
+ENGINE_SLOTS = _STAGE.gauge("engine_slots", "Slots of this worker: the renders that it can hold at once", ("stage",))
+KV_USED_RATIO = _AR.gauge("kv_used_ratio", "Share of the KV cache memory that is reserved, 0 to 1", is_known=False)
 LEASES_LOST = _STAGE.counter(
-    "leases_lost_total", "Leases that ended before their work did: taken over or expired", ("stage",)
+    "leases_lost_total", "Leases that ended before their work: expired or taken over by another worker", ("stage",)
 )
-RECORD_BUFFER = _STAGE.gauge("record_buffer", "Outcomes that wait to be stored", ("stage",))
+RECORD_BUFFER = _STAGE.gauge("record_buffer", "Finished renders whose outcome waits to be stored", ("stage",))
 MODEL_LOAD_SECONDS = _STAGE.gauge(
-    "model_load_seconds", "Time from the start until the model was loaded and its device ready", ("stage",)
+    "model_load_seconds", "Time from the worker's start until its model was loaded and its device ready", ("stage",)
 )
 DEVICE_MEMORY_BYTES = _STAGE.gauge(
     "device_memory_bytes",
-    "GPU memory: total and free of the device; allocated and reserved by this process",
+    "GPU memory by kind: total and free of the device, allocated and reserved by this process",
     ("stage", "kind"),
 )
 HANDOVERS = _DIT.counter(
     "handovers_total",
-    "Unfinished renders that a drained worker stored; then resumed by another, or not_resumed: begun again",
+    "Unfinished renders by outcome: stored by a drained worker, resumed by another, not_resumed (started again)",
     ("outcome",),
 )
-STEPS_SAVED = _DIT.counter("handover_steps_total", "Denoise steps of resumed renders that were not computed again")
+STEPS_SAVED = _DIT.counter("handover_steps_total", "Denoise steps that resumed renders did not have to compute again")
 
 # Workers that take hints
 CONSUMER_RESTARTS = _LISTENING.counter(
-    "consumer_restarts_total", "Restarts of a consumer that had stopped asking for hints", ("queue",)
+    "consumer_restarts_total", "Restarts of a Celery consumer that had stopped asking for hints", ("queue",)
 )
 WORK_FOUND_UNASKED = _LISTENING.counter(
-    "work_found_unasked_total", "Work that was found without a hint, since hints failed to come", ("queue",)
+    "work_found_unasked_total", "Work that a worker found without a hint, because no hint arrived", ("queue",)
 )
 
 # Delivery, enhancement, batches
 WEBHOOK_ATTEMPTS = _DELIVERY.counter(
     "webhook_attempts_total",
-    "Attempts: delivered, retry (failed, comes again), failed (was the last), cut_short (comes again with "
-    "more time), dropped (no receiver any more), late (another process had it meanwhile), unrecorded (no job store)",
+    "Webhook attempts: delivered, retry (failed, will be retried), failed (was the last), cut_short (will be retried "
+    "with more time), dropped (no receiver left), late (another process took it over), unrecorded (store unreachable)",
     ("outcome",),
 )
-WEBHOOK_ATTEMPT_SECONDS = _DELIVERY.histogram("webhook_attempt_seconds", "Calls of receivers", _ATTEMPT)
-WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Attempts under way")
+WEBHOOK_ATTEMPT_SECONDS = _DELIVERY.histogram("webhook_attempt_seconds", "Duration of a webhook attempt", _ATTEMPT)
+WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Webhook attempts in progress")
 ENHANCEMENTS = _ENHANCE.counter(
     "enhancements_total",
-    "Calls for a prompt: enhanced, retry (failed, comes again), failed (the job renders its own prompt), lost (the job "
-    "went on meanwhile)",
+    "Calls to enhance a prompt: enhanced, retry (failed, will be retried), failed (the job renders its original "
+    "prompt), lost (the job went on in the meantime)",
     ("outcome",),
 )
 BATCH_LINES = _BATCHES.counter(
     "batch_lines_total",
-    "Lines of batches: submitted as jobs or refused; then succeeded, failed, or never begun: cancelled, expired",
+    "Batch lines: submitted as a job or refused; later succeeded or failed; cancelled or expired before their start",
     ("outcome",),
 )
 
-# Upkeep, from the store: every upkeep shows the same, so queries take `max by (...)`
-STAGE_WAITING = _UPKEEP.gauge("stage_waiting", "Renders that wait for a worker of the stage", ("stage",))
-STAGE_RUNNING = _UPKEEP.gauge("stage_running", "Renders under way in the stage", ("stage",))
+# Upkeep reads these from the store. Every upkeep process reports the same values, so queries use `max by (...)`.
+STAGE_WAITING = _UPKEEP.gauge("stage_waiting", "Renders that wait for the stage", ("stage",))
+STAGE_RUNNING = _UPKEEP.gauge("stage_running", "Renders that workers of the stage hold", ("stage",))
 STAGE_SLOTS = _UPKEEP.gauge("stage_slots", "Slots of the stage's live workers", ("stage",))
 STAGE_WORKERS = _UPKEEP.gauge("stage_workers", "Live workers of the stage", ("stage",))
 STAGE_DEAF_WORKERS = _UPKEEP.gauge(
-    "stage_deaf_workers", "Live workers that ask for no hint though they have room", ("queue",)
+    "stage_deaf_workers", "Live workers that ask for no hints although they have a free slot", ("queue",)
 )
-STAGE_WANTED_WORKERS = _UPKEEP.gauge("stage_wanted_workers", "Workers that the stage's work asks for", ("stage",))
+STAGE_WANTED_WORKERS = _UPKEEP.gauge("stage_wanted_workers", "Workers that the stage needs for its work", ("stage",))
 STAGE_BACKLOG_SECONDS = _UPKEEP.gauge(
-    "stage_backlog_seconds", "Time that the stage's workers need for what waits; absent while unknown", ("stage",)
+    "stage_backlog_seconds", "Time that the stage's workers need for its waiting renders; absent if unknown", ("stage",)
 )
 UNSERVED_RENDERS = _UPKEEP.gauge(
-    "unserved_renders", "Waiting renders pinned to a model revision that no live worker serves", ("stage", "revision")
+    "unserved_renders", "Waiting renders that need a model revision that no live worker serves", ("stage", "revision")
 )
-OLDEST_WAIT_SECONDS = _UPKEEP.gauge("oldest_wait_seconds", "Age of the render that waits longest", ("stage",))
-STAGE_STALLED = _UPKEEP.gauge("stage_stalled", "1 while work waits though slots have long been free", ("stage",))
-DELIVERIES_DUE = _UPKEEP.gauge("deliveries_due", "Webhooks whose time has come", is_known=False)
+OLDEST_WAIT_SECONDS = _UPKEEP.gauge("oldest_wait_seconds", "Time that the oldest waiting render has waited", ("stage",))
+STAGE_STALLED = _UPKEEP.gauge("stage_stalled", "1 while work waits although slots have been free for long", ("stage",))
+DELIVERIES_DUE = _UPKEEP.gauge("deliveries_due", "Webhook deliveries whose next attempt is due", is_known=False)
 DELIVERY_OLDEST_DUE_SECONDS = _UPKEEP.gauge(
-    "delivery_oldest_due_seconds", "How long the oldest of the due webhooks has been due", is_known=False
+    "delivery_oldest_due_seconds", "Time for which the oldest due webhook delivery has been due", is_known=False
 )
 DEAD_LETTERS = _UPKEEP.gauge(
-    "dead_letters", "Renders that were given up because they killed their workers, and are kept", is_known=False
+    "dead_letters", "Stored dead letters: renders that failed because they crashed their workers", is_known=False
 )
 BATCHES_OPEN = _UPKEEP.gauge("batches_open", "Batches that have not ended", is_known=False)
-STORE_USED_BYTES = _UPKEEP.gauge("store_used_bytes", "Memory of the job store in use", is_known=False)
+STORE_USED_BYTES = _UPKEEP.gauge("store_used_bytes", "Memory that the job store uses", is_known=False)
 STORE_MAX_BYTES = _UPKEEP.gauge("store_max_bytes", "Memory that the job store may use", is_known=False)
 OBJECT_STORE_WRITABLE = _UPKEEP.gauge(
     "object_store_writable", "1 while test writes to the object store succeed, else 0", is_known=False
 )
-STORE_LOSSES = _UPKEEP.counter("store_losses_total", "Times that the job store was seen to have lost what it accepted")
+STORE_LOSSES = _UPKEEP.counter("store_losses_total", "Detected cases in which the job store lost accepted data")
 UPKEEP_LAST_TICK = _UPKEEP.gauge(
-    "upkeep_last_tick_timestamp_seconds", "When upkeep last finished its work, in Unix time", is_known=False
+    "upkeep_last_tick_timestamp_seconds", "Unix time at which upkeep last finished a tick", is_known=False
 )
 UPKEEP_RESCUED = _UPKEEP.counter(
-    "upkeep_rescued_total", "Renders taken from workers that lost their lease, back to the queue"
+    "upkeep_rescued_total", "Renders that upkeep put back into the queue because the lease of their worker had expired"
 )
 
 # The combined page of `gridpress up`
-_UP.outside("role_up", "1 if the role's own page was read, else 0", ("role",))
+_UP.outside("role_up", "1 if the metrics page of the role could be read, else 0", ("role",))
 
 
-def tell_build(role: str) -> None:
-    """Sets `gridpress_build_info` of this process."""
+def set_build_info(role: str) -> None:
+    """Sets the metric `gridpress_build_info` of this process."""
     try:
         known = version("gridpress")
-    except PackageNotFoundError:  # a checkout that was never installed
+    except PackageNotFoundError:  # a source checkout without an installed package
         known = "unknown"
     BUILD_INFO.labels(known, role).set(1)

@@ -1,4 +1,4 @@
-"""Declares metrics and remembers which roles show them. Knows no metric by name."""
+"""Declares metrics and records which roles report them."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-# `gridpress_x_created` would double the counters' series, and nothing of ours reads it.
+# The library's `_created` series would double the number of series, and no rule or dashboard of ours reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
@@ -16,7 +16,9 @@ _Metric = TypeVar("_Metric", bound=MetricWrapperBase | None)
 
 
 class Declared(NamedTuple):
-    """What the docs and the checks of rules and dashboards know of a metric. `name` is the one that queries use."""
+    """The declaration of a metric. The generated docs, and the checks of alert rules and dashboards, read it. `name` is
+    the name by which queries find the metric.
+    """
 
     name: str
     kind: str
@@ -30,13 +32,15 @@ DECLARED: list[Declared] = []
 
 
 class Section:
-    """The metrics that some roles show. Other roles may import them, but their pages leave them out."""
+    """Declares the metrics that certain roles report. Processes of other roles may import these metrics, but their
+    metrics pages leave them out.
+    """
 
     def __init__(self, *roles: str) -> None:
         self.roles = roles
 
     def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
-        """`name` ends in `_total`."""
+        """Declares a counter. Its name must end in `_total`."""
         assert name.endswith("_total")
         return self._noted(
             name, "counter", help_text, labels, Counter(_PREFIX + name, help_text, labels, registry=REGISTRY)
@@ -51,8 +55,11 @@ class Section:
         is_known: bool = True,
         of_several: Literal["livesum", "livemax"] = "livesum",
     ) -> Gauge:
-        """Declares a gauge. With `is_known=False`, one without labels is absent until it is set. `of_several`: whether
-        several live processes show their sum or their maximum.
+        """Declares a gauge. With `is_known=False`, a gauge without labels is missing from the metrics page until it is
+        set.
+
+        If several live processes share a metrics page, the page shows the sum of their values. With
+        `of_several="livemax"` it shows the maximum.
         """
         gauge = Gauge(_PREFIX + name, help_text, labels, registry=REGISTRY, multiprocess_mode=of_several)
         if not is_known:
@@ -64,7 +71,9 @@ class Section:
         return self._noted(name, "histogram", help_text, labels, histogram)
 
     def outside(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
-        """Declares a gauge that no process keeps: its samples are made for the page."""
+        """Declares a gauge that no process sets. Instead, the code that builds the metrics page adds the values of the
+        gauge.
+        """
         self._noted(name, "gauge", help_text, labels, None)
 
     def _noted(self, name: str, kind: str, help_text: str, labels: Sequence[str], metric: _Metric) -> _Metric:

@@ -1,4 +1,4 @@
-"""Serves a metrics page over HTTP on a port of its own. A scraper can neither end a role nor hold it up."""
+"""Serves a metrics page over HTTP on a separate port. A slow or failing scraper does not delay the process."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, MetricsHandler
 
 from shared.errors import Misconfigured
-from shared.metrics.catalogue import tell_build
+from shared.metrics.catalogue import set_build_info
 from shared.metrics.page import page_of
 from shared.settings.settings import Settings
 
@@ -19,30 +19,34 @@ log = structlog.get_logger()
 
 PATH = "/metrics"
 _BACKLOG = 16
-_MOST_OPEN = 8  # connections; a further one closes the oldest, so that those who hang keep nobody out
-_PATIENCE_S = 5.0  # for a request, and for each piece of a response to be taken
+_MOST_OPEN = 8  # connections; a further one closes the oldest, so that hanging scrapers block no others
+_PATIENCE_S = 5.0  # timeout for the request, and for each write of the response
 _PAUSE_S = 1.0
 
 
 def expose(settings: Settings, role: str) -> None:
-    """Serves the page of a role of one process, if the settings name a port. Raises `Misconfigured` as `listen`."""
+    """Serves the metrics page of a role that is a single process, if the settings name a port. Raises `Misconfigured`
+    if the port can't be used.
+    """
     if settings.metrics_port is not None:
-        tell_build(role)
+        set_build_info(role)
         serve(listen(settings.metrics_host, settings.metrics_port), page_of(role))
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises `Misconfigured` when the port is taken or the host is not this machine's."""
+    """Returns a listening socket. Raises `Misconfigured` if the port is taken or the address does not belong to this
+    machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = f"can't serve metrics on {host} port {port} ({error.strerror})"
-        raise Misconfigured(f"{why}: set GRIDPRESS_METRICS_PORT") from error
+        raise Misconfigured(f"{why}: set GRIDPRESS_METRICS_PORT to another port") from error
 
 
 def serve(listener: socket.socket, page: CollectorRegistry) -> None:
-    """Serves the page at `/metrics` in daemon threads, until the process ends."""
+    """Serves the page at `/metrics` in daemon threads until the process ends."""
     Thread(target=_Server(listener, page).run, name="metrics", daemon=True).start()
 
 
@@ -52,14 +56,16 @@ class _Handler(MetricsHandler):
 
     def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         if urlsplit(self.path).path == PATH:
-            self.path = PATH  # the library would read a selection from the query, which pages of ours can't make
+            self.path = PATH  # without the query, in which the library would look for names of metrics to select
             super().do_GET()
         else:
             self.send_error(404)
 
 
 class _Server(ThreadingMixIn, BaseServer):
-    """One thread accepts, and one serves each of a few connections."""
+    """The HTTP server of a metrics page. One thread accepts connections. Each connection has its own thread, and at
+    most 8 are open.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -74,7 +80,7 @@ class _Server(ThreadingMixIn, BaseServer):
         while True:
             try:
                 self._accept_one()
-            except Exception:  # no descriptor or no thread now: there may be one in a moment
+            except Exception:  # no file descriptor or no thread is free; try again after a pause
                 log.warning("metrics.not_served", exc_info=True)
                 time.sleep(_PAUSE_S)
 
@@ -99,7 +105,7 @@ class _Server(ThreadingMixIn, BaseServer):
         request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Logs a failed scrape with its traceback, instead of printing it to stderr."""
+        """Logs a failed scrape of the metrics page with its traceback, instead of printing it to stderr."""
         log.info("metrics.scrape_failed", exc_info=True)
 
     @staticmethod

@@ -1,4 +1,6 @@
-"""Times the requests of a boto3 client, by the events that botocore gives for each."""
+"""Records metrics about the requests of a boto3 client: durations and errors. Uses the events that botocore emits for
+each request.
+"""
 
 import time
 from functools import cache
@@ -12,7 +14,7 @@ _BEGAN = "gridpress_began"
 
 
 def watch_requests(client: Any) -> None:
-    """A missing object or a wrong range is an answer, not an error."""
+    """Starts measuring the requests of a boto3 client. A missing object or an invalid range is not an error."""
     client.meta.events.register("before-call.s3", _begin)
     client.meta.events.register("after-call.s3", _end)
     client.meta.events.register("after-call-error.s3", _fail)
@@ -34,7 +36,11 @@ def _fail(context: dict[str, Any], **_: object) -> None:
 
 
 def _observed(context: dict[str, Any]) -> str | None:
-    """Returns the operation. None without a begin, since a handler that raises would fail the request."""
+    """Records the duration of a request that has ended, and returns the name of the S3 operation of the request.
+
+    Returns None if the start of the request was not recorded. It must not raise, since an exception here would make the
+    request fail.
+    """
     if _BEGAN not in context:
         return None
     operation, began_s = context[_BEGAN]
@@ -44,5 +50,7 @@ def _observed(context: dict[str, Any]) -> str | None:
 
 @cache
 def _seconds_of(operation: str) -> Histogram:
-    """Cached: finding the series of a label costs as much as counting."""
+    """Returns the histogram for the durations of an S3 operation. The result is cached, because finding the histogram
+    takes as long as recording a duration in it.
+    """
     return OBJECT_STORE_REQUEST_SECONDS.labels(operation)

@@ -1,4 +1,6 @@
-"""The metrics page of one role: its own metrics and those of every role, without what is unknown. Serves nothing."""
+"""Builds the metrics page of a role. The page has only the metrics that the role reports. Values that are not known yet
+are left out.
+"""
 
 import math
 from collections.abc import Iterable
@@ -13,13 +15,15 @@ from shared.metrics.declare import DECLARED, REGISTRY
 
 
 class Source(Protocol):
-    """What yields metrics: a registry, or the collector of several processes."""
+    """A source of metrics: the registry of one process, or the collector that sums several processes."""
 
     def collect(self) -> Iterable[Metric]: ...
 
 
 def page_of(role: str, source: Source = REGISTRY) -> CollectorRegistry:
-    """Returns the role's page as a registry. That of a single process tells of the process, too."""
+    """Returns the metrics page of a role as a registry of prometheus_client. If the role is a single process, the page
+    also has the CPU time and memory of the process.
+    """
     page = CollectorRegistry()
     page.register(_OfRole(role, source))
     if source is REGISTRY:
@@ -36,6 +40,6 @@ class _OfRole(Collector):
         names = {declared.name.removesuffix("_total") for declared in DECLARED if self.role in declared.roles}
         for metric in self.source.collect():
             if metric.name in names:
-                # A sample that is not a number was not measured yet: an absent one misleads no query.
+                # NaN means that the value was not measured yet. Leaving the sample out misleads no query.
                 metric.samples = [sample for sample in metric.samples if not math.isnan(sample.value)]
                 yield metric

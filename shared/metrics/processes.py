@@ -1,7 +1,9 @@
-"""Several processes that count as one: each keeps its values in files of its own, and one page sums them.
+"""Lets several processes of a role share one set of metrics. Each process writes its values to files, and one metrics
+page sums them.
 
-A process has a place. The one that replaces it gets the same place and counts on from there, so counters never fall and
-the number of files is bounded. Gauges begin anew.
+Each process has a place, which is the number in the names of its files. If a process ends, the process that replaces it
+gets the same place and continues the counters in its files. So counters never fall, and the number of files is limited.
+Gauges start again.
 """
 
 import atexit
@@ -22,17 +24,19 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 log = structlog.get_logger()
 
-_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for its folder
+_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # names the folder in which prometheus_client stores values
 _PREFIX = f"gridpress-metrics-{os.getuid()}-"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made with a name that nobody can foresee
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it gets an unpredictable name
 _GAUGES = ("gauge_livesum", "gauge_livemax")
-# Given to the files beforehand: a write into a mapping for which the system lacks memory kills the process.
+# Sizes allocated beforehand. If the system lacked memory for a write into a mapped file, it would kill the process.
 _BYTES = {"counter": 512 * 1024, "histogram": 1024 * 1024, **dict.fromkeys(_GAUGES, 64 * 1024)}
 _PARENT = "parent"
 
 
 class _State:
-    """This process's place and folder. A fork inherits them."""
+    """The metrics folder of this process, and its place (the number in the names of its metrics files). A forked
+    process inherits both.
+    """
 
     place = _PARENT
     folder: Path | None = None
@@ -40,9 +44,9 @@ class _State:
 
 
 def count_together() -> None:
-    """Makes all metrics of this process and of its forks count as one. Must run before any metric is declared.
+    """Makes this process and its forks share one set of metrics. Must run before any metric is declared.
 
-    Where no folder can be had, each process counts for itself, and there is no page.
+    If no folder can be created, each process counts for itself, and there is no metrics page.
     """
     folder = _new_folder()
     if folder is None:
@@ -54,21 +58,28 @@ def count_together() -> None:
 
 
 def allot(num_places: int) -> bool:
-    """Makes the files of all places. Returns False when they can't be had; then there is nothing to serve."""
+    """Creates the metrics files of all places. A place is the number in the names of one process's files.
+
+    If that fails, returns False, and the role serves no metrics page.
+    """
     if _State.folder is None:
         return False
     try:
         for place in range(num_places):
             _make_files(_State.folder, str(place))
     except OSError as error:
-        log.error("metrics.no_room", folder=str(_State.folder), error=str(error))  # noqa: TRY400 - it says everything
+        log.error("metrics.no_room", folder=str(_State.folder), error=str(error))  # noqa: TRY400 - the text is enough
         return False
     _State.is_allotted = True
     return True
 
 
 def prepare(place: int) -> None:
-    """Readies a place for the next process, before its fork. The one before it has ended."""
+    """Prepares the metrics files of a place for the next process, before the fork. Call it only after the previous
+    process of the place has ended.
+
+    A place is the number in the names of one process's metrics files.
+    """
     leave(place)
     if _State.folder and _State.is_allotted:
         for kind in _BYTES:
@@ -76,20 +87,27 @@ def prepare(place: int) -> None:
 
 
 def take(place: int) -> None:
-    """Gives this process its place, right after the fork."""
+    """Makes this process write its metrics to the files of a place. Call it right after the fork.
+
+    A place is the number in the names of one process's metrics files.
+    """
     if _State.is_allotted:
         _State.place = str(place)
 
 
 def leave(place: int) -> None:
-    """Clears the gauges of a process that has ended."""
+    """Clears the gauges in the metrics files of a process that has ended. The values of its counters and histograms
+    stay.
+    """
     if _State.folder and _State.is_allotted:
         for kind in _GAUGES:
             _empty(_file(_State.folder, kind, str(place)))
 
 
 def collected() -> list[Metric]:
-    """Returns the sums over all processes; of counters and histograms also what dead ones had counted."""
+    """Returns the metrics of all processes that share them, summed. Counters and histograms include the values of
+    processes that have ended.
+    """
     return list(MultiProcessCollector(None, str(_State.folder)).collect())  # type: ignore[no-untyped-call]
 
 
@@ -109,15 +127,20 @@ def _new_folder() -> Path | None:
 
 
 def _parents() -> Iterator[Path]:
-    """Yields where a folder may be made: in memory; else where temporary files are, if they can be anywhere."""
+    """Yields the folders in which the metrics folder may be created: `/dev/shm`, which is in memory, then the folder
+    for temporary files.
+    """
     yield _MEMORY
     with suppress(OSError):
         yield Path(tempfile.gettempdir())
 
 
 def _hold(folder: Path) -> None:
-    """Locks the folder for as long as this process or a fork of it lives. Named once it is locked, so that nobody takes
-    a new folder for a stale one.
+    """Locks the metrics folder for as long as this process or a fork of it lives. The lock shows other services that
+    the folder is in use.
+
+    The lock file gets its final name only after it is locked. Otherwise another service could find the new folder
+    unlocked, and remove it as the folder of a killed service.
     """
     lock = os.open(folder / "new", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -125,7 +148,7 @@ def _hold(folder: Path) -> None:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Removes the folders of services that were killed. Others on this machine may have made some of that name."""
+    """Removes the metrics folders that killed services left in `parent`. Folders of other users stay."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if folder.lstat().st_uid == os.getuid():
@@ -133,7 +156,10 @@ def _remove_stale(parent: Path) -> None:
 
 
 def _remove_if_stale(folder: Path) -> None:
-    """Raises `OSError` for the folder of a service that lives."""
+    """Removes a metrics folder if the service that created it no longer runs.
+
+    Raises `OSError` if that service still runs, because it then holds the folder's lock.
+    """
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,10 +182,12 @@ def _file(folder: Path, kind: str, place: str) -> Path:
 
 
 def _heal(path: Path) -> None:
-    """Empties a file that can't be read: its process was killed while it wrote a key."""
+    """Empties a metrics file that can't be read. A file becomes unreadable if its process is killed while the process
+    adds a metric to the file.
+    """
     try:
         _read(MmapedDict.read_all_values_from_file(path))  # type: ignore[no-untyped-call]
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, the next process must not fail on it
+    except Exception:  # noqa: BLE001 - the next process must not fail on this file, whatever the error is
         log.warning("metrics.file_unreadable", file=path.name)
         _empty(path)
 
@@ -170,6 +198,6 @@ def _read(entries: Iterable[object]) -> None:
 
 
 def _empty(path: Path) -> None:
-    """Fills the file with zeros in place, so that its memory stays reserved."""
+    """Overwrites the metrics file with zeros in place, so that the memory that was reserved for it stays reserved."""
     with suppress(OSError), path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))

@@ -1,1 +1,1 @@
-"""The object store: an S3 client whose writes are proved."""
+"""The object store: an S3 client that verifies its writes."""

@@ -1,4 +1,4 @@
-"""Makes boto3's client of the object store from the settings. Knows nothing of objects."""
+"""Creates boto3's S3 client from the settings."""
 
 import socket
 from typing import Any
@@ -15,7 +15,9 @@ from shared.settings.settings import Settings
 
 
 def check_given(settings: Settings) -> None:
-    """Raises `Misconfigured` where the settings name no object store, or half a key."""
+    """Raises `Misconfigured` if the settings and the environment name no object store. Also raises it if only one of
+    access key and secret key is set.
+    """
     if bool(settings.s3_access_key) != bool(settings.s3_secret_key):
         raise Misconfigured("GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY: one is set without the other")
     if settings.s3_endpoint_url or settings.s3_access_key or _finds_credentials():
@@ -24,22 +26,25 @@ def check_given(settings: Settings) -> None:
 
 
 def _finds_credentials() -> bool:
-    """Returns whether boto3 finds credentials by itself. Where nothing is configured, that takes two seconds."""
+    """Returns whether boto3 finds credentials by itself. If nothing is configured, the search takes two seconds."""
     try:
         return boto3.Session().get_credentials() is not None
     except BotoCoreError as error:
         raise ObjectStoreUnavailable(f"the object store's credentials can't be fetched: {error}") from error
 
 
-def client_of(settings: Settings, endpoint_url: str | None, *, is_hasty: bool = False) -> Any:
-    """Returns a client; a hasty one tries a call once, for seconds. Raises `Misconfigured` for an invalid URL."""
+def client_of(settings: Settings, endpoint_url: str | None, *, fails_fast: bool = False) -> Any:
+    """Returns an S3 client. With `fails_fast`, a request is tried only once and waits 5 s at most.
+
+    Raises `Misconfigured` for an invalid URL.
+    """
     try:
-        return _signing_client(settings, endpoint_url, is_hasty=is_hasty)
+        return _signing_client(settings, endpoint_url, fails_fast=fails_fast)
     except ValueError as error:
-        raise Misconfigured(f"{endpoint_url} is no address of an object store, such as http://HOST:PORT") from error
+        raise Misconfigured(f"{endpoint_url} is not the URL of an object store, such as http://HOST:PORT") from error
 
 
-def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: bool) -> Any:
+def _signing_client(settings: Settings, endpoint_url: str | None, *, fails_fast: bool) -> Any:
     secret = settings.s3_secret_key
     client = boto3.client(
         "s3",
@@ -51,21 +56,22 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, is_hasty: b
             signature_version="s3v4",
             s3={"addressing_style": "path"},
             connect_timeout=5,
-            read_timeout=5 if is_hasty else 60,
-            retries={"mode": "standard", "total_max_attempts": 1 if is_hasty else 4},
+            read_timeout=5 if fails_fast else 60,
+            retries={"mode": "standard", "total_max_attempts": 1 if fails_fast else 4},
             max_pool_connections=64,
             tcp_keepalive=True,
-            user_agent="gridpress",  # boto3's own is put together anew for every request
-            # What is sent is signed with its SHA-256, which S3 checks; a CRC32 of the same bytes would say no more.
+            user_agent="gridpress",  # boto3 would build its default again for every request
+            # Requests are signed with the SHA-256 of their body, which S3 checks. A CRC32 would add nothing.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
     )
-    # The list that every connection of this client is made with; botocore has no public setting for it.
+    # The socket options of every connection of this client. botocore has no public setting for them.
     client._endpoint.http_session._socket_options.extend(
         (socket.IPPROTO_TCP, option, value) for option, value in TCP_OPTIONS.items()
     )
-    # It asks before it sends a body: a second round trip for each of our small objects. A refused one is sent in vain.
+    # `Expect: 100-continue` asks before a body is sent, a second round trip for each of our small objects. Without it,
+    # the body of a refused request is sent for nothing.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     watch_requests(client)
     return client

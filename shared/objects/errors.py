@@ -1,4 +1,4 @@
-"""What boto3 raises, in our words."""
+"""Translates boto3's errors into errors of Gridpress."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,9 @@ from shared.errors import ObjectNotFound, ObjectStoreUnavailable
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises `ObjectNotFound` for a key that is not there, `ObjectStoreUnavailable` for all else."""
+    """Translates errors of boto3 that the body of the `with` statement raises. An error about a missing key becomes
+    `ObjectNotFound`, and any other error `ObjectStoreUnavailable`.
+    """
     try:
         yield
     except ClientError as error:
@@ -18,4 +20,4 @@ def translated() -> Iterator[None]:
             raise ObjectNotFound(f"no such object: {error}") from error
         raise ObjectStoreUnavailable(f"the object store refuses: {error}") from error
     except BotoCoreError as error:
-        raise ObjectStoreUnavailable(f"the object store does not answer as it should: {error}") from error
+        raise ObjectStoreUnavailable(f"the request to the object store failed: {error}") from error

@@ -1,12 +1,14 @@
-"""Cuts a stream of bytes into lines. Holds one line and one chunk, never the whole."""
+"""Splits a stream of bytes into lines. Memory holds one line and one chunk, never the whole stream."""
 
 from collections.abc import Iterable, Iterator
 
 
 def split_lines(chunks: Iterable[bytes], start: int, most_bytes: int) -> Iterator[tuple[int, bytes]]:
-    """Lines without their newline, each with the offset of what follows it; the last one may have no newline.
+    """Yields the lines of a byte stream without their newlines. Each line comes with the offset in the stream at which
+    the next line begins.
 
-    `start` is the offset of the first byte. A line is cut off after `most_bytes` + 1 bytes.
+    `start` is the offset of the stream's first byte. A line longer than `most_bytes` is cut to `most_bytes` + 1 bytes,
+    so that the caller can detect it. The last line may lack a newline.
     """
     line, end = bytearray(), start
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""The object store: boto3 against S3, embedded or not. Bytes in, bytes out; knows nothing of jobs."""
+"""Reads and writes objects in one S3 bucket with boto3. Works with bytes only, and knows nothing of jobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,7 +12,7 @@ from shared.ids import ObjectKey
 from shared.objects.client import check_given, client_of
 from shared.objects.errors import translated
 from shared.objects.lines import split_lines
-from shared.objects.proof import prove_copied
+from shared.objects.verification import prove_copied
 from shared.objects.writer import ObjectWriter, put_whole
 from shared.settings.settings import Settings
 
@@ -22,30 +22,34 @@ _HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY, or give
 
 
 class ObjectStore:
-    """One bucket. Every method raises `ObjectStoreUnavailable` when S3 does not answer or refuses.
+    """One bucket in the object store. Every method raises `ObjectStoreUnavailable` if S3 is unreachable or refuses the
+    request.
 
     Reading a missing key raises `ObjectNotFound`.
     """
 
-    def __init__(self, settings: Settings, *, is_hasty: bool = False) -> None:
-        """Connects to the bucket of the settings.
+    def __init__(self, settings: Settings, *, fails_fast: bool = False) -> None:
+        """Creates the clients of the S3 bucket in the settings.
 
-        With `is_hasty` a call is tried once, for seconds: for callers that retry themselves or hold a short lease.
-        Without keys, boto3's own chain finds credentials: variables, a shared file, or the role of this machine,
-        container or service account. Without an endpoint it is AWS. Raises `Misconfigured` where neither is set and the
-        chain finds nothing, for one key without the other, and for an invalid endpoint URL.
+        With `fails_fast`, a request is tried only once and waits 5 s at most. This suits callers that retry themselves
+        or hold a short lease.
+
+        If the settings have no access key, boto3 searches for credentials: environment variables, a shared file, or the
+        role of the machine, container or service account. If the settings have no endpoint, the object store is AWS.
+        Raises `Misconfigured` if there is neither an endpoint nor any credentials, if only one of access key and secret
+        key is set, and for an invalid endpoint URL.
         """
         check_given(settings)
         self._bucket = settings.s3_bucket
         self._presign_ttl_s = settings.s3_presign_ttl_s
-        self._client = client_of(settings, settings.s3_endpoint_url, is_hasty=is_hasty)
-        # SigV4 signs the host, so links are signed for the address that clients use.
+        self._client = client_of(settings, settings.s3_endpoint_url, fails_fast=fails_fast)
+        # SigV4 signs the host name, so presigned links are signed for the address that clients use.
         public = settings.s3_public_endpoint_url
         self._public_client = client_of(settings, public) if public else self._client
-        self._hasty_client = client_of(settings, settings.s3_endpoint_url, is_hasty=True)
+        self._fast_client = client_of(settings, settings.s3_endpoint_url, fails_fast=True)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
-        """Writes the object. Returns once it is proved that the store holds these bytes."""
+        """Writes an object. Returns after verifying that the store holds these bytes."""
         put_whole(self._client, self._where(key), data, content_type)
 
     def get(self, key: ObjectKey) -> bytes:
@@ -53,9 +57,10 @@ class ObjectStore:
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def stream(self, key: ObjectKey, *, start: int = 0) -> Iterator[bytes]:
-        """Yields the object from byte `start` on, in chunks of 256 KiB; nothing if `start` is at or after its end.
+        """Yields the object from byte `start` on, in chunks of 256 KiB. Yields nothing if `start` is at or after its
+        end.
 
-        A missing key raises here, not at the first chunk.
+        A missing key raises at the call, not at the first chunk.
         """
         place = {"Range": f"bytes={start}-"} if start else {}
         with translated():
@@ -68,15 +73,16 @@ class ObjectStore:
         return _chunks(body)
 
     def lines(self, key: ObjectKey, *, start: int = 0, most_bytes: int) -> Iterator[tuple[int, bytes]]:
-        """Yields the lines from byte `start` on, without newline, each with the offset of the next line.
+        """Yields the lines of an object from byte `start` on, without newlines, each with the offset at which the next
+        line begins.
 
-        Reading can continue at any such offset. A line is cut after `most_bytes` + 1 bytes, so that a longer one can be
-        detected.
+        Reading can continue at any of these offsets. A longer line than `most_bytes` is cut to `most_bytes` + 1 bytes,
+        so that the caller can detect it.
         """
         return split_lines(self.stream(key, start=start), start, most_bytes)
 
     def has(self, key: ObjectKey) -> bool:
-        """Returns whether the object exists."""
+        """Returns whether an object with this key exists."""
         with translated():
             try:
                 self._client.head_object(**self._where(key))
@@ -87,7 +93,9 @@ class ObjectStore:
         return True
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Yields the distinct prefixes of keys below `prefix`, up to and including the next slash."""
+        """Yields the folders directly below `prefix`: the distinct beginnings of keys up to and including the next
+        slash.
+        """
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, Delimiter="/"
         )
@@ -96,36 +104,38 @@ class ObjectStore:
                 yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
 
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
-        """Copies an object within the object store, without downloading it."""
+        """Copies an object within the object store, without downloading it. Verifies the copy."""
         with translated():
             answer = self._client.copy_object(**self._where(to), CopySource=self._where(key))
         prove_copied(self._client, self._where(key), self._where(to), answer)
 
     def writer(self, key: ObjectKey, content_type: str) -> ObjectWriter:
-        """Returns a writer for an object of any size."""
+        """Returns a writer that stores an object piece by piece, whatever the object's size."""
         return ObjectWriter(self._client, self._bucket, key, content_type)
 
     def delete(self, key: ObjectKey) -> None:
-        """Deletes an object. A missing key is no error."""
+        """Deletes an object. A missing key is not an error."""
         with translated():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def delete_prefix(self, prefix: str) -> None:
-        """Deletes every object whose key begins with `prefix`. A repeated call deletes what an earlier one left."""
-        assert prefix.endswith("/"), "else it takes a neighbour with it"
+        """Deletes every object whose key begins with `prefix`. If a call fails midway, repeat it to delete the rest."""
+        assert prefix.endswith("/"), "without the slash, objects of other prefixes would be deleted"
         with translated():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 self._delete_all(page.get("Contents", ()))
 
     def delete_some(self, prefix: str, most: int) -> int:
-        """Deletes up to `most` objects whose key begins with `prefix`; returns how many."""
+        """Deletes up to `most` objects whose key begins with `prefix`. Returns how many were deleted."""
         with translated():
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=most).get("Contents", ())
             self._delete_all(found)
         return len(found)
 
     def _delete_all(self, found: Sequence[Mapping[str, Any]]) -> None:
-        """Deletes the objects in one request: a listed page holds at most 1,000, which is S3's limit for a delete."""
+        """Deletes the listed objects in one request. S3 allows at most 1,000 objects for each request, and a page of
+        its lists has no more.
+        """
         if not found:
             return
         keys = [{"Key": each["Key"]} for each in found]
@@ -134,15 +144,18 @@ class ObjectStore:
             raise ObjectStoreUnavailable(f"{len(errors)} objects were not deleted, such as {errors[0]}")
 
     def abort_uploads(self, key: ObjectKey) -> None:
-        """Deletes the parts that killed writers of this object left behind."""
+        """Deletes the parts of unfinished multipart uploads of this object. A writer that was killed leaves such parts
+        in the object store.
+        """
         with translated():
             found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
             for upload in found.get("Uploads", ()):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def presign(self, key: ObjectKey, *, filename: str, content_type: str) -> str:
-        """Returns a link that reads this object for `s3_presign_ttl_s` seconds, with the given file name and content
-        type.
+        """Returns a presigned link to read an object, with the given file name and content type.
+
+        The link is valid for `s3_presign_ttl_s` seconds.
         """
         params = {
             "Bucket": self._bucket,
@@ -155,13 +168,13 @@ class ObjectStore:
         )
 
     def check(self) -> None:
-        """Raises `Misconfigured` when the bucket does not exist or refuses the credentials.
+        """Raises `Misconfigured` if the bucket does not exist or the object store refuses the credentials.
 
-        A start or a probe waits for it, so it takes seconds at most.
+        The check takes a few seconds at most, because a start or a health probe waits for it.
         """
         with translated():
             try:
-                self._hasty_client.head_bucket(Bucket=self._bucket)
+                self._fast_client.head_bucket(Bucket=self._bucket)
             except NoCredentialsError as error:
                 raise Misconfigured(f"no credentials: {_HOW_TO_SIGN}") from error
             except ClientError as error:
@@ -171,21 +184,24 @@ class ObjectStore:
         return {"Bucket": self._bucket, "Key": key}
 
     def _fault(self, error: ClientError) -> Exception:
-        """Translates the error of a HEAD, whose response has no body but the status."""
+        """Returns the error to raise for a failed HEAD request for the bucket. It is `Misconfigured` for the statuses
+        403 and 404, otherwise `error` itself. A response to HEAD has no body, so only the status tells the cause.
+        """
         match error.response["Error"]["Code"]:
             case "404":
-                return Misconfigured(f"there is no bucket {self._bucket}: make it, or set GRIDPRESS_S3_BUCKET")
+                return Misconfigured(f"there is no bucket {self._bucket}: create it, or set GRIDPRESS_S3_BUCKET")
             case "403":
                 return Misconfigured(f"the object store refuses these credentials: {_HOW_TO_SIGN}")
         return error
 
 
-def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
-    """Opens a worker's object store and checks its credentials once.
+def open_objects(settings: Settings, *, fails_fast: bool = False) -> ObjectStore:
+    """Returns a worker's object store, after one check of its credentials.
 
-    An object store that is down now is no error. Raises `Misconfigured` as `ObjectStore` and its `check` do.
+    If the object store is unreachable now, this is only logged. Raises `Misconfigured` for wrong settings, as
+    `ObjectStore` and its `check` do.
     """
-    objects = ObjectStore(settings, is_hasty=is_hasty)
+    objects = ObjectStore(settings, fails_fast=fails_fast)
     try:
         objects.check()
     except ObjectStoreUnavailable as error:
@@ -194,6 +210,6 @@ def open_objects(settings: Settings, *, is_hasty: bool = False) -> ObjectStore:
 
 
 def _chunks(body: Any) -> Iterator[bytes]:
-    """Yields the body in chunks. Releases the connection even when the reader stops early."""
+    """Yields the body of an S3 response in chunks. Releases the connection even if the caller stops reading early."""
     with closing(body), translated():
         yield from body.iter_chunks(256 * 1024)

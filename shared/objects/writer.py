@@ -1,4 +1,4 @@
-"""Writes one object piece by piece as an S3 multipart upload, with one part in memory, whatever its size."""
+"""Writes an object of any size piece by piece, as an S3 multipart upload. At most one part is in memory."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -9,16 +9,18 @@ import structlog
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.objects.errors import translated
-from shared.objects.proof import Fingerprint, prove_written
+from shared.objects.verification import Fingerprint, prove_written
 
 log = structlog.get_logger()
 
-# S3 takes parts from 5 MiB (but for the last) and 10,000 of them: 80 GB are enough.
+# S3 accepts up to 10,000 parts, each of at least 5 MiB except the last. Parts of 8 MiB allow objects of 80 GB.
 PART_BYTES = 8 * 1024 * 1024
 
 
 def put_whole(client: Any, where: Mapping[str, str], data: bytes, content_type: str) -> None:
-    """Writes an object in one request and proves it. Raises `ObjectStoreUnavailable`, also when the proof fails."""
+    """Writes an object in one request and verifies it. Raises `ObjectStoreUnavailable` if the write or the verification
+    fails.
+    """
     with translated():
         answer = client.put_object(**where, Body=data, ContentType=content_type)
     written = Fingerprint()
@@ -27,11 +29,12 @@ def put_whole(client: Any, where: Mapping[str, str], data: bytes, content_type: 
 
 
 class ObjectWriter:
-    """`with objects.writer(key, type) as writer: writer.write(data)`: the object exists once the block has ended.
+    """Writes an object in a `with` statement: `with objects.writer(key, type) as writer: writer.write(data)`. The
+    object exists once the statement has ended.
 
-    If the block raises, neither the object nor its parts stay. Parts of a killed process stay until
-    `ObjectStore.abort_uploads` or a lifecycle rule of the bucket. Raises `ObjectStoreUnavailable`, also when the stored
-    object is proved wrong or missing.
+    If the body of the statement raises, neither the object nor its parts remain. Parts of a killed process remain until
+    `ObjectStore.abort_uploads` or a lifecycle rule of the bucket deletes them. Raises `ObjectStoreUnavailable`, also if
+    the stored object is missing or differs.
     """
 
     def __init__(self, client: Any, bucket: str, key: ObjectKey, content_type: str) -> None:
@@ -57,7 +60,7 @@ class ObjectWriter:
             raise
 
     def write(self, data: bytes) -> None:
-        """Adds data, and uploads a part whenever there is enough for one."""
+        """Adds data to the object. Uploads a part whenever there is enough data for one."""
         self._waiting += data
         while len(self._waiting) >= PART_BYTES:
             self._send(bytes(self._waiting[:PART_BYTES]))
@@ -76,7 +79,7 @@ class ObjectWriter:
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 
     def _finish(self) -> None:
-        """Completes the object. Data that fits into one part is written in one request."""
+        """Completes the upload of the object. Data that fits into one part is written in a single request."""
         if self._upload_id is None:
             put_whole(self._client, self._where, bytes(self._waiting), self._content_type)
             return
@@ -95,5 +98,5 @@ class ObjectWriter:
         try:
             with translated():
                 self._client.abort_multipart_upload(**self._where, UploadId=self._upload_id)
-        except ObjectStoreUnavailable as error:  # the reason that we are here for is the one to tell
+        except ObjectStoreUnavailable as error:  # the caller should see the error that caused the abort
             log.warning("object_store.upload_left", error=str(error))

@@ -1,1 +1,1 @@
-"""What every process needs: start, logs, threads, readiness."""
+"""Code that every process needs: start, logs, background threads, readiness and shared limits."""

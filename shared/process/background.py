@@ -1,6 +1,7 @@
-"""Threads that run as long as their process. An unexpected error is logged and counted, and the work starts again.
+"""Runs background threads that live as long as their process. After an unexpected error in a thread, the error is
+logged and counted, and the thread continues.
 
-If a thread ends nevertheless, the process exits, so that its supervisor replaces it.
+If a thread ends nevertheless, the process exits, so that its supervisor replaces the process.
 """
 
 import os
@@ -17,13 +18,15 @@ from shared.tracing.spans import flush_traces
 
 log = structlog.get_logger()
 
-EXIT_THREAD_LOST = 70  # EX_SOFTWARE of sysexits.h; in a fresh process it may well succeed
+EXIT_THREAD_LOST = 70  # EX_SOFTWARE of sysexits.h; the supervisor should start the process again
 _PAUSE_S = 1.0
-_LOOK_S = 0.05  # how soon a thread in its pause sees that it is over
+_LOOK_S = 0.05  # interval at which a pausing thread checks whether it should end
 
 
 class _Process:
-    """State shared by all threads of this process: the number of errors, and the function that ends the process."""
+    """State that all threads of this process share: the number of unexpected errors, and the function that ends the
+    process after a thread has ended.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,18 +43,24 @@ _process = _Process()
 
 
 def num_faults() -> int:
-    """Returns how many unexpected errors the threads of this process have survived."""
+    """Returns the number of unexpected errors in the background threads of this process. The threads continued after
+    these errors.
+    """
     return _process.num_faults
 
 
 def note_fault(thread: str) -> None:
-    """Logs and counts the error that is being handled, for loops that handle errors themselves."""
+    """Logs the exception that is being handled, and counts it as an unexpected error of the named thread. Threads that
+    catch the exceptions of their loops themselves call this.
+    """
     _process.note_fault(thread)
     log.error("thread.failed", thread=thread, num_faults=_process.num_faults, exc_info=True)
 
 
 def end_role_with_its_threads(ready_file: Path | None) -> None:
-    """Makes the process exit when one of its threads ends. Its own ready file, if it has one, is removed first."""
+    """Makes the process exit with status 70 once one of its background threads ends. Before the exit, the process
+    removes its ready file.
+    """
 
     def end() -> None:
         withdraw(ready_file)
@@ -62,7 +71,9 @@ def end_role_with_its_threads(ready_file: Path | None) -> None:
 
 
 class Background:
-    """A daemon thread that calls `work` again and again, also after an error, until `is_over()` is true."""
+    """A daemon thread that calls `work` again and again until `is_over()` returns true. Exceptions of `work` do not end
+    the thread.
+    """
 
     def __init__(self, name: str, work: Callable[[], object], is_over: Callable[[], bool]) -> None:
         self._name = name
@@ -74,7 +85,7 @@ class Background:
         self._thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Waits for the thread to end. Returns at once if it was never started."""
+        """Waits for the background thread to end. Returns at once if the thread was never started."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
@@ -93,7 +104,7 @@ class Background:
     def _run_once(self) -> None:
         try:
             self._work()
-        except Exception:  # noqa: BLE001 - whatever it is, the thread goes on
+        except Exception:  # noqa: BLE001 - no exception may end the thread
             note_fault(self._name)
         else:
             if not self._is_over():

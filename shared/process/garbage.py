@@ -1,13 +1,14 @@
-"""Keeps garbage collections short in a process that serves."""
+"""Shortens garbage collections in a process that serves requests."""
 
 import gc
 
 
 def freeze_startup_objects() -> None:
-    """Takes all objects of now out of later collections. Call it once, when the process is about to take work.
+    """Excludes all existing objects from later garbage collections. A process calls this once, just before it accepts
+    work.
 
-    Imports and models leave hundreds of thousands of objects that live as long as the process. A full collection that
-    looked at them was measured to hold the API for 0.3 s while 3,000 clients connected; without them, for 0.02 s.
+    Imports and models leave hundreds of thousands of objects that live as long as the process. In a measurement with
+    3,000 connecting clients, a full collection stopped the API for 0.3 s. Without these objects it took 0.02 s.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""Configures logging: one event a line on stderr, as JSON, or as text where a person watches.
+"""Configures logging: one event per line on stderr, as JSON or as readable text.
 
-Libraries log from WARNING on, in the same format.
+Log records of libraries are written in the same format, from level WARNING on.
 """
 
 import json
@@ -22,12 +22,12 @@ Event = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Any], Any]
 
 _FIRST = ("timestamp", "level", "role", "event")
-_MAX_LINES, _MAX_LINE_CHARS = 20, 300  # evidence of a crash travels with every heartbeat, so it is short
+_MAX_LINES, _MAX_LINE_CHARS = 20, 300  # short, because every heartbeat carries these lines as crash evidence
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a terminal obeys them
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a terminal would interpret these
 _IN_LINES = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\t\n"}
-_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}  # the control characters that JSON leaves as they are
-# Addresses in messages of HTTP clients: a login, and a query, which may hold a token or a signature.
+_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}  # control characters that json.dumps does not escape
+# Parts of URLs in log records of HTTP libraries: a login, and a query, which may contain a token or a signature.
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
 _QUERY = re.compile(r"((?:https?://|\burl: /)[^\s?]*)\?[^\s'\")]*")
 
@@ -37,8 +37,9 @@ _tail: deque[str] = deque(maxlen=_MAX_LINES)
 
 
 class _Stderr:
-    """Writes to stderr and never raises, so that a full disk or closed pipe ends no process. Lost lines are reported
-    later.
+    """A file that writes to stderr and never raises, so that a full disk or closed pipe ends no process.
+
+    The number of lost lines is reported with the next line that can be written.
     """
 
     def __init__(self) -> None:
@@ -60,9 +61,10 @@ class _Stderr:
 
 
 def configure_logs(role: str, log_format: Format = "auto") -> None:
-    """Configures logging. Each composition root calls it once, before anything is logged. Every line names the `role`.
+    """Configures logging for this process. Each process calls this function once at its start, before anything is
+    logged.
 
-    `auto` is text where stderr is a terminal, else JSON.
+    Every log line names the role. The format `auto` is text if stderr is a terminal, otherwise JSON.
     """
 
     def name_role(_logger: object, _method: str, event: Event) -> Event:
@@ -90,15 +92,15 @@ def configure_logs(role: str, log_format: Format = "auto") -> None:
 
 
 def last_lines() -> Sequence[str]:
-    """Returns the last log lines of this process, each cut.
+    """Returns the last log lines of this process, each cut to a maximum length.
 
-    Heartbeats store them as evidence in case the process dies.
+    Heartbeats send these lines to the store. If the process dies, they are crash evidence.
     """
     return tuple(_tail)
 
 
 def _log_libraries(stderr: TextIO, begin: Sequence[Processor], end: Sequence[Processor]) -> None:
-    """Gives the lines of libraries the same format, and Python's warnings, too."""
+    """Writes the log records of libraries, and Python's warnings, in the format of Gridpress's own log events."""
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=(*begin, _of_library), processors=(strip, *end), logger=None
@@ -110,7 +112,9 @@ def _log_libraries(stderr: TextIO, begin: Sequence[Processor], end: Sequence[Pro
 
 
 def _of_library(_logger: object, _method: str, event: Event) -> Event:
-    """Makes an event of a sentence, without the secrets of addresses in it."""
+    """Turns a library's log record into an event with a `message`. If the message contains URLs, their logins and
+    queries are masked.
+    """
     message = _LOGIN.sub("***@", event["event"])
     event["message"], event["event"] = _QUERY.sub(r"\1?***", message), "library.said"
     event["logger"] = event["_record"].name
@@ -123,7 +127,7 @@ def _to_json(_logger: object, _method: str, event: Event) -> str:
 
 
 def as_json(event: Event) -> str:
-    """Returns a line that a terminal, too, may be given."""
+    """Returns the event as a line of JSON without control characters that a terminal would interpret."""
     return json.dumps(event, ensure_ascii=False, default=repr).translate(_IN_JSON)
 
 
@@ -131,7 +135,7 @@ _AS_JSON: Sequence[Processor] = (structlog.processors.format_exc_info, _to_json)
 
 
 def as_text(*, has_colours: bool) -> Sequence[Processor]:
-    """Returns what makes a readable line of an event."""
+    """Returns the structlog processors that format a log event as a line of text for people."""
     console = structlog.dev.ConsoleRenderer(
         colors=has_colours, pad_event_to=20, sort_keys=False, exception_formatter=_write_traceback
     )
@@ -139,14 +143,16 @@ def as_text(*, has_colours: bool) -> Sequence[Processor]:
 
 
 def _write_traceback(out: TextIO, error: Any) -> None:
-    """Writes several lines. What an error says may come from a stranger."""
+    """Writes a traceback. Control characters are escaped, because an exception's message may contain what a caller
+    sent.
+    """
     text = StringIO()
     structlog.dev.plain_traceback(text, error)
     out.write(text.getvalue().translate(_IN_LINES))
 
 
 def _escape(_logger: object, _method: str, event: Event) -> Event:
-    """Escapes control characters, which a terminal would obey."""
+    """Escapes the control characters in an event, because a terminal would interpret them."""
     return {
         name.translate(_CONTROLS): value.translate(_CONTROLS) if isinstance(value, str) else value
         for name, value in event.items()
@@ -159,7 +165,7 @@ def _keep(_logger: object, _method: str, line: str | Event) -> Any:
 
 
 def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Logs the error that ends the process."""
+    """Logs the uncaught exception that ends the process."""
     log.critical("process.crashed", exc_info=(kind, error, trace))
 
 

@@ -1,48 +1,60 @@
-"""Limits what several processes hold together, in all and of each tenant. The counts are in memory that they share.
+"""Limits how many units, such as bytes, several processes use together, in total and for each tenant. The counts are in
+shared memory.
 
-Knows nothing of what is held, and waits for nothing.
+The quota does not know what the units are, and its calls never wait.
 """
 
 from hashlib import blake2b
 from mmap import mmap
 from threading import Lock
 
-_BUCKETS = 4_096  # tenants that fall into the same one share a tenant's limit
+_BUCKETS = 4_096  # tenants are hashed into buckets; tenants in the same bucket share one tenant's limit
 _NUMBER_BYTES = 8
 
 
 class Quota:
-    """Counts units, such as bytes. Each process counts in a row of its own, which the parent clears when it has ended.
+    """Counts units, such as bytes, for several processes. Each process has its own row of counts, which its parent
+    clears after the process ends.
 
-    There is no lock between processes, so one that is killed leaves none behind. A process counts first and takes that
-    back if the sum is over a limit; so two that ask at the same moment may both be refused, and never both be granted.
+    There is no lock between processes, so a killed process leaves no lock behind. Instead, a process first adds the
+    units to its own count. If the sum of all counts then exceeds a limit, the process subtracts the units again and
+    refuses. Two processes that ask at the same moment may both be refused, but together they never get more than the
+    limit.
     """
 
     def __init__(self, most: int, most_each: int, num_processes: int = 1) -> None:
-        """Must be made before the processes are forked."""
+        """Creates the quota's counts in memory that forked processes share, so create the quota before the fork. `most`
+        limits the units of all tenants, `most_each` those of one tenant.
+        """
         self._most = most
         self._most_each = most_each
         width = 1 + _BUCKETS  # the total, then one for each bucket
         counts = memoryview(mmap(-1, num_processes * width * _NUMBER_BYTES)).cast("q")
         self._rows = [counts[number * width : (number + 1) * width] for number in range(num_processes)]
         self._own = self._rows[0]
-        self._lock = Lock()  # of the threads of this process
+        self._lock = Lock()  # between the threads of this process
 
     @property
     def held(self) -> int:
-        """The units that all processes hold."""
+        """Returns the number of the quota's units that all processes together hold now."""
         return sum(row[0] for row in self._rows)
 
     def join(self, number: int) -> None:
-        """Makes this process the one that counts in row `number`."""
+        """Selects the row of the quota's shared counts in which this process counts its units. Each process needs its
+        own row.
+        """
         self._own = self._rows[number]
 
     def clear(self, number: int) -> None:
-        """Drops what a process that has ended held."""
+        """Sets the counts of a process that has ended to zero, so that the units that it held are free again. `number`
+        is the row of that process in the shared counts.
+        """
         self._rows[number][:] = memoryview(bytes(len(self._rows[number]) * _NUMBER_BYTES)).cast("q")
 
     def take(self, tenant: str, num: int = 1) -> bool:
-        """Takes units. Returns False, and takes none, when that would be over a limit."""
+        """Takes `num` units of the quota for the tenant. Returns False, and takes no units, if the limit of all tenants
+        or of this tenant would be exceeded.
+        """
         bucket = _bucket_of(tenant)
         with self._lock:
             self._count(bucket, num)

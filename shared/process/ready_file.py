@@ -1,6 +1,6 @@
-"""Tells a supervisor that a process accepts work, by a file that is written atomically.
+"""Writes and removes the ready file, which tells a supervisor that a process accepts work.
 
-While the disk refuses the file, it is tried again.
+The file is written atomically. A write that fails is repeated until it succeeds.
 """
 
 import threading
@@ -15,14 +15,16 @@ _PAUSE_S = 1.0
 
 
 def announce(path: Path | None, text: str = "") -> None:
-    """Writes `text` into the file. If that fails, a thread keeps trying, while the process works."""
+    """Creates the ready file with this text. If that fails, a thread tries again every second until the file is
+    written.
+    """
     if path is None or _has_written(path, text):
         return
     threading.Thread(target=_keep_trying, args=(path, text), name="ready-file", daemon=True).start()
 
 
 def withdraw(path: Path | None) -> None:
-    """Removes the file. A failure is ignored, since the supervisor also sees the process end."""
+    """Removes the ready file. A failure is ignored, because the supervisor also notices the end of the process."""
     if path:
         with suppress(OSError):
             path.unlink(missing_ok=True)

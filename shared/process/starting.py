@@ -1,4 +1,6 @@
-"""Starts a process: configures logging, reads settings, and prints one line on stderr when it cannot start."""
+"""Starts the process of a role: reads settings, configures logging, and prints one line on stderr if the role can't
+start.
+"""
 
 import sys
 from collections.abc import Callable
@@ -15,19 +17,20 @@ from shared.process.logs import configure_logs
 from shared.process.ready_file import withdraw
 from shared.settings.faults import faults_of
 from shared.settings.settings import Settings
-from shared.settings.unknown_variables import say_unknown
+from shared.settings.unknown_variables import unreported_variables
 from shared.tracing.spans import flush_traces, start_tracing
 
 log = structlog.get_logger()
 
-EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: the same again would fail again
+EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: another start with the same settings would fail again
 
 
 def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False) -> None:
-    """Runs a role to its end. One that `forks` starts tracing and serves metrics itself, in its children.
+    """Runs a role until it ends. Set `forks` for a role that forks child processes, which then start tracing and serve
+    metrics themselves.
 
-    Exits with 78 when it can never start: a setting is invalid, or a checkpoint or package is missing. Exits with 1
-    when a server that it needs does not answer; the next start may succeed.
+    The process exits with 78 if the role can never start: a setting is invalid, or a checkpoint or package is missing.
+    It exits with 1 if a server that the role needs is unreachable, because the next start may succeed.
     """
     try:
         settings = Settings()
@@ -35,9 +38,9 @@ def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False)
         if not forks:
             start_tracing(role)
             expose(settings, role)
-        for each in say_unknown():
+        for each in unreported_variables():
             log.warning("settings.unknown", variable=each.variable, nearest=each.nearest)
-        withdraw(settings.ready_file)  # on a volume it outlives a container that was killed
+        withdraw(settings.ready_file)  # on a volume, the file of a killed container still exists
         end_role_with_its_threads(settings.ready_file)
         run(settings)
     except (ValidationError, SettingsError) as error:
@@ -53,9 +56,11 @@ def run_role(role: str, run: Callable[[Settings], None], *, forks: bool = False)
 
 
 def end_without_package(role: str, error: ModuleNotFoundError) -> NoReturn:
-    """Names the package that is missing and the extra that brings it, and exits with 78."""
+    """Ends a role that lacks a Python package. Prints the package and the extra of Gridpress that installs it, and
+    exits with status 78.
+    """
     extra = role if role == "api" else "workers"
-    _end(role, f"{error}: pip install 'gridpress[{extra}]' brings what this role needs", EXIT_MISCONFIGURED)
+    _end(role, f"{error}: pip install 'gridpress[{extra}]' installs what this role needs", EXIT_MISCONFIGURED)
 
 
 def _end(role: str, why: str, status: int) -> NoReturn:

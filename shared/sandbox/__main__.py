@@ -1,6 +1,7 @@
-"""The child process: `python -m shared.sandbox FD MEMORY_BYTES MODULE:FUNCTION`.
+"""The program of a sandboxed child process: `python -m shared.sandbox FD MEMORY_BYTES MODULE:FUNCTION`.
 
-Answers each request with one frame.
+The child receives requests on the socket with the file descriptor FD. It sends one frame (see `frames.py`) as the
+response to each request.
 """
 
 import importlib
@@ -22,15 +23,15 @@ Handle = Callable[[Head, bytes], tuple[Head, bytes]]
 
 
 def main(fd: str, memory_bytes: str, target: str) -> None:
-    """Answers requests until the parent closes the socket.
+    """Handles requests of the parent process until the parent closes the socket.
 
-    A child that ran out of memory reports it and ends, because its heap is fragmented.
+    A child that ran out of memory reports that to the parent and ends, because its heap is fragmented.
     """
     _limit(int(memory_bytes))
     module, _, name = target.partition(":")
     handle: Handle = getattr(importlib.import_module(module), name)
     connection = socket.socket(fileno=int(fd))
-    connection.setblocking(True)  # a parent with an event loop made it otherwise
+    connection.setblocking(True)  # a parent with an event loop may have made it non-blocking
     while True:
         try:
             head, data = receive(connection, _MOST_FRAME_BYTES)
@@ -53,7 +54,7 @@ def _answered(handle: Handle, ask: Head, data: bytes) -> tuple[dict[str, Any], b
 
 
 def _limit(memory_bytes: int) -> None:
-    """Limits this process: memory as given, no file writes, no core dumps."""
+    """Limits the memory of this process to `memory_bytes`, and forbids file writes and core dumps."""
     for kind, most in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
@@ -63,7 +64,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _allow_cpu(seconds: int) -> None:
-    """Allows `seconds` of CPU time from now on. The kernel kills the process after that, whatever it executes."""
+    """Allows the process this many more seconds of CPU time. After that the kernel kills it, whatever it executes."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used_s = int(usage.ru_utime + usage.ru_stime)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -71,10 +72,10 @@ def _allow_cpu(seconds: int) -> None:
 
 
 def _is_used_up() -> bool:
-    """Returns whether the heap has grown so large that the idle child should be replaced."""
-    if not _STATM.exists():  # no Linux
+    """Returns whether this child process uses so much memory that its parent should replace it."""
+    if not _STATM.exists():  # not on Linux
         return False
-    num_pages = int(_STATM.read_text().split()[1])  # resident now: what getrusage says counts the parent's, too
+    num_pages = int(_STATM.read_text().split()[1])  # resident pages; getrusage would include the parent's peak
     return num_pages * resource.getpagesize() > _MOST_IDLE_BYTES
 
 

@@ -1,4 +1,4 @@
-"""The parent's side of a child process: starts it, asks it, and kills it when it takes too long."""
+"""Starts a child process for tasks, sends it requests, and kills it when a request takes too long."""
 
 import os
 import socket
@@ -13,13 +13,13 @@ from typing_extensions import Buffer
 from shared.sandbox.frames import Head, receive, send
 
 _MOST_ANSWER_BYTES = 128 * 1024 * 1024
-_START_S = 20.0  # a busy machine may take seconds to start a Python; no task's time counts for that
+_START_S = 20.0  # extra time for the first request: a busy machine may take seconds to start Python
 
 Why = Literal["time", "memory", "crash"]
 
 
 class TaskKilled(Exception):
-    """The child was killed, or ended, before it answered."""
+    """Raised when the child process was killed or ended before it sent a response. `why` is the reason."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(why)
@@ -28,8 +28,11 @@ class TaskKilled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The task of a child: `target` is `module:function`. `wall_s` limits the time of a task that waits instead of
-    computing.
+    """The function that a sandboxed child process runs, and its limits. `target` names the function as
+    `module:function`.
+
+    `memory_bytes` limits the memory of the process. `cpu_s` limits the CPU seconds of one request. `wall_s` limits its
+    elapsed seconds, in case the function waits instead of computing.
     """
 
     target: str
@@ -39,16 +42,21 @@ class Task:
 
 
 class Child:
-    """A child process, for one thread at a time. `is_usable` until it was killed or said that it will end."""
+    """A sandboxed child process. Only one thread at a time may use it.
+
+    `is_usable` becomes false when the child was killed or has reported that it will end.
+    """
 
     def __init__(self, task: Task) -> None:
-        """Raises `OSError` when the machine lacks what a process needs."""
+        """Starts the child process for the task. Raises `OSError` if the machine has no free memory, process or file
+        descriptor.
+        """
         self._task = task
         self._connection, theirs = socket.socketpair()
         command = [sys.executable, "-m", "shared.sandbox", str(theirs.fileno()), str(task.memory_bytes), task.target]
         try:
             with theirs:
-                # Of our environment it gets nothing: whoever takes it over finds no credentials.
+                # The child gets none of our environment variables, so an attacker in it finds no credentials.
                 self._process = subprocess.Popen(command, env=_environment(), pass_fds=[theirs.fileno()])  # noqa: S603
         except BaseException:
             self._connection.close()
@@ -61,8 +69,10 @@ class Child:
         return self._process.pid
 
     def ask(self, ask: Head, data: Buffer = b"") -> tuple[Head, bytes]:
-        """Sends a request and returns the answer. Raises `TaskKilled`; the child has ended then."""
-        was_usable, self.is_usable = self.is_usable, False  # also when this thread is stopped half-way
+        """Sends a request to the child process and returns the response. Raises `TaskKilled` if the child ended before
+        its response. The child can't be used after that.
+        """
+        was_usable, self.is_usable = self.is_usable, False  # stays false if this thread is interrupted
         assert was_usable
         try:
             self._connection.settimeout(self._task.wall_s + self._patience_s)
@@ -79,14 +89,16 @@ class Child:
         return head["answer"], content
 
     def close(self) -> None:
-        """Kills the child, whatever it is doing."""
+        """Kills the child process, even while it handles a request."""
         self.is_usable = False
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
     def _killed(self, why: Why) -> TaskKilled:
-        """Kills the child and returns the error. A child that ends by itself just then keeps its own exit status."""
+        """Kills the child process and returns the error to raise. The error has the reason `why`, or `time` if the
+        kernel had already killed the child for its CPU time.
+        """
         self._connection.close()
         self._process.kill()
         return TaskKilled("time" if self._process.wait() == -SIGXCPU else why)

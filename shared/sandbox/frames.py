@@ -1,6 +1,6 @@
-"""Frames on a stream socket: a JSON object and bytes, preceded by their lengths.
+"""Sends and receives frames on a stream socket. A frame is a JSON object and bytes, preceded by the lengths of both.
 
-Not pickle: the other side may be compromised.
+Frames are not pickled, because the process on the other side may be compromised.
 """
 
 import json
@@ -13,13 +13,13 @@ from typing_extensions import Buffer
 
 _LENGTHS = struct.Struct(">IQ")
 _MOST_HEAD_BYTES = 1024 * 1024
-_PIECE_BYTES = 256 * 1024  # after each of which the event loop of a process that has one may turn to others
+_PIECE_BYTES = 256 * 1024  # between two pieces an event loop can serve other tasks
 
 Head = Mapping[str, Any]
 
 
 def send(connection: socket.socket, head: Head, data: Buffer = b"") -> None:
-    """Sends one frame. Raises `OSError`."""
+    """Sends one frame on the socket. Raises `OSError`."""
     text, content = json.dumps(head).encode(), memoryview(data)
     connection.sendall(_LENGTHS.pack(len(text), content.nbytes) + text)
     for start in range(0, content.nbytes, _PIECE_BYTES):
@@ -27,15 +27,17 @@ def send(connection: socket.socket, head: Head, data: Buffer = b"") -> None:
 
 
 def receive(connection: socket.socket, most_bytes: int) -> tuple[Head, bytes]:
-    """Receives one frame. Raises `EOFError` at the end of the stream, `OSError`, and `ValueError` for a malformed
-    frame.
+    """Receives one frame from the socket. Returns the frame's JSON object and its bytes.
+
+    Raises `EOFError` if the peer closed the stream, `OSError` for other errors of the socket, and `ValueError` for a
+    malformed or too large frame.
     """
     num_head, num_data = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
     if num_head > _MOST_HEAD_BYTES or num_data > most_bytes:
         raise ValueError(f"a frame of {num_head} + {num_data} bytes")
     head = json.loads(_exactly(connection, num_head))
     if not isinstance(head, dict):
-        raise ValueError("a frame without a head")  # noqa: TRY004 - what came is at fault, not a caller
+        raise ValueError("a frame without a head")  # noqa: TRY004 - the received frame is wrong, not an argument
     return head, _exactly(connection, num_data)
 
 

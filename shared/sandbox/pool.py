@@ -1,4 +1,6 @@
-"""A pool of children with the same task; tenants take turns to use one. A killed child is replaced."""
+"""Manages a pool of child processes with the same task. Tenants take turns to use a child, and a killed child is
+replaced.
+"""
 
 import atexit
 from collections.abc import Iterator
@@ -18,10 +20,14 @@ log = structlog.get_logger()
 
 
 class Pool:
-    """Starts children when they are needed, and keeps them for later requests."""
+    """The child processes of one task. Starts a child process when a request needs one, and reuses it for later
+    requests.
+    """
 
     def __init__(self, task: Task, places: int, *, patience_s: float = 30.0, quota: Quota | None = None) -> None:
-        """`quota` limits the tasks of several processes together."""
+        """Creates a pool of at most `places` child processes. A request waits at most `patience_s` seconds for a child
+        process. `quota` limits the concurrent tasks of several processes together.
+        """
         self.task = task
         self.num_killed = 0
         self._turns = Turns(places, patience_s=patience_s, quota=quota)
@@ -29,7 +35,9 @@ class Pool:
         atexit.register(self.close)
 
     def ask(self, tenant: str, child: Child, ask: Head, data: Buffer = b"") -> tuple[Head, bytes]:
-        """Returns the child's answer. A killed child is counted and logged, and `TaskKilled` is raised."""
+        """Sends a tenant's request to the child process and returns the response. If the child process was killed or
+        ended before its response, this is counted and logged, and `TaskKilled` is raised.
+        """
         try:
             return child.ask(ask, data)
         except TaskKilled as error:
@@ -42,7 +50,9 @@ class Pool:
 
     @contextmanager
     def child(self, tenant: str) -> Iterator[Child]:
-        """Reserves a child for the block, once it is the tenant's turn. Raises `ServiceBusy`."""
+        """Waits for the tenant's turn and reserves a child process for the body of the `with` statement. Raises
+        `ServiceBusy` if the tenant's turn does not come in time.
+        """
         with self._turns.turn(tenant):
             child = self._idle.pop() if self._idle else self._started()
             try:
@@ -54,14 +64,18 @@ class Pool:
                     child.close()
 
     def _started(self) -> Child:
-        """A machine that has no process or descriptor for it now may have one in a moment."""
+        """Starts a child process. Raises `ServiceBusy` if the machine has no free process, memory or file descriptor
+        now, because a later try may succeed.
+        """
         try:
             return Child(self.task)
         except OSError as error:
-            log.error("sandbox.not_started", task=self.task.target, error=str(error))  # noqa: TRY400 - it says everything
-            raise ServiceBusy("the service can look at nothing now; try again") from error
+            log.error("sandbox.not_started", task=self.task.target, error=str(error))  # noqa: TRY400 - the text is enough
+            raise ServiceBusy("the service can't start a process for this request now; try again") from error
 
     def close(self) -> None:
-        """Ends the idle children. Those with a task end after it."""
+        """Ends the idle child processes. It runs when this process exits. A child that is still working then ends after
+        its task.
+        """
         while self._idle:
             self._idle.pop().close()

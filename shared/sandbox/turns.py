@@ -1,7 +1,4 @@
-"""Limits the number of concurrent tasks and serves tenants in turn, so that none blocks the others.
-
-Knows nothing of what the tasks are.
-"""
+"""Limits the number of concurrent tasks and serves tenants in turn, so that no tenant blocks the others."""
 
 import threading
 import time
@@ -12,12 +9,15 @@ from contextlib import contextmanager
 from shared.errors import ServiceBusy
 from shared.process.quota import Quota
 
-_LOOK_S = 0.05  # how soon a place that another process gave back is seen
+_LOOK_S = 0.05  # interval at which a waiting task checks for a place that another process gave back
 
 
 class Turns:
-    """Runs at most `places` tasks at once. One tenant gets at most `most_each` of the places, by default all but one,
-    so that some stay free for others. `quota`, if given, limits the tasks of several processes together.
+    """Limits how many tasks run at the same time, and serves tenants in turn.
+
+    At most `places` tasks run at once, and one tenant has at most `most_each` of them. The default of `most_each` is
+    `places` - 1, so that other tenants can always start a task. If `quota` is given, it also limits the tasks of
+    several processes together.
     """
 
     def __init__(
@@ -35,13 +35,15 @@ class Turns:
         self._most_waiting = most_waiting
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, deque[threading.Event]] = OrderedDict()  # whose turn comes first, first
+        self._waiting: OrderedDict[str, deque[threading.Event]] = OrderedDict()  # in order of their turns
         self._held: Counter[str] = Counter()
 
     @contextmanager
     def turn(self, tenant: str) -> Iterator[None]:
-        """Waits for a place and keeps it for the block. Raises `ServiceBusy` after a time-out or behind too many tasks
-        of the tenant.
+        """Waits until a task of the tenant may run, then runs the body of the `with` statement, which performs the
+        task.
+
+        Raises `ServiceBusy` after `patience_s` seconds. Raises it at once if too many tasks of the tenant wait already.
         """
         granted = self._ask(tenant)
         try:
@@ -50,7 +52,7 @@ class Turns:
             self._leave(tenant, granted)
             raise
         if not is_granted and self._leave(tenant, granted):
-            raise ServiceBusy("the service has too much to do at once; try again")
+            raise ServiceBusy("the service has too many tasks at once; try again")
         try:
             yield
         finally:
@@ -61,13 +63,13 @@ class Turns:
         with self._lock:
             queue = self._waiting.setdefault(tenant, deque())
             if len(queue) >= self._most_waiting:
-                raise ServiceBusy(f"{len(queue)} requests of this tenant wait for their turn")
+                raise ServiceBusy(f"{len(queue)} requests of this tenant are waiting already; try again")
             queue.append(granted)
             self._grant()
         return granted
 
     def _wait(self, granted: threading.Event) -> bool:
-        """Returns whether the place was granted in time."""
+        """Waits until the task may run, or until `patience_s` seconds are over. Returns whether the task may run."""
         if self._quota is None:
             return granted.wait(self._patience_s)
         ends_at = time.monotonic() + self._patience_s
@@ -77,7 +79,9 @@ class Turns:
         return granted.is_set()
 
     def _leave(self, tenant: str, granted: threading.Event) -> bool:
-        """Leaves the queue. Returns False when the place was granted in the meantime."""
+        """Removes a waiting task from the tenant's queue. Returns False if the task was allowed to run before it could
+        be removed.
+        """
         with self._lock:
             if granted.is_set():
                 return False
@@ -107,7 +111,9 @@ class Turns:
             self._forget_idle(tenant)
 
     def _may_begin(self, tenant: str) -> bool:
-        """Returns whether the tenant may have one more place; if so, it is taken from the quota."""
+        """Returns whether one more task of the tenant may begin. If it may, the task takes a unit of the quota that
+        several processes share.
+        """
         return self._held[tenant] < self._most_each and (self._quota is None or self._quota.take(tenant))
 
     def _forget_idle(self, tenant: str) -> None:

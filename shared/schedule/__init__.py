@@ -1,1 +1,3 @@
-"""Arithmetic of the schedule: cost, throughput, waiting time, number of workers. Nothing here does I/O."""
+"""Computes what scheduling needs: the cost of renders, the throughput of stages, expected ends, and the number of
+workers that a stage needs. Does no I/O.
+"""

@@ -1,6 +1,6 @@
-"""How many workers a stage's work asks for: what autoscalers follow, also from zero. Knows no store and no autoscaler.
+"""Computes how many workers a stage needs, even while it has none. Autoscalers follow this number.
 
-docs/performance.md shows that a loop like KEDA's is stable on it (`benchmarks/autoscale.py`).
+docs/performance.md shows that a control loop such as KEDA's is stable with it (`benchmarks/autoscale.py`).
 """
 
 import math
@@ -10,25 +10,31 @@ from dataclasses import dataclass
 from shared.jobs.states import Stage
 from shared.schedule.throughput import StageLoad
 
-_SLOTS_UNSEEN = 1  # of a worker, where none has ever lived: then nothing was measured either
-_UNMEASURED_PER_SLOT = 2  # renders for each slot, while nobody knows how long one takes
-_DIT_SLOTS_A_RENDER = 4  # renders that AR may make ahead for each of the DiT's slots (shared/store/renders/door.lua)
+_SLOTS_UNSEEN = 1  # assumed slots of a worker while the stage has never had one
+_UNMEASURED_PER_SLOT = 2  # planned renders per slot while no throughput was measured
+_DIT_SLOTS_A_RENDER = 4  # token grids that may wait for each DiT slot (shared/store/renders/ahead_limit.lua)
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingRules:
-    """`target_wait_s`: what waits should have begun within this time."""
+    """The rules for the number of workers. Waiting renders should start within `target_wait_s`.
+
+    AR workers start no new renders while too many token grids wait for the DiT. The limit for these grids grows with
+    the DiT's slots, but it is never lower than `prior_ready_limit_min`.
+    """
 
     target_wait_s: float
     prior_ready_limit_min: int
 
 
 def wanted_workers(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> Mapping[Stage, int]:
-    """Returns the workers that each stage should have.
+    """Returns how many workers each stage should have.
 
-    They suffice to begin the open work within `target_wait_s`, and to go on with what is under way: a worker with a
-    render in its slot is never asked away. Either stage counts only as much work as the other leaves to it or takes
-    from it meanwhile.
+    With these workers, all waiting renders that could start do so within `target_wait_s`, and running renders continue.
+    The number always includes every worker that has a render in a slot.
+
+    Each stage counts only work that the other stage lets it do in that time. AR needs workers only for the token grids
+    that the DiT can take. The DiT needs workers only for the token grids that AR can deliver.
     """
     ar, dit = loads[Stage.AR], loads[Stage.DIT]
     cost = {
@@ -44,7 +50,9 @@ def wanted_workers(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> Map
 
 
 def slots_per_worker(load: StageLoad) -> int:
-    """Returns the slots of a worker: the mean of those that live, else of the one that lived last."""
+    """Returns the mean number of slots of the stage's live workers. If no worker lives, returns the number of slots of
+    the worker that lived last.
+    """
     strength = load.strength
     if strength.workers and strength.slots:
         return max(1, round(strength.slots / strength.workers))
@@ -52,9 +60,10 @@ def slots_per_worker(load: StageLoad) -> int:
 
 
 def servers_per_worker(load: StageLoad) -> int:
-    """Returns the renders that a worker computes at once: an AR worker a row a slot, a DiT worker one.
+    """Returns how many renders one worker of the stage computes at once: as many as it has slots in AR, and 1 in the
+    DiT.
 
-    The row that AR keeps for the highest class counts, since waiting work is of any class here.
+    AR workers reserve one slot for interactive renders. That slot counts too, because waiting work may be of any class.
     """
     return 1 if load.strength.stage is Stage.DIT else slots_per_worker(load)
 
@@ -65,22 +74,26 @@ def _wanted(load: StageLoad, cost: float, renders: int, rules: ScalingRules, *, 
     seconds = load.strength.full_seconds_per_cost
     if seconds is None:
         guess = math.ceil((renders + load.num_held) / (_UNMEASURED_PER_SLOT * slots))
-        # Nobody starts a hundred devices on a guess: the first render that ends tells more.
+        # Do not start a hundred devices on a guess: the first finished render gives a measurement.
         return max(at_least, _num_busy(load), min(guess, 2 * load.strength.workers))
     for_waiting = math.ceil(cost * seconds / (servers_per_worker(load) * rules.target_wait_s))
     return max(at_least, _num_busy(load), for_waiting)
 
 
 def _num_busy(load: StageLoad) -> int:
-    """Returns the workers that the renders under way take. What a worker holds beyond its slots, prepared ahead or
-    pre-empted, asks for no other.
+    """Returns how many workers the running renders need.
+
+    A worker may hold more renders than it has slots, because it prepares renders ahead or has pre-empted some. These
+    additional renders need no other worker.
     """
     return math.ceil((min(load.strength.running, load.strength.slots) + load.orphans) / slots_per_worker(load))
 
 
 def _share_let_through(ar: StageLoad, dit: StageLoad, rules: ScalingRules) -> float:
-    """Returns the share of AR's open work that it may begin in time. Beyond the limit on what AR makes ahead, it may do
-    what the DiT takes from it; more AR workers would only wait.
+    """Returns the share of AR's open work that should start within `target_wait_s`. Open work could start at once.
+
+    The number of token grids that wait for the DiT is limited. Within `target_wait_s`, AR may make as many grids as
+    this limit still allows now, plus as many as the DiT takes. More AR workers would have nothing to do.
     """
     if not ar.open.renders or not ar.open.later_cost:
         return 1.0
@@ -90,14 +103,17 @@ def _share_let_through(ar: StageLoad, dit: StageLoad, rules: ScalingRules) -> fl
 
 
 def _share_that_comes(ar: StageLoad, rules: ScalingRules) -> float:
-    """Returns the share of AR's open work that comes to the DiT in time. It is counted before it comes, which hides the
-    start of a DiT worker behind the work of AR.
+    """Returns the share of AR's open work (work that could start at once) that AR finishes within `target_wait_s`.
+
+    The DiT counts this work before the work arrives, so that a new DiT worker starts while AR still works.
     """
     return min(1.0, _done_in_time(ar, rules) / ar.open.cost) if ar.open.cost else 1.0
 
 
 def _done_in_time(load: StageLoad, rules: ScalingRules) -> float:
-    """Returns the cost that the live workers, or the first one, finish within the target."""
+    """Returns the cost of the work that the stage's live workers finish within `target_wait_s`. If no worker lives,
+    computes with one worker.
+    """
     seconds = load.strength.full_seconds_per_cost
     if not seconds:
         return math.inf

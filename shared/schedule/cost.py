@@ -1,24 +1,29 @@
-"""Computes the cost of a render in each stage before it begins. Queues, paces and fair shares count in it."""
+"""Estimates the device time of a render in each stage before the render starts. The estimate is a cost in relative
+units, in which queues, throughput and fair shares are measured.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from shared.jobs.spec import Quality, RenderSettings
 
-# `fast` computes 19 of 50 steps in full, and half the time was measured to be left of it (docs/performance.md).
+# `fast` computes 19 of 50 steps in full. Measurements show that it takes half the time (docs/performance.md).
 _FAST_SHARE = 0.5
 _DIT_TOKEN_PX = 16 * 16  # pixels of a DiT token
 _AR_TOKEN_PX = 32 * 32  # pixels of a condition image for each token of the AR prompt
-_UNIT_TOKENS = 4096  # of a 1024x1024 picture, where a unit is one pixel-step
-_UNKNOWN_IMAGE_PX = (1024, 1024)  # of condition images in records of earlier releases, which do not tell
+_UNIT_TOKENS = 4096  # DiT tokens of a 1024x1024 picture, for which one unit of cost is one pixel-step
+_UNKNOWN_IMAGE_PX = (1024, 1024)  # assumed size of condition images in records of earlier releases, which lack it
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`ar` in decode steps of a row. `dit` in pixel-steps of a 1024x1024 picture: pixels x steps x forwards of a step.
+    """The cost of one render in each stage.
 
-    Earlier releases counted in the same units, but charged other sizes in proportion to their pixels. So costs of both
-    may be added and compared.
+    `ar` is in decode steps of one row. `dit` is in pixel-steps: one pixel of a 1024x1024 picture in one forward pass of
+    one denoise step.
+
+    Records of earlier releases have costs in the same units, but those costs are simply proportional to the number of
+    pixels. Old and new costs can be added and compared.
     """
 
     ar: int
@@ -27,17 +32,20 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """What the parts of a render take, in proportion to each other.
+    """The parameters of the cost estimate: the relative device times of the parts of a render.
 
-    `attention_tokens` are the tokens at which a forward's attention takes as long as its products with the weights. Of
-    width w, a block computes 24 w^2 n for n tokens and 4 w n m for their attention to m tokens: equal at m = 6 w. The
-    default is that of GLM-Image's transformer (32 heads of 128, so w = 4096; its config.json).
+    `attention_tokens` is the number of tokens at which the attention in a forward pass takes as long as the products
+    with the weights. In a transformer block of width w, the products take 24 w^2 n operations for n tokens. The
+    attention of n tokens to m tokens takes 4 w n m operations. Both are equal at m = 6 w. The default is for
+    GLM-Image's transformer (32 heads of 128, so w = 4096; from its config.json).
 
-    `prefill_token` is a prompt token in decode steps of a row. The default is an H100's by arithmetic. 9 billion
-    weights take 18 GFLOP a token, 0.04 ms at 500 TFLOP/s. A decode step of 32 rows reads them in 5.5 ms, 0.17 ms a row.
+    `prefill_token` is the cost of one prompt token, relative to one row in a decode step. The default is computed for
+    an H100. With 9 billion weights, a token takes 18 GFLOP, which is 0.04 ms at 500 TFLOP/s. A decode step of 32 rows
+    reads all weights in 5.5 ms, which is 0.17 ms per row.
 
-    `vae_pixel` is the VAE's decoding of a pixel, in pixel-steps. The default is the 10 TFLOP of a decoder like Stable
-    Diffusion's at 1024x1024, beside the 58 TFLOP of a forward.
+    `vae_pixel` is the cost of decoding one pixel in the VAE, in pixel-steps. A pixel-step is the cost of one pixel in
+    one forward pass of the DiT at 1024x1024. The default is the ratio of the two for a whole picture of that size: a
+    VAE decoder like that of Stable Diffusion takes 10 TFLOP, and a forward pass 58 TFLOP.
     """
 
     attention_tokens: float = 6 * 4096
@@ -45,11 +53,15 @@ class CostModel:
     vae_pixel: float = 0.2
 
     def cost_of(self, settings: RenderSettings) -> Cost:
-        """Returns the cost of one render with these settings."""
+        """Returns the cost of one render with these settings, in each stage."""
         return Cost(round(self._decode_steps(settings)), round(self._pixel_steps(settings)))
 
     def forward(self, num_tokens: float, num_condition_tokens: float = 0) -> float:
-        """Returns the pixel-steps of a forward whose tokens attend to themselves and to the condition tokens."""
+        """Returns the cost of one forward pass of the DiT. The `num_tokens` tokens attend to themselves and to the
+        condition tokens.
+
+        The unit is the pixel-step: one pixel of a 1024x1024 picture in one forward pass.
+        """
         relative = 1 + (num_tokens + num_condition_tokens) / self.attention_tokens
         return _DIT_TOKEN_PX * num_tokens * relative / (1 + _UNIT_TOKENS / self.attention_tokens)
 
@@ -58,7 +70,12 @@ class CostModel:
         return settings.num_decode_steps + self.prefill_token * prompt_tokens
 
     def _pixel_steps(self, settings: RenderSettings) -> float:
-        """Only the conditional forward reads the condition images. Each of them has one forward of its own."""
+        """Returns the cost of a render in the DiT, in pixel-steps: pixels x steps x forward passes per step, relative
+        to a 1024x1024 picture.
+
+        A step with guidance has two forward passes. Only the pass with the prompt attends to the condition images. In
+        addition, each condition image takes one forward pass per render.
+        """
         num_pixels = settings.width_px * settings.height_px
         num_tokens = num_pixels / _DIT_TOKEN_PX
         conditions = [width * height / _DIT_TOKEN_PX for width, height in _image_sizes(settings)]
@@ -74,15 +91,17 @@ DEFAULT_COSTS = CostModel()
 
 
 def cost_of(settings: RenderSettings, model: CostModel = DEFAULT_COSTS) -> Cost:
-    """Returns the cost of one render with these settings."""
+    """Returns the cost of one render with these settings, in each stage."""
     return model.cost_of(settings)
 
 
 def fitted(steps: Iterable[tuple[int, float]], model: CostModel = DEFAULT_COSTS) -> CostModel:
-    """Returns the model with the attention that was measured: `steps` are pixels of pictures and seconds of a step.
+    """Returns the cost model with its attention parameter fitted to measured denoise steps. `steps` are pairs: the
+    pixels of the picture, and the seconds per step.
 
-    Seconds by token lie on a line over the tokens: the weights' products at its start, attention in its slope. It is
-    the line of least squares. One size, or a line that falls, says nothing of attention: the model stays as it is.
+    A line is fitted by least squares to the seconds per token, over the number of tokens. The value of the line at 0
+    tokens is the time for the products with the weights, and its slope is the time for the attention. With only one
+    size, or with a falling line, the attention can't be fitted, so the cost model is returned unchanged.
     """
     points = [(pixels / _DIT_TOKEN_PX, step_s * _DIT_TOKEN_PX / pixels) for pixels, step_s in steps]
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))

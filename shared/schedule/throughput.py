@@ -1,4 +1,4 @@
-"""How fast the stages are and what stands before a job, and what follows from both: how long it will take."""
+"""Estimates when a job starts and ends, from the measured throughput of the stages and the work ahead of the job."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,23 @@ from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.cost import Cost
 
-_ROUNDS_ONE_BY_ONE = 4  # of a long queue; what is before them goes in whole rounds
-_MOST_SERVERS = 64  # beyond, servers are free so often that a mean says as much
+_ROUNDS_ONE_BY_ONE = 4  # last rounds of a long queue that are simulated render by render; earlier ones are added up
+_MOST_SERVERS = 64  # with more servers, one becomes free so often that a mean is as accurate as a simulation
 
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """What a stage can do: live workers, their slots, the renders that they hold, and what was measured of late.
+    """The capacity of a stage: its live workers, their slots, the renders that the workers hold, and the recently
+    measured throughput.
 
-    `slots` are rows in AR. In the DiT they are renders that share a step. Its workers also hold renders that they
-    prepare ahead or have pre-empted, so `running` may be more than `slots`.
-    `seconds_per_cost` is what a render takes for one unit of cost: in the DiT of its worker's device, which
-    works on one at a time; in AR in its row. `full_seconds_per_cost` is the same on a worker whose slots are all in
-    use; `render_s` is the mean of a render. All are None until one was finished.
+    In AR, `slots` are rows. In the DiT, they are renders that may share a step. DiT workers also hold renders that are
+    prepared ahead or pre-empted, so `running` may exceed `slots`.
+
+    These three are None until a render was finished:
+    - `seconds_per_cost` is how many seconds a render takes for one unit of its cost. In AR these are seconds of the
+      render's row. In the DiT they are seconds of the device, as if the device computed one render at a time.
+    - `full_seconds_per_cost` is the same for a worker whose slots are all in use.
+    - `render_s` is the mean time of a render.
     """
 
     stage: Stage
@@ -34,37 +38,51 @@ class Strength:
 
     @property
     def servers(self) -> int:
-        """Returns how many renders are computed at once: a row each in AR, one for each worker in the DiT.
+        """Returns how many renders the stage computes at once: one per row in AR, one per worker in the DiT.
 
-        Renders that share a step of the DiT count as one after the other, as their device seconds do.
+        A DiT worker may compute several renders in one step. They count as if they ran one after the other, and their
+        measured device seconds are counted in the same way.
         """
         return self.workers if self.stage is Stage.DIT else self.slots
 
     def for_class(self, priority: Priority) -> "Strength":
-        """Returns the part that renders of a class may use: AR workers keep a row for the highest class."""
+        """Returns the part of the stage's capacity that renders of a scheduling class may use. In AR, one row of each
+        worker is only for the class `interactive`.
+        """
         if self.stage is Stage.DIT or not self.workers or not priority.rank:
             return self
         return replace(self, slots=self.slots - self.workers * spare_rows(self.slots // self.workers))
 
     def seconds_for(self, cost: float) -> float | None:
-        """How long all workers together take for this cost. None: nothing is measured, or nobody is there."""
+        """Returns the seconds that the live workers of the stage, all working together, need for work of this cost.
+        Returns None if nothing was measured or no worker lives.
+        """
         if self.full_seconds_per_cost is None or not self.servers:
             return None
         return cost * self.full_seconds_per_cost / self.servers
 
     @property
     def residual_s(self) -> float:
-        """The mean time until a server is free: half of a render's over all servers, when all of them are busy."""
+        """Returns the mean seconds until one of the stage's servers is free. A server computes one render at a time.
+
+        If all servers are busy, this is half the mean time of a render, divided by the number of servers. Otherwise it
+        is 0.
+        """
         is_full = self.servers and self.running >= self.servers
         return 0.5 * (self.render_s or 0.0) / self.servers if is_full else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRender:
-    """A render that a live worker holds, of the class of the job that asks or a higher one.
+    """A render that a live worker holds, as input for the estimate of a job's end. The class of the render is the class
+    of the job, or a more urgent one.
 
-    `server` numbers its worker. `used_s` is what it was given: seconds of the device in the DiT, of its row in AR.
-    `later_cost` is its cost in the DiT while AR makes its token grid.
+    - `server` is the number of the worker.
+    - `cost` is the cost of the render in its current stage.
+    - `used_s` is the time that the render has used so far in this stage: seconds of the device in the DiT, seconds of
+      the render's row in AR.
+    - `later_cost` is the DiT cost of a render that is still in AR.
+    - `is_own` says that the render belongs to the job itself.
     """
 
     server: int
@@ -76,10 +94,15 @@ class HeldRender:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What stands before a job's last render in its least advanced stage: cost that waits, and what workers hold.
+    """The work ahead of a job: waiting renders that are claimed before the job's last render, and renders that workers
+    hold.
 
-    `dit` waits for the DiT already, `dit_later` for AR first; `num_` are renders. `position` counts those before its
-    first. `held` are in the order in which a worker takes them. `is_waiting`: the job's last render is not held itself.
+    - `stage` is the stage of the job's least advanced renders.
+    - `position` is the number of renders in this stage that are ahead of the job's first render.
+    - `is_waiting` is false if workers hold the job's least advanced renders.
+    - `num_ar` and `num_dit` count the waiting renders ahead of the job's last render in each stage. `ar` and `dit` are
+      the costs of these renders. `dit_later` is the DiT cost of the `num_ar` renders.
+    - `held` lists the renders that workers hold in each stage, in the order in which they are computed.
     """
 
     stage: Stage
@@ -95,9 +118,10 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How a job that has not ended goes on. `eta_s`: seconds until it has; None while nothing is measured.
+    """The estimate for a job that has not ended. `eta_s` is the seconds until the job ends. It is None while nothing is
+    measured.
 
-    `queue` is None unless something of it waits.
+    `queue` is the job's place in the queue. It is None if no render of the job waits.
     """
 
     eta_s: float | None
@@ -106,10 +130,11 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a waiting job stands. `eta_s`: until its last waiting picture is finished, None while nothing is measured.
+    """The place of a waiting job in the queue. `eta_s` is the seconds until the job's last waiting picture is finished,
+    or None if unknown.
 
-    `unserved` are the stages before it whose live workers serve another model revision, or where none lives: it waits
-    until one comes.
+    `unserved` lists the stages that the job still needs and in which no live worker serves the job's model revision.
+    The job waits until a worker with that revision starts.
     """
 
     stage: Stage
@@ -123,10 +148,10 @@ NO_OUTLOOK = Outlook(None, None)
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
-    """The part of a stage's waiting work that one more worker could begin at once: not what waits for a model revision
-    that is not served, or for a tenant's limit.
+    """The open work of a stage: the part of its waiting work that one more worker could start at once.
 
-    `later_cost` is its cost in the DiT while it waits for AR.
+    Two kinds of work are left out: work that waits for a tenant's limit, and work for a model revision that no worker
+    serves. `cost` is the cost in this stage. `later_cost` is the DiT cost of renders that wait for AR.
     """
 
     renders: int
@@ -136,12 +161,15 @@ class OpenWork:
 
 @dataclass(frozen=True, slots=True)
 class StageLoad:
-    """What a stage has to do. Costs are in units of `shared.schedule.cost`; `coming` waits for the stage before.
+    """The waiting and running work of a stage. Costs are in units of `shared.schedule.cost`.
 
-    `unserved`: renders by model revision that wait though no live worker serves it. `orphans`: renders of dead workers
-    that were not taken back yet. `last_slots`: of the worker that lives or lived last, 0 if none ever did. `ahead`:
-    renders that AR has made and the DiT has not taken. `is_stalled`: open work waits, slots are free, and nothing was
-    claimed for long (shared/store/queues/stalls.lua).
+    - `coming_cost` is the cost that renders will have in this stage, while they still wait for the earlier stage.
+    - `unserved` counts, by model revision, the waiting renders that no live worker serves.
+    - `orphans` is the number of renders of dead workers that were not recovered yet.
+    - `last_slots` is the number of slots of the worker that lived last, and 0 if there never was one.
+    - `ahead` is the number of token grids that wait for the DiT.
+    - `is_stalled` says that no render was claimed for a long time although work waits and slots are free
+      (shared/store/queues/stalls.lua).
     """
 
     strength: Strength
@@ -157,19 +185,25 @@ class StageLoad:
 
     @property
     def backlog_s(self) -> float | None:
-        """Seconds of work that wait for the slots that live. Unknown without workers, so nothing to scale from zero by:
-        see shared/schedule/autoscaling.py.
+        """Returns the seconds that the live workers need for the stage's waiting work. Returns None while no worker
+        lives or nothing was measured.
+
+        An autoscaler that scales from zero workers can't use this value. For that, see shared/schedule/autoscaling.py.
         """
         return self.strength.seconds_for(self.waiting_cost)
 
     @property
     def num_held(self) -> int:
-        """Renders under way, with those of dead workers."""
+        """Returns the number of the stage's renders that workers hold. Renders of workers that died count too."""
         return self.strength.running + self.orphans
 
 
 def outlook(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> Outlook:
-    """Returns what to expect of a job whose renders cost `cost` each."""
+    """Returns the estimated end of a job and the job's place in the queue.
+
+    `ahead` is the work ahead of the job, `cost` the cost of each of the job's renders, and `strengths` the capacity of
+    both stages.
+    """
     to_come = [Stage.DIT] if ahead.stage is Stage.DIT else list(Stage)
     unserved = tuple(stage for stage in to_come if not strengths[stage].workers)
     eta_s = eta(ahead, cost, strengths)
@@ -178,10 +212,11 @@ def outlook(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> Ou
 
 
 def eta(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> float | None:
-    """Returns the seconds until the job's last render is decoded. None: a stage has no worker or no pace.
+    """Returns the seconds until the job's last render is decoded. Returns None if a stage that the job needs has no
+    worker or no measured throughput.
 
-    A render begins the DiT when it has its token grid and all before it is decoded, whichever is later. What AR works
-    on comes to the DiT before what waits for AR.
+    The DiT starts a render when its token grid exists and all renders ahead of it are decoded. Some renders are in AR
+    now, others wait for AR. The estimate assumes that the renders in AR reach the DiT first.
     """
     ar, dit = strengths[Stage.AR], strengths[Stage.DIT]
     if dit.seconds_per_cost is None or not dit.servers:
@@ -198,10 +233,12 @@ def eta(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> float 
 
 
 def begins_s(free_s: Sequence[float], num: int, work_s: float) -> float:
-    """Returns when a server is free for the render behind `num` others, which take `work_s` altogether.
+    """Returns the seconds until a server can start a render that has `num` renders ahead of it. A server computes one
+    render at a time.
 
-    `free_s`: when each server is free for them. Each next render goes to the server that is free first. Whole rounds
-    over all servers are taken at once.
+    `free_s` has the seconds until each server is free. The renders ahead take `work_s` seconds in total. The estimate
+    treats them as equally long, and gives each one to the server that is free first. For a long queue it does not
+    simulate single renders, but adds up rounds in which every server takes one render.
     """
     if not num:
         return min(free_s)
@@ -214,7 +251,7 @@ def begins_s(free_s: Sequence[float], num: int, work_s: float) -> float:
 
 
 def _decodes_at_s(ahead: Ahead, dit: Strength) -> float:
-    """When the DiT is free for the job's last render."""
+    """Returns the seconds until the DiT is free for the job's last render."""
     coming = [each for each in ahead.held[Stage.AR] if not each.is_own] if ahead.stage is Stage.AR else []
     cost = ahead.dit + ahead.dit_later + sum(each.later_cost for each in coming)
     num = ahead.num_dit + len(coming) + (ahead.num_ar if ahead.stage is Stage.AR else 0)
@@ -222,7 +259,7 @@ def _decodes_at_s(ahead: Ahead, dit: Strength) -> float:
 
 
 def _grid_at_s(ahead: Ahead, cost: Cost, ar: Strength) -> float | None:
-    """When AR has made the token grid of the job's last render."""
+    """Returns the seconds until AR has finished the token grid of the job's last render."""
     if ar.seconds_per_cost is None or not ar.servers:
         return None
     if not ahead.is_waiting:
@@ -231,7 +268,9 @@ def _grid_at_s(ahead: Ahead, cost: Cost, ar: Strength) -> float | None:
 
 
 def _begins_in_s(stage: Strength, held: Sequence[HeldRender], num: int, cost: float) -> float:
-    """When the stage is free for what stands behind `num` waiting renders of that cost altogether."""
+    """Returns the seconds until the stage can start a render behind `num` waiting renders, whose total cost is `cost`.
+    `held` lists the renders that workers hold.
+    """
     work_s = stage.seconds_for(cost) or 0.0
     if stage.servers > _MOST_SERVERS:
         return work_s + stage.residual_s
@@ -243,7 +282,11 @@ def _begins_in_s(stage: Strength, held: Sequence[HeldRender], num: int, cost: fl
 
 
 def _own_end_s(held: Sequence[HeldRender], dit: Strength) -> float | None:
-    """When the job's last held render is decoded: behind what its worker decodes first. None: its worker is gone."""
+    """Returns the seconds until DiT workers have decoded all renders of the estimated job that they hold now.
+
+    Each worker decodes the renders that it holds in the order of `held`. Returns None if no worker holds a render of
+    the job any more.
+    """
     ends_s: dict[int, float] = {}
     own_s = []
     for each in held:

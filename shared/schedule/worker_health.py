@@ -1,14 +1,17 @@
-"""Signs of health that a worker sends with every heartbeat, and their sums over the workers of a queue."""
+"""Describes the health values that a worker sends with every heartbeat, and their sums over the workers of a queue."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
-    """Signs of one worker. `silent_s` is how long it has asked for no hint although it had a free slot.
+class WorkerHealth:
+    """The health values that one worker sends with its heartbeats.
 
-    The others count since its start: work found without a hint, restarts of the consumer of hints, and unexpected
-    errors that its threads survived. `is_draining`: it takes no more work and will leave.
+    `silent_s` is how many seconds the worker has had a free slot without asking for a hint (a Celery message that wakes
+    workers). `is_draining` says that the worker takes no more work and will end.
+
+    The other values are counts since the worker's start: work found without a hint, restarts of the Celery consumer,
+    and unexpected errors after which the worker's threads continued.
     """
 
     silent_s: float = 0.0
@@ -19,8 +22,12 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSigns:
-    """The live workers of a queue, how many of them ask for no hints (`deaf`), and the sums of their counts."""
+class QueueHealth:
+    """The health of all live workers of a queue. `workers` is their number.
+
+    `deaf` is the number of workers that ask for no hints (Celery messages that wake workers). The other fields are sums
+    of the workers' counts.
+    """
 
     workers: int
     deaf: int

@@ -1,1 +1,1 @@
-"""Settings from `GRIDPRESS_*` variables and secret files, and what is wrong with them."""
+"""Reads the settings from `GRIDPRESS_*` variables and secret files, and describes invalid ones."""

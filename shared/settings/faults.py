@@ -1,4 +1,6 @@
-"""Says in one line which environment variable is wrong, and why. Never shows a value: it may be a secret."""
+"""Describes invalid settings in one line: the environment variable and the reason. Never shows a value, which may be a
+secret.
+"""
 
 import re
 
@@ -6,17 +8,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-# pydantic's words for a failed validator, and for what only a pattern can say.
+# pydantic's prefix for the message of a validator, and our message for a setting that a regular expression validates.
 _VALUE_ERROR = "Value error, "
 _IN_WORDS = {"public_url": "must be http:// or https://, a host and perhaps a path, without ? or #"}
 _FIELD = re.compile(r'field "(\w+)"')
 
 
 def faults_of(error: ValidationError | SettingsError) -> str:
-    """Returns the variables and their faults, with `;` between."""
+    """Returns text that names each invalid environment variable with the reason, separated by `;`."""
     if isinstance(error, ValidationError):
         return "; ".join(f"{_variable(each['loc'])}: {_message(each)}{_hint(each['input'])}" for each in error.errors())
-    field = _FIELD.search(str(error))  # pydantic-settings raises it for a value that should be JSON
+    field = _FIELD.search(str(error))  # pydantic-settings raises SettingsError for a value that should be JSON
     return f"{_variable((field[1],))}: not valid JSON" if field else str(error)
 
 
@@ -27,7 +29,9 @@ def _message(fault: ErrorDetails) -> str:
 
 
 def _hint(value: object) -> str:
-    """Kubernetes sets `GRIDPRESS_PORT=tcp://...` in every pod beside a Service of the name `gridpress`."""
+    """Returns an addition to the error message of an invalid setting whose value begins with `tcp://`, otherwise an
+    empty text. Kubernetes sets variables such as `GRIDPRESS_PORT=tcp://...` for a Service named `gridpress`.
+    """
     return " (Kubernetes set it: enableServiceLinks: false)" if str(value).startswith("tcp://") else ""
 
 

@@ -1,4 +1,6 @@
-"""Reads secret settings from files: `GRIDPRESS_REDIS_URL_FILE=/run/secrets/redis_url`. Reads no other setting."""
+"""Reads secret settings from files, for example `GRIDPRESS_REDIS_URL_FILE=/run/secrets/redis_url`. Reads no other
+settings.
+"""
 
 import os
 from collections.abc import Mapping
@@ -9,27 +11,28 @@ from pydantic_settings import EnvSettingsSource
 
 from shared.errors import Misconfigured
 
-# What must not be in an environment, which `docker inspect`, /proc and crash reports show.
+# Secrets need not be in the environment, which `docker inspect`, /proc and crash reports show.
 SECRETS = frozenset(
     {"redis_url", "s3_access_key", "s3_secret_key", "webhook_secret", "webhook_signing_key", "enhance_api_key"}
 )
 
 
 def file_variable(name: str) -> str:
-    """Returns the environment variable that names the file of the setting `name`."""
+    """Returns the environment variable that names the secret file of a setting."""
     return f"GRIDPRESS_{name.upper()}_FILE"
 
 
 def given_by_file(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Returns the settings whose value is in a file."""
+    """Returns the names of the settings whose value is in a secret file."""
     given = {variable.upper() for variable, path in environ.items() if path}
     return frozenset(name for name in SECRETS if file_variable(name) in given)
 
 
 class SecretFiles(EnvSettingsSource):
-    """A source of pydantic-settings. pydantic's own `secrets_dir` fixes the files' names and place; this does not.
+    """Reads secret files, as a source of settings for pydantic-settings. A variable such as `GRIDPRESS_REDIS_URL_FILE`
+    names the file, which may have any name and folder.
 
-    Raises `Misconfigured` for a setting that is given twice, and for a file that can't be read or is empty.
+    Raises `Misconfigured` for a setting with both a value and a file, and for a file that is empty or can't be read.
     """
 
     def __call__(self) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""All settings, read once per process from `GRIDPRESS_*` by its composition root and passed on as arguments."""
+"""Defines all settings. Each process reads them from `GRIDPRESS_*` variables once, at its start, and passes them on as
+arguments.
+"""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,73 +14,83 @@ from shared.settings.store_url import with_certificates
 
 
 class Settings(BaseSettings):
-    """Every field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
+    """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
-    A secret may be in a file instead, which `GRIDPRESS_REDIS_URL_FILE` names (shared/settings/secret_files.py).
+    A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file
+    (shared/settings/secret_files.py).
     """
 
     model_config = SettingsConfigDict(env_prefix="GRIDPRESS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    # Store of jobs and broker of hints: one Redis or Valkey primary. None: nothing to connect to.
+    # The job store, which is also the broker of hints: one Redis or Valkey primary.
     redis_ca_file: Path | None = Field(
         default=None,
-        description="file with the certificates of the authorities that sign the store's; needed where the system "
-        "does not know them",
+        description="file with the CA certificates that sign the store's certificate; needed if the system does "
+        "not trust them",
     )
     redis_cert_file: Path | None = Field(
-        default=None, description="file with the certificate that a process shows to the store"
+        default=None, description="file with the client certificate that a process presents to the store"
     )
-    redis_key_file: Path | None = Field(default=None, description="file with the key of that certificate")
+    redis_key_file: Path | None = Field(default=None, description="file with the private key of the client certificate")
     redis_url: str | None = Field(
         default=None,
-        description="job store and broker: redis://, rediss:// (TLS), or sentinel://HOST:26379,HOST:26379/NAME "
-        "(sentinels:// with TLS). Without it, only `gridpress up` can start: it brings its own",
+        description="URL of the job store, which is also the broker of hints: redis://, rediss:// (TLS), or "
+        "sentinel://HOST:26379,HOST:26379/NAME (sentinels:// with TLS). Without it only `gridpress "
+        "up` can start, which starts its own store",
     )
     durability: Literal["checked", "declared", "relaxed"] = Field(
         default="checked",
-        description="'checked': the store must show that it syncs every write; 'declared': it refuses CONFIG, and "
-        "you vouch for that; 'relaxed': it may lose what it accepted last",
+        description="how strictly the store must keep accepted data. 'checked': the process verifies that the "
+        "store syncs every write to disk. 'declared': the store does not permit CONFIG, and you "
+        "guarantee the syncing. 'relaxed': the store may lose the data that it accepted last",
     )
     wait_replicas: int = Field(
-        default=0, ge=0, description="number of replicas that must hold a job, file or batch before it is accepted"
+        default=0,
+        ge=0,
+        description="number of store replicas that must have a job, file or batch before it is accepted",
     )
     wait_replicas_timeout_s: float = Field(
-        default=1.0, gt=0, description="how long a submission waits for the replicas of GRIDPRESS_WAIT_REPLICAS"
+        default=1.0,
+        gt=0,
+        description="longest time that a submission waits for the replicas of GRIDPRESS_WAIT_REPLICAS",
     )
     # S3-compatible object store.
     s3_endpoint_url: str | None = Field(
         default=None,
-        description="address of the object store; unset with keys or a role: AWS. `gridpress up` brings its own "
-        "unless this is set",
+        description="URL of the object store. If it is not set but keys or a role of the machine are, AWS is "
+        "used. `gridpress up` starts its own object store unless this is set",
     )
     s3_public_endpoint_url: str | None = Field(
         default=None,
-        description="address of the object store for clients; presigned URLs carry it, since SigV4 signs the host",
+        description="URL of the object store for clients. Presigned links are made for this URL, because SigV4 "
+        "signs the host name",
     )
     s3_bucket: str = Field(default="gridpress", description="bucket that holds all objects; it must exist")
     s3_region: str = Field(default="us-east-1", description="region for which requests are signed")
     s3_access_key: str | None = Field(
-        default=None, description="access key; without it boto3's own chain looks for credentials, such as a role"
+        default=None,
+        description="access key of the object store. Without it, boto3 searches for credentials, such as the role "
+        "of the machine",
     )
-    s3_secret_key: SecretStr | None = Field(default=None, description="secret of the access key")
-    s3_presign_ttl_s: int = Field(default=900, description="how long a presigned link works")
+    s3_secret_key: SecretStr | None = Field(default=None, description="secret key that belongs to the access key")
+    s3_presign_ttl_s: int = Field(default=900, description="time for which a presigned link is valid")
     s3_links: Literal["presigned", "streamed"] = Field(
         default="presigned",
-        description="'presigned': links to pictures lead to the object store; 'streamed': clients can't reach it, "
-        "and the API sends the bytes",
+        description="how clients get pictures. 'presigned': links lead to the object store. 'streamed': the API "
+        "sends the bytes, for clients that can't reach the object store",
     )
 
-    # What the service calls itself.
+    # Names and addresses of the service.
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         pattern=r"^https?://[^/?#\s]+[^?#\s]*$",
-        description="address of the API for clients, with any sub-path; every link that leaves the service begins "
-        "with it",
+        description="URL of the API for clients, with a sub-path if there is one. Every link in responses and "
+        "webhooks begins with it",
     )
     trusted_proxies: str = Field(
         default="",
-        description="networks of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are "
-        "believed: 10.0.0.0/8,127.0.0.1",
+        description="networks of the reverse proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` "
+        "headers are trusted, such as 10.0.0.0/8,127.0.0.1",
     )
     served_model_name: str = Field(
         default="zai-org/GLM-Image",
@@ -86,271 +98,325 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default=Path(".gridpress"),
-        description="folder of `gridpress up`: jobs, pictures, secrets and logs. Other processes make webhook "
-        "secrets there if none are set",
+        description="folder in which `gridpress up` stores jobs, pictures, secrets and logs. Other processes "
+        "create webhook secrets in it if none are set",
     )
     log_format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="'text', 'json', or 'auto': text where stderr is a terminal, else JSON"
+        default="auto",
+        description="format of the log: 'text', 'json', or 'auto' (text if stderr is a terminal, otherwise JSON)",
     )
     host: str = Field(
         default="127.0.0.1",
-        description="address on which the API listens; one that is not loopback needs an API key first",
+        description="address on which the API listens. The API listens on an address that is not loopback only "
+        "once an API key exists",
     )
-    port: int = Field(default=8000, description="port of the API")
+    port: int = Field(default=8000, description="port on which the API listens")
     api_processes: int | None = Field(
         default=None,
         ge=1,
-        description="number of processes that serve on the port; unset: one for each core, at most 8",
+        description="number of API processes that serve the port. If unset: one for each CPU core, at most 8",
     )
     api_connections: int = Field(
         default=2_000,
         ge=1,
-        description="number of open connections, divided among the processes; near it idle ones are closed, at it new "
-        "ones wait",
+        description="maximum number of open client connections, divided among the API processes. Near the "
+        "maximum, idle connections are closed; at the maximum, new connections wait",
     )
     default_wait_s: int = Field(
-        default=30, ge=1, description="how long an answer is held for `Prefer: wait` without a number"
+        default=30, ge=1, description="longest time that a response is held for `Prefer: wait` without a number"
     )
-    max_wait_s: int = Field(default=300, ge=1, description="how long an answer is held for `Prefer: wait=N` at most")
+    max_wait_s: int = Field(
+        default=300, ge=1, description="longest time that a response is held for `Prefer: wait=N`, whatever N is"
+    )
     cors_origins: str = Field(
         default="",
-        description="origins whose pages may call the API: https://app.example.com,http://localhost:5173; `*`: all, "
-        "once there is an API key",
+        description="origins whose web pages may call the API, such as "
+        "https://app.example.com,http://localhost:5173. `*` allows all origins, once an API key "
+        "exists",
     )
     images_wait_s: float = Field(
         default=540.0,
         gt=0,
-        description="how long /v1/images waits for pictures; less than the 600 s of OpenAI's client",
+        description="longest time that /v1/images waits for its pictures. It must be less than the 600 s timeout "
+        "of OpenAI's client",
     )
-    idle_timeout_s: float = Field(default=75.0, gt=0, description="after how long an unused connection is closed")
+    idle_timeout_s: float = Field(default=75.0, gt=0, description="time after which an unused connection is closed")
     metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65_535,
-        description="port on which Prometheus finds /metrics; unset: no metrics are served",
+        description="port on which the process serves /metrics to Prometheus. If unset, no metrics are served",
     )
     metrics_host: str = Field(default="127.0.0.1", description="address on which metrics are served")
     receive_timeout_s: float = Field(
-        default=30.0, gt=0, description="how long the head of a request may take, and every MiB of its body"
+        default=30.0, gt=0, description="timeout for receiving the head of a request, and for each MiB of its body"
     )
 
-    # Model and device of a worker. The device and dtype default to CUDA with bfloat16 where there is a GPU.
+    # Model and device of a worker.
     model: str | None = Field(
         default=None,
-        description="folder or hub id of a GLM-Image checkpoint; `demo` for the small model that comes with Gridpress, "
-        "which is also the default without a GPU; `simulate` for pictures without a model",
+        description="folder or Hugging Face id of a GLM-Image checkpoint; `demo` for the small demonstration "
+        "model of Gridpress, which is the default without a GPU; `simulate` for test pictures without "
+        "a model",
     )
-    device: str | None = Field(default=None, description="torch device; unset: cuda where there is a GPU, else cpu")
+    device: str | None = Field(
+        default=None, description="torch device of the worker. If unset: cuda if there is a GPU, otherwise cpu"
+    )
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
-        default=None, description="type of the weights; unset: bfloat16 on a GPU, else float32"
+        default=None, description="data type of the model weights. If unset: bfloat16 on a GPU, otherwise float32"
     )
     low_memory: bool = Field(
-        default=False, description="the DiT worker keeps text encoder and VAE in host memory between their uses"
+        default=False,
+        description="true: the DiT worker moves text encoder and VAE to host memory while they are not in use",
     )
-    threads: int | None = Field(default=None, description="CPU threads of a worker; unset: torch decides")
+    threads: int | None = Field(default=None, description="number of CPU threads of a worker. If unset, torch decides")
     ar_slots: int | None = Field(
         default=None,
-        description="number of renders that one AR worker decodes at once; unset: 32 on a GPU, 16 on a CPU",
+        description="number of renders that one AR worker decodes at once. If unset: 32 on a GPU, 16 on a CPU",
     )
     ar_kv_bytes: int | None = Field(
         default=None,
-        description="KV memory of an AR worker; unset: 6,400 tokens a slot, at most 80 % of a GPU's free memory "
-        "or 2 GiB of a host's",
+        description="size of the KV cache of an AR worker. If unset: 6,400 tokens per slot, at most 80 % of the "
+        "GPU's free memory, or 2 GiB on a CPU",
     )
     dit_slots: int = Field(
         default=2,
-        description="number of renders that one DiT worker holds at once: one is computed, the others are prepared "
-        "shortly before it ends",
+        description="number of renders that one DiT worker holds at once. The worker computes one, and prepares "
+        "the others shortly before that one ends",
     )
 
     cost_profile: Path | None = Field(
         default=None,
-        description="profile of the DiT's device (`python -m benchmarks.profile`), from which the API and batches take "
-        "what sizes cost beside each other; unset: by GLM-Image's arithmetic",
+        description="file with the measured profile of the DiT's device (from `python -m benchmarks.profile`). "
+        "The API and the batch worker take the relative cost of picture sizes from it. If unset, the "
+        "cost is computed from GLM-Image's operation counts",
     )
 
-    # Device options; docs/devices.md has a profile per card size.
+    # Device options. docs/devices.md recommends values for GPUs of several sizes.
     share_device: bool = Field(
         default=False,
-        description="AR and DiT worker take turns on one device, with weights parked in pinned host memory",
+        description="true: an AR worker and a DiT worker take turns on one device. The weights of the waiting "
+        "worker are in pinned host memory",
     )
     dit_calibrate_s: float = Field(
-        default=5.0, description="how long the DiT worker measures at its start which sizes to batch; 0 batches none"
+        default=5.0,
+        description="time for which the DiT worker measures at its start which picture sizes to batch. 0: nothing "
+        "is batched",
     )
     dit_compile: str | None = Field(
-        default=None, description="torch.compile backend of the transformer's blocks; unset: not compiled"
+        default=None, description="torch.compile backend for the blocks of the DiT. If unset, they are not compiled"
     )
     dit_warm_up: str = Field(
         default="1024x1024",
-        description="sizes that a compiled worker renders once before it is ready, with commas between",
+        description="picture sizes that a worker with compilation renders once before it is ready, separated by commas",
     )
     dit_attention: str | None = Field(
-        default=None, description="attention backend, by diffusers' name; unset: diffusers decides"
+        default=None, description="attention backend of the DiT, by its name in diffusers. If unset, diffusers decides"
     )
-    dit_fp8: bool = Field(default=False, description="weights of the transformer's linear layers in FP8, by torchao")
+    dit_fp8: bool = Field(
+        default=False, description="true: the weights of the DiT's linear layers are in FP8 (torchao)"
+    )
     dit_guidance_devices: str | None = Field(
-        default=None, description="two devices, such as cuda:0,cuda:1: one for each guidance branch of a denoise step"
+        default=None,
+        description="two devices, such as cuda:0,cuda:1. Each computes one of the two guidance branches of a "
+        "denoise step",
     )
 
     # Leases and retries.
     lease_ttl_s: float = Field(
-        default=6.0, description="after how long without a heartbeat a worker's renders are given to another"
+        default=6.0,
+        description="time without a heartbeat after which a worker's lease expires and its renders go to other workers",
     )
     poison_strikes: int = Field(
         default=5,
         ge=1,
-        description="a render fails after so many crashes of its worker, each with it alone in the step and without "
-        "progress",
+        description="number of worker crashes after which a render fails. A crash counts only if the render was "
+        "alone in the step and got no further than before",
     )
     drain_grace_s: float = Field(
         default=20.0,
-        description="how long a process that is told to stop may finish its work; a container's grace period is "
-        "15 s longer",
+        description="time for which a process may finish its work after a stop signal. The grace period of a "
+        "container must be 15 s longer",
     )
     handover_ttl_s: float = Field(
         default=3600.0,
         ge=0,
-        description="how long the latents of a picture that a DiT worker could not finish before it ended are kept for "
-        "another; 0: none are stored",
+        description="time for which the latents of an unfinished picture of a drained DiT worker are stored for "
+        "another worker. 0: no latents are stored",
     )
     result_buffer: int = Field(
         default=16,
         ge=1,
-        description="number of finished renders that may wait to be stored before a worker takes no more",
+        description="number of finished renders that may wait to be stored before a worker takes no more work",
     )
     hang_steps: float = Field(
-        default=20.0, description="a device counts as hung when a step takes as long as so many usual ones"
+        default=20.0, description="a device counts as hung when one step takes this many times as long as a usual step"
     )
     hang_floor_s: float = Field(
-        default=60.0, description="a step may take at least this long; a VAE decode at 2048x2048 takes 8 s on a CPU"
+        default=60.0,
+        description="a device never counts as hung before a step has taken this long. A VAE decode at 2048x2048 "
+        "takes 8 s on a CPU",
     )
     ready_file: Path | None = Field(
-        default=None, description="file that holds a worker's id while it takes work; for supervisors"
+        default=None, description="file that contains the worker's id while the worker accepts work; for supervisors"
     )
     prior_ready_limit_min: int = Field(
         default=16,
-        description="AR makes no more token grids while so many wait for the DiT; 4 for each live DiT slot, if that "
-        "is more",
+        description="number of token grids that may wait for the DiT before AR starts no more renders. The limit "
+        "is 4 per live DiT slot if that is more",
     )
     batch_floor: float = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="share of each stage's work that batch jobs get while interactive ones wait, too",
+        description="minimum share of each stage's work for batch jobs while interactive jobs wait",
     )
     retention_s: int = Field(
-        default=7 * 24 * 3600, description="how long a job can be read after its end; its pictures stay"
+        default=7 * 24 * 3600,
+        description="time for which a job can be read after its end. Its pictures remain in the object store",
     )
     target_wait_s: float = Field(
         default=60.0,
         gt=0,
-        description="how long a waiting render should wait at most; `wanted_workers` in /v1/stats follows from it",
+        description="longest time that a render should wait. `wanted_workers` in /v1/stats is computed from it",
     )
 
-    # Limits on what a caller sends.
-    max_prompt_chars: int = Field(default=8_000, description="characters of a prompt")
-    max_images: int = Field(default=8, description="condition images of one request")
-    max_image_pixels: int = Field(default=40_000_000, description="pixels of one condition image, before it is scaled")
-    max_body_bytes: int = Field(default=64 * 1024 * 1024, description="bytes of a request's body")
+    # Limits on requests.
+    max_prompt_chars: int = Field(default=8_000, description="maximum number of characters of a prompt")
+    max_images: int = Field(default=8, description="maximum number of condition images of one request")
+    max_image_pixels: int = Field(
+        default=40_000_000, description="maximum number of pixels of one condition image, before it is scaled"
+    )
+    max_body_bytes: int = Field(default=64 * 1024 * 1024, description="maximum size of a request body")
     max_held_bytes: int = Field(
         default=512 * 1024 * 1024,
         ge=1,
-        description="bytes of bodies and pictures that the API holds at once in memory and on disk; a tenant gets half",
+        description="maximum size of all request bodies and pictures that the API holds at once in memory and on "
+        "disk. One tenant may use half of it",
     )
-    max_n: int = Field(default=16, description="pictures of one request")
-    max_inference_steps: int = Field(default=200, description="denoise steps of one request")
+    max_n: int = Field(default=16, description="maximum number of pictures of one request")
+    max_inference_steps: int = Field(default=200, description="maximum number of denoise steps of one request")
 
-    # When to take no more work. The store refuses everything at the end of its room, so new jobs end before that.
+    # Limits at which new jobs are refused. A full store would refuse every write, also those of accepted work.
     max_queued_renders: int = Field(
-        default=100_000, description="renders that may wait before new jobs are refused with 429"
+        default=100_000, description="number of waiting renders at which new jobs are refused with status 429"
     )
     max_store_bytes: int | None = Field(
-        default=None, description="the store's memory, where it sets no maxmemory itself"
+        default=None, description="memory limit of the store, for a store that does not set maxmemory itself"
     )
     min_free_bytes: int = Field(
-        default=512 * 1024 * 1024, description="free bytes on the disk of `store_dir` below which new jobs are refused"
+        default=512 * 1024 * 1024,
+        description="free space on the disk of GRIDPRESS_STORE_DIR below which new jobs are refused",
     )
     store_dir: Path | None = Field(
-        default=None, description="folder of a store on this machine, whose disk is watched; `gridpress up` sets it"
+        default=None,
+        description="folder of a store on this machine. The free space of its disk is monitored. `gridpress up` "
+        "sets it",
     )
 
-    max_fetched_bytes: int = Field(default=50_000_000, description="bytes of one image that a request names by URL")
-    fetch_timeout_s: float = Field(default=15.0, description="how long fetching all images of one request may take")
+    max_fetched_bytes: int = Field(
+        default=50_000_000, description="maximum size of one image that a request names by URL"
+    )
+    fetch_timeout_s: float = Field(default=15.0, description="timeout for fetching all images of one request")
 
     # Idempotency-Key and files.
     idempotency_ttl_s: float = Field(
-        default=24 * 3600.0, gt=0, description="how long answers under an Idempotency-Key are kept and replayed"
+        default=24 * 3600.0,
+        gt=0,
+        description="time for which the response to a request with an Idempotency-Key is stored and repeated",
     )
-    max_file_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="bytes of one file sent to /v1/files")
+    max_file_bytes: int = Field(
+        default=64 * 1024 * 1024, gt=0, description="maximum size of one file sent to /v1/files"
+    )
     max_batch_file_bytes: int = Field(
-        default=200_000_000, gt=0, description="bytes of one file that is sent with `purpose=batch`"
+        default=200_000_000, gt=0, description="maximum size of one file sent with `purpose=batch`"
     )
 
     # Batches.
-    max_batch_lines: int = Field(default=50_000, ge=1, description="lines of one batch")
+    max_batch_lines: int = Field(default=50_000, ge=1, description="maximum number of lines of one batch")
     batch_spare: int = Field(
         default=64,
         ge=1,
-        description="number of renders that the batches of one tenant and class keep waiting beside those that the "
-        "workers can hold",
+        description="number of waiting renders that the batch worker keeps in the queue for a tenant's batches in "
+        "each class, in addition to those that the workers can hold",
     )
     batch_retention_s: int = Field(
-        default=30 * 24 * 3600, ge=0, description="how long a batch can be read and retried after its end"
+        default=30 * 24 * 3600, ge=0, description="time for which a batch can be read and retried after its end"
     )
     batch_job_stay_s: int = Field(
-        default=24 * 3600, ge=0, description="how long /v1/jobs knows a batch line's job once its result is stored"
+        default=24 * 3600,
+        ge=0,
+        description="time for which the job of a batch line can be read in /v1/jobs after its result is stored",
     )
 
     # Webhooks.
     webhook_secret: SecretStr | None = Field(
         default=None,
-        description="secret of the `v1` signatures, whsec_...; unset: made once in `data_dir`. All processes need "
-        "the same",
+        description="secret of the `v1` signatures of webhooks, whsec_... If unset, it is created once in "
+        "GRIDPRESS_DATA_DIR. All processes need the same secret",
     )
     webhook_signing_key: SecretStr | None = Field(
         default=None,
-        description="private key of the `v1a` signatures, whsk_...; unset: made once in `data_dir`. All processes "
-        "need the same",
+        description="private key of the `v1a` signatures of webhooks, whsk_... If unset, it is created once in "
+        "GRIDPRESS_DATA_DIR. All processes need the same key",
     )
-    max_webhook_endpoints: int = Field(default=50, ge=0, description="number of webhook endpoints of one tenant")
-    webhook_timeout_s: float = Field(
-        default=15.0, gt=0, description="how long one attempt to deliver a webhook may take"
+    max_webhook_endpoints: int = Field(
+        default=50, ge=0, description="maximum number of webhook endpoints of one tenant"
     )
-    webhook_slots: int = Field(default=1024, ge=1, description="number of attempts that one process has under way")
-    webhook_concurrency: int = Field(default=8, ge=1, description="number of attempts under way to one receiver")
-    webhook_log_s: float = Field(default=30 * 24 * 3600.0, gt=0, description="how long attempts can be read")
+    webhook_timeout_s: float = Field(default=15.0, gt=0, description="timeout of one webhook attempt")
+    webhook_slots: int = Field(
+        default=1024, ge=1, description="maximum number of concurrent webhook attempts of one process"
+    )
+    webhook_concurrency: int = Field(
+        default=8, ge=1, description="maximum number of concurrent webhook attempts to one receiver"
+    )
+    webhook_log_s: float = Field(
+        default=30 * 24 * 3600.0, gt=0, description="time for which webhook attempts can be read"
+    )
 
-    # Prompt enhancement by a chat endpoint; docs/prompt_enhancement.md. Without a URL no job can ask for it.
+    # Prompt enhancement by a chat API; see docs/prompt_enhancement.md.
     enhance_base_url: str | None = Field(
         default=None,
         pattern=r"^https?://",
-        description="address of an OpenAI-compatible API, without /chat/completions; unset: no job can ask for an "
-        "enhanced prompt",
+        description="base URL of an OpenAI-compatible chat API that enhances prompts, without /chat/completions. "
+        "If unset, requests for prompt enhancement are refused",
     )
-    enhance_api_key: SecretStr | None = Field(default=None, description="key for that API")
-    enhance_model: str = Field(default="glm-4.7", description="model that writes prompts out")
+    enhance_api_key: SecretStr | None = Field(
+        default=None, description="API key for the chat API that enhances prompts"
+    )
+    enhance_model: str = Field(default="glm-4.7", description="name of the language model that enhances prompts")
     enhance_extra_body: dict[str, Any] = Field(
-        default={}, description='JSON object that is added to every request: {"thinking": {"type": "disabled"}}'
+        default={},
+        description='JSON object that is added to every request to the chat API, such as {"thinking": {"type": '
+        '"disabled"}}',
     )
-    enhance_timeout_s: float = Field(default=20.0, gt=0, description="how long one call may take")
+    enhance_timeout_s: float = Field(default=20.0, gt=0, description="timeout of one call to the chat API")
     enhance_attempts: int = Field(
-        default=2, ge=1, description="number of calls for one job; after them it renders its own prompt"
+        default=2,
+        ge=1,
+        description="maximum number of calls for one job. After the last failed call, the job renders its "
+        "original prompt",
     )
-    enhance_slots: int = Field(default=32, ge=1, description="number of calls that one process has in flight")
+    enhance_slots: int = Field(
+        default=32, ge=1, description="maximum number of concurrent calls of one process to the chat API"
+    )
     enhance_patience_s: float = Field(
         default=60.0,
         gt=0,
-        description="how long a job waits while no process enhances; after that it renders its own prompt",
+        description="longest time that a job waits while no process enhances prompts. After that it renders its "
+        "original prompt",
     )
 
-    # Calls to addresses that callers name: images by URL and webhooks.
+    # Requests to URLs that callers give: images and webhooks.
     egress_allow: str = Field(
         default="",
-        description="networks and hosts that webhooks and image URLs may reach though they are not public, also "
-        "by http: 10.1.0.0/16,hooks.lan",
+        description="networks and hosts that webhooks and image URLs may reach although they are not public, also "
+        "by plain http, such as 10.1.0.0/16,hooks.lan",
     )
     egress_allow_while_open: str = Field(
-        default="", description="as GRIDPRESS_EGRESS_ALLOW, until the first API key; `gridpress up` sets loopback"
+        default="",
+        description="networks and hosts that are allowed as in GRIDPRESS_EGRESS_ALLOW, but only until the first "
+        "API key exists. `gridpress up` sets loopback",
     )
 
     @field_validator("redis_url")
@@ -374,5 +440,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Returns where values come from, the most important first. An empty variable gives way to a file."""
+        """Returns the sources of the settings' values, in order of precedence: arguments, secret files, environment
+        variables.
+
+        An empty environment variable does not hide a secret file.
+        """
         return init_settings, SecretFiles(settings_cls), env_settings

@@ -1,4 +1,6 @@
-"""Reads the URL of the store: one server, or the sentinels that know the primary. Connects to nothing."""
+"""Parses the URL of the store, which names one Redis server, or the Redis sentinels that know the primary. Opens no
+connection.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +17,10 @@ _FALSE = frozenset({"false", "0", "no", "n", "f", ""})
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """`sentinel://USER:PASSWORD@HOST:26379,HOST2:26379/NAME?db=0&sentinel_password=...`.
+    """The parts of a store URL that names Redis sentinels:
+    `sentinel://USER:PASSWORD@HOST:26379,HOST2:26379/NAME?db=0&sentinel_password=...`.
 
-    User and password are those of the primary that the sentinels call `name`. `sentinels://` is the same over TLS.
+    User and password are the login at the primary, which the sentinels know as `name`. `sentinels://` means TLS.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -31,23 +34,23 @@ class Sentinels:
 
     @property
     def sentinel_options(self) -> dict[str, Any]:
-        """Returns the options of a connection to a sentinel, as redis-py names them."""
+        """Returns the options with which redis-py connects to a Redis sentinel."""
         login = {"username": self.sentinel_user, "password": self.sentinel_password}
         return {**login, **({"ssl": True, **self.tls} if self.tls is not None else {})}
 
     @property
     def store_options(self) -> dict[str, Any]:
-        """Returns the options of a connection to the primary, without those of TLS."""
+        """Returns the options with which redis-py connects to the Redis primary, without the TLS options."""
         return {"db": self.db, "username": self.user, "password": self.password}
 
 
 def is_sentinel(url: str) -> bool:
-    """Returns whether the URL names sentinels, not the store itself."""
+    """Returns whether a store URL names Redis sentinels instead of the store itself."""
     return urlsplit(url).scheme in _SENTINEL_SCHEMES
 
 
 def read_sentinels(url: str) -> Sentinels:
-    """Parses a URL of sentinels. Raises `ValueError`, whose message holds no part of the URL."""
+    """Parses a URL that names sentinels. Raises `ValueError` with a message that contains no part of the URL."""
     parts, query = urlsplit(url), dict(parse_qsl(urlsplit(url).query))
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
@@ -67,8 +70,9 @@ def read_sentinels(url: str) -> Sentinels:
 
 
 def tls_of(url: str) -> dict[str, Any] | None:
-    """Returns the options of TLS, as redis-py names them; None for a connection without. The certificate is checked
-    unless the URL says otherwise.
+    """Returns redis-py's TLS options for a store URL. Returns None for a URL without TLS.
+
+    The server's certificate is verified unless `ssl_cert_reqs` in the URL's query says otherwise.
     """
     parts = urlsplit(url)
     if parts.scheme not in _TLS_SCHEMES:
@@ -80,7 +84,8 @@ def tls_of(url: str) -> dict[str, Any] | None:
 
 
 def with_certificates(url: str, authority: Path | None, certificate: Path | None, key: Path | None) -> str:
-    """Returns the URL with the files in its query, where redis-py reads them. Repeated calls change nothing.
+    """Returns the store URL with the certificate files in its query string, where redis-py reads them. A URL that
+    already has them stays unchanged.
 
     Raises `ValueError` for a URL without TLS, and for a file that can't be read.
     """
@@ -90,8 +95,8 @@ def with_certificates(url: str, authority: Path | None, certificate: Path | None
     parts = urlsplit(url)
     if parts.scheme not in _TLS_SCHEMES:
         raise ValueError(
-            "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), and the URL is not rediss:// or "
-            "sentinels://: it would not be used"
+            "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), but the URL is not rediss:// or "
+            "sentinels://, so the certificate would not be used"
         )
     for path in given.values():
         _check_readable(path)

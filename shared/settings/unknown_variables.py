@@ -1,4 +1,4 @@
-"""Finds variables of the environment that look like settings and are none, such as `GRIDPRESS_REDIS_ULR`."""
+"""Finds environment variables that begin with `GRIDPRESS_` but are not settings, such as `GRIDPRESS_REDIS_ULR`."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from shared.settings.secret_files import SECRETS, file_variable
 from shared.settings.settings import Settings
 
 _PREFIX = "GRIDPRESS_"
-_SAID = f"{_PREFIX}UNKNOWN_SAID"  # set for child processes, which inherit what was said already
+_SAID = f"{_PREFIX}UNKNOWN_SAID"  # set after the report, so that child processes do not repeat it
 _OF_CLIENTS = frozenset({f"{_PREFIX}URL", f"{_PREFIX}API_KEY", f"{_PREFIX}API_KEY_FILE"})
 # Kubernetes sets these in each pod for a Service whose name begins with ours, unless enableServiceLinks is false.
 _OF_KUBERNETES = re.compile(r".*(_SERVICE_(HOST|PORT)(_\w+)?|_PORT_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)")
@@ -19,7 +19,9 @@ _LINKS = ("tcp://", "udp://")
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A variable that nothing reads, and the setting whose name is most like it."""
+    """An environment variable that begins with `GRIDPRESS_` and that no process reads. `nearest` is the setting with
+    the most similar name, or None.
+    """
 
     variable: str
     nearest: str | None
@@ -29,8 +31,10 @@ class Unknown:
         return f"{self.variable} is no setting{hint}"
 
 
-def say_unknown() -> list[Unknown]:
-    """Returns what has to be said of this process's environment: nothing if a parent process has said it."""
+def unreported_variables() -> list[Unknown]:
+    """Returns the unknown environment variables that this process should report. Returns an empty list if a parent
+    process has reported them.
+    """
     found = [] if os.environ.get(_SAID) else unknown(os.environ)
     if found:
         os.environ[_SAID] = "1"
@@ -38,7 +42,9 @@ def say_unknown() -> list[Unknown]:
 
 
 def unknown(environ: Mapping[str, str]) -> list[Unknown]:
-    """Returns the unknown variables, in order. Names count in either case, as those of settings do."""
+    """Returns the unknown variables of an environment, sorted by name. Names are compared without regard to upper and
+    lower case, like the names of settings.
+    """
     known = known_variables()
     return [
         Unknown(variable, _nearest(variable.upper(), known))
@@ -54,7 +60,7 @@ def _nearest(variable: str, known: frozenset[str]) -> str | None:
 
 
 def known_variables() -> frozenset[str]:
-    """Returns all variables that a process of ours reads."""
+    """Returns the names of all environment variables that a process of Gridpress reads."""
     settings = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
     return frozenset(settings | {file_variable(name) for name in SECRETS} | _OF_CLIENTS | {_SAID})
 

@@ -1,1 +1,3 @@
-"""The Redis-backed state: jobs, leases, deliveries. The only store of state."""
+"""Holds the Python clients and Lua scripts of the Redis or Valkey store, which has all state of the service: jobs,
+leases, batches, webhook deliveries.
+"""

@@ -1,1 +1,1 @@
-"""Traces: spans, their export, and the request that caused a piece of work."""
+"""Traces: spans, their export, and the HTTP request that caused a piece of work."""

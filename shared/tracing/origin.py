@@ -1,5 +1,7 @@
-"""The HTTP request that caused a piece of work: its id and its trace. Records of jobs and batches carry it, so that the
-log lines and spans of every role name it.
+"""Describes the HTTP request that caused a piece of work: its request id and its trace.
+
+This description is the origin of the work. Records of jobs and batches carry it, so that log lines and spans of every
+role can name the request.
 """
 
 import json
@@ -16,7 +18,9 @@ _SAMPLED = 1
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A span of another process. `is_sampled`: its trace is recorded."""
+    """Identifies a trace span of another process by its trace id and span id. `is_sampled` says whether the trace is
+    recorded.
+    """
 
     trace_id: str
     span_id: str
@@ -24,7 +28,7 @@ class Trace:
 
     @classmethod
     def parse(cls, traceparent: str | None) -> Self | None:
-        """Returns None for a text that is no valid `traceparent`."""
+        """Parses a W3C `traceparent` header. Returns None for missing or invalid text."""
         found = _TRACEPARENT.fullmatch(traceparent[:_MOST_CHARS]) if traceparent else None
         if found is None:
             return None
@@ -36,19 +40,24 @@ class Trace:
 
     @property
     def traceparent(self) -> str:
+        """Returns the trace as a W3C `traceparent` header of version 00."""
         return f"00-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The id of the request, and its span; `trace` is None where the request is not traced."""
+    """The HTTP request that caused a piece of work. `request_id` is the id of the request. `trace` identifies the trace
+    span of the request, or is None if the request is not traced.
+    """
 
     request_id: str
     trace: Trace | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """Inverse of `as_text`. Returns None for '' or None, as of records of earlier versions, and for broken text."""
+        """Parses the JSON text in which a record stores its origin. Returns None for invalid text, and for empty or
+        missing text, as in records of earlier versions.
+        """
         if not text:
             return None
         try:
@@ -59,13 +68,15 @@ class Origin:
         return cls(request_id, trace) if isinstance(request_id, str) else None
 
     def as_text(self) -> str:
-        """Returns the origin as a record's field holds it."""
+        """Returns the origin as JSON text, in the form in which records store it."""
         fields = {"request_id": self.request_id}
         return json.dumps(fields | {"traceparent": self.trace.traceparent} if self.trace else fields)
 
 
 def log_ids(origin: Origin | None, **ids: str | int) -> Mapping[str, str | int]:
-    """Returns the fields by which log lines about this work are found."""
+    """Returns the ids for log lines about a piece of work: the given ids, and the request id and trace id of the
+    origin, which is the HTTP request that caused the work.
+    """
     if origin is None:
         return ids
     trace = {"trace_id": origin.trace.trace_id} if origin.trace else {}

@@ -1,4 +1,6 @@
-"""Spans of the OpenTelemetry SDK. Imported only where spans are exported; see `shared.tracing.spans`."""
+"""Creates and exports trace spans with the OpenTelemetry SDK. `shared.tracing.spans` imports this module only if spans
+are exported.
+"""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from shared.tracing.origin import Trace
-from shared.tracing.spans import Kind, Span, Value
+from shared.tracing.span import Kind, Span, Value
 
 _KINDS: Mapping[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
@@ -23,7 +25,7 @@ _KINDS: Mapping[Kind, SpanKind] = {
 
 
 class OtelSpan:
-    """A span of the SDK."""
+    """Implements the interface `shared.tracing.span.Span` with a span of the OpenTelemetry SDK."""
 
     def __init__(self, span: otel.Span) -> None:
         self._span = span
@@ -41,13 +43,15 @@ class OtelSpan:
 
 
 class OtelSpans:
-    """Exports by a thread of the SDK, from a queue of bounded length: a receiver that is away costs spans, not time."""
+    """Exports trace spans in a thread of the OpenTelemetry SDK, from a queue of limited length. If the collector is
+    unreachable, spans are lost but nothing is delayed.
+    """
 
     def __init__(self, role: str) -> None:
-        """`role` names the service, unless OTEL_SERVICE_NAME does."""
+        """Starts the exporter. The service name is `gridpress-` and the role, unless OTEL_SERVICE_NAME is set."""
         name = os.environ.get("OTEL_SERVICE_NAME") or f"gridpress-{role}"
         resource = Resource.create({"service.name": name, "service.version": version("gridpress")})
-        # The SDK would wait at exit as long as its receiver does; `flush_traces` does not.
+        # At exit the SDK would wait as long as the collector takes. `flush_traces` waits for a short time only.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("gridpress")

@@ -1,51 +1,25 @@
-"""Spans, exported by OTLP over HTTP where OpenTelemetry's own variables name a receiver.
+"""Begins trace spans, and exports ended spans by OTLP over HTTP if OpenTelemetry's environment variables name a
+collector.
 
-Without them nothing is imported and every call returns at once.
+Without these variables OpenTelemetry is not imported, and every call returns at once.
 """
 
 import os
 import threading
-from collections.abc import Mapping
-from typing import Literal, Protocol
 
 import structlog
 
 from shared.tracing.origin import Trace
+from shared.tracing.span import Kind, Span, Spans
 
 log = structlog.get_logger()
 
-Kind = Literal["server", "client", "internal"]
-Value = str | int | float | bool
-
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_FLUSH_S = 2.0  # a process that ends waits no longer for a receiver that does not answer
-
-
-class Span(Protocol):
-    """A span that has begun. `trace` is what others name as their parent."""
-
-    @property
-    def trace(self) -> Trace: ...
-
-    def end(self, attributes: Mapping[str, Value], *, error: str = "", ended_at_ns: int | None = None) -> None:
-        """Ends the span, now by default. With an `error` it has failed."""
-        ...
-
-
-class Spans(Protocol):
-    """Makes spans and exports them: `shared.tracing.otel`."""
-
-    def begin(self, name: str, parent: Trace | None, link: Trace | None, kind: Kind, began_at_ns: int | None) -> Span:
-        """Begins a span, now by default, in the trace of its `parent`; else in a trace of its own."""
-        ...
-
-    def flush(self) -> None:
-        """Exports what has ended. May take as long as the receiver does."""
-        ...
+_FLUSH_S = 2.0  # longest time that a process waits at its end for an unreachable collector
 
 
 class _Process:
-    """State of this process: where spans go; None while tracing is off."""
+    """The tracing state of this process. `spans` is the exporter of trace spans, or None while tracing is off."""
 
     def __init__(self) -> None:
         self.spans: Spans | None = None
@@ -55,13 +29,15 @@ _process = _Process()
 
 
 def start_tracing(role: str) -> None:
-    """Starts the exporter of this process, once, if the environment asks for it. Must be called after a fork, not
-    before.
+    """Starts the export of trace spans from this process, if OpenTelemetry's environment variables ask for it. Repeated
+    calls do nothing.
+
+    A process that forks must call this function after the fork, not before.
     """
     if _process.spans is not None or not _is_asked_for():
         return
     try:
-        from shared.tracing.otel import OtelSpans  # noqa: PLC0415 - a process that exports nothing does not pay for it
+        from shared.tracing.otel import OtelSpans  # noqa: PLC0415 - imported only if spans are exported
     except ModuleNotFoundError as error:
         log.warning("tracing.not_installed", error=str(error), remedy="pip install 'gridpress[otel]'")
         return
@@ -77,26 +53,28 @@ def begin_span(
     kind: Kind = "internal",
     began_at_ns: int | None = None,
 ) -> Span | None:
-    """Begins a span; returns None while tracing is off."""
+    """Begins and returns a trace span. Returns None while tracing is off. `link` is a related span of another trace."""
     if _process.spans is None:
         return None
     return _process.spans.begin(name, parent, link, kind, began_at_ns)
 
 
 def flush_traces() -> None:
-    """Exports what has ended, before the process ends. Returns after a short time whether or not it succeeded."""
+    """Exports the ended spans before the process ends. Takes at most 2 s; spans not exported by then are lost."""
     if _process.spans is None:
         return
     thread = threading.Thread(target=_process.spans.flush, name="flush-traces", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the interpreter ends, or the machine has no thread
+    except RuntimeError:  # the interpreter is shutting down, or no thread can be started
         return
     thread.join(_FLUSH_S)
 
 
 def _is_asked_for() -> bool:
-    """Follows OpenTelemetry's specification of its environment variables."""
+    """Returns whether the environment asks for the export of traces, as OpenTelemetry's specification defines its
+    variables.
+    """
     is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     is_elsewhere = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip() not in ("", "otlp")
     return not (is_off or is_elsewhere) and any(os.environ.get(name) for name in _ENDPOINTS)

@@ -1,1 +1,3 @@
-"""What a webhook is: its events, its endpoints, its body and its signatures. Nothing here calls anybody."""
+"""Defines the events, endpoints and body styles of webhooks, and the secrets and keys that sign them. Sends no
+requests.
+"""

@@ -1,4 +1,4 @@
-"""Webhook endpoints as values: their receiver and how messages to it are signed. Nothing here does I/O."""
+"""Describes webhook endpoints: the URL of the receiver and how messages to it are signed. Does no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from shared.webhooks.events import PayloadStyle
 
 EndpointId = NewType("EndpointId", str)
 
-ROTATION = timedelta(hours=24)  # for which an old secret goes on signing
-MOST_OLD_SECRETS = 4  # each makes every request's header longer by a signature
+ROTATION = timedelta(hours=24)  # time for which a replaced secret still signs
+MOST_OLD_SECRETS = 4  # each adds a signature to the header of every request
 
 
 class DisabledReason(StrEnum):
-    """Why an endpoint was disabled: by its owner, by its receiver (410), or after days of failures."""
+    """The reason why a webhook endpoint is disabled: its owner disabled it, its receiver returned 410, or all attempts
+    failed for days.
+    """
 
     REQUESTED = "requested"
     GONE = "gone"
@@ -25,7 +27,7 @@ class DisabledReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OldSecret:
-    """A replaced secret, which still signs until `ends_at` (aware UTC)."""
+    """A replaced secret of an endpoint. Messages are still signed with it until `ends_at` (UTC)."""
 
     secret: str = field(repr=False)
     ends_at: datetime
@@ -33,7 +35,7 @@ class OldSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One webhook endpoint of a tenant. `events` is empty for the default events; times are aware UTC."""
+    """One webhook endpoint of a tenant. Empty `events` mean the default events. Times are in UTC."""
 
     endpoint_id: EndpointId
     tenant: TenantId
@@ -55,12 +57,12 @@ class Endpoint:
         return self.disabled_reason is None
 
     def secrets_at(self, now: datetime) -> tuple[str, ...]:
-        """Returns all secrets that sign at this time, the current one first."""
+        """Returns all secrets of the endpoint that sign messages at the time `now`, the current secret first."""
         return (self.secret, *(old.secret for old in self.old_secrets if old.ends_at > now))
 
 
 def new_endpoint_id(reserved: str | None = None) -> EndpointId:
-    """Returns a new endpoint id: `ep_` and a ULID, so that ids sort by creation. With `reserved` it takes that id's
-    ULID.
+    """Returns a new endpoint id: `ep_` and a ULID, so that ids sort by creation time. `reserved` is the id that was
+    reserved for the request's Idempotency-Key, if any; the endpoint id then has the ULID of that id.
     """
     return EndpointId(f"ep_{ulid_of(reserved)}")

@@ -1,29 +1,31 @@
-"""What a webhook can tell of, and in how many words."""
+"""Defines the events that webhooks report, and the two styles of their bodies."""
 
 from enum import StrEnum
 from typing import Literal
 
-# What happens to a job. Progress is told at most once a second.
+# Events of a job. Progress is reported at most once per second.
 JobEventType = Literal["job.started", "job.progress", "job.succeeded", "job.failed", "job.cancelled", "job.expired"]
-# What happens to a batch.
+# Events of a batch.
 BatchEventType = Literal["batch.progress", "batch.completed", "batch.failed", "batch.cancelled", "batch.expired"]
-# What an endpoint can listen to. That one of a tenant's endpoints was disabled is told to its others.
+# Events to which an endpoint can subscribe. If an endpoint is disabled, the tenant's other endpoints get an event.
 EventType = Literal[JobEventType, BatchEventType, "webhook_endpoint.disabled"]
 
-# What a job's own URL is told unless it asks otherwise.
+# Default events for the webhook URL of a single job.
 ENDS: tuple[JobEventType, ...] = ("job.succeeded", "job.failed", "job.cancelled", "job.expired")
-# The same of a batch's.
+# Default events for the webhook URL of a single batch.
 BATCH_ENDS: tuple[BatchEventType, ...] = ("batch.completed", "batch.failed", "batch.cancelled", "batch.expired")
-# What an endpoint is told unless it asks otherwise.
+# Default events of an endpoint.
 DEFAULT_EVENTS: tuple[EventType, ...] = (*ENDS, *BATCH_ENDS, "webhook_endpoint.disabled")
-# What is old a second later: one that could not be delivered is not sent again.
+# Events that are outdated a second later. If their delivery fails, it is not retried.
 PASSING: tuple[EventType, ...] = ("job.progress", "batch.progress")
-# Sent when its owner asks for it, whatever the endpoint listens to.
+# A test event, which is sent on request of the owner, whatever the endpoint's events are.
 TEST_EVENT = "webhook_endpoint.test"
 
 
 class PayloadStyle(StrEnum):
-    """`full`: the job as a GET answers it; `thin`: its id alone, for receivers that ask for the rest themselves."""
+    """The style of a webhook body. `full` has the job as GET returns it. `thin` has only its id, for receivers that
+    fetch the rest.
+    """
 
     FULL = "full"
     THIN = "thin"

@@ -1,4 +1,4 @@
-"""Checks the URL and headers of a webhook receiver before anything is sent to it."""
+"""Validates the URL and headers of a webhook receiver before anything is sent to it."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _MAX_HEADERS = 20
 _MAX_VALUE_CHARS = 1024
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # a token of RFC 9110
 _VALUE = re.compile(r"[!-~]([ -~]*[!-~])?|")
-# What a connection is made of, and what we say ourselves.
+# Headers that belong to the connection, or that Gridpress sets itself.
 _OURS = frozenset(
     (
         "accept-encoding",
@@ -34,7 +34,9 @@ _OUR_PREFIXES = ("webhook-", "proxy-")
 
 
 def check_receiver(url: str, field: str, rules: EgressRules) -> None:
-    """Checks a receiver's URL without resolving its name; delivery checks the addresses. Raises `InvalidRequest`."""
+    """Validates the URL of a webhook receiver without resolving its host name. The addresses of the name are checked at
+    each webhook attempt. Raises `InvalidRequest`.
+    """
     try:
         rules.target(url)
     except EgressRefused as error:
@@ -42,26 +44,31 @@ def check_receiver(url: str, field: str, rules: EgressRules) -> None:
 
 
 def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], rules: EgressRules) -> None:
-    """Checks the webhook fields of one request: those in `beside` need the URL. Raises `InvalidRequest`."""
+    """Validates the webhook fields of a single job or batch. `field` is the name of the URL's field.
+
+    `beside` has the fields that are allowed only together with a URL. Raises `InvalidRequest`.
+    """
     if url is not None:
         check_receiver(url, field, rules)
         return
     for name, value in beside.items():
         if value is not None:
-            raise InvalidRequest(f"{name} is of no use without {field}", name)
+            raise InvalidRequest(f"{name} needs {field}", name)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Checks the header fields to be sent with each webhook. Raises `InvalidRequest` without quoting a value."""
+    """Validates the headers that are sent with each webhook. Raises `InvalidRequest` with a message that contains no
+    values.
+    """
     if len(headers) > _MAX_HEADERS:
-        raise InvalidRequest(f"headers can be {_MAX_HEADERS} at most", "headers")
+        raise InvalidRequest(f"headers must have at most {_MAX_HEADERS} entries", "headers")
     if len({name.lower() for name in headers}) < len(headers):
-        raise InvalidRequest("headers name one field twice", "headers")
+        raise InvalidRequest("headers contain the same name twice", "headers")
     for name, value in headers.items():
         field = f"headers.{name}"
         if not _NAME.fullmatch(name):
-            raise InvalidRequest("headers has a name that no header field can have", "headers")
+            raise InvalidRequest("headers contain an invalid header name", "headers")
         if name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
-            raise InvalidRequest(f"{field} is not yours to set", field)
+            raise InvalidRequest(f"{field} can't be set: the service sets this header itself", field)
         if len(value) > _MAX_VALUE_CHARS or not _VALUE.fullmatch(value):
             raise InvalidRequest(f"{field} must be at most {_MAX_VALUE_CHARS} printable ASCII characters", field)

@@ -1,4 +1,4 @@
-"""Secrets that are made once and kept in the data folder."""
+"""Creates secrets once and stores them in the data folder."""
 
 import os
 import secrets
@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def kept(path: Path, make: Callable[[], str]) -> str:
-    """The text in the file, which only its owner reads. Of several processes, the first to create it decides."""
+def load_or_create(path: Path, make: Callable[[], str]) -> str:
+    """Returns the secret in a file that only its owner can read. Creates the file with a new secret if the file does
+    not exist.
+
+    If several processes create the file at the same time, all of them return the secret of the first one.
+    """
     if path.exists():
         return path.read_text().strip()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -16,7 +20,7 @@ def kept(path: Path, make: Callable[[], str]) -> str:
     with os.fdopen(descriptor, "w") as file:
         file.write(make())
     try:
-        os.link(draft, path)  # atomic, and fails when the file is there
+        os.link(draft, path)  # atomic, and fails if the file exists
     except FileExistsError:
         pass
     finally:

@@ -1,4 +1,6 @@
-"""Secrets that `v1` signatures are made with. The installation's, given or made once; from it each tenant's."""
+"""Creates the secrets of `v1` signatures. The installation has one secret, from which the secret of each tenant is
+derived.
+"""
 
 import base64
 import binascii
@@ -8,7 +10,7 @@ import secrets
 from shared.errors import Misconfigured
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings.settings import Settings
-from shared.webhooks.secret_file import kept
+from shared.webhooks.secret_file import load_or_create
 
 _PREFIX = "whsec_"
 _NUM_BYTES = 32
@@ -18,12 +20,12 @@ WHAT_IT_IS = "must be whsec_ and the base64 of 24 to 64 bytes"
 
 
 def new_secret() -> str:
-    """`whsec_` and the base64 of 32 random bytes."""
+    """Returns a new webhook secret: `whsec_` and the base64 of 32 random bytes."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_NUM_BYTES)).decode()
 
 
 def is_webhook_secret(text: str) -> bool:
-    """Whether a webhook can be signed with it."""
+    """Returns whether the text is a valid secret for signing webhooks."""
     try:
         key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -32,7 +34,11 @@ def is_webhook_secret(text: str) -> bool:
 
 
 def secret_of(tenant: TenantId, secret: str) -> str:
-    """A tenant's own, so that none can forge another's webhooks; the default tenant has the installation's itself."""
+    """Returns the webhook secret of a tenant, which is derived from the secret of the installation. The default tenant
+    uses the secret of the installation itself.
+
+    Tenants have different secrets so that no tenant can forge webhooks of another tenant.
+    """
     if tenant == DEFAULT_TENANT:
         return secret
     key = base64.b64decode(secret.removeprefix(_PREFIX))
@@ -40,9 +46,11 @@ def secret_of(tenant: TenantId, secret: str) -> str:
 
 
 def webhook_secret(settings: Settings) -> str:
-    """The installation's. Raises `Misconfigured` for a setting that nothing can be signed with."""
+    """Returns the webhook secret of the installation. If the setting is empty, the secret is created once and stored in
+    the data folder. Raises `Misconfigured` if the setting is invalid.
+    """
     if settings.webhook_secret is None:
-        return kept(settings.data_dir / "secrets" / "webhook", new_secret)
+        return load_or_create(settings.data_dir / "secrets" / "webhook", new_secret)
     given = settings.webhook_secret.get_secret_value()
     if not is_webhook_secret(given):
         raise Misconfigured(f"GRIDPRESS_WEBHOOK_SECRET {WHAT_IT_IS}")

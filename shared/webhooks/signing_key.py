@@ -1,6 +1,8 @@
-"""Key pairs of `v1a` signatures (ed25519), for receivers that keep no secret: one of the installation, one a tenant.
+"""Manages the ed25519 key pairs for `v1a` signatures of webhooks, which a receiver verifies without a secret. The
+installation has a key pair, from which the key pair of each tenant is derived.
 
-As Standard Webhooks 1.0.0 writes them: `whsk_` is the base64 of seed and public key, `whpk_` that of the public key.
+As text, a private key is `whsk_` and the base64 of seed and public key. A public key is `whpk_` and its base64. This
+form is from Standard Webhooks 1.0.0.
 """
 
 import base64
@@ -14,35 +16,41 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.errors import Misconfigured
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.settings.settings import Settings
-from shared.webhooks.secret_file import kept
+from shared.webhooks.secret_file import load_or_create
 
 _SEED_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key pair. Whoever has the public half can verify, and forge nothing."""
+    """A key pair that signs webhooks. A receiver that has the public key can verify messages but not forge them."""
 
     private: Ed25519PrivateKey
 
     @classmethod
     def of(cls, settings: Settings) -> "SigningKey":
-        """The installation's: the setting's, or made once and kept. Raises `Misconfigured` for what is no key."""
+        """Returns the key pair of the installation. If the setting is empty, the key pair is created once and stored in
+        the data folder. Raises `Misconfigured` if the setting is invalid.
+        """
         if settings.webhook_signing_key is None:
-            return _read(kept(settings.data_dir / "secrets" / "webhook_signing", _new))
+            return _read(load_or_create(settings.data_dir / "secrets" / "webhook_signing", _new))
         return _read(settings.webhook_signing_key.get_secret_value())
 
     def of_tenant(self, tenant: TenantId) -> "SigningKey":
-        """A tenant's own: what one tenant has sent to another's receiver must not verify there."""
+        """Returns the key pair of a tenant. It is derived from the key pair of the installation, which the default
+        tenant uses itself.
+
+        Tenants have different keys so that no tenant can forge webhooks for the receiver of another tenant.
+        """
         return self if tenant == DEFAULT_TENANT else _derived(self.private.private_bytes_raw(), tenant)
 
     def sign(self, data: bytes) -> bytes:
-        """64 bytes."""
+        """Returns the signature of the data, 64 bytes."""
         return self.private.sign(data)
 
     @property
     def public_bytes(self) -> bytes:
-        """32 bytes."""
+        """Returns the public key, 32 bytes."""
         return self.private.public_key().public_bytes_raw()
 
     @property
@@ -51,7 +59,7 @@ class SigningKey:
 
     @property
     def jwk(self) -> dict[str, str]:
-        """RFC 8037; the id is the beginning of the key."""
+        """Returns the public key as a JSON Web Key (RFC 8037). The `kid` field is the beginning of the public key."""
         x = base64.urlsafe_b64encode(self.public_bytes).decode().rstrip("=")
         return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": x[:16], "x": x}
 

@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.server.quotas import Quotas
-from api.service.readiness import Readiness
+from api.quotas import Quotas
+from api.readiness import Readiness
 from api.services import Services
+from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import LOOPBACK, EgressRules
-from shared.hints.celery_app import make_celery
 from shared.hints.message import hint_message
 from shared.hints.queues import Queue, celery_list
 from shared.objects.store import ObjectStore
@@ -36,7 +36,7 @@ from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -47,7 +47,7 @@ SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
 @dataclass
 class CountedHints:
-    """Stands in for `shared.hints.send.Hints`."""
+    """Stands in for `shared.store.queues.hints.Hints`."""
 
     sent: list[Queue] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ def house(
     durability, hub = Durability("always", 0.0), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
-    later = (*later, BatchStore(client), PaceStore(client))
+    later = (*later, BatchStore(client), ThroughputStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
     webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client))
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))

@@ -122,7 +122,7 @@ class Service:
         """Starts the far worker again when it has ended, as the supervisor does with the others."""
         if self._has_far_worker and (self._far is None or self._far.exit_status() is not None):
             if self._far:
-                self._far.forget()
+                self._far.clean_up()
             self._start_far()
 
     def roles(self) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import cli.up.command
 from cli.main import main
 from cli.stack.processes.child import Command
-from cli.stack.processes.slot import Role
+from cli.stack.processes.supervised_role import Role
 from tests.chaos.network import URL_VARIABLES, Place
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from signal import SIGKILL, Signals
 
 from cli.stack.processes.child import Command
-from cli.stack.processes.slot import Process, Role
+from cli.stack.processes.supervised_role import Process, Role
 
 
 @dataclass
@@ -33,7 +33,7 @@ class FakeProcess:
     def tend(self) -> str:
         return self.trouble
 
-    def forget(self) -> None:
+    def clean_up(self) -> None:
         self.is_forgotten = True
 
 

@@ -12,7 +12,7 @@ from cli.stack.lock import folder_lock
 from cli.stack.processes.child import Child, Command
 from cli.stack.processes.loop import run
 from cli.stack.processes.readiness import ReadyFile
-from cli.stack.processes.slot import Role
+from cli.stack.processes.supervised_role import Role
 from cli.stack.processes.supervisor import Supervisor
 from cli.stack.servers.valkey import Valkey
 from cli.up.narrator import Narrator

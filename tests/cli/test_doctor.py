@@ -98,16 +98,16 @@ def test_settings_that_cannot_work_here_are_problems(examine: Examine, tmp_path:
 
 
 def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None:
+    from cli.doctor.memory import ar_memory, dit_memory  # noqa: PLC0415
     from workers.ar.model.loading import load_ar_model  # noqa: PLC0415
     from workers.ar.plan import plan_memory  # noqa: PLC0415
     from workers.dit.model.loading import load_dit_model  # noqa: PLC0415
-    from workers.model.estimate import ar_memory, dit_memory  # noqa: PLC0415
 
     place = (torch.device("cpu"), torch.bfloat16)
     plan = plan_memory(load_ar_model(str(tiny_checkpoint), *place), 1, None)
     ar = ar_memory(tiny_checkpoint, torch.bfloat16, 1, None, None)
     assert ar.weights == plan.weight_bytes
-    assert ar.kept // plan.bytes_per_token == plan.num_kv_tokens
+    assert ar.reserved // plan.bytes_per_token == plan.num_kv_tokens
     model = load_dit_model(str(tiny_checkpoint), *place)
     parts = (model.transformer, model.vae, model.text_encoder)
     counted = sum(weight.numel() * weight.element_size() for part in parts for weight in part.parameters())
@@ -131,13 +131,12 @@ def test_the_memory_of_the_demonstration_model_is_counted_where_no_other_is_name
 def test_a_card_that_holds_one_stage_is_advised_to_be_shared(
     shared: str, fits: bool, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cli.doctor import stages  # noqa: PLC0415
-    from workers.model import capabilities, estimate  # noqa: PLC0415
+    from cli.doctor import capabilities, memory, stages  # noqa: PLC0415
 
-    stage = SimpleNamespace(total=18, weights=16, kept=2, working=0)
+    stage = SimpleNamespace(total=18, weights=16, reserved=2, working=0)
     monkeypatch.setattr(capabilities, "free_bytes", lambda _: 24)
-    monkeypatch.setattr(estimate, "ar_memory", lambda *_: stage)
-    monkeypatch.setattr(estimate, "dit_memory", lambda *_, **__: stage)
+    monkeypatch.setattr(memory, "ar_memory", lambda *_: stage)
+    monkeypatch.setattr(memory, "dit_memory", lambda *_, **__: stage)
     found = stages.memory(Settings(model=str(tiny_checkpoint), device="cpu", share_device=shared))
     assert (not found.problems) == fits
     assert fits or "GRIDPRESS_SHARE_DEVICE" in found.problems[0].remedy

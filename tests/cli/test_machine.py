@@ -14,7 +14,7 @@ import pytest
 
 from cli.stack.processes.child import Child, Command
 from cli.stack.processes.logs import RoleLog
-from cli.stack.processes.slot import Died, Hindered, Process, Ready, Role
+from cli.stack.processes.supervised_role import Died, Hindered, Process, Ready, Role
 from cli.stack.processes.supervisor import Supervisor
 from tests.cli.fakes import FakeReadiness, FakeStack
 from tests.cli.stack.test_stack import Stack, Start, start
@@ -190,7 +190,7 @@ def test_without_descriptors_the_supervisor_waits_for_some(stack: Stack) -> None
     eventually(lambda: "ar-0 can't be started: " in stack.said.read_text())
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     eventually(lambda: is_back(stack, "ar-0", killed))
-    eventually(lambda: "ar-0 has what it lacked" in stack.said.read_text())
+    eventually(lambda: "ar-0: the problem is over" in stack.said.read_text())
 
 
 @pytest.mark.parametrize("what", ["run", "run/ar-0.log", "run/ar-0.pid", "run/ar-0.ready"])

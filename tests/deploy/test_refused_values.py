@@ -30,7 +30,7 @@ _CASES: list[tuple[str, str, Any, str]] = [
     ("aws-irsa", "objectStore.existingSecret", "keys", "objectStore.credentials: role uses no keys"),
     ("gpu-mig", "objectStore.links", "presigned", "objectStore.links: clients outside can't reach"),
     ("gpu-mig", "networkPolicy.objectStorePorts", [443], "networkPolicy.objectStorePorts: lacks 9000"),
-    ("production", "webhooks.existingSecret", "", "webhooks.existingSecret: API and delivery have to sign alike"),
+    ("production", "webhooks.existingSecret", "", "webhooks.existingSecret: API and delivery have to sign with"),
     ("production", "ingress.host", "", "ingress.host: an ingress needs"),
     ("production", "ingress.host", "https://a.example.com", "at '/ingress/host'"),
     ("production", "apiKey.existingSecret", "", "apiKey.existingSecret: a public host needs a key"),

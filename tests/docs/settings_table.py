@@ -18,8 +18,8 @@ _HEAD = """\
 # Settings
 
 Generated from `shared/settings/settings.py` by `make docs`. Every setting is an environment variable, read once when
-a process starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A variable that begins with `GRIDPRESS_` and is not here is
-named at the start, with the nearest one that is.
+a process starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A process that starts logs every variable that
+begins with `GRIDPRESS_` and is not in this table, with the most similar name.
 
 A secret (*) may be in a file instead: `GRIDPRESS_REDIS_URL_FILE=/run/secrets/redis_url`. A last newline is not part of
 it. A value and a file together are refused.

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.hints.celery_app import make_celery
-from shared.hints.send import Hints
+from shared.celery_app import make_celery
 from shared.ids import DEFAULT_TENANT, new_job_id
 from shared.jobs.job import Job, Render
 from shared.jobs.spec import JobSpec, RenderSettings
@@ -17,6 +16,7 @@ from shared.jobs.states import Stage
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from workers.upkeep.service import Upkeep
 

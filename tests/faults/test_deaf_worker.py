@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.hints.queues import Queue
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.webhooks.manifests import ManifestStore
 from tests.faults.fleet import Fleet, Worker
 
@@ -33,7 +33,7 @@ def test_deaf_workers_of_every_stage_finish_a_job_and_hear_again(fleet: Fleet, t
     fleet.wait_until(lambda: all("lookout.found_work" in worker.log for worker in workers.values()))
     may_mind.touch()
     fleet.wait_until(lambda: all("consumer.restarted" in worker.log for worker in workers.values()))
-    pace = PaceStore(fleet.client)
+    pace = ThroughputStore(fleet.client)
 
     def is_told() -> bool:
         signs = pace.signs()

@@ -45,7 +45,7 @@ def test_what_succeeded_is_stored_whatever_the_object_store_answers(
 
 
 def test_answers_that_are_cut_are_failures_and_no_lies(fleet: Fleet, proxy: FaultyS3, objects: ObjectStore) -> None:
-    through_proxy = ObjectStore(fleet.settings.model_copy(update={"s3_endpoint_url": proxy.url}), is_hasty=True)
+    through_proxy = ObjectStore(fleet.settings.model_copy(update={"s3_endpoint_url": proxy.url}), fails_fast=True)
     objects.put(_KEY, b"stored", "text/plain")
     proxy.misbehave(["cut"], 1.0)
     for call in (

@@ -2,7 +2,7 @@
 
 import json
 
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from shared.hints.queues import Queue, celery_list
 from shared.jobs.states import Stage
 from tests.faults.fleet import Fleet

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from shared.hints.broker import last_ask
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
+from shared.hints.broker import last_poll
 from shared.store.core.connect import Client
 from tests.chaos.proxy import Proxy
 
@@ -63,4 +63,4 @@ def test_whoever_consumes_is_known_to_ask(broker: Connection) -> None:
     with Consumer(broker.channel(), [Queue("ar")], callbacks=[lambda *_: None]):
         broker.Producer().publish({}, routing_key="ar")
         broker.drain_events(timeout=10)
-    assert last_ask.ago_s <= time.monotonic() - begun_s
+    assert last_poll.ago_s <= time.monotonic() - begun_s

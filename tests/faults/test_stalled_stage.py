@@ -9,7 +9,7 @@ import pytest
 from shared.jobs.states import Stage
 from shared.schedule.autoscaling import ScalingRules, wanted_workers
 from shared.schedule.throughput import StageLoad
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from tests.faults.fleet import LEASE_TTL_S, Fleet
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.attack
 def look(fleet: Fleet, lasting_s: float = 1.0) -> StageLoad:
     """One look of upkeep, and what it tells of AR."""
     UpkeepStore(fleet.client).look_for_stalls(fleet.settings.prior_ready_limit_min, lasting_s)
-    return PaceStore(fleet.client).loads()[Stage.AR]
+    return ThroughputStore(fleet.client).loads()[Stage.AR]
 
 
 def test_a_worker_that_hears_and_finds_nothing_stalls_its_stage_until_it_hears_again(
@@ -46,7 +46,7 @@ def test_a_stopped_worker_is_missed_rather_than_waited_for(fleet: Fleet) -> None
     load = look(fleet, 2 * LEASE_TTL_S)
     assert not load.is_stalled
     assert load.unserved
-    loads = PaceStore(fleet.client).loads()
+    loads = ThroughputStore(fleet.client).loads()
     assert wanted_workers(loads, ScalingRules(60, fleet.settings.prior_ready_limit_min))[Stage.AR] == 1
     worker.process.send_signal(signal.SIGCONT)
     fleet.wait_until(lambda: fleet.are_all(job, "prior_ready"))

@@ -1,1 +1,1 @@
-"""AR stage: prompts become token grids. Never diffusers."""
+"""The AR stage: turns prompts into token grids. It never imports diffusers."""

@@ -1,4 +1,6 @@
-"""The AR stage's engine: schedule, run, sample, record. Many renders at once; each fails alone."""
+"""The AR stage's engine: runs many renders at once by continuous batching and returns their token grids. An error of
+one render fails that render alone.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from shared.ids import ObjectKey, RenderId
 from shared.jobs.leases import Claim, Progress
 from shared.jobs.token_grid import Prior, TokenGrid
 from workers.ar.guard import is_degenerate
-from workers.ar.kv_book import KvBook
+from workers.ar.kv_allocator import KvAllocator
 from workers.ar.model.decode_step import make_decode_step
 from workers.ar.model.loading import ArModel
 from workers.ar.model.runner import ArRunner
@@ -34,7 +36,9 @@ _MAX_RETRIES = 1
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A render's sequence, what it is made of, and the condition images that were encoded so far."""
+    """The data of one render in the engine: its sequence, its prompt, and the token grids of the condition images that
+    are already encoded.
+    """
 
     sequence: ArSequence
     prompt: Prompt
@@ -46,7 +50,11 @@ class _Work:
 
 
 class ArEngine:
-    """Implements `Stepper[Prior]` by continuous batching: renders join and leave between any two decode steps."""
+    """The AR stage's engine, a `Stepper[Prior]`. A `Prior` is a render's token grid with the token grids of its
+    condition images.
+
+    The engine uses continuous batching: renders join and leave between any two decode steps.
+    """
 
     def __init__(
         self,
@@ -60,20 +68,27 @@ class ArEngine:
         self._conditions = ConditionTokenizer(model)
         self._runner = ArRunner(model, num_kv_tokens)
         self._num_codes = model.sampling.num_codes
-        self._scheduler = Scheduler(KvBook(num_kv_tokens), max_sequences)
+        self._scheduler = Scheduler(KvAllocator(num_kv_tokens), max_sequences)
         self._decode = make_decode_step(model, self._runner, max_sequences)
         self._numbers = count()
         self._work: dict[RenderId, _Work] = {}
         self._planned: Batch | None = None
 
     def prepare(self, claim: Claim) -> None:
-        """Does the part of `admit` that needs no device, in any thread. Raises what `admit` raises."""
+        """Builds a claimed render's prompt before `admit` is called. It does not use the device, and any thread may
+        call it.
+
+        Raises the same errors as `admit`.
+        """
         self._prompts.prepare(claim)
 
     def admit(self, claim: Claim) -> None:
-        """Queues the render, an edit once its images are encoded. Raises `GridpressError` for one that can never run.
+        """Adds a claimed render to the engine, where it waits for KV memory (space for its keys and values). An edit
+        first waits until all its condition images are encoded.
 
-        A render that is here already was lost and claimed again: only the newer claim can be written.
+        Raises `GridpressError` for a render that can never run on this worker. If the engine still has the render under
+        an older lease, that lease was lost. Then the older claim of the render is dropped, because the store accepts
+        only writes of the newer claim.
         """
         self.drop(claim.render_id)
         prompt = self._prompts.take(claim)
@@ -84,7 +99,9 @@ class ArEngine:
             self._scheduler.add(work.sequence)
 
     def in_step(self) -> Collection[RenderId]:
-        """Plans the step: nobody joins or leaves it any more."""
+        """Plans the next step and returns the ids of the renders in that step. `step` executes this plan, except for
+        renders that are dropped in between.
+        """
         batch = self._planned = self._planned or self._scheduler.next_batch()
         shared = [target for _, target in batch.shared]
         members = {sequence.render_id for sequence in (*batch.to_place, *shared, *batch.prefill, *batch.decode)}
@@ -92,9 +109,13 @@ class ArEngine:
         return members | {edit.sequence.render_id} if edit else members
 
     def step(self) -> Sequence[Outcome[Prior]]:
-        """One decode step of every prefilled render, some chunks of prompts, and one condition image."""
+        """Runs one step and returns the outcomes of the renders that finished or failed in it.
+
+        A step encodes one condition image, prefills some chunks of prompts, and decodes one token for every prefilled
+        render.
+        """
         batch, self._planned = self._planned or self._scheduler.next_batch(), None
-        outcomes = [*self._lead_in(batch), *self._decode_all(batch.decode)]
+        outcomes = [*self._before_decode(batch), *self._decode_all(batch.decode)]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
@@ -108,7 +129,7 @@ class ArEngine:
 
     @property
     def kv_used_ratio(self) -> float:
-        """Returns the share of the KV memory that is booked. Any thread may ask."""
+        """Returns the allocated share of the KV memory, from 0 to 1. Any thread may read it."""
         return self._scheduler.kv_used_ratio
 
     @property
@@ -120,27 +141,36 @@ class ArEngine:
         return not self._work
 
     def _next_to_encode(self) -> _Work | None:
-        """Returns the edit whose next image is encoded: by class, then by the order of the claims."""
+        """Returns the edit whose condition image is encoded in the next step, or None if all images are encoded.
+
+        Edits are ordered by class, then by the order of their claims.
+        """
         unencoded = (work for work in self._work.values() if not work.is_encoded)
         return min(unencoded, key=lambda work: (work.sequence.rank, work.sequence.number), default=None)
 
-    def _lead_in(self, batch: Batch) -> Iterator[Outcome[Prior] | None]:
-        """Everything before the decode step, one render at a time: whatever breaks, breaks one of them alone."""
+    def _before_decode(self, batch: Batch) -> Iterator[Outcome[Prior] | None]:
+        """Does the part of a step that comes before decoding: encodes a condition image, writes rotary tables, copies
+        shared prompts and prefills prompts. Yields each render's outcome, or None for a render that stays in the
+        engine.
+
+        Each render is handled separately, so an error fails only that render.
+        """
         if edit := self._next_to_encode():
-            yield self._alone(edit.sequence, partial(self._encode, edit))
+            yield self._outcome_of(edit.sequence, partial(self._encode, edit))
         for sequence in batch.to_place:
             positions = self._work[sequence.render_id].prompt.positions
-            yield self._alone(sequence, partial(self._runner.place, sequence, positions))
+            yield self._outcome_of(sequence, partial(self._runner.place, sequence, positions))
         for source, target in batch.shared:
-            yield self._alone(target, partial(self._runner.share_prefill, source, target))
+            yield self._outcome_of(target, partial(self._runner.share_prefill, source, target))
         for sequence in batch.prefill:
-            yield self._alone(sequence, partial(self._runner.prefill, sequence))
+            yield self._outcome_of(sequence, partial(self._runner.prefill, sequence))
 
     def _decode_all(self, planned: Sequence[ArSequence]) -> Iterator[Outcome[Prior] | None]:
-        """Runs one decode step for the planned sequences that have not been dropped.
+        """Runs one decode step for those planned sequences that have not been dropped, and yields their outcomes.
 
-        An error of the whole step fails all of them. Running out of device memory counts as a lost device: the worker
-        reserved its memory at its start, so another process has taken some. Only a restarted worker can plan anew.
+        If the model raises an error, all renders of the step fail. If the device has no memory left, this method raises
+        `DeviceFull` instead, and the worker restarts. The worker reserved its memory at start-up, so another process
+        must have taken some of it. Only a restarted worker can plan its memory again.
         """
         sequences = [sequence for sequence in planned if sequence.render_id in self._work]
         if not sequences:
@@ -148,7 +178,7 @@ class ArEngine:
         try:
             tokens = self._decode.run(sequences)
         except torch.OutOfMemoryError as error:
-            raise DeviceFull("the device is full in a decode step, whose memory was set aside at the start") from error
+            raise DeviceFull("a decode step found its reserved device memory in use by another process") from error
         except Exception as error:
             if is_device_lost(error):
                 raise
@@ -156,10 +186,15 @@ class ArEngine:
             yield from [self._crashed(sequence) for sequence in sequences]
             return
         for sequence, token in zip(sequences, tokens, strict=True):
-            yield self._alone(sequence, partial(self._record, sequence, token))
+            yield self._outcome_of(sequence, partial(self._record, sequence, token))
 
-    def _alone(self, sequence: ArSequence, compute: Callable[[], Outcome[Prior] | None]) -> Outcome[Prior] | None:
-        """What `compute` answers, or how the render failed in it. Nothing for one that has failed in this step."""
+    def _outcome_of(self, sequence: ArSequence, compute: Callable[[], Outcome[Prior] | None]) -> Outcome[Prior] | None:
+        """Calls `compute` for one sequence and returns the outcome. If `compute` raises, the outcome is a failure of
+        the sequence's render.
+
+        Returns None without calling `compute` if the render has already failed in this step. Raises errors that mean
+        that the device is lost.
+        """
         if sequence.render_id not in self._work:
             return None
         try:
@@ -173,7 +208,10 @@ class ArEngine:
             return self._crashed(sequence)
 
     def _encode(self, edit: _Work) -> None:
-        """One of its condition images; with the last one the prompt is whole and the render queues up."""
+        """Encodes the edit's next condition image.
+
+        After the last image the edit's prompt is complete, and the edit waits for KV memory.
+        """
         index, prompt = len(edit.condition_grids), edit.prompt
         key = edit.sequence.claim.settings.images[index]
         grid = self._conditions.tokenize(key, prompt.pixel_values[index], prompt.condition_grids[index])
@@ -183,9 +221,13 @@ class ArEngine:
             self._scheduler.add(edit.sequence)
 
     def _record(self, sequence: ArSequence, token: int) -> Outcome[Prior] | None:
-        """Appends a token. How the render leaves the stage with it; None while it stays."""
+        """Appends a sampled token to the sequence.
+
+        Returns the render's outcome if the render leaves the stage with this token, else None.
+        """
         if token == NOT_A_NUMBER:
-            return self._failed(sequence, "nan_logits", f"decode step {len(sequence.tokens) + 1} gave no numbers")
+            step = len(sequence.tokens) + 1
+            return self._failed(sequence, "nan_logits", f"the logits of decode step {step} are NaN or infinite")
         sequence.tokens.append(token)
         if not sequence.is_finished:
             return None

@@ -1,4 +1,4 @@
-"""Composition root of an AR worker: `python -m workers.ar`."""
+"""Reads the settings, loads the model and wires the parts of an AR worker (`python -m workers.ar`)."""
 
 import time
 from functools import partial
@@ -31,7 +31,10 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Loads the AR model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
+    """Loads the AR model and runs the worker until SIGTERM.
+
+    Raises `GridpressError` if the model, store or device is missing.
+    """
     began_s = time.monotonic()
     source = find_model(settings, AR_PARTS)
     client = connect(settings.redis_url, settings.durability)

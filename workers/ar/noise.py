@@ -1,4 +1,4 @@
-"""The random numbers that choose tokens: one stream per sequence. Nothing else decides a token."""
+"""Draws the random numbers for sampling tokens, one stream for each sequence. Sampling uses no other randomness."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from workers.ar.sequence import ArSequence
 
 
 class Noise(Protocol):
-    """A source of exponential variates, (rows, vision vocabulary), that depend on each row's seed and step alone."""
+    """Draws random numbers for sampling tokens: exponentially distributed, with shape (rows, vision vocabulary).
+
+    The numbers of a row depend only on its sequence's seed and step.
+    """
 
     def draw(self, sequences: Sequence[ArSequence]) -> Tensor: ...
 
@@ -26,11 +29,13 @@ class _Stream:
 
 
 class GeneratorNoise:
-    """torch's own generators on the CPU, so that a seed gives the reference's tokens.
+    """Draws random numbers for sampling from torch's own CPU generators. So a seed gives the same tokens as the
+    reference pipeline.
 
-    `torch.multinomial` draws one sample as argmax(p / q) with q exponential over the whole vocabulary (its source:
-    fast path for one sample). `exponential_` is -log1p(-u) of a double u, one after the other; composed of `uniform_`
-    and a vectorised logarithm the same bits take 0.1 ms a row instead of 0.3.
+    `torch.multinomial` draws one sample as argmax(p / q), where q is exponentially distributed over the whole
+    vocabulary (see the fast path for one sample in its source). torch's `exponential_` computes q = -log1p(-u) from a
+    uniform double u, one value after the other. Here `uniform_` and a vectorised logarithm give the same bits in 0.1 ms
+    for each row instead of 0.3 ms.
     """
 
     def __init__(self, vocabulary_size: int) -> None:
@@ -55,25 +60,31 @@ class GeneratorNoise:
 
 
 class CounterNoise:
-    """Counter-based: a hash of (seed, step, code), the same kernels for all rows and no state: a graph can replay it.
+    """Computes random numbers for sampling tokens as a hash of (seed, step, code). It has no state, so a CUDA graph can
+    replay the computation.
 
-    SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) in int64, whose
-    products wrap as unsigned ones do. Need not equal torch's generators.
+    The hash is the finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+    2014). It is computed in int64, where overflow gives the same bits as in unsigned integers. All rows use the same
+    kernels. The numbers differ from those of torch's generators.
     """
 
     def __init__(self, vocabulary_size: int, device: torch.device) -> None:
         self._codes = torch.arange(vocabulary_size, device=device, dtype=torch.int64)
 
     def variates(self, seeds: Tensor, steps: Tensor) -> Tensor:
-        """`seeds` and `steps` are (rows, 1) int64; returns float32 (rows, vision vocabulary)."""
+        """Returns exponentially distributed random numbers, float32 (rows, vision vocabulary).
+
+        `seeds` and `steps` are (rows, 1) int64.
+        """
         bits = _mix(_mix(_mix(seeds) + steps * _GOLDEN) + self._codes * _GOLDEN)
         return exponential(bits)
 
 
 def exponential(bits: Tensor) -> Tensor:
-    """Exponential variates of random int64: float32, finite and above 0.
+    """Converts random int64 values into exponentially distributed numbers: float32, finite and above 0.
 
-    Of 23 bits: with one more, adding a half would be rounded up to 1 at the end of the range, whose logarithm is 0.
+    Only 23 bits of each value are used. With 24 bits the largest uniform number would round up to 1. Its logarithm is
+    0, but the result must be above 0.
     """
     uniform = ((bits >> 41 & 0x7FFFFF).float() + 0.5) * 2.0**-23
     return -uniform.log()
@@ -87,7 +98,7 @@ _GOLDEN, _FIRST, _SECOND = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9,
 
 
 def _shifted(bits: Tensor, by: int) -> Tensor:
-    """A logical right shift; torch's is arithmetic on int64."""
+    """Shifts int64 values right and fills with zeros. torch's own right shift of int64 repeats the sign bit instead."""
     return (bits >> by) & ((1 << (64 - by)) - 1)
 
 

@@ -1,4 +1,4 @@
-"""How many sequences an AR worker decodes at once, and how much KV memory they share. Decided once, at start-up."""
+"""Decides at start-up how many sequences an AR worker decodes at once, and how much KV memory they share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +10,22 @@ from shared.geometry import num_decode_steps
 from workers.ar.model.loading import ArModel
 from workers.ar.model.runner import kv_bytes_per_token
 
-_GPU_SEQUENCES, _CPU_SEQUENCES = 32, 16  # a GPU step costs hardly more at 32; two CPU cores are compute-bound at 16
-_GPU_SHARE = 0.8  # of the memory that is free once the weights are in place; the rest is for activations
+# Default numbers of sequences. A GPU step costs hardly more with 32 rows than with fewer. Two CPU cores are
+# compute-bound with 16 rows.
+_GPU_SEQUENCES, _CPU_SEQUENCES = 32, 16
+_GPU_SHARE = 0.8  # of the GPU memory that is free after the weights are loaded; the rest is for activations
 _CPU_BYTES = 2 * 2**30
-# A 2048x2048 render with a prompt of 2,000 tokens. More for each sequence would lie idle, and a DiT worker on the same
-# card needs the room.
+# Tokens of a 2048x2048 render with a prompt of 2,000 tokens. More KV memory for each sequence would stay unused, and a
+# DiT worker on the same GPU needs the memory.
 _LONG_TOKENS = 6_400
-_PROMPT_TOKENS = 300  # a typical prompt, for the figures that are shown
+_PROMPT_TOKENS = 300  # length of a typical prompt, for the figures in the log
 
 
 @dataclass(frozen=True, slots=True)
 class KvPlan:
-    """`num_kv_tokens` of memory, shared by at most `max_sequences`."""
+    """The plan of an AR worker's KV memory. The memory has room for `num_kv_tokens` tokens, which at most
+    `max_sequences` sequences share.
+    """
 
     max_sequences: int
     num_kv_tokens: int
@@ -29,7 +33,7 @@ class KvPlan:
     weight_bytes: int
 
     def facts(self) -> Mapping[str, object]:
-        """Returns the bytes, and how many text-to-image renders of each size fit, for the log."""
+        """Returns the plan for the log: the memory in MiB, and how many text-to-image renders of each size fit."""
         sides_px = (256, 512, 1024, 2048)
         return {
             "weight_mib": self.weight_bytes // 2**20,
@@ -44,8 +48,12 @@ class KvPlan:
 
 
 def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None) -> KvPlan:
-    """Raises `Misconfigured` when the memory could not hold a single 1024x1024 render, or rows must not be shared."""
-    max_sequences = _that_share_exactly(model, max_sequences)
+    """Plans the KV memory of a loaded model. `max_sequences` and `kv_bytes` are settings; None means the default.
+
+    Raises `Misconfigured` if the memory has no room for a single 1024x1024 render. Also raises it if the settings ask
+    for several rows in a step, but on this machine rows would change each other's tokens.
+    """
+    max_sequences = _max_exact_sequences(model, max_sequences)
     free = torch.cuda.mem_get_info(model.device)[0] if model.device.type == "cuda" else None
     per_token = kv_bytes_per_token(model)
     num_sequences, budget = kv_budget(max_sequences, kv_bytes, per_token, free)
@@ -62,11 +70,14 @@ def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None)
     return plan
 
 
-def _that_share_exactly(model: ArModel, max_sequences: int | None) -> int | None:
-    """One sequence at a time on a CPU in another type than float32.
+def _max_exact_sequences(model: ArModel, max_sequences: int | None) -> int | None:
+    """Returns how many sequences may share a step without changing each other's tokens. This is 1 on a CPU in a 16-bit
+    type, and the given setting elsewhere.
 
-    How many rows are multiplied together moves a product by a rounding error there. float32's changes no token, that of
-    a 16-bit type may, and a picture must not depend on the load.
+    On a CPU the number of rows in a matrix product changes the result by a rounding error. In float32 this error
+    changes no token, but in a 16-bit type it may. A picture must not depend on the load.
+
+    Raises `Misconfigured` if the setting is greater than 1 on a CPU in a 16-bit type.
     """
     dtype = model.network.dtype
     if model.device.type != "cpu" or dtype == torch.float32:
@@ -83,7 +94,10 @@ def _that_share_exactly(model: ArModel, max_sequences: int | None) -> int | None
 def kv_budget(
     max_sequences: int | None, kv_bytes: int | None, bytes_per_token: int, free_gpu_bytes: int | None
 ) -> tuple[int, int]:
-    """Sequences and bytes of KV memory. `free_gpu_bytes` is what the weights leave of a GPU; None on a CPU."""
+    """Returns the largest number of sequences, and the number of bytes of KV memory that they share.
+
+    `free_gpu_bytes` is the GPU memory that is free after the weights are loaded; None means a CPU.
+    """
     on_gpu = free_gpu_bytes is not None
     num_sequences = max_sequences or (_GPU_SEQUENCES if on_gpu else _CPU_SEQUENCES)
     room = int(_GPU_SHARE * free_gpu_bytes) if free_gpu_bytes is not None else _CPU_BYTES

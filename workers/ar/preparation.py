@@ -1,4 +1,7 @@
-"""Prompts built on the threads that claim, so that decoding never waits for a tokenizer. Touches no device."""
+"""Builds prompts on the threads that fetch the inputs of claimed renders, so that decoding never waits for a tokenizer.
+
+It uses no device.
+"""
 
 import threading
 from collections import OrderedDict
@@ -14,19 +17,28 @@ from workers.ar.prompt import Prompt, build_prompt
 
 
 class Prompts:
-    """Keeps what was built until the engine takes it. Safe to use from several threads."""
+    """Builds the prompts of claimed renders and stores them until the engine takes them. Safe to use from several
+    threads.
+    """
 
     def __init__(self, model: ArModel, load_image: Callable[[ObjectKey], Image.Image], most_kept: int) -> None:
-        """`most_kept`: as many as claims may be on their way; claims that are lost on it leave theirs behind."""
+        """Creates an empty store of prompts. `most_kept` is the largest number of prompts to store. It must be the
+        number of claims that can be in preparation at the same time.
+
+        If a claim's lease is lost before the engine admits the claim, the engine never takes the claim's prompt. So the
+        oldest prompts are removed when there are more than `most_kept`.
+        """
         self._model = model
         self._load_image = load_image
         self._most_kept = most_kept
         self._kept: OrderedDict[Lease, Prompt] = OrderedDict()
         self._lock = threading.Lock()
-        self._one_builds = threading.Lock()  # the processor keeps settings of the last call on itself
+        self._one_builds = threading.Lock()  # the processor stores the settings of its last call on itself
 
     def prepare(self, claim: Claim) -> None:
-        """Builds the claim's prompt ahead. Raises what `take` raises."""
+        """Builds a claimed render's prompt and stores it until the engine takes it. Raises the same errors
+        as `take`.
+        """
         prompt = self._build(claim)
         with self._lock:
             self._kept[claim.lease] = prompt
@@ -34,7 +46,8 @@ class Prompts:
                 self._kept.popitem(last=False)
 
     def take(self, claim: Claim) -> Prompt:
-        """What was built for this very lease; built now if it was not.
+        """Removes and returns the prompt that was built for the claim's lease. If no prompt was built for that lease,
+        builds it now.
 
         Raises `RenderFailed("bad_condition_image")`, `ObjectNotFound` and `ObjectStoreUnavailable`.
         """
@@ -45,7 +58,7 @@ class Prompts:
     def _build(self, claim: Claim) -> Prompt:
         try:
             images = [self._load_image(key) for key in claim.settings.images]
-        except OSError as error:  # Pillow's word for a file that is truncated or no picture
+        except OSError as error:  # Pillow raises it for a truncated file, or one that is no picture
             raise RenderFailed("bad_condition_image", f"a condition image cannot be read: {error}") from error
         with self._one_builds:
             return build_prompt(self._model, claim.settings, images)

@@ -1,4 +1,7 @@
-"""A request becomes the AR model's input: token ids, positions, preprocessed condition images. Runs no model."""
+"""Converts a request into the AR model's input: token ids, positions and preprocessed condition images.
+
+It does not run the model.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +16,16 @@ from shared.jobs.token_grid import TokenGrid
 from workers.ar.model.loading import ArModel
 from workers.ar.model.positions import Position, grid_positions, prompt_positions
 
-_STAND_IN = "\ue000"  # a private-use character: no tokenizer merges it with its neighbours
+_STAND_IN = "\ue000"  # stands for the prompt's text; a private-use character, which no tokenizer merges with others
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What one render feeds to the model.
+    """The AR model's input for one render.
 
-    `token_ids` holds an image placeholder for every VQ id of a condition image. `positions` are (time, row, column) of
-    the prompt's tokens and of every token that will be sampled. `pixel_values[k]` is image k's (patches, patch values),
-    `condition_grids[k]` its grid.
+    `token_ids` contains one placeholder for every token of a condition image. `positions` are the rotary positions
+    (time, row, column) of the prompt's tokens and of every token that will be sampled. `pixel_values[k]` is condition
+    image k as (patches, values per patch), and `condition_grids[k]` is the size of its token grid.
     """
 
     token_ids: tuple[int, ...]
@@ -32,13 +35,17 @@ class Prompt:
     condition_grids: tuple[GridSize, ...]
 
     def token_ids_with(self, grids: Sequence[TokenGrid]) -> tuple[int, ...]:
-        """The prompt's ids with the condition images' VQ ids in place of their placeholders."""
+        """Returns the prompt's token ids, with the placeholders replaced by the tokens of the condition images."""
         codes = chain.from_iterable(grid.tokens for grid in grids)
         return tuple(next(codes) if token == self.image_token_id else token for token in self.token_ids)
 
 
 def build_prompt(model: ArModel, settings: RenderSettings, images: Sequence[Image.Image]) -> Prompt:
-    """As `GlmImagePipeline.generate_prior_tokens` builds it, except that control tokens in the text stay plain text."""
+    """Builds the AR model's input for a request. `images` are its condition images.
+
+    The result is that of `GlmImagePipeline.generate_prior_tokens`, except that control tokens such as `<|image|>` in
+    the user's text are read as plain text.
+    """
     text = settings.prompt
     has_controls = any(token in text for token in model.control_tokens)
     inputs = _process(model, _STAND_IN if has_controls else text, settings, images)
@@ -66,7 +73,12 @@ def _process(
 
 
 def _spliced(model: ArModel, token_ids: list[int], text: str) -> list[int]:
-    """Returns the ids with the placeholder's replaced by the text's. `<|image|>` in the text is plain characters."""
+    """Returns the token ids of a prompt in which the tokens of the user's text take the place of a stand-in character.
+
+    The chat template was filled with the stand-in character instead of the user's text, because the tokenizer would
+    read control tokens in that text. This function tokenizes the text as plain characters, so `<|image|>` does not
+    become a special token.
+    """
     tokenizer = model.processor.tokenizer
     stand_in = tokenizer.encode(_STAND_IN, add_special_tokens=False)
     plain = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)

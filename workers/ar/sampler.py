@@ -1,9 +1,11 @@
-"""Logits and noise become tokens, for all rows at once. The rows' settings may differ."""
+"""Samples tokens from logits and random numbers, for all rows at once. Each row may have its own
+temperature and top-p.
+"""
 
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
 from shared.ids import RenderId
@@ -11,35 +13,41 @@ from workers.ar.model.loading import Sampling
 from workers.ar.noise import Noise
 from workers.ar.sequence import ArSequence
 
-Choose = Callable[[Tensor, Tensor, Tensor], Tensor]  # probabilities, noise, top_p -> codes (rows,)
+Choose = Callable[[Tensor, Tensor, Tensor], Tensor]  # (probabilities, noise, top_p) -> codes (rows,)
 
-NOT_A_NUMBER = -1  # what a row with NaN or infinite logits gets instead of a token
+NOT_A_NUMBER = -1  # the result of a row with NaN or infinite logits, instead of a token
 
-_MAX_ROUNDS = 16  # of the race; a row that no round settles (a very small top_p) is sorted instead
+_MAX_ROUNDS = 16  # of `_race`; a row without a winner after these rounds (a very small top_p) is sorted instead
 
 
 def sample(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, choose: Choose) -> Tensor:
-    """One code per row, or `NOT_A_NUMBER`: (rows,), without a word to the host unless `choose` has one.
+    """Samples one code for each row and returns the codes (rows,). A row whose logits are NaN or infinite gets
+    `NOT_A_NUMBER`.
 
-    `logits` and `noise` are (rows, codes of the codebook), the settings (rows, 1).
+    `logits` and the random numbers `noise` are (rows, codes of the codebook), `temperature` and `top_p` are (rows, 1).
+    `choose` is a function that picks the codes from probabilities, noise and top-p. Only `choose` may wait on the host
+    for results of the GPU.
     """
     codes = logits.float()
-    is_number = codes.sum(dim=-1).isfinite()  # any NaN or infinity is in the sum
+    is_number = codes.sum(dim=-1).isfinite()  # a NaN or an infinity makes the sum not finite
     chosen = choose(torch.softmax(codes / temperature, dim=-1), noise, top_p)
     return chosen.masked_fill(~is_number, NOT_A_NUMBER)
 
 
 def settings_of(sequence: ArSequence, defaults: Sampling) -> tuple[float, float]:
-    """Temperature and top-p: the request's own or the checkpoint's."""
+    """Returns the temperature and the top-p of a sequence. If the request does not set one of them, it is taken from
+    `defaults`, the checkpoint's own settings.
+    """
     asked = sequence.claim.settings
     temperature = defaults.temperature if asked.temperature is None else asked.temperature
     return temperature, defaults.top_p if asked.top_p is None else asked.top_p
 
 
 class Sampler:
-    """Temperature, top-k and top-p in the order of transformers' processors, then one draw a row. The CPU's way.
+    """Samples tokens on a CPU. It applies temperature, top-k and top-p in the order of transformers' logits processors,
+    then draws one code for each row.
 
-    Only codes of the checkpoint's codebook can be chosen: every sampled position lies inside a grid.
+    Only codes of the checkpoint's codebook are sampled, because every sampled position lies inside a token grid.
     """
 
     def __init__(self, defaults: Sampling, noise: Noise) -> None:
@@ -47,7 +55,9 @@ class Sampler:
         self._noise = noise
 
     def pick(self, logits: Tensor, sequences: Sequence[ArSequence]) -> list[int]:
-        """`logits` are (rows, vision vocabulary). One code per row, or `NOT_A_NUMBER`."""
+        """Samples one code for each row. A row whose logits are NaN or infinite gets `NOT_A_NUMBER`. `logits` are
+        (rows, vision vocabulary).
+        """
         settings = torch.tensor([settings_of(sequence, self._defaults) for sequence in sequences])
         temperature, top_p = torch.split(settings, 1, dim=1)
         codes = slice(self._defaults.num_codes)
@@ -58,12 +68,14 @@ class Sampler:
         self._noise.forget(render_id)
 
     def _choose(self, probs: Tensor, noise: Tensor, top_p: Tensor) -> Tensor:
-        """argmax(p / q) over the kept codes. A code is kept while the likelier ones hold less than `top_p`.
+        """Returns the sampled code of each row: the one with the highest probability divided by its random number,
+        within the top-p set.
 
-        On a CPU a sort costs more than the rest of the sampling.
+        A code is in the top-p set if the likelier codes together have a probability below `top_p`. Without a top-k
+        limit the rows are not sorted first, because on a CPU a sort costs more than the rest of the sampling.
         """
         if self._defaults.top_k >= self._defaults.num_codes:
-            # Row by row to the end: a sum that is rounded otherwise must not come from a neighbour that needs a sort.
+            # Each row is computed alone: if one row needs a sort, the sums of the other rows must round as before.
             rows = zip(torch.split(probs, 1), torch.split(noise, 1), torch.split(top_p, 1), strict=True)
             return torch.cat([self._choose_one(*row) for row in rows])
         return pick_sorted(probs, noise, top_p, self._defaults.top_k)
@@ -74,10 +86,11 @@ class Sampler:
 
 
 def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:
-    """One row's code, or None when no round settled it.
+    """Returns the sampled code of one row without sorting, or None if 16 rounds find no code.
 
-    The winner among all codes wins among the kept ones too, if it is one of them; else the next best is asked. Winners
-    are drawn with probability p, so a round settles at least a share of `top_p`, without any sorting.
+    Each round takes the code with the highest probability divided by its random number, among the codes that were not
+    tried yet. It returns that code if the code is in the top-p set. The first such code is a random draw with the given
+    probabilities. So a round succeeds with a probability of at least `top_p`.
     """
     scores = probs / noise
     for _ in range(_MAX_ROUNDS):
@@ -90,9 +103,11 @@ def _race(probs: Tensor, noise: Tensor, top_p: float) -> int | None:
 
 
 def pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tensor:
-    """The same by sorting the `top_k` likeliest codes; `top_p` counts within those.
+    """Returns the sampled code of each row, by sorting the `top_k` likeliest codes. `top_p` applies within these codes.
+    The result is the same as that of `_race`, which tries code after code without sorting.
 
-    On a GPU a sort is cheap, and asking how a round of the race went is not.
+    A GPU uses this function, because a sort is cheap there. `_race` would wait on the host for the result of each
+    round, which is slow.
     """
     likeliest, codes = probs.topk(min(top_k, probs.shape[-1]), dim=-1)
     likeliest = likeliest / likeliest.sum(-1, keepdim=True)

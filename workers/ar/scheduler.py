@@ -1,25 +1,29 @@
-"""Decides which sequences get memory, and which are prefilled and decoded in the next step. No tensors, no clock."""
+"""Decides which sequences get KV memory, and which are prefilled and decoded in the next step. It uses no tensors and
+no clock.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.errors import RenderFailed
 from shared.ids import JobId, RenderId
-from workers.ar.kv_book import Extent, KvBook
+from workers.ar.kv_allocator import Extent, KvAllocator
 from workers.ar.sequence import ArSequence
 
-PREFILL_CHUNK = 512  # tokens of a prompt at once, and of all prompts in a step
-_SMALLEST_COST = 64  # a chunk reads all weights, which takes the time of about so many tokens however short it is
-BACKFILL_STEPS = 64  # how much later a waiting render may get its memory for the others: 5 % of a 1024x1024 grid
-PATIENCE_STEPS = 4_096  # about three 1024x1024 grids; whoever has waited so long counts as one class higher
-AGEING_TOKENS = 8  # a prompt that waits a step counts as so much shorter
+PREFILL_CHUNK = 512  # the most prompt tokens that a step prefills, of one prompt and of all together
+_SMALLEST_COST = 64  # tokens; any chunk reads all weights, which takes as long as computing about 64 tokens
+BACKFILL_STEPS = 64  # how much later a sequence may get its memory because others pass it: 5 % of a 1024x1024 grid
+PATIENCE_STEPS = 4_096  # about three 1024x1024 grids; a sequence that has waited so long rises by one class
+AGEING_TOKENS = 8  # a prompt counts as 8 tokens shorter for each step that it has waited
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One step. Those in `to_place` have memory and nothing in it; `shared` are (source, target) pairs of one prompt.
+    """The plan of one step of the AR engine.
 
-    Those in `prefill` get the next chunk of their prompts; all in `decode` get one more token each.
+    Sequences in `to_place` have just got KV memory and need their rotary tables written. `shared` has pairs (source,
+    target) of sequences with the same prompt; the target copies the source's keys and values. Sequences in `prefill`
+    get the next chunk of their prompts computed. Sequences in `decode` get one more token each.
     """
 
     to_place: Sequence[ArSequence]
@@ -29,47 +33,56 @@ class Batch:
 
 
 class Scheduler:
-    """Admits by class, then in the order of the claims. A class rises after `PATIENCE_STEPS`, so each has its turn.
+    """Decides which sequences get KV memory and which of them each step computes. Waiting sequences are ordered by
+    class, then by the order of their claims. A sequence rises by one class after every `PATIENCE_STEPS` steps of
+    waiting, so every class gets its turn.
 
-    The first sequence that does not fit has the range of memory set aside that can be free soonest: every running
-    sequence ends after a known number of steps. Later sequences pass it only outside that range, or where they end
-    within `BACKFILL_STEPS` of when it could have begun. This is backfilling as in the EASY scheduler: D. Lifka, *The
-    ANL/IBM SP Scheduling System*, JSSPP 1995.
+    The first sequence that does not fit reserves the range of memory that can be free soonest. This range is known,
+    because every running sequence ends after a known number of steps. Later sequences may start outside the reserved
+    range. They may start inside it only if they hardly delay the reserving sequence: they must end within
+    `BACKFILL_STEPS` of the step at which that sequence could have started. This is backfilling as in the EASY
+    scheduler: D. Lifka, *The ANL/IBM SP Scheduling System*, JSSPP 1995.
     """
 
-    def __init__(self, book: KvBook, max_sequences: int) -> None:
+    def __init__(self, book: KvAllocator, max_sequences: int) -> None:
         self._book = book
         self._max_sequences = max_sequences
         self._waiting: dict[RenderId, ArSequence] = {}
         self._running: dict[RenderId, ArSequence] = {}
-        self._latest: dict[RenderId, int] = {}  # the step by which a sequence gets its memory, whoever passes it
+        self._latest: dict[RenderId, int] = {}  # the step by which a sequence gets its memory, whatever passes it
         self._step = 0
-        self._has_changed = False  # nobody new fits until a sequence comes or goes
+        self._has_changed = False  # no waiting sequence can start to fit until one comes or goes
 
     @property
     def kv_used_ratio(self) -> float:
-        """Returns the share of the KV memory that is booked."""
+        """Returns the allocated share of the KV memory, from 0 to 1."""
         return 1 - self._book.num_free / self._book.num_tokens
 
     def refuse_too_large(self, sequence: ArSequence) -> None:
-        """Raises `RenderFailed("kv_too_large")` for one that no empty memory could hold."""
+        """Raises `RenderFailed("kv_too_large")` if the sequence needs more KV memory than the worker has in total."""
         if sequence.num_kv_tokens > self._book.num_tokens:
             need, have = sequence.num_kv_tokens, self._book.num_tokens
             raise RenderFailed("kv_too_large", f"the render needs {need} tokens of KV memory, this worker has {have}")
 
     def add(self, sequence: ArSequence) -> None:
-        """Queues a sequence that is not too large."""
+        """Adds a sequence to those that wait for KV memory. The caller has checked that the sequence is not
+        too large.
+        """
         sequence.since_step = self._step
         self._waiting[sequence.render_id] = sequence
         self._has_changed = True
 
     def next_batch(self) -> Batch:
-        """Admits what fits, then plans the step. A plan that is given up costs nothing: the next one makes up for it.
+        """Gives KV memory to those waiting sequences that fit, then returns the plan of the next step. A plan that is
+        not executed does no harm, because the next plan contains the same work.
 
-        Prompts are prefilled in chunks, some each step, so that decoding never waits for long: by class, then the one
-        with the fewest tokens left, so that edits which came together finish one after the other. A waiting prompt
-        counts as `AGEING_TOKENS` shorter each step, so shorter ones pass it only for a while.
-        Renders of one job have one prompt: the first is prefilled, the others copy from it once it is.
+        - Prompts are prefilled in chunks, some in each step, so that decoding never waits for long.
+        - Prompts are ordered by class, then by the number of tokens left, fewest first. So edits that arrive together
+          finish one after the other.
+        - A prompt counts as `AGEING_TOKENS` tokens shorter for each step that it has waited. So shorter prompts can't
+          overtake it forever.
+        - Renders of one job have the same prompt. Only the first of them is prefilled, and the others copy its keys and
+          values.
         """
         self._step += 1
         self._admit()
@@ -82,7 +95,7 @@ class Scheduler:
         return Batch(to_place, shared, self._prefill(own), decode)
 
     def remove(self, render_id: RenderId) -> None:
-        """Forgets a sequence, wherever it is, and gives its memory back. Unknown ids are ignored."""
+        """Removes a waiting or running sequence and frees its memory. Ignores unknown ids."""
         sequence = self._running.pop(render_id, None)
         if sequence is not None:
             assert sequence.extent
@@ -92,22 +105,25 @@ class Scheduler:
         self._has_changed = True
 
     def _admit(self) -> None:
-        """Gives memory to those that may have it now. One pass in order; `kept` is set aside for the first without."""
+        """Gives KV memory to the waiting sequences that may have it now. It goes through them once, in their order.
+
+        The first sequence that gets no memory reserves a range, which later sequences avoid.
+        """
         if not self._has_changed:
             return
         self._has_changed = False
-        kept: Extent | None = None
+        reserved: Extent | None = None
         latest = 0
         for sequence in sorted(self._waiting.values(), key=lambda each: (self._rank(each), each.number)):
             if len(self._running) == self._max_sequences:
                 return
-            sequence.extent = self._book.book(sequence.num_kv_tokens, avoid=kept)
-            if kept and not sequence.extent and self._step + self._steps_left(sequence) <= latest:
+            sequence.extent = self._book.book(sequence.num_kv_tokens, avoid=reserved)
+            if reserved and not sequence.extent and self._step + self._steps_left(sequence) <= latest:
                 sequence.extent = self._book.book(sequence.num_kv_tokens)
             if sequence.extent:
                 self._begin(sequence)
-            elif kept is None:
-                kept, latest = self._set_aside(sequence)
+            elif reserved is None:
+                reserved, latest = self._reserve(sequence)
 
     def _begin(self, sequence: ArSequence) -> None:
         del self._waiting[sequence.render_id]
@@ -115,42 +131,60 @@ class Scheduler:
         sequence.since_step = self._step
         self._running[sequence.render_id] = sequence
 
-    def _set_aside(self, sequence: ArSequence) -> tuple[Extent, int]:
-        """Returns the memory that a sequence will get, and the step by which it gets it. That step is fixed once."""
+    def _reserve(self, sequence: ArSequence) -> tuple[Extent, int]:
+        """Reserves a range of KV memory for a waiting sequence. Returns the range, and the latest step at which the
+        sequence gets its memory.
+
+        This latest step is fixed at the first reservation. It does not change if a later plan reserves another range.
+        """
         left = {each.extent: self._steps_left(each) for each in self._running.values() if each.extent}
-        steps, kept = self._book.soonest(sequence.num_kv_tokens, left.__getitem__)
-        return kept, self._latest.setdefault(sequence.render_id, self._step + steps + BACKFILL_STEPS)
+        steps, reserved = self._book.soonest(sequence.num_kv_tokens, left.__getitem__)
+        return reserved, self._latest.setdefault(sequence.render_id, self._step + steps + BACKFILL_STEPS)
 
     def _steps_left(self, sequence: ArSequence) -> int:
-        """Returns in how many steps it ends, if it starts now and all running prompts are prefilled before its own."""
+        """Returns the number of steps until the sequence ends.
+
+        For a sequence whose prompt is not prefilled, the number assumes that the sequence starts now, and that the
+        prompts of all running sequences are prefilled first.
+        """
         if not sequence.num_to_prefill:
             return sequence.num_tokens_total - len(sequence.tokens)
         unfilled = {each.render_id: each for each in (sequence, *self._running.values())}
         return sum(map(_num_chunks, unfilled.values())) + sequence.num_tokens_total
 
     def _rank(self, sequence: ArSequence) -> int:
-        """Its class, or a higher one after a long wait."""
+        """Returns the rank of the sequence's class, or of a higher class if the sequence has waited for long."""
         return max(0, sequence.rank - (self._step - sequence.since_step) // PATIENCE_STEPS)
 
     def _prefill(self, unfilled: Sequence[ArSequence]) -> Sequence[ArSequence]:
-        """Returns which get a chunk in this step: the first of them, and those beside it that cost no more together."""
+        """Returns the sequences that get a prefill chunk in this step: the first one, and more while the chunks
+        together have at most `PREFILL_CHUNK` tokens.
+        """
         chosen: list[ArSequence] = []
         cost = 0
         for sequence in sorted(_first_of_jobs(unfilled), key=self._prefill_order):
-            own_cost = max(_SMALLEST_COST, min(PREFILL_CHUNK, sequence.num_to_prefill))
-            if not chosen or cost + own_cost <= PREFILL_CHUNK:
+            sequence_cost = max(_SMALLEST_COST, min(PREFILL_CHUNK, sequence.num_to_prefill))
+            if not chosen or cost + sequence_cost <= PREFILL_CHUNK:
                 chosen.append(sequence)
-                cost += own_cost
+                cost += sequence_cost
         return chosen
 
     def _prefill_order(self, sequence: ArSequence) -> tuple[int, int, int]:
-        """Ageing lies in the step of admission: all that wait grow older alike."""
+        """Returns the key by which prompts are sorted for prefills: first by class, then by tokens left, then by claim.
+        A prompt that has waited counts as shorter.
+
+        For that the key adds the step in which the sequence got its memory, instead of subtracting the waiting time.
+        The order is the same, because all prompts age at the same rate.
+        """
         shortness = sequence.num_to_prefill + AGEING_TOKENS * sequence.since_step
         return self._rank(sequence), shortness, sequence.number
 
 
 def _first_of_jobs(unfilled: Sequence[ArSequence]) -> Iterator[ArSequence]:
-    """Yields one sequence of each job, the first: the others wait for its prefill."""
+    """Yields, of the sequences whose prompts are not prefilled, the first one of each job.
+
+    The job's other sequences have the same prompt. They wait for that prefill and copy its keys and values.
+    """
     first_of: dict[JobId, ArSequence] = {}
     for sequence in unfilled:
         first_of.setdefault(sequence.job_id, sequence)

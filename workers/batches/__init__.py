@@ -1,1 +1,4 @@
-"""Works on batches: looks at their lines, makes jobs of them a few at a time, stores what came of them. No torch."""
+"""The batch worker: validates the lines of a batch, turns them into jobs a few at a time, and stores their results.
+
+Uses no torch.
+"""

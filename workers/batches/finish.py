@@ -1,4 +1,4 @@
-"""The last step: writes the output and the error file from all results."""
+"""Runs the last step of a batch: writes the output file and the error file from the stored results of all lines."""
 
 import hashlib
 from collections import Counter
@@ -13,15 +13,19 @@ from shared.files import FileId, Purpose, file_key
 from shared.objects.writer import ObjectWriter
 from shared.store.batch_work.work import Leased
 from shared.store.files.files import FileStore
-from workers.batches.step import Tools
+from workers.batches.tools import Tools
 
 _JSON_LINES = "application/jsonl"
-_MOST_LINE_BYTES = 2**31  # pictures in base64 are whole
-_RENEW_EVERY = 500
+_MOST_LINE_BYTES = 2**31  # a result line may hold whole pictures in base64
+_RENEW_EVERY = 500  # lines, after which the batch's lease is renewed
 
 
 class OutcomeFile:
-    """A file of results that is being written, once there is something for it. Written again it is the same file."""
+    """Writes the output file or the error file of a batch.
+
+    The file is created with its first line, so an empty file is never stored. When the last step of a batch is
+    repeated, it writes the same content under the same file id.
+    """
 
     def __init__(self, tools: Tools, files: FileStore, found: Leased, kind: str) -> None:
         self._tools = tools
@@ -69,7 +73,10 @@ class OutcomeFile:
 
 
 def finish(tools: Tools, files: FileStore, found: Leased) -> None:
-    """What a crash repeats writes the same files again."""
+    """Writes the output file and the error file of a batch and ends the batch.
+
+    After a crash, a repeated call writes the same files again.
+    """
     batch = found.batch
     segments = tools.batches.segments(batch.batch_id)
     last = Counter(line["line"] for _, line in _results(tools, found, segments)) if batch.round else None
@@ -77,7 +84,7 @@ def finish(tools: Tools, files: FileStore, found: Leased) -> None:
         for raw, line in _results(tools, found, segments):
             if last is not None:
                 last[line["line"]] -= 1
-                if last[line["line"]]:  # it was tried again
+                if last[line["line"]]:  # a later result follows, from a retry of this line
                     continue
             response = line["response"]
             (output if response and response["status_code"] == 200 else errors).write(raw)
@@ -85,6 +92,7 @@ def finish(tools: Tools, files: FileStore, found: Leased) -> None:
 
 
 def _results(tools: Tools, found: Leased, segments: list[Segment]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yields each stored result of a batch, as raw bytes and as parsed JSON. Renews the batch's lease meanwhile."""
     for segment in segments:
         tools.work.renew(found.lease)
         for number, (_, raw) in enumerate(tools.objects.lines(segment.key, most_bytes=_MOST_LINE_BYTES)):

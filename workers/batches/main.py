@@ -1,23 +1,23 @@
-"""Composition root of a batch worker: `python -m workers.batches`."""
+"""Composition root of a batch worker: creates its parts and runs it. `python -m workers.batches` starts it."""
 
 import threading
 from functools import partial
 
 import structlog
 
+from shared.celery_app import make_celery
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import StoreUnavailable
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
 from shared.images.decoders import decoders_of
 from shared.intake.spec import Intake
 from shared.objects.store import ObjectStore, open_objects
 from shared.process.background import Background
-from shared.schedule.planning import costs_of_profile
+from shared.schedule.profile import costs_of_profile
 from shared.settings.settings import Settings
+from shared.store.access.admission import Admission
 from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
@@ -27,27 +27,31 @@ from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client, connect
 from shared.store.files.files import FileStore
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
-from workers.batches.limits import Limits
 from workers.batches.release import Releaser
 from workers.batches.service import BatchService
-from workers.batches.step import Tools
-from workers.consumer.health import Hearing
+from workers.batches.tools import Tools
+from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, serve
 from workers.engine.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 
-_SLOTS = 4  # batches that are worked on at once
-_LEASE_TTL_S = 60.0  # a batch of a worker that died waits as long; what takes longer than a part of it renews it
-_POLL_S = 0.2  # in which a worker looks without having been told: what ends in a stage sends no hint here
-_PAUSE_S = 1.0  # while the store is away
+_SLOTS = 4  # threads; each works on one batch at a time
+# A batch whose worker died waits this long for another worker. A longer step renews the lease on the way.
+_LEASE_TTL_S = 60.0
+_POLL_S = 0.2  # An idle thread polls this often, because the end of a render sends no hint to this queue.
+_PAUSE_S = 1.0  # between two tries while the store is unavailable
 
 
 def run(settings: Settings) -> None:
-    """Works until SIGTERM, then finishes the steps under way. Other workers continue what these leave open."""
+    """Runs the batch worker until SIGTERM, then finishes the steps under way.
+
+    Other batch workers continue the batches that have not ended.
+    """
     client = connect(settings.redis_url, settings.durability)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
@@ -56,11 +60,11 @@ def run(settings: Settings) -> None:
     service = make_service(client, open_objects(settings), hints, settings, worker.worker_id)
     leases = LeaseStore(client, LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min))
     stopping, woken = threading.Event(), threading.Event()
-    hearing = Hearing(_SLOTS, Queue.BATCH)
-    on_hint(app, Queue.BATCH, woken.set, hearing)
+    hint_health = HintHealth(_SLOTS, Queue.BATCH)
+    on_hint(app, Queue.BATCH, woken.set, hint_health)
     threads = [Background("batches", partial(_work, service, stopping, woken), stopping.is_set) for _ in range(_SLOTS)]
     heartbeat = Heartbeat(
-        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hearing.signs()), True),
+        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hint_health.signs()), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
@@ -70,7 +74,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     for thread in threads:
         thread.start()
-    serve(app, Served(worker, hearing, None, stopping.set), settings.ready_file)
+    serve(app, Served(worker, hint_health, None, stopping.set), settings.ready_file)
     for thread in threads:
         thread.join()
     heartbeat.stop()
@@ -80,19 +84,23 @@ def run(settings: Settings) -> None:
 def make_service(
     client: Client, objects: ObjectStore, hints: Hints, settings: Settings, worker: WorkerId | None = None
 ) -> BatchService:
-    """Composes the service that works on batches."""
-    pace = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
+    """Creates and returns the service that works on batches, with the stores and rules that the service uses."""
+    batch_rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
-    tools = Tools(BatchWork(client, pace, worker), BatchStore(client), objects, settings, rules)
+    tools = Tools(BatchWork(client, batch_rules, worker), BatchStore(client), objects, settings, rules)
     jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile))
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
     intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders)
-    limits = Limits(Capacity(client, settings), jobs, KeyStore(client), RateLimits(client))
-    return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, limits))
+    admission = Admission(Capacity(client, settings), jobs, RateLimits(client))
+    return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, KeyStore(client), admission))
 
 
 def _work(service: BatchService, stopping: threading.Event, woken: threading.Event) -> None:
+    """Works on one batch after another until `stopping` is set.
+
+    When no batch is due, waits for a hint (a Celery message that wakes workers), but no longer than 0.2 s.
+    """
     while not stopping.is_set():
         try:
             if not service.work_one():

@@ -1,4 +1,4 @@
-"""Reads on in the file of a batch: the next lines, and what became of each."""
+"""Reads the next lines of a batch's input file, each with its state."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from shared.batches.batch import Cursor, LineState, input_key
 from shared.intake.batch_line import MOST_LINE_BYTES
 from shared.store.batch_work.work import Leased
-from workers.batches.step import Tools
+from workers.batches.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
 class InputLine:
-    """A line, counted from 0, as it was sent. `after` is where the one behind it begins."""
+    """One line of a batch's input file.
+
+    `raw` holds the unchanged bytes of the line, `line` is the number of the line, from 0, and `after` is the position
+    in the file where the next line begins.
+    """
 
     line: int
     raw: bytes
@@ -20,7 +24,10 @@ class InputLine:
 
 
 def next_lines(tools: Tools, found: Leased, most: int) -> Iterator[InputLine]:
-    """From the batch's cursor on."""
+    """Yields up to `most` lines of the batch's input file with their states, starting at the batch's cursor.
+
+    The cursor is the position of the first line that no earlier step has worked on.
+    """
     batch, cursor = found.batch, found.batch.cursor
     states = tools.batches.states(batch.batch_id, cursor.line, most)
     if not states:

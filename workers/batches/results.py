@@ -1,4 +1,4 @@
-"""What came of a line, as one line of JSON. Never a presigned URL."""
+"""Formats the result of a batch line as one line of JSON. Results never contain a presigned URL."""
 
 import base64
 import json
@@ -8,54 +8,61 @@ from typing import Any
 
 from shared.batches.batch import Batch, Fault, LineState
 from shared.ids import JobId, ObjectKey
+from shared.intake.openai import GenerationRequest, ImagesRequest
 from shared.jobs.job import Job, Picture
-from shared.jobs.responses import job_answer
 from shared.jobs.states import JobStatus
-from shared.openai.requests import GenerationRequest, ImagesRequest
-from shared.openai.responses import images_head
+from shared.responses.job import job_response
+from shared.responses.openai import images_head
 from shared.settings.settings import Settings
 
 _STATUSES = {JobStatus.SUCCEEDED: 200, JobStatus.CANCELLED: 409, JobStatus.EXPIRED: 504}
 _NEVER_RUN = {
     LineState.CANCELLED: ("batch_cancelled", "the batch was cancelled before this line was begun"),
-    LineState.EXPIRED: ("batch_expired", "the time of the batch was over before this line was begun"),
+    LineState.EXPIRED: ("batch_expired", "the batch expired before this line was begun"),
 }
-# What of a request at one of OpenAI's endpoints its answer tells again.
-_ASKED = {"quality", "response_format", "safety_identifier", "user"}
+# Fields of an OpenAI image request that affect the response, so they are stored until the result is written.
+_STORED_FIELDS = {"quality", "response_format", "safety_identifier", "user"}
 
 
 def note_of(custom_id: str, asked: ImagesRequest | None) -> str:
-    """What is kept with a line's job until its result is written."""
-    told = asked.model_dump(include=_ASKED, exclude_none=True) if asked else None
-    return json.dumps({"custom_id": custom_id, "asked": told})
+    """Returns the JSON text that is stored with a line's job until the line's result is written.
+
+    It holds the line's `custom_id` and, for OpenAI endpoints, the request fields that the response needs.
+    """
+    fields = asked.model_dump(include=_STORED_FIELDS, exclude_none=True) if asked else None
+    return json.dumps({"custom_id": custom_id, "asked": fields})
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Those of one batch. `read` fetches a picture, for lines that want it in the file."""
+    """Formats the results of one batch.
+
+    `read` returns the bytes of a stored picture. It is called for lines that request their pictures in base64.
+    """
 
     batch: Batch
     settings: Settings
     read: Callable[[ObjectKey], bytes]
 
     def of_job(self, job: Job, line: int, note: str) -> bytes:
-        """Of a job that ended."""
+        """Returns the result line of a batch line whose job has ended."""
         kept = json.loads(note)
         asked = None if kept["asked"] is None else GenerationRequest(prompt=job.spec.settings.prompt, **kept["asked"])
         body = self._job(job) if asked is None else self._images(job, asked)
         return _line(kept["custom_id"], line, job.job_id, _STATUSES.get(job.status, 500), body)
 
     def of_fault(self, custom_id: str, fault: Fault) -> bytes:
-        """Of a body that can't be rendered."""
+        """Returns the result line of a batch line whose request body is invalid."""
         assert fault.line is not None
         return _line(custom_id, fault.line - 1, None, 400, _error(fault.code, fault.message, fault.param))
 
     def of_never_run(self, custom_id: str, line: int, state: LineState) -> bytes:
+        """Returns the result line of a batch line that was cancelled or expired before it became a job."""
         code, message = _NEVER_RUN[state]
         return _line(custom_id, line, None, None, {"code": code, "message": message})
 
     def _job(self, job: Job) -> dict[str, Any]:
-        body = job_answer(job, self.settings.public_url, self.settings.served_model_name)
+        body = job_response(job, self.settings.public_url, self.settings.served_model_name)
         for image, render in zip(body["images"], job.renders, strict=True):
             if render.picture:
                 image |= {"url": self._link(render.picture), "key": render.picture.key}
@@ -71,7 +78,7 @@ class Results:
         render = job.renders[index]
         picture = render.picture
         assert picture
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "url": self._link(picture),
             "key": picture.key,
             "sha256": picture.sha256,
@@ -80,22 +87,27 @@ class Results:
             "prompt": job.spec.settings.prompt,
         }
         if job.revised_prompt:
-            told["revised_prompt"] = job.revised_prompt
+            fields["revised_prompt"] = job.revised_prompt
         if asked.response_format == "b64_json":
-            told["b64_json"] = base64.b64encode(self.read(picture.key)).decode()
-        return told
+            fields["b64_json"] = base64.b64encode(self.read(picture.key)).decode()
+        return fields
 
     def _link(self, picture: Picture) -> str:
-        """Good for as long as the batch is kept, also when the job's record is gone."""
+        """Returns the API URL of a picture of the batch.
+
+        The URL works while the batch exists, even after the job's record is purged.
+        """
         _, job_id, index, holder, name = picture.key.split("/")
         file = f"{job_id}/{int(index)}/{holder}.{name.rpartition('.')[2]}"
         return f"{self.settings.public_url.rstrip('/')}/v1/batches/{self.batch.batch_id}/pictures/{file}"
 
 
 def _line(custom_id: str, line: int, job_id: JobId | None, status: int | None, body: dict[str, Any]) -> bytes:
-    """Without a status the line was never answered, and `body` says why."""
+    """Returns a result line of a batch as JSON. If `status` is None, the result has no response, and `body` is the
+    error of the line.
+    """
     response = {"status_code": status, "request_id": job_id or "", "body": body}
-    told = {
+    fields = {
         "id": f"batch_req_{job_id.removeprefix('job_')}" if job_id else f"batch_req_{line + 1}",
         "custom_id": custom_id,
         "line": line + 1,
@@ -103,7 +115,7 @@ def _line(custom_id: str, line: int, job_id: JobId | None, status: int | None, b
         "response": None if status is None else response,
         "error": body if status is None else None,
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _failure(job: Job) -> dict[str, Any]:

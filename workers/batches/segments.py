@@ -1,4 +1,8 @@
-"""Stores results as objects of some hundred JSON lines. A small last one is replaced by one that holds more."""
+"""Stores the results of a batch as objects of a few hundred JSON lines, called segments.
+
+If the last segment is small, new results do not become a segment of their own. A larger segment, with the old lines and
+the new ones, replaces the last segment.
+"""
 
 from collections.abc import Sequence
 
@@ -12,19 +16,29 @@ _SMALL_LINES, _SMALL_BYTES = 256, 1024 * 1024
 
 
 def is_small(segment: Segment) -> bool:
-    """Whether it is worth writing again: else a slow batch would end as an object a line."""
+    """Returns whether a segment is small enough to be replaced by one with more lines.
+
+    Without replacement, a slow batch would end with one object for each line.
+    """
     return segment.num_lines < _SMALL_LINES and segment.num_bytes < _SMALL_BYTES
 
 
 def store_segment(objects: ObjectStore, lease: BatchLease, number: int, lines: Sequence[bytes]) -> Segment:
-    """A new segment, `number` from 0. No other writer has its key, and it is never written again."""
+    """Stores result lines as a new segment (an object with a few hundred lines) of the batch. Returns the segment.
+    `number` is the index of the segment in the batch, from 0.
+
+    The object key contains the holder of the batch's lease, so no other worker writes the same object.
+    """
     return _store(objects, lease, number, b"".join(lines), len(lines))
 
 
 def replace_segment(
     objects: ObjectStore, lease: BatchLease, number: int, last: Segment, more: Sequence[bytes]
 ) -> Segment:
-    """All that the last segment holds, and more."""
+    """Stores a segment that replaces the batch's last segment, and returns the new segment.
+
+    The new segment has the lines of the last segment, followed by `more`.
+    """
     data = objects.get(last.key) + b"".join(more)
     return _store(objects, lease, number, data, last.num_lines + len(more))
 

@@ -1,4 +1,7 @@
-"""One step of work on one batch: claims it, does what is to be done, gives it back. Knows nothing of Celery."""
+"""Does one step of work on one batch: claims the batch, does what is due, and ends the lease.
+
+Does not depend on Celery.
+"""
 
 from dataclasses import dataclass
 
@@ -13,20 +16,23 @@ from shared.store.jobs.jobs import JobStore
 from workers.batches.collect import collect
 from workers.batches.finish import finish
 from workers.batches.release import Released, Releaser
-from workers.batches.step import Tools
 from workers.batches.sweep import sweep
+from workers.batches.tools import Tools
 from workers.batches.validate import validate
 
 log = structlog.get_logger()
 
-_REST_S = 5.0  # in which a batch is looked at though nothing was said to have happened
-_LIMITED_REST_S = 2.0  # while a limit keeps its lines back
-_OUTAGE_REST_S = 2.0
+_REST_S = 5.0  # A batch is checked again after this time even if no result of it is reported.
+_LIMITED_REST_S = 2.0  # pause while a limit holds the batch's lines back
+_OUTAGE_REST_S = 2.0  # pause while the object store is unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class BatchService:
-    """Any number of threads may use one. Raises `StoreUnavailable`: then the lease ends by itself."""
+    """Works on batches, one step at a time; thread-safe.
+
+    Its methods raise `StoreUnavailable` when the store is unreachable. The batch's lease then expires by itself.
+    """
 
     tools: Tools
     jobs: JobStore
@@ -34,7 +40,7 @@ class BatchService:
     releaser: Releaser
 
     def work_one(self) -> bool:
-        """Returns whether any batch was due."""
+        """Does one step of work on the batch that has waited longest. Returns whether any batch was due."""
         lease = self.tools.work.claim()
         if lease is None:
             return False
@@ -78,12 +84,16 @@ class BatchService:
         return self.releaser.release(found)
 
     def _stop(self, found: Leased) -> Released:
-        """What is cancelled stops at once; a batch whose time is over has jobs whose time is over, too."""
+        """Ends waiting lines of a batch that was cancelled or has expired. Cancels the open jobs of a cancelled batch.
+
+        The jobs of an expired batch need no cancelling, because their deadline has passed as well.
+        """
         if found.batch.end is BatchStatus.CANCELLED:
             self._cancel_jobs(found)
         return Released(has_more=sweep(self.tools, found))
 
     def _cancel_jobs(self, found: Leased) -> None:
+        """Cancels the jobs of the batch that have not ended."""
         batch = found.batch
         states = self.tools.batches.states(batch.batch_id, 0, batch.num_lines) if batch.counts.open else []
         for line, state in enumerate(states):
@@ -92,6 +102,10 @@ class BatchService:
 
 
 def _is_unread(batch: Batch) -> bool:
-    """Not validated yet; or cancelled before that, with lines that are known already and whose file is needed."""
+    """Returns whether the batch's input file still has to be copied or validated.
+
+    This is true while the batch is validating. It is also true for a retry batch that was cancelled before its first
+    step. The lines of that batch are known from the original batch, but its file is not copied yet.
+    """
     is_retry_begun = bool(batch.spec.retry_of) and batch.times.in_progress_at is None and batch.cursor.line == 0
     return batch.status is BatchStatus.VALIDATING or is_retry_begun

@@ -1,4 +1,7 @@
-"""The first step: copies the input file and checks all of its lines. After a crash it starts again."""
+"""Runs the first step of a batch: copies the input file and validates all its lines.
+
+After a crash, this step starts from the beginning.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,42 +14,49 @@ from shared.intake.batch_file import BadBody, FileCheck
 from shared.intake.batch_line import MOST_LINE_BYTES
 from shared.store.batch_work.work import Leased
 from workers.batches.segments import store_segment
-from workers.batches.step import Tools
+from workers.batches.tools import Tools
 
-_AT_ONCE = 1000
-_MOST_TOLD = 100
+_AT_ONCE = 1000  # lines that are validated between two renewals of the lease
+_MOST_REPORTED = 100  # errors that a failed batch reports
 
 Item = TypeVar("Item")
 
 
 def validate(tools: Tools, found: Leased) -> bool:
-    """Returns True when the batch may start; invalid lines have their results. Returns False when the batch failed."""
+    """Validates the input file of a batch, then starts the batch or fails it.
+
+    Returns whether the batch started. The error results of its invalid lines are then stored already.
+    """
     try:
         _take_over(tools, found)
     except ObjectNotFound:
-        gone = Fault(code="file_not_found", message="the file is gone", param="input_file_id")
+        gone = Fault(code="file_not_found", message="the input file no longer exists", param="input_file_id")
         tools.work.refuse(found.lease, [gone])
         return False
-    if found.batch.num_lines:  # they were looked at for the batch that this one retries
+    if found.batch.num_lines:  # a retry: its lines were validated for the original batch
         tools.work.start(found.lease, [], [])
         return True
     check, bad = _checked(tools, found)
     faults = check.fatal + [body.fault for body in bad if found.batch.spec.strict]
     if faults:
-        tools.work.refuse(found.lease, sorted(faults, key=lambda fault: fault.line or 0)[:_MOST_TOLD])
+        tools.work.refuse(found.lease, sorted(faults, key=lambda fault: fault.line or 0)[:_MOST_REPORTED])
         return False
     tools.work.start(found.lease, check.states, list(_segments(tools, found, bad)), check.cost)
     return True
 
 
 def _take_over(tools: Tools, found: Leased) -> None:
-    """Copies the input file, since the caller's file may expire or be deleted while the batch runs."""
+    """Copies the input file of the batch, because the caller's file may expire or be deleted while the batch runs."""
     spec = found.batch.spec
     source = input_key(spec.retry_of) if spec.retry_of else file_key(spec.input_file_id)
     tools.objects.copy(source, input_key(found.batch.batch_id))
 
 
 def _checked(tools: Tools, found: Leased) -> tuple[FileCheck, list[BadBody]]:
+    """Validates all lines of the batch's input file, and renews the batch's lease meanwhile.
+
+    Returns the finished check and the invalid lines. Stops early when the whole file is invalid.
+    """
     check = FileCheck(found.batch.spec, tools.settings, tools.rules)
     bad: list[BadBody] = []
     lines = tools.objects.lines(input_key(found.batch.batch_id), most_bytes=MOST_LINE_BYTES)
@@ -60,6 +70,7 @@ def _checked(tools: Tools, found: Leased) -> tuple[FileCheck, list[BadBody]]:
 
 
 def _segments(tools: Tools, found: Leased, bad: list[BadBody]) -> Iterator[Segment]:
+    """Stores the error results of invalid lines in segments, and yields these segments."""
     results = tools.results(found)
     for number, some in enumerate(_chunks(bad)):
         lines = [results.of_fault(body.custom_id, body.fault) for body in some]
@@ -67,6 +78,7 @@ def _segments(tools: Tools, found: Leased, bad: list[BadBody]) -> Iterator[Segme
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yields the items in lists of up to 1,000."""
     rest = iter(items)
     while some := list(islice(rest, _AT_ONCE)):
         yield some

@@ -1,1 +1,4 @@
-"""Builds checkpoints. The small one has GLM-Image's real classes and folder layout, and random weights from a seed."""
+"""Builds small checkpoints with GLM-Image's own model classes and folder layout.
+
+`tiny` builds a checkpoint with random weights; `demo` trains one.
+"""

@@ -1,4 +1,4 @@
-"""The small checkpoint's AR half: the vision-language encoder and its processor."""
+"""Builds the AR part of the small checkpoint with random weights: the AR model and its Hugging Face processor."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,12 @@ _PATCH_PX = 16
 
 @dataclass(frozen=True, slots=True)
 class ArShape:
-    """The text model's size. `mrope_section` shares half a head's frequencies out to time, rows and columns.
+    """The size of the AR model's language model.
 
-    `lm_head_scale` lifts logits of default weights to a spread of 2.7: flat ones would let half the tokens survive
-    another prompt, and make top-p keep thousands of codes where a trained model keeps few.
+    `mrope_section` is the number of rotary frequencies of a head that encode time, row and column. `lm_head_scale`
+    multiplies the default weights of the output layer, so that the logits have a spread of 2.7. With flatter logits,
+    half of the sampled tokens would not depend on the prompt. Top-p sampling would then also keep thousands of codes,
+    but a trained model keeps few.
     """
 
     hidden_size: int
@@ -39,12 +41,16 @@ TINY = ArShape(128, 256, 4, 4, 2, (2, 3, 3), lm_head_scale=12.0)
 
 
 def build_processor(num_codes: int = CODEBOOK_SIZE) -> GlmImageProcessor:
-    """The processor around the small checkpoint's own tokenizer."""
+    """Returns the Hugging Face processor of the small checkpoint, with a tokenizer for `num_codes` codes."""
     return processor_of(build_tokenizer(num_codes))
 
 
 def processor_of(tokenizer: PreTrainedTokenizerFast) -> GlmImageProcessor:
-    """A tokenizer, and an image processor with GLM-Image's settings: patch 16, merge 1, 512^2 to 2048^2 pixels."""
+    """Returns a Hugging Face processor for GLM-Image with this tokenizer.
+
+    Its image settings are those of the real model: patches of 16x16 pixels that are not merged, and images of 512^2 to
+    2048^2 pixels.
+    """
     image_processor = GlmImageImageProcessorPil(
         patch_size=_PATCH_PX,
         temporal_patch_size=1,
@@ -58,9 +64,9 @@ def processor_of(tokenizer: PreTrainedTokenizerFast) -> GlmImageProcessor:
 def build_vision_language_encoder(
     processor: GlmImageProcessor, shape: ArShape = TINY
 ) -> GlmImageForConditionalGeneration:
-    """Random weights from the current torch seed, with grouped-query attention as in the real model.
+    """Returns the AR model with random weights, which depend on the current torch seed.
 
-    The codebook has as many codes as the processor's tokenizer.
+    It uses grouped-query attention like the real model. The codebook has as many codes as the processor's tokenizer.
     """
     model = GlmImageForConditionalGeneration(_config(processor, shape)).eval()
     with torch.no_grad():
@@ -101,7 +107,10 @@ def _config(processor: GlmImageProcessor, shape: ArShape) -> GlmImageConfig:
 
 
 def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
-    """The model card's sampling. `top_k` is written out, since `generate` takes 50 when none is named."""
+    """Returns the sampling settings that GLM-Image's model card recommends.
+
+    `top_k` is set explicitly, to a value without effect, because `generate` would use 50 by default.
+    """
     num_codes = tokenizer.bos_token_id
     return GenerationConfig(
         do_sample=True,
@@ -110,6 +119,6 @@ def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
         top_k=num_codes + NUM_CONTROL_IDS,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        # Random weights would choose ids that are no codes, which the reference pipeline does not prevent.
+        # A random model would sample ids that are not codes, and the reference pipeline does not prevent that.
         suppress_tokens=list(range(num_codes, num_codes + NUM_CONTROL_IDS)),
     )

@@ -1,4 +1,7 @@
-"""The small checkpoint's DiT half: glyph encoder and tokenizer, transformer, VAE and scheduler."""
+"""Builds the DiT part of the small checkpoint with random weights.
+
+The part consists of the glyph tokenizer and encoder, the transformer, the VAE and the scheduler.
+"""
 
 from dataclasses import dataclass
 
@@ -11,14 +14,18 @@ from shared.geometry import CODEBOOK_SIZE
 _LATENT_CHANNELS = 16
 _GLYPH_DIM = 64
 
-# Default weights are blind: without its quoted text a picture changes by 1 of 255. Measured with these factors: 15.
+# With default weights the quoted text changes a picture by only 1 of 255 levels. With these factors it is 15 levels.
 _ATTENTION_SCALE = 6.0
 _GLYPH_SCALE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class DitShape:
-    """The transformer's size. `condition_dim` is the width of one number of the picture's size, embedded."""
+    """The size of the DiT's transformer.
+
+    The transformer gets the picture's size as several numbers. `condition_dim` is the width of the embedding of one of
+    these numbers.
+    """
 
     num_layers: int
     num_heads: int
@@ -32,12 +39,18 @@ TINY = DitShape(4, 4, 32, _GLYPH_DIM, 64, 32)
 
 
 def build_glyph_tokenizer() -> ByT5Tokenizer:
-    """A byte is a token, as in the real model; ByT5 needs no vocabulary file."""
+    """Returns the glyph tokenizer ByT5, in which every byte is a token, as in the real model.
+
+    It needs no vocabulary file.
+    """
     return ByT5Tokenizer()
 
 
 def build_text_encoder(tokenizer: ByT5Tokenizer, width: int = _GLYPH_DIM) -> T5EncoderModel:
-    """Two layers in ByT5's shape; `width` is the transformer's `text_embed_dim`."""
+    """Returns a glyph encoder of two layers with ByT5's architecture.
+
+    `width` has to equal the transformer's `text_embed_dim`.
+    """
     config = T5Config(
         vocab_size=len(tokenizer),
         d_model=width,
@@ -52,7 +65,11 @@ def build_text_encoder(tokenizer: ByT5Tokenizer, width: int = _GLYPH_DIM) -> T5E
 
 
 def build_transformer(shape: DitShape = TINY, num_codes: int = CODEBOOK_SIZE) -> GlmImageTransformer2DModel:
-    """Random weights from the current torch seed, scaled so that glyphs, conditions and prior tokens are seen."""
+    """Returns the transformer with random weights, which depend on the current torch seed.
+
+    Some weights are scaled up. With default weights, glyphs, condition images and visual tokens would hardly change the
+    picture.
+    """
     model = GlmImageTransformer2DModel(
         in_channels=_LATENT_CHANNELS,
         out_channels=_LATENT_CHANNELS,
@@ -74,7 +91,10 @@ def build_transformer(shape: DitShape = TINY, num_codes: int = CODEBOOK_SIZE) ->
 
 
 def build_vae() -> AutoencoderKL:
-    """Four block levels (a latent is 8x8 pixels) of 16 to 32 channels; no quantisation convolutions, no attention."""
+    """Returns a VAE with random weights, in which a latent covers 8x8 pixels.
+
+    It has four block levels of 16 to 32 channels, no quantisation convolutions and no attention.
+    """
     return AutoencoderKL(
         block_out_channels=(16, 32, 32, 32),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -82,7 +102,7 @@ def build_vae() -> AutoencoderKL:
         layers_per_block=1,
         latent_channels=_LATENT_CHANNELS,
         norm_num_groups=8,
-        # Not 0 and 1, so that a picture shows a forgotten normalisation.
+        # Values other than 0 and 1, so that code that omits the normalisation makes a visibly different picture.
         latents_mean=torch.empty(_LATENT_CHANNELS).uniform_(-0.3, 0.3).tolist(),
         latents_std=torch.empty(_LATENT_CHANNELS).uniform_(0.7, 1.3).tolist(),
         use_quant_conv=False,
@@ -92,7 +112,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
-    """GLM-Image's flow-matching schedule: time is shifted by the picture's size."""
+    """Returns GLM-Image's flow-matching scheduler. It shifts the times of the denoise steps by the picture's size."""
     return FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True, time_shift_type="linear", base_shift=0.25, max_shift=0.75, base_image_seq_len=256
     )

@@ -1,4 +1,4 @@
-"""Puts a checkpoint's folder in place in one move, so that a half-built one is never found. Knows nothing of models."""
+"""Writes a checkpoint folder atomically, so that no reader finds a half-written folder. Needs no model code."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ MARKER = "model_index.json"
 
 @contextmanager
 def whole_folder(directory: Path) -> Iterator[Path]:
-    """Yields an empty sibling folder and renames it to `directory` at the end; on an error nothing is left behind.
+    """Yields an empty folder for a new checkpoint, and renames it to `directory` at the end of the `with` statement.
 
-    Raises `Misconfigured` when `directory` exists and is neither empty nor a checkpoint.
+    The empty folder is beside `directory`; after an error it is deleted. An older checkpoint at `directory` is
+    replaced. Raises `Misconfigured` when `directory` exists and is neither empty nor a checkpoint.
     """
     directory = directory.absolute()
     _refuse_foreign(directory)
@@ -24,7 +25,7 @@ def whole_folder(directory: Path) -> Iterator[Path]:
         building.mkdir()
         yield building
         if directory.exists():
-            directory.rename(Path(scratch) / "old")  # leaves with the scratch folder
+            directory.rename(Path(scratch) / "old")  # is deleted with the scratch folder
         building.rename(directory)
 
 

@@ -1,4 +1,4 @@
-"""Finds the weights of the demonstration model that ship with the package. Loads nothing, so it needs no torch."""
+"""Finds the demonstration model's weights that ship with the package. Loads no weights, so it needs no torch."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 
 
 def demo_weights() -> Path | None:
-    """Returns the checkpoint's folder; None in a package without the weights."""
+    """Returns the folder of the shipped demonstration checkpoint, or None in a package without the weights."""
     return DEMO_WEIGHTS if (DEMO_WEIGHTS / MARKER).is_file() else None

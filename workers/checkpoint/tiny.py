@@ -1,4 +1,4 @@
-"""Writes the small checkpoint: every part in the folder layout of `zai-org/GLM-Image`, whole or not at all."""
+"""Writes the small checkpoint with random weights, in the folder layout of `zai-org/GLM-Image`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +14,11 @@ from workers.checkpoint.folder import whole_folder
 def build(
     directory: Path, seed: int = 0, on_part: Callable[[str], None] = lambda _: None, *, num_codes: int = CODEBOOK_SIZE
 ) -> None:
-    """Builds a checkpoint with random weights from `seed` at `directory`; the same seed gives the same weights.
+    """Writes a small checkpoint with random weights to `directory`. The same seed gives the same weights.
 
-    `num_codes` is the size of its codebook. `on_part` hears the name of every part before it is built, then "saving". A
-    checkpoint that already stands there is replaced. Raises `Misconfigured` when the folder holds anything else.
+    `num_codes` is the size of the codebook. `on_part` reports progress: it is called with the name of each part before
+    the part is built, then with "saving". An older checkpoint at `directory` is replaced. Raises `Misconfigured` when
+    `directory` holds anything else.
     """
     with whole_folder(directory) as folder:
         pipeline = _build_pipeline(seed, on_part, num_codes)

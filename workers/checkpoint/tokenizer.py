@@ -1,4 +1,7 @@
-"""The small checkpoint's byte-level tokenizer and chat template, built offline. No merges: a byte is a token."""
+"""Builds the tokenizer and the chat template of the small checkpoint with random weights. Needs no network.
+
+The tokenizer has no merges: every byte is a token.
+"""
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -9,7 +12,7 @@ NUM_CONTROL_IDS = 128  # vision ids after the codes: the picture's start, its en
 
 
 def dit_token(code: int) -> str:
-    """The text form of a vision id."""
+    """Returns the text of the token with this vision id, for example `<|dit_token_7|>`."""
     return f"<|dit_token_{code}|>"
 
 
@@ -17,10 +20,11 @@ IMAGE, GRID_START, GRID_END, PAD = "<|image|>", "<sop>", "<eop>", "<|endoftext|>
 
 
 def chat_template(tokenizer: PreTrainedTokenizerFast) -> str:
-    """Each condition image is start, placeholder, end.
+    """Returns the chat template of the tokenizer.
 
-    The processor repeats the placeholder once per VQ id. It appends the target sizes and the start token of the picture
-    that is generated.
+    The template writes each condition image as a start token, one placeholder and an end token. Later, the model's
+    Hugging Face processor repeats the placeholder once for each visual token. It also appends the target grid sizes and
+    the start token of the picture to generate.
     """
     return (
         "{%- for message in messages -%}"
@@ -34,9 +38,11 @@ def chat_template(tokenizer: PreTrainedTokenizerFast) -> str:
 
 
 def build_tokenizer(num_codes: int = CODEBOOK_SIZE) -> PreTrainedTokenizerFast:
-    """Vision ids first, then 256 byte tokens, then the control tokens. Every control token is a special token.
+    """Returns the tokenizer of the small checkpoint with random weights.
 
-    Vision ids are the codes, then the start and the end of a picture (`bos` and `eos`), then spare ones.
+    Its vocabulary has vision ids first, then 256 byte tokens, then control tokens. The vision ids are the `num_codes`
+    codes, then the start and the end of a picture (`bos` and `eos`), then spare ids. Vision ids and control tokens are
+    special tokens.
     """
     vision = [dit_token(code) for code in range(num_codes + NUM_CONTROL_IDS)]
     text = sorted(pre_tokenizers.ByteLevel.alphabet())

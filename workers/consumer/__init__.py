@@ -1,1 +1,3 @@
-"""The Celery consumer of every worker: hints, reconnects, and claims without a hint."""
+"""The Celery consumer of every worker: receives hints (messages that wake workers), reconnects to the broker, and looks
+for work by itself while no hints arrive.
+"""

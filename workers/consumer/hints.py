@@ -1,6 +1,7 @@
-"""Receives hints: rejects and counts malformed ones, leaves those of newer versions to other workers.
+"""Receives hints (messages that wake workers) from Celery. It rejects and counts malformed hints, and leaves hints of a
+newer version to newer workers.
 
-Knows no stage.
+It knows nothing about stages.
 """
 
 import threading
@@ -14,23 +15,25 @@ from pydantic import ValidationError
 
 from shared.hints.hint import VERSION, Hint
 from shared.hints.queues import Queue
-from workers.consumer.health import Hearing
+from workers.consumer.health import HintHealth
 
 log = structlog.get_logger()
 
-_PAUSE_S = 1.0  # before a newer hint goes to the end of the queue, so that an old worker does not spin on it
-# Then no newer worker is there (a roll-back), and the hint must not keep out the ones that we can read.
+_PAUSE_S = 1.0  # before a newer hint goes back to the end of the queue, so that an old worker does not loop on it
+# After so many pauses the hint is dropped. No newer worker exists then (a roll-back), and the hint would delay others.
 _MOST_PAUSES = 30
-_NUM_LEFT = "num_left"  # how often it was; a field of the hint that every version ignores
+_NUM_LEFT = "num_left"  # a field that counts how often the hint went back to the queue; every version ignores it
 
 
-def on_hint(app: Celery, queue: Queue, take: Callable[[], object], hearing: Hearing) -> None:
-    """Registers the Celery task of the queue. It calls `take` for every hint of our version."""
+def on_hint(app: Celery, queue: Queue, take: Callable[[], object], hint_health: HintHealth) -> None:
+    """Registers the Celery task of a queue, which receives hints (messages that wake workers). The task calls `take`
+    for every hint of this version, and records the hint in `hint_health`.
+    """
     rejected = count(1)
 
     @app.task(name=queue.task)  # type: ignore[untyped-decorator, unused-ignore]
     def receive(*arguments: object, **_: object) -> None:
-        with hearing.hint():
+        with hint_health.hint():
             act_on(arguments[0] if arguments else None)
 
     def act_on(hint: object) -> None:
@@ -51,7 +54,11 @@ def _is_newer(hint: Mapping[str, object]) -> bool:
 
 
 def _leave(app: Celery, queue: Queue, hint: Mapping[str, object]) -> None:
-    """Puts the hint back at the end of the queue. If it is lost here, upkeep sends another one."""
+    """Waits 1 s, then puts a hint of a newer version back at the end of the queue, where a newer worker can receive it.
+    A hint is a message that wakes a worker.
+
+    After 30 such returns the hint is dropped. This loss does no harm, because upkeep sends new hints.
+    """
     num_left = hint.get(_NUM_LEFT, 0)
     log.warning("hint.too_new", queue=queue.value, version=hint["version"], num_left=num_left)
     if not isinstance(num_left, int) or num_left >= _MOST_PAUSES:

@@ -17,58 +17,62 @@ from shared.process.garbage import freeze_startup_objects
 from shared.process.ready_file import announce, withdraw
 from shared.store.renders.leases import Announcement
 from shared.tracing.spans import flush_traces
-from workers.consumer.health import Hearing
-from workers.consumer.polling import Lookout
+from workers.consumer.health import HintHealth
+from workers.consumer.polling import Poller
 from workers.consumer.reconnecting import SteadyConsumer
 
 log = structlog.get_logger()
 
-EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same again, in a fresh process, may well succeed
+EXIT_DEVICE_LOST = 75  # EX_TEMPFAIL of sysexits.h: a new process may succeed
 
 
 def _nothing() -> None:
-    """The worker has nothing to begin."""
+    """Does nothing. It is the default for the function that is called when the worker is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What `serve` needs of a worker. `look` finds work without a hint; None for a worker that polls anyway.
+    """The parts of a worker that `serve` needs.
 
-    `on_ready` is called once the worker is announced.
+    - `find_work` takes work without a hint (a Celery message that wakes workers) and returns whether it found some. It
+      is None for a worker that polls for work by itself.
+    - `on_ready` is called after the worker is announced as ready.
+    - `on_shutdown` is called when the worker begins to shut down.
     """
 
     worker: Announcement
-    hearing: Hearing
-    look: Callable[[], bool] | None
+    hint_health: HintHealth
+    find_work: Callable[[], bool] | None
     on_shutdown: Callable[[], None]
     on_ready: Callable[[], None] = _nothing
 
 
 def serve(app: Any, served: Served, ready_file: Path | None) -> None:
-    """Blocks until a warm shutdown. A second SIGTERM ends the process, which Celery would ignore with this pool.
+    """Runs the Celery worker until SIGTERM or SIGINT, then lets it finish its tasks (a warm shutdown).
 
-    The ready file holds the worker's id, so that the supervisor can free its leases when the process ends.
+    A second signal ends the process at once. With the thread pool, Celery itself would ignore a second signal. The
+    ready file contains the worker's id, so that the supervisor can free the worker's leases when the process ends.
     """
 
     worker = served.worker
-    lookout = Lookout(served.look, served.hearing) if served.look else None
+    poller = Poller(served.find_work, served.hint_health) if served.find_work else None
 
     def announce_ready(**_: object) -> None:
         freeze_startup_objects()
-        if lookout:
-            lookout.start()
+        if poller:
+            poller.start()
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
         announce(ready_file, worker.worker_id)
         served.on_ready()
 
     def shut_down(**_: object) -> None:
-        if lookout:
-            lookout.stop()
+        if poller:
+            poller.stop()
         served.on_shutdown()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(1))
 
-    setup_logging.connect(lambda **_: None, weak=False)  # else Celery adds a handler with a format of its own
+    setup_logging.connect(lambda **_: None, weak=False)  # otherwise Celery adds a log handler with its own format
     worker_ready.connect(announce_ready, weak=False)
     worker_shutting_down.connect(shut_down, weak=False)
     app.Worker(
@@ -80,14 +84,14 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
-        consumer_cls=partial(SteadyConsumer, hearing=served.hearing),
+        consumer_cls=partial(SteadyConsumer, hint_health=served.hint_health),
     ).start()
 
 
 def abandon_process(ready_file: Path | None) -> NoReturn:
-    """Ends the process after its device hung or broke down; the supervisor starts another.
+    """Ends the process at once after its device hung or failed. The supervisor starts another process.
 
-    It exits at once without cleaning up, since a thread that waits for a hung device can't be joined.
+    It does not wait for other threads, because a thread that waits for a hung device can't be joined.
     """
     withdraw(ready_file)
     flush_traces()
@@ -95,10 +99,10 @@ def abandon_process(ready_file: Path | None) -> NoReturn:
 
 
 def leave_process() -> NoReturn:
-    """Ends the process with success at once, after a drain that left a running step behind. All its renders were handed
-    back.
+    """Ends the process at once with exit status 0. Call this after a drain if a step still runs; all renders are then
+    handed back already.
 
-    A normal exit of Python would free the interpreter under that step, and C++ libraries would abort.
+    A normal exit would free the Python interpreter while that step runs, and C++ libraries would abort.
     """
     flush_traces()
     with suppress(OSError):

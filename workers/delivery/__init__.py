@@ -1,1 +1,1 @@
-"""Delivery: signed webhooks and job manifests. Never torch."""
+"""The delivery worker: sends signed webhooks and writes job manifests. Uses no torch."""

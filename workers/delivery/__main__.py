@@ -1,4 +1,4 @@
-"""`python -m workers.delivery`."""
+"""Starts a delivery worker: `python -m workers.delivery`."""
 
 from shared.process.starting import run_role
 from workers.delivery.main import run

@@ -1,14 +1,13 @@
-"""Composition root of a delivery worker: `python -m workers.delivery`."""
+"""Composition root of a delivery worker: creates its parts and runs it. `python -m workers.delivery` starts it."""
 
 import threading
 
 from celery.signals import worker_ready
 
+from shared.celery_app import make_celery
 from shared.egress.client import EgressClient
 from shared.egress.rules import EgressRules
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import Revision, WorkerId, new_worker_id
 from shared.metrics.catalogue import WEBHOOK_SLOTS_USED
 from shared.objects.store import open_objects
@@ -16,14 +15,15 @@ from shared.settings.settings import Settings
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.batches.batches import BatchStore
-from shared.store.core.connect import Client, connect, connect_hasty
+from shared.store.core.connect import Client, connect, connect_with_timeout
 from shared.store.endpoints.endpoints import EndpointStore
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.webhooks.deliveries import DeliveryRules, DeliveryStore
 from shared.store.webhooks.manifests import ManifestStore
-from workers.consumer.health import Hearing
+from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, leave_process, serve
 from workers.delivery.dispatcher import Dispatcher
@@ -34,20 +34,24 @@ from workers.delivery.sockets import slots_with_sockets
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
 
-# Threads that take hints and write manifests. Webhooks have threads of their own: an object store that hangs must not
-# hold them up.
+# Threads that receive hints and write manifests. Webhooks have other threads, so that an object store that hangs does
+# not delay them.
 _SLOTS = 16
-_LEASE_MARGIN_S = 15.0  # beyond an attempt that takes all its time: to read and write, on a busy machine
+# A lease lasts this much longer than the webhook timeout, for reads and writes of the store on a busy machine.
+_LEASE_MARGIN_S = 15.0
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM. Attempts under way then finish, or are handed back after the grace period."""
+    """Runs the delivery worker until SIGTERM.
+
+    Then the webhook attempts under way finish. Deliveries whose attempts exceed the grace period are handed back.
+    """
     client = connect(settings.redis_url, settings.durability)
     worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     manifests = ManifestService(
         ManifestStore(client, 2 * settings.webhook_timeout_s, worker.worker_id),
         JobStore(client),
-        open_objects(settings, is_hasty=True),
+        open_objects(settings, fails_fast=True),
         settings,
     )
     dispatcher = make_dispatcher(client, settings, worker.worker_id)
@@ -56,10 +60,10 @@ def run(settings: Settings) -> None:
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    leases = LeaseStore(connect_hasty(settings.redis_url, settings.lease_ttl_s / 4), rules)
+    leases = LeaseStore(connect_with_timeout(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
 
-    hearing = Hearing(_SLOTS, Queue.DELIVERY)
+    hint_health = HintHealth(_SLOTS, Queue.DELIVERY)
 
     def take() -> bool:
         dispatcher.wake()
@@ -68,9 +72,9 @@ def run(settings: Settings) -> None:
         hints.send_one(Queue.DELIVERY)
         return True
 
-    on_hint(app, Queue.DELIVERY, take, hearing)
+    on_hint(app, Queue.DELIVERY, take, hint_health)
     heartbeat = Heartbeat(
-        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hearing.signs()), True),
+        lambda _: dict.fromkeys(leases.beat(worker, [], signs=hint_health.signs()), True),
         held=list,
         revoke=lambda _: None,
         is_alive=lambda _: True,
@@ -83,9 +87,9 @@ def run(settings: Settings) -> None:
         dispatcher.close()
 
     heartbeat.start()
-    # Not earlier: what is sent before SIGTERM is heard could not be handed back.
+    # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
-    serve(app, Served(worker, hearing, take, shut_down), settings.ready_file)
+    serve(app, Served(worker, hint_health, take, shut_down), settings.ready_file)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)
@@ -94,8 +98,9 @@ def run(settings: Settings) -> None:
 
 
 def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:
-    """Composes the dispatcher of webhooks, without starting it. Raises `Misconfigured` for settings that allow no
-    delivery.
+    """Creates and returns the webhook dispatcher without starting it.
+
+    Raises `Misconfigured` for settings that allow no delivery.
     """
     rules = DeliveryRules(
         lease_ttl_s=settings.webhook_timeout_s + _LEASE_MARGIN_S,

@@ -1,4 +1,4 @@
-"""Writes the manifest of a job: a JSON object in the object store that outlives the job's record."""
+"""Writes the manifest of a job: a JSON object in the object store that remains after the job's record is purged."""
 
 import json
 import random
@@ -11,8 +11,8 @@ from structlog.contextvars import bound_contextvars
 from shared.errors import GridpressError, JobNotFound
 from shared.ids import JobId, ObjectKey
 from shared.jobs.job import Job
-from shared.jobs.responses import job_answer
 from shared.objects.store import ObjectStore
+from shared.responses.job import job_response
 from shared.settings.settings import Settings
 from shared.store.jobs.jobs import JobStore
 from shared.store.webhooks.manifests import ManifestClaim, ManifestStore
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ManifestService:
-    """Writes due manifests, one at a time, and records the outcome."""
+    """Writes due manifests of jobs, one at a time, and records the outcomes in the store."""
 
     manifests: ManifestStore
     jobs: JobStore
@@ -33,9 +33,9 @@ class ManifestService:
     rng: random.Random = field(default_factory=random.Random)
 
     def write_one(self) -> bool:
-        """Writes one manifest. Returns whether any was due.
+        """Writes the manifest of one job that is due. Returns whether any was due.
 
-        Raises `StoreUnavailable` when the store does not answer.
+        Raises `StoreUnavailable` when the store is unreachable.
         """
         claim = self.manifests.claim()
         if claim is None:
@@ -48,7 +48,7 @@ class ManifestService:
         try:
             job = self.jobs.job_of_any_tenant(claim.job_id)
             write_manifest(
-                self.objects, job, job_answer(job, self.settings.public_url, self.settings.served_model_name)
+                self.objects, job, job_response(job, self.settings.public_url, self.settings.served_model_name)
             )
         except JobNotFound as error:
             self.manifests.abandon(claim, str(error))
@@ -71,19 +71,23 @@ class ManifestService:
 
 
 def manifest_key(job_id: JobId) -> ObjectKey:
-    """Returns the manifest's key. It derives from the job id alone, so it can be found without the job's record."""
+    """Returns the object key of a job's manifest.
+
+    The key depends on the job id alone, so the manifest can be found without the job's record.
+    """
     return ObjectKey(f"jobs/{job_id}/manifest.json")
 
 
-def write_manifest(objects: ObjectStore, job: Job, answer: Mapping[str, object]) -> None:
-    """Writes a job's manifest: its API representation (`answer`), the keys of its pictures, and its spec.
+def write_manifest(objects: ObjectStore, job: Job, response: Mapping[str, object]) -> None:
+    """Writes the manifest of a job to the object store.
 
-    A store that lost the job restores it from this. A repeated call writes the same.
+    The manifest holds the job as the API returns it (`response`), the keys of its pictures, and its spec. If the store
+    loses the job, the job can be restored from the manifest. A repeated call writes the same content.
     """
     pictures = [
         {"index": render.index, "key": render.picture.key, "manifest_key": render.picture.manifest_key}
         for render in job.renders
         if render.picture
     ]
-    body = {"version": 1, "job": answer, "pictures": pictures, "spec": job.spec.model_dump(mode="json")}
+    body = {"version": 1, "job": response, "pictures": pictures, "spec": job.spec.model_dump(mode="json")}
     objects.put(manifest_key(job.job_id), json.dumps(body, ensure_ascii=False).encode(), "application/json")

@@ -1,4 +1,4 @@
-"""What is sent for a delivery: to which URL, with which body, signed by whom. Sends nothing."""
+"""Composes the HTTP request of a webhook delivery: URL, body and signed headers. Does not send it."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from shared.batches.batch import BatchId, BatchSpec
 from shared.errors import EndpointNotFound, JobNotFound
 from shared.jobs.job import Job
-from shared.jobs.responses import job_answer
 from shared.jobs.spec import JobSpec
+from shared.responses.job import job_response
 from shared.settings.settings import Settings
 from shared.store.batches.batches import BatchStore
 from shared.store.endpoints.endpoints import EndpointStore
@@ -18,15 +18,15 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.webhooks.deliveries import Delivery
 from shared.webhooks.endpoints import EndpointId
 from shared.webhooks.events import PayloadStyle
-from shared.webhooks.payload import payload
 from shared.webhooks.secrets import secret_of, webhook_secret
-from shared.webhooks.signing import signed_headers
 from shared.webhooks.signing_key import SigningKey
+from workers.delivery.payload import payload
+from workers.delivery.signing import signed_headers
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request, ready to be sent."""
+    """A webhook request that is ready to be sent."""
 
     url: str
     headers: Mapping[str, str]
@@ -35,6 +35,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class _Receiver:
+    """The URL, payload style, signing secrets and extra headers of a webhook receiver."""
+
     url: str
     style: PayloadStyle
     secrets: tuple[str, ...]
@@ -42,7 +44,10 @@ class _Receiver:
 
 
 class Composer:
-    """Reads job, batch and endpoint at every attempt: a change counts at once, and so does a deletion."""
+    """Composes the requests of webhook attempts.
+
+    Reads the job, batch and endpoint again for every attempt, so that changes and deletions take effect at once.
+    """
 
     def __init__(self, jobs: JobStore, batches: BatchStore, endpoints: EndpointStore, settings: Settings) -> None:
         self._jobs = jobs
@@ -53,10 +58,13 @@ class Composer:
         self._key = SigningKey.of(settings)
 
     def compose(self, delivery: Delivery) -> Outgoing:
-        """Signed as of now. Raises `JobNotFound`, `BatchNotFound` or `EndpointNotFound` when it is deleted."""
+        """Returns the request of a delivery, signed with the current time.
+
+        Raises `JobNotFound`, `BatchNotFound` or `EndpointNotFound` when the job, batch or endpoint was deleted.
+        """
         now = datetime.now(UTC)
         endpoint_id = delivery.endpoint_id
-        receiver = self._endpoint(endpoint_id, now) if endpoint_id else self._own_receiver(self._spec(delivery))
+        receiver = self._endpoint(endpoint_id, now) if endpoint_id else self._receiver_of_request(self._spec(delivery))
         event = (delivery.event_type, delivery.happened_at, delivery.sequence)
         body = payload(*event, receiver.style, self._data(delivery, receiver.style))
         key = self._key.of_tenant(delivery.tenant)
@@ -64,31 +72,36 @@ class Composer:
         return Outgoing(receiver.url, {**receiver.headers, "content-type": "application/json", **signed}, body)
 
     def _endpoint(self, endpoint_id: EndpointId, now: datetime) -> _Receiver:
+        """Returns the receiver of a registered endpoint. Raises `EndpointNotFound`."""
         found = self._endpoints.endpoint_of_any_tenant(endpoint_id)
         if found is None:
             raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
         return _Receiver(found.url, found.payload, found.secrets_at(now), found.headers)
 
-    def _own_receiver(self, spec: JobSpec | BatchSpec) -> _Receiver:
+    def _receiver_of_request(self, spec: JobSpec | BatchSpec) -> _Receiver:
+        """Returns the webhook receiver that the request of a job or batch named in its `webhook_url`."""
         assert spec.webhook_url
         secret = spec.webhook_secret or secret_of(spec.tenant, self._secret)
         return _Receiver(spec.webhook_url, spec.webhook_payload, (secret,), {})
 
     def _data(self, delivery: Delivery, style: PayloadStyle) -> Mapping[str, Any]:
+        """Returns the `data` field of the webhook body. Depending on the message and the payload style, the field has
+        the stored data of the message, only the job's id, or the whole job as the API returns it.
+        """
         if delivery.data:
-            told: Mapping[str, Any] = json.loads(delivery.data)
-            return told
+            data: Mapping[str, Any] = json.loads(delivery.data)
+            return data
         if style is PayloadStyle.THIN:
             return {"id": delivery.job_id}
-        return job_answer(self._job(delivery), self._settings.public_url, self._settings.served_model_name)
+        return job_response(self._job(delivery), self._settings.public_url, self._settings.served_model_name)
 
     def _spec(self, delivery: Delivery) -> JobSpec | BatchSpec:
-        """Of what brought a URL of its own."""
+        """Returns the spec of the job or batch whose request named the webhook URL."""
         if delivery.job_id:
             return self._job(delivery).spec
         return self._batches.batch_of_any_tenant(BatchId(json.loads(delivery.data)["id"])).spec
 
     def _job(self, delivery: Delivery) -> Job:
         if delivery.job_id is None:
-            raise JobNotFound(f"{delivery.message_id} tells of no job")
+            raise JobNotFound(f"{delivery.message_id} is not about a job")
         return self._jobs.job_of_any_tenant(delivery.job_id)

@@ -1,25 +1,25 @@
-"""When a failed delivery is tried again. Pure arithmetic; the waiting is done by the store."""
+"""Computes when a failed webhook or manifest is tried again. Does not wait: retries wait in the store."""
 
 import random
 from collections.abc import Sequence
 
 # Seconds between attempts, after the example schedule of Standard Webhooks 1.0.0: ten attempts in about 75 hours.
 RETRY_DELAYS_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-# Progress is old after a second: the next report tells more than this one tried again.
+# Events of progress are not retried, because the next event has newer progress a second later.
 NO_RETRIES: tuple[int, ...] = ()
-# A manifest goes to our own object store: back in seconds or minutes, and nobody is to be spared.
+# A manifest goes to our own object store, which usually recovers within minutes, so retries can be frequent.
 MANIFEST_DELAYS_S = (1, 2, 5, 10, 20, 30, *24 * (60,), *72 * (1_200,))
-JITTER = 0.1  # keeps receivers that went down together from being called together
-# A receiver may ask for more time, but not for days: what is due to it would pile up.
+JITTER = 0.1  # A delay grows by up to this share, so that receivers that failed together are not called together.
+# Upper limit of a receiver's `Retry-After`. With a longer wait, messages for this receiver would pile up.
 LONGEST_RETRY_AFTER_S = 3_600
 
 
 def retry_delay_s(
     delays_s: Sequence[int], attempt: int, rng: random.Random, retry_after_s: float | None = None
 ) -> float | None:
-    """Seconds to wait after failed attempt number `attempt` (from 1), or None when that was the last.
+    """Returns how many seconds to wait after failed attempt number `attempt`, counted from 1.
 
-    What the receiver asks for prolongs the wait and never shortens it.
+    Returns None after the last attempt. A receiver's `Retry-After` can extend the wait but never shortens it.
     """
     if attempt > len(delays_s):
         return None
@@ -28,5 +28,5 @@ def retry_delay_s(
 
 
 def clamped(retry_after_s: float | None) -> float:
-    """From 0 to an hour."""
+    """Returns the seconds of a `Retry-After` header, limited to the range from 0 to 3,600. Returns 0 for None."""
     return min(max(retry_after_s or 0.0, 0.0), LONGEST_RETRY_AFTER_S)

@@ -1,1 +1,1 @@
-"""A worker's device: placement, memory, and turns between processes that share it."""
+"""A worker's device: the choice of the device, its memory, and the turns of processes that share it."""

@@ -1,4 +1,4 @@
-"""One device, several processes: a lock that goes round fairly and that the kernel takes back from the dead."""
+"""A fair lock with which several processes share a device. If a process dies, the kernel releases its lock."""
 
 import fcntl
 import os
@@ -8,26 +8,33 @@ import weakref
 from pathlib import Path
 
 from shared.errors import Misconfigured
-from workers.device.turns import BULK_RANK, Want
+from workers.engine.device_turns import BULK_RANK, Demand
 
-_SAID = struct.Struct("<qdd")  # rank, seconds in hand, monotonic time: the same clock in every process of the machine
-_STALE_S = (
-    5.0  # who waits says so a hundred times a second; one that has not for so long hangs, or is of an older version
-)
-_PATIENCE_S = 2.0  # for the next in line to take a device that is free
-_URGENT = Want(0, float("inf"))
+# A demand: rank, seconds of work, and the monotonic time at which it was written (one clock for all processes).
+_RECORD = struct.Struct("<qdd")
+# A waiting process writes its demand 100 times a second. After 5 s without that it hangs, or runs an older version.
+_STALE_S = 5.0
+_PATIENCE_S = 2.0  # how long the next process in line may leave a free device unused
+_URGENT = Demand(0, float("inf"))
 
 
 class DeviceLock:
-    """Two files: who holds the first has the device, who holds the second is next in line.
+    """A fair lock on a device, made of two lock files. The process that has locked the first file has the device. The
+    process that has locked the second file is next in line.
 
-    Whoever wants the device takes the place in line first, and gives that up only with the device in hand, so a holder
-    that comes back at once stands behind whoever waited (the doorway of a ticket lock). Nothing here ever blocks.
-    The second file also says what the next in line has in hand. One that hangs there is passed by.
+    A process that wants the device first becomes next in line, and remains so until it has the device. So a process
+    that releases the device and wants it again at once comes after the process that waited (the doorway of a ticket
+    lock). No method blocks.
+
+    The second file also contains the demand of the process next in line: its most urgent class and its remaining work.
+    If the process next in line hangs, other processes can pass it.
     """
 
     def __init__(self, folder: Path, device: str, *, patience_s: float = _PATIENCE_S) -> None:
-        """`device` names it the same way in every process. Raises `Misconfigured` where no file can be written."""
+        """Opens the lock files in `folder`. `device` is a name of the device that is the same in all processes.
+
+        Raises `Misconfigured` if the lock files can't be written.
+        """
         name = "".join(letter if letter.isalnum() else "-" for letter in device)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -40,46 +47,53 @@ class DeviceLock:
         self._patience_s = patience_s
         self._free_since_s: float | None = None
 
-    def try_acquire(self, want: Want = _URGENT) -> bool:
-        """Whether the device is ours now. When it is not, our place in line is kept until `give_up`, and whoever holds
-        the device hears what we `want`.
+    def try_acquire(self, want: Demand = _URGENT) -> bool:
+        """Tries to get the device, without waiting. Returns whether this process has the device now.
+
+        If another process has the device, this process becomes next in line, unless a third process already is. It
+        stays next in line until `give_up` or until it gets the device. The process that has the device can read the
+        demand `want`.
         """
         if self.is_held:
             return True
         self._is_next = self._is_next or _try_lock(self._place)
         if self._is_next:
-            os.pwrite(self._place, _SAID.pack(want.rank, want.left_s, time.monotonic()), 0)
+            os.pwrite(self._place, _RECORD.pack(want.rank, want.left_s, time.monotonic()), 0)
         self.is_held = _try_lock(self._device) if self._is_next else self._is_left_free()
         if self.is_held:
             self._free_since_s = None
             self._leave_line()
         return self.is_held
 
-    def wanted(self) -> Want | None:
-        """What the next in line has in hand; None when nobody waits. Only the device's holder may ask.
+    def next_demand(self) -> Demand | None:
+        """Returns the demand of the process that is next in line (its most urgent class and its remaining work), or
+        None if no process waits. Only the process that has the device may call this.
 
-        One that does not say counts as bulk: it gets its turns, and if it hangs they cost little.
+        A waiting process that has not updated its demand for 5 s may hang. Its demand then counts as class `batch`, the
+        least urgent one. So it still gets turns, but costs other processes little time.
         """
         assert self.is_held
         if _try_lock(self._place):
             fcntl.flock(self._place, fcntl.LOCK_UN)
             return None
-        said = os.pread(self._place, _SAID.size, 0)
-        if len(said) < _SAID.size:
-            return Want(BULK_RANK, 0.0)
-        rank, left_s, at_s = _SAID.unpack(said)
+        record = os.pread(self._place, _RECORD.size, 0)
+        if len(record) < _RECORD.size:
+            return Demand(BULK_RANK, 0.0)
+        rank, left_s, at_s = _RECORD.unpack(record)
         is_fresh = 0 <= time.monotonic() - at_s < _STALE_S
-        return Want(rank, left_s) if is_fresh else Want(BULK_RANK, 0.0)
+        return Demand(rank, left_s) if is_fresh else Demand(BULK_RANK, 0.0)
 
     def give_up(self) -> None:
-        """Neither holds the device nor waits for it any more."""
+        """Releases the device if this process has it. If this process is next in line, it leaves the line."""
         self._leave_line()
         if self.is_held:
             self.is_held = False
             fcntl.flock(self._device, fcntl.LOCK_UN)
 
     def _is_left_free(self) -> bool:
-        """Takes the device that the next in line leaves free for longer than our patience: that process hangs."""
+        """Returns whether this process has the device now. Takes the device if it has been free for 2 s, because then
+        the process next in line must hang.
+        """
         if not _try_lock(self._device):
             self._free_since_s = None
             return False

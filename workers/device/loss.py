@@ -1,19 +1,23 @@
-"""Which errors say that this process has lost its device, so that every later render would fail with it."""
+"""Recognises errors after which this process can no longer use its device. Every later render in this process would
+fail.
+"""
 
 import torch
 
 
 class HelperGone(Exception):
-    """The process that computes for this one on a second device has ended, or does not answer any more."""
+    """Raised when the helper process, which computes on a second device, has died or no longer responds."""
 
 
 class DeviceFull(Exception):
-    """The device has no room left for what was set aside at the start: somebody else has taken it."""
+    """Raised when device memory that was reserved at start-up is missing, because another process has taken it."""
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """CUDA reports a fault (illegal address, launch failure, ECC) on every call after it: only a new process helps.
+    """Returns whether the error means that this process can no longer use its device.
 
-    A device that is merely full raises another error, and is as good as ever unless the engine says `DeviceFull`.
+    After a CUDA fault (illegal address, launch failure, ECC) every later call fails, and only a new process helps. An
+    ordinary out-of-memory error returns False, because the device stays usable. `DeviceFull` returns True, because
+    memory that the engine reserved at start-up is gone.
     """
     return isinstance(error, torch.AcceleratorError | DeviceFull | HelperGone)

@@ -1,4 +1,4 @@
-"""Says how much memory a worker's GPU has left, at the start and to whoever scrapes the metrics."""
+"""Reports the free memory of a worker's GPU, once at start-up and continuously as metrics."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,14 @@ import torch
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import DEVICE_MEMORY_BYTES
 
-_SHARE = 0.95  # of what is free; the rest is for holes between the allocator's blocks
+_SHARE = 0.95  # of the free memory; the rest is for fragmentation in torch's allocator
 
 
 def room_bytes(device: torch.device) -> int | None:
-    """Returns how much this process may still allocate, once its weights are loaded. None for the host's memory."""
+    """Returns how many bytes of GPU memory this process may still allocate. It is called after the weights are loaded.
+
+    Returns None on a CPU, whose memory is not counted.
+    """
     if device.type != "cuda":
         return None
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -21,7 +24,7 @@ def room_bytes(device: torch.device) -> int | None:
 
 
 def show_device_memory(stage: Stage, device: torch.device) -> None:
-    """Of a device other than CUDA nothing is shown."""
+    """Registers metrics gauges of a GPU's memory. Does nothing on a CPU."""
     if device.type != "cuda":
         return
     reads: dict[str, Callable[[], float]] = {
@@ -31,11 +34,13 @@ def show_device_memory(stage: Stage, device: torch.device) -> None:
         "reserved": lambda: torch.cuda.memory_reserved(device),
     }
     for kind, read in reads.items():
-        DEVICE_MEMORY_BYTES.labels(stage.value, kind).set_function(_or_nothing(read))
+        DEVICE_MEMORY_BYTES.labels(stage.value, kind).set_function(_or_nan(read))
 
 
-def _or_nothing(read: Callable[[], float]) -> Callable[[], float]:
-    """A device that is lost answers with errors; the page then leaves its memory out."""
+def _or_nan(read: Callable[[], float]) -> Callable[[], float]:
+    """Returns a function that calls `read`, and returns NaN if `read` raises. Reading the memory of a lost device
+    raises.
+    """
 
     def value() -> float:
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""Weights that leave a GPU and come back: pinned copies in host memory, made once. Decides nothing about turns."""
+"""Moves a model's weights from a GPU to pinned host memory ("parks" them) and back. It does not decide when."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,16 @@ from torch import Tensor, nn
 
 
 class ParkedWeights:
-    """All parameters and buffers of some modules. Weights never change, so parking copies nothing: it only forgets.
+    """The weights of some modules, which can be parked in host memory so that other processes can use the GPU's memory.
+    The host always has a copy of the weights. So parking only frees the copy on the GPU, since weights never change.
 
-    Other memory of the process stays where it is: KV memory, latents, keys and values of condition images.
+    Other memory of this process stays on the GPU: KV memory, latents, and the keys and values of condition images.
     """
 
     def __init__(self, modules: Sequence[nn.Module], device: torch.device) -> None:
-        """Takes host memory for every weight, and leaves them parked. `device` is where they compute."""
+        """Copies every weight to host memory, and frees the weights on the GPU. `device` is the GPU to which `unpark`
+        copies the weights back.
+        """
         self._device = device
         self._tensors = {id(tensor): tensor for module in modules for tensor in _tensors(module)}
         self._parked = {key: _pinned(tensor) for key, tensor in self._tensors.items()}
@@ -24,14 +27,14 @@ class ParkedWeights:
         return sum(host.numel() * host.element_size() for host in self._parked.values())
 
     def park(self) -> None:
-        """Frees the device's memory, for other processes too."""
+        """Frees the weights' memory on the GPU, so that other processes can use that memory."""
         for key, tensor in self._tensors.items():
             tensor.data = self._parked[key]
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def unpark(self) -> None:
-        """Copies every weight to the device; returns when the last has arrived."""
+        """Copies every weight to the GPU. Returns when the copy is complete."""
         for key, tensor in self._tensors.items():
             tensor.data = self._parked[key].to(self._device, non_blocking=True)
         if self._device.type == "cuda":
@@ -39,17 +42,21 @@ class ParkedWeights:
 
 
 class NoParking:
-    """For a CPU, where both stages' weights lie in the one memory there is."""
+    """Replaces `ParkedWeights` on a CPU. It does nothing, because on a CPU the weights of both stages stay in host
+    memory anyway.
+    """
 
     def park(self) -> None:
-        """Nothing to free."""
+        """Does nothing: on a CPU there is no device memory to free."""
 
     def unpark(self) -> None:
-        """Nothing to fetch."""
+        """Does nothing: on a CPU the weights are always in host memory."""
 
 
 def parking_for(modules: Sequence[nn.Module], device: torch.device) -> ParkedWeights | NoParking:
-    """What the device needs."""
+    """Returns the object that parks the modules' weights (moves them to host memory): `ParkedWeights` on a GPU,
+    `NoParking` on a CPU.
+    """
     return ParkedWeights(modules, device) if device.type == "cuda" else NoParking()
 
 

@@ -1,4 +1,6 @@
-"""Where a model runs and in which type: CUDA with bfloat16 where there is a GPU, else the CPU with float32."""
+"""Chooses the device and the floating-point type for a model. The default is CUDA with bfloat16 if there is a GPU, else
+the CPU with float32.
+"""
 
 from dataclasses import dataclass
 
@@ -10,23 +12,26 @@ from shared.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device and the floating-point type of the weights on it."""
+    """A device, and the floating-point type of the weights on it."""
 
     device: torch.device
     dtype: torch.dtype
 
     @property
     def device_name(self) -> str:
-        """The same in every process of this machine, whatever devices each of them sees."""
+        """The device's name. A device has the same name in all processes of this machine, even if the processes see
+        different subsets of the GPUs.
+        """
         if self.device.type != "cuda":
             return self.device.type
         return str(torch.cuda.get_device_properties(self.device).uuid)
 
 
 def place(settings: Settings, device: torch.device | None = None) -> Placement:
-    """Applies the settings' CPU threads. A `device` that is given goes before the settings' own.
+    """Returns the device and the floating-point type that the settings choose. Also sets the number of CPU threads from
+    the settings.
 
-    Raises `Misconfigured` for a device that is none or not there.
+    A given `device` takes precedence over the settings. Raises `Misconfigured` if the device is invalid or missing.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -37,9 +42,11 @@ def place(settings: Settings, device: torch.device | None = None) -> Placement:
 
 
 def guidance_devices(settings: Settings) -> tuple[torch.device, torch.device] | None:
-    """Where the conditional and the unconditional branch run; None when both run where the model is.
+    """Returns the devices for the two branches of guidance, first the device for the conditional branch. Returns None
+    if both branches run on the model's device.
 
-    Raises `Misconfigured` unless these are two devices of one kind, and not the same GPU twice.
+    Raises `Misconfigured` unless the setting names two devices of the same kind that are not the same GPU. Also raises
+    it if the device is shared with other processes.
     """
     if not settings.dit_guidance_devices:
         return None
@@ -53,7 +60,9 @@ def guidance_devices(settings: Settings) -> tuple[torch.device, torch.device] | 
 
 
 def _is_one_gpu(one: torch.device, other: torch.device) -> bool:
-    """`cuda` is `cuda:0`, whatever torch's comparison says."""
+    """Returns whether both devices are the same GPU. torch considers `cuda` and `cuda:0` different, but both name the
+    first GPU.
+    """
     return one.type == "cuda" and (one.index or 0) == (other.index or 0)
 
 
@@ -61,7 +70,7 @@ def _device(name: str, setting: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise Misconfigured(f"{setting} is no device: use cuda, cuda:N or cpu") from error
+        raise Misconfigured(f"{setting} is not a device: use cuda, cuda:N or cpu") from error
     if device.type not in {"cuda", "cpu"}:
         raise Misconfigured(f"{setting} is not supported: use cuda, cuda:N or cpu")
     if device.type == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Puts a stage's engine on a device that it may have to share, as the settings say. Wires; decides nothing."""
+"""Lets a stage's engine share its device with other processes, if the settings say so."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +19,13 @@ Share = Callable[[Stepper[Any], Sequence[nn.Module]], Stepper[Any]]
 
 @contextmanager
 def device_share(settings: Settings, placement: Placement) -> Iterator[Share]:
-    """For the time of loading: the device is ours alone in the block. With `share_device` it has to be waited for.
+    """Yields a function that makes an engine share its device with other processes. In the body of the `with` statement
+    this process alone has the device, so load the model there.
 
-    What it gives makes of an engine, and the modules whose weights it uses, one that takes turns; those are parked
-    then. Without `share_device` the engine stays what it is.
+    - With the setting `share_device` the body starts when the device is free. The yielded function takes an engine and
+      the modules whose weights the engine uses. The engine that it returns takes turns on the device, and parks these
+      weights (moves them to host memory) between its turns.
+    - Without `share_device` nothing is locked, and the yielded function returns the engine unchanged.
     """
     if not settings.share_device:
         yield lambda stepper, _: stepper

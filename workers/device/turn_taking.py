@@ -1,4 +1,7 @@
-"""A stage's engine that takes turns with other processes on one device. Knows nothing of tensors or files."""
+"""Wraps a stage's engine so that it takes turns with other processes on one device.
+
+It knows nothing of tensors or files.
+"""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,43 +13,47 @@ import structlog
 from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.jobs.leases import Claim, Progress
-from workers.device.turns import TurnRules, Want
+from workers.engine.device_turns import Demand, TurnRules
 from workers.engine.stepper import Outcome, Stepper, crashed
-from workers.stage.load import InHand
+from workers.engine.workload import Workload
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-# A step that only waited returns this soon, so that the engine thread sees revocations and its watchdog is content.
+# The longest wait in a step, so that the engine thread can handle revocations and the watchdog sees no hang.
 _WAIT_S = 0.5
 _POLL_S = 0.01
 
 
 class Turns(Protocol):
-    """Whose turn it is; `workers.device.lock.DeviceLock` is the real one."""
+    """The lock that decides which process has the device. `workers.device.lock.DeviceLock` implements it."""
 
     @property
     def is_held(self) -> bool: ...
-    def try_acquire(self, want: Want) -> bool: ...
-    def wanted(self) -> Want | None: ...
+    def try_acquire(self, want: Demand) -> bool: ...
+    def next_demand(self) -> Demand | None: ...
     def give_up(self) -> None: ...
 
 
 class Parking(Protocol):
-    """Where weights wait while another process has the device."""
+    """The interface of an object that moves weights off the device when another process gets the device, and back
+    later.
+    """
 
     def park(self) -> None: ...
     def unpark(self) -> None: ...
 
 
 class SharedDevice(Generic[Result]):
-    """Implements `Stepper[Result]` around another: nothing of it computes but while this process has the device.
+    """Wraps a stage's engine (a `Stepper`), so that the engine computes only while this process has the device.
 
-    The device is given up between steps: when the engine has nothing to do, and when `rules` say that another process
-    which waits goes first.
-    `in_step` waits for it, half a second at most; until it is there nobody is in the step, and the step does nothing.
-    Admission may compute, so it happens in the next step; a render that is not admitted is that step's outcome.
+    - The device is released only between steps: if the engine has no work, or if `rules` end the turn because another
+      process waits.
+    - `in_step` waits for the device for at most 0.5 s. If another process keeps the device, `in_step` returns no
+      renders and `step` does nothing.
+    - Admitting a render may compute, so a render is admitted in the next step in which this process has the device. If
+      the admission fails, that step returns the failed outcome.
     """
 
     def __init__(
@@ -58,7 +65,11 @@ class SharedDevice(Generic[Result]):
         is_device_lost: Callable[[Exception], bool],
         rules: TurnRules | None = None,
     ) -> None:
-        """Without `rules` they follow from the measured time of bringing weights to the device."""
+        """Wraps the engine `stepper`. `turns` is the lock on the device, `parking` moves weights off the device and
+        back, and `rules` decide when a turn ends.
+
+        By default `rules` are computed from the measured time of moving weights to the device.
+        """
         self._stepper = stepper
         self._turns = turns
         self._parking = parking
@@ -66,35 +77,35 @@ class SharedDevice(Generic[Result]):
         self._rules = rules
         self._since_s = 0.0
         self._waiting: dict[RenderId, Claim] = {}
-        self._in_hand = InHand()
+        self._workload = Workload()
 
     def admit(self, claim: Claim) -> None:
         self.drop(claim.render_id)
         self._waiting[claim.render_id] = claim
-        self._in_hand.add(claim)
+        self._workload.add(claim)
 
     def in_step(self) -> Collection[RenderId]:
         if not self._has_device():
             return ()
         members = self._stepper.in_step()
-        self._in_hand.see_together(len(members))
+        self._workload.note_batch(len(members))
         return {*self._waiting, *members}
 
     def step(self) -> Sequence[Outcome[Result]]:
         if not self._turns.is_held:
             return ()
         try:
-            # Who was not admitted is told at once: a step that raises would take the outcome along.
+            # Failed admissions are returned before a step runs: their outcomes would be lost if the step raised.
             outcomes = [*self._admit_waiting()] or self._timed_step()
             for outcome in outcomes:
-                self._in_hand.remove(outcome.claim.render_id)
+                self._workload.remove(outcome.claim.render_id)
             return outcomes
         finally:
             self._end_turn_if_due()
 
     def drop(self, render_id: RenderId) -> None:
         self._waiting.pop(render_id, None)
-        self._in_hand.remove(render_id)
+        self._workload.remove(render_id)
         self._stepper.drop(render_id)
         if self.is_idle:
             self._end_turn()
@@ -104,7 +115,11 @@ class SharedDevice(Generic[Result]):
 
     @property
     def is_waiting(self) -> bool:
-        """Another process's turn is as long as it is; only what our own engine waits for counts."""
+        """True if this process has the device, but its engine computes nothing until some of its renders are prepared.
+
+        It is False while this process waits for its turn on the device, because the turn of another process may be
+        long.
+        """
         return self._turns.is_held and not self._waiting and self._stepper.is_waiting
 
     @property
@@ -114,7 +129,7 @@ class SharedDevice(Generic[Result]):
     def _has_device(self) -> bool:
         if self._turns.is_held:
             return True
-        if not wait_for_turn(self._turns, _WAIT_S, self._want()):
+        if not wait_for_turn(self._turns, _WAIT_S, self._demand()):
             return False
         began_s = time.monotonic()
         self._parking.unpark()
@@ -122,14 +137,14 @@ class SharedDevice(Generic[Result]):
         self._rules = self._rules or TurnRules(move_s=self._since_s - began_s)
         return True
 
-    def _want(self) -> Want:
-        return self._in_hand.want(self._stepper.progress())
+    def _demand(self) -> Demand:
+        return self._workload.want(self._stepper.progress())
 
     def _timed_step(self) -> Sequence[Outcome[Result]]:
         began_s, only_waits = time.monotonic(), self._stepper.is_waiting
         outcomes = self._stepper.step()
         if not only_waits:
-            self._in_hand.see_step(time.monotonic() - began_s)
+            self._workload.note_step(time.monotonic() - began_s)
         return outcomes
 
     def _admit_waiting(self) -> Iterator[Outcome[Result]]:
@@ -151,9 +166,9 @@ class SharedDevice(Generic[Result]):
             self._end_turn()
 
     def _is_over(self) -> bool:
-        theirs = self._turns.wanted()
+        theirs = self._turns.next_demand()
         assert self._rules
-        return theirs is not None and self._rules.is_over(self._want(), theirs, time.monotonic() - self._since_s)
+        return theirs is not None and self._rules.is_over(self._demand(), theirs, time.monotonic() - self._since_s)
 
     def _end_turn(self) -> None:
         if self._turns.is_held:
@@ -161,8 +176,10 @@ class SharedDevice(Generic[Result]):
         self._turns.give_up()
 
 
-def wait_for_turn(turns: Turns, timeout_s: float, want: Want) -> bool:
-    """Whether the device came within `timeout_s`; if not, the place in line is kept."""
+def wait_for_turn(turns: Turns, timeout_s: float, want: Demand) -> bool:
+    """Waits for the device for at most `timeout_s`. Returns whether this process has the device. If not, the process
+    stays in line.
+    """
     deadline_s = time.monotonic() + timeout_s
     while not turns.try_acquire(want):
         if time.monotonic() >= deadline_s:
@@ -173,8 +190,10 @@ def wait_for_turn(turns: Turns, timeout_s: float, want: Want) -> bool:
 
 @contextmanager
 def one_turn(turns: Turns) -> Iterator[None]:
-    """Has the device for the block, however long that takes to get: for loading a model."""
-    wait_for_turn(turns, float("inf"), Want(0, float("inf")))
+    """Waits without a timeout for the device, and keeps the device while the body of the `with` statement runs. The
+    worker loads its model there.
+    """
+    wait_for_turn(turns, float("inf"), Demand(0, float("inf")))
     try:
         yield
     finally:

@@ -1,1 +1,1 @@
-"""DiT stage: token grids become pixels. Never the AR model."""
+"""The DiT stage: turns token grids into pictures. It never imports the AR model."""

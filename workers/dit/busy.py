@@ -1,4 +1,6 @@
-"""How much of the time that there is work for it a device spends on it. Plain Python, no tensors."""
+"""Measures for which share of the time the device computes, while there is work for the device. Plain Python, no
+tensors.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +16,11 @@ _LOG_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class BusyShare:
-    """`device_s` beginning and denoising renders and in the VAE, up to a PIL picture; `work_s` with a render admitted.
+    """Sums up two times: `device_s`, the seconds in which the device computes, and `work_s`, the seconds in which the
+    engine has at least one render.
 
-    One thread uses it.
+    The device computes when it begins or denoises a render, and when the VAE decodes a picture up to the PIL image.
+    Only one thread may use an instance.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -27,15 +31,22 @@ class BusyShare:
 
     @contextmanager
     def device(self) -> Iterator[None]:
-        """Around what the device computes."""
+        """Measures time in which the device computes: adds the duration of the `with` statement's body to the seconds
+        `device_s`.
+        """
         began_s = self.clock()
         try:
             yield
         finally:
             self.device_s += self.clock() - began_s
 
-    def tell(self, *, has_work: bool) -> None:
-        """Between steps, and whenever there is work after there was none or the other way round."""
+    def note_state(self, *, has_work: bool) -> None:
+        """Records whether the engine has work from now on (`has_work`). If the engine had work before this call, the
+        time since the previous call is added to `work_s`.
+
+        Call this between steps, when the first render arrives, and when the last one leaves. After each minute of work
+        it logs the share of `work_s` in which the device computed.
+        """
         now_s = self.clock()
         if self._seen_at_s is not None:
             self.work_s += now_s - self._seen_at_s
@@ -44,7 +55,9 @@ class BusyShare:
             self.log()
 
     def log(self) -> None:
-        """Writes the share since the last time, beside the totals."""
+        """Logs for which share of its working time the device computed since the last log line, and the totals since
+        the start.
+        """
         device_s, work_s = self.device_s - self._logged[0], self.work_s - self._logged[1]
         self._logged = (self.device_s, self.work_s)
         if work_s:

@@ -1,4 +1,6 @@
-"""The DiT stage's engine: schedule, run, record. Renders fail alone; nothing here stores a picture."""
+"""The DiT stage's engine. It schedules renders, denoises them and returns their pictures, but does not store pictures.
+An error of one render fails that render alone.
+"""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -10,8 +12,8 @@ from shared.ids import ObjectKey, RenderId
 from shared.jobs.leases import Claim, Progress
 from workers.dit.busy import BusyShare
 from workers.dit.handover.saved_state import SavedState
-from workers.dit.handover.store import refuse
-from workers.dit.memory import MemoryBook
+from workers.dit.handover.store import reject_handover
+from workers.dit.memory import MemoryBudget
 from workers.dit.model.conditions import condition_set
 from workers.dit.model.denoise_step import DenoiseStep, DitRender
 from workers.dit.model.runner import DitRunner, PreparedRender
@@ -20,14 +22,15 @@ from workers.dit.pictures.previews import Preview
 from workers.dit.scheduler import Scheduler
 from workers.engine.stepper import Outcome, Unfinished
 
-_POLL_S = 0.2  # how often an engine that waits for a preparation lets its thread look around
+_POLL_S = 0.2  # the longest wait for a preparation, after which the engine thread handles dropped renders
 
 
 class DitEngine:
-    """Implements `Stepper[Decoded]`. While one render is denoised, a side thread prepares those to come.
+    """The DiT stage's engine, a `Stepper[Decoded]`; a `Decoded` is a finished picture. While one render is denoised, a
+    side thread prepares the next ones.
 
-    `load_image` fetches a normalised condition image by its object key; `on_preview` must only pass a preview on;
-    `load_unfinished` returns what `unfinished` has made of a render on another worker, if that is to be had.
+    `load_image` fetches a normalised condition image by its object key. `on_preview` receives each preview and must
+    return at once. `load_unfinished` returns the saved state of a render that another worker handed over, or None.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class DitEngine:
         *,
         room_bytes: int | None = None,
     ) -> None:
-        """`floor`: the share of the steps that a pre-empted class keeps. `room_bytes`: what the weights leave of the
-        device's memory; None counts none.
+        """Creates the engine. `floor` is the share of the steps that a class still gets while a more urgent class
+        pre-empts it.
+
+        `room_bytes` is the device memory that the weights leave free. None turns the checks of device memory off.
         """
         self.busy = BusyShare()
         self._runner = runner
@@ -49,32 +54,36 @@ class DitEngine:
         self._load_unfinished = load_unfinished
         self._scheduler = Scheduler(runner.max_batch, floor)
         self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate, self._try_alone)
-        self._memory = MemoryBook(room_bytes)
+        self._memory = MemoryBudget(room_bytes)
         self._renders: dict[RenderId, DitRender] = {}
-        self._planned: Sequence[RenderId] | None = None  # nothing is planned yet; empty: the next step only waits
+        self._planned: Sequence[RenderId] | None = None  # None: not planned yet. Empty: the next step only waits.
         self._side_thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     def admit(self, claim: Claim) -> None:
-        """Has the render prepared. Raises `RenderFailed` when its prior does not fit it.
+        """Adds a claimed render to the engine and starts its preparation on the side thread. Raises `RenderFailed` if
+        the render's token grid does not fit the request.
 
-        A render that is here already was lost and claimed again: only the newer claim can be written.
+        If the engine still has the render under an older lease, that lease was lost. Then the older claim of the render
+        is dropped, because the store accepts only writes of the newer claim.
         """
         self.drop(claim.render_id)
         self._runner.checked_prior(claim)
         self._memory.add(claim.render_id, self._runner.needs(claim))
         self._renders[claim.render_id] = DitRender(claim, self._side_thread.submit(self._prepare, claim))
         self._scheduler.add(claim)
-        self.busy.tell(has_work=True)
+        self.busy.note_state(has_work=True)
 
     def in_step(self) -> Collection[RenderId]:
-        """Those that share the next denoise step, and whom the side thread prepares meanwhile."""
+        """Plans the next step. Returns the renders in that step, and those that the side thread is still preparing."""
         self._planned = self._plan()
         return {*self._planned, *(render_id for render_id in self._renders if not self._is_prepared(render_id))}
 
     def step(self) -> Sequence[Outcome[Decoded]]:
-        """One denoise step of the renders that share it; a render's last one also decodes its picture.
+        """Runs one denoise step of the planned renders and returns the outcomes. The last step of a render also decodes
+        its picture.
 
-        While none is prepared it only waits for the first, and not for long: somebody may have to be dropped.
+        If no render is prepared, the step only waits until one is, for at most 0.2 s. The wait is short so that the
+        engine thread can drop renders.
         """
         batch = self._plan() if self._planned is None else self._planned
         self._planned = None
@@ -83,19 +92,22 @@ class DitEngine:
             return ()
         outcomes = self._denoise.run([self._renders[render_id] for render_id in batch])
         for outcome in outcomes:
-            self._forget(outcome.claim.render_id)
-        self._tell()
+            self._remove(outcome.claim.render_id)
+        self._note_state()
         return outcomes
 
     def drop(self, render_id: RenderId) -> None:
-        self._forget(render_id)
-        self._tell()
+        self._remove(render_id)
+        self._note_state()
 
     def progress(self) -> Mapping[RenderId, Progress]:
         return {render_id: render.progress for render_id, render in self._renders.items()}
 
     def unfinished(self, render_id: RenderId) -> Unfinished | None:
-        """Returns what a render has come to, for another worker; None before its first step is done."""
+        """Returns the saved state of a render, from which another worker can continue it.
+
+        Returns None before the render's first step.
+        """
         render = self._renders.get(render_id)
         if render is None or render.state is None or not render.state.num_done:
             return None
@@ -111,15 +123,15 @@ class DitEngine:
         return not self._renders
 
     def close(self) -> None:
-        """Ends the side thread; says how busy the device was."""
+        """Ends the engine's side thread, and logs for which share of the time the device was busy."""
         self._side_thread.shutdown(cancel_futures=True)
         self.busy.log()
 
     def _prepare(self, claim: Claim) -> PreparedRender:
-        """On the side thread."""
+        """Loads a claimed render's condition images and prepares its first step. Runs on the side thread."""
         try:
             images = [self._load_image(key).convert("RGB") for key in claim.settings.images]
-        except OSError as error:  # Pillow's word for a file that is truncated or no picture
+        except OSError as error:  # Pillow raises it for a truncated file, or one that is no picture
             raise RenderFailed("bad_condition_image", f"a condition image cannot be read: {error}") from error
         return self._runner.prepare(claim, images, self._saved(claim))
 
@@ -128,11 +140,15 @@ class DitEngine:
         try:
             return SavedState.from_bytes(data, claim.settings) if data is not None else None
         except ValueError as error:
-            refuse(claim, error)
+            reject_handover(claim, error)
             return None
 
     def _plan(self) -> Sequence[RenderId]:
-        """Chooses the next step, and takes condition keys from other renders where it needs their memory."""
+        """Chooses the renders of the next step.
+
+        If that step needs more memory, other renders lose their condition keys: the keys and values of their condition
+        images.
+        """
         batch = self._scheduler.next_batch(self._is_prepared, self._memory.fits)
         for key in self._memory.begin(batch):
             self._give_up(key)
@@ -151,20 +167,20 @@ class DitEngine:
 
     def _wait(self) -> None:
         wait([render.preparation for render in self._renders.values()], _POLL_S, FIRST_COMPLETED)
-        self._tell()
+        self._note_state()
 
     def _is_prepared(self, render_id: RenderId) -> bool:
         return self._renders[render_id].preparation.done()
 
-    def _forget(self, render_id: RenderId) -> None:
+    def _remove(self, render_id: RenderId) -> None:
         if render := self._renders.pop(render_id, None):
             render.preparation.cancel()
             self._scheduler.remove(render_id)
             self._memory.remove(render_id)
             self._planned = None
 
-    def _tell(self) -> None:
-        self.busy.tell(has_work=not self.is_idle)
+    def _note_state(self) -> None:
+        self.busy.note_state(has_work=not self.is_idle)
         if not any(render.claim.settings.is_edit for render in self._renders.values()):
             self._runner.free()
             self._memory.clear_conditions()

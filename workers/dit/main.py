@@ -1,4 +1,4 @@
-"""Composition root of a DiT worker: `python -m workers.dit`."""
+"""Reads the settings, loads the model and wires the parts of a DiT worker (`python -m workers.dit`)."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,14 @@ from workers.engine.places import turns
 from workers.model.source import ModelSource, find_model
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
-from workers.stage.worker import Keeping, StageParts, run_stage
+from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
-    """Loads the DiT model and serves hints until SIGTERM. Raises `GridpressError` when something needed is missing."""
+    """Loads the DiT model and runs the worker until SIGTERM.
+
+    Raises `GridpressError` if the model, store or device is missing.
+    """
     began_s = time.monotonic()
     source = find_model(settings, DIT_PARTS)
     client = connect(settings.redis_url, settings.durability)
@@ -60,10 +63,10 @@ def run(settings: Settings) -> None:
         runner = DitRunner(model, denoiser, plan)
         if options.compiler:
             warm_up(runner, options.warm_up)
-        handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
+        handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
         room, floor = room_bytes(placement.device), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
-        stepper = share(engine, _always_there(model))
+        stepper = share(engine, _resident_modules(model))
     MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
     show_device_memory(Stage.DIT, placement.device)
 
@@ -82,7 +85,7 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DELIVERY,
         is_device_lost=is_device_lost,
-        keeping=Keeping(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
+        handover_ports=HandoverPorts(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     engine.close()
@@ -90,7 +93,10 @@ def run(settings: Settings) -> None:
 
 
 def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options: DitOptions) -> Denoiser:
-    """On two devices if the settings say so. A worker whose second device dies ends, and its renders go to others."""
+    """Returns the object that predicts noise. It uses two devices if the settings name two.
+
+    If the process of the second device dies, the worker exits, and other workers claim its renders.
+    """
     devices = guidance_devices(settings)
     if not devices:
         return Denoiser(model)
@@ -98,13 +104,20 @@ def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options:
     return TwoDeviceDenoiser(model, helper)
 
 
-def _always_there(model: DitModel) -> Sequence[nn.Module]:
-    """The parts that stay on the device while it is ours."""
+def _resident_modules(model: DitModel) -> Sequence[nn.Module]:
+    """Returns the modules whose weights stay on the device during this worker's turn.
+
+    With the setting `low_memory`, the other modules are moved to the device only while they are used.
+    """
     return [model.transformer] if model.low_memory else [model.transformer, model.vae, model.text_encoder]
 
 
 def _engine_facts(placement: Placement, options: DitOptions) -> Mapping[str, str]:
-    """What a picture depends on besides its request and the weights."""
+    """Returns facts about this worker on which a picture depends, in addition to the request and the weights: device,
+    type, options and package versions.
+
+    These facts are stored in manifests, and in the saved states with which another worker continues a render.
+    """
     packages = {name: version(name) for name in ("gridpress", "torch", "transformers", "diffusers")}
     return {
         "device": placement.device.type,

@@ -1,4 +1,8 @@
-"""Counts the device memory of renders: which of them fit, and whose condition keys are given up. No tensors."""
+"""Counts the device memory of renders. It decides which renders fit, and which condition keys are dropped to make room.
+It uses no tensors.
+
+Condition keys are the keys and values of an edit's condition images.
+"""
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -8,9 +12,11 @@ from shared.ids import RenderId
 
 @dataclass(frozen=True, slots=True)
 class RenderBytes:
-    """The memory of one render: `held` from its first step to its end, `working` during a step or its decode.
+    """The bytes of device memory that one render needs: `held` from its first step to its end, and `working` in
+    addition during a step or the VAE decode.
 
-    `conditions` are the keys and values of its condition images. Renders with one `condition_set` share them.
+    `conditions` is the size of the keys and values of the render's condition images. Renders with the same
+    `condition_set` share these keys and values.
     """
 
     held: int
@@ -19,39 +25,53 @@ class RenderBytes:
     condition_set: Hashable = None
 
 
-class MemoryBook:
-    """Books what the weights leave of a device. A render that has begun may lose its condition keys, nothing else.
+class MemoryBudget:
+    """Counts how renders use the device memory that the weights leave free. A render that has begun can lose its
+    condition keys (the keys and values of its condition images), but nothing else.
 
-    A render that is too large for the whole device is tried with nothing beside it, since sizes are estimates.
+    Sizes are estimates. So a render that seems too large for the whole device is tried all the same, with no other
+    render beside it.
     """
 
     def __init__(self, room: int | None) -> None:
-        """`room` is in bytes; None counts nothing: memory of the host."""
+        """Creates the budget. `room` is the memory in bytes that the weights leave free on the device. None means a
+        CPU, whose memory is not counted.
+        """
         self._room = room
         self._needs: dict[RenderId, RenderBytes] = {}
         self._begun: set[RenderId] = set()
         self._alone: set[RenderId] = set()
-        self._sets: dict[Hashable, int] = {}  # condition keys on the device, those that were computed last at the end
+        self._sets: dict[Hashable, int] = {}  # sizes of the condition keys on the device, the newest last
 
     def add(self, render_id: RenderId, need: RenderBytes) -> None:
         self._needs[render_id] = need
 
     def remove(self, render_id: RenderId) -> None:
-        """Forgets a render. Its condition keys count until others take their place."""
+        """Removes a render. The render's condition keys (keys and values of its condition images) stay in memory and
+        are still counted, until the keys of another render take their place.
+        """
         del self._needs[render_id]
         self._begun.discard(render_id)
         self._alone.discard(render_id)
 
     def clear_conditions(self) -> None:
-        """Nothing is kept of condition images any more."""
+        """Sets the counted size of condition keys (keys and values of condition images) to 0. Call this after the
+        engine has freed all condition keys.
+        """
         self._sets.clear()
 
     def set_alone(self, render_id: RenderId) -> None:
-        """Has all other condition keys given up for this render's steps: the device was full in one."""
+        """From now on, each step of this render drops the condition keys (keys and values of condition images) of all
+        other renders.
+
+        Call this after the device ran out of memory in a step of this render.
+        """
         self._alone.add(render_id)
 
     def fits(self, batch: Sequence[RenderId]) -> bool:
-        """Returns whether these can share a step, and everything that has begun can still end after it."""
+        """Returns whether a step of these renders fits into the device memory, and whether every render that has begun
+        will still have the memory that it needs to end.
+        """
         others = self._begun - set(batch)
         if self._room is None or not batch or (not others and len(batch) == 1):
             return True
@@ -60,11 +80,15 @@ class MemoryBook:
         return held + max(most, self._step_bytes(batch)) <= self._room
 
     def begin(self, batch: Sequence[RenderId]) -> Collection[Hashable]:
-        """Books the step of a batch that fits. Returns the condition sets that are to be given up before it."""
+        """Counts the memory for a step of these renders. Call this only if `fits` is true for them.
+
+        Returns which condition keys must be dropped before the step. Condition keys are the keys and values of an
+        edit's condition images.
+        """
         self._begun.update(batch)
         own = self._sets_of(batch)
         new = own.keys() - self._sets.keys()
-        if new:  # only what renders read is kept then
+        if new:  # computing a new set frees all sets that no render reads
             in_use = self._sets_of(self._begun)
             self._sets = {key: size for key, size in self._sets.items() if key in in_use}
         is_alone = bool(self._alone & set(batch))
@@ -75,12 +99,18 @@ class MemoryBook:
         return given_up
 
     def booked(self, batch: Sequence[RenderId]) -> int:
-        """Returns the bytes that a step of the batch takes, with all that is kept beside it."""
+        """Returns the bytes that are in use during a step of these renders, including the memory of other renders that
+        have begun.
+        """
         held = sum(self._needs[each].held for each in self._begun)
         return held + sum(self._sets.values()) + sum(self._needs[each].working for each in batch)
 
     def _surplus(self, own: dict[Hashable, int], batch: Sequence[RenderId]) -> list[Hashable]:
-        """Returns as many sets as have to go, the oldest first."""
+        """Returns which condition keys (keys and values of condition images) must be dropped to make room for a step,
+        the oldest first.
+
+        `own` has the condition keys that the step itself needs, which are not dropped.
+        """
         surplus: list[Hashable] = []
         if self._room is None:
             return surplus

@@ -1,4 +1,7 @@
-"""Decides, from measured times, how many renders of one size share a forward pass. Measures nothing itself."""
+"""Decides from measured times how many rows of one picture size share a forward pass. It measures nothing itself.
+
+A row is one guidance branch of a render; a render with guidance has two rows in each step.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +9,16 @@ from functools import cached_property
 
 from shared.geometry import GridSize
 
-_WORTH_IT = 0.97  # a pass of more rows holds more memory: under 3 % a row it isn't worth that, and may be noise
+_WORTH_IT = 0.97  # more rows in a pass need more memory; a gain below 3 % per row is not worth that and may be noise
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One forward of `rows` rows of a size; a render with guidance has two rows a step."""
+    """A measured time: the milliseconds of one forward pass with `rows` rows of the picture size `size`, divided by
+    `rows`.
+
+    A row is one guidance branch of a render, so a render with guidance has two rows in each step.
+    """
 
     size: GridSize
     rows: int
@@ -20,22 +27,34 @@ class Timing:
 
 @dataclass(frozen=True)
 class Plan:
-    """Chosen once per size, whatever the load. Without timings every row has a pass of its own."""
+    """Says how many rows (guidance branches of renders) of each picture size share a forward pass. The numbers do not
+    depend on the load.
+
+    Without timings each row has a pass of its own.
+    """
 
     timings: Sequence[Timing] = ()
 
     def rows_per_pass(self, size: GridSize) -> int:
-        """That of the smallest measured size that has as many tokens; 1 for what is larger than all."""
+        """Returns how many rows (guidance branches of renders) of this picture size share a forward pass.
+
+        A size that was not measured gets the number of the next larger measured size, compared by the number of tokens.
+        A size that exceeds all measured sizes gets 1.
+        """
         large_enough = [known for known in self._choices if known.num_tokens >= size.num_tokens]
         return self._choices[min(large_enough, key=lambda known: known.num_tokens)] if large_enough else 1
 
     @property
     def most_rows(self) -> int:
-        """The most rows that share a pass, of any size."""
+        """The largest number of rows (guidance branches of renders) that share a forward pass, over all sizes of
+        pictures.
+        """
         return max(self._choices.values(), default=1)
 
     def table(self) -> Sequence[Mapping[str, object]]:
-        """A row per measurement, for logs and facts; sizes in DiT's 32-pixel tokens."""
+        """Returns the measured times for the log, one entry for each measurement. Sizes are in visual tokens; a token
+        covers 32x32 pixels.
+        """
         return [
             {
                 "rows": timing.size.rows,
@@ -53,7 +72,10 @@ class Plan:
 
 
 def _choice(timings: Sequence[Timing]) -> int:
-    """The fewest rows that are not beaten clearly."""
+    """Returns the number of rows for a forward pass that takes the least time for each row.
+
+    A larger number is chosen only if it takes at least 3 % less time for each row than a smaller number.
+    """
     chosen, *others = sorted(timings, key=lambda timing: timing.rows)
     for timing in others:
         if timing.ms_per_row < _WORTH_IT * chosen.ms_per_row:

@@ -1,4 +1,4 @@
-"""Chooses whose denoise step is next. Plain Python: knows render ids, classes and sizes, no tensors."""
+"""Chooses the renders of the next denoise step. It knows their ids, classes and sizes, and uses no tensors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shared.ids import RenderId
 from shared.jobs.leases import Claim
 from workers.engine.class_turns import ClassTurns
 
-_FLOOR = 0.1  # the share of the steps that a pre-empted class keeps: as much as claims leave it by default
+_FLOOR = 0.1  # the share of steps that a pre-empted class still gets, equal to the default share of claims
 
 
 @dataclass(slots=True)
@@ -22,16 +22,20 @@ class _Turn:
 
     @property
     def order(self) -> tuple[int, bool, int]:
-        """The most urgent class first; in it what has begun, so that it ends; then the oldest claim."""
+        """The key by which renders are sorted: the most urgent class first, then renders that have begun, then the
+        oldest.
+        """
         return (self.rank, not self.has_begun, self.age)
 
 
 class Scheduler:
-    """Every render to its end, by class, then age: a forward fills the device, so taking turns would only delay all.
+    """Runs renders one after another, ordered by class, then age. One forward pass fills the device, so alternating
+    between renders would only delay all of them.
 
-    Only a strictly higher class pre-empts, between two denoise steps. The state of a pre-empted render is kept, and its
-    class has a floor of the steps meanwhile. Renders share a step only where `max_batch` says that their size gains
-    from it, whatever the load.
+    - Only a render of a strictly higher class pre-empts another one, between two denoise steps. The pre-empted render
+      keeps its state. Its class still gets a minimum share of the steps (`floor`).
+    - Renders share a step only if `max_batch` says that a common step of their size is faster. That does not depend on
+      the load.
     """
 
     def __init__(self, max_batch: Callable[[GridSize], int], floor: float = _FLOOR) -> None:
@@ -48,16 +52,17 @@ class Scheduler:
         del self._turns[render_id]
 
     def separate(self, render_id: RenderId) -> None:
-        """From now on this one shares no step: it failed in company."""
+        """Makes a render take all its later steps alone, because a step that it shared with other renders failed."""
         self._turns[render_id].is_alone = True
 
     def next_batch(
         self, is_ready: Callable[[RenderId], bool], fits: Callable[[Sequence[RenderId]], bool] = lambda _: True
     ) -> Sequence[RenderId]:
-        """Who gets the next step: renders of one class and size; none while nobody is ready.
+        """Returns the renders of the next step, which have one class and one size. Returns no renders if none is ready.
 
-        A render that is not ready yet keeps nobody waiting; its age is as good when it is. One that does not fit
-        beside what has begun waits for its end; nothing else begins before it then.
+        A render that is not ready delays no other render, and keeps its place in the order. If a render does not fit
+        into memory beside the renders that have begun, it waits until enough of those have ended. Meanwhile no later
+        render begins.
         """
         ready = sorted(
             (turn for turn in self._turns.values() if turn.has_begun or is_ready(turn.render_id)),
@@ -82,7 +87,7 @@ class Scheduler:
 
 
 def _up_to_the_first_too_large(turns: Sequence[_Turn], fits: Callable[[Sequence[RenderId]], bool]) -> Sequence[_Turn]:
-    """Returns all that have begun, and of the others those before the first that does not fit."""
+    """Returns all renders that have begun, and the other renders up to the first one that does not fit into memory."""
     too_large = next((turn for turn in turns if not turn.has_begun and not fits([turn.render_id])), None)
     if too_large is None:
         return turns

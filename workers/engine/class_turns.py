@@ -1,21 +1,31 @@
-"""Decides which class has a device's next step, where one pre-empts another. Knows neither renders nor tensors."""
+"""Decides which priority class (`interactive` or `batch`) gets the next step of a device.
+
+It knows neither renders nor tensors.
+"""
 
 from collections.abc import Collection
 
 
 class ClassTurns:
-    """The highest class goes first. A lower one that it pre-empted keeps a floor: its share of the steps meanwhile.
+    """Decides which class gets each step: the highest one. A lower class that has to wait (is pre-empted) still gets a
+    minimum share of the steps, the floor.
 
-    Without it a worker whose higher class never ends would hold a pre-empted render for good.
+    Without the floor, a worker with endless work of the higher class would never finish a pre-empted render.
     """
 
     def __init__(self, floor: float) -> None:
-        """`floor`: from 0 to less than 1, as for claims."""
+        """Creates the object that decides which class gets each step. `floor` is the minimum share of the steps for a
+        lower class that is pre-empted, from 0 to less than 1. When workers claim renders, they give lower classes the
+        same share.
+        """
         self._credit_a_step = floor / (1 - floor)
         self._credit = 0.0
 
     def next_rank(self, ranks: Collection[int]) -> int:
-        """Returns the rank whose step is next; 0 is the highest class. `ranks`: of renders that could be stepped."""
+        """Returns the rank of the class that gets the next step; 0 is the highest class.
+
+        `ranks` are the class ranks of all renders that could be in that step.
+        """
         top, lowest = min(ranks), max(ranks)
         if top == lowest:
             self._credit = 0.0

@@ -1,4 +1,7 @@
-"""How an engine's work ends: renders that can end in the grace period do, the others go back. Knows no signals."""
+"""Drains a worker: renders that can end within the grace period do so, and the worker hands back the others.
+
+It handles no signals.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +14,16 @@ from workers.engine.slots import Slots
 from workers.engine.stepper import Unfinished
 from workers.engine.thread import EngineThread
 
-_LAST_STEP_S = 2.0  # a step that takes longer is left behind: the fence refuses what it might still write
+_LAST_STEP_S = 2.0  # the wait for the last step; a longer step is abandoned, and the fence refuses its writes
 
 HandOver = Callable[[Claim, Unfinished | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
-    """What is left to compute of a render in the stepper: its own seconds, and one step's."""
+class _Remaining:
+    """The time that a render in the engine still needs: `own_s` seconds until its end, and `step_s` seconds for one
+    step.
+    """
 
     claim: Claim
     own_s: float
@@ -26,59 +31,71 @@ class _Left:
 
 
 def drain(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: HandOver) -> None:
-    """Claims nothing more, waits up to `grace_s` for what runs and what is being recorded, stops the engine.
+    """Drains the worker: stops claiming, waits up to `grace_s` for running renders and records, then stops the engine.
 
-    A render that cannot end in that time, by the measured time of its steps, is taken out after the running step and
-    handed over at once with what it has come to. So is a render that has not ended at the end, if its step ends soon.
-    `hand_over` releases the render's slot.
+    - Renders that can't end within the grace period, judged by the measured time of their steps, are handed over at
+      once. They leave the engine after the running step, with their saved state.
+    - Renders that have not ended when the grace period is over are handed over too. Their saved state is included if
+      their running step ends within another 2 s.
+
+    `hand_over` hands a render over to another worker and releases the render's slot.
     """
     ends_s = time.monotonic() + grace_s
     slots.close()
     too_slow = _too_slow(engine, slots, grace_s)
-    # A step that outlasts the grace period leaves nothing to hand over.
-    _send_away(engine, slots, [left.claim for left in too_slow if left.step_s >= grace_s], 0.0, hand_over)
-    _send_away(engine, slots, [left.claim for left in too_slow if left.step_s < grace_s], ends_s, hand_over)
+    # If one step takes longer than the grace period, there will be no saved state to hand over.
+    _hand_over_running(engine, slots, [left.claim for left in too_slow if left.step_s >= grace_s], 0.0, hand_over)
+    _hand_over_running(engine, slots, [left.claim for left in too_slow if left.step_s < grace_s], ends_s, hand_over)
     slots.wait_until_empty(ends_s - time.monotonic())
     ends_s = time.monotonic() + _LAST_STEP_S
-    _send_away(engine, slots, [claim for claim, _ in slots.running()], ends_s, hand_over)
+    _hand_over_running(engine, slots, [claim for claim, _ in slots.running()], ends_s, hand_over)
     engine.stop(max(0.0, ends_s - time.monotonic()))
     for claim in slots.held():
         hand_over(claim, None)
 
 
-def _too_slow(engine: EngineThread[Any], slots: Slots, grace_s: float) -> Sequence[_Left]:
-    """Renders whose steps to come take longer than `grace_s`.
+def _too_slow(engine: EngineThread[Any], slots: Slots, grace_s: float) -> Sequence[_Remaining]:
+    """Returns the renders that can't end within `grace_s` seconds.
 
-    A render that is not in the running step waits for those that are, as in the DiT, which ends one after another.
+    The DiT stage computes one render after another. So the time for a render outside the running step includes the time
+    until the renders in that step end.
     """
-    in_step, lefts = engine.in_step, _lefts(engine, slots)
+    in_step, lefts = engine.in_step, _remaining(engine, slots)
     ahead_s = max(
         (left.own_s for left in lefts if left.claim.render_id in in_step and left.own_s <= grace_s), default=0
     )
     return [left for left in lefts if left.own_s + (0 if left.claim.render_id in in_step else ahead_s) > grace_s]
 
 
-def _lefts(engine: EngineThread[Any], slots: Slots) -> Sequence[_Left]:
+def _remaining(engine: EngineThread[Any], slots: Slots) -> Sequence[_Remaining]:
     progress = engine.progress()
     return [
-        _left_of(claim, seen, engine.step_times.seconds_a_step(claim.render_id))
+        _remaining_of(claim, seen, engine.step_times.seconds_a_step(claim.render_id))
         for claim, _ in slots.running()
         if (seen := progress.get(claim.render_id))
     ]
 
 
-def _left_of(claim: Claim, progress: Progress, step_s: float | None) -> _Left:
-    """Endless before the first step: its time is not known, and nothing is lost."""
+def _remaining_of(claim: Claim, progress: Progress, step_s: float | None) -> _Remaining:
+    """Returns the time that a render still needs.
+
+    Before the render's first step this time is unknown, and the function returns infinity. So the render is handed
+    over, which loses no work.
+    """
     endless = float("inf")
     if step_s is None or not progress.done:
-        return _Left(claim, endless, endless)
-    return _Left(claim, (progress.total - progress.done) * step_s, step_s)
+        return _Remaining(claim, endless, endless)
+    return _Remaining(claim, (progress.total - progress.done) * step_s, step_s)
 
 
-def _send_away(
+def _hand_over_running(
     engine: EngineThread[Any], slots: Slots, claims: Sequence[Claim], until_s: float, hand_over: HandOver
 ) -> None:
-    """Takes renders out after the running step, for which it waits until `until_s`. One that ends in it is kept."""
+    """Takes renders out of the engine after the running step, and hands them over with their saved state.
+
+    It waits for the end of that step until the time `until_s` of the monotonic clock. A render that ends in that step
+    is not handed over.
+    """
     leaving = [(claim, engine.take_out(claim.lease)) for claim in claims]
     for claim, taken in leaving:
         unfinished = _wait(taken, until_s)

@@ -1,4 +1,4 @@
-"""Renews leases on a side thread while the engine thread computes, since one step may outlast a lease."""
+"""Renews leases on a side thread while the engine thread computes, because one step may outlast a lease."""
 
 import threading
 import time
@@ -8,28 +8,35 @@ import structlog
 
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.jobs.leases import Held, Lease
+from shared.jobs.leases import Lease, RenderReport
 from shared.process.background import Background, note_fault
 
 log = structlog.get_logger()
 
-Beat = Callable[[Sequence[Held]], Mapping[RenderId, bool]]
+Beat = Callable[[Sequence[RenderReport]], Mapping[RenderId, bool]]
 
 
 class Heartbeat:
-    """Calls `tick` every `interval_s`. The port `beat` returns for each render whether its lease is still current."""
+    """Renews the leases of a worker's renders every `interval_s` seconds, on a thread of its own."""
 
     def __init__(
         self,
         beat: Beat,
         *,
-        held: Callable[[], Sequence[Held]],
+        held: Callable[[], Sequence[RenderReport]],
         revoke: Callable[[Sequence[Lease]], None],
         is_alive: Callable[[float], bool],
         on_hang: Callable[[], None],
         interval_s: float,
     ) -> None:
-        """`on_hang` ends the process, because a hung device does not recover."""
+        """Creates the heartbeat.
+
+        - `beat` sends one heartbeat and returns, for each render, whether its lease is still current.
+        - `held` returns the leases to renew.
+        - `revoke` drops renders whose leases are lost.
+        - `is_alive` returns False if the engine hangs.
+        - `on_hang` ends the process, because a hung device does not recover.
+        """
         self._beat = beat
         self._held = held
         self._revoke = revoke
@@ -51,14 +58,18 @@ class Heartbeat:
         self._thread.join()
 
     def report(self) -> None:
-        """Has a heartbeat sent out of turn and returns at once: the device never waits for the store."""
+        """Asks the heartbeat thread to send a heartbeat now, and returns at once. So the device never waits for the
+        store.
+        """
         with self._changed:
-            self._num_wanted = self._num_begun + 1  # one under way may have looked too early
+            self._num_wanted = self._num_begun + 1  # a heartbeat that is being sent may have read the state too early
             self._changed.notify_all()
 
     def tick(self, now_s: float) -> None:
-        """Sends one heartbeat. If the engine hangs, it calls `on_hang` instead, so that other workers take its
-        renders.
+        """Sends one heartbeat, and revokes the renders whose leases are no longer current.
+
+        If the engine hangs, this method calls `on_hang` and sends nothing. Then the leases expire and other workers
+        claim the renders.
         """
         if not self._is_alive(now_s):
             log.error("engine.hangs")
@@ -70,7 +81,7 @@ class Heartbeat:
         except StoreUnavailable as error:
             log.warning("heartbeat.failed", error=str(error))
             return
-        except Exception:  # noqa: BLE001 - the next beat comes in time, while a pause would cost its renders
+        except Exception:  # noqa: BLE001 - the next heartbeat comes in time; ending the thread would lose all leases
             note_fault("heartbeat")
             return
         self._revoke([each.lease for each in held if not still_ours[each.lease.render_id]])

@@ -1,17 +1,23 @@
-"""Decides what a worker has room for: which classes, and whether to compute, prepare or pre-empt. Uses no clock."""
+"""Decides which renders a worker can claim next: renders of which classes, and whether to compute them at once, to
+prepare them, or to pre-empt others with them.
+
+It uses no clock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.jobs.leases import Place, Room, spare_rows
+from shared.jobs.leases import Room, Vacancy, spare_rows
 from shared.jobs.spec import Priority
 
-_CLASSES = tuple(Priority)  # the most urgent first
+_CLASSES = tuple(Priority)  # ordered, the most urgent first
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A render that has not left the engine. `left_s`: seconds of the device until it ends; None: not known yet."""
+    """A render in the engine. `left_s` is the device time in seconds that it still needs, or None while that is
+    unknown.
+    """
 
     rank: int
     left_s: float | None = None
@@ -19,10 +25,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How many renders a worker computes at once, and how many more it prepares `ahead` of the end of those.
+    """The places of a worker. A place is room for one render that the worker computes or prepares.
 
-    Of the places, `spare` are for the highest class alone. With `preempts` there is one more, beyond all others, for
-    a class that is higher than everything held.
+    The worker computes `at_once` renders together. While they run, it prepares `ahead` more renders. Of the `at_once`
+    places, `spare` are reserved for the highest class. With `preempts` there is one more place, for a render of a
+    higher class than all renders in the worker.
     """
 
     at_once: int
@@ -32,41 +39,60 @@ class Places:
 
     @property
     def most(self) -> int:
-        """The most renders that are ever held before their end."""
+        """The largest number of renders that the worker has at the same time, computed and prepared ones together."""
         return self.at_once + self.ahead + (len(_CLASSES) - 1 if self.preempts else 0)
 
-    def open(self, running: Sequence[Running], lead_s: float) -> Sequence[Place]:
-        """Returns what may be claimed beside `running`, the best place first. A preparation takes `lead_s`."""
+    def open(self, running: Sequence[Running], lead_s: float) -> Sequence[Vacancy]:
+        """Returns the places (room for one render each) for which the worker can claim a render now, the best place
+        first.
+
+        `running` are the renders that the worker already has. `lead_s` is the number of seconds that preparing a render
+        takes.
+        """
         if len(running) < self.at_once:
             return [self._free(running)]
         beyond = self._beyond(running) if self.preempts else None
         due_s = self.ahead_due_s(running, lead_s)
-        ahead = Place(Room.AHEAD, _CLASSES[-1]) if due_s is not None and due_s <= 0 else None
+        ahead = Vacancy(Room.AHEAD, _CLASSES[-1]) if due_s is not None and due_s <= 0 else None
         return [place for place in (beyond, ahead) if place]
 
     def ahead_due_s(self, running: Sequence[Running], lead_s: float) -> float | None:
-        """Returns the seconds until the next render is to be prepared; None while that is not known or not wanted."""
+        """Returns the seconds until the worker should claim and prepare its next render. Returns None if that time is
+        unknown, or if the worker has no room to prepare another render.
+
+        `lead_s` is the number of seconds that preparing a render takes.
+        """
         if not self.at_once <= len(running) < self.at_once + self.ahead:
             return None
         left = [each.left_s for each in running if each.left_s is not None]
         return sum(left) / self.at_once - lead_s if len(left) == len(running) else None
 
-    def _free(self, running: Sequence[Running]) -> Place:
-        """A lower class leaves the spare places free."""
-        num_lower = sum(each.rank > 0 for each in running)
-        return Place(Room.FREE, _CLASSES[-1] if num_lower < self.at_once - self.spare else _CLASSES[0])
+    def _free(self, running: Sequence[Running]) -> Vacancy:
+        """Returns the open place (room for one render) for a render that starts at once.
 
-    def _beyond(self, running: Sequence[Running]) -> Place | None:
+        If only places reserved for the highest class are open, the returned place is for that class alone.
+        """
+        num_lower = sum(each.rank > 0 for each in running)
+        return Vacancy(Room.FREE, _CLASSES[-1] if num_lower < self.at_once - self.spare else _CLASSES[0])
+
+    def _beyond(self, running: Sequence[Running]) -> Vacancy | None:
         top = min(each.rank for each in running)
-        return Place(Room.BEYOND, _CLASSES[top - 1]) if top else None
+        return Vacancy(Room.BEYOND, _CLASSES[top - 1]) if top else None
 
 
 def rows(num_rows: int) -> Places:
-    """Rows that are decoded together: a render can't pre-empt, so a row is kept free for the highest class."""
+    """Returns the places (room for one render each) of an AR worker, which decodes `num_rows` rows together.
+
+    Renders can't pre-empt each other in an AR worker. So one row is reserved for the highest class, unless the worker
+    has too few rows.
+    """
     return Places(num_rows, spare=spare_rows(num_rows))
 
 
 def turns(num_held: int, at_once: int = 1) -> Places:
-    """Renders that have the device in turns, of which `at_once` share a step; the others are prepared ahead."""
+    """Returns the places (room for one render each) of a DiT worker, which can have `num_held` renders.
+
+    `at_once` of these renders share a step. The others are prepared and wait for their turn.
+    """
     at_once = min(at_once, num_held)
     return Places(at_once, ahead=num_held - at_once, preempts=True)

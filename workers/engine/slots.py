@@ -1,4 +1,7 @@
-"""Which renders a worker holds: running ones take a place each, finished ones wait in a buffer for their record."""
+"""Tracks the renders of a worker, from their claim until their outcome is recorded in the store.
+
+A running render occupies a place (room for one render). A finished one waits in a buffer until its outcome is recorded.
+"""
 
 import threading
 import time
@@ -18,19 +21,22 @@ class _Holding:
 
 
 def _ignore() -> None:
-    """Nobody waits for a place."""
+    """Does nothing. It is the default for the function that is called when a place becomes free."""
 
 
 class Slots:
-    """A render is held from its claim until its outcome is recorded, and its lease is renewed all that time.
+    """The renders that a worker holds. A render is held from its claim until its outcome is recorded, and its lease is
+    renewed meanwhile.
 
-    Everything goes by lease: a render that was lost and claimed again is held under the newer lease alone, and what
-    still happens under the older one touches nothing. Safe to use from several threads.
+    Renders are identified by their lease. If a render was lost and claimed again, only the newer lease is held.
+    Operations with the older lease then have no effect. Safe to use from several threads.
     """
 
     def __init__(self, places: Places, buffer: int, on_room: Callable[[], None] = _ignore) -> None:
-        """`buffer`: finished renders that may wait for their record before claims are refused. `on_room` is called
-        when a place may have come free, on the thread that freed it.
+        """Creates empty slots. `buffer` is the largest number of finished renders whose outcomes may wait to be
+        recorded. While so many wait, no render is claimed.
+
+        `on_room` is called when there may be room for another render, on the thread that freed it.
         """
         self.places = places
         self._buffer = buffer
@@ -41,7 +47,11 @@ class Slots:
         self._changed = threading.Condition()
 
     def take(self, claim: Callable[[], Claim | None], room: Room = Room.FREE) -> Claim | None:
-        """Claims into a place of this kind. None when there is none, nothing waited, or all is closed."""
+        """Calls `claim` if the worker has room for a render of the kind `room`. Holds the claimed render from then on,
+        and returns the claim.
+
+        Returns None if there is no room, if no render waits, or if the slots are closed.
+        """
         with self._changed:
             if self._is_closed or not self._has_room(room):
                 return None
@@ -58,7 +68,9 @@ class Slots:
         return taken
 
     def finish(self, lease: Lease) -> None:
-        """The render's outcome is in the buffer: its place is free for another."""
+        """Frees the place that a finished render occupied. The outcome of the render now waits in the buffer until it
+        is recorded.
+        """
         with self._changed:
             if holding := self._holding(lease):
                 holding.is_finished = True
@@ -66,7 +78,7 @@ class Slots:
         self._on_room()
 
     def release(self, lease: Lease) -> None:
-        """The render is recorded, handed back or lost: it is held no more."""
+        """Stops holding a render, because it was recorded, handed back or lost."""
         with self._changed:
             if self._holding(lease):
                 del self._holdings[lease.render_id]
@@ -74,35 +86,37 @@ class Slots:
         self._on_room()
 
     def close(self) -> None:
-        """From now on `take` answers None."""
+        """Closes the slots for a drain: from now on `take` claims nothing and returns None."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def wait_until_empty(self, wait_s: float) -> None:
-        """Returns once nothing is held, or after `wait_s`."""
+        """Waits until the worker holds no render any more, for at most `wait_s`."""
         with self._changed:
             self._changed.wait_for(lambda: not self._holdings and not self._num_reserved, wait_s)
 
     def holds(self, lease: Lease) -> bool:
-        """Whether this lease is held, and not a newer one of the same render."""
+        """Returns whether the worker holds exactly this lease. A newer lease of the same render does not count."""
         with self._changed:
             return self._holding(lease) is not None
 
     def held(self) -> Sequence[Claim]:
-        """Everything whose lease must be renewed."""
+        """Returns the claims of all renders that the worker holds. Heartbeats renew the leases of these claims."""
         with self._changed:
             return [holding.claim for holding in self._holdings.values()]
 
     def running(self) -> Sequence[tuple[Claim, float]]:
-        """What occupies places, each with the time (monotonic seconds) at which it was taken."""
+        """Returns the claims of the renders that are still running. With each claim it returns the time of the claim,
+        in seconds of the monotonic clock.
+        """
         with self._changed:
             holdings = list(self._holdings.values())
         return [(holding.claim, holding.taken_at_s) for holding in holdings if not holding.is_finished]
 
     @property
     def num_finished(self) -> int:
-        """Returns how many outcomes wait to be recorded."""
+        """The number of finished renders whose outcomes are not recorded yet."""
         with self._changed:
             return sum(holding.is_finished for holding in self._holdings.values())
 
@@ -112,7 +126,7 @@ class Slots:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing is taken any more: the worker drains."""
+        """True if the worker drains, so that it claims no more renders."""
         return self._is_closed
 
     def _has_room(self, room: Room) -> bool:

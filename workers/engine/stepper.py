@@ -1,4 +1,4 @@
-"""What an engine thread drives. A stage implements it; the thread knows no more of a stage than this."""
+"""The interface between the engine thread and a stage's engine. The thread knows nothing else about a stage."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Result_co]):
-    """How a render left the stage: with a result, or with an error of its own."""
+    """The result with which a render leaves its stage, or the error with which it fails."""
 
     claim: Claim
     result: Result_co | None = None
@@ -22,52 +22,69 @@ class Outcome(Generic[Result_co]):
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What a render has come to when its worker leaves: enough for another worker to go on after `num_done` steps."""
+    """The saved state of a render whose worker drains. Another worker can continue the render after step `num_done`."""
 
     num_done: int
     data: bytes
 
 
 def crashed(claim: Claim) -> Outcome[Any]:
-    """For an error that nobody foresaw, which belongs into the log: the render fails by name."""
+    """Returns the failed outcome of a render after an unexpected error. Its code is `engine_error`.
+
+    The caller has logged the error itself.
+    """
     message = "the render failed unexpectedly; the worker's log has the details"
     return Outcome(claim, error=RenderFailed("engine_error", message))
 
 
 class Stepper(Protocol[Result_co]):
-    """A stage's engine: schedule, run, record. One thread calls it, so it needs no locks.
+    """The interface of a stage's engine, which schedules renders and computes them step by step. Only one thread calls
+    an engine, so it needs no locks.
 
-    An error that it raises from `step` breaks its promise: everything that it holds fails.
+    `step` returns the errors of single renders as outcomes. If `step` raises instead, all its renders fail.
     """
 
     def admit(self, claim: Claim) -> None:
-        """Takes a render in. Raises `GridpressError` when this render can never run; its neighbours are untouched."""
+        """Adds a claimed render to the engine. Raises `GridpressError` if the render can never run; other renders are
+        not affected.
+        """
         ...
 
     def in_step(self) -> Collection[RenderId]:
-        """Whom the next `step` computes for: the suspects, should it kill the process. Asked right before it."""
+        """Returns the renders that the next `step` computes. It is called right before `step`.
+
+        If that step kills the process, these renders become suspects: each of them is tried again alone.
+        """
         ...
 
     def step(self) -> Sequence[Outcome[Result_co]]:
-        """Advances the admitted renders by one decode or denoise step; returns those that finished or failed in it."""
+        """Advances renders in the engine by one decode or denoise step.
+
+        Returns the outcomes of the renders that finished or failed in it.
+        """
         ...
 
     def drop(self, render_id: RenderId) -> None:
-        """Forgets a render (cancelled, lease lost, drained) and frees its memory at once. Unknown ids are ignored."""
+        """Removes a render from the engine and frees the render's memory at once. A render is dropped if it was
+        cancelled, if its worker drains, or if its lease was lost. Ignores unknown ids.
+        """
         ...
 
     def progress(self) -> Mapping[RenderId, Progress]:
-        """Steps done of every admitted render."""
+        """Returns how many steps each admitted render has done, and how many it has in total."""
         ...
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the step that `in_step` planned computes nothing, for want of what another thread of this engine
-        prepares. Waiting for ever is a hang; waiting for another process's turn is not, and is not meant.
+        """True if the planned step computes nothing, because another thread of this engine is still preparing the
+        renders of the step.
+
+        The watchdog treats waiting without end as a hang. But waiting until another process releases the device is no
+        hang, so this property must be False then.
         """
         ...
 
     @property
     def is_idle(self) -> bool:
-        """Whether `step` would have nothing to do."""
+        """True if the engine has no renders, so that `step` would do nothing."""
         ...

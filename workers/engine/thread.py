@@ -1,4 +1,4 @@
-"""The one thread that owns a device: admits claims, steps the stage's engine and passes outcomes on."""
+"""The only thread that uses a device. It admits claims, runs the stage's engine step by step and passes outcomes on."""
 
 import queue
 import threading
@@ -11,7 +11,7 @@ import structlog
 
 from shared.errors import GridpressError
 from shared.ids import RenderId
-from shared.jobs.leases import Claim, Held, Lease, Progress
+from shared.jobs.leases import Claim, Lease, Progress, RenderReport
 from workers.engine.slots import Slots
 from workers.engine.step_times import StepTimes
 from workers.engine.stepper import Outcome, Stepper, Unfinished, crashed
@@ -20,18 +20,19 @@ from workers.engine.watchdog import Phase, Watchdog
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_IDLE_POLL_S = 0.2  # how often an idle engine looks whether it is to stop
+_IDLE_POLL_S = 0.2  # how often an idle engine checks whether it was stopped
 _NOT_BEGUN = Progress(0, 0)
 
 
 def _nothing(_: RenderId) -> None:
-    """For a stage that starts a render again."""
+    """Returns no saved state. It is the default for a stage whose renders can't be continued and always start again."""
 
 
 class EngineThread(Generic[Result]):
-    """Runs a `Stepper` over the renders in `Slots`.
+    """Runs a stage's engine (a `Stepper`) for the renders in `Slots`.
 
-    `on_outcome` runs on the engine thread and must only pass the outcome on; the recorder calls `release` later.
+    `on_outcome` is called on this thread with each outcome and must return at once. Later, after the outcome is
+    recorded, the recorder calls `Slots.release`.
     """
 
     def __init__(
@@ -47,10 +48,13 @@ class EngineThread(Generic[Result]):
         on_step: Callable[[float], None] = lambda _: None,
         unfinished: Callable[[RenderId], Unfinished | None] = _nothing,
     ) -> None:
-        """`announce` has the store told which renders are `held`, and returns at once. It is called before a step whose
-        members the store does not know. `on_lost` ends the process when its device is unusable. `on_step` hears how
-        many seconds each step took. `unfinished` is called on the engine thread and returns what a render that leaves
-        has come to.
+        """Creates the engine thread.
+
+        - `announce` requests a heartbeat and returns at once. It is called before a step if the store does not know
+          which renders are in that step.
+        - `on_lost` ends the process when its device is unusable.
+        - `on_step` is called after each step with the seconds that the step took.
+        - `unfinished` returns the saved state of a render that is handed over. It is called on the engine thread.
         """
         self._stepper = stepper
         self._slots = slots
@@ -67,12 +71,12 @@ class EngineThread(Generic[Result]):
         self._leaving: queue.SimpleQueue[tuple[Lease, Future[Unfinished | None]]] = queue.SimpleQueue()
         self._progress: Mapping[RenderId, Progress] = {}
         self._in_step: frozenset[RenderId] = frozenset()
-        # Leases that were in a step, and those that the store was told to be out of it. A claim says of its render that
-        # it is in the step, and that stands until its first step: should that kill the process, its members are known
-        # however late the next heartbeat is.
+        # `_begun`: leases that were in a step. `_reported_out`: leases that the last heartbeat reported as outside the
+        # step. A claim records its render as in the step, and that stays so until the render's first step. If that step
+        # kills the process, the store knows its members, however late the next heartbeat is.
         self._begun: frozenset[Lease] = frozenset()
-        self._told_out: frozenset[Lease] = frozenset()
-        self._telling = threading.Lock()  # what is told and what is entered must not pass each other
+        self._reported_out: frozenset[Lease] = frozenset()
+        self._reporting = threading.Lock()  # makes a report and the entry into a step exclude each other
         self._is_stopped = False
         self._has_stepped = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -81,65 +85,76 @@ class EngineThread(Generic[Result]):
         self._thread.start()
 
     def submit(self, claim: Claim) -> None:
-        """Passes on a claim that has a slot and whose inputs are loaded."""
+        """Queues a claimed render for admission to the engine. The render has a slot, and its inputs are loaded."""
         self._inbox.put(claim)
 
     def progress(self) -> Mapping[RenderId, Progress]:
-        """Returns the progress of every render that was in the stepper after its last step."""
+        """Returns the progress of every render that was in the engine after the last step."""
         return self._progress
 
     def left_s(self, render_id: RenderId) -> float | None:
-        """Returns the seconds of the device until a render ends, by the time of its steps; None before the first."""
+        """Returns the device time in seconds that a render still needs, estimated from the mean time of its steps.
+
+        Returns None before the render's first step.
+        """
         seen, step_s = self._progress.get(render_id), self.step_times.seconds_a_step(render_id)
         return (seen.total - seen.done) * step_s if seen and step_s is not None else None
 
-    def held(self) -> Sequence[Held]:
-        """Returns every lease to renew, with its progress and whether it is in the running step or was in none yet."""
-        with self._telling:
+    def held(self) -> Sequence[RenderReport]:
+        """Returns one report for each lease that the worker holds. Heartbeats send these reports to the store. A report
+        has the render's progress and its flag `in_step`.
+
+        The flag is True if the render is in the running step. It is also True if the render has not yet been in any
+        step.
+        """
+        with self._reporting:
             progress, in_step, begun, claims = self._progress, self._in_step, self._begun, self._slots.held()
             out = frozenset(claim.lease for claim in claims if claim.render_id not in in_step and claim.lease in begun)
-            self._told_out = out
+            self._reported_out = out
         return [
-            Held(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.lease not in out) for claim in claims
+            RenderReport(claim.lease, progress.get(claim.render_id, _NOT_BEGUN), claim.lease not in out)
+            for claim in claims
         ]
 
     def revoke(self, leases: Collection[Lease]) -> None:
-        """Drops renders before the next step, because they were cancelled or their leases lost."""
+        """Drops the renders of these leases before the next step. They were cancelled, or their leases were lost."""
         for lease in leases:
             self._unwanted.put(lease)
 
     def take_out(self, lease: Lease) -> Future[Unfinished | None]:
-        """Drops a render before the next step; its slot stays held. The future gets what it has come to, if
-        anything.
+        """Drops a render before the next step, to hand it over. Returns a future that gets the render's saved state, or
+        None if the render has none.
+
+        The render's slot stays occupied.
         """
         taken: Future[Unfinished | None] = Future()
         self._leaving.put((lease, taken))
         return taken
 
     def has_begun(self, lease: Lease) -> bool:
-        """Returns whether a render was in a step under this lease."""
+        """Returns whether the render has been in a step since this lease began."""
         return lease in self._begun
 
     @property
     def in_step(self) -> Collection[RenderId]:
-        """Returns whom the running step, or the last one, computes for."""
+        """Returns the renders of the running step or, between two steps, the renders of the last step."""
         return self._in_step
 
     def stop(self, wait_s: float) -> None:
-        """Ends the loop after the running step. Waits for it for at most `wait_s`."""
+        """Stops the thread after the running step. Waits at most `wait_s` seconds for that step."""
         self._is_stopped = True
         self._thread.join(wait_s)
 
     @property
     def is_left_behind(self) -> bool:
-        """Returns whether a step still runs after `stop` gave up waiting for it."""
+        """Returns whether a step still runs after `stop` has given up waiting for it."""
         return self._is_stopped and self._thread.is_alive()
 
     def _run(self) -> None:
-        """Runs the loop. If it ends other than by `stop`, the process ends: without its engine a worker would only hold
-        renders.
+        """Runs the thread's loop. If the loop fails, the process exits, because a worker without its engine would only
+        hold leases and compute nothing.
 
-        After `stop` nobody receives outcomes, so an error of the last step is ignored.
+        After `stop`, no other thread takes outcomes any more. So an error of the last step is only logged.
         """
         try:
             while not self._is_stopped:
@@ -162,7 +177,7 @@ class EngineThread(Generic[Result]):
             self._step()
 
     def _admit_claimed(self) -> None:
-        """Admits all claims so far. Waits for one only when the stepper is idle."""
+        """Admits all claims that are queued. If the engine is idle, waits up to 0.2 s for a claim."""
         may_wait = self._stepper.is_idle
         while True:
             try:
@@ -174,7 +189,7 @@ class EngineThread(Generic[Result]):
 
     def _admit(self, claim: Claim) -> None:
         if not self._slots.holds(claim.lease):
-            return  # lost, or claimed again, before it came to that
+            return  # the lease was lost, or the render claimed again, before its admission
         self._enter(Phase.ADMISSION, [claim.render_id])
         try:
             self._stepper.admit(claim)
@@ -236,30 +251,39 @@ class EngineThread(Generic[Result]):
         return Phase.STEP if self._has_stepped else Phase.FIRST_STEP
 
     def _enter(self, phase: Phase, members: Collection[RenderId]) -> None:
-        """Records that the next computation is for `members`. They stay recorded until the next call, since a report
-        may come any time.
+        """Records for which renders (`members`) the next computation is. Requests a heartbeat if the store does not
+        know these renders yet.
+
+        The record stays until the next call, because a heartbeat may read it at any time.
         """
         self._watchdog.enter(phase, time.monotonic())
         claims = self._slots.held()
-        with self._telling:
+        with self._reporting:
             known, self._in_step = self._in_step, frozenset(members)
-            is_told = self._in_step <= known or self._is_as_told(claims)
+            is_reported = self._in_step <= known or self._matches_report(claims)
             if phase is not Phase.ADMISSION:
                 entered = frozenset(claim.lease for claim in claims if claim.render_id in self._in_step)
                 self._begun = entered | (self._begun & {claim.lease for claim in claims})
-        if not is_told:
+        if not is_reported:
             self._announce()
 
-    def _is_as_told(self, claims: Sequence[Claim]) -> bool:
-        """Returns whether the store names exactly the members of this step, as after a claim of an idle worker."""
-        return all((claim.render_id in self._in_step) != (claim.lease in self._told_out) for claim in claims)
+    def _matches_report(self, claims: Sequence[Claim]) -> bool:
+        """Returns whether the store already knows exactly which renders are in this step, so that no heartbeat is
+        needed.
+
+        It is also True for the first step after an idle worker has claimed a render, because a claim records its render
+        as being in the step.
+        """
+        return all((claim.render_id in self._in_step) != (claim.lease in self._reported_out) for claim in claims)
 
     def _pass_on(self, outcome: Outcome[Result]) -> None:
         self._slots.finish(outcome.claim.lease)
         self._on_outcome(outcome)
 
     def _fail_all(self) -> Sequence[Outcome[Result]]:
-        """Fails every render of a step that raised, so that none hangs."""
+        """Removes all renders from the engine after a step has raised an error. Returns failed outcomes for these
+        renders, so that no render waits forever.
+        """
         running = [claim for claim, _ in self._slots.running() if claim.render_id in self._stepper.progress()]
         for claim in running:
             self._stepper.drop(claim.render_id)

@@ -1,4 +1,4 @@
-"""Knows how long each phase of an engine may take. While it is not satisfied, the device hangs."""
+"""Detects a hanging device by limiting how long the engine thread may stay in one phase."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """What the engine thread is doing. `FIRST_STEP` covers kernels being compiled and memory being allocated.
+    """What the engine thread is doing. `FIRST_STEP` includes the compilation of kernels and the allocation of memory.
 
-    `WAITING` is a step that computes nothing, for what another thread of the engine has yet to prepare.
+    `WAITING` is a step that computes nothing, because another thread of the engine is still preparing its renders.
     """
 
     IDLE = "idle"
@@ -18,7 +18,7 @@ class Phase(Enum):
     WAITING = "waiting"
 
 
-# How much more than a step a phase may take before it counts as hanging, whatever was measured.
+# The least time that a phase may take before it counts as a hang, in multiples of the watchdog's `floor_s`.
 _ROOM: Mapping[Phase, float] = {
     Phase.IDLE: float("inf"),
     Phase.ADMISSION: 3,
@@ -26,14 +26,15 @@ _ROOM: Mapping[Phase, float] = {
     Phase.STEP: 1,
     Phase.WAITING: 1,
 }
-_NUM_MEASURED = 64  # enough to hold a prefill or a VAE decode beside plain steps
+_NUM_MEASURED = 64  # the number of last steps; enough to include a prefill or a VAE decode among plain steps
 
 
 class Watchdog:
-    """A step hangs once it has lasted `patience` times the longest of the last steps, and no less than `floor_s`.
+    """Detects a hang. A step hangs if it lasts longer than both `floor_s` seconds and `patience` times the longest
+    recent step.
 
-    Waiting is as long as all its steps in a row: an engine that only waits again makes no progress.
-    Written by the engine thread, read by the heartbeat thread. Times are of one monotonic clock.
+    Consecutive waiting steps count as one long step, because an engine that only waits makes no progress. The engine
+    thread writes the phase, and the heartbeat thread reads it. All times are of one monotonic clock.
     """
 
     def __init__(self, patience: float, floor_s: float) -> None:
@@ -42,10 +43,14 @@ class Watchdog:
         self._steps_s: deque[float] = deque(maxlen=_NUM_MEASURED)
         self._longest_s = 0.0
         self._waiting_since_s: float | None = None
-        self._present = (Phase.IDLE, 0.0)  # replaced as a whole: a reader never sees a phase with another one's start
+        self._present = (Phase.IDLE, 0.0)  # one tuple, so that a reader never sees the start of another phase
 
     def enter(self, phase: Phase, now_s: float) -> None:
-        """The phase before ends, and if it was a step it is measured; a first step tells nothing about the others."""
+        """Records that `phase` begins now. If the phase before it was a step, the duration of that step is stored for
+        comparison.
+
+        The duration of a first step is not stored, because a first step takes longer than later ones.
+        """
         last, since_s = self._present
         if last is Phase.STEP:
             self._steps_s.append(now_s - since_s)
@@ -53,12 +58,16 @@ class Watchdog:
         self._present = (phase, self._began_s(phase, now_s))
 
     def is_satisfied(self, now_s: float) -> bool:
-        """False once the present phase has lasted longer than it may."""
+        """Returns False if the engine thread's current phase (for example a step) lasts longer than it may, so that the
+        device probably hangs.
+        """
         phase, since_s = self._present
         return now_s - since_s <= max(_ROOM[phase] * self._floor_s, self._patience * self._longest_s)
 
     def _began_s(self, phase: Phase, now_s: float) -> float:
-        """An admission between two waits ends neither."""
+        """Returns the time at which the phase began. If only an admission interrupts a wait, the wait counts as one
+        phase, which began before the admission.
+        """
         if phase is Phase.WAITING:
             self._waiting_since_s = now_s if self._waiting_since_s is None else self._waiting_since_s
             return self._waiting_since_s

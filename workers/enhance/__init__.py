@@ -1,1 +1,1 @@
-"""Enhancement: asks a language model for a better prompt, before AR. Never torch."""
+"""The enhancement worker: lets a language model rewrite prompts before the AR stage. Uses no torch."""

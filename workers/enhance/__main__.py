@@ -1,4 +1,4 @@
-"""`python -m workers.enhance`."""
+"""Starts an enhancement worker: `python -m workers.enhance`."""
 
 from shared.process.starting import run_role
 from workers.enhance.main import run

@@ -1,10 +1,13 @@
-"""Why a prompt was not enhanced."""
+"""Defines the error for a prompt that was not enhanced."""
 
 from shared.errors import GridpressError
 
 
 class NotEnhanced(GridpressError):
-    """`reason` is a stable code for clients. `is_final`: asking again would cost time and end the same way."""
+    """The error for a prompt that could not be enhanced. `reason` is a stable code for clients.
+
+    `is_final` means that a retry would be useless, because it would fail in the same way.
+    """
 
     code = "not_enhanced"
     retryable = True

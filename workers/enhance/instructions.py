@@ -1,4 +1,7 @@
-"""What the language model is told. It sees prompts as data: a prompt that gives it orders is a prompt to rewrite."""
+"""Builds the chat messages for the language model that rewrites prompts.
+
+The messages mark the prompt as data. So a prompt that contains orders is still only a text to rewrite.
+"""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -41,6 +44,6 @@ class Message(TypedDict):
 
 
 def messages(prompt: str, *, is_edit: bool) -> Sequence[Message]:
-    """The chat that asks for a rewritten `prompt`."""
+    """Returns the chat messages that ask the model to rewrite `prompt`. Edits get an additional instruction."""
     system = _SYSTEM + _EDIT if is_edit else _SYSTEM
     return [{"role": "system", "content": system}, {"role": "user", "content": f"<prompt>\n{prompt}\n</prompt>"}]

@@ -1,1 +1,1 @@
-"""Which model a worker serves, and what this machine can do with it."""
+"""Finds the model that a worker serves, and reads the setting of the simulated model."""

@@ -1,4 +1,6 @@
-"""Which model a worker serves: a folder on this machine, and the short name of its weights that all workers share."""
+"""Finds the model that a worker serves: its folder on this machine, and its revision, which is the same for all workers
+with this model.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,25 +23,30 @@ log = structlog.get_logger()
 HOW_TO_GET_ONE = (
     "set GRIDPRESS_MODEL=zai-org/GLM-Image, or GRIDPRESS_MODEL=demo for the small model that comes with Gridpress"
 )
-_SAMPLE_BYTES = 1 << 20  # of each file, at both ends: enough to tell two trainings or two seeds apart
+_SAMPLE_BYTES = 1 << 20  # hashed at each end of every file; enough to distinguish two trainings or two seeds
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A checkpoint in `GlmImagePipeline`'s layout, of which at least the asked parts are there."""
+    """A folder with a checkpoint in the layout of diffusers' `GlmImagePipeline`. It contains at least the parts that a
+    worker needs.
+    """
 
     folder: str
     revision: Revision
 
 
 def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
-    """The settings' folder, or those parts of a hub model, downloaded once.
+    """Returns the model that the settings name: a local folder, or a model of the Hugging Face hub. If the settings
+    name no model and there is no GPU, it returns the demonstration model.
 
-    Without a model and without a GPU, it is the demonstration model. Revisions are the commit of a hub model; for a
-    folder, 12 hex digits over its files' names, sizes, beginnings and ends. Raises `MissingCheckpoint` when the
-    settings name no model for a GPU, or a model cannot be had.
+    - Of a hub model only `parts` are downloaded, once. Its revision is its commit.
+    - The revision of a folder is 12 hex digits, a hash of the names, sizes, beginnings and ends of its files.
+
+    Raises `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
+    downloaded.
     """
-    transformers.utils.logging.disable_progress_bar()  # a worker's log is events
+    transformers.utils.logging.disable_progress_bar()  # a worker's log contains only events
     model = settings.model or _default(settings)
     folder = _demo_folder() if model == demo_model.NAME else Path(model).expanduser()
     if folder.is_dir():
@@ -49,9 +56,10 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
 
 
 def _default(settings: Settings) -> str:
-    """Returns the demonstration model's name, where there is no GPU and its weights are here.
+    """Returns the name of the demonstration model, if there is no GPU and this installation has the weights of that
+    model.
 
-    Raises `MissingCheckpoint`. On a GPU, a deployment that names no model is more likely a mistake.
+    Otherwise it raises `MissingCheckpoint`. If there is a GPU but no model is set, the setting was probably forgotten.
     """
     if place(settings).device.type != "cpu" or demo_weights() is None:
         raise MissingCheckpoint(f"no model: {HOW_TO_GET_ONE}")
@@ -80,9 +88,10 @@ def _from_hub(model: str, parts: tuple[str, ...]) -> ModelSource:
 
 
 def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
-    """Says what a local folder lacks before a library stumbles over it; leaves hub ids alone.
+    """Raises `MissingCheckpoint` if a local folder is missing or lacks one of the model's parts. Without this check, a
+    library would raise a less clear error.
 
-    Raises `MissingCheckpoint`.
+    Model ids of the Hugging Face hub are not checked.
     """
     folder = Path(path_or_id)
     missing = [part for part in parts if not (folder / part).is_dir()]
@@ -93,7 +102,10 @@ def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
 
 
 def _revision(folder: Path) -> Revision:
-    """The demonstration model's tells its name, so that clients can say what its pictures show."""
+    """Returns the revision of the model in a local folder.
+
+    The demonstration model's revision contains the model's name, so that clients can recognise it.
+    """
     fingerprint, shipped = _fingerprint(folder), demo_weights()
     is_shipped = shipped is not None and folder.resolve() == shipped.resolve()
     return demo_model.demo_revision(fingerprint) if is_shipped else Revision(fingerprint)

@@ -1,1 +1,3 @@
-"""A simulated engine: real processes, queues and stores around steps that only take time. Never torch."""
+"""A simulated engine, whose steps only take time and compute nothing. Processes, queues and stores are real. This
+package never imports torch.
+"""

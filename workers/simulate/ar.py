@@ -1,4 +1,6 @@
-"""Composition root of a simulated AR worker: `python -m workers.ar` with `GRIDPRESS_MODEL=simulate`."""
+"""Reads the settings and wires the parts of a simulated AR worker: `python -m workers.ar` with
+`GRIDPRESS_MODEL=simulate`.
+"""
 
 from functools import partial
 
@@ -12,18 +14,20 @@ from shared.settings.settings import Settings
 from shared.store.core.connect import connect
 from shared.store.renders.leases import LeaseStore
 from workers.engine.places import rows
+from workers.model.simulated import REVISION, Simulation
 from workers.simulate.picture import simulated_condition, simulated_grid
-from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.worker import StageParts, run_stage
 
-_SLOTS = 16  # about what a real worker decodes at once
+_SLOTS = 16  # about as many renders as a real worker decodes at once
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM. A step advances all renders, as continuous batching does."""
+    """Runs a simulated AR worker until SIGTERM. A step advances all its renders, like continuous batching in the real
+    worker.
+    """
     simulation = Simulation.parse(settings.model)
     client = connect(settings.redis_url, settings.durability)
     images = ConditionImages(open_objects(settings))

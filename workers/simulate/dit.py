@@ -1,4 +1,6 @@
-"""Composition root of a simulated DiT worker: `python -m workers.dit` with `GRIDPRESS_MODEL=simulate`."""
+"""Reads the settings and wires the parts of a simulated DiT worker: `python -m workers.dit` with
+`GRIDPRESS_MODEL=simulate`.
+"""
 
 from importlib.metadata import version
 
@@ -14,21 +16,23 @@ from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.previews import Preview, PreviewPublisher, preview_steps
 from workers.dit.pictures.publish import Publisher
 from workers.engine.places import turns
+from workers.model.simulated import REVISION, Simulation
 from workers.simulate.picture import simulated_picture
-from workers.simulate.spec import REVISION, Simulation
 from workers.simulate.stepper import TimedStepper
 from workers.stage.recorder import Write
-from workers.stage.worker import Keeping, StageParts, run_stage
+from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 
 def run(settings: Settings) -> None:
-    """Serves hints until SIGTERM. One render at a time, to its end; stored as the real worker stores it."""
+    """Runs a simulated DiT worker until SIGTERM. It computes one render at a time and stores pictures as the real
+    worker does.
+    """
     simulation = Simulation.parse(settings.model)
     client = connect(settings.redis_url, settings.durability)
     objects = open_objects(settings)
     facts = {"device": "simulated", "gridpress": version("gridpress")}
     publisher = Publisher(objects, settings.served_model_name, facts)
-    handovers = Handovers(open_objects(settings, is_hasty=True), facts, settings.handover_ttl_s)
+    handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
 
     def finish(claim: Claim) -> Decoded:
         assert claim.prior
@@ -56,7 +60,7 @@ def run(settings: Settings) -> None:
         prepare=lambda _: None,
         save=save,
         next_queue=Queue.DELIVERY,
-        keeping=Keeping(stepper.unfinished, handovers.store) if settings.handover_ttl_s else None,
+        handover_ports=HandoverPorts(stepper.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     previews.close()

@@ -1,4 +1,6 @@
-"""What a prompt can ask a simulated stage to do wrong: `[simulate crash in dit]`. For tests of everything around it."""
+"""Faults of a simulated stage, which a prompt can request with words such as `[simulate crash in dit]`.
+Tests use them.
+"""
 
 import os
 import re
@@ -14,7 +16,7 @@ _MARKER = re.compile(r"\[simulate (crash|hang|stall|raise|fail) in (ar|dit)\]")
 
 
 class Fault(StrEnum):
-    """Ends of a render that real engines have come to."""
+    """A fault that real engines have had. A simulated engine has it on request, for tests."""
 
     CRASH = "crash"
     HANG = "hang"
@@ -24,14 +26,19 @@ class Fault(StrEnum):
 
     @classmethod
     def asked_for(cls, claim: Claim) -> Self | None:
-        """What the prompt asks of the claim's stage."""
+        """Returns the fault that the claim's prompt requests for the claim's stage, or None."""
         return next(
             (cls(what) for what, stage in _MARKER.findall(claim.settings.prompt) if stage == claim.lease.stage), None
         )
 
-    def strike(self) -> None:
-        """Crash: the process dies as of a bad pointer. Hang: this thread never returns. Raise: the engine breaks its
-        promise. Fail: `RenderFailed`, this render's own business.
+    def inject(self) -> None:
+        """Makes the simulated engine show this fault:
+
+        - Crash: the process dies with SIGSEGV, as after a bad pointer.
+        - Hang: this thread never returns.
+        - Raise: the engine's step raises an unexpected error.
+        - Fail: this render alone fails with `RenderFailed`.
+        - Stall: never called, because the preparation of a stalled render never ends.
         """
         match self:
             case Fault.CRASH:
@@ -39,7 +46,7 @@ class Fault(StrEnum):
             case Fault.HANG:
                 threading.Event().wait()
             case Fault.STALL:
-                raise AssertionError("a render whose preparation never ends comes to no step")
+                raise AssertionError("a stalled render's preparation never ends, so the render gets no step")
             case Fault.RAISE:
                 raise RuntimeError("simulated: the engine's step raised")
             case Fault.FAIL:

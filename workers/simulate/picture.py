@@ -1,4 +1,4 @@
-"""What a simulated render looks like: tokens out of a hash, a mosaic out of tokens. Pure, so a test can foretell it."""
+"""Computes simulated pictures: a token grid from a hash, and a mosaic from the tokens. Tests can predict the result."""
 
 import hashlib
 import struct
@@ -11,17 +11,19 @@ from shared.jobs.token_grid import Prior, TokenGrid
 
 
 def simulated_grid(settings: RenderSettings, seed: int) -> TokenGrid:
-    """A token grid that depends on prompt, seed and size alone."""
+    """Returns a token grid that depends only on prompt, seed and size."""
     return _grid(f"{seed}\0{settings.width_px}x{settings.height_px}\0{settings.prompt}", settings.grid)
 
 
 def simulated_condition(key: str, size: GridSize) -> TokenGrid:
-    """The tokens of a condition image; its key is a hash of its bytes."""
+    """Returns the token grid of a condition image. It depends on the image's object key, which is a hash of
+    its bytes.
+    """
     return _grid(key, size)
 
 
 def simulated_picture(prior: Prior, settings: RenderSettings) -> Image.Image:
-    """RGB, of the size that was asked for: every token one flat square."""
+    """Returns a simulated RGB picture in the requested size. Each token of its grid becomes a square of one colour."""
     grid = prior.grid
     tiny = Image.frombytes("RGB", (grid.size.cols, grid.size.rows), b"".join(map(_colour, grid.tokens)))
     return tiny.resize((settings.width_px, settings.height_px), Image.Resampling.NEAREST)
@@ -33,5 +35,7 @@ def _grid(text: str, size: GridSize) -> TokenGrid:
 
 
 def _colour(token: int) -> bytes:
-    """14 bits as 5 of red, 5 of green, 4 of blue: different tokens, different colours."""
+    """Returns the colour of a token: 5 bits of red, 5 of green and 4 of blue, so that different tokens differ in
+    colour.
+    """
     return bytes((token >> 9 << 3, (token >> 4 & 31) << 3, (token & 15) << 4))

@@ -1,4 +1,7 @@
-"""A `Stepper` whose steps take time and nothing else. Knows neither stage: who makes a result is an argument."""
+"""A simulated engine (a `Stepper`), whose steps only take time.
+
+It works for both stages: the caller passes the function that makes a stage's result.
+"""
 
 import math
 import time
@@ -14,8 +17,8 @@ from workers.engine.stepper import Outcome, Unfinished
 from workers.simulate.faults import Fault
 
 Result = TypeVar("Result")
-_FLOOR = 0.1  # as in the DiT's scheduler
-_LONGEST_STEP_S = 0.01  # cancellation and drain act between steps
+_FLOOR = 0.1  # the same as in the DiT's scheduler
+_LONGEST_STEP_S = 0.01  # steps are short, because cancellation and drain act between steps
 
 
 @dataclass(slots=True)
@@ -30,18 +33,19 @@ class _Render:
 
 
 def _ignore(_claim: Claim, _progress: Progress) -> None:
-    """Nobody asked."""
+    """Does nothing. It is the default for the function that is called after a step."""
 
 
 def _nothing(_: Claim) -> None:
-    """Every render begins with its first step."""
+    """Returns no saved state, so every render starts with its first step."""
 
 
 class TimedStepper(Generic[Result]):
-    """Steps the first `group` renders together; each takes `duration_s`, then `finish` makes its result.
+    """A simulated engine that computes up to `group` renders together. The steps of a render take `duration_s` seconds
+    in total. Then `finish` is called to make the result of the render.
 
-    `on_step` hears of every step but a render's last.
-    `load_unfinished` returns what `unfinished` has made of a render on another worker.
+    `on_step` is called after every step of a render except the last one. `load_unfinished` returns the saved state of a
+    render that another worker handed over, or None.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class TimedStepper(Generic[Result]):
         self._renders: dict[RenderId, _Render] = {}
 
     def admit(self, claim: Claim) -> None:
-        """A render that is here already was lost and claimed again: only the newer claim can be written."""
+        """Adds a claimed render to the engine. If the engine still has the render under an older lease, that lease was
+        lost, and the new claim replaces the older one.
+        """
         self.drop(claim.render_id)
         num_done = int(self._load_unfinished(claim) or 0)
         self._planned = None
@@ -75,7 +81,10 @@ class TimedStepper(Generic[Result]):
         return tuple(render.claim.render_id for render in self._group_in_step())
 
     def step(self) -> Sequence[Outcome[Result]]:
-        """One step of the oldest renders, with whatever their prompts ask to go wrong half-way."""
+        """Runs one step of the renders that are next, and returns the outcomes of those that end in it.
+
+        A fault that a prompt requests is injected half-way through its render.
+        """
         group = self._group_in_step()
         if self.is_waiting:
             time.sleep(_LONGEST_STEP_S)
@@ -90,7 +99,9 @@ class TimedStepper(Generic[Result]):
         self._renders.pop(render_id, None)
 
     def unfinished(self, render_id: RenderId) -> Unfinished | None:
-        """Returns the steps done, for another worker; None before the first."""
+        """Returns the saved state of a render for another worker: its number of steps done. Returns None before the
+        first step.
+        """
         render = self._renders.get(render_id)
         return Unfinished(render.num_done, b"%d" % render.num_done) if render and render.num_done else None
 
@@ -99,7 +110,9 @@ class TimedStepper(Generic[Result]):
 
     @property
     def is_waiting(self) -> bool:
-        """As an engine whose side thread never comes back with what the next renders need."""
+        """True if all renders of the next step are stalled. A stalled render simulates a render whose preparation on
+        the side thread never ends.
+        """
         return not self.is_idle and all(render.is_stalled for render in self._group_in_step())
 
     @property
@@ -107,8 +120,11 @@ class TimedStepper(Generic[Result]):
         return not self._renders
 
     def _group_in_step(self) -> Sequence[_Render]:
-        """Chooses as the DiT's scheduler does: by class, with a floor for one that was pre-empted; in it a render that
-        has begun, then the oldest. The choice stands until the step.
+        """Returns the renders of the next step. They are chosen as the DiT's scheduler would choose them, and the
+        choice does not change until the step.
+
+        Renders are ordered by class, but a lower class that is pre-empted gets a minimum share of the steps. Within a
+        class, renders that have begun come first, then the oldest.
         """
         if self._planned is None:
             self._planned = self._choice()
@@ -126,10 +142,10 @@ class TimedStepper(Generic[Result]):
         return tuple(sorted(present, key=order)[: self._group])
 
     def _advance(self, render: _Render) -> Outcome[Result] | None:
-        """How the render leaves the stage in this step; None while it stays."""
+        """Advances the render by one step. Returns its outcome if the render leaves the stage now, else None."""
         try:
             if render.fault and 2 * render.num_done >= self._num_steps - 1:
-                render.fault.strike()
+                render.fault.inject()
             render.num_done += 1
             if render.num_done < self._num_steps:
                 self._on_step(render.claim, Progress(render.num_done, self._num_steps))

@@ -1,1 +1,3 @@
-"""What both GPU stages share at their edges: the Celery worker, the recorder of outcomes, start and drain."""
+"""The parts that the workers of both GPU stages share: the Celery worker, claims, the recorder of outcomes, start and
+drain.
+"""

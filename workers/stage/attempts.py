@@ -1,4 +1,6 @@
-"""Tells of every attempt on a render: one log line when it begins; one line, one span and a count when it ends."""
+"""Reports every attempt on a render: with a log line when it begins, and with a log line, a trace span and metrics when
+it ends.
+"""
 
 import threading
 import time
@@ -14,7 +16,8 @@ from shared.ids import RenderId, WorkerId
 from shared.jobs.leases import Claim, Lease
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import LEASES_LOST, RENDER_SECONDS, RENDERS
-from shared.tracing.spans import Value, begin_span
+from shared.tracing.span import Value
+from shared.tracing.spans import begin_span
 
 log = structlog.get_logger()
 
@@ -22,7 +25,10 @@ _NS = 1_000_000_000
 
 
 class End(StrEnum):
-    """How an attempt ended. `lost`: another worker has the render now, or will have it; this one's result is void."""
+    """The way in which an attempt on a render ended.
+
+    `lost` means that another worker has the render or will get it, so the result of this attempt is void.
+    """
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -34,7 +40,11 @@ class End(StrEnum):
 
 @dataclass(slots=True)
 class _Attempt:
-    """`left_s`: when its outcome was passed on to be recorded, and so its slot became free."""
+    """An attempt on a render that has not ended.
+
+    `left_s` is the time of the monotonic clock at which the attempt's outcome was passed to the recorder, so that the
+    slot became free.
+    """
 
     claim: Claim
     began_s: float
@@ -43,7 +53,9 @@ class _Attempt:
 
 
 class Attempts:
-    """The attempts of this worker that have not ended. Safe to use from several threads. Each is told of once."""
+    """Tracks this worker's attempts that have not ended, and reports each end once. Safe to use from
+    several threads.
+    """
 
     def __init__(self, worker_id: WorkerId) -> None:
         self._worker_id = worker_id
@@ -51,28 +63,36 @@ class Attempts:
         self._running: dict[RenderId, _Attempt] = {}
 
     def begin(self, claim: Claim) -> None:
-        """The render is claimed. An attempt before this one that was lost with its worker is told of, too: that worker
-        could not.
+        """Reports that an attempt on a render begins.
+
+        If an earlier attempt was lost because its worker died, the claim says so. Then this method also reports the
+        earlier attempt as lost, because the worker that died could not.
         """
         with self._lock:
             older = self._running.get(claim.render_id)
-        if older:  # its lease ended unnoticed, and this is the same render again
+        if older:  # its lease expired unnoticed, and this worker has claimed the render again
             self.end(older.claim.lease, End.LOST)
         attempt = _Attempt(claim, time.monotonic(), time.time_ns())
         with self._lock:
             self._running[claim.render_id] = attempt
         if claim.lost:
-            _tell_lost(claim, attempt.began_ns)
+            _report_lost(claim, attempt.began_ns)
         log.info("render.claimed", **_facts(claim), worker_id=self._worker_id, waited_s=claim.waited_s, **claim.log_ids)
 
     def leave_slot(self, lease: Lease) -> None:
-        """The engine is done with the render. What it came to is known once it is recorded."""
+        """Records that the render has left its slot. The end of the attempt is reported later, when the outcome of the
+        render is recorded.
+        """
         with self._lock:
             if attempt := self._of(lease):
                 attempt.left_s = time.monotonic()
 
     def revoke(self, lease: Lease, end: End) -> None:
-        """The store says that the lease is over. Of a render that is being recorded the recorder knows better."""
+        """Reports the end of an attempt, because the store says that its lease is over.
+
+        Does nothing if the render's outcome is already being recorded. In that case the recorder reports the end,
+        because only the recorder knows whether the outcome was stored.
+        """
         with self._lock:
             attempt = self._of(lease)
             if attempt is None or attempt.left_s is not None:
@@ -80,14 +100,16 @@ class Attempts:
         self.end(lease, end)
 
     def end(self, lease: Lease, end: End, *, code: str = "", error: str = "") -> None:
-        """The attempt is over. Does nothing if that was told before."""
+        """Reports the end of an attempt with a log line, metrics and a span. Does nothing if the end was already
+        reported.
+        """
         with self._lock:
             attempt = self._of(lease)
             if attempt is None:
                 return
             del self._running[lease.render_id]
         claim, now_s = attempt.claim, time.monotonic()
-        told: dict[str, Value] = {
+        fields: dict[str, Value] = {
             **_facts(claim),
             "outcome": end.value,
             "worker_id": self._worker_id,
@@ -96,12 +118,12 @@ class Attempts:
             "seconds": round(now_s - attempt.began_s, 3),
         }
         if end is End.SUCCEEDED:
-            told["steps"] = claim.num_steps
+            fields["steps"] = claim.num_steps
         if end is End.FAILED:
-            told |= {"code": code, "error": error}
-        _log(told, claim, end)
+            fields |= {"code": code, "error": error}
+        _log(fields, claim, end)
         _count(claim.lease.stage, end, now_s - attempt.began_s)
-        _trace(claim, told, attempt.began_ns, time.time_ns(), end)
+        _trace(claim, fields, attempt.began_ns, time.time_ns(), end)
 
     def _of(self, lease: Lease) -> _Attempt | None:
         attempt = self._running.get(lease.render_id)
@@ -109,7 +131,9 @@ class Attempts:
 
 
 def show_ends(stage: Stage) -> None:
-    """Shows every end among the metrics from the start, so that the first one is seen as an increase from 0."""
+    """Creates the counters of all ways in which an attempt can end, with the value 0. So the first event shows as an
+    increase.
+    """
     LEASES_LOST.labels(stage.value)
     for end in End:
         RENDERS.labels(stage.value, end.value)
@@ -117,7 +141,9 @@ def show_ends(stage: Stage) -> None:
 
 @cache
 def _ends(stage: Stage, end: End) -> Counter:
-    """Kept, since looking for labels costs as much as counting."""
+    """Returns the counter of attempts that ended in this way. It is cached, because looking up labels takes as long as
+    counting.
+    """
     return RENDERS.labels(stage.value, end.value)
 
 
@@ -139,26 +165,26 @@ def _facts(claim: Claim) -> dict[str, Value]:
     return {"stage": claim.lease.stage.value, "attempt": claim.attempt, "size": f"{width_px}x{height_px}"}
 
 
-def _log(told: Mapping[str, Value], claim: Claim, end: End) -> None:
-    tell = log.warning if end is End.FAILED else log.info
+def _log(fields: Mapping[str, Value], claim: Claim, end: End) -> None:
+    write = log.warning if end is End.FAILED else log.info
     stored = {"stored": f"{claim.folder}/"} if end is End.SUCCEEDED and claim.lease.stage is Stage.DIT else {}
-    tell("render.finished", **told, **stored, **claim.log_ids)
+    write("render.finished", **fields, **stored, **claim.log_ids)
 
 
-def _tell_lost(claim: Claim, now_ns: int) -> None:
+def _report_lost(claim: Claim, now_ns: int) -> None:
     lost = claim.lost
     assert lost
     facts = {**_facts(claim), "attempt": max(1, claim.attempt - 1), "worker_id": lost.worker_id}
-    told: dict[str, Value] = {**facts, "outcome": End.LOST.value, "seconds": lost.lasted_s}
-    log.warning("render.lost", **told, **claim.log_ids)
+    fields: dict[str, Value] = {**facts, "outcome": End.LOST.value, "seconds": lost.lasted_s}
+    log.warning("render.lost", **fields, **claim.log_ids)
     ended_ns = now_ns - int(lost.ago_s * _NS)
-    _trace(claim, told, ended_ns - int(lost.lasted_s * _NS), ended_ns, End.LOST)
+    _trace(claim, fields, ended_ns - int(lost.lasted_s * _NS), ended_ns, End.LOST)
 
 
-def _trace(claim: Claim, told: Mapping[str, Value], began_ns: int, ended_ns: int, end: End) -> None:
+def _trace(claim: Claim, fields: Mapping[str, Value], began_ns: int, ended_ns: int, end: End) -> None:
     parent = claim.origin.trace if claim.origin else None
     if span := begin_span(claim.lease.stage.value, parent=parent, began_at_ns=began_ns):
         ids: dict[str, Value] = {"job_id": claim.job_id, "render_index": claim.index}
-        attributes = {f"gridpress.{name}": value for name, value in {**ids, **told}.items()}
+        attributes = {f"gridpress.{name}": value for name, value in {**ids, **fields}.items()}
         error = end.value if end in (End.FAILED, End.LOST) else ""
         span.end(attributes, error=error, ended_at_ns=ended_ns)

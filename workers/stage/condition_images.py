@@ -1,4 +1,4 @@
-"""Loads condition images by object key before the engine needs them, and caches the last few decoded."""
+"""Loads condition images by object key before the engine needs them, and caches the last few images in decoded form."""
 
 import io
 import threading
@@ -12,11 +12,13 @@ from shared.errors import ObjectNotFound
 from shared.ids import ObjectKey
 from shared.objects.store import ObjectStore
 
-_MOST_KEPT = 16  # at most 12 MiB each
+_MOST_KEPT = 16  # images in the cache, of at most 12 MiB each
 
 
 class ConditionImages:
-    """A cache of images. Keys are hashes of the content, so an entry never becomes stale. Thread-safe."""
+    """A cache of condition images. An image's key is a hash of its content, so an entry never becomes stale.
+    Thread-safe.
+    """
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
@@ -24,13 +26,17 @@ class ConditionImages:
         self._lock = threading.Lock()
 
     def prefetch(self, keys: Iterable[ObjectKey]) -> None:
-        """Loads images into the cache. Raises `ObjectStoreUnavailable`; a missing key is left for `load` to report."""
+        """Loads images into the cache. Raises `ObjectStoreUnavailable`. Skips a missing image without an error, because
+        `load` raises an error for it later.
+        """
         for key in keys:
             with suppress(ObjectNotFound):
                 self.load(key)
 
     def load(self, key: ObjectKey) -> Image.Image:
-        """Returns the normalised RGB image. Raises `ObjectNotFound` and `ObjectStoreUnavailable`."""
+        """Returns a condition image in RGB, from the cache if possible. Raises `ObjectNotFound` and
+        `ObjectStoreUnavailable`.
+        """
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -1,4 +1,4 @@
-"""Records outcomes off the engine thread: the device never waits for a network. Knows no stage's result type."""
+"""Writes the outcomes of renders to the stores on separate threads, so that the device never waits for the network."""
 
 import threading
 from collections.abc import Callable
@@ -26,7 +26,9 @@ _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A write, and how the attempt has ended once it is done."""
+    """A write that records a render's outcome in the store. It also says how the attempt on the render has ended if the
+    write succeeds.
+    """
 
     write: Write
     end: End
@@ -35,9 +37,11 @@ class _Step:
 
 
 class Recorder(Generic[Result]):
-    """Writes each outcome once. While a store is away it tries again, as long as the lease is held.
+    """Writes the outcome of each render once. While a store is unreachable, it retries as long as the worker holds the
+    render's lease.
 
-    `save` makes of a result what is stored, once; the write that it answers is repeated until it is done.
+    `save` converts a result for storage and returns a function that writes it. `save` is called once for each result.
+    The returned function is called again until it succeeds.
     """
 
     def __init__(
@@ -50,7 +54,12 @@ class Recorder(Generic[Result]):
         on_recorded: Callable[[Lease], None],
         num_threads: int,
     ) -> None:
-        """`num_threads`: as many as outcomes may wait at once, so that none waits for another's store."""
+        """Creates the recorder. `is_held` returns whether a lease is still held, and `on_recorded` is called when a
+        render needs no more writes.
+
+        `num_threads` must be the largest number of outcomes that can wait at the same time. Then no outcome waits for
+        the write of another one.
+        """
         self._leases = leases
         self._attempts = attempts
         self._save = save
@@ -64,7 +73,9 @@ class Recorder(Generic[Result]):
         self._pool.submit(self._record, outcome)
 
     def close(self) -> None:
-        """Gives up on writes that a store's outage still holds back; their leases run out."""
+        """Gives up the writes that wait for an unreachable store. The leases of the renders concerned then expire, and
+        other workers claim these renders.
+        """
         self._stop.set()
         self._pool.shutdown(wait=True)
 
@@ -87,7 +98,11 @@ class Recorder(Generic[Result]):
             self._on_recorded(lease)
 
     def _write(self, outcome: Outcome[Result]) -> _Step:
-        """A result that can't be written fails its render by name: another attempt would come to the same end."""
+        """Writes an outcome, and returns what was written.
+
+        If the result can't be written because of an unexpected error, the render fails with the reason `not_written`,
+        because another attempt would end in the same way.
+        """
         lease = outcome.claim.lease
         try:
             return self._repeat(self._step_of(outcome), lease)
@@ -98,7 +113,10 @@ class Recorder(Generic[Result]):
             return self._repeat(self._failure(lease, RenderFailed("not_written", _NOT_WRITTEN)), lease)
 
     def _repeat(self, step: _Step, lease: Lease) -> _Step:
-        """Raises `LeaseLost` when the lease was given up meanwhile, by another worker or by us."""
+        """Repeats a write while a store is unreachable, until the write succeeds.
+
+        Raises `LeaseLost` if this worker gives up the lease meanwhile, or another worker gets it.
+        """
         delay_s = _FIRST_DELAY_S
         while True:
             try:

@@ -1,5 +1,5 @@
-"""Runs a GPU stage as a Celery worker: takes hints, passes claims to the engine and outcomes to the recorder, and
-drains.
+"""Runs a GPU stage as a Celery worker. It receives hints (messages that wake workers), passes claims to the engine and
+outcomes to the recorder, and drains at the end.
 """
 
 import time
@@ -12,20 +12,20 @@ from typing import Generic, TypeVar
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from shared.celery_app import make_celery
 from shared.errors import LeaseLost, ObjectStoreUnavailable, StoreUnavailable
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import RenderId, Revision, new_worker_id
-from shared.jobs.leases import Claim, Handover, Held, Place
+from shared.jobs.leases import Claim, Handover, RenderReport, Vacancy
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.process.logs import last_lines
 from shared.settings.settings import Settings
-from shared.store.core.connect import Client, connect_hasty
+from shared.store.core.connect import Client, connect_with_timeout
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore, Verdict
-from workers.consumer.health import Hearing
+from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, abandon_process, leave_process, serve
 from workers.device.gauges import show_slots
@@ -36,15 +36,15 @@ from workers.engine.slots import Slots
 from workers.engine.stepper import Stepper, Unfinished
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
-from workers.stage.asking import Asking, AskingPorts, LeadTime
 from workers.stage.attempts import Attempts, End, show_ends
+from workers.stage.claiming import Claimer, ClaimerPorts, LeadTime
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_BEAT_INTERVAL_S = 1.0  # also how fresh progress and cancellation are
-_TRIES_PER_LEASE = 4  # a beat that is not answered leaves time for two more before the lease ends
+_BEAT_INTERVAL_S = 1.0  # progress and cancellations are delayed by up to this time
+_TRIES_PER_LEASE = 4  # a heartbeat that times out leaves time for two more before the lease expires
 _ENDS = {Verdict.CANCELLED: End.CANCELLED, Verdict.EXPIRED: End.EXPIRED, Verdict.LOST: End.LOST}
 
 
@@ -53,10 +53,11 @@ def _never(_: Exception) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
-    """How a stage keeps what its renders have come to when the worker leaves.
+class HandoverPorts:
+    """The functions with which a draining worker saves the state of its unfinished renders.
 
-    `take` is called on the engine thread. `store` raises `StoreUnavailable` and `ObjectStoreUnavailable`.
+    `take` returns a render's saved state and is called on the engine thread. `store` stores that state. `store` raises
+    `StoreUnavailable` and `ObjectStoreUnavailable`.
     """
 
     take: Callable[[RenderId], Unfinished | None]
@@ -65,12 +66,14 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class StageParts(Generic[Result]):
-    """The parts that a stage's composition root provides.
+    """The parts of a worker that differ between the AR and the DiT stage.
 
-    `prepare` fetches a claim's inputs while the engine runs other renders. `save` converts a result for storage, once,
-    and returns a function that writes it under the claim's lease; that is repeated until it succeeds. `is_device_lost`
-    recognises errors after which this process can no longer use the device. Without `keeping` a render that goes back
-    starts the stage again.
+    - `prepare` fetches a claim's inputs while the engine runs other renders.
+    - `save` converts a result for storage, once. It returns a function that writes the result under the claim's lease
+      and that is called again until it succeeds.
+    - `is_device_lost` recognises errors after which this process can no longer use the device.
+    - `handover_ports` save the state of unfinished renders. If they are None, a render that is handed back starts its
+      stage again.
     """
 
     stage: Stage
@@ -81,16 +84,16 @@ class StageParts(Generic[Result]):
     save: Callable[[LeaseStore, Claim, Result], Write]
     next_queue: Queue
     is_device_lost: Callable[[Exception], bool] = _never
-    keeping: Keeping | None = None
+    handover_ports: HandoverPorts | None = None
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
-    """Serves hints until SIGTERM or SIGINT, then drains; a second signal ends the process at once."""
+    """Runs a stage's worker until SIGTERM or SIGINT, then drains it. A second signal ends the process at once."""
     _StageWorker(parts, settings, client).run()
 
 
 class _StageWorker(Generic[Result]):
-    """The engine thread, the heartbeat and the recorder of one worker, and their connections."""
+    """One worker of a stage: its engine thread, heartbeat, claimer, recorder and connections."""
 
     def __init__(self, parts: StageParts[Result], settings: Settings, client: Client) -> None:
         assert settings.redis_url
@@ -100,19 +103,19 @@ class _StageWorker(Generic[Result]):
         self._app = make_celery(settings.redis_url)
         self._hints = Hints(self._app, UpkeepStore(client))
         self._queue = Queue(parts.stage.value)
-        # When a render leaves, the next stage has work, and this one has room for more.
+        # When a render leaves the stage, the next stage has work, and this stage has a free place.
         hints = [self._hints.messages[queue] for queue in (parts.next_queue, self._queue)]
         self._leases = LeaseStore(client, rules, hints)
         at_once = parts.places.at_once
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
-        self._beats = LeaseStore(connect_hasty(settings.redis_url, beat_timeout_s), rules)
+        self._beats = LeaseStore(connect_with_timeout(settings.redis_url, beat_timeout_s), rules)
         self._announcement = Announcement(new_worker_id(parts.stage), self._queue, at_once, parts.revision)
         self._attempts = Attempts(self._announcement.worker_id)
-        self._hearing = Hearing(at_once, self._queue)
+        self._hint_health = HintHealth(at_once, self._queue)
         self._slots = Slots(parts.places, settings.result_buffer, self._on_room)
         self._lead = LeadTime()
-        ports = AskingPorts(self._claim, self._begin, self._running, lambda: self._hints.send_one(self._queue))
-        self._asking = Asking(self._slots, ports, self._lead)
+        ports = ClaimerPorts(self._claim, self._begin, self._running, lambda: self._hints.send_one(self._queue))
+        self._claimer = Claimer(self._slots, ports, self._lead)
         self._preparing = ThreadPoolExecutor(parts.places.most, thread_name_prefix="inputs")
         self._recorder = Recorder(
             self._leases,
@@ -125,7 +128,7 @@ class _StageWorker(Generic[Result]):
         watchdog = Watchdog(settings.hang_steps, settings.hang_floor_s)
         show_slots(parts.stage, self._slots)
         show_ends(parts.stage)
-        kept = {"unfinished": parts.keeping.take} if parts.keeping else {}
+        kept = {"unfinished": parts.handover_ports.take} if parts.handover_ports else {}
         self._engine = EngineThread(
             parts.stepper,
             self._slots,
@@ -147,13 +150,13 @@ class _StageWorker(Generic[Result]):
         )
 
     def run(self) -> None:
-        on_hint(self._app, self._queue, self._asking.hint, self._hearing)
+        on_hint(self._app, self._queue, self._claimer.hint, self._hint_health)
         self._heartbeat.start()
         self._engine.start()
-        served = Served(self._announcement, self._hearing, self._look, self._slots.close, self._asking.start)
+        served = Served(self._announcement, self._hint_health, self._find_work, self._slots.close, self._claimer.start)
         serve(self._app, served, self._settings.ready_file)
         drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
-        self._asking.stop()
+        self._claimer.stop()
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._recorder.close()
         self._heartbeat.stop()
@@ -163,16 +166,16 @@ class _StageWorker(Generic[Result]):
             leave_process()
 
     def _on_room(self) -> None:
-        self._asking.wake()
+        self._claimer.wake()
 
-    def _look(self) -> bool:
-        return self._asking.ask() > 0
+    def _find_work(self) -> bool:
+        return self._claimer.claim_all() > 0
 
     def _running(self) -> Sequence[Running]:
         left_s = self._engine.left_s
         return [Running(claim.priority.rank, left_s(claim.render_id)) for claim, _ in self._slots.running()]
 
-    def _claim(self, place: Place) -> Claim | None:
+    def _claim(self, place: Vacancy) -> Claim | None:
         return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id, place)
 
     def _begin(self, claim: Claim) -> None:
@@ -182,23 +185,30 @@ class _StageWorker(Generic[Result]):
             self._send_back_behind(claim)
 
     def _send_back_behind(self, claim: Claim) -> None:
-        """Hands back renders of lower classes that have not begun: an idle worker may come to them sooner."""
+        """After a claim, hands back those renders of lower classes that this worker has not begun. An idle worker may
+        run them sooner.
+        """
         for other, _ in self._slots.running():
             if other.priority.rank > claim.priority.rank and not self._engine.has_begun(other.lease):
                 taken = self._engine.take_out(other.lease)
                 taken.add_done_callback(partial(self._pass_on_taken, other))
 
     def _pass_on_taken(self, claim: Claim, taken: "Future[Unfinished | None]") -> None:
-        """On the engine thread, which must not wait for the store."""
+        """Runs `_send_back` on another thread, because `_send_back` calls the store.
+
+        This callback itself runs on the engine thread, which must not wait for the store.
+        """
         self._preparing.submit(self._send_back, claim, taken)
 
     def _send_back(self, claim: Claim, taken: "Future[Unfinished | None]") -> None:
-        """Unless it has ended in the step before it was taken out, or the worker drains it."""
+        """Hands a render back after the engine has dropped it. Does nothing if the render has already ended, or was
+        handed over by the drain.
+        """
         if any(running.lease == claim.lease for running, _ in self._slots.running()):
             self._hand_over(claim, taken.result())
 
     def _prepare(self, claim: Claim) -> None:
-        """Fetches the claim's inputs and passes it to the engine. Its lease is renewed meanwhile."""
+        """Fetches the claim's inputs and passes the claim to the engine. The claim's lease is renewed meanwhile."""
         began_s = time.monotonic()
         with bound_contextvars(**claim.log_ids):
             if not self._is_prepared(claim):
@@ -207,16 +217,18 @@ class _StageWorker(Generic[Result]):
         self._engine.submit(claim)
 
     def _is_prepared(self, claim: Claim) -> bool:
-        """Fetches the claim's inputs. Returns False, and hands the render back, while the object store is down."""
+        """Fetches the claim's inputs. Returns whether the render can go on. If the object store is unreachable, hands
+        the render back and returns False.
+        """
         try:
             self._parts.prepare(claim)
         except ObjectStoreUnavailable as error:
             log.warning("inputs.unavailable", error=str(error))
-            self._asking.rest()
+            self._claimer.rest()
             self._hand_back(claim)
             self._slots.release(claim.lease)
             return False
-        except Exception:  # the engine meets it again, and fails the render by name
+        except Exception:  # the engine gets the same error again and fails the render with a reason
             log.exception("inputs.broken")
         return True
 
@@ -226,8 +238,8 @@ class _StageWorker(Generic[Result]):
     def _announce(self) -> None:
         self._heartbeat.report()
 
-    def _beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
-        signs = replace(self._hearing.signs(), is_draining=self._slots.is_closed)
+    def _beat(self, held: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
+        signs = replace(self._hint_health.signs(), is_draining=self._slots.is_closed)
         verdicts = self._beats.beat(self._announcement, held, last_lines(), signs)
         for each in held:
             if end := _ENDS.get(verdicts[each.lease.render_id]):
@@ -235,15 +247,16 @@ class _StageWorker(Generic[Result]):
         return {render_id: verdict is Verdict.RENEWED for render_id, verdict in verdicts.items()}
 
     def _hand_over(self, claim: Claim, unfinished: Unfinished | None) -> None:
-        """Hands a render back, with what it has come to where that can be stored."""
+        """Hands a render back, with its saved state if there is one and the object store accepts it."""
         handover = self._stored(claim, unfinished) if unfinished else None
-        self._slots.release(claim.lease)  # before it is another's: a heartbeat would call it lost
+        # Released before another worker can claim the render: otherwise a heartbeat would report the lease as lost.
+        self._slots.release(claim.lease)
         self._hand_back(claim, handover)
 
     def _stored(self, claim: Claim, unfinished: Unfinished) -> Handover | None:
-        assert self._parts.keeping
+        assert self._parts.handover_ports
         try:
-            handover = self._parts.keeping.store(self._leases, claim, unfinished)
+            handover = self._parts.handover_ports.store(self._leases, claim, unfinished)
         except (StoreUnavailable, ObjectStoreUnavailable) as error:
             log.warning("render.not_handed_over", **claim.log_ids, error=str(error))
             return None
@@ -251,7 +264,7 @@ class _StageWorker(Generic[Result]):
         return handover
 
     def _hand_back(self, claim: Claim, handover: Handover | None = None) -> None:
-        """Returns the render to its waiting state, without counting an attempt."""
+        """Returns a render to its queue, where it waits for another claim. This does not count as an attempt."""
         try:
             self._leases.hand_back(claim.lease, handover)
         except (LeaseLost, StoreUnavailable) as error:

@@ -1,4 +1,4 @@
-"""`python -m workers.upkeep`."""
+"""Starts upkeep: `python -m workers.upkeep`."""
 
 from shared.process.starting import run_role
 from workers.upkeep.main import run

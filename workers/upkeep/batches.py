@@ -1,20 +1,26 @@
-"""Forgets batches that ended long ago, keeping their pictures and files, and deletes the remains of deleted batches."""
+"""Purges batches after their retention and deletes what remains of deleted batches.
+
+The pictures and files of purged batches stay.
+"""
 
 import random
 
 from shared.batches.batch import BatchId, folder_of, line_job_prefix
 from shared.objects.store import ObjectStore
 from shared.store.batches.batches import BatchStore, DeletedBatch
-from workers.upkeep.each import delete_each
+from workers.upkeep.deleting import delete_each
 
 _MOST_AT_ONCE = 20
-_MOST_JOBS = 100  # of up to 16 renders each
-_MOST_OBJECTS = 1000  # of one request; a batch may have hundreds of thousands: others are to have their turn
+_MOST_JOBS = 100  # in one call of the script; each job has up to 16 renders
+# Objects in one S3 request. A batch may have hundreds of thousands, so it must not delay other batches.
+_MOST_OBJECTS = 1000
 
 
-def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) -> int:
-    """Forgets old batches and returns how many. A batch is listed until its objects are gone, so a crash leaves none
-    behind.
+def purge_old_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) -> int:
+    """Purges batches after their retention, with their folders in the object store. Returns the number of purged
+    batches.
+
+    The store lists a purged batch until the batch's objects are deleted, so a crash leaves no objects behind.
     """
 
     def delete(batch_id: BatchId) -> None:
@@ -22,14 +28,15 @@ def delete_batches(batches: BatchStore, objects: ObjectStore, retention_s: int) 
         batches.forget(batch_id)
 
     forgotten = batches.purge(retention_s, _MOST_AT_ONCE)
-    random.shuffle(forgotten)  # so none has to be put off
+    random.shuffle(forgotten)  # a batch that keeps failing does not block the others, so none has to be postponed
     return delete_each(forgotten, delete, lambda *_: None)
 
 
-def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
-    """Deletes a part of what remains of deleted batches. Returns the number of batches that it worked on.
+def delete_deleted_batches(batches: BatchStore, objects: ObjectStore) -> int:
+    """Deletes a part of what remains of deleted batches: jobs first, then pictures and other objects. Returns how many
+    batches it worked on.
 
-    A batch is listed until nothing remains.
+    The store lists a deleted batch until nothing of the batch remains.
     """
 
     def delete(deleted: DeletedBatch) -> None:
@@ -40,8 +47,9 @@ def delete_deleted(batches: BatchStore, objects: ObjectStore) -> int:
 
 
 def _delete_some(batches: BatchStore, objects: ObjectStore, deleted: DeletedBatch) -> int:
-    """Deletes jobs before their pictures, so that links to deleted pictures are short-lived. Returns how many it
-    deleted.
+    """Deletes some jobs of a deleted batch or, once it has no job, some of its objects. Returns how many were deleted.
+
+    Jobs go first, so that links to deleted pictures exist only briefly.
     """
     prefixes = (f"jobs/{line_job_prefix(deleted.batch_id)}", folder_of(deleted.batch_id))
     return batches.forget_lines(deleted, _MOST_JOBS) or sum(

@@ -1,4 +1,4 @@
-"""Deletes unneeded objects from the object store, repeatedly, on a thread of its own."""
+"""Runs the functions that delete unneeded objects from the object store, on a thread of their own."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,9 +14,10 @@ _TICK_S = 2.0
 
 
 def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event) -> None:
-    """Calls `kinds` in turn until `stopping`; each deletes a few objects and returns how many.
+    """Deletes unneeded objects until `stopping` is set, by calling the functions in `kinds` in turn.
 
-    It has a thread of its own, so that an object store that hangs delays no rescue.
+    Each function deletes a few objects of one kind and returns the number of deleted objects. This loop needs a thread
+    of its own. Otherwise an object store that hangs would delay the recovery of renders.
     """
     while not stopping.wait(_TICK_S):
         try:
@@ -27,12 +28,15 @@ def keep_deleting(kinds: Sequence[Callable[[], int]], stopping: threading.Event)
 
 
 def _a_round(kinds: Sequence[Callable[[], int]]) -> bool:
-    """Calls each kind once. Returns whether anything was deleted. No kind keeps the others waiting."""
+    """Calls each deleting function once, so none delays the others. Returns whether anything was deleted."""
     return sum(_delete_some(kind) for kind in kinds) > 0
 
 
 def _delete_some(kind: Callable[[], int]) -> int:
-    """Calls one kind. After an error it is called again in the next round; the other kinds get their turn before."""
+    """Calls one deleting function and returns the number of objects that it deleted.
+
+    After an error, logs the error and returns 0. The next round calls the function again.
+    """
     try:
         return kind()
     except StoreUnavailable:

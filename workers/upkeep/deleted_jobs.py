@@ -1,17 +1,23 @@
-"""Deletes the pictures, grids, previews and manifests of deleted jobs. Condition images stay: others may share them."""
+"""Deletes the pictures, grids, previews and manifests of deleted jobs.
+
+Keeps condition images, because other jobs may share them.
+"""
 
 from shared.objects.store import ObjectStore
-from shared.store.jobs.deleted import DoomedStore, folder_of
-from workers.upkeep.each import delete_each
+from shared.store.jobs.deleted import DeletedJobStore, folder_of
+from workers.upkeep.deleting import delete_each
 
 MOST_AT_ONCE = 20
 
 
-def delete_doomed(doomed: DoomedStore, objects: ObjectStore) -> int:
-    """Returns how many jobs. One is forgotten once its objects are gone, so an outage or a crash leaves none behind."""
+def delete_objects_of_deleted_jobs(deleted_jobs: DeletedJobStore, objects: ObjectStore) -> int:
+    """Deletes the objects of up to 20 deleted jobs and returns the number of these jobs.
+
+    The store lists a deleted job until the job's objects are deleted. So an outage or a crash leaves no objects behind.
+    """
 
     def delete(entry: str) -> None:
         objects.delete_prefix(folder_of(entry))
-        doomed.forget(entry)
+        deleted_jobs.forget(entry)
 
-    return delete_each(doomed.due(MOST_AT_ONCE), delete, doomed.put_off)
+    return delete_each(deleted_jobs.due(MOST_AT_ONCE), delete, deleted_jobs.put_off)

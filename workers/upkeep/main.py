@@ -1,4 +1,7 @@
-"""Composition root of upkeep: `python -m workers.upkeep`. Any number of these may run."""
+"""Composition root of upkeep: creates its parts and runs it. `python -m workers.upkeep` starts it.
+
+Any number of upkeep processes may run at the same time.
+"""
 
 import signal
 import threading
@@ -7,8 +10,7 @@ from functools import partial
 
 import structlog
 
-from shared.hints.celery_app import make_celery
-from shared.hints.send import Hints
+from shared.celery_app import make_celery
 from shared.objects.store import open_objects
 from shared.process.background import Background
 from shared.process.garbage import freeze_startup_objects
@@ -18,14 +20,15 @@ from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import connect
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.files.files import FileStore
-from shared.store.jobs.deleted import DoomedStore
+from shared.store.jobs.deleted import DeletedJobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.handovers import HandoverStore
-from workers.upkeep.batches import delete_batches, delete_deleted
+from workers.upkeep.batches import delete_deleted_batches, purge_old_batches
 from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
-from workers.upkeep.deleted_jobs import delete_doomed
-from workers.upkeep.files import delete_ended
+from workers.upkeep.deleted_jobs import delete_objects_of_deleted_jobs
+from workers.upkeep.files import delete_ended_files
 from workers.upkeep.handovers import delete_handovers
 from workers.upkeep.measure import Measuring
 from workers.upkeep.service import Upkeep
@@ -36,7 +39,7 @@ _TICK_S = 0.5
 
 
 def run(settings: Settings) -> None:
-    """Runs upkeep's ticks until SIGTERM or SIGINT."""
+    """Runs a tick of upkeep every 0.5 s until SIGTERM or SIGINT. Deletes objects on another thread."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -46,13 +49,13 @@ def run(settings: Settings) -> None:
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings, Measuring.of(client, settings))
     objects = open_objects(settings)
     kinds = (
-        partial(delete_ended, FileStore(client), objects),
-        partial(delete_doomed, DoomedStore(client), objects),
+        partial(delete_ended_files, FileStore(client), objects),
+        partial(delete_objects_of_deleted_jobs, DeletedJobStore(client), objects),
         partial(delete_handovers, HandoverStore(client), objects),
-        partial(delete_deleted, BatchStore(client), objects),
-        partial(delete_batches, BatchStore(client), objects, settings.batch_retention_s),
+        partial(delete_deleted_batches, BatchStore(client), objects),
+        partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
-    canary = (open_objects(settings, is_hasty=True), ObjectWrites(client), stopping)
+    canary = (open_objects(settings, fails_fast=True), ObjectWrites(client), stopping)
     Background("canary", partial(keep_writing, *canary), stopping.is_set).start()
     Background("cleaner", partial(keep_deleting, kinds, stopping), stopping.is_set).start()
     log.info("upkeep.ready")

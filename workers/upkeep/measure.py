@@ -1,4 +1,7 @@
-"""Shows the state of the store as metrics, and reports stages that stand still. What is unknown is absent, never 0."""
+"""Sets metrics from the state of the store and logs stalled stages.
+
+A metric whose value is unknown is absent, never 0.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,14 +18,14 @@ from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.queues.measures import Measures, MeasureStore
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 
 log = structlog.get_logger()
 
 EVERY_S = 5.0
 STALLED_AFTER_S = 30.0
-MOST_REVISIONS = 10  # of a stage among the labels; the rest is summed up
+MOST_REVISIONS = 10  # revisions of a stage that get their own label; the others are summed up under REST
 REST = "other"
 
 _BY_STAGE = (
@@ -49,10 +52,13 @@ _SINGLE = (
 
 @dataclass(slots=True)
 class Measuring:
-    """Measures every few seconds, as a step of upkeep's tick. Every upkeep process shows the same numbers."""
+    """Sets metrics from the state of the store every five seconds, as a step of upkeep's tick.
+
+    All upkeep processes set the same values.
+    """
 
     store: UpkeepStore
-    pace: PaceStore
+    throughput: ThroughputStore
     measures: MeasureStore
     writes: ObjectWrites
     settings: Settings
@@ -63,17 +69,20 @@ class Measuring:
     @classmethod
     def of(cls, client: Client, settings: Settings) -> "Measuring":
         return cls(
-            UpkeepStore(client), PaceStore(client), MeasureStore(client, settings), ObjectWrites(client), settings
+            UpkeepStore(client), ThroughputStore(client), MeasureStore(client, settings), ObjectWrites(client), settings
         )
 
     def run_once(self, now_s: float) -> None:
-        """Measures if it is time, by a monotonic clock. Raises `StoreUnavailable`; then the metrics are absent."""
+        """Sets the metrics if five seconds have passed since the last time. `now_s` is the time of a monotonic clock.
+
+        Raises `StoreUnavailable` after removing the values of all metrics.
+        """
         if now_s - self._measured_at_s < EVERY_S:
             return
         self._measured_at_s = now_s
         try:
-            self._look_for_stalls()
-            loads = self.pace.loads()
+            self._log_stalls()
+            loads = self.throughput.loads()
             self._show_stages(loads)
             self._show_workers()
             self._show_rest(self.measures.read(), loads)
@@ -82,15 +91,21 @@ class Measuring:
             raise
 
     def forget(self) -> None:
-        """Removes all that was measured, since it may not be so any more. The next tick measures again."""
+        """Removes the values of all metrics that this class sets, because they may be outdated. The next tick of upkeep
+        measures again.
+        """
         self._measured_at_s = -math.inf
         for labelled in _LABELLED:
             labelled.clear()
         for single in _SINGLE:
             single.set(math.nan)
 
-    def _look_for_stalls(self) -> None:
-        """Of several processes, only the one that finds a change reports it."""
+    def _log_stalls(self) -> None:
+        """Logs each stage that has stalled, and each stage that works again after a stall.
+
+        A stage has stalled if it has waiting renders and free workers, but no claims. When several upkeep processes
+        run, only the process that finds the change logs it.
+        """
         stalls = self.store.look_for_stalls(self.settings.prior_ready_limit_min, self.stalled_after_s)
         for stage, stall in stalls.items():
             if stall.is_stalled and not stall.was_stalled:
@@ -114,10 +129,10 @@ class Measuring:
         show(m.UNSERVED_RENDERS, {(stage, rev): num for stage, each in unserved.items() for rev, num in each.items()})
 
     def _show_workers(self) -> None:
-        show(m.STAGE_DEAF_WORKERS, {(queue,): signs.deaf for queue, signs in self.pace.signs().items()})
+        show(m.STAGE_DEAF_WORKERS, {(queue,): signs.deaf for queue, signs in self.throughput.signs().items()})
 
     def _show_rest(self, found: Measures, loads: Mapping[Stage, StageLoad]) -> None:
-        # A stage for which nothing waits keeps nobody waiting.
+        # A stage without waiting renders shows 0.
         show(m.OLDEST_WAIT_SECONDS, {(stage,): found.oldest_wait_s.get(stage, 0.0) for stage in loads})
         m.DELIVERIES_DUE.set(found.deliveries_due)
         m.DELIVERY_OLDEST_DUE_SECONDS.set(found.oldest_due_s or 0.0)
@@ -132,7 +147,10 @@ class Measuring:
 
 
 def show(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
-    """Sets the gauge for these label values, then removes the others. In this order no scrape misses a kept series."""
+    """Sets the gauge for each combination of labels in `values`, then removes all other combinations of labels.
+
+    The values are set before others are removed, so that no scrape misses a series that stays.
+    """
     for labels, value in values.items():
         gauge.labels(*labels).set(value)
     for labels in _shown(gauge):
@@ -141,7 +159,12 @@ def show(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
 
 
 def bounded(unserved: Mapping[str, int]) -> Mapping[str, int]:
-    """Keeps the revisions with the most renders and sums up the others, because each label value is a series."""
+    """Returns the number of unserved renders for the ten revisions with the most of them, and the sum for all other
+    revisions under "other".
+
+    `unserved` maps a revision to the number of waiting renders that no live worker serves. The number of revisions is
+    limited, because each one becomes a time series in the metrics.
+    """
     most = sorted(unserved, key=lambda revision: (-unserved[revision], revision))
     kept = {revision: unserved[revision] for revision in most[:MOST_REVISIONS]}
     rest = sum(unserved[revision] for revision in most[MOST_REVISIONS:])

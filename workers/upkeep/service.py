@@ -1,4 +1,6 @@
-"""Runs the periodic work on the store: rescue, expiry, hints, retention. Every tick is idempotent."""
+"""Runs the periodic work on the store: recovery, expiry, sending of hints (Celery messages that wake workers), and
+purging. A tick (one round of this work) may be repeated without harm.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +10,10 @@ import structlog
 
 from shared.errors import StoreUnavailable
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.metrics.catalogue import UPKEEP_LAST_TICK, UPKEEP_RESCUED
 from shared.process.background import note_fault
 from shared.settings.settings import Settings
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from workers.upkeep.measure import Measuring
 
@@ -22,7 +24,9 @@ _PURGE_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Upkeep:
-    """One tick at a time, by `run_once`; the loop around it only waits."""
+    """Runs the steps of upkeep. A call of `run_once` runs each step once, which is a tick. The caller waits between
+    ticks.
+    """
 
     store: UpkeepStore
     hints: Hints
@@ -31,14 +35,16 @@ class Upkeep:
     _purged_at_s: float = field(default=float("-inf"), init=False)
 
     def run_once(self, now_s: float) -> None:
-        """Runs one tick at `now_s` of a monotonic clock. If the store is down, the tick ends and the next one tries
-        again. A step that fails otherwise is logged and counted, and the steps after it still run.
+        """Runs one tick, in which each step of upkeep runs once. `now_s` is the time of a monotonic clock.
+
+        If the store is unavailable, this tick ends early and the next tick tries again. If a step fails for another
+        reason, the error is logged and counted, and the later steps still run.
         """
         try:
             for step in self._steps(now_s):
                 _attempt(step)
             UPKEEP_LAST_TICK.set_to_current_time()
-            if self.measuring:  # last, since nothing depends on it
+            if self.measuring:  # last, since no other step depends on it
                 _attempt(partial(self.measuring.run_once, now_s))
         except StoreUnavailable as error:
             log.warning("upkeep.store_unavailable", error=str(error))
@@ -70,11 +76,16 @@ class Upkeep:
         self.hints.top_up(queue)
 
     def _purge(self, now_s: float) -> None:
+        """Purges ended jobs and Idempotency-Keys past their retention.
+
+        Runs once a minute; runs again in the next tick while records past their retention remain.
+        """
         if now_s - self._purged_at_s < _PURGE_EVERY_S:
             return
         are_more = (self.store.purge(self.settings.retention_s), self.store.purge_idempotency())
         if not any(are_more):
-            self._purged_at_s = now_s  # else the next tick goes on: jobs may end faster than a hundred a minute
+            # Otherwise the next tick continues, because more than a hundred jobs may end in a minute.
+            self._purged_at_s = now_s
 
 
 def _attempt(step: Callable[[], None]) -> None:
@@ -82,11 +93,11 @@ def _attempt(step: Callable[[], None]) -> None:
         step()
     except StoreUnavailable:
         raise
-    except Exception:  # noqa: BLE001 - one step that always fails must not keep the others from their work
+    except Exception:  # noqa: BLE001 - a step that always fails must not stop the other steps
         note_fault("upkeep")
 
 
-def _count(tell: Callable[..., object], event: str, step: Callable[[], int]) -> None:
-    """Runs a step that returns how much it did, and logs that where it did anything."""
+def _count(write_log: Callable[..., object], event: str, step: Callable[[], int]) -> None:
+    """Runs a step of upkeep that returns how many records it changed. Logs the number unless it is 0."""
     if num := step():
-        tell(event, num=num)
+        write_log(event, num=num)

@@ -1,1 +1,1 @@
-"""Reads a file of prompts and makes the lines of a batch."""
+"""Reads a file of prompts and converts it to the lines of a batch."""

@@ -1,6 +1,6 @@
-"""The lines of a batch as they are uploaded, and where each came from.
+"""Converts a file of prompts to the lines of a batch, and remembers each line's number in the file of prompts.
 
-Keeps no prompts in memory: 50,000 of them may be 200 MB.
+Holds the prompts on disk and not in memory, because 50,000 prompts may have 200 MB.
 """
 
 import hashlib
@@ -18,13 +18,17 @@ from cli.batch.results.names import Names
 from cli.errors import Failure
 
 _MOST_FAULTS = 20
-_WINDOW = "24h"  # OpenAI's only one
-_MOST_PICTURES = 100  # of one line; a line that asks for more than any service makes needs no names for them
+_WINDOW = "24h"  # the only value that OpenAI's format has
+_MOST_PICTURES = 100  # for one line; the service rejects a line that asks for more, so its pictures need no names
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a line stands: `number` in the file of prompts, `offset` in that of the batch. `stem` names its files."""
+    """Describes where one line of a batch comes from and how its picture files are named.
+
+    `number` is its line number in the file of prompts, counted from 1. `offset` is the position of its first byte in
+    the uploaded file. The line asks for `n` pictures, and the names of their files begin with `stem`.
+    """
 
     number: int
     offset: int
@@ -34,7 +38,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """`file` is what is uploaded; `sha256` is of its bytes. `places` is by `custom_id`, in order."""
+    """All lines of one batch, converted from a file of prompts.
+
+    `file` is the file to upload, and `sha256` is the digest of its bytes. `places` maps each `custom_id` to the place
+    of its line, in the order of the lines. `numbers` lists the line numbers of these lines in the file of prompts.
+    """
 
     file: IO[bytes]
     sha256: str
@@ -43,24 +51,34 @@ class Lines:
     numbers: Sequence[int]
 
     def of_file(self, file_id: str) -> dict[str, str]:
-        """What a batch of these lines has in any case, once they are uploaded."""
+        """Returns the fields that a request must have to create a batch of these lines.
+
+        `file_id` is the id of the uploaded file.
+        """
         return {"input_file_id": file_id, "endpoint": self.endpoint, "completion_window": _WINDOW}
 
     def prompt(self, custom_id: str) -> str | None:
-        """As it was asked for."""
+        """Returns the prompt of the line with this `custom_id`, or None if its prompt is missing or not text."""
         self.file.seek(self.places[custom_id].offset)
         body = json.loads(self.file.readline())["body"]
         prompt = body.get("prompt") if isinstance(body, dict) else None
         return prompt if isinstance(prompt, str) else None
 
     def number(self, line: int | None) -> int | None:
-        """The line of the file of prompts that became this line of the batch; both from 1."""
+        """Converts a line number of the batch file to one of the file of prompts. Returns None for an unknown line.
+
+        The batch file is the file that is uploaded. Both numbers start at 1. They differ, for example, after a blank
+        line or the header of a CSV file.
+        """
         return self.numbers[line - 1] if line and line <= len(self.numbers) else None
 
 
 @contextmanager
 def batch_lines(path: Path) -> Iterator[Lines]:
-    """The file of prompts as a batch. Raises `Failure` with the lines that can't be read, or the file's reason."""
+    """Converts a file of prompts to the lines of a batch, in a temporary file that exists until the `with` block ends.
+
+    Raises `Failure`, which lists the invalid lines or says why the file can't be read.
+    """
     with tempfile.TemporaryFile() as file:
         try:
             with path.open("rb") as prompts:
@@ -84,7 +102,10 @@ def _converted(path: Path, prompts: IO[bytes], file: IO[bytes]) -> Lines:
 
 
 class _Writer:
-    """Writes lines of a batch one after the other."""
+    """Writes the lines of a batch to the file for upload, one after another.
+
+    Records the position of each line in that file, and its line number in the file of prompts.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self.digest = hashlib.sha256()
@@ -96,12 +117,12 @@ class _Writer:
         self._names = Names()
 
     def take(self, entry: Line | Fault) -> Fault | None:
-        """Writes a line, or answers what is wrong with it."""
+        """Writes one line of the batch to the file. Returns None, or a `Fault` if the line can't be used."""
         if isinstance(entry, Fault):
             return entry
         custom_id = entry.fields.get("custom_id")
         if not isinstance(custom_id, str) or not custom_id:
-            return Fault(entry.number, "has no custom_id, which is a text")
+            return Fault(entry.number, "has no custom_id, or one that is not text")
         if custom_id in self.places:
             return Fault(entry.number, f"has the custom_id {custom_id!r} of line {self.places[custom_id].number}")
         try:
@@ -122,6 +143,9 @@ class _Writer:
 
 
 def _n(body: Any) -> int:
-    """Pictures that a line asks for; 1 where the service will refuse it anyway."""
+    """Returns the number of pictures that a line asks for.
+
+    Returns 1 for an invalid number, because the service then rejects the line.
+    """
     n = body.get("n", 1) if isinstance(body, dict) else 1
     return n if type(n) is int and 1 <= n <= _MOST_PICTURES else 1

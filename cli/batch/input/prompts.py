@@ -1,4 +1,7 @@
-"""Reads a file of prompts, JSON lines or CSV, as lines of a batch. The service judges what they ask for."""
+"""Reads a file of prompts (JSON lines or CSV) and converts each line to OpenAI's batch format.
+
+Does not check the requests in the lines, because the service does.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,12 +12,15 @@ from typing import IO, Any
 from cli.batch.input.table import rows
 
 NATIVE_ENDPOINT = "/v1/jobs"
-_BOM = b"\xef\xbb\xbf"  # spreadsheets begin their CSV with it
+_BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets write at the start of CSV
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a batch, in OpenAI's form. `number` is that of the line of the file where it begins, from 1."""
+    """One line of a batch. Its `fields` are in OpenAI's batch format.
+
+    `number` is the number of the line in the file of prompts where it begins, counted from 1.
+    """
 
     number: int
     fields: Mapping[str, Any]
@@ -22,16 +28,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a line of the file can't be read."""
+    """A line of the file of prompts that can't be used: its line number and the reason."""
 
     number: int
     why: str
 
 
 def read(path: Path, file: IO[bytes]) -> Iterator[Line | Fault]:
-    """All lines that are not blank, in order. A name that ends with .csv means CSV; any other, JSON lines.
+    """Yields each line of a file of prompts in order: a `Line`, or a `Fault` if it can't be read. Skips blank lines.
 
-    A line is a request to `/v1/jobs`, with a `custom_id` or `name` if wanted, or a line of OpenAI's batch form.
+    Reads a file whose name ends with .csv as CSV, and any other file as JSON lines. Each row or line is a request to
+    `/v1/jobs`, with an optional `custom_id` or `name`. A JSON line may also be in OpenAI's batch format.
     """
     is_table = path.suffix.lower() == ".csv"
     found = rows(_without_bom(file)) if is_table else _objects(_without_bom(file))
@@ -65,11 +72,14 @@ def _object(raw: bytes) -> dict[str, Any] | ValueError:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _in_batch_form(number: int, fields: dict[str, Any]) -> dict[str, Any]:
-    """A line without a name of its own is called after its number, so that it has the same one tomorrow."""
+    """Converts the fields of one line to OpenAI's batch format. Returns fields that have this format already unchanged.
+
+    A line without a `custom_id` or `name` gets a `custom_id` from its line number, which is the same in every run.
+    """
     if "url" in fields and "body" in fields:
         return fields
     given = [fields.pop(name, None) for name in ("custom_id", "name")]

@@ -1,4 +1,7 @@
-"""Reads CSV as requests: the header names the fields, the schema of `/v1/jobs` says how a cell is meant."""
+"""Reads a CSV file of prompts: each row is a request, and the first row names the fields.
+
+The schema of `/v1/jobs` decides how the cells of a column are parsed.
+"""
 
 import csv
 import json
@@ -13,9 +16,9 @@ _OF_THE_LINE = ("custom_id", "name")
 
 
 def rows(raws: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
-    """Each row, as the fields that its cells fill, with the number of the line where it begins.
+    """Yields the line number of each CSV row that is not blank, with its fields or a `ValueError` about its fault.
 
-    After a fault in the header, or one of CSV itself, there is no telling what follows: it is the last that is said.
+    Stops after an error in the header, the encoding or the CSV syntax, because the rest of the file can't be parsed.
     """
     reader = csv.reader((raw.decode() for raw in raws), strict=True)
     number = 1
@@ -37,11 +40,11 @@ def rows(raws: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | ValueErr
 
 
 class _BadHeader(ValueError):
-    """The first line names no columns, or not the right ones."""
+    """Raised when the header of a CSV file has a missing, unknown or repeated column."""
 
 
 def _columns(header: list[str]) -> list[tuple[str, str]]:
-    """Name and kind of each column."""
+    """Returns the name and the kind (`text`, `json` or `list`) of each column in a CSV header. Raises `_BadHeader`."""
     names, kinds = [name.strip() for name in header], _kinds()
     for name in names:
         if name not in kinds:
@@ -55,15 +58,18 @@ def _columns(header: list[str]) -> list[tuple[str, str]]:
 
 
 def _fields(columns: list[tuple[str, str]], row: list[str]) -> dict[str, Any] | ValueError:
-    """An empty cell leaves its field out."""
+    """Returns the fields of one CSV row, without empty cells. Returns a `ValueError` if the row has too many cells."""
     if len(row) > len(columns):
-        return ValueError(f"has {len(row)} cells for {len(columns)} columns: text with commas goes in quotation marks")
+        return ValueError(f"has {len(row)} cells for {len(columns)} columns: put text with commas in quotation marks")
     cells = zip(columns, row, strict=False)
     return {name: _value(cell, kind) for (name, kind), cell in cells if cell.strip()}
 
 
 def _value(cell: str, kind: str) -> Any:
-    """What can't be read as its field is stays text: the service will say what is wrong with that line."""
+    """Parses one cell of a CSV file: as text if its column has the kind `text`, otherwise as JSON.
+
+    A cell that is not valid JSON stays text, and the service then rejects its line.
+    """
     if kind == _TEXT:
         return cell
     try:

@@ -1,4 +1,4 @@
-"""`gridpress batch validate`: what the service would say of every line, their cost and their end. Nothing is drawn."""
+"""Implements `gridpress batch validate`: reports invalid lines, the cost and the expected end. Renders nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from cli.options import url_option
 @setting_options
 @url_option
 def validate(prompts: Path, url: str, settings: dict[str, Any]) -> None:
-    """Say which lines of FILE are wrong, what the others cost, and when they would be drawn. Nothing is stored.
+    """Report which lines of FILE are invalid. If all are valid, report the cost and the expected end of the batch.
 
-    The same as `gridpress batch run --dry-run`. Exit status 1 when a line is wrong.
+    Nothing is rendered or stored. `gridpress batch run --dry-run` does the same. The exit status is 1 when a line is
+    invalid.
 
     \b
     Example:
@@ -32,7 +33,10 @@ def validate(prompts: Path, url: str, settings: dict[str, Any]) -> None:
 
 
 def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[str, Any]) -> None:
-    """Prints the report. The uploaded file does not stay. Raises `Failure` when a line is wrong."""
+    """Has the service check the lines of a batch, and prints its report. Raises `Failure` if a line is invalid.
+
+    Uploads the lines as a file for the check, and deletes that file afterwards.
+    """
     file = client.upload(lines.file, f"{prompts.stem}.jsonl")
     try:
         report = _report(client, {**lines.of_file(file["id"]), **settings})
@@ -45,16 +49,20 @@ def report_on(client: BatchClient, prompts: Path, lines: Lines, settings: dict[s
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if not report["is_batch"]:
-        raise Failure(f"{prompts} is no batch: nothing of it would be drawn")
+        raise Failure(f"{prompts} is not a valid batch: none of it would be rendered")
     if report["invalid"]:
-        raise Failure(f"{report['invalid']} of {report['total']} lines of {prompts} are wrong")
-    click.echo(f"{report['total']} lines of {prompts} are fine")
+        raise Failure(f"{report['invalid']} of {report['total']} lines of {prompts} are invalid")
+    click.echo(f"{report['total']} lines of {prompts} are valid")
     if "cost" in report:
         _say_end(report)
 
 
 def _report(client: BatchClient, fields: Json) -> Json:
-    """A dry run is refused where the batch would be, for a file that is no batch, too. Then all its lines are told."""
+    """Returns the service's report of a dry run, or a validation report if the service rejects the dry run.
+
+    The service rejects a dry run if it would reject the batch, for example because the file is not a valid batch. A
+    validation report covers every line of any file, but has no cost and no expected end.
+    """
     try:
         return client.dry_run(fields)
     except (Unavailable, Busy):
@@ -64,10 +72,13 @@ def _report(client: BatchClient, fields: Json) -> Json:
 
 
 def _say_end(report: Json) -> None:
-    """Prints the cost and the expected end, and warns of one that is late. Nothing is told before the first picture."""
+    """Prints a batch's number of pictures, cost and expected end. Warns if the batch will end later than desired.
+
+    The expected end is unknown until the service has rendered some pictures.
+    """
     cost = report["cost"]
     click.echo(f"pictures: {report['num_pictures']}")
-    click.echo(f"cost: {cost['ar']} decode steps, {cost['dit']} of the DiT, {cost['pixels'] / 1e6:.1f} megapixels")
-    click.echo(f"expected end: {report['expected_end'] or 'unknown, nothing was measured yet'}")
+    click.echo(f"cost: {cost['ar']} decode steps, {cost['dit']} DiT cost units, {cost['pixels'] / 1e6:.1f} megapixels")
+    click.echo(f"expected end: {report['expected_end'] or 'unknown, because the service has no measurements yet'}")
     if report["on_time"] is False:
         click.echo(f"warning: that is later than {report['finish_by']}", err=True)

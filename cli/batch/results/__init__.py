@@ -1,1 +1,1 @@
-"""Downloads the pictures of a batch and records what became of each line."""
+"""Downloads the pictures of a batch and records the result of each line."""

@@ -1,10 +1,10 @@
-"""Fetches lines on several threads. Few wait for a thread, so a batch of any size takes little memory."""
+"""Downloads the pictures of a batch on eight threads. Limits the queue, so that any batch needs little memory."""
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Self
 
-from cli.batch.results.fetching import Ended
+from cli.batch.results.fetching import EndedLine
 from cli.batch.results.file import Result, Results
 
 _AT_ONCE = 8
@@ -12,9 +12,12 @@ _MOST_WAITING = 4 * _AT_ONCE
 
 
 class Downloads:
-    """Records each line when all of it is here. Everything but fetching happens on the thread that calls."""
+    """Downloads the pictures of batch lines on threads.
 
-    def __init__(self, fetch: Callable[[Ended], list[Result]], results: Results) -> None:
+    When all pictures of a line are downloaded, the thread of the caller records the line's results.
+    """
+
+    def __init__(self, fetch: Callable[[EndedLine], list[Result]], results: Results) -> None:
         self._fetch = fetch
         self._results = results
         self._threads = ThreadPoolExecutor(_AT_ONCE, "download")
@@ -24,21 +27,28 @@ class Downloads:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """What was begun is finished and recorded; the rest is dropped."""
+        """Waits for the downloads that have started, and records their results. Cancels the other downloads."""
         self._threads.shutdown(cancel_futures=True)
         for future, custom_id in self._pending.items():
             if future.done() and not future.cancelled() and not future.exception():
                 self._results.record(custom_id, future.result())
 
-    def take(self, line: Ended) -> None:
-        """Waits while too many lines do, and for an earlier word on this one. Raises as `settle` does."""
+    def take(self, line: EndedLine) -> None:
+        """Queues the download of a line's pictures. Raises the error of an earlier download that failed.
+
+        Blocks while 32 lines are pending. Also blocks while an earlier result of the same line, from before a retry, is
+        pending.
+        """
         custom_id = line.outcome.custom_id
         while len(self._pending) >= _MOST_WAITING or custom_id in self._pending.values():
             self.settle(None)
         self._pending[self._threads.submit(self._fetch, line)] = custom_id
 
     def settle(self, timeout_s: float | None) -> bool:
-        """Waits until a line is here, or so long; whether any is still to come. Raises what fetching it raised."""
+        """Waits until at least one line is downloaded or `timeout_s` is over. Records the results of downloaded lines.
+
+        Returns whether lines are still pending. Raises the error of a download that failed.
+        """
         done, _ = wait(self._pending, timeout_s, FIRST_COMPLETED)
         for future in done:
             custom_id = self._pending.pop(future)

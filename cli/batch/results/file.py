@@ -1,4 +1,7 @@
-"""`DIR/results.jsonl`: what became of every picture and every failed line. Grows while a batch runs."""
+"""Reads and writes `results.jsonl` in the output folder of a batch.
+
+The file has one record for each picture, and one for each line without pictures.
+"""
 
 import dataclasses
 import json
@@ -14,7 +17,10 @@ RESULTS = "results.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One picture, or a line that never became pictures: then `index` is None. `file` is None when there is none."""
+    """The result of one picture, or of a line without pictures.
+
+    `index` is None for a line without pictures. `file` is None if no file was downloaded.
+    """
 
     custom_id: str
     index: int | None
@@ -28,7 +34,10 @@ class Result:
 
 
 class Results:
-    """The last word on each line. A record that a crash cut off is as if it had never been written."""
+    """The latest results of each line of a batch. New results are appended to `results.jsonl` while the batch runs.
+
+    A crash may leave an incomplete record at the end of the file. This record is removed when the file is opened.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +51,7 @@ class Results:
         return (folder / RESULTS).exists()
 
     @staticmethod
-    def forget(folder: Path) -> None:
+    def delete(folder: Path) -> None:
         (folder / RESULTS).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -63,14 +72,14 @@ class Results:
         return sum(result.file is not None for results in self._by_id.values() for result in results)
 
     def record(self, custom_id: str, results: Sequence[Result]) -> None:
-        """Whatever was recorded of this line before counts no more."""
+        """Appends the results of a line to `results.jsonl`. They replace earlier results of the same line."""
         if self._by_id.get(custom_id) != results:
             self._by_id[custom_id] = list(results)
             self._file.write(b"".join(map(_raw, results)))
             self._file.flush()
 
     def settle(self, order: Iterable[str]) -> None:
-        """Rewrites the file in the order of the lines, each result once."""
+        """Rewrites `results.jsonl` with only the latest results of each line, in the given order of `custom_id`s."""
         draft = self._path.with_name(f".{RESULTS}.part")
         draft.write_bytes(b"".join(_raw(result) for custom_id in order for result in self.of(custom_id)))
         draft.replace(self._path)
@@ -88,8 +97,8 @@ class Results:
         try:
             result = Result(**json.loads(raw))
         except (ValueError, TypeError) as error:
-            raise Failure(f"{self._path} is not what it was written as: delete it to fetch everything again") from error
-        if not result.index:  # a line's results are written together, its first picture's in front
+            raise Failure(f"{self._path} is damaged: delete it to download everything again") from error
+        if not result.index:  # the results of a line are written together, and index 0 (or None) comes first
             self._by_id[result.custom_id] = []
         self._by_id[result.custom_id].append(result)
 

@@ -1,4 +1,4 @@
-"""Reads lines of results: OpenAI's envelope around the answer of whichever endpoint a line was for."""
+"""Parses the results of batch lines. A result has the API's response to one line, in OpenAI's batch format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ _STATUSES: Mapping[Any, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """What became of one picture: `link` leads to it, or `error` says why there is none."""
+class PictureOutcome:
+    """The outcome of one picture: its URL `link`, or an `error` that says why there is no picture."""
 
     index: int
     link: str | None
@@ -29,18 +29,18 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one line. With an `error` of the line itself there are no pictures to tell of."""
+    """The outcome of one batch line: its pictures, or an `error` of the whole line."""
 
     custom_id: str
     job_id: str | None
     status: str
     suffix: str
-    pictures: Sequence[Drawn] = ()
+    pictures: Sequence[PictureOutcome] = ()
     error: str | None = None
 
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> Self:
-        """Of one line of results, or of an output or error file."""
+        """Parses the result of one batch line, from an API response or from an output or error file."""
         response = line.get("response") or {}
         body = response.get("body") or {}
         pictures = _of_job(body) if "images" in body else _of_data(body)
@@ -55,19 +55,25 @@ class Outcome:
 
 
 def _status(error: Any, status_code: int | None) -> str:
-    """Returns the line's status in the words of a picture's. A line that never ran has an error but no response."""
+    """Returns the status of a batch line: `succeeded`, `failed`, `cancelled` or `expired`, as for a picture.
+
+    The status follows from the response, or from the line's error. A line that never ran has no response.
+    """
     code = error.get("code") if isinstance(error, Mapping) else status_code
     return _STATUSES.get(code, "failed")
 
 
 def _suffix(output_format: Any) -> str:
-    """Names of files are never what somebody else says."""
+    """Returns the file name suffix for an output format, and `png` for an unknown one.
+
+    Accepts only known formats, so that a response can't choose a file name.
+    """
     return output_format if output_format in list(OutputFormat) else OutputFormat.PNG
 
 
-def _of_job(job: Mapping[str, Any]) -> list[Drawn]:
+def _of_job(job: Mapping[str, Any]) -> list[PictureOutcome]:
     return [
-        Drawn(
+        PictureOutcome(
             image["index"],
             image["url"],
             image["status"],
@@ -79,18 +85,21 @@ def _of_job(job: Mapping[str, Any]) -> list[Drawn]:
     ]
 
 
-def _of_data(body: Mapping[str, Any]) -> list[Drawn]:
+def _of_data(body: Mapping[str, Any]) -> list[PictureOutcome]:
     return [
-        Drawn(index, image["url"], "succeeded", image.get("seed"), image.get("sha256"))
+        PictureOutcome(index, image["url"], "succeeded", image.get("seed"), image.get("sha256"))
         for index, image in enumerate(body.get("data", ()))
     ]
 
 
 def _why(error: Any, body: Mapping[str, Any], status_code: int | None) -> str:
-    """The service's own words: of a line that never ran, or of the answer that it would have had."""
+    """Returns the service's error message for a batch line, preceded by the name of the invalid field if there is one.
+
+    The error of a line that never ran is in the line's result itself. Any other error is in its response.
+    """
     said = error or body.get("error")
     field = said.get("param") if isinstance(said, Mapping) else None
-    return (f"{field}: " if field else "") + _message(said, f"answered {status_code}")
+    return (f"{field}: " if field else "") + _message(said, f"response status {status_code}")
 
 
 def _message(error: Any, otherwise: str) -> str:

@@ -1,1 +1,1 @@
-"""Supervised processes: start, log, readiness, restart and end."""
+"""Supervises processes: starts them, limits their logs, checks their readiness, restarts and ends them."""

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from signal import Signals
 
-# `EXIT_DEVICE_LOST`, `EXIT_MISCONFIGURED` and `EXIT_THREAD_LOST` of the roles. Written here, because the supervisor
-# imports neither Celery nor what a role imports.
+# Exit statuses: copies of the roles' `EXIT_DEVICE_LOST`, `EXIT_MISCONFIGURED` and `EXIT_THREAD_LOST`. They are copied
+# because the supervisor imports neither Celery nor the modules of a role.
 DEVICE_LOST = 75
 MISCONFIGURED = 78
 THREAD_LOST = 70
 
-# What Valkey and SeaweedFS log, in the kernel's words, and what to do about it.
-_SAID = {
-    # The first write that does not fit whole; the kernel's word comes with the next one.
+# Error texts in the logs of Valkey and SeaweedFS, most of them from the kernel, with cause and remedy.
+_KNOWN_ERRORS = {
+    # Valkey logs this for the first write that fits only in part. The kernel's error comes with the next write.
     "Short write while writing to the AOF file": "the disk is full: free some space where the data folder lies",
     "No space left on device": "the disk is full: free some space where the data folder lies",
     "Disk quota exceeded": "the disk quota is used up: free some space where the data folder lies",
@@ -22,7 +22,7 @@ _SAID = {
 
 
 def status_words(status: int) -> str:
-    """Describes an exit status; a negative one is the signal that ended the process."""
+    """Describes the exit status of a process in words. A negative status is the signal that ended the process."""
     if status == DEVICE_LOST:
         return "its device hung or broke down"
     if status == THREAD_LOST:
@@ -31,11 +31,14 @@ def status_words(status: int) -> str:
 
 
 def is_misconfigured(status: int) -> bool:
-    """Returns whether one of our processes can never start: its settings, checkpoint or installation are wrong."""
+    """Returns whether a role reported with its exit status that it can never start.
+
+    This means that the role's settings, checkpoint or installation are wrong.
+    """
     return status == MISCONFIGURED
 
 
 def known_cause(last_lines: Sequence[str]) -> str | None:
-    """Returns the meaning of the newest log line that we know; None when we know none."""
-    found = (meaning for line in reversed(last_lines) for said, meaning in _SAID.items() if said in line)
+    """Returns the cause and remedy of the newest known error in a process's log lines, or None if there is none."""
+    found = (meaning for line in reversed(last_lines) for text, meaning in _KNOWN_ERRORS.items() if text in line)
     return next(found, None)

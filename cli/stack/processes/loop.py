@@ -1,6 +1,6 @@
-"""Runs a supervisor until a signal, then ends its roles. The only part of the stack that sleeps.
+"""Runs a supervisor in a loop until a signal arrives, then ends its roles. Sleeps between the supervisor's steps.
 
-Nothing else stops the stack: neither a listener that fails, nor a role that fails while there may be work for it.
+Once there is work, only a signal stops the service. Failed roles and errors of listeners do not stop it.
 """
 
 import signal
@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from cli.stack.processes.slot import Died, Event
+from cli.stack.processes.supervised_role import Died, Event
 from cli.stack.processes.supervisor import Supervisor
 from shared.errors import Misconfigured
 
 _TICK_S = 0.1
-_START_LIMIT_S = 3600.0  # the real weights are 35 GB and may still have to be fetched
+_START_LIMIT_S = 3600.0  # the real weights have 35 GB and may have to be downloaded first
 
 Listener = Callable[[Event], None]
 
 
 class Watcher(Protocol):
-    """Receives events in order. Its errors are ignored, since its terminal may be gone."""
+    """Receives the supervisor's events in order, and shows them on a terminal.
+
+    Its errors are ignored, because the terminal may be closed.
+    """
 
     def on_waiting(self, roles: list[str]) -> None: ...
     def on_event(self, event: Event) -> None: ...
@@ -29,7 +32,10 @@ class Watcher(Protocol):
 
 
 class _Signals:
-    """Counts signals to end: the first ends everything in order, the second kills."""
+    """Counts the signals that ask the service to end.
+
+    After the first signal, all roles end in order. The second signal kills them.
+    """
 
     num_received = 0
 
@@ -38,10 +44,10 @@ class _Signals:
 
 
 def run(supervisor: Supervisor, watcher: Watcher, has_work: Callable[[], bool], *listeners: Listener) -> None:
-    """Serves until SIGTERM, Ctrl-C or SIGHUP, then ends all roles. `listeners` receive every event.
+    """Runs the supervisor until SIGTERM, Ctrl-C or SIGHUP, then ends all roles. `listeners` receive every event.
 
-    Raises `Misconfigured` when a role can never start, unless there is unfinished work: `has_work` tells, and is asked
-    only after a role was ready.
+    Raises `Misconfigured` when a role can never start, unless there is unfinished work. `has_work` returns whether
+    there is unfinished work. It is called only after the API or a worker was ready, because only they accept work.
     """
     with _signals() as signals:
         try:
@@ -62,7 +68,7 @@ def _start(
 ) -> None:
     deadline = time.monotonic() + _START_LIMIT_S
     while not supervisor.is_ready and not signals.num_received:
-        _tell(lambda: watcher.on_waiting(supervisor.waiting_for))
+        _notify(lambda: watcher.on_waiting(supervisor.waiting_for))
         for event in _tick(supervisor, listeners):
             if isinstance(event, Died) and event.is_hopeless and not _is_needed(supervisor, has_work):
                 raise Misconfigured(f"{event.role} could not start ({event.reason})")
@@ -72,7 +78,7 @@ def _start(
                 raise Misconfigured(f"not ready after {minutes:.0f} minutes: {roles}")
             deadline += _START_LIMIT_S
     if not signals.num_received:
-        _tell(watcher.on_ready)
+        _notify(watcher.on_ready)
 
 
 def _is_needed(supervisor: Supervisor, has_work: Callable[[], bool]) -> bool:
@@ -80,25 +86,25 @@ def _is_needed(supervisor: Supervisor, has_work: Callable[[], bool]) -> bool:
 
 
 def _stop(supervisor: Supervisor, watcher: Watcher, signals: _Signals) -> None:
-    _tell(watcher.on_stopping)
-    num_heard = signals.num_received
-    while not supervisor.end_once(time.monotonic(), at_once=signals.num_received > num_heard):
+    _notify(watcher.on_stopping)
+    num_before = signals.num_received
+    while not supervisor.end_once(time.monotonic(), at_once=signals.num_received > num_before):
         time.sleep(_TICK_S)
 
 
 def _tick(supervisor: Supervisor, listeners: Sequence[Listener]) -> list[Event]:
     events = supervisor.run_once(time.monotonic())
     for event in events:
-        for hear in listeners:
-            _tell(lambda hear=hear, event=event: hear(event))  # type: ignore[misc]
+        for listener in listeners:
+            _notify(lambda listener=listener, event=event: listener(event))  # type: ignore[misc]
     time.sleep(_TICK_S)
     return events
 
 
-def _tell(listener: Callable[[], None]) -> None:
-    """Calls a listener and ignores its errors:
+def _notify(listener: Callable[[], None]) -> None:
+    """Calls a listener for the supervisor's events and ignores its errors, so that they don't stop the service.
 
-    Rich raises SystemExit for a closed pipe, a full disk raises `OSError`.
+    For example, Rich raises SystemExit for a closed pipe, and a full disk raises `OSError`.
     """
     with suppress(Exception, SystemExit):
         listener()
@@ -106,9 +112,9 @@ def _tell(listener: Callable[[], None]) -> None:
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Counts signals to end, within the block, instead of dying by them.
+    """Counts the signals that ask the service to end, until the `with` block ends. They don't end this process.
 
-    SIGHUP (a closed terminal) is one of them, except under `nohup`, which ignores it.
+    SIGHUP (a closed terminal) is one of these signals, except under `nohup`, which ignores SIGHUP.
     """
     signals = _Signals()
     before = {

@@ -1,4 +1,7 @@
-"""How a process says that it is ready: a role of ours touches a file, a server is asked in its own language."""
+"""Defines how to check whether a process is ready.
+
+A Gridpress process creates a file when it is ready. An embedded server is ready when it responds to a request.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,18 +9,24 @@ from typing import Protocol
 
 
 class Readiness(Protocol):
-    """Asked by the supervisor between ticks, so it answers within a second or two."""
+    """The interface of a readiness check, which finds out whether a process accepts work.
+
+    The supervisor calls it in its loop, so a call must return within about two seconds.
+    """
 
     def is_ready(self) -> bool:
-        """Whether the process takes work now."""
+        """Returns whether the process accepts work now."""
 
     def reset(self) -> None:
-        """Forgets the readiness of an earlier process; called before every start and after the end."""
+        """Removes the ready file, or other traces, of an earlier process.
+
+        Called before every start of the process and after every end.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyFile:
-    """Ready once the process has touched `path` (`GRIDPRESS_READY_FILE`)."""
+    """A readiness check that succeeds once the process has created the file `path` (`GRIDPRESS_READY_FILE`)."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""Starts the processes of roles. Checks the data of an embedded server before each of its starts."""
+"""Starts the processes of roles. Before each start of an embedded server, checks the server's data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,16 +7,21 @@ import click
 
 from cli.errors import Unavailable
 from cli.stack.processes.child import Child
-from cli.stack.processes.slot import Role
+from cli.stack.processes.supervised_role import Role
 from cli.stack.servers.embedded import Embedded
 
 
 class Spawner:
-    """Starts roles. The check before a server's start may return a message or raise."""
+    """Starts the processes of roles.
+
+    Before it starts an embedded server, it checks the server's data. The check may print a message or raise an error.
+    """
 
     def __init__(self, servers: Sequence[Embedded], run_dir: Path) -> None:
-        """Checks all servers. Raises `Misconfigured` when a start would do harm, and `Unavailable` when a check is
-        impossible now; then nothing is started.
+        """Checks the data of all embedded servers, before any process starts.
+
+        Raises `Misconfigured` when a server's start could lose data, and `Unavailable` when the check is impossible
+        now.
         """
         self._run_dir = run_dir
         for server in servers:

@@ -1,15 +1,19 @@
-"""Keeps one process per role running, tier after tier. The caller passes the time; nothing here sleeps or prints."""
+"""Keeps one process of each role running. The caller passes the current time; nothing here sleeps or prints."""
 
 from collections.abc import Sequence
 
-from cli.stack.processes.slot import Event, Role, Slot, Spawn
+from cli.stack.processes.supervised_role import Event, Role, Spawn, SupervisedRole
 
 
 class Supervisor:
-    """Starts a tier once the one before it is ready, restarts what dies, and ends the tiers in reverse order."""
+    """Keeps the processes of all roles running. The roles are in tiers: first the embedded servers, then all others.
+
+    Starts the roles of a tier once the previous tier is ready. Restarts processes that died. Ends the tiers in reverse
+    order.
+    """
 
     def __init__(self, tiers: Sequence[Sequence[Role]], spawn: Spawn) -> None:
-        self._tiers = [[Slot(role, spawn) for role in tier] for tier in tiers]
+        self._tiers = [[SupervisedRole(role, spawn) for role in tier] for tier in tiers]
 
     @property
     def is_ready(self) -> bool:
@@ -18,31 +22,35 @@ class Supervisor:
 
     @property
     def was_open(self) -> bool:
-        """Returns whether any role but the servers was ready once, so that work may have been accepted."""
-        return any(slot.was_ever_ready for slot in self._tiers[-1])
+        """Returns whether work may have been accepted: whether any role other than the servers has been ready."""
+        return any(supervised.was_ever_ready for supervised in self._tiers[-1])
 
     @property
     def waiting_for(self) -> list[str]:
-        """The roles that are not ready."""
-        return [slot.role.name for tier in self._tiers for slot in tier if not slot.is_ready]
+        """Returns the names of the roles that are not ready."""
+        return [supervised.role.name for tier in self._tiers for supervised in tier if not supervised.is_ready]
 
     def run_once(self, now: float) -> list[Event]:
-        """Observes every process once; returns the events.
+        """Checks every process once, and starts processes that are due. Returns the events.
 
-        While a server is down, no role of a later tier is started: it would fail repeatedly, and its pause would grow.
+        While an embedded server is down, no role that needs it is started. The role would fail repeatedly, and the
+        pauses between its starts would grow.
         """
         events: list[Event] = []
         may_start = True
         for tier in self._tiers:
-            events += [event for slot in tier for event in slot.run_once(now, may_start=may_start)]
-            may_start = may_start and all(slot.is_ready for slot in tier)
+            events += [event for supervised in tier for event in supervised.run_once(now, may_start=may_start)]
+            may_start = may_start and all(supervised.is_ready for supervised in tier)
         return events
 
     def end_once(self, now: float, *, at_once: bool) -> bool:
-        """Takes one step towards the end of all roles; `at_once` kills them. Returns True when nothing is left."""
+        """Takes one step to end the processes of all roles. Call it again until it returns True: no process is left.
+
+        With `at_once`, kills all processes.
+        """
         all_ended = True
         for tier in reversed(self._tiers):
             if all_ended or at_once:
-                ended = [slot.end_once(now, at_once=at_once) for slot in tier]
+                ended = [supervised.end_once(now, at_once=at_once) for supervised in tier]
                 all_ended = all_ended and all(ended)
         return all_ended

@@ -1,1 +1,1 @@
-"""The embedded servers: Valkey and SeaweedFS out of wheels."""
+"""Runs the embedded servers Valkey and SeaweedFS, which are installed from wheels."""

@@ -1,16 +1,19 @@
-"""Which servers are ours to run: the store and the object store, each unless the settings name one."""
+"""Chooses the embedded servers to run: Valkey and SeaweedFS, unless the settings name another store or S3 server."""
 
 from pydantic import SecretStr
 
 from cli.stack.servers.embedded import Embedded
 from cli.stack.servers.seaweedfs import SeaweedFS
 from cli.stack.servers.valkey import Valkey
-from shared.egress.addresses import is_loopback_host
+from shared.addresses import is_loopback_host
 from shared.settings.settings import Settings
 
 
 def with_servers(settings: Settings) -> tuple[Settings, list[Embedded]]:
-    """The servers that the settings leave to us, and the settings with their addresses and keys filled in."""
+    """Returns the settings and the embedded servers to run.
+
+    The returned settings have the addresses and access keys of these servers.
+    """
     servers: list[Embedded] = []
     found: dict[str, object] = {}
     if not settings.redis_url:
@@ -29,6 +32,6 @@ def _s3_settings(server: SeaweedFS, api_host: str) -> dict[str, object]:
         "s3_endpoint_url": server.endpoint.url,
         "s3_access_key": server.endpoint.access_key,
         "s3_secret_key": SecretStr(server.endpoint.secret_key),
-        # The embedded S3 listens on loopback: whoever reaches the API from elsewhere cannot follow a link to it.
+        # The embedded S3 listens on loopback, so a client on another machine can't follow a link to it.
         "s3_links": "presigned" if is_loopback_host(api_host) else "streamed",
     }

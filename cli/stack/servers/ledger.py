@@ -1,5 +1,7 @@
-"""Notes the embedded store's progress in a file beside its log, and reports a loss when the store is behind the
-note.
+"""Detects data that the embedded store has lost, for example because an old copy of its files was restored.
+
+Once a second, a counter in the store is increased and then copied to a file. If the counter in the store is ever lower
+than in the file, the store has lost data.
 """
 
 import json
@@ -15,11 +17,13 @@ from shared.process.background import Background
 from shared.store.core.ledger import Entry, LedgerStore
 
 _TICK_S = 1.0
-_UNREADABLE = "whether the job store lost anything is unknown: the note of what it held can't be read"
+_UNREADABLE = "it is unknown whether the job store lost data: the record of its progress can't be read"
 
 
 class LedgerFile:
-    """`DIR/valkey/ledger.json`: never ahead of the store, and at most a second behind. `losses.jsonl` keeps losses for
+    """Reads and writes `valkey/ledger.json` in the data folder, a copy of two counters in the embedded store.
+
+    The copy is never ahead of an intact store, and at most a second behind it. `losses.jsonl` lists all losses, for
     people.
     """
 
@@ -28,7 +32,10 @@ class LedgerFile:
         self._losses = folder / "losses.jsonl"
 
     def read(self) -> Entry | None:
-        """Returns the last entry: an empty one without a file, None if the file is unreadable. Raises `OSError`."""
+        """Returns the counters that were last written to the file. Raises `OSError`.
+
+        Returns zeros if there is no file, and None if the file is damaged.
+        """
         try:
             return Entry(**json.loads(self._path.read_text()))
         except FileNotFoundError:
@@ -38,12 +45,12 @@ class LedgerFile:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was ever noted."""
+        """Returns whether the ledger file has counters or is damaged. Then the store must have data."""
         noted = self.read()
         return noted is None or noted.ticks > 0
 
     def put_aside(self) -> Path:
-        """Renames an unreadable file, so that a new one begins. Returns its new path."""
+        """Renames a damaged ledger file, so that a new one can be started. Returns the new path."""
         return self._path.replace(self._path.with_suffix(".unreadable"))
 
     def write(self, entry: Entry) -> None:
@@ -57,15 +64,15 @@ class LedgerFile:
 
 
 def compare(file: LedgerFile, store: LedgerStore) -> str | None:
-    """Notes the store's progress. Returns a description of what the store has lost since the last note; None if
-    nothing.
+    """Compares the counters in the store with those in the file. Returns a description of lost data, or None.
 
-    The loss is recorded in the store and reported until it is acknowledged. Raises `StoreUnavailable`, and `OSError`
-    when the file can't be written.
+    Data is lost if the store is behind the file. A loss is stored, and reported until an operator acknowledges it. At
+    the end, increases the counters and writes them to the file. Raises `StoreUnavailable`, and `OSError` when the file
+    can't be written.
     """
     noted, found = file.read(), store.read()
     if noted is None:
-        loss: str | None = f"{_UNREADABLE}. It is kept as {file.put_aside()}"
+        loss: str | None = f"{_UNREADABLE}. The record was renamed to {file.put_aside()}"
     else:
         loss = _loss(noted, found) if found.ticks < noted.ticks else None
     if loss:
@@ -77,15 +84,18 @@ def compare(file: LedgerFile, store: LedgerStore) -> str | None:
 
 def _loss(noted: Entry, found: Entry) -> str:
     num_jobs = max(0, noted.accepted - found.accepted)
-    ended = f"what it holds ends at {_moment_ms(found.at_ms)}" if found.at_ms else "it holds nothing of before"
+    ended = f"its data ends at {_moment_ms(found.at_ms)}" if found.at_ms else "it has no earlier data"
     return (
-        f"the job store lost what was written until {_moment_ms(noted.at_ms)}: {ended}. "
+        f"the job store lost data that was written until {_moment_ms(noted.at_ms)}: {ended}. "
         f"{num_jobs} of {noted.accepted} accepted jobs are gone"
     )
 
 
 class Ledger:
-    """Compares once a second on a thread of its own, within the block; `say` prints a message."""
+    """Looks for lost data of the embedded store every second, on a thread, until the `with` block ends.
+
+    Calls `say` with a message when data is lost.
+    """
 
     def __init__(self, file: LedgerFile, store: LedgerStore, say: Callable[[str], None]) -> None:
         self._file = file
@@ -104,10 +114,10 @@ class Ledger:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
-            # The store is away, the disk full or the terminal gone: the next second tries again.
+            # If the store is unreachable, the disk full or the terminal closed, the next tick tries again.
             with suppress(GridpressError, OSError):
                 if loss := compare(self._file, self._store):
-                    self._say(f"{loss}. Run `gridpress repair` once the service is stopped, to find what can be found")
+                    self._say(f"{loss}. Stop the service and run `gridpress repair`, which restores what it can")
 
 
 def _moment_ms(at_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""Issues certificates by which SeaweedFS's parts authenticate each other; other clients are refused at their ports."""
+"""Issues TLS certificates with which the parts of SeaweedFS authenticate each other. Other clients are rejected."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ from cli.stack.ports import LOOPBACK
 from cli.stack.secrets import write_private
 
 _GRPC = ("master", "volume", "filer", "s3", "client")
-_HTTPS = ("master", "volume", "filer")  # the S3 port stays plain: it asks for signatures
+_HTTPS = ("master", "volume", "filer")  # the S3 port has no TLS, because it requires signed requests
 
 
 def write_security(folder: Path) -> None:
-    """Writes `security.toml`, SeaweedFS's configuration of TLS, and new certificates into `folder`.
+    """Writes new certificates and `security.toml`, SeaweedFS's TLS configuration, into `folder`.
 
-    The authority's key is never stored, so nobody can issue another valid certificate.
+    The private key of the certificate authority is never stored, so no other valid certificate can be issued.
     """
     authority = trustme.CA()
     issued = authority.issue_cert(LOOPBACK, common_name="gridpress")
@@ -30,7 +30,7 @@ def write_security(folder: Path) -> None:
 
 
 def _security(paths: dict[str, Path]) -> str:
-    """Returns the configuration. Paths are quoted as in JSON, which TOML accepts."""
+    """Returns the text of SeaweedFS's TLS configuration, in TOML. Paths are JSON strings, which TOML accepts."""
     line = {name: f"{name} = {json.dumps(str(path), ensure_ascii=False)}" for name, path in paths.items()}
     own = (line["cert"], line["key"])
     sections: list[tuple[str, ...]] = [("[grpc]", line["ca"])]

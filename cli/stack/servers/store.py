@@ -1,4 +1,4 @@
-"""The store for commands that need it whether or not the service runs: the one that is named, or the folder's own."""
+"""Opens the Redis store for commands that need it even if the service is stopped."""
 
 import re
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _PORT = re.compile(r"^port (\d+)$", re.MULTILINE)
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Client]:
-    """A client of `redis_url`; without one, of the Valkey of `data_dir`, which is started for as long as this lasts
-    unless `gridpress up` serves that folder now.
+    """Yields a client of the Redis server that the settings name, or else of the embedded Valkey in the data folder.
 
-    A key has to exist before an API may listen on more than loopback, so there must be a way to the store before that.
-    Raises `Misconfigured` and `StoreUnavailable`.
+    Starts this Valkey until the `with` block ends, unless `gridpress up` runs it now. Commands need the store before
+    the service starts: the API may listen beyond loopback only if an API key exists. Raises `Misconfigured` and
+    `StoreUnavailable`.
     """
     with ExitStack() as stack:
         client = connect(settings.redis_url or _url_of_folder(settings.data_dir.resolve(), stack))
@@ -44,7 +44,10 @@ def _url_of_folder(data_dir: Path, stack: ExitStack) -> str:
 
 
 def _url_of_running(data_dir: Path) -> str | None:
-    """From the configuration with which it was started."""
+    """Returns the URL of the Valkey that `gridpress up` runs. Reads its port from its configuration file.
+
+    Returns None if the file is missing or names no port.
+    """
     try:
         port = _PORT.search((data_dir / Valkey.role / "valkey.conf").read_text())
     except OSError:

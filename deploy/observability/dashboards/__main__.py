@@ -1,4 +1,4 @@
-"""Writes the dashboards' JSON."""
+"""Writes the JSON files of the Grafana dashboards."""
 
 from deploy.observability.dashboards.catalogue import as_files
 

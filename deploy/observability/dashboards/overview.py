@@ -1,4 +1,4 @@
-"""The overview: is the service well, and where to look next."""
+"""Panels of the overview dashboard: whether the service works, and which dashboard to open next."""
 
 from deploy.observability.dashboards.panels import Panel, Query, Row
 
@@ -13,14 +13,15 @@ CONTENT = [
     Row("Is it well?"),
     _stat(
         "Firing alerts",
-        "Alerts that fire now, without the watchdog. docs/operations.md has an entry for each.",
+        "Alerts that fire now, without GridpressWatchdog. docs/operations.md has an entry for each alert.",
         'count(ALERTS{alertname=~"Gridpress.*", alertstate="firing", severity=~"critical|warning"}) or vector(0)',
         "alerts",
         limits=[(1, "red")],
     ),
     _stat(
         "Upkeep's last tick",
-        "Time since upkeep last finished a tick. Old: what these dashboards say of stages and stores is old, too.",
+        "Time since upkeep last finished a tick. If it is long, the values of stages and stores on these dashboards "
+        "are outdated.",
         "time() - max(gridpress_upkeep_last_tick_timestamp_seconds)",
         "age",
         unit="s",
@@ -28,7 +29,7 @@ CONTENT = [
     ),
     _stat(
         "Roles seen",
-        "Processes that show metrics, by role.",
+        "Processes of all roles that report metrics.",
         "count(gridpress_build_info)",
         "processes",
         first_colour="red",
@@ -41,11 +42,11 @@ CONTENT = [
         "writable",
         first_colour="red",
         limits=[(1, "green")],
-        words={"0": "takes no writes", "1": "writable"},
+        words={"0": "accepts no writes", "1": "writable"},
     ),
     _stat(
         "Failed requests",
-        "Share of requests that ended with a 5xx in the last hour. The objective is 0.1 %.",
+        "Share of requests that ended with a 5xx status in the last hour. The objective is 0.1 %.",
         "gridpress:http_error_ratio:rate1h",
         "5xx",
         unit="percentunit",
@@ -53,7 +54,7 @@ CONTENT = [
     ),
     _stat(
         "Dead letters",
-        "Renders that were given up because they killed their workers.",
+        "Renders that failed because they crashed their workers.",
         "max(gridpress_dead_letters)",
         "dead letters",
         limits=[(1, "orange")],
@@ -67,7 +68,7 @@ CONTENT = [
     ),
     Panel(
         "Jobs accepted a minute",
-        "By the API that took them and their priority.",
+        "Accepted jobs a minute, by API format and priority.",
         [
             Query(
                 "60 * sum by (door, priority) (rate(gridpress_jobs_submitted_total[$__rate_interval]))",
@@ -78,19 +79,20 @@ CONTENT = [
     ),
     Panel(
         "Renders that wait",
-        "For a worker of the stage. What waits in a batch is not counted until there is room for it.",
+        "Renders that wait for a worker of the stage. Lines of a batch count only once they are submitted as jobs.",
         [Query("max by (stage) (gridpress_stage_waiting)", "{{stage}}")],
     ),
     Panel(
         "Backlog",
-        "Time that the live workers need for what waits. Absent while no pace is known or no worker lives.",
+        "Time that the live workers need for the waiting renders. Absent while the throughput is unknown or no worker "
+        "is alive.",
         [Query("max by (stage) (gridpress_stage_backlog_seconds)", "{{stage}}")],
         unit="s",
         limits=[(600, "red")],
     ),
     Panel(
         "Workers",
-        "That live, and that the work asks for.",
+        "Live workers, and workers that the waiting and running renders need (wanted).",
         [
             Query("max by (stage) (gridpress_stage_workers)", "{{stage}} live"),
             Query("max by (stage) (gridpress_stage_wanted_workers)", "{{stage}} wanted"),
@@ -106,7 +108,7 @@ CONTENT = [
     Row("Stores and processes"),
     Panel(
         "Job store's memory",
-        "In use, and its limit. From 90 % on new jobs are refused. Without a limit there is one line.",
+        "Memory in use, and the memory limit. From 90 % on the API refuses new jobs. Without a limit only one line.",
         [
             Query("max(gridpress_store_used_bytes)", "in use"),
             Query("max(gridpress_store_max_bytes) > 0", "limit"),
@@ -115,7 +117,7 @@ CONTENT = [
     ),
     Panel(
         "Requests to the object store",
-        "Mean duration by operation, retries included.",
+        "Mean duration of requests by operation, including retries.",
         [
             Query(
                 "sum by (operation) (rate(gridpress_object_store_request_seconds_sum[$__rate_interval])) / "
@@ -127,7 +129,7 @@ CONTENT = [
     ),
     Panel(
         "Errors of the stores",
-        "Calls that failed, a second; and errors that background threads survived.",
+        "Failed calls of the stores a second, and unexpected errors of background threads.",
         [
             Query("sum(rate(gridpress_store_errors_total[$__rate_interval]))", "job store"),
             Query(
@@ -140,14 +142,14 @@ CONTENT = [
     ),
     Panel(
         "Processor time",
-        "Cores that a process uses. The API of several processes shows none.",
+        "CPU cores that a process uses. An API of several processes reports none.",
         [Query('rate(process_cpu_seconds_total{job=~".*gridpress.*"}[$__rate_interval])', "{{instance}} {{role}}")],
         unit="short",
         width=12,
     ),
     Panel(
         "Memory of processes",
-        "Resident memory. The API of several processes shows none.",
+        "Resident memory of a process. An API of several processes reports none.",
         [Query('process_resident_memory_bytes{job=~".*gridpress.*"}', "{{instance}} {{role}}")],
         unit="bytes",
         width=12,

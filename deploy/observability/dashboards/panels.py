@@ -1,4 +1,4 @@
-"""Builds Grafana dashboards from short descriptions of panels. Knows no metric."""
+"""Builds the JSON of Grafana dashboards from short descriptions of panels. It contains no metric names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ _SCHEMA_VERSION = 39  # of Grafana 10.4 and later
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`legend` may name labels: `{{stage}}`."""
+    """A PromQL expression and the legend of its series. The legend may contain labels: `{{stage}}`."""
 
     expr: str
     legend: str
 
 
 def quantiles(name: str, shares: Sequence[float], by: str = "") -> Sequence[Query]:
-    """Queries for quantiles of a histogram, for each value of the label `by` where it is given."""
+    """Returns a query for each quantile of a histogram. `by` is a label: each of its values gets its own series."""
     labels, legend = (f"{by}, le", f"{{{{{by}}}}} ") if by else ("le", "")
     rate = f"sum by ({labels}) (rate({name}_bucket[$__rate_interval]))"
     return [Query(f"histogram_quantile({share}, {rate})", f"{legend}{share:.0%}") for share in shares]
@@ -28,10 +28,10 @@ def quantiles(name: str, shares: Sequence[float], by: str = "") -> Sequence[Quer
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A graph over time, or with `is_stat` the newest value in large.
+    """A panel of a dashboard: a graph over time, or with `is_stat` the newest value in large type.
 
-    `limits` are values from which on the colour is another; the first colour is green. `words` replace numbers, and
-    `if_absent` a large value that is not there.
+    `limits` are values from which on the panel has another colour. Below the first limit it has `first_colour`.
+    `words` are texts that replace numbers. `if_absent` is the text that replaces a missing value in large type.
     """
 
     title: str
@@ -51,13 +51,13 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A heading over panels."""
+    """A heading above a group of panels."""
 
     title: str
 
 
 def dashboard(uid: str, title: str, description: str, content: Sequence[Panel | Row]) -> Json:
-    """Returns the dashboard as Grafana's JSON, with the panels placed from left to right in the given order."""
+    """Returns the dashboard as Grafana's JSON. The panels are placed from left to right in the given order."""
     return {
         "uid": uid,
         "title": title,

@@ -1,4 +1,4 @@
-"""The two GPU stages: what waits, how full and how fast the workers are, what goes wrong."""
+"""Panels of the stages dashboard: waiting renders, occupancy and speed of workers, and failures."""
 
 from deploy.observability.dashboards.panels import Panel, Query, Row, quantiles
 
@@ -6,7 +6,7 @@ CONTENT = [
     Row("What waits"),
     Panel(
         "Waiting and running",
-        "Renders of the stage, of all callers.",
+        "Waiting and running renders of the stage, of all tenants.",
         [
             Query("max by (stage) (gridpress_stage_waiting)", "{{stage}} waiting"),
             Query("max by (stage) (gridpress_stage_running)", "{{stage}} running"),
@@ -14,21 +14,22 @@ CONTENT = [
     ),
     Panel(
         "Oldest wait",
-        "Age of the render that waits longest.",
+        "Waiting time of the render that has waited longest.",
         [Query("max by (stage) (gridpress_oldest_wait_seconds)", "{{stage}}")],
         unit="s",
         limits=[(1800, "red")],
     ),
     Panel(
         "Backlog",
-        "Time that the live workers need for what waits. Absent while no pace is known or no worker lives.",
+        "Time that the live workers need for the waiting renders. Absent while the throughput is unknown or no worker "
+        "is alive.",
         [Query("max by (stage) (gridpress_stage_backlog_seconds)", "{{stage}}")],
         unit="s",
         limits=[(600, "red")],
     ),
     Panel(
         "Stalled",
-        "Work waits while slots have been free for long.",
+        "Whether renders have waited for long while slots were free.",
         [Query("max by (stage) (gridpress_stage_stalled)", "{{stage}}")],
         is_stat=True,
         width=8,
@@ -38,7 +39,7 @@ CONTENT = [
     ),
     Panel(
         "Deaf workers",
-        "Workers that live and ask for no work though they have room, by queue.",
+        "Live workers that have free slots but ask for no hints, by queue.",
         [Query("max by (queue) (gridpress_stage_deaf_workers)", "{{queue}}")],
         is_stat=True,
         width=8,
@@ -47,7 +48,7 @@ CONTENT = [
     ),
     Panel(
         "Unserved renders",
-        "Renders that wait for a model revision which no live worker serves.",
+        "Renders that wait for a model revision that no live worker serves.",
         [Query("max by (stage, revision) (gridpress_unserved_renders)", "{{stage}} {{revision}}")],
         is_stat=True,
         if_absent="none",
@@ -58,7 +59,7 @@ CONTENT = [
     Row("Workers"),
     Panel(
         "Workers and slots",
-        "That live, their slots, and the workers that the work asks for.",
+        "Live workers, their slots, and the workers that the waiting and running renders need (wanted).",
         [
             Query("max by (stage) (gridpress_stage_workers)", "{{stage}} workers"),
             Query("max by (stage) (gridpress_stage_slots)", "{{stage}} slots"),
@@ -74,7 +75,7 @@ CONTENT = [
     ),
     Panel(
         "KV memory of AR workers",
-        "Share that is booked. Near 100 % with free slots: the memory is too small for them.",
+        "Share of the KV memory that is reserved. Near 100 % with free slots, the memory is too small for the slots.",
         [Query("max by (instance, role) (gridpress_kv_used_ratio)", "{{instance}} {{role}}")],
         unit="percentunit",
         highest=1,
@@ -82,7 +83,7 @@ CONTENT = [
     ),
     Panel(
         "Device memory",
-        "GPU memory. A worker without CUDA shows none.",
+        "GPU memory. A worker without CUDA reports none.",
         [
             Query(
                 "max by (stage, kind, instance, role) (gridpress_device_memory_bytes)",
@@ -93,20 +94,20 @@ CONTENT = [
     ),
     Panel(
         "Outcomes that wait to be stored",
-        "By worker. At 16 (GRIDPRESS_RESULT_BUFFER) the device stops.",
+        "Finished outcomes that wait to be stored, by worker. At 16 (GRIDPRESS_RESULT_BUFFER) the device stops.",
         [Query("max by (stage, instance, role) (gridpress_record_buffer)", "{{stage}} {{instance}} {{role}}")],
         limits=[(16, "red")],
     ),
     Panel(
         "Model load time",
-        "From the start of loading until the worker took its first work.",
+        "Time from the start of the worker until its model is loaded and its device is ready.",
         [Query("max by (stage, instance, role) (gridpress_model_load_seconds)", "{{stage}} {{instance}} {{role}}")],
         unit="s",
     ),
     Row("Speed and outcomes"),
     Panel(
         "Renders a minute",
-        "Claims that ended, by outcome.",
+        "Attempts on renders that ended, by outcome.",
         [
             Query(
                 "60 * sum by (stage, outcome) (rate(gridpress_renders_total[$__rate_interval]))",
@@ -116,19 +117,19 @@ CONTENT = [
     ),
     Panel(
         "Time of a render",
-        "From its claim until its outcome is recorded.",
+        "Time from the claim of a render until its outcome is stored.",
         quantiles("gridpress_render_seconds", (0.5, 0.95), "stage"),
         unit="s",
     ),
     Panel(
         "Time of an engine step",
-        "One step computes a decode or denoise step of every render in it.",
+        "Time of an engine step, which computes one decode or denoise step of every render in it.",
         quantiles("gridpress_engine_step_seconds", (0.5, 0.95), "stage"),
         unit="s",
     ),
     Panel(
         "Leases",
-        "Lost by workers, and renders that upkeep took back, an hour.",
+        "Leases that workers lost, and renders that upkeep recovered, an hour.",
         [
             Query("3600 * sum by (stage) (rate(gridpress_leases_lost_total[$__rate_interval]))", "{{stage}} lost"),
             Query("3600 * sum(rate(gridpress_upkeep_rescued_total[$__rate_interval]))", "rescued"),
@@ -136,7 +137,8 @@ CONTENT = [
     ),
     Panel(
         "Help without hints",
-        "Work found without a hint, and consumers that started anew, an hour. Rare is well, often is a broken broker.",
+        "Renders found without a hint, and restarts of hint consumers, an hour. A few are normal. Many mean a broken "
+        "broker.",
         [
             Query(
                 "3600 * sum by (queue) (rate(gridpress_work_found_unasked_total[$__rate_interval]))", "{{queue}} found"
@@ -149,7 +151,7 @@ CONTENT = [
     ),
     Panel(
         "Prompt enhancement",
-        "Calls a minute, by outcome. Nothing without GRIDPRESS_ENHANCE_BASE_URL.",
+        "Calls of the chat endpoint a minute, by outcome. Empty without GRIDPRESS_ENHANCE_BASE_URL.",
         [Query("60 * sum by (outcome) (rate(gridpress_enhancements_total[$__rate_interval]))", "{{outcome}}")],
     ),
 ]

@@ -1,4 +1,4 @@
-"""What happens after a picture: webhooks, dead letters, batches."""
+"""Panels of the dashboard about webhooks, dead letters and batches."""
 
 from deploy.observability.dashboards.panels import Panel, Query, Row, quantiles
 
@@ -6,31 +6,33 @@ CONTENT = [
     Row("Webhooks"),
     Panel(
         "Due",
-        "Webhooks whose time has come and that are not under way.",
+        "Webhooks that are due and not being sent.",
         [Query("max(gridpress_deliveries_due)", "due")],
     ),
     Panel(
         "Oldest due",
-        "How long the oldest of them has been due.",
+        "Time that the oldest due webhook has been due.",
         [Query("max(gridpress_delivery_oldest_due_seconds)", "age")],
         unit="s",
         limits=[(300, "red")],
     ),
     Panel(
         "Attempts under way",
-        "By delivery process. It takes 1,024 at once unless GRIDPRESS_WEBHOOK_SLOTS says otherwise.",
+        "Webhook attempts in flight, by delivery process. The limit of a process is 1,024 unless "
+        "GRIDPRESS_WEBHOOK_SLOTS sets another.",
         [Query("sum by (instance, role) (gridpress_webhook_slots_used)", "{{instance}} {{role}}")],
         limits=[(1024, "orange")],
     ),
     Panel(
         "Attempts a minute",
-        "By outcome: retry comes again, failed was the last, cut_short made room for others.",
+        "Webhook attempts a minute. retry: failed, will be repeated. failed: the last attempt failed. cut_short: "
+        "stopped after a short timeout, repeated with the full timeout.",
         [Query("60 * sum by (outcome) (rate(gridpress_webhook_attempts_total[$__rate_interval]))", "{{outcome}}")],
         is_stacked=True,
     ),
     Panel(
         "Failed attempts",
-        "Share of attempts that failed. Above a half something other than one receiver is broken.",
+        "Share of webhook attempts that failed. Above one half, the cause is usually more than a single receiver.",
         [
             Query(
                 'sum(rate(gridpress_webhook_attempts_total{outcome=~"retry|failed"}[$__rate_interval])) / '
@@ -44,24 +46,24 @@ CONTENT = [
     ),
     Panel(
         "Time of an attempt",
-        "What receivers take to respond.",
+        "Time of a webhook attempt until the receiver has responded.",
         quantiles("gridpress_webhook_attempt_seconds", (0.5, 0.95)),
         unit="s",
     ),
     Row("Dead letters and batches"),
     Panel(
         "Dead letters",
-        "Renders that were given up because they killed their workers.",
+        "Renders that failed because they crashed their workers.",
         [Query("max(gridpress_dead_letters)", "dead letters")],
     ),
     Panel(
         "Open batches",
-        "That have not ended.",
+        "Batches that have not ended.",
         [Query("max(gridpress_batches_open)", "open")],
     ),
     Panel(
         "Lines of batches a minute",
-        "Submitted as jobs, refused, and results written.",
+        "Lines of batches that were submitted as jobs, refused, or had their result stored.",
         [Query("60 * sum by (outcome) (rate(gridpress_batch_lines_total[$__rate_interval]))", "{{outcome}}")],
     ),
 ]

@@ -1,1 +1,1 @@
-"""API keys, limits, rate limits and room of the store."""
+"""Stores API keys and tenants' limits, counts rate limits, and decides whether the store has room for more jobs."""

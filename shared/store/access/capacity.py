@@ -1,6 +1,6 @@
-"""Decides whether one more job fits: the store's memory and disk, and the number of waiting renders.
+"""Decides whether the store has room for one more job, before anything of the job is written.
 
-Asked before anything is written.
+The decision follows from the store's memory and disk, and from the number of waiting renders.
 """
 
 import shutil
@@ -14,16 +14,18 @@ from shared.settings.settings import Settings
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
-_FRESH_S = 1.0  # so a submit costs no round trip of its own
-# Work under way still writes: token grids, progress, events. Past this share, new jobs would take its room.
+_FRESH_S = 1.0  # A measurement is used for 1 s, so most requests need no extra round trip.
+# Accepted work still writes token grids, progress and events. Above this share of the memory, new jobs would take the
+# room that the accepted work needs.
 _FILL_LIMIT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The last measurements.
+    """The last measurements of the store: its memory, its disk and its number of waiting renders.
 
-    `max_bytes` is 0 without a memory limit; `free_bytes` is None when the disk can't be seen.
+    `max_bytes` is 0 when the store has no memory limit. `free_bytes` is None when this process can't see the store's
+    disk.
     """
 
     used_bytes: int
@@ -33,13 +35,16 @@ class _Facts:
 
 
 class Capacity:
-    """Free room for jobs, shared by all request threads.
+    """Decides whether the store has room for more jobs. All request threads of a process share one instance.
 
-    It measures at most once a second and adds the renders that this process accepted since.
+    It measures the store at most once a second. In between, it adds the renders that this process has accepted since
+    then.
     """
 
     def __init__(self, client: Client, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        """Measures once. Raises `StoreUnavailable` when the store does not answer."""
+        """Measures the store's memory, disk and waiting renders for the first time. Raises `StoreUnavailable` when the
+        store does not answer.
+        """
         self._client = client
         self._scripts = Scripts(client)
         self._settings = settings
@@ -50,7 +55,9 @@ class Capacity:
         self._facts: _Facts | None = self._look()
 
     def check(self) -> None:
-        """Refuses a job when there is no room. Raises `StoreFull`, `QueueFull` and `StoreUnavailable`."""
+        """Checks that the store has room for one more job. Raises `StoreFull`, `QueueFull` or `StoreUnavailable`
+        otherwise.
+        """
         if self._is_due():
             self._refresh()
         facts = self._facts
@@ -60,12 +67,16 @@ class Capacity:
         self._refuse_full_queue(facts.num_waiting + self._num_accepted)
 
     def count(self, num_renders: int) -> None:
-        """Counts renders that were just accepted, so that a burst between two measurements is bounded, too."""
+        """Adds renders that were just accepted to the last measurement of the queue. So the limit also holds for a
+        burst of requests before the next measurement.
+        """
         with self._lock:
             self._num_accepted += num_renders
 
     def _is_due(self) -> bool:
-        """Returns True to one thread each second. The other threads use the last measurement."""
+        """Returns whether the calling thread should measure the store now. Once a second one thread gets True. All
+        other threads use the last measurement.
+        """
         with self._lock:
             now = self._clock()
             is_due = now - self._looked_at_s >= _FRESH_S
@@ -74,7 +85,11 @@ class Capacity:
             return is_due
 
     def _refresh(self) -> None:
-        """Measures again. Renders accepted meanwhile stay counted, since the measurement may have missed them."""
+        """Measures the store's memory, disk and number of waiting renders.
+
+        The measurement may miss renders that this process accepts during the measurement. So these renders are added to
+        the result afterwards.
+        """
         with self._lock:
             num_before = self._num_accepted
         try:

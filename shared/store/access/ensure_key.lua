@@ -1,12 +1,19 @@
--- Creates an API key unless its id is known. Changes tenant and scopes of a known one if that is wanted.
--- ARGV: key id, 1 to change a known key, time of creation (ms), then field and value, by turns
--- Returns the outcome (shared/store/access/keys.py names them), and the stored hash: field and value, by turns
+-- Creates an API key unless its key id exists. On request it changes the tenant and the scopes of an existing key.
+-- Arguments (ARGV):
+--   1: key id
+--   2: 1 to change an existing key, else 0
+--   3: time of creation (ms)
+--   then the fields of the key: pairs of name and value
+-- Returns the outcome (see `Ensured` in shared/store/access/keys.py) and the stored hash as a list of fields and
+-- values.
+
 -- needs: keys
 local id, may_update, created_ms = ARGV[1], ARGV[2] == '1', ARGV[3]
 local key = P .. 'key:' .. id
 local wanted = {}
 for i = 4, #ARGV, 2 do wanted[ARGV[i]] = ARGV[i + 1] end
 
+-- Creates or changes the key as requested. Returns the outcome.
 local function outcome()
   local tenant, scopes, digest, revoked = unpack(redis.call('HMGET', key, 'tenant', 'scopes', 'digest', 'revoked_ms'))
   if not digest then

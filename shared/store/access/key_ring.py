@@ -1,4 +1,4 @@
-"""Tells whose API key a request carries, mostly from memory: what it remembers is at most `ttl_s` old."""
+"""Finds the API key of a request and the limits of its tenant. Most requests find both in a cache in memory."""
 
 import time
 from collections.abc import Callable
@@ -9,23 +9,25 @@ from shared.access.keys import ApiKey, KeyId, id_of
 from shared.access.limits import TenantLimits
 from shared.store.access.keys import KeyStore
 
-_MAX_KNOWN = 10_000  # keys in use at once by far; forgetting one costs a look-up
+_MAX_KNOWN = 10_000  # far more keys than are in use at once; a key that was dropped costs one read of the store
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The owner of a valid key."""
+    """A valid API key and the limits of its tenant."""
 
     key: ApiKey
     limits: TenantLimits
 
 
 class KeyRing:
-    """One per process, for all its threads. A revoked key or a changed limit takes effect within `ttl_s`.
+    """A cache of API keys and their tenants' limits. All threads of a process share one instance.
 
-    Only existing keys are remembered: a new one works at once, and guessed ids fill no memory. Raises
-    `StoreUnavailable` when the store has to be asked and does not answer.
+    An entry is used for at most `ttl_s`, so a revoked key or a changed limit takes effect within this time. Unknown key
+    ids are not cached, so a new key works at once, and guessed key ids fill no memory.
+
+    Methods raise `StoreUnavailable` when an entry is not cached and the store does not answer.
     """
 
     def __init__(self, store: KeyStore, *, ttl_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +39,9 @@ class KeyRing:
         self._is_closed = False
 
     def holder(self, text: str) -> Holder | None:
-        """Returns the holder of this key; None for an unknown, wrong or revoked key."""
+        """Returns the valid API key with the text `text` and its limits. Returns None for an unknown, wrong or revoked
+        key.
+        """
         key_id = id_of(text)
         if key_id is None:
             return None
@@ -46,8 +50,8 @@ class KeyRing:
             return self._read(key_id, text)
         return holder if holder.key.is_proved_by(text) else None
 
-    def still_counts(self, key: ApiKey) -> bool:
-        """Returns whether a key that was verified earlier is still valid."""
+    def is_still_valid(self, key: ApiKey) -> bool:
+        """Returns whether an API key that was verified earlier is still valid."""
         read_at, holder = self._known.get(key.key_id, (None, None))
         if holder is None or read_at is None or self._clock() - read_at >= self._ttl_s:
             read_at, found = self._clock(), self._store.find(key.key_id)
@@ -59,7 +63,9 @@ class KeyRing:
         return holder.key.digest == key.digest
 
     def is_open(self) -> bool:
-        """Returns whether no key was ever created. Once a key exists, this stays False."""
+        """Returns whether the API accepts requests without an API key. It does so until the first API key is created,
+        and never afterwards.
+        """
         now = self._clock()
         if not self._is_closed and (self._open_until is None or now >= self._open_until):
             self._is_closed = self._store.has_any()

@@ -1,8 +1,10 @@
-"""API keys and limits of tenants in the store: a hash a key, a hash a tenant. Keeps digests, never a key's text.
+"""Stores API keys and the limits of tenants. It stores a digest of each key and never the key's text.
 
-gridpress:keys             zset  key ids by creation (ms); never shrinks, so that revoking the last key opens nothing
-gridpress:key:<key>        hash  tenant, scopes, digest, created_ms, last_used_ms, revoked_ms
-gridpress:limits:<tenant>  hash  limits that are set
+The API refuses requests without a key even after the last key is revoked. So key ids are never removed.
+
+  gridpress:keys             zset  key ids by time of creation (ms)
+  gridpress:key:<key>        hash  tenant, scopes, digest, created_ms, last_used_ms, revoked_ms
+  gridpress:limits:<tenant>  hash  the tenant's limits that are set
 """
 
 import dataclasses
@@ -23,14 +25,17 @@ Ensured = Literal["created", "unchanged", "updated", "differs", "revoked", "take
 
 
 class KeyStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """Stores API keys and tenants' limits.
+
+    Every method raises `StoreUnavailable` when the store does not answer.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def create(self, tenant: TenantId, scopes: Iterable[Scope]) -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can ask for again."""
+        """Creates an API key. Returns its record and its text, which is not stored and can't be read later."""
         assert is_tenant(tenant)
         key_id, text = new_key()
         key = ApiKey(key_id, tenant, frozenset(scopes), digest(text), _now())
@@ -43,9 +48,11 @@ class KeyStore:
     def ensure(
         self, text: str, tenant: TenantId, scopes: Iterable[Scope], *, update: bool = False
     ) -> tuple[ApiKey, Ensured]:
-        """Creates a key with this text unless one has its id. Returns the key as it is stored now, and the outcome.
+        """Creates an API key with this text unless its key id exists. Returns the key as it is stored now, and the
+        outcome (`Ensured`).
 
-        The script is one step, so that of several callers one creates the key and the others find it.
+        With `update`, an existing key gets the given tenant and scopes. All of this is one script. So when several
+        callers ask at once, one creates the key and the others find it.
         """
         assert is_tenant(tenant)
         key_id = id_of(text)
@@ -56,12 +63,13 @@ class KeyStore:
         return _key_of(key_id, dict(zip(found[::2], found[1::2], strict=True))), outcome
 
     def find(self, key_id: KeyId) -> ApiKey | None:
+        """Returns the API key with this key id, even a revoked key. Returns None when there is no such key."""
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(_key(key_id)))
         return _key_of(key_id, found) if found else None
 
     def all_keys(self) -> list[ApiKey]:
-        """All that were ever created, the newest first; revoked ones tell when."""
+        """Returns all API keys that were ever created, newest first. Revoked keys have the time of their revocation."""
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             ids = [KeyId(key_id) for key_id in cast("list[str]", self._client.zrevrange(_KEYS, 0, -1))]
             for key_id in ids:
@@ -69,12 +77,12 @@ class KeyStore:
             return [_key_of(key_id, found) for key_id, found in zip(ids, pipeline.execute(), strict=True)]
 
     def has_any(self) -> bool:
-        """Whether a key was ever created: from then on the API is closed to requests without one."""
+        """Returns whether an API key was ever created. If so, the API refuses requests without a key."""
         with translated():
             return bool(self._client.exists(_KEYS))
 
     def revoke(self, key_id: KeyId) -> ApiKey:
-        """Ends a key for good; a second time changes nothing. Raises `KeyNotFound`."""
+        """Revokes an API key for good and returns it. A second call changes nothing. Raises `KeyNotFound`."""
         key = self.find(key_id)
         if key is None:
             raise KeyNotFound(f"no API key {key_id}")
@@ -83,12 +91,12 @@ class KeyStore:
         return dataclasses.replace(key, revoked_at=key.revoked_at or _now())
 
     def note_use(self, key_id: KeyId) -> None:
-        """For people who wonder which keys are still in use."""
+        """Stores the time at which the API key was last used, so that operators can see which keys are still in use."""
         with translated():
             self._client.hset(_key(key_id), "last_used_ms", _ms(_now()))
 
     def limits(self, tenant: TenantId) -> TenantLimits:
-        """Nothing is limited until someone sets it."""
+        """Returns the limits of a tenant. A limit that was never set is None, which means unlimited."""
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(_limits(tenant)))
         return TenantLimits(**{name: int(value) for name, value in found.items()})

@@ -1,5 +1,7 @@
--- Replaces all limits of a tenant, and lets what a lower limit kept back compete again.
--- ARGV: tenant, then limit and value, by turns
+-- Replaces all limits of a tenant. Renders that waited because of an earlier, lower limit may be claimed again.
+-- ARGV: tenant, then pairs of a limit's name and value.
+-- Returns 1.
+
 -- needs: keys, shares
 local tenant = ARGV[1]
 local key = P .. 'limits:' .. tenant

@@ -1,1 +1,1 @@
-"""Leases on batches, and the steps that batch workers commit."""
+"""Leases batches to batch workers, and commits the steps of their work."""

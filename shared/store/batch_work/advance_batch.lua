@@ -1,9 +1,18 @@
--- Commits one step of a batch as a whole: the segments with new results, and the position in the input.
--- ARGV: batch, holder, next line and its offset, lines that ended without a job ('12:i 14:i'), segments (JSON list of
--- JSON), whether the first segment replaces the last stored one ('1'), how long the jobs stay in the store (ms), retention
--- of jobs (ms), then per job whose result was stored: job, its number of retries when its result was read ('' for none)
--- Returns 1; 0 when the lease was lost; 2, without any change, when such a job was retried meanwhile.
--- needs: keys, steady, batch, lines
+-- Commits one step of work on a batch: the new segments (objects with results of lines), and the position in the input
+-- file.
+-- Arguments (ARGV):
+--   1, 2: batch, holder of its lease
+--   3, 4: the next line to read, and its byte offset
+--   5: lines that ended without a job, with their states ('12:i 14:i')
+--   6: segments (JSON list of JSON texts)
+--   7: '1' if the first segment replaces the last stored one, else '0'
+--   8: how long a job stays in the store after its result was stored in a segment (ms)
+--   9: retention of jobs (ms)
+--   then for each job whose result is in a segment: job, and the number of its retries when the result was read ('' for
+--      none)
+-- Returns 1; 0 when the lease was lost; 2, without any change, when one of these jobs was retried meanwhile.
+
+-- needs: keys, clock, batch, lines
 local batch, holder, line, offset, ended, segments, is_replacing, stay, retention = unpack(ARGV, 1, 9)
 if not is_holder(batch, holder) then return 0 end
 local key, now = P .. 'batch:' .. batch, now_ms()
@@ -25,5 +34,5 @@ for i = 10, #ARGV, 2 do
   redis.call('HDEL', P .. 'job:' .. ARGV[i], 'batch', 'line', 'note')
   redis.call('ZADD', P .. 'finished', 'XX', 'LT', now - tonumber(retention) + tonumber(stay), ARGV[i])
 end
-tell_of_batch(batch)
+notify_batch_change(batch)
 return 1

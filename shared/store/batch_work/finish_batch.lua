@@ -1,7 +1,9 @@
--- The files of a batch are written. Those that a retry in place makes worthless are deleted.
--- ARGV: batch, holder, output file or '', error file or ''
+-- Ends a batch whose output files are written. If the batch was retried, deletes its former output files, which the new
+-- files replace.
+-- ARGV: batch, holder of its lease, output file or '', error file or ''.
 -- Returns 1, or 0 when the lease was lost.
--- needs: keys, steady, batch, file
+
+-- needs: keys, clock, batch, file
 local batch, holder, output, errors = unpack(ARGV)
 if not is_holder(batch, holder) then return 0 end
 local key = P .. 'batch:' .. batch

@@ -1,6 +1,8 @@
--- All jobs of a batch's lines have the rank of its place, unless that changed meanwhile.
--- ARGV: batch, holder, the number of the change
+-- Records that all jobs of a batch have the rank (the number by which waiting renders are ordered) that follows from
+-- the batch's new place among its tenant's batches. If the batch was moved once more meanwhile, records nothing.
+-- ARGV: batch, holder of its lease, number of the move (`num_ranked` of the batch).
 -- Returns 1, or 0 when the lease was lost.
+
 -- needs: keys, batch
 local batch, holder, num = unpack(ARGV)
 if not is_holder(batch, holder) then return 0 end

@@ -1,8 +1,14 @@
--- Gives a batch back until there is something to do for it: at the latest after the delay, or when its time is over. Every
--- step ends here but the last, so it is here that progress is told.
--- ARGV: batch, holder, delay (ms), why nothing is released ('' unless it could be), 1 when its lines wait for pictures, else 0
+-- Ends the lease of a batch after a step of work. The batch is due again after the delay, or earlier when a result can
+-- be stored. Every step except the last one ends with this script. Therefore the script also sends the batch's webhook
+-- message about its progress.
+-- Arguments (ARGV):
+--   1, 2: batch, holder of its lease
+--   3: delay (ms)
+--   4: the reason why no line can become a job now, or ''
+--   5: 1 while the batch's lines wait for input images to be fetched, else 0
 -- Returns 1, or 0 when the lease was lost.
--- needs: keys, steady, batch, batch_cost, batch_order, lines
+
+-- needs: keys, clock, batch, batch_cost, batch_order, lines
 local batch, holder, delay, waiting_for, is_slow = unpack(ARGV)
 if not is_holder(batch, holder) then return 0 end
 local key, now = P .. 'batch:' .. batch, now_ms()
@@ -14,8 +20,8 @@ else
 end
 if is_slow == '1' then redis.call('HSET', key, 'is_slow', 1) else redis.call('HDEL', key, 'is_slow') end
 redis.call('ZADD', P .. 'batch_work', now + tonumber(delay), batch)
-if is_slow == '1' or num_waiting_lines(batch) == 0 then stir_next(batch, now) end
-note_rate(batch, now)
-report_progress(batch, now)
-if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then stir_batch(batch, now) end
+if is_slow == '1' or num_waiting_lines(batch) == 0 then make_next_batch_due(batch, now) end
+sample_rate(batch, now)
+emit_batch_progress(batch, now)
+if redis.call('EXISTS', P .. 'batch_ended:' .. batch) == 1 then make_batch_due(batch, now) end
 return 1

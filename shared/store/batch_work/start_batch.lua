@@ -1,8 +1,14 @@
--- The lines of a batch were looked at, now or when it was created: work on it begins.
--- ARGV: batch, holder, states of the lines, number of lines that are requests, of bad ones, segments with their results
--- (JSON list of JSON), cost of the others (JSON, see batch_cost.lua; '' where it is known)
+-- Ends the validation of a batch and starts it. The states of the lines are stored, unless the batch retries another
+-- batch: then they exist already.
+-- Arguments (ARGV):
+--   1, 2: batch, holder of its lease
+--   3: states of the lines, one character each
+--   4, 5: number of lines that are requests, number of invalid lines
+--   6: segments (objects with results of lines): those with the results of the invalid lines (JSON list of JSON texts)
+--   7: cost of the valid lines (JSON, see batch_cost.lua), or '' if it is stored already
 -- Returns 1, or 0 when the lease was lost.
--- needs: keys, steady, batch, batch_cost, lines
+
+-- needs: keys, clock, batch, batch_cost, lines
 local batch, holder, lines, total, num_bad, segments, cost = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
 if not is_holder(batch, holder) then return 0 end
@@ -15,5 +21,5 @@ end
 if redis.call('HGET', key, 'status') == 'validating' then
   redis.call('HSET', key, 'status', 'in_progress', 'in_progress_ms', now)
 end
-tell_of_batch(batch)
+notify_batch_change(batch)
 return 1

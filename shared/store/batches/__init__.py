@@ -1,1 +1,1 @@
-"""Batches for their owners: create, read, list, order, change, delete."""
+"""Creates, reads, lists, orders, changes and deletes batches for their owners."""

@@ -1,39 +1,43 @@
--- What several scripts of batches need.
+-- Functions that several batch scripts use: check of the lease, webhook messages, end, deletion and segments of a
+-- batch.
+
 -- needs: keys, batch_order, file, lines, outbox
 
+-- Returns whether the holder has the current lease of the batch.
 local function is_holder(batch, holder)
   return redis.call('HGET', P .. 'batch:' .. batch, 'holder') == holder
 end
 
--- Its tenant, and what is told of it.
-local function story_of(batch)
+-- Returns the batch's tenant, and the data of a webhook message about the batch (JSON).
+local function webhook_data_of(batch)
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'status', 'total', 'completed', 'failed')
   return known[1], cjson.encode({ id = batch, object = 'batch', status = known[2], request_counts = {
     total = tonumber(known[3]), completed = tonumber(known[4]), failed = tonumber(known[5]) } })
 end
 
--- Once a second at most, and only what is new. A batch may run for days, so the last two reports are kept and no more; none
--- goes to where the one before still waits.
-local function report_progress(batch, now)
+-- Sends a `batch.progress` webhook message, at most once a second and only if the counts have changed. A batch may run
+-- for days, so only the last two messages are kept. A receiver whose previous message is still due gets no new one.
+local function emit_batch_progress(batch, now)
   local key = P .. 'batch:' .. batch
-  local tenant, data = story_of(batch)
+  local tenant, data = webhook_data_of(batch)
   local known = redis.call('HMGET', key, 'reported', 'reported_ms', 'num_reports', 'status')
   if known[4] == 'validating' or known[1] == data or now - tonumber(known[2] or 0) < 1000 then return end
-  local num, type, is_told = tonumber(known[3] or 0), 'batch.progress', false
+  local num, type, is_sent = tonumber(known[3] or 0), 'batch.progress', false
   local before, message = message_of(batch, type, num), message_of(batch, type, num + 1)
-  for _, destination in ipairs(audience(tenant, type, '', batch)) do
+  for _, destination in ipairs(subscribed_destinations(tenant, type, '', batch)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
       write_message(message, tenant, type, '', now, data)
       deliver(message, destination, now)
-      is_told = true
+      is_sent = true
     end
   end
-  if not is_told then return end
+  if not is_sent then return end
   redis.call('HSET', key, 'reported', data, 'reported_ms', now, 'num_reports', num + 1)
-  forget_message(message_of(batch, type, num - 1), tenant)
+  delete_message(message_of(batch, type, num - 1), tenant)
 end
 
--- A batch is over: it is taken out of the work, and whoever wants to hear of it will.
+-- Ends a batch with a final status: takes it out of the work and the order, starts its retention and sends a webhook
+-- message.
 local function end_batch(batch, status, now)
   local key = P .. 'batch:' .. batch
   redis.call('HSET', key, 'status', status, status .. '_ms', now)
@@ -46,14 +50,14 @@ local function end_batch(batch, status, now)
   else
     redis.call('ZADD', P .. 'batch_ends', now, batch)
   end
-  local tenant, data = story_of(batch)
+  local tenant, data = webhook_data_of(batch)
   local type = 'batch.' .. status
-  announce(tenant, message_of(batch, type, known[1] ~= '0' and known[1] or nil), type, '', now, data, batch)
-  tell_of_batch(batch)
+  emit_message(tenant, message_of(batch, type, known[1] ~= '0' and known[1] or nil), type, '', now, data, batch)
+  notify_batch_change(batch)
 end
 
--- Takes one that is over out of the store; its objects are upkeep's to delete.
-local function forget_batch(batch)
+-- Deletes the records of a batch that has ended. Upkeep deletes the batch's objects later.
+local function delete_batch_records(batch)
   local tenant = redis.call('HGET', P .. 'batch:' .. batch, 'tenant')
   if tenant then redis.call('ZREM', P .. 'batches:' .. tenant, batch) end
   for _, kind in ipairs({ 'batch', 'batch_lines', 'batch_ended', 'batch_segments' }) do
@@ -63,8 +67,8 @@ local function forget_batch(batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)
 end
 
--- The same with all that it brought: its files at once; its jobs and their pictures are upkeep's to delete, twice, since a
--- worker that lost its lease may have been storing one more.
+-- Deletes a batch that has ended with its files. Upkeep deletes the batch's jobs and pictures, twice: now and LATE_MS
+-- later. A worker that lost its lease may be storing one more object in between.
 local function delete_batch(batch, now)
   local LATE_MS = 600000
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'output_file', 'error_file')
@@ -73,10 +77,10 @@ local function delete_batch(batch, now)
   end
   local entry = batch .. '|' .. known[1]
   redis.call('ZADD', P .. 'batch_deleted', now, entry, now + LATE_MS, entry .. '|again')
-  forget_batch(batch)
+  delete_batch_records(batch)
 end
 
--- Appends segments, or puts the first in place of the last. Each is JSON.
+-- Appends segments, each as JSON. With `is_replacing` the first one replaces the last stored segment.
 local function add_segments(batch, segments, is_replacing)
   local key = P .. 'batch_segments:' .. batch
   for i, segment in ipairs(segments) do

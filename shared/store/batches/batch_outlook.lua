@@ -1,15 +1,24 @@
--- What stands before the end of a tenant's batches of one class: their own work in its order, that of other tenants in the
--- class, and what waits in higher classes. It looks at the lanes and at MOST batches of others, at no render.
--- ARGV: tenant, class
--- Returns JSON: own (a list of batches: id, waiting, ended, renders, cost_lines, cost_pictures, cost_ar, cost_dit, todo_ar,
--- todo_dit, rate_ms, rate_ended, order, finish_by_ms), lanes and urgent (ar and dit: cost of the tenant's jobs that wait, and
--- of higher classes), others (weight, ar and dit by tenant), weight, the strength of both stages, now (ms)
--- needs: classes, keys, steady, batch_order, pace
+-- Collects the work that comes before the end of a tenant's batches of one class. The expected ends of the batches are
+-- computed from it.
+-- The work has three parts: the tenant's own batches in their order, the work of other tenants in the same class, and
+-- the waiting work of higher classes. The script reads all lanes, at most MOST batches of other tenants, and no
+-- renders.
+-- ARGV: tenant, class.
+-- Returns JSON:
+--   own      the tenant's batches: id, waiting (number of lines that are no jobs yet), and the FIELDS below
+--   lanes    cost of the tenant's waiting jobs: ar, dit
+--   urgent   cost of the waiting renders of higher classes: ar, dit
+--   others   for each other tenant: weight in the fair share, and cost of the waiting work: ar, dit
+--   weight   the tenant's weight in the fair share
+--   ar, dit  the capacity of each stage (see throughput.lua)
+--   now      the time now (ms)
+
+-- needs: classes, keys, clock, batch_order, throughput
 local MOST = 2000
 local tenant, class = unpack(ARGV)
 local now = now_ms()
-local FIELDS = { 'renders', 'cost_lines', 'cost_pictures', 'cost_ar', 'cost_dit', 'todo_ar', 'todo_dit', 'rate_ms', 'rate_ended',
-  'order', 'finish_by_ms', 'completed', 'failed' }
+local FIELDS = { 'renders', 'cost_lines', 'cost_pictures', 'cost_ar', 'cost_dit', 'todo_ar', 'todo_dit', 'rate_ms',
+  'rate_ended', 'order', 'finish_by_ms', 'completed', 'failed' }
 
 local function weight_of(one)
   return tonumber(redis.call('HGET', P .. 'limits:' .. one, 'weight') or 1)
@@ -17,6 +26,7 @@ end
 
 local others, urgent, lanes = {}, { ar = 0, dit = 0 }, { ar = 0, dit = 0 }
 
+-- Returns the table that sums the waiting cost of a tenant.
 local function sum_of(one)
   if one == tenant then return lanes end
   if not others[one] then others[one] = { weight = weight_of(one), ar = 0, dit = 0 } end
@@ -44,14 +54,14 @@ end
 
 local own = {}
 for _, batch in ipairs(redis.call('ZRANGE', order_key(class, tenant), 0, MOST - 1)) do
-  local known, told = batch_fields(batch, unpack(FIELDS)), { id = batch, waiting = num_waiting_lines(batch) }
-  for i, name in ipairs(FIELDS) do told[name] = known[i] or nil end
-  table.insert(own, told)
+  local known, entry = batch_fields(batch, unpack(FIELDS)), { id = batch, waiting = num_waiting_lines(batch) }
+  for i, name in ipairs(FIELDS) do entry[name] = known[i] or nil end
+  table.insert(own, entry)
 end
 
-local found = { lanes = lanes, urgent = urgent, others = {}, weight = weight_of(tenant), now = string.format('%.0f', now),
-  ar = strength('ar', '', now), dit = strength('dit', '', now) }
+local found = { lanes = lanes, urgent = urgent, others = {}, weight = weight_of(tenant),
+  now = string.format('%.0f', now), ar = stage_capacity('ar', '', now), dit = stage_capacity('dit', '', now) }
 for _, other in pairs(others) do table.insert(found.others, other) end
 found.own = own
--- An empty table is an object in JSON, as a list would be.
+-- cjson encodes an empty list as an empty object: readers accept both.
 return cjson.encode(found)

@@ -1,7 +1,13 @@
--- Its owner pauses, resumes, cancels or retries a batch. What has been done already is done.
--- ARGV: batch, tenant, action, window (ms) of a retry, most retries, origin (JSON) of a retry or ''
--- Returns 1; 0 when there is no such batch; 2 when it is over, or has nothing to retry.
--- needs: keys, steady, batch_cost, batch_order, lines
+-- Pauses, resumes, cancels or retries a batch for its owner. Results that exist are kept.
+-- Arguments (ARGV):
+--   1, 2: batch, tenant
+--   3: action: 'pause', 'resume', 'cancel' or 'retry'
+--   4: completion window of a retry (ms)
+--   5: maximum number of retries
+--   6: origin of a retry (JSON), or ''
+-- Returns 1; 0 when the tenant has no such batch; 2 when the batch has ended, is ending or has nothing to retry.
+
+-- needs: keys, clock, batch_cost, batch_order, lines
 local batch, tenant, action, window, most, origin = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
 local known = redis.call('HMGET', key, 'tenant', 'status', 'end', 'round')
@@ -23,7 +29,7 @@ local function retry()
   redis.call('HINCRBY', key, 'failed', -num)
   local cost = scaled_cost(batch, num)
   if cost then redis.call('HSET', key, 'todo_ar', cost.ar, 'todo_dit', cost.dit) end
-  forget_rate(batch)
+  reset_rate(batch)
   redis.call('HINCRBY', key, 'round', 1)
   redis.call('ZREM', P .. 'batch_ends', batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)
@@ -33,7 +39,7 @@ local function retry()
   return 1
 end
 
-local function hold(is_paused)
+local function set_paused(is_paused)
   if OVER[known[2]] or known[3] ~= 'completed' then return 2 end
   if is_paused then redis.call('HSET', key, 'paused', 1) else redis.call('HDEL', key, 'paused') end
   return 1
@@ -45,12 +51,12 @@ if action == 'cancel' then
 elseif action == 'retry' then
   answer = retry()
 else
-  answer = hold(action == 'pause')
+  answer = set_paused(action == 'pause')
 end
 if answer == 1 then
-  tell_of_batch(batch)
-  stand(batch)
-  stir_next(batch, now)
+  notify_batch_change(batch)
+  update_order(batch)
+  make_next_batch_due(batch, now)
 end
 if answer == 1 and not (OVER[known[2]] and action ~= 'retry') and redis.call('HEXISTS', key, 'holder') == 0 then
   redis.call('ZADD', P .. 'batch_work', now, batch)

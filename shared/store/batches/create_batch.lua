@@ -1,25 +1,35 @@
--- Creates a batch; the same id again changes nothing. The lines of one that retries another's bad ones are known.
---   gridpress:batch:<batch>           hash    tenant, spec, status, end (the status that it is to end in), round, paused,
---                                             waiting_for, errors, output_file, error_file, times (ms), holder;
---                                             num_lines, and where reading them goes on: line, offset;
---                                             lines by how they stand: total, open, completed, failed;
---                                             renders: of the open ones; target: how many there should be;
---                                             webhook_url and webhook_events (JSON), num_reports, reported and reported_ms
---                                             (see batch.lua); delete_after_ms: after its end; origin (JSON);
---                                             class, order, finish_by_ms, is_slow and is_behind (see batch_order.lua); cost_..., todo_...,
---                                             rate_... and next_... (see batch_cost.lua); num_ranked,
---                                             while the jobs of its lines have yet to take its new place (rank_lines.lua)
---   gridpress:batch_lines:<batch>     string  a character for each line of the file, see shared/batches/batch.py
---   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose result is not stored yet
+-- Creates a batch. A repeated call with the same id changes nothing. A batch that retries the failed lines of another
+-- batch takes the states of the lines from that batch.
+--   gridpress:batch:<batch>           hash    tenant, spec, status, end (the status in which it is to end), round
+--                                             (number of retries), paused, waiting_for, errors, output_file,
+--                                             error_file, times (ms), holder; num_lines; line, offset: where reading
+--                                             the input file continues; number of lines by state: total, open,
+--                                             completed, failed; renders: number of renders of the open lines; target:
+--                                             number that should be open; webhook_url and webhook_events (JSON),
+--                                             num_reports, reported and reported_ms (see batch.lua); delete_after_ms:
+--                                             counts from its end; origin (JSON); class, order, finish_by_ms, is_slow
+--                                             and is_behind (see batch_order.lua); cost_..., todo_..., rate_... and
+--                                             next_... (see batch_cost.lua); num_ranked: set while jobs of its lines
+--                                             have the rank of its former place (rank_lines.lua)
+--   gridpress:batch_lines:<batch>     string  one character for the state of each line, see shared/batches/batch.py
+--   gridpress:batch_ended:<batch>     list    jobs of lines that ended and whose results are not stored yet
 --   gridpress:batch_segments:<batch>  list    JSON: the objects that hold the results
---   gridpress:batches:<tenant>        zset    its batches, score 0: lexical order is order of creation
---   gridpress:events:<batch>          channel: a message is a hint to look at the batch
+--   gridpress:batches:<tenant>        zset    the tenant's batches, score 0: lexical order is order of creation
+--   gridpress:events:<batch>          channel a message says that the batch has changed
 --   gridpress:batch_ends, _expiries, _doomed, _deleted  see purge_batches.lua
---   gridpress:batch_work              zset    batches that are not over by when to look at them again (ms)
--- ARGV: batch, tenant, spec (JSON), window (ms), the batch to retry or '', own URL or '' and its events (JSON), for how long
--- to keep it (ms) or '', origin (JSON) or '', class, order (-1, 0 or 1), finish_by (ms) or ''
--- Returns 1; 0 when there is no such batch to retry; 2 when that one has nothing to retry, or is not over.
--- needs: keys, steady, batch_cost, batch_order
+--   gridpress:batch_work              zset    batches that have not ended, by the time at which work on them is due
+--                                             (ms)
+-- Arguments (ARGV):
+--   1 to 3: batch, tenant, spec (JSON)
+--   4: completion window (ms)
+--   5: the batch whose failed lines are retried, or ''
+--   6, 7: the batch's own webhook URL or '', its event types (JSON)
+--   8: time from the batch's end to its deletion (ms), or ''
+--   9: origin (JSON), or ''
+--   10 to 12: place in the tenant's order: class, order (-1, 0 or 1), finish_by (ms) or ''
+-- Returns 1; 0 when there is no batch to retry; 2 when the batch to retry has no failed lines or has not ended.
+
+-- needs: keys, clock, batch_cost, batch_order
 local batch, tenant, spec, window, retried, webhook_url, webhook_events, delete_after, origin = unpack(ARGV, 1, 9)
 local class, order, finish_by = unpack(ARGV, 10, 12)
 local key, now = P .. 'batch:' .. batch, now_ms()
@@ -37,7 +47,8 @@ if retried ~= '' then
 end
 redis.call('HSET', key, 'tenant', tenant, 'spec', spec, 'status', 'validating', 'end', 'completed', 'round', 0,
   'num_lines', num_lines, 'line', 0, 'offset', 0, 'total', num_waiting, 'open', 0, 'renders', 0, 'completed', 0,
-  'failed', 0, 'origin', origin, 'class', class, 'order', order, 'created_ms', now, 'expires_ms', now + tonumber(window))
+  'failed', 0, 'origin', origin, 'class', class, 'order', order, 'created_ms', now,
+  'expires_ms', now + tonumber(window))
 if finish_by ~= '' then redis.call('HSET', key, 'finish_by_ms', finish_by) end
 if retried ~= '' then
   local cost = scaled_cost(retried, num_waiting)
@@ -47,5 +58,5 @@ if webhook_url ~= '' then redis.call('HSET', key, 'webhook_url', webhook_url, 'w
 if delete_after ~= '' then redis.call('HSET', key, 'delete_after_ms', delete_after) end
 redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)
 redis.call('ZADD', P .. 'batch_work', now, batch)
-stand(batch)
+update_order(batch)
 return 1

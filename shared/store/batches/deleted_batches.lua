@@ -1,5 +1,7 @@
--- Deleted batches whose jobs and objects are to be deleted now (see purge_batches.lua). Each stays here until that is done.
--- ARGV: most at once
--- Returns their entries.
--- needs: keys, steady
+-- Returns deleted batches whose jobs and objects are due for deletion (see purge_batches.lua). An entry stays in the
+-- set until the deletion is complete.
+-- ARGV: maximum number of entries.
+-- Returns the entries: batch, `|` and tenant, and perhaps `|again`.
+
+-- needs: keys, clock
 return redis.call('ZRANGEBYSCORE', P .. 'batch_deleted', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])

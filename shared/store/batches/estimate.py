@@ -1,24 +1,31 @@
-"""Reads what stands before the end of a tenant's batches, with one call to the store."""
+"""Reads the work that comes before the end of a tenant's batches, with one call to the store. Other code computes the
+expected ends of the batches from it.
+"""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.batches.batch import BatchId, BatchPriority, Standing
+from shared.batches.batch import BatchId, BatchPriority, Precedence
 from shared.batches.estimate import Outlook, OwnBatch, Waiting, Work
 from shared.ids import TenantId
 from shared.jobs.spec import Priority, RenderSettings
 from shared.schedule.cost import cost_of
 from shared.store.core.scripts import Scripts
-from shared.store.queues.throughput import strengths_of
+from shared.store.queues.throughput import capacities_of
 
-_USUAL = cost_of(RenderSettings(prompt="", width_px=1024, height_px=1024))  # of records of earlier versions
-_SHORTEST_S, _FEWEST = 20.0, 4  # a rate over less says little
+# assumed cost of one render, for batches of earlier versions, which stored no cost
+_USUAL = cost_of(RenderSettings(prompt="", width_px=1024, height_px=1024))
+_SHORTEST_S, _FEWEST = 20.0, 4  # a rate over fewer seconds or fewer lines is too uncertain
 
 
 def read_outlook(scripts: Scripts, tenant: TenantId, scheduling_class: Priority) -> Outlook:
-    """Returns the outlook of a tenant's batches. A line of a batch without a stored cost counts as one usual render."""
+    """Returns the work that comes before the end of a tenant's batches of one class. Expected ends are computed from
+    it.
+
+    If a batch has no stored cost, each of its lines counts as one render of 1024x1024.
+    """
     found = json.loads(scripts.run("batch_outlook", tenant, scheduling_class.value))
     now_ms = float(found["now"])
     own = [_own(fields, scheduling_class, now_ms) for fields in found["own"] or []]
@@ -30,16 +37,16 @@ def read_outlook(scripts: Scripts, tenant: TenantId, scheduling_class: Priority)
         others=[Waiting(each["weight"], Work(each["ar"], each["dit"])) for each in found["others"] or []],
         urgent=Work(**found["urgent"]),
         weight=found["weight"],
-        strengths=strengths_of(found, scheduling_class),
+        strengths=capacities_of(found, scheduling_class),
     )
 
 
 def _own(fields: Mapping[str, Any], scheduling_class: Priority, now_ms: float) -> OwnBatch:
     finish_by_ms = fields.get("finish_by_ms")
     finish_by = datetime.fromtimestamp(int(finish_by_ms) / 1000, UTC) if finish_by_ms else None
-    standing = Standing(BatchPriority.of(scheduling_class, int(fields.get("order", 0))), finish_by)
+    precedence = Precedence(BatchPriority.of(scheduling_class, int(fields.get("order", 0))), finish_by)
     left = _released(fields) + _waiting(fields)
-    return OwnBatch(BatchId(fields["id"]), standing, left, _rate(fields, now_ms))
+    return OwnBatch(BatchId(fields["id"]), precedence, left, _rate(fields, now_ms))
 
 
 def _waiting(fields: Mapping[str, Any]) -> Work:
@@ -51,7 +58,9 @@ def _waiting(fields: Mapping[str, Any]) -> Work:
 
 
 def _released(fields: Mapping[str, Any]) -> Work:
-    """Returns the cost of the renders of released lines, by the mean of the batch."""
+    """Returns the cost of a batch's open renders, which exist and have not ended. This is the number of open renders
+    times the mean cost of all pictures of the batch.
+    """
     num, pictures = int(fields.get("renders", 0)), int(fields.get("cost_pictures", 0))
     if not pictures:
         return Work(num * _USUAL.ar, num * _USUAL.dit)
@@ -59,7 +68,9 @@ def _released(fields: Mapping[str, Any]) -> Work:
 
 
 def _rate(fields: Mapping[str, Any], now_ms: float) -> float | None:
-    """Returns the DiT cost that the batch did in a second lately; None while too little was seen."""
+    """Returns the rate at which a batch has recently progressed: DiT cost (estimated device time) of its ended lines
+    per second. Returns None while there are too few samples.
+    """
     if "rate_ms" not in fields or not fields["waiting"] or not int(fields.get("cost_lines", 0)):
         return None
     seconds = (now_ms - int(fields["rate_ms"])) / 1000

@@ -1,7 +1,9 @@
--- Forgets jobs of the lines of a deleted batch; one that its owner gave another life is cancelled before.
--- ARGV: tenant, what the ids of these jobs begin with, most at once
--- Returns the number of jobs.
--- needs: states, keys, steady, forget, move
+-- Deletes jobs of a deleted batch's lines. If the owner retried such a job, its renders may be unfinished: they are
+-- cancelled first.
+-- ARGV: tenant, prefix of the ids of the batch's jobs, maximum number of jobs.
+-- Returns the number of deleted jobs.
+
+-- needs: states, keys, clock, delete_job, move
 local tenant, prefix, most = unpack(ARGV)
 local jobs = redis.call('ZRANGEBYLEX', P .. 'jobs:' .. tenant, '[' .. prefix, '[' .. prefix .. '\255', 'LIMIT', 0, most)
 local now = now_ms()
@@ -12,6 +14,6 @@ for _, job in ipairs(jobs) do
     local state = redis.call('HGET', P .. 'render:' .. render, 'state')
     if not FINAL[state] then move(render, state, 'cancelled', now) end
   end
-  forget(job, tenant, redis.call('HGET', P .. 'job:' .. job, 'status'), n)
+  delete_job(job, tenant, redis.call('HGET', P .. 'job:' .. job, 'status'), n)
 end
 return #jobs

@@ -1,24 +1,27 @@
--- Lines of a batch whose jobs have ended.
+-- Functions that record the end of a batch line's job. They also make its batch due, so that a batch worker stores the
+-- result.
+
 -- needs: keys
 
--- How a line of a batch ends with its job (shared/batches/batch.py).
+-- The final state of a line by the final status of its job (see shared/batches/batch.py).
 local LINE_ENDS = { succeeded = 's', failed = 'f', cancelled = 'c', expired = 'x' }
-local STORED_WITHIN_MS = 2000 -- results wait for company no longer than this
+local STORED_WITHIN_MS = 2000 -- the longest time that a result waits so that several are stored together
 
--- The message is a hint to look, as for a job.
-local function tell_of_batch(batch)
+-- Publishes a message that the batch has changed. It has no content: readers then read the batch.
+local function notify_batch_change(batch)
   redis.call('PUBLISH', P .. 'events:' .. batch, '')
 end
 
--- There is a result to store, and maybe room for another line.
-local function stir_batch(batch, now)
+-- Makes a batch due: it has a result to store, and may release further lines because one ended.
+local function make_batch_due(batch, now)
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'holder', 'renders', 'target')
-  if known[1] then return end -- whoever is at it looks again before it rests
+  if known[1] then return end -- the worker that holds the lease checks again before it ends the lease
   local is_short = 2 * tonumber(known[2]) < tonumber(known[3] or 0)
   redis.call('ZADD', P .. 'batch_work', 'XX', 'LT', is_short and now or now + STORED_WITHIN_MS, batch)
 end
 
--- Counts once, whatever other lives its job may have. Returns whether the job is a line of a batch.
+-- Records the end of a line's job. Later ends of the same job, after a retry, are ignored. Returns whether the job is a
+-- batch line.
 local function end_line(job, status, now)
   local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
   if not known[1] then return false end
@@ -29,7 +32,7 @@ local function end_line(job, status, now)
   redis.call('HINCRBY', key, 'open', -1)
   redis.call('HINCRBY', key, 'renders', -known[3])
   redis.call('HINCRBY', key, status == 'succeeded' and 'completed' or 'failed', 1)
-  stir_batch(known[1], now)
-  tell_of_batch(known[1])
+  make_batch_due(known[1], now)
+  notify_batch_change(known[1])
   return true
 end

@@ -1,1 +1,1 @@
-"""Connection, script loader, clock and durability of the store, and the Lua that many scripts need."""
+"""Holds what all store clients share: connection, script loader, clock, durability check, and common Lua code."""

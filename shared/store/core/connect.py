@@ -1,4 +1,4 @@
-"""Opens the connection to the one Redis or Valkey primary that holds all state."""
+"""Opens connections to the one Redis or Valkey primary that holds all state."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,18 +17,20 @@ from shared.store.core.durability import Wanted, check_durability
 
 Client = redis.Redis
 
-_HOW_TO_GET_ONE = "run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT"
+_HOW_TO_SET_UP = "run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT"
 
-# Refusals that pass: a primary being replaced, a full memory or disk, a script that holds everything up. redis-py has
-# classes for some and leaves others their name at the head of the message.
-_PASSING = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
-_PASSING_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
+# Temporary refusals: a primary that is being replaced, a full memory or disk, a script that blocks the store. redis-py
+# has classes for some of them. Others are recognized by the name at the start of their message.
+_TEMPORARY_ERRORS = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
+_TEMPORARY_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
 
-# A thousand requests of an API may want one in the same moment. They take turns of milliseconds.
+# Up to a thousand requests of an API process may need a connection at the same moment. They wait a few milliseconds for
+# a free one.
 _NUM_CONNECTIONS = 64
 _CONNECTION_TIMEOUT_S = 10
 
-# Of every connection to the store, kombu's included. An answer takes milliseconds: 5 s without one is an outage.
+# Options of every connection to the store, also of kombu's. The store answers within milliseconds, so 5 s without an
+# answer is an outage.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
@@ -39,25 +41,26 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
 
 
 def connect(url: str | None, durability: Wanted = "checked") -> Client:
-    """Connects and returns a client that decodes values as text. It does not retry: callers may repeat every script.
+    """Connects to the store and returns a client that decodes values as text.
 
-    Raises `Misconfigured` without a valid URL, for wrong credentials, for a cluster (kombu has no cluster mode) and for
-    a store less durable than `durability`. Raises `StoreUnavailable` when nothing answers.
+    After a lost connection the client repeats the command immediately, but only once. This is safe because every script
+    may be repeated. Raises `Misconfigured` without a valid URL, for wrong credentials, for a Redis Cluster (kombu can't
+    use one) and for a store less durable than `durability`. Raises `StoreUnavailable` when nothing answers.
     """
     if not url:
-        raise Misconfigured(f"no job store: {_HOW_TO_GET_ONE}")
+        raise Misconfigured(f"no job store: {_HOW_TO_SET_UP}")
     client = _client(url)
     try:
         with translated():
             check_durability(client, durability)
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"{str(error).rstrip('.')}: {_HOW_TO_GET_ONE}") from error
+        raise StoreUnavailable(f"{str(error).rstrip('.')}: {_HOW_TO_SET_UP}") from error
     return client
 
 
-def connect_hasty(url: str, timeout_s: float) -> Client:
-    """Connects with a time-out of `timeout_s` for a command, so that a heartbeat can be tried often within
-    one lease.
+def connect_with_timeout(url: str, timeout_s: float) -> Client:
+    """Returns a client whose commands time out after `timeout_s`. Heartbeats use it, so that several tries fit into one
+    lease.
     """
     return _client(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
@@ -65,7 +68,7 @@ def connect_hasty(url: str, timeout_s: float) -> Client:
 def _client(url: str, **options: float) -> Client:
     try:
         pool = _sentinel_pool(url, options) if is_sentinel(url) else _pool(url, options)
-    except ValueError as error:  # the URL itself stays unsaid: it may hold a password
+    except ValueError as error:  # the message omits the URL, which may hold a password
         form = "sentinel://HOST:PORT,HOST:PORT/NAME" if url.startswith("sentinel") else "redis://HOST:PORT"
         raise Misconfigured(f"GRIDPRESS_REDIS_URL is not of the form {form}") from error
     return redis.Redis.from_pool(pool)
@@ -76,7 +79,9 @@ def _pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
 
 
 def _sentinel_pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
-    """Returns a pool whose new connections ask the sentinels for the primary."""
+    """Returns a connection pool that asks Redis Sentinel for the address of the primary whenever it opens
+    a connection.
+    """
     found = read_sentinels(url)
     times = {name: value for name, value in {**CONNECTION_OPTIONS, **options}.items() if name.startswith("socket_")}
     sentinels = Sentinel(found.hosts, sentinel_kwargs={**times, **found.sentinel_options})  # type: ignore[no-untyped-call]
@@ -99,29 +104,38 @@ def _pool_options(options: Mapping[str, float]) -> dict[str, Any]:
 
 
 class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
-    """redis-py's pool for sentinels, whose users wait for a free connection as those of the plain pool do."""
+    """A connection pool for Redis Sentinel. When all connections are in use, a caller waits for a free one, as in
+    redis-py's blocking pool.
+    """
 
 
-class ClockInDoubt(StoreUnavailable):
-    """A script ended before it did anything, because the store's clock was not checked lately (see steady.lua)."""
+class ClockNotVerified(StoreUnavailable):
+    """Says that a script ended before it did anything. The reason is that the last check of the store's clock is too
+    old (see clock.lua).
+    """
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises `StoreUnavailable` for outages and temporary refusals. Errors in a script itself are raised unchanged."""
+    """In the body of the `with` statement, raises `StoreUnavailable` in place of those errors of redis-py that mean an
+    outage or a temporary refusal.
+
+    Errors of a script itself are raised unchanged.
+    """
     try:
         yield
-    except MasterNotFoundError as error:  # its text goes on with the fault of each sentinel, as objects of redis-py
+    # the rest of the message lists the error of each sentinel as a redis-py object
+    except MasterNotFoundError as error:
         found = str(error).partition(" : ")[0]
         raise _unavailable(f"{found}: no sentinel that answers knows a primary of this name") from error
-    except redis.exceptions.InvalidResponse as error:  # as of an HTTP server, or of TLS met without it
-        raise _unavailable("what answers at GRIDPRESS_REDIS_URL does not speak as a Redis or Valkey") from error
+    except redis.exceptions.InvalidResponse as error:  # for example from an HTTP server, or from a TLS port without TLS
+        raise _unavailable("the server at GRIDPRESS_REDIS_URL is not a Redis or Valkey") from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise _unavailable(f"the job store does not answer: {error}") from error
     except redis.ResponseError as error:
         if "CLOCK not looked at" in str(error):
-            raise ClockInDoubt("nobody looks at the job store's clock") from error
-        if isinstance(error, _PASSING) or str(error).startswith(_PASSING_NAMES):
+            raise ClockNotVerified("the job store's clock was not checked lately") from error
+        if isinstance(error, _TEMPORARY_ERRORS) or str(error).startswith(_TEMPORARY_NAMES):
             raise _unavailable(f"the job store refuses: {error}") from error
         raise
 

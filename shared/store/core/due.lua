@@ -1,23 +1,26 @@
--- Processes the entries of a sorted set that are due. An entry whose record is broken would fail each time and keep all
--- behind it from their turn: it is due again after a pause, is counted as a fault, and the store's log names it.
--- Returns the number of entries that were due.
--- needs: keys
-local PUT_OFF_MS = 60000
+-- Functions that process the due entries of a sorted set. The score of an entry is the time (ms) at which it is due.
+-- If the work on an entry fails with an error, the entry is due again one minute later. Otherwise an entry with a
+-- broken record would fail each time and block the entries behind it. The error is counted as a fault and written to
+-- the store's log.
 
--- `kind`: what it counts as, if not by its list.
-local function put_off(key, entry, until_ms, why, kind)
-  redis.log(redis.LOG_WARNING, 'gridpress: ' .. entry .. ' in ' .. key .. ' is put off: ' .. tostring(why))
+-- needs: keys
+local POSTPONE_MS = 60000
+
+-- Postpones an entry to `until_ms`. `kind` names the fault count; by default it is named after the sorted set.
+local function postpone(key, entry, until_ms, why, kind)
+  redis.log(redis.LOG_WARNING, 'gridpress: ' .. entry .. ' in ' .. key .. ' is postponed: ' .. tostring(why))
   redis.call('HINCRBY', P .. 'fault_counts', 'put_off.' .. (kind or string.sub(key, #P + 1)), 1)
   redis.call('ZADD', key, 'XX', until_ms, entry)
 end
 
--- `work` is called with each entry; `give_up`, if given, with each whose work failed.
+-- Calls `work` with each due entry, and `give_up`, if given, with each entry for which `work` failed. Returns the
+-- number of due entries.
 local function each_due(key, upto, most, work, give_up)
   local due = redis.call('ZRANGEBYSCORE', key, '-inf', upto, 'LIMIT', 0, most)
   for _, entry in ipairs(due) do
     local is_done, why = pcall(work, entry)
     if not is_done then
-      put_off(key, entry, upto + PUT_OFF_MS, type(why) == 'table' and why.err or why)
+      postpone(key, entry, upto + POSTPONE_MS, type(why) == 'table' and why.err or why)
       if give_up then give_up(entry) end
     end
   end

@@ -1,4 +1,4 @@
-"""Checks how durable the store is. Refuses a store that evicts keys and, by default, one that could lose jobs."""
+"""Checks how durable the store is. Refuses a store that evicts keys and, by default, a store that could lose jobs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,23 +11,29 @@ Wanted = Literal["checked", "declared", "relaxed"]
 
 _ALWAYS = "always"
 _RELAX = "or accept the loss with GRIDPRESS_DURABILITY=relaxed"
-# Valkey starts an fsync every second and lets one that is late wait for a second more.
+# Valkey starts an fsync every second. When one is late, Valkey waits up to one second more.
 _EVERYSEC_WINDOW_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """The guarantee of a store: a crash of its machine loses at most the last `window_s` of writes; None: unbounded."""
+    """The durability of a store: what a crash of the store's machine may lose.
+
+    The crash loses at most the writes of the last `window_s` seconds. If `window_s` is None, it may lose any number of
+    writes.
+    """
 
     mode: Literal["always", "relaxed"]
     window_s: float | None
 
 
 def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
-    """Returns the store's durability. Raises `Misconfigured`, with what to set, when it is less than `wanted`.
+    """Checks the store's settings and returns its durability. Raises `Misconfigured`, with the setting to change, if
+    the durability is less than `wanted`.
 
-    A policy that evicts keys is always refused. Raises `StoreUnavailable` while the store loads its data, since it
-    reports no log until then.
+    Also raises `Misconfigured` for a store that evicts keys, for a Redis Cluster and for wrong credentials. Raises
+    `StoreUnavailable` while the store loads its data, because it then does not report whether it has an append-only
+    file.
     """
     try:
         info = client.info()
@@ -43,32 +49,34 @@ def check_durability(client: "redis.Redis", wanted: Wanted) -> Durability:
     if fsync is None and wanted == "declared":
         fsync = _ALWAYS
     if fsync != _ALWAYS and wanted != "relaxed":
-        raise Misconfigured(_complaint(fsync, is_logged=bool(info.get("aof_enabled"))))
+        raise Misconfigured(_refusal_text(fsync, is_logged=bool(info.get("aof_enabled"))))
     if info.get("aof_last_write_status", "ok") != "ok" and fsync == _ALWAYS:
         raise StoreUnavailable("the job store could not write its append-only file: see its log, its disk may be full")
-    return _promise(fsync)
+    return _durability_of(fsync)
 
 
 def _fsync(client: "redis.Redis") -> str | None:
-    """Returns `appendfsync`; None when the store refuses CONFIG, as managed ones do."""
+    """Returns the store's `appendfsync` setting, or None when the store refuses the command CONFIG, as managed stores
+    do.
+    """
     try:
         return client.config_get("appendfsync").get("appendfsync")
     except redis.ResponseError:
         return None
 
 
-def _complaint(fsync: str | None, *, is_logged: bool) -> str:
+def _refusal_text(fsync: str | None, *, is_logged: bool) -> str:
     if not is_logged:
-        return f"the job store keeps no append-only file: set appendonly yes and appendfsync always, {_RELAX}"
+        return f"the job store has no append-only file: set appendonly yes and appendfsync always, {_RELAX}"
     if fsync is None:
         return (
             "the job store refuses CONFIG, so its appendfsync can't be read: "
-            f"vouch for `always` with GRIDPRESS_DURABILITY=declared, {_RELAX}"
+            f"confirm that it is `always` with GRIDPRESS_DURABILITY=declared, {_RELAX}"
         )
-    return f"the job store answers before its disk has the job (appendfsync {fsync}): set appendfsync always, {_RELAX}"
+    return f"the job store accepts jobs before they are on disk (appendfsync {fsync}): set appendfsync always, {_RELAX}"
 
 
-def _promise(fsync: str | None) -> Durability:
+def _durability_of(fsync: str | None) -> Durability:
     match fsync:
         case "always":
             return Durability("always", 0.0)

@@ -1,26 +1,32 @@
--- The leases of a worker other than renders: webhooks (w), manifests (m), prompts (e) and batches (b). When its process is
--- seen to end, they are freed at once. A member whose lease has gone to another worker meanwhile is ignored.
--- The holder of such a lease contains its worker: worker, `~`, random digits.
+-- Functions that record a worker's duties. A duty is a lease of the worker on something other than a render: a webhook
+-- delivery (w), a manifest (m), a prompt to enhance (e) or a batch (b). When the worker's process is seen to end, its
+-- duties are freed at once, except those that are leased to another worker by then.
+-- The holder's id of these leases contains the worker's id: worker, `~`, random digits.
+
 -- needs: keys, decide, outbox
 local DUTIES_KEPT_S = 86400
 
+-- Returns the worker in a holder's id, or nil.
 local function worker_of(holder)
   return string.match(holder or '', '^(.+)~')
 end
 
-local function note_duty(holder, ...)
+-- Records leases of the holder's worker.
+local function add_duty(holder, ...)
   local worker = worker_of(holder)
   if not worker then return end
   redis.call('SADD', P .. 'duties:' .. worker, ...)
   redis.call('EXPIRE', P .. 'duties:' .. worker, DUTIES_KEPT_S)
 end
 
-local function end_duty(holder, duty)
+-- Removes the record of a lease that has ended.
+local function remove_duty(holder, duty)
   local worker = worker_of(holder)
   if worker then redis.call('SREM', P .. 'duties:' .. worker, duty) end
 end
 
--- Each frees one lease if the worker still has it, and returns whether it had.
+-- Frees the lease on a job if the worker still holds it. Returns whether it did. The functions in FREE do the same for
+-- each kind.
 local function free_job(worker, job, field, key, now)
   if worker_of(redis.call('HGET', P .. 'job:' .. job, field)) ~= worker then return false end
   redis.call('HDEL', P .. 'job:' .. job, field)
@@ -35,7 +41,7 @@ local FREE = {
     redis.call('HDEL', P .. 'holders:' .. destination, message)
     redis.call('ZREM', P .. 'flying:' .. destination, message)
     redis.call('ZADD', P .. 'due:' .. destination, now, message)
-    place_destination(destination)
+    schedule_destination(destination)
     return true
   end,
   m = function(worker, job, now) return free_job(worker, job, 'manifest_holder', P .. 'manifests', now) end,
@@ -51,7 +57,7 @@ local FREE = {
   end,
 }
 
--- Returns how many leases were freed.
+-- Frees all these leases of a worker. Returns the number of freed leases.
 local function free_duties(worker, now)
   local num = 0
   for _, duty in ipairs(redis.call('SMEMBERS', P .. 'duties:' .. worker)) do

@@ -1,14 +1,17 @@
--- The event stream of a job.
+-- Functions that write the event stream of a job, from which clients follow the job.
+
 -- needs: keys
 
--- The message is a hint to look (shared/store/jobs/watch.py); what happened stands in the stream.
+-- Appends an event to the job's stream and publishes a message. Readers read the event from the stream; the message
+-- only wakes them (shared/store/jobs/watch.py).
 local function append_event(job, type, data)
   local key = P .. 'events:' .. job
   redis.call('XADD', key, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
   redis.call('PUBLISH', key, type)
 end
 
--- Nobody follows the steps of a job that is over, and its stream is kept for days.
+-- Deletes the progress events of a job that has ended, since its stream is stored for days and progress is no longer of
+-- interest.
 local function trim_events(job)
   local FEW = 100
   local key, steps = P .. 'events:' .. job, {}

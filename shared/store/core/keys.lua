@@ -1,82 +1,95 @@
--- The store's keys. Prepended to every script, after tables generated from shared/jobs/states.py and shared/jobs/spec.py:
---   ARROWS[from][to] = true, FINAL[state] = true, CLASS[class] = rank (0 is the most urgent).
--- Keys are derived from ids, all under one prefix: the store is one primary, never a cluster.
---   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n, left, limits and times (ms),
---                                           ar_cost, dit_cost: of each of its renders (shared/schedule/cost.py); batch, line and
---                                           note of a line of a batch until its result is stored; origin (JSON)
+-- Describes all keys of the store and defines their common prefix. The text of this file is put in front of every
+-- script. Only generated tables come before it: ARROWS[from][to] = true and FINAL[state] = true from
+-- shared/jobs/states.py, CLASS[class] = rank (0 is the most urgent) from shared/jobs/spec.py. Scripts build the names
+-- of keys from ids. A Redis Cluster would forbid that, but the store is always a single primary. Times are in ms.
+--   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n (number of renders), left
+--                                           (renders that are not final), limits and times; ar_cost, dit_cost: of each
+--                                           of its renders (shared/schedule/cost.py); batch, line and note of a batch
+--                                           line until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
---                                           total, prior, picture, error, ended_in, times (ms); and best, strikes,
---                                           group while it is suspected, lost_ms and lost_worker until its next
---                                           claim (see blame.lua); revived_ms; handover (object with the latents of
---                                           a drained worker) and handover_facts (JSON) until it ends
---   gridpress:events:<job>          stream  events of the job, about the newest 1,000. Also a channel
+--                                           total, prior (token grid), picture, error, ended_in, times, revived_ms;
+--                                           best, strikes, group while it is a suspect, lost_ms and lost_worker until
+--                                           its next claim (see blame.lua); handover (object with the latents of a
+--                                           drained worker) and handover_facts (JSON) until it ends
+--   gridpress:events:<job>          stream  about the newest 1,000 events of the job. Also the name of a channel
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
---   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; ties keep siblings together. A lane is class, tenant
---                                           and revision, `|` between them, and `|again` for re-renders not yet begun
---   gridpress:client_ids:<tenant>   hash    client's id of a job -> job
+--   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; equal ranks keep the renders of a job together. A
+--                                           lane's name is class, tenant and revision with `|` between them; `|again`
+--                                           is appended for re-renders that have not begun
+--   gridpress:client_ids:<tenant>   hash    the client's id of a job -> job
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
---   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have waiting renders.
---                                           A pool is stage, `:`, class, `|` and revision
---   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (ms, 13 digits)
---   gridpress:clocks, gridpress:credit  hash  pool -> tag served last; cost that a lower class may use
+--   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have waiting
+--                                           renders. A pool's name is stage, `:`, class, `|` and revision
+--   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (13 digits)
+--   gridpress:clocks                hash    pool -> tag served last
+--   gridpress:credit                hash    pool -> cost that a lower class may use
 --   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit
---   gridpress:healing, gridpress:rerouting  see heal_shares.lua and reroute.lua
---   gridpress:ahead                 hash    class|revision -> renders that AR has made and the DiT has not taken
---   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later`: DiT cost of renders that wait for AR
---   gridpress:pace:<stage>          hash    ms, cost, n: of the renders finished lately; the same with `full_` (see pace.lua)
---   gridpress:device_ms             hash    DiT worker -> time up to which its device's time was given out (device_time.lua)
---   gridpress:last_worker:<stage>   hash    slots, revision: of the worker that lives or lived last
---   gridpress:claimed               hash    stage -> when a render was last claimed (ms)
+--   gridpress:healing               see heal_shares.lua
+--   gridpress:rerouting             see reroute.lua
+--   gridpress:ahead                 hash    class|revision -> number of renders with a token grid that wait for the DiT
+--   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later` in place of a stage: DiT cost of
+--                                           renders that wait for AR
+--   gridpress:pace:<stage>          hash    ms, cost, n: averages over recent renders; the same with `full_` (see
+--                                           throughput.lua)
+--   gridpress:device_ms             hash    DiT worker -> time up to which its device time is attributed
+--                                           (device_time.lua)
+--   gridpress:last_worker:<stage>   hash    slots, revision: of the worker that sent the last heartbeat
+--   gridpress:claimed               hash    stage -> time of the last claim of a render
 --   gridpress:stall:<stage>         hash    see stalls.lua
---   gridpress:leases                zset    render ids by lease end (ms, the scripts' clock: steady.lua)
---   gridpress:deadlines             zset    render ids by the time at which they expire (ms)
---   gridpress:quarantine:<stage>    zset    waiting suspects by rank: those in a group, which are in no lane
+--   gridpress:leases                zset    render ids by lease end (by the scripts' clock: clock.lua)
+--   gridpress:deadlines             zset    render ids by the time at which they expire
+--   gridpress:quarantine:<stage>    zset    waiting suspects that belong to a group, by rank. They are in no lane
 --   gridpress:turn:<stage>          hash    worker id -> 1 once it runs suspects, 0 while it drains for them
---   gridpress:turn_ended:<stage>    string  when the last such turn ended (ms)
+--   gridpress:turn_ended:<stage>    string  time at which the last of these turns ended
 --   gridpress:pulse                 hash    seen_ms, trusted_ms, ttl_ms: see pulse.lua
---   gridpress:clock                 see look_at_clock.lua
---   gridpress:crashes:<render>      list    JSON: evidence of its worker's crashes
---   gridpress:dead:<tenant>         zset    poisonous renders, score 0: lexical order is order of creation
---   gridpress:dead                  set     tenants that may have such renders
+--   gridpress:clock                 see check_clock.lua
+--   gridpress:crashes:<render>      list    JSON: crash evidence, one entry for each crash of its worker
+--   gridpress:dead:<tenant>         zset    renders that are dead letters, score 0: lexical order is order of creation
+--   gridpress:dead                  set     tenants that may have dead letters
 --   gridpress:held:<worker>         set     render ids that this worker leases
---   gridpress:duties:<worker>       set     its other leases, see duties.lua
---   gridpress:log:<worker>          string  its last log lines (JSON)
---   gridpress:workers:<stage>       zset    worker ids by the end of their announcement (ms)
+--   gridpress:duties:<worker>       set     the worker's other leases, see duties.lua
+--   gridpress:log:<worker>          string  the worker's last log lines (JSON)
+--   gridpress:workers:<stage>       zset    worker ids by the end of their announcement
 --   gridpress:slots:<stage>         hash    worker id -> slots
 --   gridpress:open:..., gridpress:asking:<stage>  see open_places.lua
 --   gridpress:serves:<stage>        hash    worker id -> model revision
---   gridpress:signs:<queue>         hash    worker id -> its signs of health (JSON, see beat.lua)
---   gridpress:revision              string  model revision that the newest AR worker serves
---   gridpress:manifests             zset    final jobs whose manifest is to be written, by due time (ms); fields of
---                                           such a job: manifest_holder, manifest_attempts, manifest_error
---   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON, where it
---                                           is about no job); to:<destination> = pending, delivered or abandoned;
---                                           cuts:<destination> = how often an attempt was cut short
---   gridpress:messages:<tenant>     zset    messages by at_ms
---   gridpress:told:<job>            set     messages about a job; they are deleted with it
---   gridpress:sequence:<tenant>     string  number of the last message
---   gridpress:due:<destination>     zset    messages by time of the next attempt (ms). A destination is an endpoint (ep_...), or
---                                           tenant and origin of the jobs' own URLs (url_<hash>)
---   gridpress:flying:<destination>  zset    messages whose attempt is under way, by lease end (ms)
---   gridpress:tries:<destination>, gridpress:holders:<destination>  hash  message -> number of attempts; holder
---   gridpress:failed:<destination>  zset    messages given up, by time (ms)
+--   gridpress:signs:<queue>         hash    worker id -> the worker's health values (JSON, see heartbeat.lua)
+--   gridpress:revision              string  model revision that the AR worker with the last heartbeat serves
+--   gridpress:manifests             zset    ended jobs whose manifest is to be written, by due time. Fields of these
+--                                           jobs: manifest_holder, manifest_attempts, manifest_error
+--   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON if
+--                                           it is about no job); to:<destination> = pending, delivered or abandoned;
+--                                           cuts:<destination> = number of attempts that were cut short
+--   gridpress:messages:<tenant>     zset    webhook messages by at_ms
+--   gridpress:told:<job>            set     webhook messages about a job; they are deleted with it
+--   gridpress:sequence:<tenant>     string  number of the tenant's last message
+--   gridpress:due:<destination>     zset    messages by time of the next attempt. A destination is an endpoint
+--                                           (ep_...), or all `webhook_url`s of a tenant's jobs and batches with the
+--                                           same scheme and host (url_<hash>)
+--   gridpress:flying:<destination>  zset    messages with an attempt under way, by lease end
+--   gridpress:tries:<destination>   hash    message -> number of attempts
+--   gridpress:holders:<destination>  hash   message -> holder of the lease
+--   gridpress:failed:<destination>  zset    messages whose delivery was abandoned, by time
 --   gridpress:destination:<destination>  hash  tenant, class, strikes (failures in a row), struck_ms, resumes_ms
---   gridpress:line:<class>:<tenant>  zset   destinations by the time at which they may have a due message (ms). Classes:
---                                           proven (the last attempt succeeded soon), new, slow (it succeeded late),
---                                           failing (it failed)
---   gridpress:line:<class>          zset    tenants by the time at which they are due (ms)
+--   gridpress:line:<class>:<tenant>  zset   queue of destinations by the time at which they may have a due message.
+--                                           Classes: proven (the last attempt succeeded soon), new, slow (it succeeded
+--                                           late), failing (it failed)
+--   gridpress:line:<class>          zset    queue of tenants by the time at which they are due
 --   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
---   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time (ms); fields of such a job:
---                                           enhancement (status), _holder, _attempts, _error (JSON), revised_prompt
---   gridpress:enhancing             set     tenants that may have such a job: see not_begun.lua
---   gridpress:finished              zset    final jobs by end (ms)
---   gridpress:doomed                zset    deleted jobs by the time to delete their objects (ms): see delete.lua
---   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them (ms)
---   gridpress:aside                 zset    entries that were put aside: see aside.lua
+--   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time. Fields of these jobs:
+--                                           enhancement (status), enhancement_holder, enhancement_attempts,
+--                                           enhancement_error (JSON), revised_prompt
+--   gridpress:enhancing             set     tenants that may have jobs in these lists: see not_begun.lua
+--   gridpress:finished              zset    ended jobs by the time of their end
+--   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see delete.lua
+--   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them
+--   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
---   gridpress:idempotency..., gridpress:file...  see begin_idempotent.lua and open_file.lua
+--   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
+--   gridpress:file...               see open_file.lua
 --   gridpress:ledger                see shared/store/core/ledger.py
---   gridpress:load:<tenant>         hash    queued, running: renders not begun, and begun but not final
+--   gridpress:load:<tenant>         hash    queued, running: renders that have not begun; renders that have begun and
+--                                           not ended
 
 local P = 'gridpress:'

@@ -1,7 +1,8 @@
-"""Keeps the store's count of its own writes, which `cli.stack` compares with a note outside the store.
+"""Stores the ledger: two counters that only grow. `cli.stack` copies both counters to a place outside the store. If the
+store's `ticks` is lower than the copied `ticks`, the store has lost writes.
 
-gridpress:ledger  hash  accepted: jobs ever made (submit.lua); ticks: how often it was noted; at_ms: when, by the wall;
-                        loss: what was found to be lost, until an operator acknowledges it
+  gridpress:ledger  hash  accepted: number of jobs ever created (submit.lua); ticks: number of ticks; at_ms: wall clock
+                          time of the last tick; loss: description of a detected loss until an operator acknowledges it
 """
 
 import time
@@ -15,8 +16,10 @@ _KEY = "gridpress:ledger"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The state of the ledger. `ticks` grows by one a second, so a store restored to an earlier state has a lower
-    count.
+    """The counters of the ledger. `ticks` grows by one a second. It is lower than expected after the store was restored
+    to an earlier state.
+
+    `accepted` is the number of jobs ever created. `at_ms` is the wall clock time of the last tick.
     """
 
     ticks: int
@@ -25,19 +28,21 @@ class Entry:
 
 
 class LedgerStore:
-    """The ledger in the store. Every method raises `StoreUnavailable`."""
+    """Reads and writes the ledger in the store. Every method raises `StoreUnavailable` when the store
+    does not answer.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def read(self) -> Entry:
-        """Returns the ledger as it is in the store."""
+        """Returns the counters of the ledger as the store has them now."""
         with translated():
             found = cast("list[str | None]", self._client.hmget(_KEY, ["ticks", "accepted", "at_ms"]))
         return Entry(*(int(value or 0) for value in found))
 
     def tick(self) -> Entry:
-        """Adds a tick and returns the ledger once the tick is on the store's disk."""
+        """Adds one to the ledger's `ticks`. Returns the ledger once the tick is on the store's disk."""
         now_ms = int(time.time() * 1000)
         with translated(), self._client.pipeline() as pipeline:
             pipeline.hincrby(_KEY, "ticks", 1)
@@ -47,9 +52,10 @@ class LedgerStore:
         return Entry(int(ticks), int(accepted or 0), now_ms)
 
     def note_loss(self, text: str, ticks: int) -> None:
-        """Records a loss, shown until `acknowledge` and counted for good.
+        """Stores the description of a detected loss of writes until `acknowledge` is called, and counts the loss as a
+        fault.
 
-        Sets `ticks`, so that it is found only once.
+        Also sets the ledger's `ticks` to the given number, so that the same loss is detected only once.
         """
         with translated(), self._client.pipeline() as pipeline:
             pipeline.hset(_KEY, mapping={"loss": text, "ticks": ticks})
@@ -57,11 +63,11 @@ class LedgerStore:
             pipeline.execute()
 
     def loss(self) -> str | None:
-        """Returns the description of a loss that nobody has acknowledged; None without one."""
+        """Returns the description of a loss of writes that no operator has acknowledged yet, or None."""
         with translated():
             return cast("str | None", self._client.hget(_KEY, "loss"))
 
     def acknowledge(self) -> None:
-        """Removes the description of a loss that was acknowledged."""
+        """Removes the description of a loss of writes. Call this when an operator has acknowledged the loss."""
         with translated():
             self._client.hdel(_KEY, "loss")

@@ -1,6 +1,6 @@
-"""Stores whether writes to the object store succeed, which upkeep tests.
+"""Stores whether writes to the object store succeed. Upkeep tests this regularly: it writes a small object.
 
-On a full disk, reads succeed and writes fail.
+Reading alone is no sufficient test: on a full disk, reads succeed and writes fail.
 """
 
 from typing import cast
@@ -10,17 +10,19 @@ from shared.store.core.connect import Client, translated
 
 _KEY = "gridpress:object_writes"
 _SUCCESS_KEY = "gridpress:object_writes_succeed"
-_KEPT_S = 60  # without upkeep nobody knows, and then nothing is said
+_KEPT_S = 60  # without upkeep an outcome expires after 60 s, and then counts as unknown
 
 
 class ObjectWrites:
-    """The outcome of the last test write."""
+    """Stores the outcome of the last test write to the object store. An outcome expires after 60 s."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def note(self, error: str) -> None:
-        """Records the outcome: `error` is '' for a success. Raises `StoreUnavailable`."""
+        """Stores the outcome of a test write to the object store. `error` is '' if the write succeeded. Raises
+        `StoreUnavailable`.
+        """
         with translated(), self._client.pipeline() as pipeline:
             if error:
                 pipeline.set(_KEY, error[:300], ex=_KEPT_S)
@@ -31,12 +33,17 @@ class ObjectWrites:
             pipeline.execute()
 
     def succeed(self) -> bool:
-        """Returns whether the last test write succeeded, or none was recorded lately. Raises `StoreUnavailable`."""
+        """Returns False if the last test write to the object store failed. Returns True if it succeeded, or if no
+        outcome is known because it has expired.
+
+        Raises `StoreUnavailable`.
+        """
         with translated():
             return not self._client.exists(_KEY)
 
     def state(self) -> bool | None:
-        """Returns whether the last test write succeeded; None if none was recorded lately.
+        """Returns whether the last test write to the object store succeeded, or None if no outcome is stored or it has
+        expired.
 
         Raises `StoreUnavailable`.
         """
@@ -45,8 +52,8 @@ class ObjectWrites:
         return None if failed is None and succeeded is None else failed is None
 
     def check(self) -> None:
-        """Raises `ObjectStoreUnavailable` while writes fail, and `StoreUnavailable` when the job store does
-        not answer.
+        """Raises `ObjectStoreUnavailable` if the last test write to the object store failed. Raises `StoreUnavailable`
+        when the job store, which has the outcome of the test write, does not answer.
         """
         with translated():
             error = cast("str | None", self._client.get(_KEY))

@@ -1,4 +1,6 @@
-"""Reads lists of records and leaves out those that are gone or unreadable, so that one bad record spoils no list."""
+"""Reads lists of records. Deleted or unreadable records are left out, so that one broken record never makes a whole
+list fail.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -15,10 +17,10 @@ Id = TypeVar("Id", bound=str)
 Item = TypeVar("Item")
 Row = TypeVar("Row")
 
-# What decoding raises: a field that is missing, is of another type, is out of range.
+# Exceptions that decoding raises for a field that is missing, has another type or is out of range.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-_ROUND = 100  # ids read at once where those of the page before were not enough
-_MOST_ROUNDS = 50  # so many bad records in a row are no accident: the list ends there, and the log says why
+_ROUND = 100  # ids that are read at once after the first page
+_MOST_ROUNDS = 50  # after so many reads with broken records the list ends early, and the log says so
 
 
 def readable(
@@ -27,26 +29,30 @@ def readable(
     rows: Iterable[tuple[Id, Row]],
     decode: Callable[[Id, Row], Item],
     *,
-    is_asked_for: bool = False,
+    is_strict: bool = False,
 ) -> list[Item]:
-    """Returns the rows that can be decoded. Any other is logged, counted as `unreadable.<kind>` and left out.
+    """Decodes records and returns those that can be decoded. A record that can't be decoded is left out, logged, and
+    counted as the fault `unreadable.<kind>`.
 
-    With `is_asked_for` (the caller named the records) it raises `RecordUnreadable` instead.
+    `rows` has a pair of id and raw record for each record. If `is_strict` is true, the first record that can't be
+    decoded raises `RecordUnreadable`. Callers set it if they asked for particular records.
     """
     found = []
     for record_id, row in rows:
         try:
             found.append(decode(record_id, row))
         except _UNREADABLE as error:
-            log.error("record.unreadable", kind=kind, record_id=record_id, error=_told(error))  # noqa: TRY400  # see _told
+            log.error("record.unreadable", kind=kind, record_id=record_id, error=_described(error))  # noqa: TRY400  # see _described
             faults.add(f"unreadable.{kind}")
-            if is_asked_for:
+            if is_strict:
                 raise RecordUnreadable(f"the record of {record_id} can't be read") from error
     return found
 
 
-def _told(error: Exception) -> str:
-    """Describes the error without values of the record and without a traceback, since both may hold a secret."""
+def _described(error: Exception) -> str:
+    """Describes for the log why a record can't be decoded. The description has no values of the record and no
+    traceback, since both may contain a secret.
+    """
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:5])
@@ -59,10 +65,10 @@ def filled_page(
     ids_after: Callable[[Id | None, int], Sequence[Id]],
     read: Callable[[Sequence[Id]], list[Item]],
 ) -> list[Item]:
-    """Returns up to `limit` records after the id `after`; fewer only at the end of the list.
+    """Returns a page of a list: up to `limit` records after the id `after`. Only the last page of the list has fewer.
 
-    `ids_after` returns a number of ids after one. `read` returns the readable records of ids; further ids are read in
-    place of missing records.
+    `ids_after(id, count)` returns up to `count` ids after an id. `read(ids)` returns the readable records of these ids.
+    Further ids are read in place of ids without a readable record.
     """
     found: list[Item] = []
     count = limit

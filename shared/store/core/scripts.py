@@ -1,7 +1,7 @@
-"""Loads and runs the Lua scripts, which stand beside the clients that call them.
+"""Loads and runs the Lua scripts of the store. The scripts are in the folders of the Python clients that call them.
 
-A line `-- needs: keys, events` names the parts that a file uses. Two parts are generated: `states`
-from `shared.jobs.states`, and `classes` from `shared.jobs.spec`.
+A line `-- needs: keys, events` in a script names Lua files. The text of these files is put in front of the script. The
+texts `states` and `classes` are not files: they are generated from `shared.jobs.states` and `shared.jobs.spec`.
 """
 
 import re
@@ -14,17 +14,17 @@ from typing import Any
 from shared.errors import StoreUnavailable
 from shared.jobs.spec import Priority
 from shared.jobs.states import ARROWS, RenderState
-from shared.store.core.connect import Client, ClockInDoubt, translated
+from shared.store.core.connect import Client, ClockNotVerified, translated
 from shared.store.core.steady_clock import SteadyClock
 
 FILES = {file.stem: file for file in Path(__file__).parents[1].glob("*/*.lua")}
 _NEEDS = re.compile(r"^-- needs: (.*)$", re.MULTILINE)
-_LOOK = "look_at_clock"
+_LOOK = "check_clock"
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """The number of replicas that must hold a write, and how long to wait for them."""
+    """The number of replicas of the store that must confirm a write, and the longest wait for their confirmation."""
 
     count: int = 0
     timeout_s: float = 1.0
@@ -34,7 +34,7 @@ PRIMARY_ALONE = Replicas()
 
 
 class Scripts:
-    """Runs scripts by name: `scripts.run("claim", ...)` runs `claim.lua`, wherever it is."""
+    """Runs Lua scripts by name: `scripts.run("claim", ...)` runs `claim.lua`, in whichever folder it is."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -45,30 +45,35 @@ class Scripts:
         """Runs a script with `args` as ARGV and returns its result. Raises `StoreUnavailable` when the store does not
         answer.
         """
-        return self._sure_of_the_time(lambda: self._run_once(name, *args))
+        return self._with_verified_clock(lambda: self._run_once(name, *args))
 
     def _run_once(self, name: str, *args: str | int) -> Any:
         with translated():
             return self._script(name)(args=args)
 
-    def _sure_of_the_time(self, call: Callable[[], Any]) -> Any:
-        """Calls, and after `ClockInDoubt` checks the clock and calls once more; such a script has done nothing
-        (steady.lua).
+    def _with_verified_clock(self, call: Callable[[], Any]) -> Any:
+        """Returns the result of `call`, which runs a script. After `ClockNotVerified` it checks the store's clock and
+        calls once more.
+
+        A script that ended with `ClockNotVerified` has done nothing (clock.lua), so it may run again.
         """
         try:
             return call()
-        except ClockInDoubt:
+        except ClockNotVerified:
             self.clock.settle()
         return call()
 
     def run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
-        """Like `run`, then waits on the same connection until the required replicas hold all writes of the script.
+        """Runs a script as `run` does, and then waits until the required replicas have all writes of the script.
+        Returns the script's result.
 
-        Raises `StoreUnavailable` when they don't in time. The write may stand nonetheless: the script may be repeated.
+        Raises `StoreUnavailable` when too few replicas confirm in time. The write may exist nonetheless, so the script
+        must be repeatable. The wait uses the script's connection, because Redis confirms the writes of one connection
+        only.
         """
         if not replicas.count:
             return self.run(name, *args)
-        return self._sure_of_the_time(lambda: self._run_replicated(replicas, name, *args))
+        return self._with_verified_clock(lambda: self._run_replicated(replicas, name, *args))
 
     def _run_replicated(self, replicas: Replicas, name: str, *args: str | int) -> Any:
         with translated(), self._client.pipeline(transaction=False) as pipeline:
@@ -76,16 +81,18 @@ class Scripts:
             pipeline.wait(replicas.count, int(replicas.timeout_s * 1000))
             answer, num_holding = pipeline.execute()
         if num_holding < replicas.count:
-            raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas hold what was written")
+            raise StoreUnavailable(f"{num_holding} of {replicas.count} replicas have the write")
         return answer
 
     def queue(self, pipeline: Any, name: str, *args: str | int) -> None:
-        """Adds a script to a pipeline as one command."""
+        """Adds a script to a redis-py pipeline, as one command."""
         self.clock.freshen()
         self._script(name)(args=args, client=pipeline)
 
     def _script(self, name: str) -> Any:
-        """Returns the loaded script. It is hashed only once, because a script has 30 KB and calls are many."""
+        """Returns the script with this name as a redis-py object. Each script is hashed only once, because it may have
+        80 KB and calls are frequent.
+        """
         if name not in self._by_name:
             self._by_name[name] = self._client.register_script(source(name))
         return self._by_name[name]
@@ -93,7 +100,9 @@ class Scripts:
 
 @cache
 def source(name: str) -> str:
-    """Returns a script after all parts that it needs, directly or not."""
+    """Returns the text that the store runs for a script: the text of all Lua files that it needs, directly or
+    indirectly, and then its own.
+    """
     texts: dict[str, str] = {}
     _add(texts, name)
     return "\n".join(texts.values())

@@ -1,7 +1,9 @@
--- The live workers of a stage and their slots.
+-- Functions that find the live workers of a stage and their slots. A worker is live until its announcement expires.
+
 -- needs: keys
 
--- Live announcements only; a dead worker's slots stop counting when its announcement ends.
+-- Returns the slots of all live workers of a stage. The slots of a dead worker stop counting when its announcement
+-- ends.
 local function live_slots(stage, now)
   local slots = 0
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
@@ -10,6 +12,7 @@ local function live_slots(stage, now)
   return slots
 end
 
+-- Returns whether the announcement of a worker has not expired.
 local function is_alive(worker, stage, now)
   local ends_at = redis.call('ZSCORE', P .. 'workers:' .. stage, worker)
   return ends_at ~= false and tonumber(ends_at) > now

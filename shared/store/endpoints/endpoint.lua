@@ -1,17 +1,19 @@
--- Endpoints, for those who change them. Keys:
---   gridpress:endpoint:<endpoint>      hash  tenant, url, events (JSON, [] for the default), payload, description, headers (JSON),
---                                            secret, old_secrets (JSON: [secret, end in ms]), status, disabled_reason,
---                                            created_ms, updated_ms, disabled_ms, failing_since_ms
+-- Functions for the scripts that change webhook endpoints: find the tenant, update subscriptions, disable an endpoint.
+--   gridpress:endpoint:<endpoint>      hash  tenant, url, events (JSON, [] for the default), payload, description,
+--                                            headers (JSON), secret, old_secrets (JSON: [secret, end in ms]), status,
+--                                            disabled_reason, created_ms, updated_ms, disabled_ms, failing_since_ms
 --   gridpress:endpoints:<tenant>       zset  endpoint ids, score 0: lexical order is order of creation
---   gridpress:subscriptions:<tenant>   hash  endpoint -> its event types (JSON); only those that are enabled
+--   gridpress:subscriptions:<tenant>   hash  endpoint -> its event types (JSON); only enabled endpoints
+
 -- needs: keys
 
--- Returns nil, or the endpoint's tenant.
+-- Returns the endpoint's tenant, or nil when there is no such endpoint.
 local function tenant_of_endpoint(endpoint)
   return redis.call('HGET', P .. 'endpoint:' .. endpoint, 'tenant') or nil
 end
 
--- Makes what is announced to it follow what its hash says. `types` (JSON): what no choice of events means.
+-- Updates the tenant's subscriptions after a change of the endpoint. `types` (JSON) are the event types of an endpoint
+-- without a choice of its own.
 local function subscribe(endpoint, types)
   local found = redis.call('HMGET', P .. 'endpoint:' .. endpoint, 'tenant', 'status', 'events')
   local key = P .. 'subscriptions:' .. found[1]
@@ -22,7 +24,8 @@ local function subscribe(endpoint, types)
   end
 end
 
--- `reason`: 'requested', 'gone' (it answered 410) or 'failing' (for days). Returns whether it was enabled.
+-- Disables an endpoint. `reason` is 'requested', 'gone' (the receiver answered 410) or 'failing' (for days). Returns
+-- whether the endpoint was enabled before.
 local function disable_endpoint(endpoint, reason, now)
   local key = P .. 'endpoint:' .. endpoint
   local found = redis.call('HMGET', key, 'tenant', 'status')

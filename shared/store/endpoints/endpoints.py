@@ -1,4 +1,4 @@
-"""Stores tenants' webhook endpoints, one hash each (see endpoint.lua). Sends nothing."""
+"""Stores tenants' webhook endpoints, each as one Redis hash (see endpoint.lua). It sends no messages."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _DEFAULT_EVENTS = json.dumps(DEFAULT_EVENTS)
 
 @dataclass(frozen=True, slots=True)
 class EndpointChanges:
-    """The fields of an endpoint that its owner may set. None leaves a field unchanged."""
+    """The fields of a webhook endpoint that its owner may set. A field that is None stays unchanged."""
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -57,9 +57,10 @@ class EndpointStore:
         most: int,
         endpoint_id: EndpointId | None = None,
     ) -> Endpoint:
-        """Creates an enabled endpoint and returns it. A repeated call with the same id changes nothing.
+        """Creates an enabled webhook endpoint and returns it. A repeated call with the same `endpoint_id` changes
+        nothing.
 
-        Raises `TooManyEndpoints` when the tenant has `most` already.
+        `rest` has the optional fields. Raises `TooManyEndpoints` when the tenant already has `most` endpoints.
         """
         endpoint_id = endpoint_id or new_endpoint_id()
         empty = {"events": "[]", "payload": PayloadStyle.FULL, "description": "", "headers": "{}", "old_secrets": "[]"}
@@ -69,18 +70,21 @@ class EndpointStore:
         return self.endpoint(endpoint_id, tenant)
 
     def endpoint(self, endpoint_id: EndpointId, tenant: TenantId) -> Endpoint:
+        """Returns the tenant's endpoint with this id. Raises `EndpointNotFound`."""
         found = self.endpoint_of_any_tenant(endpoint_id)
         if found is None or found.tenant != tenant:
             raise EndpointNotFound(f"no webhook endpoint {endpoint_id}")
         return found
 
     def endpoint_of_any_tenant(self, endpoint_id: EndpointId) -> Endpoint | None:
-        """Returns the endpoint without checking its tenant, for delivery workers; None when it is gone."""
-        found = self._read([endpoint_id], is_asked_for=True)
+        """Returns the endpoint without checking its tenant, or None if the endpoint was deleted. It is meant for
+        delivery workers.
+        """
+        found = self._read([endpoint_id], is_strict=True)
         return found[0] if found else None
 
     def endpoints(self, tenant: TenantId, *, limit: int, after: EndpointId | None = None) -> list[Endpoint]:
-        """Returns a page of endpoints, newest first. `after` is the last id of the page before."""
+        """Returns a page of the tenant's endpoints, newest first. `after` is the last id of the previous page."""
 
         def ids_after(last: EndpointId | None, count: int) -> list[EndpointId]:
             newest = f"({last}" if last else "+"
@@ -91,23 +95,30 @@ class EndpointStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def update(self, endpoint_id: EndpointId, tenant: TenantId, changes: EndpointChanges) -> Endpoint:
-        """Changes the endpoint and returns it. Pending deliveries go to the new URL, too."""
+        """Changes the webhook endpoint and returns it. After a change of the URL, pending deliveries go
+        to the new URL.
+        """
         return self._change(endpoint_id, tenant, _fields(changes))
 
     def enable(self, endpoint_id: EndpointId, tenant: TenantId) -> Endpoint:
-        """Enables the endpoint and returns it. Its pending deliveries are sent, and its days of failure count anew."""
+        """Enables the webhook endpoint and returns it. Its pending deliveries are sent, and its failures are counted
+        from 0 again.
+        """
         self._scripts.run("enable_endpoint", endpoint_id, tenant, _DEFAULT_EVENTS)
         return self.endpoint(endpoint_id, tenant)
 
     def disable(self, endpoint_id: EndpointId, tenant: TenantId) -> Endpoint:
-        """Disables the endpoint and returns it. It gets no new messages."""
+        """Disables the webhook endpoint and returns it. It gets no new messages, and pending deliveries wait until it
+        is enabled.
+        """
         self._scripts.run("disable_endpoint", endpoint_id, tenant)
         return self.endpoint(endpoint_id, tenant)
 
     def rotate(
         self, endpoint_id: EndpointId, tenant: TenantId, secret: str, *, rotation_id: str | None = None
     ) -> Endpoint:
-        """Replaces the secret and returns the endpoint. For 24 hours messages are signed with the old secret, too.
+        """Replaces the secret that signs an endpoint's messages, and returns the endpoint. For 24 hours the old secret
+        signs them as well.
 
         A repeated call with the same `rotation_id` changes nothing.
         """
@@ -130,15 +141,15 @@ class EndpointStore:
         pairs = [text for pair in fields.items() for text in pair]
         return int(self._scripts.run("save_endpoint", endpoint_id, tenant, most, _DEFAULT_EVENTS, *pairs))
 
-    def _read(self, endpoint_ids: Sequence[EndpointId], *, is_asked_for: bool = False) -> list[Endpoint]:
-        """Reads endpoints; those deleted meanwhile are left out."""
+    def _read(self, endpoint_ids: Sequence[EndpointId], *, is_strict: bool = False) -> list[Endpoint]:
+        """Returns the endpoints with these ids. Endpoints that were deleted are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for endpoint_id in endpoint_ids:
             pipeline.hgetall(f"gridpress:endpoint:{endpoint_id}")
         with translated():
             found = list(zip(endpoint_ids, pipeline.execute(), strict=True))
-        kept = [row for row in found if row[1]]
-        return readable(FaultCounts(self._client), "endpoint", kept, _endpoint, is_asked_for=is_asked_for)
+        existing = [row for row in found if row[1]]
+        return readable(FaultCounts(self._client), "endpoint", existing, _endpoint, is_strict=is_strict)
 
 
 def _fields(changes: EndpointChanges) -> dict[str, str]:

@@ -1,8 +1,14 @@
--- Gives an endpoint another secret; those that it replaces sign for a while longer.
--- ARGV: endpoint, tenant, secret, for how long the old one signs (ms), how many old ones may sign, id of the rotation or '':
--- a second call with the same id changes nothing
--- Returns 1, or 0 when there is none.
--- needs: keys, steady, endpoint
+-- Replaces the secret that signs the messages to a webhook endpoint. For a while, messages are also signed with the old
+-- secret.
+-- Arguments (ARGV):
+--   1, 2: endpoint, tenant
+--   3: new secret
+--   4: how long the old secret also signs (ms)
+--   5: maximum number of old secrets that sign
+--   6: id of the rotation, or ''. A second call with the same id changes nothing
+-- Returns 1, or 0 when the tenant has no such endpoint.
+
+-- needs: keys, clock, endpoint
 local endpoint, tenant, secret, ttl, most, rotation = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 local key, now = P .. 'endpoint:' .. endpoint, now_ms()

@@ -1,9 +1,13 @@
--- Creates an endpoint, or changes some of its fields. Another tenant's endpoint counts as missing.
--- ARGV: endpoint, tenant, limit of endpoints of a tenant ('' to change an endpoint), default event types (JSON),
---       then field and value, by turns
--- Returns 1; 0 when the endpoint to change is missing; 2 when the one to create exists already: a retry, which changes
--- nothing; -1 when the tenant has reached the limit.
--- needs: keys, steady, endpoint
+-- Creates a webhook endpoint, or changes some of its fields.
+-- Arguments (ARGV):
+--   1, 2: endpoint, tenant
+--   3: maximum number of endpoints of a tenant; '' to change an endpoint
+--   4: default event types (JSON)
+--   then the fields to store: pairs of name and value
+-- Returns 1; 0 when the tenant has no endpoint with this id to change; 2, without any change, when the endpoint to
+-- create exists already, as after a retry; -1 when the tenant has reached the maximum.
+
+-- needs: keys, clock, endpoint
 local endpoint, tenant, most, types = unpack(ARGV, 1, 4)
 local key, own, now = P .. 'endpoint:' .. endpoint, P .. 'endpoints:' .. tenant, now_ms()
 if most == '' then

@@ -1,1 +1,1 @@
-"""Leases on prompts that wait for enhancement."""
+"""Leases jobs to the workers that enhance prompts."""

@@ -1,11 +1,14 @@
--- Decides once what becomes of a prompt that was to be enhanced.
+-- A function that stores the outcome of a job's prompt enhancement: the revised prompt or an error.
+
 -- needs: keys, events
 
+-- Returns the key of the list in which a job waits for its enhancement.
 local function enhancements_of(job)
   return P .. 'enhancements:' .. string.match(redis.call('HGET', P .. 'job:' .. job, 'lane'), '^[^|]*')
 end
 
--- `text` is the revised prompt, or the error (JSON). Whoever comes later finds that it is decided.
+-- Stores the outcome. `text` is the revised prompt, or the error (JSON). Callers check before that no outcome is stored
+-- yet.
 local function decide_enhancement(job, status, text)
   local has_succeeded = status == 'succeeded'
   redis.call('HSET', P .. 'job:' .. job, 'enhancement', status,

@@ -1,8 +1,10 @@
--- The end of a job's stay in the enhancement stage, which comes before AR: its renders are `queued`, but in no lane.
+-- A function that ends the enhancement stage of a job, which comes before AR. During this stage the job's renders have
+-- the state `queued`, but are in no lane (queue of waiting renders).
+
 -- needs: keys, decide, lanes
 
--- Ends it with a revised prompt, or with an error (JSON) and the prompt as it is; then the renders wait for AR with the
--- rank that their job always had. The caller knows that it is pending.
+-- Ends the stage with a revised prompt, or with an error (JSON) and the original prompt. Then the renders wait for AR
+-- with their job's original rank. The caller has checked that the enhancement is pending.
 local function end_enhancement(job, status, text)
   local key = P .. 'job:' .. job
   decide_enhancement(job, status, text)

@@ -1,4 +1,7 @@
-"""Leases jobs whose prompt is to be enhanced, the stage before AR, and records the outcome. Calls no model."""
+"""Leases jobs whose prompt is to be enhanced, and stores the outcome. It calls no model.
+
+A job that asks for an enhanced prompt passes this stage before AR.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +20,7 @@ from shared.tracing.origin import Origin, log_ids
 
 @dataclass(frozen=True, slots=True)
 class EnhancementClaim:
-    """A leased job. `attempt` counts from 1 and includes attempts of workers that died."""
+    """A leased job whose prompt is to be enhanced. `attempt` counts from 1 and includes attempts whose worker died."""
 
     job_id: JobId
     spec: JobSpec
@@ -27,25 +30,28 @@ class EnhancementClaim:
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:
-        """The fields by which log lines about this job are found."""
+        """The fields that identify this job in log lines."""
         return log_ids(self.origin, job_id=self.job_id)
 
 
 class EnhancementStore:
-    """One lease per job, not per render.
+    """Leases jobs whose prompt is to be enhanced. A lease is on a whole job, not on a render.
 
-    A job whose lease ends is due again; only the holder of its lease may write.
+    If a lease expires, its job is due again. Only the current holder of the lease may write.
     """
 
     def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
-        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
+        """Creates a client of the store for one worker. `worker` is the id of the worker process.
+
+        The holder id of every lease contains this id, so all leases of the process can be freed when it ends.
+        """
         self._worker = worker
         self._scripts = Scripts(client)
         self._faults = FaultCounts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> EnhancementClaim | None:
-        """Leases the job that is due first. Returns None when none is due."""
+        """Leases the first job whose prompt is due to be enhanced. Returns None when no job is due."""
         holder = new_holder_id(self._worker)
         while answer := self._scripts.run("claim_enhancement", holder, self._lease_ttl_ms):
             job_id = JobId(answer[0])
@@ -55,25 +61,33 @@ class EnhancementStore:
         return None
 
     def _give_up(self, job_id: JobId, holder: HolderId) -> None:
-        """Ends the enhancement of a job that can't be read; puts it aside if its record is too broken even for that."""
-        error = {"code": "record_unreadable", "message": "what the job store has of this job can't be read"}
+        """Records that the prompt enhancement of a job failed, because the job's record can't be read. If even that is
+        impossible with the broken record, sets the job aside (takes it out of its queue).
+        """
+        error = {"code": "record_unreadable", "message": "the record of this job can't be read"}
         try:
             self._scripts.run("finish_enhancement", job_id, holder, "failed", json.dumps(error), 0)
-        except ResponseError:  # it left its list, and a render of it could not be queued
+        except ResponseError:  # the job has left its list, and a render of the job could not be queued
             self._scripts.run("set_aside", "enhancements", job_id, "enhancements", error["message"], "")
 
     def succeed(self, claim: EnhancementClaim, revised_prompt: str) -> bool:
-        """Stores `revised_prompt`, from which the renders are made, and queues them for AR. Returns False when the
-        lease was lost.
+        """Stores the enhanced prompt and queues the job's renders for AR with it.
+
+        Returns False, and changes nothing, when the lease was lost.
         """
         return self._finish(claim, "succeeded", revised_prompt, 0)
 
     def fail(self, claim: EnhancementClaim, error: Mapping[str, str]) -> bool:
-        """Queues the renders for AR with the original prompt. Returns False when the lease was lost."""
+        """Stores why the prompt was not enhanced, and queues the job's renders for AR with the original prompt.
+
+        Returns False, and changes nothing, when the lease was lost.
+        """
         return self._finish(claim, "failed", json.dumps(error), 0)
 
     def retry_later(self, claim: EnhancementClaim, delay_s: float) -> bool:
-        """Makes the job due again after `delay_s`. Returns False when the lease was lost."""
+        """Makes the job due for another attempt to enhance its prompt after `delay_s`. Returns False when the lease was
+        lost.
+        """
         return self._finish(claim, "pending", "", delay_s)
 
     def _finish(self, claim: EnhancementClaim, status: str, text: str, delay_s: float) -> bool:

@@ -1,10 +1,15 @@
--- Ends an attempt to enhance a prompt; refuses unless the holder is current and no outcome is stored yet.
--- ARGV: job, holder, status ('succeeded', 'failed' or 'pending'), revised prompt or error (JSON), delay until the next
--- attempt (ms)
--- Returns 1, or 0 when the lease was lost or the job has ended.
--- needs: keys, steady, decide, duties, enhancement
+-- Ends an attempt to enhance a job's prompt. Leaves the job unchanged if the lease was lost or an outcome is stored
+-- already.
+-- Arguments (ARGV):
+--   1, 2: job, holder of the lease
+--   3: status: 'succeeded', 'failed', or 'pending' for another attempt
+--   4: the revised prompt for 'succeeded', the error (JSON) for 'failed', else ''
+--   5: delay until the next attempt (ms)
+-- Returns 1, or 0 when the job was left unchanged.
+
+-- needs: keys, clock, decide, duties, enhancement
 local job, holder, status, text, delay = unpack(ARGV)
-end_duty(holder, 'e|' .. job)
+remove_duty(holder, 'e|' .. job)
 local known = redis.call('HMGET', P .. 'job:' .. job, 'enhancement', 'enhancement_holder')
 if known[1] ~= 'pending' or known[2] ~= holder then return 0 end
 if status == 'pending' then

@@ -1,6 +1,6 @@
-"""Lists, reads, requeues and purges renders that killed their workers.
+"""Lists, reads, requeues and purges dead letters: renders that failed because they crashed their workers.
 
-`shared/store/faults/blame.lua` decides which those are.
+`shared/store/faults/blame.lua` decides which renders become dead letters.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,20 @@ _PREFIX = "gridpress:"
 
 
 class DeadLetterStore:
-    """The dead letters of tenants. They are kept as long as their jobs, unless purged or requeued before."""
+    """Reads, requeues and purges the dead letters of tenants. A dead letter is a render that failed because it crashed
+    workers.
+
+    A dead letter exists as long as its job, unless it is purged or requeued earlier.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def letters(self, tenant: TenantId, *, limit: int, after: RenderId | None) -> list[DeadLetter]:
-        """Returns a page of dead letters, those of the newest jobs first. `after` is the last id of the page before."""
+        """Returns a page of the tenant's dead letters, those of the newest jobs first. `after` is the last id of the
+        previous page.
+        """
 
         def ids_after(last: RenderId | None, count: int) -> list[RenderId]:
             start = f"({last}" if last else "+"
@@ -37,30 +43,31 @@ class DeadLetterStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def letter(self, render_id: RenderId, tenant: TenantId) -> DeadLetter:
-        """Returns one dead letter. Raises `DeadLetterNotFound` for an unknown id and for another tenant's."""
+        """Returns one dead letter. Raises `DeadLetterNotFound` for an unknown id and for a render of another tenant."""
         with translated():
             is_known = self._client.zscore(f"{_PREFIX}dead:{tenant}", render_id) is not None
-        found = self._read([render_id], is_asked_for=True) if is_known else []
+        found = self._read([render_id], is_strict=True) if is_known else []
         if not found:
             raise DeadLetterNotFound(f"no dead letter {render_id}")
         return found[0]
 
     def requeue(self, render_id: RenderId, tenant: TenantId) -> None:
-        """Queues the render at its stage again and resets its strikes; its job runs again.
+        """Queues the render of a dead letter again and clears the strikes (crashes) that were counted against it. If
+        the render's job had ended, the job runs again.
 
         Raises `DeadLetterNotFound`.
         """
         self._run("requeue", render_id, tenant)
 
     def purge(self, render_id: RenderId, tenant: TenantId) -> None:
-        """Deletes the dead letter; its render stays failed. Raises `DeadLetterNotFound`."""
-        self._run("bury", render_id, tenant)
+        """Deletes the dead letter and its crash evidence. The render stays failed. Raises `DeadLetterNotFound`."""
+        self._run("purge_dead_letter", render_id, tenant)
 
     def _run(self, script: str, render_id: RenderId, tenant: TenantId) -> None:
         if not self._scripts.run(script, tenant, render_id):
             raise DeadLetterNotFound(f"no dead letter {render_id}")
 
-    def _read(self, ids: Sequence[RenderId], *, is_asked_for: bool = False) -> list[DeadLetter]:
+    def _read(self, ids: Sequence[RenderId], *, is_strict: bool = False) -> list[DeadLetter]:
         pipeline = self._client.pipeline(transaction=True)
         for render_id in ids:
             pipeline.hgetall(f"{_PREFIX}render:{render_id}")
@@ -69,7 +76,7 @@ class DeadLetterStore:
             answers = pipeline.execute()
         pairs = zip(answers[::2], answers[1::2], strict=True)
         dead = [row for row in zip(ids, pairs, strict=True) if "dead_stage" in row[1][0]]
-        return readable(FaultCounts(self._client), "dead_letter", dead, _letter, is_asked_for=is_asked_for)
+        return readable(FaultCounts(self._client), "dead_letter", dead, _letter, is_strict=is_strict)
 
 
 def _letter(render_id: RenderId, row: tuple[codec.Hash, Sequence[str]]) -> DeadLetter:

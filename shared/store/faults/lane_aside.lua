@@ -1,9 +1,11 @@
--- Puts a render aside that waits for a stage, and corrects what its lane and its tenant count. Its records can't be relied
--- on, so what they don't tell follows from the lane.
+-- A function that sets a waiting render aside: it takes the render out of its queue, because the render's records can't
+-- be read. It also corrects the counts of the render's lane and tenant. What the records lack is taken from the lane's
+-- name.
+
 -- needs: keys, aside, lanes, shares, stages, tenant_load
 
--- Its cost; where that is unknown, its part of what waits in the lane.
-local function lighten(stage, lane, job, size)
+-- Subtracts a render's cost from its lane. An unknown cost counts as the average cost of the lane's renders.
+local function subtract_lane_cost(stage, lane, job, size)
   local costs = job and redis.pcall('HMGET', P .. 'job:' .. job, 'ar_cost', 'dit_cost') or {}
   local function subtract(total, cost)
     local key = P .. 'cost:' .. total
@@ -20,15 +22,15 @@ local function lighten(stage, lane, job, size)
   end
 end
 
--- It will never end, so that nothing else takes it out of its tenant's load.
-local function unload(render, stage, lane)
+-- Takes the render out of its tenant's load and of the deadlines, because the render will never end.
+local function remove_from_load(render, stage, lane)
   local tenant, is_again = string.match(lane, '^[^|]*|([^|]*)'), string.sub(lane, -6) == '|again'
   count_load(tenant, WAITING[stage], not is_again, -1)
   if stage == 'dit' and not is_again then unpark(tenant) end
   redis.call('ZREM', P .. 'deadlines', render)
 end
 
--- `lane`: where it was found; nil for the quarantine.
+-- Sets a waiting render aside. `lane` is the lane that holds the render, or nil if it is in quarantine.
 local function put_render_aside(render, stage, lane, why)
   local known = redis.pcall('HMGET', P .. 'render:' .. render, 'job', 'state', 'started_ms')
   local job, state = known[1], known[2]
@@ -37,8 +39,8 @@ local function put_render_aside(render, stage, lane, why)
   local size = lane and redis.call('ZCARD', key) or 1
   set_aside(lane and 'waiting:' .. stage .. ':' .. lane or 'quarantine:' .. stage, render, stage, why)
   if lane and size == 1 then redis.call('SREM', P .. 'lanes:' .. stage, lane) end
-  lane = lane or (about[2] and lane_in(stage, about[2], known[3]))
+  lane = lane or (about[2] and lane_name(stage, about[2], known[3]))
   if not lane then return end
-  lighten(stage, lane, job, size)
-  if not state or not about[1] then unload(render, stage, lane) end
+  subtract_lane_cost(stage, lane, job, size)
+  if not state or not about[1] then remove_from_load(render, stage, lane) end
 end

@@ -1,4 +1,6 @@
--- Makes an entry of a due-list due again later, so that those behind it get their turn. Does nothing once it is gone.
--- ARGV: list, entry, delay (ms)
--- needs: keys, steady
+-- Makes an entry of a list due later, so that the entries behind it get their turn. Does nothing if the entry is not in
+-- the list.
+-- ARGV: list (its key in the store without prefix), entry, delay (ms).
+
+-- needs: keys, clock
 redis.call('ZADD', P .. ARGV[1], 'XX', now_ms() + tonumber(ARGV[3]), ARGV[2])

@@ -1,15 +1,21 @@
--- Who runs suspects, and when. A group of suspects (see blame.lua) runs on a worker that holds nothing else, so that
--- its crash costs no other render; the other workers go on with the rest. At most half of a stage's live workers, and
--- at least one, have such a turn at once, each with a group of its own:
---   - an empty worker takes its turn at once, also in the place of one that is still being let run empty;
---   - a busy one claims nothing until it is empty, then takes one group, and nothing but that group;
---   - where only one worker lives, others have PATIENCE_MS between two turns while any of them wait.
--- A turn ends when its worker holds nothing any more, dies or leaves. So neither suspects nor others starve.
+-- Functions that decide which worker runs suspects, and when. A suspect is a render that may have crashed its worker. A
+-- group of suspects (see blame.lua) runs on a worker that holds nothing else, so that a crash costs no other render.
+-- Meanwhile the other workers run the other renders.
+-- A turn is the period in which one worker runs suspects. At most half of a stage's live workers, but always at least
+-- one, may have a turn at the same time. Each of them runs a different group:
+--   - A worker that holds no render starts a turn at once. It may take over the turn of a worker that is still draining
+--     for it.
+--   - A worker that holds renders claims nothing until they have ended. Then it takes one group, and only renders of
+--     that group.
+--   - If only one worker lives, other renders get PATIENCE_MS between two turns while any of them wait.
+-- A turn ends when its worker holds nothing more, dies or leaves. So neither suspects nor other renders starve.
+
 -- needs: keys, aside, load, workers
 
 local PATIENCE_MS = 1000
 
--- The group that a worker holds: false for renders that are no suspects or can't be read, nil when it holds nothing.
+-- Returns the group of suspects that a worker runs; false when the worker's renders are no suspects or can't be read;
+-- nil when the worker holds no render.
 local function group_held(worker)
   local one = redis.call('SRANDMEMBER', P .. 'held:' .. worker)
   if not one then return nil end
@@ -17,7 +23,7 @@ local function group_held(worker)
   return is_text(group) and group
 end
 
--- Turns by worker: 'started' or 'waits'; and whether one of them was found to be over.
+-- Returns the turns of a stage by worker, 'started' or 'waits', and a list of workers whose turn is over.
 local function turns_of(stage, worker, now)
   local turns, over = {}, {}
   local flat = redis.call('HGETALL', P .. 'turn:' .. stage)
@@ -33,8 +39,8 @@ local function turns_of(stage, worker, now)
   return turns, over
 end
 
--- The next waiting suspect that this model revision may run: of `group`, or of any that is not `taken`. Also one whose
--- records are broken, for the claim to put aside.
+-- Returns the next waiting suspect that this model revision may run: of `group`, or of any group that is not `taken`.
+-- It also returns a suspect with broken records, which the claim then sets aside.
 local function next_suspect(stage, revision, group, taken)
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, -1)) do
     local known = redis.pcall('HMGET', P .. 'render:' .. render, 'job', 'group')
@@ -48,8 +54,9 @@ local function next_suspect(stage, revision, group, taken)
   end
 end
 
--- One of the workers that are let run empty. The first by name, so that the choice does not depend on a table's order.
-local function first_that_waits(turns)
+-- Returns one of the workers that drain for a turn: the first by name, so that the result does not depend on the order
+-- of a Lua table.
+local function first_draining(turns)
   local first
   for owner, turn in pairs(turns) do
     if turn == 'waits' and (not first or owner < first) then first = owner end
@@ -57,6 +64,7 @@ local function first_that_waits(turns)
   return first
 end
 
+-- Returns whether a worker may start a turn now, by the number of turns and the time since the last one.
 local function may_begin_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now)
   local num_taken, num_live = 0, redis.call('ZCOUNT', P .. 'workers:' .. stage, '(' .. now, '+inf')
   for _ in pairs(turns) do num_taken = num_taken + 1 end
@@ -66,10 +74,12 @@ local function may_begin_turn(stage, worker, turns, is_empty, others_wait, ended
   return not is_patient or (is_empty and not others_wait)
 end
 
--- What a worker that holds no suspect does while some wait: 'suspect', 'other', or 'nothing' (until it is empty); and
--- whose turn it takes over, if anybody's.
-local function whose_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now)
-  local place = turns[worker] and worker or (is_empty and first_that_waits(turns)) or nil
-  if not place and not may_begin_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now) then return 'other' end
+-- Decides what a worker that holds no suspect may claim while suspects wait: 'suspect', 'other', or 'nothing' until it
+-- holds no render. The second result is the worker whose turn it takes or continues (possibly itself), or nil.
+local function decide_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now)
+  local place = turns[worker] and worker or (is_empty and first_draining(turns)) or nil
+  if not place and not may_begin_turn(stage, worker, turns, is_empty, others_wait, ended_ms, now) then
+    return 'other'
+  end
   return is_empty and 'suspect' or 'nothing', place
 end

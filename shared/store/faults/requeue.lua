@@ -1,7 +1,9 @@
--- Gives a dead letter another life (see revive.lua). Its job, if it had ended, goes on.
--- ARGV: tenant, render
--- Returns 0 when there is no such dead letter, else 1.
--- needs: keys, steady, revive
+-- Queues the render of a dead letter (a render that failed because it crashed workers) again, see revive.lua. If the
+-- render's job had ended, the job runs again.
+-- ARGV: tenant, render.
+-- Returns 1, or 0 when the tenant has no such dead letter.
+
+-- needs: keys, clock, revive
 local tenant, render = unpack(ARGV)
 if redis.call('ZSCORE', P .. 'dead:' .. tenant, render) == false then return 0 end
 local known = redis.call('HMGET', P .. 'render:' .. render, 'job', 'index')

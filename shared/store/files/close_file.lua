@@ -1,6 +1,12 @@
--- Makes an announced file one that can be seen: its bytes are stored.
--- ARGV: file, purpose, filename, bytes, sha256, lifetime (ms after its creation, '' for no end)
--- Returns 1, or 0 when its sending took too long.
+-- Marks a file as complete when all its bytes are stored, so that its owner can read and list it.
+-- Arguments (ARGV):
+--   1: file
+--   2, 3: purpose, filename
+--   4: size (bytes)
+--   5: SHA-256 of the bytes
+--   6: lifetime from the start of the upload (ms), '' for no end
+-- Returns 1, or 0 when the upload took too long and its record is gone.
+
 -- needs: keys
 local file, purpose, filename, num_bytes, sha256, lifetime = unpack(ARGV)
 local key = P .. 'file:' .. file

@@ -1,7 +1,10 @@
--- Takes files whose time is over out of everybody's sight. They stay due until their bytes are gone.
--- ARGV: most at once
--- Returns the ids of files whose bytes are to be deleted.
--- needs: keys, steady
+-- Deletes the records of files that have expired, were deleted or were never completed. The bytes of these files still
+-- exist afterwards.
+-- ARGV: maximum number of files.
+-- Returns the ids of files whose bytes the caller has to delete. Further calls return these ids again until the bytes
+-- are deleted.
+
+-- needs: keys, clock
 local due = redis.call('ZRANGEBYSCORE', P .. 'file_ends', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])
 for _, file in ipairs(due) do
   local known = redis.call('HMGET', P .. 'file:' .. file, 'tenant', 'purpose')

@@ -1,7 +1,8 @@
--- What several scripts of files need.
+-- A function that deletes a file, for the scripts about files and batches.
+
 -- needs: keys
 
--- Out of sight at once; its bytes are due for deletion. Returns whether the tenant has such a file.
+-- Hides a file at once and makes its bytes due for deletion. Returns whether the tenant has such a file.
 local function delete_file(file, tenant)
   local key = P .. 'file:' .. file
   local known = redis.call('HMGET', key, 'tenant', 'purpose')

@@ -1,4 +1,6 @@
-"""Stores records of tenants' files: opened, stored, ended. The bytes are in `shared.objects.store`."""
+"""Stores the records of tenants' files, from the start of an upload to the deletion of the file. The bytes of the files
+are in `shared.objects.store`.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,14 +16,14 @@ from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
 
 _PREFIX = "gridpress:"
 _READ_AT_ONCE = 1000
-_LONGEST_UPLOAD_S = 24 * 3600  # parts of an upload that broke off are kept, and paid for, as long
+_LONGEST_UPLOAD_S = 24 * 3600  # the parts of an interrupted upload are stored, and paid for, for so long
 
 
 class FileStore:
-    """Every method raises `StoreUnavailable` when the store does not answer.
+    """Stores the records of tenants' files. Every method raises `StoreUnavailable` when the store does not answer.
 
-    A file can be read once it is stored as a whole. One that is being uploaded, has expired, was deleted or belongs to
-    another tenant raises `FileNotStored`.
+    A file can be read once all its bytes are stored. A file that is being uploaded, has expired, was deleted or belongs
+    to another tenant raises `FileNotStored`.
     """
 
     def __init__(self, client: Client, replicas: Replicas = PRIMARY_ALONE) -> None:
@@ -30,7 +32,9 @@ class FileStore:
         self._scripts = Scripts(client)
 
     def open(self, file_id: FileId, tenant: TenantId) -> None:
-        """Records a file before its first byte is stored. If it is not closed within a day, its bytes are deleted."""
+        """Creates the record of a file before its upload begins. If `close` does not complete the file within a day,
+        its bytes are deleted.
+        """
         self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000)
 
     def close(
@@ -44,22 +48,27 @@ class FileStore:
         sha256: str,
         lifetime_s: int | None,
     ) -> StoredFile:
-        """Completes the file once its bytes are stored, and returns it once the required replicas know it. `lifetime_s`
-        counts from `open`; None: no expiry.
+        """Marks a file as complete once all its bytes are stored. Returns the file once the required replicas have its
+        record.
+
+        `lifetime_s` counts from the call of `open`; None means that the file never expires.
         """
         lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
-        told = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
-        self._scripts.run_replicated(self._replicas, "close_file", *told)
+        args = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
+        self._scripts.run_replicated(self._replicas, "close_file", *args)
         return self.file(file_id, tenant)
 
     def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:
-        found = self._read([file_id], is_asked_for=True)
+        """Returns the tenant's file with this id. Raises `FileNotStored`."""
+        found = self._read([file_id], is_strict=True)
         if not found or found[0].tenant != tenant or found[0].is_over(datetime.now(UTC)):
             raise FileNotStored(f"no file {file_id}")
         return found[0]
 
     def missing(self, file_ids: Sequence[FileId], tenant: TenantId) -> list[FileId]:
-        """Returns those of the files that `file` would not return."""
+        """Returns those of the given file ids for which `file` would raise `FileNotStored`: the tenant can't read these
+        files.
+        """
         now, found = datetime.now(UTC), set[FileId]()
         for start in range(0, len(file_ids), _READ_AT_ONCE):
             read = self._read(file_ids[start : start + _READ_AT_ONCE])
@@ -75,7 +84,7 @@ class FileStore:
         purpose: Purpose | None = None,
         order: Literal["asc", "desc"] = "desc",
     ) -> list[StoredFile]:
-        """Returns a page of files by creation time. `after` is the last id of the page before.
+        """Returns a page of the tenant's files, sorted by creation time. `after` is the last id of the previous page.
 
         A file that has just expired may still be listed.
         """
@@ -93,40 +102,45 @@ class FileStore:
         return filled_page(limit, after, ids_after, self._read)
 
     def delete(self, file_id: FileId, tenant: TenantId) -> None:
-        """Hides the file at once; upkeep deletes its bytes later. Raises `FileNotStored`."""
+        """Deletes a file for its owner, who can't read it any more. Upkeep deletes the bytes later. Raises
+        `FileNotStored`.
+        """
         if not self._scripts.run("delete_file", file_id, tenant):
             raise FileNotStored(f"no file {file_id}")
 
     def abandon(self, file_id: FileId) -> None:
-        """Ends an upload that will never be closed; upkeep deletes the bytes stored so far."""
+        """Gives up a file whose upload was interrupted. Upkeep deletes the bytes that were stored so far."""
         with translated():
             self._client.zadd(f"{_PREFIX}file_ends", {file_id: 0}, xx=True)
 
     def take_ended(self, most: int) -> list[FileId]:
-        """Returns files whose bytes are to be deleted, incomplete ones included.
+        """Deletes the records of up to `most` files that have expired, were deleted or were never completed. Returns
+        their ids.
 
-        Each is returned again until `forget`.
+        The bytes of these files are to be deleted. Every call returns the same ids until `forget` is called for them.
         """
         return cast("list[FileId]", self._scripts.run("end_files", most))
 
     def put_off(self, file_id: FileId, delay_s: float) -> None:
-        """Lets those behind it come first: its bytes could not be deleted."""
+        """Postpones the deletion of a file's bytes by `delay_s`. Call this after a failed deletion, so that other files
+        get their turn.
+        """
         self._scripts.run("put_off", "file_ends", file_id, int(delay_s * 1000))
 
     def forget(self, file_id: FileId) -> None:
-        """Notes that the file's bytes are deleted."""
+        """Records that a file's bytes are deleted. From then on `take_ended` does not return the file."""
         with translated():
             self._client.zrem(f"{_PREFIX}file_ends", file_id)
 
-    def _read(self, file_ids: Sequence[FileId], *, is_asked_for: bool = False) -> list[StoredFile]:
-        """Reads files; ids of incomplete or deleted files are left out."""
+    def _read(self, file_ids: Sequence[FileId], *, is_strict: bool = False) -> list[StoredFile]:
+        """Returns the files with these ids. Incomplete and deleted files are left out."""
         pipeline = self._client.pipeline(transaction=False)
         for file_id in file_ids:
             pipeline.hgetall(f"{_PREFIX}file:{file_id}")
         with translated():
             found = list(zip(file_ids, pipeline.execute(), strict=True))
         whole = [row for row in found if "purpose" in row[1]]
-        return readable(FaultCounts(self._client), "file", whole, _file, is_asked_for=is_asked_for)
+        return readable(FaultCounts(self._client), "file", whole, _file, is_strict=is_strict)
 
 
 def _file(file_id: FileId, fields: Mapping[str, str]) -> StoredFile:

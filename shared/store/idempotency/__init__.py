@@ -1,1 +1,1 @@
-"""Idempotency-Keys, and responses that did not reach their client."""
+"""Stores requests by their Idempotency-Key, and jobs whose response did not reach the client."""

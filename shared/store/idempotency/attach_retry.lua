@@ -1,13 +1,20 @@
--- Gives a retry the oldest job whose answer was not delivered and that nobody holds (see expect_delivery.lua).
--- ARGV: scope, holder, lease (ms), kept for (ms)
--- Returns {'attached', job}; {'held'} when there are some and all are held; {'none'}.
--- needs: keys, steady
+-- Gives a retried request the job of an earlier try whose response was not delivered (see expect_delivery.lua). If
+-- there are several jobs, it gets the oldest one that is not leased to another request.
+-- Arguments (ARGV):
+--   1: scope: tenant and fingerprint of the request
+--   2: holder: the random id of this request
+--   3: lease (ms)
+--   4: how long a job waits for a retry (ms)
+-- Returns {'attached', job}; {'held'} when all these jobs are leased to other requests; {'none'} when there are none.
+
+-- needs: keys, clock
 local key, now = P .. 'undelivered:' .. ARGV[1], now_ms()
 redis.call('ZREMRANGEBYSCORE', key, '-inf', now - tonumber(ARGV[4]))
 
+-- Returns whether a request holds the job.
 local function is_held(job)
   local hold = redis.call('GET', P .. 'undelivered_by:' .. job)
-  -- One of an earlier release says no time.
+  -- A lease of an earlier version has no end time.
   return hold and tonumber(string.match(hold, ' (%d+)$') or now + 1) > now
 end
 

@@ -1,7 +1,13 @@
--- Ends or prolongs what one request has to do with a job's answer (see expect_delivery.lua).
--- ARGV: scope, job, holder, how: 'hold' (with a lease in ms), 'release' or 'delivered'; lease
--- Whoever delivered it did so for all, so that needs no hold.
--- needs: keys, steady
+-- Ends or extends the lease of an HTTP request on a job. The request is to deliver the response about this job (see
+-- expect_delivery.lua).
+-- Arguments (ARGV):
+--   1: scope: tenant and fingerprint of the request
+--   2, 3: job, holder of the lease
+--   4: action: 'hold' to extend the lease, 'release' to end it, 'delivered' when the response was delivered.
+--      'delivered' also works without the lease, because a delivery by any request counts for all of them
+--   5: length of the lease from now (ms)
+
+-- needs: keys, clock
 local hold = P .. 'undelivered_by:' .. ARGV[2]
 if ARGV[4] == 'delivered' then redis.call('ZREM', P .. 'undelivered:' .. ARGV[1], ARGV[2]) end
 local holder = string.match(redis.call('GET', hold) or '', '^%S+')

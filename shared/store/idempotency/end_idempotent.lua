@@ -1,12 +1,14 @@
--- Ends the request that begin_idempotent.lua began.
--- ARGV: scope, holder, how: 'keep' (with a response), 'stands', 'reserve' (with an id), 'release' or 'forget'; response or id
---   keep     stores the response for all requests with the key; the first one stored stays
---   stands   the job was made: later requests with the key are answered from it
---   reserve  goes on, under another id than the one that was reserved
---   release  as far as is known nothing was made: the next request may try under the same reserved id
---   forget   the request was refused: the key is free again, also for another body. It stays for a while if an earlier
---            holder, whose lease ended, may still make the job: under a new id there would be two
+-- Ends or changes a request with an Idempotency-Key that begin_idempotent.lua has begun.
+-- ARGV: scope, holder, action, and for 'keep' a response or for 'reserve' an id. Actions:
+--   - keep: stores the response for all requests with the key. Only the first stored response counts.
+--   - stands: says that the job was created. Later requests with the key get their response from the job.
+--   - reserve: replaces the reserved id by another id, with which the request continues.
+--   - release: says that, as far as is known, nothing was created. The next request may try with the same reserved id.
+--   - forget: says that the request was refused. The key is free again, also for another body. There is one exception:
+--     if this request took over from an earlier one, the earlier one may still create the job. Then the reserved id
+--     stays for a while, because with a new id there could be two jobs.
 -- Returns 1, or 0 when another request took over meanwhile.
+
 -- needs: keys
 local key = P .. 'idempotency:' .. ARGV[1]
 local how = ARGV[3]

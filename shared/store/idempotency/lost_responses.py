@@ -1,4 +1,4 @@
-"""Jobs whose answer has not reached their client, by tenant and request: what its retries go on with. No HTTP."""
+"""Stores jobs whose response has not reached the client. If the client retries the request, it gets the same job."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,20 @@ from shared.ids import HolderId, JobId, TenantId, new_holder_id
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
 
-# What a process that died may hold a job for. Longer than any intake (images are fetched within 15 s), and than a
-# stream is quiet.
+# The longest time for which a process that died holds a job. It is longer than any intake, which fetches images within
+# 15 s, and than the pauses of an event stream.
 LEASE_S = 20.0
 
-_KEPT_FOR_S = 3600.0  # OpenAI's client waits 600 s, three times
+_KEPT_FOR_S = 3600.0  # OpenAI's client waits 600 s for a response and tries three times
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A job, awaited by one request."""
+    """The lease of an HTTP request on a job. The request is to deliver the response about this job to the client.
+
+    `holder` is the random id of the request's lease. `scope` is the tenant and the fingerprint of the request. A retry
+    of the request has the same fingerprint.
+    """
 
     scope: str
     job_id: JobId
@@ -23,11 +27,14 @@ class Expected:
 
 
 class Held:
-    """There are jobs that wait for a retry, and others have all of them."""
+    """The result of `attach` if jobs wait for a retry of this request, but all of them are leased to other requests."""
 
 
 class UndeliveredStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """Stores jobs whose response has not reached the client, so that a retry of the request gets the same job.
+
+    Every method raises `StoreUnavailable` when the store does not answer.
+    """
 
     def __init__(self, client: Client, *, lease_s: float = LEASE_S) -> None:
         self._scripts = Scripts(client)
@@ -35,16 +42,23 @@ class UndeliveredStore:
         self._lease_ms, self._kept_for_ms = int(lease_s * 1000), int(_KEPT_FOR_S * 1000)
 
     def expect(self, tenant: TenantId, fingerprint: str, job_id: JobId) -> Expected:
-        """Before the job is made. It is held until `release`, so that no retry looks for it too early."""
+        """Records that an HTTP request is going to deliver the response about a job. Call this before the job is
+        created. Returns the request's lease on the job.
+
+        While the request has the lease, no retry of the request gets the job. The lease ends with `release`, or if
+        `hold` does not extend it in time.
+        """
         expected = Expected(f"{tenant}:{fingerprint}", job_id, new_holder_id())
         times = (self._lease_ms, self._kept_for_ms)
         self._scripts.run("expect_delivery", expected.scope, job_id, expected.holder, *times)
         return expected
 
     def attach(self, tenant: TenantId, fingerprint: str) -> Expected | Held | None:
-        """Takes hold of this request's oldest job whose response was not delivered and that no other retry holds.
+        """Finds the job of an earlier, identical request whose response was not delivered, and leases the job to this
+        request. Returns the lease.
 
-        Returns `Held` if others hold all of them, None if there is none.
+        If there are several jobs of this kind, takes the oldest one that is not leased to another request. Returns
+        `Held` if all of them are leased to other requests. Returns None if there is no such job.
         """
         scope, holder = f"{tenant}:{fingerprint}", new_holder_id()
         kind, *job = self._scripts.run("attach_retry", scope, holder, self._lease_ms, self._kept_for_ms)
@@ -53,15 +67,17 @@ class UndeliveredStore:
         return Held() if kind == "held" else None
 
     def hold(self, expected: Expected) -> None:
-        """Holds the job for another lease."""
+        """Extends the lease of an HTTP request on a job. The full length of the lease counts from now."""
         self._end(expected, "hold")
 
     def release(self, expected: Expected) -> None:
-        """Gives the job up, so that a retry may take it."""
+        """Ends the lease of an HTTP request on a job. From then on a retry of the request may get the job."""
         self._end(expected, "release")
 
     def delivered(self, expected: Expected) -> None:
-        """Nobody awaits it any more: the answer arrived, or there will be none."""
+        """Removes a job from the list of jobs whose response is to be delivered. Call this when the response has
+        arrived, or when there will be no response.
+        """
         self._end(expected, "delivered")
 
     def _end(self, expected: Expected, how: str) -> None:

@@ -1,1 +1,1 @@
-"""Jobs: submit, read, list, cancel, retry, delete, watch."""
+"""Submits, reads, lists, cancels, retries, deletes and watches jobs."""

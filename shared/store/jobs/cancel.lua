@@ -1,7 +1,9 @@
--- Cancels every render of a job that is not final. A worker that holds one learns it at its next heartbeat.
--- ARGV: job, tenant, render 0, render 1, ...
--- Returns 0 when there is no such job, else 1.
--- needs: states, keys, steady, move
+-- Cancels every render of a job that has not ended. A worker that holds one of these renders learns this at its next
+-- heartbeat.
+-- ARGV: job, tenant, then the job's renders.
+-- Returns 1, or 0 when the tenant has no such job.
+
+-- needs: states, keys, clock, move
 local job, tenant = ARGV[1], ARGV[2]
 if redis.call('HGET', P .. 'job:' .. job, 'tenant') ~= tenant then return 0 end
 local now = now_ms()

@@ -1,4 +1,6 @@
-"""Translates between the store's hashes and the values of `shared`. Only this module knows the names of hash fields."""
+"""Converts between the store's hashes and the value objects of `shared`. Only this module knows the names of hash
+fields.
+"""
 
 import base64
 import json
@@ -9,8 +11,8 @@ from shared.batches.batch import LineJob
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
 from shared.jobs.dead_letters import Crash, DeadLetter
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
-from shared.jobs.job import ClientName, Job, Picture, Place, PriorSource, Render
-from shared.jobs.leases import Claim, Handover, Held, Lease, LostAttempt, Progress
+from shared.jobs.job import ClientName, EndedIn, Job, Picture, PriorSource, Render
+from shared.jobs.leases import Claim, Handover, Lease, LostAttempt, Progress, RenderReport
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.jobs.token_grid import Prior
@@ -24,7 +26,7 @@ _MAX_LINES, _MAX_LINE_CHARS = 20, 300
 
 
 def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
-    """Makes a job from its hash and its renders, in order of index."""
+    """Returns a job, made from its hash in the store and its renders in order of index."""
     return Job(
         job_id=job_id,
         spec=JobSpec.model_validate_json(job["spec"]),
@@ -42,7 +44,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
 def new_job(
     job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None, origin: Origin | None = None
 ) -> Job:
-    """Makes the job that `submit.lua` has just written, without reading it again."""
+    """Returns the job that `submit.lua` has just written, without reading it from the store."""
     created_at = _time(str(created_ms))
     return Job(
         job_id=job_id,
@@ -84,7 +86,7 @@ def _enhancement_of(job: Hash) -> Enhancement | None:
 
 
 def render_of(render_id: RenderId, render: Hash) -> Render:
-    """Makes a render from its hash."""
+    """Returns a render, made from its hash in the store."""
     return Render(
         render_id=render_id,
         index=int(render["index"]),
@@ -93,7 +95,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
         progress=Progress(int(render["done"]), int(render["total"])) if "total" in render else None,
         picture=decode_picture(render["picture"]) if "picture" in render else None,
         error=json.loads(render["error"]) if "error" in render else None,
-        ended_in=Place(render["ended_in"]) if "ended_in" in render else None,
+        ended_in=EndedIn(render["ended_in"]) if "ended_in" in render else None,
         attempts=sum(int(render.get(f"{stage}_attempts", 0)) for stage in Stage),
         prior_started_at=_optional_time(render, "prior_running_ms"),
         prior_ready_at=_optional_time(render, "prior_ready_ms"),
@@ -103,7 +105,9 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
 
 
 def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Revision) -> Claim:
-    """Makes a claim from what `claim.lua` returns. Its prompt is the enhanced one, where there is one."""
+    """Returns the claim of a render, made from the result of `claim.lua`. If the job's prompt was enhanced, the claim
+    has the enhanced prompt.
+    """
     render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *rest = answer
     latents, facts, *lost = rest
     if stage is Stage.DIT and not prior:
@@ -129,7 +133,9 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
 
 
 def handover_fields(handover: Handover) -> Mapping[str, str]:
-    """Returns the fields of a render's hash that lead the next worker to its latents."""
+    """Returns the fields of a render's hash that describe a handover. They tell the render's next worker where the
+    saved latents are.
+    """
     return {
         "handover": handover.key,
         "handover_facts": json.dumps({"sha256": handover.sha256, "num_done": handover.num_done}),
@@ -137,7 +143,9 @@ def handover_fields(handover: Handover) -> Mapping[str, str]:
 
 
 def _handover_of(key: str, facts: str) -> Handover | None:
-    """Inverse of `handover_fields`. Facts that can't be read cost the steps, not the render."""
+    """Parses the fields that `handover_fields` wrote into a render's hash. They say where another worker saved the
+    latents. Returns None if the fields can't be read: the render then starts at its first step.
+    """
     try:
         known = json.loads(facts)
         return Handover(ObjectKey(key), str(known["sha256"]), int(known["num_done"]))
@@ -158,7 +166,7 @@ def submission_options(
     *,
     costs: CostModel = DEFAULT_COSTS,
 ) -> str:
-    """Returns the options that `submit.lua` takes beside the spec, as JSON."""
+    """Returns the options of a new job as JSON, as the script `submit.lua` expects them."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
     cost = costs.cost_of(spec.settings)
     return json.dumps(
@@ -186,7 +194,7 @@ def submission_options(
 
 
 def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
-    """Returns start timeout, execution timeout and deadline in ms; '' stands for none."""
+    """Returns a job's start timeout, execution timeout and deadline, all in ms. A limit that is not set is ''."""
     ends = spec.deadline.timestamp() if spec.deadline else None
     first, second, third = (
         "" if seconds is None else int(seconds * 1000)
@@ -196,7 +204,7 @@ def limits_ms(spec: JobSpec) -> tuple[str | int, str | int, str | int]:
 
 
 def dead_letter_of(render_id: RenderId, render: Hash, crashes: Sequence[str]) -> DeadLetter:
-    """Makes a dead letter from its render's hash and the list of its crashes."""
+    """Returns a dead letter, made from the hash of its render and the crash evidence against the render."""
     return DeadLetter(
         render_id=render_id,
         job_id=JobId(render["job"]),
@@ -220,29 +228,31 @@ def _crash_of(text: str) -> Crash:
     )
 
 
-def held_fields(held: Held) -> tuple[str | int, ...]:
-    """Returns the arguments of `beat.lua` for one render."""
+def heartbeat_args(held: RenderReport) -> tuple[str | int, ...]:
+    """Returns the arguments of `heartbeat.lua` that report one leased render."""
     lease, progress = held.lease, held.progress
     return lease.render_id, lease.fence, lease.holder, progress.done, progress.total, int(held.in_step)
 
 
 def encode_log(lines: Sequence[str]) -> str:
-    """Returns the last log lines as JSON, each cut to a maximum length; '' without lines."""
+    """Returns the last 20 of a worker's log lines as JSON, each cut to 300 characters. Returns '' without lines."""
     return json.dumps([line[:_MAX_LINE_CHARS] for line in lines[-_MAX_LINES:]]) if lines else ""
 
 
 def encode_prior(prior: Prior) -> str:
-    """Returns the token grid in base64, because the client decodes every value as text: 2.7 KB at 1024x1024."""
+    """Returns a token grid in base64, which is 2.7 KB for a picture of 1024x1024. Raw bytes are impossible, because the
+    store's client decodes every value as text.
+    """
     return base64.b64encode(prior.to_bytes()).decode()
 
 
 def decode_prior(text: str) -> Prior:
-    """Inverse of `encode_prior`."""
+    """Returns the token grid in a text that `encode_prior` wrote."""
     return Prior.from_bytes(base64.b64decode(text))
 
 
 def encode_picture(picture: Picture) -> str:
-    """A picture as the JSON of the render's `picture` field."""
+    """Returns a picture's description (keys, hash, size, type) as JSON for the field `picture` of its render."""
     return json.dumps(
         {
             "key": picture.key,
@@ -255,7 +265,7 @@ def encode_picture(picture: Picture) -> str:
 
 
 def decode_picture(text: str) -> Picture:
-    """Inverse of `encode_picture`."""
+    """Returns the picture's description in a text that `encode_picture` wrote."""
     fields = json.loads(text)
     fields["key"] = ObjectKey(fields["key"])
     return Picture(**fields)

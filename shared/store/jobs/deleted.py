@@ -1,4 +1,4 @@
-"""Jobs that were deleted and whose objects still are to be. Each is named until that is done."""
+"""Lists deleted jobs whose objects still have to be deleted from the object store."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -7,29 +7,39 @@ from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
 
-class DoomedStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+class DeletedJobStore:
+    """Lists deleted jobs whose objects still exist. Every method raises `StoreUnavailable` when the store does not
+    answer.
+
+    An entry of the list is a job's id, or a job's id with `|again`. The second entry deletes objects that a late worker
+    stored.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def due(self, most: int) -> Sequence[str]:
-        """Entries whose objects are to be deleted now; the same again until `forget`."""
-        return cast("list[str]", self._scripts.run("doomed", most))
+        """Returns up to `most` entries of the list of deleted jobs: those whose objects are to be deleted now.
+
+        Every call returns the same entries until `forget` is called for them.
+        """
+        return cast("list[str]", self._scripts.run("due_deletions", most))
 
     def put_off(self, entry: str, delay_s: float) -> None:
-        """Lets those behind it come first: its objects could not be deleted."""
+        """Postpones the deletion of a job's objects by `delay_s`. Call this after a failed deletion, so that the
+        objects of other jobs get their turn.
+        """
         self._scripts.run("put_off", "doomed", entry, int(delay_s * 1000))
 
     def forget(self, entry: str) -> None:
-        """Its objects are gone."""
+        """Removes an entry of the list of deleted jobs. Call this when the objects of the job are deleted."""
         with translated():
             self._client.zrem("gridpress:doomed", entry)
 
 
 def folder_of(entry: str) -> str:
-    """Where the object store keeps all that belongs to the job of this entry, and nothing else."""
+    """Returns the folder in the object store that holds all objects of a deleted job. It holds nothing else."""
     job, _, _ = entry.partition("|")
     assert job.startswith("job_")
     return f"jobs/{job}/"

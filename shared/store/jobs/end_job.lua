@@ -1,9 +1,10 @@
--- Ends a job whose last render is final.
+-- A function that ends a job, when its last render has become final.
+
 -- needs: keys, decide, end_messages, events, lines, outbox, status
 
 local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
 
--- The last render is final: the job is, and whoever wants to hear of it will.
+-- Gives the job its final status, and makes its manifest, its batch line's result and its webhook message due.
 local function end_job(job, tenant, from, now)
   local key = P .. 'job:' .. job
   local status = final_status(key)
@@ -13,7 +14,7 @@ local function end_job(job, tenant, from, now)
   redis.call('ZADD', P .. 'finished', now, job)
   trim_events(job)
   append_event(job, 'job.' .. status, { status = status })
-  -- What a batch comes to is told by its own files and messages.
+  -- The job of a batch line has no manifest: the batch's files and messages report its result.
   if not end_line(job, status, now) then redis.call('ZADD', P .. 'manifests', now, job) end
-  announce(tenant, end_message_of(job, status), 'job.' .. status, job, now, '')
+  emit_message(tenant, end_message_of(job, status), 'job.' .. status, job, now, '')
 end

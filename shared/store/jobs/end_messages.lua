@@ -1,14 +1,16 @@
--- The webhook message that reports the end of a job.
+-- Functions for the webhook message that reports the end of a job: make its id, and cancel it when the job is retried.
+
 -- needs: keys, outbox
 
--- A job that was given another life ends again, and its receivers must hear of it: ids derive from the life, too.
+-- Returns the id of the message. A retried job ends again, and its receivers must get a new message, so the id contains
+-- the number of retries.
 local function end_message_of(job, status)
   return message_of(job, 'job.' .. status, redis.call('HGET', P .. 'job:' .. job, 'revivals'))
 end
 
--- What is still to be delivered of a job's end is taken back.
-local function take_back_end(job, status)
+-- Cancels the pending manifest and the pending deliveries of a job's end.
+local function cancel_end_delivery(job, status)
   redis.call('ZREM', P .. 'manifests', job)
   redis.call('HDEL', P .. 'job:' .. job, 'manifest_holder', 'manifest_attempts', 'manifest_error')
-  withdraw(end_message_of(job, status))
+  abandon_pending(end_message_of(job, status))
 end

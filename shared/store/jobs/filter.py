@@ -1,4 +1,6 @@
-"""Which jobs a list shows. All is read off the lists of ids, whose order is that of creation: nothing is scanned."""
+"""Filters a tenant's list of jobs by status and time. Ids sort by creation time, so a filter reads a range of ids and
+scans nothing.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +11,10 @@ from shared.jobs.states import JobStatus
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """`statuses`: any of these; empty: all. From `created_after` on and before `created_before`, both aware."""
+    """A filter for a list of a tenant's jobs. Without `statuses`, jobs of every status pass.
+
+    `created_after` is inclusive and `created_before` exclusive; both carry a time zone.
+    """
 
     statuses: frozenset[JobStatus] = frozenset()
     created_after: datetime | None = None
@@ -18,11 +23,16 @@ class JobFilter:
 
     @property
     def suffixes(self) -> list[str]:
-        """Of the lists to read."""
+        """The suffixes of the Redis keys of the job lists that this filter reads: one suffix for each status, or '' for
+        the list of all jobs.
+        """
         return [f":{status}" for status in sorted(self.statuses)] or [""]
 
     def bounds(self, after: JobId | None) -> tuple[str, str]:
-        """The lowest and the highest id as Redis writes them; `after` is where the page before ended."""
+        """Returns the lowest and the highest job id that pass the filter, in the notation of Redis' ZRANGEBYLEX.
+
+        `after` is the last id of the previous page.
+        """
         lowest = first_job_id(self.created_after) if self.created_after else None
         highest = first_job_id(self.created_before) if self.created_before else None
         lower, upper = f"[{lowest}" if lowest else "-", f"({highest}" if highest else "+"

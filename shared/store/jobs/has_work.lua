@@ -1,5 +1,6 @@
--- Tells whether any accepted renders, prompts or batches are unfinished. Pending webhooks and manifests do not count.
--- Returns 1 or 0.
+-- Returns 1 if the store has unfinished work, else 0. Unfinished work is an accepted render, a prompt enhancement or a
+-- batch that has not ended. Pending webhook deliveries and manifests do not count.
+
 -- needs: classes, keys, num_waiting, stages
 for _, key in ipairs({ 'leases', 'batch_work' }) do
   if redis.call('EXISTS', P .. key) == 1 then return 1 end

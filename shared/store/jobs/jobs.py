@@ -1,4 +1,4 @@
-"""Creates, reads, lists, cancels, retries and deletes jobs. Leases are in `shared.store.renders.leases`."""
+"""Creates, reads, lists, cancels, retries and deletes jobs. Leases of renders are in `shared.store.renders.leases`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """One entry of a job's event stream. `event_id` is the cursor for `events(after=...)`."""
+    """One event of a job's event stream. `events(after=event_id)` returns the events that follow this one."""
 
     event_id: str
     type: str
@@ -39,7 +39,9 @@ class JobEvent:
 
 
 class JobStore:
-    """Jobs as clients see them. Every method raises `StoreUnavailable` when the store does not answer."""
+    """Creates, reads and changes jobs for clients. Every method raises `StoreUnavailable` when the store does not
+    answer.
+    """
 
     def __init__(
         self,
@@ -48,8 +50,10 @@ class JobStore:
         hints: Mapping[Queue, HintMessage] = _NO_HINTS,
         costs: CostModel = DEFAULT_COSTS,
     ) -> None:
-        """`hints` are sent with the jobs that `submit` makes, while the queue of their first stage is short of
-        hints. `costs` says what their renders cost.
+        """Creates a client of the store. `costs` is the model that estimates the cost of renders.
+
+        `hints` has for each queue the Celery message that wakes a worker. For a new job, `submit` sends this message to
+        the queue in which the job waits first, unless the queue has enough of them.
         """
         self._costs = costs
         self._client = client
@@ -67,11 +71,14 @@ class JobStore:
         source: PriorSource | None = None,
         origin: Origin | None = None,
     ) -> Job:
-        """Creates the job and its renders in one call and returns it. A repeated call with the same id changes nothing.
+        """Creates a job and its renders with one script, and returns the job. A repeated call with the same id changes
+        nothing.
 
-        Nor does one with a `name` that stands for the same request. With a `source` all renders start from its token
-        grid and wait for the DiT. Returns once the store has the job on disk and on the required replicas. Raises
-        `ClientIdTaken`, and `TenantLimitReached` when too many of the tenant's renders would wait.
+        `name` is the client's own id for the job. If an earlier, identical request had the same `name`, returns that
+        request's job. `source` has a token grid: all renders then start from it and wait for the DiT.
+
+        Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
+        request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait.
         """
         options = codec.submission_options(spec, name, source, origin=origin, costs=self._costs)
         hint = self._hints.get(first_queue(spec, source))
@@ -82,16 +89,17 @@ class JobStore:
             case ["taken"]:
                 assert name
                 raise ClientIdTaken(name.client_id)
-            case ["stands", standing]:
-                return self.job(JobId(standing), spec.tenant)
+            case ["stands", existing]:
+                return self.job(JobId(existing), spec.tenant)
         _, created_ms = answer
         return codec.new_job(job_id, spec, created_ms, source, origin)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
-        """Makes jobs of batch lines in one round trip, each as `submit` does. Lines that no longer wait are left
-        unchanged.
+        """Creates the jobs of batch lines in one round trip to the store, each as `submit` does. A line that is a job
+        already or was cancelled is left unchanged.
 
-        Returns the number of lines before the first one that a limit of its tenant stops.
+        If the store refuses a line because of the tenant's limit, returns the number of lines before this line.
+        Otherwise returns the number of all lines.
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
@@ -103,7 +111,9 @@ class JobStore:
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
-        """Returns a job. Raises `JobNotFound` for an unknown id and for another tenant's."""
+        """Returns the tenant's job with this id. Raises `JobNotFound` for an unknown id and for a job of another
+        tenant.
+        """
         job = self.job_of_any_tenant(job_id)
         if job.spec.tenant != tenant:
             raise JobNotFound(f"no job {job_id}")
@@ -111,24 +121,27 @@ class JobStore:
 
     def job_of_any_tenant(self, job_id: JobId) -> Job:
         """Returns the job without checking its tenant, for the service's own processes. Raises `JobNotFound`."""
-        found = self._records.read([job_id], is_asked_for=True)
+        found = self._records.read([job_id], is_strict=True)
         if not found:
             raise JobNotFound(f"no job {job_id}")
         return found[0]
 
-    def standing(self, job_ids: Sequence[JobId]) -> list[Job]:
-        """Returns those of the jobs that are in the store, of any tenant, in the same order. Takes two round trips."""
+    def existing(self, job_ids: Sequence[JobId]) -> list[Job]:
+        """Returns those of the jobs with these ids that are in the store, of any tenant and in the same order. Takes
+        two round trips to the store.
+        """
         return self._records.read(job_ids)
 
     def load(self, tenant: TenantId) -> Load:
-        """Returns how many renders of a tenant are queued and running."""
+        """Returns two counts of a tenant's renders: the queued renders and the running renders."""
         with translated():
             queued, running = self._client.hmget(f"{_PREFIX}load:{tenant}", ["queued", "running"])
         return Load(int(queued or 0), int(running or 0))
 
     def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
-        """Returns a page of jobs, newest first unless `filters` set another order. `after` is the last id of the page
-        before.
+        """Returns a page of the tenant's jobs that pass `filters`, newest first unless `filters` set another order.
+
+        `after` is the last id of the previous page.
         """
         return filled_page(
             limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._records.read
@@ -148,13 +161,16 @@ class JobStore:
         return sorted(found, reverse=not filters.is_oldest_first)[:limit]
 
     def prior(self, render_id: RenderId) -> Prior | None:
-        """Returns the token grid of a render that has passed AR and has no picture yet; None for any other."""
+        """Returns the token grid of a render that has passed AR and has no picture yet. Returns None for any other
+        render.
+        """
         with translated():
             found = cast("str | None", self._client.hget(f"{_PREFIX}render:{render_id}", "prior"))
         return codec.decode_prior(found) if found else None
 
     def cancel(self, job_id: JobId, tenant: TenantId) -> Job:
-        """Cancels every render that is not final and returns the job; a final job is unchanged.
+        """Cancels every render of the job that has not ended, and returns the job. If the job has ended, nothing
+        changes.
 
         Raises `JobNotFound`.
         """
@@ -163,11 +179,10 @@ class JobStore:
         return self.job(job_id, tenant)
 
     def retry(self, job: Job, deadline: datetime | None, origin: Origin | None = None) -> Job:
-        """Queues the missing pictures of a job that ended without them, and returns the job. Finished pictures are
-        kept. `origin` is the job's from then on.
+        """Queues the missing pictures of a job that has ended, and returns the job. Its finished pictures are kept.
 
-        A repeated call changes nothing while the job runs. Raises `JobNotFound`, `JobNotRetryable`, `DeadlineOver` and
-        `TenantLimitReached`.
+        `deadline` and `origin` replace those of the job. A repeated call changes nothing while the job runs. Raises
+        `JobNotFound`, `JobNotRetryable`, `DeadlineOver` and `TenantLimitReached`.
         """
         spec = job.spec.model_copy(update={"deadline": deadline})
         *_, deadline_ms = codec.limits_ms(spec)
@@ -184,7 +199,9 @@ class JobStore:
         return self.job(job.job_id, spec.tenant)
 
     def delete(self, job_id: JobId, tenant: TenantId) -> None:
-        """Forgets a final job; upkeep deletes its objects. Raises `JobNotFound` and `JobNotFinal`."""
+        """Deletes the records of a job that has ended. Upkeep deletes its objects later. Raises `JobNotFound` and
+        `JobNotFinal`.
+        """
         match self._scripts.run_replicated(self._replicas, "delete", job_id, tenant):
             case 0:
                 raise JobNotFound(f"no job {job_id}")
@@ -192,17 +209,21 @@ class JobStore:
                 raise JobNotFinal(f"{job_id} has not ended: cancel it first")
 
     def named(self, client_id: str, tenant: TenantId) -> JobId | None:
-        """Returns the job to which this tenant gave the name `client_id`; None without one."""
+        """Returns the id of the job to which the tenant gave its own id `client_id`, or None if there is
+        no such job.
+        """
         with translated():
             return cast("JobId | None", self._client.hget(f"{_PREFIX}client_ids:{tenant}", client_id))
 
     def fingerprint(self, job_id: JobId) -> str | None:
-        """Returns the fingerprint of the request that created the job; None for a job without a client's name."""
+        """Returns the fingerprint of the request that created the job. Returns None if the client gave the job no id of
+        its own.
+        """
         with translated():
             return cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "fingerprint"))
 
     def status(self, job_id: JobId) -> JobStatus:
-        """Returns the status alone, for callers that poll. Raises `JobNotFound`."""
+        """Returns only the status of a job, for callers that poll. Raises `JobNotFound`."""
         with translated():
             status = cast("str | None", self._client.hget(f"{_PREFIX}job:{job_id}", "status"))
         if status is None:
@@ -210,7 +231,9 @@ class JobStore:
         return JobStatus(status)
 
     def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
-        """Returns events after the id `after`; "0" returns all that are kept. `watch` tells when to read again.
+        """Returns the events of a job after the event id `after`; "0" returns all stored events.
+
+        A watch (shared/store/jobs/watch.py) says when to call this again.
         """
         key = f"{_PREFIX}events:{job_id}"
         with translated():
@@ -220,6 +243,6 @@ class JobStore:
         return [JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries]
 
     def check(self) -> None:
-        """Raises `StoreUnavailable` unless the store answers."""
+        """Checks that the store answers. Raises `StoreUnavailable` otherwise."""
         with translated():
             self._client.ping()

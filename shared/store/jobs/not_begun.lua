@@ -1,5 +1,7 @@
--- Counts the renders that nobody has begun, of all APIs: those that wait for AR, for their prompt, or as re-renders for
--- the DiT. Reads every lane but no render. Returns the number.
+-- Returns the number of accepted renders of all tenants that no worker has begun. Most of them wait for AR or for the
+-- enhancement of their prompt. Re-renders, which start from an existing token grid, wait for the DiT.
+-- The script reads all lanes and no renders.
+
 -- needs: keys, num_waiting
 local tenants, waiting = {}, 0
 
@@ -17,5 +19,5 @@ for tenant in pairs(tenants) do
   if queued == 0 then redis.call('SREM', P .. 'enhancing', tenant) end
   waiting = waiting + queued
 end
--- Suspects are in no lane.
+-- Suspects are in no lane, so their tenants may be missing here.
 return math.max(waiting, num_waiting('ar'))

@@ -1,16 +1,20 @@
--- Forgets finished jobs whose time in the store is over, and of which nothing is left to deliver: a delivery reads its
--- job. Their pictures and manifests stay in the object store.
--- ARGV: retention (ms), most jobs at once
--- Returns the number of jobs that were looked at.
--- needs: keys, steady, due, forget, outbox
+-- Purges jobs that ended longer ago than the retention. Pictures and manifests stay in the object store.
+-- A job stays in the store while its manifest, a webhook delivery or the result of its batch line is still to be
+-- written, because this needs the job's record. But PATIENCE_MS after the retention it is purged in any case.
+-- ARGV: retention (ms), maximum number of jobs.
+-- Returns the number of jobs that were due.
+
+-- needs: keys, clock, due, delete_job, outbox
+
 local RETRY_MS = 60000
--- All attempts of a delivery together take three days. One that was asked for later, or that waits for a receiver which
--- never comes back, keeps its job no longer than this.
+-- Time after the retention at which a job is purged in spite of pending deliveries. All attempts of a delivery take at
+-- most three days, but a resend starts them again.
 local PATIENCE_MS = 4 * DAY_MS
 
+-- Returns whether the job has no pending manifest, webhook delivery or batch result.
 local function is_delivered(job)
   local is_stored = redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 0
-  return is_stored and not redis.call('ZSCORE', P .. 'manifests', job) and not is_telling(job)
+  return is_stored and not redis.call('ZSCORE', P .. 'manifests', job) and not has_pending_deliveries(job)
 end
 
 local since = now_ms() - tonumber(ARGV[1])
@@ -20,7 +24,7 @@ local function purge(job)
   if not known[1] then
     redis.call('ZREM', P .. 'finished', job)
   elseif is_delivered(job) or tonumber(known[4]) <= since - PATIENCE_MS then
-    forget(job, known[1], known[2], tonumber(known[3]))
+    delete_job(job, known[1], known[2], tonumber(known[3]))
   else
     redis.call('ZADD', P .. 'finished', since + RETRY_MS, job)
   end

@@ -1,4 +1,4 @@
-"""Reads the records of jobs. One that is gone or unreadable spoils no list."""
+"""Reads the records of jobs. In a list of jobs, deleted and unreadable records are left out."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,19 @@ from shared.store.core.record_lists import readable
 from shared.store.jobs import codec
 
 _PREFIX = "gridpress:"
-_MOST_DIGITS = 5  # of the number of a job's renders
+_MOST_DIGITS = 5  # a record is broken if its number of renders has so many digits
 
 
 class JobRecords:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """Reads the records of jobs. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def read(self, job_ids: Sequence[JobId], *, is_asked_for: bool = False) -> list[Job]:
-        """Reads any number of jobs in two round trips; jobs that are gone, also between the two, are left out."""
+    def read(self, job_ids: Sequence[JobId], *, is_strict: bool = False) -> list[Job]:
+        """Returns the jobs with these ids, with two round trips to the store. A job that is deleted between these two
+        is left out.
+        """
         with translated():
             hashes = self._hashes([f"{_PREFIX}job:{job_id}" for job_id in job_ids])
             known = [(job_id, job) for job_id, job in zip(job_ids, hashes, strict=True) if job]
@@ -31,7 +33,7 @@ class JobRecords:
             for (job_id, job), group in zip(known, ids, strict=True)
         ]
         standing = [row for row in rows if all(render for _, render in row[1][1])]
-        return readable(FaultCounts(self._client), "job", standing, _job, is_asked_for=is_asked_for)
+        return readable(FaultCounts(self._client), "job", standing, _job, is_strict=is_strict)
 
     def _hashes(self, keys: Sequence[str]) -> list[dict[str, str]]:
         pipeline = self._client.pipeline(transaction=False)
@@ -41,8 +43,9 @@ class JobRecords:
 
 
 def _num_renders(job: codec.Hash) -> int:
-    """Returns the number of renders in a job's record; 0 for an unreadable one, which is reported for its
-    other fields.
+    """Returns the number of renders that a job's record names.
+
+    Returns 0 for an unreadable number. The job then counts as unreadable, because decoding a job without renders fails.
     """
     text = job.get("n", "")
     return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0

@@ -1,8 +1,12 @@
--- Writes a final job that the store has lost, from its manifest. It sends no message and touches no lane; the job's retention
--- starts anew.
--- ARGV: job, tenant, status, fields of its hash (JSON), then per render: render, fields of its hash (JSON)
--- Returns 1, or 0 when the store has the job.
--- needs: keys, steady, events
+-- Restores the records of an ended job from its manifest (JSON description), for a store that has lost them. The script
+-- sends no webhook message and queues no render. The job's retention starts again.
+-- Arguments (ARGV):
+--   1 to 3: job, tenant, status
+--   4: fields of the job's hash (JSON)
+--   then for each render: its id, and the fields of its hash (JSON)
+-- Returns 1, or 0 when the store already has the job.
+
+-- needs: keys, clock, events
 local job, tenant, status, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'job:' .. job
 if redis.call('EXISTS', key) == 1 then return 0 end

@@ -1,4 +1,6 @@
-"""Restores records of final jobs from their manifests, for a store that has lost them."""
+"""Restores the records of ended jobs, for a store that has lost them. It uses their manifests, the JSON descriptions of
+ended jobs in the object store.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,23 +19,25 @@ from shared.store.jobs.jobs import JobStore
 
 
 class RestoredJobs:
-    """Jobs restored from manifests. Every method raises `StoreUnavailable`."""
+    """Restores the records of ended jobs from their manifests. A manifest is a JSON object in the object store that
+    describes an ended job. Every method raises `StoreUnavailable` when the store does not answer.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts = Scripts(client)
 
     def is_final(self, job_id: JobId) -> bool:
-        """Returns whether the store has the job and it has ended."""
+        """Returns whether the store has the job and the job has ended."""
         with translated():
             status = cast("str | None", self._client.hget(f"gridpress:job:{job_id}", "status"))
         return status is not None and JobStatus(status).is_final
 
     def restore(self, manifest: Mapping[str, Any]) -> bool:
-        """Restores the job of a manifest; returns whether anything changed.
+        """Restores the records of the job that a manifest describes. Returns whether anything changed.
 
-        A job that the store has is left as it is, unless the manifest says that it was cancelled: then it is cancelled
-        again. Raises `ValueError` or `KeyError` for a manifest without a spec, as earlier versions wrote.
+        A job in the store is left unchanged, with one exception: if the manifest says that the job was cancelled, it is
+        cancelled again. Raises `ValueError` or `KeyError` for a manifest without a spec, as earlier versions wrote.
         """
         job, spec = manifest["job"], JobSpec.model_validate(manifest["spec"])
         job_id = JobId(job["id"])

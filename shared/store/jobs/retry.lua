@@ -1,9 +1,16 @@
--- Queues the missing pictures of a job that ended without them (see revive.lua). Finished pictures are kept; the others rank
--- as if they were new. A job that still runs after an earlier call is unchanged.
--- ARGV: job, tenant, spec (JSON; unchanged but for the deadline), deadline (ms) or '', handicap (ms), origin (JSON) or ''
--- Returns {'retried'} or {'stands'}; {'unknown'}; {'refused', status}; {'late'} when the deadline is over;
--- {'full', renders queued, limit} when the tenant's limit would be exceeded.
--- needs: keys, steady, revive
+-- Queues the missing pictures of a job that ended without them (see revive.lua). Finished pictures are kept. The queued
+-- renders get the rank of new renders. If the job is running because of an earlier call, nothing changes.
+-- Arguments (ARGV):
+--   1, 2: job, tenant
+--   3: spec (JSON), which may differ from the job's spec in the deadline only
+--   4: deadline (wall clock, ms), or ''
+--   5: handicap of the job's class (ms), which is added to the rank
+--   6: origin (JSON), or ''
+-- Returns {'retried'}; {'stands'} when the job is running because of an earlier retry; {'unknown'} when the tenant has
+-- no such job; {'refused', status} when nothing can be retried; {'late'} when the deadline is over; {'full', renders
+-- queued, limit} when the job would exceed the tenant's limit of queued renders.
+
+-- needs: keys, clock, revive
 local job, tenant, spec, deadline, handicap, origin = unpack(ARGV)
 local key = P .. 'job:' .. job
 local known = redis.call('HMGET', key, 'tenant', 'status', 'n', 'revivals')
@@ -23,7 +30,8 @@ local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued')
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
 if num_queued + #renders > most_queued then return { 'full', num_queued, most_queued } end
 
-redis.call('HSET', key, 'spec', spec, 'deadline_ms', moment_of(deadline), 'rank', now + tonumber(handicap), 'origin', origin)
+redis.call('HSET', key, 'spec', spec, 'deadline_ms', moment_of(deadline), 'rank', now + tonumber(handicap),
+  'origin', origin)
 reopen(job, tenant, status, 'job.retried', { n = #renders })
 for _, render in ipairs(renders) do revive(render, job, tenant, now) end
 return { 'retried' }

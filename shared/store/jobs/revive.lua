@@ -1,7 +1,8 @@
--- Queues renders again that ended without a picture, and reopens their job.
+-- Functions that requeue those renders of an ended job that have no picture, and reopen the job.
+
 -- needs: keys, deadlines, end_messages, events, lanes, lines, stages, status, suspicion, tenant_load
 
--- A line of a batch whose result is not stored yet goes on with its job: it has not ended after all.
+-- Reopens the batch line of a job whose result is not stored yet. The line has not ended after all.
 local function reopen_line(job)
   local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
   if not known[1] then return end
@@ -13,13 +14,13 @@ local function reopen_line(job)
   redis.call('HINCRBY', key, 'open', 1)
   redis.call('HINCRBY', key, 'renders', known[3])
   redis.call('HINCRBY', key, 'failed', -1)
-  tell_of_batch(known[1])
+  notify_batch_change(known[1])
 end
 
--- The job goes on. Its next end has ids of its own.
+-- Reopens a job. The webhook message of its next end has a new id.
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
-  take_back_end(job, status)
+  cancel_end_delivery(job, status)
   reopen_line(job)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')
@@ -28,14 +29,15 @@ local function reopen(job, tenant, status, event, data)
   append_event(job, event, data)
 end
 
--- It waits for the DiT if its token grid is known, else for AR: without a strike, and with its timeouts anew.
+-- Queues a render again, for the DiT if it has a token grid, else for AR. Its strikes are cleared and its timeouts
+-- start again.
 local function revive(render, job, tenant, now)
   local key, job_key = P .. 'render:' .. render, P .. 'job:' .. job
   local known = redis.call('HMGET', key, 'index', 'state', 'prior')
   local of_job = redis.call('HMGET', job_key, 'lane', 'rank')
   local stage = known[3] and 'dit' or 'ar'
   redis.call('ZREM', P .. 'dead:' .. tenant, render)
-  absolve(render)
+  clear_suspicion(render)
   redis.call('HDEL', key, 'error', 'dead_stage', 'dead_ms', 'ended_in', 'finished_ms', 'started_ms')
   redis.call('HSET', key, 'state', WAITING[stage], 'revived_ms', now)
   count_load(tenant, WAITING[stage], false, 1)

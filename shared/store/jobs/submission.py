@@ -1,4 +1,4 @@
-"""What the store is told of a job that is to be made. Does no I/O."""
+"""Makes the arguments with which `submit.lua` creates a job. It does no I/O."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from shared.tracing.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class LineSubmission:
-    """A batch line that is to become a job."""
+    """A batch line that is to become a job. It has the id and the spec of this job."""
 
     job_id: JobId
     spec: JobSpec
@@ -25,21 +25,33 @@ class LineSubmission:
 
 
 def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:
-    """Returns the queue in which a new job waits first."""
+    """Returns the queue in which a new job waits first: the queue for the enhancement of prompts, for AR or for the
+    DiT.
+    """
     if source:
         return Queue.DIT
     return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
 
 
 def submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | None = None) -> list[str | int]:
-    """Returns the arguments of `submit.lua`."""
-    told = (hint.queue, celery_list(hint.queue), hint.text) if hint else ("", "", "")
+    """Returns the arguments with which `submit.lua` creates a job."""
+    hint_args = (hint.queue, celery_list(hint.queue), hint.text) if hint else ("", "", "")
     renders = [(render_id(job_id, index), spec.seed_of(index)) for index in range(spec.n)]
-    return [job_id, spec.tenant, spec.model_dump_json(), options, *told, *(value for pair in renders for value in pair)]
+    return [
+        job_id,
+        spec.tenant,
+        spec.model_dump_json(),
+        options,
+        *hint_args,
+        *(value for pair in renders for value in pair),
+    ]
 
 
 def too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:
-    """Returns the error for `n` renders of which too many would wait."""
+    """Returns the error for a request of `n` renders that would exceed a limit of the tenant.
+
+    The limit is `most` queued renders. `num_queued` renders of the tenant are queued already.
+    """
     refusal = refuse_more_queued(TenantLimits(queued_renders=most), num_queued, n)
     assert refusal
     return TenantLimitReached(refusal)

@@ -1,17 +1,32 @@
--- Creates a job and its renders, and sends the hint that its first queue may lack. A repeated call with the same job id or
+-- Creates a job and its renders, and sends a hint if its first queue lacks one. A repeated call with the same job id or
 -- client id changes nothing.
--- The rank orders what waits in a lane: the time of creation, plus a handicap for a lower class; a batch line has that of
--- its batch (batch_order.lua), and its own as `age_rank`, which orders jobs that wait for their prompt.
--- ARGV: job, tenant, spec (JSON), options (JSON), queue of the hint, key of its Celery list, message ('' for no hint), then
--- per render: render, seed
--- Options: class, handicap_ms, ar_cost and dit_cost of a render, start_timeout_ms, execution_timeout_ms and deadline_ms
--- ('' for none), revision (of the token grid; '' without one: the first claim pins it), enhance (true: its renders wait for
--- their prompt first); prior ('' or the token grid from which all renders start: they wait for the DiT); client_id ('' for
--- none) and the fingerprint of its request; batch ('' for none), line and note (text) of a batch line, which becomes a job
--- only while it waits; webhook_url ('' for none) and webhook_events (a list); origin (JSON, see shared/tracing/origin.py; '' for none).
--- Returns {'new', created_ms}; {'stands', job}; {'taken'} when the client id belongs to another request;
--- {'full', renders queued, limit} when the tenant's limit would be exceeded.
--- needs: keys, steady, batch_order, deadlines, decide, events, hints, lanes, stages, tenant_load
+-- The rank orders the renders in a lane (the waiting renders of one stage, class, tenant and model revision). For a
+-- single job the rank is the time of creation, plus a handicap for a lower class. The job of a batch line has the rank
+-- of its batch (batch_order.lua) instead. The rank that it would have as a single job is stored as `age_rank`. This
+-- orders the jobs that wait for the enhancement of their prompt.
+-- Arguments (ARGV):
+--   1 to 3: job, tenant, spec (JSON)
+--   4: options (JSON), see below
+--   5 to 7: the hint: queue, key of the queue's Celery list, message; all '' for no hint
+--   then for each render: its id, seed
+-- Options:
+--   class, handicap_ms                 the class, and what its handicap adds to the rank
+--   ar_cost, dit_cost                  cost of one render in each stage
+--   start_timeout_ms, execution_timeout_ms, deadline_ms  time limits, '' for none
+--   prior, revision                    for re-renders: the token grid from which all renders start, so that they wait
+--                                      for the DiT, and the model revision that made it. Otherwise '': the first claim
+--                                      sets the job's revision
+--   enhance                            true: the renders first wait for the enhancement of their prompt
+--   client_id, fingerprint             the client's own id of the job ('' for none), and the fingerprint of its request
+--   batch, line, note                  for a batch line, which becomes a job only while it waits; batch is '' otherwise
+--   webhook_url, webhook_events        '' for none; a list
+--   origin                             JSON, see shared/tracing/origin.py; '' for none
+-- Returns {'new', created_ms}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
+-- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
+-- queued renders.
+
+-- needs: keys, clock, batch_order, deadlines, decide, events, hints, lanes, stages, tenant_load
+
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
 local key = P .. 'job:' .. job
@@ -29,7 +44,7 @@ end
 local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
 local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
 if num_queued + n > most_queued then return { 'full', num_queued, most_queued } end
--- Where it waits says which workers look for it first; which model it gets is decided by its first claim.
+-- The lane decides which workers look for the job first. The first claim decides which model revision it gets.
 local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
 local now = now_ms()
 local lane = options.class .. '|' .. tenant .. '|' .. route

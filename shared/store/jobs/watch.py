@@ -1,4 +1,4 @@
-"""Wakes readers that wait for a job or batch when it changes: one subscription per process. Reads no state."""
+"""Wakes readers that wait for changes of a job or batch, with one subscription for each process. It reads no state."""
 
 import threading
 import time
@@ -17,43 +17,54 @@ from shared.store.core.connect import Client
 
 log = structlog.get_logger()
 
-_CHANNEL = "gridpress:events:"  # and the job or batch: shared/store/core/common.lua publishes there
-_TICK_S = 1.0  # after which channels that nobody watches any more are left
+# followed by the job or batch: shared/store/core/events.lua and batches/lines.lua publish there
+_CHANNEL = "gridpress:events:"
+_TICK_S = 1.0  # interval at which channels without a watch are unsubscribed
 _RETRY_S = 0.5
-_SAFETY_S = 5.0  # what a message that never came costs
-_MOST_UNANSWERED = 2  # health checks, ten seconds apart
+_SAFETY_S = 5.0  # longest delay of a reader whose message was lost
+_MOST_UNANSWERED = 2  # health checks without a response, ten seconds apart
 
 
 class Watch:
-    """One waiting reader. It must read the state once after creating this: earlier changes are not reported."""
+    """Lets one reader wait for changes of a job or batch.
+
+    A watch reports only changes after its creation. So the reader must read the state once after creating the watch.
+    """
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._changed_event = threading.Event()
         self._next_look_at = time.monotonic() + _SAFETY_S
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits for a change. Returns True when the state should be read, False when the time is over."""
+        """Waits for a change of the job or batch. Returns True when the reader should read the state, and False after
+        the timeout.
+
+        A message about a change may be lost. So this method also returns True if no message has come for 5 s.
+        """
         until_look_s = max(0.0, self._next_look_at - time.monotonic())
-        if not self._told.wait(min(timeout_s, until_look_s)) and timeout_s < until_look_s:
+        if not self._changed_event.wait(min(timeout_s, until_look_s)) and timeout_s < until_look_s:
             return False
-        self._told.clear()
+        self._changed_event.clear()
         self._next_look_at = time.monotonic() + _SAFETY_S
         return True
 
     def tell(self) -> None:
-        self._told.set()
+        self._changed_event.set()
 
 
 class EventHub:
-    """All watches of a process. A thread subscribes for them over one connection of `client`, from the first watch on.
+    """Manages all watches of a process. With a watch, a reader waits for changes of a job or batch.
 
-    A message may be lost. So every watch is woken when its subscription begins, also after a lost connection, and reads
-    the state by itself every few seconds.
+    When the first watch is created, a thread starts. It subscribes to the changes over one connection of `client`.
+
+    Redis may lose a message. So the hub wakes a watch when the subscription for it begins, also after a lost
+    connection. In addition every watch wakes by itself every few seconds.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._call = f"gridpress:watch:{new_holder_id()}"  # how the thread that owns the connection is called
+        # channel on which messages wake the thread that owns the connection
+        self._call = f"gridpress:watch:{new_holder_id()}"
         self._lock = threading.Lock()
         self._watches: dict[str, set[Watch]] = {}
         self._changed = threading.Event()
@@ -62,7 +73,9 @@ class EventHub:
 
     @contextmanager
     def watch(self, subject: JobId | BatchId) -> Iterator[Watch]:
-        """Creates a watch for the block. Any number of watches may have the same subject."""
+        """Yields a watch, with which a reader waits for changes of the job or batch in the body of the `with`
+        statement. A job or batch may have any number of watches.
+        """
         channel, watch = _CHANNEL + subject, Watch()
         self._add(channel, watch)
         try:
@@ -78,7 +91,9 @@ class EventHub:
             watch.tell()
 
     def close(self) -> None:
-        """Ends the subscription and wakes all watches. Later watches only wake by the clock."""
+        """Ends the subscription and wakes all watches. A watch that waits after this gets no messages: it wakes only
+        every 5 s.
+        """
         self._closed.set()
         self.wake_all()
         if self._thread:
@@ -103,7 +118,9 @@ class EventHub:
                 del self._watches[channel]
 
     def _call_thread(self) -> None:
-        """Wakes the thread by a message, since it waits for the store. If that is lost, it wakes at its next tick."""
+        """Sends a Redis message that wakes the thread of this object. The thread waits for messages, and wakes within 1
+        s by itself if this message is lost.
+        """
         with suppress(redis.RedisError):
             self._client.publish(self._call, "")
 
@@ -125,13 +142,16 @@ class EventHub:
                 subscribed = self._follow(feed, subscribed)
             message = feed.get_message(timeout=_TICK_S)
             self._pass_on(message)
-            if message is None:  # nobody calls for a channel to be left: it must not hide a call for a new one
+            # After an idle tick the thread unsubscribes from channels without a watch. No message asks for that.
+            if message is None:
                 self._changed.set()
             if feed.health_check_response_counter > _MOST_UNANSWERED:
                 raise redis.ConnectionError("the subscription is not answered")
 
     def _follow(self, feed: PubSub, subscribed: set[str]) -> set[str]:
-        """Subscribes to the watched channels and unsubscribes from all others. Returns the subscribed channels."""
+        """Subscribes to the channels of all watched jobs and batches, and unsubscribes from all other channels. Returns
+        the channels to which it is subscribed now.
+        """
         with self._lock:
             self._changed.clear()
             watched = set(self._watches)

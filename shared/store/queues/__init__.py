@@ -1,1 +1,1 @@
-"""Waiting work: fair shares, hints, throughput, load and the periodic upkeep."""
+"""Manages waiting renders: fair shares, hints, throughput, load and the periodic upkeep."""

@@ -1,8 +1,14 @@
--- How many hints a queue lacks, and sending them. A hint wakes a worker, which then claims as long as it finds something. So
--- a stage's queue holds one for each worker that is open for what waits (open_places.lua), and upkeep sees to it that it holds
--- one at least. While workers of an earlier release live, and in all other queues, it is min(waiting, 2 x slots + 1). With no
--- worker alive one stays queued. For 'enhance', waiting is what is due now; for 'delivery', manifests and tenants for whose
--- receivers something is; for 'batch', batches.
+-- Functions that compute how many hints a queue lacks, and send them. A hint is a Celery message that wakes a worker.
+-- The worker then claims until it finds nothing.
+-- The number of hints that a queue should have depends on the queue:
+--   - The queue of a stage: one hint for each worker that is open (could begin a waiting render at once, see
+--     open_places.lua). If work waits and the queue has no hint, upkeep sends one.
+--   - Every other queue: min(waiting, 2 x slots + 1) hints. The same holds for the queue of a stage while workers of an
+--     earlier version live.
+--   - While no worker lives, one hint is in the queue.
+-- `waiting` counts what is due now. For a stage it counts waiting renders. For the queue 'enhance' it counts jobs, for
+-- 'delivery' manifests and tenants with due receivers, and for 'batch' batches.
+
 -- needs: classes, keys, num_waiting, open_places, outbox, shares, stages, workers
 
 local function num_enhancements(now)
@@ -17,6 +23,7 @@ local function num_deliveries(now)
   return due
 end
 
+-- Returns the amount of waiting work of a queue, as described above.
 local function num_due(queue, now)
   if queue == 'delivery' then return num_deliveries(now) end
   if queue == 'batch' then return redis.call('ZCOUNT', P .. 'batch_work', '-inf', now) end
@@ -33,7 +40,8 @@ local function num_of_class(stage, class)
   return num
 end
 
--- Who is open for a class is open for the higher ones, too. Lanes are read only where a worker is open.
+-- Returns the number of waiting renders that open workers could begin. A worker that is open for a class is also open
+-- for higher classes. Lanes are read only if a worker is open.
 local function num_usable(stage, now)
   local num = 0
   for _, class in ipairs(BY_RANK) do
@@ -44,6 +52,7 @@ local function num_usable(stage, now)
   return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num
 end
 
+-- Returns how many hints the queue should have after at most `most` were added.
 local function num_wanted_hints(queue, num_hints, most, now)
   if RUNNING[queue] and all_ask(queue, now) then
     local num = num_usable(queue, now)
@@ -55,8 +64,8 @@ local function num_wanted_hints(queue, num_hints, most, now)
   return num > num_hints and math.min(num, 2 * live_slots(queue, now) + 1) or num
 end
 
--- `message`: as Celery puts it into the list (shared/hints/message.py), with HINT_ID where an id of its own belongs.
--- Returns how many were sent, at most `most`.
+-- Sends at most `most` hints to a queue and returns how many. `message` is a Celery message (shared/hints/message.py),
+-- in which HINT_ID is replaced by a unique id.
 local function send_hints(queue, list, message, id, most, now)
   local num_hints = redis.call('LLEN', list)
   local num_wanted = math.min(most + num_hints, num_wanted_hints(queue, num_hints, most, now))

@@ -1,12 +1,19 @@
--- Counts for the metrics page that nothing else needs. Costs a look at every lane and its first render, and at MOST_RECEIVERS
--- receivers of webhooks at most.
--- Returns {when the render that waits longest began to wait (ms; false if none waits) for ar and dit, webhooks due, since
--- when the oldest is (ms or false), dead letters, batches that are not over, now (ms)}.
--- needs: keys, steady, outbox, stages
+-- Returns values for the metrics of upkeep. To limit its own cost, the script reads only the first render of every
+-- lane, and at most MOST_RECEIVERS receivers of webhooks.
+-- Returns a list:
+--   1, 2: for AR and for the DiT, the time at which the oldest waiting render began to wait (ms; false if none waits)
+--   3: number of webhook deliveries that are due
+--   4: time at which the oldest of these deliveries became due (ms; false if none is due)
+--   5: number of dead letters
+--   6: number of batches that have not ended
+--   7: the time now (ms)
+
+-- needs: keys, clock, outbox, stages
 local MOST_RECEIVERS = 1000
 local now = now_ms()
 
--- The first of a lane by rank, so nearly the one that waits longest: only a retry keeps an old rank.
+-- Returns the time since which the oldest render of a stage has waited. It reads only the first render of each lane.
+-- That is nearly always the oldest one, because only a retried render keeps an earlier rank.
 local function oldest_of(stage)
   local oldest = false
   local function look(key)
@@ -15,11 +22,13 @@ local function oldest_of(stage)
     if since and (not oldest or since < oldest) then oldest = since end
   end
   look(P .. 'quarantine:' .. stage)
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do look(P .. 'waiting:' .. stage .. ':' .. lane) end
+  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
+    look(P .. 'waiting:' .. stage .. ':' .. lane)
+  end
   return oldest
 end
 
--- What could be sent now, not what a receiver's pause or its limit on attempts holds back.
+-- Counts deliveries that could be sent now, without those that wait for a receiver's pause or its limit of attempts.
 local function deliveries_due()
   local num, oldest, num_seen = 0, false, 0
   local function look(destination)
@@ -50,5 +59,5 @@ local function num_dead_letters()
 end
 
 local num_due, oldest_due = deliveries_due()
-return { oldest_of('ar'), oldest_of('dit'), num_due, oldest_due, num_dead_letters(), redis.call('ZCARD', P .. 'batch_work'),
-  now }
+return { oldest_of('ar'), oldest_of('dit'), num_due, oldest_due, num_dead_letters(),
+  redis.call('ZCARD', P .. 'batch_work'), now }

@@ -1,4 +1,6 @@
-"""Reads what upkeep's metrics show of the store, with a few calls that cost the same however many renders wait."""
+"""Reads values from the store for the metrics of upkeep. The cost of reading does not depend on the number of waiting
+renders.
+"""
 
 from dataclasses import dataclass
 from typing import cast
@@ -12,9 +14,11 @@ from shared.store.core.scripts import Scripts
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """`oldest_wait_s` lacks a stage for which nothing waits; `oldest_due_s` is None while no webhook is due.
+    """Values of the store for the metrics of upkeep.
 
-    `max_bytes` is None without a limit on the store's memory.
+    `oldest_wait_s` is the time for which the oldest render of a stage has waited; a stage without waiting renders is
+    left out. `oldest_due_s` is the same for webhook deliveries, or None if none is due. `max_bytes` is None without a
+    limit on the store's memory.
     """
 
     oldest_wait_s: dict[Stage, float]
@@ -28,7 +32,7 @@ class Measures:
 
 
 class MeasureStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+    """Reads `Measures` from the store. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
@@ -37,6 +41,7 @@ class MeasureStore:
         self._max_bytes = settings.max_store_bytes
 
     def read(self) -> Measures:
+        """Reads the current values for upkeep's metrics from the store, and returns them."""
         ar_ms, dit_ms, num_due, due_ms, num_dead, num_batches, now_ms = self._scripts.run("measures")
         with translated():
             memory = cast("dict[str, int]", self._client.info("memory"))

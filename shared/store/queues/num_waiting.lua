@@ -1,4 +1,5 @@
--- Counts the renders that wait for a stage.
+-- A function that counts the renders that wait for a stage.
+
 -- needs: keys
 
 local function num_waiting(stage)

@@ -1,12 +1,15 @@
--- The part of the waiting work that a worker could begin at once, if there were one more: what autoscalers should count. Left
--- out is what waits for something else: for a model revision that nobody serves, or for the end of other renders of a tenant
--- that is at its `concurrent_renders`. Costs a look at every lane and at MOST_SUSPECTS renders.
+-- Functions that compute how much of the waiting work one more worker could begin at once. Autoscalers should count
+-- only this part of the waiting work.
+-- The part excludes renders of a model revision that no worker serves. It also excludes the renders of a tenant that
+-- exceed the tenant's limit `concurrent_renders`. The functions read all lanes and at most MOST_SUSPECTS renders.
+
 -- needs: keys
 
 local MOST_SUSPECTS = 100
 
--- The model revisions that the live workers serve or, while none lives, the one that was served last. Nil: nothing is known.
-local function served_by(stage, now)
+-- Returns the model revisions that live workers serve, or the last one that was served while no worker lives. Nil:
+-- unknown.
+local function served_revisions(stage, now)
   local served = {}
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
@@ -17,7 +20,8 @@ local function served_by(stage, now)
   return last and { [last] = true } or nil
 end
 
--- Returns a function that takes up to `num` from what a tenant may still begin, and returns how much that was.
+-- Returns a function that takes up to `num` renders from the number that a tenant may still begin, and returns how many
+-- it took.
 local function allowances()
   local left = {}
   return function(tenant, num)
@@ -32,7 +36,7 @@ local function allowances()
   end
 end
 
--- The lanes of a stage in which something waits, in the order of their names: name, tenant, revision, number of renders.
+-- Returns the lanes of a stage with waiting renders, sorted by name: name, tenant, revision, number of renders.
 local function lanes_of(stage)
   local names, found = redis.call('SMEMBERS', P .. 'lanes:' .. stage), {}
   table.sort(names)
@@ -44,7 +48,8 @@ local function lanes_of(stage)
   return found
 end
 
--- The waiting suspects of a crash, which are in no lane, though their lanes' costs count them: that is taken back here.
+-- Returns the waiting suspects of a stage. They are in no lane, but the costs of their lanes include them, so the
+-- function subtracts their cost there.
 local function suspects_of(stage, costs, later_costs)
   local found = {}
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_SUSPECTS - 1)) do
@@ -58,8 +63,8 @@ local function suspects_of(stage, costs, later_costs)
   return found
 end
 
--- `costs`, `later_costs`: by lane, in this stage and, while it waits for AR, in the DiT.
--- Returns renders, their cost in this stage, and their cost in the DiT while they wait for AR.
+-- Returns the renders that one more worker could begin, their cost in this stage, and their later cost in the DiT while
+-- they wait for AR. `costs` and `later_costs` are these costs by lane.
 local function open_work(stage, lanes, served, costs, later_costs)
   local take, found = allowances(), { renders = 0, cost = 0, later_cost = 0 }
   local function add(num, cost, later)

@@ -1,14 +1,17 @@
--- Moves jobs that wait for an AR revision without live workers to a revision that has some, as after an upgrade. A job
--- without a token grid is bound to no revision; one with a grid keeps its own.
--- Each call looks at some lanes:
+-- Moves jobs that wait for an AR model revision without live workers to a revision with live workers. This happens, for
+-- example, after an upgrade. Only a job that AR has not begun may change its revision. A job with a token grid keeps
+-- its revision.
+-- Each call reads only some lanes:
 --   gridpress:rerouting  string  cursor of the scan over all lanes
--- ARGV: about how many lanes to look at; how many renders to move at most
--- Returns the number of renders that were moved.
--- needs: keys, steady, aside, lane_aside, lanes, shares, stages
+-- ARGV: about how many lanes to read, maximum number of renders to move.
+-- Returns the number of moved renders.
+
+-- needs: keys, clock, aside, lane_aside, lanes, shares, stages
 local most_lanes, most = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 
--- The revisions that live AR workers serve, and the one to move to: the newest worker's, if that lives.
+-- The revisions that live AR workers serve, and the target: the revision of the newest worker if that revision has live
+-- workers.
 local served, target = {}, nil
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:ar', '(' .. now, '+inf')) do
   local revision = redis.call('HGET', P .. 'serves:ar', worker)
@@ -26,6 +29,7 @@ local function is_lane(value)
   return is_text(value) and route_of(value) ~= nil
 end
 
+-- Returns whether a render of the job has a token grid, is running or has succeeded.
 local function is_bound(job, n)
   for index = 0, n - 1 do
     local render = redis.pcall('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior')
@@ -35,9 +39,9 @@ local function is_bound(job, n)
 end
 
 local RENDER = { { 'job', is_text } }
-local JOB = { { 'lane', is_lane }, { 'rank', is_number }, { 'n', is_few }, { 'revision', is_text } }
+local JOB = { { 'lane', is_lane }, { 'rank', is_number }, { 'n', is_render_count }, { 'revision', is_text } }
 
--- Returns how many of its renders were moved.
+-- Moves a job's waiting renders to the target revision. Returns the number of moved renders.
 local function reroute(job, known)
   local key, num = P .. 'job:' .. job, 0
   if is_bound(job, tonumber(known.n)) then return 0 end
@@ -57,7 +61,8 @@ end
 
 local num_moved = 0
 
--- One whose records are broken would keep those behind it from being moved.
+-- Moves the job of a render if necessary. Sets the render aside if its records are broken, since it would block the
+-- renders behind it.
 local function look_at(render, lane)
   local job, known
   local found, why = read_record(P .. 'render:' .. render, RENDER)
@@ -76,7 +81,7 @@ local function look_at_all(renders, lane)
   end
 end
 
--- Those that are bound stay at the head of their lane, so more is looked at than is moved.
+-- Renders of bound jobs stay at the head of their lane, so the script reads more renders than it moves.
 local found = redis.call('SSCAN', P .. 'lanes:ar', redis.call('GET', P .. 'rerouting') or '0', 'COUNT', most_lanes)
 if found[1] ~= '0' then redis.call('SET', P .. 'rerouting', found[1]) else redis.call('DEL', P .. 'rerouting') end
 for _, lane in ipairs(found[2]) do

@@ -1,23 +1,29 @@
--- Fair shares of a stage between tenants: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996) over what renders
--- cost. A pool is what competes for the same workers: one stage, class and model revision. A tenant that has something
--- waiting is in the pool with a tag; the lowest tag is served, and then grows by cost / weight. The pool's clock is the tag
--- that was served last. Whoever comes in starts at the clock: neither is time without work saved up, nor time of
--- being passed over. Equal tags go by the time at which the tenants came in.
--- needs: classes, keys, steady
+-- Functions that divide a stage fairly between tenants by the cost of their renders. The method is start-time fair
+-- queueing (Goyal, Vin and Cheng, SIGCOMM 1996).
+-- A pool is the set of tenants that compete for the same workers: one pool for each stage, class and model revision.
+-- Each tenant with waiting renders is in the pool and has a number, its tag. Workers serve the tenant with the lowest
+-- tag. For every render served, the tenant's tag grows by cost / weight.
+-- The pool's clock is the tag that was served last. A tenant that joins the pool gets the clock as its tag. So a time
+-- without work is neither an advantage nor a disadvantage. Tenants with equal tags are served in the order in which
+-- they joined.
+
+-- needs: classes, keys, clock
 
 local BY_RANK = {} -- classes, the most urgent first
 for class, rank in pairs(CLASS) do BY_RANK[rank + 1] = class end
 
--- A lane begins with class|tenant|revision.
+-- Returns the pool and the tenant of a lane, whose name begins with class|tenant|revision.
 local function pool_of(stage, lane)
   local class, tenant, revision = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
   return stage .. ':' .. class .. '|' .. revision, tenant
 end
 
+-- Returns the clock of a pool: the tag that was served last.
 local function clock_of(pool)
   return tonumber(redis.call('HGET', P .. 'clocks', pool) or 0)
 end
 
+-- Returns a tenant's member in the pool's sorted set, or a false value if the tenant is not in the pool.
 local function member_of(pool, tenant)
   local since = redis.call('HGET', P .. 'since:' .. pool, tenant)
   return since and since .. '|' .. tenant
@@ -38,6 +44,7 @@ local function tag_of(pool, tenant)
   return member and tonumber(redis.call('ZSCORE', P .. 'shares:' .. pool, member))
 end
 
+-- Removes a tenant from the pool.
 local function leave_pool(pool, tenant)
   local member = member_of(pool, tenant)
   if not member then return end
@@ -45,7 +52,7 @@ local function leave_pool(pool, tenant)
   redis.call('HDEL', P .. 'since:' .. pool, tenant)
 end
 
--- Something of a tenant waits.
+-- Adds a tenant with waiting renders to the pool. A tenant with a tag below the clock starts at the clock again.
 local function join_pool(pool, tenant)
   local tag, clock = tag_of(pool, tenant), clock_of(pool)
   if tag and tag >= clock then return end
@@ -53,43 +60,48 @@ local function join_pool(pool, tenant)
   set_tag(pool, tenant, clock)
 end
 
--- What one render adds to its tenant's tag.
-local function toll_of(tenant, cost)
+-- Returns the amount by which a render of this cost raises its tenant's tag.
+local function tag_increase(tenant, cost)
   return cost / tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'weight') or 1)
 end
 
--- The price of a claim. `is_in_turn`: it was the lowest tag's, so the clock goes on.
-local function pay(pool, tenant, cost, is_in_turn)
+-- Raises the tenant's tag for a claim. `is_in_turn` says that the tenant had the lowest tag, so the clock advances.
+local function charge_tenant(pool, tenant, cost, is_in_turn)
   local clock = clock_of(pool)
   local tag = math.max(clock, tag_of(pool, tenant) or clock)
   if is_in_turn then redis.call('HSET', P .. 'clocks', pool, tag) end
-  set_tag(pool, tenant, tag + toll_of(tenant, cost))
+  set_tag(pool, tenant, tag + tag_increase(tenant, cost))
 end
 
--- A render that goes back unfinished has its price back, as far as the clock allows: it pays once, and keeps its turn.
+-- Takes back the price of a render that was requeued unfinished, as far as the clock allows. So its tenant pays only
+-- once and does not lose its turn.
 local function refund(pool, tenant, cost)
   local tag = tag_of(pool, tenant)
-  if tag then set_tag(pool, tenant, math.max(clock_of(pool), tag - toll_of(tenant, cost))) end
+  if tag then set_tag(pool, tenant, math.max(clock_of(pool), tag - tag_increase(tenant, cost))) end
 end
 
--- A tenant at its limit is in no pool, so that no claim has to pass it; it is back when one of its renders ends.
+-- Records that a tenant left the pool because it is at its limit, so that claims skip it. The tenant joins again when
+-- one of its renders ends.
 local function park(pool, tenant)
   redis.call('SADD', P .. 'parked:' .. tenant, pool)
 end
 
+-- Adds a tenant to the pools again that it left because of its limit.
 local function unpark(tenant)
   for _, pool in ipairs(redis.call('SMEMBERS', P .. 'parked:' .. tenant)) do join_pool(pool, tenant) end
   redis.call('DEL', P .. 'parked:' .. tenant)
 end
 
--- A lower class lives on what the higher ones leave, and on a floor: while it waits, it is credited a share of what they
--- are served. Once that pays for its next render, that goes first.
+-- Returns a lower class's credit in a pool. A lower class gets the work that higher classes leave, and a floor: while
+-- it waits, it gets a share of the cost served to higher classes as credit. When the credit covers its next render,
+-- that render is claimed first.
 local function credit_of(pool)
   return tonumber(redis.call('HGET', P .. 'credit', pool) or 0)
 end
 
--- `floor`: the lower class's share of all that is served while both wait, from 0 to less than 1.
-local function share_out(stage, class, revision, cost, floor)
+-- Adds credit to waiting lower classes, and subtracts the cost from the credit of the served class. `floor` is the
+-- share of a lower class in all served cost while both classes wait (0 to less than 1).
+local function credit_lower_classes(stage, class, revision, cost, floor)
   for rank, other in ipairs(BY_RANK) do
     local pool = stage .. ':' .. other .. '|' .. revision
     if rank - 1 > CLASS[class] and redis.call('ZCARD', P .. 'shares:' .. pool) > 0 then

@@ -1,7 +1,10 @@
--- Sums the signs of health of the live workers of some queues.
--- ARGV: silence after which a worker counts as deaf (ms), then queues
--- Returns per queue: workers, deaf ones, work found without a hint, restarts of consumers, unexpected errors survived.
--- needs: keys, steady
+-- Sums the health values of live workers for each of the given queues. Workers send these values with their heartbeats.
+-- ARGV: limit (ms), then the queues. A worker counts as deaf if it has asked for no hint (Celery message) for longer
+-- than this limit.
+-- Returns five numbers for each queue: workers; deaf workers; renders that were found without a hint; restarts of
+-- Celery consumers; unexpected errors that workers survived.
+
+-- needs: keys, clock
 local now, answer = now_ms(), {}
 for i = 2, #ARGV do
   local queue = ARGV[i]

@@ -1,24 +1,32 @@
--- Notices that a stage stands still: work waits that live workers could take, they have free slots, and nothing was claimed
--- for a while. Upkeep calls this every few seconds.
---   gridpress:stall:<stage>  hash  since_ms: nothing was claimed since, though it could have been; paced: sum of the pace at
---                                  the last look; is_stalled: 1 once it has lasted. Without upkeep it is gone in a minute
--- ARGV: lowest prior_ready limit, how long it has to last (ms)
--- Returns per stage, ar and dit: 1 if it stands still, 1 if it did at the last look.
--- needs: keys, steady, door, load, open_places, shares
+-- Detects a stalled stage. A stage is stalled if no render was claimed for a while, although renders wait that live
+-- workers with free slots could take. Upkeep runs this script every few seconds.
+--   gridpress:stall:<stage>  hash  since_ms: time since which nothing was claimed although it could have been; paced:
+--                                  the field `ms` of gridpress:pace:<stage> at the last check; is_stalled: 1 once the
+--                                  stall has lasted long enough. The key expires a minute after the last check
+-- Arguments (ARGV):
+--   1: lowest limit of renders that AR finishes ahead of the DiT (ahead_limit.lua)
+--   2: time after which a stage counts as stalled (ms)
+-- Returns for each stage, ar and dit: 1 if it is stalled now, else 0; 1 if it was stalled at the last check, else 0.
+
+-- needs: keys, clock, ahead_limit, load, open_places, shares
+
 local limit_min, lasting_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local KEPT_MS = 60000
 local now = now_ms()
--- While nothing can be stored, workers stop claiming once their buffers are full. That has an alarm of its own.
+-- While the object store takes no writes, workers stop claiming once their buffers are full. Another alert reports
+-- this.
 local is_storable = redis.call('EXISTS', P .. 'object_writes') == 0
 
--- Whether a live worker asked for renders of higher classes alone: the place that it has is kept for them.
-local function is_open_to_others_only(stage, worker, class)
-  return redis.call('ZSCORE', open_key(stage, BY_RANK[1]), worker) and not redis.call('ZSCORE', open_key(stage, class), worker)
+-- Returns whether a live worker asked for renders of higher classes only. It then reserves its free slot for them.
+local function is_open_to_higher_only(stage, worker, class)
+  return redis.call('ZSCORE', open_key(stage, BY_RANK[1]), worker)
+    and not redis.call('ZSCORE', open_key(stage, class), worker)
 end
 
--- Whether a live worker would claim: it has a free slot, does not drain, and keeps no slot free for suspects (quarantine.lua).
+-- Returns whether a live worker would claim: it has a free slot, does not drain, and keeps no slot free for suspects
+-- (quarantine.lua).
 local function is_idle(stage, worker, class)
-  if is_open_to_others_only(stage, worker, class) then return false end
+  if is_open_to_higher_only(stage, worker, class) then return false end
   local slots = tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
   if redis.call('SCARD', P .. 'held:' .. worker) >= slots then return false end
   if redis.call('HEXISTS', P .. 'turn:' .. stage, worker) == 1 then return false end
@@ -34,14 +42,14 @@ local function revisions_of_idle(stage, class)
   return found
 end
 
-local doors = {}
+local ahead_checks = {}
 local function may_pass(stage, class, tenant, revision)
   local name = stage .. class .. '|' .. revision
-  doors[name] = doors[name] or door_of(stage, class, revision, limit_min, now)
-  return doors[name](tenant)
+  ahead_checks[name] = ahead_checks[name] or ahead_check(stage, class, revision, limit_min, now)
+  return ahead_checks[name](tenant)
 end
 
--- What is pinned to no revision is anybody's.
+-- Returns whether an idle worker could claim from a lane. A lane without a revision is open to workers of any revision.
 local function could_be_claimed(stage, lane, idle)
   local class, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
   local begins = stage == 'ar' or string.sub(lane, -6) == '|again'
@@ -53,7 +61,8 @@ local function could_be_claimed(stage, lane, idle)
   return false
 end
 
-local function waits_in_vain(stage)
+-- Returns whether renders wait that an idle worker of the stage could claim now.
+local function has_unclaimed_work(stage)
   if not is_storable then return false end
   local idle = {}
   for _, class in ipairs(BY_RANK) do idle[class] = revisions_of_idle(stage, class) end
@@ -66,8 +75,9 @@ local function waits_in_vain(stage)
   return false
 end
 
--- A worker of an earlier release does not note its claims; but what finishes was claimed.
-local function since_when(stage, known, paced)
+-- Returns the time since which nothing was claimed. Workers of an earlier version do not record their claims, but each
+-- render that they finish changes the throughput.
+local function stalled_since(stage, known, paced)
   local claimed = tonumber(redis.call('HGET', P .. 'claimed', stage) or 0)
   if not known[1] or known[2] ~= paced then return now end
   return math.max(tonumber(known[1]), claimed)
@@ -77,9 +87,9 @@ local answer = {}
 for _, stage in ipairs({ 'ar', 'dit' }) do
   local key = P .. 'stall:' .. stage
   local known, is_stalled = redis.call('HMGET', key, 'since_ms', 'paced', 'is_stalled'), 0
-  if waits_in_vain(stage) then
+  if has_unclaimed_work(stage) then
     local paced = redis.call('HGET', P .. 'pace:' .. stage, 'ms') or ''
-    local since = since_when(stage, known, paced)
+    local since = stalled_since(stage, known, paced)
     is_stalled = now - since >= lasting_ms and 1 or 0
     redis.call('HSET', key, 'since_ms', since, 'paced', paced, 'is_stalled', is_stalled)
     redis.call('PEXPIRE', key, KEPT_MS)

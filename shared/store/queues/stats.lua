@@ -1,12 +1,22 @@
--- What each stage has to do and does it with. It costs a look at every lane and every live worker, at hardly a render.
--- Returns JSON: ar and dit, each its strength, waiting (renders), waiting_cost, coming_cost (what waits for an earlier
--- stage), unserved (model revision -> renders that wait though no live worker serves it), open (see open_work.lua), orphans
--- (renders whose worker is gone and whose lease has not been taken back), last_slots (of the worker that lives or lived
--- last), ahead (renders that wait for the DiT and may hold AR back), is_stalled (see stalls.lua).
--- needs: keys, steady, open_work, pace, stages
+-- Returns the load and the capacity of both stages, AR and DiT. The script reads all lanes and all live workers, but
+-- very few renders.
+-- Returns JSON, for ar and for dit:
+--   the capacity of the stage (see throughput.lua)
+--   waiting, waiting_cost   number and cost of waiting renders
+--   coming_cost             cost in this stage of renders that wait for an earlier stage
+--   unserved                model revision without live workers -> number of its waiting renders
+--   open                    the work that one more worker could begin (see open_work.lua)
+--   orphans                 renders that have not been recovered yet although the announcement of their worker has
+--                           expired
+--   last_slots              slots of the worker that sent the last heartbeat
+--   ahead                   number of renders that wait for the DiT. With too many of them AR begins no more (see
+--                           ahead_limit.lua)
+--   is_stalled              see stalls.lua
+
+-- needs: keys, clock, open_work, throughput, stages
 local now = now_ms()
 
--- Costs by lane, and their sum.
+-- Returns the costs by lane, and their sum.
 local function costs_of(total)
   local costs, sum, flat = {}, 0, redis.call('HGETALL', P .. 'cost:' .. total)
   for i = 1, #flat, 2 do
@@ -16,6 +26,7 @@ local function costs_of(total)
   return costs, sum
 end
 
+-- Returns the number of waiting renders by model revision, for revisions that no live worker serves.
 local function unserved_of(stage, lanes)
   local served, unserved, any = {}, {}, false
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
@@ -29,6 +40,7 @@ local function unserved_of(stage, lanes)
   return unserved
 end
 
+-- Returns the number of renders held by workers whose announcement has expired.
 local function num_orphans(stage)
   local num = 0
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now)) do
@@ -48,9 +60,9 @@ end
 local later_costs, later_cost = costs_of('dit_later')
 local found = {}
 for stage in pairs(RUNNING) do
-  local served, lanes = served_by(stage, now), lanes_of(stage)
+  local served, lanes = served_revisions(stage, now), lanes_of(stage)
   local costs, cost = costs_of(stage)
-  found[stage] = strength(stage, '', now)
+  found[stage] = stage_capacity(stage, '', now)
   found[stage].waiting = redis.call('ZCARD', P .. 'quarantine:' .. stage)
   for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
   found[stage].waiting_cost = cost

@@ -1,4 +1,6 @@
-"""Reads a job's place in the queue and the load of the stages, with one call each, whatever the number of renders."""
+"""Reads the place of a job in the queue, the load of the stages, and the health of the workers. Each takes one call to
+the store.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,44 +23,54 @@ from shared.schedule.throughput import (
     Strength,
     outlook,
 )
-from shared.schedule.worker_health import QueueSigns
+from shared.schedule.worker_health import QueueHealth
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
 
-_DEAF_AFTER_S = 15.0  # after ten its consumer starts anew, and then it asks within a second
+_DEAF_AFTER_S = 15.0  # a silent consumer restarts after 10 s, and then it receives a message within 1 s
 
 
-class PaceStore:
-    """Every method raises `StoreUnavailable` when the store does not answer."""
+class ThroughputStore:
+    """Reads the places of jobs in the queue, the load of the stages and the health of workers.
+
+    Every method raises `StoreUnavailable` when the store does not answer.
+    """
 
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
 
     def outlook(self, job: Job) -> Outlook:
-        """Returns where the job's renders wait and when it will have ended; nothing of one that has ended."""
+        """Returns the place of a job's renders in the queue, and the time at which the job is expected to end.
+
+        Returns `NO_OUTLOOK` for a job that has ended.
+        """
         found = None if job.status.is_final else self._found(job.job_id)
         if found is None:
             return NO_OUTLOOK
-        return outlook(_ahead(found), cost_of(job.spec.settings), strengths_of(found, job.spec.priority))
+        return outlook(_ahead(found), cost_of(job.spec.settings), capacities_of(found, job.spec.priority))
 
     def place(self, job: Job) -> QueuePlace | None:
-        """Returns the place of the job's waiting renders; None when none waits."""
+        """Returns the place of a job's waiting renders in the queue: how many renders come before them, and when the
+        last of them is expected to be finished. Returns None when no render of the job waits.
+        """
         return self.outlook(job).queue
 
     def loads(self) -> Mapping[Stage, StageLoad]:
-        """Returns the load of both stages."""
+        """Returns the load of the stages AR and DiT: their waiting work, their running renders and their workers."""
         found = json.loads(self._scripts.run("stats"))
         strengths = _strengths(found)
         return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
 
-    def signs(self) -> Mapping[Queue, QueueSigns]:
-        """Returns the signs of health of the live workers, by queue."""
+    def signs(self) -> Mapping[Queue, QueueHealth]:
+        """Returns the health of the live workers of each queue, as sums of the values in their heartbeats."""
         sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
-        return {queue: QueueSigns(*found) for queue, found in zip(Queue, sums, strict=True)}
+        return {queue: QueueHealth(*found) for queue, found in zip(Queue, sums, strict=True)}
 
     def _found(self, job_id: JobId) -> dict[str, Any] | None:
-        """Returns the place, or None when the job has changed since it was read."""
-        answer = self._scripts.run("queue", job_id)
+        """Returns what queue_position.lua computes about a job: the work before the end of the job. Returns None when
+        the job has ended meanwhile.
+        """
+        answer = self._scripts.run("queue_position", job_id)
         found: dict[str, Any] | None = json.loads(answer) if answer else None
         return found
 
@@ -101,7 +113,7 @@ def _strength(stage: Stage, fields: Mapping[str, Any]) -> Strength:
 
 
 def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
-    # Lua writes an empty table as an array or an object, as it happens.
+    # cjson encodes an empty table as an object or as an array.
     unserved = dict(fields["unserved"] or {})
     open_work = OpenWork(**fields["open"])
     return StageLoad(
@@ -115,6 +127,8 @@ def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
     )
 
 
-def strengths_of(found: Mapping[str, Any], priority: Priority) -> Mapping[Stage, Strength]:
-    """Returns the strength of both stages for a class, as a script that uses pace.lua told them."""
+def capacities_of(found: Mapping[str, Any], priority: Priority) -> Mapping[Stage, Strength]:
+    """Returns the capacity of the stages AR and DiT for renders of a class, from the result of a script that uses
+    throughput.lua. The capacity is the live workers, their slots and their measured throughput.
+    """
     return {stage: strength.for_class(priority) for stage, strength in _strengths(found).items()}

@@ -1,1 +1,1 @@
-"""Leases on renders: claim, heartbeat, result, recovery."""
+"""Manages the leases of renders: claims, heartbeats, results and recovery."""

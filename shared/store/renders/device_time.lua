@@ -1,15 +1,20 @@
--- Gives the time of a DiT worker's device to the renders that the worker holds: one that it computes, perhaps one that is
--- prepared ahead, and those that a higher class has pre-empted. The device works for one at a time: the best class first, in
--- it the oldest claim. So all time between two claims or ends of a worker goes to one render. That is also true of the steps
--- that a pre-empted class keeps as its floor, and of steps that renders share: sums over a worker stay right, and the one
--- that comes first is given a little too much. What a worker does beside it (inputs of the next, upload of the last) is hidden
--- behind it, or part of it where nothing else runs. A render's `device_ms` is the sum since its claim. A hand-over keeps the
--- sum.
+-- Functions that attribute the device time of a DiT worker to the renders that the worker holds. A worker may hold
+-- three kinds of renders: one that it computes, one that it prepares ahead, and renders that a higher class has
+-- pre-empted.
+-- The functions assume that the device computes one render at a time: the highest class first, and within a class the
+-- oldest claim. So each period between two claims or ends counts for one render only.
+-- This is slightly wrong in two cases: a pre-empted class gets some steps as its floor (its least share), and several
+-- renders may share a step. In these cases the first render gets slightly too much, but the sum over all renders of the
+-- worker is right.
+-- Other work of the worker runs beside the device's work, for example the preparation of inputs or the upload of a
+-- picture. If other work runs alone, it counts as device time.
+-- A render's `device_ms` is the sum since its claim. After a handover the sum continues.
+
 -- needs: classes, keys
 
 local RUNNING_MS = { ar = 'prior_running_ms', dit = 'decode_running_ms' }
 
--- Returns the renders that a worker holds in the order in which its device takes them: render, job, rank, since (ms).
+-- Returns the renders that a worker holds, in the order in which its device takes them: render, job, rank, since (ms).
 local function device_order(stage, worker)
   local found = {}
   for _, render in ipairs(redis.call('SMEMBERS', P .. 'held:' .. worker)) do
@@ -28,12 +33,13 @@ local function device_order(stage, worker)
   return found
 end
 
--- To be called before a worker's renders change. Broken records cost nobody but their own render.
+-- Attributes the time since the last call to the first render. Call it before a worker's renders change. A broken
+-- record affects only its own render.
 local function give_device_time(stage, worker, now)
   if stage ~= 'dit' or not worker then return end
   local since = redis.call('HGET', P .. 'device_ms', worker)
   redis.call('HSET', P .. 'device_ms', worker, now)
-  local is_sound, held = pcall(device_order, stage, worker)
-  if not since or not is_sound or not held[1] then return end
+  local is_readable, held = pcall(device_order, stage, worker)
+  if not since or not is_readable or not held[1] then return end
   redis.call('HINCRBY', P .. 'render:' .. held[1].render, 'device_ms', math.max(0, now - tonumber(since)))
 end

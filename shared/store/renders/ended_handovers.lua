@@ -1,4 +1,7 @@
--- Objects with latents of unfinished renders whose time is over. Each stays here until it is deleted.
--- ARGV: most at once
--- needs: keys, steady
+-- Returns objects whose deletion is due. Each contains the saved latents of an unfinished render. An object stays in
+-- the store's list until it is deleted.
+-- ARGV: maximum number of objects.
+-- Returns the objects' keys.
+
+-- needs: keys, clock
 return redis.call('ZRANGEBYSCORE', P .. 'handovers', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])

@@ -1,5 +1,6 @@
--- Ends renders whose time is over.
--- ARGV: most renders at once
--- Returns the number of renders expired.
--- needs: steady, deadlines
+-- Expires renders whose time limit is over.
+-- ARGV: maximum number of renders.
+-- Returns the number of expired renders.
+
+-- needs: clock, deadlines
 return expire_due(now_ms(), ARGV[1])

@@ -1,4 +1,4 @@
-"""The operations of a stage's worker: claim renders, renew leases, and write results under them."""
+"""Lets AR and DiT workers claim renders, extend their leases, and write results under their leases."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,22 @@ from shared.hints.message import HintMessage
 from shared.hints.queues import Queue, celery_list
 from shared.ids import Fence, HolderId, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs.job import Picture
-from shared.jobs.leases import Claim, Handover, Held, Lease, Place
+from shared.jobs.leases import Claim, Handover, Lease, RenderReport, Vacancy
 from shared.jobs.states import RenderState, Stage
 from shared.jobs.token_grid import Prior
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import readable
 from shared.store.core.scripts import Scripts
 from shared.store.jobs import codec
 
-_WELL = Signs()
-_ANY = Place()
+_WELL = WorkerHealth()
+_ANY = Vacancy()
 
 
 class Verdict(StrEnum):
-    """The state of a lease that a heartbeat returns."""
+    """The state of a render's lease, which the worker learns from its heartbeat."""
 
     RENEWED = "renewed"
     CANCELLED = "cancelled"
@@ -39,7 +39,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A live worker: its queue, its number of slots, and the model revision that it serves ('' for delivery)."""
+    """The announcement of a live worker: its queue, its number of slots (renders that fit at once), and the model
+    revision that it serves ('' for a delivery worker).
+    """
 
     worker_id: WorkerId
     queue: Queue
@@ -49,10 +51,13 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRules:
-    """Time limits of leases, and limits of claims. AR claims stop while `prior_ready_limit_min` or more renders wait
-    for the DiT.
+    """Settings of leases. `ttl_s` is the length of a lease in seconds.
 
-    `batch_floor` is the share of cost that a lower class gets while a higher one waits; below 1.
+    `prior_ready_limit_min` is the lowest limit of renders that AR finishes ahead of the DiT. The actual limit grows
+    with the number of DiT slots. While as many renders wait for the DiT as the limit permits, AR workers claim only
+    renders of tenants that have few of them.
+
+    `batch_floor` is the share of the served cost that a lower class gets while a higher class waits too. It is below 1.
     """
 
     ttl_s: float
@@ -65,18 +70,27 @@ class LeaseRules:
 
 
 class LeaseStore:
-    """Leases in the store. Every write is one script that refuses unless the lease is current."""
+    """Leases renders to workers, and stores what workers report under their leases.
+
+    Every write is one script. The script changes nothing unless the caller's lease is still the render's current lease.
+    """
 
     def __init__(self, client: Client, rules: LeaseRules, hints: Sequence[HintMessage] = ()) -> None:
-        """`hints` are sent with every render that leaves the stage for good, while their queues are short of hints."""
+        """Creates a client of the store. `hints` are Celery messages that wake workers.
+
+        When a worker has finished a render's stage or failed the render, the client sends hints to those queues of
+        `hints` that have too few.
+        """
         self._scripts = Scripts(client)
         self._faults = FaultCounts(client)
         self._rules = rules
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
-    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Place = _ANY) -> Claim | None:
-        """Leases the best waiting render of this model revision to `worker`. Returns None when there is none for the
-        place, or when another worker could begin it sooner.
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
+        """Leases the first waiting render of this model revision to `worker`, and returns the claim.
+
+        `place` says whether the worker can begin a render at once. Returns None when no waiting render fits to `place`,
+        or when another worker could begin the render sooner.
         """
         while answer := self._lease(stage, revision, worker, holder := new_holder_id(), place):
             decode = partial(_claim_of, stage=stage, holder=holder, revision=revision)
@@ -85,83 +99,103 @@ class LeaseStore:
             self._give_up(Lease(RenderId(answer[0]), stage, Fence(int(answer[1])), holder), worker)
         return None
 
-    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Place) -> list[str]:
+    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Vacancy) -> list[str]:
         rules = self._rules
         limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor), place.room, place.least)
         hints = self._hints_of(stage)
         return cast("list[str]", self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits, *hints))
 
     def _hints_of(self, stage: Stage) -> Sequence[str]:
-        """What else waits is for another worker that is open for it."""
+        """Returns hints for the queue of the stage in which a worker claims. The claim sends them, so that other
+        workers wake for the renders that still wait.
+        """
         starts = range(0, len(self._hints), 3)
         return [part for at in starts if self._hints[at] == stage for part in self._hints[at : at + 3]]
 
     def _give_up(self, lease: Lease, worker: WorkerId) -> None:
-        """Fails a leased render that can't be read; puts it aside if its records are too broken even for that."""
-        why = "what the job store has of this picture can't be read"
+        """Fails a leased render whose record can't be read. If even that is impossible with the broken records, sets
+        the render aside (takes it out of its queue).
+        """
+        why = "the record of this picture can't be read"
         error = {"code": "record_unreadable", "message": why, "stage": lease.stage, "retryable": False}
         try:
             self.fail(lease, error)
         except LeaseLost:
-            return  # it was cancelled, or its time is over
+            return  # the render was cancelled or has expired
         except ResponseError:
             self._scripts.run("set_aside", "leases", lease.render_id, lease.stage, why, worker)
 
     def beat(
-        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
+        self,
+        worker: Announcement,
+        held: Sequence[RenderReport],
+        log_lines: Sequence[str] = (),
+        signs: WorkerHealth = _WELL,
     ) -> Mapping[RenderId, Verdict]:
-        """Announces the worker, renews its leases and records progress. Returns one verdict per render.
+        """Processes a worker's heartbeat: announces the worker, extends its leases and records the progress of its
+        renders. Returns the state of each lease.
 
-        The last of `log_lines` are kept for a while under the worker's id, as evidence should it crash.
+        The last of `log_lines` are stored for an hour under the worker's id. If the worker crashes, they are crash
+        evidence.
         """
         ttl = self._rules.ttl_ms
         header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
         counts = [int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
-        told = json.dumps([*counts, int(signs.is_draining)])
-        flat = [value for each in held for value in codec.held_fields(each)]
-        verdicts = self._scripts.run("beat", *header, told, *flat)
+        signs_text = json.dumps([*counts, int(signs.is_draining)])
+        flat = [value for each in held for value in codec.heartbeat_args(each)]
+        verdicts = self._scripts.run("heartbeat", *header, signs_text, *flat)
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
 
     def leave(self, worker: Announcement) -> None:
-        """Removes the announcement, so that a drained worker's slots stop counting at once."""
+        """Removes the announcement of a worker that has drained. Without it the worker's slots no longer count as slots
+        of live workers.
+        """
         self._scripts.run("leave", worker.queue, worker.worker_id)
 
     def finish_prior(self, lease: Lease, prior: Prior) -> None:
-        """Stores the token grid: `prior_running -> prior_ready`. Raises `LeaseLost`."""
+        """Stores the token grid of a render, whose state changes from `prior_running` to `prior_ready`. Raises
+        `LeaseLost`.
+        """
         self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior))
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
-        """`decode_running -> succeeded`. Returns whether this ended the job. Raises `LeaseLost`."""
+        """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`.
+
+        Returns whether this ended the job. Raises `LeaseLost`.
+        """
         return self._advance(lease, RenderState.SUCCEEDED, picture=codec.encode_picture(picture))
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
-        """Fails the render with an error for clients. Returns whether this ended the job. Raises `LeaseLost`."""
+        """Fails a render. `error` is for clients. Returns whether this ended the job. Raises `LeaseLost`."""
         return self._advance(lease, RenderState.FAILED, error=json.dumps(error))
 
     def hand_back(self, lease: Lease, handover: Handover | None = None) -> None:
-        """Returns the render to the state in which it waited, without counting the attempt. Raises `LeaseLost`.
+        """Gives up a leased render, which then waits for its stage again. The attempt does not count. Raises
+        `LeaseLost`.
 
-        `handover` leads its next worker to the latents that this one has stored.
+        `handover` names the object in which this worker has saved the latents. The render's next worker continues from
+        there.
         """
         fields = codec.handover_fields(handover) if handover else {}
         self._advance(lease, lease.stage.waiting, refund=True, **fields)
 
     def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
-        """Names an object before it is stored for a hand-over: upkeep deletes it after `kept_s`, or when its render
-        ends.
+        """Records the key of an object before a worker saves latents in this object. Upkeep deletes the object after
+        `kept_s`, or when its render ends.
         """
         self._scripts.run("keep_handover", key, int(kept_s * 1000))
 
     def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:
-        """Appends an event about the leased render to its job's stream. Raises `LeaseLost`."""
+        """Appends an event about a leased render to the event stream of the render's job. Raises `LeaseLost`."""
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
-        if not self._scripts.run("publish", *held, event_type, json.dumps(data)):
+        if not self._scripts.run("publish_event", *held, event_type, json.dumps(data)):
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
 
     def _advance(self, lease: Lease, to: RenderState, *, refund: bool = False, **fields: str) -> bool:
         flat = [value for pair in fields.items() for value in pair]
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
-        hints = [] if refund else self._hints  # what went back waits for upkeep: to try again at once would be too soon
+        # a render that was handed back waits for upkeep's next hint: an immediate retry would be too soon
+        hints = [] if refund else self._hints
         verdict = self._scripts.run("advance", *held, to, int(refund), len(hints) // 3, *hints, *flat)
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")

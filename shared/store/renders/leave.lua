@@ -1,9 +1,11 @@
--- Removes a worker's announcement, so that its slots stop counting at once.
--- ARGV: queue, worker
+-- Removes the announcement of a worker that ends, so that its slots stop counting at once.
+-- ARGV: queue, worker.
+-- Returns 1.
+
 -- needs: keys, open_places
 redis.call('ZREM', P .. 'workers:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'slots:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'serves:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'signs:' .. ARGV[1], ARGV[2])
-forget_places(ARGV[1], ARGV[2])
+remove_places(ARGV[1], ARGV[2])
 return 1

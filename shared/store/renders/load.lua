@@ -1,8 +1,12 @@
--- Whether a tenant may have one more render begun: `concurrent_renders` bounds those between their first lease and their
--- end. So nothing that was begun ever waits for this limit, and a tenant at it can't fill the DiT queue.
+-- A function that checks whether a tenant is at its limit `concurrent_renders`. This limit counts the tenant's running
+-- renders, which workers have leased at least once and which have not ended. It applies only to renders that have not
+-- begun, so a running render never waits for it. A tenant at the limit begins no more renders, so it can't fill the
+-- DiT's queue.
+
 -- needs: keys
 
 local at_limit = {}
+-- Returns whether a tenant is at the limit. The result is cached for the script.
 local function is_at_limit(tenant)
   if at_limit[tenant] == nil then
     local most = redis.call('HGET', P .. 'limits:' .. tenant, 'concurrent_renders')

@@ -1,7 +1,9 @@
--- The only function that changes the state of a render.
+-- A function that moves a render to another state, with all consequences for the render's lane, lease, tenant and job.
+-- No other code changes the state of a render.
+
 -- needs: states, keys, device_time, end_job, events, lanes, outbox, shares, stages, status, suspicion, tenant_load
 
--- Latents that a drained worker stored are of no more use: upkeep deletes the object at its next tick.
+-- Ends the handover of a render. The saved latents are no longer needed: upkeep deletes the object at its next tick.
 local function end_handover(render, now)
   local key = P .. 'render:' .. render
   local object = redis.call('HGET', key, 'handover')
@@ -10,13 +12,13 @@ local function end_handover(render, now)
   redis.call('HDEL', key, 'handover', 'handover_facts')
 end
 
--- Where a render is, for those who ask where it ended: in the stage that it is in or waits for, or not begun.
-local function place(state, started)
+-- Returns the place in which a render ended: the stage in which it is or for which it waits, or 'before_start'.
+local function place_of_end(state, started)
   return (WAITS[state] and not started) and 'before_start' or WAITS[state] or RUNS[state]
 end
 
--- Moves a render along one arrow with all its consequences. The caller has checked ARROWS[from][to].
--- Returns 1 when this ended the job.
+-- Changes a render's state with all consequences. The caller has checked ARROWS[from][to]. Returns 1 when this ended
+-- the job.
 local function move(render, from, to, now)
   local key = P .. 'render:' .. render
   local ids = redis.call('HMGET', key, 'job', 'index', 'worker', 'started_ms')
@@ -39,7 +41,7 @@ local function move(render, from, to, now)
     redis.call('ZREM', P .. 'leases', render)
     redis.call('SREM', P .. 'held:' .. ids[3], render)
   end
-  if to == 'prior_ready' and from == 'prior_running' then absolve(render) end
+  if to == 'prior_ready' and from == 'prior_running' then clear_suspicion(render) end
   if WAITS[to] then
     redis.call('HDEL', key, 'done', 'total')
     enqueue(render, WAITS[to], job[2], job[3])
@@ -48,16 +50,17 @@ local function move(render, from, to, now)
   if RUNS[to] and job[4] == 'queued' then
     set_status(ids[1], job[1], 'queued', 'running')
     redis.call('HSET', job_key, 'started_ms', now)
-    announce(job[1], message_of(ids[1], 'job.started'), 'job.started', ids[1], now, '')
+    emit_message(job[1], message_of(ids[1], 'job.started'), 'job.started', ids[1], now, '')
   end
   if not FINAL[to] then return 0 end
-  if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place(from, ids[4])) end
+  if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place_of_end(from, ids[4])) end
   redis.call('ZREM', P .. 'deadlines', render)
   redis.call('HDEL', key, 'done', 'total')
   end_handover(render, now)
-  -- Without a picture it keeps what another life would start from; a dead letter keeps its evidence, too.
+  -- A render without a picture keeps its token grid, from which a retry may start. A dead letter also keeps its crash
+  -- evidence.
   if to == 'succeeded' then redis.call('HDEL', key, 'prior') end
-  if redis.call('HEXISTS', key, 'dead_stage') == 0 then absolve(render) end
+  if redis.call('HEXISTS', key, 'dead_stage') == 0 then clear_suspicion(render) end
   redis.call('HINCRBY', job_key, 'num_' .. to, 1)
   if redis.call('HINCRBY', job_key, 'left', -1) > 0 then return 0 end
   end_job(ids[1], job[1], job[4], now)

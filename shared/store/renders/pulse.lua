@@ -1,12 +1,17 @@
--- Whether a lease that has ended means that its worker is gone. After the store stood still (it was frozen, it restarted,
--- its clock was set), leases have ended although their workers live: nobody could renew. So beats and rescues leave a
--- pulse, and where it was missed for half a lease, nothing is taken back until one lease length has passed: by then every
--- live worker has renewed. It is kept here and not in upkeep, so that all upkeep processes share it, and one that was
--- away need not wait: the workers' beats kept the pulse.
+-- A function that decides whether a worker counts as gone because its leases have expired. An outage of the store (it
+-- was frozen or restarted, or its clock was set) is an exception: leases then expire although their workers live,
+-- because no worker can extend them.
+-- To detect an outage, heartbeats and recoveries store the time of their call, the pulse. If there was no pulse for
+-- half the length of a lease, no render is recovered until one lease length has passed. By then every live worker has
+-- extended its leases.
+-- The pulse is in the store, so all upkeep processes share it. If only an upkeep process was away, it need not wait,
+-- because the workers' heartbeats stored the pulse meanwhile.
+
 -- needs: keys, stages
 
--- A clock that was set back would keep the leases of the dead alive for as long.
-local function cut_leases(now, ttl)
+-- Shortens leases and announcements to one lease length. Otherwise a clock that was set back would extend the leases of
+-- dead workers.
+local function shorten_leases(now, ttl)
   local keys = { P .. 'leases', P .. 'workers:delivery', P .. 'workers:enhance' }
   for stage in pairs(RUNNING) do table.insert(keys, P .. 'workers:' .. stage) end
   for _, key in ipairs(keys) do
@@ -16,12 +21,12 @@ local function cut_leases(now, ttl)
   end
 end
 
--- Notes that the store serves; `ttl` is the length of a lease (ms). Returns whether leases that ended are lost.
-local function feel_pulse(now, ttl)
+-- Stores the pulse. `ttl` is the length of a lease (ms). Returns whether workers with expired leases count as gone.
+local function check_pulse(now, ttl)
   local key = P .. 'pulse'
   local known = redis.call('HMGET', key, 'seen_ms', 'trusted_ms')
   local seen, trusted = tonumber(known[1] or now), tonumber(known[2] or now)
-  if now < seen - ttl / 2 then cut_leases(now, ttl) end
+  if now < seen - ttl / 2 then shorten_leases(now, ttl) end
   if math.abs(now - seen) > ttl / 2 then trusted = now + ttl end
   redis.call('HSET', key, 'seen_ms', now, 'trusted_ms', trusted, 'ttl_ms', ttl)
   return now >= trusted

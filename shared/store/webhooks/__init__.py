@@ -1,1 +1,1 @@
-"""The outbox: webhook messages, deliveries, attempts, and job manifests."""
+"""Stores webhook messages with their deliveries and attempts, and leases jobs whose manifest is to be written."""

@@ -1,20 +1,34 @@
--- Leases deliveries that are due, class by class; within a class, tenants take turns. The cost does not grow with the number
--- of failing receivers: paused ones are not due.
--- ARGV: holder, lease ttl (ms), limit of attempts under way to one destination; how many deliveries to lease, of those to
--- receivers not proven, of those to slow or failing ones, of those to failing ones
--- Returns per delivery: message, destination, attempt from 1, tenant, type, job or '', at (ms), sequence, data or '',
--- class, now (ms), origin of the job or batch or ''.
--- needs: keys, steady, aside, due, duties, outbox
+-- Leases due webhook deliveries. Claims serve the classes of receivers in the order proven, new, slow, failing. Within
+-- each class of receivers, tenants take turns. The cost does not grow with the number of failing receivers, because
+-- they are paused and paused receivers are not due.
+-- Arguments (ARGV):
+--   1, 2: holder, lease (ms)
+--   3: maximum number of attempts under way to one destination
+--   4: maximum number of deliveries to lease
+--   5: maximum number of these deliveries to new, slow and failing receivers together
+--   6: maximum number of these deliveries to slow and failing receivers together
+--   7: maximum number of these deliveries to failing receivers
+-- Returns a list for each delivery:
+--   1 to 4: message, destination, number of the attempt from 1, tenant
+--   5, 6: type of the message, job or ''
+--   7, 8: time of the event (ms), sequence number
+--   9: data (JSON), or '' if the message is about a job
+--   10: class of the receiver
+--   11: the time now (ms)
+--   12: origin of the job or batch, or ''
+
+-- needs: keys, clock, aside, due, duties, outbox
 local UNPROVEN_CAP = 2
 local MESSAGE = { { 'tenant', is_text }, { 'type', is_text }, { 'job', is_text }, { 'at_ms', is_whole },
   { 'sequence', is_whole }, { 'data', is_text } }
 local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]), failing = tonumber(ARGV[7]) }
+local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]),
+  failing = tonumber(ARGV[7]) }
 local now = now_ms()
 local claimed = {}
 
--- What a dead process had under way is due again.
-local function take_back(destination)
+-- Makes deliveries due again whose lease has expired, because their worker died.
+local function recover_expired(destination)
   local flying = P .. 'flying:' .. destination
   for _, message in ipairs(redis.call('ZRANGEBYSCORE', flying, '-inf', now)) do
     redis.call('ZREM', flying, message)
@@ -22,6 +36,7 @@ local function take_back(destination)
   end
 end
 
+-- Returns how many more attempts may be under way to a destination.
 local function room_of(destination, class, strikes)
   local has_answered = class == 'proven' or class == 'slow'
   local allowed = has_answered and cap or math.min(cap, UNPROVEN_CAP)
@@ -29,85 +44,87 @@ local function room_of(destination, class, strikes)
   return allowed - redis.call('ZCARD', P .. 'flying:' .. destination)
 end
 
+-- Returns the trace origin of the job or batch that a message is about, or ''.
 local function origin_of(message, job)
   local subject = job ~= '' and 'job:' .. job or 'batch:batch_' .. (string.match(message, '^evt_(%w+)_batch_') or '')
   local origin = redis.pcall('HGET', P .. subject, 'origin')
   return is_text(origin) and origin or ''
 end
 
-local function put_aside(message, destination, why)
+local function set_message_aside(message, destination, why)
   set_aside('due:' .. destination, message, 'due', why)
   unschedule(message, destination)
 end
 
--- Returns the message's record; nil, and takes the delivery out of the schedule, where it is gone or broken.
+-- Returns the message's record. If it is gone or broken, returns nil and takes the delivery out of the schedule.
 local function read_message(message, destination)
   local known, why = read_record(P .. 'message:' .. message, MESSAGE)
   if known then return known end
   if redis.call('EXISTS', P .. 'message:' .. message) == 1 then
-    put_aside(message, destination, why)
+    set_message_aside(message, destination, why)
   else
     unschedule(message, destination)
   end
 end
 
--- Returns whether the message is leased.
+-- Leases one delivery. Returns whether it did.
 local function lease(message, destination, class)
   local known = read_message(message, destination)
   if not known then return false end
   local attempt = redis.pcall('HINCRBY', P .. 'tries:' .. destination, message, 1)
   if type(attempt) ~= 'number' then
     if not string.find(attempt.err, 'not an integer') then error(attempt) end
-    put_aside(message, destination, 'its number of attempts is none')
+    set_message_aside(message, destination, 'its number of attempts is invalid')
     return false
   end
   redis.call('ZREM', P .. 'due:' .. destination, message)
   redis.call('ZADD', P .. 'flying:' .. destination, now + ttl, message)
   redis.call('HSET', P .. 'holders:' .. destination, message, holder)
-  note_duty(holder, 'w|' .. destination .. '|' .. message)
-  table.insert(claimed, { message, destination, attempt, known.tenant, known.type, known.job, known.at_ms, known.sequence,
-    known.data, class, now, origin_of(message, known.job) })
+  add_duty(holder, 'w|' .. destination .. '|' .. message)
+  table.insert(claimed, { message, destination, attempt, known.tenant, known.type, known.job, known.at_ms,
+    known.sequence, known.data, class, now, origin_of(message, known.job) })
   return true
 end
 
+-- Leases up to `num` due deliveries to a destination, if it is enabled and not paused.
 local function serve(destination, class, num)
-  take_back(destination)
+  recover_expired(destination)
   local state, leased = state_of(destination), 0
   local room = room_of(destination, state.class, state.strikes)
-  if state.resumes_ms <= now and room > 0 and not is_parked(destination) then
+  if state.resumes_ms <= now and room > 0 and not is_endpoint_disabled(destination) then
     local due = redis.call('ZRANGEBYSCORE', P .. 'due:' .. destination, '-inf', now, 'LIMIT', 0, math.min(room, num))
     for _, message in ipairs(due) do
       if lease(message, destination, class) then leased = leased + 1 end
     end
   end
-  place_destination(destination, leased >= room)
+  schedule_destination(destination, leased >= room)
 end
 
--- A receiver whose own records are broken is put off, as in due.lua.
-local function serve_or_put_off(destination, class, tenant, num)
+-- Serves one receiver. A receiver with broken records is postponed, as in due.lua.
+local function serve_or_postpone(destination, class, tenant, num)
   local num_before = #claimed
   local is_served, why = pcall(serve, destination, class, num)
   if not is_served then
     local key = P .. 'line:' .. class .. ':' .. tenant
     redis.call('ZADD', key, now, destination)
-    put_off(key, destination, now + PUT_OFF_MS, type(why) == 'table' and why.err or why, 'line')
-    line_up(class, tenant)
+    postpone(key, destination, now + POSTPONE_MS, type(why) == 'table' and why.err or why, 'line')
+    schedule_tenant(class, tenant)
   end
   return #claimed - num_before
 end
 
--- The next of a tenant's receivers in a class. Leaves the line first, and so comes back to its end.
+-- Serves the next of a tenant's receivers in a class. The tenant leaves the queue first, so that it returns to its end.
 local function serve_tenant(tenant, class, num)
   local line = P .. 'line:' .. class
   redis.call('ZREM', line, tenant)
   local destination = redis.call('ZRANGEBYSCORE', line .. ':' .. tenant, '-inf', now, 'LIMIT', 0, 1)[1]
   if not destination then
-    line_up(class, tenant)
+    schedule_tenant(class, tenant)
     return 0
   end
   redis.call('ZREM', line .. ':' .. tenant, destination)
-  line_up(class, tenant)
-  return serve_or_put_off(destination, class, tenant, num)
+  schedule_tenant(class, tenant)
+  return serve_or_postpone(destination, class, tenant, num)
 end
 
 for i, class in ipairs(CLASSES) do

@@ -1,12 +1,14 @@
--- Leases one job whose manifest is due, or finds nothing.
--- ARGV: holder, lease ttl (ms)
--- Returns {job, attempt number from 1, origin or ''}, or an empty list.
--- needs: keys, steady, aside, duties
+-- Leases one ended job whose manifest (JSON description) is due to be written. A job whose record can't be read is set
+-- aside (taken out of the queue).
+-- ARGV: holder, lease (ms).
+-- Returns {job, number of the attempt from 1, origin or ''}, or an empty list when no manifest is due.
+
+-- needs: keys, clock, aside, duties
 local JOB = { { 'status', is_text }, { 'manifest_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
 local now = now_ms()
 
--- Returns the first job that is due, and its record.
-local function first_sound()
+-- Returns the first due job with a readable record, and the record. Sets aside jobs with unreadable records.
+local function first_readable()
   for _ = 1, MOST_ASIDE do
     local job = redis.call('ZRANGEBYSCORE', P .. 'manifests', '-inf', now, 'LIMIT', 0, 1)[1]
     if not job then return nil end
@@ -16,10 +18,10 @@ local function first_sound()
   end
 end
 
-local job, known = first_sound()
+local job, known = first_readable()
 if not job then return {} end
 redis.call('ZADD', P .. 'manifests', now + tonumber(ARGV[2]), job)
 redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1])
-note_duty(ARGV[1], 'm|' .. job)
+add_duty(ARGV[1], 'm|' .. job)
 local attempt = redis.call('HINCRBY', P .. 'job:' .. job, 'manifest_attempts', 1)
 return { job, attempt, known.origin or '' }

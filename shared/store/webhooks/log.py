@@ -1,4 +1,4 @@
-"""Reads the log of webhooks: messages, their deliveries and attempts. Sends nothing."""
+"""Reads webhook messages, their deliveries, and the log of attempts. It sends no messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.webhooks.endpoints import EndpointId
 
 
 class DeliveryStatus(StrEnum):
-    """The state of a message's delivery to one receiver."""
+    """The state of the delivery of one webhook message to one receiver."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -24,7 +24,9 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageDelivery:
-    """The delivery of a message to one receiver. `endpoint_id` is None for the job's own URL."""
+    """The delivery of a webhook message to one receiver. `endpoint_id` is None for the `webhook_url` of a
+    job or batch.
+    """
 
     endpoint_id: EndpointId | None
     status: DeliveryStatus
@@ -32,7 +34,7 @@ class MessageDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One webhook message. `job_id` is None when it is not about a job."""
+    """One webhook message, which reports one event. `job_id` is None when the event is not about a job."""
 
     message_id: str
     event_type: str
@@ -44,7 +46,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of a receiver. `error` is None for a 2xx status; `status` is None without a response."""
+    """One HTTP request to a webhook receiver. `error` is None if the response had a 2xx status. `status` is None if
+    there was no response.
+    """
 
     attempt_id: str
     message_id: str
@@ -61,24 +65,24 @@ class Attempt:
 
 
 class WebhookLog:
-    """The log of webhooks. Every method raises `StoreUnavailable` when the store does not answer."""
+    """Reads webhook messages and attempts. Every method raises `StoreUnavailable` when the store does not answer."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def message(self, message_id: str, tenant: TenantId) -> Message:
-        """Returns one message. Raises `MessageNotFound` for an unknown id and for another tenant's."""
+        """Returns a webhook message. Raises `MessageNotFound` for an unknown id and for a message of another tenant."""
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(f"gridpress:message:{message_id}"))
         rows = [(message_id, found)] if found.get("tenant") == tenant else []
-        for message in readable(FaultCounts(self._client), "message", rows, _message, is_asked_for=True):
+        for message in readable(FaultCounts(self._client), "message", rows, _message, is_strict=True):
             return message
         raise MessageNotFound(f"no webhook message {message_id}")
 
     def attempts(self, of: str, *, limit: int, after: str | None = None) -> list[Attempt]:
-        """Returns a page of attempts, newest first. `of` is the id of an endpoint, a job or a message.
+        """Returns a page of webhook attempts, newest first. `of` is the id of an endpoint, a job or a message.
 
-        The caller has to check that it belongs to the tenant.
+        `after` is the last id of the previous page. The caller has to check that `of` belongs to its tenant.
         """
 
         entries: dict[str, Mapping[str, str]] = {}
@@ -95,7 +99,7 @@ class WebhookLog:
 
     def _entries(self, of: str, last: str | None, count: int) -> list[tuple[str, Mapping[str, str]]]:
         if last and not last.strip("0-"):
-            return []  # nothing is older than 0-0, and the store takes no interval that ends before it
+            return []  # no entry is older than 0-0, and the store refuses an interval that ends before 0-0
         with translated():
             found = self._client.xrevrange(f"gridpress:attempts:{of}", f"({last}" if last else "+", "-", count=count)
         return cast("list[tuple[str, Mapping[str, str]]]", found)

@@ -1,4 +1,6 @@
-"""Leases ended jobs whose manifest is to be written, and records the outcome."""
+"""Leases ended jobs whose manifest (JSON description in the object store) is to be written, and records the outcome. It
+writes no manifest itself.
+"""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +12,7 @@ from shared.tracing.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class ManifestClaim:
-    """A leased job. `attempt` counts from 1."""
+    """A leased job whose manifest is to be written. `attempt` counts from 1."""
 
     job_id: JobId
     attempt: int
@@ -19,16 +21,19 @@ class ManifestClaim:
 
 
 class ManifestStore:
-    """Manifests that are due, leased one by one. A job whose lease ends is due again."""
+    """Leases ended jobs whose manifest is due to be written. If a lease expires, its job is due again."""
 
     def __init__(self, client: Client, lease_ttl_s: float, worker: WorkerId | None = None) -> None:
-        """`worker` is put into the leases, so that they can be freed when that worker's process ends."""
+        """Creates a client of the store for one worker. `worker` is the id of the worker process.
+
+        The holder id of every lease contains this id, so all leases of the process can be freed when it ends.
+        """
         self._worker = worker
         self._scripts = Scripts(client)
         self._lease_ttl_ms = int(lease_ttl_s * 1000)
 
     def claim(self) -> ManifestClaim | None:
-        """Leases a job that is due. Returns None when none is due."""
+        """Leases a job whose manifest is due to be written. Returns None when there is no such job."""
         holder = new_holder_id(self._worker)
         answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
         if not answer:
@@ -37,15 +42,19 @@ class ManifestStore:
         return ManifestClaim(JobId(job_id), int(attempt), holder, Origin.parse(origin))
 
     def written(self, claim: ManifestClaim) -> bool:
-        """Records that the manifest is written. Returns False when the lease was lost meanwhile."""
+        """Records that the manifest of a job is written. Returns False when the lease on the job was lost meanwhile."""
         return self._finish(claim, "", "")
 
     def retry_later(self, claim: ManifestClaim, error: str, delay_s: float) -> bool:
-        """Makes the job due again after `delay_s`. Returns False when the lease was lost meanwhile."""
+        """Makes the manifest of a job due again after `delay_s`, because writing it failed. Returns False when the
+        lease was lost meanwhile.
+        """
         return self._finish(claim, error, int(delay_s * 1000))
 
     def abandon(self, claim: ManifestClaim, error: str) -> bool:
-        """Gives the manifest up. Returns False when the lease was lost meanwhile."""
+        """Records that the manifest of a job is given up after an error. Returns False when the lease on the job was
+        lost meanwhile.
+        """
         return self._finish(claim, error, "")
 
     def _finish(self, claim: ManifestClaim, error: str, delay_ms: int | str) -> bool:

@@ -1,42 +1,48 @@
--- Messages and their deliveries, committed together with the event that they report. A message reports one event; a delivery
--- is a message for one destination.
--- needs: keys, steady
+-- Functions that store webhook messages and their deliveries. A message reports one event. A delivery sends one message
+-- to one destination. The script that stores the event calls these functions, so event and message are stored together
+-- or not at all.
+
+-- needs: keys, clock
 
 local DAY_MS = 86400000
-local KEPT_MS = 30 * DAY_MS -- of messages that tell of no job; the others leave with their job
-local IDLE_MS = 7 * DAY_MS -- after which a destination's past is forgotten
--- In the order in which they are served: what answered soon goes before what may hang, does hang, or fails.
+local KEPT_MS = 30 * DAY_MS -- retention of messages that are about no job; other messages are deleted with their job
+local IDLE_MS = 7 * DAY_MS -- time after which the record of an idle destination is deleted
+-- The classes of destinations in the order in which claims serve them: proven ones first, failing ones last.
 local CLASSES = { 'proven', 'new', 'slow', 'failing' }
--- Failures in a row after which one attempt at a time goes out, and none for a growing while.
+-- After so many failures in a row, only one attempt at a time is sent, with growing pauses.
 local MOST_STRIKES = 3
 
--- The same for every destination and attempt. `suffix`: the life of a job that has had several, or the number of a report.
+-- Returns the id of a message, which is the same for every destination and attempt. `suffix` is the number of retries
+-- of a job, or the number of a progress report.
 local function message_of(subject, type, suffix)
   local id = 'evt_' .. string.match(subject, '_(.+)$') .. '_' .. string.gsub(type, '%.', '_')
   return suffix and id .. '_' .. suffix or id
 end
 
--- Jobs' own URLs share what is known of their receiver, within one tenant.
+-- Returns the destination of the `webhook_url` of a job or batch. All these URLs of a tenant with the same scheme and
+-- host share one destination.
 local function destination_of(tenant, url)
   local origin = string.lower(string.match(url, '^[^/]*//[^/?#]*'))
   return 'url_' .. redis.sha1hex(tenant .. '|' .. origin)
 end
 
--- Nothing is sent to an endpoint that is disabled; what is due waits until it is enabled.
-local function is_parked(destination)
+-- Returns whether a destination is an endpoint that is not enabled. Its pending deliveries wait until it is enabled.
+local function is_endpoint_disabled(destination)
   return string.sub(destination, 1, 3) == 'ep_'
     and redis.call('HGET', P .. 'endpoint:' .. destination, 'status') ~= 'enabled'
 end
 
+-- Returns the class, the failures in a row, the end of the pause and the tenant of a destination.
 local function state_of(destination)
   local found = redis.call('HMGET', P .. 'destination:' .. destination, 'class', 'strikes', 'resumes_ms', 'tenant')
   return { class = found[1] or 'new', strikes = tonumber(found[2] or 0), resumes_ms = tonumber(found[3] or 0),
     tenant = found[4] or redis.call('HGET', P .. 'endpoint:' .. destination, 'tenant') or '' }
 end
 
--- A tenant stands in the line of a class once for all of its receivers there, from when the first can be served. Whoever
--- was served comes back to the end: a thousand receivers of one tenant don't stand before the one of another.
-local function line_up(class, tenant)
+-- Puts a tenant into the queue of a class, once for all its receivers in the class, at the time at which the first
+-- receiver is due. A tenant that was served returns to the end, so a thousand receivers of one tenant don't block the
+-- receiver of another tenant.
+local function schedule_tenant(class, tenant)
   local line = P .. 'line:' .. class
   local first = redis.call('ZRANGE', line .. ':' .. tenant, 0, 0, 'WITHSCORES')[2]
   if not first then return redis.call('ZREM', line, tenant) end
@@ -45,36 +51,36 @@ local function line_up(class, tenant)
   redis.call('ZADD', line, math.max(tonumber(first), math.min(stands, now)), tenant)
 end
 
--- `at` (ms): from when on a claim should look at it; nil for never.
-local function put_in_line(destination, state, at)
+-- Sets the time at which a claim should read a destination (ms); nil means never.
+local function set_schedule(destination, state, at)
   local key = P .. 'line:' .. state.class .. ':' .. state.tenant
   if at then redis.call('ZADD', key, at, destination) else redis.call('ZREM', key, destination) end
-  line_up(state.class, state.tenant)
+  schedule_tenant(state.class, state.tenant)
 end
 
--- Puts a destination where the claim looks that can do something for it: when something is due and may go out, or when a
--- lease ends. Only a claim knows how many may be under way, so only it says that a destination `is_full`.
-local function place_destination(destination, is_full)
+-- Schedules a destination for the time at which a claim can do something: when a delivery is due and may be sent, or
+-- when a lease ends. Only a claim knows the limit of attempts under way, so only a claim passes `is_full`.
+local function schedule_destination(destination, is_full)
   local state = state_of(destination)
-  if is_parked(destination) then return put_in_line(destination, state, nil) end
+  if is_endpoint_disabled(destination) then return set_schedule(destination, state, nil) end
   local due = redis.call('ZRANGE', P .. 'due:' .. destination, 0, 0, 'WITHSCORES')[2]
   local lease = redis.call('ZRANGE', P .. 'flying:' .. destination, 0, 0, 'WITHSCORES')[2]
   local is_probed = lease and state.strikes >= MOST_STRIKES
   local at = math.huge
   if due and not is_full and not is_probed then at = math.max(tonumber(due), state.resumes_ms) end
   if lease then at = math.min(at, tonumber(lease)) end
-  put_in_line(destination, state, at < math.huge and at or nil)
+  set_schedule(destination, state, at < math.huge and at or nil)
 end
 
--- What is known of a receiver; its place in the old class is given up.
+-- Stores the class of a destination. The destination leaves the queue of its former class.
 local function set_class(destination, class, strikes, resumes_ms)
   local key = P .. 'destination:' .. destination
-  put_in_line(destination, state_of(destination), nil)
+  set_schedule(destination, state_of(destination), nil)
   redis.call('HSET', key, 'class', class, 'strikes', strikes, 'resumes_ms', resumes_ms)
   redis.call('PEXPIRE', key, IDLE_MS)
 end
 
--- Writes a message down unless it stands.
+-- Stores a message unless it exists.
 local function write_message(message, tenant, type, job, now, data)
   local key = P .. 'message:' .. message
   if redis.call('EXISTS', key) == 1 then return end
@@ -86,7 +92,7 @@ local function write_message(message, tenant, type, job, now, data)
   if job == '' then redis.call('PEXPIRE', key, KEPT_MS) else redis.call('SADD', P .. 'told:' .. job, message) end
 end
 
--- Makes a delivery due now, as if it had never been tried. An attempt that is under way is left alone.
+-- Makes a delivery due now, with its attempts counted from 0. An attempt that is under way is left alone.
 local function deliver(message, destination, now)
   local known = P .. 'destination:' .. destination
   redis.call('HSET', known, 'tenant', redis.call('HGET', P .. 'message:' .. message, 'tenant'))
@@ -96,12 +102,13 @@ local function deliver(message, destination, now)
   if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
   redis.call('HDEL', P .. 'tries:' .. destination, message)
   redis.call('ZADD', P .. 'due:' .. destination, now, message)
-  place_destination(destination)
+  schedule_destination(destination)
 end
 
--- Those who want to hear of it: the tenant's endpoints, and the own URL of the job, or of the batch. `job`: '' if it tells
--- of none; `batch`: nil if it tells of none. Of a line of a batch endpoints hear with the batch.
-local function audience(tenant, type, job, batch)
+-- Returns the destinations that subscribe to an event: the tenant's endpoints, and the `webhook_url` of the job or
+-- batch. `job` is '' if the event is not about a job, and `batch` is nil if it is not about a batch. Endpoints get no
+-- events of batch lines, only of their batch.
+local function subscribed_destinations(tenant, type, job, batch)
   local found, name = {}, '"' .. type .. '"'
   local is_line = job ~= '' and redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 1
   local subscriptions = is_line and {} or redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
@@ -115,14 +122,16 @@ local function audience(tenant, type, job, batch)
   return found
 end
 
--- One delivery to everybody who wants to hear of it. `data`: JSON, or '' where the message tells of a job.
-local function announce(tenant, message, type, job, now, data, batch)
-  local found = audience(tenant, type, job, batch)
+-- Stores a message with a delivery to every destination that subscribes to the event. `data` is JSON, or '' if the
+-- message is about a job.
+local function emit_message(tenant, message, type, job, now, data, batch)
+  local found = subscribed_destinations(tenant, type, job, batch)
   if #found == 0 then return end
   write_message(message, tenant, type, job, now, data)
   for _, destination in ipairs(found) do deliver(message, destination, now) end
 end
 
+-- Returns all destinations of a message.
 local function destinations_of(message)
   local found = {}
   for _, field in ipairs(redis.call('HKEYS', P .. 'message:' .. message)) do
@@ -132,18 +141,19 @@ local function destinations_of(message)
   return found
 end
 
--- Takes a delivery out of the schedule. Whoever has it under way finds that it lost its lease.
+-- Takes a delivery out of the schedule. A worker that is just attempting it finds later that its lease was lost.
+-- Returns whether the delivery was scheduled.
 local function unschedule(message, destination)
   redis.call('HDEL', P .. 'tries:' .. destination, message)
   redis.call('HDEL', P .. 'holders:' .. destination, message)
   local num = redis.call('ZREM', P .. 'due:' .. destination, message)
     + redis.call('ZREM', P .. 'flying:' .. destination, message)
-  if num > 0 then place_destination(destination) end
+  if num > 0 then schedule_destination(destination) end
   return num > 0
 end
 
--- What it told is no longer so.
-local function withdraw(message)
+-- Abandons the pending deliveries of a message that is no longer true.
+local function abandon_pending(message)
   for _, destination in ipairs(destinations_of(message)) do
     if unschedule(message, destination) then
       redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'abandoned')
@@ -151,7 +161,8 @@ local function withdraw(message)
   end
 end
 
-local function forget_message(message, tenant)
+-- Deletes a message, its deliveries and its attempts.
+local function delete_message(message, tenant)
   for _, destination in ipairs(destinations_of(message)) do
     unschedule(message, destination)
     redis.call('ZREM', P .. 'failed:' .. destination, message)
@@ -160,8 +171,8 @@ local function forget_message(message, tenant)
   redis.call('ZREM', P .. 'messages:' .. tenant, message)
 end
 
--- It goes nowhere any more where it only waits. Returns whether it is under way somewhere.
-local function call_off(message)
+-- Cancels the waiting deliveries of a message. Returns whether an attempt is under way.
+local function cancel_waiting(message)
   local is_flying = false
   for _, destination in ipairs(destinations_of(message)) do
     if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then
@@ -173,57 +184,60 @@ local function call_off(message)
   return is_flying
 end
 
--- Progress is old after a second: no report goes to where the one before it still waits, and the last two are kept, besides
--- those under way. A job may run for hours.
-local function announce_progress(job, now)
+-- Stores a progress message of a job and its deliveries, at most once a second. A destination whose previous progress
+-- message is still due gets no new one. A job may run for hours, so only the last two messages and those with an
+-- attempt under way are kept.
+local function emit_job_progress(job, now)
   local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports')
   if known[2] and now - tonumber(known[2]) < 1000 then return end
   local num = tonumber(known[3] or 0)
   local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
-  local is_told = false
-  for _, destination in ipairs(audience(known[1], 'job.progress', job)) do
+  local is_sent = false
+  for _, destination in ipairs(subscribed_destinations(known[1], 'job.progress', job)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
       write_message(message, known[1], 'job.progress', job, now, '')
       deliver(message, destination, now)
-      is_told = true
+      is_sent = true
     end
   end
-  if not is_told then return end
+  if not is_sent then return end
   redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1)
   for _, old in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
     local of_report = tonumber(string.match(old, '_job_progress_(%d+)$'))
-    if of_report and of_report < num and not call_off(old) then
+    if of_report and of_report < num and not cancel_waiting(old) then
       redis.call('SREM', P .. 'told:' .. job, old)
-      forget_message(old, known[1])
+      delete_message(old, known[1])
     end
   end
 end
 
--- Whether somebody is still to be told of a job. Who is disabled is not waited for.
-local function is_telling(job)
+-- Returns whether any delivery of a message about the job is pending. Deliveries to disabled endpoints do not count.
+local function has_pending_deliveries(job)
   for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
     for _, destination in ipairs(destinations_of(message)) do
       local is_due = redis.call('ZSCORE', P .. 'due:' .. destination, message)
         or redis.call('ZSCORE', P .. 'flying:' .. destination, message)
-      if is_due and not is_parked(destination) then return true end
+      if is_due and not is_endpoint_disabled(destination) then return true end
     end
   end
   return false
 end
 
-local function forget_told(job, tenant)
-  for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do forget_message(message, tenant) end
+-- Deletes all messages about a job, and the job's log of attempts.
+local function delete_job_messages(job, tenant)
+  for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do delete_message(message, tenant) end
   redis.call('DEL', P .. 'told:' .. job, P .. 'attempts:' .. job)
 end
 
--- Its failures are forgotten; what is due goes out.
-local function wake_destination(destination)
+-- Clears the failures of a destination and makes its due deliveries claimable at once.
+local function resume_destination(destination)
   if state_of(destination).class == 'failing' then set_class(destination, 'new', 0, 0) end
-  place_destination(destination)
+  schedule_destination(destination)
 end
 
-local function forget_destination(destination)
-  put_in_line(destination, state_of(destination), nil)
+-- Deletes all records of a destination.
+local function delete_destination(destination)
+  set_schedule(destination, state_of(destination), nil)
   for _, kind in ipairs({ 'due', 'flying', 'tries', 'holders', 'failed', 'destination', 'attempts' }) do
     redis.call('UNLINK', P .. kind .. ':' .. destination)
   end

@@ -1,7 +1,9 @@
--- Makes due again what was given up for an endpoint, the earliest first.
--- ARGV: endpoint, tenant, from, to (ms; `to` is not part of it), how many at once
--- Returns {number of deliveries, from where to go on (ms)}, or an empty list when there is no such endpoint.
--- needs: keys, steady, endpoint, outbox
+-- Makes deliveries to an endpoint due again that were abandoned in a time range. The one that was abandoned first comes
+-- first.
+-- ARGV: endpoint, tenant, from (ms, inclusive), to (ms, exclusive), maximum number of messages.
+-- Returns {number of deliveries, `from` of the next call (ms)}, or an empty list when the tenant has no such endpoint.
+
+-- needs: keys, clock, endpoint, outbox
 local endpoint, tenant, from, to, most = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return {} end
 local now = now_ms()
@@ -14,5 +16,5 @@ for _, message in ipairs(failed) do
     num = num + 1
   end
 end
-wake_destination(endpoint)
+resume_destination(endpoint)
 return { num, #failed < tonumber(most) and to or from }

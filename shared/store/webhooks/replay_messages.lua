@@ -1,7 +1,9 @@
--- Makes due again what happened in a time and an endpoint listens to, the earliest first.
--- ARGV: endpoint, tenant, from, to (ms; `to` is not part of it), how many to look at
--- Returns {number of deliveries, from where to go on (ms)}, or an empty list when there is no such endpoint.
--- needs: keys, steady, endpoint, outbox
+-- Makes messages of a time range due again for an endpoint, whether they were delivered or not. Only messages of the
+-- types to which the endpoint subscribes are included. The earliest message comes first.
+-- ARGV: endpoint, tenant, from (ms, inclusive), to (ms, exclusive), maximum number of messages to read.
+-- Returns {number of deliveries, `from` of the next call (ms)}, or an empty list when the tenant has no such endpoint.
+
+-- needs: keys, clock, endpoint, outbox
 local endpoint, tenant, from, to, most = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return {} end
 local key, now, num, wanted = P .. 'messages:' .. tenant, now_ms(), 0, {}
@@ -11,7 +13,8 @@ for _, type in ipairs(cjson.decode(types)) do wanted[type] = true end
 local found = redis.call('ZRANGEBYSCORE', key, from, '(' .. to, 'WITHSCORES', 'LIMIT', 0, most)
 local next_from = to
 if #found == 2 * tonumber(most) then
-  -- Those of the last moment may go on behind the limit: all of them, and on with the next.
+  -- More messages of the last millisecond may follow after the limit. Reads all of them; the next call starts one
+  -- millisecond later.
   local last = found[#found]
   found = redis.call('ZRANGEBYSCORE', key, from, last, 'WITHSCORES')
   next_from = tonumber(last) + 1
@@ -22,5 +25,5 @@ for i = 1, #found, 2 do
     num = num + 1
   end
 end
-wake_destination(endpoint)
+resume_destination(endpoint)
 return { num, next_from }

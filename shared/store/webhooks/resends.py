@@ -1,6 +1,6 @@
-"""Makes webhook messages due again: one, all that failed, or all of a time range. A message keeps its id.
+"""Sends webhook messages again: one message, or the messages of a time range (all, or only the abandoned ones).
 
-A request to resend ends the pause after failures of that receiver.
+A message keeps its id. If its receiver is paused after failures, a resend ends the pause.
 """
 
 from dataclasses import dataclass
@@ -14,26 +14,34 @@ from shared.webhooks.endpoints import EndpointId
 from shared.webhooks.events import TEST_EVENT
 
 _START, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
-_AT_ONCE = 200  # messages that one script moves: others wait for a script
-_MOST_SCRIPTS = 25  # of one call: whoever asks for a year is told where to go on, and holds up nobody
+_AT_ONCE = 200  # messages for each script call, because other calls wait meanwhile
+_MOST_SCRIPTS = 25  # script calls for each request; a longer time range is continued by further requests
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The number of deliveries made due again. `next_since` is where the next call continues; None: nothing is left."""
+    """The result of a resend: the number of deliveries that are due again.
+
+    If the resend did not finish the time range, `next_since` is the start of the rest, for a further request. Otherwise
+    `next_since` is None.
+    """
 
     num: int
     next_since: datetime | None = None
 
 
 class ResendStore:
-    """Every method raises `StoreUnavailable`. Another tenant's messages and endpoints count as not found."""
+    """Sends webhook messages again. Every method raises `StoreUnavailable`.
+
+    A message or an endpoint of another tenant counts as not found.
+    """
 
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
 
     def resend(self, message_id: str, tenant: TenantId, endpoint_id: EndpointId | None = None) -> int:
-        """Sends a message again to one endpoint, or to all its receivers; returns the number of deliveries.
+        """Makes a webhook message due again for one endpoint, or for all receivers of the message. Returns the number
+        of deliveries that are due again.
 
         Raises `MessageNotFound`.
         """
@@ -43,22 +51,26 @@ class ResendStore:
         return num
 
     def recover(self, endpoint_id: EndpointId, tenant: TenantId, since: datetime, until: datetime | None) -> Resent:
-        """Makes up to 5,000 abandoned messages of a time range due again, earliest first. Raises `EndpointNotFound`."""
+        """Makes messages due again whose delivery to an endpoint was abandoned from `since` to `until`. The delivery
+        that was abandoned first comes first.
+
+        A call handles up to 5,000 messages. Raises `EndpointNotFound`.
+        """
         return self._all("recover_deliveries", endpoint_id, tenant, since, until)
 
     def replay(self, endpoint_id: EndpointId, tenant: TenantId, since: datetime, until: datetime | None) -> Resent:
-        """Makes all messages of a time range due again to an endpoint, delivered or not, as far as it subscribes to
-        them.
+        """Makes messages of a time range due again for an endpoint, whether they were delivered or not. Only messages
+        of the types to which the endpoint subscribes are included.
 
-        The limit, the order and the errors are those of `recover`.
+        A call handles up to 5,000 messages, the earliest first. Raises `EndpointNotFound`.
         """
         return self._all("replay_messages", endpoint_id, tenant, since, until)
 
     def test(self, endpoint_id: EndpointId, tenant: TenantId, reserved: str | None = None) -> str:
-        """Creates a test message for this endpoint and returns its id.
+        """Creates a test message for a webhook endpoint and returns the message's id.
 
-        With `reserved` (a reserved id) the message's id derives from it, so a repeated call makes no second message.
-        Raises `EndpointNotFound`.
+        If `reserved` is given, the message's id is derived from this reserved id, so that a repeated call creates no
+        second message. Raises `EndpointNotFound`.
         """
         message_id = f"evt_{ulid_of(reserved)}_webhook_endpoint_test"
         if not self._scripts.run("test_endpoint", endpoint_id, tenant, message_id, TEST_EVENT):
@@ -81,7 +93,7 @@ class ResendStore:
 
 
 def _ms(moment: datetime) -> int:
-    """Returns the time in ms, by exact integer arithmetic, so that `next_since` continues exactly where a
-    call ended.
+    """Returns a time in ms. It computes with exact integers, so that a request for the rest of a time range starts
+    exactly where the request before ended.
     """
     return (moment - _START) // _MS

@@ -181,7 +181,7 @@ def test_a_crash_after_the_job_was_made_makes_no_second_one(
     """Killed between accepting the job and keeping the answer."""
     house = without_leases(house, client)
     http = create_app(house).test_client()
-    die = dying_after(JobStore.submit) if moment == "submitted" else dying_after(IdempotencyStore.job_stands)
+    die = dying_after(JobStore.submit) if moment == "submitted" else dying_after(IdempotencyStore.job_created)
     with monkeypatch.context() as patch:
         patch.setattr(JobStore if moment == "submitted" else IdempotencyStore, die.__name__, die)
         with pytest.raises(Death):
@@ -223,7 +223,7 @@ def test_a_retry_that_finds_the_job_uses_no_more_of_the_limits(
     keys.set_limits(tenant, TenantLimits(queued_renders=1, pixels_per_day=1024 * 1024))
     http = create_app(house).test_client()
     with monkeypatch.context() as patch:
-        patch.setattr(IdempotencyStore, "job_stands", dying_after(IdempotencyStore.job_stands))
+        patch.setattr(IdempotencyStore, "job_created", dying_after(IdempotencyStore.job_created))
         with pytest.raises(Death):
             post(http, Authorization=f"Bearer {text}")
     assert post(http, Authorization=f"Bearer {text}").status_code == 202
@@ -273,7 +273,7 @@ def test_an_answer_that_can_not_be_kept_is_an_answer_all_the_same(
 
     http = create_app(house).test_client()
     with monkeypatch.context() as patch:
-        for method in ("keep", "job_stands"):
+        for method in ("keep", "job_created"):
             patch.setattr(IdempotencyStore, method, fail)
         first = post(http)
     assert first.status_code == 202
@@ -325,7 +325,7 @@ def test_a_key_that_two_answer_at_once_stays_one_jobs_though_one_of_them_is_refu
     assert isinstance(second, Reservation)
     store.forget(second)
     assert isinstance(store.begin(DEFAULT_TENANT, "/v1/jobs", "key", "another body", "job_d"), Reused)
-    store.job_stands(first)
+    store.job_created(first)
     third = store.begin(*asked, "job_c")
     assert isinstance(third, Reservation)
     assert third.reserved_id == first.reserved_id

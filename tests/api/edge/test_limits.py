@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from api.edge.limit_fields import refusal_fields, standing_fields
-from shared.access.limits import Quota, Refusal, Standing, TenantLimits, Window, refuse_more_queued
+from api.rate_limit_fields import rate_limit_fields, refusal_fields
+from shared.access.limits import LimitUsage, Quota, Refusal, TenantLimits, Window, refuse_more_queued
 from shared.ids import TenantId
 from shared.store.access.rate_limits import RateLimits
 from shared.store.core.connect import Client
@@ -53,16 +53,16 @@ def test_whoever_comes_earlier_does_not_fit(window: Window, cost: int, limit: in
 
 @given(windows(), st.integers(1, 1000))
 def test_the_wait_of_a_refusal_is_never_shorter_than_the_reset(window: Window, limit: int) -> None:
-    standing = window.standing(Quota("requests", limit, 60))
-    assert 0 <= standing.remaining <= limit
-    if standing.remaining < limit:
-        assert window.wait_s(limit, limit) >= window.wait_s(standing.remaining + 1, limit) == standing.reset_s
+    usage = window.usage(Quota("requests", limit, 60))
+    assert 0 <= usage.remaining <= limit
+    if usage.remaining < limit:
+        assert window.wait_s(limit, limit) >= window.wait_s(usage.remaining + 1, limit) == usage.reset_s
 
 
 def test_requests_are_counted_until_the_limit_and_refused_ones_cost_nothing(client: Client) -> None:
     limiter, limits = RateLimits(client), TenantLimits(requests_per_minute=3)
     verdicts = [limiter.use_request(TENANT, limits) for _ in range(6)]
-    assert [verdict and verdict.standing.remaining for verdict in verdicts] == [2, 1, 0, 0, 0, 0]
+    assert [verdict and verdict.usage.remaining for verdict in verdicts] == [2, 1, 0, 0, 0, 0]
     refusals = [verdict.refusal for verdict in verdicts if verdict and verdict.refusal]
     assert len(refusals) == 3
     assert all(0 < (refusal.retry_after_s or 0) <= 60 + TICK_S for refusal in refusals)
@@ -76,7 +76,7 @@ def test_pixels_are_counted_by_the_day(client: Client) -> None:
     assert first
     assert too_many
     assert second
-    assert (first.refusal, second.refusal, second.standing.remaining) == (None, None, 0)
+    assert (first.refusal, second.refusal, second.usage.remaining) == (None, None, 0)
     assert too_many.refusal
     assert too_many.refusal.retry_after_s
 
@@ -86,7 +86,7 @@ def test_more_than_the_whole_quota_can_never_fit(client: Client) -> None:
     assert verdict
     assert verdict.refusal
     assert verdict.refusal.retry_after_s is None
-    assert verdict.standing.remaining == 100
+    assert verdict.usage.remaining == 100
 
 
 def test_tenants_do_not_share_their_limits(client: Client) -> None:
@@ -127,7 +127,7 @@ def test_so_many_renders_may_wait(most: int | None, waiting: int, n: int, refuse
 
 
 def test_every_answer_says_how_much_is_left() -> None:
-    fields = standing_fields([Standing(REQUESTS, 599, 0.1), Standing(PIXELS, 0, 86_399.2)])
+    fields = rate_limit_fields([LimitUsage(REQUESTS, 599, 0.1), LimitUsage(PIXELS, 0, 86_399.2)])
     assert fields == {
         "RateLimit-Policy": '"requests";q=600;w=60, "pixels";q=16777216;qu="pixels";w=86400',
         "RateLimit": '"requests";r=599;t=1, "pixels";r=0;t=86400',
@@ -135,12 +135,12 @@ def test_every_answer_says_how_much_is_left() -> None:
         "x-ratelimit-remaining-requests": "599",
         "x-ratelimit-reset-requests": "100ms",
     }
-    assert standing_fields([]) == {}
+    assert rate_limit_fields([]) == {}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0, "0ms"), (0.25, "250ms"), (8, "8s"), (360, "6m0s"), (59.5, "1m0s")])
 def test_times_are_written_as_openai_writes_them(seconds: float, text: str) -> None:
-    assert standing_fields([Standing(REQUESTS, 1, seconds)])["x-ratelimit-reset-requests"] == text
+    assert rate_limit_fields([LimitUsage(REQUESTS, 1, seconds)])["x-ratelimit-reset-requests"] == text
 
 
 @given(st.floats(0, 200_000))

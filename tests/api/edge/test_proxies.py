@@ -192,7 +192,7 @@ def test_no_route_makes_a_link_by_itself() -> None:
     """Links begin with `base_url()`; the setting alone would pass over what a trusted proxy says."""
     folder = Path(api.__file__).parent
     readers = {path.name for path in folder.rglob("*.py") if "settings.public_url" in path.read_text()}
-    assert readers == {"examples.py", "guard.py", "proxies.py"}
+    assert readers == {"examples.py", "keyless_access.py", "proxies.py"}
 
 
 def test_the_sub_path_itself_is_the_start_and_another_one_is_nothing(house: Services, key: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from flask import Flask, Response, g
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.edge.callers import Caller
+from api.edge.authentication import Caller
 from api.edge.revocation import guard_stream
 from api.problems.errors import Unauthorized
 from api.services import Services
@@ -152,7 +152,7 @@ def test_an_outage_of_the_store_revokes_nothing(
     def away(*_: object) -> bool:
         raise StoreUnavailable("it is away")
 
-    monkeypatch.setattr(KeyRing, "still_counts", away)
+    monkeypatch.setattr(KeyRing, "is_still_valid", away)
     with app.test_request_context():
         g.caller = Caller(DEFAULT_TENANT, TenantLimits(), key[0])
         response = guard_stream(Response(chunks([]), content_type="application/jsonl"))
@@ -165,8 +165,8 @@ def test_a_key_counts_until_it_is_revoked_and_costs_one_look_up_a_second(
     looks, real, now = [], keys.find, 0.0
     monkeypatch.setattr(keys, "find", lambda key_id: (looks.append(key_id), real(key_id))[1])
     ring = KeyRing(keys, clock=lambda: now)
-    assert all(ring.still_counts(key[0]) for _ in range(1000))
+    assert all(ring.is_still_valid(key[0]) for _ in range(1000))
     assert len(looks) == 1
     keys.revoke(key[0].key_id)
     now = 1.0
-    assert not ring.still_counts(key[0])
+    assert not ring.is_still_valid(key[0])

@@ -23,7 +23,7 @@ from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from tests.api.conftest import with_settings
 from tests.api.pictures import png
-from workers.upkeep.files import delete_ended
+from workers.upkeep.files import delete_ended_files
 
 FORM = "multipart/form-data; boundary=x"
 LINES = b'{"custom_id": "a"}\n{"custom_id": "b"}\n'
@@ -105,7 +105,7 @@ def test_what_can_not_be_is_refused_by_name(
     assert at_fault in answer.text
     assert http.get("/v1/files").get_json()["data"] == []
     (left,) = house.files.take_ended(10)
-    delete_ended(house.files, house.objects)
+    delete_ended_files(house.files, house.objects)
     assert not is_stored(house, left)
 
 
@@ -243,10 +243,10 @@ def test_parts_of_a_process_that_was_killed_are_deleted_in_the_end(
     writer = house.objects.writer(file_key(file_id), "application/octet-stream")
     writer.write(b"z" * PART_BYTES)  # and nothing more is heard of it
     assert spy.parts
-    assert delete_ended(house.files, house.objects) == 0
+    assert delete_ended_files(house.files, house.objects) == 0
     client.zadd("gridpress:file_ends", {file_id: 1})
     assert len(uploads_left(house.objects)) == 1
-    assert delete_ended(house.files, house.objects) == 1
+    assert delete_ended_files(house.files, house.objects) == 1
     assert uploads_left(house.objects) == []
 
 
@@ -273,9 +273,9 @@ def test_a_deleted_file_is_gone_at_once_and_its_bytes_soon(http: FlaskClient, ho
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         assert http.open(f"/v1/files/{file['id']}{path}", method=method).status_code == 404
     assert http.get("/v1/files").get_json()["data"] == []
-    assert delete_ended(house.files, house.objects) == 1
+    assert delete_ended_files(house.files, house.objects) == 1
     assert not is_stored(house, file["id"])
-    assert delete_ended(house.files, house.objects) == 0
+    assert delete_ended_files(house.files, house.objects) == 0
 
 
 def test_an_expired_file_is_gone_at_once_and_its_bytes_soon(http: FlaskClient, house: Services, client: Client) -> None:
@@ -283,7 +283,7 @@ def test_an_expired_file_is_gone_at_once_and_its_bytes_soon(http: FlaskClient, h
     client.hset(f"gridpress:file:{file['id']}", "expires_ms", 1)
     client.zadd("gridpress:file_ends", {file["id"]: 1})
     assert http.get(f"/v1/files/{file['id']}").status_code == 404
-    assert delete_ended(house.files, house.objects) == 1
+    assert delete_ended_files(house.files, house.objects) == 1
     assert http.get("/v1/files?purpose=batch").get_json()["data"] == []
     assert not is_stored(house, file["id"])
 
@@ -300,9 +300,9 @@ def test_bytes_that_can_not_be_deleted_now_are_deleted_later(
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStore, "delete", fail)
         with pytest.raises(ObjectStoreUnavailable):
-            delete_ended(house.files, house.objects)
+            delete_ended_files(house.files, house.objects)
     assert is_stored(house, file["id"])
-    assert delete_ended(house.files, house.objects) == 1
+    assert delete_ended_files(house.files, house.objects) == 1
     assert not is_stored(house, file["id"])
 
 
@@ -337,7 +337,7 @@ def test_a_key_makes_one_file(http: FlaskClient, house: Services) -> None:
     assert upload(http, LINES + b"{}", headers=key).status_code == 422
     assert upload(http, headers=key, name="other").status_code == 422
     assert len(http.get("/v1/files").get_json()["data"]) == 1
-    assert delete_ended(house.files, house.objects) == 3
+    assert delete_ended_files(house.files, house.objects) == 3
     assert bytes_of(house, first.get_json()) == LINES
 
 
@@ -363,7 +363,7 @@ def test_a_file_serves_as_a_condition_image(http: FlaskClient, house: Services, 
     job = http.post("/v1/jobs", json={"prompt": "a", "images": [image]}).get_json()
     assert (job["num_condition_images"], job["width"], job["height"]) == (1, 512, 544)
     http.delete(f"/v1/files/{file_id}")
-    delete_ended(house.files, house.objects)
+    delete_ended_files(house.files, house.objects)
     (stored,) = house.store.job(job["id"], DEFAULT_TENANT).spec.settings.images
     assert house.objects.get(stored)
 
@@ -410,7 +410,7 @@ def test_an_upload_that_took_longer_than_is_waited_for_is_no_file(house: Service
     file_id = new_file_id()
     house.files.open(file_id, DEFAULT_TENANT)
     house.files.abandon(file_id)
-    assert delete_ended(house.files, house.objects) == 1
+    assert delete_ended_files(house.files, house.objects) == 1
     end = {"purpose": Purpose.BATCH, "filename": "a", "num_bytes": 1, "sha256": "0", "lifetime_s": None}
     with pytest.raises(FileNotStored):
         house.files.close(file_id, DEFAULT_TENANT, **end)

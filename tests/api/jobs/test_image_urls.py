@@ -49,7 +49,7 @@ def test_an_image_that_cannot_be_had_is_named(http: FlaskClient) -> None:
     with serving(answering(body=KITE)) as kite, serving(answering("404 Not Found")) as missing:
         problem = refused(http, [kite.url(), missing.url()])
     assert problem["field"] == "images[1]"
-    assert "answered 404" in problem["detail"]
+    assert "responded with 404" in problem["detail"]
 
 
 def test_a_page_is_not_a_picture(http: FlaskClient) -> None:
@@ -108,4 +108,4 @@ def test_errors_tell_no_open_port_from_a_closed_one_where_an_address_is_not_publ
         with serving(behave) as server:
             details.add(refused(http, [server.url()])["detail"])
     details.add(refused(http, [server.url()])["detail"])  # closed by now
-    assert details == {"images[0] could not be fetched: 127.0.0.1 gave no answer that can be used"}
+    assert details == {"images[0] could not be fetched: 127.0.0.1 gave no usable response"}

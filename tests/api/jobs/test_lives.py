@@ -16,13 +16,13 @@ from shared.jobs.job import Job
 from shared.jobs.states import RenderState, Stage
 from shared.objects.store import ObjectStore
 from shared.store.core.connect import Client
-from shared.store.jobs.deleted import DoomedStore
+from shared.store.jobs.deleted import DeletedJobStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import LeaseStore
 from tests.api.conftest import CountedHints
 from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior, finish_next, submitted
-from workers.upkeep.deleted_jobs import delete_doomed
+from workers.upkeep.deleted_jobs import delete_objects_of_deleted_jobs
 
 BODY: dict[str, Any] = {"prompt": "a kite"}
 
@@ -144,7 +144,7 @@ def test_a_deleted_job_leaves_nothing(http: FlaskClient, client: Client, store: 
     keys = [key for key in client.scan_iter("*") if job.job_id in key]
     assert keys == []
     assert client.zrange("gridpress:manifests", 0, -1) == []
-    assert delete_doomed(DoomedStore(client), objects) == 1
+    assert delete_objects_of_deleted_jobs(DeletedJobStore(client), objects) == 1
     assert _exists(objects, others)
     assert not _exists(objects, mine)
 
@@ -161,9 +161,9 @@ def test_objects_are_deleted_once_the_object_store_is_back(
     with monkeypatch.context() as away:
         away.setattr(ObjectStore, "delete_prefix", fail)
         with pytest.raises(ObjectStoreUnavailable):
-            delete_doomed(DoomedStore(client), objects)
-    assert delete_doomed(DoomedStore(client), objects) == 1
-    assert delete_doomed(DoomedStore(client), objects) == 0
+            delete_objects_of_deleted_jobs(DeletedJobStore(client), objects)
+    assert delete_objects_of_deleted_jobs(DeletedJobStore(client), objects) == 1
+    assert delete_objects_of_deleted_jobs(DeletedJobStore(client), objects) == 0
 
 
 def test_jobs_are_listed_by_several_statuses_time_and_order(http: FlaskClient, store: JobStore) -> None:

@@ -17,8 +17,8 @@ from api.services import Services
 from shared.access.keys import Scope
 from shared.access.limits import TenantLimits
 from shared.ids import DEFAULT_TENANT, TenantId
+from shared.intake.openai import EditRequest, GenerationRequest
 from shared.jobs.spec import JobSpec, OutputFormat, Priority, Quality
-from shared.openai.requests import EditRequest, GenerationRequest
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from tests.api.pictures import data_url, png

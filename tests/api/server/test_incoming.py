@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from api.server import incoming
+from api.bodies import incoming
 from api.services import Services
 from shared.access.keys import Scope
 from shared.ids import DEFAULT_TENANT

@@ -8,14 +8,14 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import Services
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.access.capacity import Capacity
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from tests.api.pictures import data_url, png
 from tests.shared.store.builders import submitted

@@ -5,8 +5,8 @@ import socket
 import pytest
 from flask import Flask
 
+from api.quotas import Quotas
 from api.server.arbiter import Application
-from api.server.quotas import Quotas
 from shared.errors import StoreUnavailable
 from shared.settings.settings import Settings
 

@@ -14,7 +14,7 @@ TIMEOUT_S = 60
 
 _PATCHED = """
 from gevent import monkey; monkey.patch_all()
-from api import polling; polling.install()
+from api.connections import polling; polling.install()
 import select, socket, greenlet
 with socket.create_server(("127.0.0.1", 0)) as server:
     theirs = socket.create_connection(server.getsockname())
@@ -45,9 +45,9 @@ print(poll.poll(0))
 
 _READS = """
 from gevent.pool import Pool
-from api.server.connection import Connection, Pace
-from api.server.connection_limits import Lobby
-connection = Connection(ours, Pace(10.0, 10.0, 1000), Lobby(Pool(8)))
+from api.connections.connection import Connection, ConnectionLimits
+from api.connections.shedding import ConnectionShedder
+connection = Connection(ours, ConnectionLimits(10.0, 10.0, 1000), ConnectionShedder(Pool(8)))
 theirs.send(b"ab")
 print(count(lambda: connection.recv(1)))
 print(count(lambda: connection.recv(1))[1] > 0)
@@ -57,15 +57,16 @@ print(count(lambda: connection.recv(1))[1] > 0)
 _SHEDS = """
 import gevent, time
 from gevent.pool import Pool
-from api import connection, lobby
-lobby._SLOW_S = 0.0
+from api.connections import connection, shedding
+shedding._SLOW_S = 0.0
 pool = Pool(1)
 pool.spawn(gevent.sleep, 60)
-room = lobby.Lobby(pool)
-stranger, caller = (connection.Connection(one, connection.Pace(60.0, 60.0, 1000), room) for one in (ours, ours2))
+room = shedding.ConnectionShedder(pool)
+limits = connection.ConnectionLimits(60.0, 60.0, 1000)
+stranger, caller = (connection.Connection(one, limits, room) for one in (ours, ours2))
 for each in (stranger, caller):
     each.expect_body()
-connection.tell_server_of_caller({"gunicorn.socket": caller})
+connection.mark_admitted({"gunicorn.socket": caller})
 sending = [gevent.spawn(each.send_last, bytes(50_000_000)) for each in (stranger, caller)]
 gevent.sleep(0.1)
 room.make_room()

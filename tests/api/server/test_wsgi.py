@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from api import wsgi
 from api.app import create_app
-from api.edge.callers import is_open
-from api.server.quotas import Quotas
+from api.edge.authentication import is_open
+from api.quotas import Quotas
 from api.wsgi import compose
 from cli.stack.ports import free_ports
 from shared.access.keys import Scope

@@ -6,13 +6,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.service.readiness import Readiness
+from api.readiness import Readiness
 from api.services import Services
 from shared.access.keys import Scope
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
 from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, WorkerId
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.settings.settings import Settings
 from shared.store.access.capacity import Capacity
 from shared.store.access.keys import KeyStore
@@ -121,8 +121,8 @@ def test_checks_that_hang_are_told_of_in_time_and_begun_once(house: Services, mo
     parts = {"store": house.store, "objects": house.objects, "capacity": house.capacity, "keys": house.keys}
     for name, part in parts.items():
         monkeypatch.setattr(type(part), "is_open" if name == "keys" else "check", hanging(name))
-    monkeypatch.setattr(type(house.pace), "loads", hanging("pace"))
-    monkeypatch.setattr(type(house.pace), "signs", hanging("signs"))
+    monkeypatch.setattr(type(house.throughput), "loads", hanging("pace"))
+    monkeypatch.setattr(type(house.throughput), "signs", hanging("signs"))
     http = create_app(replace(house, readiness=Readiness(ttl_s=0, limit_s=0.05))).test_client()
     for _ in range(3):
         answer = http.get("/readyz")
@@ -174,7 +174,7 @@ def test_workers_that_ask_for_no_work_are_told_of(
     leases = LeaseStore(client, RULES)
     for number, silent_s in enumerate([60.0, *[0.0] * num_hearing]):
         worker = Announcement(WorkerId(f"w{number}"), Queue.DIT, 1, REVISION)
-        leases.beat(worker, [], signs=Signs(silent_s=silent_s))
+        leases.beat(worker, [], signs=WorkerHealth(silent_s=silent_s))
     http = create_app(replace(house, readiness=Readiness(ttl_s=0))).test_client()
     answer = http.get("/readyz")
     assert (answer.status_code, answer.get_json()["status"], answer.get_json()["deaf"]) == (200, status, {"dit": 1})

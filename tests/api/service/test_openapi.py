@@ -9,12 +9,13 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from api.app import create_app
-from api.openapi import examples, route
-from api.openapi.document import routes
-from api.openapi.entries import OPERATIONS, TAGS
+from api.openapi import examples
+from api.service import openapi_route as route
+from api.service.openapi_document import routes
+from api.service.openapi_entries import OPERATIONS, TAGS
 from api.services import Services
 from shared.intake.request import JobRequest
-from shared.jobs.response_schemas import JobAnswer
+from shared.responses.schemas import JobResponse
 
 Json = dict[str, Any]
 
@@ -157,7 +158,7 @@ def test_the_limits_are_this_services_own(http: FlaskClient, document: Json) -> 
 
 
 def test_answers_have_no_secret_to_describe(document: Json) -> None:
-    assert "webhook_secret" not in document["components"]["schemas"]["JobAnswer"]["properties"]
+    assert "webhook_secret" not in document["components"]["schemas"]["JobResponse"]["properties"]
 
 
 @pytest.mark.parametrize("name", examples.REQUESTS)
@@ -175,12 +176,12 @@ def test_the_schema_of_a_request_is_what_is_validated(document: Json) -> None:
 
 
 def test_the_schema_of_a_job_is_what_is_answered(http: FlaskClient, document: Json) -> None:
-    schema = document["components"]["schemas"]["JobAnswer"]
+    schema = document["components"]["schemas"]["JobResponse"]
     answered = http.post("/v1/jobs", json={"prompt": "a"}).get_json()
     example = document["paths"]["/v1/jobs/{job_id}"]["get"]["responses"]["200"]["content"]["application/json"]
     assert set(schema["properties"]) == set(schema["required"]) == set(answered)
     assert set(example["examples"]["succeeded"]["value"]) == set(answered)
-    assert JobAnswer.model_validate(answered)
+    assert JobResponse.model_validate(answered)
 
 
 @pytest.mark.attack

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.batch import follow, patience
+from cli.batch import follow
+from cli.batch import retries as patience
 from cli.main import main
 from tests.cli.batch.service import StubService
 

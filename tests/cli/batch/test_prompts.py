@@ -59,7 +59,7 @@ def test_blank_lines_count_but_are_no_lines() -> None:
         (b'{"prompt": ', "is not JSON"),
         (b'["a"]', "is not a JSON object"),
         (b'{"prompt": "\xff"}', "is not UTF-8"),
-        (b'{"seed": NaN}', "is not JSON: NaN is not a number of JSON"),
+        (b'{"seed": NaN}', "is not JSON: NaN is not a JSON number"),
         (b"[" * 100_000, "is not JSON"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.batch import patience
+from cli.batch import retries as patience
 from cli.batch.results.file import Results
 from cli.batch.state import StateFile
 from cli.evaluation.samples import samples
@@ -290,7 +290,7 @@ def test_what_a_batch_never_drew_is_a_failure_of_its_lines(
     result = batch("run", prompts, "--out", out)
     assert result.exit_code == 1
     assert "batch_1 cancelled: 3 of 5 lines failed" in result.stderr
-    assert "pair (line 5): never drawn" in result.stderr
+    assert "pair (line 5): never rendered" in result.stderr
     assert pictures(out) == {"fox-0.png", "fox-1.png"}
 
 

@@ -140,7 +140,7 @@ def test_a_check_of_the_log_that_hangs_is_ended(
     hanging = tmp_path / "hanging"
     hanging.write_text("#!/bin/sh\nexec sleep 60\n")
     hanging.chmod(0o700)
-    monkeypatch.setattr(append_log, "_LOOK_S", 0.1)
+    monkeypatch.setattr(append_log, "_CHECK_S", 0.1)
     with pytest.raises(OSError, match="was not read within"):
         AppendLog(data_dir / "valkey", hanging).check()
 

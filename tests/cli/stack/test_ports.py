@@ -37,7 +37,7 @@ def test_no_port_is_given_twice_nor_one_that_somebody_named(monkeypatch: pytest.
     first, second, named = free_ports(3)
     monkeypatch.setattr(ports, "_given", set())
     monkeypatch.setattr(ports, "_CANDIDATES", [first, second, named])
-    ports.set_aside(named)
+    ports.reserve(named)
     assert set(free_ports(1) + free_ports(1)) == {first, second}
 
 
@@ -58,6 +58,6 @@ def test_a_port_that_somebody_named_is_no_neighbour_of_another(monkeypatch: pyte
     port = free_ports(1, offset=ports.GRPC_OFFSET)[0]
     monkeypatch.setattr(ports, "_given", set())
     monkeypatch.setattr(ports, "_CANDIDATES", range(port, port + 1))
-    ports.set_aside(port + ports.GRPC_OFFSET)
+    ports.reserve(port + ports.GRPC_OFFSET)
     with pytest.raises(OSError, match="no 1 free ports"):
         free_ports(1, offset=ports.GRPC_OFFSET)

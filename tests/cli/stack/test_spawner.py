@@ -7,8 +7,8 @@ import pytest
 
 from cli.errors import Unavailable
 from cli.stack.processes.child import Child, Command
-from cli.stack.processes.slot import Role, Slot
 from cli.stack.processes.spawner import Spawner
+from cli.stack.processes.supervised_role import Role, SupervisedRole
 from cli.stack.servers.valkey import Valkey
 from shared.errors import Misconfigured
 
@@ -67,7 +67,7 @@ def test_a_server_that_ended_is_not_started_over_harmed_data_and_the_supervisor_
     spawn = Spawner([server], tmp_path)
     end(spawn(role_of(server)))
     server.harm = Misconfigured("run `gridpress repair`")
-    (event,) = Slot(role_of(server), spawn).run_once(0.0, may_start=True)
+    (event,) = SupervisedRole(role_of(server), spawn).run_once(0.0, may_start=True)
     assert "run `gridpress repair`" in str(event)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.stack.processes.slot import Died, Ready, pause_s
+from cli.stack.processes.supervised_role import Died, Ready, pause_s
 from cli.stack.processes.supervisor import Supervisor
 from tests.cli.fakes import FakeStack
 

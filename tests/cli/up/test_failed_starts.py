@@ -8,7 +8,7 @@ import pytest
 
 from cli.stack.processes import loop
 from cli.stack.processes.causes import MISCONFIGURED
-from cli.stack.processes.slot import Died, Event
+from cli.stack.processes.supervised_role import Died, Event
 from cli.stack.processes.supervisor import Supervisor
 from shared.errors import Misconfigured
 from shared.ids import new_job_id

@@ -11,9 +11,9 @@ from cli.stack.servers.choice import with_servers
 from cli.stack.servers.ledger import LedgerFile, compare
 from cli.stack.servers.valkey import Valkey
 from shared.ids import DEFAULT_TENANT, JobId
-from shared.jobs.responses import job_answer
 from shared.jobs.states import JobStatus
 from shared.objects.store import ObjectStore
+from shared.responses.job import job_response
 from shared.settings.settings import Settings
 from shared.store.core.connect import connect
 from shared.store.core.ledger import LedgerStore
@@ -30,7 +30,7 @@ def a_folder_with_jobs(data_dir: Path) -> list[JobId]:
         jobs, made = JobStore(client), []
         for _ in range(6):
             job = jobs.cancel(submitted(jobs).job_id, DEFAULT_TENANT)
-            write_manifest(ObjectStore(settings), job, job_answer(job, "http://127.0.0.1", "GLM-Image"))
+            write_manifest(ObjectStore(settings), job, job_response(job, "http://127.0.0.1", "GLM-Image"))
             made.append(job.job_id)
         compare(LedgerFile(data_dir / "valkey"), LedgerStore(client))
     for server in servers:

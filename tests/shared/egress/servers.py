@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from shared.egress.addresses import Address
+from shared.addresses import Address
 from shared.egress.rules import LOOPBACK, AllowList, EgressRules
 
 # As `gridpress up` has them before the first key.

@@ -22,9 +22,9 @@ def test_images_come_back_in_the_order_in_which_they_were_named() -> None:
 @pytest.mark.parametrize(
     ("behave", "reason"),
     [
-        (answering("404 Not Found"), "answered 404"),
+        (answering("404 Not Found"), "responded with 404"),
         (answering("302 Found", location="http://127.0.0.1:1/"), "redirects are not followed: give the final URL"),
-        (answering("206 Partial Content", b"ha"), "answered 206"),
+        (answering("206 Partial Content", b"ha"), "responded with 206"),
         (answering(body=b"x" * 1001), "more than 1000 bytes"),
         (resetting(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), "broke off"),
         (lambda connection: connection.sendall(b"hello"), "did not answer in HTTP"),
@@ -97,4 +97,4 @@ def test_an_address_that_is_not_public_tells_nothing_but_that_no_picture_came(be
 def test_what_is_fetched_from_an_address_that_is_not_public_may_not_be_told_of() -> None:
     with serving(answering(body=b"root:x:0:0")) as server:
         found = list(ImageFetcher(EgressClient(ALLOWED), 5.0, 1000, 9999).fetch({"images[0]": server.url()}))
-    assert [each.may_be_told for each in found] == [False]
+    assert [each.may_show_details for each in found] == [False]

@@ -1,4 +1,4 @@
-"""What the operator may allow. The table of ranges that nobody may call is in `tests.shared.egress.test_addresses`."""
+"""What the operator may allow. The table of ranges that nobody may call is in `tests.shared.test_addresses`."""
 
 from ipaddress import ip_address
 
@@ -72,14 +72,14 @@ def test_what_is_allowed_to_an_open_api_ends_with_the_first_key() -> None:
     keys: list[str] = []
     found = EgressRules.of(Settings(egress_allow_while_open=LOOPBACK), lambda: not keys)
     assert found.target("http://127.0.0.1:9000/hook")
-    assert found.may_tell([ip_address("127.0.0.1")])
+    assert found.allows_details([ip_address("127.0.0.1")])
     settled = found.settled()
     keys.append("gp_")
     with pytest.raises(EgressRefused, match="loopback"):
         found.target("http://127.0.0.1:9000/hook")
     with pytest.raises(EgressRefused):
         found.check(ip_address("127.0.0.1"), "rebound.example.com")
-    assert not found.may_tell([ip_address("127.0.0.1")])
+    assert not found.allows_details([ip_address("127.0.0.1")])
     assert settled.target("http://127.0.0.1:9000/hook")
     with pytest.raises(EgressRefused):
         found.settled().target("http://127.0.0.1:9000/hook")

@@ -14,7 +14,7 @@ from shared.settings.settings import Settings
 from shared.store.core.connect import connect
 from tests.shared.metrics.reading import counted
 from tests.workers.engine.test_thread import Harness
-from workers.consumer.health import Hearing
+from workers.consumer.health import HintHealth
 from workers.device.gauges import show_slots
 
 KEY = ObjectKey("metrics/object")
@@ -42,21 +42,21 @@ def test_an_object_store_that_does_not_answer_is_an_error(s3_settings: Settings)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     nowhere = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{port}"})
-    objects = ObjectStore(nowhere, is_hasty=True)
+    objects = ObjectStore(nowhere, fails_fast=True)
     before = counted("object_store_errors_total", operation="PutObject")
     with pytest.raises(ObjectStoreUnavailable):
         objects.put(KEY, b"bytes", "text/plain")
     assert counted("object_store_errors_total", operation="PutObject") == before + 1
 
 
-def test_a_write_that_is_not_there_is_counted(objects: ObjectStore) -> None:
+def test_a_write_that_is_not_there_is_counted(own_objects: ObjectStore) -> None:
     def other_bytes(params: dict[str, object], **_: object) -> None:
         params["Body"] = b"other"
 
-    objects._client.meta.events.register("provide-client-params.s3.PutObject", other_bytes)
+    own_objects._client.meta.events.register("provide-client-params.s3.PutObject", other_bytes)
     before = counted("object_store_not_stored_total")
     with pytest.raises(ObjectStoreUnavailable):
-        objects.put(KEY, b"bytes", "text/plain")
+        own_objects.put(KEY, b"bytes", "text/plain")
     assert counted("object_store_not_stored_total") == before + 1
 
 
@@ -76,10 +76,10 @@ def test_a_fault_that_a_thread_survived_is_counted_under_its_name() -> None:
 
 
 def test_what_a_worker_recovers_from_is_counted_under_its_queue() -> None:
-    hearing = Hearing(1, Queue.DIT)
+    hint_health = HintHealth(1, Queue.DIT)
     before = counted("consumer_restarts_total", queue="dit"), counted("work_found_unasked_total", queue="dit")
-    hearing.note_restart()
-    hearing.note_found()
+    hint_health.note_restart()
+    hint_health.note_found()
     after = counted("consumer_restarts_total", queue="dit"), counted("work_found_unasked_total", queue="dit")
     assert after == (before[0] + 1, before[1] + 1)
 

@@ -5,7 +5,7 @@ import torch
 
 from shared.jobs.states import Stage
 from shared.metrics.page import page_of
-from workers.ar.kv_book import KvBook
+from workers.ar.kv_allocator import KvAllocator
 from workers.ar.scheduler import Scheduler
 from workers.device.memory import show_device_memory
 
@@ -20,7 +20,7 @@ def _shown() -> list[float]:
 
 
 def test_the_share_of_kv_memory_that_is_booked_is_known() -> None:
-    book = KvBook(100)
+    book = KvAllocator(100)
     scheduler = Scheduler(book, max_sequences=4)
     assert scheduler.kv_used_ratio == 0
     assert book.book(25)

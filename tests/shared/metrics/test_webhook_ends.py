@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import JobNotFound, StoreUnavailable
 from shared.ids import DEFAULT_TENANT, HolderId, JobId
-from shared.store.webhooks.deliveries import Attempted, Delivery, Standing
+from shared.store.webhooks.deliveries import AttemptResult, Delivery, ReceiverClass
 from tests.shared.metrics.reading import counted
 from workers.delivery.message import Outgoing
 from workers.delivery.service import DeliveryService
@@ -16,7 +16,18 @@ from workers.delivery.webhook import Outcome
 TIMEOUT_S = 15.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DELIVERY = Delivery(
-    "evt_1", "own", 1, DEFAULT_TENANT, "job.succeeded", JobId("job"), NOW, 1, "", Standing.NEW, 0, HolderId("holder")
+    "evt_1",
+    "own",
+    1,
+    DEFAULT_TENANT,
+    "job.succeeded",
+    JobId("job"),
+    NOW,
+    1,
+    "",
+    ReceiverClass.NEW,
+    0,
+    HolderId("holder"),
 )
 OUTCOMES = ("delivered", "retry", "failed", "cut_short", "dropped", "late", "unrecorded")
 
@@ -54,7 +65,7 @@ class FakeSender:
 
 
 def answers(status: int | None, *, is_timeout: bool = False) -> FakeSender:
-    return FakeSender(Outcome(Attempted("http://receiver/", NOW, 0.1, status, "", ""), is_timeout=is_timeout))
+    return FakeSender(Outcome(AttemptResult("http://receiver/", NOW, 0.1, status, "", ""), is_timeout=is_timeout))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 from api.zai.schemas import ImageRequest
 from shared.batches.batch import BatchSpec
 from shared.intake.batch_line import Envelope
+from shared.intake.openai import EditRequest, GenerationRequest
 from shared.intake.request import JobRequest
 from shared.jobs.spec import JobSpec, RenderSettings
-from shared.openai.requests import EditRequest, GenerationRequest
 from shared.settings.settings import Settings
 
 MARK = "MARKPROMPT"

@@ -9,7 +9,7 @@ from shared.errors import Misconfigured
 from shared.ids import ObjectKey
 from shared.jobs.spec import Quality, RenderSettings
 from shared.schedule.cost import DEFAULT_COSTS, CostModel, cost_of, fitted
-from shared.schedule.planning import ArPoint, DitPoint, Profile, costs_of_profile
+from shared.schedule.profile import ArPoint, DitPoint, Profile, costs_of_profile
 
 
 def a_render(side_px: int = 1024, **fields: object) -> RenderSettings:

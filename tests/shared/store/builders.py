@@ -11,14 +11,14 @@ from shared.jobs.spec import JobSpec, RenderSettings
 from shared.jobs.states import Stage
 from shared.jobs.token_grid import Prior, TokenGrid
 from shared.store.renders.leases import LeaseRules
-from shared.store.webhooks.deliveries import Attempted, DeliveryRules, Room
+from shared.store.webhooks.deliveries import AttemptResult, DeliveryRules, Room
 
 REVISION = Revision("r1")
 WORKER_ID = WorkerId("w")
 RULES = LeaseRules(ttl_s=30, prior_ready_limit_min=16)
 DELIVERY_RULES = DeliveryRules(lease_ttl_s=30, concurrency=8, log_s=3600)
 A_LOT = Room(100, 100, 100, 100)
-AN_ATTEMPT = Attempted("https://a.example/", datetime(2027, 1, 15, tzinfo=UTC), 0.25, 200, "", "ok")
+AN_ATTEMPT = AttemptResult("https://a.example/", datetime(2027, 1, 15, tzinfo=UTC), 0.25, 200, "", "ok")
 
 
 class Jobs(Protocol):

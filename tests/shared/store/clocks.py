@@ -10,7 +10,7 @@ from shared.store.core.connect import Client
 
 START_MS = 1_800_000_000_000
 _KEY = "test:clock_ms"
-_LUA = Path(__file__).with_name("clock.lua")
+_LUA = Path(__file__).with_name("wall_clock.lua")
 
 
 class Clock(Protocol):
@@ -50,7 +50,7 @@ class StoreClock:
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Scripts run from here on read the test's clock, until `patch` is undone and the scripts are forgotten."""
-    patch.setitem(scripts.FILES, "clock", _LUA)
+    patch.setitem(scripts.FILES, "wall_clock", _LUA)
     forget_scripts()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from shared.hints.queues import Queue
 from shared.ids import RenderId, WorkerId
-from shared.jobs.leases import Claim, Held, Progress
+from shared.jobs.leases import Claim, Progress, RenderReport
 from shared.jobs.states import Stage
 from shared.store.renders.leases import Announcement, Verdict
 from tests.shared.store.builders import REVISION, a_picture, a_prior
@@ -36,7 +36,7 @@ class Worker:
         return taken
 
     def beat(self, done: int = 0, in_step: bool = True, log_lines: tuple[str, ...] = ()) -> Mapping[RenderId, Verdict]:
-        held = [Held(claim.lease, Progress(done, TOTAL), in_step) for claim in self.claims]
+        held = [RenderReport(claim.lease, Progress(done, TOTAL), in_step) for claim in self.claims]
         return self.world.leases.beat(
             Announcement(WorkerId(self.name), Queue(self.stage), 8, REVISION), held, log_lines
         )

@@ -8,7 +8,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from shared.ids import new_holder_id
-from shared.store.webhooks.deliveries import Attempted, Delivery, Room, Standing
+from shared.store.webhooks.deliveries import AttemptResult, Delivery, ReceiverClass, Room
 from shared.store.webhooks.manifests import ManifestClaim
 from tests.shared.store.memory_state import DueRecord, Memory, MessageRecord
 
@@ -78,16 +78,16 @@ class MemoryDeliveries:
         record.due_ms, record.attempts, record.holder = now_ms + self._lease_ttl_ms, record.attempts + 1, holder
         at = datetime.fromtimestamp(message.at_ms / 1000, UTC)
         job = message.job
-        told = (message.event_type, job.job_id, at, message.sequence, "", Standing.NEW)
+        told = (message.event_type, job.job_id, at, message.sequence, "", ReceiverClass.NEW)
         return Delivery(name, _destination(message), record.attempts, job.spec.tenant, *told, now_ms, holder)
 
-    def delivered(self, delivery: Delivery, attempted: Attempted) -> bool:
+    def delivered(self, delivery: Delivery, attempted: AttemptResult) -> bool:
         return self._finish(delivery, None)
 
-    def retry_later(self, delivery: Delivery, attempted: Attempted, delay_s: float, spare_s: float = 0) -> bool:
+    def retry_later(self, delivery: Delivery, attempted: AttemptResult, delay_s: float, spare_s: float = 0) -> bool:
         return self._finish(delivery, self._memory.now_ms + int(delay_s * 1000))
 
-    def abandon(self, delivery: Delivery, attempted: Attempted, *, is_gone: bool = False) -> bool:
+    def abandon(self, delivery: Delivery, attempted: AttemptResult, *, is_gone: bool = False) -> bool:
         return self._finish(delivery, None)
 
     def drop(self, delivery: Delivery) -> bool:

@@ -6,17 +6,17 @@ from shared.errors import LeaseLost
 from shared.hints.queues import Queue
 from shared.ids import Fence, ObjectKey, RenderId, Revision, WorkerId, new_holder_id
 from shared.jobs.job import Picture
-from shared.jobs.leases import Claim, Handover, Held, Lease, Place, Progress
+from shared.jobs.leases import Claim, Handover, Lease, Progress, RenderReport, Vacancy
 from shared.jobs.states import RenderState, Stage
 from shared.jobs.token_grid import Prior
 from shared.schedule.cost import cost_of
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.store.renders.leases import Announcement, LeaseRules, Verdict
 from tests.shared.store.memory_claims import charge, choose
 from tests.shared.store.memory_state import Memory, RenderRecord, WorkerRecord
 
-_WELL = Signs()
-_ANY = Place()
+_WELL = WorkerHealth()
+_ANY = Vacancy()
 
 
 class MemoryLeases:
@@ -26,7 +26,7 @@ class MemoryLeases:
         self._memory = memory
         self._rules = rules
 
-    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Place = _ANY) -> Claim | None:
+    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
         """Knows free places for every class alone; for others see `test_claim_places.py`."""
         assert place == _ANY
         memory = self._memory
@@ -55,7 +55,11 @@ class MemoryLeases:
         return _claim(render, stage, handover)
 
     def beat(
-        self, worker: Announcement, held: Sequence[Held], log_lines: Sequence[str] = (), signs: Signs = _WELL
+        self,
+        worker: Announcement,
+        held: Sequence[RenderReport],
+        log_lines: Sequence[str] = (),
+        signs: WorkerHealth = _WELL,
     ) -> Mapping[RenderId, Verdict]:
         memory, key = self._memory, (worker.queue.value, worker.worker_id)
         memory.feel_pulse(self._rules.ttl_ms)
@@ -128,7 +132,7 @@ class MemoryLeases:
             steps = {"done": progress.done, "total": progress.total}
             render.job.tell("render.progress", index=render.index, stage=str(render.stage), **steps)
 
-    def _verdict(self, held: Held) -> Verdict:
+    def _verdict(self, held: RenderReport) -> Verdict:
         try:
             render = self._held_by(held.lease)
         except LeaseLost:

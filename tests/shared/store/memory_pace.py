@@ -24,7 +24,7 @@ from tests.shared.store.memory_state import Memory, RenderRecord
 
 
 class MemoryPace:
-    """In-memory twin of `PaceStore`. It counts the cost ahead of a job exactly; the real one estimates it per lane."""
+    """In-memory twin of `ThroughputStore`. It knows the exact cost ahead of a job; the store estimates it per lane."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

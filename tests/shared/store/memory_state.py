@@ -8,7 +8,7 @@ from shared.access.limits import Load, TenantLimits
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.jobs.dead_letters import Crash
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
-from shared.jobs.job import Picture, Place
+from shared.jobs.job import EndedIn, Picture
 from shared.jobs.leases import Handover, Progress
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import ARROWS, JobStatus, RenderState, Stage, final_status
@@ -39,7 +39,7 @@ class RenderRecord:
     prior: Prior | None = None
     picture: Picture | None = None
     error: dict[str, object] | None = None
-    ended_in: Place | None = None
+    ended_in: EndedIn | None = None
     lease_ends_ms: int = 0
     expires_ms: float | None = None
     started_ms: int | None = None
@@ -194,7 +194,7 @@ class Sums:
     step_from_ms: int = 0
 
     def add(self, ms: float, cost: int, weight: float, now_ms: int) -> None:
-        """As shared/store/queues/pace.lua, in the same order: the sums are equal to the last bit."""
+        """As shared/store/queues/throughput.lua, in the same order: the sums are equal to the last bit."""
         is_settled, kept = self.num >= 5 and self.ms > 0, 1 - 0.05 * weight
         if is_settled:
             average = self.ms / self.cost
@@ -360,7 +360,7 @@ class Memory:
     def _end(self, render: RenderRecord, before: RenderState, stage: Stage | None) -> None:
         if render.state is not RenderState.SUCCEEDED:
             is_unstarted = before in (Stage.AR.waiting, Stage.DIT.waiting) and render.started_ms is None
-            render.ended_in = Place.BEFORE_START if is_unstarted else Place(str(stage))
+            render.ended_in = EndedIn.BEFORE_START if is_unstarted else EndedIn(str(stage))
         render.progress = render.expires_ms = None
         self.end_handover(render)
         if render.state is RenderState.SUCCEEDED:

@@ -9,7 +9,7 @@ from shared.errors import StoreUnavailable
 from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs.job import Job, PriorSource
-from shared.jobs.leases import Held, Progress
+from shared.jobs.leases import Progress, RenderReport
 from shared.jobs.states import RenderState, Stage
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
@@ -350,7 +350,7 @@ def test_a_broken_render_costs_its_worker_no_other_lease(
     jobs = waiting_jobs(store, leases, Stage.AR, 2)
     claims = [leases.claim(Stage.AR, REVISION, WORKER_ID) for _ in jobs]
     break_head(client, jobs[0], is_a_string(kind))
-    held = [Held(claim.lease, Progress(1, 9), in_step=True) for claim in claims if claim]
+    held = [RenderReport(claim.lease, Progress(1, 9), in_step=True) for claim in claims if claim]
     verdicts = leases.beat(Announcement(WORKER_ID, Queue.AR, 2, REVISION), held)
     assert list(verdicts.values()) == [verdict, Verdict.RENEWED]
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from shared.hints.queues import Queue, celery_list
-from shared.hints.send import Hints
 from shared.ids import Revision, WorkerId
-from shared.jobs.leases import Place, Room
+from shared.jobs.leases import Room, Vacancy
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.store.core.connect import Client
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement
 from tests.shared.store.builders import REVISION, submitted
@@ -20,8 +20,8 @@ from tests.shared.store.world import World
 
 IDLE = Announcement(WorkerId("idle"), Queue.AR, 1, REVISION)
 BUSY = Announcement(WorkerId("busy"), Queue.AR, 1, REVISION)
-AHEAD = Place(Room.AHEAD, Priority.BATCH)
-BEYOND = Place(Room.BEYOND, Priority.INTERACTIVE)
+AHEAD = Vacancy(Room.AHEAD, Priority.BATCH)
+BEYOND = Vacancy(Room.BEYOND, Priority.INTERACTIVE)
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def hints(client: Client, valkey_url: str) -> Hints:
     return Hints(make_celery(valkey_url), UpkeepStore(client))
 
 
-def asks(world: World, worker: Announcement, place: Place | None = None) -> bool:
+def asks(world: World, worker: Announcement, place: Vacancy | None = None) -> bool:
     """Whether the worker, which is alive, gets a render."""
     world.leases.beat(worker, [])
-    return world.leases.claim(Stage.AR, worker.revision, worker.worker_id, place or Place()) is not None
+    return world.leases.claim(Stage.AR, worker.revision, worker.worker_id, place or Vacancy()) is not None
 
 
 def num_hints(client: Client) -> int:
@@ -52,7 +52,7 @@ def test_a_place_for_a_higher_class_takes_no_lower_one(world: World) -> None:
 
 
 @pytest.mark.parametrize("place", [AHEAD, BEYOND])
-def test_what_an_idle_worker_could_begin_is_left_to_it_for_a_moment(world: World, place: Place) -> None:
+def test_what_an_idle_worker_could_begin_is_left_to_it_for_a_moment(world: World, place: Vacancy) -> None:
     assert not asks(world, IDLE)
     submitted(world.jobs)
     assert not asks(world, BUSY, place)
@@ -76,7 +76,7 @@ def test_only_a_worker_that_could_begin_it_keeps_a_render_from_another(world: Wo
         submitted(world.jobs)
         assert asks(world, other)
     if change == "draining":
-        world.leases.beat(other, [], signs=Signs(is_draining=True))
+        world.leases.beat(other, [], signs=WorkerHealth(is_draining=True))
     if change == "gone":
         world.leases.leave(other)
     world.leases.beat(BUSY, [])  # a job is for the model of the AR worker that was heard last

@@ -43,7 +43,7 @@ def test_sentinels_that_know_no_primary_are_told_in_words() -> None:
 def test_a_server_that_is_no_store_is_told_in_words(form: str) -> None:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _AnswersAsHttp) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        with pytest.raises(StoreUnavailable, match="does not speak as a Redis or Valkey"):
+        with pytest.raises(StoreUnavailable, match="is not a Redis or Valkey"):
             connect(form.format(server.server_address[1]))
         server.shutdown()
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT
-from shared.jobs.job import Job, Place
+from shared.jobs.job import EndedIn, Job
 from shared.jobs.states import RenderState, Stage
 from shared.store.renders.leases import Verdict
 from tests.shared.store.builders import submitted
@@ -19,7 +19,7 @@ def in_seconds(seconds: float) -> datetime:
     return datetime.fromtimestamp(START_MS / 1000, UTC) + timedelta(seconds=seconds)
 
 
-def told(world: World, job: Job) -> tuple[RenderState, object, object, Place | None]:
+def told(world: World, job: Job) -> tuple[RenderState, object, object, EndedIn | None]:
     render = world.job(job.job_id).renders[0]
     error = render.error or {}
     return render.state, error.get("code"), error.get("stage"), render.ended_in
@@ -36,7 +36,7 @@ def test_a_render_that_nobody_begins_expires_before_its_start(
     assert world.upkeep.expire() == 0
     world.clock.advance(0.001)
     assert world.upkeep.expire() == 1
-    assert told(world, job) == (RenderState.EXPIRED, code, None, Place.BEFORE_START)
+    assert told(world, job) == (RenderState.EXPIRED, code, None, EndedIn.BEFORE_START)
     assert world.job(job.job_id).status == "expired"
 
 
@@ -74,7 +74,7 @@ def test_a_running_render_learns_at_its_next_heartbeat_that_its_time_is_over(
     world.clock.advance(5)
     (verdict,) = worker.beat().values()
     assert verdict is Verdict.EXPIRED
-    assert told(world, job) == (RenderState.EXPIRED, code, str(stage), Place(stage))
+    assert told(world, job) == (RenderState.EXPIRED, code, str(stage), EndedIn(stage))
 
 
 def test_the_execution_time_runs_on_through_retries(world: World) -> None:
@@ -100,10 +100,10 @@ def test_a_finished_render_never_expires(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("begun", "place"),
-    [(0, Place.BEFORE_START), (1, Place.AR), (2, Place.DIT), (3, Place.DIT)],
+    [(0, EndedIn.BEFORE_START), (1, EndedIn.AR), (2, EndedIn.DIT), (3, EndedIn.DIT)],
     ids=["queued", "AR runs", "waits for the DiT", "DiT runs"],
 )
-def test_a_cancelled_picture_tells_where_it_was(world: World, begun: int, place: Place) -> None:
+def test_a_cancelled_picture_tells_where_it_was(world: World, begun: int, place: EndedIn) -> None:
     job = submitted(world.jobs)
     ar, dit = Worker(world, "ar"), Worker(world, "dit", Stage.DIT)
     for step in (ar.take, ar.finish, dit.take)[:begun]:

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import LeaseLost
 from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, Fence, HolderId, Revision, WorkerId
-from shared.jobs.leases import Claim, Held, Progress
+from shared.jobs.leases import Claim, Progress, RenderReport
 from shared.jobs.states import JobStatus, Stage
 from shared.store.core.connect import Client
 from shared.store.renders.leases import Announcement, LeaseRules, Verdict
@@ -113,7 +113,7 @@ def test_a_heartbeat_tells_each_render_its_own_verdict(world: World, leases: Lea
     assert [claim.job_id for claim in claims] == [cancelled.job_id, lost.job_id, kept.job_id]
     world.jobs.cancel(cancelled.job_id, DEFAULT_TENANT)
     leases.hand_back(claims[1].lease)
-    verdicts = leases.beat(WORKER, [Held(claim.lease, Progress(5, 100), in_step=True) for claim in claims])
+    verdicts = leases.beat(WORKER, [RenderReport(claim.lease, Progress(5, 100), in_step=True) for claim in claims])
     assert list(verdicts.values()) == [Verdict.CANCELLED, Verdict.LOST, Verdict.RENEWED]
     assert world.jobs.job(kept.job_id, DEFAULT_TENANT).renders[0].progress == Progress(5, 100)
 
@@ -123,7 +123,7 @@ def test_a_render_that_was_not_begun_has_no_progress(world: World, leases: Lease
     lease = claimed(leases).lease
     seen = []
     for progress in (Progress(0, 0), Progress(0, 100), Progress(1, 100)):
-        leases.beat(WORKER, [Held(lease, progress, in_step=True)])
+        leases.beat(WORKER, [RenderReport(lease, progress, in_step=True)])
         seen.append(world.jobs.job(job_id, DEFAULT_TENANT).renders[0].progress)
     assert seen == [None, Progress(0, 100), Progress(1, 100)]
 
@@ -132,7 +132,7 @@ def test_a_heartbeat_renews_a_lease_that_had_ended_but_was_not_taken(world: Worl
     submitted(world.jobs)
     claim = claimed(world.leases)
     world.let_leases_end()
-    world.leases.beat(WORKER, [Held(claim.lease, Progress(0, 1), in_step=True)])
+    world.leases.beat(WORKER, [RenderReport(claim.lease, Progress(0, 1), in_step=True)])
     assert world.rescue() == (0, 0)
 
 

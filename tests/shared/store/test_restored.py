@@ -9,8 +9,8 @@ import pytest
 
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.jobs.job import Job
-from shared.jobs.responses import job_answer
 from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.responses.job import job_response
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.restore import RestoredJobs
@@ -22,7 +22,7 @@ from workers.delivery.manifest import write_manifest
 def manifest_of(job: Job) -> Any:
     stored: list[bytes] = []
     objects = SimpleNamespace(put=lambda key, data, content_type: stored.append(data))
-    write_manifest(objects, job, job_answer(job, "http://127.0.0.1", "GLM-Image"))  # type: ignore[arg-type]
+    write_manifest(objects, job, job_response(job, "http://127.0.0.1", "GLM-Image"))  # type: ignore[arg-type]
     return json.loads(stored[0])
 
 
@@ -44,7 +44,7 @@ def ended(store: JobStore, client: Client) -> Job:
 
 def told(job: Job) -> dict[str, Any]:
     """As clients read it, but for times within a stage, which a manifest does not tell."""
-    answer = job_answer(job, "http://127.0.0.1", "GLM-Image")
+    answer = job_response(job, "http://127.0.0.1", "GLM-Image")
     return {**answer, "images": [{**image, "timings": None} for image in answer["images"]]}
 
 

@@ -11,7 +11,7 @@ from shared.ids import DEFAULT_TENANT, Revision, WorkerId, new_job_id
 from shared.jobs.job import PriorSource
 from shared.jobs.leases import Claim
 from shared.jobs.states import Stage
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.store.core.connect import Client
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.queues.upkeep import Stall, UpkeepStore
@@ -29,9 +29,9 @@ def world(client: Client, still_clock: None) -> World:
     return World.of_valkey(client)
 
 
-def beat(world: World, *workers: Announcement, signs: Signs | None = None) -> None:
+def beat(world: World, *workers: Announcement, signs: WorkerHealth | None = None) -> None:
     for worker in workers or (AR_WORKER,):
-        world.leases.beat(worker, [], signs=signs or Signs())
+        world.leases.beat(worker, [], signs=signs or WorkerHealth())
 
 
 def look(world: World, stage: Stage = Stage.AR) -> Stall:
@@ -69,7 +69,7 @@ def test_unpinned_work_that_nobody_claims_though_slots_are_free_is_noticed_once_
 
 def test_a_worker_that_hears_nothing_is_one_with_free_slots(world: World) -> None:
     submitted(world.jobs)
-    assert is_stalled_after(world, partial(beat, world, signs=Signs(silent_s=60)))
+    assert is_stalled_after(world, partial(beat, world, signs=WorkerHealth(silent_s=60)))
 
 
 def test_a_stage_that_claims_now_and_then_moves(world: World) -> None:
@@ -118,7 +118,7 @@ def test_full_workers_are_no_stall(world: World) -> None:
 
 def test_a_worker_that_drains_owes_nothing(world: World) -> None:
     submitted(world.jobs)
-    assert not is_stalled_after(world, partial(beat, world, signs=Signs(is_draining=True)))
+    assert not is_stalled_after(world, partial(beat, world, signs=WorkerHealth(is_draining=True)))
 
 
 def test_a_tenant_at_its_limit_is_no_stall(world: World) -> None:

@@ -15,7 +15,7 @@ from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, Fence, JobId, RenderId, WorkerId, new_job_id
 from shared.jobs.enhancement import EnhancementStatus
 from shared.jobs.job import Job, PriorSource
-from shared.jobs.leases import Claim, Held, Progress
+from shared.jobs.leases import Claim, Progress, RenderReport
 from shared.jobs.spec import Priority
 from shared.jobs.states import ARROWS, REVIVALS, JobStatus, RenderState, Stage, final_status
 from shared.store.core.connect import Client
@@ -163,7 +163,7 @@ class StoreMachine(RuleBasedStateMachine):
         verdicts = [
             self._leases(world).beat(
                 announcement,
-                [Held(tuple(twins)[side].lease, Progress(done, 9), in_step) for twins, done, in_step in mine],
+                [RenderReport(tuple(twins)[side].lease, Progress(done, 9), in_step) for twins, done, in_step in mine],
                 [f"{worker} beats"],
             )
             for side, world in enumerate(self.worlds)

@@ -19,7 +19,7 @@ from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.scripts import Scripts
 from shared.store.core.steady_clock import SteadyClock
 from shared.store.idempotency.lost_responses import Expected, Held, UndeliveredStore
-from shared.store.idempotency.requests import Begun, IdempotencyStore, KeptAnswer, Reservation, Reused
+from shared.store.idempotency.requests import Begun, IdempotencyStore, Reservation, Reused, StoredResponse
 from shared.store.jobs.submission import LineSubmission
 from tests.shared.store.builders import a_spec
 from tests.shared.store.clocks import START_MS, StoreClock
@@ -101,11 +101,11 @@ def test_what_waits_for_its_time_is_due_when_it_was(world: World, time: Time, ju
     running(world)
     client.zadd("gridpress:doomed", {"job_x|t": time.wall.now_ms() + 5000})
     time.set_back_or_forth(jump_s)
-    assert Scripts(client).run("doomed", 1) == []
+    assert Scripts(client).run("due_deletions", 1) == []
     time.pass_by(4)
-    assert Scripts(client).run("doomed", 1) == []
+    assert Scripts(client).run("due_deletions", 1) == []
     time.pass_by(1.5)
-    assert Scripts(client).run("doomed", 1) == ["job_x|t"]
+    assert Scripts(client).run("due_deletions", 1) == ["job_x|t"]
 
 
 def begun(client: Client, body: str = "body") -> Begun:
@@ -120,12 +120,12 @@ def test_an_idempotency_key_is_kept_for_the_time_that_passed(
 ) -> None:
     first = begun(client)
     assert isinstance(first, Reservation)
-    IdempotencyStore(client, kept_for_s=60).keep(first, KeptAnswer(202, {}, "{}"))
+    IdempotencyStore(client, kept_for_s=60).keep(first, StoredResponse(202, {}, "{}"))
     [key] = client.keys("gridpress:idempotency:*")
     assert client.pttl(key) == -1  # by the wall clock it never ends
     time.set_back_or_forth(jump_s)
     time.pass_by(57, world.upkeep.purge_idempotency)
-    assert isinstance(begun(client), KeptAnswer)
+    assert isinstance(begun(client), StoredResponse)
     time.pass_by(5, world.upkeep.purge_idempotency)
     assert client.keys("gridpress:idempotency*") == []
 
@@ -213,7 +213,7 @@ def test_a_jump_while_nobody_looked_is_told_from_time_that_passed(world: World, 
 
 def test_another_machine_waits_for_those_who_know(world: World, time: Time, client: Client) -> None:
     """It has nothing to compare with; upkeep's machine has."""
-    stranger = SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), "another machine")
+    stranger = SteadyClock(partial(Scripts(client)._run_once, "check_clock"), "another machine")
     time.set_back_or_forth(3600)
     assert not stranger.look()
     time.pass_by(0.5)
@@ -222,7 +222,7 @@ def test_another_machine_waits_for_those_who_know(world: World, time: Time, clie
 
 
 def test_two_machines_take_one_jump_for_one(world: World, time: Time, client: Client) -> None:
-    other = SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), "another machine")
+    other = SteadyClock(partial(Scripts(client)._run_once, "check_clock"), "another machine")
     time.pass_by(2, other.keep)
     time.set_back_or_forth(3600)
     time.pass_by(2, other.keep)
@@ -231,7 +231,7 @@ def test_two_machines_take_one_jump_for_one(world: World, time: Time, client: Cl
 
 def test_machines_that_are_gone_are_forgotten_once_there_are_many(world: World, time: Time, client: Client) -> None:
     for number in range(40):
-        SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), f"boot-{number}").look()
+        SteadyClock(partial(Scripts(client)._run_once, "check_clock"), f"boot-{number}").look()
     assert client.hlen("gridpress:clock") > 40
     time.pass_unseen(2 * 86_400)
     time.pass_by(2)
@@ -240,7 +240,7 @@ def test_machines_that_are_gone_are_forgotten_once_there_are_many(world: World, 
 
 def test_where_nobody_knows_the_wall_is_believed_in_the_end(world: World, time: Time, client: Client) -> None:
     """The machine that knew is gone, or was booted anew."""
-    stranger = SteadyClock(partial(Scripts(client)._run_once, "look_at_clock"), "another machine")
+    stranger = SteadyClock(partial(Scripts(client)._run_once, "check_clock"), "another machine")
     time.pass_unseen(3600)
     stranger.settle()
     assert client.hget("gridpress:clock", "offset_ms") == "0"

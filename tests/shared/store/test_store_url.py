@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.celery_app import make_celery
 from shared.errors import Misconfigured
-from shared.hints.celery_app import make_celery
 from shared.settings.store_url import read_sentinels, tls_of
 from shared.store.core.connect import connect
 

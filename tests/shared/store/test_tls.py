@@ -11,10 +11,10 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
+from shared.celery_app import make_celery
 from shared.errors import StoreUnavailable
-from shared.hints.celery_app import make_celery
 from shared.settings.settings import Settings
-from shared.store.core.connect import Client, connect, connect_hasty
+from shared.store.core.connect import Client, connect, connect_with_timeout
 from tests.shared.store.tls_relay import relay
 
 
@@ -59,7 +59,7 @@ def send(url: str) -> None:
 
 def test_all_connections_work_with_the_authoritys_file(tls_url: str, ca_file: Path, client: Client) -> None:
     url = url_of(Settings(redis_url=tls_url, redis_ca_file=ca_file))
-    for one in (connect(url), connect_hasty(url, 2)):
+    for one in (connect(url), connect_with_timeout(url, 2)):
         with one:
             assert one.ping()
     send(url)
@@ -110,7 +110,7 @@ def test_a_store_that_wants_certificates_of_its_clients_gets_them(
 
 
 def test_a_file_beside_a_url_without_tls_is_refused(ca_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="it would not be used"):
+    with pytest.raises(ValidationError, match="the certificate would not be used"):
         Settings(redis_url="redis://127.0.0.1", redis_ca_file=ca_file)
     with pytest.raises(ValidationError, match="can't be read: No such file"):
         Settings(redis_url="rediss://127.0.0.1", redis_ca_file=tmp_path / "nothing")

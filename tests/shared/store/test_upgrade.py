@@ -8,7 +8,7 @@ from shared.jobs.job import JobStatus, PriorSource
 from shared.jobs.states import RenderState, Stage
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseStore
 from tests.shared.store.builders import REVISION, RULES, a_picture, a_prior, a_spec, submitted
@@ -163,7 +163,7 @@ def test_a_place_in_the_queue_is_told_before_and_after(
 ) -> None:
     leases.beat(OLD_WORKER, [])
     first, second = submitted(store), submitted(store)
-    places = PaceStore(client)
+    places = ThroughputStore(client)
     assert [place and place.position for place in map(places.place, (first, second))] == [0, 1]
     upgrade(leases)
     upkeep.reroute()

@@ -14,7 +14,7 @@ from shared.store.core.connect import Client
 from shared.store.enhancements.enhancements import EnhancementStore
 from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.jobs.jobs import JobStore
-from shared.store.queues.throughput import PaceStore
+from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.handovers import HandoverStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
@@ -47,7 +47,7 @@ class World:
     dead_letters: DeadLetterStore | MemoryDeadLetters
     enhancements: EnhancementStore | MemoryEnhancements
     set_limits: Callable[[TenantId, TenantLimits], None]
-    pace: PaceStore | MemoryPace
+    pace: ThroughputStore | MemoryPace
     handovers: HandoverStore | MemoryHandovers
 
     @classmethod
@@ -62,7 +62,7 @@ class World:
             dead_letters=DeadLetterStore(client),
             enhancements=EnhancementStore(client, RULES.ttl_s),
             set_limits=KeyStore(client).set_limits,
-            pace=PaceStore(client),
+            pace=ThroughputStore(client),
             handovers=HandoverStore(client),
         )
 

@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.webhooks.secrets import new_secret
-from shared.webhooks.signing import signed_headers
 from shared.webhooks.signing_key import SigningKey
+from workers.delivery.signing import signed_headers
 
 DOCS = Path(__file__).parents[3] / "docs" / "webhooks.md"
 RECEIVERS = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)

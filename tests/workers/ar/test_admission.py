@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.jobs.spec import Priority
 from tests.workers.ar.claims import a_claim
 from workers.ar import scheduler as policy
-from workers.ar.kv_book import Extent, KvBook
+from workers.ar.kv_allocator import Extent, KvAllocator
 from workers.ar.scheduler import AGEING_TOKENS, BACKFILL_STEPS, PREFILL_CHUNK, Scheduler
 from workers.ar.sequence import ArSequence
 
@@ -48,7 +48,7 @@ class Worker:
     step: int = 0
 
     def __post_init__(self) -> None:
-        self.book = KvBook(self.num_kv_tokens)
+        self.book = KvAllocator(self.num_kv_tokens)
         self.scheduler = Scheduler(self.book, self.max_sequences)
         self.numbers = count()
         self.held: dict[str, ArSequence] = {}
@@ -144,7 +144,7 @@ def test_a_small_render_passes_where_it_ends_in_time() -> None:
 
 
 def test_of_scattered_memory_the_range_that_is_free_soonest_is_set_aside() -> None:
-    book = KvBook(100)
+    book = KvAllocator(100)
     extents = [book.book(20) for _ in range(5)]
     for extent in (extents[0], extents[3]):
         assert extent
@@ -163,7 +163,7 @@ def test_of_scattered_memory_the_range_that_is_free_soonest_is_set_aside() -> No
 def test_no_range_at_all_is_free_sooner_than_the_one_that_is_set_aside(
     holes: list[tuple[int, int]], length: int
 ) -> None:
-    book = KvBook(max(length, sum(size for size, _ in holes)))
+    book = KvAllocator(max(length, sum(size for size, _ in holes)))
     left = {extent: steps for size, steps in holes if (extent := book.book(size))}
     for extent in list(left)[::3]:
         book.release(extent)

@@ -9,7 +9,7 @@ from shared.geometry import CODEBOOK_SIZE, GridSize
 from shared.jobs.token_grid import TokenGrid
 from tests.workers.ar.claims import a_claim
 from workers.ar.guard import TOKENS_PER_DISTINCT_CODE, is_degenerate
-from workers.ar.kv_book import Extent, KvBook
+from workers.ar.kv_allocator import Extent, KvAllocator
 from workers.ar.scheduler import PREFILL_CHUNK, Scheduler
 from workers.ar.sequence import ArSequence
 
@@ -22,7 +22,7 @@ def a_sequence(name: str, side_px: int = 256, num_prompt: int = 10, job: str = "
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=60))
 def test_the_books_always_balance(moves: list[tuple[bool, int]]) -> None:
-    book = KvBook(100)
+    book = KvAllocator(100)
     booked: list[Extent] = []
     for books, number in moves:
         if books and (extent := book.book(number)):
@@ -38,7 +38,7 @@ def test_the_books_always_balance(moves: list[tuple[bool, int]]) -> None:
 
 
 def test_an_extent_cannot_be_given_back_twice() -> None:
-    book = KvBook(10)
+    book = KvAllocator(10)
     extent = book.book(5)
     assert extent
     book.release(extent)
@@ -54,12 +54,12 @@ def test_memory_is_booked_for_prompt_and_grids_exactly() -> None:
 
 def test_what_no_empty_memory_could_hold_is_refused() -> None:
     with pytest.raises(RenderFailed) as refusal:
-        Scheduler(KvBook(500), 4).refuse_too_large(a_sequence("x", 1024))
+        Scheduler(KvAllocator(500), 4).refuse_too_large(a_sequence("x", 1024))
     assert refusal.value.reason == "kv_too_large"
 
 
 def test_short_prompts_are_prefilled_together_and_decoding_goes_on() -> None:
-    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    scheduler = Scheduler(KvAllocator(CAPACITY), 16)
     sequences = [a_sequence(name) for name in "abc"]
     for sequence in sequences:
         scheduler.add(sequence)
@@ -70,14 +70,14 @@ def test_short_prompts_are_prefilled_together_and_decoding_goes_on() -> None:
 
 
 def test_a_step_prefills_no_more_than_a_chunk_and_a_short_prompt_counts_as_a_forward() -> None:
-    scheduler = Scheduler(KvBook(100 * CAPACITY), 64)
+    scheduler = Scheduler(KvAllocator(100 * CAPACITY), 64)
     for index in range(20):
         scheduler.add(a_sequence(f"{index:02d}"))
     assert len(scheduler.next_batch().prefill) == PREFILL_CHUNK // 64
 
 
 def test_a_short_prompt_does_not_wait_for_all_of_a_long_one() -> None:
-    scheduler = Scheduler(KvBook(100 * CAPACITY), 16)
+    scheduler = Scheduler(KvAllocator(100 * CAPACITY), 16)
     long, short = a_sequence("long", num_prompt=1500), a_sequence("short")
     scheduler.add(long)
     assert scheduler.next_batch().prefill == [long]
@@ -87,7 +87,7 @@ def test_a_short_prompt_does_not_wait_for_all_of_a_long_one() -> None:
 
 
 def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:
-    scheduler = Scheduler(KvBook(CAPACITY), 16)
+    scheduler = Scheduler(KvAllocator(CAPACITY), 16)
     first, second, other = a_sequence("a", job="j"), a_sequence("b", job="j"), a_sequence("c")
     for sequence in (first, second, other):
         scheduler.add(sequence)

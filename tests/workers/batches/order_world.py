@@ -11,7 +11,7 @@ from shared.batches.batch import (
     BatchSpec,
     LineJob,
     LineState,
-    Standing,
+    Precedence,
     line_job_id,
     new_batch_id,
 )
@@ -32,8 +32,8 @@ SPARE = 10
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def standing(priority: BatchPriority, finish_in_h: int | None) -> Standing:
-    return Standing(priority, None if finish_in_h is None else NOW + timedelta(hours=finish_in_h))
+def precedence(priority: BatchPriority, finish_in_h: int | None) -> Precedence:
+    return Precedence(priority, None if finish_in_h is None else NOW + timedelta(hours=finish_in_h))
 
 
 @dataclass
@@ -49,7 +49,7 @@ class OrderWorld:
         self.work = BatchWork(self.client, BatchRules(60, SPARE, 3600, 3600))
         self.leases = LeaseStore(self.client, LeaseRules(ttl_s=30, prior_ready_limit_min=1000))
 
-    def batch(self, place: Standing, num_lines: int = 20, tenant: TenantId = OWNER) -> Batch:
+    def batch(self, place: Precedence, num_lines: int = 20, tenant: TenantId = OWNER) -> Batch:
         """A batch whose lines were checked and wait."""
         spec = BatchSpec(
             tenant=tenant,
@@ -59,7 +59,7 @@ class OrderWorld:
             window_s=24 * 3600,
             priority=place.priority.scheduling_class,
         )
-        batch = self.batches.create(new_batch_id(), spec, standing=place)
+        batch = self.batches.create(new_batch_id(), spec, precedence=place)
         found = self.look(batch)
         self.work.start(found.lease, [LineState.WAITING] * num_lines, [])
         self.work.rest(found.lease, 0)
@@ -74,7 +74,7 @@ class OrderWorld:
         assert lease.batch_id == batch.batch_id
         return self.work.look(lease)
 
-    def rank(self, batch: Batch, place: Standing) -> None:
+    def rank(self, batch: Batch, place: Precedence) -> None:
         """Moves the batch, and a worker moves its released lines."""
         self.batches.rank(self.batches.batch(batch.batch_id, batch.spec.tenant), place)
         found = self.look(batch)

@@ -6,8 +6,8 @@ from shared.errors import ObjectNotFound
 from shared.ids import DEFAULT_TENANT, JobId, ObjectKey
 from tests.workers.batches.shop import Json, Shop, some_lines
 from workers.upkeep import batches as upkeep
-from workers.upkeep.batches import delete_batches, delete_deleted
-from workers.upkeep.files import delete_ended
+from workers.upkeep.batches import delete_deleted_batches, purge_old_batches
+from workers.upkeep.files import delete_ended_files
 
 
 def keys_of(shop: Shop) -> set[str]:
@@ -20,9 +20,9 @@ def sweep(shop: Shop) -> None:
     """Upkeep, until nothing is left to be done; what is to be done late, too."""
     for entry in shop.client.zrange("gridpress:batch_deleted", 0, -1):
         shop.client.zadd("gridpress:batch_deleted", {entry: 0})
-    while delete_deleted(shop.house.batches, shop.house.objects):
+    while delete_deleted_batches(shop.house.batches, shop.house.objects):
         pass
-    while delete_ended(shop.house.files, shop.house.objects):
+    while delete_ended_files(shop.house.files, shop.house.objects):
         pass
 
 
@@ -92,9 +92,9 @@ def test_a_crash_in_the_middle_of_deleting_is_gone_on_from(shop: Shop, monkeypat
 
     with monkeypatch.context() as dying:
         dying.setattr(type(shop.house.objects), "delete_some", die)
-        delete_deleted(shop.house.batches, shop.house.objects)
+        delete_deleted_batches(shop.house.batches, shop.house.objects)
         with pytest.raises(SystemExit):
-            delete_deleted(shop.house.batches, shop.house.objects)
+            delete_deleted_batches(shop.house.batches, shop.house.objects)
     sweep(shop)
     assert keys_of(shop) - before == {f"files/{batch['input_file_id']}"}
 
@@ -103,10 +103,10 @@ def test_a_batch_with_a_time_of_its_own_is_deleted_when_it_is_over(shop: Shop) -
     kept = shop.run(shop.create(some_lines(1)))
     batch = shop.run(shop.create(some_lines(1), delete_after_s=3600))
     assert batch["delete_after_s"] == 3600
-    delete_batches(shop.house.batches, shop.house.objects, retention_s=30)
+    purge_old_batches(shop.house.batches, shop.house.objects, retention_s=30)
     assert shop.batch(batch)["status"] == "completed"
     shop.client.zadd("gridpress:batch_expiries", {batch["id"]: 0})
-    delete_batches(shop.house.batches, shop.house.objects, retention_s=30)
+    purge_old_batches(shop.house.batches, shop.house.objects, retention_s=30)
     assert shop.http.get(f"/v1/batches/{batch['id']}").status_code == 404
     sweep(shop)
     with pytest.raises(ObjectNotFound):
@@ -119,7 +119,7 @@ def test_a_time_of_its_own_begins_anew_when_a_batch_is_retried(shop: Shop) -> No
     batch = shop.run(shop.create(some_lines(1), delete_after_s=3600))
     shop.client.zadd("gridpress:batch_expiries", {batch["id"]: 0})
     shop.do(batch, "retry")
-    delete_batches(shop.house.batches, shop.house.objects, retention_s=30)
+    purge_old_batches(shop.house.batches, shop.house.objects, retention_s=30)
     shop.run(batch)
-    delete_batches(shop.house.batches, shop.house.objects, retention_s=30)
+    purge_old_batches(shop.house.batches, shop.house.objects, retention_s=30)
     assert shop.batch(batch)["status"] == "completed"

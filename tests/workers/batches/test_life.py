@@ -14,7 +14,7 @@ from shared.errors import ObjectNotFound
 from shared.ids import ObjectKey, TenantId
 from shared.store.access.keys import KeyStore
 from tests.workers.batches.shop import PNG, Json, Shop, a_line, jsonl, some_lines
-from workers.upkeep.batches import delete_batches
+from workers.upkeep.batches import purge_old_batches
 
 
 def ids(lines: list[Json]) -> list[str]:
@@ -351,9 +351,9 @@ def test_endpoints_hear_of_the_batch_and_not_of_every_line(shop: Shop) -> None:
 def test_a_batch_is_forgotten_when_its_time_is_over(shop: Shop) -> None:
     batch = shop.run(shop.create(some_lines(3)))
     batches, objects = shop.house.batches, shop.house.objects
-    assert delete_batches(batches, objects, retention_s=3600) == 0
-    assert delete_batches(batches, objects, retention_s=-1) == 1
-    assert delete_batches(batches, objects, retention_s=-1) == 0
+    assert purge_old_batches(batches, objects, retention_s=3600) == 0
+    assert purge_old_batches(batches, objects, retention_s=-1) == 1
+    assert purge_old_batches(batches, objects, retention_s=-1) == 0
     assert shop.http.get(f"/v1/batches/{batch['id']}").status_code == 404
     assert shop.http.get("/v1/batches").get_json()["data"] == []
     assert [key for key in shop.client.keys("*batch_0*") if "sequence" not in key] == []

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.batches.batch import BatchPriority, Standing, new_batch_id
+from shared.batches.batch import BatchPriority, Precedence, new_batch_id
 from shared.batches.estimate import Outlook, OwnBatch, Waiting, Work, is_on_time
 from shared.jobs.states import Stage
-from tests.workers.batches.order_world import NOW, standing
+from tests.workers.batches.order_world import NOW, precedence
 
-PLAIN = Standing()
+PLAIN = Precedence()
 COSTS = st.floats(1, 1000)
 OTHERS = st.lists(st.builds(Waiting, st.integers(1, 4), st.builds(Work, COSTS, COSTS)), max_size=5)
 FEW = settings(max_examples=50, deadline=None)
@@ -37,7 +37,7 @@ def an_outlook(own: list[OwnBatch], others: list[Waiting] | None = None, weight:
     return Outlook(own, Work(), others or [], Work(), weight, strengths)
 
 
-def a_batch(dit: float, place: Standing = PLAIN, dit_per_s: float | None = None) -> OwnBatch:
+def a_batch(dit: float, place: Precedence = PLAIN, dit_per_s: float | None = None) -> OwnBatch:
     return OwnBatch(new_batch_id(), place, Work(1.0, dit), dit_per_s)
 
 
@@ -77,9 +77,9 @@ def test_batches_end_in_their_order_and_more_slots_end_them_sooner(
 
 
 def test_a_new_batch_waits_for_those_before_it_alone() -> None:
-    high, low = standing(BatchPriority.HIGH, None), standing(BatchPriority.LOW, None)
+    high, low = precedence(BatchPriority.HIGH, None), precedence(BatchPriority.LOW, None)
     outlook = an_outlook([a_batch(10, high), a_batch(100), a_batch(1000, low)])
-    places = [standing(BatchPriority.HIGH, 1), high, standing(BatchPriority.BATCH, 1), Standing(), low]
+    places = [precedence(BatchPriority.HIGH, 1), high, precedence(BatchPriority.BATCH, 1), Precedence(), low]
     ends = [outlook.end_of_new_s(place, Work(0, 1)) for place in places]
     assert ends == pytest.approx([1, 11, 11, 111, 1111])
 

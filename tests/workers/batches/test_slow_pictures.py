@@ -37,7 +37,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> lis
         if urls:
             before()
             fetched.append(len(urls))
-        return [Fetched(a_picture(), may_be_told=True) for _ in urls]
+        return [Fetched(a_picture(), may_show_details=True) for _ in urls]
 
     monkeypatch.setattr(ImageFetcher, "fetch", fetch)
     return fetched

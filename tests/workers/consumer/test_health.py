@@ -7,8 +7,8 @@ from shared.errors import StoreUnavailable
 from shared.hints.queues import Queue
 from workers.consumer import health as hearing_module
 from workers.consumer import polling as lookout_module
-from workers.consumer.health import Hearing
-from workers.consumer.polling import Lookout
+from workers.consumer.health import HintHealth
+from workers.consumer.polling import Poller
 from workers.consumer.reconnecting import SteadyConsumer
 
 pytestmark = pytest.mark.attack
@@ -33,71 +33,71 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(hearing_module, "time", made)
-    monkeypatch.setattr(hearing_module, "last_ask", made)
+    monkeypatch.setattr(hearing_module, "last_poll", made)
     return made
 
 
 @pytest.fixture
-def hearing(clock: Clock) -> Hearing:
-    return Hearing(slots=2, queue=Queue.AR)
+def hint_health(clock: Clock) -> HintHealth:
+    return HintHealth(slots=2, queue=Queue.AR)
 
 
-def consumer_of(hearing: Hearing) -> SteadyConsumer:
+def consumer_of(hint_health: HintHealth) -> SteadyConsumer:
     consumer = object.__new__(SteadyConsumer)  # its constructor wants a whole worker
-    consumer._hearing = hearing
+    consumer._hint_health = hint_health
     return consumer
 
 
-def test_a_worker_that_could_take_a_hint_and_asks_for_none_is_silent(hearing: Hearing, clock: Clock) -> None:
+def test_a_worker_that_could_take_a_hint_and_asks_for_none_is_silent(hint_health: HintHealth, clock: Clock) -> None:
     clock.now_s += 60
-    with hearing.hint():
-        assert hearing.silent_s == 60
+    with hint_health.hint():
+        assert hint_health.silent_s == 60
         clock.asked_at_s = clock.now_s
-        assert hearing.silent_s == 0
+        assert hint_health.silent_s == 0
 
 
-def test_a_full_worker_is_not_silent_and_has_its_time_once_it_has_room(hearing: Hearing, clock: Clock) -> None:
-    with hearing.hint(), hearing.hint():
+def test_a_full_worker_is_not_silent_and_has_its_time_once_it_has_room(hint_health: HintHealth, clock: Clock) -> None:
+    with hint_health.hint(), hint_health.hint():
         clock.now_s += 60
-        assert hearing.silent_s == 0
+        assert hint_health.silent_s == 0
     clock.now_s += 1
-    assert hearing.silent_s == 1
+    assert hint_health.silent_s == 1
 
 
-def test_a_silent_consumer_begins_anew_and_is_given_its_time_again(hearing: Hearing, clock: Clock) -> None:
-    consumer = consumer_of(hearing)
+def test_a_silent_consumer_begins_anew_and_is_given_its_time_again(hint_health: HintHealth, clock: Clock) -> None:
+    consumer = consumer_of(hint_health)
     consumer.check_asking()
     clock.now_s += 11
     with pytest.raises(BrokerConnectionError):
         consumer.check_asking()
     clock.now_s += 9
     consumer.check_asking()
-    assert hearing.signs().num_restarts == 1
-    assert hearing.signs().silent_s == 20  # what the operator reads is not forgiven
+    assert hint_health.signs().num_restarts == 1
+    assert hint_health.signs().silent_s == 20  # what the operator reads is not forgiven
     clock.now_s += 2
     with pytest.raises(BrokerConnectionError):
         consumer.check_asking()
 
 
-def test_an_idle_worker_looks_until_it_finds_no_more(hearing: Hearing, clock: Clock) -> None:
+def test_an_idle_worker_looks_until_it_finds_no_more(hint_health: HintHealth, clock: Clock) -> None:
     found = iter([True, True, False])
     clock.now_s += lookout_module._EVERY_S
-    assert Lookout(lambda: next(found), hearing).look_once() == 2
-    assert hearing.signs().num_found == 2
+    assert Poller(lambda: next(found), hint_health).poll_once() == 2
+    assert hint_health.signs().num_found == 2
 
 
-def test_a_worker_that_hears_does_not_look(hearing: Hearing) -> None:
-    with hearing.hint():
+def test_a_worker_that_hears_does_not_look(hint_health: HintHealth) -> None:
+    with hint_health.hint():
         pass
 
     def look() -> bool:
         raise AssertionError("it was told all there is")
 
-    assert Lookout(look, hearing).look_once() == 0
+    assert Poller(look, hint_health).poll_once() == 0
 
 
 def test_a_store_that_is_away_ends_a_look_and_not_the_lookout(
-    hearing: Hearing, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    hint_health: HintHealth, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookout_module, "_EVERY_S", 0.0)
     looks = 0
@@ -109,7 +109,7 @@ def test_a_store_that_is_away_ends_a_look_and_not_the_lookout(
             lookout.stop()
         raise StoreUnavailable("away")
 
-    lookout = Lookout(look, hearing)
+    lookout = Poller(look, hint_health)
     lookout.start()
     lookout._thread.join(30)
     assert looks == 3

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from workers.consumer.reconnecting import SteadyConsumer
 
 

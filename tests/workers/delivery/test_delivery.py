@@ -275,7 +275,7 @@ def test_a_closed_port_and_one_that_speaks_no_http_look_alike_where_an_address_i
         spoken = sender.send(server.url(), {}, "{}", 5).attempted
     closed = sender.send(server.url(), {}, "{}", 5).attempted
     assert (spoken.status, spoken.error) == (closed.status, closed.error)
-    assert closed.error == "127.0.0.1 gave no answer that can be used"
+    assert closed.error == "127.0.0.1 gave no usable response"
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n"
@@ -367,7 +367,7 @@ def test_a_webhook_that_cannot_be_put_together_keeps_to_the_schedule(
         broken.setattr(Composer, "compose", fail)
         deliver_all(service)
     assert due_in_s(client, job) is not None
-    assert [attempt["error"] for attempt in attempts(client, job)] == ["it could not be put together"]
+    assert [attempt["error"] for attempt in attempts(client, job)] == ["the message could not be composed"]
     make_due(client)
     deliver_all(service)
     assert receiver.ids == [message_id(job.job_id, "succeeded")]

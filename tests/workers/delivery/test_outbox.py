@@ -10,14 +10,14 @@ import pytest
 from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, JobId, TenantId
 from shared.jobs.job import Job
-from shared.jobs.leases import Held, Progress
+from shared.jobs.leases import Progress, RenderReport
 from shared.jobs.states import Stage
 from shared.store.core.connect import Client
 from shared.store.endpoints.endpoints import EndpointChanges, EndpointStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseStore
-from shared.store.webhooks.deliveries import SOON_S, Delivery, DeliveryStore, Room, Standing
+from shared.store.webhooks.deliveries import SOON_S, Delivery, DeliveryStore, ReceiverClass, Room
 from shared.webhooks.endpoints import DisabledReason, Endpoint, EndpointId
 from tests.shared.store.builders import (
     A_LOT,
@@ -139,7 +139,7 @@ def test_progress_is_told_at_most_once_a_second(jobs: JobStore, outbox: Delivery
     worker = Announcement(WORKER_ID, Queue.AR, 1, REVISION)
     seen = []
     for done in range(1, 21):
-        leases.beat(worker, [Held(claim.lease, Progress(done, 100), in_step=True)])
+        leases.beat(worker, [RenderReport(claim.lease, Progress(done, 100), in_step=True)])
         seen += [
             (clock.now_ms(), each.message_id) for each in outbox.claim(A_LOT) if outbox.delivered(each, AN_ATTEMPT)
         ]
@@ -159,7 +159,7 @@ def test_of_progress_only_one_report_waits_for_a_receiver(
     assert claim
     for done in range(1, 6):
         leases.beat(
-            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [Held(claim.lease, Progress(done, 9), in_step=True)]
+            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [RenderReport(claim.lease, Progress(done, 9), in_step=True)]
         )
         clock.advance(1)
     assert len(outbox.claim(A_LOT)) == 1
@@ -180,7 +180,8 @@ def test_progress_of_a_long_job_leaves_no_messages_behind(
     under_way: list[Delivery] = []
     for done in range(1, 61):
         leases.beat(
-            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [Held(claim.lease, Progress(done, 99), in_step=True)]
+            Announcement(WORKER_ID, Queue.AR, 1, REVISION),
+            [RenderReport(claim.lease, Progress(done, 99), in_step=True)],
         )
         for each in outbox.claim(A_LOT):
             if each.destination == slow.endpoint_id:
@@ -205,7 +206,8 @@ def test_a_job_that_is_over_keeps_a_short_stream(jobs: JobStore, client: Client)
     assert claim
     for done in range(1, 301):
         leases.beat(
-            Announcement(WORKER_ID, Queue.AR, 1, REVISION), [Held(claim.lease, Progress(done, 999), in_step=True)]
+            Announcement(WORKER_ID, Queue.AR, 1, REVISION),
+            [RenderReport(claim.lease, Progress(done, 999), in_step=True)],
         )
     stream = f"gridpress:events:{job.job_id}"
     assert client.xlen(stream) > 300  # type: ignore[operator]
@@ -281,7 +283,7 @@ def test_a_new_receiver_gets_two_at_a_time_and_a_proven_one_as_many_as_it_may(
     for each in first:
         outbox.delivered(each, AN_ATTEMPT)
     proven = outbox.claim(A_LOT)
-    assert {each.standing for each in proven} == {Standing.PROVEN}
+    assert {each.receiver_class for each in proven} == {ReceiverClass.PROVEN}
     assert (len(proven), outbox.claim(A_LOT)) == (DELIVERY_RULES.concurrency, [])
 
 
@@ -355,8 +357,8 @@ def test_failing_receivers_take_what_room_they_have_and_proven_ones_go_first(
     cancelled(jobs, webhook_url="https://new.example/")
     cancelled(jobs, webhook_url="https://well.example/")
     room = Room(total=6, unproven=5, slow=5, failing=4)
-    standings = [each.standing for each in outbox.claim(room)]
-    assert standings == [Standing.PROVEN, Standing.NEW, *[Standing.FAILING] * 4]
+    standings = [each.receiver_class for each in outbox.claim(room)]
+    assert standings == [ReceiverClass.PROVEN, ReceiverClass.NEW, *[ReceiverClass.FAILING] * 4]
     assert outbox.claim(Room(total=6, unproven=0, slow=5, failing=4)) == []
 
 
@@ -370,8 +372,8 @@ def test_who_answers_late_waits_behind_those_who_do_not_and_may_have_as_many_att
     assert outbox.delivered(soon, AN_ATTEMPT)
     for host in (*["late"] * 20, "new", "soon"):
         cancelled(jobs, webhook_url=f"https://{host}.example/")
-    standings = [each.standing for each in outbox.claim(A_LOT)]
-    assert standings == [Standing.PROVEN, Standing.NEW, *[Standing.SLOW] * DELIVERY_RULES.concurrency]
+    standings = [each.receiver_class for each in outbox.claim(A_LOT)]
+    assert standings == [ReceiverClass.PROVEN, ReceiverClass.NEW, *[ReceiverClass.SLOW] * DELIVERY_RULES.concurrency]
 
 
 def test_an_attempt_that_had_but_a_moment_is_due_at_once_and_counts_for_nothing(
@@ -382,7 +384,7 @@ def test_an_attempt_that_had_but_a_moment_is_due_at_once_and_counts_for_nothing(
     [cut] = outbox.claim(A_LOT)
     assert outbox.cut_short(cut, A_FAILURE)
     [again] = outbox.claim(A_LOT)
-    assert (again.message_id, again.attempt, again.standing) == (cut.message_id, 1, Standing.FAILING)
+    assert (again.message_id, again.attempt, again.receiver_class) == (cut.message_id, 1, ReceiverClass.FAILING)
     assert endpoints.endpoint(endpoint.endpoint_id, DEFAULT_TENANT).failing_since is None
     assert client.xlen(f"gridpress:attempts:{endpoint.endpoint_id}") == 1, "the log has it all the same"
 
@@ -411,16 +413,16 @@ def test_who_has_answered_before_is_slow_and_not_failing_when_it_is_cut_short(
     first, second = outbox.claim(A_LOT)
     outbox.delivered(first, AN_ATTEMPT)
     outbox.cut_short(second, A_FAILURE)
-    assert [each.standing for each in outbox.claim(A_LOT)] == [Standing.SLOW]
+    assert [each.receiver_class for each in outbox.claim(A_LOT)] == [ReceiverClass.SLOW]
 
 
-@pytest.mark.parametrize("standing", [Standing.PROVEN, Standing.NEW])
+@pytest.mark.parametrize("receiver_class", [ReceiverClass.PROVEN, ReceiverClass.NEW])
 def test_tenants_take_turns_however_many_receivers_they_have(
-    jobs: JobStore, outbox: DeliveryStore, clock: StoreClock, standing: Standing
+    jobs: JobStore, outbox: DeliveryStore, clock: StoreClock, receiver_class: ReceiverClass
 ) -> None:
     tenants = [TenantId("many"), TenantId("few")]
     urls = [f"https://r{number}.example/" for number in range(30)]
-    if standing is Standing.PROVEN:
+    if receiver_class is ReceiverClass.PROVEN:
         for url in urls:
             cancelled(jobs, webhook_url=url, tenant=tenants[0])
             cancelled(jobs, webhook_url=url, tenant=tenants[1])

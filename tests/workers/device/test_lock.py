@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import Misconfigured
 from workers.device.lock import DeviceLock
-from workers.device.turns import BULK_RANK, Want
+from workers.engine.device_turns import BULK_RANK, Demand
 
 HOLDER = """
 import sys
@@ -40,11 +40,11 @@ def test_two_devices_have_a_holder_each(tmp_path: Path) -> None:
 def test_a_holder_knows_whether_somebody_waits_and_with_what(tmp_path: Path) -> None:
     ours, theirs = two_locks(tmp_path)
     ours.try_acquire()
-    assert ours.wanted() is None
-    theirs.try_acquire(Want(1, 2.5))
-    assert ours.wanted() == Want(1, 2.5)
+    assert ours.next_demand() is None
+    theirs.try_acquire(Demand(1, 2.5))
+    assert ours.next_demand() == Demand(1, 2.5)
     theirs.give_up()
-    assert ours.wanted() is None
+    assert ours.next_demand() is None
 
 
 def test_who_gives_the_device_up_stands_behind_who_waits(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_waiter_that_has_said_nothing_for_long_counts_as_bulk(
     """It hangs, or is of a version that says nothing."""
     ours, theirs = two_locks(tmp_path)
     ours.try_acquire()
-    theirs.try_acquire(Want(0, 2.5))
+    theirs.try_acquire(Demand(0, 2.5))
     monkeypatch.setattr("workers.device.lock._STALE_S", 0.0)
-    assert ours.wanted() == Want(BULK_RANK, 0.0)
+    assert ours.next_demand() == Demand(BULK_RANK, 0.0)
 
 
 def test_a_waiter_of_an_older_version_counts_as_bulk(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_waiter_of_an_older_version_counts_as_bulk(tmp_path: Path) -> None:
     ours.try_acquire()
     theirs.try_acquire()
     (tmp_path / "device-cuda-0.next").write_bytes(b"")
-    assert ours.wanted() == Want(BULK_RANK, 0.0)
+    assert ours.next_demand() == Demand(BULK_RANK, 0.0)
 
 
 def test_one_that_hangs_next_in_line_does_not_keep_the_device_free_for_ever(tmp_path: Path) -> None:

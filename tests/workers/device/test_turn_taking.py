@@ -15,7 +15,7 @@ from tests.workers.engine.fakes import a_claim
 from workers.device import turn_taking as shared_device
 from workers.device.lock import DeviceLock
 from workers.device.turn_taking import SharedDevice, one_turn
-from workers.device.turns import TurnRules
+from workers.engine.device_turns import TurnRules
 from workers.engine.stepper import Outcome
 
 AT_ONCE = TurnRules(move_s=0.0, interactive_cycle_s=0.0)  # between any two steps

@@ -18,7 +18,7 @@ from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import render
 from tests.workers.dit.test_engine import ignore, out_of_memory, prepared, run
 from workers.dit.engine import DitEngine
-from workers.dit.memory import MemoryBook, RenderBytes
+from workers.dit.memory import MemoryBudget, RenderBytes
 from workers.dit.model import runner as runner_module
 from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DitModel
@@ -40,8 +40,8 @@ def an_edit(name: str, of: str = "", held: int = 5, conditions: int = 40) -> tup
     return RenderId(name), RenderBytes(held, working=10, conditions=conditions, condition_set=of or name)
 
 
-def a_book(*renders: tuple[RenderId, RenderBytes], room: int | None = ROOM) -> MemoryBook:
-    book = MemoryBook(room)
+def a_book(*renders: tuple[RenderId, RenderBytes], room: int | None = ROOM) -> MemoryBudget:
+    book = MemoryBudget(room)
     for render_id, need in renders:
         book.add(render_id, need)
     return book
@@ -96,7 +96,7 @@ def test_memory_is_never_over_the_budget_and_every_render_ends(
     arrivals: list[tuple[Priority, RenderBytes, int, int]], max_batch: int
 ) -> None:
     """Only a render that could never fit is over it, and then it is alone."""
-    scheduler, book = Scheduler(lambda _: max_batch), MemoryBook(ROOM)
+    scheduler, book = Scheduler(lambda _: max_batch), MemoryBudget(ROOM)
     due = sorted(enumerate(arrivals), key=lambda arrival: arrival[1][3])
     left: dict[RenderId, int] = {}
     begun: set[RenderId] = set()

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from shared.errors import StoreUnavailable
 from shared.ids import RenderId
-from shared.jobs.leases import Held, Lease, Progress
+from shared.jobs.leases import Lease, Progress, RenderReport
 from tests.workers.engine.fakes import a_claim
 from workers.engine.heartbeat import Heartbeat
 
 WAIT_S = 30.0  # a bound for a hung test, never reached by a passing one
-HELD = [Held(a_claim(name).lease, Progress(1, 2), in_step=True) for name in ("mine", "theirs")]
+HELD = [RenderReport(a_claim(name).lease, Progress(1, 2), in_step=True) for name in ("mine", "theirs")]
 
 
 class Recorded:
     def __init__(self, *, is_away: bool = False, hangs: bool = False) -> None:
         self.is_away = is_away
-        self.beats: list[Sequence[Held]] = []
+        self.beats: list[Sequence[RenderReport]] = []
         self.revoked: list[Lease] = []
         self.hangs: list[str] = []
         self.heartbeat = Heartbeat(
@@ -29,7 +29,7 @@ class Recorded:
             interval_s=3600,
         )
 
-    def beat(self, held: Sequence[Held]) -> Mapping[RenderId, bool]:
+    def beat(self, held: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
         self.beats.append(held)
         if self.is_away:
             raise StoreUnavailable("gone")
@@ -60,7 +60,7 @@ def test_a_hanging_engine_renews_nothing_and_is_reported() -> None:
 def test_an_unforeseen_error_costs_one_beat_and_not_the_heart() -> None:
     recorded = Recorded()
 
-    def fail(_: Sequence[Held]) -> Mapping[RenderId, bool]:
+    def fail(_: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
         raise PermissionError("NOPERM")
 
     recorded.heartbeat._beat = fail
@@ -71,7 +71,7 @@ def test_an_unforeseen_error_costs_one_beat_and_not_the_heart() -> None:
 def test_a_report_waits_for_no_store_and_a_beat_follows_that_began_after_it() -> None:
     recorded, begun, answer = Recorded(), queue.SimpleQueue[int](), threading.Semaphore(0)
 
-    def slow_beat(held: Sequence[Held]) -> Mapping[RenderId, bool]:
+    def slow_beat(held: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
         begun.put(len(held))
         answer.acquire()
         return {each.lease.render_id: True for each in held}

@@ -7,14 +7,14 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.leases import Place, Room
+from shared.jobs.leases import Room, Vacancy
 from shared.jobs.spec import Priority
 from workers.engine.class_turns import ClassTurns
 from workers.engine.places import Places, Running, rows, turns
 
 LEAD_S = 1
 INTERACTIVE, BATCH = Priority.INTERACTIVE, Priority.BATCH
-FOR_ALL, FOR_PEOPLE = Place(Room.FREE, BATCH), Place(Room.FREE, INTERACTIVE)
+FOR_ALL, FOR_PEOPLE = Vacancy(Room.FREE, BATCH), Vacancy(Room.FREE, INTERACTIVE)
 
 
 def lower(left_s: float | None = 60.0) -> Running:
@@ -30,13 +30,13 @@ def test_a_free_place_is_for_every_class() -> None:
 
 
 def test_a_device_with_a_lower_class_has_a_place_beyond_for_a_higher_one_alone() -> None:
-    assert turns(2).open([lower()], LEAD_S) == [Place(Room.BEYOND, INTERACTIVE)]
+    assert turns(2).open([lower()], LEAD_S) == [Vacancy(Room.BEYOND, INTERACTIVE)]
     assert turns(2).open([lower(), higher()], LEAD_S) == []
 
 
 def test_the_next_render_is_prepared_shortly_before_the_end_and_not_before() -> None:
     assert turns(2).open([higher(1.1)], LEAD_S) == []
-    assert turns(2).open([higher(0.9)], LEAD_S) == [Place(Room.AHEAD, BATCH)]
+    assert turns(2).open([higher(0.9)], LEAD_S) == [Vacancy(Room.AHEAD, BATCH)]
     assert turns(2).open([higher(0.9), higher(None)], LEAD_S) == []
     assert turns(1).open([higher(0.9)], LEAD_S) == []
 
@@ -79,7 +79,7 @@ class Worker:
     def is_idle(self) -> bool:
         return len(self.held) < self.places.at_once
 
-    def open(self) -> Sequence[Place]:
+    def open(self) -> Sequence[Vacancy]:
         return self.places.open([Running(render.rank, render.left_s) for render in self.held], LEAD_S)
 
     def compute(self) -> None:
@@ -122,7 +122,7 @@ class Fleet:
         worker.held = [render for render in worker.held if render not in behind]
         self.waiting += behind
 
-    def _others_open(self, worker: Worker, place: Place, render: Render) -> bool:
+    def _others_open(self, worker: Worker, place: Vacancy, render: Render) -> bool:
         others = [other for other in self.workers if other is not worker]
         would_pre_empt = any(
             found.room is Room.BEYOND and render.rank <= found.least.rank for other in others for found in other.open()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from shared.jobs.leases import Claim, Held, Progress
+from shared.jobs.leases import Claim, Progress, RenderReport
 from tests.workers.engine.fakes import BROKEN, CRASHES_IN_ADMISSION, LOST, REFUSED, DeviceLost, FakeStepper, a_claim
 from workers.engine.drain import drain
 from workers.engine.heartbeat import Heartbeat
@@ -46,7 +46,7 @@ class Harness:
         self.room = threading.Event()
         self.slots = Slots(Places(slots), buffer=2, on_room=self.room.set)
         self.outcomes: queue.Queue[Outcome[str]] = queue.Queue()
-        self.announced: queue.Queue[Sequence[Held]] = queue.Queue()
+        self.announced: queue.Queue[Sequence[RenderReport]] = queue.Queue()
         self.exited = threading.Event()
         self.watchdog = Watchdog(patience=20, floor_s=FLOOR_S)
         self.engine = EngineThread(
@@ -238,7 +238,7 @@ def test_a_claim_alone_says_who_is_in_the_step_so_nothing_is_told(harness: Harne
     assert harness.announced.empty()
 
 
-def in_step_as_told(held: Sequence[Held]) -> set[str]:
+def in_step_as_told(held: Sequence[RenderReport]) -> set[str]:
     return {str(each.lease.render_id) for each in held if each.in_step}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.quoted_text import invented, lost, quoted, with_curly_apostrophes, without_quotes
+from shared.quoted_text import added_quotes, missing_quotes, quoted, with_curly_apostrophes, without_quotes
 from workers.dit.model.glyphs import glyph_texts
 
 MARKS = ['""', "''", "“”", "‘’", "「」", "『』", "«»"]
@@ -22,8 +22,8 @@ def test_whatever_is_written_around_it_quoted_text_that_stays_counts_as_kept(
     prompt = " ".join(part for pair in zip(words, texts, strict=False) for part in pair)
     rewritten = " ".join(part for pair in zip(words[6:], reversed(texts), strict=False) for part in pair)
     assert sorted(quoted(prompt).elements()) == sorted(texts)
-    assert lost(prompt, rewritten) == []
-    assert invented(prompt, rewritten) == []
+    assert missing_quotes(prompt, rewritten) == []
+    assert added_quotes(prompt, rewritten) == []
 
 
 @given(st.lists(QUOTED, min_size=1, max_size=5), st.data())
@@ -33,7 +33,7 @@ def test_a_single_changed_letter_is_noticed(texts: list[str], data: st.DataObjec
     letter = data.draw(st.sampled_from("qZ7山 ").filter(lambda drawn: drawn != texts[victim][at]))
     changed = list(texts)
     changed[victim] = texts[victim][:at] + letter + texts[victim][at + 1 :]
-    assert texts[victim] in lost(" and ".join(texts), " and ".join(changed))
+    assert texts[victim] in missing_quotes(" and ".join(texts), " and ".join(changed))
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_quoted_text_is_told_from_apostrophes(prompt: str, texts: list[str]) -> 
     ],
 )
 def test_other_marks_case_language_number_or_spaces_are_a_loss(prompt: str, rewritten: str) -> None:
-    assert lost(prompt, rewritten)
+    assert missing_quotes(prompt, rewritten)
 
 
 def test_text_that_nobody_asked_for_is_noticed() -> None:
-    assert invented("a shop", 'a shop with a sign "OPEN"') == ['"OPEN"']
-    assert invented('a shop "OPEN"', '"a shop "OPEN""') == ['"a shop "', '""']
+    assert added_quotes("a shop", 'a shop with a sign "OPEN"') == ['"OPEN"']
+    assert added_quotes('a shop "OPEN"', '"a shop "OPEN""') == ['"a shop "', '""']
 
 
 def test_apostrophes_of_a_rewritten_prompt_are_not_drawn_as_quoted_text() -> None:
@@ -78,7 +78,7 @@ def test_apostrophes_of_a_rewritten_prompt_are_not_drawn_as_quoted_text() -> Non
     assert len(glyph_texts(rewritten)) > 1
     mended = with_curly_apostrophes(rewritten)
     assert mended == "it’s the dog’s bowl, the dogs’ sign reads 'Don't walk'"
-    assert lost("a sign 'Don't walk'", mended) == []
+    assert missing_quotes("a sign 'Don't walk'", mended) == []
 
 
 def test_what_is_left_of_a_prompt_is_what_it_does_not_quote() -> None:

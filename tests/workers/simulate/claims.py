@@ -4,7 +4,7 @@ from shared.ids import Fence, HolderId, JobId, RenderId
 from shared.jobs.leases import Claim, Lease
 from shared.jobs.spec import RenderSettings
 from shared.jobs.states import Stage
-from workers.simulate.spec import REVISION
+from workers.model.simulated import REVISION
 
 
 def a_claim(name: str = "r", prompt: str = "a kite", stage: Stage = Stage.AR) -> Claim:

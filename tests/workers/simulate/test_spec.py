@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import Misconfigured
-from workers.simulate.spec import Simulation, is_simulated
+from workers.model.simulated import Simulation, is_simulated
 
 
 @pytest.mark.parametrize(

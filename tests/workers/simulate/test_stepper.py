@@ -119,5 +119,5 @@ def test_a_fault_strikes_half_way() -> None:
 
 
 def test_a_crash_ends_the_process_as_a_bad_pointer_does() -> None:
-    code = "from workers.simulate.faults import Fault; Fault.CRASH.strike()"
+    code = "from workers.simulate.faults import Fault; Fault.CRASH.inject()"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGSEGV

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.jobs.leases import Progress
 from shared.jobs.spec import Priority
@@ -20,6 +19,7 @@ from shared.jobs.states import RenderState
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from tests.shared.store.builders import submitted
 from workers.consumer.serving import EXIT_DEVICE_LOST

@@ -84,7 +84,7 @@ def on_small_disk(small_disk: Path) -> ObjectStore:
             s3_secret_key=SecretStr(endpoint.secret_key),
             data_dir=small_disk,
         ),
-        is_hasty=True,
+        fails_fast=True,
     )
     server.stop()
 

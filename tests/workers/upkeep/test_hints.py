@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared.hints.celery_app import make_celery
+from shared.celery_app import make_celery
 from shared.hints.hint import Hint
 from shared.hints.queues import Queue, celery_list
-from shared.hints.send import Hints
 from shared.ids import Revision
 from shared.jobs.states import Stage
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from tests.shared.store.builders import REVISION, WORKER_ID, a_prior, submitted

@@ -7,19 +7,19 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from shared.celery_app import make_celery
 from shared.errors import StoreUnavailable
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs.states import Stage
 from shared.metrics.page import page_of
-from shared.schedule.worker_health import Signs
+from shared.schedule.worker_health import WorkerHealth
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.core.ledger import LedgerStore
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.webhooks.deliveries import DeliveryStore
@@ -63,7 +63,7 @@ def measured(measuring: Measuring) -> dict[str, float]:
 
 def test_the_stages_are_shown(measuring: Measuring, store: JobStore, client: Client) -> None:
     leases = LeaseStore(client, RULES)
-    leases.beat(AR_WORKER, [], signs=Signs(silent_s=60))
+    leases.beat(AR_WORKER, [], signs=WorkerHealth(silent_s=60))
     submitted(store, n=3)
     assert leases.claim(Stage.AR, REVISION, AR_WORKER.worker_id)
     found = measured(measuring)

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.celery_app import make_celery
 from shared.errors import JobNotFound
-from shared.hints.celery_app import make_celery
 from shared.hints.queues import Queue, celery_list
-from shared.hints.send import Hints
 from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs.states import Stage
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import MOST_PURGED, UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.webhooks.manifests import ManifestStore

@@ -1,1 +1,4 @@
-"""The AR model: loading, KV memory, prefill, decode steps. Tensors only, no policy."""
+"""Loads the AR model, holds its KV memory, and runs prefills and decode steps.
+
+It computes on tensors and decides nothing about scheduling.
+"""

@@ -1,28 +1,41 @@
-"""How the rows of a decode step attend, each over its own extent of the KV memory. The weights are the decoder's."""
+"""The attention of a decode step: each row attends only to the tokens of its own sequence in the KV memory.
+
+The projection weights belong to `Decoder`.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
 from workers.ar.model.kv_memory import KvMemory
 
-Attend = Callable[[int, Tensor], Tensor]  # of a layer: queries (rows, heads, head size) -> as many values
+# (layer index, queries) -> attended values. Both tensors are (rows, heads, head size).
+Attend = Callable[[int, Tensor], Tensor]
 
 
 class Attention(Protocol):
-    """Row k sees tokens `starts[k] .. starts[k] + lengths[k] - 1`, and what it gets depends on nothing else."""
+    """Computes the attention of a decode step. Row k attends to the tokens `starts[k] .. starts[k] + lengths[k] - 1` of
+    the KV memory and to no others.
+
+    The result of a row does not depend on the other rows.
+    """
 
     def over(self, starts: Tensor, lengths: Tensor) -> Attend:
-        """Both are (rows,) int64."""
+        """Returns the attention function of one decode step, for the given ranges of the KV memory.
+
+        `starts` and `lengths` have the first token and the number of tokens of each row's range. Both are (rows,)
+        int64.
+        """
 
 
 class RowAttention:
-    """One call of torch's own attention per row: quickest on a CPU, and on any device the arithmetic to compare with.
+    """Computes attention with one call of torch's `scaled_dot_product_attention` for each row.
 
-    The lengths have to be known on the host.
+    This is the fastest way on a CPU. On any device it is the reference with which other implementations are compared.
+    It needs the lengths on the host, so a CUDA graph can't capture it.
     """
 
     def __init__(self, memory: KvMemory) -> None:

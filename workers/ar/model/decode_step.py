@@ -1,4 +1,4 @@
-"""One more token for every sequence of a batch, the way the device likes it."""
+"""Samples the next token of every sequence in a decode step. CPUs and GPUs have different implementations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,7 +13,11 @@ from workers.ar.sequence import ArSequence
 
 
 class DecodeStep(Protocol):
-    """Tokens of prefilled sequences, in their order; `NOT_A_NUMBER` for a row whose logits were none."""
+    """Runs decode steps: `run` returns one token for each prefilled sequence, in the order of the sequences.
+
+    The token is `NOT_A_NUMBER` for a sequence whose logits are NaN or infinite. `forget` frees everything that is
+    stored for a render between steps.
+    """
 
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]: ...
 
@@ -21,7 +25,10 @@ class DecodeStep(Protocol):
 
 
 class HostStep:
-    """A CPU's: as many rows as there are sequences, and torch's own random streams, for the reference's tokens."""
+    """Runs decode steps on a CPU. A step computes one row for each sequence.
+
+    It uses torch's own random generators, so that a seed gives the same tokens as the reference pipeline.
+    """
 
     def __init__(self, runner: ArRunner, sampler: Sampler) -> None:
         self._runner = runner
@@ -35,7 +42,11 @@ class HostStep:
 
 
 def make_decode_step(model: ArModel, runner: ArRunner, num_rows: int) -> DecodeStep:
-    """`num_rows` is the most sequences there will ever be; a GPU feeds so many rows in every step."""
+    """Returns the implementation of the decode step for the model's device.
+
+    `num_rows` is the largest number of sequences that are decoded together. A GPU computes `num_rows` rows in every
+    step, a CPU only one row for each sequence.
+    """
     if model.device.type != "cpu":
         return start_fixed_step(model, runner.memory, num_rows)
     vocabulary_size = model.network.config.text_config.vision_vocab_size

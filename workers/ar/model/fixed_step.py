@@ -1,4 +1,6 @@
-"""A GPU's decode step: always as many rows, over tensors that stay where they are, replayed as a CUDA graph."""
+"""The decode step on a GPU. It always computes the same number of rows on tensors at fixed addresses, and is replayed
+as a CUDA graph.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -21,23 +23,27 @@ from workers.ar.sequence import ArSequence
 
 log = structlog.get_logger()
 
-_WARM_UPS = 3  # libraries pick their algorithms and Triton compiles before anything is recorded
+_WARM_UPS = 3  # runs before the capture, in which libraries choose their algorithms and Triton compiles
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
-    """A graph, what it writes its tokens to, and where the weights were that it reads."""
+class _CapturedGraph:
+    """A captured CUDA graph, the tensor to which the graph writes tokens, and the addresses of the weights at the time
+    of its capture.
+    """
 
     graph: torch.cuda.CUDAGraph
     tokens: Tensor
-    places: Sequence[int]
+    addresses: Sequence[int]
 
 
 class FixedStep:
-    """Model, noise and sampling of `num_rows` rows, those without a sequence included.
+    """Runs decode steps that always compute `num_rows` rows, even if there are fewer sequences. On a GPU, the number of
+    rows in a matrix product changes the rounding of its result, and a picture must not depend on the number of other
+    renders beside it.
 
-    On a GPU the shape of a product decides how it is rounded, and a picture must not depend on how many others there
-    are. One copy to the device before a step, one of the tokens back after it, and no other word between them.
+    A step runs the model, draws random numbers and samples tokens. It copies its inputs to the device once and the
+    tokens back once. Nothing else in a step synchronises with the host.
     """
 
     def __init__(self, model: ArModel, memory: KvMemory, attention: Attention, num_rows: int) -> None:
@@ -47,21 +53,26 @@ class FixedStep:
         self._codes = slice(model.sampling.num_codes)
         self._inputs = StepInputs(num_rows, memory.scratch, model.sampling, model.device)
         self._weights = tuple(model.network.parameters())
-        self._recorded: _Recorded | None = None
+        self._recorded: _CapturedGraph | None = None
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]:
-        with self._own_device():
+        with self._current_device():
             self._inputs.write(sequences)
             return self._tokens()[: len(sequences)].tolist()
 
     def forget(self, render_id: RenderId) -> None:
-        """There is nothing to forget: noise is a hash of what a step feeds."""
+        """Does nothing, because this object stores nothing for a render: the random numbers are a hash of the step's
+        inputs.
+        """
 
     @torch.inference_mode()
     def capture(self) -> None:
-        """Runs the step a few times with idle rows, then records it. Needs a CUDA device; raises what goes wrong."""
-        with self._own_device():
+        """Runs the step three times without sequences, then captures it as a CUDA graph.
+
+        Needs a CUDA device. Raises any error of the driver, the compiler or a library.
+        """
+        with self._current_device():
             side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
@@ -71,25 +82,35 @@ class FixedStep:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
                 tokens = self._eager()
-        self._recorded = _Recorded(graph, tokens, self._places())
+        self._recorded = _CapturedGraph(graph, tokens, self._weight_addresses())
 
-    def _own_device(self) -> AbstractContextManager[None]:
-        """Triton and graphs use the thread's current GPU, wherever the tensors lie; nothing on a CPU."""
+    def _current_device(self) -> AbstractContextManager[None]:
+        """Returns a context manager that makes the tensors' GPU the thread's current GPU. On a CPU it does nothing.
+
+        Triton and CUDA graphs use the current GPU, whatever device the tensors are on.
+        """
         return torch.cuda.device_of(self._inputs.inputs.token_ids)  # type: ignore[no-untyped-call]
 
     def _tokens(self) -> Tensor:
-        """Replays, unless weights were parked and lie elsewhere: a graph reads addresses. Then the same, eagerly."""
-        if self._recorded is None or self._recorded.places != self._places():
+        """Returns the next token of each row, by replaying the captured CUDA graph if possible.
+
+        A graph reads the model's weights by their addresses. Weights that were parked (moved to host memory while
+        another process used the GPU) may come back to other addresses. Then the step runs without the graph, and the
+        result is the same.
+        """
+        if self._recorded is None or self._recorded.addresses != self._weight_addresses():
             return self._eager()
         self._recorded.graph.replay()
         return self._recorded.tokens
 
-    def _places(self) -> Sequence[int]:
+    def _weight_addresses(self) -> Sequence[int]:
         return [weight.data_ptr() for weight in self._weights]
 
     def _eager(self) -> Tensor:
-        """Returns the next token of each row, shape (rows,). Reads only the input buffer and the KV memory, so that a
-        captured graph can replay it.
+        """Computes the next token of each row (rows,) without replaying a CUDA graph.
+
+        It reads only the input buffer and the KV memory. So the same computation can be captured as a graph and
+        replayed.
         """
         fed = self._inputs.inputs
         logits = self._decoder.decode(fed.token_ids, fed.starts, fed.lengths)
@@ -99,7 +120,11 @@ class FixedStep:
 
 
 def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int) -> FixedStep:
-    """Captured where the machine can; else eager, with torch's attention row by row, and one line that says why."""
+    """Returns a decode step for a GPU, captured as a CUDA graph if the machine supports that.
+
+    If the machine does not, this function logs the reason in one line. The returned step then runs without a graph, and
+    computes attention row by row with torch.
+    """
     try:
         step = FixedStep(model, memory, _split_attention(model, memory, num_rows), num_rows)
         step.capture()

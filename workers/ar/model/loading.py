@@ -1,4 +1,6 @@
-"""Loads the AR half of a GLM-Image checkpoint: the vision-language encoder and its processor. Runs nothing."""
+"""Loads the AR half of a GLM-Image checkpoint: the vision-language encoder and its Hugging Face processor, which
+converts prompts into token ids. It computes nothing.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +14,15 @@ from workers.device.packed_linear import make_linear, pack_linears
 from workers.model.source import HOW_TO_GET_ONE, check_parts
 
 AR_PARTS = ("vision_language_encoder", "processor")
-_GENERATE_TOP_K = 50  # what `generate` takes when the generation config names none
+_GENERATE_TOP_K = 50  # the default of transformers' `generate` if the generation config has no top-k
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn: logits / temperature, the `top_k` likeliest, then the likeliest `top_p` of those.
+    """The settings for sampling a token. Logits are divided by `temperature`. Then all tokens except the `top_k`
+    likeliest are excluded. Of these, only the likeliest tokens that together reach the probability `top_p` remain.
 
-    Only the ids 0 to `num_codes` - 1 are codes of the checkpoint's codebook; no other id is drawn.
+    Only the ids 0 to `num_codes` - 1 are codes of the checkpoint's codebook. Other ids are never sampled.
     """
 
     temperature: float
@@ -30,9 +33,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ArModel:
-    """The AR half. `sampling` is the checkpoint's own, as `generate` would take it.
+    """The AR half of a checkpoint. `sampling` has the checkpoint's own sampling settings, which transformers'
+    `generate` would use.
 
-    `control_tokens` are the texts that the tokenizer would read as something else than text.
+    `control_tokens` are the strings that the tokenizer would read as special tokens instead of plain text.
     """
 
     network: GlmImageForConditionalGeneration
@@ -47,9 +51,10 @@ class ArModel:
 
 
 def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> ArModel:
-    """Loads from a folder or a hub id in `GlmImagePipeline`'s layout.
+    """Loads the AR model from a folder, or from a model id of the Hugging Face hub. Both must have the layout of
+    diffusers' `GlmImagePipeline`.
 
-    Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
+    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing or unreadable.
     """
     check_parts(path_or_id, AR_PARTS)
     try:
@@ -65,9 +70,10 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
 
 
 def prepare(network: GlmImageForConditionalGeneration) -> GlmImageForConditionalGeneration:
-    """Makes q, k and v of every layer one matrix, `qkv_proj`, and packs what can be: the decoder's arrangement.
+    """Arranges the network's weights for `Decoder`. It fuses the q, k and v matrices of every layer into one,
+    `qkv_proj`, and packs linear layers for oneDNN where possible.
 
-    The network is changed, and cannot `generate` any more.
+    The network is changed in place, and transformers' `generate` no longer works with it.
     """
     for layer in network.model.language_model.layers:
         _fuse(layer.self_attn)
@@ -87,7 +93,7 @@ def _sampling(network: GlmImageForConditionalGeneration) -> Sampling:
     top_k = _GENERATE_TOP_K if config.top_k is None else config.top_k
     return Sampling(
         temperature=config.temperature or 1.0,
-        top_k=top_k or network.config.text_config.vision_vocab_size,  # 0 turns it off
+        top_k=top_k or network.config.text_config.vision_vocab_size,  # 0 turns top-k off
         top_p=config.top_p or 1.0,
         num_codes=network.config.vq_config.num_embeddings,
     )

@@ -1,4 +1,6 @@
-"""Rotary positions of prompt and grids (time, row, column). Plain arithmetic of `GlmImageModel.get_rope_index`."""
+"""Computes the rotary positions (time, row, column) of the tokens of prompts and token grids. The result is that of
+`GlmImageModel.get_rope_index`.
+"""
 
 from collections.abc import Sequence
 
@@ -10,9 +12,10 @@ Position = tuple[int, int, int]
 def prompt_positions(
     token_ids: Sequence[int], image_start_id: int, image_end_id: int, condition_grids: Sequence[GridSize]
 ) -> tuple[list[Position], int]:
-    """Positions of a prompt's tokens, and the first position after it.
+    """Returns the rotary positions of a prompt's tokens, and the first position after the prompt.
 
-    Text counts on; the tokens of condition image k lie on its grid and advance the count by the grid's longer side.
+    Each text token advances the position by 1. The tokens of a condition image lie on its grid, and together advance
+    the position by the grid's longer side.
     """
     starts = [index + 1 for index, token in enumerate(token_ids) if token == image_start_id]
     ends = [index for index, token in enumerate(token_ids) if token == image_end_id]
@@ -29,7 +32,11 @@ def prompt_positions(
 
 
 def grid_positions(first: int, grids: Sequence[GridSize]) -> list[Position]:
-    """Positions of the tokens that are sampled: grid after grid, in the order in which they are generated."""
+    """Returns the rotary positions of the tokens that are sampled, grid after grid, in the order in which they are
+    generated.
+
+    `first` is the position of the first of these tokens.
+    """
     positions: list[Position] = []
     for grid in grids:
         positions += _on_grid(first, grid)

@@ -1,4 +1,7 @@
-"""Runs the model for the engine: prompts in, logits out. Tensors only: no queue, no policy, no randomness."""
+"""Runs the AR model for the engine: takes prompts and returns logits.
+
+It knows no queue, no scheduling and no randomness.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,11 @@ from workers.ar.sequence import ArSequence
 
 
 class ArRunner:
-    """Owns the KV memory. Chunks begin at the sequence's first token, so they never depend on the load."""
+    """Owns the KV memory and runs prefills and decode steps on it.
+
+    A prompt is prefilled in chunks of a fixed size, counted from the sequence's first token. So the chunks never depend
+    on the load.
+    """
 
     def __init__(self, model: ArModel, num_kv_tokens: int) -> None:
         self._network = model.network
@@ -25,18 +32,21 @@ class ArRunner:
 
     @torch.inference_mode()
     def place(self, sequence: ArSequence, positions: Sequence[Position]) -> None:
-        """Writes a sequence's rotary tables, for all tokens that it will ever feed, into its extent."""
+        """Writes the rotary tables of a sequence into the sequence's extent (its range of the KV memory).
+
+        The tables cover all tokens that the model will read until the sequence ends.
+        """
         assert sequence.extent
         table = torch.tensor(positions[: sequence.num_kv_tokens], device=self._device).T.unsqueeze(1)
         cos, sin = self._network.model.language_model.rotary_emb(self.memory.cos, table)
-        sin[..., : sin.shape[-1] // 2].neg_()  # the decoder wants the signs that swapped halves get
+        sin[..., : sin.shape[-1] // 2].neg_()  # the decoder swaps the halves and expects this sign
         self.memory.cos[sequence.extent.start : sequence.extent.end] = cos[0]
         self.memory.sin[sequence.extent.start : sequence.extent.end] = sin[0]
         sequence.is_placed = True
 
     @torch.inference_mode()
     def prefill(self, sequence: ArSequence) -> None:
-        """The next chunk of its prompt."""
+        """Prefills the next chunk of the sequence's prompt."""
         assert sequence.extent
         done = sequence.num_prefilled
         count = min(PREFILL_CHUNK, sequence.num_to_prefill)
@@ -46,7 +56,9 @@ class ArRunner:
 
     @torch.inference_mode()
     def share_prefill(self, source: ArSequence, target: ArSequence) -> None:
-        """Copies the keys and values of a prompt that both have."""
+        """Copies the keys and values of a prompt from the sequence `source` to the sequence `target`, which has the
+        same prompt.
+        """
         assert source.extent
         assert target.extent
         assert source.prompt == target.prompt
@@ -55,14 +67,17 @@ class ArRunner:
 
     @torch.inference_mode()
     def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
-        """Feeds every sequence's next token; logits (rows, vision vocabulary). The CPU's way: see `FixedStep`."""
+        """Runs a decode step for the sequences and returns their logits (rows, vision vocabulary).
+
+        Only a CPU worker uses this method. A GPU worker uses `FixedStep`.
+        """
         fed = [(sequence.next_input, *seen_tokens(sequence)) for sequence in sequences]
         token_ids, starts, lengths = torch.tensor(fed, device=self._device).unbind(1)
         return self._decoder.decode(token_ids, starts, lengths)
 
 
 def kv_bytes_per_token(model: ArModel) -> int:
-    """Keys and values of all layers: 40 KiB for the full model in bfloat16."""
+    """Returns the bytes of the keys and values of one token in all layers: 40 KiB for the full model in bfloat16."""
     config = model.network.config.text_config
     head_size = config.hidden_size // config.num_attention_heads
     item_size = torch.empty(0, dtype=model.network.dtype).element_size()
@@ -70,7 +85,11 @@ def kv_bytes_per_token(model: ArModel) -> int:
 
 
 def seen_tokens(sequence: ArSequence) -> tuple[int, int]:
-    """Start and length of the tokens of memory that its next step looks at; the last is written in that step."""
+    """Returns the range of KV memory to which the sequence attends in its next step: the first token and the number of
+    tokens.
+
+    The step itself writes the last of these tokens.
+    """
     assert sequence.extent
     return sequence.extent.start, sequence.next_position + 1
 

@@ -1,6 +1,7 @@
-"""Attention of a decode step on a GPU, as Triton kernels: every row over its own extent of the KV memory. No policy.
+"""The attention of a decode step on a GPU, as Triton kernels. Each row attends only to the tokens of its own sequence
+in the KV memory.
 
-Imported only where a GPU is: Triton comes with torch's CUDA builds, and a CPU worker needs neither.
+This module is imported only on a GPU. Triton comes with torch's CUDA builds, which a CPU worker does not need.
 """
 
 import torch
@@ -11,17 +12,19 @@ from torch import Tensor
 from workers.ar.model.attention import Attend
 from workers.ar.model.kv_memory import KvMemory
 
-# These decide in which order sums are taken, so a change of them changes pictures.
-BLOCK = 64  # tokens at a time
-NUM_LANES = 16  # programs that share a row and KV head; a 1024x1024 render half-way has 15 blocks for them
-_SMALLEST_DOT = 16  # rows of `tl.dot`; smaller groups of heads are padded
+# These constants fix the order of summation, so a change of them changes pictures.
+BLOCK = 64  # tokens that a program reads at a time
+NUM_LANES = 16  # programs that share a row and KV head; a 1024x1024 render has 15 blocks half-way through
+_SMALLEST_DOT = 16  # the fewest rows that `tl.dot` takes; smaller groups of heads are padded
 
 
 class SplitAttention:
-    """Flash decoding (Dao et al., 2023): lane k of a row takes blocks k, k + lanes, ... and a second kernel joins them.
+    """Computes attention by flash decoding (Dao et al., 2023): 16 programs, called lanes, share the tokens of one row
+    and KV head.
 
-    Blocks are counted from the sequence's own first token and lanes are joined in their order, so a row's result
-    depends on nothing but its own extent. The launch depends on no length either, so a CUDA graph can replay it.
+    The tokens are divided into blocks, and each lane computes every 16th block. A second kernel joins the results of
+    the lanes. Blocks are counted from the sequence's own first token, and lanes are joined in a fixed order. So a row's
+    result depends only on its own sequence. The launch does not depend on the lengths, so a CUDA graph can replay it.
     """
 
     def __init__(self, memory: KvMemory, num_rows: int, num_heads: int) -> None:
@@ -32,7 +35,11 @@ class SplitAttention:
         self._peaks, self._weights = torch.empty(2, *shape, device=memory.entries.device, dtype=torch.float32)
 
     def over(self, starts: Tensor, lengths: Tensor) -> Attend:
-        """Attention over tokens `starts .. starts + lengths - 1`, both (rows,) int64 on the device."""
+        """Returns the attention function of one decode step, in which row k attends to `lengths[k]` tokens of the KV
+        memory from token `starts[k]` on.
+
+        `starts` and `lengths` are (rows,) int64 on the device.
+        """
 
         def attend(layer: int, query: Tensor) -> Tensor:
             return self._attend(self._memory.entries[layer], query, starts, lengths)
@@ -85,7 +92,11 @@ def _attend_lane(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - Triton read
     num_lanes: tl.constexpr,
     block_size: tl.constexpr,
 ):
-    """The group of one KV head over one lane's blocks: the unnormalised sum of values, its weight and its peak."""
+    """Computes the attention of the query heads of one KV head over every `num_lanes`-th block of tokens. This is the
+    work of one lane: the programs that share the tokens of a row are called lanes.
+
+    Stores for each head the unnormalised sum of values, the sum of weights, and the highest score (peak).
+    """
     row, kv_head, lane = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     start, length = tl.load(starts + row), tl.load(lengths + row)
     size, members, tokens = tl.arange(0, head_size), tl.arange(0, padded_group), tl.arange(0, block_size)
@@ -124,7 +135,11 @@ def _join_lanes(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - as above
     head_size: tl.constexpr,
     num_lanes: tl.constexpr,
 ):
-    """One head's lanes become its result. A lane without tokens has peak -inf, which counts for nothing."""
+    """Joins the partial results of one head into the head's attention result. Each partial result comes from one lane,
+    a program that has computed a part of the tokens.
+
+    A lane without tokens has the peak (highest score) -inf, so it adds nothing.
+    """
     head = tl.program_id(0) * num_heads + tl.program_id(1)
     size, cells = tl.arange(0, head_size), head * num_lanes + tl.arange(0, num_lanes)
     peak = tl.load(peaks + cells)

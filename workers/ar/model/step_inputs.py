@@ -1,4 +1,7 @@
-"""What a step feeds, a column for each row: one buffer on the host, one on the device, one copy between them."""
+"""The buffers for the inputs of a decode step on a GPU: one buffer on the host and one on the device.
+
+Each buffer holds all inputs, so a step needs only one copy from the host to the device.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +19,10 @@ _NUM_INTEGERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Views of the device's buffer. Integers are (rows,) int64, settings (rows,) float64."""
+    """Views of the input buffer on the device, with one value for each row.
+
+    Token ids, starts, lengths, seeds and steps are (rows,) int64. Temperature and top-p are (rows,) float64.
+    """
 
     token_ids: Tensor
     starts: Tensor
@@ -28,13 +34,17 @@ class Inputs:
 
 
 class StepInputs:
-    """Buffers that never move. Rows without a sequence feed token 0 to the memory's `scratch` token."""
+    """The input buffers of decode steps. Their addresses never change, as CUDA graphs require.
+
+    A row without a sequence gets token 0 as input. Its keys and values are written to the scratch token, a place of the
+    KV memory that no sequence uses.
+    """
 
     def __init__(self, num_rows: int, scratch: int, defaults: Sampling, device: torch.device) -> None:
         self._defaults = defaults
         self._idle = ((0, scratch, 1, 0, 0), (1.0, 1.0))
         self._num_rows = num_rows
-        # The floats travel as the bits of int64, so that one copy moves all.
+        # The buffer is int64, and the floats are stored in it bit by bit, so that one copy moves everything.
         self._host = torch.zeros(_NUM_INTEGERS + 2, num_rows, dtype=torch.int64, pin_memory=device.type == "cuda")
         self._device = torch.zeros_like(self._host, device=device)
         integers, settings = torch.split(self._device, [_NUM_INTEGERS, 2])
@@ -42,7 +52,10 @@ class StepInputs:
         self.write(())
 
     def write(self, sequences: Sequence[ArSequence]) -> None:
-        """The next step's inputs. The step before must have ended: its copy reads the same host buffer."""
+        """Writes the inputs of the next step and starts their copy to the device.
+
+        The previous step must have ended, because its copy reads the same buffer on the host.
+        """
         rows = [self._row(sequence) for sequence in sequences]
         rows += (self._num_rows - len(rows)) * [self._idle]
         integers, settings = zip(*rows, strict=True)

@@ -1,4 +1,6 @@
-"""Condition images become VQ ids: once per image, whatever renders and jobs use it."""
+"""Converts condition images to token grids. Each image is converted once, even if several renders or jobs use the same
+image.
+"""
 
 from collections import OrderedDict
 
@@ -9,11 +11,14 @@ from shared.ids import ObjectKey
 from shared.jobs.token_grid import TokenGrid
 from workers.ar.model.loading import ArModel
 
-_MOST_KEPT = 256  # a grid is at most 4,096 ids
+_MOST_KEPT = 256  # token grids in the cache, of at most 4,096 ids each
 
 
 class ConditionTokenizer:
-    """The vision encoder and the VQ codebook. Keys name contents, so what is kept never grows stale."""
+    """Converts condition images to token grids with the vision encoder and the VQ codebook, and caches the grids.
+
+    A cached grid never becomes stale, because an image's object key is a hash of its content.
+    """
 
     def __init__(self, model: ArModel) -> None:
         self._network = model.network
@@ -21,7 +26,10 @@ class ConditionTokenizer:
 
     @torch.inference_mode()
     def tokenize(self, key: ObjectKey, pixel_values: torch.Tensor, grid: GridSize) -> TokenGrid:
-        """VQ ids of one preprocessed image, `pixel_values` of shape (patches, patch values), on its 1/32 grid."""
+        """Returns the token grid of one preprocessed condition image, with one token for each 32x32 pixels.
+
+        `key` is the image's object key, and `pixel_values` is (patches, values per patch).
+        """
         if key not in self._kept:
             self._kept[key] = TokenGrid(grid, tuple(self._encode(pixel_values, grid)))
             if len(self._kept) > _MOST_KEPT:

@@ -1,20 +1,21 @@
-"""The demonstration model: a small checkpoint of the real classes, trained on a world of shapes, colours and words.
+"""Trains the demonstration model: a small checkpoint of GLM-Image's own classes that paints shapes, colours and words.
 
-Pictures, prompts and edits are drawn by code (`world`, `drawing`, `prompts`, `edits`). Five parts learn from them, in
-this order, since each sees pictures as the earlier ones encode them:
+Code draws the training pictures and writes the prompts and edits (package `world`). Five parts learn from them in this
+order, because each part sees pictures as the earlier parts encode them:
 
-1. The VAE (`vae`): 8x8 pixels to a latent of 16 numbers, and back.
-2. The eyes (`vq`): a vision encoder and a codebook. A visual token is the number of the codebook's nearest entry; it
-   stands for 32x32 pixels.
-3. The AR model (`ar`): from a prompt, and the visual tokens of condition pictures, to the visual tokens of the picture
-   asked for. It draws a small grid first, then the large one.
-4. The glyph encoder (`glyphs`): from the bytes of a quoted word to how each letter looks and where it stands.
-5. The DiT (`dit`), with which the glyph encoder learns on: from noise to latents. Visual tokens tell it what is where,
-   glyphs how a word is spelt.
+1. The VAE (`vae`) encodes 8x8 pixels as a latent of 16 numbers and decodes it.
+2. The "eyes" (`vq`) are a vision encoder and a codebook. They encode 32x32 pixels as a visual token, which is the
+   number of the nearest entry of the codebook.
+3. The AR model (`ar`) writes the visual tokens of a picture from its prompt and from the visual tokens of condition
+   images. It writes a small grid first, then the large one.
+4. The glyph encoder (`glyphs`) encodes how each letter of a quoted word looks and at which place of the word it is.
+5. The DiT (`dit`) makes latents from noise. Visual tokens give it shapes, colours and places, and glyphs give it the
+   spelling. The glyph encoder is trained further together with the DiT.
 
-While the AR model and the DiT are trained, probes (`probe`) ask inner blocks for what a drawing needs: the row and the
-column of a token, and the letter that it shows. This is deep supervision; the checkpoint has no probe.
+A probe (`probe`) predicts the row, the column or the letter of a token from an inner block of the AR model or the DiT.
+This is deep supervision: it teaches the block what a drawing needs. Probes are used in training only; the checkpoint
+has none.
 
-`loop` runs the steps of any part, `parts` reads what was trained, `assemble` makes the checkpoint of it. The service
-loads that checkpoint as any other; it imports nothing from here, and needs neither matplotlib nor the code that draws.
+`loop` runs the training steps of any part, `parts` loads the trained parts, and `assemble` writes them as a checkpoint.
+The service loads this checkpoint like any other and imports nothing from this package.
 """

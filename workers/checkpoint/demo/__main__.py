@@ -1,4 +1,7 @@
-"""`python -m workers.checkpoint.demo`: trains the parts in order, looks at them, and puts them together."""
+"""Provides the command `python -m workers.checkpoint.demo`.
+
+It trains the parts in order, paints samples and assembles the checkpoint.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,19 +29,19 @@ _FOLDER = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out/train-demo"),
     show_default=True,
-    help="Where training keeps its states and its sample sheets.",
+    help="Folder for training states and sample sheets.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """`minutes` is what it took on one core of a cloud machine."""
+    """A trainable part of the demonstration model. `minutes` is its training time on one core of a cloud machine."""
 
     train: Callable[[Path], object]
     minutes: int
 
 
-# In this order: later parts learn from what the earlier ones make of pictures.
+# The order matters: later parts learn from pictures that earlier parts have encoded.
 _PARTS: Mapping[str, _Part] = {
     "vae": _Part(vae.fit, 30),
     "eyes": _Part(vq.fit, 25),
@@ -49,13 +52,13 @@ _PARTS: Mapping[str, _Part] = {
 
 
 class _Refused(click.ClickException):
-    """A command that can't be done yet, or never."""
+    """The error of a command that can't run. Click prints its message and exits with status 3."""
 
     exit_code = 3
 
 
 class _Group(click.Group):
-    """A click group that says the project's own errors in one line."""
+    """A Click command group that prints Gridpress's own errors as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -66,23 +69,25 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Train the demonstration model: a small checkpoint of GLM-Image's classes that knows shapes, colours and words."""
+    """Train the demonstration model: a small checkpoint of GLM-Image's classes that paints shapes, colours and
+    words.
+    """
 
 
 @main.command()
 @_FOLDER
 @click.option("--part", type=click.Choice(list(_PARTS)), help="Train this part alone.  [default: all, in order]")
 def train(folder: Path, part: str | None) -> None:
-    """Train what is not trained yet.
+    """Train the parts that are not trained yet.
 
-    A run that was ended goes on from its last save, two minutes earlier at most. Each part that makes pictures writes
-    a sheet of samples beside its state at every save. On two cores, `ar` can run beside `glyphs` and `dit`.
+    An interrupted run continues from its last save, at most two minutes earlier. At every save, a part that makes
+    pictures also writes an image with samples to the folder. On two cores, `ar` can run beside `glyphs` and `dit`.
     """
-    torch.set_num_threads(1)  # the operations are so small that a second thread would wait for the first
+    torch.set_num_threads(1)  # the operations are too small for a second thread to help
     folder.mkdir(parents=True, exist_ok=True)
     names = [part] if part else list(_PARTS)
     minutes = ", ".join(f"{name} {_PARTS[name].minutes}" for name in names)
-    click.echo(f"Minutes on one core, where nothing is trained yet: {minutes}. Samples: {folder}/*.png")
+    click.echo(f"Minutes on one core if nothing is trained yet: {minutes}. Samples: {folder}/*.png")
     for name in names:
         _PARTS[name].train(folder)
 
@@ -93,15 +98,15 @@ def train(folder: Path, part: str | None) -> None:
     "--to",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEMO_WEIGHTS,
-    help="Where the checkpoint goes; one that stands there is replaced.  [default: the package's own]",
+    help="Folder of the checkpoint; an older one is replaced.  [default: the one in the package]",
 )
 @click.option(
     "--scores",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="What the evaluation found, as JSON, for the model card.",
+    help="JSON file with the scores of the evaluation, for the model card.",
 )
 def assemble_command(folder: Path, to: Path, scores: Path | None) -> None:
-    """Put the trained parts together as a checkpoint with a model card."""
+    """Write the trained parts as a checkpoint with a model card."""
     card = card_of(folder, read_scores(scores) if scores else ())
     assemble(trained_parts(folder), to, card)
     size_mib = sum(file.stat().st_size for file in to.rglob("*") if file.is_file()) / 2**20
@@ -112,7 +117,7 @@ def assemble_command(folder: Path, to: Path, scores: Path | None) -> None:
 @_FOLDER
 @click.option("--steps", type=int, default=20, show_default=True, help="Denoise steps of a picture.")
 def sheet(folder: Path, steps: int) -> None:
-    """Paint some prompts with the parts as they are, all of which must have begun."""
+    """Paint the sample prompts with the parts as trained so far. Every part must have a saved state."""
     path = folder / "sheet.png"
     paint_sheet(pipeline_of(trained_parts(folder)), path, steps)
     click.echo(path)

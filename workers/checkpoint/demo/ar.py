@@ -1,4 +1,4 @@
-"""Trains the AR model: from a prompt, and condition pictures, to visual tokens."""
+"""Trains the AR model, which writes visual tokens from a prompt and condition images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,23 +24,27 @@ from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
-_PROBED, _PROBE_WEIGHT = 1, 0.1  # a layer, and what its guesses count
+_PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _TOKENS_A_STEP = 4_000
-_TOKENS_OF_EDIT = 600  # of a sequence, about, with one condition picture
-_TOKENS_OF_DRAFT = 280  # of a prompt and its small grid, about
-_SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # cells
-_EDITS = 0.15  # of all batches
-_WORDLESS = 0.6  # of scenes with a word: others instead. The DiT spells by its glyphs, so few are enough
+_TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
+_TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
+_SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
+_EDITS = 0.15  # share of batches that are edits
+# Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
+_WORDLESS = 0.6
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequence. `asked` ends with the start token; `drawn` are the grids of `cells` and the end token.
+    """One training sequence of the AR model.
 
-    `grids` is what the processor tells the model: (images, 3), condition pictures first, the large target, the small
-    one.
+    - `asked` holds the token ids of the input, up to the picture's start token.
+    - `drawn` holds the token ids of the output: the token grids, then the end token.
+    - `cells` holds the numbers of rows and columns of these token grids.
+    - `grids` holds the grid sizes that the Hugging Face processor passes to the model, with shape (images, 3):
+      condition images first, then the large target grid, then the small one.
     """
 
     asked: list[int]
@@ -50,7 +54,12 @@ class Sample:
 
 
 def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoders) -> Drawer:
-    """Trains the language model of `model`, whose eyes are trained, to the end, or goes on."""
+    """Trains the language model of the AR model `model` to the last step. Returns it with its probe, an output that
+    only training uses.
+
+    An interrupted run continues from its last save. The vision encoder and the codebook of `model` are trained already
+    and stay unchanged.
+    """
     drawer = Drawer(model)
     model.model.visual.requires_grad_(requires_grad=False)
     model.model.vqmodel.requires_grad_(requires_grad=False)
@@ -67,13 +76,18 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
 
 @torch.no_grad()
 def start_from_codebook(model: GlmImageForConditionalGeneration, encoders: Encoders) -> None:
-    """Codes that look alike begin with embeddings that are alike."""
+    """Initialises the AR model's embeddings of the visual tokens.
+
+    Codes that decode to a similar look get similar embeddings.
+    """
     rows = model.get_input_embeddings().weight[: ar_model.NUM_CODES]
     rows.copy_(encoders.embeddings(rows.shape[1], seed=5) * rows.std())
 
 
 def batch_of(rng: Random, encoders: Encoders) -> Sequence[Sample]:
-    """Samples of one size: some edits, or more scenes."""
+    """Returns a random training batch of the AR model, with one picture size. The batch consists of a few edits, or of
+    a larger number of scenes (a scene is a background with shapes and a word).
+    """
     cells = rng.choice(_SIZES)
     if rng.random() < _EDITS:
         return [sample_of_edit(rng, cells, encoders) for _ in range(_TOKENS_A_STEP // _TOKENS_OF_EDIT)]
@@ -82,7 +96,9 @@ def batch_of(rng: Random, encoders: Encoders) -> Sequence[Sample]:
 
 
 def scene_of(rng: Random) -> Scene:
-    """A scene to learn from, with shapes exactly where its prompt says."""
+    """Returns a random scene (a background with shapes and a word) for the training of the AR model. The shapes are
+    exactly at the places that a prompt for this scene names.
+    """
     scene = random_scene(rng)
     if scene.word and rng.random() < _WORDLESS:
         scene = random_shapes(rng, rng.choice((1, 1, 1, 2, 3)))
@@ -90,7 +106,9 @@ def scene_of(rng: Random) -> Scene:
 
 
 def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random) -> Sequence[Sample]:
-    """Text to picture: the small grid is drawn first."""
+    """Returns a text-to-picture training sample for each scene (a background with shapes and a word). The output of a
+    sample is a small token grid, then the large one.
+    """
     small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
     draft = (small.rows, small.cols)
     large_codes, small_codes = (
@@ -109,7 +127,9 @@ def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders,
 
 
 def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
-    """Picture to picture: the large grid alone."""
+    """Returns a random training sample of an edit. As in the real model, an edit has no small grid before the large
+    one.
+    """
     edit = random_edit(rng)
     square = (CONDITION_CELLS, CONDITION_CELLS)
     seen = encoders.codes(tensors_of(edit.before, square)[1]).flatten(1).tolist()
@@ -121,7 +141,11 @@ def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
 
 
 def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
-    """Cross entropy of the drawn tokens, and of the probe's guesses."""
+    """Returns the training loss of the AR model for these samples, with the terms of the loss.
+
+    The loss is the cross entropy of the output tokens plus the weighted loss of the probe. The probe is a training
+    output that predicts rows and columns of tokens.
+    """
     layer = drawer.ar.model.language_model.layers[_PROBED]
     with torch.autocast("cpu", torch.bfloat16), plain_attention(), outputs_of(layer) as states:
         logits = _logits(drawer.ar, samples)
@@ -131,13 +155,20 @@ def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
 
 
 def places_of(drawn: Sequence[Cells]) -> Tensor:
-    """(drawn tokens, 2): the row and the column of each in its grid. The end token has none."""
+    """Returns the row and the column of each output token in its grid, with shape (tokens, 2).
+
+    `drawn` holds the rows and columns of each grid. The end token after the grids gets `UNKNOWN`.
+    """
     grids = [torch.cartesian_prod(torch.arange(rows), torch.arange(cols)) for rows, cols in drawn]
     return torch.cat([*grids, torch.full((1, 2), UNKNOWN)])
 
 
 def _logits(model: GlmImageForConditionalGeneration, samples: Sequence[Sample]) -> Tensor:
-    """(drawn tokens of all samples, vision vocabulary). Pads are on the right, which nothing before them sees."""
+    """Runs the AR model on the samples and returns the logits of their output tokens, with shape (tokens, vision
+    vocabulary).
+
+    Shorter sequences are padded on the right, where causal attention hides the padding.
+    """
     ids = pad_sequence([torch.tensor(one.asked + one.drawn[:-1]) for one in samples], batch_first=True)
     places = [positions_of(model, one) for one in samples]
     positions = pad_sequence([place.T for place in places], batch_first=True).permute(2, 0, 1)
@@ -147,7 +178,11 @@ def _logits(model: GlmImageForConditionalGeneration, samples: Sequence[Sample]) 
 
 
 def _before_drawn(states: Tensor, samples: Sequence[Sample]) -> Tensor:
-    """(drawn tokens of all samples, width): the states that tell the drawn tokens, from (samples, tokens, width)."""
+    """Selects the states from which the AR model predicts the output tokens.
+
+    A token is predicted from the state of the token before it. `states` has shape (samples, tokens, width). Returns
+    shape (output tokens of all samples, width).
+    """
     return torch.cat(
         [
             row[len(one.asked) - 1 : len(one.asked) + len(one.drawn) - 1]
@@ -158,7 +193,10 @@ def _before_drawn(states: Tensor, samples: Sequence[Sample]) -> Tensor:
 
 @torch.no_grad()
 def positions_of(model: GlmImageForConditionalGeneration, sample: Sample) -> Tensor:
-    """(3, tokens): time, row and column of each input token."""
+    """Returns the time, row and column of each input token of the sample, with shape (3, tokens).
+
+    The AR model encodes them as rotary position embeddings.
+    """
     prompt, _ = model.model.get_rope_index(torch.tensor([sample.asked]), image_grid_thw=sample.grids)
     steps = model.model._cached_decode_position_ids[0, :, : len(sample.drawn) - 1]
     return torch.cat((prompt[:, 0], steps), dim=1)

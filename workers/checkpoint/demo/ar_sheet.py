@@ -1,4 +1,7 @@
-"""Shows what the AR model draws while it is trained: visual tokens of a few prompts, as pictures. Trains nothing."""
+"""Saves sample pictures of the AR model during its training, decoded from the visual tokens of a few prompts.
+
+Trains nothing.
+"""
 
 from pathlib import Path
 
@@ -16,7 +19,7 @@ _SIDE_PX, _CELLS = 256, 8
 
 
 def show_drawn(model: GlmImageForConditionalGeneration, encoders: Encoders, path: Path) -> None:
-    """Saves one row of pictures, as far as visual tokens alone tell them."""
+    """Saves one row of pictures, decoded from the visual tokens that the model samples for the fixed sample prompts."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         pictures = encoders.rebuilt(drawn(model))
@@ -25,7 +28,10 @@ def show_drawn(model: GlmImageForConditionalGeneration, encoders: Encoders, path
 
 @torch.no_grad()
 def drawn(model: GlmImageForConditionalGeneration) -> Tensor:
-    """(prompts, rows, cols) of visual tokens at 256x256, sampled as the pipeline does."""
+    """Samples visual tokens for the fixed sample prompts at 256x256 pixels, with the sampling settings of the pipeline.
+
+    Returns them with shape (prompts, rows, columns).
+    """
     tokenizer = ar_model.tokenizer()
     inputs = ar_parts.processor_of(tokenizer).apply_chat_template(
         [[{"role": "user", "content": [{"type": "text", "text": prompt}]}] for prompt in PROMPTS],

@@ -1,4 +1,4 @@
-"""Puts the trained parts together: a checkpoint in GLM-Image's layout, its weights in float16. Trains nothing."""
+"""Writes the trained parts as a checkpoint in GLM-Image's layout, with weights in float16. Trains nothing."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.parts import TrainedParts
 from workers.checkpoint.folder import whole_folder
 
-# No weight is larger than 5, so float16 holds all of them, with three bits more than bfloat16.
+# No weight exceeds 5, so float16 can hold all of them, with three more bits of precision than bfloat16.
 _STORED = torch.float16
 
 
 def assemble(parts: TrainedParts, directory: Path, card: str) -> None:
-    """Writes the checkpoint at `directory`, whole or not at all; one that stands there is replaced.
+    """Writes the trained parts as a checkpoint at `directory`, atomically. Replaces an older checkpoint.
 
-    `card` becomes its README. The parts are changed to the stored type. Raises `Misconfigured` when the folder holds
-    anything else than a checkpoint.
+    `card` becomes the checkpoint's README. The weights of `parts` are converted to float16 in place. Raises
+    `Misconfigured` when `directory` holds anything else than a checkpoint.
     """
     pipeline = pipeline_of(parts)
     for part in (pipeline.vision_language_encoder, pipeline.transformer, pipeline.text_encoder, pipeline.vae):
@@ -31,7 +31,7 @@ def assemble(parts: TrainedParts, directory: Path, card: str) -> None:
 
 
 def pipeline_of(parts: TrainedParts) -> GlmImagePipeline:
-    """The reference pipeline around the parts themselves, ready to paint."""
+    """Returns the diffusers pipeline of GLM-Image with the given parts, ready to paint."""
     tokenizer = ar_model.tokenizer()
     parts.ar.generation_config = ar_parts.generation_config(tokenizer)
     return GlmImagePipeline(

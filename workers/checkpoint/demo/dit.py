@@ -1,4 +1,7 @@
-"""Trains the DiT and its glyph encoder: noise to latents, told by visual tokens, quoted text and condition pictures."""
+"""Trains the DiT together with its glyph encoder.
+
+The DiT makes latents from noise, visual tokens, the glyphs of quoted text and condition images.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,15 +23,18 @@ from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.prompts import in_some_case
 
 RECIPE = Recipe(num_steps=20_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
-_PROBED, _PLACE_WEIGHT = 1, 0.2  # a block, and what its guesses of places count
-_SPELLING, _LETTER_WEIGHT = 3, 0.1  # and of letters
-_DROPPED = 0.1  # of pictures: without tokens and glyphs, for guidance
-_NOISY = (0.0, 2.0)  # means of the times' logits: one half of all pictures has more noise than the other
-_SPOILT = 0.04  # of visual tokens: another one, since sampled grids are not perfect
+_PROBED, _PLACE_WEIGHT = 1, 0.2  # the block whose probe predicts places, and the weight of this probe's loss
+_SPELLING, _LETTER_WEIGHT = 3, 0.1  # the block whose probe predicts letters, and the weight of this probe's loss
+_DROPPED = 0.1  # share of pictures that are trained without tokens and glyphs, which guidance needs
+_NOISY = (0.0, 2.0)  # two means of the times' logits, so that half of the pictures get much noise
+_SPOILT = 0.04  # share of visual tokens that are replaced at random, because sampled grids have errors as well
 
 
 def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Painter:
-    """Trains to the end, or goes on. The glyph encoder knows its letters already, and learns on."""
+    """Trains the DiT to the last step and returns it. An interrupted run continues from its last save.
+
+    The glyph encoder starts from its trained weights and is trained further.
+    """
     torch.manual_seed(3)
     painter = Painter()
     painter.text_encoder.load_state_dict(glyph_encoder.state_dict())
@@ -47,13 +53,20 @@ def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Pain
 
 @torch.no_grad()
 def start_from_codebook(painter: Painter, encoders: Encoders) -> None:
-    """Codes that look alike get embeddings that are alike, so that what is learned of one is learned of the other."""
+    """Initialises the transformer's embeddings of the visual tokens.
+
+    Codes that decode to a similar look get similar embeddings, so what is learned for one code helps the others.
+    """
     rows = painter.transformer.prior_token_embedding.weight
     rows.copy_(encoders.embeddings(rows.shape[1], seed=4))
 
 
 def loss_of(painter: Painter, batch: Batch, rng: Random) -> Mapping[str, Tensor]:
-    """How far the predicted noise is off, and the probes' guesses. Noise and times come from torch's generator."""
+    """Returns the training loss of the DiT for a batch, with the terms of the loss.
+
+    The loss is the error of the predicted noise plus the weighted losses of the probes (outputs that only training
+    uses). The random noise and times come from torch's global random generator.
+    """
     num = len(batch.samples)
     is_dropped = torch.rand(num, 1) < (0.0 if batch.before else _DROPPED)
     blocks = painter.transformer.transformer_blocks
@@ -70,12 +83,17 @@ def loss_of(painter: Painter, batch: Batch, rng: Random) -> Mapping[str, Tensor]
 
 
 def places_of(cells: Cells) -> Tensor:
-    """(DiT tokens, 3): row, column, and which quarter of its visual token each DiT token is."""
+    """Returns the row, the column and the quarter of each DiT token of a picture, with shape (tokens, 3).
+
+    `cells` are the picture's numbers of rows and columns of visual tokens. A visual token covers 2x2 DiT tokens. The
+    quarter, from 0 to 3, says which of these four a DiT token is.
+    """
     rows, cols = torch.cartesian_prod(*(torch.arange(2 * side) for side in cells)).T
     return torch.stack((rows, cols, 2 * (rows % 2) + cols % 2), dim=1)
 
 
 def _error(painter: Painter, batch: Batch, rng: Random, seen: GlmImageKVCache | None, is_dropped: Tensor) -> Tensor:
+    """Returns the weighted mean squared error of the noise that the transformer predicts for the training batch."""
     latents, codes = _stacked(batch.samples)
     num = len(batch.samples)
     spoilt = torch.rand(codes.shape) < _SPOILT
@@ -101,7 +119,10 @@ def _error(painter: Painter, batch: Batch, rng: Random, seen: GlmImageKVCache | 
 
 
 def _seen(painter: Painter, before: Sequence[Sequence[Sample]]) -> GlmImageKVCache:
-    """Keys and values of each sample's condition pictures: one clean pass each, as in the pipeline."""
+    """Runs the transformer on the condition images of each sample, and returns the keys and values of its attention.
+
+    As in the pipeline, this is one pass without noise.
+    """
     seen = GlmImageKVCache(painter.transformer.config.num_layers)
     seen.set_mode("write")
     for pictures in before:
@@ -127,9 +148,11 @@ def _stacked(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
 
 
 def times_and_sigmas(num: int, cells: Cells) -> tuple[Tensor, Tensor]:
-    """Logit-normal times, of which the model is told, and their noise levels: shifted by size, as in sampling.
+    """Draws a random time for each of `num` training pictures. Returns the times, which are an input of the
+    transformer, and the noise levels (sigmas) of the pictures.
 
-    While there is much noise, visual tokens and glyphs alone tell shapes and letters, so those times come more often.
+    Times are logit-normal. A noise level is a time that is shifted by the picture's size, as in sampling. High noise is
+    drawn more often, because only then the transformer must take shapes and letters from visual tokens and glyphs.
     """
     means = torch.tensor(_NOISY)[torch.randint(len(_NOISY), (num, 1, 1, 1))]
     time = torch.sigmoid(torch.randn(num, 1, 1, 1) + means)

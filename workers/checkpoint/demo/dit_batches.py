@@ -1,4 +1,6 @@
-"""Draws what the DiT learns from: latents, visual tokens and words of scenes and edits. Computes no loss."""
+"""Makes random training batches of the DiT: latents, visual tokens and words of scenes and edits. A scene is a
+background with shapes and a word. Computes no loss.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,25 +20,29 @@ from workers.checkpoint.demo.world.scenes import LETTERS, Scene, is_held_out_wor
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
 _TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
-# Sizes, by the share of training that is done: small pictures first, which are quick.
+# Sizes of pictures early and late in training. Small pictures come first, because they are quick.
 _EARLY: Sequence[Cells] = ((5, 5), (6, 6), (6, 6), (8, 8), (8, 8))
 _LATE: Sequence[Cells] = (*((8, 8),) * 12, (6, 6), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
 _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
-_EARLY_UNTIL = 0.05
-_EDITS = 0.08  # of all batches after the early ones
+_EARLY_UNTIL = 0.05  # share of the training
+_EDITS = 0.08  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
-_MISSPELT = 0.5  # of pictures with a word: tokens of another word, so that letters are learned from the glyphs
-_FRESH = 4  # one picture of so many is new, the others were seen with other noise; encoding costs as much as a step
-_FOREGROUND = 3.0  # an error in shapes and letters counts so much more
-_KEPT = 3_000  # pictures of one size
+# Share of pictures with a word that get the tokens of another word, so that letters are learned from the glyphs.
+_MISSPELT = 0.5
+# One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
+_FRESH = 4
+_FOREGROUND = 3.0  # additional weight of errors in shapes and letters
+_MOST_STORED = 3_000  # pictures of one size that are stored for repetition
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture as the DiT is taught it.
+    """One picture as training data of the DiT.
 
-    `latents`: (16, height / 8, width / 8); `weights`: (1, height / 8, width / 8); `codes`: (DiT tokens); `letters`:
-    (DiT tokens), which of `LETTERS` each one shows.
+    - `latents` has shape (16, height / 8, width / 8).
+    - `weights` says how much an error counts in the loss at each place, with shape (1, height / 8, width / 8).
+    - `codes` holds, for each DiT token, the visual token that covers it.
+    - `letters` holds, for each DiT token, the index in `LETTERS` of the letter that it shows.
     """
 
     latents: Tensor
@@ -48,7 +54,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples of one size. For edits, `before` has the condition pictures of each; all have as many."""
+    """A training batch of the DiT, with samples of one picture size.
+
+    For edits, `before` holds the condition images of each sample. All samples have the same number of condition images.
+    """
 
     cells: Cells
     samples: Sequence[Sample]
@@ -56,17 +65,18 @@ class Batch:
 
 
 class Batches:
-    """Draws one batch after the other, and keeps pictures to show them again.
+    """Makes random training batches of the DiT. Stores encoded pictures, in order to use them again with other noise.
 
-    A run that goes on from a state has forgotten them, so it sees other pictures than an unbroken one.
+    A run that continues from a saved state starts without stored pictures. So it trains with other pictures than an
+    uninterrupted run.
     """
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
-        self._kept: dict[Cells, list[Sample]] = {}
+        self._stored_samples: dict[Cells, list[Sample]] = {}
 
     def draw(self, rng: Random, progress: float) -> Batch:
-        """`progress` is the share of training that is done."""
+        """Returns the next random training batch. `progress` is the share of the training that is done, from 0 to 1."""
         if progress < _EARLY_UNTIL:
             return self._of_scenes(rng, rng.choice(_EARLY))
         if rng.random() < _EDITS:
@@ -75,14 +85,14 @@ class Batches:
 
     def _of_scenes(self, rng: Random, cells: Cells) -> Batch:
         num = max(1, _TOKENS_A_STEP // (4 * cells[0] * cells[1]))
-        kept = self._kept.setdefault(cells, [])
-        num_fresh = num if len(kept) < 4 * num else -(-num // _FRESH)
+        stored = self._stored_samples.setdefault(cells, [])
+        num_fresh = num if len(stored) < 4 * num else -(-num // _FRESH)
         fresh = self._scenes(rng, num_fresh, cells)
-        samples = [*fresh, *rng.sample(kept, num - num_fresh)]
-        kept.extend(fresh)
-        while len(kept) > _KEPT:
-            kept[rng.randrange(len(kept))] = kept[-1]
-            kept.pop()
+        samples = [*fresh, *rng.sample(stored, num - num_fresh)]
+        stored.extend(fresh)
+        while len(stored) > _MOST_STORED:
+            stored[rng.randrange(len(stored))] = stored[-1]
+            stored.pop()
         return Batch(cells, samples)
 
     def _scenes(self, rng: Random, num: int, cells: Cells) -> Sequence[Sample]:
@@ -96,11 +106,14 @@ class Batches:
         before = [self._samples(edit.before, edit.before, square) for edit in edits]
         return Batch(cells, self._samples(after, after, cells), before)
 
-    def _samples(self, scenes: Sequence[Scene], told: Sequence[Scene], cells: Cells) -> Sequence[Sample]:
-        """Latents of the scenes, and visual tokens of what the AR model is supposed to have told."""
+    def _samples(self, scenes: Sequence[Scene], token_scenes: Sequence[Scene], cells: Cells) -> Sequence[Sample]:
+        """Returns training data that combines the latents of `scenes` with the visual tokens of `token_scenes`.
+
+        Both lists have the same order. The two scenes at one index differ at most in their word.
+        """
         pictures, halves = tensors_of(scenes, cells)
-        if told != scenes:
-            halves = tensors_of(told, cells)[1]
+        if token_scenes != scenes:
+            halves = tensors_of(token_scenes, cells)[1]
         latents, codes = self._encoders.latents(pictures), doubled(self._encoders.codes(halves))
         words = [scene.word for scene in scenes]
         letters = [letters_of(scene, cells) for scene in scenes]
@@ -108,28 +121,29 @@ class Batches:
 
 
 def weights_of(pictures: Tensor) -> Tensor:
-    """(pictures, 1, height / 8, width / 8): where the picture is not as in its corner, an error counts several times.
+    """Returns the weights of errors in the DiT's loss, with shape (pictures, 1, height / 8, width / 8).
 
-    Most of a picture is background, which is learned at once.
+    Errors in the background count less, because most of a picture is background, which the model learns at once. A
+    pixel counts as background if its colour is close to that of the pixel in the picture's corner.
     """
     differs = (pictures - pictures[..., :1, :1]).abs().amax(1, keepdim=True) > 0.2
     return 1 + _FOREGROUND * F.max_pool2d(F.max_pool2d(differs.float(), 8), 3, 1, 1)
 
 
 def letters_of(scene: Scene, cells: Cells) -> Tensor:
-    """(DiT tokens): the letter that each of them shows, as its place in `LETTERS`; `UNKNOWN` where none is."""
+    """Returns the letter that each DiT token shows, as an index in `LETTERS`, or `UNKNOWN` where no letter is."""
     height, width = (side * CELL_PX for side in cells)
     shown = letters_shown(scene, width, height, CELL_PX // 2)
     return torch.tensor([LETTERS.index(letter) if letter else UNKNOWN for line in shown for letter in line])
 
 
 def doubled(codes: Tensor) -> Tensor:
-    """(pictures, 4 x tokens): each visual token for four DiT tokens."""
+    """Copies each visual token to the four DiT tokens that it covers. Returns shape (pictures, 4 x visual tokens)."""
     return codes.repeat_interleave(2, 1).repeat_interleave(2, 2).flatten(1)
 
 
 def edits_alike(rng: Random, num: int) -> list[Edit]:
-    """Draws `num` edits that all have the same number of condition pictures."""
+    """Returns `num` random edits that all have the same number of condition images."""
     edits = [random_edit(rng)]
     while len(edits) < num:
         edit = random_edit(rng)
@@ -139,7 +153,11 @@ def edits_alike(rng: Random, num: int) -> list[Edit]:
 
 
 def misspelt(scene: Scene, rng: Random) -> Scene:
-    """For some scenes with a word: the same scene with another word of that length, which training may see."""
+    """Returns the scene, in half of all calls with another random word. A scene without a word is returned unchanged.
+
+    The DiT gets the visual tokens of the changed scene and the glyphs of the true word. So it learns to take letters
+    from the glyphs. The other word has the same length and is not one of the words that training must never see.
+    """
     if not scene.word or rng.random() > _MISSPELT:
         return scene
     while True:

@@ -1,6 +1,7 @@
-"""Trains the glyph encoder before the DiT: each byte learns how its letter looks and where in the word it stands.
+"""Trains the glyph encoder before the DiT.
 
-ByT5 comes to GLM-Image trained, too. The head that asks it is thrown away afterwards.
+From the bytes of a word, the encoder learns how each letter looks and at which place of the word it is. In the same
+way, the real GLM-Image starts from a trained ByT5. The output head of this training is discarded afterwards.
 """
 
 import math
@@ -23,12 +24,14 @@ from workers.checkpoint.demo.world.scenes import random_word
 RECIPE = Recipe(num_steps=1_500, learning_rate=2e-3, weight_decay=0.0, has_muon=True)
 _BATCH = 96
 _BITMAP_PX = 16
-_WAVES = 8  # a place is told as sines and cosines, which attention turns into a place of the picture
+_WAVES = 8  # A place is encoded as this many sines and cosines, which attention can map to a place of the picture.
 _NUM_TARGETS = _BITMAP_PX**2 + 4 * _WAVES + 2
 
 
 class Reader(nn.Module):
-    """The glyph encoder, and the head that only this training needs."""
+    """The glyph encoder with an output head. The head is needed only while the glyph encoder is trained alone, before
+    the training of the DiT.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,18 +40,24 @@ class Reader(nn.Module):
 
 
 def fit(folder: Path) -> Reader:
-    """Trains to the end, or goes on."""
+    """Trains the glyph encoder to the last step and returns it with its output head.
+
+    An interrupted run continues from its last save.
+    """
     torch.manual_seed(5)
     reader = Reader()
     return train(reader, lambda rng, _: loss_of(reader, rng), RECIPE, folder / "glyphs.pt")
 
 
 def loss_of(reader: Reader, rng: Random, num_words: int = _BATCH) -> Mapping[str, Tensor]:
-    """How far the head's answers are off, for some words."""
+    """Returns the training loss of the glyph encoder on random words.
+
+    It is the squared error of the predicted bitmaps of the letters plus that of their predicted places.
+    """
     words = [random_word(rng) for _ in range(num_words)]
     found, is_real = dit_model.glyphs_of(reader.text_encoder, [in_some_case(word, rng) for word in words])
     letters = is_real.clone()
-    letters[:, -1] = False  # the end
+    letters[:, -1] = False  # the end token
     asked = torch.cat([targets_of(word) for word in words])
     error = (reader.head(found[letters]) - asked).square().mean(0)
     bitmap, place = error[: _BITMAP_PX**2].mean(), error[_BITMAP_PX**2 :].mean()
@@ -57,7 +66,11 @@ def loss_of(reader: Reader, rng: Random, num_words: int = _BATCH) -> Mapping[str
 
 @lru_cache(maxsize=8_192)
 def targets_of(word: str) -> Tensor:
-    """(letters, targets): each letter's bitmap, its middle and its edges in a square picture, and its size."""
+    """Returns what the glyph encoder learns to predict for each letter of a word, with shape (letters, targets).
+
+    The targets are the letter's bitmap, its middle and width as sine and cosine waves, its middle as a number, and the
+    height of the word.
+    """
     rows = []
     for letter, (left, right, height) in zip(word, letter_boxes(word), strict=True):
         middle = (left + right) / 2

@@ -1,4 +1,7 @@
-"""Trains one part: steps, a learning rate that falls, averaged weights, a state to go on from, progress."""
+"""Trains one part of the demonstration model.
+
+Runs the training steps, sets the learning rate, averages the weights, saves states and prints progress lines.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-_TELL_EVERY_S, _SAVE_EVERY_S = 15.0, 120.0
+_REPORT_EVERY_S, _SAVE_EVERY_S = 15.0, 120.0
 _INNER = ("attn", "attention", "mlp", ".ff.", ".ff_", "densereludense")
 
 Loss = Callable[[Random, float], Mapping[str, Tensor]]
@@ -21,11 +24,11 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one part is trained.
+    """The training settings of one part of the demonstration model.
 
-    The learning rate rises for `warm_up_steps`, stays, and falls over the last `falling` share of all steps.
-    `average` is the decay of the averaged weights, which are those that are kept. Matrices inside of transformer
-    blocks learn by Muon where `has_muon` says so, all else by AdamW.
+    The learning rate rises for `warm_up_steps`, stays constant, and falls over the last `falling` share of all steps.
+    `average` is the decay of the averaged weights, which are the result of the training. With `has_muon`, the optimizer
+    Muon trains the matrices inside transformer blocks, and AdamW all other weights.
     """
 
     num_steps: int
@@ -39,7 +42,7 @@ class Recipe:
 
 
 def _nothing(_: nn.Module) -> None:
-    """What follows a save, where nobody asks for more."""
+    """The default of `on_save`: does nothing after a save."""
 
 
 def train(
@@ -53,11 +56,13 @@ def train(
     say: Callable[[str], None] = print,
     save_every_s: float = _SAVE_EVERY_S,
 ) -> _Model:
-    """Trains `model` to the recipe's last step and returns it with its averaged weights.
+    """Trains `model` for the number of steps in `recipe` and returns it with its averaged weights.
 
-    `loss` gets a generator, from which it draws its data, and the share of all steps that is done. It returns named
-    terms; "loss" is minimised. A run that was ended goes on from `state_file` at its last save. `on_save` gets the
-    averaged model after each save.
+    - `loss` is called in each step, with a random generator for its data and the share of all steps that is done. It
+      returns named loss terms; the training minimises the term "loss".
+    - The state is saved in `state_file`, from which an interrupted run continues.
+    - `on_save` is called with the averaged model after each save.
+    - `say` prints a progress line.
     """
     run = _Run(model, recipe, state_file)
     progress = _Progress()
@@ -65,8 +70,8 @@ def train(
     while run.step < recipe.num_steps:
         progress.add(run.advance(loss, seed))
         is_last = run.step == recipe.num_steps
-        if is_last or progress.age_s > _TELL_EVERY_S:
-            say(progress.told(state_file.stem, run.step, recipe.num_steps))
+        if is_last or progress.age_s > _REPORT_EVERY_S:
+            say(progress.line(state_file.stem, run.step, recipe.num_steps))
             run.seconds += progress.age_s
             progress = _Progress()
         if is_last or time.monotonic() - saved_at_s > save_every_s:
@@ -77,7 +82,7 @@ def train(
 
 
 class _Run(Generic[_Model]):
-    """Weights, averaged weights and optimizers between two steps. Begins from the state file where there is one."""
+    """The state of a training: weights, averaged weights and optimizers. Loads the state file if there is one."""
 
     def __init__(self, model: _Model, recipe: Recipe, state_file: Path) -> None:
         self._model, self._recipe, self._file = model, recipe, state_file
@@ -89,11 +94,14 @@ class _Run(Generic[_Model]):
 
     @property
     def trained(self) -> _Model:
-        """The model with its averaged weights."""
+        """Returns the model with its averaged weights."""
         return cast("_Model", self._averaged.module)
 
     def advance(self, loss: Loss, seed: int) -> Mapping[str, Tensor]:
-        """One step. Its data depend on the seed and the step alone."""
+        """Does one training step and returns the loss terms.
+
+        The data of a step depend only on `seed` and the number of the step.
+        """
         _set_rate(self._optimizers, self._recipe, self.step)
         terms = loss(Random(f"{seed} {self.step}"), self.step / self._recipe.num_steps)
         self._model.zero_grad(set_to_none=True)
@@ -106,7 +114,7 @@ class _Run(Generic[_Model]):
         return terms
 
     def save(self) -> None:
-        """In one move: a process that ends meanwhile leaves the state before."""
+        """Saves the training state atomically. If the process ends during the save, the previous state remains."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._file.with_suffix(".writing")
         state = {
@@ -130,7 +138,7 @@ class _Run(Generic[_Model]):
 
 @dataclass(slots=True)
 class _Progress:
-    """Means of the loss's terms since the last line."""
+    """The means of the loss terms since the last progress line was printed."""
 
     sums: dict[str, float] = field(default_factory=dict)
     num: int = 0
@@ -145,7 +153,7 @@ class _Progress:
             self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
         self.num += 1
 
-    def told(self, part: str, step: int, num_steps: int) -> str:
+    def line(self, part: str, step: int, num_steps: int) -> str:
         means = ", ".join(f"{name} {total / self.num:.4f}" for name, total in self.sums.items())
         rate = self.num / max(self.age_s, 1e-9)
         left_min = (num_steps - step) / rate / 60
@@ -153,7 +161,11 @@ class _Progress:
 
 
 def _averaging(most: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
-    """An exponential average that forgets the first steps, whose weights are random."""
+    """Returns the function that updates an exponential average of weights. `most` is the decay of this average late in
+    the training.
+
+    The decay is lower in the first steps, because the weights are still random then.
+    """
 
     @torch.no_grad()
     def update(averaged: _Tensors, current: _Tensors, num: Tensor | int) -> None:
@@ -177,7 +189,10 @@ def _optimizers(model: nn.Module, recipe: Recipe) -> Sequence[torch.optim.Optimi
 
 
 def _is_inner(name: str, value: Tensor) -> bool:
-    """A matrix of attention or feed-forward inside of a block; no embedding, no modulation."""
+    """Returns whether a parameter is a weight matrix of an attention or feed-forward layer inside a block.
+
+    The optimizer Muon trains only these, so embeddings and modulation are left to AdamW.
+    """
     return value.ndim == 2 and min(value.shape) > 4 and any(part in name.lower() for part in _INNER)
 
 

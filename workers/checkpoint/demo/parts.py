@@ -1,4 +1,4 @@
-"""The trained parts, read from the states that training keeps in a folder. Trains nothing."""
+"""Loads the trained parts from the saved states in a training folder. Trains nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,10 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class TrainedParts:
-    """What training leaves. `ar` holds the eyes: the vision encoder and the codebook."""
+    """The trained parts of the demonstration model.
+
+    `ar` contains the vision encoder and the codebook. `painter` contains the transformer and the glyph encoder.
+    """
 
     vae: AutoencoderKL
     ar: GlmImageForConditionalGeneration
@@ -31,14 +34,17 @@ class TrainedParts:
 
 
 def trained_parts(folder: Path) -> TrainedParts:
-    """All parts, as far as they are trained. Raises `Misconfigured` when one has not begun."""
+    """Loads and returns all parts as trained so far. Raises `Misconfigured` when a part has no saved state yet."""
     painter = _averaged(Painter(), folder / "dit.pt", "dit")
     drawer = _averaged(Drawer(ar_model.build()), folder / "ar.pt", "ar")
     return TrainedParts(_trained_vae(folder), drawer.ar, painter)
 
 
 def model_with_trained_eyes(folder: Path) -> GlmImageForConditionalGeneration:
-    """The language model that the AR part begins from: random weights of a fixed seed, and trained eyes."""
+    """Returns the AR model with which its training starts.
+
+    Its vision encoder and codebook are trained. All other weights are random, from a fixed seed.
+    """
     torch.manual_seed(2)
     model = ar_model.build()
     _averaged(Eyes(model), folder / "vq.pt", "eyes")
@@ -46,17 +52,17 @@ def model_with_trained_eyes(folder: Path) -> GlmImageForConditionalGeneration:
 
 
 def trained_eyes(folder: Path) -> Encoders:
-    """What the AR part learns from: visual tokens."""
+    """Loads the trained vision encoder and codebook, which make visual tokens for the training of the AR model."""
     return Encoders(_averaged(Eyes(ar_model.build()), folder / "vq.pt", "eyes"))
 
 
 def trained_glyph_encoder(folder: Path) -> T5EncoderModel:
-    """The glyph encoder that the DiT part begins from."""
+    """Loads the trained glyph encoder, with which the training of the DiT starts."""
     return _averaged(Reader(), folder / "glyphs.pt", "glyphs").text_encoder
 
 
 def trained_encoders(folder: Path) -> Encoders:
-    """What the DiT part learns from: visual tokens and latents."""
+    """Loads the trained encoders of visual tokens and of latents, which make the training data of the DiT."""
     return Encoders(_averaged(Eyes(ar_model.build()), folder / "vq.pt", "eyes"), _trained_vae(folder))
 
 
@@ -66,7 +72,10 @@ def _trained_vae(folder: Path) -> AutoencoderKL:
 
 
 def _averaged(model: _Module, state_file: Path, part: str) -> _Module:
-    """`model` with the averaged weights of a state."""
+    """Loads the averaged weights from a saved training state into `model` and returns the model.
+
+    Raises `Misconfigured` when the state file is missing.
+    """
     _require(state_file, part)
     weights = torch.load(state_file, weights_only=True)["averaged"]
     own = {name.removeprefix("module."): value for name, value in weights.items() if name.startswith("module.")}

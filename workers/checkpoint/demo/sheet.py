@@ -1,4 +1,4 @@
-"""Paints a few fixed prompts with the reference pipeline, for people who look at a training. Trains nothing."""
+"""Paints fixed sample prompts with the diffusers pipeline, so that people can judge a training. Trains nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ _COLUMNS = 4
 
 
 def paint_sheet(pipeline: GlmImagePipeline, path: Path, num_steps: int) -> None:
-    """Writes one PNG: every prompt's picture of 256x256, each from seed 0, four in a row."""
+    """Paints the fixed sample prompts at 256x256 pixels, each from seed 0, and saves them as one PNG, four in a row."""
     pipeline.set_progress_bar_config(disable=True)
     pictures = [_painted(pipeline, prompt, num_steps) for prompt in PROMPTS]
     in_rows(pictures).save(path)
@@ -40,7 +40,7 @@ def _painted(pipeline: GlmImagePipeline, prompt: str, num_steps: int) -> Image.I
 
 
 def in_rows(pictures: Sequence[Image.Image]) -> Image.Image:
-    """All pictures as one, four in a row."""
+    """Arranges the pictures four in a row and returns them as one picture."""
     rows = -(-len(pictures) // _COLUMNS)
     sheet = Image.new("RGB", (_COLUMNS * _SIDE_PX, rows * _SIDE_PX))
     for number, picture in enumerate(pictures):

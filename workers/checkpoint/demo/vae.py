@@ -1,4 +1,7 @@
-"""Trains the VAE: 8x8 pixels to a latent of 16 channels, and back. Its decoder learns twice."""
+"""Trains the VAE, which encodes each square of 8x8 pixels as a latent of 16 channels.
+
+First the encoder and the decoder are trained together, then the decoder alone.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +15,20 @@ from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.world.pixels import random_crop, to_picture
 
 LATENT_CHANNELS = 16
-FIRST, FINAL = "vae", "vae_final"  # folders: before and after the decoder's second training; latents are the same
+FIRST, FINAL = "vae", "vae_final"  # folders before and after the decoder's second training; their latents are equal
 RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
 DECODER_RECIPE = Recipe(num_steps=1_200, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
 
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
-_DECODER_CROPS_PX = (128, 192, 256)  # group normalisation sees whole pictures later, so crops get large at the end
+# Crops get larger in the second training, because group normalisation will see whole pictures.
+_DECODER_CROPS_PX = (128, 192, 256)
 _DECODER_PIXELS = 2 * 192**2
-_DECODER_NOISE = 0.08  # in standard deviations of a latent: the DiT's latents are not exact either
+_DECODER_NOISE = 0.08  # in standard deviations of a latent, because the DiT's latents are not exact either
 
 
 def build() -> AutoencoderKL:
-    """Untrained. No attention and no quantisation convolutions, as in the real model."""
+    """Returns an untrained VAE. Like the real model's VAE, it has no attention and no quantisation convolutions."""
     return AutoencoderKL(
         block_out_channels=(16, 32, 64, 64),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -41,13 +45,19 @@ def build() -> AutoencoderKL:
 
 
 def fit(folder: Path) -> AutoencoderKL:
-    """Trains to the end, or goes on: all of it first, then the decoder alone."""
+    """Trains the VAE's encoder and decoder together, then the decoder alone, and returns the VAE.
+
+    An interrupted run continues from its last save.
+    """
     fit_whole(folder)
     return fit_decoder(folder)
 
 
 def fit_whole(folder: Path) -> AutoencoderKL:
-    """Encoder and decoder together; then measures the latents' mean and standard deviation."""
+    """Trains the VAE's encoder and decoder together and returns the VAE.
+
+    After the training, measures the mean and standard deviation of the latents and stores them in the VAE's config.
+    """
     torch.manual_seed(0)
     model = build()
 
@@ -61,7 +71,10 @@ def fit_whole(folder: Path) -> AutoencoderKL:
 
 
 def fit_decoder(folder: Path) -> AutoencoderKL:
-    """Trains the decoder alone, on larger crops, after the rest: latents stay what they are."""
+    """Trains the VAE's decoder alone on larger crops and returns the VAE.
+
+    The encoder stays unchanged, so the latents of a picture stay the same.
+    """
     model = AutoencoderKL.from_pretrained(folder / FIRST)
     model.encoder.requires_grad_(requires_grad=False)
 
@@ -75,7 +88,7 @@ def fit_decoder(folder: Path) -> AutoencoderKL:
 
 
 def loss_of(model: AutoencoderKL, rng: Random, num_crops: int = _BATCH) -> Mapping[str, Tensor]:
-    """The loss of some crops, encoded and decoded."""
+    """Returns the training loss of the VAE on random crops that it encodes and decodes."""
     pixels = torch.stack([random_crop(rng, _CROP_PX) for _ in range(num_crops)])
     with torch.autocast("cpu", torch.bfloat16):
         posterior = model.encode(pixels).latent_dist
@@ -90,7 +103,9 @@ def loss_of(model: AutoencoderKL, rng: Random, num_crops: int = _BATCH) -> Mappi
 
 
 def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODER_PIXELS) -> Mapping[str, Tensor]:
-    """The loss of some large crops, decoded from latents with a little noise."""
+    """Returns the training loss of the VAE's decoder on large random crops. The decoder gets the latents of these crops
+    with a little noise added.
+    """
     side = rng.choice(_DECODER_CROPS_PX)
     pixels = torch.stack([random_crop(rng, side) for _ in range(max(1, num_pixels // side**2))])
     generator = _generator(rng)
@@ -106,7 +121,10 @@ def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODE
 
 @torch.no_grad()
 def with_statistics(model: AutoencoderKL) -> None:
-    """Sets mean and standard deviation of each latent channel, measured on pictures."""
+    """Measures the mean and standard deviation of each channel of the latents on 300 random crops.
+
+    Sets them in the VAE's config.
+    """
     rng = Random("statistics")
     latents = torch.cat([model.encode(random_crop(rng, 192)[None]).latent_dist.mean for _ in range(300)])
     model.register_to_config(latents_mean=latents.mean((0, 2, 3)).tolist(), latents_std=latents.std((0, 2, 3)).tolist())
@@ -114,7 +132,7 @@ def with_statistics(model: AutoencoderKL) -> None:
 
 @torch.no_grad()
 def show_rebuilt(model: AutoencoderKL, path: Path) -> None:
-    """Saves pictures above what the VAE makes of them."""
+    """Saves an image with some pictures above and their reconstructions by the VAE below."""
     rng = Random("sheet")
     pixels = torch.stack([random_crop(rng, 192) for _ in range(6)])
     rebuilt = model.decode(model.encode(pixels).latent_dist.mean).sample

@@ -1,4 +1,7 @@
-"""Trains the AR model's eyes: the ViT and the codebook that make a picture's visual tokens, 32x32 pixels each."""
+"""Trains the parts of the AR model that encode pictures: the vision encoder and the codebook.
+
+They encode each square of 32x32 pixels as one visual token. The code calls them "eyes".
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +20,17 @@ from workers.checkpoint.demo.world.scenes import random_scene
 
 RECIPE = Recipe(num_steps=3_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
 _BATCH = 24
-_REVIVE_EVERY = 50  # steps; codes that no patch chose meanwhile move to patches that fit worst
+_REVIVE_EVERY = 50  # steps, after which codes that no patch chose move to the patches with the worst match
 _MOST_REVIVED = 64
 _FOREGROUND, _DIFFERENT, _MARGIN_PX = 3.0, 0.2, 4
-_CELLS = (6, 8, 8, 8, 8, 10, 12, 16)  # rows and columns of a training picture
+_CELLS = (6, 8, 8, 8, 8, 10, 12, 16)  # visual tokens on a side of a square training picture
 
 
 class Eyes(nn.Module):
-    """ViT, codebook, and a decoder that only training needs: half-size pictures in, half-size pictures out."""
+    """The AR model's vision encoder and codebook, with a decoder that only their training needs.
+
+    Pictures are encoded and decoded at half of the width and height that the service paints.
+    """
 
     def __init__(self, model: GlmImageForConditionalGeneration) -> None:
         super().__init__()
@@ -39,7 +45,12 @@ class Eyes(nn.Module):
         )  # fmt: skip
 
     def features(self, pictures: Tensor) -> Tensor:
-        """(pictures, dim, rows, cols) before quantisation. `pictures`: (pictures, 3, height, width), -1 to 1."""
+        """Encodes pictures as features, before the codebook quantises them. Returns shape (pictures, dim, rows,
+        columns).
+
+        `pictures` has shape (pictures, 3, height, width) and values from -1 to 1. Its pictures have half of the full
+        width and height.
+        """
         patches, grid = ar_model.patches_of(pictures)
         seen = self.visual(patches, grid_thw=grid).last_hidden_state
         rows, cols = grid[0, 1:].tolist()
@@ -47,13 +58,16 @@ class Eyes(nn.Module):
         return self.vqmodel.quant_conv(seen)
 
     def rebuilt(self, quantised: Tensor) -> Tensor:
+        """Decodes quantised features and returns pictures of half of the full width and height."""
         return F.pixel_shuffle(self.decoder(quantised), ar_model.PATCH_PX)
 
 
 class Batches:
-    """Draws one batch after the other and gives its loss. Counts which codes are used, and revives the others.
+    """Makes random training batches of the vision encoder and codebook, and returns their losses.
 
-    A run that goes on from a state has forgotten the count, so it may revive other codes than an unbroken one.
+    Also counts how often each codebook entry is used, and moves unused entries to features that no entry matches well.
+    A run that continues from a saved state starts counting at zero. So it may move other entries than an uninterrupted
+    run.
     """
 
     def __init__(self, eyes: Eyes, num_pictures: int = _BATCH) -> None:
@@ -74,7 +88,10 @@ class Batches:
 
     @torch.no_grad()
     def _revive(self, features: Tensor, rng: Random) -> None:
-        """Moves codes that no patch chose to patches of this batch that no code fits well."""
+        """Moves unused codebook entries to image features of this batch that no entry matches well.
+
+        An entry is unused if no patch chose it since the last call.
+        """
         book = self._eyes.vqmodel.quantize.embedding.weight
         flat = F.normalize(features.detach().permute(0, 2, 3, 1).reshape(-1, book.shape[1]), dim=-1)
         fit_of = (flat @ F.normalize(book, dim=-1).T).max(dim=1).values
@@ -86,16 +103,20 @@ class Batches:
 
 
 def weights_of(pictures: Tensor) -> Tensor:
-    """(pictures, 1, height, width): an error counts more where the picture is not as in its corner.
+    """Returns the weights of errors in the loss of the vision encoder, with shape (pictures, 1, height, width).
 
-    Most of a picture is background, which is learned at once.
+    Errors in the background count less, because most of a picture is background, which the model learns at once. A
+    pixel counts as background if its colour is close to that of the pixel in the picture's corner.
     """
     differs = (pictures - pictures[..., :1, :1]).abs().amax(1, keepdim=True) > _DIFFERENT
     return 1 + _FOREGROUND * F.max_pool2d(differs.float(), 2 * _MARGIN_PX + 1, 1, _MARGIN_PX)
 
 
 def fit(folder: Path) -> Eyes:
-    """Trains to the end, or goes on."""
+    """Trains the vision encoder and the codebook to the last step and returns them.
+
+    An interrupted run continues from its last save.
+    """
     torch.manual_seed(1)
     eyes = Eyes(ar_model.build())
 
@@ -106,7 +127,11 @@ def fit(folder: Path) -> Eyes:
 
 
 def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
-    """Half-size pictures of one size, as the image processor would make them."""
+    """Draws `num` random scenes (backgrounds with shapes and words) and returns square pictures of one size.
+
+    The pictures have half of the full width and height, because the vision encoder gets halved pictures. `cells` is the
+    number of visual tokens on a side; 0 chooses it at random.
+    """
     cells = cells or rng.choice(_CELLS)
     side = cells * ar_model.PATCH_PX
     return torch.stack([to_tensor(draw(random_scene(rng), side, side)) for _ in range(num)])
@@ -114,7 +139,7 @@ def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
 
 @torch.no_grad()
 def show_rebuilt(eyes: Eyes, path: Path) -> None:
-    """Saves pictures above what their visual tokens keep of them."""
+    """Saves an image with some pictures above and the same pictures, decoded from their visual tokens, below."""
     pictures = random_halves(Random("sheet"), 6, cells=8)
     rebuilt = eyes.rebuilt(eyes.vqmodel.quantize(eyes.features(pictures))[0])
     rows = [torch.cat(list(row), dim=2) for row in (pictures, rebuilt)]

@@ -1,1 +1,4 @@
-"""The two guidance branches of a denoise step on two devices: a second process computes the unconditional one."""
+"""Runs the two branches of classifier-free guidance in a denoise step on two devices.
+
+A second process, the helper, computes the unconditional branch.
+"""

@@ -1,6 +1,7 @@
-"""The second process: computes unconditional passes on its own device until the worker is gone.
+"""The helper process of a DiT worker. It computes the unconditional branch of classifier-free guidance on its own
+device until the worker ends.
 
-python -m workers.dit.guidance.helper        started by the worker, which writes to its standard input
+The worker starts the helper with `python -m workers.dit.guidance.helper` and sends it messages through standard input.
 """
 
 import json
@@ -21,7 +22,9 @@ from workers.dit.model.options import DitOptions, apply_options
 
 
 def main() -> None:
-    """Loads, says that it is ready, serves."""
+    """Runs the helper process of a DiT worker: loads the model, reports to the worker that it is ready, and computes
+    each forward pass that the worker asks for.
+    """
     configure_logs("dit-guidance", Settings().log_format)
     lines = orders(sys.stdin.buffer)
     plan = HelperPlan(**json.loads(next(lines)))
@@ -36,11 +39,11 @@ def main() -> None:
     store.set(READY, "1")
     link = Link(store, HELPER, device)
     for line in lines:
-        _answer(Pass.from_line(line), link, denoiser, branch)
+        _compute_pass(Pass.from_line(line), link, denoiser, branch)
 
 
 @torch.no_grad()
-def _answer(wanted: Pass, link: Link, denoiser: Denoiser, branch: Branch) -> None:
+def _compute_pass(wanted: Pass, link: Link, denoiser: Denoiser, branch: Branch) -> None:
     latents = link.receive(wanted.latents, wanted.latents_dtype)
     time = link.receive(wanted.time, wanted.time_dtype)
     (noise,) = denoiser.predict([Row(latents, time, branch)], max_rows=1)

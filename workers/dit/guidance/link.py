@@ -1,4 +1,6 @@
-"""Two processes and the tensors between them: NCCL between GPUs, gloo between CPUs. Knows nothing of pictures."""
+"""Sends tensors between the DiT worker and its helper process, which computes one branch of guidance on a second
+device. Uses NCCL between GPUs and gloo between CPUs.
+"""
 
 import os
 import sys
@@ -8,36 +10,48 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import FileStore, Store  # what torch.distributed hands on without naming it
+from torch._C._distributed_c10d import FileStore, Store  # torch.distributed does not export them
 
 WORKER, HELPER = 0, 1
 
 
 class Link:
-    """One of two ranks. Both must be made for either to return; a rank that dies makes the other's calls raise."""
+    """A connection between the DiT worker and its helper process (the process that computes on a second device). The
+    constructor returns once both processes have connected.
+
+    If one of the two processes dies, the methods raise in the other process.
+    """
 
     def __init__(self, store: Store, rank: int, device: torch.device) -> None:
         self._peer = HELPER if rank == WORKER else WORKER
         self._device = device
         on_gpu = device.type == "cuda"
-        # Both live on this machine, and a container's own host name may resolve to nothing.
+        # Both processes run on this machine, and a container's own host name may not resolve.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
         dist.init_process_group(
             "nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=2, device_id=device if on_gpu else None
         )
 
     def send(self, tensor: Tensor) -> None:
-        """Returns when the tensor may be changed; with NCCL that is a matter of the stream, not of this thread."""
+        """Sends a tensor to the other process. After this call the tensor may be changed.
+
+        With NCCL the send may still be queued on the CUDA stream. Later changes of the tensor are queued behind it.
+        """
         dist.send(tensor.contiguous(), self._peer)
 
     def receive(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """The peer's next tensor, on this rank's device. Raises `RuntimeError` when the peer is gone."""
+        """Returns the next tensor that the other process sends, on this process's device.
+
+        Raises `RuntimeError` if the other process died.
+        """
         tensor = torch.empty(tuple(shape), dtype=dtype, device=self._device)
         self.expect(tensor)()
         return tensor
 
     def expect(self, tensor: Tensor) -> Callable[[], object]:
-        """Takes the peer's next tensor into `tensor` whenever it comes; what is returned waits for it."""
+        """Starts to receive the next tensor into `tensor`, and returns a function that waits until the data has
+        arrived.
+        """
         work = dist.irecv(tensor, self._peer)
         assert work is not None
         return work.wait
@@ -47,5 +61,7 @@ class Link:
 
 
 def open_store(folder: Path) -> Store:
-    """Where the two find each other: a file, which listens on no port."""
+    """Opens a file in `folder` through which the DiT worker and its helper process connect to each other. Unlike TCP,
+    this needs no open port.
+    """
     return FileStore(str(folder / "rendezvous"), 2)

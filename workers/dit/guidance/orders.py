@@ -1,4 +1,6 @@
-"""What the worker writes to its helper, line by line, until there is no worker. Needs no torch."""
+"""Reads the messages that the DiT worker writes to its helper process (the process that computes on a second device).
+Each message is one line. Needs no torch.
+"""
 
 import os
 import queue
@@ -8,7 +10,11 @@ from typing import BinaryIO
 
 
 def orders(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines as they come. The stream's end ends this process at once, even in the midst of a pass: nobody wants it."""
+    """Yields the lines of the helper's standard input as they arrive.
+
+    The end of the input means that the worker has ended. Then the helper process exits at once, even during a forward
+    pass, because nothing will read the result.
+    """
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def read() -> None:

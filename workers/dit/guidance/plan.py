@@ -1,4 +1,6 @@
-"""What the worker tells its helper, a line of JSON each: once what to load, then what the next pass looks like."""
+"""The messages from the DiT worker to its helper process (the process that computes on a second device), each one line
+of JSON. The first message says what to load. Each later message describes one forward pass.
+"""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +13,14 @@ from torch import Tensor
 
 from workers.dit.model.options import DitOptions
 
-READY = "helper"  # the key that the helper sets once it has loaded
+READY = "helper"  # the key that the helper sets in the shared store once it has loaded
 
 
 @dataclass(frozen=True, slots=True)
 class HelperPlan:
-    """All that decides how the helper computes. `rendezvous` is a folder that only this user can read."""
+    """The first message to the helper process, with everything that decides how the helper computes. `rendezvous` is
+    the folder with the file through which worker and helper connect; only this user can read the folder.
+    """
 
     model: str
     device: str
@@ -27,7 +31,9 @@ class HelperPlan:
 
     @classmethod
     def of(cls, model: str, device: torch.device, dtype: torch.dtype, options: DitOptions, rendezvous: Path) -> Self:
-        """The same weights, type, threads and options as the worker's, on another device."""
+        """Returns the message for a helper on `device`, with the worker's own weights, type, number of threads and
+        options.
+        """
         return cls(model, str(device), _name(dtype), torch.get_num_threads(), str(rendezvous), asdict(options))
 
     @property
@@ -37,7 +43,9 @@ class HelperPlan:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Shapes and types of the two tensors that follow: the latents and the embedded time of one step."""
+    """The message before a forward pass: the shapes and types of the two tensors that follow. They are the latents and
+    the embedded time of a denoise step.
+    """
 
     latents: tuple[int, ...]
     latents_type: str
@@ -62,7 +70,7 @@ class Pass:
 
 
 def to_line(message: HelperPlan | Pass) -> bytes:
-    """One line of JSON."""
+    """Returns the message as one line of JSON."""
     return json.dumps(asdict(message)).encode() + b"\n"
 
 

@@ -1,4 +1,6 @@
-"""The helper's process as the worker sees it: starts it, talks to it, notices its death. Knows nothing of tensors."""
+"""Starts the helper process (which computes on a second device), sends lines to it and notices when it dies. It knows
+nothing of tensors.
+"""
 
 import subprocess
 import sys
@@ -13,17 +15,23 @@ from shared.errors import Misconfigured
 log = structlog.get_logger()
 
 _POLL_S = 0.05
-_END_S = 10.0  # a helper ends within a pass once its input is closed; later it is killed
+_END_S = 10.0  # the longest wait for the helper to end after its input is closed; then it is killed
 
 
 class HelperProcess:
-    """One child. It reads our lines from its standard input and ends when that does, however we end."""
+    """The helper process: a child process of the worker that reads lines from its standard input.
+
+    It exits when this input ends, and so also when the worker crashes.
+    """
 
     def __init__(self, on_death: Callable[[int], None], argv: tuple[str, ...]) -> None:
-        """`on_death` hears the exit status, on a thread of its own, unless `close` was called before."""
+        """Starts a Python process with the arguments `argv`.
+
+        If it ends before `close` is called, `on_death` is called with its exit status, on a separate thread.
+        """
         self._on_death = on_death
         self._is_closed = False
-        # Unbuffered: what a dead helper did not read must not come back when its pipe is closed.
+        # Unbuffered: with a buffer, closing the pipe of a dead helper would flush lines to it and raise an error.
         command = [sys.executable, "-P", *argv]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own argv
         self._watch = threading.Thread(target=self._wait, name="guidance-helper", daemon=True)
@@ -32,13 +40,17 @@ class HelperProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def tell(self, line: bytes) -> None:
-        """Raises `OSError` when the helper is gone."""
+    def send_line(self, line: bytes) -> None:
+        """Sends one line to the helper process. Raises `OSError` if that process is dead."""
         assert self._process.stdin
         self._process.stdin.write(line)
 
     def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Waits as long as it takes to load. Raises `Misconfigured` when the helper ends instead; it has said why."""
+        """Waits without a timeout until `is_ready` returns True, which means that the helper process has loaded the
+        model.
+
+        Raises `Misconfigured` if the helper exits before that. The helper has then logged the reason.
+        """
         while not is_ready():
             if (status := self._process.poll()) is not None:
                 raise Misconfigured(f"the second guidance device could not be used (exit status {status}, see above)")
@@ -46,7 +58,7 @@ class HelperProcess:
         self._watch.start()
 
     def close(self) -> None:
-        """Ends it and waits for that."""
+        """Ends the helper process and waits until it has ended. If it has not ended after 10 s, kills it."""
         self._is_closed = True
         assert self._process.stdin
         self._process.stdin.close()

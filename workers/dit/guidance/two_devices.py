@@ -1,4 +1,8 @@
-"""A denoiser whose unconditional passes run on another device at the same time. The worker's side."""
+"""Computes classifier-free guidance on two devices; this module is the DiT worker's side.
+
+The worker's denoiser computes the conditional rows. At the same time a helper process computes the unconditional rows
+on a second device.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +25,11 @@ _HELPER = ("-m", "workers.dit.guidance.helper")
 
 
 class Helper:
-    """The other device: takes a row, gives its noise back later. It remembers nothing from pass to pass."""
+    """The helper process on the second device, as the worker uses it. It takes a row (one guidance branch at one step)
+    and returns the row's noise later.
+
+    The helper has no state between forward passes.
+    """
 
     def __init__(
         self,
@@ -31,11 +39,14 @@ class Helper:
         options: DitOptions,
         on_death: Callable[[int], None],
     ) -> None:
-        """Returns once the helper has loaded. Raises `Misconfigured` when it cannot."""
+        """Starts the helper process on the second device, and returns once it has loaded the model.
+
+        Raises `Misconfigured` if the helper can't load the model.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="gridpress-")
         folder = Path(self._folder.name)
         self._process = HelperProcess(on_death, _HELPER)
-        self._process.tell(to_line(HelperPlan.of(checkpoint, device, model.dtype, options, folder)))
+        self._process.send_line(to_line(HelperPlan.of(checkpoint, device, model.dtype, options, folder)))
         store = open_store(folder)
         self._process.wait_until(lambda: store.check([READY]))
         self._link = Link(store, WORKER, model.device)
@@ -45,20 +56,22 @@ class Helper:
         return self._process.pid
 
     def begin(self, row: Row) -> Callable[[], Tensor]:
-        """Hands a row over; what is returned waits for its noise. Both raise `HelperGone`.
+        """Sends a row (one guidance branch at one step) to the helper process. Returns a function that waits for the
+        row's noise and returns it. Both raise `HelperGone`.
 
-        Memory for the noise is taken first: noise that finds none would be the next row's. It is expected at once: a
-        helper that cannot get rid of it would not take the next row.
+        - Memory for the noise is allocated before the row is sent. If the allocation failed after sending, nothing
+          would receive this noise, and the worker would take it for the noise of the next row.
+        - The receive is started at once, because a helper that can't send its noise would not take the next row.
         """
         noise = torch.empty(row.latents.shape, dtype=torch.float32, device=row.latents.device)
-        with _gone_by_name():
-            self._process.tell(to_line(Pass.of(row.latents, row.time)))
+        with _as_helper_gone():
+            self._process.send_line(to_line(Pass.of(row.latents, row.time)))
             self._link.send(row.latents)
             self._link.send(row.time)
             wait = self._link.expect(noise)
 
         def arrived() -> Tensor:
-            with _gone_by_name():
+            with _as_helper_gone():
                 wait()
             return noise
 
@@ -71,9 +84,11 @@ class Helper:
 
 
 class TwoDeviceDenoiser(Denoiser):
-    """Sends every unconditional row to the helper and computes the others meanwhile.
+    """Predicts noise on two devices: sends every unconditional row to the helper process, and computes the conditional
+    rows meanwhile. A row is one guidance branch of a render at one step.
 
-    Rows of quality `fast` stay on this device: most of their steps reuse earlier results, which lie in its memory.
+    Rows of quality `fast` stay on the worker's device. Most steps of such a render reuse earlier results, which are in
+    the memory of that device.
     """
 
     def __init__(self, model: DitModel, helper: Helper) -> None:
@@ -82,31 +97,36 @@ class TwoDeviceDenoiser(Denoiser):
 
     def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None) -> Branch:
         branch = super().unconditional(empty_glyphs, step_cache)
-        return branch if step_cache else _Elsewhere(branch.glyphs, branch.prior)
+        return branch if step_cache else _HelperBranch(branch.glyphs, branch.prior)
 
     def predict(self, rows: Sequence[Row], max_rows: int) -> list[Tensor]:
-        away = {index: self._helper.begin(row) for index, row in enumerate(rows) if _is_elsewhere(row)}
+        away = {index: self._helper.begin(row) for index, row in enumerate(rows) if _is_for_helper(row)}
         try:
-            here = iter(super().predict([row for row in rows if not _is_elsewhere(row)], max_rows))
-        finally:  # also after a failure: noise that nobody takes would be the next step's
+            here = iter(super().predict([row for row in rows if not _is_for_helper(row)], max_rows))
+        finally:  # also after a failure: noise that is not received here would be taken for the next step's
             arrived = {index: wait() for index, wait in away.items()}
         return [arrived[index] if index in arrived else next(here) for index in range(len(rows))]
 
 
 @contextmanager
-def _gone_by_name() -> Iterator[None]:
-    """A peer that is gone is a broken pipe or a broken connection, whichever is used first."""
+def _as_helper_gone() -> Iterator[None]:
+    """Converts the errors that a dead helper causes in the body of the `with` statement, such as a broken pipe, to
+    `HelperGone`.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
         raise HelperGone(f"the second guidance device is gone: {error}") from error
 
 
-class _Elsewhere(Branch):
-    """The unconditional branch, which is the same for every render: the helper has its own."""
+class _HelperBranch(Branch):
+    """Stands for the unconditional branch in a row that the helper process computes.
+
+    The unconditional branch is the same for every render. The helper has its own copy, so the branch is never sent.
+    """
 
     __slots__ = ()
 
 
-def _is_elsewhere(row: Row) -> bool:
-    return isinstance(row.branch, _Elsewhere)
+def _is_for_helper(row: Row) -> bool:
+    return isinstance(row.branch, _HelperBranch)

@@ -1,1 +1,1 @@
-"""Saves renders of a drained DiT worker, so that another one goes on with them."""
+"""Saves the state of unfinished renders when a DiT worker drains, so that another worker can continue them."""

@@ -1,4 +1,6 @@
-"""A render between two denoise steps, as bytes: latents, steps done and what `fast` remembers. Stores nothing."""
+"""Converts the state of a render between two denoise steps to bytes and back. The state consists of the latents, the
+number of steps done, and the noise that quality `fast` reuses. This module stores nothing.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,11 @@ _PX_A_LATENT = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SavedState:
-    """Host tensors in float32, of one latent's shape: 1 MiB each at 1024x1024.
+    """The saved state of a render. All tensors are on the host in float32 and have the shape of the latents: 1 MiB each
+    at 1024x1024.
 
-    `computed` has, for each guidance branch with a step cache, the noise of the last one or two computed steps. All
-    else that a denoise step reads is made again from the request.
+    `computed` has the noise of the last one or two computed steps, for each guidance branch of a render of quality
+    `fast`. Everything else that a denoise step reads is computed again from the request.
     """
 
     num_done: int
@@ -31,14 +34,19 @@ class SavedState:
 
     @classmethod
     def of(cls, state: DenoiseState, denoise_s: float) -> Self:
-        """`denoise_s`: what the steps took. The state must have done one at least."""
+        """Returns the saved state of a render that has done at least one step.
+
+        `denoise_s` is the number of seconds that the render's steps have taken so far.
+        """
         assert state.num_done
         computed = [[noise.cpu() for noise in cache.computed] for cache in _caches(state)]
         return cls(state.num_done, denoise_s, state.latents.cpu(), computed)
 
     @classmethod
     def from_bytes(cls, data: bytes, settings: RenderSettings) -> Self:
-        """Reads stored latents. Raises `ValueError` when they are damaged or do not fit these settings."""
+        """Converts bytes to the saved state of a render. Raises `ValueError` if the bytes are damaged or do not fit the
+        render's settings.
+        """
         try:
             tensors = load(data)
             saved = cls(
@@ -53,7 +61,7 @@ class SavedState:
         return saved
 
     def to_bytes(self) -> bytes:
-        """In the safetensors format, which runs no code when it is read."""
+        """Returns this state in the safetensors format. Unlike a pickle, reading that format runs no code."""
         named = {f"{branch}.{k}": noise for branch, pair in enumerate(self.computed) for k, noise in enumerate(pair)}
         counts = {
             "num_done": torch.tensor(self.num_done),
@@ -64,10 +72,10 @@ class SavedState:
         )
 
     def restore(self, state: DenoiseState) -> None:
-        """Brings a state that has not begun to where this one was."""
+        """Writes this saved state into `state`, the state of a render that has done no step on this worker."""
         state.latents = self.latents.to(state.latents.device)
         state.num_done = self.num_done
-        state.scheduler.set_begin_index(self.num_done)  # else it looks for the step by its time
+        state.scheduler.set_begin_index(self.num_done)  # otherwise the scheduler searches the step by its time
         for cache, computed in zip(_caches(state), self.computed, strict=True):
             cache.replay(self.num_done, [noise.to(state.latents.device) for noise in computed])
 
@@ -85,6 +93,8 @@ def _caches(state: DenoiseState) -> Sequence[StepCache]:
 
 
 def _branches(tensors: dict[str, Tensor]) -> Iterator[Iterator[Tensor]]:
-    """Groups `0.0`, `0.1`, `1.0`, ... by branch, in order."""
+    """Groups the tensors of noise by guidance branch, in order. Their names are `0.0`, `0.1`, `1.0` and so on. The
+    first number in a name is the branch.
+    """
     for branch in sorted({name.partition(".")[0] for name in tensors}):
         yield (tensors[name] for name in sorted(tensors) if name.startswith(f"{branch}."))

@@ -1,1 +1,4 @@
-"""The DiT: loading, conditioning, denoise steps. Tensors only, no policy."""
+"""Loads the DiT model, computes its inputs, and runs denoise steps.
+
+It computes on tensors and decides nothing about scheduling.
+"""

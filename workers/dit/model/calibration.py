@@ -1,4 +1,8 @@
-"""Measures whether rows are quicker together, size by size, when a worker starts. Decides nothing: see `plan`."""
+"""Measures how long a forward pass with several rows takes for each row, for each common picture size. A row is one
+guidance branch of a render. The measurement runs once, when a worker starts.
+
+`workers.dit.plan` decides from these times how many rows share a pass.
+"""
 
 import statistics
 import time
@@ -22,10 +26,12 @@ _REPEATS = 3
 
 
 def calibrate(model: DitModel, denoiser: Denoiser, budget_s: float) -> Plan:
-    """Times one forward of 1, 2 and 4 rows of every common size, the small ones first, and logs what follows.
+    """Times one forward pass of 1, 2 and 4 rows for every common picture size, small sizes first. Returns and logs the
+    plan that follows: how many rows of each size share a pass. A row is one guidance branch of a render.
 
-    A size that is not through when `budget_s` wall seconds are over is left out, and so is what doesn't fit in memory:
-    both get a pass for each row. A first pass that compiles may last longer than the budget.
+    A size is left out if it is not measured within `budget_s` wall seconds or exceeds the memory. For a size that was
+    left out, the plan has one pass for each row. If the first pass compiles, the measurement may take longer than the
+    budget.
     """
     deadline_s = time.monotonic() + budget_s
     timings: list[Timing] = []
@@ -53,14 +59,18 @@ def _timings(model: DitModel, denoiser: Denoiser, width_px: int, height_px: int,
 
 
 def _row(model: DitModel, denoiser: Denoiser, width_px: int, height_px: int) -> Row:
-    """An unconditional row half-way through a render; what it holds changes no time."""
+    """Returns a row for the measurements: the unconditional branch of guidance half-way through a render. The values in
+    the row do not change the time of a pass.
+    """
     branch = denoiser.unconditional(GlyphEncoder(model).empty, None)
     times = denoiser.embed_times(torch.tensor([500.0], device=model.device), width_px, height_px)
     return Row(initial_latents(model, width_px, height_px, seed=0), times, branch)
 
 
 def _median_s(model: DitModel, denoiser: Denoiser, rows: Sequence[Row]) -> float:
-    """Wall seconds of one pass, after one that warms up."""
+    """Returns the median wall seconds of a forward pass of these rows. The first pass is a warm-up and does
+    not count.
+    """
     walls_s = []
     for _ in range(1 + _REPEATS):
         began_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Condition images become keys and values that every conditional denoise step of an edit reads."""
+"""Computes the keys and values of condition images, which every conditional denoise step of an edit reads."""
 
 from collections.abc import Hashable, Sequence
 
@@ -15,10 +15,12 @@ from workers.dit.model.prior_tokens import doubled_token_ids
 
 
 class ConditionCache:
-    """Keys and values of the condition images that came last: all renders of a job read the same.
+    """Caches the keys and values of the condition images that were used last. The renders of a job have the same images
+    and share them.
 
-    One set is kept here, since it is large: 2 GB for a 1024x1024 image at full size in bfloat16. Renders that have
-    begun keep the set that they read, until the engine takes it from them (`workers.dit.memory`).
+    Only one set of images is cached, because its keys and values are large: 2 GB for a 1024x1024 image at full model
+    size in bfloat16. A render that has begun has its own reference to its keys and values, until the engine takes them
+    away (`workers.dit.memory`).
     """
 
     def __init__(self, model: DitModel) -> None:
@@ -26,14 +28,19 @@ class ConditionCache:
         self._kept: tuple[Hashable, GlmImageKVCache] | None = None
 
     def get(self, key: Hashable, pixels: Sequence[torch.Tensor], grids: Sequence[TokenGrid]) -> GlmImageKVCache:
-        """What is kept under `key`, else one clean pass (t = 0, no text) per image; `grids[k]` has image k's VQ ids."""
+        """Returns the keys and values of a set of condition images. `key` identifies the set; `grids[k]` is the token
+        grid of image k.
+
+        If they are not cached, they are computed by one forward pass for each image, without noise (t = 0) and without
+        text.
+        """
         if self._kept is None or self._kept[0] != key:
-            self._kept = None  # before the next one takes its memory
+            self._kept = None  # frees the old set before the new one is allocated
             self._kept = key, self._compute(pixels, grids)
         return self._kept[1]
 
     def forget(self, key: Hashable) -> None:
-        """Keeps the set under `key` no longer."""
+        """Removes the keys and values of the set `key` from the cache."""
         if self._kept and self._kept[0] == key:
             self._kept = None
 
@@ -50,15 +57,18 @@ class ConditionCache:
 
 
 def condition_set(claim: Claim) -> Hashable:
-    """Returns the key under which renders with the same condition images share their keys and values."""
+    """Returns a value that identifies the render's set of condition images. Renders with equal values share the keys
+    and values of these images.
+    """
     grids = claim.prior.condition_grids if claim.prior else ()
     return claim.job_id, claim.settings.images, grids
 
 
 def refuse_other_sizes(model: DitModel, images: Sequence[Image.Image], grids: Sequence[TokenGrid]) -> None:
-    """Raises `RenderFailed("bad_condition_image")` when an image and its grid differ in size.
+    """Raises `RenderFailed("bad_condition_image")` if the size of a condition image does not match its token grid.
 
-    The AR stage saw another image then, or one that was not normalised (`shared.geometry.condition_size`).
+    A mismatch means that the AR stage used another image, or an image that was not normalised
+    (`shared.geometry.condition_size`).
     """
     for image, grid in zip(images, grids, strict=True):
         rows, cols = image.height // model.token_px, image.width // model.token_px

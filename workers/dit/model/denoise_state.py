@@ -1,4 +1,8 @@
-"""One render between denoise steps: guidance and the scheduler's arithmetic. Predicts nothing itself."""
+"""The state of one render between denoise steps, and the arithmetic of guidance and scheduler that moves it one step
+forward.
+
+It predicts no noise itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +17,11 @@ from workers.dit.model.denoiser import Branch, Row
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class DenoiseState:
-    """One render between denoise steps; it shares nothing that is written with any other.
+    """The state of one render between denoise steps. It shares nothing writable with other renders.
 
-    `latents` is (1, channels, height / 8, width / 8), in the model's dtype before the first step and float32 after it;
-    `noise` is what the last step predicted. `times` has a row per step. `branches` are the conditional one and, with
-    guidance, the unconditional.
+    `latents` is (1, channels, height / 8, width / 8), in the model's dtype before the first step and in float32 after
+    it. `noise` is the prediction of the last step. `times` has one row for each step. `branches` has the conditional
+    branch and, with guidance, the unconditional branch.
     """
 
     scheduler: FlowMatchEulerDiscreteScheduler
@@ -39,21 +43,25 @@ class DenoiseState:
 
     @property
     def conditions(self) -> GlmImageKVCache | None:
-        """Keys and values of the condition images, which only the conditional branch reads."""
+        """The keys and values of the render's condition images. Only the conditional branch reads them."""
         return self.branches[0].conditions
 
     def set_conditions(self, conditions: GlmImageKVCache | None) -> None:
-        """Gives the render its condition keys back, or takes them: it can't take a step without them."""
+        """Sets the keys and values of the render's condition images, or removes them with None. Without them an edit
+        can't take a step.
+        """
         conditional, *unconditional = self.branches
         self.branches = (replace(conditional, conditions=conditions), *unconditional)
 
     def rows(self) -> list[Row]:
-        """What the next step needs predicted, in the order of the branches."""
+        """Returns the rows whose noise the next step needs: one for each guidance branch, in the order of
+        `branches`.
+        """
         time = self.times[self.num_done : self.num_done + 1]
         return [Row(self.latents, time, branch) for branch in self.branches]
 
     def advance(self, noises: Sequence[Tensor]) -> None:
-        """Moves the latents one step by what the branches predicted."""
+        """Moves the latents forward by one step. `noises` has the noise that was predicted for each guidance branch."""
         self.noise = noises[0]
         if len(noises) == 2:
             conditional, unconditional = noises
@@ -63,6 +71,10 @@ class DenoiseState:
         self.num_done += 1
 
     def clean_latents(self) -> Tensor:
-        """Where the last predicted noise leads: x - sigma * v, since v is noise - picture (flow matching)."""
+        """Returns the latents of the final picture, as the last step predicts them.
+
+        With flow matching the model predicts v = noise - picture. So the picture is x - sigma * v, where x are the
+        current latents and sigma is their noise level.
+        """
         assert self.noise is not None
         return self.latents - self.scheduler.sigmas[self.num_done] * self.noise

@@ -1,4 +1,6 @@
-"""Runs one denoise step of a batch, and says which renders finished or failed in it. Schedules nothing."""
+"""Runs one denoise step of one or several renders, and returns the outcomes of those that finished or failed in it. It
+schedules nothing.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +27,16 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class DitRender:
-    """A render in the stage. Without a `state` it has not begun, or begins anew."""
+    """A render in the DiT stage.
+
+    Its `state` is None before its first step, and after a failure that makes the render start its stage again.
+    """
 
     claim: Claim
     preparation: Future[PreparedRender]
     state: DenoiseState | None = None
     denoise_s: float = 0.0
-    has_run_out: bool = False  # of memory, once
+    has_run_out: bool = False  # True after the device ran out of memory in a step of this render
 
     @property
     def progress(self) -> Progress:
@@ -41,10 +46,12 @@ class DitRender:
 
 
 class DenoiseStep:
-    """Takes renders a step further. An error of one render is the outcome of that render; the others go on.
+    """Runs denoise steps. An error of one render becomes the outcome of that render, and the other renders continue.
 
-    `on_preview` must not block. `separate` makes a render take its further steps alone; `make_room` also leaves it the
-    memory of all that others can compute again.
+    - `on_preview` is called with each preview and must not block.
+    - `separate` is called with a render that must take its later steps alone.
+    - `make_room` is called after the device was full. It does what `separate` does, and also frees all device memory
+      whose contents other renders can compute again.
     """
 
     def __init__(
@@ -62,9 +69,11 @@ class DenoiseStep:
         self._make_room = make_room
 
     def run(self, renders: Sequence[DitRender]) -> Sequence[Outcome[Decoded]]:
-        """Returns the outcomes of renders that leave the stage in this step. A render's last step decodes its picture.
+        """Runs one denoise step and returns the outcomes of the renders that leave the stage in this step. A render's
+        last step also decodes the picture.
 
-        If one of several renders cannot begin, it leaves at once, and the others wait for the next step.
+        If one of several renders can't begin, that render leaves the stage at once, and the other renders wait for the
+        next step.
         """
         if len(renders) == 1:
             outcomes = [self._outcome(renders[0], self._advance_alone)]
@@ -74,7 +83,9 @@ class DenoiseStep:
         return [outcome for outcome in outcomes if outcome]
 
     def _outcome(self, render: DitRender, advance: Callable[[DitRender], Decoded | None]) -> Outcome[Decoded] | None:
-        """Advances the render. Returns its outcome if it leaves the stage in this step, else None."""
+        """Calls `advance` with the render. Returns the render's outcome if the render leaves the stage in this step,
+        else None.
+        """
         try:
             decoded = advance(render)
         except GridpressError as error:
@@ -89,9 +100,10 @@ class DenoiseStep:
         return Outcome(render.claim, result=decoded) if decoded else None
 
     def _tries_again(self, render: DitRender, error: GridpressError) -> bool:
-        """A render that found the device full is tried once more, alone: what was beside it may be to blame.
+        """Returns whether a failed render is tried again. If the device was full, the render is tried once more, alone,
+        because other renders may have filled the device.
 
-        It starts its stage again, unless only the decode of its picture is left.
+        A render that is tried again starts its stage from the beginning, unless only the decode of its picture is left.
         """
         if render.has_run_out or not isinstance(error, RenderFailed) or error.reason != "out_of_memory":
             return False
@@ -113,7 +125,12 @@ class DenoiseStep:
             self._state(render)
 
     def _denoise_together(self, renders: Sequence[DitRender]) -> Sequence[RenderFailed | None]:
-        """When the step as a whole fails, nobody can say because of whom: each starts over, alone."""
+        """Runs one denoise step of several renders. Returns a list with the failure of each render, or None for a
+        render without a failure.
+
+        If the step as a whole fails, the cause can't be traced to one render. Then each render starts its stage again,
+        alone.
+        """
         try:
             return self._denoise(renders)
         except Exception as error:
@@ -126,7 +143,9 @@ class DenoiseStep:
         return [None] * len(renders)
 
     def _denoise(self, renders: Sequence[DitRender]) -> Sequence[RenderFailed | None]:
-        """What failed a render alone, in its place."""
+        """Runs one denoise step of these renders. Returns a list with the failure of each render, or None for a render
+        without a failure.
+        """
         with self._computing(renders):
             return self._runner.denoise_steps([self._state(render) for render in renders])
 
@@ -141,7 +160,9 @@ class DenoiseStep:
 
     @contextmanager
     def _computing(self, renders: Sequence[DitRender]) -> Iterator[None]:
-        """Around what the device does for all of them: each waits for the whole of it."""
+        """Adds the duration of the `with` statement's body to the computing time (`denoise_s`) of all these renders,
+        because each of them waits for the whole computation.
+        """
         began_s = time.monotonic()
         with self._busy.device():
             yield
@@ -149,7 +170,9 @@ class DenoiseStep:
             render.denoise_s += time.monotonic() - began_s
 
     def _end(self, render: DitRender, failure: RenderFailed | None) -> Decoded | None:
-        """The picture, after the last step."""
+        """Ends the step for one render: raises the render's failure if it has one, or sends the preview if one is due.
+        After the render's last step it returns the decoded picture.
+        """
         if failure:
             raise failure
         if render.state is None:
@@ -163,7 +186,7 @@ class DenoiseStep:
         return Decoded(image, denoise_s=render.denoise_s, decode_s=time.monotonic() - began_s)
 
     def _show(self, render: DitRender, state: DenoiseState) -> None:
-        """Takes the preview that is due after this step. One that fails costs its render nothing."""
+        """Sends the render's preview if one is due after this step. If the preview fails, the render continues."""
         due = preview_steps(state.num_steps, render.claim.partial_images)
         if state.num_done not in due:
             return
@@ -178,6 +201,9 @@ class DenoiseStep:
 
 
 def _without_frames(error: GridpressError) -> GridpressError:
-    """The error without traceback and causes: their frames would keep a failed render's tensors on the device."""
+    """Returns the error without its traceback and causes.
+
+    The stack frames in them would keep a failed render's tensors on the device.
+    """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -1,6 +1,7 @@
-"""Predicts noise. Computes once what a size or a render needs once, and runs the transformer's own blocks the rest.
+"""Predicts noise with the blocks of the diffusion transformer. Some inputs are computed only once for each picture size
+or render.
 
-Knows nothing of schedulers and guidance.
+It knows nothing of schedulers and guidance.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,17 @@ from torch import Tensor
 from workers.dit.model.loading import DitModel
 from workers.dit.model.step_cache import StepCache
 
-_CACHED_SIZES = 16  # rotary tables of 1024x1024 are 4 MiB
+_CACHED_SIZES = 16  # rotary tables in the cache; a table for 1024x1024 takes 4 MiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Branch:
-    """One guidance branch of a render: what all its denoise steps read, projected to the transformer's width.
+    """One guidance branch of a render: the inputs that all denoise steps of the render share, projected to the
+    transformer's width.
 
-    `glyphs` is (1, glyph tokens, width), `prior` (1, image tokens, width), with one token where all are alike.
+    `glyphs` (1, glyph tokens, width) are the embeddings of quoted text. `prior` (1, image tokens, width) are the
+    embeddings of the token grid. In the unconditional branch, `prior` has only one token, which stands for all image
+    tokens.
     """
 
     glyphs: Tensor
@@ -32,14 +36,19 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One branch at one step. `latents` (1, channels, height / 8, width / 8), `time` (1, time_embed_dim)."""
+    """One guidance branch of a render at one denoise step: the input for one prediction of noise.
+
+    `latents` is (1, channels, height / 8, width / 8), `time` is (1, time_embed_dim).
+    """
 
     latents: Tensor
     time: Tensor
     branch: Branch
 
     def fits(self, other: "Row") -> bool:
-        """Whether one pass can take both without padding, which would change the picture."""
+        """Returns whether one forward pass can take both rows without padding. Rows that would need padding don't fit,
+        because padding would change the picture.
+        """
         return (
             self.latents.shape == other.latents.shape
             and self.branch.glyphs.shape == other.branch.glyphs.shape
@@ -49,7 +58,9 @@ class Row:
 
 
 class Denoiser:
-    """`GlmImageTransformer2DModel.forward` in parts (transformer_glm_image.py of diffusers)."""
+    """Predicts the noise of rows. It does what `GlmImageTransformer2DModel.forward` does (transformer_glm_image.py of
+    diffusers), but in parts, so that some inputs are computed only once.
+    """
 
     def __init__(self, model: DitModel) -> None:
         self._model = model
@@ -59,16 +70,23 @@ class Denoiser:
     def conditional(
         self, glyphs: Tensor, token_ids: Tensor, conditions: GlmImageKVCache | None, step_cache: StepCache | None
     ) -> Branch:
-        """Sees everything. `glyphs` (1, tokens, text_embed_dim); `token_ids` (1, image tokens)."""
+        """Returns the inputs of the conditional guidance branch of a render: quoted text of the prompt, token grid and
+        condition images.
+
+        `glyphs` (1, tokens, text_embed_dim) are the embeddings of the quoted text, `token_ids` (1, image tokens) the
+        token grid.
+        """
         prior = self._transformer.prior_projector(self._transformer.prior_token_embedding(token_ids))
         return Branch(self._transformer.glyph_projector(glyphs), prior, conditions, step_cache)
 
     def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None) -> Branch:
-        """Sees neither quoted text nor prior tokens nor condition images."""
+        """Returns the unconditional branch of a render, which uses no quoted text, no token grid and no condition
+        images.
+        """
         return Branch(self._transformer.glyph_projector(empty_glyphs), self._dropped_prior, None, step_cache)
 
     def embed_times(self, timesteps: Tensor, width_px: int, height_px: int) -> Tensor:
-        """Of all steps of a render at once: (steps, time_embed_dim)."""
+        """Returns the embeddings of the times of all steps of a render: (steps, time_embed_dim)."""
         target_size = torch.tensor([[height_px, width_px]], dtype=self._model.dtype, device=self._model.device)
         target_size = target_size.expand(len(timesteps), -1)
         times: Tensor = self._transformer.time_condition_embed(
@@ -77,7 +95,9 @@ class Denoiser:
         return times
 
     def predict(self, rows: Sequence[Row], max_rows: int) -> list[Tensor]:
-        """Every row's noise, float32 in the shape of its latents, from passes of up to `max_rows` rows each."""
+        """Returns the noise of every row, as float32 in the shape of the row's latents. A forward pass takes up to
+        `max_rows` rows.
+        """
         noises: dict[int, Tensor] = {}
         for group in _passes(rows, max_rows):
             noises.update(zip(group, self._pass([rows[index] for index in group]), strict=True))
@@ -103,20 +123,29 @@ class Denoiser:
         return self._unpatched(network.proj_out(network.norm_out(hidden, time)), latents.shape).float()
 
     def _unpatched(self, patches: Tensor, shape: torch.Size) -> Tensor:
-        """(rows, image tokens, channels * patch^2) -> (rows, channels, height / 8, width / 8)."""
+        """Converts the transformer's output (rows, image tokens, channels * patch^2) to (rows, channels, height / 8,
+        width / 8).
+        """
         patch = self._transformer.config.patch_size
         rows, _, height, width = shape
         patches = patches.view(rows, height // patch, width // patch, -1, patch, patch)
         return patches.permute(0, 3, 1, 4, 2, 5).reshape(rows, -1, height, width)
 
     def _make_rope(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for latents of this size, on the device; the model's own makes them on the CPU."""
+        """Returns the rotary cosines and sines for latents of this height and width, on the device.
+
+        diffusers' own code would compute them on the CPU in every forward pass.
+        """
         cos, sin = self._transformer.rope(torch.empty(1, 1, height, width, device="meta"))
         return cos.to(self._model.device), sin.to(self._model.device)
 
     @cached_property
     def _dropped_prior(self) -> Tensor:
-        """The projection of a dropped prior token, which is a row of zeros: the same for every token and render."""
+        """The embedding that takes the place of the token grid in the unconditional branch, projected to the
+        transformer's width. It is computed from a row of zeros instead of token embeddings.
+
+        It is the same for every token and render.
+        """
         embedding = self._transformer.prior_token_embedding.weight
         prior: Tensor = self._transformer.prior_projector(embedding.new_zeros(1, 1, embedding.shape[1]))
         return prior
@@ -127,7 +156,7 @@ def _stacked(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _passes(rows: Sequence[Row], max_rows: int) -> Iterator[Sequence[int]]:
-    """Indices of rows that go together."""
+    """Yields the indices of the rows of each forward pass: up to `max_rows` rows that fit together."""
     waiting = list(range(len(rows)))
     while waiting:
         fitting = [index for index in waiting if rows[index].fits(rows[waiting[0]])]

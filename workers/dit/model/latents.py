@@ -1,4 +1,7 @@
-"""Between noise, latents and pixels: initial latents, and the VAE with its normalisation. Knows nothing of time."""
+"""Converts between noise, latents and pixels. It draws initial latents, and runs the VAE with its normalisation.
+
+It runs no denoise step.
+"""
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -10,7 +13,10 @@ from workers.dit.model.loading import DitModel
 
 
 def initial_latents(model: DitModel, width_px: int, height_px: int, seed: int) -> torch.Tensor:
-    """Noise of shape (1, channels, height / 8, width / 8), drawn on the device from the seed alone."""
+    """Returns the noise with which a render begins, of shape (1, channels, height / 8, width / 8), drawn on the device.
+
+    It depends only on seed and size.
+    """
     factor = model.vae_scale_factor
     shape = (1, model.transformer.config.in_channels, height_px // factor, width_px // factor)
     generator = torch.Generator(model.device).manual_seed(seed)
@@ -19,14 +25,20 @@ def initial_latents(model: DitModel, width_px: int, height_px: int, seed: int) -
 
 
 def preprocess_image(model: DitModel, image: Image.Image) -> torch.Tensor:
-    """Pixels (1, 3, height, width) from -1 to 1 on the host, the image's sides floored to whole DiT tokens."""
+    """Returns the pixels of a condition image on the host: (1, 3, height, width), from -1 to 1.
+
+    Its sides are rounded down to multiples of 16 px, the side of a DiT token.
+    """
     width_px, height_px = (side // model.token_px * model.token_px for side in image.size)
     pixels: torch.Tensor = model.image_processor.preprocess(image, height=height_px, width=width_px)
     return pixels
 
 
 def encode_pixels(model: DitModel, pixels: torch.Tensor) -> torch.Tensor:
-    """Normalised latents of a condition image's pixels: the most likely, not a sample."""
+    """Returns the normalised latents of a condition image's pixels.
+
+    They are the mode of the VAE's distribution, not a sample.
+    """
     with model.on_device(model.vae):
         latents: torch.Tensor = model.vae.encode(pixels.to(model.device, model.dtype)).latent_dist.mode()
     mean, std = _statistics(model)
@@ -34,7 +46,9 @@ def encode_pixels(model: DitModel, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def decode_latents(model: DitModel, latents: torch.Tensor) -> Image.Image:
-    """The picture of finished latents. Raises `RenderFailed("nan_pixels")` when the VAE overflows."""
+    """Decodes finished latents into a picture. Raises `RenderFailed("nan_pixels")` if the VAE's pixels are NaN or
+    infinite.
+    """
     mean, std = _statistics(model)
     with model.on_device(model.vae):
         pixels: torch.Tensor = model.vae.decode(latents.to(model.dtype) * std + mean, return_dict=False)[0]
@@ -45,14 +59,17 @@ def decode_latents(model: DitModel, latents: torch.Tensor) -> Image.Image:
 
 
 def shrink_latents(latents: torch.Tensor, max_side: int) -> torch.Tensor:
-    """Averaged down so that the longer side is at most `max_side`; the shorter keeps its share."""
+    """Reduces the size of latents by averaging, so that the longer side is at most `max_side`.
+
+    The aspect ratio stays nearly the same.
+    """
     scale = min(1.0, max_side / max(latents.shape[-2:]))
     size = [max(1, round(side * scale)) for side in latents.shape[-2:]]
     return functional.interpolate(latents, size=size, mode="area")
 
 
 def _statistics(model: DitModel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each latent channel, shape (1, channels, 1, 1)."""
+    """Returns the mean and the standard deviation of each latent channel, shape (1, channels, 1, 1)."""
     config = model.vae.config
     mean, std = (
         torch.tensor(values, device=model.device, dtype=model.dtype).view(1, -1, 1, 1)

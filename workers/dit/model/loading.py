@@ -1,4 +1,4 @@
-"""Loads everything of a GLM-Image checkpoint but the AR model, and says where it computes. Runs nothing."""
+"""Loads all parts of a GLM-Image checkpoint except the AR model, and places them on a device. It computes nothing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,9 @@ DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 @dataclass(frozen=True, slots=True)
 class DitModel:
-    """The decoding half of a checkpoint. All parts share `dtype`; the transformer always stays on `device`."""
+    """The DiT half of a checkpoint. The weights of all its parts have the type `dtype`. The transformer always stays on
+    `device`.
+    """
 
     transformer: GlmImageTransformer2DModel
     vae: AutoencoderKL
@@ -33,17 +35,17 @@ class DitModel:
 
     @property
     def vae_scale_factor(self) -> int:
-        """Pixels per latent on a side: 8."""
+        """The side in pixels of the square that one latent covers: 8."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @property
     def token_px(self) -> int:
-        """Pixels per DiT token on a side: 16."""
+        """The side in pixels of the square that one DiT token covers: 16."""
         return self.vae_scale_factor * self.transformer.config.patch_size
 
     @property
     def num_codes(self) -> int:
-        """Codes of the codebook that the transformer embeds: a token grid holds 0 to `num_codes` - 1."""
+        """The number of codes that the transformer can embed. A token grid contains ids from 0 to `num_codes` - 1."""
         num_codes: int = self.transformer.config.prior_vq_quantizer_codebook_size
         return num_codes
 
@@ -53,7 +55,10 @@ class DitModel:
 
     @contextmanager
     def on_device(self, module: torch.nn.Module) -> Iterator[None]:
-        """Text encoder or VAE while it is used; with `low_memory` it goes back to host memory afterwards."""
+        """Moves the text encoder or the VAE to the device for the body of the `with` statement.
+
+        With `low_memory` the module returns to host memory afterwards.
+        """
         module.to(self.device)
         try:
             yield
@@ -69,10 +74,10 @@ def load_dit_model(
     *,
     low_memory: bool = False,
 ) -> DitModel:
-    """Loads the parts of a folder, or of a hub id, in `GlmImagePipeline`'s layout.
+    """Loads the DiT model from a folder, or from a model id of the Hugging Face hub. Both must have the layout of
+    diffusers' `GlmImagePipeline`. On a CPU in float32, packs the weights for oneDNN.
 
-    On a CPU in float32 weights are packed for oneDNN.
-    Raises `MissingCheckpoint` when there is none, or a part of it is missing or unreadable.
+    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing or unreadable.
     """
     check_parts(path_or_id, DIT_PARTS)
 
@@ -84,7 +89,7 @@ def load_dit_model(
             message = f"cannot load the {part} of {path_or_id} ({reason}): {HOW_TO_GET_ONE}"
             raise MissingCheckpoint(message) from error
 
-    # Pickled weights could run code; GLM-Image's are safetensors.
+    # Pickled weights could run code. GLM-Image's weights are safetensors.
     transformer = load("transformer", GlmImageTransformer2DModel, dtype=dtype, use_safetensors=True)
     vae = load("vae", AutoencoderKL, dtype=dtype, use_safetensors=True)
     text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
@@ -106,7 +111,9 @@ def load_dit_model(
 
 
 def arrange_for_cpu(transformer: torch.nn.Module, vae: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
-    """Weights in the orders that oneDNN reads fastest; the same values up to rounding."""
+    """Reorders the weights of the models into the layouts that oneDNN reads fastest. Results are the same up to
+    rounding.
+    """
     for module in (transformer, vae, text_encoder):
         pack_linears(module)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

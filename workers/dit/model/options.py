@@ -1,6 +1,7 @@
-"""How the diffusion transformer computes: compiled blocks, attention backend, FP8 weights. Changes no arithmetic.
+"""Options for the computation of the diffusion transformer: compiled blocks, another attention backend of diffusers,
+FP8 weights.
 
-Every option is off unless a setting names it, and what cannot work is refused before the worker takes work.
+Every option is off unless a setting turns it on. An option that can't work on this machine is refused at start-up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +21,16 @@ from workers.device.packed_linear import PackedLinear
 
 COMPILERS = ("inductor", "aot_eager", "eager")
 ATTENTION_BACKENDS = tuple(sorted(backend.value for backend in AttentionBackendName))
-_FP8_CAPABILITY = (8, 9)  # Ada and Hopper: the first with FP8 in hardware
+_FP8_CAPABILITY = (8, 9)  # compute capability of Ada; the first GPUs with FP8 in hardware are Ada and Hopper
 
 
 @dataclass(frozen=True, slots=True)
 class DitOptions:
-    """None and False leave everything as diffusers has it. Raises `Misconfigured` for a name that there is not.
+    """The options of the transformer. None and False stand for diffusers' default. Raises `Misconfigured` for an
+    unknown name of an option.
 
-    `warm_up` holds (width, height) in pixels; it is used only with `compiler`.
+    `warm_up` has the picture sizes (width, height) in pixels for which a step is compiled at start-up. It is used only
+    if `compiler` is set.
     """
 
     compiler: str | None = None
@@ -40,13 +43,16 @@ class DitOptions:
         _check("GRIDPRESS_DIT_ATTENTION", self.attention, ATTENTION_BACKENDS)
 
     def facts(self) -> Mapping[str, str]:
-        """What a picture depends on; nothing for what is off."""
+        """Returns the options that are on. Manifests contain them, because a picture depends on them."""
         named = {"compiler": self.compiler, "attention": self.attention, "weights": "fp8" if self.fp8 else None}
         return {name: value for name, value in named.items() if value}
 
 
 def options_of(settings: Settings) -> DitOptions:
-    """Raises `Misconfigured` for a setting that cannot be read, or that cannot work with another."""
+    """Returns the options of the transformer that the settings choose.
+
+    Raises `Misconfigured` if a setting is invalid or conflicts with another one.
+    """
     if settings.dit_fp8 and settings.share_device:
         raise Misconfigured(
             "GRIDPRESS_DIT_FP8 and GRIDPRESS_SHARE_DEVICE exclude each other: FP8 weights cannot be parked"
@@ -60,9 +66,10 @@ def options_of(settings: Settings) -> DitOptions:
 
 
 def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) -> None:
-    """Changes the transformer in place, on the device where it is. Compiles nothing yet: the first pass does.
+    """Applies the options to the transformer in place, on its device. It compiles nothing yet; the first forward pass
+    does.
 
-    Raises `Misconfigured` when this machine lacks what an option needs.
+    Raises `Misconfigured` if this machine lacks something that an option needs.
     """
     if options.attention:
         _set_attention(transformer, options.attention)
@@ -70,7 +77,7 @@ def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) 
         _quantize(transformer)
     if options.compiler:
         _refuse_packed(transformer, options.compiler)
-        # Texts differ in length from prompt to prompt, so shapes are symbols: one graph serves every size.
+        # Text lengths differ from prompt to prompt. With dynamic shapes one graph serves every size.
         transformer.compile_repeated_blocks(backend=options.compiler, dynamic=True)
 
 
@@ -88,9 +95,12 @@ def _set_attention(transformer: GlmImageTransformer2DModel, backend: str) -> Non
 
 
 def _quantize(transformer: GlmImageTransformer2DModel) -> None:
-    """Weights of the blocks' linears as float8 with a scale a row; products are computed in the model's dtype."""
+    """Converts the weights of the linear layers in the transformer's blocks to float8, with one scale for each row.
+
+    Matrix products are still computed in the model's dtype.
+    """
     refuse_without_fp8(transformer.device)
-    quantization = import_module("torchao.quantization")  # an optional extra
+    quantization = import_module("torchao.quantization")  # torchao is an optional dependency
 
     def is_wanted(module: nn.Module, name: str) -> bool:
         return isinstance(module, nn.Linear) and name.startswith("transformer_blocks.")
@@ -99,13 +109,15 @@ def _quantize(transformer: GlmImageTransformer2DModel) -> None:
 
 
 def _refuse_packed(transformer: GlmImageTransformer2DModel, compiler: str) -> None:
-    """Inductor cannot take oneDNN's opaque weights, and has nothing to gain on them."""
+    """Raises `Misconfigured` if the compiler is Inductor and weights are packed for oneDNN. Inductor can't read packed
+    weights, and would not be faster.
+    """
     if compiler == "inductor" and any(isinstance(module, PackedLinear) for module in transformer.modules()):
         raise Misconfigured("GRIDPRESS_DIT_COMPILE=inductor is for a GPU; on a CPU it works in bfloat16 only")
 
 
 def refuse_without_fp8(device: torch.device) -> None:
-    """Raises `Misconfigured` where FP8 weights cannot be had, and says what is missing."""
+    """Raises `Misconfigured` if FP8 weights can't be used on this device. The message says what is missing."""
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < _FP8_CAPABILITY:
         raise Misconfigured("GRIDPRESS_DIT_FP8 needs a GPU of compute capability 8.9 or more (Ada, Hopper, Blackwell)")
     if not find_spec("torchao"):
@@ -118,7 +130,7 @@ def _check(setting: str, name: str | None, allowed: Sequence[str]) -> None:
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """`"1024x1024,768x512"` as pairs of pixels."""
+    """Parses sizes such as `"1024x1024,768x512"` into pairs (width, height) in pixels."""
     try:
         return tuple(_size(part) for part in text.split(",") if part.strip())
     except (ValueError, InvalidRequest) as error:

@@ -1,4 +1,6 @@
-"""Token grids as the transformer reads them: checked against the render, doubled to one token per 16x16 pixels."""
+"""Checks a render's token grids, and converts a grid for the transformer, which needs one token for each
+16x16 pixels.
+"""
 
 import torch
 
@@ -9,10 +11,11 @@ from shared.jobs.token_grid import Prior, TokenGrid
 
 
 def checked_prior(prior: Prior | None, settings: RenderSettings, num_codes: int) -> Prior:
-    """Returns the prior, for a transformer whose codebook has `num_codes` codes.
+    """Returns the prior, the AR stage's output for a render, if the DiT can use it. `num_codes` is the size of the
+    transformer's codebook.
 
-    Raises `RenderFailed("bad_prior")` when it is missing, belongs to another size or number of images, or has a code
-    that the codebook lacks.
+    Raises `RenderFailed("bad_prior")` if the prior is missing, has another size or number of images than the settings,
+    or contains a code that the codebook lacks.
     """
     if prior is None:
         raise RenderFailed("bad_prior", "the render came to the DiT stage without a token grid")
@@ -28,7 +31,11 @@ def checked_prior(prior: Prior | None, settings: RenderSettings, num_codes: int)
 
 
 def doubled_token_ids(grid: TokenGrid) -> torch.Tensor:
-    """Ids of shape (1, 4 * tokens), int64 on the host in row order: the 1/32 grid at 1/16, by nearest neighbour."""
+    """Returns the grid's token ids at twice the resolution, by nearest neighbour. A token of the grid covers 32x32
+    pixels, a token of the result 16x16.
+
+    The result is (1, 4 * tokens), int64 on the host, row by row.
+    """
     ids = torch.tensor(grid.tokens).view(grid.size.rows, grid.size.cols)
     return ids.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1).view(1, -1)
 

@@ -1,4 +1,4 @@
-"""Runs the diffusion transformer: renders in, pictures out. Tensors only: no queue, no policy, no files."""
+"""Runs the diffusion transformer: takes renders and returns pictures. It knows no queue, no scheduling and no files."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from shared.jobs.spec import Quality, RenderSettings
 from shared.jobs.token_grid import Prior
 from workers.dit.handover.saved_state import SavedState
 from workers.dit.memory import RenderBytes
+from workers.dit.memory_needs import needs_of
 from workers.dit.model.conditions import ConditionCache, condition_set, refuse_other_sizes
 from workers.dit.model.denoise_state import DenoiseState
 from workers.dit.model.denoiser import Branch, Denoiser
@@ -25,7 +26,6 @@ from workers.dit.model.loading import DitModel
 from workers.dit.model.prior_tokens import checked_prior, doubled_token_ids
 from workers.dit.model.schedule import Schedules
 from workers.dit.model.step_cache import StepCache
-from workers.dit.needs import needs_of
 from workers.dit.plan import Plan
 
 _PREVIEW_PX = 256
@@ -33,9 +33,10 @@ _PREVIEW_PX = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRender:
-    """A render before its first step: host tensors only. `glyph_rows` are token ids, `pixels` one tensor per image.
+    """A render that is prepared for its first step, with tensors on the host only.
 
-    `saved`: where another worker has left it, between two denoise steps.
+    `glyph_rows` are the token ids of quoted texts; `pixels` has one tensor for each condition image. `saved` is the
+    state in which another worker handed the render over, or None.
     """
 
     claim: Claim
@@ -47,15 +48,17 @@ class PreparedRender:
 
 
 class DitRunner:
-    """Token grid to picture, as `GlmImagePipeline` does it from its prior tokens on.
+    """Makes pictures from token grids. It does the part of `GlmImagePipeline` that follows the AR model.
 
-    Every method raises `RenderFailed`: `out_of_memory` when the device is full, and what it names itself.
+    Every method may raise `RenderFailed` with the reason `out_of_memory`, if the device is full. Other reasons are
+    named at the methods.
     """
 
     def __init__(self, model: DitModel, denoiser: Denoiser | None = None, plan: Plan | None = None) -> None:
-        """`denoiser` is where noise is predicted, the model's own device if none is given.
+        """Creates the runner. `denoiser` predicts the noise; the default computes everything on the model's own device.
 
-        `plan` says how many rows of which size share a pass; without one every row has its own.
+        `plan` says how many rows (guidance branches of renders) of a picture size share a forward pass. Without a plan
+        each row has a pass of its own.
         """
         self._model = model
         self._plan = plan or Plan()
@@ -65,13 +68,14 @@ class DitRunner:
         self._denoiser = denoiser or Denoiser(model)
 
     def start(self, claim: Claim, images: Sequence[Image.Image]) -> DenoiseState:
-        """`prepare` and `begin` in one."""
+        """Prepares and begins a render in one call."""
         return self.begin(self.prepare(claim, images))
 
     def prepare(self, claim: Claim, images: Sequence[Image.Image], saved: SavedState | None = None) -> PreparedRender:
-        """What needs no device; any thread may call it. `images` are the RGB condition images, in order.
+        """Does the part of a render's start that needs no device. Any thread may call it.
 
-        Raises `RenderFailed`: `bad_prior`, `bad_condition_image`.
+        `images` are the RGB condition images, in order. `saved` is the state from another worker, if there is one.
+        Raises `RenderFailed` with `bad_prior` or `bad_condition_image`.
         """
         prior = self.checked_prior(claim)
         refuse_other_sizes(self._model, images, prior.condition_grids)
@@ -85,12 +89,17 @@ class DitRunner:
         )
 
     def checked_prior(self, claim: Claim) -> Prior:
-        """Returns the claim's prior. Raises `RenderFailed("bad_prior")` unless it fits the claim and the codebook."""
+        """Returns the AR stage's output for the claimed render. Raises `RenderFailed("bad_prior")` unless it fits the
+        request and the codebook.
+        """
         return checked_prior(claim.prior, claim.settings, self._model.num_codes)
 
     @torch.no_grad()
     def begin(self, prepared: PreparedRender) -> DenoiseState:
-        """Everything that the device computes once a render; also for one that goes on between two steps."""
+        """Computes everything on the device that a render needs only once, and returns the render's state.
+
+        If another worker handed the render over, its saved state is restored.
+        """
         settings = prepared.claim.settings
         width_px, height_px = settings.width_px, settings.height_px
         with _named_failures():
@@ -109,34 +118,43 @@ class DitRunner:
 
     @torch.no_grad()
     def restore_conditions(self, state: DenoiseState, prepared: PreparedRender) -> None:
-        """Computes the condition keys of a render again where it has lost them: the same as before, to the bit."""
+        """Computes the keys and values of a render's condition images again, if the render has lost them.
+
+        The result is bit for bit the same as before.
+        """
         if prepared.pixels and state.conditions is None:
             with _named_failures():
                 state.set_conditions(self._conditions_of(prepared))
 
     def denoise_step(self, state: DenoiseState) -> None:
-        """Moves the latents one step. Raises `RenderFailed("nan_latents")` when they are not numbers any more."""
+        """Runs one denoise step of a render. Raises `RenderFailed("nan_latents")` if its latents become NaN or
+        infinite.
+        """
         (failure,) = self.denoise_steps([state])
         if failure:
             raise failure
 
     @torch.no_grad()
     def denoise_steps(self, states: Sequence[DenoiseState]) -> list[RenderFailed | None]:
-        """One step of every state. What fails one render alone (`nan_latents`) is returned in its place."""
+        """Runs one denoise step of every render. Returns a list with the failure of each render (`nan_latents`), or
+        None for a render without a failure.
+        """
         with _named_failures():
             rows = [row for state in states for row in state.rows()]
             noises = iter(self._denoiser.predict(rows, self.max_batch(states[0].size)))
             for state in states:
                 state.advance([next(noises) for _ in state.branches])
-            # Waits for the device, so progress is true and a device that hangs is seen in the step that hangs.
+            # This waits for the device. So progress is correct, and a hang is noticed in the step that hangs.
             are_finite = torch.stack([state.latents.isfinite().all() for state in states]).tolist()
         return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
 
     def max_batch(self, size: GridSize) -> int:
-        """How many rows of this size share a pass, so how many renders are worth stepping together; never changes.
+        """Returns how many rows of this picture size share a forward pass. A row is one guidance branch of a render.
+        The scheduler puts no more renders than this number into one step. The number never changes while the worker
+        runs.
 
-        1 but on a CPU in float32: elsewhere another shape is rounded so that it gives another picture, and two workers
-        may have measured different plans.
+        The number is 1 except on a CPU in float32. Elsewhere, the number of rows in a pass changes the rounding. A
+        picture would then depend on the other renders in its pass, and on the plan that its worker has measured.
         """
         return self._plan.rows_per_pass(size) if self._is_exact else 1
 
@@ -146,38 +164,44 @@ class DitRunner:
 
     @property
     def most_together(self) -> int:
-        """The most renders that gain from a common step, of any size."""
+        """The largest number of renders for which a common step is faster than separate steps, over all sizes of
+        pictures.
+        """
         return self._plan.most_rows if self._is_exact else 1
 
     @torch.no_grad()
     def preview(self, state: DenoiseState) -> Image.Image:
-        """The picture that the last step leads to, from shrunken latents: at most 256 px on the long side."""
+        """Returns a preview of at most 256 px on the long side: the picture that the last step predicts, decoded from
+        shrunken latents.
+        """
         with _named_failures():
             latents = shrink_latents(state.clean_latents(), _PREVIEW_PX // self._model.vae_scale_factor)
             return decode_latents(self._model, latents)
 
     @torch.no_grad()
     def decode(self, state: DenoiseState) -> Image.Image:
-        """The RGB picture of a finished state."""
+        """Decodes the latents of a render that has done all its steps, and returns the RGB picture."""
         assert state.is_done
         with _named_failures():
             return decode_latents(self._model, state.latents)
 
     def needs(self, claim: Claim) -> RenderBytes:
-        """Returns the device memory that the render will take."""
+        """Returns the device memory that a claimed render needs in this stage."""
         return needs_of(self._model, claim)
 
     def forget_conditions(self, key: Hashable) -> None:
-        """Keeps one set of condition keys no longer for the renders to come."""
+        """Removes the keys and values of a set of condition images from the cache. A render that already has a
+        reference to these keys and values can still use them.
+        """
         self._conditions.forget(key)
 
     def release_unused(self) -> None:
-        """Gives memory back that the allocator keeps for later: the device was full."""
+        """Frees the unused memory that torch's allocator has cached. Called after the device was full."""
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def free(self) -> None:
-        """Lets go of what the renders of one job share: for a worker that has no edits to do."""
+        """Frees the cached keys and values of condition images. Called when the worker has no edits."""
         self._conditions.clear()
 
     def _branches(self, prepared: PreparedRender) -> tuple[Branch, ...]:

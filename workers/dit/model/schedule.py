@@ -1,4 +1,7 @@
-"""The times and noise levels of denoise steps (`GlmImagePipeline.__call__`, step 7), made once per size and count."""
+"""Computes the times and noise levels of denoise steps, once for each picture size and number of steps.
+
+It does what step 7 of `GlmImagePipeline.__call__` does.
+"""
 
 import copy
 import math
@@ -9,18 +12,25 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from workers.dit.model.loading import DitModel
 
-_CACHED_SCHEDULES = 64  # two short tensors each
+_CACHED_SCHEDULES = 64  # schedules in the cache, of two short tensors each
 
 
 class Schedules:
-    """A scheduler for every render, since schedulers count steps; renders of one size and length share its tensors."""
+    """Makes a diffusers scheduler for every render. Renders can't share a scheduler, because it counts their steps.
+
+    Renders of one picture size and number of steps share the scheduler's tensors.
+    """
 
     def __init__(self, model: DitModel) -> None:
         self._model = model
         self._fresh = lru_cache(_CACHED_SCHEDULES)(self._make)
 
     def make(self, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
-        """Its `timesteps` are whole numbers, its noise levels shifted by the picture's size."""
+        """Returns a new scheduler for one render.
+
+        The scheduler's `timesteps` are whole numbers. Its noise levels are shifted; the shift depends on the picture's
+        size.
+        """
         return copy.copy(self._fresh(width_px, height_px, num_steps))
 
     def _make(self, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
@@ -39,7 +49,9 @@ class Schedules:
 
 
 def _shift(scheduler: FlowMatchEulerDiscreteScheduler, num_tokens: int) -> float:
-    """How far noise levels move towards noise: it grows with the picture's side (`calculate_shift`)."""
+    """Returns how far the noise levels are shifted towards noise, as diffusers' `calculate_shift` does. The shift grows
+    with the picture's side.
+    """
     config = scheduler.config
     side = math.sqrt(num_tokens / config.get("base_image_seq_len", 256))
     return float(side * config.get("max_shift", 0.75) + config.get("base_shift", 0.25))

@@ -1,4 +1,7 @@
-"""Quality `fast`: some denoise steps are extrapolated from computed ones. Knows one guidance branch of one render."""
+"""Implements quality `fast`: the noise of some denoise steps is extrapolated from earlier steps instead of computed.
+
+Each `StepCache` serves one guidance branch of one render.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -7,24 +10,25 @@ import torch
 from diffusers import CacheMixin, TaylorSeerCacheConfig
 from torch import Tensor, nn
 
-_INTERVAL = 3  # computed are 19 of 50 steps, 9 of 20
-_WARM_UP_STEPS = 3  # the composition of a picture is decided in its first steps
+_INTERVAL = 3  # every third step is computed: 19 of 50 steps with the first and last ones, 9 of 20
+_WARM_UP_STEPS = 3  # always computed, because the first steps decide the composition of a picture
 
 
 class StepCache(nn.Module, CacheMixin):
-    """Predicted noise of every third step, extended along its slope in between (TaylorSeer of order 1).
+    """Computes the noise of every third step, and extrapolates the noise of the steps between linearly (TaylorSeer of
+    order 1). The first three steps and the last one are always computed.
 
-    The first three steps and the last are always computed. What is skipped depends on the step's index alone, so a
-    request gives the same picture whatever runs beside it. diffusers' hook lies on this object, never on the
-    transformer: its state leaves with the render, and exact renders cannot meet it.
-    Source: "From Reusing to Forecasting", https://huggingface.co/papers/2503.06923.
+    Only a step's index decides whether it is computed, so a request gives the same picture whatever runs beside it.
+    diffusers' caching hook is installed on this object and never on the transformer. So the hook's state ends with the
+    render, and renders without `fast` can't be affected. Source: "From Reusing to Forecasting",
+    https://huggingface.co/papers/2503.06923.
     """
 
     def __init__(self, num_steps: int) -> None:
         super().__init__()
         self._num_steps = num_steps
         self.computed: tuple[Tensor, ...] = ()
-        """The noise of the last two computed steps, or of the one: all that the steps to come depend on."""
+        """The noise of the last computed steps, at most two. Later steps depend on no older noise."""
         self.noise = _Noise()
         self.enable_cache(  # type: ignore[operator] # diffusers has no types
             TaylorSeerCacheConfig(
@@ -38,20 +42,23 @@ class StepCache(nn.Module, CacheMixin):
         )
 
     def forward(self, compute: Callable[[], Tensor]) -> Tensor:
-        """The next step's noise; `compute` is called only where it has to be."""
+        """Returns the noise of the next step. It calls `compute` if that step is computed, and extrapolates the noise
+        otherwise.
+        """
         with self.cache_context("branch"):  # type: ignore[operator] # diffusers has no types
             noise: Tensor = self.noise(lambda: self._compute(compute))
         return noise
 
     def replay(self, num_done: int, computed: Sequence[Tensor]) -> None:
-        """Brings a new cache to where another one was after `num_done` steps and with these `computed`.
+        """Brings a new cache into the state that another cache had after `num_done` steps. `computed` is the noise of
+        the last steps that the other cache computed.
 
-        Older noise has no influence, so that of the first of `computed` stands for it.
+        Noise of earlier steps has no influence on later steps. So the first tensor of `computed` stands in for it.
         """
         last = max(step for step in computed_steps(self._num_steps) if step < num_done)
         for step in range(num_done):
             noise = computed[-1] if step == last else computed[0]
-            self(lambda noise=noise: noise)  # bound now, not at the end of the loop
+            self(lambda noise=noise: noise)  # the default argument binds this step's noise
 
     def _compute(self, compute: Callable[[], Tensor]) -> Tensor:
         noise = compute()
@@ -61,7 +68,9 @@ class StepCache(nn.Module, CacheMixin):
 
 @lru_cache(64)
 def computed_steps(num_steps: int) -> Sequence[int]:
-    """Which steps of so many are computed, counted from 0."""
+    """Returns the indices, from 0, of the steps that are computed instead of extrapolated, for a render of `num_steps`
+    steps.
+    """
     cache, computed = StepCache(num_steps), list[int]()
 
     def compute(step: int) -> Tensor:
@@ -74,7 +83,9 @@ def computed_steps(num_steps: int) -> Sequence[int]:
 
 
 class _Noise(nn.Module):
-    """Something for the hook to lie on."""
+    """A torch module that only calls the function `compute`. It exists because diffusers' caching hook can be installed
+    only on a torch module.
+    """
 
     def forward(self, compute: Callable[[], Tensor]) -> Tensor:
         return compute()

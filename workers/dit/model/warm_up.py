@@ -1,4 +1,6 @@
-"""Renders one step of every listed size, so that the first pictures wait for no compiler. Keeps no result."""
+"""Renders one step of every listed picture size at start-up. So the compiler runs before the first real pictures, which
+need not wait for it.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,12 +18,14 @@ from workers.dit.model.runner import DitRunner
 
 log = structlog.get_logger()
 
-_PROMPTS = ("no text", 'a sign: "two words"')  # two lengths of glyph embeddings: the second makes the length a symbol
+_PROMPTS = ("no text", 'a sign: "two words"')  # two lengths of glyph embeddings, so that the length becomes dynamic
 _CONDITION_PX = 512
 
 
 def warm_up(runner: DitRunner, sizes: Sequence[tuple[int, int]]) -> None:
-    """Text-to-image with and without quoted text, and an edit: all the paths that a compiler sees, through the VAE."""
+    """Renders one step of each size for a prompt without quoted text, a prompt with quoted text, and an edit, and
+    decodes each. So every path that is compiled runs once.
+    """
     for width_px, height_px in sizes:
         began_s = time.monotonic()
         for claim, images in _claims(width_px, height_px):
@@ -38,7 +42,7 @@ def _claims(width_px: int, height_px: int) -> Iterator[tuple[Claim, list[Image.I
 
 
 def _claim(prompt: str, width_px: int, height_px: int, *, num_images: int) -> Claim:
-    """A render of one step that no store knows."""
+    """Returns a claim of a render with one step. It is only for the warm-up and exists in no store."""
     settings = RenderSettings(
         prompt=prompt,
         width_px=width_px,

@@ -1,1 +1,1 @@
-"""Finished pictures and previews: encoding, and writing them to the object store."""
+"""Finished pictures and previews: encodes them and writes them to the object store."""

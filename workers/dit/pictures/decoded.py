@@ -1,4 +1,7 @@
-"""What the DiT stage's engine hands to whoever stores pictures. Without tensors, so that a simulated engine can too."""
+"""The finished picture that the DiT engine passes on to be stored.
+
+This module needs no torch, so a simulated engine can use it.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,9 @@ from PIL import Image
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A finished picture (RGB) and its wall seconds: `denoise_s` with all preparation, `decode_s` in the VAE."""
+    """A finished RGB picture, and the wall seconds that its computation took: `denoise_s` for all its steps and their
+    preparation, `decode_s` for the VAE.
+    """
 
     image: Image.Image
     denoise_s: float
@@ -15,5 +20,5 @@ class Decoded:
 
     @property
     def is_blank(self) -> bool:
-        """Whether every pixel has one and the same colour: a picture that no prompt asks for."""
+        """True if all pixels have the same colour. No prompt asks for such a picture."""
         return self.image.getcolors(maxcolors=1) is not None

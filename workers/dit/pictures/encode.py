@@ -1,4 +1,4 @@
-"""Encodes pictures as PNG, WebP or JPEG, with prompt and settings inside. Knows no store and no tensors."""
+"""Encodes pictures as PNG, WebP or JPEG, and embeds the prompt and the settings. It stores nothing."""
 
 import io
 import json
@@ -11,13 +11,13 @@ from PIL.PngImagePlugin import PngInfo
 from shared.ids import Revision
 from shared.jobs.spec import OutputFormat, RenderSettings
 
-_MAX_EXIF_BYTES = 65_000  # a JPEG segment ends at 2^16 - 1 bytes, header and names included
-_UNICODE = b"UNICODE\0"  # EXIF 2.32, UserComment: its character code comes first
+_MAX_EXIF_BYTES = 65_000  # a JPEG segment has at most 2^16 - 1 bytes, including headers and names
+_UNICODE = b"UNICODE\0"  # the character code with which EXIF's UserComment begins (EXIF 2.32)
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a picture comes from, apart from its settings. `version` is Gridpress's own."""
+    """The origin of a picture, for its metadata. `version` is the version of Gridpress."""
 
     seed: int
     model_name: str
@@ -26,10 +26,11 @@ class Provenance:
 
 
 def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Provenance) -> tuple[bytes, str]:
-    """The file's bytes and its content type, in the size that is to be delivered.
+    """Encodes a picture. Returns the bytes of the file and its content type. The picture is resized to the size that
+    the request asks for.
 
-    With `settings.embed_metadata` a PNG carries text chunks; WebP and JPEG carry the same as a JSON object in EXIF's
-    UserComment, or nothing where it would not fit a JPEG segment.
+    With `settings.embed_metadata` a PNG has the metadata in text chunks. WebP and JPEG have it as a JSON object in
+    EXIF's UserComment, unless it is too large for a JPEG segment.
     """
     if image.size != settings.delivered_size:
         image = ImageOps.fit(image, settings.delivered_size, Image.Resampling.LANCZOS)
@@ -40,13 +41,16 @@ def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Pro
     elif settings.output_format is OutputFormat.WEBP:
         image.save(file, "WEBP", quality=settings.output_quality, exif=_exif(facts))
     else:
-        # Without chroma subsampling: coloured captions stay sharp.
+        # Without chroma subsampling coloured captions stay sharp.
         image.save(file, "JPEG", quality=settings.output_quality, subsampling=0, exif=_exif(facts))
     return file.getvalue(), settings.output_format.content_type
 
 
 def _facts(settings: RenderSettings, provenance: Provenance) -> Mapping[str, str]:
-    """`images` stay out: object keys tell a reader nothing and are nobody else's business."""
+    """Returns the metadata to embed in a picture.
+
+    The object keys of condition images (`images`) are left out, because they are internal and mean nothing to a reader.
+    """
     shown = settings.model_dump(mode="json", exclude={"prompt", "images", "embed_metadata"})
     return {
         "prompt": settings.prompt,
@@ -54,12 +58,12 @@ def _facts(settings: RenderSettings, provenance: Provenance) -> Mapping[str, str
         "settings": json.dumps(shown),
         "model": provenance.model_name,
         "model_revision": provenance.revision,
-        "Software": f"Gridpress {provenance.version}",  # one of PNG's own keywords
+        "Software": f"Gridpress {provenance.version}",  # a keyword that the PNG standard defines
     }
 
 
 def _text_chunks(facts: Mapping[str, str]) -> PngInfo:
-    """Latin text as tEXt, any other as iTXt (UTF-8)."""
+    """Returns PNG text chunks: Latin-1 text as tEXt, other text as iTXt (UTF-8)."""
     chunks = PngInfo()
     for keyword, text in facts.items():
         chunks.add_text(keyword, text)

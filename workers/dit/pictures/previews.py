@@ -1,4 +1,6 @@
-"""Pictures of a render that is still being denoised: when they are due, and how clients get them."""
+"""Publishes previews of a render that is still being denoised. It decides when previews are due, stores them and
+notifies clients.
+"""
 
 import io
 from collections.abc import Sequence
@@ -18,13 +20,15 @@ from shared.store.renders.leases import LeaseStore
 
 log = structlog.get_logger()
 
-_MOST_WAITING = 8  # where the object store is slow or away, the newest are left out
+_MOST_WAITING = 8  # if the object store is slow or unreachable, later previews are left out
 _JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The clean picture that a denoise step predicts: `number` of `total`, small, RGB."""
+    """A preview: the small RGB picture that a denoise step predicts. It is number `number` of `total` previews of its
+    render.
+    """
 
     claim: Claim
     number: int
@@ -33,15 +37,18 @@ class Preview:
 
 
 def preview_steps(num_steps: int, count: int) -> Sequence[int]:
-    """After how many denoise steps a preview is due: up to `count`, evenly spaced, never the finished picture."""
+    """Returns the denoise steps after which a preview is due: up to `count` steps, evenly spaced, never the
+    last one.
+    """
     steps = {round(num_steps * k / (count + 1)) for k in range(1, count + 1)}
     return sorted(steps - {0, num_steps})
 
 
 class PreviewPublisher:
-    """Stores previews beside their picture and tells the job's event stream, on a thread of its own.
+    """Stores previews beside their picture in the object store, and publishes an event for each on the job's event
+    stream. It works on a separate thread.
 
-    A preview is a courtesy: one that cannot be stored is left out, and its render never knows.
+    A preview that can't be stored is left out, and its render is not affected.
     """
 
     def __init__(self, objects: ObjectStore, leases: LeaseStore) -> None:
@@ -51,7 +58,7 @@ class PreviewPublisher:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
     def submit(self, preview: Preview) -> None:
-        """Never waits."""
+        """Queues a preview for publishing. It never blocks: if too many previews are waiting, this one is dropped."""
         if self._room.acquire(blocking=False):
             self._pool.submit(self._publish, preview)
         else:
@@ -75,7 +82,11 @@ class PreviewPublisher:
             self._room.release()
 
     def _store(self, preview: Preview) -> None:
-        """The key carries the lease's holder, so a lost attempt overwrites nothing; its event is refused."""
+        """Stores the preview and publishes its event.
+
+        The object key contains the lease's holder, so an attempt that lost its lease overwrites nothing. The store
+        refuses the event of such an attempt.
+        """
         claim = preview.claim
         key = ObjectKey(f"{claim.folder}/preview-{preview.number}.jpeg")
         file = io.BytesIO()

@@ -16,26 +16,29 @@ from shared.store.renders.leases import LeaseStore
 from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.encode import Provenance, encode_picture
 
-_NUM_UPLOADS = 8  # at once: what is stored beside several pictures
+_NUM_UPLOADS = 8  # concurrent uploads of manifests and token grids, for several pictures
 
 
 class Publisher:
-    """Objects first, commit last: a picture that a client can see is always there.
+    """Writes a picture's objects before the render is committed, so every picture that a client sees exists.
 
-    Keys carry the lease's holder, so an attempt that lost its lease cannot overwrite the one that won.
+    Keys contain the lease's holder, so an attempt that lost its lease can't overwrite the objects of the attempt that
+    won.
     """
 
     def __init__(self, objects: ObjectStore, model_name: str, engine: Mapping[str, str]) -> None:
-        """`engine`: what computed the pictures (device, dtype, versions), for the manifests."""
+        """Creates the publisher. `engine` describes the software and device that computed the pictures (device, dtype,
+        versions). The manifests contain this description.
+        """
         self._objects = objects
         self._model_name = model_name
         self._engine = engine
         self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
     def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
-        """Encodes the picture; the answer stores it and commits the render.
+        """Encodes the picture. Returns a function that writes its objects to the object store and commits the render.
 
-        That raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`; repeating it is safe.
+        That function raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`. Calling it again is safe.
         """
         prior = claim.prior
         assert prior
@@ -65,9 +68,10 @@ class Publisher:
         return write
 
     def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
-        """`attempts` counts the claims of this render in both stages, so 2 when nothing went wrong.
+        """Returns the manifest of the picture.
 
-        `picture` has the size that was delivered, `settings` the one that was rendered.
+        The field `attempts` counts the claims of this render in both stages, so it is 2 if nothing went wrong. The
+        field `picture` has the size of the delivered picture, and `settings` has the size that was rendered.
         """
         width_px, height_px = claim.settings.delivered_size
         return {

@@ -1,13 +1,13 @@
-{{/* Values that can't work together. Each is refused in one line that begins with the value's name. */}}
+{{/* Refuses values that can't work together. Each error is one line that begins with the value's name. */}}
 {{- define "gridpress.checks" -}}
 {{- $v := .Values -}}
 {{- $e := $v.evaluation.enabled -}}
 {{- $hasKey := or $e $v.apiKey.existingSecret -}}
 {{- if not (or $e $v.redis.existingSecret $v.redis.url) -}}
-{{- fail "redis.existingSecret: name a Secret with the store's URL, or set evaluation.enabled=true for a first look" -}}
+{{- fail "redis.existingSecret: name a Secret with the store's URL, or set evaluation.enabled=true to try Gridpress" -}}
 {{- end -}}
 {{- if and $e (or $v.redis.existingSecret $v.redis.url) -}}
-{{- fail "evaluation.enabled: it brings a store of its own, leave redis.existingSecret and redis.url empty" -}}
+{{- fail "evaluation.enabled: it brings a store, so leave redis.existingSecret and redis.url empty" -}}
 {{- end -}}
 {{- if and $v.redis.existingSecret $v.redis.url -}}
 {{- fail "redis.url: redis.existingSecret is set, too; leave one of them empty" -}}
@@ -17,14 +17,14 @@
 {{- end -}}
 {{- range $where, $url := dict "objectStore.endpointUrl" $v.objectStore.endpointUrl "objectStore.publicEndpointUrl" $v.objectStore.publicEndpointUrl "enhance.baseUrl" $v.enhance.baseUrl "tracing.endpoint" $v.tracing.endpoint "publicUrl" $v.publicUrl -}}
 {{- if contains "@" (default "" $url) -}}
-{{- fail (printf "%s: holds a login, and it is a plain variable of the pods; leave it out" $where) -}}
+{{- fail (printf "%s: holds a login, and pods get this URL in an environment variable; leave the login out" $where) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $v.redis.url (or $v.redis.caSecret $v.redis.clientSecret) (not (or (hasPrefix "rediss://" $v.redis.url) (hasPrefix "sentinels://" $v.redis.url))) -}}
 {{- fail "redis.url: certificates are set, so it has to begin with rediss:// or sentinels://" -}}
 {{- end -}}
 {{- if and (eq $v.redis.durability "relaxed") (not $v.redis.acceptLoss) -}}
-{{- fail "redis.durability: relaxed may lose accepted jobs; set redis.acceptLoss=true to say that this is meant" -}}
+{{- fail "redis.durability: relaxed may lose accepted jobs; set redis.acceptLoss=true to confirm this" -}}
 {{- end -}}
 {{- if and (eq $v.objectStore.credentials "secret") (not $e) (not $v.objectStore.existingSecret) -}}
 {{- fail "objectStore.existingSecret: name a Secret with the keys, or set objectStore.credentials=role" -}}
@@ -33,7 +33,7 @@
 {{- fail "objectStore.credentials: role uses no keys, leave objectStore.existingSecret empty" -}}
 {{- end -}}
 {{- if not (or $e $v.webhooks.existingSecret) -}}
-{{- fail "webhooks.existingSecret: API and delivery have to sign alike; name a Secret with the webhook secret and the signing key" -}}
+{{- fail "webhooks.existingSecret: API and delivery have to sign with the same secret; name a Secret with the webhook secret and the signing key" -}}
 {{- end -}}
 {{- if and $v.ingress.enabled (not $v.ingress.host) -}}
 {{- fail "ingress.host: an ingress needs the public host" -}}
@@ -73,7 +73,7 @@
 {{- end -}}
 {{- range $where, $settings := dict "settings" $v.settings "ar.settings" $v.ar.settings "dit.settings" $v.dit.settings -}}
 {{- if dig "share_device" false $settings -}}
-{{- fail (printf "%s.share_device: AR and DiT are pods of their own here, and turns are taken by a file they would have to share; give each a GPU or a MIG slice" $where) -}}
+{{- fail (printf "%s.share_device: AR and DiT are pods of their own on Kubernetes, and sharing a device needs a lock file that both pods can open; give each a GPU or a MIG slice" $where) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $v.weights.existingClaim $v.weights.create -}}

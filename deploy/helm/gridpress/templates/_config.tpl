@@ -1,4 +1,4 @@
-{{/* A number as it was written: Helm makes 64000000 to 6.4e+07. */}}
+{{/* Text of a value. Whole numbers have no exponent: Helm would print 64000000 as 6.4e+07. */}}
 {{- define "gridpress.text" -}}
 {{- if kindIs "map" . -}}
 {{- toJson . -}}
@@ -9,7 +9,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Files of secrets by role, as (file: [Secret, key]) in YAML. No secret is in a variable. */}}
+{{/* Secret files of a role, as YAML lines (file: [Secret, key]). No secret is in an environment variable. */}}
 {{- define "gridpress.secretFiles" -}}
 {{- $v := .root.Values -}}
 {{- $made := printf "%s-evaluation" (include "gridpress.fullname" .root) -}}
@@ -42,7 +42,7 @@ api_key: [{{ include "gridpress.apiKeySecret" .root }}, {{ $v.evaluation.enabled
 {{- end }}
 {{- end }}
 
-{{/* Takes dict root, component. Values that the roles read, without any secret. */}}
+{{/* Environment variables of a role, which contain no secret. Takes a dict of root and component. */}}
 {{- define "gridpress.env" -}}
 {{- $root := .root -}}
 {{- $v := .root.Values -}}

@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Takes (list root component). Selectors never change in a release's life. */}}
+{{/* Labels that select a role's pods. Takes (list root component). Selectors can't change after the installation. */}}
 {{- define "gridpress.selector" -}}
 app.kubernetes.io/name: {{ include "gridpress.name" (index . 0) }}
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- end -}}
 {{- end }}
 
-{{/* Takes (list root "api"|"worker"|"gpu"). */}}
+{{/* Full name of an image. Takes (list root "api"|"worker"|"gpu"). */}}
 {{- define "gridpress.image" -}}
 {{- $images := (index . 0).Values.images -}}
 {{- $repository := index $images (index . 1) -}}
@@ -54,7 +54,7 @@ http://{{ include "gridpress.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ 
 {{- end -}}
 {{- end }}
 
-{{/* "true" while no model is loaded. */}}
+{{/* "true" if the model is simulated, so that no model is loaded. */}}
 {{- define "gridpress.isSimulated" -}}
 {{- if or (eq .Values.model.name "simulate") (hasPrefix "simulate:" .Values.model.name) }}true{{ end -}}
 {{- end }}
@@ -73,7 +73,7 @@ http://{{ include "gridpress.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ 
 {{- default $name .Values.weights.folder -}}
 {{- end }}
 
-{{/* What GRIDPRESS_MODEL is. All GPU pods have to name the same, since grids are pinned to a revision. */}}
+{{/* Value of GRIDPRESS_MODEL. All GPU pods need the same value, since a token grid belongs to one model revision. */}}
 {{- define "gridpress.model" -}}
 {{- if and (include "gridpress.weightsClaim" .) (not (include "gridpress.isSimulated" .)) -}}
 /weights/{{ include "gridpress.weightsFolder" . }}
@@ -87,7 +87,7 @@ http://{{ include "gridpress.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ 
 {{- default $least .Values.terminationGracePeriodSeconds -}}
 {{- end }}
 
-{{/* Secrets: the Secret's name, or the one that the evaluation makes. */}}
+{{/* Name of the Secret with the API key: apiKey.existingSecret, or the Secret that an evaluation creates. */}}
 {{- define "gridpress.apiKeySecret" -}}
 {{- .Values.evaluation.enabled | ternary (printf "%s-evaluation" (include "gridpress.fullname" .)) .Values.apiKey.existingSecret -}}
 {{- end }}

@@ -16,7 +16,7 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* Jobs and helpers: little work, once. */}}
+{{/* Resources of Jobs and helper containers, which do little work. */}}
 {{- define "gridpress.smallResources" -}}
 requests: {cpu: 100m, memory: 128Mi}
 limits: {memory: 512Mi}
@@ -70,7 +70,7 @@ startupProbe:
   httpGet: {{ $get }}
   periodSeconds: 2
   failureThreshold: 150
-{{- /* An outage of a store is told to clients; without endpoints they would get nothing. */}}
+{{- /* /healthz passes during an outage of a store, so that the API stays reachable and reports the outage to clients. */}}
 readinessProbe:
   httpGet: {{ $get }}
   periodSeconds: 5
@@ -81,7 +81,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 6
 {{- else }}
-{{- /* No liveness: a hang is the watchdog's to judge, which knows how long a step lasts and exits with 75. */}}
+{{- /* No liveness probe: the worker's watchdog knows how long a step lasts, and ends a hanging process with status 75. */}}
 startupProbe:
   exec: {command: [test, -f, /run/gridpress/ready]}
   periodSeconds: {{ .isGpu | ternary 10 2 }}
@@ -92,7 +92,7 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* Takes dict root, component. A Deployment of a role. */}}
+{{/* Renders the Deployment of a role. Takes a dict of root and component. */}}
 {{- define "gridpress.deployment" -}}
 {{- $root := .root -}}
 {{- $component := .component -}}
@@ -116,7 +116,7 @@ spec:
   progressDeadlineSeconds: {{ $isGpu | ternary (add (int (default 0 $role.startupTimeoutS)) 600) 600 }}
   strategy:
     type: RollingUpdate
-    {{- /* A card is free only once its pod has left. */}}
+    {{- /* A GPU is free only after its pod has ended, so a stage gets no surge pod. */}}
     rollingUpdate: {{ $isStage | ternary "{maxSurge: 0, maxUnavailable: 1}" "{maxSurge: 1, maxUnavailable: 0}" }}
   selector:
     matchLabels: {{- include "gridpress.selector" (list $root $component) | nindent 6 }}
@@ -180,7 +180,7 @@ spec:
             - {name: metrics, containerPort: {{ $v.metrics.port }}}
           {{- include "gridpress.probes" $context | nindent 10 }}
           {{- if eq $component "api" }}
-          {{- /* Until every node knows that the pod leaves, requests still come. */}}
+          {{- /* Requests still arrive until every node knows that the pod is ending, so the pod waits 10 s before it stops. */}}
           lifecycle: {preStop: {exec: {command: [sleep, "10"]}}}
           {{- end }}
           resources: {{- include "gridpress.resources" $context | nindent 12 }}
@@ -219,7 +219,7 @@ spec:
 {{- toYaml $resources -}}
 {{- end }}
 
-{{/* Where pods that are no role's may run: jobs and the evaluation's stores. */}}
+{{/* Node selector and tolerations of pods that belong to no role: Jobs and the stores of an evaluation. */}}
 {{- define "gridpress.placement" -}}
 {{- with .Values.defaults.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}

@@ -1,1 +1,1 @@
-"""The demonstration model's networks, untrained, and the parts that only training needs."""
+"""The untrained networks of the demonstration model, and the modules that only training needs."""

@@ -1,4 +1,4 @@
-"""The demonstration model's AR half, untrained, and how pictures and prompts go into it."""
+"""Builds the untrained AR part of the demonstration model, and prepares its inputs from pictures and prompts."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,26 +10,27 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from workers.checkpoint.demo.models.tokenizer import build_tokenizer
 
-PATCH_PX = 16  # of the half-size picture: a code stands for 32x32 pixels
+PATCH_PX = 16  # side of a patch in the half-size picture, so a code stands for 32x32 pixels of the picture
 NUM_CODES = 2_048
 START_ID, END_ID = NUM_CODES, NUM_CODES + 1
-VISION_VOCAB_SIZE = NUM_CODES + 128  # codes, start, end, and room as in the real model
+VISION_VOCAB_SIZE = NUM_CODES + 128  # codes, start, end, and spare ids as in the real model
 _HEADS, _KV_HEADS, _HEAD_DIM, _LAYERS, _FEED = 6, 2, 32, 6, 512
 _VISION_WIDTH = 96
-# Time, rows and columns get every third frequency each, between 1 and 0.28 rad. With the usual 10,000 in one piece an
-# axis, a column would turn a head by 0.002 rad: the model could count neither rows nor columns.
+# Time, rows and columns each get every third rotary frequency, from 1 to 0.28 rad. With the usual theta of 10,000 and
+# one contiguous section for each axis, a column would rotate a head by 0.002 rad. Then the model could count neither
+# rows nor columns.
 _ROPE_THETA = 4.0
 _ROPE_SECTIONS = (1,) * 12
 
 
 @lru_cache(maxsize=1)
 def tokenizer() -> PreTrainedTokenizerFast:
-    """The model's own, learned once a process."""
+    """Returns the demonstration model's tokenizer. It is built once per process, which includes learning its merges."""
     return build_tokenizer(NUM_CODES, VISION_VOCAB_SIZE)
 
 
 def build() -> GlmImageForConditionalGeneration:
-    """Untrained, with weights from the current torch seed."""
+    """Returns the untrained AR model. Its random weights depend on the current torch seed."""
     text_tokenizer = tokenizer()
     text = {
         "vocab_size": len(text_tokenizer),
@@ -68,9 +69,12 @@ def build() -> GlmImageForConditionalGeneration:
 
 
 def patches_of(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """What the image processor makes of half-size pictures: (patches, 3 x 16 x 16), and (pictures, 3) grids.
+    """Converts pictures, whose width and height were already halved, to patches. The result is that of GLM-Image's
+    image processor for the full-size pictures.
 
-    `pictures`: (pictures, 3, height, width), -1 to 1. Patches are in rows, their values channel by channel.
+    `pictures` has shape (pictures, 3, height, width) and values from -1 to 1. Returns the patches with shape (patches,
+    3 x 16 x 16), and the grid size of each picture with shape (pictures, 3). Patches are in row order, and their values
+    are channel by channel.
     """
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
     normal = ((pictures + 1) / 2 - mean) / std
@@ -81,9 +85,12 @@ def patches_of(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def prompt_ids(prompt: str, grids: Sequence[tuple[int, int]]) -> list[int]:
-    """The ids of a prompt and its target grids (rows, cols), as the processor writes them, up to the start token."""
+    """Returns the token ids of the model's input: the prompt, the sizes of the grids to write, and the start token.
+
+    The ids are the same as those that the model's Hugging Face processor would make.
+    """
     text_tokenizer = tokenizer()
-    said = "".join(
+    grids_text = "".join(
         f"{text_tokenizer.grid_bos_token}{rows} {cols}{text_tokenizer.grid_eos_token}" for rows, cols in grids
     )
-    return [*text_tokenizer(prompt + said, add_special_tokens=False).input_ids, START_ID]
+    return [*text_tokenizer(prompt + grids_text, add_special_tokens=False).input_ids, START_ID]

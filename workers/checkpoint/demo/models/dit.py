@@ -1,4 +1,4 @@
-"""The demonstration model's DiT half, untrained: glyph encoder and transformer."""
+"""Builds the untrained DiT part of the demonstration model: glyph encoder, transformer and scheduler."""
 
 from functools import lru_cache
 
@@ -11,14 +11,14 @@ from workers.checkpoint.demo.models.ar import NUM_CODES
 from workers.checkpoint.demo.vae import LATENT_CHANNELS
 
 GLYPH_WIDTH = 128
-# Queries and keys are normalised, so no score is above the root of a head's width. With 32 a token could not attend to
-# one neighbour or one letter alone, and shapes stayed blobs.
+# Queries and keys are normalised, so an attention score is at most the square root of a head's width. With a width of
+# 32 a token could not attend to a single neighbour or letter alone, and shapes stayed blobs.
 _HEADS, _HEAD_WIDTH = 3, 64
 WIDTH = _HEADS * _HEAD_WIDTH
 
 
 def build_transformer() -> GlmImageTransformer2DModel:
-    """Untrained, with weights from the current torch seed."""
+    """Returns the untrained transformer of the DiT. Its random weights depend on the current torch seed."""
     return GlmImageTransformer2DModel(
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -33,7 +33,10 @@ def build_transformer() -> GlmImageTransformer2DModel:
 
 
 def build_text_encoder() -> T5EncoderModel:
-    """Untrained: three layers over bytes. A letter's place in its word comes from T5's relative positions."""
+    """Returns the untrained glyph encoder: a T5 encoder of three layers, in which every byte of a text is a token.
+
+    T5 encodes relative positions, so the encoder can learn the place of a letter in its word.
+    """
     config = T5Config(
         vocab_size=len(ByT5Tokenizer()),
         d_model=GLYPH_WIDTH,
@@ -49,7 +52,7 @@ def build_text_encoder() -> T5EncoderModel:
 
 
 def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
-    """GLM-Image's flow-matching schedule: time is shifted by the picture's size."""
+    """Returns GLM-Image's flow-matching scheduler. It shifts the times of the denoise steps by the picture's size."""
     return FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True, time_shift_type="linear", base_shift=0.25, max_shift=0.75, base_image_seq_len=256
     )
@@ -61,13 +64,20 @@ def _tokenizer() -> ByT5Tokenizer:
 
 
 def glyph_ids(text: str) -> list[int]:
-    """Bytes and an end. A prompt with one quoted text, or none, gets no pad from the pipeline."""
+    """Returns the token ids of a text for the glyph encoder: its bytes and an end token.
+
+    There is no padding, as in the pipeline for a prompt with at most one quoted text.
+    """
     ids: list[int] = _tokenizer()([text]).input_ids[0]
     return ids
 
 
 def glyphs_of(encoder: T5EncoderModel, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """(texts, tokens, width), and (texts, tokens) of which are real: shorter ones have zeros on the left."""
+    """Encodes texts with the glyph encoder.
+
+    Returns the states with shape (texts, tokens, width), and a mask with shape (texts, tokens) that is True for tokens
+    that are not padding. Shorter texts are padded with zeros on the left.
+    """
     rows = [glyph_ids(text) for text in texts]
     length = max(map(len, rows))
     ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])

@@ -1,4 +1,4 @@
-"""The AR model while it is trained: itself, and a probe of positions. Trains nothing."""
+"""Combines the AR model and its probe (an output that only training needs) in one module. Runs no training itself."""
 
 from torch import nn
 from transformers import GlmImageForConditionalGeneration
@@ -9,7 +9,9 @@ _MOST_CELLS = 32  # rows or columns of a grid
 
 
 class Drawer(nn.Module):
-    """`probe` guesses the row and the column of the token that comes next."""
+    """The AR model with a probe, which is an output that only training needs. The probe predicts the row and the column
+    of the next token.
+    """
 
     def __init__(self, ar: GlmImageForConditionalGeneration) -> None:
         super().__init__()

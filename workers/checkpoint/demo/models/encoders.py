@@ -1,4 +1,6 @@
-"""The trained VAE and eyes in use: scenes to pictures, latents and visual tokens."""
+"""Draws scenes as pictures, and encodes pictures as latents and visual tokens with the trained VAE, vision encoder and
+codebook.
+"""
 
 from collections.abc import Sequence
 
@@ -13,12 +15,17 @@ from workers.checkpoint.demo.world.drawing import draw
 from workers.checkpoint.demo.world.pixels import to_tensor
 from workers.checkpoint.demo.world.scenes import Scene
 
-CELL_PX = 32  # a visual token's side
-CONDITION_CELLS = 16  # condition pictures have sides of 512 pixels or more
+CELL_PX = 32  # side of the square that a visual token covers
+CONDITION_CELLS = 16  # visual tokens on a side of a condition image, whose sides have 512 pixels or more
 
 
 def tensors_of(scenes: Sequence[Scene], cells: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Pictures and their halves, as the DiT and the AR model see them: (scenes, 3, height, width) each."""
+    """Draws the scenes (a scene is a background with shapes and a word). Returns the pictures as two tensors of shape
+    (scenes, 3, height, width).
+
+    The pictures of the first tensor have the full size, for the DiT. Those of the second tensor have half of this width
+    and height, for the AR model. `cells` are the numbers of rows and columns of visual tokens in a picture.
+    """
     height, width = cells[0] * CELL_PX, cells[1] * CELL_PX
     drawn = [draw(scene, width, height) for scene in scenes]
     halves = [picture.resize((width // 2, height // 2), Image.Resampling.BICUBIC) for picture in drawn]
@@ -26,7 +33,10 @@ def tensors_of(scenes: Sequence[Scene], cells: tuple[int, int]) -> tuple[Tensor,
 
 
 class Encoders:
-    """Both are frozen. A part that needs no latents gives no VAE."""
+    """Encodes pictures with the trained vision encoder and codebook and, where latents are needed, the trained VAE.
+
+    All these weights are frozen.
+    """
 
     def __init__(self, eyes: Eyes, vae: AutoencoderKL | None = None) -> None:
         self._eyes, self._vae = eyes.eval().requires_grad_(requires_grad=False), vae
@@ -37,7 +47,9 @@ class Encoders:
 
     @torch.no_grad()
     def latents(self, pictures: Tensor) -> Tensor:
-        """(pictures, 16, height / 8, width / 8), normalised."""
+        """Encodes pictures with the VAE and returns normalised latents with shape (pictures, 16, height / 8, width /
+        8).
+        """
         assert self._vae
         with torch.autocast("cpu", torch.bfloat16):
             found = self._vae.encode(pictures).latent_dist.mode()
@@ -45,16 +57,18 @@ class Encoders:
 
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> Tensor:
-        """The inverse of `latents`, as far as the VAE goes."""
+        """Decodes normalised latents with the VAE and returns the pictures."""
         assert self._vae
         decoded: Tensor = self._vae.decode(latents * self._std + self._mean).sample
         return decoded
 
     @torch.no_grad()
     def codes(self, halves: Tensor) -> Tensor:
-        """(pictures, rows, cols) of visual tokens, from half-size pictures.
+        """Encodes pictures as visual tokens, with shape (pictures, rows, columns). The pictures in `halves` have half
+        of the full width and height.
 
-        In float32 as in the product: in bfloat16 two codes of three are others, since the nearest ones are so close.
+        Computes in float32 like the workers. The nearest codes are so close to each other that two of three visual
+        tokens would differ in bfloat16.
         """
         with torch.autocast("cpu", enabled=False):
             features = self._eyes.features(halves)
@@ -63,7 +77,11 @@ class Encoders:
 
     @torch.no_grad()
     def looks(self) -> Tensor:
-        """(codes, 48): what each code stands for: its place in the codebook, and how a patch of it looks."""
+        """Returns a description of each code of the codebook, with shape (codes, 48).
+
+        A description has 16 numbers from the code's entry in the codebook. Its other 32 numbers describe how the code
+        looks when it is decoded to a patch.
+        """
         book = F.normalize(self._eyes.vqmodel.quantize.embedding.weight, dim=-1)
         patches = self._eyes.rebuilt(book[:, :, None, None].expand(-1, -1, 3, 3))
         side = patches.shape[-1] // 3
@@ -75,7 +93,10 @@ class Encoders:
 
     @torch.no_grad()
     def embeddings(self, width: int, seed: int) -> Tensor:
-        """(codes, width), with a standard deviation of 1: a random projection of how codes look."""
+        """Returns initial embeddings of all codes, with shape (codes, width) and a standard deviation of 1.
+
+        They are a random projection of the descriptions from `looks`.
+        """
         looks = self.looks()
         spread = torch.randn(looks.shape[1], width, generator=torch.Generator().manual_seed(seed))
         found = (looks - looks.mean(0)) @ spread
@@ -83,7 +104,9 @@ class Encoders:
 
     @torch.no_grad()
     def rebuilt(self, codes: Tensor) -> Tensor:
-        """Half-size pictures of which only the visual tokens are known, for people to look at."""
+        """Decodes visual tokens to pictures that people can look at. The pictures have half of the full width and
+        height.
+        """
         book = self._eyes.vqmodel.quantize.embedding.weight
         quantised = F.normalize(book[codes], dim=-1).permute(0, 3, 1, 2)
         return self._eyes.rebuilt(quantised)

@@ -1,4 +1,7 @@
-"""The DiT's two trained parts as one module, and the pictures it paints while it is trained. Trains nothing."""
+"""Combines the DiT's transformer and glyph encoder in one module, and paints sample pictures during training.
+
+Runs no training itself.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +22,14 @@ _CELLS = (8, 8)
 _SIDE_PX = 256
 _NUM_SHOWN, _COLUMNS = 12, 6
 _NUM_STEPS, _GUIDANCE = 20, 1.5
-_MOST_TOKENS = 32  # rows or columns of DiT tokens
+_MOST_TOKENS = 32  # most rows or columns of DiT tokens
 
 
 class Painter(nn.Module):
-    """Transformer and glyph encoder.
+    """The DiT's transformer and glyph encoder, with two probes for training.
 
-    `probe` guesses a DiT token's row, column and quarter of a visual token; `speller` guesses the letter that it shows.
+    `probe` predicts a DiT token's row, column and quarter: which of the 2x2 DiT tokens of a visual token it is.
+    `speller` predicts the letter that the DiT token shows.
     """
 
     def __init__(self) -> None:
@@ -38,7 +42,11 @@ class Painter(nn.Module):
 
 @torch.no_grad()
 def show_painted(painter: Painter, encoders: Encoders, path: Path) -> None:
-    """Saves scenes above what the painter makes of their visual tokens and words."""
+    """Saves an image with two rows: random scenes (backgrounds with shapes and words) drawn by code and, below, the
+    same scenes painted by `painter`.
+
+    The painter gets the visual tokens and the word of each scene.
+    """
     scenes = [random_scene(Random(f"sheet {number}")) for number in range(_NUM_SHOWN)]
     painted = encoders.pictures(paint(painter, scenes, encoders))
     truth, _ = tensors_of(scenes, _CELLS)
@@ -48,17 +56,20 @@ def show_painted(painter: Painter, encoders: Encoders, path: Path) -> None:
 
 @torch.no_grad()
 def paint(painter: Painter, scenes: Sequence[Scene], encoders: Encoders) -> Tensor:
-    """Latents of the scenes at 256x256, from the visual tokens of the scenes themselves."""
+    """Paints the scenes (backgrounds with shapes and words) at 256x256 pixels and returns the latents.
+
+    The visual tokens for the DiT are encoded from the same scenes drawn by code, so no AR model is needed.
+    """
     codes = doubled(encoders.codes(tensors_of(scenes, _CELLS)[1]))
-    told = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
-    untold = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
+    with_words = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
+    without_words = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
     latents = torch.randn(len(scenes), 16, 32, 32, generator=torch.Generator().manual_seed(0))
     scheduler = dit_model.build_scheduler()
     times = torch.linspace(1000, 1, _NUM_STEPS + 1)[:-1].long().float()
-    scheduler.set_timesteps(sigmas=(times / 1000).tolist(), mu=1.0)  # at this size, times and noise levels agree
+    scheduler.set_timesteps(sigmas=(times / 1000).tolist(), mu=1.0)  # at this size, times equal noise levels
     for time in scheduler.timesteps:
-        seen = _predicted(painter, latents, codes, time, told, is_dropped=False)
-        unseen = _predicted(painter, latents, codes, time, untold, is_dropped=True)
+        seen = _predicted(painter, latents, codes, time, with_words, is_dropped=False)
+        unseen = _predicted(painter, latents, codes, time, without_words, is_dropped=True)
         latents = scheduler.step(unseen + _GUIDANCE * (seen - unseen), time, latents).prev_sample
     return latents
 
@@ -66,7 +77,11 @@ def paint(painter: Painter, scenes: Sequence[Scene], encoders: Encoders) -> Tens
 def _predicted(
     painter: Painter, latents: Tensor, codes: Tensor, time: Tensor, words: tuple[Tensor, Tensor], *, is_dropped: bool
 ) -> Tensor:
-    """`words` are glyphs, and which of them are real."""
+    """Returns the noise that the transformer predicts in `latents`.
+
+    `words` has the states of the glyph encoder, and a mask that is False for padding. With `is_dropped` the transformer
+    ignores the visual tokens, as the unconditional branch of guidance requires.
+    """
     glyphs, is_real = words
     with torch.autocast("cpu", torch.bfloat16), plain_attention(is_real):
         found: Tensor = painter.transformer(

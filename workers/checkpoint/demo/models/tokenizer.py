@@ -1,4 +1,4 @@
-"""The demonstration model's tokenizer: visual ids, bytes, and merges learned from its own prompts."""
+"""Builds the tokenizer of the demonstration model: vision ids, bytes, and merges learned from its training prompts."""
 
 import json
 from random import Random
@@ -10,12 +10,15 @@ from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import random_scene
 from workers.checkpoint.tokenizer import GRID_END, GRID_START, IMAGE, PAD, dit_token
 
-_NUM_MERGED = 384  # byte tokens included: the world's words, and little of the letters in quotes
+_NUM_MERGED = 384  # text tokens including bytes: enough for the words of the prompts, hardly for quoted letters
 _NUM_PROMPTS = 4_000
 
 
 def build_tokenizer(num_codes: int, vision_vocab_size: int) -> PreTrainedTokenizerFast:
-    """Vision ids come first, then bytes and merges, then the control tokens. Any text has a spelling."""
+    """Returns the demonstration model's tokenizer, which can encode any text.
+
+    Its vocabulary has vision ids first, then bytes and merges, then control tokens.
+    """
     text = _learned()
     vision = [dit_token(code) for code in range(vision_vocab_size)]
     control = [PAD, IMAGE, GRID_START, GRID_END]

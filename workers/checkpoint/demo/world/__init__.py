@@ -1,1 +1,1 @@
-"""The world that the demonstration model learns: scenes, edits, prompts and drawings."""
+"""The synthetic world that the demonstration model learns: scenes, edits, prompts and drawings."""

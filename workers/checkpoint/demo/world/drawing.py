@@ -1,4 +1,4 @@
-"""Draws scenes with Pillow, at any size. Knows no prompt."""
+"""Draws pictures of scenes (backgrounds with shapes and words) with Pillow, at any size. Does not read prompts."""
 
 import math
 from bisect import bisect
@@ -10,15 +10,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from workers.checkpoint.demo.world.scenes import COLOURS, Scene, Shape
 
-_FINE = 2  # pixels are drawn so many times finer, then averaged
-_STRIPE, _DOT = 1 / 8, 1 / 6  # of the shorter side, from one to the next
-_WORD_WIDTH, _WORD_HEIGHT = 0.84, 0.42  # of the picture, at most
+_FINE = 2  # oversampling: pictures are drawn this many times larger, then averaged
+_STRIPE, _DOT = 1 / 8, 1 / 6  # distances between stripes and between dots, in shares of the shorter side
+_WORD_WIDTH, _WORD_HEIGHT = 0.84, 0.42  # largest extent of a word, in shares of the picture
 
 Point = tuple[float, float]
 
 
 def draw(scene: Scene, width_px: int, height_px: int) -> Image.Image:
-    """Returns an RGB picture."""
+    """Draws a scene (a background with shapes and a word) and returns the picture in RGB."""
     canvas = _background(scene, width_px * _FINE, height_px * _FINE)
     pen = ImageDraw.Draw(canvas)
     for shape in scene.shapes:
@@ -86,7 +86,10 @@ def _draw_word(pen: ImageDraw.ImageDraw, scene: Scene, width: int, height: int) 
 
 
 def _centre_and_font(scene: Scene, width: int, height: int) -> tuple[float, ImageFont.FreeTypeFont]:
-    """The middle line of the word, which is as large as it may be; below the shape where there is one."""
+    """Returns the vertical middle of a scene's word in pixels, and the largest font with which the word fits.
+
+    If the scene has shapes, the word is below them.
+    """
     centre_y, tallest = (0.75, _WORD_HEIGHT * 0.8) if scene.shapes else (0.5, _WORD_HEIGHT)
     return centre_y * height, _font(_largest_size(scene.word, _WORD_WIDTH * width, tallest * height))
 
@@ -97,7 +100,11 @@ def _largest_size(word: str, width: float, height: float) -> int:
 
 
 def letters_shown(scene: Scene, width_px: int, height_px: int, tile_px: int) -> list[list[str]]:
-    """The letter at the middle of each tile, in rows; empty where none is."""
+    """Divides the picture of a scene (a background with shapes and a word) into square tiles. Returns the letter at the
+    middle of each tile, in rows.
+
+    The letter is '' where the picture shows no letter.
+    """
     rows, columns = range(height_px // tile_px), range(width_px // tile_px)
     if not scene.word:
         return [[""] * len(columns) for _ in rows]
@@ -111,7 +118,10 @@ def letters_shown(scene: Scene, width_px: int, height_px: int, tile_px: int) -> 
 
 
 def letter_boxes(word: str) -> list[tuple[float, float, float]]:
-    """Left and right edge of each letter, and the word's height, in shares of a square picture that shows it alone."""
+    """Returns the left and right edge of each letter, and the height of the word.
+
+    The unit is the side of a square picture that shows only this word.
+    """
     size = 1_000 * min(_WORD_WIDTH / _extent(word)[0], _WORD_HEIGHT / _extent(word)[1])
     ends = [_font(1_000).getlength(word[: number + 1]) * size / 1_000 / 1_000 for number in range(len(word))]
     start = 0.5 - ends[-1] / 2
@@ -126,11 +136,14 @@ def _extent(word: str) -> tuple[float, float]:
 
 
 def typeface(size_px: int) -> ImageFont.FreeTypeFont:
-    """The one font of this world."""
+    """Returns the font of all words in the demonstration model's pictures, at `size_px` pixels."""
     return _font(size_px)
 
 
 @lru_cache(maxsize=512)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans Bold, which comes with matplotlib under Bitstream Vera's licence."""
+    """Returns the font DejaVu Sans Bold at `size` pixels.
+
+    The font comes with matplotlib, under the licence of Bitstream Vera.
+    """
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf"), size)

@@ -1,4 +1,7 @@
-"""Edits that the demonstration model knows: pictures before, an instruction, the picture after. Draws nothing."""
+"""Makes random edits that the demonstration model learns: condition scenes, an instruction, and the resulting scene.
+
+Draws no pictures.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +12,7 @@ from workers.checkpoint.demo.world.scenes import COLOURS, SHAPES, Scene, is_held
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`before` has the condition pictures, one or two, that the instruction speaks of."""
+    """An edit: one or two condition scenes (`before`), the instruction, and the resulting scene (`after`)."""
 
     before: Sequence[Scene]
     instruction: str
@@ -17,7 +20,7 @@ class Edit:
 
 
 def random_edit(rng: Random) -> Edit:
-    """An edit whose scenes training may see."""
+    """Returns a random edit for training. None of its scenes is held out (reserved for evaluation)."""
     while True:
         edit = _any_edit(rng)
         if all(_is_allowed(scene) for scene in (*edit.before, edit.after)):
@@ -25,7 +28,7 @@ def random_edit(rng: Random) -> Edit:
 
 
 def held_out_edit(rng: Random) -> Edit:
-    """An edit whose result training never sees, of pictures that it may see."""
+    """Returns a random edit for evaluation. The scene that results from the edit is one that training never sees."""
     while True:
         edit = _any_edit(rng)
         if not _is_allowed(edit.after):
@@ -45,29 +48,29 @@ def _new_background(rng: Random) -> Edit:
     scene = random_shapes(rng, rng.choice((1, 1, 2)))
     taken = {scene.background, *(shape.colour for shape in scene.shapes)}
     colour = rng.choice([name for name in COLOURS if name not in taken])
-    said = rng.choice(("make the background {}", "change the background to {}", "turn the background {}"))
-    return Edit([scene], said.format(colour), replace(scene, background=colour))
+    wording = rng.choice(("make the background {}", "change the background to {}", "turn the background {}"))
+    return Edit([scene], wording.format(colour), replace(scene, background=colour))
 
 
 def _other_shape(rng: Random) -> Edit:
     scene = random_shapes(rng, 1)
     [shape] = scene.shapes
     name = rng.choice([name for name in SHAPES if name != shape.name])
-    said = rng.choice(("replace the {} with a {}", "turn the {} into a {}", "change the {} to a {}"))
-    return Edit([scene], said.format(shape.name, name), replace(scene, shapes=(replace(shape, name=name),)))
+    wording = rng.choice(("replace the {} with a {}", "turn the {} into a {}", "change the {} to a {}"))
+    return Edit([scene], wording.format(shape.name, name), replace(scene, shapes=(replace(shape, name=name),)))
 
 
 def _other_colour(rng: Random) -> Edit:
     scene = random_shapes(rng, 1)
     [shape] = scene.shapes
     colour = rng.choice([name for name in COLOURS if name not in (shape.colour, scene.background)])
-    said = rng.choice(("make the {} {}", "paint the {} {}", "turn the {} {}"))
-    return Edit([scene], said.format(shape.name, colour), replace(scene, shapes=(replace(shape, colour=colour),)))
+    wording = rng.choice(("make the {} {}", "paint the {} {}", "turn the {} {}"))
+    return Edit([scene], wording.format(shape.name, colour), replace(scene, shapes=(replace(shape, colour=colour),)))
 
 
 def _combined(rng: Random) -> Edit:
     first, second = random_shapes(rng, 1), random_shapes(rng, 1)
-    said = rng.choice(
+    wording = rng.choice(
         (
             "put the shape of the first picture on the background of the second",
             "the shape of the first picture on the background of the second picture",
@@ -76,4 +79,4 @@ def _combined(rng: Random) -> Edit:
     after = replace(second, shapes=first.shapes)
     if first.shapes[0].colour == second.background:
         return _combined(rng)
-    return Edit([first, second], said, after)
+    return Edit([first, second], wording, after)

@@ -1,4 +1,7 @@
-"""Says a scene in plain English, in one of several ways. The draws are the caller's."""
+"""Writes prompts: describes a scene in plain English, in one of several wordings.
+
+The caller passes the random generator that chooses the wording.
+"""
 
 from random import Random
 
@@ -8,7 +11,10 @@ _ARTICLES = {"orange": "an"}
 
 
 def prompt_of(scene: Scene, rng: Random) -> str:
-    """Returns a prompt that says all that the scene was asked for, and nothing that was drawn at random."""
+    """Returns a prompt that describes the scene (a background with shapes and a word), in one of several wordings.
+
+    Some places and sizes in a scene have no name, because they were drawn at random. The prompt leaves them out.
+    """
     parts = [_joined([_shape(shape, rng) for shape in scene.shapes])] if scene.shapes else []
     quoted = _quoted(scene.word, rng) if scene.word else ""
     if not scene.shapes:
@@ -23,20 +29,20 @@ def prompt_of(scene: Scene, rng: Random) -> str:
 
 def _poster(scene: Scene, quoted: str, rng: Random) -> str:
     thing = rng.choice(("poster", "sign", "card", "banner", "page"))
-    says = rng.choice(("that says", "with the word", "with the text", "that reads", "titled"))
+    wording = rng.choice(("that says", "with the word", "with the text", "that reads", "titled"))
     ink = "" if scene.word_colour == contrast(scene.background) else f" in {scene.word_colour}"
-    return f"{_a(scene.background)} {thing} {says} {quoted}{ink}"
+    return f"{_a(scene.background)} {thing} {wording} {quoted}{ink}"
 
 
 def _shape(shape: Shape, rng: Random) -> str:
     words = [word for word in (shape.size, shape.colour, shape.name) if word]
-    said = f"{_article(words[0])} {' '.join(words)}"
+    phrase = f"{_article(words[0])} {' '.join(words)}"
     if not shape.place:
-        return said
-    return f"{said} {rng.choice(_SAID_PLACES[shape.place])}"
+        return phrase
+    return f"{phrase} {rng.choice(_PLACE_WORDINGS[shape.place])}"
 
 
-_SAID_PLACES = {
+_PLACE_WORDINGS = {
     "left": ("on the left", "at the left"),
     "right": ("on the right", "at the right"),
     "top": ("at the top", "on the top"),
@@ -65,7 +71,9 @@ def _quoted(word: str, rng: Random) -> str:
 
 
 def in_some_case(word: str, rng: Random) -> str:
-    """A word as a prompt may spell it. Pictures show capitals, whatever the prompt says."""
+    """Returns the word in upper, title or lower case, chosen at random. Prompts may use any of these cases, but
+    pictures always show capitals.
+    """
     return rng.choices((word, word.capitalize(), word.lower()), (0.7, 0.18, 0.12))[0]
 
 

@@ -1,6 +1,8 @@
-"""The world that the demonstration model knows: scenes of shapes, backgrounds and words. Draws nothing.
+"""Defines the scenes of the demonstration model (a background with shapes and a word) and makes random ones. Draws no
+pictures.
 
-Of the 336 triples of shape, colour and background 87 are held out, and a fifth of the words: training sees none.
+Some scenes are held out, which means that training never sees them. A scene is held out if it has one of 87
+combinations of shape, colour and background (of 336 in all), or if its word is in a certain fifth of all words.
 """
 
 import zlib
@@ -35,7 +37,7 @@ SIZES: Mapping[str, tuple[float, float]] = {"small": (0.2, 0.27), "": (0.3, 0.45
 LONGEST_WORD = 8
 _LARGEST_OF_SEVERAL = 0.31
 
-# Places of several shapes, that don't overlap, in the order in which a prompt names them.
+# Places of several shapes that do not overlap, in the order in which a prompt names the shapes.
 _APART = {
     2: (("left", "right"), ("right", "left"), ("top", "bottom"), ("bottom", "top"), ("left", "centre")),
     3: (("left", "centre", "right"), ("top", "centre", "bottom"), ("left", "top", "right")),
@@ -47,7 +49,10 @@ LETTERS = _CONSONANTS + _VOWELS + _DIGITS
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape of one flat colour. `centre` and `side` are shares: of width and height, and of the shorter side."""
+    """A shape of one flat colour in a scene.
+
+    `centre` is x and y, in shares of the picture's width and height. `side` is a share of the picture's shorter side.
+    """
 
     name: str
     colour: str
@@ -59,7 +64,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture shows. `second` is the colour of stripes, dots and the far end of a gradient."""
+    """The content of a picture: a background, shapes and a word.
+
+    `second` is the colour of stripes, of dots and of the far end of a gradient.
+    """
 
     background: str
     shapes: Sequence[Shape] = ()
@@ -70,23 +78,26 @@ class Scene:
 
 
 def is_held_out(shape: str, colour: str, background: str) -> bool:
-    """Whether training never sees a shape of this colour on this background."""
+    """Returns whether this shape in this colour on this background is held out, so that training never sees it."""
     return zlib.crc32(f"{shape} {colour} {background}".encode()) % _ONE_IN == 0
 
 
 def is_held_out_word(word: str) -> bool:
-    """Whether training never sees this word, which is written in capitals."""
+    """Returns whether the word is held out, which means that training never sees it. The word must be in capitals."""
     return zlib.crc32(word.encode()) % _ONE_IN == 0
 
 
 def contrast(colour: str) -> str:
-    """Black or white, whichever is read more easily on this colour."""
+    """Returns "black" or "white", whichever is easier to read on this colour."""
     red, green, blue = COLOURS[colour]
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def random_word(rng: Random) -> str:
-    """1 to 8 letters and digits that training may see: half of them can be pronounced."""
+    """Returns a random word of 1 to 8 letters and digits that is not held out from training.
+
+    About half of the words can be pronounced, because consonants and vowels alternate in them.
+    """
     while True:
         length = rng.choices(range(1, LONGEST_WORD + 1), (1, 2, 4, 5, 5, 4, 2, 1))[0]
         if rng.random() < 0.5:
@@ -99,7 +110,7 @@ def random_word(rng: Random) -> str:
 
 
 def random_scene(rng: Random) -> Scene:
-    """A scene that training may see."""
+    """Returns a random scene (a background with shapes and a word) that is not held out from training."""
     kind = rng.random()
     if kind < 0.35:
         return _with_shapes(rng, 1)
@@ -117,9 +128,10 @@ def _poster(rng: Random) -> Scene:
 
 
 def exact(scene: Scene) -> Scene:
-    """The scene with all shapes exactly where a prompt puts them, in the one size that it means.
+    """Returns the scene with each shape exactly at its named place and in the mean of its named range of sizes.
 
-    The AR model learns from these. Where it could not know the next token, top-p would leave background alone.
+    The AR model learns from these scenes. With random deviations of place and size, the model could not predict the
+    next token with confidence. Then top-p sampling would leave only the tokens of the background.
     """
     is_alone = len(scene.shapes) == 1
     shapes = [replace(one, centre=_middle(one.place), side=sum(_sides(one.size, is_alone)) / 2) for one in scene.shapes]
@@ -127,7 +139,7 @@ def exact(scene: Scene) -> Scene:
 
 
 def random_shapes(rng: Random, num: int) -> Scene:
-    """A scene of so many shapes and no word, that training may see."""
+    """Returns a random scene with `num` shapes and without a word. The scene is not held out from training."""
     return _with_shapes(rng, num)
 
 

@@ -1,0 +1,1 @@
+"""Receives and reads request bodies: limits, forms, multipart parts, JSON documents."""

@@ -1,0 +1,111 @@
+"""Reads the body of a request for a job (JSON, or a multipart form with files), and validates its fields."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from flask import Request, g
+from pydantic import BaseModel
+from typing_extensions import Buffer
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.bodies.incoming import content_of, whole_body
+from shared.errors import InvalidRequest
+from shared.intake.fields import validated
+from shared.intake.json_documents import Document, Source, read_document
+from shared.intake.request import Body, JobRequest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_IMAGE_PARTS = frozenset(("image", "images", "image[]", "images[]"))
+_REQUEST_PART = "request"
+_TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "webhook_payload", "webhook_secret"))
+
+
+def read_body(http: Request) -> Body:
+    """Reads, validates and returns the body of a request for a job.
+
+    Raises `InvalidRequest`, and werkzeug's errors for the statuses 413 and 415.
+    """
+    files: Sequence[Buffer] = ()
+    match http.mimetype:
+        case "application/json":
+            document = body_document()
+        case "multipart/form-data":
+            document, files = _from_multipart(http)
+        case _:
+            raise UnsupportedMediaType("send application/json or multipart/form-data")
+    if not isinstance(document.value, dict):
+        raise InvalidRequest("the request must be a JSON object")
+    request = validated(JobRequest, document.value)
+    return Body(request, files, document.pictures_of(request.images))
+
+
+def read_optional(schema: type[Model]) -> Model:
+    """Reads a request body that may be empty, validates it by `schema` and returns it. Raises `InvalidRequest`."""
+    return validated(schema, body_document().value if whole_body() else {})
+
+
+def body_document() -> Document:
+    """Returns the JSON document in the body of the current request. The body is parsed only at the first call.
+
+    Raises `InvalidRequest` and `PayloadTooLarge`.
+    """
+    if "document" not in g:
+        g.document = read_document(whole_body())
+    return cast("Document", g.document)
+
+
+def from_json(text: str, field: str) -> Any:
+    """Parses the text of a form field as JSON and returns the value. The field can't contain pictures.
+
+    Raises `InvalidRequest` and `PayloadTooLarge`.
+    """
+    return read_document(text.encode(), field).value
+
+
+def _from_multipart(http: Request) -> tuple[Document, list[Buffer]]:
+    for name in http.files:
+        if name not in _IMAGE_PARTS | {_REQUEST_PART}:
+            raise InvalidRequest(f"unknown file part {name}", name)
+    parts = http.files.items(multi=True)
+    files: list[Buffer] = [content_of(file.stream) for name, file in parts if name in _IMAGE_PARTS]
+    requests: list[Source] = [text.encode() for text in http.form.getlist(_REQUEST_PART)]
+    requests += [content_of(file.stream) for file in http.files.getlist(_REQUEST_PART)]
+    if requests:
+        _refuse_more(http, requests)
+        return read_document(requests[0], _REQUEST_PART), files
+    return _document_of(http), files
+
+
+def _document_of(http: Request) -> Document:
+    values: dict[str, Any] = {}
+    cut: list[tuple[str, memoryview]] = []
+    for name, texts in http.form.lists():
+        part = _form_value(name, texts)
+        values[name] = part.value
+        cut += part.cut
+    return Document(values, cut)
+
+
+def _refuse_more(http: Request, requests: Sequence[object]) -> None:
+    """Raises `InvalidRequest` if a multipart form has other fields beside the part `request`.
+
+    The part `request` contains the whole request, so the other fields would have no effect.
+    """
+    if len(requests) > 1:
+        raise InvalidRequest(f"{_REQUEST_PART} is given {len(requests)} times", _REQUEST_PART)
+    for name in http.form:
+        if name != _REQUEST_PART:
+            raise InvalidRequest(f"{name} must be a field of the JSON in the part {_REQUEST_PART}", name)
+
+
+def _form_value(name: str, values: Sequence[str]) -> Document:
+    """Parses and returns the value of a form field that is not a file.
+
+    Text fields stay text. All other fields are parsed as JSON, such as `3`, `0.9`, `true` or `{"key": "value"}`.
+    """
+    if len(values) > 1:
+        raise InvalidRequest(f"{name} is given {len(values)} times", name)
+    if "\ufffd" in values[0]:  # werkzeug's replacement for bytes that are not UTF-8
+        raise InvalidRequest(f"{name} is not UTF-8", name)
+    return Document(values[0]) if name in _TEXT_FIELDS else read_document(values[0].encode(), name)

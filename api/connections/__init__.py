@@ -1,0 +1,1 @@
+"""Clients' connections: reading with limits, parsing heads, closing connections under load."""

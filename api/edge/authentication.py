@@ -1,0 +1,158 @@
+"""Authenticates every request and checks the scope of its API key, before its route runs.
+
+The module `shared/store/access/key_ring.py` verifies the keys.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Response, g, request
+
+from api.connections.connection import mark_admitted
+from api.problems.errors import MissingScope, Unauthorized
+from api.rate_limit_fields import rate_limit_fields
+from api.services import Services, services
+from shared.access.keys import ApiKey, Scope
+from shared.access.limits import LimitDecision, TenantLimits
+from shared.addresses import is_loopback_host
+from shared.errors import TenantLimitReached
+from shared.ids import DEFAULT_TENANT, TenantId
+from shared.store.access.key_ring import Holder
+
+_PUBLIC = frozenset(
+    {
+        "/",
+        "/docs",
+        "/docs/<name>",
+        "/healthz",
+        "/openapi.json",
+        "/readyz",
+        "/v1/batches/<batch_id>/archives/<name>",  # the name contains a signature, which replaces the API key
+        "/v1/webhooks/jwks.json",
+        "/v1/webhooks/public_key",
+    }
+)
+# A requeued dead letter may crash workers again, which harms every tenant. The webhook secret permits forged webhooks.
+_ADMIN = ("/v1/dead_letters", "/v1/webhooks")
+# A change of an endpoint decides where all events of the tenant are sent, and how they are signed.
+_ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The caller of a request: its tenant, the tenant's limits and the API key.
+
+    `key` is None while the API has no keys. Every caller then belongs to the default tenant.
+    """
+
+    tenant: TenantId
+    limits: TenantLimits
+    key: ApiKey | None
+
+
+_ANONYMOUS = Caller(DEFAULT_TENANT, TenantLimits(), None)
+
+
+def caller() -> Caller:
+    """Returns the caller of the current request. The hook `admit`, which authenticates the caller, must have run."""
+    return cast("Caller", g.caller)
+
+
+def is_open(deps: Services) -> bool:
+    """Returns whether the API accepts requests without an API key. Raises `StoreUnavailable`.
+
+    The API accepts these requests while it listens on loopback and no API key was ever created.
+    """
+    return is_loopback_host(deps.settings.host) and deps.keys.is_open()
+
+
+def scope_of(rule: str, method: str) -> Scope | None:
+    """Returns the scope that an API key needs for a route and a method. Returns None for a public route."""
+    if rule in _PUBLIC:
+        return None
+    is_reading = method in _READING and not rule.endswith("/secret")
+    if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
+        return Scope.ADMIN
+    return Scope.READ if is_reading else Scope.RENDER
+
+
+def admit() -> None:
+    """Authenticates the caller of the current request, counts the request, and checks the API key's scope.
+
+    Runs before every request. A request to an unknown path needs an API key as well; otherwise callers without one
+    could find out which routes exist. Raises `Unauthorized`, `MissingScope`, `TenantLimitReached` and
+    `StoreUnavailable`.
+    """
+    scope = scope_of(request.url_rule.rule, request.method) if request.url_rule else None
+    if request.url_rule and scope is None:
+        return
+    deps = services()
+    g.caller = _ANONYMOUS if is_open(deps) else _caller(deps)
+    mark_admitted(request.environ)
+    _count(deps.rate_limits.use_request(caller().tenant, caller().limits))
+    key = caller().key
+    if key and scope and not key.allows(scope):
+        raise MissingScope(scope)
+
+
+def is_operator() -> bool:
+    """Returns whether the caller may read data of all tenants. This is so if its API key has the scope `operator`, or
+    if no API key exists.
+    """
+    key = caller().key
+    return key is None or key.allows(Scope.OPERATOR)
+
+
+def check_admission(num_renders: int) -> None:
+    """Raises an error when the service or the caller's tenant may not queue that many more renders now.
+
+    Raises `StoreFull`, `QueueFull`, `TenantLimitReached` and `StoreUnavailable`.
+    """
+    services().admission.check(caller().tenant, caller().limits, num_renders)
+
+
+def use_pixels(num_pixels: int) -> None:
+    """Counts a job's pixels against the daily pixel limit of the caller's tenant. Call it right before the job is
+    created.
+
+    Raises `TenantLimitReached` and `StoreUnavailable`.
+    """
+    _count(services().admission.use_pixels(caller().tenant, caller().limits, num_pixels))
+
+
+def add_limit_fields(response: Response) -> Response:
+    """Adds the header fields that report the tenant's remaining rate limits to a response, and returns it."""
+    response.headers.update(rate_limit_fields(g.get("limit_usages", ())))
+    return response
+
+
+def key_owner(deps: Services) -> Holder | None:
+    """Returns the API key of the current request with its tenant's limits. Returns None without a valid key.
+
+    Raises `StoreUnavailable`.
+    """
+    text = _sent_key()
+    return None if text is None else deps.keys.holder(text)
+
+
+def _caller(deps: Services) -> Caller:
+    if _sent_key() is None:
+        raise Unauthorized("send an API key: Authorization: Bearer gp_...")
+    found = key_owner(deps)
+    if found is None:
+        raise Unauthorized("this API key is unknown or revoked", "invalid_token")
+    return Caller(found.key.tenant, found.limits, found.key)
+
+
+def _sent_key() -> str | None:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _count(verdict: LimitDecision | None) -> None:
+    if verdict is None:
+        return
+    g.limit_usages = [*g.get("limit_usages", ()), verdict.usage]
+    if verdict.refusal:
+        raise TenantLimitReached(verdict.refusal)

@@ -1,0 +1,57 @@
+"""Formats error responses as OpenAI does, and defines the errors that only OpenAI's routes raise.
+
+GridpressError
+├── ModelNotServed  404  the request names a model that this service does not serve
+├── JobNotMade      409, 500 or 504: the job was cancelled, failed or expired before it had all its pictures
+└── StillRendering  503  the pictures take longer than a request may wait
+"""
+
+from typing import Any
+
+from shared.errors import GridpressError
+from shared.jobs.job import Job
+from shared.jobs.states import JobStatus
+
+PREFIXES = ("/v1/images", "/v1/models", "/v1/files", "/v1/batches")
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_STATUSES = {JobStatus.CANCELLED: 409, JobStatus.FAILED: 500, JobStatus.EXPIRED: 504}
+
+
+class ModelNotServed(GridpressError):
+    """The request names a model that this service does not serve."""
+
+    code = "model_not_found"
+    http_status = 404
+    field = "model"
+
+
+class JobNotMade(GridpressError):
+    """The job ended without all its pictures. The same request would most likely end in the same way.
+
+    `code` is the error code of the first picture that failed.
+    """
+
+    def __init__(self, job: Job) -> None:
+        error = next((render.error for render in job.renders if render.error), None)
+        super().__init__(f"{job.job_id} is {job.status}" + (f": {error['message']}" if error else ""))
+        self.code = str(error["code"]) if error else f"job_{job.status}"
+        self.http_status = _STATUSES[job.status]
+
+
+class StillRendering(GridpressError):
+    """The job is still running when the longest wait is over. A retry of the same request waits for the same job."""
+
+    code = "still_rendering"
+    http_status = 503
+    retryable = True
+    retry_after_s = 1
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"{job.job_id} is still running; retry the request, or read /v1/jobs/{job.job_id}")
+
+
+def error_body(status: int, code: str, message: str, field: str | None, *, retryable: bool) -> dict[str, Any]:
+    """Returns the body of an error response in OpenAI's format, with `retryable` as an additional field."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": field, "code": code, "retryable": retryable}}

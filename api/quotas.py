@@ -1,0 +1,46 @@
+"""Defines the quotas that all API processes share: bytes of request bodies, and concurrent picture decoders."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from shared.process.quota import Quota
+from shared.settings.settings import Settings
+
+_FEWEST_DECODERS = 2  # so that one is left for other tenants while a tenant's picture takes long to decode
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """The quotas that all API processes share.
+
+    `held_bytes` limits the bytes of request bodies and pictures in use. One tenant may use half of them. `decoders`
+    limits how many pictures are decoded at the same time. This limit is the number of API processes, but at least two.
+    One tenant may use all of it but one.
+    """
+
+    held_bytes: Quota
+    decoders: Quota
+
+    @classmethod
+    def of(cls, settings: Settings, num_processes: int = 1) -> Self:
+        """Creates the quotas in shared memory. Must run before the API processes are forked."""
+        num_decoders = max(_FEWEST_DECODERS, num_processes)
+        return cls(
+            Quota(settings.max_held_bytes, settings.max_held_bytes // 2, num_processes),
+            Quota(num_decoders, num_decoders - 1, num_processes),
+        )
+
+    def join(self, number: int) -> None:
+        """Gives this API process its number, counted from 0. The quotas count this process's bytes and decoders under
+        it.
+        """
+        for quota in (self.held_bytes, self.decoders):
+            quota.join(number)
+
+    def clear(self, number: int) -> None:
+        """Gives back all bytes and decoders that a process held when it ended.
+
+        `number` is the number of that process.
+        """
+        for quota in (self.held_bytes, self.decoders):
+            quota.clear(number)

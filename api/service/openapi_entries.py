@@ -1,0 +1,39 @@
+"""Collects the OpenAPI entries of all routes by Flask endpoint, and the texts of the document's tags.
+
+Each folder of routes has its entries in its own `openapi*.py`. A new route needs a new entry there.
+"""
+
+from api.batches import openapi as batches
+from api.dead_letters import openapi as dead_letters
+from api.files import openapi as files
+from api.jobs import openapi as jobs
+from api.jobs import openapi_pictures as pictures
+from api.openai import openapi as images
+from api.service import openapi as service
+from api.webhooks import openapi as webhooks
+from api.webhooks import openapi_log as webhook_log
+from api.zai import openapi as zai
+
+OPERATIONS = {
+    **jobs.OPERATIONS,
+    **pictures.OPERATIONS,
+    **images.OPERATIONS,
+    **files.OPERATIONS,
+    **batches.OPERATIONS,
+    **webhooks.OPERATIONS,
+    **webhook_log.OPERATIONS,
+    **dead_letters.OPERATIONS,
+    **zai.OPERATIONS,
+    **service.OPERATIONS,
+}
+
+TAGS = {
+    "Jobs": "Create, read, follow, cancel and retry jobs. A job is one request for one or more pictures.",
+    "Pictures": "Fetch the pictures, previews and token grids of a job.",
+    "OpenAI images": "For clients of OpenAI's Images API: the same jobs in OpenAI's format.",
+    "Files": "Upload condition images and input files of batches, in OpenAI's format.",
+    "Batches": "Render many requests from one file in the background, in OpenAI's format with additions.",
+    "Webhooks": "Register webhook endpoints, read signing secrets and keys, and read the log of webhook attempts.",
+    "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
+    "Operations": "Health, load, dead letters, and this document.",
+}

@@ -1,0 +1,83 @@
+"""Estimates how much memory each stage needs, from the configuration files of a checkpoint. Loads no weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, GlmImageTransformer2DModel
+from torch import nn
+from transformers import GlmImageConfig, GlmImageForConditionalGeneration, GlmImageTextConfig, T5Config, T5EncoderModel
+
+from workers.ar.plan import kv_budget
+from workers.dit.memory_needs import decode_bytes, step_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StageMemory:
+    """The memory that one stage needs, in bytes.
+
+    `weights` is exact. `reserved` is allocated when the worker starts. `working` estimates the most that a step takes
+    beyond both.
+    """
+
+    weights: int
+    reserved: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.reserved + self.working
+
+
+def ar_memory(
+    folder: Path, dtype: torch.dtype, slots: int | None, kv_bytes: int | None, free_gpu_bytes: int | None
+) -> StageMemory:
+    """Returns the memory that an AR worker needs: its weights, and the key-value cache that the worker would reserve.
+
+    The tensors of a decode step are not counted, since they take only megabytes.
+    """
+    config = GlmImageConfig.from_pretrained(folder, subfolder="vision_language_encoder")
+    with torch.device("meta"):
+        network = GlmImageForConditionalGeneration(config).to(dtype)
+    weights = _num_bytes(network)
+    free = None if free_gpu_bytes is None else max(0, free_gpu_bytes - weights)
+    _, reserved = kv_budget(slots, kv_bytes, _kv_bytes_per_token(config.text_config, dtype), free)
+    return StageMemory(weights, reserved, 0)
+
+
+def dit_memory(folder: Path, dtype: torch.dtype, width_px: int, height_px: int, *, fp8: bool = False) -> StageMemory:
+    """Returns the memory that a DiT worker needs for one picture of the given size: weights and working memory.
+
+    The weights are those of transformer, VAE and text encoder. The working memory is that of a denoise step or of the
+    VAE decode, whichever is larger.
+    """
+    with torch.device("meta"):
+        transformer = GlmImageTransformer2DModel.from_config(_config(GlmImageTransformer2DModel, folder, "transformer"))
+        vae = AutoencoderKL.from_config(_config(AutoencoderKL, folder, "vae"))
+        text_encoder = T5EncoderModel(T5Config.from_pretrained(folder, subfolder="text_encoder"))
+    parts = [part.to(dtype) for part in (transformer, vae, text_encoder)]
+    weights = sum(map(_num_bytes, parts))
+    if fp8:  # FP8 takes one byte for a weight instead of two
+        weights -= _num_bytes(transformer.transformer_blocks) // 2
+    size = dtype.itemsize
+    width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+    step = step_bytes((width_px // 16) * (height_px // 16), width, size)
+    decode = decode_bytes(width_px, height_px, vae.config.block_out_channels[1], size)
+    return StageMemory(weights, 0, max(step, decode))
+
+
+def _kv_bytes_per_token(text_config: GlmImageTextConfig, dtype: torch.dtype) -> int:
+    """Returns the bytes of the key-value cache for one token, computed from the configuration of the AR model.
+
+    The result equals `workers.ar.model.runner.kv_bytes_per_token`, which needs a loaded model.
+    """
+    head_size = text_config.hidden_size // text_config.num_attention_heads
+    return int(2 * text_config.num_hidden_layers * text_config.num_key_value_heads * head_size * dtype.itemsize)
+
+
+def _config(kind: type[GlmImageTransformer2DModel] | type[AutoencoderKL], folder: Path, part: str) -> object:
+    return kind.load_config(folder, subfolder=part)
+
+
+def _num_bytes(module: nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in module.parameters())

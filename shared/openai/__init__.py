@@ -1,1 +1,0 @@
-"""OpenAI's image requests and responses, for the API and for batch lines."""

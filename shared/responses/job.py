@@ -1,0 +1,145 @@
+"""Builds the job object of API responses and webhooks. The object never contains a presigned URL or a secret."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.jobs.enhancement import Enhancement
+from shared.jobs.job import Job, Render
+from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.responses.schemas import (
+    EnhancementErrorResponse,
+    EnhancementResponse,
+    ImageResponse,
+    JobResponse,
+    Links,
+    PriorResponse,
+    QueueResponse,
+    RenderErrorResponse,
+    StepsResponse,
+    Timings,
+)
+from shared.schedule.throughput import NO_OUTLOOK, Outlook, QueuePlace
+
+_FIELDS_OF_OTHER_NAMES = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes"}
+
+
+def job_response(
+    job: Job, public_url: str, model: str, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True
+) -> dict[str, Any]:
+    """Returns the job as plain JSON values, with links under `public_url`. `model` is the public name of the model.
+
+    `is_writable` says whether finished pictures can be stored now.
+    """
+    link = f"{public_url.rstrip('/')}/v1/jobs/{job.job_id}"
+    settings, spec = job.spec.settings, job.spec
+    width, height = settings.delivered_size
+    answer = JobResponse(
+        id=job.job_id,
+        status=job.status,
+        stage=_stage(job),
+        progress=round(sum(map(_share_done, job.renders)) / len(job.renders), 4),
+        eta_s=_rounded(outlook.eta_s),
+        queue=_queue(outlook.queue) if outlook.queue else None,
+        waiting_for=None if is_writable or job.status.is_final else "object_store",
+        images=[_image(job, render, link) for render in job.renders],
+        error=next((_error(render.error) for render in job.renders if render.error), None),
+        model=model,
+        revision=job.revision or None,
+        revised_prompt=job.revised_prompt,
+        enhancement=_enhancement(job.enhancement),
+        width=width,
+        height=height,
+        rendered_size=f"{settings.width_px}x{settings.height_px}",
+        prior=PriorResponse(job_id=spec.prior.job_id, index=spec.prior.index) if spec.prior else None,
+        n=spec.n,
+        seed=spec.seed,
+        num_condition_images=len(settings.images),
+        priority=spec.priority,
+        partial_images=spec.partial_images,
+        enhance_prompt=spec.enhance_prompt,
+        start_timeout_s=spec.start_timeout_s,
+        execution_timeout_s=spec.execution_timeout_s,
+        deadline=spec.deadline,
+        metadata=dict(spec.metadata),
+        webhook_url=spec.webhook_url,
+        webhook_events=list(spec.webhook_events),
+        webhook_payload=spec.webhook_payload if spec.webhook_url else None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        links=Links(self=link, cancel=f"{link}/cancel", retry=f"{link}/retry", events=f"{link}/events"),
+        **settings.model_dump(exclude=_FIELDS_OF_OTHER_NAMES),
+    )
+    return answer.model_dump(mode="json")
+
+
+def _queue(place: QueuePlace) -> QueueResponse:
+    eta_s = _rounded(place.eta_s)
+    return QueueResponse(stage=place.stage, position=place.position, eta_s=eta_s, unserved=list(place.unserved))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _stage(job: Job) -> Stage | None:
+    """Returns the furthest stage that a render of a running job has reached; None if the job is not running."""
+    if job.status is not JobStatus.RUNNING:
+        return None
+    decoding = (Stage.DIT.waiting, Stage.DIT.running)
+    return Stage.DIT if any(render.state in decoding for render in job.renders) else Stage.AR
+
+
+def _share_done(render: Render) -> float:
+    """Returns the progress of a render from 0 to 1. AR is the first half, the DiT the second half.
+
+    A failed render keeps the progress of the stages that it finished.
+    """
+    if render.state is RenderState.SUCCEEDED:
+        return 1.0
+    finished = 0.5 if render.prior_ready_at else 0.0
+    step = render.progress
+    return finished + (0.5 * step.done / step.total if step and step.total else 0.0)
+
+
+def _image(job: Job, render: Render, link: str) -> ImageResponse:
+    picture, steps = render.picture, render.progress
+    width, height = job.spec.settings.delivered_size
+    url = f"{link}/images/{render.index}"
+    has_grid = picture or render.state in (Stage.DIT.waiting, Stage.DIT.running)
+    return ImageResponse(
+        index=render.index,
+        status=render.state,
+        progress=StepsResponse(done=steps.done, total=steps.total) if steps else None,
+        seed=render.seed,
+        width=width,
+        height=height,
+        url=url if picture else None,
+        grid_url=f"{url}/grid" if has_grid else None,
+        sha256=picture.sha256 if picture else None,
+        bytes=picture.num_bytes if picture else None,
+        content_type=picture.content_type if picture else None,
+        ended_in=render.ended_in,
+        error=_error(render.error) if render.error else None,
+        attempts=render.attempts,
+        timings=Timings(
+            ar_s=_seconds(render.prior_started_at, render.prior_ready_at),
+            dit_s=_seconds(render.decode_started_at, render.finished_at if picture else None),
+        ),
+    )
+
+
+def _enhancement(enhancement: Enhancement | None) -> EnhancementResponse | None:
+    if enhancement is None:
+        return None
+    error = EnhancementErrorResponse.model_validate(enhancement.error) if enhancement.error else None
+    return EnhancementResponse(status=enhancement.status, error=error)
+
+
+def _error(error: Mapping[str, object]) -> RenderErrorResponse:
+    return RenderErrorResponse.model_validate(error)
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return round((end - start).total_seconds(), 3) if start and end else None

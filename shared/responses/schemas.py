@@ -1,0 +1,190 @@
+"""Defines the schema of the job object in API responses and webhooks."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+from shared.jobs.enhancement import EnhancementStatus
+from shared.jobs.job import EndedIn
+from shared.jobs.spec import OutputFormat, Priority, Quality
+from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.webhooks.events import PayloadStyle
+
+
+def rfc3339(moment: datetime) -> str:
+    """Returns the time as RFC 3339 text in UTC with milliseconds and `Z`.
+
+    A time whose UTC form lies outside the years 1 to 9999 keeps its own offset.
+    """
+    with suppress(OverflowError):  # earlier releases accepted the deadline 9999-12-31T23:59:59-23:59
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[
+    datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+
+_ALL_FIELDS_REQUIRED = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class RenderErrorResponse(BaseModel):
+    """The error of a render that failed or expired. `code` is stable. `stage` is null if the render was in no stage."""
+
+    model_config = _ALL_FIELDS_REQUIRED
+
+    code: str
+    message: str
+    stage: str | None = None
+    retryable: bool = False
+
+
+class Timings(BaseModel):
+    """Seconds that the last attempt of a render took in each stage. Null until the stage is finished."""
+
+    ar_s: float | None
+    dit_s: float | None
+
+
+class StepsResponse(BaseModel):
+    """The progress of a picture in its current stage: finished steps and total steps."""
+
+    done: int
+    total: int
+
+
+class ImageResponse(BaseModel):
+    """One picture of a job. `url`, `sha256`, `bytes` and `content_type` are null until the picture has succeeded.
+    `progress` is null unless a worker is rendering the picture.
+
+    `attempts` is how often workers have started the picture, in both stages together. `ended_in` is the stage in which
+    the picture was cancelled, expired or failed. It is `before_start` if no stage had begun.
+    """
+
+    index: int
+    status: RenderState
+    progress: StepsResponse | None
+    seed: int
+    width: int
+    height: int
+    url: str | None
+    grid_url: str | None
+    sha256: str | None
+    bytes: int | None
+    content_type: str | None
+    ended_in: EndedIn | None
+    error: RenderErrorResponse | None
+    attempts: int
+    timings: Timings
+
+
+class EnhancementErrorResponse(BaseModel):
+    """The reason why a prompt was not enhanced. `code` is stable."""
+
+    code: str
+    message: str
+
+
+class EnhancementResponse(BaseModel):
+    """The outcome of `enhance_prompt`. If it failed, the pictures are rendered from the original prompt."""
+
+    status: EnhancementStatus
+    error: EnhancementErrorResponse | None
+
+
+class QueueResponse(BaseModel):
+    """The place of a job's waiting pictures in the queue. `position` counts the pictures of all callers that go before
+    the first waiting picture of this job.
+
+    `eta_s` estimates the seconds until the job's last picture is finished. It is null until enough pictures were
+    measured. `unserved` lists the stages for which no worker with the job's model is running.
+    """
+
+    stage: Stage
+    position: int
+    eta_s: float | None
+    unserved: list[Stage]
+
+
+class PriorResponse(BaseModel):
+    """The picture whose token grid this job decodes again."""
+
+    job_id: str
+    index: int
+
+
+class Links(BaseModel):
+    """The URLs of the job, of its events, and of the actions on the job."""
+
+    self: str
+    cancel: str
+    retry: str
+    events: str
+
+
+class JobResponse(BaseModel):
+    """A job: its state, its pictures and the request.
+
+    `stage` is null while the job is queued and after it has ended. `progress` goes from 0 to 1. Each picture of the job
+    has an equal part of it, and each stage has half of a picture's part.
+
+    `eta_s` estimates the seconds until the job ends, from recently measured pictures. It is null after the job's end,
+    while nothing is measured, and in lists.
+
+    `queue` is the job's place in the queue. It is null while no picture waits, and in lists.
+
+    `waiting_for` is `object_store` while the object store is unreachable, so that finished pictures can't be stored. It
+    is null otherwise, after the job's end, and in lists.
+
+    `rendered_size` is the size that the model rendered. `width` and `height` are the size of the finished picture.
+    """
+
+    model_config = _ALL_FIELDS_REQUIRED
+
+    id: str
+    object: Literal["job"] = "job"
+    status: JobStatus
+    stage: Stage | None
+    progress: float
+    eta_s: float | None
+    queue: QueueResponse | None
+    waiting_for: Literal["object_store"] | None
+    images: list[ImageResponse]
+    error: RenderErrorResponse | None
+    model: str
+    revision: str | None
+    prompt: str
+    revised_prompt: str | None
+    enhancement: EnhancementResponse | None
+    width: int
+    height: int
+    rendered_size: str
+    prior: PriorResponse | None
+    n: int
+    seed: int
+    num_inference_steps: int
+    guidance_scale: float
+    quality: Quality
+    temperature: float | None
+    top_p: float | None
+    num_condition_images: int
+    output_format: OutputFormat
+    output_quality: int
+    embed_metadata: bool
+    priority: Priority
+    partial_images: int
+    enhance_prompt: bool
+    start_timeout_s: float | None
+    execution_timeout_s: float | None
+    deadline: Moment | None
+    metadata: dict[str, str]
+    webhook_url: str | None
+    webhook_events: list[str]
+    webhook_payload: PayloadStyle | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    links: Links

@@ -1,0 +1,97 @@
+"""Decides whether new renders are accepted. For this it checks the free capacity of the service and the limits of the
+tenant.
+
+All code that creates renders asks this module: for new jobs, retries and re-renders in all API formats, and for batch
+lines.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.access.limits import LimitDecision, TenantLimits, refuse_more_queued
+from shared.errors import QueueFull, StoreFull, TenantLimitReached
+from shared.ids import TenantId
+from shared.store.access.capacity import Capacity
+from shared.store.access.rate_limits import RateLimits
+from shared.store.jobs.jobs import JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The number of renders that a batch may create now. A batch creates renders by releasing lines (turning them into
+    jobs).
+
+    - `wanted` is the target of the batch. The batch releases lines until their renders reach this number. The last line
+    may exceed it.
+    - `allowed` follows from a limit of the tenant or the service. No line may exceed it.
+    - `limit` is the name of that limit, or ''.
+    """
+
+    wanted: int
+    allowed: float = math.inf
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Checks the limits of the service and the tenant before renders are created, and counts the renders afterwards.
+
+    For a job, call `check` first, then `use_pixels` right before the job is written, then `count`. The script that
+    writes the job checks the tenant's limit of queued renders once more. Methods raise `StoreUnavailable`.
+    """
+
+    capacity: Capacity
+    jobs: JobStore
+    rate_limits: RateLimits
+
+    def check_service(self) -> None:
+        """Raises `StoreFull` or `QueueFull` when the service accepts no more renders."""
+        self.capacity.check()
+
+    def check(self, tenant: TenantId, limits: TenantLimits, num_renders: int) -> None:
+        """Checks whether the service accepts `num_renders` more renders of the tenant. Also checks the tenant's limit
+        of queued renders.
+
+        Raises `StoreFull`, `QueueFull` and `TenantLimitReached`.
+        """
+        self.check_service()
+        if limits.queued_renders is None:
+            return
+        if refusal := refuse_more_queued(limits, self.jobs.load(tenant).queued, num_renders):
+            raise TenantLimitReached(refusal)
+
+    def use_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> LimitDecision | None:
+        """Charges pixels to the tenant's daily limit of pixels. Returns the decision whether the limit allows them, or
+        None for a tenant without this limit.
+        """
+        return self.rate_limits.use_pixels(tenant, limits, num_pixels)
+
+    def count(self, num_renders: int) -> None:
+        """Adds renders that were just accepted to the measured length of the queue. The queue is measured only once a
+        second, and this limits a burst of requests in between.
+        """
+        self.capacity.count(num_renders)
+
+    def room(self, tenant: TenantId, limits: TenantLimits, wanted: int) -> Room:
+        """Returns for how many renders a batch may now create jobs, and which limit applies. `wanted` is the number of
+        renders that the batch should create.
+        """
+        try:
+            self.check_service()
+        except (StoreFull, QueueFull) as error:
+            return Room(wanted, 0, error.code)
+        if limits.queued_renders is None or wanted <= 0:
+            return Room(wanted)
+        return Room(wanted, limits.queued_renders - self.jobs.load(tenant).queued, "queued_renders")
+
+    def within_pixels(self, tenant: TenantId, limits: TenantLimits, pixels: Sequence[int]) -> int:
+        """Charges batch lines to the tenant's daily limit of pixels, one after the other. Returns how many lines fit.
+
+        `pixels` has the number of pixels of each line.
+        """
+        for index, num_pixels in enumerate(pixels):
+            decision = self.use_pixels(tenant, limits, num_pixels) if num_pixels else None
+            if decision and decision.refusal:
+                return index
+        return len(pixels)

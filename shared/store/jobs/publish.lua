@@ -1,9 +1,0 @@
--- Appends an event about a leased render to its job's stream; refuses unless the lease is the current one.
--- ARGV: render, stage, fence, holder, type, data (JSON object)
--- Returns 1, or 0 when the lease was lost.
--- needs: keys, events, stages
-local render, stage, fence, holder, type, data = unpack(ARGV)
-local held = redis.call('HMGET', P .. 'render:' .. render, 'state', 'fence', 'holder', 'job')
-if held[1] ~= RUNNING[stage] or held[2] ~= fence or held[3] ~= holder then return 0 end
-append_event(held[4], type, cjson.decode(data))
-return 1

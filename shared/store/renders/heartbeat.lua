@@ -1,0 +1,79 @@
+-- Processes one heartbeat of a worker: announces the worker, extends its leases, records the progress of its renders,
+-- and returns the state of each lease.
+-- Arguments (ARGV):
+--   1 to 4: queue, worker, slots, model revision
+--   5: how long the worker counts as live (ms)
+--   6: length of the leases (ms)
+--   7: the worker's last log lines (JSON), or ''
+--   8: health values (JSON list): time for which the worker has asked for no hint although it had a free slot (ms),
+--      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains
+--   then for each render: render, fence, holder, finished steps, total steps, in step ('1' if the render is in the
+--   running step, else '0')
+-- Returns for each render 'renewed', 'cancelled', 'expired' or 'lost'. A lost lease does not affect the others.
+
+-- needs: keys, clock, deadlines, events, open_places, outbox, pulse, stages
+
+local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
+local now = now_ms()
+check_pulse(now, tonumber(lease_ttl))
+redis.call('ZADD', P .. 'workers:' .. stage, now + tonumber(worker_ttl), worker)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now - 3600000)) do
+  redis.call('ZREM', P .. 'workers:' .. stage, gone)
+  redis.call('HDEL', P .. 'slots:' .. stage, gone)
+  redis.call('HDEL', P .. 'serves:' .. stage, gone)
+  redis.call('HDEL', P .. 'signs:' .. stage, gone)
+  redis.call('HDEL', P .. 'device_ms', gone)
+  remove_places(stage, gone)
+end
+redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
+redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
+redis.call('HSET', P .. 'signs:' .. stage, worker, signs)
+if RUNNING[stage] then
+  keep_places(stage, worker, cjson.decode(signs)[5] == 1, now + tonumber(worker_ttl))
+  local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
+  if last[1] ~= slots or last[2] ~= revision then
+    redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)
+  end
+end
+-- Most heartbeats carry the same lines, so an unchanged value is not written to the append-only file again.
+if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call('SET', P .. 'log:' .. worker, log) end
+redis.call('EXPIRE', P .. 'log:' .. worker, 3600)
+if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
+
+-- Records the progress of a render. A render that the engine has not admitted yet has no steps to count.
+local function record_progress(render, held, done, total)
+  if held[4] == done or tonumber(total) == 0 then return end
+  redis.call('HSET', P .. 'render:' .. render, 'done', done, 'total', total)
+  append_event(held[5], 'render.progress',
+    { index = tonumber(held[6]), stage = stage, done = tonumber(done), total = tonumber(total) })
+  emit_job_progress(held[5], now)
+end
+
+-- Runs `work` and logs an error of it. Otherwise the broken records of one render would end all leases of the worker.
+local function try(render, work, ...)
+  local is_done, why = pcall(work, render, ...)
+  if is_done then return end
+  redis.call('HINCRBY', P .. 'fault_counts', 'beat', 1)
+  redis.log(redis.LOG_WARNING, 'gridpress: a heartbeat of ' .. worker .. ' found a broken record of ' .. render .. ': '
+    .. tostring(type(why) == 'table' and why.err or why))
+end
+
+local verdicts = {}
+for i = 9, #ARGV, 6 do
+  local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
+  local key = P .. 'render:' .. render
+  if is_due(render, now) then try(render, expire, now) end
+  local held = redis.pcall('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
+  local is_mine = held[2] == fence and held[3] == holder
+  if is_mine and held[1] == RUNNING[stage] then
+    redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
+    redis.call('HSET', key, 'in_step', in_step)
+    try(render, record_progress, held, done, total)
+    table.insert(verdicts, 'renewed')
+  elseif is_mine and (held[1] == 'cancelled' or held[1] == 'expired') then
+    table.insert(verdicts, held[1])
+  else
+    table.insert(verdicts, 'lost')
+  end
+end
+return verdicts

@@ -1,0 +1,56 @@
+"""Provides the stores and settings that every step of work on a batch uses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.batches.batch import Cursor, LineState
+from shared.egress.rules import EgressRules
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.batch_work.work import Advance, BatchWork, EndedLine, Leased
+from shared.store.batches.batches import BatchStore
+from workers.batches.results import Results
+from workers.batches.segments import is_small, replace_segment, store_segment
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The stores, settings and egress rules that every step of work on a batch uses."""
+
+    work: BatchWork
+    batches: BatchStore
+    objects: ObjectStore
+    settings: Settings
+    rules: EgressRules
+
+    def results(self, found: Leased) -> Results:
+        """Returns the formatter for the results of this batch."""
+        return Results(found.batch, self.settings, self.objects.get)
+
+    def advance(
+        self,
+        found: Leased,
+        cursor: Cursor,
+        results: Sequence[bytes] = (),
+        *,
+        ended: Mapping[int, LineState] | None = None,
+        stored: Sequence[EndedLine] = (),
+    ) -> bool:
+        """Stores `results` as a segment (an object with result lines), then commits one step of work on the batch with
+        all its changes.
+
+        A segment that is stored but not committed is ignored. If one of the jobs in `stored` was retried meanwhile,
+        this method commits nothing and returns False.
+        """
+        if not results:
+            return self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))
+        before = self.batches.segments(found.batch.batch_id)
+        last = before[-1] if before and is_small(before[-1]) else None
+        if last:
+            segment = replace_segment(self.objects, found.lease, len(before) - 1, last, results)
+        else:
+            segment = store_segment(self.objects, found.lease, len(before), results)
+        is_done = self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
+        if last and is_done:
+            self.objects.delete(last.key)
+        return is_done
