@@ -3,6 +3,8 @@
 The tokenizer has no merges: every byte is a token.
 """
 
+from collections.abc import Sequence
+
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -37,19 +39,18 @@ def chat_template(tokenizer: PreTrainedTokenizerFast) -> str:
     )
 
 
-def build_tokenizer(num_codes: int = CODEBOOK_SIZE) -> PreTrainedTokenizerFast:
-    """Returns the tokenizer of the small checkpoint with random weights.
+def tokenizer_of(
+    vision: Sequence[str], text: Sequence[str], merges: list[tuple[str, str]], num_codes: int
+) -> PreTrainedTokenizerFast:
+    """Returns a byte-level BPE tokenizer with the vocabulary `vision`, then `text`, then control tokens.
 
-    Its vocabulary has vision ids first, then 256 byte tokens, then control tokens. The vision ids are the `num_codes`
-    codes, then the start and the end of a picture (`bos` and `eos`), then spare ids. Vision ids and control tokens are
-    special tokens.
+    `vision` are the codes, then the start and the end of a picture (`bos` and `eos`), then spare ids. Vision ids and
+    control tokens are special tokens. With `merges`, text is split into words before they apply.
     """
-    vision = [dit_token(code) for code in range(num_codes + NUM_CONTROL_IDS)]
-    text = sorted(pre_tokenizers.ByteLevel.alphabet())
     control = [PAD, IMAGE, GRID_START, GRID_END]
     vocabulary = {token: token_id for token_id, token in enumerate([*vision, *text, *control])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=bool(merges))
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in [*vision, *control]])
     return PreTrainedTokenizerFast(
@@ -62,3 +63,9 @@ def build_tokenizer(num_codes: int = CODEBOOK_SIZE) -> PreTrainedTokenizerFast:
         model_input_names=["input_ids", "attention_mask"],
         clean_up_tokenization_spaces=False,
     )
+
+
+def build_tokenizer(num_codes: int = CODEBOOK_SIZE) -> PreTrainedTokenizerFast:
+    """Returns the tokenizer of the small checkpoint with random weights. Its text tokens are the 256 bytes."""
+    vision = [dit_token(code) for code in range(num_codes + NUM_CONTROL_IDS)]
+    return tokenizer_of(vision, sorted(pre_tokenizers.ByteLevel.alphabet()), [], num_codes)
