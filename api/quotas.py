@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 from shared.settings.settings import Settings
 
 _FEWEST_DECODERS = 2  # so that one is left for other tenants while a tenant's picture takes long to decode
@@ -18,16 +18,16 @@ class Quotas:
     One tenant may use all of it but one.
     """
 
-    held_bytes: Quota
-    decoders: Quota
+    held_bytes: SharedQuota
+    decoders: SharedQuota
 
     @classmethod
     def of(cls, settings: Settings, num_processes: int = 1) -> Self:
         """Creates the quotas in shared memory. Must run before the API processes are forked."""
         num_decoders = max(_FEWEST_DECODERS, num_processes)
         return cls(
-            Quota(settings.max_held_bytes, settings.max_held_bytes // 2, num_processes),
-            Quota(num_decoders, num_decoders - 1, num_processes),
+            SharedQuota(settings.max_held_bytes, settings.max_held_bytes // 2, num_processes),
+            SharedQuota(num_decoders, num_decoders - 1, num_processes),
         )
 
     def join(self, number: int) -> None:

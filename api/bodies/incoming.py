@@ -16,7 +16,7 @@ from api.bodies.forms import FormParser
 from api.bodies.limit import LimitedRequest
 from shared.errors import ServiceBusy
 from shared.intake.json_documents import MOST_BYTES
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 from shared.settings.settings import Settings
 
 _IN_MEMORY_BYTES = 256 * 1024  # a larger body or file goes to disk
@@ -64,7 +64,7 @@ class _YieldingBody:
         return data
 
 
-def install(app: Flask, settings: Settings, held_bytes: Quota) -> None:
+def install(app: Flask, settings: Settings, held_bytes: SharedQuota) -> None:
     """Installs the hooks that limit request bodies. `held_bytes` limits the bytes of all bodies in use.
 
     The hooks must follow authentication and precede everything that reads a body.
@@ -131,8 +131,8 @@ def release() -> None:
         _budget().give_back(g.caller.tenant, held_bytes)
 
 
-def _budget() -> Quota:
-    return cast("Quota", current_app.extensions[_BUDGET])
+def _budget() -> SharedQuota:
+    return cast("SharedQuota", current_app.extensions[_BUDGET])
 
 
 def _allow_pictures(most_bytes: int) -> None:

@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 
 from shared.errors import InvalidImage
 from shared.ids import TenantId
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 from shared.sandbox.child import Task, TaskKilled
 from shared.sandbox.pool import Pool
 from shared.sandbox.turns import Turns
@@ -48,7 +48,7 @@ class Decoders:
     `quota` limits how many images the pools of several processes decode at the same time.
     """
 
-    def __init__(self, max_pixels: int, quota: Quota | None = None) -> None:
+    def __init__(self, max_pixels: int, quota: SharedQuota | None = None) -> None:
         memory_bytes = _OWN_BYTES + _BYTES_PER_PIXEL * max_pixels
         self.pool = Pool(
             Task("shared.images.decoding_task:decode", memory_bytes, _CPU_S, _WALL_S), _PLACES, quota=quota
@@ -82,7 +82,7 @@ class Decoders:
 
 
 @cache
-def decoders_of(max_pixels: int, quota: Quota | None = None) -> Decoders:
+def decoders_of(max_pixels: int, quota: SharedQuota | None = None) -> Decoders:
     """Returns the decoders that all requests of this process share. Repeated calls return the same ones, so that a
     second Flask app starts no further child processes.
     """

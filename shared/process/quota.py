@@ -12,7 +12,7 @@ _BUCKETS = 4_096  # tenants are hashed into buckets; tenants in the same bucket 
 _NUMBER_BYTES = 8
 
 
-class Quota:
+class SharedQuota:
     """Counts units, such as bytes, for several processes. Each process has its own row of counts, which its parent
     clears after the process ends.
 

@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 
 from shared.errors import ServiceBusy
 from shared.metrics.catalogue import SANDBOX_KILLS
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 from shared.sandbox.child import Child, Task, TaskKilled
 from shared.sandbox.frames import Head
 from shared.sandbox.turns import Turns
@@ -24,7 +24,7 @@ class Pool:
     requests.
     """
 
-    def __init__(self, task: Task, places: int, *, patience_s: float = 30.0, quota: Quota | None = None) -> None:
+    def __init__(self, task: Task, places: int, *, patience_s: float = 30.0, quota: SharedQuota | None = None) -> None:
         """Creates a pool of at most `places` child processes. A request waits at most `patience_s` seconds for a child
         process. `quota` limits the concurrent tasks of several processes together.
         """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import ServiceBusy
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 
 _LOOK_S = 0.05  # interval at which a waiting task checks for a place that another process gave back
 
@@ -27,7 +27,7 @@ class Turns:
         most_each: int | None = None,
         most_waiting: int = 64,
         patience_s: float = 30.0,
-        quota: Quota | None = None,
+        quota: SharedQuota | None = None,
     ) -> None:
         self._free = places
         self._most_each = most_each or max(1, places - 1)

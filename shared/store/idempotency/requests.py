@@ -111,7 +111,7 @@ class IdempotencyStore:
 
 
 def _scope(tenant: TenantId, route: str, key: str) -> str:
-    """Returns the name under which the store has an Idempotency-Key: the tenant, and a hash of the route and the key.
+    """Returns the name under which the store keeps an Idempotency-Key: the tenant, and a hash of route and key.
 
     The key is hashed because it may contain any character.
     """

@@ -7,7 +7,7 @@ from copy import copy
 
 import pytest
 
-from shared.process.quota import Quota
+from shared.process.quota import SharedQuota
 from shared.sandbox.turns import Turns
 
 pytestmark = pytest.mark.attack
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.attack
 TIMEOUT_S = 30
 
 
-def in_another_process(quota: Quota, number: int = 1) -> Quota:
+def in_another_process(quota: SharedQuota, number: int = 1) -> SharedQuota:
     """The same counts, as a process with another number sees them."""
     other = copy(quota)
     other.join(number)
@@ -23,7 +23,7 @@ def in_another_process(quota: Quota, number: int = 1) -> Quota:
 
 
 def test_a_tenant_holds_its_part_and_all_together_the_whole_in_whichever_processes() -> None:
-    quota = Quota(100, 50, num_processes=2)
+    quota = SharedQuota(100, 50, num_processes=2)
     other = in_another_process(quota)
     assert quota.take("one", 30)
     assert not other.take("one", 21)
@@ -36,14 +36,14 @@ def test_a_tenant_holds_its_part_and_all_together_the_whole_in_whichever_process
 
 
 def test_what_was_refused_is_not_held() -> None:
-    quota = Quota(100, 50)
+    quota = SharedQuota(100, 50)
     for _ in range(3):
         assert not quota.take("one", 51)
     assert quota.held == 0
 
 
 def test_what_a_killed_process_held_is_free_once_its_row_is_cleared() -> None:
-    quota = Quota(100, 100, num_processes=2)
+    quota = SharedQuota(100, 100, num_processes=2)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -60,7 +60,7 @@ def test_what_a_killed_process_held_is_free_once_its_row_is_cleared() -> None:
 
 
 def test_a_place_that_another_process_gives_back_is_taken() -> None:
-    quota, granted = Quota(1, 1, num_processes=2), threading.Event()
+    quota, granted = SharedQuota(1, 1, num_processes=2), threading.Event()
     here, there = Turns(2, quota=quota), in_another_process(quota)
 
     def take() -> None:
