@@ -2,7 +2,6 @@
 grids.
 """
 
-import struct
 import warnings
 from io import BytesIO
 
@@ -10,14 +9,14 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from shared.errors import InvalidImage
 from shared.geometry import MAX_SIDE_RATIO, condition_size
+from shared.images.formats import FORMATS, NAMES, is_avif_or_heic
 from shared.images.structure import check_file, check_tiles
-
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 _MAX_SIDE_PX = 32_768  # decoders hold buffers for whole rows or columns, which may be large for a very long side
 
+_BROKEN = "the picture is truncated or broken"
+
 _GREY = (128, 128, 128)
-_SIZE, _SIZE_AT = struct.Struct(">II"), 16  # width and height in a PNG's first chunk, the header; offset in bytes
 _GREY_16_BIT = ("I;16", "I;16B", "I;16L")
 _MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16_BIT))
 
@@ -50,12 +49,6 @@ def normalise(data: bytes, *, max_pixels: int, field: str) -> bytes:
     return file.getvalue()
 
 
-def size_px(png: bytes) -> tuple[int, int]:
-    """Returns the width and height of a normalised image from its PNG header."""
-    width, height = _SIZE.unpack_from(png, _SIZE_AT)
-    return width, height
-
-
 def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
     check_file(data, field)
     try:
@@ -68,13 +61,15 @@ def _decoded(data: bytes, max_pixels: int, field: str) -> Image.Image:
     except InvalidImage:
         raise
     except UnidentifiedImageError as error:
-        raise InvalidImage(f"not a picture in one of the formats {', '.join(FORMATS)}", field) from error
+        if is_avif_or_heic(data):  # Pillow can't identify such a file if its header is incomplete
+            raise InvalidImage(_BROKEN, field) from error
+        raise InvalidImage(f"not a picture in one of the formats {NAMES}", field) from error
     except Image.DecompressionBombError as error:
         raise InvalidImage(f"the picture has more than {max_pixels} pixels", field) from error
     except MemoryError:
         raise  # the limit of this process is the cause, not the image
     except Exception as error:  # on a broken file a decoder may raise any exception
-        raise InvalidImage("the picture is truncated or broken", field) from error
+        raise InvalidImage(_BROKEN, field) from error
 
 
 def _check_header(image: Image.Image, max_pixels: int, field: str) -> None:

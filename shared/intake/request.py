@@ -116,7 +116,7 @@ class JobRequest(BaseModel):
         default=[],
         description="pictures to edit or combine: base64 data URLs, files that you uploaded (`file-...`, or an "
         "object with `file_id`), or https URLs. URLs are fetched before the response, without "
-        "following redirects",
+        "following redirects. A picture is a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC file",
     )
     output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
     output_quality: int = Field(default=90, ge=1, le=100, description="quality of JPEG and WebP files")

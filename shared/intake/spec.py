@@ -13,7 +13,7 @@ from shared.errors import InvalidRequest
 from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
 from shared.ids import ObjectKey, TenantId
 from shared.images.decoders import Decoders
-from shared.images.normalise import size_px
+from shared.images.png_size import size_px
 from shared.intake.condition_images import ConditionImages, FileImages, Hold, check_urls
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, settings_again, source_of

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+import shared.images.formats  # noqa: F401 - registers the encoder of HEIC files
+
 Make = Callable[[], bytes]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -123,6 +125,19 @@ def gif(width: int, height: int, blocks: bytes = b"", code_size: int = 8) -> byt
     return screen + blocks + image + b";"
 
 
+def of_size(format: str, width: int, height: int) -> bytes:
+    """An AVIF or HEIC file of 64x64 pixels that names another size in its header."""
+    data = encoded(Image.new("RGB", (64, 64)), format)
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
+
+
+def boxes(brand: bytes, depth: int) -> bytes:
+    """An AVIF or HEIC file of boxes within boxes."""
+    meta = b"".join(struct.pack(">I", 12 * (depth - level) + 8) + b"meta\0\0\0\0" for level in range(depth))
+    return struct.pack(">I", 20) + b"ftyp" + brand + b"\0\0\0\0mif1" + meta
+
+
 def ico() -> bytes:
     return encoded(Image.new("RGB", (64, 64)), "ICO")
 
@@ -184,6 +199,16 @@ HOSTILE: dict[str, Make] = {
     "bmp of 2 billion pixels a side": lambda: bmp(2**31 - 1, 2**31 - 1),
     "bmp upside down, of nothing": lambda: bmp(5_000, -8_000),
     "bmp of run lengths of nothing": lambda: bmp(8_000, 5_000, 8, 1, b"\x00\x02\x00\x00" * 100_000),
+    "avif of 65,535 pixels a side": lambda: of_size("AVIF", 65_535, 65_535),
+    "avif of 2 billion pixels a side": lambda: of_size("AVIF", 2**31 - 1, 2**31 - 1),
+    "avif animated": lambda: animation("AVIF", 20),
+    "avif that is only its start": lambda: encoded(Image.new("RGB", (64, 64)), "AVIF")[:300],
+    "avif of boxes within boxes": lambda: boxes(b"avif", 100_000),
+    "heic of 65,535 pixels a side": lambda: of_size("HEIF", 65_535, 65_535),
+    "heic of the pixel limit in 600 bytes": lambda: of_size("HEIF", 8_000, 5_000),
+    "heic of several pictures": lambda: animation("HEIF", 3),
+    "heic that is only its start": lambda: encoded(Image.new("RGB", (64, 64)), "HEIF")[:300],
+    "heic of boxes within boxes": lambda: boxes(b"heic", 100_000),
     "ico, which is not offered": ico,
     "svg with entities": lambda: b'<!DOCTYPE a [<!ENTITY b "bbbb">]><svg xmlns="http://www.w3.org/2000/svg">&b;</svg>',
     "postscript that runs": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{ } loop\n",

@@ -12,7 +12,9 @@ from PIL import Image, ImageChops
 
 from shared.errors import InvalidImage
 from shared.geometry import condition_size, sides_agree
-from shared.images.normalise import normalise, size_px
+from shared.images.formats import FORMATS
+from shared.images.normalise import normalise
+from shared.images.png_size import size_px
 
 MAX_PIXELS = 4_000_000
 
@@ -94,7 +96,7 @@ def test_a_side_has_a_limit_however_few_pixels_there_are(size: tuple[int, int]) 
     assert "a side has at most 32768" in refusal(encoded(Image.new("1", size)))
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_every_format_is_read(format: str) -> None:
     picture = normalised(encoded(Image.new("RGB", (512, 512), (200, 60, 20)), format))
     difference = ImageChops.difference(picture, Image.new("RGB", (512, 512), (200, 60, 20)))
@@ -180,8 +182,10 @@ def test_a_transparent_colour_of_sixteen_bits_does_no_harm(transparent: bytes) -
     assert normalised(data).getpixel((3, 3)) == (0x40, 0x50, 0x60)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("format", "orientation"),
+    [*product(("JPEG", "PNG", "WEBP", "TIFF"), range(1, 9)), *product(("AVIF", "HEIF"), (4, 5, 8))],
+)
 def test_the_picture_is_upright(format: str, orientation: int) -> None:
     upright = gradient(640, 512)
     stored = {
@@ -199,8 +203,8 @@ def test_the_picture_is_upright(format: str, orientation: int) -> None:
         image = image.transpose(Image.Transpose(method))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"quality": 95} if format in ("JPEG", "WEBP") else {}
-    picture = normalised(encoded(image, format, exif=exif, **options))
+    options = {"quality": 95} if format in ("JPEG", "WEBP", "AVIF", "HEIF") else {}
+    picture = normalised(encoded(image, format, exif=exif.tobytes(), **options))
     assert picture.size == upright.size
     difference = ImageChops.difference(picture.resize((8, 8)), upright.resize((8, 8)))
     assert max(high for _, high in difference.getextrema()) <= 8
@@ -219,7 +223,7 @@ def test_the_first_picture_of_a_camera_file_is_taken() -> None:
     assert normalised(data).getpixel((9, 9))[0] > 250
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_truncated_picture_is_refused(format: str) -> None:
     noise = Image.effect_noise((512, 512), 90).convert("RGB")
     whole = encoded(noise, format)
@@ -238,7 +242,7 @@ def test_a_format_outside_the_list_is_refused() -> None:
     assert "PNG, JPEG" in refusal(encoded(Image.new("RGB", (512, 512)), "PPM"))
 
 
-@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_several_pictures_in_one_are_refused(format: str) -> None:
     frames = [Image.new("RGB", (512, 512), colour) for colour in ("red", "green", "blue")]
     assert "animated or has several pages" in refusal(
@@ -273,3 +277,36 @@ def test_no_bytes_raise_anything_but_invalid_image(format: str, data: st.DataObj
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with suppress(InvalidImage):
         normalise(bytes(content), max_pixels=100_000, field="images[0]")
+
+
+def with_size(data: bytes, width: int, height: int) -> bytes:
+    """Returns an AVIF or HEIC file whose header names another size."""
+    start = data.index(b"ispe") + 8  # the name of the box, its version and flags
+    return data[:start] + struct.pack(">II", width, height) + data[start + 8 :]
+
+
+@pytest.mark.parametrize("format", ["AVIF", "HEIF"])
+def test_an_avif_or_heic_bomb_is_refused_by_its_header(format: str) -> None:
+    data = encoded(gradient(64, 64), format)
+    assert "2001x2000 pixels, more than" in refusal(with_size(data, 2001, 2000))
+    assert refusal(with_size(data, 2**31 - 1, 2**31 - 1))
+
+
+def test_a_heic_picture_of_another_size_than_its_header_is_refused() -> None:
+    assert "truncated or broken" in refusal(with_size(encoded(gradient(512, 512), "HEIF"), 64, 64))
+
+
+@pytest.mark.parametrize("format", ["AVIF", "HEIF"])
+def test_transparency_in_avif_and_heic_shows_white(format: str) -> None:
+    picture = normalised(encoded(Image.new("RGBA", (512, 512), (255, 0, 0, 0)), format))
+    assert min(picture.getpixel((5, 5))) > 250
+
+
+@pytest.mark.parametrize("brand", [b"heix", b"mif1", b"avis", b"hevc"])
+def test_the_start_of_an_avif_or_heic_file_is_called_truncated(brand: bytes) -> None:
+    assert "truncated" in refusal(b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0mif1heic")
+
+
+@pytest.mark.parametrize("brand", [b"isom", b"qt  ", b"crx "])
+def test_a_video_or_raw_file_is_refused_with_the_formats_that_are_read(brand: bytes) -> None:
+    assert "AVIF or HEIC" in refusal(b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0mif1heic")
