@@ -11,7 +11,15 @@ from shared.intake.openai import EditRequest, GenerationRequest
 
 _TAG = "OpenAI images"
 _LINK = "https://s3.example.com/gridpress/jobs/job_01ke6q8v3c9t0n5w7x2z4b6d8f/0/4f3a.png?X-Amz-Signature=9f"
-_MODEL = {"id": "zai-org/GLM-Image", "object": "model", "created": 0, "owned_by": "zai-org"}
+_NAME = "zai-org/GLM-Image"
+_MODEL = {
+    "id": _NAME,
+    "object": "model",
+    "created": 0,
+    "owned_by": "zai-org",
+    "root": _NAME,
+    "revision": "4f3a2b1c0d9e",
+}
 _DONE = {
     "background": "opaque",
     "output_format": "png",
@@ -110,7 +118,9 @@ OPERATIONS = {
         "List models",
         {
             200: Response(
-                "a list with the served model", ModelPage, examples={"one": {"object": "list", "data": [_MODEL]}}
+                "a list with the names of the served model",
+                ModelPage,
+                examples={"one": {"object": "list", "data": [_MODEL]}},
             )
         },
     ),

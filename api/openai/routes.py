@@ -1,4 +1,4 @@
-"""OpenAI's routes: generate and edit pictures and wait for the result, and list the one served model."""
+"""OpenAI's routes: generate and edit pictures and wait for the result, and list the names of the one served model."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from api.openai.stream import stream
 from api.problems.openai import ModelNotServed
 from api.services import services
 from shared.intake.fields import validated
+from shared.intake.model_names import ModelNames
 from shared.intake.openai import ImagesRequest
 from shared.intake.request import Body, JobRequest
 
@@ -41,15 +42,14 @@ def edit() -> Response:
 
 @openai_images.get("/models")
 def models() -> dict[str, Any]:
-    """Returns the list of models. It contains only the served model."""
-    return {"object": "list", "data": [_model()]}
+    """Returns the list of models: the served model under each of its names."""
+    return {"object": "list", "data": [_model(name) for name in ModelNames.of(services().settings).listed]}
 
 
 @openai_images.get("/models/<path:model_id>")
 def model(model_id: str) -> dict[str, Any]:
-    """Returns the served model. Any other name leads to the error `model_not_found`."""
-    _check_model(model_id)
-    return _model()
+    """Returns the served model. A name that does not mean it leads to the error `model_not_found`."""
+    return _model(_listed_name(model_id))
 
 
 @openai_images.after_request
@@ -60,7 +60,8 @@ def _name_the_job(response: Response) -> Response:
 
 
 def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Response:
-    _check_model(asked.model)
+    if asked.model is not None:
+        _listed_name(asked.model)
     pictures = pictures or Pictures()
     body = Body(validated(JobRequest, asked.fields_of_job()), pictures.files, pictures.cut)
     awaited = await_job(body)
@@ -71,13 +72,22 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
     return answer(awaited, asked)
 
 
-def _check_model(name: str | None) -> None:
-    served = services().settings.served_model_name
-    if name is not None and name.lower() != served.lower():
-        raise ModelNotServed(f"this service does not serve the model {name}, only {served}")
+def _listed_name(name: str) -> str:
+    """Returns the listed name of the served model that `name` means. Raises `ModelNotServed`."""
+    names = ModelNames.of(services().settings)
+    found = names.find(name)
+    if found is None:
+        raise ModelNotServed(names.refusal(name))
+    return found
 
 
-def _model() -> dict[str, Any]:
-    """Returns the description of the served model. The service does not know the model's date, so `created` is 0."""
-    name = services().settings.served_model_name
-    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}
+def _model(name: str) -> dict[str, Any]:
+    """Returns the description of the served model under one of its names.
+
+    The service does not know the model's date, so `created` is 0. `root` is the name that stands in responses. It is
+    the name of a setting, so `revision` identifies the weights that are loaded.
+    """
+    deps = services()
+    served = deps.settings.served_model_name
+    fields = {"id": name, "object": "model", "created": 0, "owned_by": served.partition("/")[0]}
+    return {**fields, "root": served, "revision": deps.throughput.newest_revision()}

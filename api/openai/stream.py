@@ -114,6 +114,8 @@ class _EventStream:
             if render.picture and render.index not in self.sent:
                 self.sent.add(render.index)
                 fields = {**self._head(kind, render.index), "usage": usage(self.job, 1).model_dump()}
+                if self.asked.warnings:
+                    fields["warnings"] = self.asked.warnings
                 if self.job.revised_prompt:
                     fields["revised_prompt"] = self.job.revised_prompt
                 with read_completely(render.picture, self.deps.objects) as pieces:

@@ -93,6 +93,11 @@ class ModelResponse(BaseModel):
     object: str
     created: int
     owned_by: str
+    root: str = Field(description="the name of the model that `id` means; equal to `id` unless `id` is a further name")
+    revision: str | None = Field(
+        description="the loaded weights, as the newest worker reports them; `demo-...` is the demonstration model; "
+        "null if no worker has run yet"
+    )
 
 
 class ModelPage(BaseModel):

@@ -3,6 +3,7 @@
 A task is a job in Z.ai's format.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, request
@@ -15,9 +16,10 @@ from api.jobs.submission import submit
 from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
 from api.responses.waiting import until_final
 from api.services import services
-from api.zai.schemas import MODEL, ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
+from api.zai.schemas import ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
 from shared.intake.fields import validated
+from shared.intake.model_names import ModelNames
 from shared.intake.request import Body, JobRequest
 from shared.jobs.job import Job
 from shared.jobs.states import JobStatus
@@ -35,19 +37,22 @@ _LONGEST_WAIT_S = 600.0
 @zai.post("/images/generations")
 def generate() -> Json:
     """Creates a job, waits up to 600 s for its pictures, and returns links to them, which expire."""
-    job = until_final(_submitted(), _LONGEST_WAIT_S)
+    asked = _read()
+    job = until_final(_submitted(asked), _LONGEST_WAIT_S)
     if not job.status.is_final:
         raise StillRendering(f"{job.job_id} is still running; read it at /paas/v4/async-result/{job.job_id}")
     if job.status is not JobStatus.SUCCEEDED:
         raise JobNotMade(_why(job))
     assert job.finished_at
-    return ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job)).model_dump(mode="json")
+    answer = ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job), warnings=asked.warnings or None)
+    return answer.model_dump(mode="json", exclude_none=True)
 
 
 @zai.post("/async/images/generations")
 def begin() -> Json:
     """Creates a job and returns it at once, as a task in Z.ai's format."""
-    return _task(_submitted())
+    asked = _read()
+    return _task(_submitted(asked), asked.warnings)
 
 
 @zai.get("/async-result/<job_id>")
@@ -56,17 +61,21 @@ def result(job_id: str) -> Json:
     return _task(services().store.job(JobId(job_id), caller().tenant))
 
 
-def _submitted() -> Job:
+def _read() -> ImageRequest:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
     asked = validated(ImageRequest, body_document().value)
-    served = services().settings.served_model_name
-    if asked.model is not None and asked.model.lower() not in (MODEL, served.lower()):
-        raise ModelNotServed(f"this service does not serve the model {asked.model}, only {MODEL} ({served})", "model")
+    names = ModelNames.of(services().settings)
+    if asked.model is not None and names.find(asked.model) is None:
+        raise ModelNotServed(names.refusal(asked.model), "model")
+    return asked
+
+
+def _submitted(asked: ImageRequest) -> Job:
     return submit(Body(validated(JobRequest, asked.fields_of_job()), ()))
 
 
-def _task(job: Job) -> Json:
+def _task(job: Job, warnings: Sequence[str] = ()) -> Json:
     status = _status(job)
     answer = TaskResponse(
         id=job.job_id,
@@ -75,6 +84,7 @@ def _task(job: Job) -> Json:
         task_status=status,
         image_result=_links(job) or None if job.status.is_final else None,
         error=TaskError(code=job.status, message=_why(job)) if status is TaskStatus.FAIL else None,
+        warnings=list(warnings) or None,
     )
     return answer.model_dump(mode="json", exclude_none=True)
 

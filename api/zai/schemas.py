@@ -1,4 +1,6 @@
-"""Schemas of Z.ai's image requests and responses. Features that this service lacks are refused, never ignored."""
+"""Schemas of Z.ai's image requests and responses. A feature that this service lacks is refused, or leads to a warning
+if it would not change the picture's meaning.
+"""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -6,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from shared.intake.model_names import SHORT_NAME
+from shared.intake.openai import STYLE_WARNING, Style
 from shared.intake.types import Text
 from shared.jobs.spec import Quality
 
-MODEL = "glm-image"
 _DEFAULT_SIZE = "1280x1280"
 _QUALITIES = {"hd": Quality.EXACT, "standard": Quality.FAST}
 
@@ -46,7 +49,7 @@ class ImageRequest(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     model: Text | None = Field(
-        default=None, description=f"{MODEL}, or the model name that this service is configured with"
+        default=None, description=f"{SHORT_NAME}, or a name of the model that this service is configured with"
     )
     prompt: Text
     size: Text | None = Field(
@@ -56,7 +59,7 @@ class ImageRequest(BaseModel):
     n: int | None = Field(default=None, ge=1)
     quality: Literal["hd", "standard"] | None = Field(default=None, description="hd: exact (default); standard: fast")
     response_format: Literal["url"] | None = Field(default=None, description="pictures are always returned as links")
-    style: None = Field(default=None, description="not supported: describe the style in the prompt")
+    style: Style = Field(default=None, description="accepted, but has no effect: describe the style in the prompt")
     user: Annotated[Text, Field(max_length=128)] | None = Field(
         default=None, description="the same as user_id, which takes precedence"
     )
@@ -69,6 +72,11 @@ class ImageRequest(BaseModel):
     )
     watermark_enabled: Annotated[bool | None, AfterValidator(_no_watermark)] = None
     sensitive_word_check: WordCheck | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Returns a warning for each field of the request that has no effect."""
+        return [] if self.style is None else [STYLE_WARNING]
 
     def fields_of_job(self) -> dict[str, Any]:
         """Converts this request to the fields of a `JobRequest`, the request in the service's own format."""
@@ -89,11 +97,15 @@ class ImageLink(BaseModel):
 
 
 class ImagesResponse(BaseModel):
-    """The response to a request that waited for its pictures, in Z.ai's format. `content_filter` is always empty."""
+    """The response to a request that waited for its pictures, in Z.ai's format. `content_filter` is always empty.
+
+    `warnings` is left out if there are none.
+    """
 
     created: int
     data: list[ImageLink]
     content_filter: list[dict[str, Any]] = []
+    warnings: list[str] | None = None
 
 
 class TaskError(BaseModel):
@@ -107,6 +119,7 @@ class TaskResponse(BaseModel):
     """A job as a task in Z.ai's format.
 
     `image_result` is left out until the job has ended with pictures. `error` is left out unless the task has failed.
+    `warnings` is only in the response that creates the task, about fields of the request that have no effect.
     """
 
     id: str
@@ -115,3 +128,4 @@ class TaskResponse(BaseModel):
     task_status: TaskStatus
     image_result: list[ImageLink] | None = None
     error: TaskError | None = None
+    warnings: list[str] | None = None

@@ -11,6 +11,7 @@ from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.json_documents import read_json
+from shared.intake.model_names import ModelNames
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
 from shared.intake.spec import check
@@ -112,8 +113,9 @@ def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -
         asked = validated(GenerationRequest, fields)
     if asked.stream:
         raise InvalidRequest("a batch line can't be streamed", "stream")
-    if asked.model not in (None, settings.served_model_name):
-        raise InvalidRequest(f"the model served here is {settings.served_model_name}", "model")
+    names = ModelNames.of(settings)
+    if asked.model is not None and names.find(asked.model) is None:
+        raise InvalidRequest(names.refusal(asked.model), "model")
     return LineRequest(validated(JobRequest, asked.fields_of_job()), asked)
 
 

@@ -1,18 +1,19 @@
 """Parses requests in the format of OpenAI's image API, and translates them to fields of `JobRequest`. Refuses options
-that this service lacks.
+that would change the picture and that this service lacks.
 
-Every field of OpenAI's API is defined here, so that no field is silently ignored. A null value is the same as a missing
-field.
+Every field of OpenAI's API is defined here, so that no field is silently ignored: a hint without effect leads to a
+warning in the response. A null value is the same as a missing field.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from shared.intake.model_names import default_response_format
 from shared.intake.types import MetadataValue, Text, not_blank
 from shared.jobs.spec import OutputFormat, Quality
 
@@ -54,6 +55,14 @@ _AS_THEY_ARE = (
     "webhook_payload",
     "webhook_secret",
 )
+STYLE_WARNING = "style has no effect: describe the style in the prompt"
+# Hints that the service accepts and ignores, each with the warning for it and the values that need no warning.
+_IGNORED = {
+    "style": (STYLE_WARNING, ()),
+    "complexity": ("complexity has no effect: use num_inference_steps", ()),
+    "moderation": ("moderation has no effect: this service moderates nothing", ()),
+    "input_fidelity": ("input_fidelity has no effect: input images are always used at full fidelity", ("high",)),
+}
 _OURS = "the same as in a request to /v1/jobs"
 _WHOLE = "the model edits whole pictures: say in the prompt what to change"
 
@@ -96,10 +105,14 @@ def _opaque(background: str | None) -> str | None:
     return background
 
 
-def _whole_images(fidelity: str | None) -> str | None:
-    if fidelity == "low":
-        raise PydanticCustomError("fidelity", "fidelity is always high: omit it or send high")
-    return fidelity
+def _of_openai(style: object) -> object:
+    """Returns the style unchanged if OpenAI has it. Any other style would be a wish for another picture."""
+    if style not in (None, "vivid", "natural"):
+        raise PydanticCustomError("style", "the model has no styles: describe the style in the prompt")
+    return style
+
+
+Style = Annotated[Literal["vivid", "natural"] | None, BeforeValidator(_of_openai)]
 
 
 def _streamed(num_previews: int | None, info: ValidationInfo) -> int | None:
@@ -128,7 +141,7 @@ class ImagesRequest(BaseModel):
     prompt: Annotated[Text, AfterValidator(not_blank)] = Field(
         description="description of the picture; put text that should appear in the picture in quotes"
     )
-    model: Text | None = Field(default=None, description="the name of the served model; may be left out")
+    model: Text | None = Field(default=None, description="a name of the served model; may be left out")
     n: int | None = Field(
         default=None, ge=1, le=10, description="number of pictures; picture i (from 0) is rendered with seed + i"
     )
@@ -153,10 +166,16 @@ class ImagesRequest(BaseModel):
     )
     moderation: Literal["low", "auto"] | None = Field(default=None, description="accepted, but nothing is moderated")
     response_format: Literal["url", "b64_json"] | None = Field(
-        default=None, description="form of the pictures in the response; the default is b64_json"
+        default=None,
+        description="form of the pictures in the response; default: b64_json, or url if `model` is a dall-e name",
     )
-    style: Annotated[None, _Refused("the model has no styles: describe the style in the prompt")] = None
-    complexity: Annotated[None, _Refused("the model has no such option: use num_inference_steps")] = None
+    style: Style = Field(default=None, description="accepted, but has no effect: describe the style in the prompt")
+    complexity: Literal["low", "medium", "high"] | None = Field(
+        default=None, description="accepted, but has no effect: use num_inference_steps"
+    )
+    input_fidelity: Literal["high", "low"] | None = Field(
+        default=None, description="accepted, but low has no effect: input images are always used at full fidelity"
+    )
     frame_count: Annotated[None, _Refused("pictures do not move")] = None
     frame_duration_ms: Annotated[None, _Refused("pictures do not move")] = None
     svg: Annotated[None, _Refused("pictures are png, jpeg or webp")] = None
@@ -190,7 +209,8 @@ class ImagesRequest(BaseModel):
 
     @property
     def wants_url(self) -> bool:
-        return self.response_format == "url"
+        """Returns whether the response has links. A name of the dall-e kind has that kind's default, which is links."""
+        return (self.response_format or default_response_format(self.model)) == "url"
 
     @property
     def response_quality(self) -> str:
@@ -199,6 +219,12 @@ class ImagesRequest(BaseModel):
         """
         asked = self.quality or "auto"
         return asked if asked in _OPENAI_QUALITIES else _ANSWERED[QUALITIES[asked]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Returns a warning for each field of the request that has no effect."""
+        sent = ((getattr(self, name), *about) for name, about in _IGNORED.items())
+        return [text for value, text, usual in sent if value is not None and value not in usual]
 
     def fields_of_job(self) -> dict[str, Any]:
         """Returns the OpenAI request as fields for `JobRequest`, which validates them."""
@@ -247,9 +273,6 @@ class EditRequest(ImagesRequest):
     """The body of POST /v1/images/edits. In a multipart form, the images are files named `image` or `image[]`."""
 
     images: list[ImageReference] | None = None
-    input_fidelity: Annotated[Literal["high", "low"] | None, AfterValidator(_whole_images)] = Field(
-        default=None, json_schema_extra=_without("low")
-    )
     mask: Annotated[None, _Refused(_WHOLE)] = None
     markup: Annotated[None, _Refused(_WHOLE)] = None
 

@@ -49,6 +49,10 @@ class ImagesHead(PictureProperties):
     created: int
     usage: Usage
     safety_identifier: str | None = None
+    warnings: list[str] | None = Field(
+        default=None,
+        description="a sentence about each field of the request that has no effect; left out if there is none",
+    )
 
 
 def picture_properties(job: Job, asked: ImagesRequest) -> PictureProperties:
@@ -75,5 +79,6 @@ def images_head(job: Job, asked: ImagesRequest) -> ImagesHead:
         created=int(job.finished_at.timestamp()),
         usage=usage(job, len(job.renders)),
         safety_identifier=asked.safety_identifier or asked.user or None,
+        warnings=asked.warnings or None,
         **picture_properties(job, asked).model_dump(),
     )

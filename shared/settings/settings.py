@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
 from shared.settings.secret_files import SecretFiles
 from shared.settings.store_url import with_certificates
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
     served_model_name: str = Field(
         default="zai-org/GLM-Image",
         description="name of the model in responses and manifests, whichever checkpoint is loaded",
+    )
+    model_aliases: str = Field(
+        default="",
+        description="further names of the model that requests may use, for clients with fixed names, such as "
+        "dall-e-3,gpt-image-1. /v1/models lists them",
     )
     data_dir: Path = Field(
         default=Path(".gridpress"),
@@ -429,6 +435,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, text: str) -> str:
         read_networks(text)
+        return text
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _are_model_names(cls, text: str) -> str:
+        read_model_names(text)
         return text
 
     @classmethod

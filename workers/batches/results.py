@@ -27,10 +27,12 @@ _STORED_FIELDS = {"quality", "response_format", "safety_identifier", "user"}
 def note_of(custom_id: str, asked: ImagesRequest | None) -> str:
     """Returns the JSON text that is stored with a line's job until the line's result is written.
 
-    It holds the line's `custom_id` and, for OpenAI endpoints, the request fields that the response needs.
+    It holds the line's `custom_id` and, for OpenAI endpoints, the request fields that the response needs, and its
+    warnings.
     """
     fields = asked.model_dump(include=_STORED_FIELDS, exclude_none=True) if asked else None
-    return json.dumps({"custom_id": custom_id, "asked": fields})
+    warnings = asked.warnings if asked else []
+    return json.dumps({"custom_id": custom_id, "asked": fields, "warnings": warnings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Results:
         """Returns the result line of a batch line whose job has ended."""
         kept = json.loads(note)
         asked = None if kept["asked"] is None else GenerationRequest(prompt=job.spec.settings.prompt, **kept["asked"])
-        body = self._job(job) if asked is None else self._images(job, asked)
+        body = self._job(job) if asked is None else self._images(job, asked, kept.get("warnings"))
         return _line(kept["custom_id"], line, job.job_id, _STATUSES.get(job.status, 500), body)
 
     def of_fault(self, custom_id: str, fault: Fault) -> bytes:
@@ -68,10 +70,11 @@ class Results:
                 image |= {"url": self._link(render.picture), "key": render.picture.key}
         return body
 
-    def _images(self, job: Job, asked: ImagesRequest) -> dict[str, Any]:
+    def _images(self, job: Job, asked: ImagesRequest, warnings: list[str] | None) -> dict[str, Any]:
         if job.status is not JobStatus.SUCCEEDED:
             return _failure(job)
         head = images_head(job, asked).model_dump(mode="json", exclude_none=True)
+        head |= {"warnings": warnings} if warnings else {}  # a note of an earlier version has none
         return {**head, "data": [self._datum(job, index, asked) for index in range(len(job.renders))]}
 
     def _datum(self, job: Job, index: int, asked: ImagesRequest) -> dict[str, Any]:

@@ -4,10 +4,10 @@ the store.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from shared.hints.queues import Queue
-from shared.ids import JobId
+from shared.ids import JobId, Revision
 from shared.jobs.job import Job
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
@@ -24,7 +24,7 @@ from shared.schedule.throughput import (
     outlook,
 )
 from shared.schedule.worker_health import QueueHealth
-from shared.store.core.connect import Client
+from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
 _DEAF_AFTER_S = 15.0  # a silent consumer restarts after 10 s, and then it receives a message within 1 s
@@ -37,6 +37,7 @@ class ThroughputStore:
     """
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self._scripts = Scripts(client)
 
     def outlook(self, job: Job) -> Outlook:
@@ -65,6 +66,12 @@ class ThroughputStore:
         """Returns the health of the live workers of each queue, as sums of the values in their heartbeats."""
         sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
         return {queue: QueueHealth(*found) for queue, found in zip(Queue, sums, strict=True)}
+
+    def newest_revision(self) -> Revision | None:
+        """Returns the model revision of the AR worker that sent the last heartbeat, or None if there never was one."""
+        with translated():
+            found = cast("str | None", self._client.get("gridpress:revision"))
+        return Revision(found) if found else None
 
     def _found(self, job_id: JobId) -> dict[str, Any] | None:
         """Returns what queue_position.lua computes about a job: the work before the end of the job. Returns None when

@@ -21,7 +21,9 @@ from shared.intake.openai import EditRequest, GenerationRequest
 from shared.jobs.spec import JobSpec, OutputFormat, Priority, Quality
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
+from tests.api.conftest import with_settings
 from tests.api.pictures import data_url, png
+from tests.api.zai.test_zai import a_worker
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 BODY = {"prompt": "a red kite"}
@@ -152,8 +154,9 @@ def test_fields_of_a_form_are_read_as_what_they_are(house: Services, impatient: 
         ({"response_format": "url", "stream": True}, "stream"),
         ({"partial_images": 1}, "partial_images"),
         ({"partial_images": 4, "stream": True}, "partial_images"),
-        ({"style": "vivid"}, "style"),
-        ({"complexity": "low"}, "complexity"),
+        ({"style": "watercolour"}, "style"),
+        ({"style": ["vivid"]}, "style"),
+        ({"complexity": "none"}, "complexity"),
         ({"frame_count": 3}, "frame_count"),
         ({"frame_duration_ms": 3}, "frame_duration_ms"),
         ({"svg": {"model": "x"}}, "svg"),
@@ -184,7 +187,7 @@ def test_what_can_not_be_kept_is_refused_by_name(http: FlaskClient, fields: dict
         ({"images": [{"image_url": data_url(png()), "file_id": "file-x"}]}, "images[0]"),
         ({"images": [{"file_id": "file-" + "0" * 26}]}, "images[0]"),
         ({"images": [{"image_url": "data:image/png;base64,!"}]}, "images[0]"),
-        ({"images": [{"image_url": data_url(png())}], "input_fidelity": "low"}, "input_fidelity"),
+        ({"images": [{"image_url": data_url(png())}], "input_fidelity": "medium"}, "input_fidelity"),
         ({"images": [{"image_url": data_url(png())}], "mask": {"file_id": "file-x"}}, "mask"),
         ({"images": [{"image_url": data_url(png())}], "markup": "x"}, "markup"),
     ],
@@ -244,6 +247,31 @@ def test_every_error_has_openais_shape(
 def test_another_model_is_named_as_openai_does(http: FlaskClient) -> None:
     error = error_of(http.post(GENERATIONS, json={**BODY, "model": "dall-e-3"}))
     assert (error["param"], error["code"]) == ("model", "model_not_found")
+
+
+def test_a_client_with_a_fixed_name_gets_links_and_warnings(house: Services, client: Client) -> None:
+    """What LibreChat, n8n and langchain's wrapper send and read."""
+    http = with_settings(house, model_aliases="dall-e-3,gpt-image-1")
+    with a_worker(client):
+        hints = {"n": 1, "quality": "standard", "style": "vivid"}
+        answer = http.post(GENERATIONS, json={**BODY, "model": "dall-e-3", **hints}).get_json()
+    assert answer["data"][0]["url"].startswith("http")
+    assert [text.partition(" ")[0] for text in answer["warnings"]] == ["style"]
+
+
+def test_every_name_of_the_model_is_listed_and_found(house: Services, client: Client) -> None:
+    http = with_settings(house, model_aliases="dall-e-3,gpt-image-1")
+    served = "zai-org/GLM-Image"
+    listed = http.get("/v1/models").get_json()["data"]
+    assert [model["id"] for model in listed] == [served, "dall-e-3", "gpt-image-1"]
+    assert {(model["root"], model["revision"]) for model in listed} == {(served, None)}
+    client.set("gridpress:revision", "demo-4f3a")
+    for name, found in (("DALL-E-3", "dall-e-3"), ("glm-image", served), (served.lower(), served)):
+        model = http.get(f"/v1/models/{name}").get_json()
+        assert (model["id"], model["owned_by"], model["revision"]) == (found, "zai-org", "demo-4f3a")
+    refused = http.get("/v1/models/dall-e-2")
+    assert (refused.status_code, error_of(refused)["code"]) == (404, "model_not_found")
+    assert "GRIDPRESS_MODEL_ALIASES" in error_of(refused)["message"]
 
 
 def test_keys_scopes_and_limits_hold_here_too(http: FlaskClient, client: Client) -> None:

@@ -83,11 +83,13 @@ def test_previews_come_before_their_picture(http: FlaskClient, house: Services, 
 
 
 def test_a_preview_that_is_gone_is_left_out(http: FlaskClient, house: Services, leases: LeaseStore) -> None:
-    answer = begun(http, "edits", images=[{"image_url": data_url(png())}])
+    answer = begun(http, "edits", images=[{"image_url": data_url(png())}], input_fidelity="low")
     claim = decoding(leases)
     leases.publish_event(claim.lease, "render.preview", {"index": 0, "number": 1, "total": 2, "key": "jobs/x/gone"})
     finish(house, leases, claim)
-    assert [event["type"] for event in events(answer)] == ["image_edit.completed"]
+    (event,) = events(answer)
+    assert event["type"] == "image_edit.completed"
+    assert [text.partition(" ")[0] for text in event["warnings"]] == ["input_fidelity"]
 
 
 def test_a_stream_whose_job_is_cancelled_ends_with_an_error(http: FlaskClient, house: Services) -> None:

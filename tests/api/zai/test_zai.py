@@ -214,7 +214,7 @@ def test_every_field_that_can_be_kept_is(http: FlaskClient, house: Services) -> 
     [
         ({"watermark_enabled": True}, "watermark_enabled"),
         ({"sensitive_word_check": {"type": "ALL", "status": "ENABLE"}}, "sensitive_word_check.status"),
-        ({"style": "vivid"}, "style"),
+        ({"style": "watercolour"}, "style"),
         ({"response_format": "b64_json"}, "response_format"),
         ({"quality": "ultra"}, "quality"),
         ({"user_id": "short"}, "user_id"),
@@ -232,6 +232,14 @@ def test_what_can_not_be_kept_is_refused_by_name(http: FlaskClient, fields: dict
     assert (answer.status_code, told["code"], told["field"]) == (400, "1214", field)
     assert isinstance(told["message"], str)
     assert http.get("/v1/jobs").get_json()["data"] == []
+
+
+def test_a_hint_without_effect_leads_to_a_warning(house: Services, client: Client) -> None:
+    http = with_settings(house, model_aliases="cogview-4")
+    sent = {**BODY, "model": "CogView-4", "style": "natural"}
+    with a_worker(client):
+        answers = [http.post(path, json=sent).get_json() for path in (SYNC, ASYNC)]
+    assert [[text.partition(" ")[0] for text in answer["warnings"]] for answer in answers] == [["style"]] * 2
 
 
 def test_another_model_is_not_served(http: FlaskClient) -> None:
