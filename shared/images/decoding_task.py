@@ -3,10 +3,14 @@
 import json
 from base64 import b64decode
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from shared.errors import InvalidImage
 from shared.images.normalise import normalise
 from shared.sandbox.frames import Head
+
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet, RFC 4648 section 5
+_WHITE_SPACE = b" \t\r\n\f\v"
 
 
 def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -19,10 +23,16 @@ def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_base64(text: bytes) -> bytes:
-    """Decodes base64 that was cut out of JSON text. Some JSON writers escape the slash or the plus. Raises
-    `InvalidImage`.
+    """Decodes the base64 of a data URL, which was cut out of JSON text. Raises `InvalidImage`.
+
+    Accepts what browsers accept (white space, percent-encoding, no padding), the URL-safe alphabet, and JSON escapes.
     """
     try:
-        return b64decode(json.loads(b'"%b"' % text) if b"\\" in text else text, validate=True)
+        if b"\\" in text:
+            text = json.loads(b'"%b"' % text).encode("ascii")
+        if b"%" in text:
+            text = unquote_to_bytes(text)
+        text = text.translate(_STANDARD, _WHITE_SPACE).rstrip(b"=")
+        return b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except ValueError as error:
-        raise InvalidImage("not base64") from error
+        raise InvalidImage("the data URL is not valid base64") from error

@@ -4,11 +4,9 @@ Images are loaded one by one. A child process decodes them.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-
-from typing_extensions import Buffer
 
 from shared.egress.errors import EgressRefused
 from shared.egress.images import Fetched, ImageFetcher, no_picture_from
@@ -17,12 +15,12 @@ from shared.errors import FileNotStored, InvalidImage, InvalidRequest, ObjectNot
 from shared.files import FileId, Purpose
 from shared.ids import TenantId
 from shared.images.decoders import Decoders, Encoded, Load
+from shared.intake.data_urls import picture_of
 from shared.intake.request import Body
 from shared.objects.store import ObjectStore
 from shared.store.files.files import FileStore
 
 _FILE_ID = re.compile(r"file-[0-9a-z]{26}")
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -117,7 +115,7 @@ class ConditionImages:
     def _loader_of(self, url: str, field: str, body: Body) -> Load:
         if _FILE_ID.fullmatch(url):
             return lambda: Encoded(self.own.read(FileId(url), field))
-        return partial(_from_data_url, url, field, body.pictures)
+        return partial(picture_of, url, field, body.pictures)
 
     def _normalise_fetched(self, fetched: Fetched, url: str, field: str) -> bytes:
         try:
@@ -131,10 +129,3 @@ class ConditionImages:
         png = self.decoders.normalise(load, self.own.tenant, field)
         self.hold(len(png))
         return png
-
-
-def _from_data_url(url: str, field: str, cut: Mapping[str, Buffer]) -> Encoded:
-    head, _, payload = url.partition(",")
-    if not _DATA_URL.fullmatch(head):
-        raise InvalidImage("must be an https URL, a file id or a data URL such as data:image/png;base64,...", field)
-    return Encoded(cut.get(payload, payload.encode()), is_base64=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ _MOST_MARKS = 65_536
 _CUT_BYTES = 64 * 1024  # shorter pictures stay in the JSON
 _MOST_PICTURES = 100  # pictures that are cut out; the number of images of a job has its own limit
 
-_BEFORE_PICTURE = b";base64,"
-_QUOTE, _BACKSLASH = b'"', b"\\"
+_BEFORE_PICTURE = re.compile(rb";[ \t]{0,8}base64[ \t]{0,8},", re.IGNORECASE)
+_QUOTE, _BACKSLASH = re.compile(rb'"'), b"\\"
+_MOST_MATCHED = 32  # bytes: more than any match of these patterns
 _SLICE_BYTES = 512 * 1024
 
 Source = bytes | mmap
@@ -93,14 +95,14 @@ def _cut_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]]:
         return data[:], []
     pieces, cut, kept_to, at = list[bytes](), list[tuple[str, memoryview]](), 0, 0
     for _ in range(_MOST_PICTURES):
-        start = _find(data, _BEFORE_PICTURE, at)
-        at = start + len(_BEFORE_PICTURE)
-        end = _find(data, _QUOTE, at) if start >= 0 else -1
-        if end < 0:
+        head = _find(data, _BEFORE_PICTURE, at)
+        quote = _find(data, _QUOTE, head.end()) if head else None
+        if head is None or quote is None:
             break
+        at, end = head.end(), quote.start()
         if end - at >= _CUT_BYTES and data[end - 1 : end] != _BACKSLASH:
             picture = memoryview(data)[at:end]
-            name = f"sha256-{digest_of(picture)}"  # '-' is not base64, so no picture equals this name
+            name = f"sha256-{digest_of(picture)}"  # base64 of this length is too short for a picture
             pieces += (data[kept_to:at], name.encode())
             cut.append((name, picture))
             kept_to = end
@@ -110,16 +112,15 @@ def _cut_pictures(data: Source) -> tuple[bytes, list[tuple[str, memoryview]]]:
     return b"".join([*pieces, data[kept_to:]]), cut
 
 
-def _find(data: Source, what: bytes, start: int) -> int:
-    """Returns the position of a byte string, or -1 if it is missing. Works in slices, between which other greenlets can
+def _find(data: Source, pattern: re.Pattern[bytes], start: int) -> re.Match[bytes] | None:
+    """Returns the first match of a pattern from `start` on, or None. Works in slices, between which other greenlets can
     run.
     """
     for begin in range(start, len(data), _SLICE_BYTES):
-        found = data.find(what, begin, begin + _SLICE_BYTES + len(what) - 1)
-        if found >= 0:
+        if found := pattern.search(data, begin, begin + _SLICE_BYTES + _MOST_MATCHED):
             return found
         time.sleep(0)
-    return -1
+    return None
 
 
 def _is_crowded(value: Any) -> bool:
