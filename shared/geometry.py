@@ -5,6 +5,7 @@ Sources: `GlmImageProcessor._get_target_shape` and `smart_resize` in transformer
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 from shared.errors import InvalidRequest
@@ -21,6 +22,9 @@ _PATCH_PX = 16  # side of a ViT patch in the AR stage, and of a DiT token (VAE f
 _CONDITION_MIN_SIDE_PX = 512  # square root of `min_pixels` of GLM-Image's image processor
 _CONDITION_MAX_SIDE_PX = 2048  # square root of its `max_pixels`
 
+SIZE_PATTERN = r"^\s*([1-9][0-9]{0,4})\s*[xX*×]\s*([1-9][0-9]{0,4})\s*$"  # also valid in a JSON schema
+_SIZE = re.compile(SIZE_PATTERN)
+
 
 @dataclass(frozen=True, slots=True)
 class GridSize:
@@ -32,6 +36,17 @@ class GridSize:
     @property
     def num_tokens(self) -> int:
         return self.rows * self.cols
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Returns the width and height in a text such as `1152x1024`, `1152X1024`, `1152*1024` or `1152 × 1024`.
+
+    Raises `ValueError` for any other text. `check_size` tells whether the model can render the size.
+    """
+    found = _SIZE.match(text)
+    if found is None:
+        raise ValueError("must be width x height in pixels, such as 1152x1024")
+    return int(found[1]), int(found[2])
 
 
 def check_size(width_px: int, height_px: int) -> None:

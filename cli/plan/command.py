@@ -26,7 +26,7 @@ from cli.plan.planning import (
 )
 from cli.tables import print_table
 from shared.errors import InvalidRequest
-from shared.geometry import check_size
+from shared.geometry import check_size, parse_size
 from shared.jobs.states import Stage
 from shared.schedule.profile import Profile
 
@@ -100,14 +100,12 @@ def plan_command(
 
 
 def _sides(size: str) -> tuple[int, int]:
-    width, _, height = size.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise click.BadParameter(f"{size} is not a size, such as 1024x1024", param_hint="--size")
     try:
-        check_size(int(width), int(height))
-    except InvalidRequest as error:
-        raise click.BadParameter(str(error), param_hint="--size") from error
-    return int(width), int(height)
+        width, height = parse_size(size)
+        check_size(width, height)
+    except (ValueError, InvalidRequest) as error:
+        raise click.BadParameter(f"{size}: {error}", param_hint="--size") from error
+    return width, height
 
 
 def _profile(file: Path) -> Profile:

@@ -14,6 +14,7 @@ from shared.intake.types import (
     MetadataValue,
     Side,
     SigningKey,
+    Size,
     Text,
     Time,
     Timeout,
@@ -68,9 +69,10 @@ class JobRequest(BaseModel):
         "unless there is a `prior`",
         json_schema_extra=_without_default,
     )
-    size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")] | None = Field(
+    size: Size | None = Field(
         default=None,
-        description="width x height in pixels, such as 1152x1024. Default: the size of the first image, else 1024x1024",
+        description="width x height in pixels, such as 1152x1024; also 1152X1024, 1152*1024 or 1152×1024. Default: the "
+        "size of the first image, else 1024x1024",
     )
     width: Side | None = Field(default=None, description="width in pixels; give `height` as well, instead of `size`")
     height: Side | None = Field(default=None, description="height in pixels; give `width` as well, instead of `size`")

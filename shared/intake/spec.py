@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size
+from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size, parse_size
 from shared.ids import ObjectKey, TenantId
 from shared.images.decoders import Decoders
 from shared.images.png_size import size_px
@@ -200,7 +200,7 @@ def asked_size(request: JobRequest) -> tuple[int, int] | None:
     if request.size is not None:
         if width is not None or height is not None:
             raise InvalidRequest("give either size or width and height", "size")
-        width, height = map(int, request.size.split("x"))
+        width, height = parse_size(request.size)
     if width is None and height is None:
         return None
     if width is None or height is None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from shared.geometry import SIZE_PATTERN, parse_size
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -64,9 +65,20 @@ def _file_id(image: object) -> object:
     return image["file_id"] if isinstance(image, dict) and image.keys() == {"file_id"} else image
 
 
+def _size(text: str) -> str:
+    """Returns a picture size in the form `1152x1024`, in which it is stored and returned."""
+    try:
+        width, height = parse_size(text)
+    except ValueError as error:
+        raise PydanticCustomError("size", "{why}", {"why": str(error)}) from error
+    return f"{width}x{height}"
+
+
 Text = Annotated[str, AfterValidator(_storable)]
+Size = Annotated[str, AfterValidator(_size), Field(json_schema_extra={"pattern": SIZE_PATTERN})]
 ImageInput = Annotated[
     Text,
+    AfterValidator(str.strip),
     BeforeValidator(_file_id, json_schema_input_type=str | FileReference),
 ]
 MetadataKey = Annotated[Text, Field(min_length=1, max_length=64)]

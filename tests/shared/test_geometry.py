@@ -16,6 +16,7 @@ from shared.geometry import (
     condition_size,
     large_grid,
     num_decode_steps,
+    parse_size,
     sides_agree,
     small_grid,
 )
@@ -108,3 +109,14 @@ def test_a_refused_side_comes_with_the_sides_that_would_work() -> None:
     with pytest.raises(InvalidRequest, match="try 992 or 1024") as caught:
         check_size(1000, 1024)
     assert caught.value.field == "width"
+
+
+@pytest.mark.parametrize("text", ["640x512", "640X512", "640*512", "640×512", " 640 x 512\n", "640\u3000×512"])
+def test_a_size_is_read_in_every_spelling(text: str) -> None:
+    assert parse_size(text) == (640, 512)
+
+
+@pytest.mark.parametrize("text", ["", "640", "640x", "x512", "640xx512", "640 512", "0x512", "-640x512", "6e2x512"])
+def test_text_that_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 1152x1024"):
+        parse_size(text)
