@@ -7,11 +7,13 @@ from shared.batches.batch import BatchCost, BatchSpec, Fault, LineState
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
+from shared.intake.file_kinds import why_no_lines, without_mark
 from shared.intake.line_cost import cost_of_line
 from shared.intake.request import JobRequest
 from shared.settings.settings import Settings
 
 _MOST_FATAL = 100
+_BLANK_PER_REQUEST = 4  # blank lines count for no limit, but the state of each line takes memory
 
 Judge = Callable[[int, str, JobRequest], Fault | None]  # arguments: line number from 0, `custom_id`, request
 
@@ -47,6 +49,7 @@ class FileCheck:
     - `judge` is called for each valid line. It may return a fault, and the line is then refused.
     - `left_out` returns whether a line (counted from 0) does not belong to the batch.
     - `cost` is the sum over the lines that can be rendered.
+    - `num_requests` is the number of lines that are neither blank nor left out.
     """
 
     spec: BatchSpec
@@ -59,38 +62,49 @@ class FileCheck:
     cost: BatchCost = field(default_factory=BatchCost)
     judge: Judge = _never
     left_out: Callable[[int], bool] = _none
+    num_requests: int = field(default=0, init=False)
+    _is_unreadable: bool = field(default=False, init=False)
     _lines_of: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def num_requests(self) -> int:
-        """Returns the number of lines in the batch file that are neither blank nor left out."""
-        return len(self.states) - self.states.count(LineState.LEFT_OUT)
 
     @property
     def is_hopeless(self) -> bool:
         """Returns whether the check may stop because the batch fails in any case."""
-        return len(self.fatal) >= self.most_fatal or len(self.states) > self.settings.max_batch_lines
+        return self._is_unreadable or len(self.fatal) >= self.most_fatal or self._has_too_many_lines
+
+    @property
+    def _has_too_many_lines(self) -> bool:
+        most = self.settings.max_batch_lines
+        return self.num_requests > most or len(self.states) > (1 + _BLANK_PER_REQUEST) * most
 
     def take(self, lines: Iterable[bytes]) -> list[BadBody]:
         """Checks the next lines of the batch file. Returns the lines whose request is invalid.
 
-        A malformed line is added to `fatal` instead, because it makes the whole batch fail.
+        A malformed line is added to `fatal` instead, because it makes the whole batch fail. The check stops at a line
+        which shows that the file is no JSON lines, because every further line would have the same fault.
         """
-        return [bad for raw in lines if (bad := self._take(raw)) is not None]
+        return [bad for raw in lines if not self._is_unreadable and (bad := self._take(raw)) is not None]
 
     def end(self) -> None:
         """Ends the check after the last line of the file. Adds a fault if the file has too many lines or none."""
-        num, most = len(self.states), self.settings.max_batch_lines
-        if num > most:
-            self.fatal.insert(0, Fault(code="too_many_lines", message=f"a batch has at most {most} lines"))
+        most = self.settings.max_batch_lines
+        if self._has_too_many_lines:
+            what = f"a batch has at most {most} lines"
+            if self.num_requests <= most:
+                what += f", and its file has at most {_BLANK_PER_REQUEST * most} blank lines"
+            self.fatal.insert(0, Fault(code="too_many_lines", message=what))
         elif not self.num_requests:
             self.fatal.append(Fault(code="empty_file", message="the file has no lines"))
 
     def _take(self, raw: bytes) -> BadBody | None:
         line = len(self.states)
         self.states.append(LineState.WAITING)
-        if not raw.strip() or self.left_out(line):
+        if not (raw if line else without_mark(raw)).strip() or self.left_out(line):
             self.states[line] = LineState.LEFT_OUT
+            return None
+        self.num_requests += 1
+        if why := why_no_lines(raw, is_first=self.num_requests == 1):
+            self._is_unreadable = True
+            self.fatal.append(Fault(code="invalid_json_line", message=why, line=line + 1))
             return None
         try:
             envelope = read_envelope(raw, line)

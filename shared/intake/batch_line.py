@@ -10,6 +10,7 @@ from shared.batches.batch import NATIVE, BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.fields import InvalidFields, validated
+from shared.intake.file_kinds import without_mark
 from shared.intake.json_documents import read_json
 from shared.intake.model_names import ModelNames
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
@@ -20,7 +21,6 @@ from shared.jobs.spec import SEED_LIMIT
 from shared.settings.settings import Settings
 
 _MOST_CHARS = 500  # maximum length of the parts of a line that a fault quotes
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may contain its image
 
 # The batch's default size is not used for a line with one of these fields: a re-render has the size of its prior, and
@@ -60,7 +60,7 @@ def read_envelope(raw: bytes, line: int) -> Envelope:
     if len(raw) > MOST_LINE_BYTES:
         raise BadLine(Fault(code="line_too_long", message=f"more than {MOST_LINE_BYTES} bytes", line=line + 1))
     try:
-        return Envelope.model_validate(read_json(raw.removeprefix(_BYTE_ORDER_MARK) if line == 0 else raw))
+        return Envelope.model_validate(read_json(without_mark(raw) if line == 0 else raw))
     except InvalidRequest as error:
         raise BadLine(Fault(code="invalid_json_line", message=str(error), line=line + 1)) from error
     except ValidationError as error:

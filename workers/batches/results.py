@@ -51,17 +51,24 @@ class Results:
         kept = json.loads(note)
         asked = None if kept["asked"] is None else GenerationRequest(prompt=job.spec.settings.prompt, **kept["asked"])
         body = self._job(job) if asked is None else self._images(job, asked, kept.get("warnings"))
-        return _line(kept["custom_id"], line, job.job_id, _STATUSES.get(job.status, 500), body)
+        status = _STATUSES.get(job.status, 500)
+        return _line(kept["custom_id"], line, job.job_id, body, status=status, request_id=job.job_id)
 
     def of_fault(self, custom_id: str, fault: Fault) -> bytes:
         """Returns the result line of a batch line whose request body is invalid."""
         assert fault.line is not None
-        return _line(custom_id, fault.line - 1, None, 400, _error(fault.code, fault.message, fault.param))
+        body = _error(fault.code, fault.message, fault.param)
+        return _line(custom_id, fault.line - 1, None, body, status=400, request_id=self._request_id)
 
     def of_never_run(self, custom_id: str, line: int, state: LineState) -> bytes:
         """Returns the result line of a batch line that was cancelled or expired before it became a job."""
         code, message = _NEVER_RUN[state]
-        return _line(custom_id, line, None, None, {"code": code, "message": message})
+        return _line(custom_id, line, None, {"code": code, "message": message})
+
+    @property
+    def _request_id(self) -> str:
+        """Returns the request id of lines without a job: that of the request which created the batch, as in the log."""
+        return self.batch.origin.request_id if self.batch.origin else self.batch.batch_id
 
     def _job(self, job: Job) -> dict[str, Any]:
         body = job_response(job, self.settings.public_url, self.settings.served_model_name)
@@ -105,11 +112,19 @@ class Results:
         return f"{self.settings.public_url.rstrip('/')}/v1/batches/{self.batch.batch_id}/pictures/{file}"
 
 
-def _line(custom_id: str, line: int, job_id: JobId | None, status: int | None, body: dict[str, Any]) -> bytes:
+def _line(
+    custom_id: str,
+    line: int,
+    job_id: JobId | None,
+    body: dict[str, Any],
+    *,
+    status: int | None = None,
+    request_id: str = "",
+) -> bytes:
     """Returns a result line of a batch as JSON. If `status` is None, the result has no response, and `body` is the
     error of the line.
     """
-    response = {"status_code": status, "request_id": job_id or "", "body": body}
+    response = {"status_code": status, "request_id": request_id, "body": body}
     fields = {
         "id": f"batch_req_{job_id.removeprefix('job_')}" if job_id else f"batch_req_{line + 1}",
         "custom_id": custom_id,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli.batch.input.table import rows
+from shared.intake.file_kinds import why_no_lines, why_no_text, without_mark
 
 NATIVE_ENDPOINT = "/v1/jobs"
-_BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets write at the start of CSV
+_START_BYTES = 16  # enough to recognise compressed files and UTF-16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ def read(path: Path, file: IO[bytes]) -> Iterator[Line | Fault]:
     Reads a file whose name ends with .csv as CSV, and any other file as JSON lines. Each row or line is a request to
     `/v1/jobs`, with an optional `custom_id` or `name`. A JSON line may also be in OpenAI's batch format.
     """
+    if why := why_no_text(file.read(_START_BYTES)):
+        yield Fault(1, f"can't be read: {why}")
+        return
+    file.seek(0)
     is_table = path.suffix.lower() == ".csv"
     found = rows(_without_bom(file)) if is_table else _objects(_without_bom(file))
     for number, entry in found:
@@ -50,13 +55,19 @@ def read(path: Path, file: IO[bytes]) -> Iterator[Line | Fault]:
 
 def _without_bom(file: IO[bytes]) -> Iterator[bytes]:
     for number, raw in enumerate(file):
-        yield raw if number else raw.removeprefix(_BOM)
+        yield raw if number else without_mark(raw)
 
 
 def _objects(raws: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
+    is_first = True
     for number, raw in enumerate(raws, 1):
-        if raw.strip():
-            yield number, _object(raw)
+        if not raw.strip():
+            continue
+        if why := why_no_lines(raw, is_first=is_first):
+            yield number, ValueError(f"can't be read: {why}")
+            return
+        is_first = False
+        yield number, _object(raw)
 
 
 def _object(raw: bytes) -> dict[str, Any] | ValueError:

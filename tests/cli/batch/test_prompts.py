@@ -58,6 +58,7 @@ def test_blank_lines_count_but_are_no_lines() -> None:
     [
         (b'{"prompt": ', "is not JSON"),
         (b'["a"]', "is not a JSON object"),
+        (b'{"prompt": "b"},', "can't be read: the line ends in a comma"),
         (b'{"prompt": "\xff"}', "is not UTF-8"),
         (b'{"seed": NaN}', "is not JSON: NaN is not a JSON number"),
         (b"[" * 100_000, "is not JSON"),
@@ -67,6 +68,22 @@ def test_a_line_that_is_no_request_is_told_with_its_number(tmp_path: Path, raw: 
     said = refused(tmp_path, "p.jsonl", b'{"prompt": "a"}\n\n' + raw + b'\n{"prompt": "b"}\n')
     assert f"\n  line 3 {why}" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "why"),
+    [
+        ("p.jsonl", b'[{"prompt": "a"}]', "a JSON array"),
+        ("p.jsonl", b'{"prompt": "a"}\r{"prompt": "b"}\r', "carriage return"),
+        ("p.jsonl", b"\x1f\x8b\x08\0", "compressed with gzip"),
+        ("p.csv", "prompt\na kite\n".encode("utf-16"), "is UTF-16"),
+        ("p.csv", b"PK\x03\x04", "a spreadsheet"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_so(tmp_path: Path, name: str, raw: bytes, why: str) -> None:
+    said = refused(tmp_path, name, raw)
+    assert "\n  line 1 can't be read: the " in said
+    assert why in said
 
 
 def test_all_lines_that_are_wrong_are_told_at_once(tmp_path: Path) -> None:

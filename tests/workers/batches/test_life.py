@@ -32,6 +32,7 @@ def test_a_line_with_a_bad_body_fails_alone(shop: Shop) -> None:
         "line-1": (400, "size"),
         "line-2": (400, "colour"),
     }
+    assert all(line["response"]["request_id"] for line in errors)
 
 
 def test_a_render_that_fails_is_in_the_error_file_with_its_job(shop: Shop) -> None:
