@@ -4,8 +4,8 @@ from typing import Any
 
 from api.openapi.fields import JOB_ID
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
-from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse, OpenAiError
-from api.problems.openai import ModelNotServed, StillRendering
+from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse
+from api.problems.openai import ModelNotServed, OpenAiError, StillRendering
 from shared.errors import FileNotStored, InvalidImage, ObjectNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
 from shared.intake.openai import EditRequest, GenerationRequest
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.openapi.fields import CHALLENGE, RETRY_AFTER, RETRY_AFTER_MS
 from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusals
-from api.openapi.schemas import OpenAiError, ZaiError
+from api.openapi.schemas import ZaiError
 from api.problems.errors import (
     ForbiddenHost,
     ForbiddenOrigin,
@@ -21,6 +21,7 @@ from api.problems.errors import (
     Unauthorized,
 )
 from api.problems.formats import error_response
+from api.problems.openai import OpenAiError
 from api.problems.problem import Problem, problem
 from shared.errors import (
     GridpressError,

@@ -107,22 +107,6 @@ class ModelPage(BaseModel):
     data: list[ModelResponse]
 
 
-class OpenAi(BaseModel):
-    """The fields of an error that OpenAI's clients read. Our addition `retryable` tells whether a retry can help."""
-
-    message: str
-    type: str
-    param: str | None = Field(description="the field that is wrong")
-    code: str
-    retryable: bool
-
-
-class OpenAiError(BaseModel):
-    """An error in OpenAI's format."""
-
-    error: OpenAi
-
-
 class Zai(BaseModel):
     """The fields of an error that Z.ai's clients read, and additional fields of this service."""
 

@@ -1,10 +1,13 @@
-"""Chooses the format of an error response by the path of the request: OpenAI's, Z.ai's, or RFC 9457 problem details."""
+"""Chooses the format of an error response by the path of the request: OpenAI's, Z.ai's, or RFC 9457 problem details.
+
+An unknown path under `/v1` has OpenAI's format, since its clients look for routes there that this service lacks.
+"""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
-from api.problems.openai import PREFIXES as OPENAI_PREFIXES
 from api.problems.openai import error_body as openai_error
 from api.problems.problem import Problem
 from api.problems.zai import error_body as zai_error
@@ -12,6 +15,7 @@ from api.problems.zai import error_body as zai_error
 PROBLEM = "application/problem+json"
 _JSON = "application/json"
 _ZAI = ("/paas/v4/", "/api/paas/v4/")
+_NATIVE = re.compile(r"/v1/(jobs|stats|dead_letters|webhooks|webhook_endpoints|webhook_messages)(/.*)?", re.DOTALL)
 
 
 def error_response(problem: Problem, path: str) -> tuple[str, str]:
@@ -26,5 +30,5 @@ def error_response(problem: Problem, path: str) -> tuple[str, str]:
 def _error_body(path: str) -> Callable[..., dict[str, Any]] | None:
     if path.startswith(_ZAI):
         return zai_error
-    is_openai = any(path == prefix or path.startswith(f"{prefix}/") for prefix in OPENAI_PREFIXES)
+    is_openai = (path == "/v1" or path.startswith("/v1/")) and not _NATIVE.fullmatch(path)
     return openai_error if is_openai else None

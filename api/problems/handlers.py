@@ -14,6 +14,7 @@ from api.problems.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.problems.formats import error_response
 from api.problems.openai import JobNotMade
 from api.problems.problem import Problem, problem
+from api.problems.unknown_route import unknown_route
 from api.rate_limit_fields import refusal_fields
 from api.services import services
 from shared.errors import (
@@ -115,7 +116,7 @@ def _on_http_exception(error: HTTPException) -> Response:
 def _http_detail(error: HTTPException) -> str:
     match error.code:
         case 404:
-            return f"there is no route {request.path}"
+            return unknown_route(request.path)
         case 405:
             return f"{request.path} does not support the method {request.method}"
         case 413:

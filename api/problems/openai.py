@@ -8,14 +8,30 @@ GridpressError
 
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from shared.errors import GridpressError
 from shared.jobs.job import Job
 from shared.jobs.states import JobStatus
 
-PREFIXES = ("/v1/images", "/v1/models", "/v1/files", "/v1/batches")
-
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _STATUSES = {JobStatus.CANCELLED: 409, JobStatus.FAILED: 500, JobStatus.EXPIRED: 504}
+
+
+class OpenAi(BaseModel):
+    """The fields of an error that OpenAI's clients read. Our addition `retryable` tells whether a retry can help."""
+
+    message: str
+    type: str
+    param: str | None = Field(description="the field that is wrong")
+    code: str
+    retryable: bool
+
+
+class OpenAiError(BaseModel):
+    """An error in OpenAI's format."""
+
+    error: OpenAi
 
 
 class ModelNotServed(GridpressError):
@@ -51,7 +67,12 @@ class StillRendering(GridpressError):
         super().__init__(f"{job.job_id} is still running; retry the request, or read /v1/jobs/{job.job_id}")
 
 
+def error_fields(status: int, code: str, message: str, field: str | None, *, retryable: bool) -> OpenAi:
+    """Returns an error as OpenAI's clients read it. They show `message` and nothing else."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return OpenAi(message=message, type=kind, param=field, code=code, retryable=retryable)
+
+
 def error_body(status: int, code: str, message: str, field: str | None, *, retryable: bool) -> dict[str, Any]:
     """Returns the body of an error response in OpenAI's format, with `retryable` as an additional field."""
-    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": field, "code": code, "retryable": retryable}}
+    return OpenAiError(error=error_fields(status, code, message, field, retryable=retryable)).model_dump()

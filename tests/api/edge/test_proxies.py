@@ -174,7 +174,7 @@ def test_under_a_sub_path_every_link_leads_back(house: Services, key: dict[str, 
     assert http.get(f"{prefix}/openapi.json").get_json()["servers"] == [{"url": PREFIXED}]
     assert http.get(f"{prefix}/docs").status_code == 200
     assert http.get(f"{prefix}/docs/start.js").status_code == 200
-    assert http.get(f"{prefix}/v1/nothing", headers=key).get_json()["instance"] == "/v1/nothing"
+    assert http.get(f"{prefix}/v1/jobs/nothing", headers=key).get_json()["instance"] == "/v1/jobs/nothing"
     assert http.get(f"{prefix}/" if prefix else "/").get_json()["links"]["docs"] == f"{PREFIXED}/docs"
 
 

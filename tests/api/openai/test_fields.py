@@ -298,18 +298,21 @@ def test_every_answer_has_an_id_of_its_own(http: FlaskClient, path: str) -> None
 
 
 def test_every_kind_of_refusal_is_an_exception_of_the_client(house: Services, client: Client) -> None:
-    def ask(app: Any, key: str, **fields: Any) -> None:
+    def ask(app: Any, key: str, route: str | None = None, **fields: Any) -> None:
         http = httpx2.Client(transport=httpx2.WSGITransport(app=app))
         with openai.OpenAI(api_key=key, base_url="http://localhost/v1", max_retries=0, http_client=http) as asking:
-            asking.images.generate(**{**BODY, **fields})
+            asking.get(route, cast_to=object) if route else asking.images.generate(**{**BODY, **fields})
 
     app = create_app(house)
     with pytest.raises(openai.BadRequestError) as refusal:
         ask(app, "any", size="9x9")
     assert refusal.value.param == "size"
     assert (refusal.value.request_id or "").startswith("req_")
-    with pytest.raises(openai.NotFoundError):
+    with pytest.raises(openai.NotFoundError, match="does not serve the model dall-e-3"):
         ask(app, "any", model="dall-e-3")
+    for route in ("/chat/completions", "/jobs/job_x", "/v1/images/generations"):
+        with pytest.raises(openai.NotFoundError, match=r"there is no|job_x"):
+            ask(app, "any", route)
     KeyStore(client).set_limits(DEFAULT_TENANT, TenantLimits(queued_renders=0))
     with pytest.raises(openai.RateLimitError):
         ask(app, "any")

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from api.problems.formats import error_response
+from api.problems.problem import problem
+
 JSON = "application/json"
 FORM = "multipart/form-data; boundary=b"
 DEEP = b'{"prompt": ' + b"[" * 100_000
 NOT_UTF8 = b'{"prompt": "\xff"}'
 NUL = b'{"prompt": "a\\u0000b"}'
 SURROGATE = b'{"prompt": "\\ud83d"}'
+
+NATIVE = {"jobs", "stats", "dead_letters", "webhooks", "webhook_endpoints", "webhook_messages"}
+PROBLEM_FIELDS = {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors", "error"}
 
 DOORS = {
     "native": "/v1/jobs",
@@ -39,15 +45,18 @@ def told(answer: Any, path: str) -> tuple[int, str, str | None]:
         assert error["code"].isdecimal()
         assert error["message"]
         return status, error["reason"], error["field"]
-    if path.startswith(("/v1/images/", "/v1/models", "/v1/files")):
+    error = body["error"]  # what OpenAI's clients read, on all other paths
+    assert set(error) == {"message", "type", "param", "code", "retryable"}
+    assert error["message"]
+    parts = path.partition("?")[0].split("/")
+    if parts[1] == "v1" and not NATIVE.intersection(parts[2:3]):
         assert answer.content_type == JSON
-        error = body["error"]
-        assert set(error) == {"message", "type", "param", "code", "retryable"}
-        assert error["message"]
+        assert set(body) == {"error"}
         return status, error["code"], error["param"]
     assert answer.content_type == "application/problem+json"
-    assert set(body) == {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors"}
-    assert body["status"] == status
+    assert set(body) == PROBLEM_FIELDS
+    assert (body["status"], body["detail"]) == (status, error["message"])
+    assert (body["code"], body["field"], body["retryable"]) == (error["code"], error["param"], error["retryable"])
     return status, body["code"], body["field"]
 
 
@@ -174,6 +183,11 @@ def test_other_methods_are_405_with_those_that_there_are(
         "/v1/jobs/x/images/-1",
         "/v1/jobs/x/images/1.0",
         "/v1/images/variations",
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/v1/models",
+        "/v1/jobsX",
+        "/images/generations",
         "/v1/images/generations/",
         "/v1/files/",
         "/paas/v4/videos/generations",
@@ -185,6 +199,33 @@ def test_other_methods_are_405_with_those_that_there_are(
 )
 def test_what_is_no_route_is_404(http: FlaskClient, path: str) -> None:
     assert told(http.get(path), path) == (404, "not_found", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/images/generations", "/v1/images/generations"),
+        ("/models", "/v1/models"),
+        ("/v1/v1/images/edits", "/v1/images/edits"),
+        ("/openai/v1/files", "/v1/files"),
+        ("/v1/chat/completions", "images, models, files and batches"),
+        ("/v1/images/variations", "images, models, files and batches"),
+    ],
+)
+def test_a_path_of_openais_that_is_none_here_names_the_route_that_is_meant(
+    http: FlaskClient, path: str, meant: str
+) -> None:
+    assert meant in http.post(path).get_json()["error"]["message"]
+
+
+def test_only_our_own_routes_have_problem_details(http: FlaskClient) -> None:
+    """A new route has to be in the list of `api.problems.formats`, or it has OpenAI's format."""
+    openai = {"openai_images", "files", "batches", "batch_results", "batch_events", "batch_links"}
+    for rule in http.application.url_map.iter_rules():
+        blueprint = rule.endpoint.partition(".")[0]
+        if not blueprint.startswith("zai"):
+            kind = error_response(problem(500, "x", "x", "/"), rule.rule)[1]
+            assert kind == (JSON if blueprint in openai else "application/problem+json"), rule
 
 
 @pytest.mark.parametrize(

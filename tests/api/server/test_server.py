@@ -330,11 +330,13 @@ def test_a_taken_port_is_said_in_words(api: Served, s3_settings: Settings, valke
     assert f"port {api.port}" in text
 
 
+PROBLEM_FIELDS = {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors", "error"}
 SHAPES = {
     "/v1/images/generations": {"error"},
+    "/v1/chat/completions": {"error"},
     "/paas/v4/images/generations": {"error"},
-    "/v1/jobs": {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors"},
-    "/": {"type", "title", "status", "detail", "instance", "code", "field", "retryable", "errors"},
+    "/v1/jobs": PROBLEM_FIELDS,
+    "/": PROBLEM_FIELDS,
 }
 
 
