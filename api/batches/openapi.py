@@ -11,6 +11,7 @@ from api.batches.response_schemas import (
 )
 from api.batches.schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
 from api.openapi.fields import DISPOSITION, LINK
+from api.openapi.media import BYTES, TEXT, event_stream
 from api.openapi.operation import Body, Field, Json, Model, Operation, Response
 from shared.errors import (
     BatchEnded,
@@ -100,16 +101,12 @@ _ASKED = {
     "defaults": {"size": "1024x1024", "seed": 7},
 }
 _PAGE = {"object": "list", "data": [_BATCH], "has_more": False, "first_id": _BATCH["id"], "last_id": _BATCH["id"]}
-_EVENTS: Json = {
-    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
-    "examples": {"progress": {"value": 'id: 8f3c2a90d1e45b67\nevent: batch.progress\ndata: {"id": "batch_..."}\n\n'}},
-}
+_EVENTS = event_stream("progress", 'id: 8f3c2a90d1e45b67\nevent: batch.progress\ndata: {"id": "batch_..."}\n\n')
 _LAST_STATE = Field(
     "Last-Event-ID", "the id of the last event that you received. The stream begins with the first change after it"
 )
-_LINES: Json = {"application/jsonl": {"schema": {"type": "string"}}}
-_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
-_ARCHIVES: Json = {"application/x-tar": _BYTES, "application/zip": _BYTES}
+_LINES: Json = {"application/jsonl": TEXT}
+_ARCHIVES: Json = {"application/x-tar": BYTES, "application/zip": BYTES}
 _ARCHIVE_LINK = {
     "url": f"http://127.0.0.1:8000/v1/batches/{_BATCH['id']}/archives/1767605400-{'0f' * 32}.zip",
     "expires_at": 1_767_605_400,
@@ -186,7 +183,7 @@ OPERATIONS = {
         "Batches",
         "Follow a batch",
         {
-            200: Response("Server-Sent Events until the batch's end", media={"text/event-stream": _EVENTS}),
+            200: Response("Server-Sent Events until the batch's end", media=_EVENTS),
             204: Response("the batch has ended, and you have its last state"),
         },
         (BatchNotFound,),
@@ -237,7 +234,7 @@ OPERATIONS = {
             302: Response("a redirect to the picture", fields=(LINK,)),
             200: Response(
                 "the picture, if GRIDPRESS_S3_LINKS is streamed",
-                media={f"image/{kind}": _BYTES for kind in ("png", "webp", "jpeg")},
+                media={f"image/{kind}": BYTES for kind in ("png", "webp", "jpeg")},
                 fields=(DISPOSITION,),
             ),
         },

@@ -1,10 +1,11 @@
 """Defines the request fields that order a tenant's batches, `priority` and `finish_by`. Checks and changes them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.openapi.json_schema import leave_unchanged
 from shared.batches.batch import BatchPriority, Precedence
 from shared.errors import InvalidRequest
 from shared.intake.types import Time
@@ -32,12 +33,17 @@ WHAT_FINISH_BY = (
 )
 
 
+def _schema(schema: dict[str, Any]) -> None:
+    leave_unchanged(schema)
+    schema["minProperties"] = 1
+
+
 class BatchChange(BaseModel):
     """A change of the priority or of `finish_by` of a batch that has not ended. Fields that are left out stay
     unchanged.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_schema)
 
     priority: PriorityField = Field(default=BatchPriority.BATCH, description=WHAT_PRIORITY)
     finish_by: Time | None = Field(default=None, description=f"{WHAT_FINISH_BY}. null removes the time")

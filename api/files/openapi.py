@@ -2,6 +2,7 @@
 
 from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery
 from api.openapi.fields import DISPOSITION, LINK
+from api.openapi.media import BYTES, FILE
 from api.openapi.operation import Body, Json, Operation, Response
 from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
 
@@ -16,14 +17,13 @@ _FILE = {
     "status": "processed",
     "status_details": None,
 }
-_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD: Json = {
     "schema": {
         "type": "object",
         "properties": {
-            "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-            "purpose": {"enum": ["batch", "vision", "user_data"]},
-            "expires_after[anchor]": {"const": "created_at"},
+            "file": FILE,
+            "purpose": {"type": "string", "enum": ["batch", "vision", "user_data"]},
+            "expires_after[anchor]": {"type": "string", "const": "created_at"},
             "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
         },
         "required": ["file", "purpose"],
@@ -62,7 +62,7 @@ OPERATIONS = {
             302: Response("a redirect to the file", fields=(LINK,)),
             200: Response(
                 "the file, if GRIDPRESS_S3_LINKS is streamed",
-                media={"application/octet-stream": _BYTES},
+                media={"application/octet-stream": BYTES},
                 fields=(DISPOSITION,),
             ),
         },

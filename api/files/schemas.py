@@ -58,7 +58,9 @@ class FilesQuery(BaseModel):
 
 
 class FileResponse(BaseModel):
-    """A file. Times are Unix seconds. `expires_at` is null for a file that never expires."""
+    """A file. Times are Unix seconds. `expires_at` is null for a file that never expires. `status_details`, a field of
+    OpenAI's format, is always null.
+    """
 
     id: str
     object: Literal["file"] = "file"
@@ -68,7 +70,7 @@ class FileResponse(BaseModel):
     filename: str
     purpose: Purpose
     status: Literal["processed"] = "processed"
-    status_details: None = None
+    status_details: str | None
 
     @classmethod
     def of(cls, file: StoredFile) -> Self:
@@ -79,6 +81,7 @@ class FileResponse(BaseModel):
             expires_at=int(file.expires_at.timestamp()) if file.expires_at else None,
             filename=file.filename,
             purpose=file.purpose,
+            status_details=None,
         )
 
 

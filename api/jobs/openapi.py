@@ -3,6 +3,7 @@
 from api.jobs.schemas import ListQuery, RetryRequest
 from api.openapi import examples
 from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLIED, RETRY_AFTER
+from api.openapi.media import FILE, event_stream
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import JobPage
 from shared.errors import (
@@ -34,12 +35,12 @@ _MULTIPART: Json = {
         "type": "object",
         "properties": {
             "request": {"$ref": f"#/components/schemas/{JobRequest.__name__}"},
-            "images": {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}},
+            "images": {"type": "array", "items": FILE},
         },
         "required": ["request"],
         "additionalProperties": False,
     },
-    "encoding": {"request": {"contentType": "application/json"}},
+    "encoding": {"request": {"contentType": "application/json"}, "images": {"contentType": "image/*"}},
 }
 _REQUEST = Body(JobRequest, media={"multipart/form-data": _MULTIPART}, examples=examples.REQUESTS)
 
@@ -56,10 +57,7 @@ _GOES_ON = Response(
     examples=_JOB,
 )
 _AS_IT_STANDS = Response("the job", JobResponse, fields=(PREFERENCE_APPLIED,), examples=_JOB)
-_EVENTS: Json = {
-    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
-    "examples": {"progress": {"value": 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n'}},
-}
+_EVENTS = event_stream("progress", 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n')
 
 OPERATIONS = {
     "jobs.create": Operation(
@@ -108,7 +106,7 @@ OPERATIONS = {
         "Jobs",
         "Follow a job",
         {
-            200: Response("Server-Sent Events until the job's end", media={"text/event-stream": _EVENTS}),
+            200: Response("Server-Sent Events until the job's end", media=_EVENTS),
             204: Response("the job has ended and no events are left"),
         },
         (InvalidRequest, JobNotFound),

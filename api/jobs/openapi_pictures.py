@@ -2,7 +2,8 @@
 
 from api.jobs.grids import GridResponse
 from api.openapi.fields import DISPOSITION, GRID_COLS, GRID_ROWS, LINK
-from api.openapi.operation import Json, Operation, Response
+from api.openapi.media import BYTES
+from api.openapi.operation import Operation, Response
 from shared.errors import (
     ImageNotFound,
     ImageNotMade,
@@ -13,7 +14,6 @@ from shared.errors import (
     PriorNotFound,
 )
 
-_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
 _LINK = Response("a redirect to the file", fields=(LINK,))
 
 OPERATIONS = {
@@ -24,7 +24,7 @@ OPERATIONS = {
         {
             302: _LINK,
             200: Response(
-                "the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/*": _BYTES}, fields=(DISPOSITION,)
+                "the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/*": BYTES}, fields=(DISPOSITION,)
             ),
         },
         (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, ObjectNotFound, ObjectStoreUnavailable),
@@ -33,7 +33,7 @@ OPERATIONS = {
         "getPreview",
         "Pictures",
         "Fetch a preview that an event announced",
-        {302: _LINK, 200: Response("the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/jpeg": _BYTES})},
+        {302: _LINK, 200: Response("the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/jpeg": BYTES})},
         (JobNotFound, ImageNotFound, ObjectNotFound, ObjectStoreUnavailable),
     ),
     "grids.read": Operation(
@@ -44,7 +44,7 @@ OPERATIONS = {
             200: Response(
                 "the token grid as JSON, or as raw tokens if `Accept` prefers application/octet-stream",
                 GridResponse,
-                {"application/octet-stream": _BYTES},
+                {"application/octet-stream": BYTES},
                 (GRID_ROWS, GRID_COLS),
                 {"two": {"rows": 1, "cols": 2, "tokens": [812, 15007]}},
             )

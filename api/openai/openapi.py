@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.openapi.fields import JOB_ID
+from api.openapi.media import FILE, event_stream
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse
 from api.problems.openai import ModelNotServed, OpenAiError, StillRendering
@@ -35,19 +36,15 @@ _DONE = {
     },
     "data": [{"url": _LINK}],
 }
-_EVENTS: Json = {
-    "schema": {},  # OpenAPI 3.1 can't describe the single events of a stream
-    "examples": {
-        "completed": {
-            "value": "event: image_generation.completed\n"
-            'data: {"type": "image_generation.completed", "image_index": 0, "b64_json": "iVBORw0KGgo="}\n\n'
-        }
-    },
-}
+_EVENTS = event_stream(
+    "completed",
+    "event: image_generation.completed\n"
+    'data: {"type": "image_generation.completed", "image_index": 0, "b64_json": "iVBORw0KGgo="}\n\n',
+)
 _PICTURES = Response(
     "the pictures, or a stream of events if the request has `stream`",
     ImagesDone,
-    {"text/event-stream": _EVENTS},
+    _EVENTS,
     (JOB_ID,),
     {"as_links": _DONE},
 )
@@ -76,16 +73,20 @@ _EDIT_FORM: Json = {
     "schema": {
         "type": "object",
         "properties": {
-            "image": {"type": "string", "contentMediaType": "image/*"},
-            "image[]": {"type": "array", "items": {"type": "string", "contentMediaType": "image/*"}},
+            "image": {
+                "type": "array",
+                "items": FILE,
+                "minItems": 1,
+                "description": "one part for each image; the name `image[]` means the same",
+            },
             "prompt": {"type": "string", "minLength": 1},
             "model": {"type": "string"},
             "size": {"type": "string"},
-            "response_format": {"enum": ["b64_json", "url"]},
+            "response_format": {"type": "string", "enum": ["b64_json", "url"]},
         },
-        "required": ["prompt"],
-        "anyOf": [{"required": ["image"]}, {"required": ["image[]"]}],
-    }
+        "required": ["image", "prompt"],
+    },
+    "encoding": {"image": {"contentType": "image/*"}},
 }
 _GENERATION = {
     "model": "zai-org/GLM-Image",

@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.openapi.fields import IDEMPOTENCY_KEY, QUOTAS, REPLAYED, REQUEST_ID
+from api.openapi.json_schema import REFERENCE, FieldSchemas, without_null
 from api.openapi.operation import Body, Field, Json, Operation, Response
 from api.openapi.refusals import SharedRefusals, by_status, fields_of, refusals_of
 from shared.access.keys import Scope
 
 KEY = "key"
-REFERENCE = "#/components/schemas/{model}"
 
 
 def operation_object(operation: Operation, path: str, method: str, scope: Scope | None, shared: SharedRefusals) -> Json:
@@ -24,7 +24,7 @@ def operation_object(operation: Operation, path: str, method: str, scope: Scope 
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "security": [{KEY: [scope.value]}] if scope else [],
+        "security": [{KEY: []}] if scope else [],  # linters know scopes of OAuth2 alone: `description_of` names ours
         "parameters": [*_query(operation), *_request_fields(operation, method)],
         "responses": {**_responses(operation, method, scope), **_refusals(operation, path, method, scope, shared)},
     }
@@ -33,7 +33,13 @@ def operation_object(operation: Operation, path: str, method: str, scope: Scope 
     return what
 
 
-def plain(docstring: str) -> str:
+def description_of(docstring: str, scope: Scope | None) -> str:
+    """Returns the description of a route: the docstring of its view, and the scope that an API key needs."""
+    needed = f"\n\nAn API key needs the scope `{scope.value}`." if scope else ""
+    return _plain(docstring) + needed
+
+
+def _plain(docstring: str) -> str:
     """Returns a docstring as Markdown, without the line breaks inside its paragraphs."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.strip().split("\n\n"))
 
@@ -41,21 +47,13 @@ def plain(docstring: str) -> str:
 def _query(operation: Operation) -> list[Json]:
     if operation.query is None:
         return []
-    schema = operation.query.model_json_schema(ref_template=REFERENCE)
-    return [
-        {"name": name, "in": "query", "description": field.pop("description", ""), "schema": _without_null(field)}
-        for name, field in schema["properties"].items()
-    ]
+    schema = operation.query.model_json_schema(ref_template=REFERENCE, schema_generator=FieldSchemas)
+    return [_parameter(name, field) for name, field in schema["properties"].items()]
 
 
-def _without_null(schema: Json) -> Json:
-    """Returns the JSON schema of a query parameter without the type null and the default null.
-
-    A caller leaves the parameter out instead of sending null.
-    """
-    schema = {key: value for key, value in schema.items() if key != "title" and (key, value) != ("default", None)}
-    kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
-    return {**schema, **kinds[0]} if len(kinds) == 1 else schema
+def _parameter(name: str, field: Json) -> Json:
+    words = {"description": field.pop("description")} if "description" in field else {}
+    return {"name": name, "in": "query", **words, "schema": without_null(field)}
 
 
 def _request_fields(operation: Operation, method: str) -> list[Json]:

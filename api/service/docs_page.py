@@ -51,7 +51,7 @@ _START_JS = """SwaggerUIBundle({
 """
 
 
-class Links(BaseModel):
+class ServiceLinks(BaseModel):
     """Links to the main pages of this service."""
 
     docs: str
@@ -66,14 +66,14 @@ class Start(BaseModel):
 
     service: str
     version: str
-    links: Links
+    links: ServiceLinks
 
 
 @docs.get("/")
 def start() -> dict[str, object]:
     """Returns links to the API reference, the OpenAPI document, the jobs and the health checks."""
     base = base_url()
-    links = Links(
+    links = ServiceLinks(
         docs=f"{base}/docs",
         openapi=f"{base}/openapi.json",
         jobs=f"{base}/v1/jobs",

@@ -2,7 +2,8 @@
 
 from werkzeug.exceptions import NotFound
 
-from api.openapi.operation import Json, Operation, Response
+from api.openapi.media import BYTES, TEXT
+from api.openapi.operation import Operation, Response
 from api.openapi.schemas import Alive, Health
 from api.service.docs_page import Start
 from api.service.stats import StatsResponse
@@ -31,21 +32,20 @@ _START = {
         "readiness": "http://127.0.0.1:8000/readyz",
     },
 }
-_HTML: Json = {"schema": {"type": "string"}}
-_ANY: Json = {"schema": {"type": "string", "format": "binary"}}
+_ASSETS = {"text/css": TEXT, "text/javascript": TEXT, "image/png": BYTES}
 
 OPERATIONS = {
     "docs.start": Operation(
         "getStart", _TAG, "Start page", {200: Response("links to the main pages", Start, examples={"local": _START})}
     ),
     "docs.page": Operation(
-        "getDocs", _TAG, "API reference", {200: Response("an HTML page", media={"text/html": _HTML})}
+        "getDocs", _TAG, "API reference", {200: Response("an HTML page", media={"text/html": TEXT})}
     ),
     "docs.asset": Operation(
         "getDocsAsset",
         _TAG,
         "File of the API reference",
-        {200: Response("the script, style sheet or icon", media={"*/*": _ANY})},
+        {200: Response("the script, style sheet or icon", media=_ASSETS)},
         (NotFound,),
     ),
     "openapi.read": Operation(

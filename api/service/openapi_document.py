@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from flask import Flask
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import IntegerConverter, Rule
 
 from api.edge.authentication import scope_of
-from api.openapi.describe import KEY, REFERENCE, operation_object, plain
+from api.openapi.describe import KEY, description_of, operation_object
+from api.openapi.json_schema import body_schemas, referenced
 from api.openapi.operation import Json, Model, Operation
 from api.openapi.refusals import SHAPES, SharedRefusals
 from api.service.openapi_entries import OPERATIONS, TAGS
@@ -43,13 +44,21 @@ def document(app: Flask, settings: Settings, base: str) -> Json:
     Raises `KeyError` for a route without an entry in `OPERATIONS`.
     """
     shared = SharedRefusals()
+    paths = _paths(app, shared)
+    schemas = referenced(_schemas(settings), paths, shared.responses)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Gridpress", "version": version("gridpress"), "description": _ABOUT},
+        "info": {
+            "title": "Gridpress",
+            "version": version("gridpress"),
+            "description": _ABOUT,
+            "contact": {"name": "Gridpress contributors"},
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "servers": [{"url": base}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": _paths(app, shared),
-        "components": {"schemas": _schemas(settings), "responses": shared.responses, "securitySchemes": {KEY: _SCHEME}},
+        "paths": paths,
+        "components": {"schemas": schemas, "responses": shared.responses, "securitySchemes": {KEY: _SCHEME}},
     }
 
 
@@ -69,8 +78,9 @@ def _paths(app: Flask, shared: SharedRefusals) -> Json:
     for rule, method in routes(app):
         operation, view = OPERATIONS[rule.endpoint], app.view_functions[rule.endpoint]
         path = _ARGUMENT.sub(r"{\1}", rule.rule)
-        what = operation_object(operation, path, method, scope_of(rule.rule, method), shared)
-        what["description"] = plain(view.__doc__ or "")
+        scope = scope_of(rule.rule, method)
+        what = operation_object(operation, path, method, scope, shared)
+        what["description"] = description_of(view.__doc__ or "", scope)
         what["parameters"] = _arguments(rule) + what["parameters"]
         paths.setdefault(path, {})[method.lower()] = what
     return paths
@@ -90,8 +100,7 @@ def _arguments(rule: Rule) -> list[Json]:
 
 
 def _schemas(settings: Settings) -> Json:
-    _, found = models_json_schema(sorted(_models(), key=lambda pair: pair[0].__name__), ref_template=REFERENCE)
-    schemas: Json = found["$defs"]
+    schemas = body_schemas(_models())
     for asked in (JobRequest, ImageRequest, GenerationRequest, EditRequest):
         schemas[asked.__name__]["properties"]["n"]["maximum"] = settings.max_n
     fields = schemas[JobRequest.__name__]["properties"]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.openapi.json_schema import leave_unchanged
 from shared.intake.types import SigningKey, StreamId, Text, Time
 from shared.store.endpoints.endpoints import EndpointChanges
 from shared.webhooks.endpoints import EndpointId
@@ -63,7 +64,7 @@ class EndpointRequest(BaseModel):
 class EndpointPatch(BaseModel):
     """The body of a request to change a webhook endpoint. Fields that are left out stay unchanged."""
 
-    model_config = _ASKED
+    model_config = _ASKED | ConfigDict(json_schema_extra=leave_unchanged)
 
     url: Url = ""
     events: Events = None

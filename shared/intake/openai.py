@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
 from shared.intake.model_names import default_response_format
 from shared.intake.types import MetadataValue, Text, not_blank
@@ -79,7 +79,7 @@ class _Refused:
         return core_schema.no_info_plain_validator_function(self._check)
 
     def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> JsonSchemaValue:
-        return {"type": "null", "description": f"refused: {self.why}"}
+        raise PydanticOmit  # clients can't use the field, so the OpenAPI document leaves it out
 
     def _check(self, value: object) -> None:
         if value is not None:

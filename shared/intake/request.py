@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from typing_extensions import Buffer
@@ -24,10 +24,6 @@ from shared.jobs.spec import SEED_LIMIT, OutputFormat, Priority, Quality
 from shared.webhooks.events import JobEventType, PayloadStyle
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
 def _given_or_the_priors(text: str, info: ValidationInfo) -> str:
     return text if text == "" and info.data.get("prior") else not_blank(text)
 
@@ -47,13 +43,7 @@ class JobRequest(BaseModel):
     """
 
     # Strict: "5", 5.0 and true are not the integer 5.
-    model_config = ConfigDict(
-        hide_input_in_errors=True,
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        json_schema_extra={"anyOf": [{"required": ["prompt"]}, {"required": ["prior"]}]},
-    )
+    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     # This field must come before `prompt`, whose validation reads it.
     prior: PriorRequest | None = Field(
@@ -67,7 +57,6 @@ class JobRequest(BaseModel):
         validate_default=True,
         description="description of the picture; put text that should appear in the picture in quotes. Required "
         "unless there is a `prior`",
-        json_schema_extra=_without_default,
     )
     size: Size | None = Field(
         default=None,

@@ -11,8 +11,8 @@ from shared.responses.schemas import (
     EnhancementErrorResponse,
     EnhancementResponse,
     ImageResponse,
+    JobLinks,
     JobResponse,
-    Links,
     PriorResponse,
     QueueResponse,
     RenderErrorResponse,
@@ -68,7 +68,7 @@ def job_response(
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        links=Links(self=link, cancel=f"{link}/cancel", retry=f"{link}/retry", events=f"{link}/events"),
+        links=JobLinks(self=link, cancel=f"{link}/cancel", retry=f"{link}/retry", events=f"{link}/events"),
         **settings.model_dump(exclude=_FIELDS_OF_OTHER_NAMES),
     )
     return answer.model_dump(mode="json")

@@ -116,7 +116,7 @@ class PriorResponse(BaseModel):
     index: int
 
 
-class Links(BaseModel):
+class JobLinks(BaseModel):
     """The URLs of the job, of its events, and of the actions on the job."""
 
     self: str
@@ -187,4 +187,4 @@ class JobResponse(BaseModel):
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
-    links: Links
+    links: JobLinks

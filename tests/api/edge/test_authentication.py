@@ -135,9 +135,11 @@ def test_the_document_says_which_scope_every_route_takes(http: FlaskClient) -> N
     document = http.get("/openapi.json").get_json()
     [scheme] = document["components"]["securitySchemes"]
     paths = document["paths"]
-    assert paths["/v1/jobs"]["post"]["security"] == [{scheme: ["render"]}]
-    assert paths["/v1/dead_letters"]["get"]["security"] == [{scheme: ["admin"]}]
+    for operation, scope in ((paths["/v1/jobs"]["post"], "render"), (paths["/v1/dead_letters"]["get"], "admin")):
+        assert operation["security"] == [{scheme: []}]
+        assert operation["description"].endswith(f"An API key needs the scope `{scope}`.")
     assert paths["/healthz"]["get"]["security"] == []
+    assert "API key needs" not in paths["/healthz"]["get"]["description"]
     guarded = [each for item in paths.values() for each in item.values() if each["security"]]
     assert all({"401", "403", "429"} <= each["responses"].keys() for each in guarded)
 
