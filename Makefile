@@ -8,7 +8,7 @@ MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measure
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -133,6 +133,11 @@ lock: setup ## write docker/locks again: every version in the images, with hashe
 test-containers: setup ## build the images, run the Compose stack on a Docker engine and test its failures (root; Debian)
 	$(BIN)/python -m pip install --quiet --group containers
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m containers --numprocesses 0 tests/containers
+
+# The environments are in .venv-clients (800 MB). Not in `make test`, because installing them needs package registries.
+test-clients: setup ## run published clients against a service on loopback (CLIENTS="curl ai_sdk" chooses; WRITE=1 updates docs/clients.md)
+	$(BIN)/python -m pip install --quiet --group clients
+	$(BIN)/python -m tests.clients $(CLIENTS) $(if $(WRITE),--write)
 
 clean: ## delete the files that the tools made, never your data under .gridpress
 	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,1 @@
+"""Runs published clients, unmodified, against a real service on loopback: `make test-clients`. Not in `make test`."""
