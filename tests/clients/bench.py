@@ -79,7 +79,7 @@ class Bench:
         }
         output, error = self._run(command, given)
         told = [json.loads(line) for line in output.splitlines() if line.startswith('{"call"')]
-        calls = [Call(line["call"], line["error"]) for line in told]
+        calls = [Call(line["call"], line["error"], line.get("cannot")) for line in told]
         return calls if error is None else [*calls, Call("whole program", error)]
 
     def _run(self, command: Sequence[str], given: Mapping[str, str]) -> tuple[str, str | None]:

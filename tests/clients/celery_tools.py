@@ -33,7 +33,7 @@ def celery(bench: Bench) -> Row:
         expect("online" in run("status", "--timeout", "10"), "no node is online")
     with calls.step("inspect active_queues"):
         text = run("inspect", "--timeout", "10", "active_queues")
-        missing = [queue.value for queue in (Queue.AR, Queue.DIT) if queue.value not in text]
+        missing = [queue.value for queue in (Queue.AR, Queue.DIT) if f"'name': '{queue}'" not in text]
         expect(not missing, f"no worker names the queues {missing}")
     with calls.step("report"):
         run("report")
@@ -48,8 +48,9 @@ def flower(bench: Bench) -> Row:
     log = (bench.folder / "flower.log").open("w")
     process = subprocess.Popen(command, env=given, cwd=bench.folder, stdout=log, stderr=log)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http, calls.step("start"):
-            _wait(http, process, Path(log.name))
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            with calls.step("start"):
+                _wait(http, process, Path(log.name))
             with calls.step("workers"):
                 nodes = _workers(http)
                 expect(len(nodes) >= _NUM_WORKERS, f"Flower sees {sorted(nodes)}")

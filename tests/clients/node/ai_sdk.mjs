@@ -13,10 +13,16 @@ async function check(asked) {
   checkPicture(image.uint8Array);
 }
 
-for (const name of ['zai-org/GLM-Image', 'gpt-image-1', 'dall-e-3']) {
+const guarded =
+  'the answer is a link for such a name, and this provider downloads none from a private address. ' +
+  "Use the model's own name";
+
+for (const name of ['zai-org/GLM-Image', 'gpt-image-1']) {
   await step(`openai, ${name}`, () => check({ model: openai.image(name) }));
   await step(`openai-compatible, ${name}`, () => check({ model: compatible.imageModel(name) }));
 }
+await step('openai, dall-e-3', () => check({ model: openai.image('dall-e-3') }));
+await step('openai-compatible, dall-e-3', () => check({ model: compatible.imageModel('dall-e-3') }), guarded);
 await step('openai, edit', () =>
   check({ model: openai.image('gpt-image-1'), prompt: { text: prompt, images: [pictureBytes()] } }));
 await step('openai-compatible, edit', () =>

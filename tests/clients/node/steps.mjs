@@ -10,14 +10,15 @@ export const prompt = 'a red kite over the sea';
 const longest = 400; // characters of an error; enough for the message of an HTTP error
 const magic = ['89504e47', 'ffd8ff', '52494646']; // PNG, JPEG, WebP
 
-export async function step(call, body) {
+// `cannot` is the reason why a call can't work; its failure does not fail the run.
+export async function step(call, body, cannot = null) {
   let error = null;
   try {
     await body();
   } catch (thrown) {
     error = `${thrown.name}: ${thrown.message}`.slice(0, longest);
   }
-  console.log(JSON.stringify({ call, error }));
+  console.log(JSON.stringify({ call, error, cannot }));
 }
 
 export function expect(isTrue, what) {
