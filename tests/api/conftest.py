@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import create_app
@@ -13,6 +15,7 @@ from api.quotas import Quotas
 from api.readiness import Readiness
 from api.services import Services
 from shared.celery_app import make_celery
+from shared.egress.client import EgressClient
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import LOOPBACK, EgressRules
 from shared.hints.message import hint_message
@@ -40,8 +43,11 @@ from shared.store.queues.throughput import ThroughputStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
+from tests.fixtures.url_rules import RuleCompiledOnce
 
+Flask.url_rule_class = RuleCompiledOnce  # some 1,250 tests make an app each
 SIGNING_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SSL_CONTEXT = httpx.create_ssl_context()  # reading the CAs takes 25 ms
 SECRET = "whsec_" + "dGhlIHRlbmFudCdz" * 3
 
 
@@ -76,6 +82,12 @@ def hints() -> CountedHints:
     return CountedHints()
 
 
+def image_fetcher(settings: Settings, keys: KeyRing) -> ImageFetcher:
+    """Returns the fetcher of `ImageFetcher.of`, with the SSL context that all tests share."""
+    client = EgressClient(EgressRules.of(settings, keys.is_open), ssl_context=SSL_CONTEXT)
+    return ImageFetcher(client, settings.fetch_timeout_s, settings.max_fetched_bytes, settings.max_body_bytes)
+
+
 @pytest.fixture
 def house(
     client: Client, store: JobStore, objects: ObjectStore, s3_settings: Settings, hints: CountedHints
@@ -89,7 +101,7 @@ def house(
     )
     letters, capacity = DeadLetterStore(client), Capacity(client, settings)
     keys, rate_limits = KeyRing(KeyStore(client), ttl_s=0), RateLimits(client)
-    fetcher = ImageFetcher.of(settings, EgressRules.of(settings, keys.is_open))
+    fetcher = image_fetcher(settings, keys)
     durability, hub = Durability("always", 0.0), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
@@ -109,6 +121,6 @@ def http(house: Services) -> Iterator[FlaskClient]:
 def with_settings(house: Services, **changes: Any) -> FlaskClient:
     """A client of the same service with other settings."""
     settings = house.settings.model_copy(update=changes)
-    fetcher = ImageFetcher.of(settings, EgressRules.of(settings, house.keys.is_open))
+    fetcher = image_fetcher(settings, house.keys)
     changed = replace(house, settings=settings, fetcher=fetcher, quotas=Quotas.of(settings))
     return create_app(changed).test_client()
