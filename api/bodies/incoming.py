@@ -12,6 +12,7 @@ from typing import IO, Any, cast
 
 from flask import Flask, current_app, g, request
 
+from api.bodies.content_codings import GunzippedBody, is_gzip
 from api.bodies.forms import FormParser
 from api.bodies.limit import LimitedRequest
 from shared.errors import ServiceBusy
@@ -27,21 +28,34 @@ _BUDGET = "gridpress_bodies"
 
 
 class BodyRequest(LimitedRequest):
-    """A Flask request whose body counts against the shared byte quota of request bodies as soon as it is read."""
+    """A Flask request whose body counts against the shared byte quota of request bodies as soon as it is read.
+
+    A body that is compressed with gzip is read decompressed. Its limit and the quota then apply to the decompressed
+    bytes.
+    """
 
     form_data_parser_class = FormParser
 
     @cached_property
     def stream(self) -> IO[bytes]:
         plain: IO[bytes] = super().stream  # raises for a body over the limit
+        if is_gzip(self):
+            plain = cast("IO[bytes]", GunzippedBody(plain, self.max_content_length))
         if "passes_body_on" in g:
             return cast("IO[bytes]", _YieldingBody(plain))
-        if self.content_length is not None:
-            hold(self.content_length)
-        return cast("IO[bytes]", _YieldingBody(plain, is_counted=self.content_length is None))
+        num_bytes = self._num_body_bytes
+        if num_bytes is not None:
+            hold(num_bytes)
+        return cast("IO[bytes]", _YieldingBody(plain, is_counted=num_bytes is None))
 
-    def _get_file_stream(self, total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
-        is_small = total_content_length is not None and total_content_length <= _IN_MEMORY_BYTES
+    @property
+    def _num_body_bytes(self) -> int | None:
+        """Returns the size of the body, or None if it is unknown until the body is read."""
+        return None if is_gzip(self) else self.content_length
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        num_bytes = self._num_body_bytes
+        is_small = num_bytes is not None and num_bytes <= _IN_MEMORY_BYTES
         return cast("IO[bytes]", BytesIO() if is_small else TemporaryFile("w+b"))
 
 
@@ -72,6 +86,7 @@ def install(app: Flask, settings: Settings, held_bytes: SharedQuota) -> None:
     app.request_class = BodyRequest
     app.extensions[_BUDGET] = held_bytes
     app.config["MAX_CONTENT_LENGTH"] = min(MOST_BYTES, settings.max_body_bytes)
+    app.before_request(_refuse_unknown_codings)
     app.before_request(partial(_allow_pictures, settings.max_body_bytes))
     app.teardown_request(lambda _: release())
 
@@ -133,6 +148,12 @@ def release() -> None:
 
 def _budget() -> SharedQuota:
     return cast("SharedQuota", current_app.extensions[_BUDGET])
+
+
+def _refuse_unknown_codings() -> None:
+    """Raises `UnsupportedCoding` for a body that can't be decoded, also on routes that read no body."""
+    if request.content_length or "Transfer-Encoding" in request.headers:
+        is_gzip(request)
 
 
 def _allow_pictures(most_bytes: int) -> None:

@@ -108,7 +108,7 @@ def _on_http_exception(error: HTTPException) -> Response:
     code = _CODES.get(status, f"http_{status}")
     response = _respond(problem(status, code, _http_detail(error), request.path))
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name in ("Accept-Encoding", "Allow", "Retry-After"):
             response.headers[name] = value
     return response
 
