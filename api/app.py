@@ -9,7 +9,7 @@ from api.batches.routes import batches
 from api.batches.url_converter import BatchName
 from api.bodies import incoming
 from api.dead_letters.routes import dead_letters
-from api.edge import cors, idempotency, proxies, request_ids, request_metrics
+from api.edge import cors, idempotency, proxies, request_ids, request_metrics, trailing_slashes
 from api.edge.authentication import add_limit_fields, admit
 from api.edge.keyless_access import check_origin_of_request
 from api.edge.query_text import check_query
@@ -81,5 +81,6 @@ def create_app(deps: Services) -> Flask:
         app.register_blueprint(blueprint)
     for prefix in ZAI_PREFIXES:
         app.register_blueprint(zai, url_prefix=prefix, name=f"zai{prefix.replace('/', '_')}")
+    trailing_slashes.install(app)
     proxies.install(app, deps.settings)
     return app

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, abort
 from pydantic import BaseModel
 
 from api.edge.proxies import base_url
+from api.edge.trailing_slashes import had_slash
 
 docs = Blueprint("docs", __name__)
 
@@ -85,7 +86,12 @@ def start() -> dict[str, object]:
 
 @docs.get("/docs")
 def page() -> Response:
-    """Returns the API reference as an HTML page, on which requests can be tried out."""
+    """Returns the API reference as an HTML page, on which requests can be tried out.
+
+    Its links are relative, so a browser that asks for `/docs/` is redirected.
+    """
+    if had_slash():
+        return Response(status=308, headers={"Location": "../docs"})
     response = Response(_PAGE, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _policy(base_url())
     return response
