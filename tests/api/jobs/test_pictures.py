@@ -1,19 +1,17 @@
-from dataclasses import replace
-
 import httpx
 import pytest
 from flask.testing import FlaskClient
 
 from api.services import Services
 from shared.ids import DEFAULT_TENANT, JobId
-from shared.jobs.job import Job, Picture
-from shared.jobs.states import Stage
+from shared.jobs.job import Job
 from shared.objects.store import ObjectStore
 from shared.store.core.connect import Client
 from shared.store.renders.leases import LeaseStore
 from tests.api.conftest import with_settings
 from tests.api.pictures import png
-from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
+from tests.api.rendering import render_next
+from tests.shared.store.builders import RULES, a_picture, submitted
 
 
 @pytest.fixture
@@ -24,14 +22,7 @@ def leases(client: Client) -> LeaseStore:
 def finished(house: Services, leases: LeaseStore, data: bytes, n: int = 1) -> Job:
     """A job whose first render has been through both stages; its picture is in the object store."""
     job = submitted(house.store, n)
-    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
-    assert claim
-    leases.finish_prior(claim.lease, a_prior())
-    claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
-    assert claim
-    picture: Picture = replace(a_picture(), num_bytes=len(data))
-    house.objects.put(picture.key, data, picture.content_type)
-    leases.finish_picture(claim.lease, picture)
+    render_next(house, leases, data)
     return house.store.job(job.job_id, DEFAULT_TENANT)
 
 

@@ -4,18 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from openapi_schema_validator import OAS31Validator
 
-from api.app import create_app
 from api.batches.order import BatchChange
 from api.openapi.json_schema import body_schemas
-from api.service.openapi_document import document as build
 from api.webhooks.schemas import EndpointPatch
 from shared.responses.schemas import JobResponse, RenderErrorResponse
-from shared.settings.settings import Settings
+from tests.fixtures.documents import openapi_document
 
 Json = dict[str, Any]
 
@@ -25,10 +22,7 @@ KINDS = {"type", "$ref", "anyOf"}  # a schema without any of them permits everyt
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    """Built without stores, since the document depends on the routes and the settings alone."""
-    settings = Settings.model_construct()
-    app = create_app(Mock(settings=settings))
-    return json.loads(app.json.dumps(build(app, settings, "http://127.0.0.1:8000")))
+    return json.loads(openapi_document())
 
 
 def schemas_in(node: Any, place: str = "") -> Iterator[tuple[str, Json]]:
