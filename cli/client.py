@@ -127,7 +127,7 @@ class Client:
             raise Failure("the request holds text that is not UTF-8") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unavailable(
-                f"nothing answers at {self._url} ({error}): "
+                f"nothing answers at {self._url} ({_why_unreachable(error)}): "
                 "start the service with `gridpress up`, or give its address with --url"
             ) from error
         if response.is_error:
@@ -149,6 +149,21 @@ class Client:
                 return response
             time.sleep(_wait_s(response))
         return self._http.request(method, path, **arguments)
+
+
+def _why_unreachable(error: httpx.TransportError | httpx.InvalidURL) -> str:
+    return next(why for kind, why in _UNREACHABLE if isinstance(error, kind))
+
+
+# The first kind that matches counts.
+_UNREACHABLE: tuple[tuple[type[Exception], str], ...] = (
+    (httpx.InvalidURL, "that is no URL"),
+    (httpx.UnsupportedProtocol, "the URL must begin with http:// or https://"),
+    (httpx.ConnectError, "no connection is possible"),
+    (httpx.TimeoutException, "there was no response in time"),
+    (httpx.ProtocolError, "the connection ended without a response in HTTP"),
+    (Exception, "the connection was lost"),
+)
 
 
 def _wait_s(response: httpx.Response) -> float:

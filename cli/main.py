@@ -49,7 +49,9 @@ class _Gridpress(click.Group):
                 raise
             raise Unavailable(f"{error.filename or 'a file'} can't be written: {error.strerror}") from error
         except ModuleNotFoundError as error:
-            raise Unavailable(f"{error}: {_INSTALL} installs what this command needs") from error
+            raise Unavailable(
+                f"the package {error.name} is missing: {_INSTALL} installs what this command needs"
+            ) from error
 
 
 @click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

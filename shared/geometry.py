@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from shared.errors import InvalidRequest
+from shared.wording.values import quoted
 
 SIZE_MULTIPLE_PX = 32  # one visual token covers 32x32 pixels
 MIN_SIDE_PX = 256
@@ -57,7 +58,9 @@ def check_size(width_px: int, height_px: int) -> None:
     """
     for field, side in (("width", width_px), ("height", height_px)):
         if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
-            raise InvalidRequest(f"{field} must be from {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels, not {side}", field)
+            raise InvalidRequest(
+                f"{field} must be from {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels, not {quoted(side)}", field
+            )
         if side % SIZE_MULTIPLE_PX:
             low = side // SIZE_MULTIPLE_PX * SIZE_MULTIPLE_PX
             nearest = f"{low} or {low + SIZE_MULTIPLE_PX}"

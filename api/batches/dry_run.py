@@ -19,6 +19,7 @@ from shared.batches.batch import BatchSpec, LineState, input_key
 from shared.errors import BatchNotRetryable, GridpressError, InvalidRequest
 from shared.files import StoredFile
 from shared.ids import ObjectKey
+from shared.wording.values import with_field
 
 log = structlog.get_logger()
 
@@ -65,9 +66,9 @@ def _refusal(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     """
     first, num_more = errors[0], len(errors) - 1
     where = f"line {first['line']}: " if first["line"] else ""
-    field = f"{first['param']}: " if first["param"] else ""
+    what = with_field(first["param"], first["message"])
     more = f"; {num_more} more at POST /v1/batches/validate" if num_more else ""
-    return InvalidRequest(f"{where}{field}{first['message']}{more}", "input_file_id")
+    return InvalidRequest(f"{where}{what}{more}", "input_file_id")
 
 
 def check_of(deps: Services, spec: BatchSpec, file: StoredFile) -> Checked:

@@ -23,7 +23,7 @@ _UNIT_S = {"h": 3600, "d": 24 * 3600}
 _LONGEST_WINDOW_S = 30 * 24 * 3600
 _LONGEST_KEPT_S = 366 * 24 * 3600
 
-BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$")]
+BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$", examples=["batch_01ke6q8v3c9t0n5w7x2z4b6d8f"])]
 
 
 def _window_s(text: str) -> int | None:
@@ -62,13 +62,14 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    input_file_id: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] = Field(
-        description="the id of an uploaded file with the purpose batch"
-    )
+    input_file_id: Annotated[
+        FileId, Field(pattern=r"^file-[0-9a-z]{26}$", examples=["file-01ke6q8v3c9t0n5w7x2z4b6d8f"])
+    ] = Field(description="the id of an uploaded file with the purpose batch")
     endpoint: Endpoint = Field(description="the route whose requests all lines contain")
     completion_window: Annotated[Text, AfterValidator(_window)] = Field(
         description="24h, or another number of hours (h) or days (d), at most 30 days. Lines that are not finished "
         "within that time expire",
+        examples=["24h"],
         json_schema_extra={"pattern": "^(([1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|([1-9]|[12][0-9]|30)d)$"},
     )
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
@@ -168,7 +169,7 @@ class ResultsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=100, ge=1, le=1000)
-    after: Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")] | None = Field(
+    after: Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$", examples=["0-99"])] | None = Field(
         default=None, description="`last_id` of the previous page"
     )
 

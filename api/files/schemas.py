@@ -50,9 +50,9 @@ class FilesQuery(BaseModel):
     limit: int = Field(
         default=1000, ge=1, le=10_000, description="values above 1,000 are accepted, but a page has at most 1,000 files"
     )
-    after: Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$")] | None = Field(
-        default=None, description="`last_id` of the previous page"
-    )
+    after: (
+        Annotated[FileId, Field(pattern=r"^file-[0-9a-z]{26}$", examples=["file-01ke6q8v3c9t0n5w7x2z4b6d8f"])] | None
+    ) = Field(default=None, description="`last_id` of the previous page")
     purpose: Purpose | None = None
     order: Literal["asc", "desc"] = "desc"
 

@@ -27,9 +27,12 @@ class DeadLetterQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: Annotated[RenderId, Field(pattern=r"^job_[0-9a-z]{26}:[0-9]{4}$")] | None = Field(
-        default=None, description="`next` of the previous page"
-    )
+    after: (
+        Annotated[
+            RenderId, Field(pattern=r"^job_[0-9a-z]{26}:[0-9]{4}$", examples=["job_01ke6q8v3c9t0n5w7x2z4b6d8f:0000"])
+        ]
+        | None
+    ) = Field(default=None, description="`next` of the previous page")
 
 
 class ListQuery(BaseModel):
@@ -38,9 +41,9 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="`next` of the previous page"
-    )
+    after: (
+        Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_01ke6q8v3c9t0n5w7x2z4b6d8f"])] | None
+    ) = Field(default=None, description="`next` of the previous page")
     status: list[JobStatus] = Field(
         default=[], description="only jobs with one of these statuses; repeat the parameter or separate with commas"
     )

@@ -21,6 +21,7 @@ from api.problems.errors import (
     Unauthorized,
 )
 from api.problems.formats import error_response
+from api.problems.http_errors import words_for
 from api.problems.openai import OpenAiError
 from api.problems.problem import Problem, problem
 from shared.errors import (
@@ -125,7 +126,7 @@ def _problem(refusal: Refusal) -> Problem:
 
 def _meaning(refusal: Refusal) -> str:
     """Returns the description of an error class for the OpenAPI document: the first paragraph of its docstring."""
-    text = refusal.__doc__ if issubclass(refusal, GridpressError) else refusal.description
+    text = refusal.__doc__ if issubclass(refusal, GridpressError) else words_for(status_of(refusal))
     return " ".join((text or "").split("\n\n")[0].split())
 
 

@@ -12,9 +12,9 @@ from werkzeug.exceptions import HTTPException
 
 from api.problems.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.problems.formats import error_response
+from api.problems.http_errors import detail_of
 from api.problems.openai import JobNotMade
 from api.problems.problem import Problem, problem
-from api.problems.unknown_route import unknown_route
 from api.rate_limit_fields import refusal_fields
 from api.services import services
 from shared.errors import (
@@ -26,6 +26,7 @@ from shared.errors import (
     TenantLimitReached,
 )
 from shared.metrics.catalogue import HTTP_REFUSALS
+from shared.wording.values import with_field
 
 log = structlog.get_logger()
 
@@ -99,29 +100,17 @@ def _detail(error: GridpressError) -> str:
     """
     if error.http_status >= 500 and not isinstance(error, JobNotMade):
         return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an internal error of the service")
-    field = getattr(error, "field", None)
-    return str(error) if not field or field in str(error) else f"{field}: {error}"
+    return with_field(getattr(error, "field", None), str(error))
 
 
 def _on_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
     code = _CODES.get(status, f"http_{status}")
-    response = _respond(problem(status, code, _http_detail(error), request.path))
+    response = _respond(problem(status, code, detail_of(error, request), request.path))
     for name, value in error.get_headers():
         if name in ("Accept-Encoding", "Allow", "Retry-After"):
             response.headers[name] = value
     return response
-
-
-def _http_detail(error: HTTPException) -> str:
-    match error.code:
-        case 404:
-            return unknown_route(request.path)
-        case 405:
-            return f"{request.path} does not support the method {request.method}"
-        case 413:
-            return f"the body has more than {request.max_content_length} bytes or {request.max_form_parts} parts"
-    return error.description or error.name
 
 
 def _on_os_error(error: OSError) -> Response:

@@ -110,9 +110,9 @@ class ResendRequest(BaseModel):
 
     model_config = _ASKED
 
-    endpoint_id: Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="the only endpoint to send to; default: all receivers of the message"
-    )
+    endpoint_id: (
+        Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$", examples=["ep_01ke6q8v3c9t0n5w7x2z4b6d8f"])] | None
+    ) = Field(default=None, description="the only endpoint to send to; default: all receivers of the message")
 
 
 class EndpointsQuery(BaseModel):
@@ -121,9 +121,9 @@ class EndpointsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(default=20, ge=1, le=100)
-    after: Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="`next` of the previous page"
-    )
+    after: (
+        Annotated[EndpointId, Field(pattern=r"^ep_[0-9a-z]{26}$", examples=["ep_01ke6q8v3c9t0n5w7x2z4b6d8f"])] | None
+    ) = Field(default=None, description="`next` of the previous page")
 
 
 class AttemptsQuery(BaseModel):

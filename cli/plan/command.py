@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 from rich.table import Table
 
 from cli.client import Client
@@ -28,7 +27,7 @@ from cli.tables import print_table
 from shared.errors import InvalidRequest
 from shared.geometry import check_size, parse_size
 from shared.jobs.states import Stage
-from shared.schedule.profile import Profile
+from shared.schedule.profile import Profile, read_profile
 
 _PROFILE_HELP = "give --profile FILE, which `python -m benchmarks.profile` writes"
 _SLOTS_HELP = "Renders at once on an AR worker; needs --profile.  [default: the most in the profile]"
@@ -110,11 +109,9 @@ def _sides(size: str) -> tuple[int, int]:
 
 def _profile(file: Path) -> Profile:
     try:
-        return Profile.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its JSON"
-        raise click.BadParameter(f"{file} is no profile: {where}: {first['msg']}", param_hint="--profile") from error
+        return read_profile(file)
+    except ValueError as error:
+        raise click.BadParameter(f"{file} is no profile: {error}", param_hint="--profile") from error
 
 
 def _throughputs(url: str) -> Mapping[Stage, MeasuredThroughput]:

@@ -132,16 +132,22 @@ def _read(response: httpcore.Response, max_bytes: int) -> tuple[bytes, BodyEnd]:
     return bytes(body), BodyEnd.WHOLE
 
 
+_DNS = {
+    socket.EAI_NONAME: "the name is not known",
+    socket.EAI_AGAIN: "the name server does not answer",
+}
+
+
 def _what_happened(error: Exception, target: Target, deadline: Deadline) -> str:
     match error:
         case TimeoutError():
             return f"did not answer within {deadline.timeout_s:g} s"
         case socket.gaierror():
-            return f"does not resolve: {error.strerror}"
+            return f"does not resolve: {_DNS.get(error.errno or 0, 'the look-up failed')}"
         case ssl.SSLCertVerificationError():
             return f"failed certificate verification: {error.verify_message}"
         case ssl.SSLError():
             return f"does not speak TLS on port {target.port}: {error.reason}"
         case OSError():
             return f"failed: {error.strerror or error}"
-    return f"did not answer in HTTP on port {target.port}: {error}"
+    return f"did not answer in HTTP on port {target.port}"

@@ -5,13 +5,13 @@ nothing.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from shared.addresses import Address, Network, is_loopback_host, literal, unmapped, why_not_public
 from shared.egress.errors import EgressRefused
 from shared.errors import Misconfigured
+from shared.settings.networks import read_network
 from shared.settings.settings import Settings
 
 LOOPBACK = "127.0.0.0/8,::1/128,localhost"  # this machine, as an allow-list names it
@@ -53,11 +53,10 @@ class AllowList:
         networks, hosts = [], set()
         for entry in filter(None, (part.strip().lower() for part in text.split(","))):
             try:
-                networks.append(ip_network(entry))
+                networks.append(read_network(entry))
             except ValueError as error:
                 if literal(entry) or not _NAME.fullmatch(entry):
-                    message = f"{setting}: {entry} is neither a network nor a host name ({error})"
-                    raise Misconfigured(message) from error
+                    raise Misconfigured(f"{setting}: {error}, and not a host name") from error
                 hosts.add(entry.rstrip("."))
         return cls(tuple(networks), frozenset(hosts))
 

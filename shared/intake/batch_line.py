@@ -19,6 +19,7 @@ from shared.intake.spec import check
 from shared.intake.types import Text
 from shared.jobs.spec import SEED_LIMIT
 from shared.settings.settings import Settings
+from shared.wording.sentences import Wording
 
 _MOST_CHARS = 500  # maximum length of the parts of a line that a fault quotes
 MOST_LINE_BYTES = 16 * 1024 * 1024  # an edit may contain its image
@@ -64,13 +65,14 @@ def read_envelope(raw: bytes, line: int) -> Envelope:
     except InvalidRequest as error:
         raise BadLine(Fault(code="invalid_json_line", message=str(error), line=line + 1)) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = ".".join(map(str, first["loc"]))[:_MOST_CHARS] or None
+        first = _ENVELOPE.flaws(error)[0]
+    param = first.field and first.field[:_MOST_CHARS]
     raise BadLine(
-        Fault(code=_CODES.get(first["type"], "invalid_value"), message=first["msg"], param=param, line=line + 1)
+        Fault(code=_CODES.get(first.kind, "invalid_value"), message=first.message, param=param, line=line + 1)
     )
 
 
+_ENVELOPE = Wording(Envelope, whole="the line")
 _CODES = {
     "model_type": "invalid_json_line",
     "missing": "missing_required_parameter",

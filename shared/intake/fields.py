@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import InvalidRequest
+from shared.wording.sentences import Wording
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,9 +41,8 @@ def validated(model: type[Model], fields: object, *, is_text: bool = False) -> M
     try:
         return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
     except ValidationError as error:
-        # The errors contain neither the input nor a context, because both may contain a secret.
-        faults = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_FAULTS]
-    raise InvalidFields([FieldError(field=_name(fault["loc"]), message=fault["msg"]) for fault in faults])
+        flaws = Wording(model).flaws(error, most=_MAX_FAULTS)
+    raise InvalidFields([FieldError(field=flaw.field, message=flaw.message) for flaw in flaws])
 
 
 def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
@@ -55,14 +55,3 @@ def _with_few_unknown(model: type[BaseModel], fields: object) -> object:
         return fields
     unknown = set(islice((name for name in fields if name not in model.model_fields), _MAX_FAULTS, None))
     return {name: value for name, value in fields.items() if name not in unknown}
-
-
-def _name(location: Sequence[int | str]) -> str | None:
-    """Returns the location of an invalid field as text: `("images", 2)` becomes `images[2]`."""
-    name = ""
-    for part in location:
-        if isinstance(part, int):
-            name += f"[{part}]"
-        elif part != "[key]":  # pydantic's mark for the key of a mapping
-            name += f".{part}" if name else part
-    return name or None

@@ -10,6 +10,7 @@ from mmap import mmap
 from typing import Any
 
 from shared.errors import InvalidRequest, PayloadTooLarge
+from shared.wording.json_text import json_fault
 
 MOST_BYTES = 1024 * 1024  # without pictures
 MOST_VALUES = 1_000  # a request with all fields has about 100
@@ -69,7 +70,7 @@ def read_json(text: bytes, field: str | None = None) -> Any:
     except RecursionError as error:
         raise InvalidRequest("malformed JSON: nested too deeply", field) from error
     except ValueError as error:
-        raise InvalidRequest(f"malformed JSON: {error}", field) from error
+        raise InvalidRequest(f"malformed JSON: {json_fault(error, text)}", field) from error
     if _is_crowded(value):
         raise InvalidRequest(f"malformed JSON: more than {MOST_VALUES} values", field)
     return value

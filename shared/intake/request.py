@@ -33,7 +33,7 @@ class PriorRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    job_id: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$")]
+    job_id: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_01ke6q8v3c9t0n5w7x2z4b6d8f"])]
     index: int = Field(default=0, ge=0)
 
 

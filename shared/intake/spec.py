@@ -24,6 +24,7 @@ from shared.store.files.files import FileStore
 from shared.store.jobs.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
+from shared.wording.values import quoted
 
 DEFAULT_SIZE = (1024, 1024)
 _DRAWN_SEED_LIMIT = 2**31  # every other tool accepts seeds below this; callers may send up to 2^53 - 1
@@ -163,7 +164,7 @@ def _check_limits(request: JobRequest, settings: Settings) -> None:
         ("num_inference_steps", request.num_inference_steps, settings.max_inference_steps),
     ):
         if value > limit:
-            raise InvalidRequest(f"{field} must be at most {limit}, not {value}", field)
+            raise InvalidRequest(f"{field} must be at most {limit}, not {quoted(value)}", field)
     if request.deadline is not None and request.deadline <= datetime.now(UTC):
         raise InvalidRequest("deadline has passed", "deadline")
     if len(request.prompt) > settings.max_prompt_chars:

@@ -75,7 +75,7 @@ def _size(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Size = Annotated[str, AfterValidator(_size), Field(json_schema_extra={"pattern": SIZE_PATTERN})]
+Size = Annotated[str, AfterValidator(_size), Field(examples=["1152x1024"], json_schema_extra={"pattern": SIZE_PATTERN})]
 ImageInput = Annotated[
     Text,
     AfterValidator(str.strip),
@@ -87,7 +87,7 @@ Side = Annotated[int, Field(description="pixels; a multiple of 32 from 256 to 20
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc), Field(strict=False)]
 # The id of an entry in a Redis stream: two numbers below 2^64. Every number of 19 digits is below 2^64.
-StreamId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
+StreamId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1767605400000-0"])]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 SigningKey = Annotated[
     Text, AfterValidator(_signing_key), Field(json_schema_extra={"pattern": "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"})

@@ -60,7 +60,11 @@ def end_without_package(role: str, error: ModuleNotFoundError) -> NoReturn:
     exits with status 78.
     """
     extra = role if role == "api" else "workers"
-    _end(role, f"{error}: pip install 'gridpress[{extra}]' installs what this role needs", EXIT_MISCONFIGURED)
+    _end(
+        role,
+        f"the package {error.name} is missing: pip install 'gridpress[{extra}]' installs what this role needs",
+        EXIT_MISCONFIGURED,
+    )
 
 
 def _end(role: str, why: str, status: int) -> NoReturn:

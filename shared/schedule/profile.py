@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import Misconfigured
 from shared.schedule.cost import DEFAULT_COSTS, CostModel, fitted
+from shared.wording.sentences import Wording
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -52,6 +53,15 @@ class Profile(BaseModel):
     dit: list[DitPoint] = Field(min_length=1)
 
 
+def read_profile(file: Path) -> Profile:
+    """Reads a profile file. Raises `OSError`, and `ValueError` with the first fault of a file that is no profile."""
+    try:
+        return Profile.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        message = Wording(Profile, whole="the profile").flaws(error)[0].message
+    raise ValueError(message)
+
+
 def costs_of_profile(file: Path | None) -> CostModel:
     """Returns a cost model that fits the measured DiT steps in a profile file; the default model without a file.
 
@@ -60,7 +70,9 @@ def costs_of_profile(file: Path | None) -> CostModel:
     if file is None:
         return DEFAULT_COSTS
     try:
-        profile = Profile.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
+        profile = read_profile(file)
+    except OSError as error:
+        raise Misconfigured(f"GRIDPRESS_COST_PROFILE={file} can't be read: {error.strerror}") from error
+    except ValueError as error:
         raise Misconfigured(f"GRIDPRESS_COST_PROFILE={file} is no profile: {error}") from error
     return fitted([(point.num_pixels, point.step_s) for point in profile.dit])

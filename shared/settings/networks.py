@@ -4,10 +4,28 @@ from ipaddress import ip_address, ip_network
 
 from shared.addresses import Address, Network, unmapped
 
+_MOST_CHARS = 60  # of a wrong entry that a message quotes
+
 
 def read_networks(text: str) -> tuple[Network, ...]:
     """Parses networks and addresses that are separated by commas. Raises `ValueError` for any other text."""
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(read_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def read_network(text: str) -> Network:
+    """Parses a network such as `10.0.0.0/8`, or an address. Raises `ValueError` with the reason in our words."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(_why_no_network(text)) from error
+
+
+def _why_no_network(text: str) -> str:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return f"{text[:_MOST_CHARS]} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
+    return f"{text} is an address inside of the network {network}: write {network}"
 
 
 def address_of(text: str) -> Address | None:

@@ -65,13 +65,13 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
 
 def test_a_missing_package_is_named_in_one_line_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_package() -> None:
-        raise ModuleNotFoundError("No module named 'trustme'")
+        raise ModuleNotFoundError("No module named 'trustme'", name="trustme")
 
     monkeypatch.setattr(main.commands["plan"], "callback", without_package)
     monkeypatch.setattr(main.commands["plan"], "params", [])
     result = CliRunner().invoke(main, ["plan"])
     assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
-    assert "No module named 'trustme': pip install 'gridpress[api,workers,local]'" in result.stderr
+    assert "the package trustme is missing: pip install 'gridpress[api,workers,local]'" in result.stderr
 
 
 def test_a_full_disk_is_told_in_one_line_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from cli.batch.input.table import rows
 from shared.intake.file_kinds import why_no_lines, why_no_text, without_mark
+from shared.wording.json_text import json_fault
 
 NATIVE_ENDPOINT = "/v1/jobs"
 _START_BYTES = 16  # enough to recognise compressed files and UTF-16
@@ -75,15 +76,21 @@ def _object(raw: bytes) -> dict[str, Any] | ValueError:
         found = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         return ValueError("is not UTF-8")
-    except json.JSONDecodeError as error:
-        return ValueError(f"is not JSON: {error.msg} at column {error.colno}")
-    except (ValueError, RecursionError) as error:
+    except _NoNumber as error:
         return ValueError(f"is not JSON: {error}")
+    except RecursionError:
+        return ValueError("is not JSON: nested too deeply")
+    except ValueError as error:
+        return ValueError(f"is not JSON: {json_fault(error, raw)}")
     return found if isinstance(found, dict) else ValueError("is not a JSON object")
 
 
+class _NoNumber(ValueError):
+    """Raised for NaN and the infinities, which Python reads but JSON lacks."""
+
+
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+    raise _NoNumber(f"{name} is not a JSON number")
 
 
 def _in_batch_form(number: int, fields: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,11 @@ def rows(raws: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | ValueErr
                 yield number, _fields(columns, row)
     except UnicodeDecodeError:
         yield reader.line_num + 1, ValueError("is not UTF-8")
-    except csv.Error as error:
-        yield number, ValueError(f"is not CSV: {error}")
+    except csv.Error:
+        yield (
+            number,
+            ValueError("is not CSV: put a cell with commas, quotes or line breaks in quotes, and double quotes in it"),
+        )
     except _BadHeader as error:
         yield 1, error
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from shared.jobs.spec import OutputFormat
+from shared.wording.values import with_field
 
 _STATUSES: Mapping[Any, str] = {
     200: "succeeded",
@@ -99,7 +100,7 @@ def _why(error: Any, body: Mapping[str, Any], status_code: int | None) -> str:
     """
     said = error or body.get("error")
     field = said.get("param") if isinstance(said, Mapping) else None
-    return (f"{field}: " if field else "") + _message(said, f"response status {status_code}")
+    return with_field(field, _message(said, f"response status {status_code}"))
 
 
 def _message(error: Any, otherwise: str) -> str:

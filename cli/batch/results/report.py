@@ -8,6 +8,7 @@ from cli.batch.input.lines import Lines
 from cli.batch.results.file import RESULTS, Result, Results
 from cli.client import Json
 from cli.errors import Failure
+from shared.wording.values import with_field
 
 _MOST_LISTED = 20
 
@@ -22,8 +23,8 @@ def refusal(prompts: Path, lines: Lines, batch: Json) -> Failure:
 def fault(lines: Lines, error: Json) -> str:
     """Returns the text of one validation error: the line number, the field and the message."""
     number = lines.number(error.get("line"))
-    parts = [f"line {number}" if number else "", error.get("param") or "", error["message"]]
-    return ": ".join(part for part in parts if part)
+    where = f"line {number}: " if number else ""
+    return where + with_field(error.get("param"), error["message"])
 
 
 def unfinished(out: Path, lines: Lines, results: Results, batch: Json) -> str | None:

@@ -191,7 +191,7 @@ def test_a_name_that_does_not_resolve_is_a_failure_that_says_so() -> None:
     def unknown(host: str, port: int) -> Sequence[Address]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    with pytest.raises(EgressFailed, match=r"gone\.test does not resolve: Name or service not known"):
+    with pytest.raises(EgressFailed, match=r"gone\.test does not resolve: the name is not known"):
         EgressClient(OPEN, resolve=unknown).get("https://gone.test/", Deadline(AMPLE_S), max_bytes=9)
 
 

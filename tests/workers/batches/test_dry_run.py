@@ -96,7 +96,7 @@ def test_a_dry_run_of_a_broken_file_says_what_is_wrong_and_where(shop: Shop, cli
     strict = asked_of(shop, jsonl([a_line(0), a_line(1, n=99), a_line(2, n=99)]), strict=True)
     status, told = dry(shop, strict)
     assert (status, told["error"]["param"]) == (400, "input_file_id")
-    assert all(part in told["error"]["message"] for part in ("line 2: n: ", "1 more"))
+    assert all(part in told["error"]["message"] for part in ("line 2: n must be ", "1 more"))
 
 
 def test_a_dry_run_names_lines_over_a_limit_and_lines_whose_files_are_not_there(shop: Shop, client: Client) -> None:

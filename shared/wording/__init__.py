@@ -1,0 +1,1 @@
+"""Words every error about input that a person reads: fields of requests, settings, JSON. Quotes no secrets."""
