@@ -208,6 +208,8 @@ def test_what_is_no_route_is_404(http: FlaskClient, path: str) -> None:
         ("/models", "/v1/models"),
         ("/v1/v1/images/edits", "/v1/images/edits"),
         ("/openai/v1/files", "/v1/files"),
+        ("/openai/deployments/dall-e-3/images/generations", "/v1/images/generations"),
+        ("/v1/containers/x/files", "images, models, files and batches"),
         ("/v1/chat/completions", "images, models, files and batches"),
         ("/v1/images/variations", "images, models, files and batches"),
     ],
