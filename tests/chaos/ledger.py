@@ -49,12 +49,16 @@ class Request:
         )
 
 
-def request(run_seed: int, number: int, *, cancels: bool = True) -> Request:
-    """Request `number` of a run: a function of its arguments."""
-    rng = random.Random(f"{run_seed}:{number}")
+def request(run_seed: int, number: int, *, cancels: bool = True, num_distinct: int | None = None) -> Request:
+    """Returns request `number` of a run: a function of its arguments.
+
+    With `num_distinct`, the requests after the first `num_distinct` ask for the same pictures again, in the same order.
+    """
+    drawn = number % num_distinct if num_distinct else number
+    rng = random.Random(f"{run_seed}:{drawn}")
     return Request(
         client_id=f"client-{run_seed}-{number}",
-        prompt=f"picture {number}",
+        prompt=f"picture {drawn}",
         width_px=rng.choice(_SIDES),
         height_px=rng.choice(_SIDES),
         seed=rng.randrange(2**53),

@@ -28,7 +28,6 @@ _TICK_S = 0.05
 _BACKLOG = 60  # renders: three DiT workers draw ten a second
 _HEALING_RATE_PER_S = 15.0
 _HEALING_NUMBERS = 1_000_000  # of requests, which the first client never reaches
-_TARGET_LIMIT_S = 40.0  # a supervisor starts a process again within half a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,8 @@ class Plan:
     """What to run. `settle_s` bounds the time from the last fault to the last job's end.
 
     `silences` come at the end, one after the other and nothing besides, so that what follows each can be measured.
-    `is_loading`: faults and requests begin with the API, while the stages still load their models.
+    `while_loading` come before all others, with the first requests, while the stages still load their models.
+    `comes_back_in_s` bounds the time that a role takes to start again. `num_distinct`: see `request`.
     """
 
     seed: int
@@ -49,7 +49,9 @@ class Plan:
     settle_s: float
     cancels: bool
     silences: tuple[Fault, ...] = ()
-    is_loading: bool = False
+    while_loading: tuple[Fault, ...] = ()
+    num_distinct: int | None = None
+    comes_back_in_s: float = 40.0  # a supervisor starts a process again within half a minute
 
 
 def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -71,16 +73,23 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             plan.workers_per_stage,
             has_far_worker=plan.has_far_worker,
             webhook_port=receiver.port,
-            needs_models=not plan.is_loading,
+            needs_models=not plan.while_loading,
         ) as service,
         Recovery(service.store) as recovery,
     ):
         client = Submitter(
-            service.url, receiver.url, ledger, seed=plan.seed, rate_per_s=plan.rate_per_s, cancels=plan.cancels
+            service.url,
+            receiver.url,
+            ledger,
+            seed=plan.seed,
+            rate_per_s=plan.rate_per_s,
+            cancels=plan.cancels,
+            num_distinct=plan.num_distinct,
         )
-        hits = Faults(service, recovery, hits_loading=plan.is_loading)
+        loading = Faults(service, recovery, hits_loading=True)
         with client:
-            faults = _play(plan.faults, service, hits, say)
+            faults = _play(plan.while_loading, plan.comes_back_in_s, service, loading, say)
+            faults += _play(plan.faults, plan.comes_back_in_s, service, Faults(service, recovery), say)
         store = service.store_once_it_answers()
         healed = _heal(plan, service, store, receiver, ledger, say)
         audit = Audit(store, ObjectStore(service.settings()), receiver, is_right)
@@ -95,7 +104,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             num_webhooks=receiver.received.total(),
             num_late_writes_refused=service.count_in_logs("render.result_dropped"),
             faults=_by_name(faults),
-            num_while_loading=hits.num_while_loading,
+            num_while_loading=loading.num_while_loading,
             findings=findings,
             times=recovery.times(),
             healed=healed,
@@ -128,7 +137,9 @@ def _heal(
         return Healing(service, store, receiver, ledger).rounds(plan.silences, say)
 
 
-def _play(planned: Iterable[Fault], service: Service, faults: Faults, say: Callable[[str], None]) -> Counter[Fault]:
+def _play(
+    planned: Iterable[Fault], comes_back_in_s: float, service: Service, faults: Faults, say: Callable[[str], None]
+) -> Counter[Fault]:
     """Carries out one fault after the other; lasting ones end while others begin."""
     done: Counter[Fault] = Counter()
     order = count()
@@ -148,10 +159,10 @@ def _play(planned: Iterable[Fault], service: Service, faults: Faults, say: Calla
         while fault.role == "supervisor" and ends:  # its start waits for all roles, so none may be silent for longer
             heappop(ends)[2]()
         end = faults.begin(fault)
-        give_up_at_s = time.monotonic() + _TARGET_LIMIT_S
+        give_up_at_s = time.monotonic() + comes_back_in_s
         while end is None:  # the role is between two processes
             if ends:  # a silent or frozen server keeps a role from its start: the limit counts from the end of that
-                give_up_at_s = time.monotonic() + _TARGET_LIMIT_S
+                give_up_at_s = time.monotonic() + comes_back_in_s
             assert time.monotonic() < give_up_at_s, f"{fault.role} did not come back"
             wait_until(time.monotonic() + _TICK_S)
             end = faults.begin(fault)

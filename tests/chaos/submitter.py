@@ -25,14 +25,18 @@ class Submitter:
         rate_per_s: float,
         cancels: bool,
         first_number: int = 0,
+        num_distinct: int | None = None,
         is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`is_enough`: whether to leave out the request whose turn it is. `first_number`: of its requests."""
+        """`is_enough`: whether to leave out the request whose turn it is. `first_number`: of its requests.
+
+        `num_distinct`: see `request`.
+        """
         self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
         self._webhook_url = webhook_url
         self._ledger = ledger
         self._seed, self._interval_s, self._cancels = seed, 1 / rate_per_s, cancels
-        self._first_number, self._is_enough = first_number, is_enough
+        self._first_number, self._is_enough, self._num_distinct = first_number, is_enough, num_distinct
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="submitter")
         self.error: Exception | None = None
@@ -54,7 +58,8 @@ class Submitter:
             while not self._stop.wait(max(0.0, next_at_s - time.monotonic())):
                 next_at_s = max(next_at_s, time.monotonic() - 1) + self._interval_s
                 if not self._is_enough():
-                    self._submit(request(self._seed, number, cancels=self._cancels))
+                    asked = request(self._seed, number, cancels=self._cancels, num_distinct=self._num_distinct)
+                    self._submit(asked)
                     number += 1
         except Exception as error:
             self.error = error
