@@ -8,7 +8,7 @@ MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measure
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,7 +45,10 @@ fuzz: setup ## send generated and mutated requests for a long time: FUZZ_REQUEST
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-50000} FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
 		$(BIN)/python -m pytest tests/api/server/test_raw_requests.py tests/api/service/test_schemathesis.py --numprocesses 0
 
-check: setup check-deploy ## run ruff, mypy and import contracts, and check the files of docker/ and deploy/
+check: setup ## run ruff, mypy and import contracts, and check the files of docker/ and deploy/
+	$(MAKE) --jobs 2 check-code check-deploy
+
+check-code: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
