@@ -15,6 +15,7 @@ from api.problems.formats import error_response
 from api.problems.http_errors import detail_of
 from api.problems.openai import JobNotMade
 from api.problems.problem import Problem, problem
+from api.problems.wrong_ids import hint_of
 from api.rate_limit_fields import refusal_fields
 from api.services import services
 from shared.errors import (
@@ -100,7 +101,8 @@ def _detail(error: GridpressError) -> str:
     """
     if error.http_status >= 500 and not isinstance(error, JobNotMade):
         return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an internal error of the service")
-    return with_field(getattr(error, "field", None), str(error))
+    message = str(error) + hint_of(error.code, str(error))
+    return with_field(getattr(error, "field", None), message)
 
 
 def _on_http_exception(error: HTTPException) -> Response:

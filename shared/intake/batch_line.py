@@ -65,7 +65,7 @@ def read_envelope(raw: bytes, line: int) -> Envelope:
     except InvalidRequest as error:
         raise BadLine(Fault(code="invalid_json_line", message=str(error), line=line + 1)) from error
     except ValidationError as error:
-        first = _ENVELOPE.flaws(error)[0]
+        first = _ENVELOPE.flaws(error, 1)[0]
     param = first.field and first.field[:_MOST_CHARS]
     raise BadLine(
         Fault(code=_CODES.get(first.kind, "invalid_value"), message=first.message, param=param, line=line + 1)
@@ -89,7 +89,7 @@ def line_request(
     """
     fields = {**_defaults(spec, body, line), **body, "priority": spec.priority.value}
     if spec.endpoint == NATIVE:
-        found = LineRequest(validated(JobRequest, fields), None)
+        found = LineRequest(validated(JobRequest, fields, most_errors=1), None)
     else:
         found = _of_images(spec, fields, settings)
     check(found.request, settings, rules)
@@ -108,17 +108,17 @@ def fault_of(error: InvalidRequest, line: int) -> Fault:
 def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -> LineRequest:
     asked: ImagesRequest
     if spec.endpoint == "/v1/images/edits":
-        asked = edit = validated(EditRequest, fields)
+        asked = edit = validated(EditRequest, fields, most_errors=1)
         if not edit.images:
             raise InvalidRequest("an edit needs an image", "images")
     else:
-        asked = validated(GenerationRequest, fields)
+        asked = validated(GenerationRequest, fields, most_errors=1)
     if asked.stream:
         raise InvalidRequest("a batch line can't be streamed", "stream")
     names = ModelNames.of(settings)
     if asked.model is not None and names.find(asked.model) is None:
         raise InvalidRequest(names.refusal(asked.model), "model")
-    return LineRequest(validated(JobRequest, asked.fields_of_job()), asked)
+    return LineRequest(validated(JobRequest, asked.fields_of_job(), most_errors=1), asked)
 
 
 def _defaults(spec: BatchSpec, body: Mapping[str, Any], line: int) -> dict[str, Any]:

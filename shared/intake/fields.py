@@ -31,17 +31,17 @@ class InvalidFields(InvalidRequest):
         self.errors = errors
 
 
-def validated(model: type[Model], fields: object, *, is_text: bool = False) -> Model:
+def validated(model: type[Model], fields: object, *, is_text: bool = False, most_errors: int = _MAX_FAULTS) -> Model:
     """Validates the fields of a request and returns them as an instance of `model`. With `is_text`, all values are
     text, as in an HTML form, and are converted.
 
-    Raises `InvalidFields`.
+    Raises `InvalidFields` with at most `most_errors` errors. Each takes up to 0.1 ms to word.
     """
     fields = _with_few_unknown(model, fields)
     try:
         return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
     except ValidationError as error:
-        flaws = Wording(model).flaws(error, most=_MAX_FAULTS)
+        flaws = Wording(model).flaws(error, most_errors)
     raise InvalidFields([FieldError(field=flaw.field, message=flaw.message) for flaw in flaws])
 
 

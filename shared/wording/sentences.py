@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from shared.wording.expected import Place, Schema, choices, expected, members, place_of, schema_of, variants
-from shared.wording.values import nearest, one_of, quoted, short_name, with_field
+from shared.wording.values import nearest, quoted, short_name, with_field
 
 _OF_PYDANTIC = frozenset(get_args(ErrorType))  # all other kinds are our own, and so are their messages
 _MOST_LISTED = 12  # names of fields in one sentence
@@ -76,7 +76,7 @@ class Wording:
             return f"{name} is not known here: did you mean {f'{place.name}.{meant}' if place.name else meant}?"
         if not 0 < len(known) <= _MOST_LISTED:
             return f"{name} is not known here; /openapi.json has the known names"
-        return f"{name} is not known here; known is {one_of(known)}"
+        return f"{name} is not known here; known names: {', '.join(known)}"
 
     def _superfluous(self, name: str, _: ErrorDetails, place: Place) -> str:
         description = place.schema.get("description")

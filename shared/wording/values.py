@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 MOST_QUOTED_CHARS = 40
@@ -79,8 +80,13 @@ def listed(names: Sequence[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name that the caller most likely meant, or None."""
+    return _nearest(name[:_MOST_NAME_CHARS], tuple(known))
+
+
+@lru_cache(1024)  # the lines of a batch mostly have the same mistake
+def _nearest(name: str, known: Sequence[str]) -> str | None:
     plain = {_plain(each): each for each in known}
-    asked = _plain(name[:_MOST_NAME_CHARS])
+    asked = _plain(name)
     other = _OTHER_NAMES.get(asked)
     if other in plain:
         return other

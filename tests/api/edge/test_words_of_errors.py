@@ -114,6 +114,22 @@ def test_a_wrong_field_of_an_upload_is_named(http: FlaskClient) -> None:
     assert message == 'purpose must be batch, vision or user_data, not "batches": did you mean batch?'
 
 
+def test_an_id_of_another_kind_is_told_its_kind(http: FlaskClient) -> None:
+    ulid, of_caller = "0" * 26, "batch_of_monday"
+    for path, end in (
+        (f"/v1/jobs/batch_{ulid}", f"batch_{ulid}: it is the id of a batch, not of a job"),
+        (f"/v1/batches/job_{ulid}", f"job_{ulid}: it is the id of a job, not of a batch"),
+        (f"/v1/files/job_{ulid}", f"job_{ulid}: it is the id of a job, not of a file"),
+        (f"/v1/dead_letters/job_{ulid}", f"job_{ulid}: it is the id of a job, not of a dead letter"),
+        (f"/v1/jobs/job_{ulid}", f"no job job_{ulid}"),
+        (f"/v1/jobs/{of_caller}", f"no job {of_caller}"),
+        (f"/v1/batches/{of_caller}", f"no batch {of_caller}"),
+    ):
+        answer = http.get(path)
+        assert answer.status_code == 404
+        assert told(answer)[1].endswith(end)
+
+
 REFUSED: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("PATCH", "/v1/jobs", {}, "/v1/jobs does not support the method PATCH: use GET, HEAD or POST"),
     ("GET", "/v1/nothing", {}, "there is no route /v1/nothing"),
