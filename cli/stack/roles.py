@@ -99,7 +99,7 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         # Waiting OpenMP threads sleep: spinning threads slowed down AR decoding tenfold where cores are shared.
-        "OMP_WAIT_POLICY": "PASSIVE",
+        **_unless_given("OMP_WAIT_POLICY", "PASSIVE"),
         **_surroundings(settings.model),
     }
     metrics_port = None if settings.metrics_port is None else free_ports(1)[0]
@@ -125,7 +125,14 @@ def _surroundings(model: str | None) -> Mapping[str, str]:
     """
     env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
     needs_no_hub = model is not None and (model == demo_model.NAME or Path(model).is_dir())
-    return {**env, "HF_HUB_OFFLINE": "1"} if needs_no_hub else env
+    return {**env, **_unless_given("HF_HUB_OFFLINE", "1")} if needs_no_hub else env
+
+
+def _unless_given(name: str, value: str) -> Mapping[str, str]:
+    """Returns an environment variable for a child process, or nothing if the operator has set the variable. The child
+    then inherits the operator's value.
+    """
+    return {} if name in os.environ else {name: value}
 
 
 def _without_loopback(no_proxy: str | None) -> str:

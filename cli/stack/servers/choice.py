@@ -21,7 +21,7 @@ def with_servers(settings: Settings) -> tuple[Settings, list[Embedded]]:
         servers.append(valkey)
         found |= {"redis_url": valkey.url, "store_dir": valkey.folder}
     if not settings.s3_endpoint_url:
-        seaweedfs = SeaweedFS(settings.data_dir, settings.s3_bucket)
+        seaweedfs = SeaweedFS(settings.data_dir, settings.s3_bucket, **_given_keys(settings))
         servers.append(seaweedfs)
         found |= _s3_settings(seaweedfs, settings.host)
     return settings.model_copy(update=found), servers
@@ -34,4 +34,16 @@ def _s3_settings(server: SeaweedFS, api_host: str) -> dict[str, object]:
         "s3_secret_key": SecretStr(server.endpoint.secret_key),
         # The embedded S3 listens on loopback, so a client on another machine can't follow a link to it.
         "s3_links": "presigned" if is_loopback_host(api_host) else "streamed",
+    }
+
+
+def _given_keys(settings: Settings) -> dict[str, str]:
+    """Returns the keys of the object store that the operator chose. The embedded object store then accepts these keys.
+
+    Processes read a key that is in a file (`GRIDPRESS_S3_SECRET_KEY_FILE`) from that file, so it must be in use.
+    """
+    secret_key = settings.s3_secret_key
+    return {
+        "access_key": settings.s3_access_key or "",
+        "secret_key": secret_key.get_secret_value() if secret_key else "",
     }

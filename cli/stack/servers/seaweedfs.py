@@ -48,15 +48,18 @@ class SeaweedFS(Embedded):
     stop_signal: ClassVar = SIGKILL
     stop_grace_s: ClassVar = 10.0
 
-    def __init__(self, data_dir: Path, bucket: str = "gridpress") -> None:
+    def __init__(
+        self, data_dir: Path, bucket: str = "gridpress", *, access_key: str = "", secret_key: str = ""
+    ) -> None:
+        """Uses random keys, which the data folder keeps, in place of keys that are not given."""
         super().__init__(data_dir)
         self._bucket = bucket
         self._folder = self.data_dir / self.role
         self.ports = dict(zip(("master", "volume", "filer", "s3"), free_ports(4, offset=GRPC_OFFSET), strict=True))
         self.endpoint = S3Endpoint(
             f"http://{LOOPBACK}:{self.ports['s3']}",
-            secret(self.data_dir, "s3_access_key"),
-            secret(self.data_dir, "s3_secret_key"),
+            access_key or secret(self.data_dir, "s3_access_key"),
+            secret_key or secret(self.data_dir, "s3_secret_key"),
         )
 
     @property

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import redis
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 
 from cli.stack.servers.choice import with_servers
 from cli.stack.servers.embedded import Embedded
@@ -141,6 +142,17 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="appendonlydir"):
         Valkey(tmp_path).start()
     assert not (tmp_path / "run" / "valkey-0.pid").exists()
+
+
+def test_the_embedded_object_store_takes_the_keys_that_the_operator_chose(tmp_path: Path) -> None:
+    given = {"s3_access_key": "mine", "s3_secret_key": SecretStr("hush")}
+    for names in (("s3_access_key", "s3_secret_key"), ("s3_secret_key",), ()):
+        chosen = {name: given[name] for name in names}
+        settings = with_servers(Settings(data_dir=tmp_path, **chosen))[0]  # type: ignore[arg-type]
+        assert {name: getattr(settings, name) for name in names} == chosen
+        assert settings.s3_access_key
+        assert settings.s3_secret_key
+        assert settings.s3_secret_key.get_secret_value()
 
 
 def test_servers_that_the_settings_name_are_not_started(tmp_path: Path) -> None:

@@ -111,7 +111,18 @@ def test_loopback_goes_around_every_proxy_that_the_user_has(tmp_path: Path, monk
     assert role("api-0", Settings(data_dir=tmp_path))["NO_PROXY"].split(",")[:2] == ["internal.example", LOOPBACK]
 
 
-def test_a_model_in_a_folder_needs_no_hub(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "ACTIVE"), ("HF_HUB_OFFLINE", "0")])
+def test_a_process_inherits_what_the_operator_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    assert name in role("ar-0", Settings(data_dir=tmp_path, model="demo"))
+    monkeypatch.setenv(name, value)
+    assert role("ar-0", Settings(data_dir=tmp_path, model="demo")).get(name, value) == value
+
+
+def test_a_model_in_a_folder_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     assert "HF_HUB_OFFLINE" in role("ar-0", Settings(data_dir=tmp_path, model=str(tmp_path)))
     assert "HF_HUB_OFFLINE" in role("ar-0", Settings(data_dir=tmp_path, model="demo"))
     assert "HF_HUB_OFFLINE" not in role("ar-0", Settings(data_dir=tmp_path, model="zai-org/GLM-Image"))
