@@ -45,8 +45,9 @@ class ModelNames:
 
     def refusal(self, name: str) -> str:
         """Returns the error message for a name that does not mean the served model."""
+        names = ", ".join((*self.listed, SHORT_NAME))
         return (
-            f"this service does not serve the model {name[:_MOST_CHARS]}, only {', '.join(self.listed)}. Omit `model`, "
+            f"this service does not serve the model {name[:_MOST_CHARS]}. Omit `model`, use one of {names}, "
             "or let the operator add the name to GRIDPRESS_MODEL_ALIASES"
         )
 

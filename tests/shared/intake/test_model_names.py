@@ -33,6 +33,12 @@ def test_a_request_may_use_the_served_name_a_short_one_and_those_of_the_setting(
     assert NAMES.find(name) == found
 
 
+def test_the_error_for_another_name_has_all_names_and_the_setting() -> None:
+    text = NAMES.refusal("flux" * 1000)
+    assert all(name in text for name in (*NAMES.listed, "glm-image", "GRIDPRESS_MODEL_ALIASES"))
+    assert len(text) < 400  # an error response has room for 500 characters
+
+
 def test_each_name_is_listed_once_with_the_served_one_first() -> None:
     assert NAMES.listed == (SERVED, "dall-e-3", "GPT-Image-1", "openai/dall-e-2")
 
