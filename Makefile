@@ -137,7 +137,7 @@ test-containers: setup ## build the images, run the Compose stack on a Docker en
 	$(BIN)/python -m pip install --quiet --group containers
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m containers --numprocesses 0 tests/containers
 
-# The environments are in .venv-clients (800 MB). Not in `make test`, because installing them needs package registries.
+# The environments are in .venv-clients (1.1 GB). Not in `make test`, because installing them needs package registries.
 test-clients: setup ## run published clients against a service on loopback (CLIENTS="curl ai_sdk" chooses; WRITE=1 updates docs/clients.md)
 	$(BIN)/python -m pip install --quiet --group clients
 	$(BIN)/python -m tests.clients $(CLIENTS) $(if $(WRITE),--write)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tests.clients import applications, celery_tools, downloads, sdks, stores, table, webhooks
+from tests.clients import applications, celery_tools, downloads, generators, sdks, stores, table, webhooks
 from tests.clients.bench import Bench
 from tests.clients.environments import Environments
 from tests.clients.rows import Call, Row
@@ -21,6 +21,7 @@ _CLIENTS: Sequence[Callable[[Bench], Row]] = (
     *downloads.CLIENTS,
     *stores.CLIENTS,
     *celery_tools.CLIENTS,
+    *generators.CLIENTS,
 )
 
 

@@ -11,7 +11,6 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).parent
@@ -26,11 +25,11 @@ class Environments:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder
-        self._tables = tomllib.loads((PROGRAMS / "versions.toml").read_text())
+        self._tables: Mapping[str, Mapping[str, str]] = tomllib.loads((PROGRAMS / "versions.toml").read_text())
 
     def version(self, environment: str, package: str) -> str:
         """Returns the version of a package, which may have extras in the table."""
-        table = self._table(environment)
+        table = self._tables[environment]
         found = next(version for name, version in table.items() if name.partition("[")[0] == package)
         return found.rpartition("@")[2]
 
@@ -40,8 +39,7 @@ class Environments:
 
     def python(self, environment: str) -> Path:
         """Returns the folder of the environment's commands. Installs the environment first, unless it is up to date."""
-        folder = self._folder / environment
-        table = self._table(environment)
+        folder, table = self._folder / environment, self._tables[environment]
         packages = [f"{name}=={version}" for name, version in table.items()]
         extra = ("--editable", str(CHECKOUT)) if environment == _WITH_GRIDPRESS else ()
         if not _is_made(folder, table):
@@ -51,29 +49,26 @@ class Environments:
             _note(folder, table)
         return folder / "bin"
 
-    def node(self) -> Path | None:
+    def node(self, environment: str = "node") -> Path | None:
         """Returns the folder with the npm packages and the programs that use them, or None if there is no npm.
 
-        Node looks for packages beside a program's real path, so the programs are copied.
+        Installs the packages first, unless they are up to date. Node looks for packages beside a program's real path,
+        so the programs are copied.
         """
         npm = shutil.which("npm")
         if npm is None or shutil.which("node") is None:
             return None
-        folder = self._folder / "node"
-        if not _is_made(folder, self._tables["node"]):
+        folder, table = self._folder / environment, self._tables[environment]
+        if not _is_made(folder, table):
             folder.mkdir(parents=True, exist_ok=True)
-            package = {"private": True, "type": "module", "dependencies": self._tables["node"]}
+            package = {"private": True, "type": "module", "dependencies": table}
             (folder / "package.json").write_text(json.dumps(package))
             options = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
             subprocess.run((npm, "install", *options), cwd=folder, check=True, timeout=_INSTALL_LIMIT_S)
-            _note(folder, self._tables["node"])
-        for program in (PROGRAMS / "node").glob("*.mjs"):
+            _note(folder, table)
+        for program in (PROGRAMS / "node").iterdir():
             shutil.copy(program, folder)
         return folder
-
-    def _table(self, environment: str) -> Mapping[str, str]:
-        table: Any = self._tables["node"] if environment == "node" else self._tables["python"][environment]
-        return dict(table)
 
 
 def version_of_command(command: Sequence[str]) -> str:
