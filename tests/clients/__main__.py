@@ -25,8 +25,11 @@ _CLIENTS: Sequence[Callable[[Bench], Row]] = (
 )
 
 
-@click.command()
-@click.argument("names", nargs=-1, type=click.Choice([client.__name__ for client in _CLIENTS]), metavar="[NAME]...")
+_NAMES = [client.__name__ for client in _CLIENTS]
+
+
+@click.command(epilog=f"Names: {', '.join(_NAMES)}")
+@click.argument("names", nargs=-1, type=click.Choice(_NAMES), metavar="[NAME]...")
 @click.option("--write", is_flag=True, help="Write the table to docs/clients.md.")
 def main(names: Sequence[str], write: bool) -> None:
     """Run all clients, or those with these names. Ends with status 1 if a call failed that should work."""

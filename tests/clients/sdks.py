@@ -3,7 +3,7 @@
 from tests.clients.bench import Bench
 from tests.clients.rows import Row
 
-_ALIASES = "`GRIDPRESS_MODEL_ALIASES` with the names that its users choose, such as `dall-e-3,gpt-image-1`"
+_ALIASES = "none with the model's own name; `GRIDPRESS_MODEL_ALIASES` for others, such as `dall-e-3`"
 
 
 def openai_python(bench: Bench) -> Row:
@@ -31,7 +31,7 @@ def ai_sdk(bench: Bench) -> Row:
 
 
 def pydantic_ai(bench: Bench) -> Row:
-    return bench.python("pydantic-ai", "recent", "pydantic-ai-slim", "pydantic_ai_sdk.py")
+    return bench.python("pydantic-ai", "recent", "pydantic-ai-slim", "pydantic_ai_sdk.py", setting=_ALIASES)
 
 
 def langchain(bench: Bench) -> Row:
