@@ -40,7 +40,7 @@ def main(names: Sequence[str], write: bool) -> None:
         rows = [_row(client, Bench(running, Environments(), files)) for client in chosen]
     click.echo(table.markdown(rows))
     if write:
-        table.write(rows)
+        table.write(rows, is_whole=not names)
     failed = table.failures(rows)
     click.echo("\n".join(failed), err=True)
     raise SystemExit(bool(failed))

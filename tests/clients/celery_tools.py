@@ -61,7 +61,8 @@ def flower(bench: Bench) -> Row:
         process.terminate()
         process.wait(timeout=30)
         log.close()
-    return Row("Flower", bench.environments.version("celery", "flower"), calls.done, _SETTING)
+    setting = f"{_SETTING}; `GRIDPRESS_CELERY_EVENTS=true` for the workers"
+    return Row("Flower", bench.environments.version("celery", "flower"), calls.done, setting)
 
 
 def _settings(bench: Bench) -> Mapping[str, str]:

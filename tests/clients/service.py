@@ -24,6 +24,8 @@ _BUCKET = "gridpress"
 _SETTINGS = {
     # Clients with fixed names send these.
     "GRIDPRESS_MODEL_ALIASES": "dall-e-2,dall-e-3,gpt-image-1",
+    # Flower shows the tasks of workers that send events.
+    "GRIDPRESS_CELERY_EVENTS": "true",
     # Webhooks go to a receiver on this machine, although an API key exists.
     "GRIDPRESS_EGRESS_ALLOW": "127.0.0.0/8",
 }

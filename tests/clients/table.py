@@ -13,20 +13,29 @@ _HEADER = ("client", "version", "calls", "result", "setting")
 
 def markdown(rows: Sequence[Row]) -> str:
     """Returns the table in Markdown."""
-    lines = [_HEADER, tuple("---" for _ in _HEADER), *(_cells(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _table([_line(_cells(row)) for row in rows])
 
 
-def write(rows: Sequence[Row], page: Path = PAGE) -> None:
-    """Replaces the table in the page."""
+def write(rows: Sequence[Row], *, is_whole: bool, page: Path = PAGE) -> None:
+    """Replaces the table in the page. Unless the rows are the whole table, the rows of other clients stay."""
     before, _, rest = page.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    page.write_text(f"{before}{_BEGIN}\n\n{markdown(rows)}\n\n{_END}{after}")
+    old, _, after = rest.partition(_END)
+    kept = [] if is_whole else [line for line in old.splitlines() if line.startswith("|")][2:]
+    lines = {line.split(" | ")[0]: line for line in (*kept, *(_line(_cells(row)) for row in rows))}
+    page.write_text(f"{before}{_BEGIN}\n\n{_table(lines.values())}\n\n{_END}{after}")
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
     """Returns a line for each call that failed, with its error."""
     return [f"{row.client}: {call.name}: {call.error}" for row in rows for call in row.calls if call.is_failure]
+
+
+def _table(lines: Iterable[str]) -> str:
+    return "\n".join((_line(_HEADER), _line(["---"] * len(_HEADER)), *lines))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
