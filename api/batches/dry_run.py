@@ -19,6 +19,7 @@ from shared.batches.batch import BatchSpec, LineState, input_key
 from shared.errors import BatchNotRetryable, GridpressError, InvalidRequest
 from shared.files import StoredFile
 from shared.ids import ObjectKey
+from shared.intake.text_values import with_values
 from shared.wording.values import with_field
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ def is_dry_run() -> bool:
         fields = body_document().value
     except GridpressError:
         return False  # the route raises the error
-    return isinstance(fields, dict) and fields.get("dry_run") is True
+    return isinstance(fields, dict) and with_values(BatchRequest, fields).get("dry_run") is True
 
 
 def dry_run(deps: Services, asked: BatchRequest, spec: BatchSpec, file: StoredFile) -> bytes:

@@ -1,5 +1,6 @@
 """Reads the body of a request for a job (JSON, or a multipart form with files), and validates its fields."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _IMAGE_PARTS = frozenset(("image", "images", "image[]", "images[]"))
 _REQUEST_PART = "request"
+_MAY_BE_EMPTY = frozenset(("prompt", _REQUEST_PART))
+_JSON = re.compile(r"\s*([\[{\"]|null\s*$)")  # the start of a list, an object or quoted text; or null
 _TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "webhook_payload", "webhook_secret"))
 
 
@@ -82,8 +85,9 @@ def _document_of(http: Request) -> Document:
     cut: list[tuple[str, memoryview]] = []
     for name, texts in http.form.lists():
         part = _form_value(name, texts)
-        values[name] = part.value
-        cut += part.cut
+        if part.value != "" or name in _MAY_BE_EMPTY:  # HTML forms also send the fields that were left empty
+            values[name] = part.value
+            cut += part.cut
     return Document(values, cut)
 
 
@@ -102,10 +106,13 @@ def _refuse_more(http: Request, requests: Sequence[object]) -> None:
 def _form_value(name: str, values: Sequence[str]) -> Document:
     """Parses and returns the value of a form field that is not a file.
 
-    Text fields stay text. All other fields are parsed as JSON, such as `3`, `0.9`, `true` or `{"key": "value"}`.
+    Lists and objects are JSON. All other values are text, which is converted to a number or boolean where the field is
+    one.
     """
     if len(values) > 1:
         raise InvalidRequest(f"{name} is given {len(values)} times", name)
-    if "\ufffd" in values[0]:  # werkzeug's replacement for bytes that are not UTF-8
+    text = values[0]
+    if "\ufffd" in text:  # werkzeug's replacement for bytes that are not UTF-8
         raise InvalidRequest(f"{name} is not UTF-8", name)
-    return Document(values[0]) if name in _TEXT_FIELDS else read_document(values[0].encode(), name)
+    is_text = name in _TEXT_FIELDS or not _JSON.match(text)
+    return Document(text) if is_text else read_document(text.encode(), name)

@@ -42,7 +42,7 @@ class JobRequest(BaseModel):
     out.
     """
 
-    # Strict: "5", 5.0 and true are not the integer 5.
+    # Strict: 5.0 and true are not the integer 5. `text_values` has converted the text "5" before.
     model_config = ConfigDict(hide_input_in_errors=True, extra="forbid", strict=True, frozen=True)
 
     # This field must come before `prompt`, whose validation reads it.

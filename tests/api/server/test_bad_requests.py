@@ -74,7 +74,7 @@ def told(answer: Any, path: str) -> tuple[int, str, str | None]:
         (b'{"prompt": 5}', JSON, (400, "invalid_request", "prompt")),
         (b'{"prompt": "a", "n": 0}', JSON, (400, "invalid_request", "n")),
         (b'{"prompt": "a", "n": 99}', JSON, (400, "invalid_request", "n")),
-        (b'{"prompt": "a", "n": "1"}', JSON, (400, "invalid_request", "n")),
+        (b'{"prompt": "a", "n": "one"}', JSON, (400, "invalid_request", "n")),
         (b'{"prompt": "a", "n": 1.5}', JSON, (400, "invalid_request", "n")),
         (b'{"prompt": "a", "n": 1e400}', JSON, (400, "invalid_request", "n")),
         (b'{"prompt": "a", "n": NaN}', JSON, (400, "invalid_request", "n")),

@@ -220,7 +220,7 @@ def test_every_field_that_can_be_kept_is(http: FlaskClient, house: Services) -> 
         ({"user_id": "short"}, "user_id"),
         ({"seed": 7}, "seed"),
         ({"n": 99}, "n"),
-        ({"n": "2"}, "n"),
+        ({"n": "two"}, "n"),
         ({"size": "1000x1000"}, "size"),
         ({"size": "large"}, "size"),
         ({"prompt": " "}, "prompt"),
