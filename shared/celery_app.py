@@ -2,28 +2,49 @@
 were chosen by measurement. Defines no tasks.
 """
 
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from celery import Celery
 
+from shared.errors import Misconfigured
+from shared.hints.broker_connection import BrokerMessages
 from shared.hints.queues import CELERY_KEY_PREFIX, Queue
-from shared.settings.store_url import Sentinels, is_sentinel, read_sentinels, tls_of
+from shared.settings.settings import Settings
+from shared.settings.store_url import Sentinels, Server, read_store_url
 from shared.store.core.connect import CONNECTION_OPTIONS
+
+# Options of a store URL that apply to the broker, too. Its pool and its health check keep their own values.
+_KOMBU_OPTIONS = frozenset(
+    {"client_name", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive", "socket_timeout"}
+)
+_FURTHER_OPTIONS = frozenset({"protocol", "socket_read_size"})
+
+
+def __getattr__(name: str) -> Any:
+    """Makes the Celery app for Celery's own command, which asks this module for `app`: `celery -A shared.celery_app`.
+
+    The roles call `make_celery` instead, so an import alone reads no settings.
+    """
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    url = Settings().redis_url
+    if not url:
+        raise Misconfigured("no job store: set GRIDPRESS_REDIS_URL or GRIDPRESS_REDIS_URL_FILE")
+    return make_celery(url)
 
 
 def make_celery(redis_url: str) -> Celery:
     """Returns the Celery app for the processes that send hints (messages that wake workers), and for the workers that
     receive them. Messages are JSON. Celery's results and retries are off.
     """
-    app = Celery("gridpress", set_as_current=False)
-    sentinels = read_sentinels(redis_url) if is_sentinel(redis_url) else None
+    app = Celery("gridpress", amqp=BrokerMessages, set_as_current=False)
+    found = read_store_url(redis_url)
     app.conf.update(
-        broker_url=_url_of(sentinels) if sentinels else _plain(redis_url),
-        broker_transport=f"shared.hints.broker:{'SentinelTransport' if sentinels else 'Transport'}",
+        broker_url=_url_of(found),
+        broker_transport=f"shared.hints.broker:{_transport_of(found)}",
         # Explicit, because for a bare rediss:// URL kombu accepts any certificate.
-        broker_use_ssl=tls_of(redis_url) or False,
+        broker_use_ssl=found.tls or False,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "global_keyprefix": CELERY_KEY_PREFIX,
@@ -31,7 +52,7 @@ def make_celery(redis_url: str) -> Celery:
             **CONNECTION_OPTIONS,
             # A BRPOP returns after 1 s. Without a reply for 3 s more, its connection is dead.
             "health_check_interval": 3,
-            **_sentinel_options(sentinels),
+            **_options_of(found),
         },
         # One Redis list per queue. kombu would emulate priorities with four lists; here the claim decides the order.
         task_queues={},
@@ -51,26 +72,38 @@ def make_celery(redis_url: str) -> Celery:
     return app
 
 
-def _plain(url: str) -> str:
-    """Returns the URL of a single store server without the scheme and the query of TLS. kombu would interpret them
-    differently, so it gets the TLS options separately.
+def _url_of(found: Server | Sentinels) -> str:
+    """Returns the broker URL in kombu's syntax, without TLS and without options, because kombu would interpret them
+    differently. Sentinels become one URL for each sentinel, all with the login of the primary.
     """
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(scheme="redis", query="")) if parts.scheme == "rediss" else url
+    user, password = (quote(text or "", safe="") for text in (found.user, found.password))
+    login = f"{user}:{password}@" if user or password else ""
+    if isinstance(found, Server):
+        return f"redis://{login}{_bracketed(found.host)}:{found.port}/{found.db}"
+    return ";".join(f"sentinel://{login}{_bracketed(host)}:{port}/{found.db}" for host, port in found.hosts)
 
 
-def _url_of(found: Sentinels) -> str:
-    """Returns the broker URL of a store with sentinels, in kombu's syntax: one URL for each sentinel, all with the
-    login of the primary.
-    """
-    login = f"{quote(found.user or '', safe='')}:{quote(found.password or '', safe='')}@"
-    hosts = [f"[{host}]" if ":" in host else host for host, _ in found.hosts]
-    ports = [port for _, port in found.hosts]
-    return ";".join(f"sentinel://{login}{host}:{port}/{found.db}" for host, port in zip(hosts, ports, strict=True))
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
-def _sentinel_options(found: Sentinels | None) -> Mapping[str, Any]:
-    if found is None:
-        return {}
-    times = {name: value for name, value in CONNECTION_OPTIONS.items() if name.startswith("socket_")}
-    return {"master_name": found.name, "sentinel_kwargs": {**times, **found.sentinel_options}}
+def _transport_of(found: Server | Sentinels) -> str:
+    if isinstance(found, Sentinels):
+        return "SentinelTransport"
+    return "SocketTransport" if found.socket_path else "Transport"
+
+
+def _options_of(found: Server | Sentinels) -> dict[str, Any]:
+    """Returns kombu's transport options for a store, and redis-py's options that kombu would not pass on."""
+    given = {name: value for name, value in found.options.items() if name in _KOMBU_OPTIONS}
+    further = {name: value for name, value in found.options.items() if name in _FURTHER_OPTIONS}
+    if isinstance(found, Server):
+        socket_path = {"path": found.socket_path} if found.socket_path else {}
+        return {**given, "connection_options": {**further, **socket_path}}
+    times = {name: value for name, value in {**CONNECTION_OPTIONS, **given}.items() if name.startswith("socket_")}
+    return {
+        **given,
+        "connection_options": further,
+        "master_name": found.name,
+        "sentinel_kwargs": {**times, **found.sentinel_options},
+    }

@@ -7,16 +7,25 @@ messages.
 """
 
 import time
+from collections.abc import Mapping
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 from kombu.transport import redis, virtual
 from kombu.transport.redis import Empty
+from redis import UnixDomainSocketConnection
+
+from shared.process.tcp import TCP_ONLY_OPTIONS
 
 log = structlog.get_logger()
 
 _rejected = count(1)
+
+_REPLY_QUEUES = ".reply.celery.pidbox"  # the end of their names: Celery's remote control answers there
+_REPLY_TTL_MS = 60_000
+_OPTIONS = ("connection_options",)
 
 
 class LastPoll:
@@ -69,6 +78,20 @@ class _Hints:
 
     Message = Message
     QoS = QoS
+    # Options of redis-py from the store URL that kombu does not know; a transport option.
+    connection_options: Mapping[str, Any] = MappingProxyType({})
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        return {**super()._connparams(asynchronous), **self.connection_options}  # type: ignore[misc]
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        """Appends a message to its queue. A reply to one of Celery's tools gets a time to live, because a tool that was
+        killed never reads its queue.
+        """
+        super()._put(queue, message, **options)  # type: ignore[misc]
+        if queue.endswith(_REPLY_QUEUES):
+            with self.conn_or_acquire() as client:  # type: ignore[attr-defined]
+                client.pexpire(queue, _REPLY_TTL_MS)
 
     def _brpop_start(self, timeout: Any = None) -> None:
         super()._brpop_start(timeout)  # type: ignore[misc]
@@ -88,15 +111,35 @@ class _Hints:
 class Channel(_Hints, redis.Channel):
     """A kombu channel to a single Redis server."""
 
+    from_transport_options = redis.Channel.from_transport_options + _OPTIONS
+
+
+class SocketChannel(Channel):
+    """A kombu channel to a Redis server that listens on a Unix socket. `connection_options` has the socket's path."""
+
+    connection_class = UnixDomainSocketConnection
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        unfit = TCP_ONLY_OPTIONS | {"host", "port"}
+        return {name: value for name, value in super()._connparams(asynchronous).items() if name not in unfit}
+
 
 class SentinelChannel(_Hints, redis.SentinelChannel):
     """A kombu channel to the Redis primary that the sentinels name."""
+
+    from_transport_options = redis.SentinelChannel.from_transport_options + _OPTIONS
 
 
 class Transport(redis.Transport):
     """kombu's broker transport for a store that is a single Redis server. `make_celery` configures the transport."""
 
     Channel = Channel
+
+
+class SocketTransport(redis.Transport):
+    """kombu's broker transport for a store on a Unix socket. `make_celery` configures the transport."""
+
+    Channel = SocketChannel
 
 
 class SentinelTransport(redis.SentinelTransport):

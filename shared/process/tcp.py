@@ -12,3 +12,6 @@ _WANTED = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TI
 TCP_OPTIONS: Mapping[int, int] = {
     getattr(socket, name): value for name, value in _WANTED.items() if hasattr(socket, name)
 }
+
+# Options of redis-py for TCP, which it refuses for a Unix socket.
+TCP_ONLY_OPTIONS = frozenset({"socket_keepalive", "socket_keepalive_options"})

@@ -35,9 +35,13 @@ class Settings(BaseSettings):
     redis_key_file: Path | None = Field(default=None, description="file with the private key of the client certificate")
     redis_url: str | None = Field(
         default=None,
-        description="URL of the job store, which is also the broker of hints: redis://, rediss:// (TLS), or "
-        "sentinel://HOST:26379,HOST:26379/NAME (sentinels:// with TLS). Without it only `gridpress "
-        "up` can start, which starts its own store",
+        description="URL of the job store, which is also the broker of hints: redis://, rediss:// (TLS), "
+        "unix:///PATH (a socket), or sentinel://HOST:26379,HOST:26379/NAME (sentinels:// with TLS). Without it only "
+        "`gridpress up` can start, which starts its own store",
+    )
+    celery_events: bool = Field(
+        default=False,
+        description="workers publish Celery's task events and heartbeats, for Flower and `celery events`",
     )
     durability: Literal["checked", "declared", "relaxed"] = Field(
         default="checked",

@@ -3,16 +3,64 @@ connection.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from shared.settings.store_options import InvalidStoreUrl, connection_options, read_query, tls_options
 
 _TLS_SCHEMES = ("rediss", "sentinels")
+_SERVER_SCHEMES = ("redis", "rediss", "unix")
 _SENTINEL_SCHEMES = ("sentinel", "sentinels")
+_PORT = 6379
 _SENTINEL_PORT = 26379
 _CERTIFICATES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_FALSE = frozenset({"false", "0", "no", "n", "f", ""})
+_FORMS: Mapping[str, str] = {
+    "redis": "redis://USER:PASSWORD@HOST:PORT/DB",
+    "rediss": "rediss://USER:PASSWORD@HOST:PORT/DB",
+    "unix": "unix://USER:PASSWORD@/PATH?db=DB",
+    "sentinel": "sentinel://HOST:PORT,HOST:PORT/NAME",
+    "sentinels": "sentinels://HOST:PORT,HOST:PORT/NAME",
+}
+# Schemes of other clients, with the scheme that Gridpress uses for the same kind of connection.
+_OTHER_SCHEMES: Mapping[str, str] = {
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis+tls": "rediss",
+    "redis+ssl": "rediss",
+    "redis+socket": "unix",
+    "redis+unix": "unix",
+    "redis-socket": "unix",
+    "socket": "unix",
+    "redis+sentinel": "sentinel",
+    "redis-sentinel": "sentinel",
+    "rediss+sentinel": "sentinels",
+    "rediss-sentinel": "sentinels",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The parts of a store URL that names one server: `redis://`, `rediss://` (TLS), or `unix://` (a Unix socket).
+
+    `socket_path` is set for a Unix socket only; host and port then mean nothing.
+    """
+
+    host: str
+    port: int
+    socket_path: str | None
+    db: int
+    user: str | None
+    password: str | None = field(repr=False)
+    tls: Mapping[str, Any] | None
+    options: Mapping[str, Any]
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """Returns the options with which redis-py connects to the server, without the TLS options."""
+        address = {"path": self.socket_path} if self.socket_path else {"host": self.host, "port": self.port}
+        return {**address, "db": self.db, "username": self.user, "password": self.password}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +75,11 @@ class Sentinels:
     name: str
     db: int
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     tls: Mapping[str, Any] | None
+    options: Mapping[str, Any]
     sentinel_user: str | None
-    sentinel_password: str | None
+    sentinel_password: str | None = field(repr=False)
 
     @property
     def sentinel_options(self) -> dict[str, Any]:
@@ -44,43 +93,72 @@ class Sentinels:
         return {"db": self.db, "username": self.user, "password": self.password}
 
 
-def is_sentinel(url: str) -> bool:
-    """Returns whether a store URL names Redis sentinels instead of the store itself."""
-    return urlsplit(url).scheme in _SENTINEL_SCHEMES
+def read_store_url(url: str) -> Server | Sentinels:
+    """Parses a store URL. Raises `InvalidStoreUrl`, with a message that contains no part of the URL."""
+    parts = _split(url)
+    try:
+        return _sentinels(parts) if parts.scheme in _SENTINEL_SCHEMES else _server(parts)
+    except InvalidStoreUrl as error:
+        raise InvalidStoreUrl(f"is not of the form {_FORMS[parts.scheme]}: {error}") from None
 
 
-def read_sentinels(url: str) -> Sentinels:
-    """Parses a URL that names sentinels. Raises `ValueError` with a message that contains no part of the URL."""
-    parts, query = urlsplit(url), dict(parse_qsl(urlsplit(url).query))
-    login, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = login.partition(":")
-    name = unquote(parts.path.strip("/"))
-    if not name:
-        raise ValueError("the name of the primary is missing")
-    return Sentinels(
-        tuple(_host(host) for host in hosts.split(",")),
-        name,
-        int(query.get("db", "0")),
-        unquote(user) or None,
-        unquote(password) or None,
-        tls_of(url),
-        query.get("sentinel_username"),
-        query.get("sentinel_password"),
+def _split(url: str) -> SplitResult:
+    scheme, found, _ = url.partition("://")
+    scheme = scheme.lower()
+    if found and "cluster" in scheme:
+        raise InvalidStoreUrl("names a Redis Cluster; Gridpress needs one primary")
+    if found and scheme in _OTHER_SCHEMES:
+        raise InvalidStoreUrl(f"has an unknown scheme: write {_FORMS[_OTHER_SCHEMES[scheme]]}")
+    if not found or scheme not in _FORMS:
+        raise InvalidStoreUrl(f"is not of the form {_FORMS['redis']}; other schemes: rediss, unix, sentinel, sentinels")
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message contains a part of the URL
+        raise InvalidStoreUrl(f"is not of the form {_FORMS[scheme]}: its host is not valid") from None
+    if "#" in url:
+        raise InvalidStoreUrl(f"is not of the form {_FORMS[scheme]}: write %23 for # in a user, password or path")
+    return parts
+
+
+def _server(parts: SplitResult) -> Server:
+    tls = parts.scheme in _TLS_SCHEMES
+    login, _, address = parts.netloc.rpartition("@")
+    socket_path = _socket_path(parts, address) if parts.scheme == "unix" else None
+    host, port = ("localhost", _PORT) if socket_path else _host(address, _PORT, "localhost")
+    query = read_query(parts.query, tls=tls, sentinels=False)
+    user, password = _login(login, query)
+    return Server(
+        host=host,
+        port=port,
+        socket_path=socket_path,
+        db=query["db"] if "db" in query else 0 if socket_path else _database(parts.path),
+        user=user,
+        password=password,
+        tls=tls_options(query) if tls else None,
+        options=connection_options(query),
     )
 
 
-def tls_of(url: str) -> dict[str, Any] | None:
-    """Returns redis-py's TLS options for a store URL. Returns None for a URL without TLS.
-
-    The server's certificate is verified unless `ssl_cert_reqs` in the URL's query says otherwise.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _TLS_SCHEMES:
-        return None
-    given: dict[str, Any] = {name: text for name, text in parse_qsl(parts.query) if name.startswith("ssl_")}
-    if "ssl_check_hostname" in given:
-        given["ssl_check_hostname"] = given["ssl_check_hostname"].lower() not in _FALSE
-    return {"ssl_cert_reqs": "required", **given}
+def _sentinels(parts: SplitResult) -> Sentinels:
+    tls = parts.scheme in _TLS_SCHEMES
+    login, _, hosts = parts.netloc.rpartition("@")
+    name = unquote(parts.path.strip("/"))
+    if not name:
+        raise InvalidStoreUrl("the name of the primary is missing")
+    found = tuple(_host(host, _SENTINEL_PORT) for host in hosts.split(","))
+    query = read_query(parts.query, tls=tls, sentinels=True)
+    user, password = _login(login, query)
+    return Sentinels(
+        hosts=found,
+        name=name,
+        db=query.get("db", 0),
+        user=user,
+        password=password,
+        tls=tls_options(query) if tls else None,
+        options=connection_options(query),
+        sentinel_user=query.get("sentinel_username"),
+        sentinel_password=query.get("sentinel_password"),
+    )
 
 
 def with_certificates(url: str, authority: Path | None, certificate: Path | None, key: Path | None) -> str:
@@ -112,12 +190,33 @@ def _check_readable(path: str) -> None:
         raise ValueError(f"{path} can't be read: {error.strerror}") from error
 
 
-def _host(text: str) -> tuple[str, int]:
+def _socket_path(parts: SplitResult, host: str) -> str:
+    if host:
+        raise InvalidStoreUrl("a Unix socket has no host; an absolute path needs three slashes, as in unix:///PATH")
+    if not parts.path.strip("/"):
+        raise InvalidStoreUrl("the path of the socket is missing")
+    return unquote(parts.path)
+
+
+def _login(text: str, query: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Returns user and password: those before the host, or else those in the query, as in redis-py."""
+    user, _, password = text.partition(":")
+    return unquote(user) or query.get("username"), unquote(password) or query.get("password")
+
+
+def _database(path: str) -> int:
+    text = unquote(path).strip("/")
+    if text and not (text.isascii() and text.isdigit()):
+        raise InvalidStoreUrl("the database is not a number")
+    return int(text or "0")
+
+
+def _host(text: str, default_port: int, default_host: str | None = None) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or _SENTINEL_PORT
-    except ValueError as error:
-        raise ValueError("a host has an invalid port") from error
-    if not host:
-        raise ValueError("a host is missing")
-    return host, port
+        host, port = parts.hostname, parts.port
+    except ValueError:  # its message contains a part of the URL
+        raise InvalidStoreUrl("a host has an invalid port; percent-encode / ? # and @ in a password") from None
+    if not (host := host or default_host):
+        raise InvalidStoreUrl("a host is missing")
+    return unquote(host), default_port if port is None else port

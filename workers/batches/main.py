@@ -74,7 +74,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     for thread in threads:
         thread.start()
-    serve(app, Served(worker, hint_health, None, stopping.set), settings.ready_file)
+    serve(app, Served(worker, hint_health, None, stopping.set), settings)
     for thread in threads:
         thread.join()
     heartbeat.stop()

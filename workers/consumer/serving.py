@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +14,10 @@ from typing import Any, NoReturn
 import structlog
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
+from shared.ids import WorkerId
 from shared.process.garbage import freeze_startup_objects
 from shared.process.ready_file import announce, withdraw
+from shared.settings.settings import Settings
 from shared.store.renders.leases import Announcement
 from shared.tracing.spans import flush_traces
 from workers.consumer.health import HintHealth
@@ -47,13 +50,12 @@ class Served:
     on_ready: Callable[[], None] = _nothing
 
 
-def serve(app: Any, served: Served, ready_file: Path | None) -> None:
+def serve(app: Any, served: Served, settings: Settings) -> None:
     """Runs the Celery worker until SIGTERM or SIGINT, then lets it finish its tasks (a warm shutdown).
 
     A second signal ends the process at once. With the thread pool, Celery itself would ignore a second signal. The
     ready file contains the worker's id, so that the supervisor can free the worker's leases when the process ends.
     """
-
     worker = served.worker
     poller = Poller(served.find_work, served.hint_health) if served.find_work else None
 
@@ -62,7 +64,7 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
         if poller:
             poller.start()
         log.info("worker.ready", queue=worker.queue.value, slots=worker.slots)
-        announce(ready_file, worker.worker_id)
+        announce(settings.ready_file, worker.worker_id)
         served.on_ready()
 
     def shut_down(**_: object) -> None:
@@ -76,16 +78,23 @@ def serve(app: Any, served: Served, ready_file: Path | None) -> None:
     worker_ready.connect(announce_ready, weak=False)
     worker_shutting_down.connect(shut_down, weak=False)
     app.Worker(
+        hostname=node_name(worker.worker_id),
         pool="threads",
         concurrency=worker.slots,
         queues=[worker.queue.value],
         loglevel="WARNING",
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        without_heartbeat=not settings.celery_events,
+        task_events=settings.celery_events,
         quiet=True,
         consumer_cls=partial(SteadyConsumer, hint_health=served.hint_health),
     ).start()
+
+
+def node_name(worker_id: WorkerId) -> str:
+    """Returns the name of a worker in Celery's tools. It is unique, also on a host with several workers."""
+    return f"{worker_id}@{socket.gethostname()}"
 
 
 def abandon_process(ready_file: Path | None) -> NoReturn:

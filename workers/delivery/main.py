@@ -89,7 +89,7 @@ def run(settings: Settings) -> None:
     heartbeat.start()
     # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
-    serve(app, Served(worker, hint_health, take, shut_down), settings.ready_file)
+    serve(app, Served(worker, hint_health, take, shut_down), settings)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     heartbeat.stop()
     leases.leave(worker)

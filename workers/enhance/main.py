@@ -57,7 +57,7 @@ def run(settings: Settings) -> None:
         interval_s=settings.lease_ttl_s / 3,
     )
     heartbeat.start()
-    serve(app, Served(worker, hint_health, take, stopping.set), settings.ready_file)
+    serve(app, Served(worker, hint_health, take, stopping.set), settings)
     heartbeat.stop()
     leases.leave(worker)
     endpoint.close()

@@ -154,7 +154,7 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.start()
         self._engine.start()
         served = Served(self._announcement, self._hint_health, self._find_work, self._slots.close, self._claimer.start)
-        serve(self._app, served, self._settings.ready_file)
+        serve(self._app, served, self._settings)
         drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
         self._claimer.stop()
         self._preparing.shutdown(wait=False, cancel_futures=True)

@@ -11,8 +11,9 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.metrics.catalogue import STORE_ERRORS
-from shared.process.tcp import TCP_OPTIONS
-from shared.settings.store_url import is_sentinel, read_sentinels
+from shared.process.tcp import TCP_ONLY_OPTIONS, TCP_OPTIONS
+from shared.settings.store_options import InvalidStoreUrl
+from shared.settings.store_url import Sentinels, Server, read_store_url
 from shared.store.core.durability import Wanted, check_durability
 
 Client = redis.Redis
@@ -67,31 +68,41 @@ def connect_with_timeout(url: str, timeout_s: float) -> Client:
 
 def _client(url: str, **options: float) -> Client:
     try:
-        pool = _sentinel_pool(url, options) if is_sentinel(url) else _pool(url, options)
-    except ValueError as error:  # the message omits the URL, which may hold a password
-        form = "sentinel://HOST:PORT,HOST:PORT/NAME" if url.startswith("sentinel") else "redis://HOST:PORT"
-        raise Misconfigured(f"GRIDPRESS_REDIS_URL is not of the form {form}") from error
+        found = read_store_url(url)
+    except InvalidStoreUrl as error:
+        raise Misconfigured(f"GRIDPRESS_REDIS_URL {error}") from error
+    pool = _server_pool(found, options) if isinstance(found, Server) else _sentinel_pool(found, options)
     return redis.Redis.from_pool(pool)
 
 
-def _pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
-    return redis.BlockingConnectionPool.from_url(url, **_pool_options(options))
+def _server_pool(found: Server, options: Mapping[str, float]) -> redis.ConnectionPool:
+    given = {**_pool_options(found.options, options), **found.store_options, **(found.tls or {})}
+    if found.socket_path:
+        given = {name: value for name, value in given.items() if name not in TCP_ONLY_OPTIONS}
+    return redis.BlockingConnectionPool(connection_class=_connection_class(found), **given)  # type: ignore[no-untyped-call]
 
 
-def _sentinel_pool(url: str, options: Mapping[str, float]) -> redis.ConnectionPool:
+def _connection_class(found: Server) -> type[redis.Connection | redis.UnixDomainSocketConnection]:
+    if found.socket_path:
+        return redis.UnixDomainSocketConnection
+    return redis.SSLConnection if found.tls is not None else redis.Connection
+
+
+def _sentinel_pool(found: Sentinels, options: Mapping[str, float]) -> redis.ConnectionPool:
     """Returns a connection pool that asks Redis Sentinel for the address of the primary whenever it opens
     a connection.
     """
-    found = read_sentinels(url)
-    times = {name: value for name, value in {**CONNECTION_OPTIONS, **options}.items() if name.startswith("socket_")}
+    given = _pool_options(found.options, options)
+    times = {name: value for name, value in given.items() if name.startswith("socket_")}
     sentinels = Sentinel(found.hosts, sentinel_kwargs={**times, **found.sentinel_options})  # type: ignore[no-untyped-call]
     tls = {} if found.tls is None else {"ssl": True, **found.tls}
-    return _SentinelPool(  # type: ignore[no-untyped-call]
-        found.name, sentinels, **tls, **found.store_options, **_pool_options(options)
-    )
+    return _SentinelPool(found.name, sentinels, **tls, **found.store_options, **given)  # type: ignore[no-untyped-call]
 
 
-def _pool_options(options: Mapping[str, float]) -> dict[str, Any]:
+def _pool_options(of_url: Mapping[str, Any], options: Mapping[str, float]) -> dict[str, Any]:
+    """Returns the options of a connection pool. The timeouts of a caller come before those of the URL, because a
+    heartbeat has to end within its lease.
+    """
     return {
         "max_connections": _NUM_CONNECTIONS,
         "timeout": _CONNECTION_TIMEOUT_S,
@@ -99,6 +110,7 @@ def _pool_options(options: Mapping[str, float]) -> dict[str, Any]:
         # One immediate retry hides a connection that died while idle; an outage surfaces at once.
         "retry": Retry(NoBackoff(), 1),
         **CONNECTION_OPTIONS,
+        **of_url,
         **options,
     }
 

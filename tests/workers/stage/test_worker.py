@@ -12,7 +12,7 @@ import pytest
 
 from shared.celery_app import make_celery
 from shared.hints.queues import Queue
-from shared.ids import DEFAULT_TENANT, JobId
+from shared.ids import DEFAULT_TENANT, JobId, WorkerId
 from shared.jobs.leases import Progress
 from shared.jobs.spec import Priority
 from shared.jobs.states import RenderState
@@ -22,7 +22,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from tests.shared.store.builders import submitted
-from workers.consumer.serving import EXIT_DEVICE_LOST
+from workers.consumer.serving import EXIT_DEVICE_LOST, node_name
 from workers.upkeep.service import Upkeep
 
 DEADLINE_S = 60.0
@@ -59,6 +59,9 @@ class Fleet:
         self.wait_until(ready.exists)
         return worker
 
+    def id_of(self, index: int) -> WorkerId:
+        return WorkerId((self._log_dir / f"{index}.ready").read_text().strip())
+
     def is_ready(self, index: int) -> bool:
         return (self._log_dir / f"{index}.ready").exists()
 
@@ -88,12 +91,19 @@ def fleet(valkey_url: str, client: Client, tmp_path: Path) -> Iterator[Fleet]:
     made.stop()
 
 
-def test_a_worker_takes_every_waiting_render_and_leaves_hints_for_the_next_stage(fleet: Fleet, client: Client) -> None:
+def test_a_worker_takes_every_waiting_render_leaves_hints_and_answers_celerys_tools_under_its_id(
+    fleet: Fleet, client: Client
+) -> None:
     job = submitted(fleet.jobs, n=12)
     fleet.start(steps=2, step_s=0.0)
     fleet.wait_until(lambda: fleet.states(job.job_id) == {RenderState.PRIOR_READY})
     # No worker of that stage is there, and whoever sends a hint looks in the same script: one, however many renders.
     assert UpkeepStore(client).backlog(Queue.DIT).hints == 1
+    assert fleet.settings.redis_url
+    control = make_celery(fleet.settings.redis_url).control
+    answers: list[dict[str, object]] = []
+    fleet.wait_until(lambda: bool(answers.extend(control.ping(limit=1, timeout=1)) or answers))
+    assert list(answers[0]) == [node_name(fleet.id_of(0))]
 
 
 def test_progress_reaches_the_store_while_a_render_runs(fleet: Fleet) -> None:
