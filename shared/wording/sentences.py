@@ -4,7 +4,6 @@ No text of pydantic appears in a sentence, whatever the kind of the error is.
 """
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -20,7 +19,6 @@ _OF_PYDANTIC = frozenset(get_args(ErrorType))  # all other kinds are our own, an
 _MOST_LISTED = 12  # names of fields in one sentence
 _LENGTHS = frozenset({"string_too_short", "string_too_long", "too_short", "too_long"})
 _SECRETS = ("secret", "key", "token", "password", "headers", "url")  # parts of names of fields that may hold a secret
-_UNQUOTED = re.compile(r"-?\d+(\.\d+)?|true|false")  # text that would be valid JSON without its quotes
 _PLAIN = frozenset({"integer", "number", "boolean"})
 
 
@@ -122,7 +120,7 @@ class Wording:
             return ", not one text: put it in brackets"
         if not fault["type"].endswith("_type") or not kinds <= _PLAIN:
             return f", not {quoted(text)}"
-        return f", not the text {quoted(text)}" + (": send it without quotes" if _UNQUOTED.fullmatch(text) else "")
+        return f", not the text {quoted(text)}"
 
     def _is_hidden(self, place: Place) -> bool:
         if place.name is None or any(part in place.name.lower() for part in _SECRETS):

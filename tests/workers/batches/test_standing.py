@@ -127,7 +127,7 @@ BAD: dict[str, tuple[str, Any]] = {
     "an object": ("finish_by", {"in": "5h"}),
     "true": ("finish_by", True),
     "NUL": ("finish_by", "2027-01-01T00:00:00Z\0"),
-    "not Boolean": ("dry_run", "yes"),
+    "not Boolean": ("dry_run", "maybe"),
 }
 
 
