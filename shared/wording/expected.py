@@ -119,23 +119,32 @@ def _text(schema: Schema) -> str:
     examples = schema.get("examples", ())
     if examples:
         return f"text such as {examples[0]}"
-    return f"text{_size(schema, 'minLength', 'maxLength', 'characters')}"
+    return f"text{_size(schema, 'minLength', 'maxLength', _characters)}"
 
 
-def _size(schema: Schema, least: str, most: str, of_what: str) -> str:
-    low, high = schema.get(least), schema.get(most)
+def _size(schema: Schema, least: str, most: str, of_what: Callable[[int], str]) -> str:
+    low: Any = schema.get(least)
+    high: Any = schema.get(most)
     if low is None and high is None:
         return ""
-    if low is None or high is None:
-        return f" of at most {high} {of_what}" if low is None else f" of at least {low} {of_what}"
-    return f" of {low} to {high} {of_what}"
+    if low is None:
+        return f" of at most {of_what(high)}"
+    return f" of at least {of_what(low)}" if high is None else f" of {low} to {of_what(high)}"
+
+
+def _characters(number: int) -> str:
+    return f"{number} character{'s' * (number != 1)}"
+
+
+def _entries(number: int) -> str:
+    return f"{number} {'entry' if number == 1 else 'entries'}"
 
 
 def _object(schema: Schema) -> str:
     names = schema.get("required") or list(schema.get("properties", ()))[:3]
     if names:
         return f"an object with {listed(names)}"
-    return f"an object{_size(schema, 'minProperties', 'maxProperties', 'entries')}"
+    return f"an object{_size(schema, 'minProperties', 'maxProperties', _entries)}"
 
 
 def _items(root: Schema, schema: Schema) -> Schema:
@@ -169,7 +178,7 @@ _DESCRIPTIONS: Mapping[str, Callable[[Schema], str]] = {
     "number": lambda schema: f"a number{_range(schema)}",
     "boolean": lambda _: "true or false",
     "string": _text,
-    "array": lambda schema: f"a list{_size(schema, 'minItems', 'maxItems', 'entries')}",
+    "array": lambda schema: f"a list{_size(schema, 'minItems', 'maxItems', _entries)}",
     "object": _object,
     "null": lambda _: "left out",
 }
