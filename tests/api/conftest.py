@@ -64,7 +64,7 @@ class CountedHints:
         self.sent.append(queue)
 
 
-MESSAGES = {queue: hint_message(make_celery("memory://"), queue) for queue in Queue}
+MESSAGES = {queue: hint_message(make_celery("redis://127.0.0.1"), queue) for queue in Queue}
 
 
 def hinted(client: Client) -> list[Queue]:
