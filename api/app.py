@@ -19,6 +19,7 @@ from api.files.routes import files
 from api.jobs.client_ids import resolve_client_id
 from api.jobs.events import events
 from api.jobs.grids import grids
+from api.jobs.picture_links import picture_links
 from api.jobs.pictures import images
 from api.jobs.previews import previews
 from api.jobs.routes import jobs
@@ -60,6 +61,7 @@ def create_app(deps: Services) -> Flask:
     for blueprint in (
         jobs,
         images,
+        picture_links,
         grids,
         previews,
         events,

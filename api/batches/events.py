@@ -33,7 +33,8 @@ def stream(batch_id: str) -> Response:
 
     The current state is left out if the client has it already, as `Last-Event-ID` shows. Each event contains the whole
     batch, so a client that reconnects misses nothing. The response is 204 if the batch has ended and the client already
-    has its final state. When the server stops, it ends the stream with the event `server.stopping`.
+    has its final state. The stream ends with the event `server.stopping` when the server stops, and with `stream.limit`
+    after GRIDPRESS_STREAM_LIMIT_S seconds.
     """
     deps, batch = services(), own_batch(batch_id)
     last_id = request.headers.get("Last-Event-ID", "")
@@ -68,18 +69,21 @@ class _Event:
 
 def _blocks(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
     yield sse.OPENING
+    ends_at = time.monotonic() + deps.settings.stream_limit_s
     try:
-        yield from _follow(deps, batch, last_id, has_left)
+        yield from _follow(deps, batch, last_id, has_left, ends_at)
     except GridpressError as error:  # the stream just ends, so the client reconnects and resumes
         log.warning("batch_events.broken_off", batch_id=batch.batch_id, error=str(error))
     if deps.stopping.is_set():
         yield sse.STOPPING
+    elif time.monotonic() >= ends_at:
+        yield sse.LIMIT
 
 
-def _follow(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], bool]) -> Iterator[str]:
+def _follow(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], bool], ends_at: float) -> Iterator[str]:
     beats_at = time.monotonic() + _HEARTBEAT_S
     with deps.hub.watch(batch.batch_id) as watch:
-        while not deps.stopping.is_set() and not has_left():
+        while not deps.stopping.is_set() and not has_left() and time.monotonic() < ends_at:
             found = deps.batches.batch(batch.batch_id, batch.spec.tenant)
             event = _Event.of(deps, found)
             if event.event_id != last_id or time.monotonic() >= beats_at:
@@ -88,4 +92,4 @@ def _follow(deps: Services, batch: Batch, last_id: str, has_left: Callable[[], b
             if found.status.is_final:
                 return
             deps.stopping.wait(_REST_S)
-            wait_for_change(deps, watch, has_left, beats_at)
+            wait_for_change(deps, watch, has_left, min(beats_at, ends_at))

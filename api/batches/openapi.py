@@ -10,9 +10,10 @@ from api.batches.response_schemas import (
     ValidationResponse,
 )
 from api.batches.schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
-from api.openapi.fields import DISPOSITION, LINK
+from api.openapi.fields import DISPOSITION
 from api.openapi.media import BYTES, TEXT, event_stream
 from api.openapi.operation import Body, Field, Json, Model, Operation, Response
+from api.openapi.stored_objects import REFUSALS, responses_with
 from shared.errors import (
     BatchEnded,
     BatchNotFinal,
@@ -230,14 +231,7 @@ OPERATIONS = {
         "getBatchPicture",
         "Batches",
         "Download a picture",
-        {
-            302: Response("a redirect to the picture", fields=(LINK,)),
-            200: Response(
-                "the picture, if GRIDPRESS_S3_LINKS is streamed",
-                media={f"image/{kind}": BYTES for kind in ("png", "webp", "jpeg")},
-                fields=(DISPOSITION,),
-            ),
-        },
-        (BatchNotFound, ImageNotFound, ObjectNotFound, ObjectStoreUnavailable),
+        responses_with("the picture", ("image/png", "image/webp", "image/jpeg")),
+        (BatchNotFound, ImageNotFound, *REFUSALS),
     ),
 }

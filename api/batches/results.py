@@ -17,6 +17,7 @@ from api.batches.routes import own_batch
 from api.batches.schemas import ArchiveQuery, ResultsQuery
 from api.responses.downloads import download
 from api.responses.listing import readable_responses
+from api.responses.stored_objects import StoredObject, digest_of, respond_with
 from api.services import Services, services
 from shared.batches.batch import Batch, is_line_of
 from shared.errors import ImageNotFound
@@ -77,20 +78,16 @@ def archive_of(deps: Services, batch: Batch, kind: str) -> Response:
 
 @batch_results.get("/pictures/<line_job>/<int:index>/<file>")
 def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
-    """Redirects (302) to a presigned URL of one picture of a batch, also when the record of its job was purged.
-
-    If GRIDPRESS_S3_LINKS is `streamed`, returns the picture's bytes instead.
+    """Returns one picture of a batch, also when the record of its job was purged, or redirects (302) to a presigned URL
+    of it, as GRIDPRESS_S3_LINKS says.
     """
-    deps, batch, named = services(), own_batch(batch_id), _FILE.fullmatch(file)
+    batch, named = own_batch(batch_id), _FILE.fullmatch(file)
     if named is None or not is_line_of(line_job, batch.batch_id):
         raise ImageNotFound(f"{batch.batch_id} has no such picture")
     key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
     filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
-    if deps.settings.s3_links == "presigned":
-        link = deps.objects.presign(key, filename=filename, content_type=content_type)
-        return Response(status=302, headers={"Location": link})
-    return _streamed(deps.objects.stream(key), content_type, filename, "inline")
+    return respond_with(StoredObject(key, content_type, filename, digest_of(key)))
 
 
-def _streamed(chunks: Iterator[bytes], content_type: str, filename: str, how: str = "attachment") -> Response:
-    return download(chunks, content_type, filename=filename, how=how)
+def _streamed(chunks: Iterator[bytes], content_type: str, filename: str) -> Response:
+    return download(chunks, content_type, filename=filename, how="attachment")

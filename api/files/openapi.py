@@ -1,9 +1,9 @@
 """OpenAPI entries of the file routes."""
 
 from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery
-from api.openapi.fields import DISPOSITION, LINK
-from api.openapi.media import BYTES, FILE
+from api.openapi.media import FILE
 from api.openapi.operation import Body, Json, Operation, Response
+from api.openapi.stored_objects import REFUSALS, responses_with
 from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
 
 _FILE = {
@@ -58,15 +58,8 @@ OPERATIONS = {
         "downloadFile",
         "Files",
         "Download a file",
-        {
-            302: Response("a redirect to the file", fields=(LINK,)),
-            200: Response(
-                "the file, if GRIDPRESS_S3_LINKS is streamed",
-                media={"application/octet-stream": BYTES},
-                fields=(DISPOSITION,),
-            ),
-        },
-        (FileNotStored, ObjectStoreUnavailable),
+        responses_with("the file", ("application/octet-stream",)),
+        (FileNotStored, *REFUSALS),
     ),
     "files.delete": Operation(
         "deleteFile",

@@ -18,8 +18,8 @@ from api.bodies.parts import FileStart, FormField, read_parts
 from api.edge import idempotency
 from api.edge.authentication import caller
 from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery, Upload
-from api.responses.downloads import download
 from api.responses.listing import readable_responses
+from api.responses.stored_objects import StoredObject, respond_with
 from api.services import services
 from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreUnavailable
 from shared.files import FileId, Purpose, StoredFile, file_key, new_file_id
@@ -83,18 +83,11 @@ def read(file_id: str) -> Json:
 
 @files.get("/<file_id>/content")
 def content(file_id: str) -> Response:
-    """Redirects (302) to a presigned URL of the file's content.
-
-    If GRIDPRESS_S3_LINKS is `streamed`, returns the file's bytes instead.
-    """
-    deps, file = services(), _own(file_id)
+    """Returns the file's content, or redirects (302) to a presigned URL of it, as GRIDPRESS_S3_LINKS says."""
+    file = _own(file_id)
     suffix = _SUFFIX.search(file.filename)
     filename = f"{file.file_id}{suffix[0] if suffix else ''}"
-    if deps.settings.s3_links == "presigned":
-        link = deps.objects.presign(file.key, filename=filename, content_type=_BINARY)
-        return Response(status=302, headers={"Location": link})
-    chunks = deps.objects.stream(file.key)
-    return download(chunks, _BINARY, filename=filename, how="attachment", num_bytes=file.num_bytes)
+    return respond_with(StoredObject(file.key, _BINARY, filename, file.sha256, file.num_bytes, how="attachment"))
 
 
 @files.delete("/<file_id>")

@@ -1,6 +1,7 @@
 """The route that streams a job's events as Server-Sent Events until the job has ended. Clients can resume a stream."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import structlog
@@ -28,15 +29,17 @@ _EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # format of an entry id of a
 def stream(job_id: str) -> Response:
     """Streams all past and future events of a job, or only those after `Last-Event-ID`.
 
-    Returns 204 when the job has ended and no events are left. When the server stops, it ends the stream with the event
-    `server.stopping`. Reconnect then with the id of the last event.
+    Returns 204 when the job has ended and no events are left. The stream ends with the event `server.stopping` when the
+    server stops, and with `stream.limit` after GRIDPRESS_STREAM_LIMIT_S seconds. Reconnect then with the id of the last
+    event.
     """
     deps = services()
     after = _resume_point()
     job = deps.store.job(JobId(job_id), caller().tenant)
     if job.status.is_final and not deps.store.events(job.job_id, after=after):
         return Response(status=204)  # an EventSource does not reconnect after a 204
-    return sse.stream_of(_blocks(deps, job, base_url(), follow(job, after)))
+    ends_at = time.monotonic() + deps.settings.stream_limit_s
+    return sse.stream_of(_blocks(deps, job, base_url(), follow(job, ends_at, after), ends_at))
 
 
 def _resume_point() -> str:
@@ -46,7 +49,7 @@ def _resume_point() -> str:
     return after
 
 
-def _blocks(deps: Services, job: Job, base: str, followed: Iterator[JobEvent | None]) -> Iterator[str]:
+def _blocks(deps: Services, job: Job, base: str, followed: Iterator[JobEvent | None], ends_at: float) -> Iterator[str]:
     yield sse.OPENING
     try:
         for event in followed:
@@ -55,6 +58,8 @@ def _blocks(deps: Services, job: Job, base: str, followed: Iterator[JobEvent | N
         log.warning("events.broken_off", job_id=job.job_id, error=str(error))
     if deps.stopping.is_set():
         yield sse.STOPPING
+    elif time.monotonic() >= ends_at:
+        yield sse.LIMIT
 
 
 def _block(job: Job, base: str, event: JobEvent) -> str:

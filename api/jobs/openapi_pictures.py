@@ -1,40 +1,41 @@
 """OpenAPI entries of the routes of a job's pictures, previews and token grids."""
 
 from api.jobs.grids import GridResponse
-from api.openapi.fields import DISPOSITION, GRID_COLS, GRID_ROWS, LINK
+from api.openapi.fields import GRID_COLS, GRID_ROWS
 from api.openapi.media import BYTES
 from api.openapi.operation import Operation, Response
+from api.openapi.stored_objects import REFUSALS, responses_with
 from shared.errors import (
     ImageNotFound,
     ImageNotMade,
     ImageNotReady,
     JobNotFound,
-    ObjectNotFound,
     ObjectStoreUnavailable,
     PriorNotFound,
+    StoreUnavailable,
 )
-
-_LINK = Response("a redirect to the file", fields=(LINK,))
 
 OPERATIONS = {
     "images.read": Operation(
         "getImage",
         "Pictures",
         "Fetch a finished picture",
-        {
-            302: _LINK,
-            200: Response(
-                "the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/*": BYTES}, fields=(DISPOSITION,)
-            ),
-        },
-        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, ObjectNotFound, ObjectStoreUnavailable),
+        responses_with("the picture", ("image/*",)),
+        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, *REFUSALS),
+    ),
+    "picture_links.read": Operation(
+        "getImageByLink",
+        "Pictures",
+        "Fetch a finished picture by a signed link",
+        responses_with("the picture", ("image/*",)),
+        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, StoreUnavailable, *REFUSALS),
     ),
     "previews.read": Operation(
         "getPreview",
         "Pictures",
         "Fetch a preview that an event announced",
-        {302: _LINK, 200: Response("the file, if GRIDPRESS_S3_LINKS is streamed", media={"image/jpeg": BYTES})},
-        (JobNotFound, ImageNotFound, ObjectNotFound, ObjectStoreUnavailable),
+        responses_with("the preview", ("image/jpeg",)),
+        (JobNotFound, ImageNotFound, *REFUSALS),
     ),
     "grids.read": Operation(
         "getGrid",

@@ -1,12 +1,9 @@
-"""The route of a finished picture.
-
-It redirects to the object store. If the setting GRIDPRESS_S3_LINKS is `streamed`, it returns the picture's bytes.
-"""
+"""The route of a finished picture. It returns the picture's bytes, or redirects to the object store."""
 
 from flask import Blueprint, Response
 
 from api.edge.authentication import caller
-from api.responses.downloads import download
+from api.responses.stored_objects import StoredObject, respond_with
 from api.services import services
 from shared.errors import ImageNotFound, ImageNotMade, ImageNotReady
 from shared.ids import JobId
@@ -17,22 +14,21 @@ images = Blueprint("images", __name__, url_prefix="/v1/jobs/<job_id>/images")
 
 @images.get("/<int:index>")
 def read(job_id: str, index: int) -> Response:
-    """Redirects (302) to a presigned URL of a finished picture.
-
-    If GRIDPRESS_S3_LINKS is `streamed`, returns the picture's bytes instead.
-    """
-    deps = services()
-    job = deps.store.job(JobId(job_id), caller().tenant)
-    picture = _finished(job, index)
-    filename = f"{job_id}-{index}.{job.spec.settings.output_format}"
-    if deps.settings.s3_links == "streamed":
-        chunks = deps.objects.stream(picture.key)
-        return download(chunks, picture.content_type, filename=filename, num_bytes=picture.num_bytes)
-    link = deps.objects.presign(picture.key, filename=filename, content_type=picture.content_type)
-    return Response(status=302, headers={"Location": link})
+    """Returns a finished picture, or redirects (302) to a presigned URL of it, as GRIDPRESS_S3_LINKS says."""
+    job = services().store.job(JobId(job_id), caller().tenant)
+    return picture_response(job, index, finished_picture(job, index))
 
 
-def _finished(job: Job, index: int) -> Picture:
+def picture_response(job: Job, index: int, picture: Picture) -> Response:
+    """Returns the response with a finished picture of a job."""
+    filename = f"{job.job_id}-{index}.{job.spec.settings.output_format}"
+    return respond_with(
+        StoredObject(picture.key, picture.content_type, filename, picture.sha256, num_bytes=picture.num_bytes)
+    )
+
+
+def finished_picture(job: Job, index: int) -> Picture:
+    """Returns a finished picture of a job. Raises `ImageNotFound`, `ImageNotMade` and `ImageNotReady`."""
     if index >= len(job.renders):
         raise ImageNotFound(f"{job.job_id} has {len(job.renders)} images, so no image {index}")
     render = job.renders[index]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response
 
 from api.edge.authentication import caller
-from api.responses.downloads import download
+from api.responses.stored_objects import StoredObject, digest_of, respond_with
 from api.services import Services, services
 from shared.errors import ImageNotFound
 from shared.ids import JobId, ObjectKey
@@ -19,17 +19,13 @@ _CONTENT_TYPE = "image/jpeg"
 
 @previews.get("/<int:number>")
 def read(job_id: str, index: int, number: int) -> Response:
-    """Redirects (302) to a presigned URL of a preview. Returns 404 before the preview exists.
-
-    If GRIDPRESS_S3_LINKS is `streamed`, returns the preview's bytes instead.
+    """Returns a preview, or redirects (302) to a presigned URL of it, as GRIDPRESS_S3_LINKS says. Returns 404 before
+    the preview exists.
     """
     deps = services()
     job = deps.store.job(JobId(job_id), caller().tenant)
     key = _key(deps, job.job_id, index, number)
-    if deps.settings.s3_links == "streamed":
-        return download(deps.objects.stream(key), _CONTENT_TYPE)
-    link = deps.objects.presign(key, filename=f"{job_id}-{index}-{number}.jpeg", content_type=_CONTENT_TYPE)
-    return Response(status=302, headers={"Location": link})
+    return respond_with(StoredObject(key, _CONTENT_TYPE, f"{job_id}-{index}-{number}.jpeg", digest_of(key)))
 
 
 def event_for_client(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:

@@ -10,11 +10,12 @@ from api.edge.authentication import caller
 from api.edge.idempotency import request_fingerprint
 from api.edge.proxies import base_url
 from api.jobs.client_ids import checked_client_id
+from api.jobs.retries import await_job
 from api.jobs.schemas import ListQuery, RetryRequest, list_fields
 from api.jobs.submission import refuse_before_reading, retry, submit
 from api.responses.listing import readable_responses
 from api.responses.prefer import preferences
-from api.responses.waiting import until_final
+from api.responses.waiting import client_has_left, until_final
 from api.services import services
 from shared.errors import ClientIdTaken, StoreUnavailable
 from shared.ids import JobId
@@ -39,7 +40,13 @@ def create() -> Reply:
     With `Prefer: wait=N` it waits up to N seconds, and returns 201 if the job ended in that time.
     """
     refuse_before_reading()
-    return _reply(submit(read_body(request)), ended=201, going_on=202)
+    wait_s = preferences().wait_s
+    if not wait_s:
+        return _reply(submit(read_body(request)), ended=201, going_on=202)
+    awaited = await_job(read_body(request))
+    awaited.wait(wait_s)
+    awaited.end(is_delivered=not client_has_left())
+    return _reply(awaited.job, ended=201, going_on=202, has_waited=True)
 
 
 @jobs.put("/<job_id>")
@@ -106,14 +113,15 @@ def _job(job_id: str) -> Job:
     return services().store.job(JobId(job_id), caller().tenant)
 
 
-def _reply(job: Job, *, ended: int, going_on: int) -> Reply:
-    """Waits for a job as long as the header field `Prefer` asks, and returns the response with the job.
+def _reply(job: Job, *, ended: int, going_on: int, has_waited: bool = False) -> Reply:
+    """Waits for a job as long as the header field `Prefer` asks, unless the caller has waited already, and returns the
+    response with the job.
 
     The HTTP status is `ended` if the job has ended, otherwise `going_on`. Every response contains the job's place in
     the queue and its expected end, even a 202 without a wait.
     """
     preferred = preferences()
-    if preferred.wait_s:
+    if preferred.wait_s and not has_waited:
         job = until_final(job, preferred.wait_s)
     is_looked_at = bool(preferred.wait_s) or going_on == 200
     is_writable = not is_looked_at or job.status.is_final or services().object_writes.succeed()

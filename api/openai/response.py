@@ -10,7 +10,7 @@ from itertools import chain, islice
 from flask import Response
 
 from api.jobs.picture_links import link_of
-from api.openai.retries import AwaitedJob
+from api.jobs.retries import AwaitedJob
 from api.openai.segments import Segment, num_bytes, pieces
 from api.services import Services, services
 from shared.errors import GridpressError
@@ -45,7 +45,7 @@ def _segments(deps: Services, job: Job, asked: ImagesRequest) -> Iterator[Segmen
         yield b", " if render.index else b""
         members = {"revised_prompt": job.revised_prompt} if job.revised_prompt else {}
         if asked.wants_url:
-            yield json.dumps({"url": link_of(deps, job, render.index, render.picture), **members}).encode()
+            yield json.dumps({"url": link_of(deps, job, render.index), **members}).encode()
         else:
             yield from with_picture(members, render.picture)
     yield b"]}"

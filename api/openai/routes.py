@@ -5,11 +5,11 @@ from typing import Any
 from flask import Blueprint, Response, g
 
 from api.bodies.incoming import takes_pictures
+from api.jobs.retries import await_job
 from api.openai.body import Pictures, read_edit, read_generation
 from api.openai.response import answer
-from api.openai.retries import await_job
 from api.openai.stream import stream
-from api.problems.openai import ModelNotServed
+from api.problems.openai import JobNotMade, ModelNotServed, StillRendering
 from api.services import services
 from shared.intake.fields import validated
 from shared.intake.model_names import ModelNames
@@ -68,7 +68,7 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
     g.openai_job_id = awaited.job.job_id
     if asked.stream:
         return stream(awaited, asked)
-    awaited.wait(services().settings.images_wait_s)
+    awaited.wait_for_pictures(services().settings.images_wait_s, failed=JobNotMade, unfinished=StillRendering)
     return answer(awaited, asked)
 
 

@@ -10,8 +10,8 @@ from typing import cast
 import structlog
 from flask import Response
 
+from api.jobs.retries import AwaitedJob
 from api.openai.response import with_picture
-from api.openai.retries import AwaitedJob
 from api.openai.segments import read_completely
 from api.problems.openai import JobNotMade, StillRendering, error_body
 from api.responses.waiting import follow
@@ -34,10 +34,11 @@ def stream(awaited: AwaitedJob, asked: ImagesRequest) -> Response:
     """Returns the response that streams a job's previews and pictures.
 
     The stream ends after the last picture, or with an error event. It also ends with an error event when the server
-    stops. If the client then retries the request, the retry continues with the same job.
+    stops, and after GRIDPRESS_IMAGES_WAIT_S seconds. If the client then retries the request, the retry continues with
+    the same job.
     """
     event_stream = _EventStream(services(), awaited.job, asked)
-    followed = follow(awaited.job)
+    followed = follow(awaited.job, time.monotonic() + services().settings.images_wait_s)
     response = Response(
         awaited.deliver_pieces(event_stream.blocks(followed), lambda: event_stream.is_whole),
         content_type="text/event-stream",

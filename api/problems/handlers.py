@@ -110,7 +110,7 @@ def _on_http_exception(error: HTTPException) -> Response:
     code = _CODES.get(status, f"http_{status}")
     response = _respond(problem(status, code, detail_of(error, request), request.path))
     for name, value in error.get_headers():
-        if name in ("Accept-Encoding", "Allow", "Retry-After"):
+        if name in ("Accept-Encoding", "Allow", "Content-Range", "Retry-After"):
             response.headers[name] = value
     return response
 

@@ -7,6 +7,7 @@ from flask import Response
 
 OPENING = ": open\n\n"
 HEARTBEAT = ":\n\n"
+LIMIT = "event: stream.limit\ndata: {}\n\n"  # as STOPPING: the job goes on, and the client reconnects
 STOPPING = "event: server.stopping\ndata: {}\n\n"  # has no id, so that clients resume after the event before
 
 

@@ -44,14 +44,14 @@ def until_final(job: Job, timeout_s: float) -> Job:
     return deps.store.job(job.job_id, job.spec.tenant)
 
 
-def follow(job: Job, after: str = FROM_THE_START) -> Iterator[JobEvent | None]:
+def follow(job: Job, ends_at: float, after: str = FROM_THE_START) -> Iterator[JobEvent | None]:
     """Yields the events of a job after the event id `after` as they occur, up to the job's last event.
 
-    Yields None after 10 s without an event, so that the caller can send a heartbeat. Ends early when the server
-    stops, the client has disconnected, or its API key was revoked. Must be called within a request, but the iterator
-    also works after the request's context has ended.
+    Yields None after 10 s without an event, so that the caller can send a heartbeat. Ends early at `ends_at` (a time of
+    `time.monotonic`), when the server stops, the client has disconnected, or its API key was revoked. Must be called
+    within a request, but the iterator also works after the request's context has ended.
     """
-    return _follow(services(), job, after, departure())
+    return _follow(services(), job, after, departure(), ends_at)
 
 
 def client_has_left() -> bool:
@@ -68,10 +68,12 @@ def departure() -> Callable[[], bool]:
     return lambda: _is_closed(connection) or is_revoked()
 
 
-def _follow(deps: Services, job: Job, after: str, has_left: Callable[[], bool]) -> Iterator[JobEvent | None]:
+def _follow(
+    deps: Services, job: Job, after: str, has_left: Callable[[], bool], ends_at: float
+) -> Iterator[JobEvent | None]:
     with deps.hub.watch(job.job_id) as watch:
         beats_at = time.monotonic() + _HEARTBEAT_S
-        while True:
+        while time.monotonic() < ends_at:
             events = _events(deps, job, after)
             if events:
                 beats_at = time.monotonic() + _HEARTBEAT_S
@@ -80,8 +82,8 @@ def _follow(deps: Services, job: Job, after: str, has_left: Callable[[], bool]) 
                 if event.type in _LAST and not any(later.type in _REVIVALS for later in events[position:]):
                     return
                 after = event.event_id
-            while not wait_for_change(deps, watch, has_left, beats_at):
-                if deps.stopping.is_set() or has_left():
+            while not wait_for_change(deps, watch, has_left, min(beats_at, ends_at)):
+                if deps.stopping.is_set() or has_left() or time.monotonic() >= ends_at:
                     return
                 yield None
                 beats_at = time.monotonic() + _HEARTBEAT_S

@@ -6,15 +6,15 @@ A task is a job in Z.ai's format.
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.bodies.documents import body_document
 from api.edge.authentication import caller
 from api.jobs.picture_links import link_of
+from api.jobs.retries import await_job
 from api.jobs.submission import submit
 from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
-from api.responses.waiting import until_final
 from api.services import services
 from api.zai.schemas import ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
@@ -31,28 +31,29 @@ PREFIXES = ("/paas/v4", "/api/paas/v4")
 
 Json = dict[str, Any]
 
-_LONGEST_WAIT_S = 600.0
-
 
 @zai.post("/images/generations")
-def generate() -> Json:
-    """Creates a job, waits up to 600 s for its pictures, and returns links to them, which expire."""
+def generate() -> Response:
+    """Creates a job, waits for its pictures, and returns links to them, which expire.
+
+    It waits at most GRIDPRESS_IMAGES_WAIT_S seconds. A retry of the request then waits for the same job.
+    """
     asked = _read()
-    job = until_final(_submitted(asked), _LONGEST_WAIT_S)
-    if not job.status.is_final:
-        raise StillRendering(f"{job.job_id} is still running; read it at /paas/v4/async-result/{job.job_id}")
-    if job.status is not JobStatus.SUCCEEDED:
-        raise JobNotMade(_why(job))
+    awaited = await_job(_body_of(asked))
+    awaited.wait_for_pictures(
+        services().settings.images_wait_s, failed=lambda job: JobNotMade(_why(job)), unfinished=_unfinished
+    )
+    job = awaited.job
     assert job.finished_at
     answer = ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job), warnings=asked.warnings or None)
-    return answer.model_dump(mode="json", exclude_none=True)
+    return awaited.deliver(answer.model_dump_json(exclude_none=True))
 
 
 @zai.post("/async/images/generations")
 def begin() -> Json:
     """Creates a job and returns it at once, as a task in Z.ai's format."""
     asked = _read()
-    return _task(_submitted(asked), asked.warnings)
+    return _task(submit(_body_of(asked)), asked.warnings)
 
 
 @zai.get("/async-result/<job_id>")
@@ -71,8 +72,13 @@ def _read() -> ImageRequest:
     return asked
 
 
-def _submitted(asked: ImageRequest) -> Job:
-    return submit(Body(validated(JobRequest, asked.fields_of_job()), ()))
+def _body_of(asked: ImageRequest) -> Body:
+    return Body(validated(JobRequest, asked.fields_of_job()), ())
+
+
+def _unfinished(job: Job) -> StillRendering:
+    where = f"/paas/v4/async-result/{job.job_id}"
+    return StillRendering(f"{job.job_id} is still running; retry the request, or read it at {where}")
 
 
 def _task(job: Job, warnings: Sequence[str] = ()) -> Json:
@@ -102,4 +108,4 @@ def _why(job: Job) -> str:
 
 def _links(job: Job) -> list[ImageLink]:
     deps = services()
-    return [ImageLink(url=link_of(deps, job, render.index, render.picture)) for render in job.renders if render.picture]
+    return [ImageLink(url=link_of(deps, job, render.index)) for render in job.renders if render.picture]

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from shared.errors import Misconfigured, ObjectStoreUnavailable
+from shared.errors import Misconfigured, ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.objects.client import check_given, client_of
 from shared.objects.errors import translated
@@ -91,6 +91,16 @@ class ObjectStore:
                     return False
                 raise
         return True
+
+    def num_bytes(self, key: ObjectKey) -> int:
+        """Returns the size of an object. Raises `ObjectNotFound`."""
+        with translated():
+            try:
+                return int(self._client.head_object(**self._where(key))["ContentLength"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "404":
+                    raise ObjectNotFound(f"there is no object {key}") from error
+                raise
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yields the folders directly below `prefix`: the distinct beginnings of keys up to and including the next

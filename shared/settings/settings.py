@@ -79,10 +79,11 @@ class Settings(BaseSettings):
     )
     s3_secret_key: SecretStr | None = Field(default=None, description="secret key that belongs to the access key")
     s3_presign_ttl_s: int = Field(default=900, description="time for which a presigned link is valid")
-    s3_links: Literal["presigned", "streamed"] = Field(
-        default="presigned",
+    s3_links: Literal["auto", "presigned", "streamed"] = Field(
+        default="auto",
         description="how clients get pictures. 'presigned': links lead to the object store. 'streamed': the API "
-        "sends the bytes, for clients that can't reach the object store",
+        "sends the bytes, for clients that can't reach the object store. 'auto': presigned, unless the object store "
+        "has an address that only this machine or its containers know",
     )
 
     # Names and addresses of the service.
@@ -136,7 +137,10 @@ class Settings(BaseSettings):
         default=30, ge=1, description="longest time that a response is held for `Prefer: wait` without a number"
     )
     max_wait_s: int = Field(
-        default=300, ge=1, description="longest time that a response is held for `Prefer: wait=N`, whatever N is"
+        default=240,
+        ge=1,
+        description="longest time that a response is held for `Prefer: wait=N`, whatever N is. Node's client waits "
+        "300 s for a response",
     )
     cors_origins: str = Field(
         default="",
@@ -145,10 +149,16 @@ class Settings(BaseSettings):
         "exists",
     )
     images_wait_s: float = Field(
-        default=540.0,
+        default=240.0,
         gt=0,
-        description="longest time that /v1/images waits for its pictures. It must be less than the 600 s timeout "
-        "of OpenAI's client",
+        description="longest time that the routes of OpenAI and Z.ai wait for pictures, also with `stream`. A retry of "
+        "the request then waits for the same job. Clients in Node, and Z.ai's, wait 300 s for a response",
+    )
+    stream_limit_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="longest time that a stream of events stays open. A client then reconnects with the id of the last "
+        "event, as browsers do by themselves",
     )
     idle_timeout_s: float = Field(default=75.0, gt=0, description="time after which an unused connection is closed")
     metrics_port: int | None = Field(

@@ -10,7 +10,7 @@ from tests.proxy.fronts import FILES, text_of
 _UNITS = {"s": 1, "m": 1024 * 1024, "MB": 1_000_000}
 SETTINGS = Settings.model_construct()
 LARGEST = max(SETTINGS.max_body_bytes, SETTINGS.max_file_bytes, SETTINGS.max_batch_file_bytes)
-LONGEST_WAIT_S = max(SETTINGS.max_wait_s, SETTINGS.images_wait_s, 600)  # Z.ai's door waits 600 s
+LONGEST_WAIT_S = max(SETTINGS.max_wait_s, SETTINGS.images_wait_s)
 
 
 def value(file: str, *names: str) -> float:

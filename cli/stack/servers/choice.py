@@ -5,7 +5,6 @@ from pydantic import SecretStr
 from cli.stack.servers.embedded import Embedded
 from cli.stack.servers.seaweedfs import SeaweedFS
 from cli.stack.servers.valkey import Valkey
-from shared.addresses import is_loopback_host
 from shared.settings.settings import Settings
 
 
@@ -23,17 +22,15 @@ def with_servers(settings: Settings) -> tuple[Settings, list[Embedded]]:
     if not settings.s3_endpoint_url:
         seaweedfs = SeaweedFS(settings.data_dir, settings.s3_bucket, **_given_keys(settings))
         servers.append(seaweedfs)
-        found |= _s3_settings(seaweedfs, settings.host)
+        found |= _s3_settings(seaweedfs)
     return settings.model_copy(update=found), servers
 
 
-def _s3_settings(server: SeaweedFS, api_host: str) -> dict[str, object]:
+def _s3_settings(server: SeaweedFS) -> dict[str, object]:
     return {
         "s3_endpoint_url": server.endpoint.url,
         "s3_access_key": server.endpoint.access_key,
         "s3_secret_key": SecretStr(server.endpoint.secret_key),
-        # The embedded S3 listens on loopback, so a client on another machine can't follow a link to it.
-        "s3_links": "presigned" if is_loopback_host(api_host) else "streamed",
     }
 
 

@@ -5,7 +5,8 @@
 --   2: holder: the random id of this request
 --   3: lease (ms)
 --   4: how long a job waits for a retry (ms)
--- Returns {'attached', job}; {'held'} when all these jobs are leased to other requests; {'none'} when there are none.
+-- Returns {'attached', job}; {'held', age of the oldest job in ms} when all these jobs are leased to other requests;
+-- {'none'} when there are none.
 
 -- needs: keys, clock
 local key, now = P .. 'undelivered:' .. ARGV[1], now_ms()
@@ -18,11 +19,13 @@ local function is_held(job)
   return hold and tonumber(string.match(hold, ' (%d+)$') or now + 1) > now
 end
 
-local jobs = redis.call('ZRANGE', key, 0, -1)
-for _, job in ipairs(jobs) do
+local jobs = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+for i = 1, #jobs, 2 do
+  local job = jobs[i]
   if not is_held(job) then
     redis.call('SET', P .. 'undelivered_by:' .. job, ARGV[2] .. ' ' .. now + tonumber(ARGV[3]), 'PX', ARGV[3])
     return { 'attached', job }
   end
 end
-return { #jobs > 0 and 'held' or 'none' }
+if #jobs == 0 then return { 'none' } end
+return { 'held', string.format('%.0f', now - tonumber(jobs[2])) }

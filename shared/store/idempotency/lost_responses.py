@@ -26,8 +26,14 @@ class Expected:
     holder: HolderId
 
 
+@dataclass(frozen=True, slots=True)
 class Held:
-    """The result of `attach` if jobs wait for a retry of this request, but all of them are leased to other requests."""
+    """The result of `attach` if jobs wait for a retry of this request, but all of them are leased to other requests.
+
+    `age_s` is the time since the oldest of these requests began.
+    """
+
+    age_s: float
 
 
 class UndeliveredStore:
@@ -64,7 +70,7 @@ class UndeliveredStore:
         kind, *job = self._scripts.run("attach_retry", scope, holder, self._lease_ms, self._kept_for_ms)
         if kind == "attached":
             return Expected(scope, JobId(job[0]), holder)
-        return Held() if kind == "held" else None
+        return Held(int(job[0]) / 1000) if kind == "held" else None
 
     def hold(self, expected: Expected) -> None:
         """Extends the lease of an HTTP request on a job. The full length of the lease counts from now."""

@@ -1,8 +1,10 @@
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,7 @@ from shared.jobs.states import JobStatus, Stage
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobEvent, JobStore
 from shared.store.renders.leases import LeaseStore
+from tests.api.conftest import with_settings
 from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior, submitted
 
 Event = Mapping[str, Any]
@@ -125,7 +128,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def blocks(house: Services, scripted: ScriptedStore, job: Job, hub: Any = None, has_left: Any = bool) -> Iterator[str]:
     services = replace(house, store=scripted, hub=hub or TellingHub())
-    return events._blocks(services, job, services.settings.public_url, waiting._follow(services, job, "0", has_left))
+    followed = waiting._follow(services, job, "0", has_left, inf)
+    return events._blocks(services, job, services.settings.public_url, followed, inf)
 
 
 def progress(number: int) -> JobEvent:
@@ -199,7 +203,7 @@ def test_an_event_that_cannot_be_shown_ends_the_stream_like_a_lost_connection(ho
         yield progress(1)
         raise ObjectStoreUnavailable("gone")
 
-    assert len(read("".join(events._blocks(house, submitted(house.store), "http://127.0.0.1", broken())))) == 1
+    assert len(read("".join(events._blocks(house, submitted(house.store), "http://127.0.0.1", broken(), inf)))) == 1
 
 
 def test_a_stopping_server_ends_its_streams_with_an_event_that_keeps_the_resume_point(
@@ -230,3 +234,12 @@ def test_asking_for_the_head_of_a_stream_holds_nothing(http: FlaskClient, house:
     path = f"/v1/jobs/{submitted(house.store).job_id}/events"
     assert http.head(path, buffered=True).status_code == 200
     assert client.pubsub_channels("gridpress:events:*") == []
+
+
+def test_a_stream_ends_after_its_limit_and_goes_on_where_it_was(house: Services) -> None:
+    http, job = with_settings(house, stream_limit_s=0.05), submitted(house.store)
+    answer = http.get(f"/v1/jobs/{job.job_id}/events")
+    assert answer.text.endswith("event: stream.limit\ndata: {}\n\n")
+    [queued] = re.findall(r"^id: (.*)$", answer.text, re.MULTILINE)
+    again = http.get(f"/v1/jobs/{job.job_id}/events", headers={"Last-Event-ID": queued})
+    assert "job.queued" not in again.text

@@ -2,9 +2,9 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import httpx
 import openai
@@ -28,6 +28,7 @@ from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior
 
 PATH, BODY = "/v1/images/generations", b'{"prompt": "a red kite", "size": "256x256"}'
 RETRY = {"x-stainless-retry-count": "1", "Content-Type": "application/json"}
+NO_FIELDS: Mapping[str, str] = {}
 DATA = png(256, 256)
 
 
@@ -81,13 +82,24 @@ def holds(client: Client) -> int:
     return len(list(client.scan_iter("gridpress:undelivered_by:*")))
 
 
-def lost_try(api: Served, store: JobStore) -> None:
-    """A request whose client leaves once its job stands."""
+def lost_try(
+    api: Served,
+    store: JobStore,
+    path: str = PATH,
+    body: bytes = BODY,
+    fields: Mapping[str, str] = NO_FIELDS,
+    num: int = 1,
+) -> None:
+    """Equal requests at once, whose clients leave once their jobs stand."""
     before = len(jobs(store))
-    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}"
-    with closing(socket.create_connection(("127.0.0.1", api.port), timeout=TIMEOUT_S)) as connection:
-        connection.sendall(f"{head}\r\n\r\n".encode() + BODY)
-        until(lambda: len(jobs(store)) == before + 1)
+    all_fields = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body), **fields}
+    head = "".join(f"{name}: {value}\r\n" for name, value in all_fields.items())
+    with ExitStack() as connections:
+        for _ in range(num):
+            connection = socket.create_connection(("127.0.0.1", api.port), timeout=TIMEOUT_S)
+            connections.enter_context(closing(connection))
+            connection.sendall(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        until(lambda: len(jobs(store)) == before + num)
 
 
 def post_retry(http: httpx.Client) -> str:
@@ -107,8 +119,8 @@ def test_the_clients_own_retry_brings_the_picture_of_its_first_try(
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(ask)
         until(lambda: len(jobs(store)) == 1)
-        until(lambda: holds(client) == 0)  # the first try waits
-        until(lambda: holds(client) == 1)  # a retry does
+        until(lambda: holds(client) == 0)  # the first try is over
+        until(lambda: holds(client) == 1)  # a retry waits
         finish(client, picture)
         assert answer.result().data
     assert len(jobs(store)) == 1
@@ -140,8 +152,7 @@ def test_an_answer_that_arrived_is_no_retrys(
 def test_two_clients_with_the_same_request_end_with_two_jobs(
     api: Served, client: Client, store: JobStore, picture: Picture
 ) -> None:
-    for _ in range(2):
-        lost_try(api, store)
+    lost_try(api, store, num=2)
     with ThreadPoolExecutor() as threads, api.client() as one, api.client() as other:
         retries = [threads.submit(post_retry, http) for http in (one, other)]
         until(lambda: holds(client) == 2)
@@ -171,6 +182,40 @@ def test_a_job_that_was_deleted_is_made_anew(
         until(lambda: len(jobs(store)) == 1)
         finish(client, picture)
         assert retry.result() != job.job_id
+
+
+JOBS = ("/v1/jobs", b'{"prompt": "a red kite", "size": "256x256"}', {"Prefer": "wait=20"})
+ZAI = ("/paas/v4/images/generations", b'{"prompt": "a red kite", "size": "1024x1024"}', {})
+
+
+@pytest.mark.parametrize(("path", "body", "fields"), [(PATH, BODY, {"x-stainless-retry-count": "0"}), JOBS, ZAI])
+def test_a_retry_without_a_mark_finds_the_job_of_a_try_that_is_over(
+    api: Served,
+    http: httpx.Client,
+    client: Client,
+    store: JobStore,
+    picture: Picture,
+    path: str,
+    body: bytes,
+    fields: dict[str, str],
+) -> None:
+    """As of clients that give up after a timeout, and don't say that they ask again."""
+    lost_try(api, store, path, body, fields)
+    until(lambda: holds(client) == 0)
+    finish(client, picture)
+    http.post(path, content=body, headers={"Content-Type": "application/json", **fields}).raise_for_status()
+    assert len(jobs(store)) == 1
+
+
+def test_equal_requests_at_the_same_time_are_several_jobs(
+    api: Served, client: Client, store: JobStore, picture: Picture
+) -> None:
+    fields = {"Content-Type": "application/json"}
+    with ThreadPoolExecutor() as threads, api.client() as one, api.client() as other:
+        answers = [threads.submit(http.post, PATH, content=BODY, headers=fields) for http in (one, other)]
+        until(lambda: len(jobs(store)) == 2)
+        finish(client, picture)
+        assert len({answer.result().headers["x-gridpress-job-id"] for answer in answers}) == 2
 
 
 class TestUndeliveredStore:

@@ -19,6 +19,7 @@ from cli.stack.servers.embedded import Embedded
 from cli.stack.servers.seaweedfs import S3Endpoint, SeaweedFS
 from cli.stack.servers.valkey import Valkey
 from shared.errors import Misconfigured
+from shared.objects.links import streams_links
 from shared.settings.settings import Settings
 
 
@@ -164,10 +165,10 @@ def test_servers_that_the_settings_name_are_not_started(tmp_path: Path) -> None:
     assert with_servers(Settings(data_dir=tmp_path, **given)) == (Settings(data_dir=tmp_path, **given), [])  # type: ignore[arg-type]
 
 
-def test_links_are_streamed_when_clients_cannot_reach_the_embedded_object_store(tmp_path: Path) -> None:
-    hosts = {"127.0.0.1": "presigned", "localhost": "presigned", "::1": "presigned", "0.0.0.0": "streamed"}
-    for host, links in hosts.items():
-        assert with_servers(Settings(data_dir=tmp_path, host=host))[0].s3_links == links
+def test_links_are_streamed_from_the_embedded_object_store_unless_the_operator_says_otherwise(tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0"):
+        assert streams_links(with_servers(Settings(data_dir=tmp_path, host=host))[0])
+    assert not streams_links(with_servers(Settings(data_dir=tmp_path, s3_links="presigned"))[0])
 
 
 def test_valkey_starts_again_after_half_a_write(tmp_path: Path) -> None:

@@ -1,21 +1,22 @@
-"""Returns the job of an earlier try when OpenAI's client retries a request whose response was not delivered.
+"""Returns the job of an earlier try when a client retries a request that waits for pictures, and whose response was not
+delivered.
 
-So a retry after a lost connection creates no second job.
+So a retry after a timeout or a lost connection creates no second job. OpenAI's client marks its retries. Most clients
+don't, so an equal request counts as a retry as well if the earlier one has ended without a delivered response.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
-from flask import request
+from flask import Response, request
 
 from api.edge import idempotency
 from api.edge.authentication import caller
 from api.jobs.submission import submit
 from api.problems.errors import RequestInProgress
-from api.problems.openai import JobNotMade, StillRendering
 from api.responses.waiting import client_has_left, until_final
 from api.services import services
 from shared.errors import GridpressError, JobNotFound, StoreUnavailable
@@ -23,46 +24,65 @@ from shared.ids import new_job_id
 from shared.intake.request import Body
 from shared.jobs.job import Job
 from shared.jobs.states import JobStatus
-from shared.store.idempotency.lost_responses import Expected, UndeliveredStore
+from shared.store.idempotency.lost_responses import Expected, Held, UndeliveredStore
 
 log = structlog.get_logger()
 
 RETRY_COUNT = "x-stainless-retry-count"
 
 _POLL_S = 0.2
+# A client that timed out has left, but the request that waited for it notices that only after a second. Several equal
+# requests may also be meant as several jobs. They come at once, while retries come after a timeout.
+_RETRIES_COME_AFTER_S, _NOTICED_WITHIN_S = 5.0, 2.0
+
+Refusal = Callable[[Job], GridpressError]
 
 
 @dataclass(slots=True)
 class AwaitedJob:
     """A job that the current request waits for, to send its pictures as the response.
 
-    If `is_held` is true, the request is a retry that found the job of an earlier try. The retry then holds a lease on
-    the job, so that no other retry takes the same job. `held_at` is the monotonic time of the last extension of this
-    lease.
+    The request holds a lease on the job, so that no retry takes the same job meanwhile. `held_at` is the monotonic time
+    of the last extension of this lease. `expected` is None if the request has an Idempotency-Key.
     """
 
     job: Job
     store: UndeliveredStore
     expected: Expected | None
-    is_held: bool = False
-    held_at: float = 0.0
+    held_at: float = field(default_factory=time.monotonic)
 
     def wait(self, timeout_s: float) -> None:
-        """Waits up to `timeout_s` seconds until the job has succeeded.
-
-        Raises `JobNotMade` if the job ended in another way, and `StillRendering` if it has not ended in that time. Also
-        raises the errors of `until_final`, which performs the wait.
-        """
+        """Waits up to `timeout_s` seconds until the job has ended. Raises the errors of `until_final`."""
+        deps, ends_at = services(), time.monotonic() + timeout_s
         try:
-            self._wait(timeout_s)
+            while not self.job.status.is_final and (left_s := ends_at - time.monotonic()) > 0:
+                self.job = until_final(self.job, min(left_s, self.store.lease_s / 4) if self.expected else left_s)
+                if deps.stopping.is_set() or client_has_left():
+                    return
+                self.hold()
         except GridpressError:
             self.end(is_delivered=False)
             raise
+
+    def wait_for_pictures(self, timeout_s: float, *, failed: Refusal, unfinished: Refusal) -> None:
+        """Waits up to `timeout_s` seconds until the job has succeeded.
+
+        Raises the error that `failed` makes if the job ended in another way, and the one that `unfinished` makes if it
+        has not ended in that time. A retry of the request then finds the same job.
+        """
+        self.wait(timeout_s)
         if self.job.status is JobStatus.SUCCEEDED:
             return
         is_final = self.job.status.is_final
         self.end(is_delivered=is_final and not client_has_left())
-        raise JobNotMade(self.job) if is_final else StillRendering(self.job)
+        raise failed(self.job) if is_final else unfinished(self.job)
+
+    def deliver(self, body: str) -> Response:
+        """Returns the response with this JSON text, and records when it was passed to the connection."""
+        pieces = self.deliver_pieces([body.encode()], lambda: True)
+        response = Response(pieces, content_type="application/json")
+        response.content_length = len(body.encode())
+        return response
 
     def deliver_pieces(self, pieces: Iterable[bytes], is_delivered: Callable[[], bool]) -> Iterator[bytes]:
         """Yields the pieces of the response, and then records whether the response was delivered.
@@ -84,7 +104,7 @@ class AwaitedJob:
 
         Must be called every few seconds.
         """
-        if self.is_held and self.expected and time.monotonic() > self.held_at + self.store.lease_s / 4:
+        if self.expected and time.monotonic() > self.held_at + self.store.lease_s / 4:
             self.held_at = time.monotonic()
             self._note(self.store.hold, self.expected)
 
@@ -96,14 +116,6 @@ class AwaitedJob:
         if self.expected:
             self._note(self.store.delivered if is_delivered else self.store.release, self.expected)
 
-    def _wait(self, timeout_s: float) -> None:
-        deps, ends_at = services(), time.monotonic() + timeout_s
-        while not self.job.status.is_final and (left_s := ends_at - time.monotonic()) > 0:
-            self.job = until_final(self.job, min(left_s, self.store.lease_s / 4) if self.is_held else left_s)
-            if deps.stopping.is_set() or client_has_left():
-                return
-            self.hold()
-
     def _note(self, how: Callable[[Expected], None], expected: Expected) -> None:
         try:
             how(expected)
@@ -114,18 +126,20 @@ class AwaitedJob:
 def await_job(body: Body) -> AwaitedJob:
     """Returns the job that the current request waits for.
 
-    If the request has an Idempotency-Key, this is the job of the first request with that key. If the request is a retry
-    without a key, it is the job of the earlier try whose response was not delivered. Otherwise it is a new job. Raises
-    the errors of `submit`, which creates jobs.
+    If the request has an Idempotency-Key, this is the job of the first request with that key. Without a key, it is the
+    job of an equal request of the same tenant whose response was not delivered. If there is none, it is a new job.
+    Raises the errors of `submit`, which creates jobs.
     """
     store = services().undelivered
     if idempotency.reserved_id():
         return AwaitedJob(submit(body), store, None)
     fingerprint = idempotency.request_fingerprint()
-    return (_of_earlier_try(store, fingerprint) if _is_retry() else None) or _of_new_job(store, fingerprint, body)
+    return _of_earlier_try(store, fingerprint) or _of_new_job(store, fingerprint, body)
 
 
-def _is_retry() -> bool:
+def _is_marked() -> bool:
+    """Returns whether the current request says that it is a retry, as OpenAI's client does."""
+
     count = request.headers.get(RETRY_COUNT, "0")
     return count.isascii() and count.isdecimal() and int(count[:9]) > 0
 
@@ -145,30 +159,38 @@ def _of_new_job(store: UndeliveredStore, fingerprint: str, body: Body) -> Awaite
     except GridpressError:
         store.delivered(expected)
         raise
-    awaited.end(is_delivered=False)
     return awaited
 
 
 def _of_earlier_try(store: UndeliveredStore, fingerprint: str) -> AwaitedJob | None:
     """Returns the job that an earlier try of the current request created, if its response was not delivered.
 
-    Returns None if there is no job of an earlier try. If other requests hold leases on all of these jobs, it waits
-    until one is free, at most for the duration of a lease. The other request may have lost its connection, and its
-    lease then expires within that time. Raises `RequestInProgress` if the server stops or the client disconnects during
-    the wait.
+    Returns None if there is no job of an earlier try. If other requests hold leases on all of these jobs, it waits a
+    little until one is free (`_patience_s`). Raises `RequestInProgress` if the server stops or the client disconnects
+    during the wait.
     """
-    deps, ends_at = services(), time.monotonic() + store.lease_s
-    while time.monotonic() < ends_at:
-        found = store.attach(caller().tenant, fingerprint)
-        if found is None:
-            return None
+    deps, began_at = services(), time.monotonic()
+    while found := store.attach(caller().tenant, fingerprint):
         if isinstance(found, Expected):
             try:
-                return AwaitedJob(deps.store.job(found.job_id, caller().tenant), store, found, True, time.monotonic())
+                return AwaitedJob(deps.store.job(found.job_id, caller().tenant), store, found)
             except JobNotFound:  # the job was never created, or was deleted since
                 store.delivered(found)
+        elif time.monotonic() >= began_at + _patience_s(store, found):
+            return None
         elif deps.stopping.is_set() or client_has_left():
             raise RequestInProgress("an earlier try of this request is still running")
         else:
             time.sleep(_POLL_S)
     return None
+
+
+def _patience_s(store: UndeliveredStore, held: Held) -> float:
+    """Returns how long the current request waits for the job of an equal request that still runs.
+
+    A request that is marked as a retry waits for a whole lease: the process of the earlier request may have died. Any
+    other request waits only if the earlier one is so old that its client may have timed out.
+    """
+    if _is_marked():
+        return store.lease_s
+    return _NOTICED_WITHIN_S if held.age_s >= _RETRIES_COME_AFTER_S else 0.0
