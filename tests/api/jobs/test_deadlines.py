@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 BAD = [
     ("start_timeout_s", 0),
-    ("start_timeout_s", "5"),
+    ("start_timeout_s", "five"),
     ("execution_timeout_s", -1),
     ("execution_timeout_s", 1e12),
     ("deadline", 1_900_000_000),
