@@ -42,7 +42,8 @@ Refusal = Callable[[Job], GridpressError]
 class AwaitedJob:
     """A job that the current request waits for, to send its pictures as the response.
 
-    The request holds a lease on the job, so that no retry takes the same job meanwhile. `held_at` is the monotonic time
+    The request holds a lease on the job, so that no other request takes the same job meanwhile. If the request created
+    the job, the lease is open: a request that is marked as a retry may take it. `held_at` is the monotonic time
     of the last extension of this lease. `expected` is None if the request has an Idempotency-Key.
     """
 
@@ -159,6 +160,8 @@ def _of_new_job(store: UndeliveredStore, fingerprint: str, body: Body) -> Awaite
     except GridpressError:
         store.delivered(expected)
         raise
+    with suppress(StoreUnavailable):  # the lease on the job expires without help
+        awaited.expected = store.open(expected)
     return awaited
 
 
@@ -170,7 +173,7 @@ def _of_earlier_try(store: UndeliveredStore, fingerprint: str) -> AwaitedJob | N
     during the wait.
     """
     deps, began_at = services(), time.monotonic()
-    while found := store.attach(caller().tenant, fingerprint):
+    while found := store.attach(caller().tenant, fingerprint, is_marked=_is_marked()):
         if isinstance(found, Expected):
             try:
                 return AwaitedJob(deps.store.job(found.job_id, caller().tenant), store, found)

@@ -1,6 +1,6 @@
 """Stores jobs whose response has not reached the client. If the client retries the request, it gets the same job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.ids import HolderId, JobId, TenantId, new_holder_id
 from shared.store.core.connect import Client
@@ -59,18 +59,28 @@ class UndeliveredStore:
         self._scripts.run("expect_delivery", expected.scope, job_id, expected.holder, *times)
         return expected
 
-    def attach(self, tenant: TenantId, fingerprint: str) -> Expected | Held | None:
+    def attach(self, tenant: TenantId, fingerprint: str, *, is_marked: bool = False) -> Expected | Held | None:
         """Finds the job of an earlier, identical request whose response was not delivered, and leases the job to this
         request. Returns the lease.
 
-        If there are several jobs of this kind, takes the oldest one that is not leased to another request. Returns
-        `Held` if all of them are leased to other requests. Returns None if there is no such job.
+        If there are several jobs of this kind, takes the oldest one that is not leased to another request. If all of
+        them are leased and `is_marked` says that the request is marked as a retry, takes the oldest one with an open
+        lease. Otherwise returns `Held`. Returns None if there is no such job.
         """
         scope, holder = f"{tenant}:{fingerprint}", new_holder_id()
-        kind, *job = self._scripts.run("attach_retry", scope, holder, self._lease_ms, self._kept_for_ms)
+        kind, *job = self._scripts.run("attach_retry", scope, holder, self._lease_ms, self._kept_for_ms, int(is_marked))
         if kind == "attached":
             return Expected(scope, JobId(job[0]), holder)
         return Held(int(job[0]) / 1000) if kind == "held" else None
+
+    def open(self, expected: Expected) -> Expected:
+        """Replaces the lease of a request that has created its job by an open lease, and returns the open lease.
+
+        A request that is marked as a retry may take an open lease: the connection of the first request may be lost
+        without notice.
+        """
+        self._end(expected, "open")
+        return replace(expected, holder=HolderId(f"open-{expected.holder}"))
 
     def hold(self, expected: Expected) -> None:
         """Extends the lease of an HTTP request on a job. The full length of the lease counts from now."""

@@ -255,6 +255,27 @@ class TestUndeliveredStore:
         store.delivered(self.one(store))
         assert store.attach(DEFAULT_TENANT, "f") is None
 
+    def test_a_marked_retry_takes_the_job_of_a_request_that_still_waits(self, client: Client) -> None:
+        """The connection of the first request may be lost without notice."""
+        store = UndeliveredStore(client)
+        first = store.open(self.one(store))
+        assert isinstance(store.attach(DEFAULT_TENANT, "f"), Held)
+        found = store.attach(DEFAULT_TENANT, "f", is_marked=True)
+        assert isinstance(found, Expected)
+        assert found.job_id == first.job_id
+        store.hold(first)
+        store.release(first)
+        assert isinstance(store.attach(DEFAULT_TENANT, "f", is_marked=True), Held)
+
+    def test_a_marked_retry_takes_a_free_job_first(self, client: Client) -> None:
+        store = UndeliveredStore(client)
+        store.open(self.one(store))
+        lost = self.one(store)
+        store.release(lost)
+        found = store.attach(DEFAULT_TENANT, "f", is_marked=True)
+        assert isinstance(found, Expected)
+        assert found.job_id == lost.job_id
+
     def test_nobody_releases_what_another_holds(self, client: Client) -> None:
         store = UndeliveredStore(client)
         first = self.one(store)
