@@ -40,7 +40,8 @@ def validated(model: type[Model], fields: object, *, is_text: bool = False, most
     Raises `InvalidFields` with at most `most_errors` errors. Each takes up to 0.1 ms to word.
     """
     fields = _with_few_unknown(model, fields)
-    if isinstance(fields, dict) and not is_text:
+    # Models of query parameters are not strict: pydantic converts their text itself.
+    if isinstance(fields, dict) and not is_text and model.model_config.get("strict"):
         fields = with_values(model, fields)
     try:
         return model.model_validate_strings(fields, strict=False) if is_text else model.model_validate(fields)
