@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 _rejected = count(1)
 
-_REPLY_QUEUES = ".reply.celery.pidbox"  # the end of their names: Celery's remote control answers there
+_REPLIES = "reply.celery.pidbox"  # the exchange on which Celery's remote control answers
+_REPLY_QUEUES = f".{_REPLIES}"  # the end of the names of its queues
 _REPLY_TTL_MS = 60_000
 _OPTIONS = ("connection_options",)
 
@@ -92,6 +93,23 @@ class _Hints:
         if queue.endswith(_REPLY_QUEUES):
             with self.conn_or_acquire() as client:  # type: ignore[attr-defined]
                 client.pexpire(queue, _REPLY_TTL_MS)
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: Any, queue: str) -> None:
+        """Records the queue of an exchange, except for those of remote control and of events. kombu would keep a member
+        in the store for each process that was ever killed, and no delivery needs it.
+        """
+        is_fanout = self.typeof(exchange).type == "fanout"  # type: ignore[attr-defined]
+        if not is_fanout and exchange != _REPLIES:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]
+            return
+        self._expires.pop(queue, None)  # type: ignore[attr-defined]  # kombu would renew the member
+        if is_fanout:
+            self._fanout_queues[queue] = (exchange, routing_key.replace("#", "*"))  # type: ignore[attr-defined]
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        if exchange == _REPLIES:
+            return [f"{routing_key}.{exchange}"]
+        return list(super()._lookup(exchange, routing_key, default))  # type: ignore[misc]
 
     def _brpop_start(self, timeout: Any = None) -> None:
         super()._brpop_start(timeout)  # type: ignore[misc]

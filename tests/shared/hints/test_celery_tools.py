@@ -62,3 +62,12 @@ def test_a_tool_that_was_killed_leaves_no_key(client: Client, valkey_url: str) -
         channel._put("ar", {})
     assert 0 < client.ttl("gridpress:celery:killed.reply.celery.pidbox") <= 60
     assert client.ttl("gridpress:celery:ar") == -1
+
+
+def test_a_queue_of_a_tool_or_of_remote_control_leaves_no_key(client: Client, valkey_url: str) -> None:
+    app = make_celery(valkey_url)
+    with app.connection_for_write() as connection:
+        mailbox = app.control.mailbox(connection)
+        for queue in (mailbox.get_queue("dit@host"), mailbox.get_reply_queue()):
+            queue(connection.default_channel).declare()
+        assert client.keys("gridpress:celery:*pidbox*") == []
