@@ -29,7 +29,7 @@ _PUBLIC = frozenset(
         "/readyz",
         # The names in these two contain a signature, which replaces the API key.
         "/v1/batches/<batch_id>/archives/<name>",
-        "/v1/jobs/<linked_job_id>/images/<int:index>/links/<name>",
+        "/v1/jobs/<job_id>/images/<int:index>/links/<name>",
         "/v1/webhooks/jwks.json",
         "/v1/webhooks/public_key",
     }

@@ -5,6 +5,7 @@ from api.openapi.fields import GRID_COLS, GRID_ROWS
 from api.openapi.media import BYTES
 from api.openapi.operation import Operation, Response
 from api.openapi.stored_objects import REFUSALS, responses_with
+from api.problems.errors import Unauthorized
 from shared.errors import (
     ImageNotFound,
     ImageNotMade,
@@ -28,7 +29,7 @@ OPERATIONS = {
         "Pictures",
         "Fetch a finished picture by a signed link",
         responses_with("the picture", ("image/*",)),
-        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, StoreUnavailable, *REFUSALS),
+        (Unauthorized, JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, StoreUnavailable, *REFUSALS),
     ),
     "previews.read": Operation(
         "getPreview",

@@ -17,7 +17,7 @@ from shared.errors import ImageNotFound
 from shared.ids import JobId
 from shared.jobs.job import Job
 
-picture_links = Blueprint("picture_links", __name__, url_prefix="/v1/jobs/<linked_job_id>/images/<int:index>/links")
+picture_links = Blueprint("picture_links", __name__, url_prefix="/v1/jobs/<job_id>/images/<int:index>/links")
 
 _NAME = re.compile(r"([0-9]{1,12})-([0-9a-f]{64})\.(png|webp|jpeg)")
 
@@ -34,17 +34,14 @@ def link_of(deps: Services, job: Job, index: int) -> str:
 
 
 @picture_links.get("/<name>")
-def read(linked_job_id: str, index: int, name: str) -> Response:
+def read(job_id: str, index: int, name: str) -> Response:
     """Returns the picture to which a signed link leads, or redirects to it. An expired or invalid link leads to the
     error 404.
-
-    The job's id is the one of the service, since only that is signed. Its name in the path keeps the hook for ids of
-    clients away, which needs a caller.
     """
     deps, found = services(), _NAME.fullmatch(name)
-    if found is None or not _is_good(deps, linked_job_id, index, int(found[1]), found[2]):
+    if found is None or not _is_good(deps, job_id, index, int(found[1]), found[2]):
         raise ImageNotFound("there is no such picture, or the link is invalid or has expired")
-    job = deps.store.job_of_any_tenant(JobId(linked_job_id))
+    job = deps.store.job_of_any_tenant(JobId(job_id))
     response = picture_response(job, index, finished_picture(job, index))
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # pages of other sites may show the picture
     return response

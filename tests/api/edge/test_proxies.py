@@ -224,8 +224,9 @@ def test_no_path_is_redirected_to_a_host_that_the_request_names(
     http = with_settings(house, trusted_proxies=TRUSTED, public_url=public_url)
     for fields in ({}, {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "/evil"}, {"Host": "evil.example"}):
         answer = http.get("/", headers={**key, **fields}, environ_overrides={"REMOTE_ADDR": PROXY, "PATH_INFO": path})
-        assert answer.status_code in (200, 404)
-        assert "Location" not in answer.headers
+        is_moved = path == "/docs/"  # its page has links relative to /docs
+        assert answer.status_code in ((308,) if is_moved else (200, 404))
+        assert answer.headers.get("Location") == ("../docs" if is_moved else None)
 
 
 def test_the_document_of_one_address_is_not_anothers(house: Services, key: dict[str, str]) -> None:

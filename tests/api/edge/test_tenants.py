@@ -181,7 +181,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
     of_nobody = {("GET", "/v1/models/<path:model_id>"), ("GET", "/docs/<name>")}
     keyless = {
         ("GET", "/v1/batches/<batch_id>/archives/<name>"),
-        ("GET", "/v1/jobs/<linked_job_id>/images/<int:index>/links/<name>"),
+        ("GET", "/v1/jobs/<job_id>/images/<int:index>/links/<name>"),
     }
     assert matched == rules - {("PUT", "/v1/jobs/<job_id>"), *keyless, *of_nobody}
 

@@ -73,7 +73,7 @@ def ids(http: FlaskClient, client: Client, copies: redis.Redis) -> dict[str, str
 
     job = post("/v1/jobs", json={"prompt": "a"})["id"]
     finish_next(LeaseStore(client, RULES))
-    found = {**things_of(post), "job_id": job, "linked_job_id": job}
+    found = {**things_of(post), "job_id": job}
     for key in client.keys("gridpress:*"):
         client.copy(key, key, destination_db=COPY, replace=True)
     return found

@@ -40,7 +40,7 @@ def settings_of(s3: S3Endpoint, folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = settings_of(s3, tmp_path_factory.mktemp("api"))
-    with served(settings, empty_valkey_url, MAX_BODY_BYTES=MAX_BODY_BYTES) as api:
+    with served(settings, empty_valkey_url, MAX_BODY_BYTES=MAX_BODY_BYTES, S3_LINKS="presigned") as api:
         yield api
 
 
