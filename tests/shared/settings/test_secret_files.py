@@ -98,7 +98,7 @@ def test_a_setting_that_is_not_json_is_named_and_not_shown() -> None:
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (
         78,
-        "gridpress upkeep: GRIDPRESS_ENHANCE_EXTRA_BODY: not valid JSON\n",
+        'gridpress upkeep: GRIDPRESS_ENHANCE_EXTRA_BODY must be JSON, such as {"name": "value"}\n',
     )
 
 

@@ -73,4 +73,3 @@ def test_a_port_that_kubernetes_set_says_so() -> None:
     ended = subprocess.run([sys.executable, "-m", "api"], env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 78
     assert "enableServiceLinks: false" in ended.stderr
-    assert "10.0.0.1" not in ended.stderr
