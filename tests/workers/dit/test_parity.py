@@ -15,7 +15,7 @@ from workers.dit.model.runner import DitRunner
 
 QUOTED = "a bakery's poster: \"Fresh Bread\", “Täglich ab sieben” and 「焼きたて」 over 'open'"
 UNQUOTED = "a quiet harbour at dawn"
-SIZES = [(256, 256), (512, 512), (512, 768), (768, 512), (1024, 512)]
+SIZES = [(256, 256), (512, 512), (256, 384), (384, 256), (512, 256)]
 PHOTO = photo_like(512, 512, seed=3)
 
 
