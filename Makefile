@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUITE := not measured and not prometheus and not deploy and not containers
+TEST_PROCESSES ?= $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}' || echo 3)
 MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
@@ -34,8 +35,9 @@ up: setup ## start the whole service on this machine and keep it running
 	$(BIN)/gridpress up
 
 # A test that fails in parallel is repeated alone, because a busy machine of two cores sometimes exceeds a timeout.
+# Many tests wait for processes, so three of them at once keep two cores busy.
 test: setup ## run the whole test suite; failed tests run once more, alone
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 
 attack: setup ## run every attack and machine failure that the docs list, against a service on loopback
