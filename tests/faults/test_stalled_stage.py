@@ -29,6 +29,7 @@ def test_a_worker_that_hears_and_finds_nothing_stalls_its_stage_until_it_hears_a
     command = (sys.executable, "-m", "tests.faults.deaf_worker", "ar", str(may_mind), "blind")
     worker = fleet.launch(command, ready_file=str(ready))
     fleet.wait_until(lambda: ready.exists() or not worker.is_running)
+    fleet.wait_until(lambda: fleet.client.zcard("gridpress:open:ar:batch") == 1)  # its first claim found nothing
     job = fleet.submit()
     fleet.wait_until(lambda: look(fleet).is_stalled)
     assert fleet.are_all(job, "queued")
