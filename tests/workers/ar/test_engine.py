@@ -38,7 +38,7 @@ def expected(ar_model: ArModel) -> dict[str, object]:
 
 
 @given(seed=st.integers(0, 2**32), max_sequences=st.integers(1, 5))
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 def test_order_of_arrival_neighbours_and_memory_change_nothing(
     ar_model: ArModel, expected: dict[str, object], seed: int, max_sequences: int
 ) -> None:
