@@ -28,7 +28,7 @@ from shared.store.core.fault_counts import FaultCounts
 pytestmark = pytest.mark.attack
 
 # `make fuzz` draws more.
-NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
+NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together, which
 # files there are, what this service was set up for. A request that fits the schema is refused for these fields alone.
 BEYOND_A_SCHEMA = {
