@@ -4,7 +4,6 @@ them.
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -51,7 +50,7 @@ def index(batch_id: str) -> dict[str, Any]:
 def output(batch_id: str) -> Response:
     """Streams the results of a batch's lines that have succeeded so far, as JSON lines."""
     deps, batch = services(), own_batch(batch_id)
-    return _streamed(succeeded(deps, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
+    return download(succeeded(deps, batch.batch_id), _JSON_LINES, f"{batch.batch_id}_output.jsonl")
 
 
 @batch_results.get("/manifest")
@@ -61,7 +60,7 @@ def manifest(batch_id: str) -> Response:
     """
     deps, batch = services(), own_batch(batch_id)
     lines = (json.dumps(found, ensure_ascii=False).encode() + b"\n" for found in pictures(deps, batch.batch_id))
-    return _streamed(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
+    return download(lines, _JSON_LINES, f"{batch.batch_id}_manifest.jsonl")
 
 
 @batch_results.get("/archive")
@@ -73,7 +72,7 @@ def archive(batch_id: str) -> Response:
 def archive_of(deps: Services, batch: Batch, kind: str) -> Response:
     """Returns a response that streams an archive of a batch's pictures. `kind` is `tar` or `zip`."""
     make, content_type = _ARCHIVES[kind]
-    return _streamed(make(deps, batch, pictures(deps, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
+    return download(make(deps, batch, pictures(deps, batch.batch_id)), content_type, f"{batch.batch_id}.{kind}")
 
 
 @batch_results.get("/pictures/<line_job>/<int:index>/<file>")
@@ -87,7 +86,3 @@ def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
     key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
     filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
     return respond_with(StoredObject(key, content_type, filename, digest_of(key)))
-
-
-def _streamed(chunks: Iterator[bytes], content_type: str, filename: str) -> Response:
-    return download(chunks, content_type, filename=filename, how="attachment")

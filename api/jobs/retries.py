@@ -140,7 +140,6 @@ def await_job(body: Body) -> AwaitedJob:
 
 def _is_marked() -> bool:
     """Returns whether the current request says that it is a retry, as OpenAI's client does."""
-
     count = request.headers.get(RETRY_COUNT, "0")
     return count.isascii() and count.isdecimal() and int(count[:9]) > 0
 

@@ -14,26 +14,21 @@ from shared.errors import GridpressError
 log = structlog.get_logger()
 
 
-def download(
-    chunks: Iterable[bytes],
-    content_type: str,
-    *,
-    filename: str | None = None,
-    how: str = "inline",
-    num_bytes: int | None = None,
-) -> Response:
-    """Returns a response that streams the chunks. `how` is the value for Content-Disposition: `inline` or `attachment`.
+def download(chunks: Iterable[bytes], content_type: str, filename: str) -> Response:
+    """Returns a response that streams the chunks as a file to be saved.
 
     Reads the first chunk before the status is sent, and raises the errors of that read.
     """
-    chunks = iter(chunks)
-    begun = list(islice(chunks, 1))
-    response = Response(_rest(chain(begun, chunks), request.path), content_type=content_type)
-    if num_bytes is not None:
-        response.content_length = num_bytes
-    if filename:
-        response.headers["Content-Disposition"] = f'{how}; filename="{filename}"'
+    response = Response(begun(chunks), content_type=content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
+
+
+def begun(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Reads the first chunk, and raises the errors of that read. Returns an iterator over all chunks."""
+    chunks = iter(chunks)
+    first = list(islice(chunks, 1))
+    return _rest(chain(first, chunks), request.path)
 
 
 def _rest(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import parse_if_range_header
 
-from api.responses.downloads import download
+from api.responses.downloads import begun
 from api.services import services
 from shared.ids import ObjectKey
 from shared.objects.links import streams_links
@@ -64,8 +64,7 @@ def _bytes_of(stored: StoredObject) -> Response:
         return response
     start, stop = _asked_range(num_bytes, stored.digest) or (0, num_bytes)
     if request.method != "HEAD":
-        chunks = _cut(deps.objects.stream(stored.key, start=start), stop - start)
-        response.response = download(chunks, stored.content_type).response
+        response.response = begun(_cut(deps.objects.stream(stored.key, start=start), stop - start))
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Content-Disposition"] = f'{stored.how}; filename="{stored.filename}"'
     response.content_length = stop - start

@@ -155,7 +155,7 @@ class Transport(redis.Transport):
 
 
 class SocketTransport(redis.Transport):
-    """kombu's broker transport for a store on a Unix socket. `make_celery` configures the transport."""
+    """Carries hints (Celery messages that wake workers) over a Unix socket, for a store URL such as `unix:///PATH`."""
 
     Channel = SocketChannel
 
