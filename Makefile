@@ -9,7 +9,7 @@ MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measure
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -115,6 +115,9 @@ bench-autoscale: setup ## simulate an autoscaler that follows wanted_workers (se
 
 bench-dispatch: setup ## measure claims and submissions beside up to 100,000 waiting renders (a minute)
 	$(BIN)/python -m benchmarks.dispatch
+
+bench-store: setup ## measure what jobs, heartbeats and looks at the queue cost the store (ten minutes)
+	$(BIN)/python -m benchmarks.store
 
 bench-metrics: setup ## measure the CPU time of metrics for a picture with a webhook (four minutes)
 	$(BIN)/python -m benchmarks.metrics
