@@ -2,13 +2,20 @@
 
 -- needs: keys
 
+local FIRST_WORKERS, MOST_WORKERS = 16, 1000 -- read with one command
+
 -- Returns the slots of all live workers of a stage. The slots of a dead worker stop counting when its announcement
--- ends.
-local function live_slots(stage, now)
-  local slots = 0
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
-    slots = slots + tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
-  end
+-- ends. With `enough`, the count ends once it has reached that number, and reads few of thousands of workers.
+local function live_slots(stage, now, enough)
+  local slots, first, count = 0, 0, FIRST_WORKERS
+  repeat
+    local workers = redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf', 'LIMIT', first, count)
+    if #workers == 0 then return slots end
+    for _, num in ipairs(redis.call('HMGET', P .. 'slots:' .. stage, unpack(workers))) do
+      slots = slots + tonumber(num or 0)
+    end
+    first, count = first + #workers, MOST_WORKERS
+  until enough and slots >= enough
   return slots
 end
 

@@ -9,6 +9,6 @@ for class in pairs(CLASS) do
   if redis.call('EXISTS', P .. 'enhancements:' .. class) == 1 then return 1 end
 end
 for stage in pairs(RUNNING) do
-  if num_waiting(stage) > 0 then return 1 end
+  if num_waiting(stage, 1) > 0 then return 1 end
 end
 return 0

@@ -23,45 +23,37 @@ local function num_deliveries(now)
   return due
 end
 
--- Returns the amount of waiting work of a queue, as described above.
-local function num_due(queue, now)
+-- Returns the amount of waiting work of a queue, as described above. For a stage the count ends at `most`.
+local function num_due(queue, now, most)
   if queue == 'delivery' then return num_deliveries(now) end
   if queue == 'batch' then return redis.call('ZCOUNT', P .. 'batch_work', '-inf', now) end
-  return queue == 'enhance' and num_enhancements(now) or num_waiting(queue)
+  return queue == 'enhance' and num_enhancements(now) or num_waiting(queue, most)
 end
 
-local function num_of_class(stage, class)
-  local num = 0
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
-    if string.match(lane, '^[^|]*') == class then
-      num = num + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
-    end
-  end
-  return num
-end
-
--- Returns the number of waiting renders that open workers could begin. A worker that is open for a class is also open
--- for higher classes. Lanes are read only if a worker is open.
-local function num_usable(stage, now)
+-- Returns the number of waiting renders that open workers could begin, or `most` if there are more. A worker that is
+-- open for a class is also open for higher classes. Lanes are read only if a worker is open.
+local function num_usable(stage, most, now)
   local num = 0
   for _, class in ipairs(BY_RANK) do
-    local left = num_open(stage, class, now) - num
-    if left > 0 then num = num + math.min(left, num_of_class(stage, class)) end
+    local left = math.min(most, num_open(stage, class, now)) - num
+    if left > 0 then num = num + num_in_lanes(stage, class, left) end
   end
-  local left = num_open(stage, LOWEST, now) - num
+  local left = math.min(most, num_open(stage, LOWEST, now)) - num
   return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num
 end
 
--- Returns how many hints the queue should have after at most `most` were added.
+-- Returns how many hints the queue should have after at most `most` were added. Waiting renders and workers are counted
+-- only as far as that number depends on them, since every submission asks for it.
 local function num_wanted_hints(queue, num_hints, most, now)
+  local limit = most + num_hints
   if RUNNING[queue] and all_ask(queue, now) then
-    local num = num_usable(queue, now)
+    local num = num_usable(queue, limit, now)
     local is_alone = redis.call('ZCOUNT', P .. 'workers:' .. queue, '(' .. now, '+inf') == 0
-    if num == 0 and (most > 1 or is_alone) and num_hints == 0 then num = math.min(1, num_waiting(queue)) end
+    if num == 0 and (most > 1 or is_alone) and num_hints == 0 then num = num_waiting(queue, 1) end
     return num
   end
-  local num = math.min(most + num_hints, num_due(queue, now))
-  return num > num_hints and math.min(num, 2 * live_slots(queue, now) + 1) or num
+  local num = math.min(limit, num_due(queue, now, limit))
+  return num > num_hints and math.min(num, 2 * live_slots(queue, now, math.ceil(num / 2)) + 1) or num
 end
 
 -- Sends at most `most` hints to a queue and returns how many. `message` is a Celery message (shared/hints/message.py),

@@ -2,10 +2,26 @@
 
 -- needs: keys
 
-local function num_waiting(stage)
-  local total = redis.call('ZCARD', P .. 'quarantine:' .. stage)
-  for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
-    total = total + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
-  end
-  return total
+local LANES_AT_ONCE = 64
+
+-- Returns the number of renders in the lanes of a stage, of one class or of all ('*'). The count ends at `most`. So if
+-- only a few renders are asked for, only a few of thousands of lanes are read.
+local function num_in_lanes(stage, class, most)
+  local total, cursor = 0, '0'
+  repeat
+    local found = redis.call('SSCAN', P .. 'lanes:' .. stage, cursor, 'MATCH', class .. '|*', 'COUNT', LANES_AT_ONCE)
+    cursor = found[1]
+    for _, lane in ipairs(found[2]) do
+      if total >= most then return most end
+      total = total + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
+    end
+  until cursor == '0'
+  return math.min(most, total)
+end
+
+-- Returns the number of renders that wait for a stage, or `most` if there are more. Without `most` it counts all.
+local function num_waiting(stage, most)
+  most = most or math.huge
+  local num = redis.call('ZCARD', P .. 'quarantine:' .. stage)
+  return math.min(most, num + num_in_lanes(stage, '*', math.max(0, most - num)))
 end

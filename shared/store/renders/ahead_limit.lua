@@ -13,9 +13,10 @@ local function num_ahead(class, revision)
   return ahead
 end
 
--- Returns the limit. Workers are counted only if their number may matter.
+-- Returns the limit. Workers are counted only if their number may matter, and only until the limit exceeds `num`.
 local function limit_ahead(num, limit_min, now)
-  return num < limit_min and limit_min or math.max(limit_min, 4 * live_slots('dit', now))
+  if num < limit_min then return limit_min end
+  return math.max(limit_min, 4 * live_slots('dit', now, math.floor(num / 4) + 1))
 end
 
 -- Returns a function that returns whether a stage may begin a render of a tenant. Other tenants alone never hold a
