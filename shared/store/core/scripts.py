@@ -1,11 +1,12 @@
 """Loads and runs the Lua scripts of the store. The scripts are in the folders of the Python clients that call them.
 
-A line `-- needs: keys, events` in a script names Lua files. The text of these files is put in front of the script. The
-texts `states` and `classes` are not files: they are generated from `shared.jobs.states` and `shared.jobs.spec`.
+A line `-- needs: keys, events` in a script names Lua files. Those functions and tables of these files that the script
+uses are put in front of it. The texts `states` and `classes` are not files: they are generated from
+`shared.jobs.states` and `shared.jobs.spec`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,12 @@ from shared.store.core.steady_clock import SteadyClock
 FILES = {file.stem: file for file in Path(__file__).parents[1].glob("*/*.lua")}
 _NEEDS = re.compile(r"^-- needs: (.*)$", re.MULTILINE)
 _LOOK = "check_clock"
+
+# A statement at the start of a line, with all lines up to the next one. Every part consists of such statements.
+_STATEMENT = re.compile(r"^(?=local )", re.MULTILINE)
+_DEFINITION = re.compile(r"^local (?:function (\w+)|([\w, ]+))", re.MULTILINE)
+_STRING_OR_COMMENT = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|--[^\n]*")
+_NAME = re.compile(r"\b[A-Za-z_]\w*")  # names of fields too, so a function that is used is never missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +107,37 @@ class Scripts:
 
 @cache
 def source(name: str) -> str:
-    """Returns the text that the store runs for a script: the text of all Lua files that it needs, directly or
-    indirectly, and then its own.
+    """Returns the text that the store runs for a script: its own text, and before it what it uses of the Lua files that
+    it needs, directly or indirectly.
     """
     texts: dict[str, str] = {}
     _add(texts, name)
-    return "\n".join(texts.values())
+    *parts, script = texts.values()
+    return "\n".join([*_used(parts, script), script])
+
+
+def _used(parts: Sequence[str], script: str) -> list[str]:
+    """Returns those functions and tables of `parts` that the script uses, directly or indirectly.
+
+    Each run of a script defines all its functions anew, which takes longer than the work of a short script.
+    """
+    names, found = _names(script), []
+    for part in reversed(parts):
+        for statement in reversed(_STATEMENT.split(part)):
+            if names & _defined(statement):
+                names |= _names(statement)
+                found.append(statement.rstrip())
+    return found[::-1]
+
+
+def _names(text: str) -> set[str]:
+    return set(_NAME.findall(_STRING_OR_COMMENT.sub("''", text)))
+
+
+def _defined(statement: str) -> set[str]:
+    """Returns the local names that a statement defines."""
+    found = _DEFINITION.match(statement)
+    return set(re.findall(r"\w+", found[1] or found[2])) if found else set()
 
 
 def _add(texts: dict[str, str], name: str) -> None:

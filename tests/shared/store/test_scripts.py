@@ -61,3 +61,11 @@ def test_a_part_is_loaded_once_and_before_its_use(script: str) -> None:
     for part in _PARTS & set(FILES):
         assert text.count(FILES[part].read_text(encoding="utf-8")) <= 1
     assert text.endswith(FILES[script].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("script", sorted(FILES))
+def test_a_script_has_all_parts_that_it_uses_and_no_others(script: str) -> None:
+    own, text = _code(FILES[script]), _STRING_OR_COMMENT.sub("''", source(script))
+    part_names = _defined(text.removesuffix(own)) - {"_"}
+    assert _used(text) & set(_PROVIDERS) <= _defined(text)
+    assert [name for name in part_names if len(re.findall(rf"\b{name}\b", text)) == 1] == []
