@@ -103,7 +103,7 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         UndeliveredStore(client),
         FileStore(client, replicas),
         BatchStore(client, replicas),
-        ThroughputStore(client),
+        ThroughputStore(client, reuse_s=1.0),
         EndpointStore(client),
         WebhookLog(client),
         ResendStore(client),

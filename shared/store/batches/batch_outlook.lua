@@ -13,7 +13,7 @@
 --   ar, dit  the capacity of each stage (see throughput.lua)
 --   now      the time now (ms)
 
--- needs: classes, keys, clock, batch_order, throughput
+-- needs: classes, keys, clock, batch_order, throughput, workers
 local MOST = 2000
 local tenant, class = unpack(ARGV)
 local now = now_ms()
@@ -60,7 +60,8 @@ for _, batch in ipairs(redis.call('ZRANGE', order_key(class, tenant), 0, MOST - 
 end
 
 local found = { lanes = lanes, urgent = urgent, others = {}, weight = weight_of(tenant),
-  now = string.format('%.0f', now), ar = stage_capacity('ar', '', now), dit = stage_capacity('dit', '', now) }
+  now = string.format('%.0f', now), ar = stage_capacity('ar', live_workers('ar', now)),
+  dit = stage_capacity('dit', live_workers('dit', now)) }
 for _, other in pairs(others) do table.insert(found.others, other) end
 found.own = own
 -- cjson encodes an empty list as an empty object: readers accept both.

@@ -19,6 +19,23 @@ local function live_slots(stage, now, enough)
   return slots
 end
 
+-- Returns the pairs of a hash as a table.
+local function all_of(key)
+  local found, flat = {}, redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
+  return found
+end
+
+-- Returns the live workers of a stage in the order in which their announcements end: id, model revision (nil while it
+-- is unknown), slots. Two commands read all workers, because a command for each would be slow with thousands.
+local function live_workers(stage, now)
+  local found, revisions, slots = {}, all_of(P .. 'serves:' .. stage), all_of(P .. 'slots:' .. stage)
+  for i, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
+    found[i] = { id = worker, revision = revisions[worker], slots = tonumber(slots[worker] or 0) }
+  end
+  return found
+end
+
 -- Returns whether the announcement of a worker has not expired.
 local function is_alive(worker, stage, now)
   local ends_at = redis.call('ZSCORE', P .. 'workers:' .. stage, worker)

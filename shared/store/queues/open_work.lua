@@ -9,11 +9,10 @@ local MOST_SUSPECTS = 100
 
 -- Returns the model revisions that live workers serve, or the last one that was served while no worker lives. Nil:
 -- unknown.
-local function served_revisions(stage, now)
+local function served_revisions(stage, workers)
   local served = {}
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
-    local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
-    if revision then served[revision] = true end
+  for _, worker in ipairs(workers) do
+    if worker.revision then served[worker.revision] = true end
   end
   if next(served) then return served end
   local last = redis.call('HGET', P .. 'last_worker:' .. stage, 'revision')

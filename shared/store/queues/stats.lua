@@ -13,7 +13,7 @@
 --                           ahead_limit.lua)
 --   is_stalled              see stalls.lua
 
--- needs: keys, clock, open_work, throughput, stages
+-- needs: keys, clock, open_work, throughput, stages, workers
 local now = now_ms()
 
 -- Returns the costs by lane, and their sum.
@@ -27,11 +27,10 @@ local function costs_of(total)
 end
 
 -- Returns the number of waiting renders by model revision, for revisions that no live worker serves.
-local function unserved_of(stage, lanes)
+local function unserved_of(lanes, workers)
   local served, unserved, any = {}, {}, false
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
-    local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
-    if revision then served[revision], any = true, true end
+  for _, worker in ipairs(workers) do
+    if worker.revision then served[worker.revision], any = true, true end
   end
   for _, lane in ipairs(lanes) do
     local is_served = served[lane.revision] or (lane.revision == '' and any)
@@ -60,14 +59,15 @@ end
 local later_costs, later_cost = costs_of('dit_later')
 local found = {}
 for stage in pairs(RUNNING) do
-  local served, lanes = served_revisions(stage, now), lanes_of(stage)
+  local workers, lanes = live_workers(stage, now), lanes_of(stage)
+  local served = served_revisions(stage, workers)
   local costs, cost = costs_of(stage)
-  found[stage] = stage_capacity(stage, '', now)
+  found[stage] = stage_capacity(stage, workers)
   found[stage].waiting = redis.call('ZCARD', P .. 'quarantine:' .. stage)
   for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
   found[stage].waiting_cost = cost
   found[stage].coming_cost = stage == 'dit' and later_cost or 0
-  found[stage].unserved = unserved_of(stage, lanes)
+  found[stage].unserved = unserved_of(lanes, workers)
   found[stage].open = open_work(stage, lanes, served, costs, stage == 'ar' and later_costs or {})
   found[stage].orphans = num_orphans(stage)
   found[stage].last_slots = tonumber(redis.call('HGET', P .. 'last_worker:' .. stage, 'slots') or 0)

@@ -57,20 +57,22 @@ local function record_throughput(stage, render_key, now)
   update_average(key, 'full_', ms, tonumber(cost), occupancy_of(stage, known[3]), now)
 end
 
--- Returns the capacity of a stage for one model revision ('' for any): live workers, their slots, the renders that they
--- hold, and the two averages of the stage.
-local function stage_capacity(stage, revision, now)
-  local found = { workers = 0, slots = 0, running = 0 }
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
-    if revision == '' or redis.call('HGET', P .. 'serves:' .. stage, worker) == revision then
-      found.workers = found.workers + 1
-      found.slots = found.slots + tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
-      found.running = found.running + redis.call('SCARD', P .. 'held:' .. worker)
-    end
-  end
+-- Returns the two averages of a stage. They stay strings, because JSON would round them.
+local function averages_of(stage)
   local sums = redis.call('HMGET', P .. 'pace:' .. stage, 'ms', 'cost', 'n', 'full_ms', 'full_cost')
-  -- The sums stay strings, because JSON would round them.
-  found.ms, found.cost, found.n = sums[1] or '0', sums[2] or '0', sums[3] or '0'
+  local found = { ms = sums[1] or '0', cost = sums[2] or '0', n = sums[3] or '0' }
   found.full_ms, found.full_cost = sums[4] or found.ms, sums[5] or found.cost
+  return found
+end
+
+-- Returns the capacity of a stage over all model revisions: live workers, their slots, the renders that they hold, and
+-- the two averages of the stage.
+local function stage_capacity(stage, workers)
+  local found = averages_of(stage)
+  found.workers, found.slots, found.running = #workers, 0, 0
+  for _, worker in ipairs(workers) do
+    found.slots = found.slots + worker.slots
+    found.running = found.running + redis.call('SCARD', P .. 'held:' .. worker.id)
+  end
   return found
 end

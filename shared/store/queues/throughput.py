@@ -3,7 +3,7 @@ the store.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from shared.hints.queues import Queue
@@ -14,8 +14,6 @@ from shared.jobs.states import Stage
 from shared.schedule.cost import cost_of
 from shared.schedule.throughput import (
     NO_OUTLOOK,
-    Ahead,
-    HeldRender,
     OpenWork,
     Outlook,
     QueuePlace,
@@ -26,7 +24,10 @@ from shared.schedule.throughput import (
 from shared.schedule.worker_health import QueueHealth
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
+from shared.store.queues.overview import JobInQueue, Overview, overview_of
+from shared.store.queues.sharing import SharedRead
 
+_MOST_SHARED = 1_000  # waiting renders and workers. With fewer, the load and the health are always read anew
 _DEAF_AFTER_S = 15.0  # a silent consumer restarts after 10 s, and then it receives a message within 1 s
 
 
@@ -36,19 +37,43 @@ class ThroughputStore:
     Every method raises `StoreUnavailable` when the store does not answer.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, reuse_s: float = 0.0) -> None:
+        """Creates a client of the store. With many tenants or workers, all callers share what was read, for `reuse_s`
+        seconds. So a thousand clients that poll cost the store one look at all of them.
+        """
         self._client = client
         self._scripts = Scripts(client)
+        self._overview = SharedRead[Overview](reuse_s, lambda overview: overview.is_large)
+        self._loads = SharedRead[Mapping[Stage, StageLoad]](reuse_s, _are_large)
+        self._signs = SharedRead[Mapping[Queue, QueueHealth]](reuse_s, _are_many)
 
     def outlook(self, job: Job) -> Outlook:
         """Returns the place of a job's renders in the queue, and the time at which the job is expected to end.
 
-        Returns `NO_OUTLOOK` for a job that has ended.
+        Returns `NO_OUTLOOK` for a job that has ended. The renders of other tenants are those of `reuse_s` ago at most.
+        The job and its tenant's renders are those of now.
         """
-        found = None if job.status.is_final else self._found(job.job_id)
-        if found is None:
+        if job.status.is_final:
             return NO_OUTLOOK
-        return outlook(_ahead(found), cost_of(job.spec.settings), capacities_of(found, job.spec.priority))
+        text, overview = self._look(job.job_id)
+        if not text:
+            return NO_OUTLOOK
+        found = JobInQueue(job.job_id, text)
+        fields = {stage: overview.stages[stage].capacity(found.revision) for stage in Stage}
+        return outlook(found.ahead(overview), cost_of(job.spec.settings), capacities_of(fields, job.spec.priority))
+
+    def _look(self, job_id: JobId) -> tuple[str, Overview]:
+        """Returns what queue_position.lua says about a job ('' if the job has ended), and the overview. If a new
+        overview is needed, one call returns both.
+        """
+        texts: list[str] = []
+
+        def read() -> Overview:
+            texts.extend(self._scripts.run("queue_position", job_id, "1"))
+            return overview_of(texts[1])
+
+        overview = self._overview.get(read)
+        return (texts or self._scripts.run("queue_position", job_id, ""))[0], overview
 
     def place(self, job: Job) -> QueuePlace | None:
         """Returns the place of a job's waiting renders in the queue: how many renders come before them, and when the
@@ -58,12 +83,18 @@ class ThroughputStore:
 
     def loads(self) -> Mapping[Stage, StageLoad]:
         """Returns the load of the stages AR and DiT: their waiting work, their running renders and their workers."""
+        return self._loads.get(self._read_loads)
+
+    def _read_loads(self) -> Mapping[Stage, StageLoad]:
         found = json.loads(self._scripts.run("stats"))
         strengths = _strengths(found)
         return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
 
     def signs(self) -> Mapping[Queue, QueueHealth]:
         """Returns the health of the live workers of each queue, as sums of the values in their heartbeats."""
+        return self._signs.get(self._read_signs)
+
+    def _read_signs(self) -> Mapping[Queue, QueueHealth]:
         sums = self._scripts.run("signs", int(_DEAF_AFTER_S * 1000), *Queue)
         return {queue: QueueHealth(*found) for queue, found in zip(Queue, sums, strict=True)}
 
@@ -73,32 +104,13 @@ class ThroughputStore:
             found = cast("str | None", self._client.get("gridpress:revision"))
         return Revision(found) if found else None
 
-    def _found(self, job_id: JobId) -> dict[str, Any] | None:
-        """Returns what queue_position.lua computes about a job: the work before the end of the job. Returns None when
-        the job has ended meanwhile.
-        """
-        answer = self._scripts.run("queue_position", job_id)
-        found: dict[str, Any] | None = json.loads(answer) if answer else None
-        return found
+
+def _are_large(loads: Mapping[Stage, StageLoad]) -> bool:
+    return sum(load.waiting + load.strength.workers for load in loads.values()) >= _MOST_SHARED
 
 
-def _ahead(found: Mapping[str, Any]) -> Ahead:
-    return Ahead(
-        stage=Stage(found["stage"]),
-        position=found["position"],
-        is_waiting=found["is_waiting"],
-        ar=found["ar_ahead"],
-        num_ar=found["num_ar"],
-        dit=found["dit_ahead"],
-        num_dit=found["num_dit"],
-        dit_later=found["dit_later"],
-        held={stage: [_held(each) for each in found[stage]["held"]] for stage in Stage},
-    )
-
-
-def _held(fields: Sequence[Any]) -> HeldRender:
-    server, cost, used_ms, later_cost, is_own = fields
-    return HeldRender(server, cost, used_ms / 1000, later_cost, is_own)
+def _are_many(signs: Mapping[Queue, QueueHealth]) -> bool:
+    return sum(health.workers for health in signs.values()) >= _MOST_SHARED
 
 
 def _strengths(found: Mapping[str, Any]) -> Mapping[Stage, Strength]:
