@@ -68,7 +68,8 @@ def ready() -> tuple[dict[str, object], int]:
     checks = {name: found.get(name, error.code) for name, error in _UNREACHABLE.items()}
     is_ready = set(checks.values()) == {"ok"}
     loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
-    has_access = _is_caller(deps, access)
+    # A store that hangs would hang the check of the caller's key too.
+    has_access = checks["store"] == "ok" and _is_caller(deps, access)
     signs: Mapping[Queue, QueueHealth] = found.get("signs") or {}
     is_deaf = any(each.deaf == each.workers > 0 for each in signs.values())
     stalled = [stage.value for stage, load in (loads or {}).items() if load.is_stalled]

@@ -134,6 +134,21 @@ def test_checks_that_hang_are_told_of_in_time_and_begun_once(house: Services, mo
 
 
 @pytest.mark.attack
+def test_a_probe_with_a_key_does_not_wait_for_a_store_that_is_away(
+    http: FlaskClient, house: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise StoreUnavailable
+
+    looks: list[str] = []
+    monkeypatch.setattr(type(house.store), "check", fail)
+    monkeypatch.setattr(type(house.keys), "is_open", lambda _: False)
+    monkeypatch.setattr(type(house.keys), "holder", lambda _, text: looks.append(text))
+    assert http.get("/readyz", headers={"Authorization": "Bearer gp_unknown"}).status_code == 503
+    assert looks == []
+
+
+@pytest.mark.attack
 def test_one_store_that_hangs_says_nothing_of_the_other(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = threading.Event()
     monkeypatch.setattr(type(house.objects), "check", lambda _: may_end.wait(60))
