@@ -10,14 +10,13 @@ local function append_event(job, type, data)
   redis.call('PUBLISH', key, type)
 end
 
--- Deletes the progress events of a job that has ended, since its stream is stored for days and progress is no longer of
--- interest.
+-- Deletes the progress events of a job that has ended. They are most of its stream, which is stored for days, and
+-- progress is no longer of interest.
 local function trim_events(job)
-  local FEW = 100
+  local AT_ONCE = 100
   local key, steps = P .. 'events:' .. job, {}
-  if redis.call('XLEN', key) <= FEW then return end
   for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
     if entry[2][2] == 'render.progress' then table.insert(steps, entry[1]) end
   end
-  for i = 1, #steps, FEW do redis.call('XDEL', key, unpack(steps, i, math.min(#steps, i + FEW - 1))) end
+  for i = 1, #steps, AT_ONCE do redis.call('XDEL', key, unpack(steps, i, math.min(#steps, i + AT_ONCE - 1))) end
 end

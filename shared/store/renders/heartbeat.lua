@@ -13,6 +13,7 @@
 
 -- needs: keys, clock, deadlines, events, open_places, outbox, pulse, stages
 
+local LOG_KEPT_S = 3600
 local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
 local now = now_ms()
 check_pulse(now, tonumber(lease_ttl))
@@ -25,9 +26,18 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-in
   redis.call('HDEL', P .. 'device_ms', gone)
   remove_places(stage, gone)
 end
-redis.call('HSET', P .. 'slots:' .. stage, worker, slots)
-redis.call('HSET', P .. 'serves:' .. stage, worker, revision)
-redis.call('HSET', P .. 'signs:' .. stage, worker, signs)
+-- Most heartbeats tell nothing new about their worker. A value that stands is not written to the append-only file again.
+local function store_value(key, value)
+  if redis.call('HGET', key, worker) ~= value then redis.call('HSET', key, worker, value) end
+end
+
+local function store_text(key, value)
+  if redis.call('GET', key) ~= value then redis.call('SET', key, value, 'KEEPTTL') end
+end
+
+store_value(P .. 'slots:' .. stage, slots)
+store_value(P .. 'serves:' .. stage, revision)
+store_value(P .. 'signs:' .. stage, signs)
 if RUNNING[stage] then
   keep_places(stage, worker, cjson.decode(signs)[5] == 1, now + tonumber(worker_ttl))
   local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
@@ -35,10 +45,11 @@ if RUNNING[stage] then
     redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)
   end
 end
--- Most heartbeats carry the same lines, so an unchanged value is not written to the append-only file again.
-if log ~= '' and redis.call('GET', P .. 'log:' .. worker) ~= log then redis.call('SET', P .. 'log:' .. worker, log) end
-redis.call('EXPIRE', P .. 'log:' .. worker, 3600)
-if stage == 'ar' then redis.call('SET', P .. 'revision', revision) end
+if log ~= '' then store_text(P .. 'log:' .. worker, log) end
+-- A log that exists always has a time at which it expires, at least LOG_KEPT_S after the worker's last heartbeat.
+local log_ends_s = redis.call('TTL', P .. 'log:' .. worker)
+if log_ends_s ~= -2 and log_ends_s < LOG_KEPT_S then redis.call('EXPIRE', P .. 'log:' .. worker, 2 * LOG_KEPT_S) end
+if stage == 'ar' then store_text(P .. 'revision', revision) end
 
 -- Records the progress of a render. A render that the engine has not admitted yet has no steps to count.
 local function record_progress(render, held, done, total)
@@ -63,11 +74,11 @@ for i = 9, #ARGV, 6 do
   local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
   local key = P .. 'render:' .. render
   if is_due(render, now) then try(render, expire, now) end
-  local held = redis.pcall('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index')
+  local held = redis.pcall('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index', 'in_step')
   local is_mine = held[2] == fence and held[3] == holder
   if is_mine and held[1] == RUNNING[stage] then
     redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
-    redis.call('HSET', key, 'in_step', in_step)
+    if held[7] ~= in_step then redis.call('HSET', key, 'in_step', in_step) end
     try(render, record_progress, held, done, total)
     table.insert(verdicts, 'renewed')
   elseif is_mine and (held[1] == 'cancelled' or held[1] == 'expired') then

@@ -22,12 +22,16 @@ local function shorten_leases(now, ttl)
 end
 
 -- Stores the pulse. `ttl` is the length of a lease (ms). Returns whether workers with expired leases count as gone.
+-- Thousands of heartbeats come within a lease, so a pulse that has just been stored is not stored again. An outage then
+-- seems longer by at most FRESH of a lease.
 local function check_pulse(now, ttl)
+  local FRESH = 1 / 50
   local key = P .. 'pulse'
-  local known = redis.call('HMGET', key, 'seen_ms', 'trusted_ms')
+  local known = redis.call('HMGET', key, 'seen_ms', 'trusted_ms', 'ttl_ms')
   local seen, trusted = tonumber(known[1] or now), tonumber(known[2] or now)
   if now < seen - ttl / 2 then shorten_leases(now, ttl) end
   if math.abs(now - seen) > ttl / 2 then trusted = now + ttl end
-  redis.call('HSET', key, 'seen_ms', now, 'trusted_ms', trusted, 'ttl_ms', ttl)
+  local is_fresh = known[1] and math.abs(now - seen) < ttl * FRESH and tonumber(known[3]) == ttl
+  if not is_fresh then redis.call('HSET', key, 'seen_ms', now, 'trusted_ms', trusted, 'ttl_ms', ttl) end
   return now >= trusted
 end

@@ -12,6 +12,8 @@ from shared.store.jobs.filter import ANY_JOB, JobFilter
 from shared.store.jobs.jobs import JobEvent
 from tests.shared.store.memory_state import EnhancementRecord, JobRecord, Memory, RenderRecord, moment
 
+_ENDS = {f"job.{status}" for status in JobStatus if status.is_final}
+
 
 class MemoryJobs:
     """Twin of `JobStore`."""
@@ -95,7 +97,11 @@ class MemoryJobs:
         self._memory.forget(job)
 
     def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
-        return self._memory.jobs[job_id].events[int(after.partition("-")[0]) :]
+        events = self._memory.jobs[job_id].events  # their ids are their numbers, so none is ever removed
+        ended = max((number for number, event in enumerate(events) if event.type in _ENDS), default=0)
+        first = int(after.partition("-")[0])
+        numbered = list(enumerate(events))[first:]
+        return [event for number, event in numbered if number > ended or event.type != "render.progress"]
 
     def _refuse_too_many(self, spec: JobSpec) -> None:
         refusal = refuse_more_queued(self._memory.limits_of(spec.tenant), self.load(spec.tenant).queued, spec.n)

@@ -289,7 +289,8 @@ class Memory:
         if gap_ms < -ttl_ms / 2:
             self._cut_leases(self.now_ms + ttl_ms)
         trusted_ms = self.now_ms + ttl_ms if abs(gap_ms) > ttl_ms / 2 else known.trusted_ms
-        self.pulse = Pulse(self.now_ms, trusted_ms, ttl_ms)
+        if self.pulse is None or abs(gap_ms) >= ttl_ms / 50 or known.ttl_ms != ttl_ms:
+            self.pulse = Pulse(self.now_ms, trusted_ms, ttl_ms)
         return self.now_ms >= trusted_ms
 
     def _cut_leases(self, latest_ms: int) -> None:

@@ -3,9 +3,12 @@
 import pytest
 
 from shared.errors import JobNotFound
+from shared.hints.queues import Queue
 from shared.ids import DEFAULT_TENANT, TenantId, new_job_id
+from shared.jobs.leases import Progress, RenderReport
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.store.jobs.filter import JobFilter
+from shared.store.renders.leases import Announcement
 from tests.shared.store.builders import REVISION, WORKER_ID, a_spec, finish_next, submitted
 from tests.shared.store.world import World
 
@@ -60,6 +63,21 @@ def test_cancelling_ends_what_waits_and_what_runs_but_keeps_what_is_finished(wor
     assert [render.state for render in job.renders] == ["succeeded", "cancelled", "cancelled"]
     assert job.status is JobStatus.CANCELLED
     assert world.jobs.cancel(job_id, DEFAULT_TENANT) == job
+
+
+def test_progress_is_in_the_event_stream_until_the_job_ends(world: World) -> None:
+    job_id = submitted(world.jobs).job_id
+    claim = world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    worker = Announcement(WORKER_ID, Queue.AR, 4, REVISION)
+    for done in range(3):
+        world.leases.beat(worker, [RenderReport(claim.lease, Progress(done + 1, 9), in_step=True)])
+    steps = [event for event in world.jobs.events(job_id, after="0") if event.type == "render.progress"]
+    assert [event.data["done"] for event in steps] == [1, 2, 3]
+    world.jobs.cancel(job_id, DEFAULT_TENANT)
+    left = [event.type for event in world.jobs.events(job_id, after="0")]
+    assert left == ["job.queued", "render.stage", "render.stage", "job.cancelled"]
+    assert [event.type for event in world.jobs.events(job_id, after=steps[1].event_id)] == left[2:]
 
 
 def test_the_event_stream_tells_every_arrow_and_ends_once(world: World) -> None:
