@@ -9,7 +9,9 @@
 --      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains
 --   then for each render: render, fence, holder, finished steps, total steps, in step ('1' if the render is in the
 --   running step, else '0')
--- Returns for each render 'renewed', 'cancelled', 'expired' or 'lost'. A lost lease does not affect the others.
+-- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.
+-- 'due' means that the render has reached its time limit and that its lease is not extended: the caller runs expire.lua
+-- and this script once more. This script is the most frequent one, and so it does not contain the code for that.
 
 -- needs: keys, clock, deadlines, events, open_places, outbox, pulse, stages
 
@@ -73,10 +75,11 @@ local verdicts = {}
 for i = 9, #ARGV, 6 do
   local render, fence, holder, done, total, in_step = unpack(ARGV, i, i + 5)
   local key = P .. 'render:' .. render
-  if is_due(render, now) then try(render, expire, now) end
   local held = redis.pcall('HMGET', key, 'state', 'fence', 'holder', 'done', 'job', 'index', 'in_step')
   local is_mine = held[2] == fence and held[3] == holder
-  if is_mine and held[1] == RUNNING[stage] then
+  if is_mine and held[1] == RUNNING[stage] and is_due(render, now) then
+    table.insert(verdicts, 'due')
+  elseif is_mine and held[1] == RUNNING[stage] then
     redis.call('ZADD', P .. 'leases', now + tonumber(lease_ttl), render)
     if held[7] ~= in_step then redis.call('HSET', key, 'in_step', in_step) end
     try(render, record_progress, held, done, total)

@@ -25,6 +25,8 @@ from shared.store.core.scripts import Scripts
 from shared.store.jobs import codec
 
 _WELL = WorkerHealth()
+_DUE = "due"  # what heartbeat.lua says about a render that has reached its time limit
+_MOST_EXPIRED = 100  # renders for each call, which then takes a few milliseconds
 _ANY = Vacancy()
 
 
@@ -143,7 +145,8 @@ class LeaseStore:
         counts = [int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
         signs_text = json.dumps([*counts, int(signs.is_draining)])
         flat = [value for each in held for value in codec.heartbeat_args(each)]
-        verdicts = self._scripts.run("heartbeat", *header, signs_text, *flat)
+        while _DUE in (verdicts := self._scripts.run("heartbeat", *header, signs_text, *flat)):
+            self._scripts.run("expire", _MOST_EXPIRED)
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
 
     def leave(self, worker: Announcement) -> None:
