@@ -37,6 +37,10 @@ class Overview:
 
     stages: Mapping[Stage, StageOverview]
 
+    def capacities(self, revision: str) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the capacity of each stage for a model revision ('' for all)."""
+        return {stage: fields.capacity(revision) for stage, fields in self.stages.items()}
+
     @property
     def is_large(self) -> bool:
         """Returns whether reading the overview again would take the store long."""

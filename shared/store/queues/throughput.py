@@ -59,8 +59,8 @@ class ThroughputStore:
         if not text:
             return NO_OUTLOOK
         found = JobInQueue(job.job_id, text)
-        fields = {stage: overview.stages[stage].capacity(found.revision) for stage in Stage}
-        return outlook(found.ahead(overview), cost_of(job.spec.settings), capacities_of(fields, job.spec.priority))
+        strengths = capacities_of(overview.capacities(found.revision), job.spec.priority)
+        return outlook(found.ahead(overview), cost_of(job.spec.settings), strengths)
 
     def _look(self, job_id: JobId) -> tuple[str, Overview]:
         """Returns what queue_position.lua says about a job ('' if the job has ended), and the overview. If a new

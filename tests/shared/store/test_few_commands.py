@@ -7,6 +7,7 @@ import pytest
 from shared.hints.message import HintMessage
 from shared.hints.queues import Queue, celery_list
 from shared.ids import TenantId, WorkerId, new_job_id
+from shared.jobs.leases import Claim
 from shared.jobs.states import Stage
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
@@ -46,13 +47,15 @@ def commands_of_a_job(client: Client, tenants: int, workers: int, *, all_ask: bo
         counts.append(spent(client, call))
 
     count(lambda: jobs.submit(new_job_id(), a_spec(tenant=TenantId("t0"))))
-    claims = []
+    claims: list[Claim | None] = []
     count(lambda: claims.append(leases.claim(Stage.AR, REVISION, WORKER_ID)))
-    assert claims[0]
-    count(lambda: leases.finish_prior(claims[0].lease, a_prior()))
+    prior = claims.pop()
+    assert prior
+    count(lambda: leases.finish_prior(prior.lease, a_prior()))
     count(lambda: claims.append(leases.claim(Stage.DIT, REVISION, WORKER_ID)))
-    assert claims[1]
-    count(lambda: leases.finish_picture(claims[1].lease, a_picture()))
+    decode = claims.pop()
+    assert decode
+    count(lambda: leases.finish_picture(decode.lease, a_picture()))
     return counts
 
 

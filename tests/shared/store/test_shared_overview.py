@@ -9,7 +9,6 @@ from shared.ids import TenantId, new_job_id
 from shared.jobs.job import Job
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
-from shared.store.queues import sharing
 from shared.store.queues.sharing import SharedRead
 from shared.store.queues.throughput import ThroughputStore
 from tests.shared.store.builders import a_spec
@@ -39,7 +38,7 @@ class Reads:
 
 def reads(patch: pytest.MonkeyPatch, *, is_large: bool) -> Reads:
     found = Reads(is_large)
-    patch.setattr(sharing.time, "monotonic", lambda: found.now_s)
+    patch.setattr("shared.store.queues.sharing.time.monotonic", lambda: found.now_s)
     return found
 
 
