@@ -42,6 +42,21 @@ local function num_before(key, render)
   return low
 end
 
+-- Returns the names of the tenant's lanes of the job's class from which the same workers claim. A job that was accepted
+-- before any worker announced a model revision may run with any. So its tenant's lanes have to be looked for.
+local function lanes_of_tenant(stage)
+  local prefix = string.match(lane_of_job, '^[^|]*|[^|]*|')
+  if prefix ~= lane_of_job then return { lane_of_job, lane_of_job .. '|again', prefix, prefix .. '|again' } end
+  local pattern = string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*'
+  local found, cursor = {}, '0'
+  repeat
+    local page = redis.call('SSCAN', P .. 'lanes:' .. stage, cursor, 'MATCH', pattern, 'COUNT', 1000)
+    cursor = page[1]
+    for _, lane in ipairs(page[2]) do table.insert(found, lane) end
+  until cursor == '0'
+  return found
+end
+
 -- Returns the tenant's standing in a stage: the clock of its pool; its member and its tag there, or '' if it is not in
 -- the pool; and its lanes with waiting renders of the job's class: number of renders, cost, later cost, renders before
 -- the job's first and before its last render.
@@ -51,17 +66,13 @@ local function standing_in(stage, renders)
   local tag = member and redis.call('ZSCORE', P .. 'shares:' .. pool, member)
   local found = { clock = redis.call('HGET', P .. 'clocks', pool) or '0', member = member or '', tag = tag or '',
     lanes = {} }
-  local unpinned = string.match(lane_of_job, '^[^|]*|[^|]*|')
-  local lanes = unpinned == lane_of_job and { unpinned } or { lane_of_job, unpinned }
-  for _, name in ipairs(lanes) do
-    for _, lane in ipairs({ name, name .. '|again' }) do
-      local key = P .. 'waiting:' .. stage .. ':' .. lane
-      local size = redis.call('ZCARD', key)
-      if size > 0 then
-        local function cost(total) return tonumber(redis.call('HGET', P .. 'cost:' .. total, lane) or 0) end
-        table.insert(found.lanes, { size, cost(stage), stage == 'ar' and cost('dit_later') or 0,
-          num_before(key, renders[1]), num_before(key, renders[#renders]) })
-      end
+  for _, lane in ipairs(lanes_of_tenant(stage)) do
+    local key = P .. 'waiting:' .. stage .. ':' .. lane
+    local size = redis.call('ZCARD', key)
+    if size > 0 then
+      local function cost(total) return tonumber(redis.call('HGET', P .. 'cost:' .. total, lane) or 0) end
+      table.insert(found.lanes, { size, cost(stage), stage == 'ar' and cost('dit_later') or 0,
+        num_before(key, renders[1]), num_before(key, renders[#renders]) })
     end
   end
   return found

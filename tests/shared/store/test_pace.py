@@ -34,6 +34,14 @@ def test_a_job_stands_behind_what_will_be_claimed_before_it(world: World) -> Non
     assert [place and place.position for place in places] == [0, 1, 5, 4]
 
 
+def test_a_job_for_any_revision_stands_behind_its_tenants_renders_of_one_revision(world: World) -> None:
+    submitted(world.jobs, n=2)
+    assert world.leases.claim(Stage.AR, REVISION, WORKER_ID)
+    place = world.pace.place(submitted(world.jobs))
+    assert place
+    assert place.position == 1
+
+
 def test_a_job_of_which_nothing_waits_has_no_place(world: World) -> None:
     job = submitted(world.jobs)
     assert world.leases.claim(Stage.AR, REVISION, WORKER_ID)
