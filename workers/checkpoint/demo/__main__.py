@@ -3,6 +3,7 @@
 It trains the parts in order, paints samples and assembles the checkpoint.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from shared.errors import GridpressError
 from workers.checkpoint.demo import ar, dit, glyphs, vae, vq
 from workers.checkpoint.demo.assemble import assemble, pipeline_of
 from workers.checkpoint.demo.card import card_of, read_scores
+from workers.checkpoint.demo.models.layers import compile_layers
 from workers.checkpoint.demo.parts import (
     model_with_trained_eyes,
     trained_encoders,
@@ -84,6 +86,8 @@ def train(folder: Path, part: str | None) -> None:
     pictures also writes an image with samples to the folder. On two cores, `ar` can run beside `glyphs` and `dit`.
     """
     torch.set_num_threads(1)  # the operations are too small for a second thread to help
+    if shutil.which("g++"):
+        compile_layers()
     folder.mkdir(parents=True, exist_ok=True)
     names = [part] if part else list(_PARTS)
     minutes = ", ".join(f"{name} {_PARTS[name].minutes}" for name in names)

@@ -15,9 +15,9 @@ from shared.geometry import small_grid
 from workers.checkpoint.demo.ar_sheet import show_drawn
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.models import ar as ar_model
-from workers.checkpoint.demo.models.attention import plain_attention
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.edits import random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
@@ -32,6 +32,8 @@ _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16)
 _EDITS = 0.15  # share of batches that are edits
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.6
+_FRESH = 3  # one in this many samples is new; the others are repeated
+_MOST_STORED = 8_000  # samples of one size that are stored for repetition
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
@@ -64,9 +66,10 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     model.model.visual.requires_grad_(requires_grad=False)
     model.model.vqmodel.requires_grad_(requires_grad=False)
     start_from_codebook(model, encoders)
+    batches = Batches(encoders)
 
     def loss(rng: Random, _: float) -> Mapping[str, Tensor]:
-        return loss_of(drawer, batch_of(rng, encoders))
+        return loss_of(drawer, batches.draw(rng))
 
     def show(averaged: Drawer) -> None:
         show_drawn(averaged.ar, encoders, folder / "ar.png")
@@ -84,15 +87,38 @@ def start_from_codebook(model: GlmImageForConditionalGeneration, encoders: Encod
     rows.copy_(encoders.embeddings(rows.shape[1], seed=5) * rows.std())
 
 
-def batch_of(rng: Random, encoders: Encoders) -> Sequence[Sample]:
-    """Returns a random training batch of the AR model, with one picture size. The batch consists of a few edits, or of
-    a larger number of scenes (a scene is a background with shapes and a word).
+class Batches:
+    """Makes random training batches of the AR model. Stores samples in order to use them again, because drawing and
+    encoding pictures costs a third of a step.
+
+    A run that continues from a saved state starts without stored samples. So it trains with other samples than an
+    uninterrupted run.
     """
-    cells = rng.choice(_SIZES)
-    if rng.random() < _EDITS:
-        return [sample_of_edit(rng, cells, encoders) for _ in range(_TOKENS_A_STEP // _TOKENS_OF_EDIT)]
-    num = _TOKENS_A_STEP // (_TOKENS_OF_DRAFT + cells[0] * cells[1])
-    return samples_of_scenes([scene_of(rng) for _ in range(num)], cells, encoders, rng)
+
+    def __init__(self, encoders: Encoders) -> None:
+        self._encoders = encoders
+        self._stored_samples: dict[tuple[Cells, bool], list[Sample]] = {}
+
+    def draw(self, rng: Random) -> Sequence[Sample]:
+        """Returns the next random batch, with one picture size. The batch consists of a few edits, or of a larger
+        number of scenes (a scene is a background with shapes and a word).
+        """
+        cells, is_edit = rng.choice(_SIZES), rng.random() < _EDITS
+        num = _TOKENS_A_STEP // (_TOKENS_OF_EDIT if is_edit else _TOKENS_OF_DRAFT + cells[0] * cells[1])
+        stored = self._stored_samples.setdefault((cells, is_edit), [])
+        num_fresh = num if len(stored) < 4 * num else -(-num // _FRESH)
+        fresh = self._samples(rng, num_fresh, cells, is_edit=is_edit)
+        samples = [*fresh, *rng.sample(stored, num - num_fresh)]
+        stored.extend(fresh)
+        while len(stored) > _MOST_STORED:
+            stored[rng.randrange(len(stored))] = stored[-1]
+            stored.pop()
+        return samples
+
+    def _samples(self, rng: Random, num: int, cells: Cells, *, is_edit: bool) -> Sequence[Sample]:
+        if is_edit:
+            return [sample_of_edit(rng, cells, self._encoders) for _ in range(num)]
+        return samples_of_scenes([scene_of(rng) for _ in range(num)], cells, self._encoders, rng)
 
 
 def scene_of(rng: Random) -> Scene:
@@ -147,7 +173,7 @@ def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
     output that predicts rows and columns of tokens.
     """
     layer = drawer.ar.model.language_model.layers[_PROBED]
-    with torch.autocast("cpu", torch.bfloat16), plain_attention(), outputs_of(layer) as states:
+    with torch.autocast("cpu", torch.bfloat16), training_layers(), outputs_of(layer) as states:
         logits = _logits(drawer.ar, samples)
     tokens = F.cross_entropy(logits.float(), torch.tensor([token for one in samples for token in one.drawn]))
     place = drawer.probe.loss(_before_drawn(states[0], samples), torch.cat([places_of(one.cells) for one in samples]))

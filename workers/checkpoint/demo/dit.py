@@ -16,15 +16,15 @@ from workers.checkpoint.demo.dit_batches import Batch, Batches, Cells, Sample
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models import dit as dit_model
-from workers.checkpoint.demo.models.attention import plain_attention
 from workers.checkpoint.demo.models.encoders import CELL_PX, Encoders
+from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.painter import Painter, show_painted
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.prompts import in_some_case
 
 RECIPE = Recipe(num_steps=20_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
 _PROBED, _PLACE_WEIGHT = 1, 0.2  # the block whose probe predicts places, and the weight of this probe's loss
-_SPELLING, _LETTER_WEIGHT = 3, 0.1  # the block whose probe predicts letters, and the weight of this probe's loss
+_SPELLING, _LETTER_WEIGHT = 3, 0.3  # the block whose probe predicts letters, and the weight of this probe's loss
 _DROPPED = 0.1  # share of pictures that are trained without tokens and glyphs, which guidance needs
 _NOISY = (0.0, 2.0)  # two means of the times' logits, so that half of the pictures get much noise
 _SPOILT = 0.04  # share of visual tokens that are replaced at random, because sampled grids have errors as well
@@ -70,8 +70,9 @@ def loss_of(painter: Painter, batch: Batch, rng: Random) -> Mapping[str, Tensor]
     num = len(batch.samples)
     is_dropped = torch.rand(num, 1) < (0.0 if batch.before else _DROPPED)
     blocks = painter.transformer.transformer_blocks
-    with torch.autocast("cpu", torch.bfloat16), plain_attention():
-        seen = _seen(painter, batch.before) if batch.before else None
+    with torch.autocast("cpu", torch.bfloat16):
+        with training_layers():
+            seen = _seen(painter, batch.before) if batch.before else None
         with outputs_of(blocks[_PROBED], blocks[_SPELLING]) as states:
             error = _error(painter, batch, rng, seen, is_dropped)
     early, late = (one.flatten(0, 1) for one in states)
@@ -103,7 +104,7 @@ def _error(painter: Painter, batch: Batch, rng: Random, seen: GlmImageKVCache | 
         "" if dropped else in_some_case(one.word, rng) for one, dropped in zip(batch.samples, is_dropped, strict=True)
     ]
     glyphs, is_real = dit_model.glyphs_of(painter.text_encoder, words)
-    with plain_attention(None if bool(is_real.all()) else is_real):
+    with training_layers(None if bool(is_real.all()) else is_real):
         predicted = painter.transformer(
             hidden_states=(1 - sigma) * latents + sigma * noise,
             encoder_hidden_states=glyphs,

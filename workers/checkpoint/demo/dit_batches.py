@@ -15,24 +15,33 @@ from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, En
 from workers.checkpoint.demo.models.probe import UNKNOWN
 from workers.checkpoint.demo.world.drawing import letters_shown
 from workers.checkpoint.demo.world.edits import Edit, random_edit
-from workers.checkpoint.demo.world.scenes import LETTERS, Scene, is_held_out_word, random_scene
+from workers.checkpoint.demo.world.scenes import (
+    LETTERS,
+    Scene,
+    exact,
+    is_held_out_word,
+    random_scene,
+    random_shapes,
+)
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
 _TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
-# Sizes of pictures early and late in training. Small pictures come first, because they are quick.
-_EARLY: Sequence[Cells] = ((5, 5), (6, 6), (6, 6), (8, 8), (8, 8))
-_LATE: Sequence[Cells] = (*((8, 8),) * 12, (6, 6), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
+# Sizes of pictures early and late in training. Early pictures have one size, in which most letters are learned.
+_EARLY: Sequence[Cells] = ((8, 8),)
+_LATE: Sequence[Cells] = (*((8, 8),) * 10, (6, 6), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
 _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
-_EARLY_UNTIL = 0.05  # share of the training
+_EARLY_UNTIL = 0.45  # share of the training
 _EDITS = 0.08  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
 # Share of pictures with a word that get the tokens of another word, so that letters are learned from the glyphs.
 _MISSPELT = 0.5
+_WORDLESS = 0.4  # share of scenes with a word that are replaced by scenes without
+_EXACT = 0.6  # share of scenes whose shapes are exactly at their places
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
-_FRESH = 4
+_FRESH = 8
 _FOREGROUND = 3.0  # additional weight of errors in shapes and letters
-_MOST_STORED = 3_000  # pictures of one size that are stored for repetition
+_MOST_STORED = 5_000  # pictures of one size that are stored for repetition
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class Batches:
         return Batch(cells, samples)
 
     def _scenes(self, rng: Random, num: int, cells: Cells) -> Sequence[Sample]:
-        scenes = [random_scene(rng) for _ in range(num)]
+        scenes = [scene_of(rng) for _ in range(num)]
         return self._samples(scenes, [misspelt(scene, rng) for scene in scenes], cells)
 
     def _of_edits(self, rng: Random, cells: Cells) -> Batch:
@@ -120,6 +129,17 @@ class Batches:
         return [Sample(*one) for one in zip(latents, weights_of(pictures), codes, words, letters, strict=True)]
 
 
+def scene_of(rng: Random) -> Scene:
+    """Returns a random scene (a background with shapes and a word) for the training of the DiT.
+
+    In most scenes the shapes are exactly at their places, as in the token grids that the AR model writes.
+    """
+    scene = random_scene(rng)
+    if scene.word and rng.random() < _WORDLESS:
+        scene = random_shapes(rng, rng.choice((1, 1, 2, 3)))
+    return exact(scene) if rng.random() < _EXACT else scene
+
+
 def weights_of(pictures: Tensor) -> Tensor:
     """Returns the weights of errors in the DiT's loss, with shape (pictures, 1, height / 8, width / 8).
 
@@ -133,7 +153,7 @@ def weights_of(pictures: Tensor) -> Tensor:
 def letters_of(scene: Scene, cells: Cells) -> Tensor:
     """Returns the letter that each DiT token shows, as an index in `LETTERS`, or `UNKNOWN` where no letter is."""
     height, width = (side * CELL_PX for side in cells)
-    shown = letters_shown(scene, width, height, CELL_PX // 2)
+    shown = letters_shown(scene, width, height)
     return torch.tensor([LETTERS.index(letter) if letter else UNKNOWN for line in shown for letter in line])
 
 

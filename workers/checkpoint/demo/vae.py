@@ -12,12 +12,12 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from workers.checkpoint.demo.loop import Recipe, train
-from workers.checkpoint.demo.world.pixels import random_crop, to_picture
+from workers.checkpoint.demo.world.pixels import random_crops, to_picture
 
 LATENT_CHANNELS = 16
 FIRST, FINAL = "vae", "vae_final"  # folders before and after the decoder's second training; their latents are equal
-RECIPE = Recipe(num_steps=4_400, learning_rate=1.5e-3, weight_decay=0.0)
-DECODER_RECIPE = Recipe(num_steps=1_200, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
+RECIPE = Recipe(num_steps=3_400, learning_rate=1.5e-3, weight_decay=0.0)
+DECODER_RECIPE = Recipe(num_steps=900, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
 
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
@@ -89,7 +89,7 @@ def fit_decoder(folder: Path) -> AutoencoderKL:
 
 def loss_of(model: AutoencoderKL, rng: Random, num_crops: int = _BATCH) -> Mapping[str, Tensor]:
     """Returns the training loss of the VAE on random crops that it encodes and decodes."""
-    pixels = torch.stack([random_crop(rng, _CROP_PX) for _ in range(num_crops)])
+    pixels = random_crops(rng, num_crops, _CROP_PX)
     with torch.autocast("cpu", torch.bfloat16):
         posterior = model.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=_generator(rng))
@@ -107,7 +107,7 @@ def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODE
     with a little noise added.
     """
     side = rng.choice(_DECODER_CROPS_PX)
-    pixels = torch.stack([random_crop(rng, side) for _ in range(max(1, num_pixels // side**2))])
+    pixels = random_crops(rng, max(1, num_pixels // side**2), side)
     generator = _generator(rng)
     spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
     with torch.autocast("cpu", torch.bfloat16):
@@ -126,7 +126,7 @@ def with_statistics(model: AutoencoderKL) -> None:
     Sets them in the VAE's config.
     """
     rng = Random("statistics")
-    latents = torch.cat([model.encode(random_crop(rng, 192)[None]).latent_dist.mean for _ in range(300)])
+    latents = torch.cat([model.encode(random_crops(rng, 1, 192)).latent_dist.mean for _ in range(300)])
     model.register_to_config(latents_mean=latents.mean((0, 2, 3)).tolist(), latents_std=latents.std((0, 2, 3)).tolist())
 
 
@@ -134,7 +134,7 @@ def with_statistics(model: AutoencoderKL) -> None:
 def show_rebuilt(model: AutoencoderKL, path: Path) -> None:
     """Saves an image with some pictures above and their reconstructions by the VAE below."""
     rng = Random("sheet")
-    pixels = torch.stack([random_crop(rng, 192) for _ in range(6)])
+    pixels = torch.cat([random_crops(rng, 1, 192) for _ in range(6)])
     rebuilt = model.decode(model.encode(pixels).latent_dist.mean).sample
     rows = [torch.cat(list(row), dim=2) for row in (pixels, rebuilt)]
     to_picture(torch.cat(rows, dim=1)).save(path)

@@ -15,15 +15,19 @@ from transformers import GlmImageForConditionalGeneration
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.world.drawing import draw
-from workers.checkpoint.demo.world.pixels import to_picture, to_tensor
-from workers.checkpoint.demo.world.scenes import random_scene
+from workers.checkpoint.demo.world.pixels import half_of, to_picture, to_tensor
+from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
-RECIPE = Recipe(num_steps=3_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
+RECIPE = Recipe(num_steps=4_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
 _BATCH = 24
 _REVIVE_EVERY = 50  # steps, after which codes that no patch chose move to the patches with the worst match
 _MOST_REVIVED = 64
 _FOREGROUND, _DIFFERENT, _MARGIN_PX = 3.0, 0.2, 4
-_CELLS = (6, 8, 8, 8, 8, 10, 12, 16)  # visual tokens on a side of a square training picture
+# Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so the codes are
+# better spent on shapes.
+_WORDLESS = 0.8
+_EXACT = 0.8  # share of scenes whose shapes are exactly at their places, as those that the AR model learns
+_CELLS = (6, 8, 8, 8, 8, 8, 12)  # visual tokens on a side of a square training picture
 
 
 class Eyes(nn.Module):
@@ -134,7 +138,14 @@ def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
     """
     cells = cells or rng.choice(_CELLS)
     side = cells * ar_model.PATCH_PX
-    return torch.stack([to_tensor(draw(random_scene(rng), side, side)) for _ in range(num)])
+    return torch.stack([to_tensor(half_of(draw(_scene(rng), 2 * side, 2 * side))) for _ in range(num)])
+
+
+def _scene(rng: Random) -> Scene:
+    scene = random_scene(rng)
+    if scene.word and rng.random() < _WORDLESS:
+        scene = random_shapes(rng, rng.choice((1, 1, 2, 3)))
+    return exact(scene) if rng.random() < _EXACT else scene
 
 
 @torch.no_grad()

@@ -1,11 +1,14 @@
 """Each part learns: a few steps on a fixed batch lower its loss. And it is fed as the product feeds it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from random import Random
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
 from shared.geometry import GridSize, small_grid
@@ -15,9 +18,9 @@ from workers.checkpoint.demo import ar, dit, dit_batches, glyphs, vae, vq
 from workers.checkpoint.demo.dit_batches import Batch, Sample
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models import dit as dit_model
-from workers.checkpoint.demo.models.attention import plain_attention
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import Encoders, tensors_of
+from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.painter import Painter
 from workers.checkpoint.demo.models.probe import UNKNOWN, Probe, outputs_of
 from workers.checkpoint.demo.world.drawing import draw
@@ -59,6 +62,13 @@ def samples(num: int, cells: int, word: str = "") -> list[Sample]:
         Sample(torch.randn(16, side, side), weights, torch.randint(ar_model.NUM_CODES, (num_codes,)), word, letters)
         for _ in range(num)
     ]
+
+
+def sized(num: int, cells: tuple[int, int]) -> list[Sample]:
+    """Samples of a size whose rows and columns differ."""
+    rows, cols = 4 * cells[0], 4 * cells[1]
+    codes, letters = (torch.randint(ar_model.NUM_CODES, (rows * cols // 4,)), torch.full((rows * cols // 4,), UNKNOWN))
+    return [Sample(torch.randn(16, rows, cols), torch.ones(1, rows, cols), codes, "", letters) for _ in range(num)]
 
 
 def test_the_vae_learns() -> None:
@@ -124,7 +134,8 @@ def test_the_dit_and_its_glyph_encoder_learn(num_conditions: int) -> None:
     torch.manual_seed(0)
     painter = Painter()
     before = [samples(num_conditions, 4) for _ in range(2)] if num_conditions else []
-    batch = Batch((5, 5), [*samples(1, 5, "OPEN"), *samples(1, 5)], before)
+    words = ("", "") if num_conditions else ("OPEN", "")
+    batch = Batch((5, 5), [sample for word in words for sample in samples(1, 5, word)], before)
     assert falls(painter, lambda: dit.loss_of(painter, batch, Random(0))["error"])
 
 
@@ -152,7 +163,7 @@ def test_each_dit_token_is_told_the_letter_that_it_shows() -> None:
     scene = Scene("red", word="IW")
     shown = dit_batches.letters_of(scene, (8, 8)).view(16, 16)
     line = ["".join(LETTERS[one] if one >= 0 else "." for one in row) for row in shown.tolist()][8]
-    assert line == ".IIIIWWWWWWWWWW."
+    assert line == "....IIIIWWWW...."
     assert set(shown[0].tolist()) == {UNKNOWN}
     ink = np.asarray(draw(scene, 256, 256))[..., 1] > 128
     tiles = ink.reshape(16, 16, 16, 16).any(axis=(1, 3))
@@ -174,7 +185,7 @@ def test_a_words_pads_change_nothing() -> None:
     def predicted(texts: list[str]) -> Tensor:
         glyphs, is_real = dit_model.glyphs_of(painter.text_encoder, texts)
         num = len(texts)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), plain_attention(is_real):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), training_layers(is_real):
             found: Tensor = painter.transformer(
                 hidden_states=one.latents.expand(num, -1, -1, -1),
                 encoder_hidden_states=glyphs,
@@ -227,6 +238,49 @@ def test_drawn_tokens_lie_where_the_product_puts_them(
     assert list(map(tuple, ar.positions_of(model, sample).T.tolist())) == expected
 
 
+@pytest.mark.parametrize("num_conditions", [0, 1, 2])
+def test_the_dits_training_layers_compute_what_diffusers_computes(num_conditions: int) -> None:
+    torch.manual_seed(0)
+    painter = Painter()
+    batch = Batch((4, 5), sized(2, (4, 5)), [samples(num_conditions, 4) for _ in range(2)] if num_conditions else [])
+
+    def outcome() -> tuple[float, Tensor]:
+        torch.manual_seed(1)
+        painter.zero_grad()
+        error = dit.loss_of(painter, batch, Random(0))["error"]
+        error.backward()
+        return float(error), nn.utils.parameters_to_vector(
+            [one.grad for one in painter.transformer.parameters() if one.grad is not None]
+        )
+
+    error, gradient = outcome()
+    with mock.patch.object(dit, "training_layers", side_effect=nullcontext):
+        true_error, true_gradient = outcome()
+    assert error == pytest.approx(true_error, rel=1e-3)
+    assert F.cosine_similarity(gradient, true_gradient, dim=0) > 0.999
+
+
+def test_the_ar_models_training_layers_compute_what_transformers_computes(model: nn.Module, encoders: Encoders) -> None:
+    rng, drawer = Random(0), Drawer(model)
+    batch = [
+        *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
+        ar.sample_of_edit(rng, (8, 8), encoders),
+    ]
+
+    def outcome() -> tuple[float, Tensor]:
+        drawer.zero_grad()
+        tokens = ar.loss_of(drawer, batch)["tokens"]
+        tokens.backward()
+        layers = model.model.language_model.layers
+        return float(tokens), nn.utils.parameters_to_vector([one.grad for one in layers.parameters()])
+
+    tokens, gradient = outcome()
+    with mock.patch.object(ar, "training_layers", nullcontext):
+        true_tokens, true_gradient = outcome()
+    assert tokens == pytest.approx(true_tokens, rel=1e-3)
+    assert F.cosine_similarity(gradient, true_gradient, dim=0) > 0.999
+
+
 def test_the_ar_model_sees_one_row_and_one_column(model: nn.Module) -> None:
     config = model.config.text_config
     turns = model.model.language_model.rotary_emb.inv_freq  # rad a row or column
@@ -240,7 +294,7 @@ def test_the_ar_model_sees_one_row_and_one_column(model: nn.Module) -> None:
 def test_visual_tokens_are_the_same_under_autocast(encoders: Encoders) -> None:
     halves = tensors_of([random_scene(Random(seed)) for seed in range(4)], (8, 8))[1]
     plain = encoders.codes(halves)
-    with torch.autocast("cpu", torch.bfloat16), plain_attention():
+    with torch.autocast("cpu", torch.bfloat16), training_layers():
         assert torch.equal(encoders.codes(halves), plain)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from diffusers import AutoencoderKL
-from PIL import Image
 from torch import Tensor
 
 from workers.checkpoint.demo.vq import Eyes
 from workers.checkpoint.demo.world.drawing import draw
-from workers.checkpoint.demo.world.pixels import to_tensor
+from workers.checkpoint.demo.world.pixels import half_of, to_tensor
 from workers.checkpoint.demo.world.scenes import Scene
 
 CELL_PX = 32  # side of the square that a visual token covers
@@ -28,8 +27,7 @@ def tensors_of(scenes: Sequence[Scene], cells: tuple[int, int]) -> tuple[Tensor,
     """
     height, width = cells[0] * CELL_PX, cells[1] * CELL_PX
     drawn = [draw(scene, width, height) for scene in scenes]
-    halves = [picture.resize((width // 2, height // 2), Image.Resampling.BICUBIC) for picture in drawn]
-    return torch.stack([to_tensor(one) for one in drawn]), torch.stack([to_tensor(one) for one in halves])
+    return torch.stack([to_tensor(one) for one in drawn]), torch.stack([to_tensor(half_of(one)) for one in drawn])
 
 
 class Encoders:

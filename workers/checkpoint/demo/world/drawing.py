@@ -1,8 +1,9 @@
 """Draws pictures of scenes (backgrounds with shapes and words) with Pillow, at any size. Does not read prompts."""
 
 import math
-from bisect import bisect
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +13,12 @@ from workers.checkpoint.demo.world.scenes import COLOURS, Scene, Shape
 
 _FINE = 2  # oversampling: pictures are drawn this many times larger, then averaged
 _STRIPE, _DOT = 1 / 8, 1 / 6  # distances between stripes and between dots, in shares of the shorter side
-_WORD_WIDTH, _WORD_HEIGHT = 0.84, 0.42  # largest extent of a word, in shares of the picture
+_USUAL_PX = 256  # side of most pictures
+_TOKEN_PX = 16  # side of the square that a DiT token covers
+_NARROW_PX = 32
+_LETTER_WIDTHS_PX = (16, _NARROW_PX, 48, 64, 96, 128)
+_WIDEST_LETTER = 0.25  # share of the shorter side; the narrowest letters may fill the whole width
+_ADVANCE, _CAPITAL = 0.602, 0.729  # width of a letter and height of a capital, in shares of the font's size
 
 Point = tuple[float, float]
 
@@ -24,7 +30,7 @@ def draw(scene: Scene, width_px: int, height_px: int) -> Image.Image:
     for shape in scene.shapes:
         _draw_shape(pen, shape, canvas.width, canvas.height)
     if scene.word:
-        _draw_word(pen, scene, canvas.width, canvas.height)
+        _draw_word(pen, scene, line_of(scene, width_px, height_px))
     return canvas.resize((width_px, height_px), Image.Resampling.BOX)
 
 
@@ -80,70 +86,89 @@ def _heart() -> list[Point]:
 _OUTLINES = {"triangle": [(0.0, -0.9), (1.0, 0.85), (-1.0, 0.85)], "star": _star(), "heart": _heart()}
 
 
-def _draw_word(pen: ImageDraw.ImageDraw, scene: Scene, width: int, height: int) -> None:
-    centre_y, font = _centre_and_font(scene, width, height)
-    pen.text((width / 2, centre_y), scene.word, COLOURS[scene.word_colour], font, anchor="mm")
+def _draw_word(pen: ImageDraw.ImageDraw, scene: Scene, line: "Line") -> None:
+    font = _font(line.letter_px * _FINE / _ADVANCE)
+    for number, letter in enumerate(scene.word):
+        x = line.left_px + (number + 0.5) * line.letter_px
+        pen.text((x * _FINE, line.baseline_px * _FINE), letter, COLOURS[scene.word_colour], font, anchor="ms")
 
 
-def _centre_and_font(scene: Scene, width: int, height: int) -> tuple[float, ImageFont.FreeTypeFont]:
-    """Returns the vertical middle of a scene's word in pixels, and the largest font with which the word fits.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where the word of a picture is: its letters are in cells of equal width, which begin and end where DiT tokens do.
 
-    If the scene has shapes, the word is below them.
+    So the same letter of the same width gives the same latents wherever it is, and is learned with fewer pictures.
     """
-    centre_y, tallest = (0.75, _WORD_HEIGHT * 0.8) if scene.shapes else (0.5, _WORD_HEIGHT)
-    return centre_y * height, _font(_largest_size(scene.word, _WORD_WIDTH * width, tallest * height))
+
+    left_px: int
+    letter_px: int
+    middle_px: int
+    num_letters: int
+
+    @property
+    def height_px(self) -> float:
+        """Returns the height of a capital."""
+        return self.letter_px * _CAPITAL / _ADVANCE
+
+    @property
+    def baseline_px(self) -> float:
+        """Returns the y of the letters' lower edge."""
+        return self.middle_px + self.height_px / 2
 
 
-def _largest_size(word: str, width: float, height: float) -> int:
-    left, top, right, bottom = _font(100).getbbox(word)
-    return max(8, int(100 * min(width / (right - left), height / (bottom - top))))
+def line_of(scene: Scene, width_px: int, height_px: int) -> Line:
+    """Returns the place of the word in a picture of this size: centred, and below the shapes if there are any."""
+    num = len(scene.word)
+    letter_px = _letter_width(num, width_px, height_px)
+    left_px = (width_px - num * letter_px) // 2
+    middle_px = round(height_px * (0.75 if scene.shapes else 0.5) / _TOKEN_PX) * _TOKEN_PX
+    return Line(left_px, letter_px, middle_px, num)
 
 
-def letters_shown(scene: Scene, width_px: int, height_px: int, tile_px: int) -> list[list[str]]:
-    """Divides the picture of a scene (a background with shapes and a word) into square tiles. Returns the letter at the
-    middle of each tile, in rows.
+def _letter_width(num_letters: int, width_px: int, height_px: int) -> int:
+    """Returns the largest width at which the letters fit and can be centred. Only words of narrow letters may fill the
+    picture's width.
+    """
+    room = min((width_px - _TOKEN_PX) / num_letters, _WIDEST_LETTER * min(width_px, height_px))
+    fitting = [one for one in _LETTER_WIDTHS_PX if one <= room or one == _NARROW_PX <= width_px / num_letters]
+    centred = [one for one in fitting if (width_px - num_letters * one) % (2 * _TOKEN_PX) == 0]
+    return max(centred, default=_LETTER_WIDTHS_PX[0])
+
+
+def letters_shown(scene: Scene, width_px: int, height_px: int) -> list[list[str]]:
+    """Returns the letter that each DiT token of the picture of a scene shows, in rows.
 
     The letter is '' where the picture shows no letter.
     """
-    rows, columns = range(height_px // tile_px), range(width_px // tile_px)
+    rows, columns = range(height_px // _TOKEN_PX), range(width_px // _TOKEN_PX)
     if not scene.word:
         return [[""] * len(columns) for _ in rows]
-    centre_y, font = _centre_and_font(scene, width_px, height_px)
-    _, top, _, bottom = font.getbbox(scene.word, anchor="mm")
-    start = width_px / 2 - font.getlength(scene.word) / 2
-    ends = [start + font.getlength(scene.word[: number + 1]) for number in range(len(scene.word))]
-    along = [(column + 0.5) * tile_px for column in columns]
-    line = ["" if x < start or x > ends[-1] else scene.word[bisect(ends[:-1], x)] for x in along]
-    return [line if top <= (row + 0.5) * tile_px - centre_y <= bottom else [""] * len(columns) for row in rows]
+    line = line_of(scene, width_px, height_px)
+    numbers = [(column * _TOKEN_PX - line.left_px) // line.letter_px for column in columns]
+    letters = [scene.word[number] if 0 <= number < len(scene.word) else "" for number in numbers]
+    half = (line.height_px + _TOKEN_PX) / 2
+    is_inked = [abs((row + 0.5) * _TOKEN_PX - line.middle_px) < half for row in rows]
+    return [letters if inked else [""] * len(columns) for inked in is_inked]
 
 
 def letter_boxes(word: str) -> list[tuple[float, float, float]]:
-    """Returns the left and right edge of each letter, and the height of the word.
-
-    The unit is the side of a square picture that shows only this word.
+    """Returns the left and right edge of each letter, and the height of the word, in a picture of 256x256 pixels that
+    shows only this word. The unit is the side of the picture.
     """
-    size = 1_000 * min(_WORD_WIDTH / _extent(word)[0], _WORD_HEIGHT / _extent(word)[1])
-    ends = [_font(1_000).getlength(word[: number + 1]) * size / 1_000 / 1_000 for number in range(len(word))]
-    start = 0.5 - ends[-1] / 2
-    starts = [0.0, *ends[:-1]]
-    height = _extent(word)[1] * size / 1_000
-    return [(start + left, start + right, height) for left, right in zip(starts, ends, strict=True)]
+    line = line_of(Scene("red", word=word), _USUAL_PX, _USUAL_PX)
+    edges = [(line.left_px + number * line.letter_px) / _USUAL_PX for number in range(len(word) + 1)]
+    return [(left, right, line.height_px / _USUAL_PX) for left, right in pairwise(edges)]
 
 
-def _extent(word: str) -> tuple[float, float]:
-    left, top, right, bottom = _font(1_000).getbbox(word)
-    return (right - left) / 1_000, (bottom - top) / 1_000
-
-
-def typeface(size_px: int) -> ImageFont.FreeTypeFont:
+def typeface(size_px: float) -> ImageFont.FreeTypeFont:
     """Returns the font of all words in the demonstration model's pictures, at `size_px` pixels."""
     return _font(size_px)
 
 
 @lru_cache(maxsize=512)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Returns the font DejaVu Sans Bold at `size` pixels.
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    """Returns the font DejaVu Sans Mono Bold at `size` pixels.
 
     The font comes with matplotlib, under the licence of Bitstream Vera.
     """
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf"), size)
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono-Bold.ttf"), size)

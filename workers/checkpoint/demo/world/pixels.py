@@ -10,10 +10,17 @@ from torch import Tensor
 from workers.checkpoint.demo.world.drawing import draw
 from workers.checkpoint.demo.world.scenes import random_scene
 
+_CROPS_A_PICTURE = 3
+
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """Converts a picture to a tensor of shape (3, height, width) with values from -1 to 1."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def half_of(picture: Image.Image) -> Image.Image:
+    """Returns the picture with half of its width and height, as the processor of the AR model resizes it."""
+    return picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BICUBIC)
 
 
 def to_picture(pixels: Tensor) -> Image.Image:
@@ -22,11 +29,16 @@ def to_picture(pixels: Tensor) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).numpy())
 
 
-def random_crop(rng: Random, side_px: int) -> Tensor:
-    """Draws a random scene with a side of 192 to 512 pixels and returns a random crop of it, with shape (3, side,
-    side).
+def random_crops(rng: Random, num: int, side_px: int) -> Tensor:
+    """Returns `num` random crops of random scenes with a side of 192 to 512 pixels. The shape is (num, 3, side, side).
+
+    Several crops come from one picture, because drawing costs more than cropping.
     """
-    size = rng.choice([size for size in (192, 256, 256, 384, 512) if size >= side_px])
-    picture = draw(random_scene(rng), size, size)
-    x, y = (rng.randint(0, size - side_px) for _ in range(2))
-    return to_tensor(picture.crop((x, y, x + side_px, y + side_px)))
+    crops: list[Tensor] = []
+    while len(crops) < num:
+        size = rng.choice([size for size in (192, 256, 256, 384, 512) if size >= side_px])
+        picture = to_tensor(draw(random_scene(rng), size, size))
+        for _ in range(min(_CROPS_A_PICTURE, num - len(crops))):
+            x, y = (rng.randint(0, size - side_px) for _ in range(2))
+            crops.append(picture[:, y : y + side_px, x : x + side_px])
+    return torch.stack(crops)
