@@ -23,6 +23,7 @@ from workers.checkpoint.demo.parts import (
     trained_glyph_encoder,
     trained_parts,
 )
+from workers.checkpoint.demo.resume import write_states
 from workers.checkpoint.demo.sheet import paint_sheet
 from workers.checkpoint.shipped import DEMO_WEIGHTS
 
@@ -115,6 +116,20 @@ def assemble_command(folder: Path, to: Path, scores: Path | None) -> None:
     assemble(trained_parts(folder), to, card)
     size_mib = sum(file.stat().st_size for file in to.rglob("*") if file.is_file()) / 2**20
     click.echo(f"{to} ({size_mib:.1f} MiB)")
+
+
+@main.command(name="continue")
+@_FOLDER
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=DEMO_WEIGHTS,
+    help="An assembled checkpoint.  [default: the one in the package]",
+)
+def continue_command(folder: Path, checkpoint: Path) -> None:
+    """Write training states from a checkpoint, so that `train` goes on with its AR model and its DiT."""
+    write_states(checkpoint, folder)
+    click.echo(folder)
 
 
 @main.command()

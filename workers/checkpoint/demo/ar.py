@@ -31,8 +31,8 @@ _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
 _EDITS = 0.15  # share of batches that are edits
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
-_WORDLESS = 0.6
-_FRESH = 3  # one in this many samples is new; the others are repeated
+_WORDLESS = 0.8
+_FRESH = 6  # one in this many samples is new; the others are repeated
 _MOST_STORED = 8_000  # samples of one size that are stored for repetition
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
@@ -62,9 +62,7 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     An interrupted run continues from its last save. The vision encoder and the codebook of `model` are trained already
     and stay unchanged.
     """
-    drawer = Drawer(model)
-    model.model.visual.requires_grad_(requires_grad=False)
-    model.model.vqmodel.requires_grad_(requires_grad=False)
+    drawer = frozen(Drawer(model))
     start_from_codebook(model, encoders)
     batches = Batches(encoders)
 
@@ -75,6 +73,13 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
         show_drawn(averaged.ar, encoders, folder / "ar.png")
 
     return train(drawer, loss, RECIPE, folder / "ar.pt", on_save=show)
+
+
+def frozen(drawer: Drawer) -> Drawer:
+    """Excludes the vision encoder and the codebook from the training, because they are trained already."""
+    drawer.ar.model.visual.requires_grad_(requires_grad=False)
+    drawer.ar.model.vqmodel.requires_grad_(requires_grad=False)
+    return drawer
 
 
 @torch.no_grad()

@@ -113,9 +113,9 @@ shapes.
 ## Data
 
 Code in `workers/checkpoint/demo/` draws all pictures, each from its own seed; there is no data set. The letters are
-DejaVu Sans Bold, which derives from Bitstream Vera; its licence allows this use. Held out from training are 87 of the
-336 triples of shape, colour and background, and a fifth of all words (by CRC-32 of their text). Training never draws
-them, neither in pictures nor in edits.
+DejaVu Sans Mono Bold, which derives from Bitstream Vera; its licence allows this use. Held out from training are 87 of
+the 336 triples of shape, colour and background, and a fifth of all words (by CRC-32 of their text). Training never
+draws them, neither in pictures nor in edits.
 
 ## Training
 

@@ -29,10 +29,10 @@ Cells = tuple[int, int]  # rows and columns of visual tokens
 _TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
 # Sizes of pictures early and late in training. Early pictures have one size, in which most letters are learned.
 _EARLY: Sequence[Cells] = ((8, 8),)
-_LATE: Sequence[Cells] = (*((8, 8),) * 10, (6, 6), (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
+_LATE: Sequence[Cells] = (*((8, 8),) * 10, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
 _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
 _EARLY_UNTIL = 0.45  # share of the training
-_EDITS = 0.08  # share of edits in batches after the early ones
+_EDITS = 0.05  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
 # Share of pictures with a word that get the tokens of another word, so that letters are learned from the glyphs.
 _MISSPELT = 0.5

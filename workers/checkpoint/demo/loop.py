@@ -81,6 +81,17 @@ def train(
     return run.trained
 
 
+def write_state(model: nn.Module, recipe: Recipe, state_file: Path, step: int) -> None:
+    """Writes a training state with the weights of `model`, as if `step` steps of the recipe were done.
+
+    Replaces an older state. The optimizers begin anew.
+    """
+    state_file.unlink(missing_ok=True)
+    run = _Run(model, recipe, state_file)
+    run.step = step
+    run.save()
+
+
 class _Run(Generic[_Model]):
     """The state of a training: weights, averaged weights and optimizers. Loads the state file if there is one."""
 
