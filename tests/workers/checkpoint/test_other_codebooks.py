@@ -19,7 +19,7 @@ from workers.checkpoint.shipped import demo_weights
 from workers.dit.model.loading import load_dit_model
 from workers.dit.model.runner import DitRunner
 
-NUM_CODES = 1_024
+NUM_CODES = {"small codebook": 1_024, "demo": 2_048}
 CPU = torch.device("cpu")
 STEPS = {"num_inference_steps": 2}
 CLAIMS = [
@@ -36,6 +36,7 @@ class Sides:
     ar: ArModel
     runner: DitRunner
     ends: dict[str, Prior | RenderFailed]
+    num_codes: int
 
     def prior(self, claim: Claim) -> Prior:
         prior = self.ends[claim.render_id]
@@ -48,14 +49,14 @@ def sides(request: pytest.FixtureRequest, small_codebook: Path) -> Sides:
     folder = str(small_codebook if request.param == "small codebook" else demo_weights())
     ar = load_ar_model(folder, CPU, torch.float32)
     runner = DitRunner(load_dit_model(folder, CPU, torch.float32))
-    return Sides(Reference(Path(folder)), ar, runner, finish(an_engine(ar), CLAIMS))
+    return Sides(Reference(Path(folder)), ar, runner, finish(an_engine(ar), CLAIMS), NUM_CODES[request.param])
 
 
 def test_the_codebooks_size_is_the_checkpoints(sides: Sides) -> None:
-    assert sides.ar.sampling.num_codes == NUM_CODES
+    assert sides.ar.sampling.num_codes == sides.num_codes
     for claim in CLAIMS:
         grids = (sides.prior(claim).grid, *sides.prior(claim).condition_grids)
-        assert max(max(grid.tokens) for grid in grids) < NUM_CODES
+        assert max(max(grid.tokens) for grid in grids) < sides.num_codes
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.render_id)
@@ -76,8 +77,9 @@ def test_a_code_that_the_codebook_lacks_is_refused_by_name(sides: Sides, where: 
     claim = CLAIMS[1]
     prior = sides.prior(claim)
     grid = prior.grid if where == "grid" else prior.condition_grids[0]
-    foreign = TokenGrid(grid.size, (*grid.tokens[1:], NUM_CODES))
+    foreign = TokenGrid(grid.size, (*grid.tokens[1:], sides.num_codes))
     spoiled = replace(prior, grid=foreign) if where == "grid" else replace(prior, condition_grids=(foreign,))
-    with pytest.raises(RenderFailed, match=f"code {NUM_CODES}, the codebook only 0 to {NUM_CODES - 1}") as refused:
+    why = f"code {sides.num_codes}, the codebook only 0 to {sides.num_codes - 1}"
+    with pytest.raises(RenderFailed, match=why) as refused:
         sides.runner.checked_prior(replace(claim, prior=spoiled))
     assert refused.value.reason == "bad_prior"

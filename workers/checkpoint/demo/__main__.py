@@ -46,11 +46,11 @@ class _Part:
 
 # The order matters: later parts learn from pictures that earlier parts have encoded.
 _PARTS: Mapping[str, _Part] = {
-    "vae": _Part(vae.fit, 30),
-    "eyes": _Part(vq.fit, 25),
-    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 150),
-    "glyphs": _Part(glyphs.fit, 5),
-    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 420),
+    "vae": _Part(vae.fit, 20),
+    "eyes": _Part(vq.fit, 27),
+    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 170),
+    "glyphs": _Part(glyphs.fit, 3),
+    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 140),
 }
 
 

@@ -23,7 +23,7 @@ from workers.checkpoint.demo.world.edits import random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
-RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _TOKENS_A_STEP = 4_000
 _TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
@@ -31,7 +31,7 @@ _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
 _EDITS = 0.15  # share of batches that are edits
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
-_WORDLESS = 0.8
+_WORDLESS = 0.4
 _FRESH = 6  # one in this many samples is new; the others are repeated
 _MOST_STORED = 8_000  # samples of one size that are stored for repetition
 

@@ -95,6 +95,8 @@ does not replace it: `GRIDPRESS_MODEL=zai-org/GLM-Image` serves the real model.
 
 ## Supported prompts
 
+The scores below say how well the weights do each of these.
+
 - The simplest prompt is `a COLOUR SHAPE on a COLOUR background`, for example `a red circle on a white background`.
   A prompt may name up to three shapes, each with its own colour, size and place:
   `a small red star on the left and a small blue ring on the right on a white background`.

@@ -249,7 +249,7 @@ def test_the_dits_training_layers_compute_what_diffusers_computes(num_conditions
         painter.zero_grad()
         error = dit.loss_of(painter, batch, Random(0))["error"]
         error.backward()
-        return float(error), nn.utils.parameters_to_vector(
+        return float(error.detach()), nn.utils.parameters_to_vector(
             [one.grad for one in painter.transformer.parameters() if one.grad is not None]
         )
 
@@ -272,7 +272,7 @@ def test_the_ar_models_training_layers_compute_what_transformers_computes(model:
         tokens = ar.loss_of(drawer, batch)["tokens"]
         tokens.backward()
         layers = model.model.language_model.layers
-        return float(tokens), nn.utils.parameters_to_vector([one.grad for one in layers.parameters()])
+        return float(tokens.detach()), nn.utils.parameters_to_vector([one.grad for one in layers.parameters()])
 
     tokens, gradient = outcome()
     with mock.patch.object(ar, "training_layers", nullcontext):
