@@ -76,7 +76,7 @@ def _padded(
 
 
 def dit_block(
-    block: nn.Module,
+    block: Any,
     image: Tensor,
     glyphs: Tensor,
     condition: Tensor,
@@ -166,7 +166,7 @@ def _causal_attention(layer: Any, states: Tensor, cosines: Tensor, sines: Tensor
     widths = [part.weight.shape[0] for part in parts]
     query, key, value = (
         part.reshape(num, length, width // layer.head_dim, layer.head_dim).transpose(1, 2)
-        for part, width in zip(own.split(widths, -1), widths, strict=True)
+        for part, width in zip(torch.split(own, widths, -1), widths, strict=True)
     )
     num_shared, num_heads = key.shape[1], query.shape[1]
     turns = cosines[:, None], sines[:, None]
