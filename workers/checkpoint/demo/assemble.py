@@ -26,6 +26,7 @@ def assemble(parts: TrainedParts, directory: Path, card: str) -> None:
     for part in (pipeline.vision_language_encoder, pipeline.transformer, pipeline.text_encoder, pipeline.vae):
         part.to(_STORED)
     with whole_folder(directory) as folder:
+        pipeline.vae.register_to_config(_name_or_path="")  # it would name the training folder
         pipeline.save_pretrained(folder)
         (folder / "README.md").write_text(card, encoding="utf-8")
 

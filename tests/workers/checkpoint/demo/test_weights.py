@@ -1,5 +1,6 @@
 """The weights that ship paint the colours that a prompt names."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -41,3 +42,9 @@ def test_a_background_has_the_colour_of_its_prompt(background: str, ar: ArModel,
 def nearest_colour(picture: Image.Image, x: int, y: int) -> str:
     pixels = np.asarray(picture.crop((x - 4, y - 4, x + 5, y + 5)), dtype=float).mean(axis=(0, 1))
     return min(COLOURS, key=lambda name: float(np.abs(pixels - COLOURS[name]).sum()))
+
+
+def test_no_file_names_the_folder_of_the_training() -> None:
+    configs = [json.loads(file.read_text()) for file in DEMO_WEIGHTS.rglob("config.json")]
+    assert len(configs) == 4
+    assert not any(config.get("_name_or_path") for config in configs)
