@@ -106,9 +106,9 @@ class Rival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """All lanes of one stage with waiting renders, and its pools by class and model revision.
+    """All waiting renders of one stage: its lanes, and its pools, which have a class and a model revision as their key.
 
-    `weights` has the weights of tenants in the fair share, where they are not 1.
+    `weights` maps a tenant to its weight in the fair share. A tenant that it lacks has weight 1.
     """
 
     lanes: Sequence[Lane]

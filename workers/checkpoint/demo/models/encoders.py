@@ -55,7 +55,10 @@ class Encoders:
 
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> Tensor:
-        """Decodes normalised latents with the VAE and returns the pictures."""
+        """Decodes normalised latents with the VAE.
+
+        Returns pictures with shape (pictures, 3, height, width) and values from -1 to 1.
+        """
         assert self._vae
         decoded: Tensor = self._vae.decode(latents * self._std + self._mean).sample
         return decoded
