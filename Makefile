@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 SUITE := not measured and not prometheus and not deploy and not containers
 TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}'),auto)
-MEASURED := tests/attack tests/workers/delivery tests/shared/schedule -m measured
+MEASURED := tests/attack tests/workers/delivery -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help

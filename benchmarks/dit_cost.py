@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.dit_model import MID, build_model
 from benchmarks.dit_renders import Size, a_claim, sized
@@ -26,6 +28,7 @@ from shared.jobs.token_grid import Prior, TokenGrid
 from shared.schedule.cost import CostModel, fitted
 from workers.checkpoint.dit_parts import DitShape
 from workers.dit.model.denoise_state import DenoiseState
+from workers.dit.model.loading import DitModel
 from workers.dit.model.runner import DitRunner
 
 SHALLOW = replace(MID, num_layers=2)
@@ -66,14 +69,24 @@ def step_seconds(shape: DitShape, cases: Sequence[Case], rounds: int) -> list[fl
     return [min(seconds) for seconds in zip(*tries[1:], strict=True)]  # the first round warms up
 
 
-def errors(cases: Sequence[Case], steps_s: Sequence[float]) -> list[float]:
-    """Returns the relative error of each case's cost against its time.
+def step_operations(shape: DitShape, cases: Sequence[Case]) -> list[float]:
+    """Returns the floating-point operations of a step for every case: those of linear layers and of attention.
+
+    Unlike times, they are the same on every machine.
+    """
+    model = build_model(shape, torch.device("cpu"), torch.float32)
+    runner = DitRunner(model)
+    return [_operations(model, runner, _started(runner, case, 1)) for case in cases]
+
+
+def errors(cases: Sequence[Case], steps: Sequence[float]) -> list[float]:
+    """Returns the relative error of each case's cost against its time, or against its operations.
 
     One common scale factor is fitted to all cases.
     """
-    pairs = list(zip(cases, steps_s, strict=True))
-    model = fitted([(case.size[0] * case.size[1], step_s) for case, step_s in pairs if case.is_fitted])
-    ratios = [step_cost(model, case) / step_s for case, step_s in pairs]
+    pairs = list(zip(cases, steps, strict=True))
+    model = fitted([(case.size[0] * case.size[1], step) for case, step in pairs if case.is_fitted])
+    ratios = [step_cost(model, case) / step for case, step in pairs]
     scale = math.exp(sum(map(math.log, ratios)) / len(ratios))
     return [ratio / scale - 1 for ratio in ratios]
 
@@ -110,6 +123,23 @@ def _timed(runner: DitRunner, state: DenoiseState) -> float:
     began_s = time.perf_counter()
     runner.denoise_step(state)
     return time.perf_counter() - began_s
+
+
+def _operations(model: DitModel, runner: DitRunner, state: DenoiseState) -> float:
+    """Counts the operations of one step. PyTorch's counter does not see linear layers in inference mode."""
+    linear = 0
+
+    def count(layer: torch.nn.Linear, inputs: tuple[torch.Tensor, ...], _: object) -> None:
+        nonlocal linear
+        linear += 2 * inputs[0].numel() * layer.out_features
+
+    layers = [one for one in model.transformer.modules() if isinstance(one, torch.nn.Linear)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as attention:
+        runner.denoise_step(state)
+    for handle in handles:
+        handle.remove()
+    return float(linear + attention.get_total_flops())
 
 
 @click.command()
