@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -16,6 +17,8 @@ from shared.addresses import is_loopback_host
 Json = Mapping[str, Any]
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
+DEAD_LETTERS = "/v1/dead_letters"
+_PAGE = 100
 _POLL_S = 0.3
 _MOST_ATTEMPTS = 3
 _WAIT_S, _MOST_WAIT_S = 0.3, 5.0  # before the next attempt: the default, and the maximum for `Retry-After`
@@ -50,10 +53,26 @@ class Client:
     def job(self, job_id: str) -> Json:
         return self._json("GET", _path(job_id))
 
-    def jobs(self, status: str | None, limit: int) -> list[Json]:
-        """Returns up to `limit` jobs, the newest first. If `status` is given, returns only jobs with this status."""
-        params = {"limit": limit} | ({"status": status} if status else {})
-        return list(self._json("GET", "/v1/jobs", params=params)["data"])
+    def jobs(self, status: str | None, limit: int, **between: datetime) -> Json:
+        """Returns a page of up to `limit` jobs in `data`, the newest first.
+
+        If `status` is given, returns only jobs with this status. `between` limits the time of creation by
+        `created_after` and `created_before`.
+        """
+        params: dict[str, Any] = {"limit": limit} | ({"status": status} if status else {})
+        times = {name: moment.isoformat(timespec="milliseconds") for name, moment in between.items()}
+        return self._json("GET", "/v1/jobs", params=params | times)
+
+    def each(self, path: str) -> Iterator[Json]:
+        """Yields every entry of one of the API's lists, such as `/v1/batches`, the newest first."""
+        after: dict[str, Any] = {}
+        while True:
+            page = self._json("GET", path, params={"limit": _PAGE, **after})
+            yield from page["data"]
+            last_id = page.get("next") or page.get("last_id")
+            if not page.get("has_more") or not last_id:
+                return
+            after = {"after": last_id}
 
     def stats(self) -> Json:
         """Returns `/v1/stats`: the load and the capacity of each stage."""
@@ -69,9 +88,9 @@ class Client:
     def delete(self, job_id: str) -> None:
         self._send("DELETE", _path(job_id))
 
-    def dead_letters(self, limit: int) -> list[Json]:
-        """Returns up to `limit` dead letters. The dead letters of the newest jobs come first."""
-        return list(self._json("GET", "/v1/dead_letters", params={"limit": limit})["data"])
+    def dead_letters(self, limit: int) -> Json:
+        """Returns a page of up to `limit` dead letters in `data`. The dead letters of the newest jobs come first."""
+        return self._json("GET", DEAD_LETTERS, params={"limit": limit})
 
     def dead_letter(self, letter_id: str) -> Json:
         return self._json("GET", _path(letter_id, "dead_letters"))

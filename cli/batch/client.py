@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 from cli.client import Client, Json
 
-_PAGE = 1000
+BATCHES, FILES = "/v1/batches", "/v1/files"
+_PAGE_OF_RESULTS = 1000
 
 
 class BatchClient(Client):
@@ -17,42 +18,42 @@ class BatchClient(Client):
     def upload(self, file: IO[bytes], filename: str, purpose: str = "batch", key: str | None = None) -> Json:
         """Uploads a file as a stream. Returns the file object of the API."""
         parts = {"file": (filename, file, "application/octet-stream")}
-        return self._json("POST", "/v1/files", data={"purpose": purpose}, files=parts, headers=_once(key))
+        return self._json("POST", FILES, data={"purpose": purpose}, files=parts, headers=_once(key))
 
-    def files(self, limit: int, purpose: str | None) -> list[Json]:
-        """Returns up to `limit` stored files, the newest first.
+    def files(self, limit: int, purpose: str | None) -> Json:
+        """Returns a page of up to `limit` stored files in `data`, the newest first.
 
         If `purpose` is given, returns only files with this purpose.
         """
         params: dict[str, Any] = {"limit": limit} | ({"purpose": purpose} if purpose else {})
-        return list(self._json("GET", "/v1/files", params=params)["data"])
+        return self._json("GET", FILES, params=params)
 
     def delete_file(self, file_id: str) -> None:
-        self._send("DELETE", f"/v1/files/{_quoted(file_id)}")
+        self._send("DELETE", f"{FILES}/{_quoted(file_id)}")
 
     def create(self, fields: Json, key: str | None = None) -> Json:
-        return self._json("POST", "/v1/batches", json=fields, headers=_once(key))
+        return self._json("POST", BATCHES, json=fields, headers=_once(key))
 
     def validate(self, fields: Json) -> Json:
         """Has the service check every line of an uploaded file. Returns the service's report.
 
         This also works for a file that the service would not accept as a batch.
         """
-        return self._json("POST", "/v1/batches/validate", json=fields)
+        return self._json("POST", f"{BATCHES}/validate", json=fields)
 
     def dry_run(self, fields: Json) -> Json:
         """Has the service check a request for a new batch, but creates no batch. Returns the service's report.
 
         The report has the invalid lines, the cost and the expected end of the batch.
         """
-        return self._json("POST", "/v1/batches", json={**fields, "dry_run": True})
+        return self._json("POST", BATCHES, json={**fields, "dry_run": True})
 
     def batch(self, batch_id: str) -> Json:
         return self._json("GET", _path(batch_id))
 
-    def batches(self, limit: int) -> list[Json]:
-        """Returns up to `limit` batches, the newest first."""
-        return list(self._json("GET", "/v1/batches", params={"limit": limit})["data"])
+    def batches(self, limit: int) -> Json:
+        """Returns a page of up to `limit` batches in `data`, the newest first."""
+        return self._json("GET", BATCHES, params={"limit": limit})
 
     def change(self, batch_id: str, action: str) -> Json:
         """Sends an action to a batch: `pause`, `resume`, `cancel` or `retry`. Returns the changed batch."""
@@ -74,7 +75,7 @@ class BatchClient(Client):
 
         `after` is the `last_id` of the previous page, or None for the first page.
         """
-        params: dict[str, Any] = {"limit": _PAGE} | ({"after": after} if after else {})
+        params: dict[str, Any] = {"limit": _PAGE_OF_RESULTS} | ({"after": after} if after else {})
         return self._json("GET", f"{_path(batch_id)}/results", params=params)
 
     def picture(self, link: str) -> bytes:
@@ -91,7 +92,7 @@ def _once(key: str | None) -> dict[str, str]:
 
 
 def _path(batch_id: str) -> str:
-    return f"/v1/batches/{_quoted(batch_id)}"
+    return f"{BATCHES}/{_quoted(batch_id)}"
 
 
 def _quoted(name: str) -> str:

@@ -1,26 +1,26 @@
 """Implements the commands of `gridpress batch` that list, show and change batches of the service."""
 
-import json
-
 import click
-from rich.table import Table
 
-from cli.batch.client import BatchClient
+from cli.batch.client import BATCHES, BatchClient
 from cli.batch.settings import PRIORITIES
 from cli.client import Json
-from cli.jobs.command import json_option
+from cli.ids import whole_id
 from cli.options import url_option
-from cli.tables import moment, print_table
+from cli.output.answers import json_option, print_answer, print_json, shown_time, utc_option
+from cli.output.tables import Cell, print_table
+from cli.output.times import when
 
-_batch_id = click.argument("batch_id", metavar="ID")
+_batch_id = click.argument("batch_id", metavar="BATCH")
 _EXAMPLE_ID = "batch_01k9e4m3c6x2s8q5v7w1t0z9ab"
 
 
 @click.command("list")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of batches.")
 @json_option
+@utc_option
 @url_option
-def list_(limit: int, as_json: bool, url: str) -> None:
+def list_(limit: int, as_json: bool, utc: bool, url: str) -> None:
     """List your batches, the newest first.
 
     \b
@@ -30,20 +30,18 @@ def list_(limit: int, as_json: bool, url: str) -> None:
     with BatchClient(url) as client:
         found = client.batches(limit)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("batch", "status", "priority", "lines", "done", "failed", "created", "expected end")
-    for one in found:
-        end = one.get("expected_end") or ""
-        table.add_row(one["id"], status(one), one.get("priority", ""), *_counts(one), moment(one["created_at"]), end)
-    print_table(table)
+    columns = ("batch", "status", "priority", "lines", "done", "failed", "created", "expected end")
+    print_table(columns, map(_cells, found["data"]), utc=utc)
 
 
 @click.command()
 @_batch_id
 @json_option
+@utc_option
 @url_option
-def show(batch_id: str, as_json: bool, url: str) -> None:
+def show(batch_id: str, as_json: bool, utc: bool, url: str) -> None:
     """Show one batch: its status, progress, files and errors.
 
     \b
@@ -51,9 +49,9 @@ def show(batch_id: str, as_json: bool, url: str) -> None:
       gridpress batch show batch_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with BatchClient(url) as client:
-        found = client.batch(batch_id)
+        found = client.batch(_whole(client, batch_id))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
     total, done, failed = _counts(found)
     click.echo(f"{found['id']}  {status(found)}  {done} of {total} lines done, {failed} failed")
@@ -62,7 +60,7 @@ def show(batch_id: str, as_json: bool, url: str) -> None:
         click.echo(f"{name.removesuffix('_id').replace('_', ' ')}: {found[name] or 'none'}")
     for name, value in found.items():
         if name.endswith("_at") and value:
-            click.echo(f"{name.removesuffix('_at').replace('_', ' ')}: {moment(value)}")
+            click.echo(f"{name.removesuffix('_at').replace('_', ' ')}: {shown_time(value, utc=utc)}")
     for error in (found.get("errors") or {}).get("data", []):
         where = f"line {error['line']}: " if error.get("line") else ""
         click.echo(f"{where}{error['message']}")
@@ -76,8 +74,9 @@ def show(batch_id: str, as_json: bool, url: str) -> None:
     metavar="TIME",
     help="Desired end, such as 2026-01-05T09:30:00Z, or none. Within one priority, the earliest goes first.",
 )
+@json_option
 @url_option
-def rank(batch_id: str, priority: str | None, finish_by: str | None, url: str) -> None:
+def rank(batch_id: str, *, priority: str | None, finish_by: str | None, as_json: bool, url: str) -> None:
     """Change the priority or the desired end of a batch, which decide the order of your batches.
 
     The share of the service that other tenants get stays the same.
@@ -92,8 +91,8 @@ def rank(batch_id: str, priority: str | None, finish_by: str | None, url: str) -
     if not fields:
         raise click.UsageError("give --priority or --finish-by")
     with BatchClient(url) as client:
-        found = client.rank(batch_id, fields)
-    click.echo(f"{batch_id} {status(found)}  {_place(found)}")
+        found = client.rank(_whole(client, batch_id), fields)
+    print_answer(found, f"{found['id']} {status(found)}  {_place(found)}", as_json=as_json)
 
 
 def _change(action: str, text: str) -> click.Command:
@@ -101,10 +100,12 @@ def _change(action: str, text: str) -> click.Command:
 
     @click.command(action, help=f"{text}\n\n\b\nExample:\n  gridpress batch {action} {_EXAMPLE_ID}")
     @_batch_id
+    @json_option
     @url_option
-    def change(batch_id: str, url: str) -> None:
+    def change(batch_id: str, as_json: bool, url: str) -> None:
         with BatchClient(url) as client:
-            click.echo(f"{batch_id} {status(client.change(batch_id, action))}")
+            found = client.change(_whole(client, batch_id), action)
+        print_answer(found, f"{found['id']} {status(found)}", as_json=as_json)
 
     return change
 
@@ -128,8 +129,18 @@ def delete(batch_id: str, url: str) -> None:
       gridpress batch delete batch_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with BatchClient(url) as client:
+        batch_id = _whole(client, batch_id)
         client.delete_batch(batch_id)
     click.echo(f"{batch_id} deleted")
+
+
+def _whole(client: BatchClient, batch_id: str) -> str:
+    return whole_id(client, batch_id, "batch", BATCHES)
+
+
+def _cells(one: Json) -> tuple[Cell, ...]:
+    times = when(one["created_at"]), when(one.get("expected_end"))
+    return one["id"], status(one), one.get("priority", ""), *_counts(one), *times
 
 
 def status(batch: Json) -> str:

@@ -1,16 +1,16 @@
 """Implements `gridpress files`: uploads, lists and deletes files that the service stores."""
 
-import json
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from cli.batch.client import BatchClient
+from cli.batch.client import FILES, BatchClient
 from cli.errors import Failure
-from cli.jobs.command import json_option
+from cli.ids import whole_id
 from cli.options import url_option
-from cli.tables import moment, print_table
+from cli.output.answers import json_option, print_answer, print_json, utc_option
+from cli.output.tables import print_table
+from cli.output.times import when
 from shared.files import Purpose
 
 _PURPOSES = [purpose.value for purpose in Purpose]
@@ -26,8 +26,9 @@ def files() -> None:
 @click.option("--purpose", type=click.Choice(_PURPOSES), help="Only files of this purpose.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of files.")
 @json_option
+@utc_option
 @url_option
-def list_(purpose: str | None, limit: int, as_json: bool, url: str) -> None:
+def list_(*, purpose: str | None, limit: int, as_json: bool, utc: bool, url: str) -> None:
     """List files, the newest first.
 
     \b
@@ -37,13 +38,20 @@ def list_(purpose: str | None, limit: int, as_json: bool, url: str) -> None:
     with BatchClient(url) as client:
         found = client.files(limit, purpose)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("file", "purpose", "bytes", "created", "expires", "name")
-    for file in found:
-        times = moment(file["created_at"]), moment(file["expires_at"])
-        table.add_row(file["id"], file["purpose"], str(file["bytes"]), *times, file["filename"])
-    print_table(table)
+    rows = (
+        (
+            file["id"],
+            file["purpose"],
+            file["bytes"],
+            when(file["created_at"]),
+            when(file["expires_at"]),
+            file["filename"],
+        )
+        for file in found["data"]
+    )
+    print_table(("file", "purpose", "bytes", "created", "expires", "name"), rows, utc=utc)
 
 
 @files.command()
@@ -55,8 +63,9 @@ def list_(purpose: str | None, limit: int, as_json: bool, url: str) -> None:
     show_default=True,
     help="vision: a picture to edit; batch: lines in OpenAI's batch format.",
 )
+@json_option
 @url_option
-def upload(path: Path, purpose: str, url: str) -> None:
+def upload(path: Path, purpose: str, as_json: bool, url: str) -> None:
     """Upload FILE and print its id. The field `images` of a batch line can have ids of uploaded pictures.
 
     \b
@@ -66,13 +75,14 @@ def upload(path: Path, purpose: str, url: str) -> None:
     with BatchClient(url) as client:
         try:
             with path.open("rb") as file:
-                click.echo(client.upload(file, path.name, purpose)["id"])
+                found = client.upload(file, path.name, purpose)
         except OSError as error:
             raise Failure(f"{path} can't be read ({error.strerror})") from error
+    print_answer(found, found["id"], as_json=as_json)
 
 
 @files.command()
-@click.argument("file_id", metavar="ID")
+@click.argument("file_id", metavar="FILE")
 @url_option
 def delete(file_id: str, url: str) -> None:
     """Delete a file from the service. Jobs that have already read the file are not affected.
@@ -82,5 +92,6 @@ def delete(file_id: str, url: str) -> None:
       gridpress files delete file-01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with BatchClient(url) as client:
+        file_id = whole_id(client, file_id, "file", FILES)
         client.delete_file(file_id)
     click.echo(f"{file_id} deleted")

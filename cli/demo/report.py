@@ -1,12 +1,12 @@
 """Prints the table of pictures at the end of the demo, and checks that all jobs and webhooks succeeded."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from rich.table import Table
-
+from cli.client import Json
 from cli.demo.run import Outcome
 from cli.errors import Failure
-from cli.tables import print_table, seconds
+from cli.output.tables import Cell, print_table, seconds
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
@@ -15,13 +15,14 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     A row has the seconds that the picture took in each stage. The total is the time from the submission of the
     picture's job to the end of the job.
     """
-    table = Table("job", "size", "seed", "AR s", "DiT s", "total s", "file")
-    for outcome in outcomes:
-        for image, path in outcome.files:
-            timings = image["timings"]
-            times = (seconds(timings["ar_s"]), seconds(timings["dit_s"]), seconds(outcome.total_s))
-            table.add_row(outcome.name, f"{image['width']}x{image['height']}", str(image["seed"]), *times, str(path))
-    print_table(table)
+    rows = (_cells(outcome, image, path) for outcome in outcomes for image, path in outcome.files)
+    print_table(("job", "size", "seed", "AR s", "DiT s", "total s", "file"), rows)
+
+
+def _cells(outcome: Outcome, image: Json, path: Path) -> tuple[Cell, ...]:
+    timings = image["timings"]
+    times = seconds(timings["ar_s"]), seconds(timings["dit_s"]), seconds(outcome.total_s)
+    return outcome.name, f"{image['width']}x{image['height']}", image["seed"], *times, str(path)
 
 
 def check(outcomes: Sequence[Outcome], num_verified: int, num_refused: int) -> None:

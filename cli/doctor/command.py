@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from cli.doctor.enhancement import enhancement
 from cli.doctor.findings import Findings
 from cli.doctor.machine import has_torch, machine, packages, servers
 from cli.doctor.stores import stores
 from cli.options import FOLDER, setting_option
-from cli.tables import print_table
 from shared.settings.settings import Settings
 
 
@@ -60,10 +58,10 @@ def _examine(settings: Settings) -> Iterator[Findings]:
 
 def _print(report: list[Findings]) -> None:
     for findings in report:
-        table = Table("", "", title=findings.title, title_justify="left", show_header=False, box=None)
+        click.secho(findings.title, bold=True)
+        width = max(map(len, findings.facts), default=0)
         for name, fact in findings.facts.items():
-            table.add_row(name, fact)
-        print_table(table)
+            click.echo(f"  {name:<{width}}  {fact}")
         for problem in findings.problems:
             click.echo(f"PROBLEM: {problem.what}\n     DO: {problem.remedy}")
         click.echo()

@@ -1,29 +1,30 @@
 """Implements `gridpress jobs`, `job` and `cancel`, which list, show, retry, delete and cancel jobs."""
 
-import json
-from typing import Any
-
 import click
-from rich.table import Table
 
 from cli.client import Client, Json
+from cli.ids import whole_job_id
 from cli.options import url_option
-from cli.tables import print_table, seconds
+from cli.output.answers import json_option, print_answer, print_json, shown_time, utc_option
+from cli.output.tables import print_table, seconds
+from cli.output.times import when
 from shared.jobs.states import JobStatus
 
-_MAX_PROMPT_CHARS = 48
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the JSON of the API's response.")
+job_argument = click.argument("job_id", metavar="JOB")
 
 
 @click.group(invoke_without_command=True)
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs with this status.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of jobs.")
 @json_option
+@utc_option
 @url_option
 @click.pass_context
-def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, url: str) -> None:
+def jobs(context: click.Context, *, status: str | None, limit: int, as_json: bool, utc: bool, url: str) -> None:
     """List the newest jobs, or retry or delete one job.
+
+    JOB in all commands is a job's id, a beginning of it that no other id has, or @last for the newest job. If stdout
+    is not a terminal, the list has tabs between the columns.
 
     \b
     Example:
@@ -34,18 +35,20 @@ def jobs(context: click.Context, status: str | None, limit: int, as_json: bool, 
     with Client(url) as client:
         found = client.jobs(status, limit)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("job", "status", "done", "size", "n", "created", "prompt")
-    for item in found:
-        table.add_row(item["id"], *_status_cells(item), _size(item), str(item["n"]), item["created_at"], _short(item))
-    print_table(table)
+    rows = (
+        (each["id"], *_status_cells(each), _size(each), each["n"], when(each["created_at"]), each["prompt"])
+        for each in found["data"]
+    )
+    print_table(("job", "status", "done", "size", "n", "created", "prompt"), rows, prose=True, utc=utc)
 
 
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
+@json_option
 @url_option
-def retry(job_id: str, url: str) -> None:
+def retry(job_id: str, as_json: bool, url: str) -> None:
     """Render the missing pictures of a failed, expired or cancelled job.
 
     \b
@@ -53,11 +56,12 @@ def retry(job_id: str, url: str) -> None:
       gridpress jobs retry job_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with Client(url) as client:
-        click.echo(f"{job_id} {client.retry(job_id)['status']}")
+        found = client.retry(whole_job_id(client, job_id))
+    print_answer(found, f"{found['id']} {found['status']}", as_json=as_json)
 
 
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
 @url_option
 def delete(job_id: str, url: str) -> None:
     """Delete a job that has ended, with its pictures.
@@ -67,15 +71,17 @@ def delete(job_id: str, url: str) -> None:
       gridpress jobs delete job_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with Client(url) as client:
+        job_id = whole_job_id(client, job_id)
         client.delete(job_id)
     click.echo(f"{job_id} deleted")
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
 @json_option
+@utc_option
 @url_option
-def job(job_id: str, as_json: bool, url: str) -> None:
+def job(job_id: str, as_json: bool, utc: bool, url: str) -> None:
     """Show one job and its pictures.
 
     \b
@@ -83,22 +89,24 @@ def job(job_id: str, as_json: bool, url: str) -> None:
       gridpress job job_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with Client(url) as client:
-        found = client.job(job_id)
+        found = client.job(whole_job_id(client, job_id))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    click.echo("  ".join((found["id"], *_status_cells(found), _size(found), f"created {found['created_at']}")))
+    created = f"created {shown_time(found['created_at'], utc=utc)}"
+    click.echo("  ".join((found["id"], *_status_cells(found), _size(found), created)))
     click.echo(found["prompt"])
-    table = Table("picture", "status", "seed", "AR s", "DiT s", "picture or error")
-    for image in found["images"]:
-        table.add_row(str(image["index"]), image["status"], str(image["seed"]), *_timings(image), _outcome(image))
-    print_table(table)
+    rows = (
+        (image["index"], image["status"], image["seed"], *_timings(image), _outcome(image)) for image in found["images"]
+    )
+    print_table(("picture", "status", "seed", "AR s", "DiT s", "picture or error"), rows)
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
+@json_option
 @url_option
-def cancel(job_id: str, url: str) -> None:
+def cancel(job_id: str, as_json: bool, url: str) -> None:
     """Cancel a job: its unfinished pictures are not rendered.
 
     \b
@@ -106,7 +114,8 @@ def cancel(job_id: str, url: str) -> None:
       gridpress cancel job_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with Client(url) as client:
-        click.echo(f"{job_id} {client.cancel(job_id)['status']}")
+        found = client.cancel(whole_job_id(client, job_id))
+    print_answer(found, f"{found['id']} {found['status']}", as_json=as_json)
 
 
 def _status_cells(item: Json) -> tuple[str, str]:
@@ -117,15 +126,10 @@ def _size(item: Json) -> str:
     return f"{item['width']}x{item['height']}"
 
 
-def _short(item: Json) -> str:
-    prompt = " ".join(item["prompt"].split())
-    return prompt if len(prompt) <= _MAX_PROMPT_CHARS else f"{prompt[: _MAX_PROMPT_CHARS - 1]}…"
-
-
 def _timings(image: Json) -> tuple[str, str]:
     timings = image["timings"]
     return seconds(timings["ar_s"]), seconds(timings["dit_s"])
 
 
-def _outcome(image: Json) -> Any:
-    return image["error"]["message"] if image["error"] else image["url"] or ""
+def _outcome(image: Json) -> str:
+    return str(image["error"]["message"] if image["error"] else image["url"] or "")

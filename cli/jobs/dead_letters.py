@@ -1,14 +1,15 @@
 """Implements `gridpress dead-letters`, which handles renders that failed because they crashed their workers."""
 
-import json
+from datetime import datetime
 
 import click
-from rich.table import Table
 
-from cli.client import Client, Json
-from cli.jobs.command import json_option
+from cli.client import DEAD_LETTERS, Client, Json
+from cli.ids import whole_id
 from cli.options import url_option
-from cli.tables import print_table
+from cli.output.answers import json_option, print_answer, print_json, shown_time, utc_option
+from cli.output.tables import print_table
+from cli.output.times import when
 
 _letter = click.argument("letter_id", metavar="ID")
 
@@ -21,8 +22,9 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number.")
 @json_option
+@utc_option
 @url_option
-def list_(limit: int, as_json: bool, url: str) -> None:
+def list_(limit: int, as_json: bool, utc: bool, url: str) -> None:
     """List dead letters. Those of the newest jobs come first.
 
     \b
@@ -32,19 +34,21 @@ def list_(limit: int, as_json: bool, url: str) -> None:
     with Client(url) as client:
         found = client.dead_letters(limit)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("dead letter", "stage", "strikes", "died", "last worker")
-    for letter in found:
-        table.add_row(letter["id"], letter["stage"], str(letter["strikes"]), letter["died_at"], _last_worker(letter))
-    print_table(table)
+    rows = (
+        (letter["id"], letter["stage"], letter["strikes"], when(letter["died_at"]), _last_worker(letter))
+        for letter in found["data"]
+    )
+    print_table(("dead letter", "stage", "strikes", "died", "last worker"), rows, utc=utc)
 
 
 @dead_letters.command()
 @_letter
 @json_option
+@utc_option
 @url_option
-def show(letter_id: str, as_json: bool, url: str) -> None:
+def show(letter_id: str, as_json: bool, utc: bool, url: str) -> None:
     """Show every crash of a dead letter, and the last log lines of the worker that crashed last.
 
     \b
@@ -52,23 +56,21 @@ def show(letter_id: str, as_json: bool, url: str) -> None:
       gridpress dead-letters show job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
     """
     with Client(url) as client:
-        found = client.dead_letter(letter_id)
+        found = client.dead_letter(_whole(client, letter_id))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    click.echo(f"{found['id']}  {found['stage']}  {found['strikes']} strikes  died {found['died_at']}")
-    table = Table("crash", "worker", "stage", "steps", "alone")
-    for crash in found["crashes"]:
-        steps = f"{crash['steps']['done']} of {crash['steps']['total']}"
-        table.add_row(crash["at"], crash["worker"], crash["stage"], steps, "yes" if crash["was_alone"] else "no")
-    print_table(table)
+    died = shown_time(found["died_at"], utc=utc)
+    click.echo(f"{found['id']}  {found['stage']}  {found['strikes']} strikes  died {died}")
+    print_table(("crash", "worker", "stage", "steps", "alone"), map(_crash_cells, found["crashes"]), utc=utc)
     _print_log(found["crashes"])
 
 
 @dead_letters.command()
 @_letter
+@json_option
 @url_option
-def requeue(letter_id: str, url: str) -> None:
+def requeue(letter_id: str, as_json: bool, url: str) -> None:
     """Try the render of a dead letter again, with its count of crashes reset. The render's job runs again.
 
     \b
@@ -76,8 +78,8 @@ def requeue(letter_id: str, url: str) -> None:
       gridpress dead-letters requeue job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
     """
     with Client(url) as client:
-        job = client.requeue(letter_id)
-    click.echo(f"{job['id']} {job['status']}")
+        job = client.requeue(_whole(client, letter_id))
+    print_answer(job, f"{job['id']} {job['status']}", as_json=as_json)
 
 
 @dead_letters.command()
@@ -91,8 +93,18 @@ def purge(letter_id: str, url: str) -> None:
       gridpress dead-letters purge job_01k9e4m3c6x2s8q5v7w1t0z9ab:0000
     """
     with Client(url) as client:
+        letter_id = _whole(client, letter_id)
         client.purge(letter_id)
     click.echo(f"{letter_id} purged")
+
+
+def _whole(client: Client, letter_id: str) -> str:
+    return whole_id(client, letter_id, "dead letter", DEAD_LETTERS)
+
+
+def _crash_cells(crash: Json) -> tuple[datetime | None, str, str, str, str]:
+    steps = f"{crash['steps']['done']} of {crash['steps']['total']}"
+    return when(crash["at"]), crash["worker"], crash["stage"], steps, "yes" if crash["was_alone"] else "no"
 
 
 def _print_log(crashes: list[Json]) -> None:

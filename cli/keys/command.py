@@ -4,21 +4,25 @@ The commands use the store directly, because the API never returns API keys.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from cli.errors import Failure
 from cli.keys.ensure import ensure, generate
 from cli.keys.options import change_limits, data_option, key_store, limit_options, scope_option, tenant_option
-from cli.tables import print_table
+from cli.output.answers import print_json, utc_option
+from cli.output.tables import print_table
+from cli.output.times import in_utc
 from shared.access.keys import ApiKey, KeyId, Scope
 from shared.errors import KeyNotFound
 from shared.ids import TenantId
+
+if TYPE_CHECKING:
+    from shared.store.access.keys import KeyStore
 
 
 @click.group()
@@ -55,8 +59,9 @@ def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: in
 
 @keys.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@utc_option
 @data_option
-def list_(as_json: bool, data_dir: Path) -> None:
+def list_(as_json: bool, utc: bool, data_dir: Path) -> None:
     """List all API keys, including revoked ones. The newest come first.
 
     \b
@@ -64,14 +69,15 @@ def list_(as_json: bool, data_dir: Path) -> None:
       gridpress keys list
     """
     with key_store(data_dir) as store:
-        found = [_row(key) for key in store.all_keys()]
+        found = store.all_keys()
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json([_fields(key) for key in found])
         return
-    table = Table("key", "tenant", "scopes", "created", "last used", "revoked")
-    for row in found:
-        table.add_row(*(cell if isinstance(cell, str) else " ".join(cell or ()) for cell in row.values()))
-    print_table(table)
+    rows = (
+        (key.key_id, key.tenant, " ".join(sorted(key.scopes)), key.created_at, key.last_used_at, key.revoked_at)
+        for key in found
+    )
+    print_table(("key", "tenant", "scopes", "created", "last used", "revoked"), rows, utc=utc)
 
 
 @keys.command()
@@ -86,7 +92,7 @@ def revoke(key_id: str, data_dir: Path) -> None:
     """
     with key_store(data_dir) as store:
         try:
-            key = store.revoke(KeyId(key_id))
+            key = store.revoke(_whole(store, key_id))
         except KeyNotFound as error:
             raise Failure(str(error)) from error
     click.echo(f"{key.key_id} revoked")
@@ -111,7 +117,15 @@ def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
         click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
 
 
-def _row(key: ApiKey) -> dict[str, str | list[str] | None]:
+def _whole(store: "KeyStore", given: str) -> KeyId:
+    """Returns the key id that begins with the text `given`. Raises `Failure` if several do."""
+    ids = [key.key_id for key in store.all_keys() if given and key.key_id.startswith(given)]
+    if len(ids) > 1:
+        raise Failure(f"several keys begin with {given}: {', '.join(ids)}; give more characters of one")
+    return ids[0] if ids else KeyId(given)
+
+
+def _fields(key: ApiKey) -> dict[str, str | list[str] | None]:
     return {
         "id": key.key_id,
         "tenant": key.tenant,
@@ -123,4 +137,4 @@ def _row(key: ApiKey) -> dict[str, str | list[str] | None]:
 
 
 def _moment(when: datetime | None) -> str | None:
-    return when.isoformat(timespec="seconds").replace("+00:00", "Z") if when else None
+    return in_utc(when) if when else None

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from cli.client import Client
 from cli.errors import Failure, Unavailable
 from cli.options import url_option
+from cli.output.tables import print_table
 from cli.plan.planning import (
     BeyondProfile,
     Demand,
@@ -23,7 +23,6 @@ from cli.plan.planning import (
     plan,
     plan_from_throughput,
 )
-from cli.tables import print_table
 from shared.errors import InvalidRequest
 from shared.geometry import check_size, parse_size
 from shared.jobs.states import Stage
@@ -89,10 +88,8 @@ def plan_command(
     if as_json:
         click.echo(json.dumps(_as_json(answer, measured_on), indent=2))
         return
-    table = Table("stage", "workers", "slots", "busy", "pictures/min of one", "s a picture", "mean wait s")
-    for stage in (answer.ar, answer.dit):
-        table.add_row(*_cells(stage))
-    print_table(table)
+    columns = ("stage", "workers", "slots", "busy", "pictures/min of one", "s a picture", "mean wait s")
+    print_table(columns, map(_cells, (answer.ar, answer.dit)))
     click.echo(f"{_NAMES[answer.limit]} limits the throughput: it needs the most workers for each picture.")
     click.echo(f"A picture takes {answer.latency_s:.1f} s on average, with waiting but without storing.")
     click.echo("Measured on: " + ", ".join(f"{name} {value}" for name, value in measured_on.items()))

@@ -7,19 +7,20 @@ from cli.client import Client, Json
 
 # The route with the attempts for an id, by the prefix of the id.
 _LOGS = {"job": "/v1/jobs/{}/webhook_attempts", "evt": "/v1/webhook_messages/{}/attempts"}
+ENDPOINTS = "/v1/webhook_endpoints"
 _ENDPOINT_LOG = "/v1/webhook_endpoints/{}/attempts"
 
 
 class WebhookClient(Client):
     """A client for the API's routes of webhook endpoints and messages. Raises the errors of `Client`."""
 
-    def endpoints(self, limit: int) -> list[Json]:
-        """Returns up to `limit` webhook endpoints, the newest first."""
-        return list(self._json("GET", "/v1/webhook_endpoints", params={"limit": limit})["data"])
+    def endpoints(self, limit: int) -> Json:
+        """Returns a page of up to `limit` webhook endpoints in `data`, the newest first."""
+        return self._json("GET", ENDPOINTS, params={"limit": limit})
 
     def create(self, fields: Json) -> Json:
         """Creates a webhook endpoint. Returns the endpoint with its secret."""
-        return self._json("POST", "/v1/webhook_endpoints", json=fields)
+        return self._json("POST", ENDPOINTS, json=fields)
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         self._send("DELETE", _path(endpoint_id))
@@ -32,26 +33,26 @@ class WebhookClient(Client):
         body: dict[str, Any] = {"json": fields} if fields else {}
         return self._json("POST", f"{_path(endpoint_id)}/{action}", **body)
 
-    def resend(self, message_id: str, endpoint_id: str | None) -> int:
+    def resend(self, message_id: str, endpoint_id: str | None) -> Json:
         """Has the service send a webhook message again, to one endpoint or to all receivers.
 
-        Returns the number of deliveries that the service will make.
+        Returns an object with the number of deliveries that the service will make, in `num_messages`.
         """
         body: dict[str, Any] = {"json": {"endpoint_id": endpoint_id}} if endpoint_id else {}
         path = f"/v1/webhook_messages/{_quoted(message_id)}/resend"
-        return int(self._json("POST", path, **body)["num_messages"])
+        return self._json("POST", path, **body)
 
-    def attempts(self, name: str, limit: int) -> list[Json]:
-        """Returns up to `limit` webhook attempts, the newest first.
+    def attempts(self, name: str, limit: int) -> Json:
+        """Returns a page of up to `limit` webhook attempts in `data`, the newest first.
 
         `name` is the id of an endpoint, a job or a message.
         """
         path = _LOGS.get(name.partition("_")[0], _ENDPOINT_LOG).format(_quoted(name))
-        return list(self._json("GET", path, params={"limit": limit})["data"])
+        return self._json("GET", path, params={"limit": limit})
 
 
 def _path(endpoint_id: str) -> str:
-    return f"/v1/webhook_endpoints/{_quoted(endpoint_id)}"
+    return f"{ENDPOINTS}/{_quoted(endpoint_id)}"
 
 
 def _quoted(name: str) -> str:

@@ -1,14 +1,14 @@
 """Implements the commands that list and change webhook endpoints."""
 
-import json
-
 import click
-from rich.table import Table
 
-from cli.jobs.command import json_option
+from cli.client import Json
+from cli.ids import whole_id
 from cli.options import url_option
-from cli.tables import print_table
-from cli.webhooks.client import WebhookClient
+from cli.output.answers import json_option, print_answer, print_json, utc_option
+from cli.output.tables import Cell, print_table
+from cli.output.times import when
+from cli.webhooks.client import ENDPOINTS, WebhookClient
 
 endpoint_argument = click.argument("endpoint_id", metavar="ENDPOINT")
 
@@ -24,8 +24,9 @@ def headers_of(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) ->
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number.")
 @json_option
+@utc_option
 @url_option
-def endpoints(limit: int, as_json: bool, url: str) -> None:
+def endpoints(limit: int, as_json: bool, utc: bool, url: str) -> None:
     """List webhook endpoints, the newest first.
 
     \b
@@ -35,14 +36,21 @@ def endpoints(limit: int, as_json: bool, url: str) -> None:
     with WebhookClient(url) as client:
         found = client.endpoints(limit)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("endpoint", "status", "failing since", "payload", "url", "events")
-    for each in found:
-        status = f"{each['status']} ({each['disabled_reason']})" if each["disabled_reason"] else each["status"]
-        row = (each["id"], status, each["failing_since"] or "", each["payload"], each["url"], " ".join(each["events"]))
-        table.add_row(*row)
-    print_table(table)
+    columns = ("endpoint", "status", "failing since", "payload", "url", "events")
+    print_table(columns, map(_cells, found["data"]), utc=utc)
+
+
+def _cells(each: Json) -> tuple[Cell, ...]:
+    status = f"{each['status']} ({each['disabled_reason']})" if each["disabled_reason"] else each["status"]
+    failing_since = when(each["failing_since"])
+    return each["id"], status, failing_since, each["payload"], each["url"], " ".join(each["events"])
+
+
+def whole_endpoint_id(client: WebhookClient, given: str) -> str:
+    """Returns the id of the webhook endpoint that a person means by the text `given`. See `cli.ids`."""
+    return whole_id(client, given, "webhook endpoint", ENDPOINTS)
 
 
 @click.command()
@@ -51,9 +59,17 @@ def endpoints(limit: int, as_json: bool, url: str) -> None:
 @click.option("--description", default="", help="What the endpoint is for, in your words.")
 @click.option("--thin", is_flag=True, help="Send only the id of a job, not the whole job.")
 @click.option("--header", "headers", multiple=True, callback=headers_of, help="Header to send: 'Name: value'.")
+@json_option
 @url_option
 def add(
-    *, receiver: str, events: tuple[str, ...], description: str, thin: bool, headers: dict[str, str], url: str
+    *,
+    receiver: str,
+    events: tuple[str, ...],
+    description: str,
+    thin: bool,
+    headers: dict[str, str],
+    as_json: bool,
+    url: str,
 ) -> None:
     """Add a webhook endpoint. Prints its secret on stdout, and its id and events on stderr.
 
@@ -70,7 +86,7 @@ def add(
     }
     with WebhookClient(url) as client:
         made = client.create(fields)
-    click.echo(made["secret"])
+    print_answer(made, made["secret"], as_json=as_json)
     click.echo(f"{made['id']} receives: {' '.join(made['events'])}", err=True)
 
 
@@ -85,14 +101,16 @@ def remove(endpoint_id: str, url: str) -> None:
       gridpress webhooks remove ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
+        endpoint_id = whole_endpoint_id(client, endpoint_id)
         client.delete_endpoint(endpoint_id)
     click.echo(f"{endpoint_id} removed")
 
 
 @click.command()
 @endpoint_argument
+@json_option
 @url_option
-def enable(endpoint_id: str, url: str) -> None:
+def enable(endpoint_id: str, as_json: bool, url: str) -> None:
     """Enable a disabled webhook endpoint. It receives new events again.
 
     \b
@@ -100,13 +118,15 @@ def enable(endpoint_id: str, url: str) -> None:
       gridpress webhooks enable ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
-        click.echo(f"{endpoint_id} {client.change(endpoint_id, 'enable')['status']}")
+        found = client.change(whole_endpoint_id(client, endpoint_id), "enable")
+    print_answer(found, f"{found['id']} {found['status']}", as_json=as_json)
 
 
 @click.command()
 @endpoint_argument
+@json_option
 @url_option
-def disable(endpoint_id: str, url: str) -> None:
+def disable(endpoint_id: str, as_json: bool, url: str) -> None:
     """Disable a webhook endpoint. It receives no events until you enable it.
 
     \b
@@ -114,13 +134,15 @@ def disable(endpoint_id: str, url: str) -> None:
       gridpress webhooks disable ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
-        click.echo(f"{endpoint_id} {client.change(endpoint_id, 'disable')['status']}")
+        found = client.change(whole_endpoint_id(client, endpoint_id), "disable")
+    print_answer(found, f"{found['id']} {found['status']}", as_json=as_json)
 
 
 @click.command()
 @endpoint_argument
+@json_option
 @url_option
-def rotate(endpoint_id: str, url: str) -> None:
+def rotate(endpoint_id: str, as_json: bool, url: str) -> None:
     """Create a new secret for an endpoint and print it. For 24 hours, both secrets sign its webhooks.
 
     \b
@@ -128,6 +150,6 @@ def rotate(endpoint_id: str, url: str) -> None:
       gridpress webhooks rotate ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
-        rotated = client.change(endpoint_id, "rotate_secret")
-    click.echo(rotated["secret"])
+        rotated = client.change(whole_endpoint_id(client, endpoint_id), "rotate_secret")
+    print_answer(rotated, rotated["secret"], as_json=as_json)
     click.echo(f"The old secret also signs until {rotated['old_secret_ends_at']}.", err=True)

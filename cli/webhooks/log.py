@@ -1,22 +1,21 @@
 """Implements the commands that list webhook attempts and send messages again."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.table import Table
 
 from cli.client import Json
-from cli.jobs.command import json_option
+from cli.ids import NEWEST, whole_job_id
 from cli.options import url_option
-from cli.tables import print_table
+from cli.output.answers import json_option, print_answer, print_json, utc_option
+from cli.output.tables import Cell, print_table
+from cli.output.times import when
 from cli.webhooks.client import WebhookClient
-from cli.webhooks.endpoints import endpoint_argument
+from cli.webhooks.endpoints import endpoint_argument, whole_endpoint_id
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AGO = re.compile(r"(\d{1,6})([smhd])")
-_MAX_ANSWER_CHARS = 60
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -38,34 +37,30 @@ until_option = click.option("--until", callback=_moment, help="End, in the form 
 @click.argument("name", metavar="ID")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of attempts.")
 @json_option
+@utc_option
 @url_option
-def attempts(name: str, limit: int, as_json: bool, url: str) -> None:
-    """List the webhook attempts for an endpoint, a job or a message, the newest first.
+def attempts(name: str, *, limit: int, as_json: bool, utc: bool, url: str) -> None:
+    """List the webhook attempts for an endpoint, a job or a message, the newest first. @last is the newest job.
 
     \b
     Example:
       gridpress webhooks attempts ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
-        found = client.attempts(name, limit)
+        found = client.attempts(_whole(client, name), limit)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
-    table = Table("at", "message", "no.", "to", "ms", "status", "error or response")
-    for each in found:
-        status = "" if each["status"] is None else str(each["status"])
-        to = each["endpoint_id"] or each["url"]
-        table.add_row(
-            each["at"], each["message_id"], str(each["attempt"]), to, str(each["latency_ms"]), status, _outcome(each)
-        )
-    print_table(table)
+    columns = ("at", "message", "no.", "to", "ms", "status", "error or response")
+    print_table(columns, map(_cells, found["data"]), prose=True, utc=utc)
 
 
 @click.command()
 @click.argument("message_id", metavar="MESSAGE")
 @click.option("--endpoint", "endpoint_id", help="Send only to this endpoint. Default: all receivers of the message.")
+@json_option
 @url_option
-def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
+def resend(message_id: str, endpoint_id: str | None, as_json: bool, url: str) -> None:
     """Send one webhook message again, with the same message id.
 
     \b
@@ -73,7 +68,9 @@ def resend(message_id: str, endpoint_id: str | None, url: str) -> None:
       gridpress webhooks resend evt_01k9e4m3c6x2s8q5v7w1t0z9ab_job_succeeded
     """
     with WebhookClient(url) as client:
-        click.echo(f"{client.resend(message_id, endpoint_id)} due")
+        endpoint_id = endpoint_id and whole_endpoint_id(client, endpoint_id)
+        found = client.resend(message_id, endpoint_id)
+    print_answer(found, f"{found['num_messages']} due", as_json=as_json)
 
 
 @click.command()
@@ -108,8 +105,9 @@ def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
 
 @click.command()
 @endpoint_argument
+@json_option
 @url_option
-def test(endpoint_id: str, url: str) -> None:
+def test(endpoint_id: str, as_json: bool, url: str) -> None:
     """Send the event `webhook_endpoint.test` to an endpoint and print the id of the message.
 
     \b
@@ -117,12 +115,14 @@ def test(endpoint_id: str, url: str) -> None:
       gridpress webhooks test ep_01k9e4m3c6x2s8q5v7w1t0z9ab
     """
     with WebhookClient(url) as client:
-        click.echo(client.change(endpoint_id, "test")["id"])
+        found = client.change(whole_endpoint_id(client, endpoint_id), "test")
+    print_answer(found, found["id"], as_json=as_json)
 
 
 def _again(url: str, endpoint_id: str, action: str, since: str, until: str | None) -> None:
     num_due, going_on = 0, True
     with WebhookClient(url) as client:
+        endpoint_id = whole_endpoint_id(client, endpoint_id)
         while going_on:
             sent = client.change(endpoint_id, action, {"since": since, "until": until})
             num_due, going_on = num_due + sent["num_messages"], bool(sent.get("has_more"))
@@ -130,6 +130,12 @@ def _again(url: str, endpoint_id: str, action: str, since: str, until: str | Non
     click.echo(f"{num_due} due")
 
 
-def _outcome(attempt: Json) -> str:
-    text = " ".join(str(attempt["error"] or attempt["answer"]).split())
-    return text if len(text) <= _MAX_ANSWER_CHARS else f"{text[: _MAX_ANSWER_CHARS - 1]}…"
+def _whole(client: WebhookClient, name: str) -> str:
+    if name == NEWEST or name.startswith("job_"):
+        return whole_job_id(client, name)
+    return name if name.startswith("evt_") else whole_endpoint_id(client, name)
+
+
+def _cells(each: Json) -> tuple[Cell, ...]:
+    to, outcome = each["endpoint_id"] or each["url"], str(each["error"] or each["answer"])
+    return when(each["at"]), each["message_id"], each["attempt"], to, each["latency_ms"], each["status"], outcome

@@ -31,7 +31,7 @@ PATH = f"/v1/webhook_endpoints/{ID}"
 def test_endpoints_are_listed_with_what_became_of_them(api: StubApi, run: Run) -> None:
     api.routes["GET /v1/webhook_endpoints?limit=20"] = lambda: reply(200, {"data": [ENDPOINT]})
     assert {ID, "disabled", "(gone)", "https://a.example/"} <= set(run("webhooks", "endpoints").output.split())
-    assert json.loads(run("webhooks", "endpoints", "--json").output) == [ENDPOINT]
+    assert json.loads(run("webhooks", "endpoints", "--json").output) == {"data": [ENDPOINT]}
 
 
 def test_a_new_endpoint_prints_only_its_secret(api: StubApi, run: Run) -> None:
@@ -78,7 +78,7 @@ def test_attempts_are_those_of_whatever_the_id_is_of(api: StubApi, run: Run, nam
     assert {"evt_1", "503", "31", "https://b.example/"} <= set(
         run("webhooks", "attempts", name, "--limit", 5).output.split()
     )
-    assert json.loads(run("webhooks", "attempts", name, "--limit", 5, "--json").output) == [ATTEMPT]
+    assert json.loads(run("webhooks", "attempts", name, "--limit", 5, "--json").output) == {"data": [ATTEMPT]}
 
 
 def test_a_message_is_resent_wherever_it_was_for_or_to_one_endpoint(api: StubApi, run: Run) -> None:

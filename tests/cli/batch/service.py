@@ -68,6 +68,8 @@ class StubService(HttpServer):
             return reply(200, self.report)
         if route == "POST /v1/batches":
             return self._create(json.loads(body))
+        if route == "GET /v1/batches":
+            return reply(200, {"data": [self.batch] if self.batch else []})
         if route == "GET /v1/batches/batch_1":
             return self._look()
         if route == "GET /v1/batches/batch_1/results":

@@ -29,7 +29,7 @@ def test_batches_are_listed_with_their_counts(service: StubService, batch: Batch
     service.before["GET /v1/batches"] = lambda: reply(200, {"data": listed})
     shown = batch("list").stdout
     assert all(part in shown for part in ("batch_1", "in_progress", "batch_2", "paused", "2026-01-01T00:00:00Z"))
-    assert json.loads(batch("list", "--json").stdout) == listed
+    assert json.loads(batch("list", "--json").stdout) == {"data": listed}
 
 
 def test_a_batch_is_shown_with_its_files_times_and_errors(service: StubService, batch: Batch) -> None:

@@ -205,7 +205,7 @@ def test_jobs_prints_prompts_as_they_are(api: StubApi, run: Run) -> None:
 
 def test_jobs_as_json_is_the_apis_own(api: StubApi, run: Run) -> None:
     api.routes["GET /v1/jobs?limit=20"] = lambda: reply(200, {"data": [job()]})
-    assert json.loads(run("jobs", "--json").stdout) == [job()]
+    assert json.loads(run("jobs", "--json").stdout) == {"data": [job()]}
 
 
 def test_job_shows_its_pictures_times_and_errors(api: StubApi, run: Run) -> None:
@@ -244,9 +244,9 @@ def test_webhooks_secret_prints_only_the_secret(api: StubApi, run: Run) -> None:
 
 def test_commands_send_the_key_of_the_environment(api: StubApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     _, key = new_key()
-    run("job", "job_1")
+    run("jobs")
     monkeypatch.setenv("GRIDPRESS_API_KEY", f"{key}\n")
-    run("job", "job_1")
+    run("jobs")
     assert api.authorizations == [None, f"Bearer {key}"]
 
 

@@ -29,7 +29,7 @@ PATH = "/v1/dead_letters/job_1%3A0000"
 def test_the_list_shows_who_died_and_where(api: StubApi, run: Run) -> None:
     api.routes["GET /v1/dead_letters?limit=20"] = lambda: reply(200, {"data": [LETTER]})
     assert {ID, "5", "ar-host-1"} <= set(run("dead-letters", "list").output.split())
-    assert json.loads(run("dead-letters", "list", "--json").output) == [LETTER]
+    assert json.loads(run("dead-letters", "list", "--json").output) == {"data": [LETTER]}
 
 
 def test_the_evidence_is_shown(api: StubApi, run: Run) -> None:

@@ -1,0 +1,1 @@
+"""Formats what the commands print: tables, times and JSON."""
