@@ -123,11 +123,15 @@ class Client:
                 last_response_at = time.monotonic()
                 yield jobs
 
+    def picture_of(self, job_id: str, index: int) -> bytes:
+        """Returns the file of one finished picture."""
+        return self._send("GET", f"{_path(job_id)}/images/{index}", follow_redirects=True).content
+
     def download(self, job_id: str, index: int, path: Path) -> None:
         """Downloads one finished picture to the file `path`. An interrupted download leaves no file."""
         draft = path.with_name(f".{path.name}.part")
         try:
-            draft.write_bytes(self._send("GET", f"{_path(job_id)}/images/{index}", follow_redirects=True).content)
+            draft.write_bytes(self.picture_of(job_id, index))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from cli.errors import Unavailable
 from cli.evaluation.command import evaluate
 from cli.jobs.command import cancel, job, jobs
 from cli.jobs.dead_letters import dead_letters
+from cli.jobs.fetch import fetch, open_, watch
 from cli.jobs.render import render
 from cli.keys.command import keys
 from cli.logs.command import logs
@@ -77,6 +78,9 @@ for command in (
     up,
     demo,
     render,
+    fetch,
+    watch,
+    open_,
     jobs,
     job,
     cancel,

@@ -1,5 +1,6 @@
 """Implements `gridpress render`, which renders one prompt and writes the pictures to disk."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,76 +9,113 @@ from rich.console import Console
 
 from cli.client import Client, Json
 from cli.errors import Failure
+from cli.jobs.destinations import FORMATS, STDOUT, format_for, out_option
 from cli.jobs.pictures import data_url, download_all
-from cli.jobs.progress import StageBars
+from cli.jobs.viewer import open_pictures
+from cli.jobs.waiting import check, wait_for
 from cli.options import url_option
+from cli.output.answers import json_option, print_json
 from shared import demo_model
+from shared.jobs.spec import Priority, Quality
 
-_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SIZE_HELP = "Pixels: multiples of 32, 256 to 2048.  [default: that of the first --image, or 1024x1024]"
 _FORMAT_HELP = "File format.  [default: from the suffix of --out, or png]"
-_OUT_HELP = "File, or folder (one that exists, or DIR/) for <job id>.png.  [default: this folder]"
-
-
-def _out(_context: click.Context, _option: click.Parameter, given: str) -> Path:
-    """Converts the value of --out to a path.
-
-    A value that ends with a slash is a folder, which is created if it is missing.
-    """
-    path = Path(given)
-    if given.endswith("/"):
-        path.mkdir(parents=True, exist_ok=True)
-    return path
+_QUALITY_HELP = "fast takes about half the time; the picture differs a little.  [default: exact]"
+_PRIORITY_HELP = "batch: after all interactive jobs.  [default: interactive]"
+_WEBHOOK_HELP = "URL that gets a signed webhook when the job ends."
+_INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 
 
 @click.command()
-@click.argument("prompt")
+@click.argument("prompt", required=False)
 @click.option("--size", metavar="WxH", help=_SIZE_HELP)
 @click.option("--seed", type=int, help="Picture i uses SEED + i.  [default: random]")
 @click.option("--steps", "num_inference_steps", type=int, help="Denoise steps.  [default: the API's default, 50]")
 @click.option("--guidance", "guidance_scale", type=float, help="Guidance scale.  [default: the API's default, 1.5]")
+@click.option("--quality", type=click.Choice([each.value for each in Quality]), help=_QUALITY_HELP)
+@click.option("--priority", type=click.Choice([each.value for each in Priority]), help=_PRIORITY_HELP)
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
 @click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
-@click.option("--format", "output_format", type=click.Choice(["png", "webp", "jpeg"]), help=_FORMAT_HELP)
-@click.option("--out", type=click.Path(), callback=_out, default=".", metavar="FILE|DIR", help=_OUT_HELP)
+@click.option("--webhook", "webhook_url", metavar="URL", help=_WEBHOOK_HELP)
+@click.option("--format", "output_format", type=click.Choice(FORMATS), help=_FORMAT_HELP)
+@out_option
+@click.option("--open", "is_opened", is_flag=True, help="Open the pictures when they are there.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@click.option("--cancel-on-interrupt", is_flag=True, help=_INTERRUPT_HELP)
+@json_option
 @url_option
-def render(images: tuple[Path, ...], output_format: str | None, out: Path, url: str, **fields: Any) -> None:
+def render(
+    *,
+    prompt: str | None,
+    images: tuple[Path, ...],
+    output_format: str | None,
+    out: Path,
+    is_opened: bool,
+    quiet: bool,
+    cancel_on_interrupt: bool,
+    as_json: bool,
+    url: str,
+    **fields: Any,
+) -> None:
     """Render PROMPT, write the pictures and print their paths.
 
-    Put text that should appear in the picture in quotation marks within the prompt. Ctrl-C stops this command, not the
-    job: `gridpress job ID` shows the job later.
+    Put text that should appear in the picture in quotation marks within the prompt. With - as PROMPT, or without one,
+    the prompt is read from stdin. While the job waits, its place in the queue is shown. Ctrl-C stops this command, not
+    the job: `gridpress fetch JOB` downloads the pictures later. With --json, stdout has the ended job.
 
     \b
     Examples:
       gridpress render 'a red poster that says "OPEN"' --size 384x256 --seed 7 --out open.png
       gridpress render "make the background green" --image open.png --size 384x256 --out green.png
+      gridpress render - --out - < prompt.txt > picture.png
     """
-    fields["output_format"] = output_format or _FORMATS.get(out.suffix.lower(), "png")
+    if out == STDOUT and (as_json or is_opened or fields["n"] != 1):
+        raise click.UsageError("--out - writes one picture to stdout: leave out --json, --open and --n")
+    fields["prompt"] = _prompt(prompt)
+    fields["output_format"] = format_for(out, output_format)
     fields["images"] = [data_url(image) for image in images]
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
+    console = Console(stderr=True, quiet=quiet)
     with Client(url) as client:
-        job = _wait(client, client.submit({name: value for name, value in fields.items() if value not in (None, [])}))
+        job = client.submit({name: value for name, value in fields.items() if value not in (None, [])})
+        console.print(f"{job['id']}  {job['width']}x{job['height']}  seed {job['seed']}", highlight=False)
+        [job] = wait_for(client, [job], console, cancel_on_interrupt=cancel_on_interrupt)
         if demo_model.is_demo(job.get("revision")):
             click.echo(demo_model.NOTE, err=True)
-        for _, path in download_all(client, job, out, stem=job["id"]):
-            click.echo(path)
-    _check(job)
+        paths = _written(client, job, out, as_json=as_json)
+    check([job])
+    if is_opened:
+        open_pictures(paths)
 
 
-def _wait(client: Client, job: Json) -> Json:
-    """Shows the progress of a job until it has ended. Returns the ended job."""
-    console = Console(stderr=True)
-    console.print(f"{job['id']}  {job['width']}x{job['height']}  seed {job['seed']}", highlight=False)
-    with StageBars([job], console) as bars:
-        for jobs in client.watch([job["id"]]):
-            job = jobs[job["id"]]
-            bars.show([job])
-    return job
+def _prompt(given: str | None) -> str:
+    """Returns the prompt: the argument, or stdin for `-`. Raises `UsageError` if there is none."""
+    if given not in (None, "-"):
+        return str(given)
+    if sys.stdin is None or (given is None and sys.stdin.isatty()):
+        raise click.UsageError("no prompt: give PROMPT, or - to read it from stdin")
+    try:
+        text = sys.stdin.buffer.read().decode().strip()
+    except UnicodeDecodeError as error:
+        raise Failure("the prompt on stdin is not UTF-8 text") from error
+    if not text:
+        raise click.UsageError("no prompt: PROMPT is missing, and stdin is empty")
+    return text
 
 
-def _check(job: Json) -> None:
-    if job["status"] != "succeeded":
-        why = f": {job['error']['message']}" if job["error"] else ""
-        raise Failure(f"{job['id']} {job['status']}{why}")
+def _written(client: Client, job: Json, out: Path, *, as_json: bool) -> list[Path]:
+    """Downloads the finished pictures and prints their paths, or the job as JSON. Returns the paths."""
+    if out == STDOUT:
+        for image in job["images"]:
+            if image["url"]:
+                click.echo(client.picture_of(job["id"], image["index"]), nl=False)
+        return []
+    paths = []
+    for _, path in download_all(client, job, out, stem=job["id"]):
+        click.echo(path, err=as_json)
+        paths.append(path)
+    if as_json:
+        print_json(job)
+    return paths
