@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.errors import Busy, Failure, Unavailable
+from cli.errors import Busy, Failure, Refused, Unavailable
 from shared.access.keys import id_of
 from shared.addresses import is_loopback_host
 
@@ -140,7 +140,7 @@ class Client:
         response = self._send(method, path, **arguments)
         try:
             return dict(response.json())
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -231,18 +231,28 @@ def _path(name: str, collection: str = "jobs") -> str:
 
 
 def _refusal(response: httpx.Response) -> Failure:
-    """Converts an error response to an exception: `Busy` for a 429, `Unavailable` for a 5xx, otherwise `Failure`.
+    """Converts an error response to an exception: `Busy` for a 429, `Unavailable` for a 5xx, otherwise `Refused`.
 
     The message comes from the response body, which is an RFC 9457 problem or an error in OpenAI's format. For any other
     body, the message has the URL and the status.
     """
+    errors: list[tuple[str | None, str]] = []
     try:
         said = response.json()
         text = str(said["error"]["message"] if "error" in said else said["detail"])
+        errors = _errors(said, text)
     except (ValueError, KeyError, TypeError):
         text = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
     if response.status_code == httpx.codes.UNAUTHORIZED:
         text += " (set GRIDPRESS_API_KEY)"
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return Busy(text, _wait_s(response))
-    return Unavailable(text) if response.is_server_error else Failure(text)
+    return Unavailable(text) if response.is_server_error else Refused(text, errors)
+
+
+def _errors(said: Json, text: str) -> list[tuple[str | None, str]]:
+    """Returns the invalid fields in an error response, with a message about each."""
+    if "error" in said:
+        return [(said["error"].get("param"), text)]
+    found = [(each["field"], str(each["message"])) for each in said.get("errors") or ()]
+    return found or [(said.get("field"), text)]

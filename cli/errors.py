@@ -6,6 +6,7 @@
 3  the service cannot be reached or cannot start
 """
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 import click
@@ -21,6 +22,17 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"gridpress: {self.format_message()}", file=file, err=file is None)
+
+
+class Refused(Failure):
+    """Raised when the service rejects a request. `errors` has the name of each invalid field, and a message about it.
+
+    The name is None for an error that is not about one field.
+    """
+
+    def __init__(self, message: str, errors: Sequence[tuple[str | None, str]] = ()) -> None:
+        super().__init__(message)
+        self.errors = errors
 
 
 class Busy(Failure):

@@ -12,7 +12,7 @@ from cli.batch.files import files
 from cli.checkpoint import checkpoint
 from cli.demo.command import demo
 from cli.doctor.command import doctor
-from cli.errors import Unavailable
+from cli.errors import Failure, Unavailable
 from cli.evaluation.command import evaluate
 from cli.jobs.command import cancel, job, jobs
 from cli.jobs.dead_letters import dead_letters
@@ -35,7 +35,7 @@ _INSTALL = "pip install 'gridpress[api,workers,local]'"
 class _Gridpress(click.Group):
     """The command group `gridpress`. Reports errors as one line and an exit status.
 
-    These are Gridpress errors, invalid settings, full disks and missing packages.
+    These are Gridpress errors, invalid settings, full disks, missing packages, and all unexpected errors.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -46,18 +46,32 @@ class _Gridpress(click.Group):
         except (ValidationError, SettingsError) as error:
             raise click.UsageError(faults_of(error)) from error
         except OSError as error:
-            if error.errno not in _FOLDER_FAULTS:
+            if error.errno == errno.EPIPE:  # the reader of a pipe has ended, which click handles
                 raise
-            raise Unavailable(f"{error.filename or 'a file'} can't be written: {error.strerror}") from error
+            raise _file_failure(error) from error
         except ModuleNotFoundError as error:
             raise Unavailable(
                 f"the package {error.name} is missing: {_INSTALL} installs what this command needs"
             ) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params.get("traceback"):
+                raise
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise Failure(f"unexpected error: {what} (`gridpress --traceback ...` shows where it arose)") from error
+
+
+def _file_failure(error: OSError) -> Failure:
+    if error.errno in _FOLDER_FAULTS:
+        return Unavailable(f"{error.filename or 'a file'} can't be written: {error.strerror}")
+    return Failure(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 @click.group(cls=_Gridpress, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gridpress", message="gridpress %(version)s")
-def main() -> None:
+@click.option("--traceback", is_flag=True, help="Show where an unexpected error arose.")
+def main(traceback: bool) -> None:
     """Render pictures with GLM-Image: run the service on this machine, and send requests to a service.
 
     \b

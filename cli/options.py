@@ -6,18 +6,28 @@ from typing import Any
 
 import click
 
+from cli.url import service_url
 from shared.settings.settings import Settings
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
+
+def _url(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    try:
+        return service_url(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text} {error}") from error
+
+
 url_option = click.option(
     "--url",
+    callback=_url,
     default=DEFAULT_URL,
     envvar="GRIDPRESS_URL",
     show_default=True,
     show_envvar=True,
-    help="Address of the API.",
+    help="Address of the API: a URL, or HOST:PORT.",
 )
 
 

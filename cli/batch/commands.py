@@ -3,13 +3,14 @@
 import click
 
 from cli.batch.client import BATCHES, BatchClient
-from cli.batch.settings import PRIORITIES
+from cli.batch.settings import OPTION_NAMES, PRIORITIES
 from cli.client import Json
 from cli.ids import whole_id
 from cli.options import url_option
 from cli.output.answers import json_option, print_answer, print_json, shown_time, utc_option
 from cli.output.tables import Cell, print_table
 from cli.output.times import when
+from cli.requests import in_options
 
 _batch_id = click.argument("batch_id", metavar="BATCH")
 _EXAMPLE_ID = "batch_01k9e4m3c6x2s8q5v7w1t0z9ab"
@@ -90,7 +91,7 @@ def rank(batch_id: str, *, priority: str | None, finish_by: str | None, as_json:
     fields = {name: None if value == "none" else value for name, value in asked.items() if value is not None}
     if not fields:
         raise click.UsageError("give --priority or --finish-by")
-    with BatchClient(url) as client:
+    with BatchClient(url) as client, in_options(OPTION_NAMES):
         found = client.rank(_whole(client, batch_id), fields)
     print_answer(found, f"{found['id']} {status(found)}  {_place(found)}", as_json=as_json)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.requests import in_options
 from shared.jobs.spec import Quality
 
 PRIORITIES = click.Choice(["low", "normal", "batch", "high", "interactive"])
@@ -51,6 +52,19 @@ _OPTIONS = (
     ),
     click.option("--strict", is_flag=True, help="Render nothing if any line is invalid."),
 )
+# The options that the API's names of fields stand for.
+OPTION_NAMES = {
+    "size": "--size",
+    "num_inference_steps": "--steps",
+    "quality": "--quality",
+    "seed": "--seed",
+    "priority": "--priority",
+    "finish_by": "--finish-by",
+    "deadline": "--deadline",
+    "webhook_url": "--webhook-url",
+    "delete_after_s": "--delete-after",
+    "strict": "--strict",
+}
 _OF_LINES = ("size", "num_inference_steps", "quality", "seed")
 _OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "strict")
 
@@ -64,7 +78,8 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_settings(**given: Any) -> None:
         asked = {name: given.pop(name) for name in (*_OF_LINES, *_OF_BATCH)}
-        command(settings=_fields(asked), **given)
+        with in_options(OPTION_NAMES):
+            command(settings=_fields(asked), **given)
 
     decorated: Callable[..., None] = with_settings
     for option in reversed(_OPTIONS):

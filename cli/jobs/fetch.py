@@ -1,5 +1,6 @@
 """Implements `gridpress fetch`, `open` and `watch`, which wait for jobs and get their pictures at any later time."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def fetch(*, job_ids: tuple[str, ...], out: Path, no_wait: bool, quiet: bool, as
             jobs = wait_for(client, jobs, Console(stderr=True, quiet=quiet))
         for job in jobs:
             for _, path in download_all(client, job, out, stem=job["id"]):
-                click.echo(path, err=as_json)
+                click.echo(os.fsencode(path), err=as_json)
             if as_json:
                 print_json(job)
     check([job for job in jobs if not no_wait or job["status"] not in ("queued", "running")])
@@ -96,7 +97,7 @@ def open_(job_id: str, url: str) -> None:
         folder.rmdir()
         raise Failure(f"{job['id']} has no finished picture: it is {job['status']}")
     for path in paths:
-        click.echo(path)
+        click.echo(os.fsencode(path))
     open_pictures(paths)
 
 

@@ -1,5 +1,6 @@
 """Implements `gridpress render`, which renders one prompt and writes the pictures to disk."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from cli.jobs.viewer import open_pictures
 from cli.jobs.waiting import check, wait_for
 from cli.options import url_option
 from cli.output.answers import json_option, print_json
+from cli.requests import in_options
 from shared import demo_model
 from shared.jobs.spec import Priority, Quality
+from shared.wording.values import why_absent
 
 _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SIZE_HELP = "Pixels: multiples of 32, 256 to 2048.  [default: that of the first --image, or 1024x1024]"
@@ -25,6 +28,28 @@ _QUALITY_HELP = "fast takes about half the time; the picture differs a little.  
 _PRIORITY_HELP = "batch: after all interactive jobs.  [default: interactive]"
 _WEBHOOK_HELP = "URL that gets a signed webhook when the job ends."
 _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
+# The options and arguments that the API's names of fields stand for.
+_OPTIONS = {
+    "prompt": "PROMPT",
+    "size": "--size",
+    "width": "--size",
+    "height": "--size",
+    "seed": "--seed",
+    "num_inference_steps": "--steps",
+    "guidance_scale": "--guidance",
+    "quality": "--quality",
+    "priority": "--priority",
+    "images": "--image",
+    "enhance_prompt": "--enhance-prompt",
+    "n": "--n",
+    "webhook_url": "--webhook",
+    "output_format": "--format",
+}
+
+
+def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
+    if given is not None:
+        raise click.UsageError(f"--negative-prompt: {why_absent('negative_prompt')}")
 
 
 @click.command()
@@ -44,6 +69,7 @@ _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 @click.option("--open", "is_opened", is_flag=True, help="Open the pictures when they are there.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.option("--cancel-on-interrupt", is_flag=True, help=_INTERRUPT_HELP)
+@click.option("--negative-prompt", hidden=True, callback=_no_negative_prompt, expose_value=False, help="Not possible.")
 @json_option
 @url_option
 def render(
@@ -79,7 +105,8 @@ def render(
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
     console = Console(stderr=True, quiet=quiet)
     with Client(url) as client:
-        job = client.submit({name: value for name, value in fields.items() if value not in (None, [])})
+        with in_options(_OPTIONS):
+            job = client.submit({name: value for name, value in fields.items() if value not in (None, [])})
         console.print(f"{job['id']}  {job['width']}x{job['height']}  seed {job['seed']}", highlight=False)
         [job] = wait_for(client, [job], console, cancel_on_interrupt=cancel_on_interrupt)
         if demo_model.is_demo(job.get("revision")):
@@ -114,7 +141,7 @@ def _written(client: Client, job: Json, out: Path, *, as_json: bool) -> list[Pat
         return []
     paths = []
     for _, path in download_all(client, job, out, stem=job["id"]):
-        click.echo(path, err=as_json)
+        click.echo(os.fsencode(path), err=as_json)
         paths.append(path)
     if as_json:
         print_json(job)

@@ -8,7 +8,11 @@ from cli.options import url_option
 from cli.output.answers import json_option, print_answer, print_json, utc_option
 from cli.output.tables import Cell, print_table
 from cli.output.times import when
+from cli.requests import in_options
 from cli.webhooks.client import ENDPOINTS, WebhookClient
+
+# The options and arguments that the API's names of fields stand for.
+_OPTIONS = {"url": "URL", "events": "--event", "description": "--description", "headers": "--header"}
 
 endpoint_argument = click.argument("endpoint_id", metavar="ENDPOINT")
 
@@ -84,7 +88,7 @@ def add(
         "payload": "thin" if thin else "full",
         "headers": headers,
     }
-    with WebhookClient(url) as client:
+    with WebhookClient(url) as client, in_options(_OPTIONS):
         made = client.create(fields)
     print_answer(made, made["secret"], as_json=as_json)
     click.echo(f"{made['id']} receives: {' '.join(made['events'])}", err=True)

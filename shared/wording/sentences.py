@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from shared.wording.expected import Place, Schema, choices, expected, members, place_of, schema_of, variants
-from shared.wording.values import nearest, quoted, short_name, with_field
+from shared.wording.values import nearest, quoted, short_name, why_absent, with_field
 
 _OF_PYDANTIC = frozenset(get_args(ErrorType))  # all other kinds are our own, and so are their messages
 _MOST_LISTED = 12  # names of fields in one sentence
@@ -69,6 +69,8 @@ class Wording:
         *around, own_name = fault["loc"]
         place = place_of(self._root, around)
         known = members(self._root, place.schema)
+        if why := why_absent(str(own_name)):
+            return f"{name} is not known here: {why}"
         meant = nearest(str(own_name), known)
         if meant:
             return f"{name} is not known here: did you mean {f'{place.name}.{meant}' if place.name else meant}?"

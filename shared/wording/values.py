@@ -40,6 +40,13 @@ _OTHER_NAMES = {
 }
 
 
+# Fields of other image services that GLM-Image can't have, each with the reason and what to do instead.
+_ABSENT = {
+    "negative_prompt": "GLM-Image has no negative prompt, because its guidance compares with a picture without any "
+    "prompt, not with that of a second prompt; say in `prompt` what the picture should show",
+}
+
+
 def quoted(value: object) -> str:
     """Returns a value as an error message quotes it: shortened, and without what may be a secret or a picture."""
     quote = next((quote for kind, quote in _QUOTES if isinstance(value, kind)), None)
@@ -76,6 +83,11 @@ def one_of(names: Sequence[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """Returns names as a list: `limit, after and order`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def why_absent(name: str) -> str | None:
+    """Returns why no request can have a field with this name, although other services have it. Otherwise None."""
+    return _ABSENT.get(_plain(name[:_MOST_NAME_CHARS]))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -6,10 +6,10 @@ The schema of `/v1/jobs` decides how the cells of a column are parsed.
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from shared.intake.request import JobRequest
+from shared.wording.values import nearest, why_absent
 
 _TEXT, _JSON, _LIST = "text", "json", "list"
 _OF_THE_LINE = ("custom_id", "name")
@@ -51,8 +51,9 @@ def _columns(header: list[str]) -> list[tuple[str, str]]:
     names, kinds = [name.strip() for name in header], _kinds()
     for name in names:
         if name not in kinds:
-            near = get_close_matches(name, kinds, 1)
-            raise _BadHeader(f"has a column {name!r}, which is no field{f': is it {near[0]}?' if near else ''}")
+            near = nearest(name, kinds)
+            why = why_absent(name) or (f"is it {near}?" if near else "/openapi.json has the known names")
+            raise _BadHeader(f"has a column {name!r}, which is no field: {why}")
         if names.count(name) > 1:
             raise _BadHeader(f"has two columns {name!r}")
     if "prompt" not in names:

@@ -120,3 +120,10 @@ def test_files_are_listed_and_deleted(service: StubService, batch: Batch, tmp_pa
     assert all(part in shown for part in ("file-1", "vision", "mug.jpg"))
     service.uploads["file-1"] = b""
     assert CliRunner().invoke(main, ["files", "delete", "file-1"]).stdout == "file-1 deleted\n"
+
+
+def test_the_defaults_of_a_batch_are_named_as_options(service: StubService, batch: Batch, prompts: Path) -> None:
+    body = {"error": {"message": "defaults.size must be 512x512", "param": "defaults.size"}}
+    service.before["POST /v1/batches"] = lambda: reply(400, body)
+    result = batch("run", prompts, "--out", prompts.parent / "out", "--size", "big")
+    assert result.stderr.splitlines()[-1] == "gridpress: --size must be 512x512"

@@ -14,7 +14,7 @@ from shared.intake.batch_line import BadLine, read_envelope
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.request import JobRequest
 from shared.wording.sentences import Wording
-from shared.wording.values import nearest, quoted
+from shared.wording.values import nearest, quoted, why_absent
 from tests.shared.wording.phrases import check, check_fault
 
 _WRONG: tuple[Any, ...] = (
@@ -122,6 +122,7 @@ def test_an_error_of_a_validator_of_ours_keeps_its_words() -> None:
         ({"prior": {"job_id": "x"}}, 'prior.job_id must be text such as job_01ke6q8v3c9t0n5w7x2z4b6d8f, not "x"'),
         ({"prior": {}}, "prior.job_id is missing: it must be text such as job_01ke6q8v3c9t0n5w7x2z4b6d8f"),
         ({"gudance_scale": 2}, "gudance_scale is not known here: did you mean guidance_scale?"),
+        ({"negativePrompt": "rain"}, f"negativePrompt is not known here: {why_absent('negative_prompt')}"),
         ({"numInferenceSteps": 9}, "numInferenceSteps is not known here: did you mean num_inference_steps?"),
         ({"steps": 9}, "steps is not known here: did you mean num_inference_steps?"),
     ],
