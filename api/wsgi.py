@@ -25,11 +25,11 @@ from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
 from shared.store.batches.batches import BatchStore
-from shared.store.core.connect import connect
 from shared.store.core.durability import check_durability
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.ledger import LedgerStore
 from shared.store.core.object_writes import ObjectWrites
+from shared.store.core.opening import open_store
 from shared.store.core.scripts import Replicas
 from shared.store.endpoints.endpoints import EndpointStore
 from shared.store.faults.dead_letters import DeadLetterStore
@@ -77,7 +77,7 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
 
     Raises `Misconfigured` or `StoreUnavailable`, with a message that says how to fix the problem.
     """
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     keys = KeyRing(KeyStore(client))
     if not is_loopback_host(settings.host) and keys.is_open():
         why = f"GRIDPRESS_HOST={settings.host} is not loopback, and there is no API key to protect it"

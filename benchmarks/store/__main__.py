@@ -75,7 +75,7 @@ def show(cases: Sequence[Case], memory: Finished) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"a finished job: {memory.reported_bytes:,.0f} bytes, {memory.stream_bytes:,.0f} of them its event stream; "
+        f"a finished job: {memory.reported_bytes:,.0f} bytes, {memory.event_bytes:,.0f} of them its events; "
         f"its share of used_memory: {memory.share_bytes:,.0f} bytes"
     )
 

@@ -44,7 +44,7 @@ class Finished:
     """The memory of one finished job: as the store reports it for the job's keys, and as a share of all used memory."""
 
     reported_bytes: float
-    stream_bytes: float
+    event_bytes: float
     share_bytes: float
 
 
@@ -148,13 +148,13 @@ def finished_jobs(client: Client, num_jobs: int) -> Finished:
     before_bytes = client.info("memory")["used_memory"]
     ended = [path.run(Unmeasured(), "t0", _BEATS_OF_JOB) for _ in range(num_jobs)]
     share = (client.info("memory")["used_memory"] - before_bytes) / num_jobs
-    return Finished(_usage(client, _keys(ended[-1])), _usage(client, [f"gridpress:events:{ended[-1]}"]), share)
+    return Finished(_usage(client, _keys(ended[-1])), _usage(client, [f"gridpress:past_events:{ended[-1]}"]), share)
 
 
 def _keys(job_id: JobId) -> Sequence[str]:
     """Returns the keys that are about one job of one picture with a webhook."""
     message = f"evt_{job_id.removeprefix('job_')}_job_succeeded"
-    names = [f"job:{job_id}", f"render:{render_id(job_id, 0)}", f"events:{job_id}", f"told:{job_id}"]
+    names = [f"job:{job_id}", f"render:{render_id(job_id, 0)}", f"past_events:{job_id}", f"told:{job_id}"]
     names += [f"message:{message}", f"attempts:{message}", f"attempts:{job_id}"]
     return [f"gridpress:{name}" for name in names]
 

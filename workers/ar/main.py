@@ -12,7 +12,7 @@ from shared.jobs.token_grid import Prior
 from shared.metrics.catalogue import KV_USED_RATIO, MODEL_LOAD_SECONDS
 from shared.objects.store import open_objects
 from shared.settings.settings import Settings
-from shared.store.core.connect import connect
+from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseStore
 from workers.ar.engine import ArEngine
 from workers.ar.model.loading import AR_PARTS, load_ar_model
@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
     """
     began_s = time.monotonic()
     source = find_model(settings, AR_PARTS)
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     images = ConditionImages(open_objects(settings))
     placement = place(settings)
     with device_share(settings, placement) as share:

@@ -24,7 +24,8 @@ from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
 from shared.store.batch_work.work import BatchRules, BatchWork
 from shared.store.batches.batches import BatchStore
-from shared.store.core.connect import Client, connect
+from shared.store.core.connect import Client
+from shared.store.core.opening import open_store
 from shared.store.files.files import FileStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
@@ -52,7 +53,7 @@ def run(settings: Settings) -> None:
 
     Other batch workers continue the batches that have not ended.
     """
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     worker = Announcement(new_worker_id("batch"), Queue.BATCH, _SLOTS, Revision(""))

@@ -15,7 +15,8 @@ from shared.settings.settings import Settings
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.batches.batches import BatchStore
-from shared.store.core.connect import Client, connect, connect_with_timeout
+from shared.store.core.connect import Client, connect_with_timeout
+from shared.store.core.opening import open_store
 from shared.store.endpoints.endpoints import EndpointStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
@@ -46,7 +47,7 @@ def run(settings: Settings) -> None:
 
     Then the webhook attempts under way finish. Deliveries whose attempts exceed the grace period are handed back.
     """
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     worker = Announcement(new_worker_id("delivery"), Queue.DELIVERY, _SLOTS, Revision(""))
     manifests = ManifestService(
         ManifestStore(client, 2 * settings.webhook_timeout_s, worker.worker_id),

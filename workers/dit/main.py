@@ -12,7 +12,7 @@ from shared.jobs.states import Stage
 from shared.metrics.catalogue import MODEL_LOAD_SECONDS
 from shared.objects.store import open_objects
 from shared.settings.settings import Settings
-from shared.store.core.connect import connect
+from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.consumer.serving import abandon_process
 from workers.device.loss import is_device_lost
@@ -46,7 +46,7 @@ def run(settings: Settings) -> None:
     """
     began_s = time.monotonic()
     source = find_model(settings, DIT_PARTS)
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     objects = open_objects(settings)
     images = ConditionImages(objects)
     options, devices = options_of(settings), guidance_devices(settings)

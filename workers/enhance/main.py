@@ -7,7 +7,7 @@ from shared.errors import Misconfigured
 from shared.hints.queues import Queue
 from shared.ids import Revision, new_worker_id
 from shared.settings.settings import Settings
-from shared.store.core.connect import connect
+from shared.store.core.opening import open_store
 from shared.store.enhancements.enhancements import EnhancementStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
@@ -28,7 +28,7 @@ def run(settings: Settings) -> None:
     The timeout of a call limits this wait.
     """
     endpoint = chat_endpoint(settings)
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     worker = Announcement(new_worker_id("enhance"), Queue.ENHANCE, settings.enhance_slots, Revision(""))
     enhancements = EnhancementStore(client, settings.enhance_timeout_s + _LEASE_MARGIN_S, worker.worker_id)
     service = EnhanceService(enhancements, endpoint, settings.enhance_attempts, settings.max_prompt_chars)

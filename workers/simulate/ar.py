@@ -11,7 +11,7 @@ from shared.jobs.states import Stage
 from shared.jobs.token_grid import Prior
 from shared.objects.store import open_objects
 from shared.settings.settings import Settings
-from shared.store.core.connect import connect
+from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseStore
 from workers.engine.places import rows
 from workers.model.simulated import REVISION, Simulation
@@ -29,7 +29,7 @@ def run(settings: Settings) -> None:
     worker.
     """
     simulation = Simulation.parse(settings.model)
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     images = ConditionImages(open_objects(settings))
     slots = settings.ar_slots or _SLOTS
 

@@ -9,7 +9,7 @@ from shared.jobs.leases import Claim, Progress
 from shared.jobs.states import Stage
 from shared.objects.store import open_objects
 from shared.settings.settings import Settings
-from shared.store.core.connect import connect
+from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.dit.handover.store import Handovers
 from workers.dit.pictures.decoded import Decoded
@@ -28,7 +28,7 @@ def run(settings: Settings) -> None:
     worker does.
     """
     simulation = Simulation.parse(settings.model)
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     objects = open_objects(settings)
     facts = {"device": "simulated", "gridpress": version("gridpress")}
     publisher = Publisher(objects, settings.served_model_name, facts)

@@ -17,8 +17,8 @@ from shared.process.garbage import freeze_startup_objects
 from shared.process.ready_file import announce
 from shared.settings.settings import Settings
 from shared.store.batches.batches import BatchStore
-from shared.store.core.connect import connect
 from shared.store.core.object_writes import ObjectWrites
+from shared.store.core.opening import open_store
 from shared.store.files.files import FileStore
 from shared.store.jobs.deleted import DeletedJobStore
 from shared.store.queues.hints import Hints
@@ -43,7 +43,7 @@ def run(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    client = connect(settings.redis_url, settings.durability)
+    client = open_store(settings)
     store = UpkeepStore(client)
     assert settings.redis_url
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings, Measuring.of(client, settings))

@@ -13,6 +13,7 @@ from shared.hints.queues import Queue
 from shared.metrics.catalogue import UPKEEP_LAST_TICK, UPKEEP_RESCUED
 from shared.process.background import note_fault
 from shared.settings.settings import Settings
+from shared.store.core.state_version import VERSION
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from workers.upkeep.measure import Measuring
@@ -33,6 +34,7 @@ class Upkeep:
     settings: Settings
     measuring: Measuring | None = None
     _purged_at_s: float = field(default=float("-inf"), init=False)
+    _is_up_to_date: bool = field(default=False, init=False)
 
     def run_once(self, now_s: float) -> None:
         """Runs one tick, in which each step of upkeep runs once. `now_s` is the time of a monotonic clock.
@@ -61,7 +63,16 @@ class Upkeep:
             partial(_count, log.warning, "upkeep.rerouted", self.store.reroute),
             *(partial(self._top_up, queue) for queue in Queue),
             partial(self._purge, now_s),
+            self._bring_up_to_date,
         )
+
+    def _bring_up_to_date(self) -> None:
+        """Brings some more jobs of an earlier release up to date, until all are."""
+        if self._is_up_to_date:
+            return
+        self._is_up_to_date, num = self.store.bring_up_to_date()
+        if self._is_up_to_date:
+            log.info("upkeep.up_to_date", num=num, version=VERSION)
 
     def _rescue(self) -> None:
         rescued, poisonous = self.store.rescue(self.settings.poison_strikes)

@@ -24,6 +24,8 @@ from shared.errors import Misconfigured
 # (`make bench-restart`).
 # `stream-node-max-bytes`: the stream of a job is short, but takes a whole node of memory. The default node of 4 KiB is
 # larger than all other data of a job.
+# `hash-max-listpack-value`: a hash with a longer value takes twice the memory. The longest usual value of a job is its
+# token grid, with 2.7 KB at 1024x1024.
 _CONFIG = """\
 bind {host}
 port {port}
@@ -39,7 +41,8 @@ aof-load-truncated yes
 aof-use-rdb-preamble yes
 auto-aof-rewrite-percentage 50
 auto-aof-rewrite-min-size 16mb
-stream-node-max-bytes 512
+stream-node-max-bytes 256
+hash-max-listpack-value 4096
 """
 
 

@@ -15,6 +15,7 @@ from shared.process.tcp import TCP_ONLY_OPTIONS, TCP_OPTIONS
 from shared.settings.store_options import InvalidStoreUrl
 from shared.settings.store_url import Sentinels, Server, read_store_url
 from shared.store.core.durability import Wanted, check_durability
+from shared.store.core.state_version import check_state
 
 Client = redis.Redis
 
@@ -46,7 +47,8 @@ def connect(url: str | None, durability: Wanted = "checked") -> Client:
 
     After a lost connection the client repeats the command immediately, but only once. This is safe because every script
     may be repeated. Raises `Misconfigured` without a valid URL, for wrong credentials, for a Redis Cluster (kombu can't
-    use one) and for a store less durable than `durability`. Raises `StoreUnavailable` when nothing answers.
+    use one), for a store less durable than `durability` and for one of a release whose state this release can't read.
+    Raises `StoreUnavailable` when nothing answers.
     """
     if not url:
         raise Misconfigured(f"no job store: {_HOW_TO_SET_UP}")
@@ -54,6 +56,7 @@ def connect(url: str | None, durability: Wanted = "checked") -> Client:
     try:
         with translated():
             check_durability(client, durability)
+            check_state(client)
     except StoreUnavailable as error:
         raise StoreUnavailable(f"{str(error).rstrip('.')}: {_HOW_TO_SET_UP}") from error
     return client

@@ -10,13 +10,25 @@ local function append_event(job, type, data)
   redis.call('PUBLISH', key, type)
 end
 
--- Deletes the progress events of a job that has ended. They are most of its stream, which is stored for days, and
--- progress is no longer of interest.
-local function trim_events(job)
-  local AT_ONCE = 100
-  local key, steps = P .. 'events:' .. job, {}
-  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
-    if entry[2][2] == 'render.progress' then table.insert(steps, entry[1]) end
+-- Replaces the event stream of a job that has ended by one string, with a line `<id> <type> <data>` for each event. A
+-- stream of a few events takes as much memory as all other records of a job, which are stored for days. Progress is no
+-- longer of interest, so its events are left out.
+local function fold_events(job)
+  local lines = {}
+  for _, entry in ipairs(redis.call('XRANGE', P .. 'events:' .. job, '-', '+')) do
+    local type, data = entry[2][2], entry[2][4]
+    if type ~= 'render.progress' then table.insert(lines, entry[1] .. ' ' .. type .. ' ' .. data) end
   end
-  for i = 1, #steps, AT_ONCE do redis.call('XDEL', key, unpack(steps, i, math.min(#steps, i + AT_ONCE - 1))) end
+  if #lines == 0 then return end
+  redis.call('SET', P .. 'past_events:' .. job, table.concat(lines, '\n'))
+  redis.call('DEL', P .. 'events:' .. job)
+end
+
+-- Restores the event stream of a job that runs again. Its next events get later ids.
+local function unfold_events(job)
+  local text = redis.call('GET', P .. 'past_events:' .. job) or ''
+  for id, type, data in string.gmatch(text, '(%S+) (%S+) ([^\n]*)') do
+    redis.call('XADD', P .. 'events:' .. job, id, 'type', type, 'data', data)
+  end
+  redis.call('DEL', P .. 'past_events:' .. job)
 end

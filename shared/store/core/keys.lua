@@ -11,7 +11,10 @@
 --                                           best, strikes, group while it is a suspect, lost_ms and lost_worker until
 --                                           its next claim (see blame.lua); handover (object with the latents of a
 --                                           drained worker) and handover_facts (JSON) until it ends
---   gridpress:events:<job>          stream  about the newest 1,000 events of the job. Also the name of a channel
+--   gridpress:state                 hash    see state_version.py
+--   gridpress:events:<job>          stream  about the newest 1,000 events of a job until it ends. Also the name of a
+--                                           channel
+--   gridpress:past_events:<job>     string  the events of a job that has ended: see fold_events in events.lua
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; equal ranks keep the renders of a job together. A
 --                                           lane's name is class, tenant and revision with `|` between them; `|again`
@@ -75,7 +78,8 @@
 --                                           Classes: proven (the last attempt succeeded soon), new, slow (it succeeded
 --                                           late), failing (it failed)
 --   gridpress:line:<class>          zset    queue of tenants by the time at which they are due
---   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua
+--   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua. Those of a
+--                                           message about a job are in the stream of the job
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time. Fields of these jobs:
 --                                           enhancement (status), enhancement_holder, enhancement_attempts,

@@ -15,7 +15,7 @@ local function delete_job(job, tenant, status, n)
   delete_job_messages(job, tenant)
   local client_id = redis.call('HGET', P .. 'job:' .. job, 'client_id')
   if client_id then redis.call('HDEL', P .. 'client_ids:' .. tenant, client_id) end
-  redis.call('DEL', P .. 'job:' .. job, P .. 'events:' .. job)
+  redis.call('DEL', P .. 'job:' .. job, P .. 'events:' .. job, P .. 'past_events:' .. job)
   redis.call('ZREM', P .. 'finished', job)
   if redis.call('EXISTS', P .. 'jobs:' .. tenant) == 1 then return end
   redis.call('DEL', P .. 'load:' .. tenant)

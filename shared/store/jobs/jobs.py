@@ -188,7 +188,7 @@ class JobStore:
         *_, deadline_ms = codec.limits_ms(spec)
         handicap_ms = spec.priority.handicap_s * 1000
         caused_by = origin.as_text() if origin else ""
-        args = (job.job_id, spec.tenant, spec.model_dump_json(), deadline_ms, handicap_ms, caused_by)
+        args = (job.job_id, spec.tenant, spec.model_dump_json(exclude_none=True), deadline_ms, handicap_ms, caused_by)
         match self._scripts.run_replicated(self._replicas, "retry", *args):
             case ["refused", status]:
                 raise JobNotRetryable(job.job_id, status)
@@ -235,14 +235,29 @@ class JobStore:
 
         A watch (shared/store/jobs/watch.py) says when to call this again.
         """
-        key = f"{_PREFIX}events:{job_id}"
-        with translated():
-            answer = self._client.xread({key: after})
+        with translated(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.xread({f"{_PREFIX}events:{job_id}": after})
+            pipeline.get(f"{_PREFIX}past_events:{job_id}")
+            answer, past = pipeline.execute()
         streams = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer or [])
         entries = streams[0][1] if streams else []
-        return [JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries]
+        return [
+            *_past_events(past or "", after),
+            *(JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries),
+        ]
 
     def check(self) -> None:
         """Checks that the store answers. Raises `StoreUnavailable` otherwise."""
         with translated():
             self._client.ping()
+
+
+def _past_events(text: str, after: str) -> list[JobEvent]:
+    """Returns the events of an ended job after the event id `after`. `fold_events` of events.lua wrote `text`."""
+    lines = (line.split(" ", 2) for line in text.split("\n") if line)
+    events = (JobEvent(event_id, kind, json.loads(data)) for event_id, kind, data in lines)
+    return [event for event in events if _order(event.event_id) > _order(after)]
+
+
+def _order(event_id: str) -> tuple[int, ...]:
+    return tuple(map(int, event_id.split("-")))

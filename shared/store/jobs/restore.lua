@@ -25,4 +25,5 @@ for i = 5, #ARGV, 2 do
   redis.call('HINCRBY', key, 'num_' .. redis.call('HGET', P .. 'render:' .. ARGV[i], 'state'), 1)
 end
 append_event(job, 'job.' .. status, { status = status })
+fold_events(job)
 return 1

@@ -59,7 +59,7 @@ def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:
     cost, created_ms, revision = cost_of(spec.settings), _ms(job["created_at"]), job["revision"] or ""
     start_timeout_ms, execution_timeout_ms, deadline_ms = codec.limits_ms(spec)
     fields = {
-        "spec": spec.model_dump_json(),
+        "spec": spec.model_dump_json(exclude_none=True),
         "tenant": spec.tenant,
         "lane": f"{spec.priority}|{spec.tenant}|{revision}",
         "rank": created_ms,

@@ -21,6 +21,7 @@ end
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
   cancel_end_delivery(job, status)
+  unfold_events(job)
   reopen_line(job)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')

@@ -40,7 +40,7 @@ def submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | N
     return [
         job_id,
         spec.tenant,
-        spec.model_dump_json(),
+        spec.model_dump_json(exclude_none=True),
         options,
         *hint_args,
         *(value for pair in renders for value in pair),

@@ -13,6 +13,7 @@ from shared.ids import WorkerId
 from shared.jobs.states import Stage
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
+from shared.store.core.state_version import VERSION
 
 _MOST_AT_ONCE = 500  # entries for each script call, which then takes a few milliseconds
 MOST_PURGED = 100  # jobs, each of up to 16 renders
@@ -53,6 +54,13 @@ class UpkeepStore:
         leases and delays keep their length.
         """
         self._scripts.clock.keep()
+
+    def bring_up_to_date(self) -> tuple[bool, int]:
+        """Brings up to 100 ended jobs of an earlier version of the state up to date. Returns whether all jobs are up to
+        date now, and the number of jobs of this call.
+        """
+        are_all, num = self._scripts.run("update", VERSION, MOST_PURGED)
+        return bool(are_all), num
 
     def backlog(self, queue: Queue) -> Backlog:
         """Returns the backlog of a queue: its waiting work, the slots of its live workers, and its hints (Celery

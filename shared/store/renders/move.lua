@@ -1,7 +1,7 @@
 -- A function that moves a render to another state, with all consequences for the render's lane, lease, tenant and job.
 -- No other code changes the state of a render.
 
--- needs: states, keys, device_time, end_job, events, lanes, outbox, shares, stages, status, suspicion, tenant_load
+-- needs: states, keys, device_time, end_job, events, lanes, outbox, settle, shares, stages, status, suspicion, tenant_load
 
 -- Ends the handover of a render. The saved latents are no longer needed: upkeep deletes the object at its next tick.
 local function end_handover(render, now)
@@ -55,11 +55,10 @@ local function move(render, from, to, now)
   if not FINAL[to] then return 0 end
   if to ~= 'succeeded' then redis.call('HSET', key, 'ended_in', place_of_end(from, ids[4])) end
   redis.call('ZREM', P .. 'deadlines', render)
-  redis.call('HDEL', key, 'done', 'total')
   end_handover(render, now)
   -- A render without a picture keeps its token grid, from which a retry may start. A dead letter also keeps its crash
   -- evidence.
-  if to == 'succeeded' then redis.call('HDEL', key, 'prior') end
+  if to == 'succeeded' then settle_render(render) else redis.call('HDEL', key, 'done', 'total') end
   if redis.call('HEXISTS', key, 'dead_stage') == 0 then clear_suspicion(render) end
   redis.call('HINCRBY', job_key, 'num_' .. to, 1)
   if redis.call('HINCRBY', job_key, 'left', -1) > 0 then return 0 end

@@ -28,7 +28,7 @@ local now = now_ms()
 local about = redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job')
 local is_endpoint = string.sub(destination, 1, 3) == 'ep_'
 
--- Appends the attempt to the log of an endpoint, job or message.
+-- Appends the attempt to the log of an endpoint, of a job, or of a message that is about no job.
 local function log(of)
   local key = P .. 'attempts:' .. of
   redis.call('XADD', key, 'MAXLEN', '~', NUM_KEPT[string.match(of, '^[^_]*')], '*', 'message', message,
@@ -40,8 +40,7 @@ end
 
 local function log_attempt()
   if #ARGV < 9 or not about[1] then return end
-  log(message)
-  if about[3] ~= '' then log(about[3]) end
+  log(about[3] ~= '' and about[3] or message)
   if is_endpoint then log(destination) end
 end
 

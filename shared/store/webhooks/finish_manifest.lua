@@ -7,9 +7,13 @@
 local job, holder, error, delay = unpack(ARGV)
 local key = P .. 'job:' .. job
 if redis.call('HGET', key, 'manifest_holder') ~= holder then return 0 end
-redis.call('HDEL', key, 'manifest_holder')
 remove_duty(holder, 'm|' .. job)
-redis.call('HSET', key, 'manifest_error', error)
+if error == '' then
+  redis.call('HDEL', key, 'manifest_holder', 'manifest_attempts', 'manifest_error')
+else
+  redis.call('HDEL', key, 'manifest_holder')
+  redis.call('HSET', key, 'manifest_error', error)
+end
 if delay == '' then
   redis.call('ZREM', P .. 'manifests', job)
 else

@@ -13,6 +13,10 @@ from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import filled_page, readable
 from shared.webhooks.endpoints import EndpointId
 
+Entry = tuple[str, Mapping[str, str]]  # id and fields of an entry of a log
+
+_AT_ONCE = 100
+
 
 class DeliveryStatus(StrEnum):
     """The state of the delivery of one webhook message to one receiver."""
@@ -97,12 +101,31 @@ class WebhookLog:
 
         return filled_page(limit, after, ids_after, read)
 
-    def _entries(self, of: str, last: str | None, count: int) -> list[tuple[str, Mapping[str, str]]]:
+    def _entries(self, of: str, last: str | None, count: int) -> list[Entry]:
+        """Returns `count` entries of the log of an endpoint, a job or a message after the id `last`, newest first."""
+        job = self._job_of(of) if of.startswith("evt_") else None
+        if not job:
+            return self._range(of, last, count)
+        found: list[Entry] = []
+        while len(found) < count:
+            entries = self._range(job, last, _AT_ONCE)
+            found += [entry for entry in entries if entry[1].get("message") == of]
+            if len(entries) < _AT_ONCE:
+                break
+            last = entries[-1][0]
+        return found[:count]
+
+    def _job_of(self, message_id: str) -> str | None:
+        """Returns the job that a message is about. Attempts are stored once, in the log of the job."""
+        with translated():
+            return cast("str | None", self._client.hget(f"gridpress:message:{message_id}", "job"))
+
+    def _range(self, of: str, last: str | None, count: int) -> list[Entry]:
         if last and not last.strip("0-"):
             return []  # no entry is older than 0-0, and the store refuses an interval that ends before 0-0
         with translated():
             found = self._client.xrevrange(f"gridpress:attempts:{of}", f"({last}" if last else "+", "-", count=count)
-        return cast("list[tuple[str, Mapping[str, str]]]", found)
+        return cast("list[Entry]", found)
 
 
 def _message(message_id: str, fields: Mapping[str, str]) -> Message:

@@ -175,6 +175,8 @@ def test_nothing_that_is_stored_holds_a_link_that_expires(http: FlaskClient, cli
         assert not any(mark in str(client.hgetall(key)) for mark in ("X-Amz-", "/links/")), key
     for key in client.scan_iter("gridpress:events:*"):
         assert not any(mark in str(client.xrange(key)) for mark in ("X-Amz-", "/links/")), key
+    for key in client.scan_iter("gridpress:past_events:*"):
+        assert not any(mark in str(client.get(key)) for mark in ("X-Amz-", "/links/")), key
 
 
 def told(answer: dict[str, Any]) -> str | None:

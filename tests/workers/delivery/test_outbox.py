@@ -18,6 +18,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseStore
 from shared.store.webhooks.deliveries import SOON_S, Delivery, DeliveryStore, ReceiverClass, Room
+from shared.store.webhooks.log import WebhookLog
 from shared.webhooks.endpoints import DisabledReason, Endpoint, EndpointId
 from tests.shared.store.builders import (
     A_LOT,
@@ -212,7 +213,8 @@ def test_a_job_that_is_over_keeps_a_short_stream(jobs: JobStore, client: Client)
     stream = f"gridpress:events:{job.job_id}"
     assert client.xlen(stream) > 300  # type: ignore[operator]
     jobs.cancel(job.job_id, DEFAULT_TENANT)
-    told = [fields["type"] for _, fields in client.xrange(stream)]  # type: ignore[union-attr]
+    assert not client.exists(stream)
+    told = [event.type for event in jobs.events(job.job_id, after="0")]
     assert told == ["job.queued", "render.stage", "render.stage", "job.cancelled"]
 
 
@@ -533,10 +535,13 @@ def test_every_attempt_can_be_read_by_endpoint_job_and_message_until_its_time_is
     endpoint = made(endpoints)
     job = cancelled(jobs)
     fail_all(outbox)
+    log = WebhookLog(client)
     for of in (endpoint.endpoint_id, job.job_id, message_id(job.job_id, "cancelled")):
-        [(_, fields)] = client.xrange(f"gridpress:attempts:{of}")  # type: ignore[misc]
-        assert (fields["attempt"], fields["status"], fields["error"]) == ("1", "500", A_FAILURE.error)
-        ttl_s = client.ttl(f"gridpress:attempts:{of}")
+        [attempt] = log.attempts(of, limit=10)
+        assert (attempt.number, attempt.status, attempt.error) == (1, 500, A_FAILURE.error)
+    assert len(client.keys("gridpress:attempts:*")) == 2, "the log of the message is in that of the job"
+    for key in client.keys("gridpress:attempts:*"):
+        ttl_s = client.ttl(key)
         assert 0 < int(str(ttl_s)) <= DELIVERY_RULES.log_s
 
 
