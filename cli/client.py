@@ -74,6 +74,14 @@ class Client:
                 return
             after = {"after": last_id}
 
+    def readiness(self) -> Json:
+        """Returns `/readyz`: whether the service can work, and which of its stores respond."""
+        response = self._send("GET", "/readyz", is_read_anyhow=True)
+        try:
+            return dict(response.json())
+        except (ValueError, TypeError) as error:
+            raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
+
     def stats(self) -> Json:
         """Returns `/v1/stats`: the load and the capacity of each stage."""
         return self._json("GET", "/v1/stats")
@@ -143,7 +151,8 @@ class Client:
         except (ValueError, TypeError) as error:
             raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, is_read_anyhow: bool = False, **arguments: Any) -> httpx.Response:
+        """Sends a request and returns the response. With `is_read_anyhow`, returns an error response as well."""
         try:
             response = self._request(method, path, **arguments)
         except UnicodeEncodeError as error:  # Python decodes invalid UTF-8 in arguments to lone surrogates
@@ -153,7 +162,7 @@ class Client:
                 f"nothing answers at {self._url} ({_why_unreachable(error)}): "
                 "start the service with `gridpress up`, or give its address with --url"
             ) from error
-        if response.is_error:
+        if response.is_error and not is_read_anyhow:
             raise _refusal(response)
         return response
 

@@ -21,6 +21,9 @@ from cli.jobs.render import render
 from cli.keys.command import keys
 from cli.logs.command import logs
 from cli.plan.command import plan_command
+from cli.service.ps import ps
+from cli.service.status import status
+from cli.service.stop import stop
 from cli.up.command import up
 from cli.up.repair import repair
 from cli.webhooks.command import webhooks
@@ -90,6 +93,10 @@ def main(traceback: bool) -> None:
 
 for command in (
     up,
+    status,
+    ps,
+    logs,
+    stop,
     demo,
     render,
     fetch,
@@ -102,7 +109,6 @@ for command in (
     files,
     dead_letters,
     keys,
-    logs,
     checkpoint,
     doctor,
     evaluate,

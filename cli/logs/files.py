@@ -2,11 +2,12 @@
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cli.errors import Unavailable
+from cli.ids import is_start_of
 
 Event = dict[str, Any]
 
@@ -48,24 +49,39 @@ class LogFile:
 
 
 class LogFolder:
-    """Reads the log files of all roles, which are in the folder `run` of the data folder."""
+    """Reads the log files of all roles, or of some, which are in the folder `run` of the data folder."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, roles: Collection[str] = ()) -> None:
         self._run_dir = run_dir
+        self._roles = roles
         self._files: dict[Path, LogFile] = {}
 
     def read(self, wanted: Mapping[str, str]) -> Iterator[Event]:
         """Yields the log events that were written since the previous call, in order of time.
 
-        Yields only events that have all `wanted` fields. The first call also reads the older parts of the logs, which
+        Yields only events that have all `wanted` fields. A wanted `job_id` may be the beginning of an id.
+
+        The first call also reads the older parts of the logs, which
         are in files named `ROLE-N.log.1`.
         """
         pattern = "*.log" if self._files else "*.log*"
         paths = [path for path in self._run_dir.glob(pattern) if path.suffix == ".log" or not self._files]
-        files = [self._files.setdefault(path, LogFile(path)) for path in sorted(paths)]
+        asked = [path for path in paths if not self._roles or any(is_of_role(path, role) for role in self._roles)]
+        files = [self._files.setdefault(path, LogFile(path)) for path in sorted(asked)]
         for event in heapq.merge(*(file.read() for file in files), key=lambda event: event[_TIME]):
-            if wanted.items() <= event.items():
+            if all(_has(event, name, value) for name, value in wanted.items()):
                 yield event
+
+
+def is_of_role(path: Path, role: str) -> bool:
+    """Returns whether a log file belongs to a role, such as `dit`, or to one process of it, such as `dit-1`."""
+    process = path.name.partition(".")[0]
+    return role in (process, process.rpartition("-")[0])
+
+
+def _has(event: Event, name: str, value: str) -> bool:
+    found = event.get(name)
+    return found == value or (name == "job_id" and isinstance(found, str) and is_start_of(value, found))
 
 
 def _event_of(line: bytes) -> Event | None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli.errors import Unavailable
 from cli.options import FOLDER, setting_option
+from cli.service.running import supervisor_pid, write_address
 from cli.stack.checkpoint import REAL_MODEL, default_model
 from cli.stack.lock import folder_lock
 from cli.stack.ports import is_free, reserve
@@ -18,6 +19,7 @@ from cli.stack.processes.spawner import Spawner
 from cli.stack.processes.supervised_role import Role
 from cli.stack.processes.supervisor import Supervisor
 from cli.stack.roles import WorkerCounts, address, share_of_cores, tiers
+from cli.up.detached import arguments_again, run_detached
 from cli.up.narrator import Narrator
 from shared.addresses import is_loopback_host
 from shared.egress.rules import LOOPBACK
@@ -49,21 +51,39 @@ _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, di
 )
 @click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the AR stage.")
 @click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the DiT stage.")
-def up(data_dir: Path, threads: int | None, ar_workers: int, dit_workers: int, **given: Any) -> None:
+@click.option("--detach", "-d", "is_detached", is_flag=True, help="Run in the background; return when it is ready.")
+@click.pass_context
+def up(
+    context: click.Context,
+    /,
+    *,
+    data_dir: Path,
+    threads: int | None,
+    ar_workers: int,
+    dit_workers: int,
+    is_detached: bool,
+    **given: Any,
+) -> None:
     """Start the service on this machine and keep it running.
 
     Starts the processes of the service and restarts each one that ends. The folder `run` in the data folder has their
     pid files and logs. Also starts a store (Valkey) and an object store (SeaweedFS), unless GRIDPRESS_REDIS_URL or
     GRIDPRESS_S3_ENDPOINT_URL name others. Ctrl-C stops everything in order; a second Ctrl-C kills everything at once.
-    The next start finds all jobs and pictures again.
+    The next start finds all jobs and pictures again. With --detach, `gridpress stop` does the same as Ctrl-C.
 
     \b
     Examples:
       gridpress up
+      gridpress up --detach
       gridpress up --model zai-org/GLM-Image --data /var/lib/gridpress
     """
     settings = Settings(data_dir=data_dir.resolve(), **given)
     _check_address(settings)
+    if is_detached:
+        if pid := supervisor_pid(settings.data_dir):
+            raise Unavailable(f"{settings.data_dir} is served already, by process {pid}")
+        run_detached(arguments_again(context), settings.data_dir, address(settings))
+        return
     counts = WorkerCounts(ar_workers, dit_workers, threads or share_of_cores(ar_workers + dit_workers))
     with folder_lock(settings.data_dir):
         _serve(settings, counts)
@@ -134,6 +154,7 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     from shared.store.queues.upkeep import UpkeepStore  # noqa: PLC0415
 
     run_dir = settings.data_dir / "run"
+    write_address(run_dir, address(settings))
     if not settings.model:
         settings = settings.model_copy(update={"model": default_model(settings.data_dir)})
     if "public_url" not in settings.model_fields_set:

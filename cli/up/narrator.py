@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ from cli.options import DEFAULT_URL
 from cli.stack.processes.supervised_role import Died, Event, Hindered, Ready
 from shared.errors import GridpressError
 
+_CLOCK, _DATE_AND_CLOCK = "%H:%M:%S", "%Y-%m-%d %H:%M:%S"  # local time; a log file needs the date
 _CRASH_LOOP = 3  # after so many ends in a row, the message says that the role keeps ending
 _FIRST_PROMPT = 'render "a red star on a blue background" --size 256x256 --out star.png'
 
@@ -95,7 +97,8 @@ class Narrator:
         self._say(f"{event.role} {ended} ({why}); starting it again in {event.retry_in_s:g} s; its log: {log}")
 
     def _say(self, line: str) -> None:
-        self._console.print(escape(line), highlight=False, soft_wrap=True)
+        at = datetime.now().astimezone().strftime(_CLOCK if self._console.is_terminal else _DATE_AND_CLOCK)
+        self._console.print(f"[dim]{at}[/dim]  {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _program() -> str:

@@ -47,6 +47,28 @@ def test_the_events_of_all_roles_are_merged_by_time(run: Run, folder: Path) -> N
     assert events(run, "--data", folder, "--job", "job_2") == []
 
 
+def test_only_the_events_of_some_roles_are_shown(run: Run, folder: Path) -> None:
+    assert events(run, "dit", "--data", folder) == ["render.finished dit", "worker.ready"]
+    assert events(run, "api", "ar-0", "--data", folder) == ["api.listening", "job.accepted", "render.finished ar"]
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [("gpu", "there are: api, ar, dit, valkey"), ("dit-1", "no process dit-1"), ("valkey", "valkey-0.log")],
+)
+def test_a_role_without_a_log_of_events_is_a_wrong_command_line(run: Run, folder: Path, role: str, said: str) -> None:
+    result = run("logs", role, "--data", folder)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_a_job_may_be_named_by_a_beginning_or_as_the_last(run: Run, folder: Path) -> None:
+    story = ["job.accepted", "render.finished ar", "render.finished dit"]
+    assert events(run, "--job", "job_", "--data", folder) == story
+    (folder / "run" / "ar-1.log").write_text(line(6, "render.claimed", job_id="job_2"))
+    assert events(run, "--job", "@last", "--data", folder) == ["render.claimed"]
+
+
 def test_lines_are_readable_and_cannot_write_to_the_terminal(run: Run, folder: Path) -> None:
     (folder / "run" / "upkeep-0.log").write_text(line(9, "upkeep.rescued", error="\x1b[2Jforged"))
     shown = run("logs", "--data", folder).output

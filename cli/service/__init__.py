@@ -1,0 +1,1 @@
+"""Implements `gridpress status`, `ps` and `stop`, which look after a service that runs."""
