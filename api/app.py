@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from api.activity.events import activity
 from api.batches.events import batch_events
 from api.batches.links import batch_links
 from api.batches.results import batch_results
@@ -17,6 +18,7 @@ from api.edge.revocation import guard_stream
 from api.edge.security_headers import add_security_headers
 from api.files.routes import files
 from api.jobs.client_ids import resolve_client_id
+from api.jobs.estimate import estimates
 from api.jobs.events import events
 from api.jobs.grids import grids
 from api.jobs.picture_links import picture_links
@@ -29,7 +31,10 @@ from api.service.docs_page import docs
 from api.service.health import health
 from api.service.openapi_route import openapi
 from api.service.stats import stats
+from api.service.workers import workers
 from api.services import Services
+from api.studio.page import studio
+from api.studio.session import session
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
 from api.webhooks.secrets import webhooks
@@ -59,7 +64,9 @@ def create_app(deps: Services) -> Flask:
     app.before_request(resolve_client_id)
     app.after_request(add_security_headers)
     for blueprint in (
+        estimates,
         jobs,
+        activity,
         images,
         picture_links,
         grids,
@@ -76,6 +83,9 @@ def create_app(deps: Services) -> Flask:
         webhook_log,
         health,
         stats,
+        workers,
+        session,
+        studio,
         openai_images,
         openapi,
         docs,

@@ -29,10 +29,12 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
+from shared.store.queues.workers import WorkerStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -60,11 +62,13 @@ class Services:
     keys: KeyRing
     rate_limits: RateLimits
     hub: EventHub
+    activity: ActivityStore
     idempotency: IdempotencyStore
     undelivered: UndeliveredStore
     files: FileStore
     batches: BatchStore
     throughput: ThroughputStore
+    workers: WorkerStore
     endpoints: EndpointStore
     webhook_log: WebhookLog
     resends: ResendStore

@@ -36,11 +36,13 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
+from shared.store.queues.workers import WorkerStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.tracing.spans import start_tracing
@@ -99,11 +101,13 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         keys,
         RateLimits(client),
         EventHub(client),
+        ActivityStore(client),
         IdempotencyStore(client, kept_for_s=settings.idempotency_ttl_s),
         UndeliveredStore(client),
         FileStore(client, replicas),
         BatchStore(client, replicas),
         ThroughputStore(client, reuse_s=1.0),
+        WorkerStore(client),
         EndpointStore(client),
         WebhookLog(client),
         ResendStore(client),

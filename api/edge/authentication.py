@@ -3,17 +3,21 @@
 The module `shared/store/access/key_ring.py` verifies the keys.
 """
 
+import time
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlsplit
 
 from flask import Response, g, request
 
 from api.connections.connection import mark_admitted
-from api.problems.errors import MissingScope, Unauthorized
+from api.edge.proxies import base_url
+from api.problems.errors import ForbiddenOrigin, MissingScope, Unauthorized
 from api.rate_limit_fields import rate_limit_fields
 from api.services import Services, services
 from shared.access.keys import ApiKey, Scope
 from shared.access.limits import LimitDecision, TenantLimits
+from shared.access.sessions import parsed
 from shared.addresses import is_loopback_host
 from shared.errors import TenantLimitReached
 from shared.ids import DEFAULT_TENANT, TenantId
@@ -30,6 +34,8 @@ _PUBLIC = frozenset(
         # The names in these two contain a signature, which replaces the API key.
         "/v1/batches/<batch_id>/archives/<name>",
         "/v1/jobs/<job_id>/images/<int:index>/links/<name>",
+        "/studio",
+        "/studio/<path:name>",
         "/v1/webhooks/jwks.json",
         "/v1/webhooks/public_key",
     }
@@ -38,6 +44,9 @@ _PUBLIC = frozenset(
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
+_SESSION = "/v1/session"  # reading and ending a session need no API key; beginning one does
+SESSION_COOKIE = "gridpress_session"
+PAGE_FIELD = "Gridpress-Studio"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -71,8 +80,10 @@ def is_open(deps: Services) -> bool:
 
 def scope_of(rule: str, method: str) -> Scope | None:
     """Returns the scope that an API key needs for a route and a method. Returns None for a public route."""
-    if rule in _PUBLIC:
+    if rule in _PUBLIC or (rule == _SESSION and method != "POST"):
         return None
+    if rule == _SESSION:
+        return Scope.READ
     is_reading = method in _READING and not rule.endswith("/secret")
     if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
         return Scope.ADMIN
@@ -132,22 +143,49 @@ def add_limit_fields(response: Response) -> Response:
 def key_owner(deps: Services) -> Holder | None:
     """Returns the API key of the current request with its tenant's limits. Returns None without a valid key.
 
+    A page that has signed in sends the token of its session in a cookie, in place of the key.
+
     Raises `StoreUnavailable`.
     """
-    text = _sent_key()
-    return None if text is None else deps.keys.holder(text)
+    text = sent_key()
+    if text is not None:
+        return deps.keys.holder(text)
+    token = parsed(request.cookies.get(SESSION_COOKIE, ""))
+    found = deps.keys.named(token.key_id) if token else None
+    secret = deps.signing_key.private.private_bytes_raw()
+    return found if token and found and token.is_proved_by(found.key, secret, time.time()) else None
+
+
+def check_own_page() -> None:
+    """Refuses a request that another site's page could have made: one that changes something, has no proof that our own
+    page sent it, and is authenticated by a cookie, which browsers also send for other pages.
+
+    The proof is the header field `Gridpress-Studio`. A page of another origin can't send it without our consent (CORS).
+    If the request has an `Origin`, it must be our own too. Raises `ForbiddenOrigin`.
+    """
+    if request.method in _READING:
+        return
+    origin = request.headers.get("Origin")
+    own = {request.host, urlsplit(base_url()).netloc}
+    if PAGE_FIELD not in request.headers or (origin is not None and urlsplit(origin).netloc not in own):
+        raise ForbiddenOrigin(f"with a session, requests need the header field {PAGE_FIELD} and come from our own page")
 
 
 def _caller(deps: Services) -> Caller:
-    if _sent_key() is None:
+    if sent_key() is None and SESSION_COOKIE not in request.cookies:
         raise Unauthorized("send an API key: Authorization: Bearer gp_...")
     found = key_owner(deps)
+    if found is None and sent_key() is None:
+        raise Unauthorized("this session has ended: sign in again", "invalid_token")
     if found is None:
         raise Unauthorized("this API key is unknown or revoked", "invalid_token")
+    if sent_key() is None:
+        check_own_page()
     return Caller(found.key.tenant, found.limits, found.key)
 
 
-def _sent_key() -> str | None:
+def sent_key() -> str | None:
+    """Returns the API key in the header field `Authorization` of the current request, if any."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
 

@@ -66,6 +66,17 @@ def is_listed(origin: str) -> bool:
     return origin != ANY and origin in allowed_origins(services().settings)
 
 
+def let_pages_show(response: Response) -> Response:
+    """Lets pages of other origins show the response as a picture, if GRIDPRESS_CORS_ORIGINS lists origins. Returns it.
+
+    A browser does not say which page shows an `<img>`, so this is for the pages of all origins or of none. They can't
+    read the picture's bytes, and they need its URL.
+    """
+    if allowed_origins(services().settings):
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
 def _answer_preflight() -> Response | None:
     """Responds to a CORS preflight request. Returns None for any other request.
 

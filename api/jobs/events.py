@@ -34,7 +34,7 @@ def stream(job_id: str) -> Response:
     event.
     """
     deps = services()
-    after = _resume_point()
+    after = resume_point()
     job = deps.store.job(JobId(job_id), caller().tenant)
     if job.status.is_final and not deps.store.events(job.job_id, after=after):
         return Response(status=204)  # an EventSource does not reconnect after a 204
@@ -42,7 +42,8 @@ def stream(job_id: str) -> Response:
     return sse.stream_of(_blocks(deps, job, base_url(), follow(job, ends_at, after), ends_at))
 
 
-def _resume_point() -> str:
+def resume_point() -> str:
+    """Returns the event id in `Last-Event-ID`, or `FROM_THE_START`. Raises `InvalidRequest` for what is no event id."""
     after = request.headers.get("Last-Event-ID") or FROM_THE_START
     if after != FROM_THE_START and not _EVENT_ID.fullmatch(after):
         raise InvalidRequest("Last-Event-ID is not the id of an event", "Last-Event-ID")

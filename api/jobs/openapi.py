@@ -1,5 +1,6 @@
 """OpenAPI entries of the routes of jobs and their events."""
 
+from api.jobs.estimate import EstimateResponse
 from api.jobs.schemas import ListQuery, RetryRequest
 from api.openapi import examples
 from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLIED, RETRY_AFTER
@@ -57,6 +58,15 @@ _GOES_ON = Response(
     examples=_JOB,
 )
 _AS_IT_STANDS = Response("the job", JobResponse, fields=(PREFERENCE_APPLIED,), examples=_JOB)
+_ESTIMATE = {
+    "n": 1,
+    "pixels": 1_048_576,
+    "cost": {"ar": 1281, "dit": 105_067_315},
+    "position": 3,
+    "start_s": 12.4,
+    "eta_s": 31.0,
+    "unserved": [],
+}
 _EVENTS = event_stream("progress", 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n')
 
 OPERATIONS = {
@@ -77,6 +87,14 @@ OPERATIONS = {
         (ClientIdTaken, *_INTAKE, *_OVERLOAD),
         _REQUEST,
         fields=(PREFER,),
+    ),
+    "estimates.estimate": Operation(
+        "estimateJob",
+        "Jobs",
+        "Estimate a job",
+        {200: Response("the cost and the expected times", EstimateResponse, examples={"short_queue": _ESTIMATE})},
+        (InvalidImage,),
+        _REQUEST,
     ),
     "jobs.index": Operation(
         "listJobs",

@@ -1,6 +1,8 @@
 """OpenAPI entries of the routes of a job's pictures, previews and token grids."""
 
 from api.jobs.grids import GridResponse
+from api.jobs.previews import PreviewQuery
+from api.jobs.thumbnails import PictureQuery
 from api.openapi.fields import GRID_COLS, GRID_ROWS
 from api.openapi.media import BYTES
 from api.openapi.operation import Operation, Response
@@ -10,9 +12,11 @@ from shared.errors import (
     ImageNotFound,
     ImageNotMade,
     ImageNotReady,
+    InvalidImage,
     JobNotFound,
     ObjectStoreUnavailable,
     PriorNotFound,
+    ServiceBusy,
     StoreUnavailable,
 )
 
@@ -22,7 +26,8 @@ OPERATIONS = {
         "Pictures",
         "Fetch a finished picture",
         responses_with("the picture", ("image/*",)),
-        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, *REFUSALS),
+        (JobNotFound, ImageNotFound, ImageNotReady, ImageNotMade, InvalidImage, ServiceBusy, *REFUSALS),
+        query=PictureQuery,
     ),
     "picture_links.read": Operation(
         "getImageByLink",
@@ -37,6 +42,7 @@ OPERATIONS = {
         "Fetch a preview that an event announced",
         responses_with("the preview", ("image/jpeg",)),
         (JobNotFound, ImageNotFound, *REFUSALS),
+        query=PreviewQuery,
     ),
     "grids.read": Operation(
         "getGrid",

@@ -1,20 +1,34 @@
 """The route that returns a preview of a running render, and the event data that links to a preview."""
 
 from collections.abc import Mapping
+from typing import Literal
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.edge.authentication import caller
-from api.responses.stored_objects import StoredObject, digest_of, respond_with
+from api.edge.cors import let_pages_show
+from api.responses.stored_objects import StoredObject, bytes_of, digest_of, respond_with
 from api.services import Services, services
 from shared.errors import ImageNotFound
 from shared.ids import JobId, ObjectKey
+from shared.intake.fields import validated
 from shared.store.jobs.jobs import JobEvent
 
 previews = Blueprint("previews", __name__, url_prefix="/v1/jobs/<job_id>/images/<int:index>/previews")
 
 _EVENT = "render.preview"
 _CONTENT_TYPE = "image/jpeg"
+
+
+class PreviewQuery(BaseModel):
+    """The query parameters of a preview."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: Literal["original"] | None = Field(
+        default=None, description="`original`: the API sends the bytes itself, and never redirects"
+    )
 
 
 @previews.get("/<int:number>")
@@ -25,7 +39,9 @@ def read(job_id: str, index: int, number: int) -> Response:
     deps = services()
     job = deps.store.job(JobId(job_id), caller().tenant)
     key = _key(deps, job.job_id, index, number)
-    return respond_with(StoredObject(key, _CONTENT_TYPE, f"{job_id}-{index}-{number}.jpeg", digest_of(key)))
+    stored = StoredObject(key, _CONTENT_TYPE, f"{job_id}-{index}-{number}.jpeg", digest_of(key))
+    size = validated(PreviewQuery, request.args.to_dict()).size
+    return let_pages_show(bytes_of(stored) if size else respond_with(stored))
 
 
 def event_for_client(event: JobEvent, job_id: JobId, base: str) -> Mapping[str, object]:

@@ -1,5 +1,6 @@
 """Routes that create, read, list, cancel, retry and delete jobs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, request
@@ -66,11 +67,12 @@ def create_named(job_id: str) -> Reply:
 def index() -> Json:
     """Returns a page of the tenant's jobs, newest first by default."""
     query = validated(ListQuery, list_fields(request.args))
+    if query.filters.reads_jobs:
+        return _searched(query)
     found = services().store.jobs(caller().tenant, query.filters, limit=query.limit + 1, after=query.after)
     page = found[: query.limit]
     has_more = len(found) > query.limit
-    data = readable_responses("job", ((job.job_id, job) for job in page), _answer)
-    return {"data": data, "has_more": has_more, "next": page[-1].job_id if has_more else None}
+    return {"data": _answers(page), "has_more": has_more, "next": page[-1].job_id if has_more else None}
 
 
 @jobs.get("/<job_id>")
@@ -107,6 +109,16 @@ def delete(job_id: str) -> tuple[str, int]:
     """
     services().store.delete(JobId(job_id), caller().tenant)
     return "", 204
+
+
+def _searched(query: ListQuery) -> Json:
+    """Returns a page of a list whose filter reads jobs. The page may be short although more jobs follow."""
+    found = services().store.scan(caller().tenant, query.filters, limit=query.limit, after=query.after)
+    return {"data": _answers(found.jobs), "has_more": found.next is not None, "next": found.next}
+
+
+def _answers(jobs: Sequence[Job]) -> list[Json]:
+    return readable_responses("job", ((job.job_id, job) for job in jobs), _answer)
 
 
 def _job(job_id: str) -> Job:

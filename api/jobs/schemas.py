@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.datastructures import MultiDict
 
+from shared.batches.batch import BatchId
 from shared.ids import JobId, RenderId
 from shared.intake.types import Time
 from shared.jobs.states import JobStatus
 from shared.store.jobs.filter import JobFilter
+
+_BATCH = "batch_01ke6q8v3c9t0n5w7x2z4b6d8f"
 
 
 class RetryRequest(BaseModel):
@@ -57,12 +60,40 @@ class ListQuery(BaseModel):
         default="desc", description="order by creation time; desc: newest first, asc: oldest first"
     )
 
+    prompt: str = Field(
+        default="",
+        max_length=200,
+        description="only jobs whose prompt has this text, in upper or lower case. A page of such a list may have "
+        "fewer jobs than `limit`, or none, although `has_more` is true: a request reads at most 1,000 jobs",
+    )
+    metadata: list[Annotated[str, Field(pattern=r"^[^=]+=", max_length=600)]] = Field(
+        default=[],
+        max_length=16,
+        description="only jobs with this pair of metadata, as `name=value`; repeat the parameter for several pairs. "
+        "Pages may be short, as for `prompt`",
+    )
+    batch: Annotated[BatchId, Field(pattern=r"^batch_[0-7][0-9a-hjkmnp-tv-z]{25}$", examples=[_BATCH])] | None = Field(
+        default=None, description="only jobs of this batch"
+    )
+
     @property
     def filters(self) -> JobFilter:
-        return JobFilter(frozenset(self.status), self.created_after, self.created_before, self.order == "asc")
+        return JobFilter(
+            frozenset(self.status),
+            self.created_after,
+            self.created_before,
+            self.order == "asc",
+            self.batch,
+            self.prompt,
+            dict(pair.split("=", 1) for pair in self.metadata),
+        )
 
 
 def list_fields(query: MultiDict[str, str]) -> dict[str, object]:
-    """Returns the fields of a `ListQuery` from the query parameters. Only `status` can have several values."""
+    """Returns the fields of a `ListQuery` from the query parameters. Only `status` and `metadata` can have several
+    values.
+    """
     statuses = [status for text in query.getlist("status") for status in text.split(",")]
-    return {**query.to_dict(), **({"status": statuses} if statuses else {})}
+    pairs = query.getlist("metadata")
+    several = {**({"status": statuses} if statuses else {}), **({"metadata": pairs} if pairs else {})}
+    return {**query.to_dict(), **several}

@@ -58,7 +58,10 @@ def _parameter(name: str, field: Json) -> Json:
 
 def _request_fields(operation: Operation, method: str) -> list[Json]:
     fields = [*operation.fields, *((IDEMPOTENCY_KEY,) if method == "POST" else ())]
-    return [{"name": field.name, "in": "header", **_field(field)} for field in fields]
+    return [
+        {"name": field.name, "in": "header", **({"required": True} if field.is_required else {}), **_field(field)}
+        for field in fields
+    ]
 
 
 def _responses(operation: Operation, method: str, scope: Scope | None) -> Json:

@@ -22,6 +22,7 @@ class Field:
     name: str
     description: str
     schema: Json = field(default_factory=lambda: {"type": "string"})
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from api.problems.zai import error_body as zai_error
 PROBLEM = "application/problem+json"
 _JSON = "application/json"
 _ZAI = ("/paas/v4/", "/api/paas/v4/")
-_NATIVE = re.compile(r"/v1/(jobs|stats|dead_letters|webhooks|webhook_endpoints|webhook_messages)(/.*)?", re.DOTALL)
+_OWN = "jobs|events|stats|workers|session|dead_letters|webhooks|webhook_endpoints|webhook_messages"
+_NATIVE = re.compile(rf"/v1/({_OWN})(/.*)?", re.DOTALL)
 
 
 def error_response(problem: Problem, path: str) -> tuple[str, str]:

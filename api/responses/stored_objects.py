@@ -49,12 +49,15 @@ def respond_with(stored: StoredObject) -> Response:
     """
     deps = services()
     if streams_links(deps.settings) or request.method == "HEAD":
-        return _bytes_of(stored)
+        return bytes_of(stored)
     link = deps.objects.presign(stored.key, filename=stored.filename, content_type=stored.content_type)
     return Response(status=302, headers={"Location": link})
 
 
-def _bytes_of(stored: StoredObject) -> Response:
+def bytes_of(stored: StoredObject) -> Response:
+    """Returns the response with an object's bytes, also where links lead to the object store. Raises `ObjectNotFound`,
+    `ObjectStoreUnavailable`, and werkzeug's error for the status 416.
+    """
     deps = services()
     num_bytes = deps.objects.num_bytes(stored.key) if stored.num_bytes is None else stored.num_bytes
     response = Response(content_type=stored.content_type)

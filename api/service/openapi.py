@@ -7,6 +7,7 @@ from api.openapi.operation import Operation, Response
 from api.openapi.schemas import Alive, Health
 from api.service.docs_page import Start
 from api.service.stats import StatsResponse
+from api.service.workers import WorkersPage
 
 _TAG = "Operations"
 _HEALTH: dict[str, object] = {
@@ -25,6 +26,7 @@ _START = {
     "service": "gridpress",
     "version": "0.1.0",
     "links": {
+        "studio": "http://127.0.0.1:8000/studio",
         "docs": "http://127.0.0.1:8000/docs",
         "openapi": "http://127.0.0.1:8000/openapi.json",
         "jobs": "http://127.0.0.1:8000/v1/jobs",
@@ -34,9 +36,37 @@ _START = {
 }
 _ASSETS = {"text/css": TEXT, "text/javascript": TEXT, "image/png": BYTES}
 
+_TO_STUDIO = Response("a redirect to the studio, for a browser")
+_WORKERS = {
+    "data": [
+        {
+            "id": "ar-render-1-4711-0a1b2c3d",
+            "stage": "ar",
+            "device": "NVIDIA H100 80GB HBM3",
+            "revision": "a1b2c3d",
+            "slots": 32,
+            "is_draining": False,
+            "step_s": 0.031,
+            "num_held": 2,
+            "held": [
+                {
+                    "job_id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f",
+                    "index": 0,
+                    "since": "2026-01-05T09:30:00.000Z",
+                    "progress": {"done": 800, "total": 1281},
+                }
+            ],
+        },
+    ],
+    "total": 1,
+}
+
 OPERATIONS = {
     "docs.start": Operation(
-        "getStart", _TAG, "Start page", {200: Response("links to the main pages", Start, examples={"local": _START})}
+        "getStart",
+        _TAG,
+        "Start page",
+        {200: Response("links to the main pages", Start, examples={"local": _START}), 302: _TO_STUDIO},
     ),
     "docs.page": Operation(
         "getDocs", _TAG, "API reference", {200: Response("an HTML page", media={"text/html": TEXT})}
@@ -78,6 +108,12 @@ OPERATIONS = {
                 },
             ),
         },
+    ),
+    "workers.index": Operation(
+        "listWorkers",
+        _TAG,
+        "List the workers",
+        {200: Response("the live workers", WorkersPage, examples={"two": _WORKERS})},
     ),
     "stats.read": Operation(
         "getStats",

@@ -3,6 +3,7 @@
 Each folder of routes has its entries in its own `openapi*.py`. A new route needs a new entry there.
 """
 
+from api.activity import openapi as activity
 from api.batches import openapi as batches
 from api.dead_letters import openapi as dead_letters
 from api.files import openapi as files
@@ -10,12 +11,14 @@ from api.jobs import openapi as jobs
 from api.jobs import openapi_pictures as pictures
 from api.openai import openapi as images
 from api.service import openapi as service
+from api.studio import openapi as studio
 from api.webhooks import openapi as webhooks
 from api.webhooks import openapi_log as webhook_log
 from api.zai import openapi as zai
 
 OPERATIONS = {
     **jobs.OPERATIONS,
+    **activity.OPERATIONS,
     **pictures.OPERATIONS,
     **images.OPERATIONS,
     **files.OPERATIONS,
@@ -25,6 +28,7 @@ OPERATIONS = {
     **dead_letters.OPERATIONS,
     **zai.OPERATIONS,
     **service.OPERATIONS,
+    **studio.OPERATIONS,
 }
 
 TAGS = {
@@ -35,5 +39,6 @@ TAGS = {
     "Batches": "Render many requests from one file in the background, in OpenAI's format with additions.",
     "Webhooks": "Register webhook endpoints, read signing secrets and keys, and read the log of webhook attempts.",
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
+    "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
     "Operations": "Health, load, dead letters, and this document.",
 }

@@ -1,6 +1,7 @@
 """The route of the OpenAPI document. The document is built once for each app, since building it blocks all requests."""
 
 from typing import cast
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, current_app
 
@@ -12,13 +13,16 @@ from shared.settings.settings import Settings
 openapi = Blueprint("openapi", __name__)
 
 _KEPT = "gridpress.openapi"
-_ADDRESS = "https://address.of.this.service.invalid"  # placeholder in the stored text for the URL that a caller used
+_ADDRESS = "https://address.of.this.service.invalid"  # placeholder in the stored text for the path of this API
 
 
 @openapi.get("/openapi.json")
 def read() -> Response:
-    """Returns this OpenAPI document, with the limits that this service is configured with."""
-    own = current_app.json.dumps(base_url())
+    """Returns this OpenAPI document, with the limits that this service is configured with.
+
+    The address of the server in it is relative, so it is the one under which the document was fetched.
+    """
+    own = current_app.json.dumps(urlsplit(base_url()).path or "/")
     return Response(_text(current_app).replace(f'"{_ADDRESS}"', own), content_type="application/json")
 
 

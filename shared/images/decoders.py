@@ -74,6 +74,22 @@ class Decoders:
             raise InvalidImage(answer["refused"], field)
         return png
 
+    def thumbnail(self, load: Load, tenant: TenantId, longest_px: int) -> bytes:
+        """Makes a thumbnail of a picture in a child process. Returns a WebP file whose longer side has `longest_px`
+        pixels at most.
+
+        `load` returns the picture, as for `normalise`. Raises `InvalidImage`, `ServiceBusy`, and the errors of `load`.
+        """
+        with self.pool.child(tenant) as child:
+            ask = {"is_base64": False, "thumbnail_px": longest_px}
+            try:
+                answer, small = self.pool.ask(tenant, child, ask, load().data)
+            except TaskKilled as error:
+                raise InvalidImage(_WHY[error.why]) from error
+        if "refused" in answer:
+            raise InvalidImage(answer["refused"])
+        return small
+
     def fetching(self, tenant: TenantId) -> AbstractContextManager[None]:
         """Returns a context manager in which a request may fetch images from the web. It limits how many requests do so
         at once. Raises `ServiceBusy`.

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from shared.errors import InvalidImage
 from shared.images.normalise import normalise
+from shared.images.thumbnail import thumbnail
 from shared.sandbox.frames import Head
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet, RFC 4648 section 5
@@ -14,9 +15,14 @@ _WHITE_SPACE = b" \t\r\n\f\v"
 
 
 def decode(ask: Head, data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Returns the normalised image as PNG. If the image can't be used, returns the reason under `refused` instead."""
+    """Returns the normalised image as PNG, or a thumbnail of it as WebP if `ask` has the field `thumbnail_px`.
+
+    If the image can't be used, returns the reason under `refused` instead.
+    """
     try:
         picture = _from_base64(data) if ask["is_base64"] else data
+        if "thumbnail_px" in ask:
+            return {}, thumbnail(picture, ask["thumbnail_px"])
         return {}, normalise(picture, max_pixels=ask["max_pixels"], field="")
     except InvalidImage as error:
         return {"refused": str(error)}, b""

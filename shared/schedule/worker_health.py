@@ -1,6 +1,26 @@
 """Describes the health values that a worker sends with every heartbeat, and their sums over the workers of a queue."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The device of a worker, and the mean seconds of a step on it. `device` is '' and `step_s` 0 while unknown."""
+
+    device: str = ""
+    step_s: float = 0.0
+
+    @classmethod
+    def of(cls, fields: Sequence[object]) -> Self:
+        """Returns the machine in the end of a heartbeat's health values. Workers of earlier releases send none."""
+        return cls(str(fields[0]), float(str(fields[1]))) if len(fields) == 2 else cls()
+
+    @property
+    def fields(self) -> tuple[str, float]:
+        """Returns what a heartbeat sends. The seconds are rounded to two digits, because each change is one write."""
+        return self.device, float(f"{self.step_s:.2g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +39,7 @@ class WorkerHealth:
     num_restarts: int = 0
     num_faults: int = 0
     is_draining: bool = False
+    machine: Machine = Machine()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,11 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.queues.throughput import ThroughputStore
+from shared.store.queues.workers import WorkerStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -104,8 +106,9 @@ def house(
     fetcher = image_fetcher(settings, keys)
     durability, hub = Durability("always", 0.0), EventHub(client)
     stores = (store, letters, objects, hints, SECRET, capacity, durability, fetcher, keys, rate_limits, hub)
+    stores = (*stores, ActivityStore(client))
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
-    later = (*later, BatchStore(client), ThroughputStore(client))
+    later = (*later, BatchStore(client), ThroughputStore(client), WorkerStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
     webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client))
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))

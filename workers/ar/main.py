@@ -62,5 +62,6 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DIT,
         is_device_lost=is_device_lost,
+        device=placement.title,
     )
     run_stage(parts, settings, client)

@@ -26,6 +26,11 @@ class Placement:
             return self.device.type
         return str(torch.cuda.get_device_properties(self.device).uuid)
 
+    @property
+    def title(self) -> str:
+        """The name of the kind of device for people, such as `NVIDIA H100 80GB HBM3` or `cpu`."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
 
 def place(settings: Settings, device: torch.device | None = None) -> Placement:
     """Returns the device and the floating-point type that the settings choose. Also sets the number of CPU threads from

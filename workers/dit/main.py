@@ -85,6 +85,7 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DELIVERY,
         is_device_lost=is_device_lost,
+        device=placement.title,
         handover_ports=HandoverPorts(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)

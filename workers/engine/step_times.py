@@ -6,9 +6,13 @@ from shared.ids import RenderId
 
 
 class StepTimes:
-    """The mean step time of each render in the engine. The engine thread writes it; any thread may read it."""
+    """The mean step time of each render in the engine. The engine thread writes it; any thread may read it.
+
+    `mean_s` is the mean over the renders that are in the engine, or were in it last. It is 0 before the first step.
+    """
 
     def __init__(self) -> None:
+        self.mean_s = 0.0
         self._sums: Mapping[RenderId, tuple[float, int]] = {}
 
     def note(self, members: Collection[RenderId], took_s: float, present: Collection[RenderId]) -> None:
@@ -21,6 +25,8 @@ class StepTimes:
             if render_id in present:
                 total_s, num = sums.get(render_id, (0.0, 0))
                 sums[render_id] = (total_s + took_s, num + 1)
+        if sums:
+            self.mean_s = sum(total_s for total_s, _ in sums.values()) / max(1, sum(num for _, num in sums.values()))
         self._sums = sums  # one assignment, because another thread may be reading
 
     def seconds_a_step(self, render_id: RenderId) -> float | None:

@@ -51,5 +51,6 @@ def run(settings: Settings) -> None:
         prepare=prepare,
         save=save,
         next_queue=Queue.DIT,
+        device="simulated",
     )
     run_stage(parts, settings, client)

@@ -61,6 +61,7 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DELIVERY,
         handover_ports=HandoverPorts(stepper.unfinished, handovers.store) if settings.handover_ttl_s else None,
+        device="simulated",
     )
     run_stage(parts, settings, client)
     previews.close()

@@ -20,6 +20,7 @@ from shared.jobs.leases import Claim, Handover, RenderReport, Vacancy
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.process.logs import last_lines
+from shared.schedule.worker_health import Machine
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client, connect_with_timeout
 from shared.store.queues.hints import Hints
@@ -74,6 +75,7 @@ class StageParts(Generic[Result]):
     - `is_device_lost` recognises errors after which this process can no longer use the device.
     - `handover_ports` save the state of unfinished renders. If they are None, a render that is handed back starts its
       stage again.
+    - `device` is the name of the device for people, such as `NVIDIA H100` or `cpu`.
     """
 
     stage: Stage
@@ -85,6 +87,7 @@ class StageParts(Generic[Result]):
     next_queue: Queue
     is_device_lost: Callable[[Exception], bool] = _never
     handover_ports: HandoverPorts | None = None
+    device: str = ""
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
@@ -239,7 +242,8 @@ class _StageWorker(Generic[Result]):
         self._heartbeat.report()
 
     def _beat(self, held: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
-        signs = replace(self._hint_health.signs(), is_draining=self._slots.is_closed)
+        machine = Machine(self._parts.device, self._engine.step_times.mean_s)
+        signs = replace(self._hint_health.signs(), is_draining=self._slots.is_closed, machine=machine)
         verdicts = self._beats.beat(self._announcement, held, last_lines(), signs)
         for each in held:
             if end := _ENDS.get(verdicts[each.lease.render_id]):

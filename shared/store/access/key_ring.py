@@ -52,15 +52,22 @@ class KeyRing:
 
     def is_still_valid(self, key: ApiKey) -> bool:
         """Returns whether an API key that was verified earlier is still valid."""
-        read_at, holder = self._known.get(key.key_id, (None, None))
+        holder = self.named(key.key_id)
+        return holder is not None and holder.key.digest == key.digest
+
+    def named(self, key_id: KeyId) -> Holder | None:
+        """Returns the API key with this id and its limits, without a proof that the caller has it. Returns None for an
+        unknown or revoked key.
+        """
+        read_at, holder = self._known.get(key_id, (None, None))
         if holder is None or read_at is None or self._clock() - read_at >= self._ttl_s:
-            read_at, found = self._clock(), self._store.find(key.key_id)
+            read_at, found = self._clock(), self._store.find(key_id)
             if found is None or found.revoked_at is not None:
-                self._known.pop(key.key_id, None)
-                return False
+                self._known.pop(key_id, None)
+                return None
             holder = Holder(found, self._store.limits(found.tenant))
             self._remember(read_at, holder)
-        return holder.key.digest == key.digest
+        return holder
 
     def is_open(self) -> bool:
         """Returns whether the API accepts requests without an API key. It does so until the first API key is created,

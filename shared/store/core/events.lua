@@ -1,6 +1,6 @@
 -- Functions that write the event stream of a job, from which clients follow the job.
 
--- needs: keys
+-- needs: keys, activity
 
 -- Appends an event to the job's stream and publishes a message. Readers read the event from the stream; the message
 -- only wakes them (shared/store/jobs/watch.py).
@@ -8,6 +8,7 @@ local function append_event(job, type, data)
   local key = P .. 'events:' .. job
   redis.call('XADD', key, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
   redis.call('PUBLISH', key, type)
+  append_activity(job, type, data)
 end
 
 -- Replaces the event stream of a job that has ended by one string, with a line `<id> <type> <data>` for each event. A

@@ -15,6 +15,10 @@
 --   gridpress:events:<job>          stream  about the newest 1,000 events of a job until it ends. Also the name of a
 --                                           channel
 --   gridpress:past_events:<job>     string  the events of a job that has ended: see fold_events in events.lua
+--   gridpress:followed:<tenant>     string  time since which all events of the tenant are kept; expires when nobody
+--                                           follows them any more
+--   gridpress:activity:<tenant>     stream  about the newest 2,000 events of the tenant's jobs, while it is followed.
+--                                           Fields: job, type, data. The channel is gridpress:events:tenant:<tenant>
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; equal ranks keep the renders of a job together. A
 --                                           lane's name is class, tenant and revision with `|` between them; `|again`

@@ -1,11 +1,16 @@
-"""Filters a tenant's list of jobs by status and time. Ids sort by creation time, so a filter reads a range of ids and
-scans nothing.
+"""Filters a tenant's list of jobs by status, time, batch, prompt and metadata.
+
+Ids sort by creation time, and the ids of a batch's jobs have a common prefix. So a filter by status, time and batch
+reads a range of ids and scans nothing. A filter by prompt or metadata reads the jobs and leaves out others.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.batches.batch import BatchId, line_job_prefix
 from shared.ids import JobId, first_job_id
+from shared.jobs.job import Job
 from shared.jobs.states import JobStatus
 
 
@@ -13,13 +18,27 @@ from shared.jobs.states import JobStatus
 class JobFilter:
     """A filter for a list of a tenant's jobs. Without `statuses`, jobs of every status pass.
 
-    `created_after` is inclusive and `created_before` exclusive; both carry a time zone.
+    `created_after` is inclusive and `created_before` exclusive; both carry a time zone. `prompt` is a part of the
+    prompt in any case, and `metadata` has pairs that a job must have.
     """
 
     statuses: frozenset[JobStatus] = frozenset()
     created_after: datetime | None = None
     created_before: datetime | None = None
     is_oldest_first: bool = False
+    batch: BatchId | None = None
+    prompt: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reads_jobs(self) -> bool:
+        """Returns whether the filter has to read jobs to decide which ones pass."""
+        return bool(self.prompt or self.metadata)
+
+    def passes(self, job: Job) -> bool:
+        """Returns whether the job's prompt (as sent or as enhanced) and metadata pass. Does not check the rest."""
+        prompts = f"{job.spec.settings.prompt}\n{job.revised_prompt or ''}"
+        return self.prompt.casefold() in prompts.casefold() and self.metadata.items() <= job.spec.metadata.items()
 
     @property
     def suffixes(self) -> list[str]:
@@ -33,8 +52,10 @@ class JobFilter:
 
         `after` is the last id of the previous page.
         """
-        lowest = first_job_id(self.created_after) if self.created_after else None
-        highest = first_job_id(self.created_before) if self.created_before else None
+        prefix = line_job_prefix(self.batch) if self.batch else None
+        lowest = max(filter(None, (self.created_after and first_job_id(self.created_after), prefix)), default=None)
+        above = prefix and f"{prefix}~"  # sorts after all characters of ids
+        highest = min(filter(None, (self.created_before and first_job_id(self.created_before), above)), default=None)
         lower, upper = f"[{lowest}" if lowest else "-", f"({highest}" if highest else "+"
         if after and self.is_oldest_first:
             lower = lower if lowest and lowest > after else f"({after}"

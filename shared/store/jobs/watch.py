@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import redis
@@ -11,7 +11,7 @@ import structlog
 from redis.client import PubSub
 
 from shared.batches.batch import BatchId
-from shared.ids import JobId, new_holder_id
+from shared.ids import JobId, TenantId, new_holder_id
 from shared.process.background import Background
 from shared.store.core.connect import Client
 
@@ -71,12 +71,22 @@ class EventHub:
         self._closed = threading.Event()
         self._thread: Background | None = None
 
-    @contextmanager
-    def watch(self, subject: JobId | BatchId) -> Iterator[Watch]:
-        """Yields a watch, with which a reader waits for changes of the job or batch in the body of the `with`
-        statement. A job or batch may have any number of watches.
+    def watch_all(self, tenant: TenantId) -> AbstractContextManager[Watch]:
+        """Returns a context manager that yields a watch for all jobs of a tenant.
+
+        It reports changes only while the tenant is followed (shared/store/jobs/activity.py).
         """
-        channel, watch = _CHANNEL + subject, Watch()
+        return self._watched(f"{_CHANNEL}tenant:{tenant}")
+
+    def watch(self, subject: JobId | BatchId) -> AbstractContextManager[Watch]:
+        """Returns a context manager that yields a watch, with which a reader waits for changes of the job or batch in
+        the body of the `with` statement. A job or batch may have any number of watches.
+        """
+        return self._watched(_CHANNEL + subject)
+
+    @contextmanager
+    def _watched(self, channel: str) -> Iterator[Watch]:
+        watch = Watch()
         self._add(channel, watch)
         try:
             yield watch

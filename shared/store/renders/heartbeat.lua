@@ -6,7 +6,8 @@
 --   6: length of the leases (ms)
 --   7: the worker's last log lines (JSON), or ''
 --   8: health values (JSON list): time for which the worker has asked for no hint although it had a free slot (ms),
---      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains
+--      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains,
+--      name of the device ('' if unknown), mean seconds of a step
 --   then for each render: render, fence, holder, finished steps, total steps, in step ('1' if the render is in the
 --   running step, else '0')
 -- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.

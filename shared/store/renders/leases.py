@@ -143,7 +143,7 @@ class LeaseStore:
         ttl = self._rules.ttl_ms
         header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
         counts = [int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
-        signs_text = json.dumps([*counts, int(signs.is_draining)])
+        signs_text = json.dumps([*counts, int(signs.is_draining), *signs.machine.fields])
         flat = [value for each in held for value in codec.heartbeat_args(each)]
         while _DUE in (verdicts := self._scripts.run("heartbeat", *header, signs_text, *flat)):
             self._scripts.run("expire", _MOST_EXPIRED)

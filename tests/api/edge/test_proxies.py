@@ -171,7 +171,7 @@ def test_under_a_sub_path_every_link_leads_back(house: Services, key: dict[str, 
         assert link.startswith(f"{PREFIXED}/v1/jobs/")
     path = job.headers["Location"].removeprefix(PREFIXED)
     assert http.get(f"{prefix}{path}", headers=key).status_code == 200
-    assert http.get(f"{prefix}/openapi.json").get_json()["servers"] == [{"url": PREFIXED}]
+    assert http.get(f"{prefix}/openapi.json").get_json()["servers"] == [{"url": "/gridpress"}]
     assert http.get(f"{prefix}/docs").status_code == 200
     assert http.get(f"{prefix}/docs/start.js").status_code == 200
     assert http.get(f"{prefix}/v1/jobs/nothing", headers=key).get_json()["instance"] == "/v1/jobs/nothing"
@@ -231,10 +231,10 @@ def test_no_path_is_redirected_to_a_host_that_the_request_names(
 
 def test_the_document_of_one_address_is_not_anothers(house: Services, key: dict[str, str]) -> None:
     http = with_settings(house, trusted_proxies=TRUSTED)
-    for host in ("one.example.com", "two.example.com"):
-        fields = {"X-Forwarded-Host": host}
+    for prefix in ("/one", "/two"):
+        fields = {"X-Forwarded-Prefix": prefix}
         document = http.get("/openapi.json", headers=fields, environ_overrides={"REMOTE_ADDR": PROXY}).get_json()
-        assert document["servers"] == [{"url": f"http://{host}"}]
+        assert document["servers"] == [{"url": prefix}]
 
 
 @pytest.mark.parametrize("text", ["proxy.example.com", "10.0.0.0/33", "10.0.0.1/8", "*", "10.0.0.0/8;10.1.0.0/16"])

@@ -1,0 +1,1 @@
+"""One stream of the events of all jobs of a tenant."""

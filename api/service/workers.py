@@ -1,0 +1,76 @@
+"""The route `/v1/workers`, which lists the live workers, their devices, and the pictures that they hold."""
+
+from typing import Any
+
+from flask import Blueprint
+from pydantic import BaseModel, Field
+
+from api.edge.authentication import caller, is_operator
+from api.services import services
+from shared.jobs.states import Stage
+from shared.responses.schemas import Moment, StepsResponse
+from shared.store.queues.workers import HeldPicture, LiveWorker
+
+workers = Blueprint("workers", __name__, url_prefix="/v1/workers")
+
+
+class HeldResponse(BaseModel):
+    """A picture of the caller's tenant that a worker holds, and when its stage began."""
+
+    job_id: str
+    index: int
+    since: Moment
+    progress: StepsResponse | None
+
+
+class WorkerResponse(BaseModel):
+    """A live worker of a stage."""
+
+    id: str | None = Field(
+        description="contains the host name and the process id; null for an API key without the scope operator"
+    )
+    stage: Stage
+    device: str | None = Field(description="such as `NVIDIA H100 80GB HBM3`, `cpu` or `simulated`; null: unknown")
+    revision: str | None = Field(description="the model weights that the worker serves; null: unknown")
+    slots: int = Field(description="the number of pictures that the worker can render at once")
+    is_draining: bool = Field(description="true: the worker takes no more work and will end")
+    step_s: float | None = Field(
+        description="mean seconds of a step, to two digits: a decode step (ar) or a denoise step (dit). Null: unknown"
+    )
+    num_held: int = Field(description="the number of pictures of all tenants that the worker holds")
+    held: list[HeldResponse] = Field(description="those of these pictures that belong to the caller's tenant")
+
+
+class WorkersPage(BaseModel):
+    """The live workers of both stages, at most 100 of each. `total` counts all of them."""
+
+    data: list[WorkerResponse]
+    total: int
+
+
+@workers.get("")
+def index() -> dict[str, Any]:
+    """Returns the live workers of both stages. Of the pictures that they hold, it names only those of the tenant."""
+    found, total = services().workers.workers()
+    return WorkersPage(data=[_answer(worker) for worker in found], total=total).model_dump(mode="json")
+
+
+def _answer(worker: LiveWorker) -> WorkerResponse:
+    own = caller().tenant
+    return WorkerResponse(
+        id=worker.worker_id if is_operator() else None,
+        stage=worker.stage,
+        device=worker.machine.device or None,
+        revision=worker.revision or None,
+        slots=worker.slots,
+        is_draining=worker.is_draining,
+        step_s=worker.machine.step_s or None,
+        num_held=worker.num_held,
+        held=[_held(each) for each in worker.held if each.tenant == own],
+    )
+
+
+def _held(picture: HeldPicture) -> HeldResponse:
+    steps = picture.progress
+    progress = StepsResponse(done=steps.done, total=steps.total) if steps.total else None
+    return HeldResponse(job_id=picture.job_id, index=picture.index, since=picture.since, progress=progress)

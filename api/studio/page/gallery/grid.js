@@ -1,0 +1,106 @@
+// A grid of thousands of pictures of which only those near the window are in the document, at most 300.
+
+import { thumbnail } from "../js/api.js";
+import { h } from "../js/dom.js";
+import { statusWord, t } from "../js/words.js";
+
+const MOST_TILES = 300;
+const GAP = 8;
+const AHEAD_PX = 900; // pictures so far above and below the window are in the document
+const MORE_PX = 2400; // closer to the end than this, more pictures are asked for
+
+/** Returns the grid: `element`, `set(items)`, `close`. `onNearEnd()` asks for more items. */
+export function pictureGrid(onNearEnd) {
+  let items = [];
+  let [columns, side, pending] = [1, 160, false];
+  const tiles = new Map();
+  const element = h("ul", { class: "grid", "aria-label": t("gallery.grid"), onkeydown: moveFocus });
+  const resized = new ResizeObserver(layOut);
+  resized.observe(element);
+  window.addEventListener("scroll", soon, { passive: true });
+
+  function set(found) {
+    items = found;
+    layOut();
+  }
+
+  function layOut() {
+    const width = element.clientWidth;
+    const wanted = width < 520 ? 110 : 168;
+    columns = Math.max(2, Math.floor((width + GAP) / (wanted + GAP)));
+    side = (width - GAP * (columns - 1)) / columns;
+    element.style.height = `${Math.max(0, Math.ceil(items.length / columns) * (side + GAP) - GAP)}px`;
+    for (const [place, tile] of tiles) {
+      if (tile.item === items[place]) position(tile.element, place);
+    }
+    soon();
+  }
+
+  function soon() {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(paint);
+  }
+
+  /** Puts the tiles near the window into the document and takes all others out. */
+  function paint() {
+    pending = false;
+    const top = -element.getBoundingClientRect().top;
+    const row = side + GAP;
+    const first = Math.max(0, Math.floor((top - AHEAD_PX) / row)) * columns;
+    const last = Math.min(items.length, Math.ceil((top + innerHeight + AHEAD_PX) / row) * columns, first + MOST_TILES);
+    for (const [place, tile] of tiles) {
+      if (place < first || place >= last || tile.item !== items[place]) {
+        tile.element.remove();
+        tiles.delete(place);
+      }
+    }
+    for (let place = first; place < last; place++) {
+      if (!tiles.has(place)) put(place);
+    }
+    if (element.offsetHeight - top - innerHeight < MORE_PX) onNearEnd();
+  }
+
+  function put(place) {
+    const tile = { item: items[place], element: tileOf(items[place], place) };
+    position(tile.element, place);
+    tiles.set(place, tile);
+    const after = [...tiles.keys()].filter((other) => other > place).sort((one, other) => one - other)[0];
+    element.insertBefore(tile.element, after === undefined ? null : tiles.get(after).element); // in order for Tab
+  }
+
+  function position(tile, place) {
+    const [x, y] = [place % columns, Math.floor(place / columns)];
+    Object.assign(tile.style, { width: `${side}px`, height: `${side}px`, transform: `translate(${x * (side + GAP)}px, ${y * (side + GAP)}px)` });
+    tile.setAttribute("aria-posinset", String(place + 1));
+    tile.setAttribute("aria-setsize", String(items.length));
+  }
+
+  /** Moves the focus by arrow keys, also to pictures that are not in the document yet. */
+  function moveFocus(event) {
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
+    const from = Number(event.target.closest("li")?.getAttribute("aria-posinset")) - 1;
+    if (!(event.key in steps) || Number.isNaN(from)) return;
+    event.preventDefault();
+    const to = Math.min(items.length - 1, Math.max(0, from + steps[event.key]));
+    const y = element.getBoundingClientRect().top + Math.floor(to / columns) * (side + GAP);
+    if (y < 80) window.scrollBy(0, y - 80);
+    else if (y + side > innerHeight) window.scrollBy(0, y + side - innerHeight + 24);
+    paint();
+    tiles.get(to)?.element.firstChild.focus();
+  }
+
+  function close() {
+    resized.disconnect();
+    window.removeEventListener("scroll", soon);
+  }
+
+  return { element, set, close };
+}
+
+function tileOf({ id, index, prompt, status, hasPicture }) {
+  const face = hasPicture
+    ? h("img", { src: thumbnail(id, index), alt: t("gallery.tileAlt", { prompt }), loading: "lazy", decoding: "async" })
+    : h("span", { class: "none" }, h("span", {}, statusWord(status)), h("span", { class: "for-readers" }, prompt));
+  return h("li", { class: "tile" }, h("a", { href: `#gallery/${id}/${index}` }, face));
+}

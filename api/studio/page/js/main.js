@@ -1,0 +1,89 @@
+// Starts the studio: the session, the frame around all views, and the way between views.
+
+import { get, remove } from "./api.js";
+import { h, icon, iconButton, messageParts } from "./dom.js";
+import * as events from "./events.js";
+import { signIn } from "./session.js";
+import { themeButton } from "./theme_button.js";
+import { t } from "./words.js";
+
+const VIEWS = {
+  make: () => import("../make/view.js"),
+  gallery: () => import("../gallery/view.js"),
+  queue: () => import("../lists/queue.js"),
+  batches: () => import("../lists/batches.js"),
+  webhooks: () => import("../lists/webhooks.js"),
+};
+
+const main = h("main", { id: "content", tabindex: "-1" });
+const place = document.getElementById("studio");
+let session = null;
+let shown = { name: null, close: null };
+
+/** Shows the view of the address after `#`: its name, then what belongs to it. */
+async function route() {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  const view = name in VIEWS ? name : "make";
+  if (shown.name === view && shown.update) return shown.update(rest);
+  shown.close?.();
+  shown = { name: view, close: null };
+  markTab(view);
+  const module = await VIEWS[view]();
+  if (shown.name !== view) return undefined; // the person has gone on
+  main.replaceChildren();
+  main.dataset.view = view;
+  window.scrollTo(0, 0);
+  const { close, update } = (await module.show(main, rest, session)) ?? {};
+  Object.assign(shown, { close, update });
+  document.title = `${t(`tabs.${view}`)} · ${t("title")}`;
+  return undefined;
+}
+
+function markTab(view) {
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function frame() {
+  const live = h("span", { class: "link-state", role: "img" });
+  events.onState((state) => {
+    live.dataset.state = state;
+    live.title = t(`live.${state}`);
+    live.setAttribute("aria-label", t(`live.${state}`));
+  });
+  const tabs = Object.keys(VIEWS).map((name) => h("a", { href: `#${name}` }, t(`tabs.${name}`)));
+  const leave = session.access === "keys" && [
+    h("span", { class: "quiet small" }, t("session.who", session)),
+    iconButton(t("session.leave"), "leave", signOut),
+  ];
+  const brand = h("a", { class: "brand", href: "#make" }, h("img", { src: "studio/icon.svg", alt: "" }), t("title"));
+  const nav = h("nav", { class: "tabs", "aria-label": t("tabs.label") }, tabs);
+  const skip = h("a", { class: "button skip", href: "#content", onclick: skipTo }, t("skip"));
+  return [skip, h("header", { class: "bar" }, brand, nav, live, themeButton(), leave), main, ...messageParts()];
+}
+
+function skipTo(event) {
+  event.preventDefault();
+  main.focus();
+}
+
+async function signOut() {
+  await remove("v1/session").catch(() => null);
+  location.reload();
+}
+
+async function begin() {
+  session = await get("v1/session");
+  if (!session.is_signed_in) session = await signIn(place);
+  place.replaceChildren(...frame());
+  events.start();
+  window.addEventListener("hashchange", route);
+  window.addEventListener("signed-out", () => location.reload(), { once: true });
+  await route();
+}
+
+begin().catch((error) => {
+  place.replaceChildren(h("main", { class: "empty" }, icon("image"), h("h1", {}, t("title")), h("p", {}, error.message)));
+});

@@ -1,0 +1,74 @@
+// A new batch: a dropped file is uploaded and checked, its lines are shown, and a button starts the batch.
+
+import { call, post } from "../js/api.js";
+import { button, h, toast } from "../js/dom.js";
+import { duration } from "../js/format.js";
+import { t } from "../js/words.js";
+import { linesOf } from "./batch_file.js";
+
+const MOST_SHOWN = 50;
+
+/** Returns the part with the drop zone. `onStart()` is called after a batch has started. */
+export function newBatch(onStart) {
+  const report = h("div", { class: "field", role: "status" });
+  const file = h("input", { type: "file", id: "batch-file", accept: ".jsonl,.json,.ndjson,.csv,.txt,text/plain", hidden: true, onchange: () => take(file.files[0]) });
+  const choose = button(t("batches.choose"), () => file.click());
+  const drop = h("div", { class: "drop", id: "batch-drop" }, h("p", { class: "grow quiet" }, t("batches.drop")), choose, file);
+  for (const [type, isOver] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
+    drop.addEventListener(type, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", isOver);
+      if (type === "drop") take(event.dataTransfer.files[0]);
+    });
+  }
+
+  async function take(chosen) {
+    if (!chosen) return;
+    file.value = "";
+    report.replaceChildren(h("p", {}, t("batches.checking", { name: chosen.name })));
+    try {
+      const lines = linesOf(chosen.name, await chosen.text());
+      const form = new FormData();
+      form.append("purpose", "batch");
+      form.append("file", new File([lines.text], chosen.name.replace(/\.\w+$/, ".jsonl")));
+      const stored = await call("POST", "v1/files", form);
+      const asked = { input_file_id: stored.id, endpoint: lines.endpoint, completion_window: "24h", metadata: { name: chosen.name.slice(0, 64) } };
+      const checked = await post("v1/batches/validate", asked);
+      const dry = checked.is_batch && checked.valid ? await post("v1/batches", { ...asked, dry_run: true }) : null;
+      report.replaceChildren(...reportParts(checked, dry, asked));
+    } catch (error) {
+      report.replaceChildren(h("p", { class: "notice fault" }, error.message));
+    }
+  }
+
+  function reportParts(checked, dry, asked) {
+    const facts = [
+      t("batches.valid", { valid: checked.valid, total: checked.total }),
+      dry && t("batches.pictures", { count: dry.num_pictures }),
+      dry?.eta_s && t("batches.ready", { time: duration(dry.eta_s) }),
+    ];
+    const start = button(t("batches.start"), () => begin(asked), { class: "main", disabled: !dry });
+    const cancel = button(t("common.cancel"), () => report.replaceChildren(), { class: "bare" });
+    return [h("p", {}, facts.filter(Boolean).join(" · ")), faultTable(checked.errors.data), h("div", { class: "row" }, start, cancel)].filter(Boolean);
+  }
+
+  async function begin(asked) {
+    try {
+      await post("v1/batches", asked);
+      report.replaceChildren();
+      toast(t("batches.started"));
+      onStart();
+    } catch (error) {
+      report.prepend(h("p", { class: "notice fault" }, error.message));
+    }
+  }
+
+  return { element: h("div", { class: "card field" }, drop, report) };
+}
+
+function faultTable(faults) {
+  if (!faults.length) return null;
+  const rows = faults.slice(0, MOST_SHOWN).map((fault) => h("tr", {}, h("td", { class: "num" }, fault.line ?? t("batches.wholeFile")), h("td", { class: "bad" }, fault.message)));
+  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("batches.line")), h("th", { scope: "col" }, t("batches.problem"))));
+  return h("div", { class: "scroll" }, h("table", {}, head, h("tbody", {}, rows)));
+}

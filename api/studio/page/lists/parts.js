@@ -1,0 +1,36 @@
+// Parts that the lists share.
+
+import { Fault } from "../js/api.js";
+import { h } from "../js/dom.js";
+import { statusWord, t } from "../js/words.js";
+
+/** Returns an element with a status in words and colour. */
+export function statusOf(status) {
+  return h("span", { class: "status", "data-status": status }, statusWord(status));
+}
+
+/** Returns an element that says why a list can't be shown. */
+export function refusal(error) {
+  const needed = error instanceof Fault && error.code === "missing_scope" ? t("common.notAllowed", { scope: "admin" }) : error.message;
+  return h("p", { class: "notice" }, needed);
+}
+
+/** Calls `read` now, after events, and every `every_ms` while the page is seen. Returns a function that ends it. */
+export function polled(read, every_ms) {
+  let timer = 0;
+  let isOver = false;
+
+  async function turn() {
+    clearTimeout(timer);
+    if (!document.hidden) await read();
+    if (!isOver) timer = setTimeout(turn, every_ms);
+  }
+
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", turn);
+  };
+}

@@ -1,0 +1,171 @@
+// The view Make: a form on the left, and what was made with it on the right.
+
+import { call, get, thumbnail } from "../js/api.js";
+import { complain, debounced, h, iconButton } from "../js/dom.js";
+import { t } from "../js/words.js";
+import { codePart } from "./code.js";
+import { estimatePart } from "./estimate.js";
+import { imagesField } from "./images.js";
+import { promptField } from "./prompt.js";
+import { runs } from "./runs.js";
+import { settingsFields } from "./settings.js";
+import { sizeField } from "./size.js";
+
+const KEPT = "gridpress.make";
+const DEMO_SIDE = 256; // the demonstration model was trained on small pictures
+
+/** Another view leaves here what the form should start with. */
+let wanted = null;
+
+/** Opens the form with these values: `prompt`, `size`, `settings`, `prior` ({ id, index }), `edit` ({ id, index }). */
+export function makeWith(values) {
+  wanted = values;
+  if (location.hash === "#make") window.dispatchEvent(new HashChangeEvent("hashchange"));
+  else location.hash = "#make";
+}
+
+export async function show(place, _, session) {
+  let prior = null;
+  const refresh = debounced(changed, 350);
+  const prompt = promptField(refresh);
+  const images = imagesField(() => {
+    size.offerLike(images.value.length > 0);
+    refresh();
+  });
+  const size = sizeField(refresh);
+  const settings = settingsFields(refresh);
+  const estimate = estimatePart(request);
+  const code = codePart(request, session.access === "keys");
+  const send = h("button", { class: "main" }, t("make.send"));
+  const fault = h("p", { class: "fault bad", role: "alert", hidden: true });
+  const priorPart = h("div", { class: "prior card", hidden: true });
+  const fresh = h("div", { class: "field" }, prompt.element, images.element, size.element);
+  const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "field" }, settings.more));
+  const form = h(
+    "form",
+    { class: "card", novalidate: true, onsubmit: submit, onpaste: images.paste, onkeydown: sendByKey, "aria-label": t("make.title") },
+    priorPart,
+    fresh,
+    h("div", { class: "pair" }, settings.front),
+    more,
+    code.element,
+    h("div", { class: "send" }, fault, send, estimate.element),
+  );
+  const made = runs();
+  place.append(h("h1", { class: "for-readers" }, t("make.title")), h("div", { class: "make" }, form, made.element));
+  await fill();
+
+  /** Returns the request that the form stands for. */
+  function request() {
+    const { n, seed, ...rest } = settings.value;
+    if (prior) return { prior: { job_id: prior.id, index: prior.index }, n, ...(seed === undefined ? {} : { seed }), ...rest };
+    const { width, height } = size.value ?? {};
+    return {
+      prompt: prompt.value,
+      ...(width ? { size: `${width}x${height}` } : {}),
+      ...(images.value.length ? { images: images.value } : {}),
+      n,
+      ...(seed === undefined ? {} : { seed }),
+      ...rest,
+    };
+  }
+
+  function changed() {
+    say(null);
+    keep();
+    code.refresh();
+    estimate.refresh();
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    send.disabled = true;
+    try {
+      made.add(await call("POST", "v1/jobs", request(), { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) }));
+      say(null);
+    } catch (error) {
+      say(error);
+    } finally {
+      send.disabled = false;
+    }
+  }
+
+  /** Shows what is wrong with the request, and leads to the field. */
+  function say(error) {
+    fault.hidden = !error;
+    fault.textContent = error?.message ?? "";
+    for (const each of form.querySelectorAll('[aria-invalid="true"]')) each.removeAttribute("aria-invalid");
+    const names = { prompt: "prompt", seed: "seed", num_inference_steps: "steps", guidance_scale: "guidance", width: "width", height: "height" };
+    const input = error && form.querySelector(`#${names[error.field?.split(".")[0]] ?? "none"}`);
+    if (input) {
+      input.setAttribute("aria-invalid", "true");
+      input.focus();
+    }
+  }
+
+  function sendByKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  }
+
+  /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
+  async function fill() {
+    const values = wanted ?? kept() ?? (await firstValues());
+    wanted = null;
+    prompt.set(values.prompt ?? "");
+    if (values.size) size.set(values.size);
+    settings.set(values.settings ?? {});
+    setPrior(values.prior ?? null);
+    if (values.edit) {
+      images.clear();
+      await images.fromJob(values.edit);
+      prompt.input.focus();
+    }
+    changed();
+  }
+
+  function setPrior(chosen) {
+    prior = chosen;
+    fresh.hidden = Boolean(prior);
+    priorPart.hidden = !prior;
+    send.textContent = t(prior ? "make.sendAgain" : "make.send");
+    if (!prior) return;
+    const drop = iconButton(t("make.dropPrior"), "close", () => {
+      setPrior(null);
+      changed();
+    });
+    const about = h("div", { class: "grow" }, h("h2", {}, t("make.again")), h("p", { class: "quiet small" }, t("make.againHint")));
+    priorPart.replaceChildren(h("img", { src: thumbnail(prior.id, prior.index, 128), alt: "" }), about, drop);
+  }
+
+  function keep() {
+    const { seed, ...rest } = settings.value;
+    const values = { prompt: prompt.value, size: size.value, settings: { ...rest, ...(seed === undefined ? {} : { seed }) } };
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(values));
+    } catch {
+      // Storage is forbidden: the form is empty after a reload.
+    }
+  }
+
+  return { close: made.close, update: () => wanted && fill() };
+}
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
+}
+
+async function firstValues() {
+  try {
+    const { data } = await get("v1/models");
+    const isDemo = data.some((model) => model.revision?.startsWith("demo-"));
+    return isDemo ? { size: { width: DEMO_SIDE, height: DEMO_SIDE }, settings: { num_inference_steps: 20 } } : {};
+  } catch (error) {
+    complain(error);
+    return {};
+  }
+}
+
