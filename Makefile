@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-SUITE := not measured and not prometheus and not deploy and not containers
+SUITE := not measured and not prometheus and not studio and not deploy and not containers
 TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}'),auto)
 MEASURED := tests/attack tests/workers/delivery -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -141,6 +141,12 @@ lock: setup ## write docker/locks again: every version in the images, with hashe
 test-containers: setup ## build the images, run the Compose stack on a Docker engine and test its failures (root; Debian)
 	$(BIN)/python -m pip install --quiet --group containers
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m containers --numprocesses 0 tests/containers
+
+# axe-core, which finds faults of accessibility, comes inside a package for Playwright, which itself is not needed.
+test-studio: setup ## use the studio in a headless Chromium (Debian's packages chromium and chromium-driver; a few minutes)
+	$(BIN)/python -m pip install --quiet --group studio
+	$(BIN)/python -m pip install --quiet --no-deps 'axe-playwright-python>=0.1.8,<0.2'
+	$(BIN)/python -m pytest -m studio --numprocesses 0 tests/studio
 
 # The environments are in .venv-clients (1.1 GB). Not in `make test`, because installing them needs package registries.
 test-clients: setup ## run published clients against a service on loopback (CLIENTS="curl ai_sdk" chooses; WRITE=1 updates docs/clients.md)

@@ -1,0 +1,78 @@
+"""The views Queue, Batches and Webhooks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.studio.browser import Browser
+from tests.studio.conftest import Api
+from tests.workers.delivery.receivers import receiving
+
+
+def test_the_queue_shows_stages_workers_and_a_jobs_way(browser: Browser, api: Api) -> None:
+    job = api.http.post("/v1/jobs", json={"prompt": "many in the queue", "size": "256x256", "n": 16}).json()
+    browser.open("queue")
+    browser.until(lambda: len(browser.all("tbody tr")) == 2, "two workers")
+    assert "simulated" in browser.text("table")
+    browser.until(lambda: any("many in the queue" in row.text for row in browser.all(".rows li")), "the job")
+    assert browser.faults() == []
+    browser.click(f'button[aria-label="Cancel: {job["prompt"]}"]')
+    browser.until(lambda: api.get(f"/v1/jobs/{job['id']}")["status"] == "cancelled", "the end")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("prompts.txt", "a red one\n\na green one\n"),
+        ("prompts.csv", 'prompt,seed\n"a red, one",1\na green one,2\n'),
+        ("prompts.jsonl", '{"prompt": "a red one"}\n{"prompt": "a green one"}\n'),
+    ],
+)
+def test_a_file_of_prompts_becomes_a_batch(browser: Browser, api: Api, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    browser.open("batches")
+    browser.one("#batch-drop")
+    browser.all("#batch-file")[0].send_keys(str(tmp_path / name))
+    browser.until(lambda: "2 of 2 lines can be rendered" in browser.text(".card [role=status]"), "the check")
+    browser.click(".card button", "Start")
+    row = browser.one(".rows li:first-child")
+    browser.until(lambda: name in row.text, "the batch")
+    browser.one(".rows li:first-child .status[data-status=completed]")
+    browser.until(lambda: len(browser.all(".rows li:first-child .strip img")) == 2, "its pictures")
+    assert browser.faults() == []
+    browser.click(".rows li:first-child a", "In the gallery")
+    browser.until(lambda: len(browser.all(".grid .tile")) == 2, "only its pictures")
+
+
+def test_bad_lines_are_shown_before_the_start(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a good one"}\n{"prompt": "a bad one", "size": "9x9"}\n')
+    browser.open("batches")
+    browser.one("#batch-drop")
+    browser.all("#batch-file")[0].send_keys(str(tmp_path / "bad.jsonl"))
+    browser.until(lambda: "1 of 2 lines can be rendered" in browser.text(".card [role=status]"), "the check")
+    assert browser.text("tbody tr td") == "2"
+
+
+def test_an_address_is_added_tested_and_deleted(browser: Browser, api: Api) -> None:
+    with receiving() as receiver:
+        browser.open("webhooks")
+        browser.type("#hook-url", receiver.url)
+        browser.click(".card button", "Add")
+        browser.until(lambda: browser.text(".notice code").startswith("whsec_"), "the secret")
+        browser.click(".rows button", "Send a test")
+        browser.click(".rows summary", "Attempts")
+        browser.until(lambda: any("webhook_endpoint.test" in each.text for each in _attempts(browser)), "an attempt")
+    browser.click(".rows details details summary")
+    browser.until(lambda: "webhook_endpoint.test" in browser.text(".rows pre"), "the message")
+    assert browser.faults() == []
+    browser.click(".rows button", "Delete")
+    browser.click("dialog button.danger", "Delete")
+    browser.until(lambda: "No addresses yet" in browser.text(".rows"), "none")
+    assert api.get("/v1/webhook_endpoints")["data"] == []
+
+
+def _attempts(browser: Browser) -> list[object]:
+    """The attempts that are shown. They are read again each time that their part is opened."""
+    for part in browser.all(".rows > li > details"):
+        browser.run("if (arguments[0].open) arguments[0].open = false; arguments[0].open = true", part)
+    return browser.all(".rows details details summary")

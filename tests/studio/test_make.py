@@ -1,0 +1,136 @@
+"""A person makes a picture, edits one, paints a grid again, and copies the code."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.pictures import png
+from tests.studio.browser import Browser
+from tests.studio.conftest import Api
+
+# Collects all statuses that the newest job's card shows.
+WATCH = """
+window.seen = new Set();
+const statuses = () => document.querySelectorAll(".run:first-child .status");
+const look = () => statuses().forEach((each) => seen.add(each.dataset.status));
+new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+"""
+
+
+def fill(browser: Browser, prompt: str, side: str = "256") -> None:
+    browser.open("make")
+    browser.type("#prompt", prompt)
+    browser.run("document.querySelector(`input[name=side][value='${arguments[0]}']`).click()", side)
+
+
+def newest(api: Api) -> dict[str, object]:
+    return dict(api.get("/v1/jobs?limit=1")["data"][0])
+
+
+def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api: Api) -> None:
+    api.made()  # so that times were measured
+    fill(browser, 'a red poster that says "OPEN"')
+    assert browser.text(".prompt-hint, #prompt-hint") == "Text in the picture: OPEN"
+    assert [mark.get_attribute("textContent") for mark in browser.all(".shade mark")] == ['"OPEN"']
+    browser.until(lambda: browser.text("#estimate").startswith("Ready in about"), "an estimate")
+    browser.click(".send button")
+    picture = browser.one(".run:first-child .frame[href] img")
+    assert "OPEN" in picture.get_attribute("alt")
+    browser.until(lambda: browser.run("return arguments[0].naturalWidth", picture) == 256, "the thumbnail")
+    browser.click(".run:first-child .frame[href]")
+    facts = browser.text("dialog .facts")
+    assert "256 × 256" in facts
+    assert str(newest(api)["seed"]) in facts
+    assert browser.faults() == []
+    browser.click("dialog button", "Close")
+
+
+def test_live_events_show_stages_and_the_end_without_a_reload(browser: Browser, api: Api) -> None:
+    fill(browser, "many steps", side="512")
+    browser.run(WATCH)
+    browser.click(".send button")
+    browser.until(lambda: newest(api)["status"] == "succeeded", "the end")
+    browser.one(".run:first-child .status[data-status=succeeded]")
+    assert {"running", "succeeded"} <= set(browser.run("return [...window.seen]"))
+
+
+def test_again_with_another_seed_takes_all_else_from_the_picture(browser: Browser, api: Api) -> None:
+    job = api.made("a blue vase", seed=7, guidance_scale=2.5, size="384x256")
+    browser.open(f"gallery/{job['id']}/0")
+    browser.click("dialog .actions button", "Again, another seed")
+    browser.until(lambda: browser.one("#prompt").get_attribute("value") == "a blue vase", "the prompt")
+    browser.click(".send button")
+    browser.until(lambda: newest(api)["id"] != job["id"], "a new job")
+    made = newest(api)
+    same = ("prompt", "width", "height", "guidance_scale", "num_inference_steps", "quality")
+    assert {name: made[name] for name in same} == {name: job[name] for name in same}
+    assert made["seed"] != 7
+
+
+def test_a_grid_is_painted_again_with_more_steps(browser: Browser, api: Api) -> None:
+    job = api.made("a grid to keep", seed=11)
+    browser.open(f"gallery/{job['id']}/0")
+    browser.click("dialog .actions button", "Paint grid again")
+    browser.type("#steps", "9")
+    browser.click(".send button", "Paint the grid again")
+    browser.until(lambda: newest(api)["id"] != job["id"], "a new job")
+    made = newest(api)
+    assert made["prior"] == {"job_id": job["id"], "index": 0}
+    assert (made["num_inference_steps"], made["seed"], made["prompt"]) == (9, 11, "a grid to keep")
+
+
+@pytest.mark.parametrize("way", ["file", "gallery", "edit this"])
+def test_a_picture_is_edited(browser: Browser, api: Api, tmp_path: Path, way: str) -> None:
+    job = api.made("a picture to edit")
+    (tmp_path / "input.png").write_bytes(png(256, 256))
+    if way == "edit this":
+        browser.open(f"gallery/{job['id']}/0")
+        browser.click("dialog .actions button", "Edit this")
+    else:
+        browser.open("make")
+    browser.type("#prompt", "make it green")
+    if way == "file":
+        browser.all("#files")[0].send_keys(str(tmp_path / "input.png"))
+    elif way == "gallery":
+        browser.click("#drop button", "From the gallery")
+        browser.click(".picks button")
+    browser.one(".inputs img")
+    browser.click(".send button")
+    browser.until(lambda: newest(api)["prompt"] == "make it green", "the edit")
+    assert newest(api)["num_condition_images"] == 1
+    browser.click(".inputs button", "Remove picture 1")
+    browser.until(lambda: not browser.all(".inputs img"), "no picture")
+
+
+def test_a_refused_request_says_why_at_its_field(browser: Browser) -> None:
+    fill(browser, "x")
+    browser.click(".make details:not(.code) summary", "More settings") if not browser.one("#steps") else None
+    browser.type("#steps", "900")
+    browser.click(".send button")
+    browser.until(lambda: "num_inference_steps" in browser.text(".send .fault"), "the reason")
+    assert browser.one("#steps").get_attribute("aria-invalid") == "true"
+    browser.type("#steps", "5")
+    browser.until(lambda: not browser.all("#steps[aria-invalid]"), "no fault")
+
+
+def test_a_waiting_job_is_cancelled(browser: Browser, api: Api) -> None:
+    fill(browser, "to be cancelled", side="1024")
+    browser.run("document.querySelector('input[name=n][value=\"8\"]').click()")
+    browser.click(".send button")
+    browser.click(".run:first-child button", "Cancel")
+    browser.one(".run:first-child .status[data-status=cancelled]")
+    assert newest(api)["status"] == "cancelled"
+
+
+def test_the_code_asks_for_what_the_form_asks_for(browser: Browser, api: Api, tmp_path: Path) -> None:
+    fill(browser, 'it\'s "code"')
+    browser.run("document.querySelector('details.code').open = true")
+    browser.until(lambda: "curl" in browser.text(".code pre"), "the code")
+    assert f"{browser.url}/v1/jobs" in browser.text(".code pre")
+    browser.run("document.querySelector('input[name=code][value=python]').click()")
+    program = browser.run("return document.querySelector('.code pre').textContent")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        exec(compile(program, "shown", "exec"), {})
+    assert (tmp_path / "picture-0.png").read_bytes()[:4] == b"\x89PNG"
+    assert newest(api)["prompt"] == 'it\'s "code"'
