@@ -54,7 +54,8 @@ def _file(name: str, content_type: str) -> Response:
     response = Response(data, content_type=content_type)
     response.headers["Cache-Control"] = "no-cache"
     response.set_etag(digest)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @cache

@@ -38,7 +38,7 @@ class ActivityStore:
         """
         key = f"{_PREFIX}followed:{tenant}"
         with translated():
-            seconds, micros = cast("tuple[int, int]", self._client.time())
+            seconds, micros = self._client.time()
             self._client.set(key, f"{seconds}{micros // 1000:03d}", nx=True, ex=_FOLLOWED_S)
             self._client.expire(key, _FOLLOWED_S)
             since = cast("str | None", self._client.get(key))

@@ -53,9 +53,12 @@ class JobFilter:
         `after` is the last id of the previous page.
         """
         prefix = line_job_prefix(self.batch) if self.batch else None
-        lowest = max(filter(None, (self.created_after and first_job_id(self.created_after), prefix)), default=None)
-        above = prefix and f"{prefix}~"  # sorts after all characters of ids
-        highest = min(filter(None, (self.created_before and first_job_id(self.created_before), above)), default=None)
+        lows = [first_job_id(self.created_after)] if self.created_after else []
+        highs = [first_job_id(self.created_before)] if self.created_before else []
+        if prefix:
+            lows.append(JobId(prefix))
+            highs.append(JobId(f"{prefix}~"))  # sorts after all characters of ids
+        lowest, highest = max(lows, default=None), min(highs, default=None)
         lower, upper = f"[{lowest}" if lowest else "-", f"({highest}" if highest else "+"
         if after and self.is_oldest_first:
             lower = lower if lowest and lowest > after else f"({after}"

@@ -39,10 +39,10 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
     aside.replaceChildren(
       h("div", { class: "row" }, h("span", { class: "status grow", "data-status": image.status }, statusWord(image.status)), closeButton()),
       h("div", { class: "field" }, promptHead(), h("p", { class: "said" }, job.prompt)),
-      ...(job.revised_prompt ? [h("div", { class: "field" }, h("h3", {}, t("large.revised")), h("p", { class: "said" }, job.revised_prompt))] : []),
+      ...(job.revised_prompt ? [h("div", { class: "field" }, h("h2", {}, t("large.revised")), h("p", { class: "said" }, job.revised_prompt))] : []),
       image.url ? actions(image) : h("p", { class: "notice" }, image.error?.message ?? t("large.noPicture", { status: statusWord(image.status) })),
       siblings() ?? "",
-      h("section", { class: "field" }, h("h3", {}, t("large.facts")), factsOf(job, image)),
+      h("section", { class: "field" }, h("h2", {}, t("large.facts")), factsOf(job, image)),
     );
   }
 
@@ -70,13 +70,14 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
   }
 
   function promptHead() {
-    return h("div", { class: "row" }, h("h3", { class: "grow" }, t("large.prompt")), iconButton(t("common.copy"), "copy", () => copy(job.prompt)));
+    return h("div", { class: "row" }, h("h2", { class: "grow" }, t("large.prompt")), iconButton(t("common.copy"), "copy", () => copy(job.prompt)));
   }
 
   function actions(image) {
     const settings = { num_inference_steps: job.num_inference_steps, guidance_scale: job.guidance_scale, quality: job.quality, output_format: job.output_format };
     const size = { width: job.width, height: job.height };
     const leave = (values) => {
+      if (job.num_condition_images && values.prompt) toast(t("large.inputsGone"));
       dialog.close();
       makeWith(values);
     };
@@ -124,7 +125,7 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
       });
       return h("li", {}, link);
     });
-    return h("section", { class: "field" }, h("h3", {}, t("large.sameJob")), h("ul", { class: "siblings" }, links));
+    return h("section", { class: "field" }, h("h2", {}, t("large.sameJob")), h("ul", { class: "siblings" }, links));
   }
 
   function byKey(event) {

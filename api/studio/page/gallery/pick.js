@@ -10,7 +10,7 @@ export function pickPicture(title) {
   return new Promise((resolve) => {
     let chosen = null;
     const list = h("div", { class: "picks" });
-    const more = button(t("common.more"), () => source.more());
+    const more = button(t("common.more"), () => source.more({ isAsked: true }));
     const none = h("p", { class: "quiet", role: "status" }, t("common.loading"));
     const head = h("div", { class: "row" }, h("h2", { id: "pick-title", class: "grow" }, title), button(t("common.cancel"), () => dialog.close()));
     const dialog = openDialog(h("div", { class: "inside" }, head, none, list, more), { "aria-labelledby": "pick-title", class: "wide" });

@@ -17,9 +17,12 @@ export class PictureSource {
     this.known = new Set();
   }
 
-  /** Reads the next page, unless a page is being read or there is none. A page of a search may be empty. */
-  async more() {
-    if (this.isReading || this.isComplete) return;
+  /**
+   * Reads the next page, unless a page is being read or there is none. A page of a search may be empty.
+   * After an error it reads only if a person asks for it.
+   */
+  async more({ isAsked = false } = {}) {
+    if (this.isReading || this.isComplete || (this.error && !isAsked)) return;
     this.isReading = true;
     this.error = null;
     try {

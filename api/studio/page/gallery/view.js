@@ -9,16 +9,23 @@ import { openLarge } from "./large.js";
 import { PictureSource } from "./source.js";
 
 const RENEW_MS = 2000;
+const TOP_PX = 400;
 
 export async function show(place, rest) {
   let source = null;
   let large = null;
+  let isStale = false;
   const count = h("span", { class: "quiet", role: "status" });
   const told = h("div", { class: "empty", hidden: true });
   const grid = pictureGrid(() => source?.more());
   const filters = filterBar({ batch: batchIn(rest) }, begin);
-  const renew = throttled(() => source.renew(), RENEW_MS);
+  const renew = throttled(() => {
+    isStale = scrollY > TOP_PX; // new pictures would move what the person looks at
+    if (!isStale) source.renew();
+  }, RENEW_MS);
   const endings = [onEvent((type) => type.startsWith("job.") && renew()), onGap(renew)];
+  const onScroll = () => isStale && scrollY <= TOP_PX && renew();
+  window.addEventListener("scroll", onScroll, { passive: true });
   place.append(h("div", { class: "head" }, h("h1", {}, t("gallery.title")), count), filters.element, told, grid.element);
   begin();
   update(rest);
@@ -37,7 +44,7 @@ export async function show(place, rest) {
     count.textContent = t(isComplete ? "gallery.count" : "gallery.countMore", { count: items.length });
     const isFiltered = Object.keys(source.filters).some((name) => name !== "show" || source.filters.show !== "pictures");
     told.hidden = items.length > 0 || (!isComplete && !error);
-    if (error) told.replaceChildren(h("p", {}, error.message), button(t("common.retry"), () => source.more()));
+    if (error) told.replaceChildren(h("p", {}, error.message), button(t("common.retry"), () => source.more({ isAsked: true })));
     else told.replaceChildren(h("h2", {}, t(isFiltered ? "gallery.nothing" : "gallery.empty")), h("p", {}, isFiltered ? "" : t("gallery.emptyText")));
     if (!items.length && !isComplete && !error) source.more(); // a search that has found nothing yet goes on
   }
@@ -75,6 +82,7 @@ export async function show(place, rest) {
   function close() {
     large?.close();
     grid.close();
+    window.removeEventListener("scroll", onScroll);
     for (const end of endings) end();
   }
 

@@ -26,6 +26,7 @@ async function route() {
   const view = name in VIEWS ? name : "make";
   if (shown.name === view && shown.update) return shown.update(rest);
   shown.close?.();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   shown = { name: view, close: null };
   markTab(view);
   const module = await VIEWS[view]();

@@ -171,6 +171,7 @@ const english = {
     job: "Job",
     priority: "Priority",
     metadata: "Metadata",
+    inputsGone: "The pictures that this job edited are not stored with it. Add them again.",
     noPicture: "This picture does not exist: it is {status}.",
   },
   compare: {

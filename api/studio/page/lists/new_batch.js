@@ -70,5 +70,5 @@ function faultTable(faults) {
   if (!faults.length) return null;
   const rows = faults.slice(0, MOST_SHOWN).map((fault) => h("tr", {}, h("td", { class: "num" }, fault.line ?? t("batches.wholeFile")), h("td", { class: "bad" }, fault.message)));
   const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("batches.line")), h("th", { scope: "col" }, t("batches.problem"))));
-  return h("div", { class: "scroll" }, h("table", {}, head, h("tbody", {}, rows)));
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("batches.problem") }, h("table", {}, head, h("tbody", {}, rows)));
 }

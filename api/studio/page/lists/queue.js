@@ -12,7 +12,7 @@ const SOON_MS = 1500;
 
 export async function show(place) {
   const stages = h("div", { class: "stages" });
-  const workers = h("div", { class: "scroll" });
+  const workers = h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("queue.workersTitle") });
   const jobs = h("ul", { class: "rows" });
   const letters = h("ul", { class: "rows" });
   place.append(

@@ -109,6 +109,7 @@ export async function show(place, _, session) {
 
   /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
   async function fill() {
+    if (wanted) images.clear();
     const values = wanted ?? kept() ?? (await firstValues());
     wanted = null;
     prompt.set(values.prompt ?? "");
@@ -116,7 +117,6 @@ export async function show(place, _, session) {
     settings.set(values.settings ?? {});
     setPrior(values.prior ?? null);
     if (values.edit) {
-      images.clear();
       await images.fromJob(values.edit);
       prompt.input.focus();
     }
