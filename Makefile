@@ -9,6 +9,8 @@ MEASURED := tests/attack tests/workers/delivery -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
+# Bytecode is kept even where a container image says otherwise: hundreds of processes would compile the same modules.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio clean
 
 help: ## show this help

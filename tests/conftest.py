@@ -14,6 +14,5 @@ os.environ.setdefault("GRIDPRESS_DIT_CALIBRATE_S", "0.2")
 pytest_plugins = [
     "tests.attack.report",
     "tests.fixtures.checkpoint",
-    "tests.fixtures.reference",
     "tests.fixtures.servers",
 ]
