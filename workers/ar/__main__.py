@@ -4,6 +4,7 @@ from importlib import import_module
 
 from shared.process.starting import run_role
 from shared.settings.settings import Settings
+from workers.model.lean_imports import leave_out_scipy
 from workers.model.simulated import is_simulated
 
 
@@ -13,6 +14,7 @@ def run(settings: Settings) -> None:
     The worker's module is imported inside this function. So a missing torch is reported in one line, and a simulated
     worker starts without torch.
     """
+    leave_out_scipy()
     import_module("workers.simulate.ar" if is_simulated(settings.model) else "workers.ar.main").run(settings)
 
 
