@@ -1,5 +1,6 @@
 """Defines command line options that several commands share."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ url_option = click.option(
     show_envvar=True,
     help="Address of the API: a URL, or HOST:PORT.",
 )
+
+
+def data_hint(data_dir: Path) -> str:
+    """Returns ` --data DIR` for a command in a message, or '' for the default data folder of this folder."""
+    default = Path(Settings.model_fields["data_dir"].default).resolve()
+    return "" if data_dir.resolve() == default else f" --data {shlex.quote(str(data_dir))}"
 
 
 def setting_option(flag: str, name: str, **attributes: Any) -> Callable[[Any], Any]:

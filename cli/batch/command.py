@@ -40,9 +40,10 @@ def batch() -> None:
 def run(prompts: Path, out: Path, url: str, dry_run: bool, settings: dict[str, Any], **how: bool) -> None:
     """Render all prompts of the file PROMPTS, and download each picture into DIR as soon as it is finished.
 
-    PROMPTS is a CSV file or a file of JSON lines. A CSV file has a column `prompt`; its other columns are named after
-    fields of `POST /v1/jobs`. A JSON line has the same fields, or is in OpenAI's batch format. The picture files of a
-    line are named after its `custom_id`. DIR/results.jsonl records the result of every line.
+    PROMPTS is a text file (.txt) with a prompt on each line, a CSV file, or a file of JSON lines. A CSV file has a
+    column `prompt`; its other columns are named after fields of `POST /v1/jobs`. A JSON line has the same fields, or is
+    in OpenAI's batch format. The picture files of a line are named after its `custom_id`. DIR/results.jsonl records the
+    result of every line.
 
     Ctrl-C stops this command, not the batch. Run the same command again to continue: nothing is rendered or downloaded
     twice. If lines failed, the command lists them and its exit status is 1.

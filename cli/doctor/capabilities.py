@@ -1,11 +1,9 @@
 """Reports which devices torch finds on this machine and which acceleration options work. Loads no checkpoint."""
 
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 
-import diffusers
 import torch
 from diffusers import GlmImageTransformer2DModel
 
@@ -58,28 +56,12 @@ def _attention_backends(device: torch.device, dtype: torch.dtype) -> Iterator[st
     tiny = GlmImageTransformer2DModel(
         num_layers=1, num_attention_heads=1, attention_head_dim=64, prior_vq_quantizer_codebook_size=1
     )
-    with _silenced():
-        tiny.to(device, dtype)
-        for backend in ATTENTION_BACKENDS:
-            if not backend.endswith("_hub"):
-                with suppress(Misconfigured):
-                    apply_options(tiny, DitOptions(attention=backend))
-                    yield backend
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Suppresses the log of diffusers and all warnings until the `with` block ends.
-
-    diffusers logs every backend that is tried, and backends warn about their speed.
-    """
-    level = diffusers.utils.logging.get_verbosity()
-    diffusers.utils.logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        diffusers.utils.logging.set_verbosity(level)
+    tiny.to(device, dtype)
+    for backend in ATTENTION_BACKENDS:
+        if not backend.endswith("_hub"):
+            with suppress(Misconfigured):
+                apply_options(tiny, DitOptions(attention=backend))
+                yield backend
 
 
 def _yes(is_there: bool) -> str:

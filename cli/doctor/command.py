@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from cli.doctor.enhancement import enhancement
 from cli.doctor.findings import Findings
@@ -30,7 +34,8 @@ def doctor(data_dir: Path, as_json: bool, **given: Any) -> None:
     Example:
       gridpress doctor --model checkpoints/tiny
     """
-    report = list(_examine(Settings(data_dir=data_dir, **given)))
+    with _quietly(), Console(stderr=True).status("checking") as status:
+        report = list(_examine(Settings(data_dir=data_dir, **given), status.update))
     has_problems = any(findings.problems for findings in report)
     if as_json:
         parts = {findings.title: dataclasses.asdict(findings) for findings in report}
@@ -41,19 +46,40 @@ def doctor(data_dir: Path, as_json: bool, **given: Any) -> None:
         raise SystemExit(1)
 
 
-def _examine(settings: Settings) -> Iterator[Findings]:
+def _examine(settings: Settings, say: Callable[[str], None]) -> Iterator[Findings]:
+    """Yields the parts of the report. Says before each part that takes long what is being checked."""
+    say("checking the machine and the packages")
     yield machine(settings)
     yield servers(settings)
+    say("checking whether the stores respond")
     yield stores(settings)
+    say("checking the endpoint for prompts")
     yield enhancement(settings)
     if not has_torch():
         yield Findings("compute", {"torch": "not installed: only roles without a model, such as the API, can run here"})
         return
+    say("loading torch (some seconds)")
     from cli.doctor.stages import compute, memory  # noqa: PLC0415 - loads torch, which not every machine has
 
     yield packages("workers")
+    say("trying the devices and options of both stages")
     yield compute(settings)
+    say("computing the memory that both stages need")
     yield memory(settings)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Suppresses warnings of libraries until the `with` block ends. The report says what is wrong.
+
+    diffusers, for example, warns about every model that it builds and every option that does not work.
+    """
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _print(report: list[Findings]) -> None:

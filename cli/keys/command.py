@@ -13,8 +13,17 @@ import click
 
 from cli.errors import Failure
 from cli.keys.ensure import ensure, generate
-from cli.keys.options import change_limits, data_option, key_store, limit_options, scope_option, tenant_option
-from cli.output.answers import print_json, utc_option
+from cli.keys.first import first_tenant
+from cli.keys.options import (
+    change_limits,
+    data_option,
+    key_store,
+    limit_options,
+    scope_option,
+    tenant_option,
+    where_stored,
+)
+from cli.output.answers import print_answer, print_json, utc_option
 from cli.output.tables import print_table
 from cli.output.times import in_utc
 from shared.access.keys import ApiKey, KeyId, Scope
@@ -42,19 +51,31 @@ keys.add_command(generate)
 @tenant_option
 @scope_option
 @limit_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the API key is in `key`.")
 @data_option
-def create(tenant: TenantId, scopes: Sequence[str], data_dir: Path, **limits: int | None) -> None:
+def create(*, tenant: TenantId, scopes: Sequence[str], as_json: bool, data_dir: Path, **limits: int | None) -> None:
     """Create an API key and print it. It is printed only once, because the service stores only a hash of it.
+
+    Pictures that were made before the first API key belong to the tenant `default`. A key of this tenant sees them.
+
+    \b
+    Scopes:
+      read      see jobs, pictures and events of the tenant
+      render    create and cancel jobs and batches
+      admin     everything of the tenant: also dead letters, webhook endpoints and their secrets
+      operator  with admin: log lines of workers, which may show data of other tenants
 
     \b
     Example:
       export GRIDPRESS_API_KEY=$(gridpress keys create --tenant acme --requests-per-minute 600)
     """
     with key_store(data_dir) as store:
+        tenant = first_tenant(store, tenant)
         key, text = store.create(tenant, [Scope(scope) for scope in scopes])
         change_limits(store, tenant, limits)
-    click.echo(text)
-    click.echo(f"API key {key.key_id} of tenant {tenant}. It is not shown again.", err=True)
+    print_answer(_fields(key) | {"key": text}, text, as_json=as_json)
+    where = where_stored(data_dir)
+    click.echo(f"API key {key.key_id} of tenant {tenant}, stored {where}. It is not shown again.", err=True)
 
 
 @keys.command(name="list")
@@ -82,8 +103,9 @@ def list_(as_json: bool, utc: bool, data_dir: Path) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="KEY_ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_option
-def revoke(key_id: str, data_dir: Path) -> None:
+def revoke(key_id: str, as_json: bool, data_dir: Path) -> None:
     """Revoke an API key for good. Every API process rejects it within seconds.
 
     \b
@@ -95,14 +117,15 @@ def revoke(key_id: str, data_dir: Path) -> None:
             key = store.revoke(_whole(store, key_id))
         except KeyNotFound as error:
             raise Failure(str(error)) from error
-    click.echo(f"{key.key_id} revoked")
+    print_answer(_fields(key), f"{key.key_id} revoked", as_json=as_json)
 
 
 @keys.command()
 @tenant_option
 @limit_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; null: no limit.")
 @data_option
-def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
+def limits(tenant: TenantId, as_json: bool, data_dir: Path, **given: int | None) -> None:
     """Show the limits of a tenant. Limits that are given as options are changed first.
 
     \b
@@ -112,6 +135,9 @@ def limits(tenant: TenantId, data_dir: Path, **given: int | None) -> None:
     with key_store(data_dir) as store:
         change_limits(store, tenant, given)
         found = store.limits(tenant)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+        return
     for name, value in dataclasses.asdict(found).items():
         unset = 1 if name == "weight" else "no limit"
         click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from cli.options import FOLDER, setting_option
 from shared.access.keys import Scope, is_tenant
@@ -43,7 +45,7 @@ scope_option = click.option(
     type=click.Choice([scope.value for scope in Scope]),
     default=_DEFAULT_SCOPES,
     show_default=True,
-    help="What the API key permits; may be given several times.",
+    help="What the API key permits; may be given several times: see `gridpress keys create --help`.",
 )
 
 
@@ -69,13 +71,34 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
 def key_store(data_dir: Path) -> Iterator["KeyStore"]:
     """Opens the store with the API keys: the Redis server of the settings, or the embedded store of the data folder.
 
-    Raises `StoreUnavailable`.
+    Raises `StoreUnavailable`, and `UsageError` for a data folder that does not exist unless it was named explicitly. A
+    key in a new folder by mistake would leave the service open.
     """
+    settings = Settings(data_dir=data_dir)
+    if not settings.redis_url and not data_dir.exists() and not _is_named("data_dir"):
+        raise click.UsageError(
+            f"there is no {data_dir.resolve()}, so no service has its data there: "
+            "name the data folder of `gridpress up` with --data, which also creates it"
+        )
     from cli.stack.servers.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
     from shared.store.access.keys import KeyStore  # noqa: PLC0415
 
-    with open_store(Settings(data_dir=data_dir)) as client:
+    with open_store(settings) as client:
         yield KeyStore(client)
+
+
+def where_stored(data_dir: Path) -> str:
+    """Returns in words where the API keys are stored, without a password."""
+    url = Settings(data_dir=data_dir).redis_url
+    if not url:
+        return f"in the data folder {data_dir.resolve()}"
+    parts = urlsplit(url)
+    return f"in the store {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_named(parameter: str) -> bool:
+    context = click.get_current_context()
+    return context.get_parameter_source(parameter) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def change_limits(store: "KeyStore", tenant: TenantId, given: dict[str, int | None]) -> None:

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from cli.errors import Unavailable
-from cli.options import FOLDER, setting_option
+from cli.options import FOLDER, data_hint, setting_option
 from cli.service.running import supervisor_pid, write_address
 from cli.stack.checkpoint import REAL_MODEL, default_model
 from cli.stack.lock import folder_lock
@@ -93,7 +93,7 @@ def _check_address(settings: Settings) -> None:
     if not is_loopback_host(settings.host) and not _has_key(settings):
         raise click.UsageError(
             f"--host {settings.host} would open the API to the network, and there is no API key to protect it: "
-            "run `gridpress keys create`, or use 127.0.0.1"
+            f"run `gridpress keys create{data_hint(settings.data_dir)}`, or use 127.0.0.1"
         )
     if not is_free(settings.port, settings.host):
         raise Unavailable(f"port {settings.port} is taken: name another one with --port")

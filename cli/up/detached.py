@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from cli.errors import Unavailable
+from cli.options import data_hint
 from cli.stack.processes.readiness import ReadyFile
 
 _POLL_S = 0.2
@@ -55,8 +56,7 @@ def run_detached(arguments: Sequence[str], data_dir: Path, url: str) -> None:
             _wait(process, ready, log, start)
     except KeyboardInterrupt:
         raise Unavailable(f"process {process.pid} goes on starting: its log is {log}") from None
-    folder = "" if data_dir == Path(".gridpress").resolve() else f" --data {data_dir}"
-    click.echo(f"Gridpress is ready at {url}  (process {process.pid}; stop it: gridpress stop{folder})")
+    click.echo(f"Gridpress is ready at {url}  (process {process.pid}; stop it: gridpress stop{data_hint(data_dir)})")
 
 
 def _wait(process: "subprocess.Popen[bytes]", ready: ReadyFile, log: Path, start: int) -> None:

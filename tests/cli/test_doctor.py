@@ -1,6 +1,9 @@
 """`gridpress doctor`: what it says of this machine and the settings, and its exit status."""
 
 import json
+import logging
+import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from cli.doctor import command, machine
+from cli.doctor.findings import Findings
 from cli.main import main
 from shared.settings.settings import Settings
 from workers.checkpoint import shipped
@@ -140,3 +144,22 @@ def test_a_card_that_holds_one_stage_is_advised_to_be_shared(
     found = stages.memory(Settings(model=str(tiny_checkpoint), device="cpu", share_device=shared))
     assert (not found.problems) == fits
     assert fits or "GRIDPRESS_SHARE_DEVICE" in found.problems[0].remedy
+
+
+def test_what_libraries_log_and_warn_of_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def noisy(_: object) -> Findings:
+        logging.getLogger("diffusers").warning("a module was cast")
+        warnings.warn("slow", stacklevel=1)
+        return Findings("machine")
+
+    monkeypatch.setattr(command, "machine", noisy)
+    monkeypatch.setattr(command, "has_torch", lambda: False)
+    logging.getLogger("diffusers").addHandler(handler := logging.StreamHandler(sys.stderr))
+    try:
+        result = CliRunner().invoke(main, ["doctor", "--data", str(tmp_path)])
+    finally:
+        logging.getLogger("diffusers").removeHandler(handler)
+    assert (result.stderr.strip(), capfd.readouterr().err) == ("", "")
+    assert logging.root.manager.disable == logging.NOTSET

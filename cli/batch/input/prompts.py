@@ -1,10 +1,10 @@
-"""Reads a file of prompts (JSON lines or CSV) and converts each line to OpenAI's batch format.
+"""Reads a file of prompts (JSON lines, CSV or plain text) and converts each line to OpenAI's batch format.
 
 Does not check the requests in the lines, because the service does.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +14,7 @@ from shared.intake.file_kinds import why_no_lines, why_no_text, without_mark
 from shared.wording.json_text import json_fault
 
 NATIVE_ENDPOINT = "/v1/jobs"
+Entry = tuple[int, dict[str, Any] | ValueError]  # the number of a line, and its fields or its fault
 _START_BYTES = 16  # enough to recognise compressed files and UTF-16
 
 
@@ -39,19 +40,40 @@ class Fault:
 def read(path: Path, file: IO[bytes]) -> Iterator[Line | Fault]:
     """Yields each line of a file of prompts in order: a `Line`, or a `Fault` if it can't be read. Skips blank lines.
 
-    Reads a file whose name ends with .csv as CSV, and any other file as JSON lines. Each row or line is a request to
-    `/v1/jobs`, with an optional `custom_id` or `name`. A JSON line may also be in OpenAI's batch format.
+    Reads a file whose name ends with .csv as CSV, and one that ends with .txt as prompts, unless it begins with `{`.
+    Reads any other file as JSON lines. Each row or line is a request to `/v1/jobs`, with an optional `custom_id` or
+    `name`. A JSON line may also be in OpenAI's batch format.
     """
     if why := why_no_text(file.read(_START_BYTES)):
         yield Fault(1, f"can't be read: {why}")
         return
     file.seek(0)
-    is_table = path.suffix.lower() == ".csv"
-    found = rows(_without_bom(file)) if is_table else _objects(_without_bom(file))
+    found = _reader(path, file)(_without_bom(file))
     for number, entry in found:
         yield (
             Fault(number, str(entry)) if isinstance(entry, ValueError) else Line(number, _in_batch_form(number, entry))
         )
+
+
+def _reader(path: Path, file: IO[bytes]) -> Callable[[Iterator[bytes]], Iterator[Entry]]:
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return rows
+    first = next((raw for raw in _without_bom(file) if raw.strip()), b"")
+    file.seek(0)
+    return _texts if suffix == ".txt" and not first.lstrip().startswith(b"{") else _objects
+
+
+def _texts(raws: Iterator[bytes]) -> Iterator[Entry]:
+    """Yields each line that is not blank as a prompt."""
+    for number, raw in enumerate(raws, 1):
+        try:
+            prompt = raw.decode().strip()
+        except UnicodeDecodeError:
+            yield number, ValueError("is not UTF-8")
+            continue
+        if prompt:
+            yield number, {"prompt": prompt}
 
 
 def _without_bom(file: IO[bytes]) -> Iterator[bytes]:
@@ -59,7 +81,7 @@ def _without_bom(file: IO[bytes]) -> Iterator[bytes]:
         yield raw if number else without_mark(raw)
 
 
-def _objects(raws: Iterator[bytes]) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
+def _objects(raws: Iterator[bytes]) -> Iterator[Entry]:
     is_first = True
     for number, raw in enumerate(raws, 1):
         if not raw.strip():

@@ -81,6 +81,11 @@ class KeyStore:
         with translated():
             return bool(self._client.exists(_KEYS))
 
+    def has_jobs(self, tenant: TenantId) -> bool:
+        """Returns whether the tenant has a job that was not deleted."""
+        with translated():
+            return bool(self._client.exists(f"gridpress:jobs:{tenant}"))
+
     def revoke(self, key_id: KeyId) -> ApiKey:
         """Revokes an API key for good and returns it. A second call changes nothing. Raises `KeyNotFound`."""
         key = self.find(key_id)

@@ -53,6 +53,20 @@ def test_blank_lines_count_but_are_no_lines() -> None:
     assert [line.number for line in lines(b'\n{"prompt": "a"}\r\n\n  \n{"prompt": "b"}')] == [2, 5]
 
 
+def test_plain_text_has_a_prompt_on_each_line() -> None:
+    raw = '\ufeffa red star\n\n  {a fox}, "OPEN" \r\n# 5'.encode()
+    assert bodies(raw, "p.txt") == [{"prompt": "a red star"}, {"prompt": '{a fox}, "OPEN"'}, {"prompt": "# 5"}]
+    assert [line.number for line in lines(raw, "p.TXT")] == [1, 3, 4]
+
+
+def test_json_lines_may_be_in_a_text_file() -> None:
+    assert bodies(b'\n{"prompt": "a", "n": 2}\n', "p.txt") == [{"prompt": "a", "n": 2}]
+
+
+def test_a_prompt_that_is_not_utf8_is_told_with_its_number(tmp_path: Path) -> None:
+    assert "\n  line 2 is not UTF-8" in refused(tmp_path, "p.txt", b"a\n\xff\nb\n")
+
+
 @pytest.mark.parametrize(
     ("raw", "why"),
     [

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.keys import first
 from cli.keys.command import keys
 from cli.stack.lock import folder_lock
 from cli.stack.servers.valkey import Valkey
@@ -110,3 +112,45 @@ def test_a_folder_that_is_served_is_asked_where_it_is(tmp_path: Path, monkeypatc
             assert server.is_ready()
         finally:
             server.stop()
+
+
+def test_a_new_key_says_where_it_is_stored(run: Run, valkey_url: str) -> None:
+    said = run("create").stderr
+    assert "stored in the store redis://" in said
+    assert "@" not in said
+
+
+def test_no_key_is_made_in_a_folder_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRIDPRESS_REDIS_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    result = in_folder(None)("create")
+    assert result.exit_code == 2
+    assert "--data" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("tenant", "is_told"), [("acme", True), ("default", False)])
+def test_the_first_key_is_told_whose_the_pictures_of_the_open_time_are(
+    run: Run, client: Client, tenant: str, is_told: bool
+) -> None:
+    client.zadd("gridpress:jobs:default", {"job_1": 0})
+    assert ("keys create --tenant default" in run("create", "--tenant", tenant).stderr) == is_told
+    assert "keys create --tenant default" not in run("create", "--tenant", "other").stderr
+
+
+@pytest.mark.parametrize(("answer", "tenant"), [(True, "default"), (False, "acme")])
+def test_a_person_may_take_over_the_pictures_of_the_open_time(
+    run: Run, client: Client, monkeypatch: pytest.MonkeyPatch, answer: bool, tenant: str
+) -> None:
+    client.zadd("gridpress:jobs:default", {"job_1": 0})
+    monkeypatch.setattr(first, "is_answered", lambda: True)
+    monkeypatch.setattr(click, "confirm", lambda *_, **__: answer)
+    run("create", "--tenant", "acme")
+    assert [key.tenant for key in KeyStore(client).all_keys()] == [tenant]
+
+
+def test_keys_and_limits_are_told_as_json(run: Run) -> None:
+    made = json.loads(run("create", "--json", "--queued-renders", "3").stdout)
+    assert id_of(made["key"]) == made["id"]
+    assert json.loads(run("limits", "--json").stdout)["queued_renders"] == 3
+    assert json.loads(run("revoke", made["id"][:6], "--json").stdout)["revoked_at"]

@@ -27,6 +27,7 @@ def test_up_refuses_to_open_an_unguarded_api_to_the_network(host: str, tmp_path:
     result = CliRunner().invoke(main, ["up", "--host", host, "--data", str(tmp_path / "data")])
     assert result.exit_code == 2
     assert "no API key" in result.stderr
+    assert f"`gridpress keys create --data {tmp_path / 'data'}`" in result.stderr
     assert not (tmp_path / "data").exists()
 
 
