@@ -10,6 +10,7 @@ from pydantic_settings import SettingsError
 from cli.batch.command import batch
 from cli.batch.files import files
 from cli.checkpoint import checkpoint
+from cli.completion import completion
 from cli.demo.command import demo
 from cli.doctor.command import doctor
 from cli.errors import Failure, Unavailable
@@ -115,6 +116,7 @@ for command in (
     plan_command,
     repair,
     webhooks,
+    completion,
 ):
     main.add_command(command)
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from cli.client import Client
-from cli.demo.examples import PROMPTS, Example, load
+from cli.demo.examples import FOR_GLM_IMAGE, PROMPTS, Example, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check, print_outcomes
 from cli.demo.run import Outcome, finish_all, submit_all
@@ -17,12 +17,10 @@ from cli.options import FOLDER, setting_option
 from cli.stack.checkpoint import REAL_MODEL, default_model
 from shared import demo_model
 
-_THE_REAL_ONE = (
-    f"The real model's pictures: GRIDPRESS_MODEL={REAL_MODEL} gridpress demo --prompts examples/glm_image.jsonl"
-)
+_THE_REAL_ONE = f"The real model's pictures: GRIDPRESS_MODEL={REAL_MODEL} gridpress demo --prompts {FOR_GLM_IMAGE}"
 _WEBHOOKS_LIMIT_S = 60.0  # long enough for a first webhook attempt and some retries
 _PROMPTS = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PROMPTS_HELP = "File of requests to render.  [default: examples/prompts.jsonl]"
+_PROMPTS_HELP = "File of requests to render.  [default: the examples of this package]"
 _MODEL_HELP = "Checkpoint to serve.  [default: demo, a small built-in model]"
 
 

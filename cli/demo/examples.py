@@ -1,6 +1,7 @@
-"""Reads the requests of the demo. Each line of `examples/prompts.jsonl` has a name and the fields of `POST /v1/jobs`.
+"""Reads the requests of the demo. Each line of `files/prompts.jsonl` has a name and the fields of `POST /v1/jobs`.
 
-These requests are for the demonstration model. `examples/glm_image.jsonl` has requests for the real model.
+These requests are for the demonstration model. `files/glm_image.jsonl` has requests for the real model. The files are
+in the package, so that an installed `gridpress demo` has them. In a checkout, the folder `examples` links to them.
 """
 
 import json
@@ -10,7 +11,8 @@ from typing import Any
 
 from cli.jobs.pictures import data_url
 
-PROMPTS = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
+PROMPTS = Path(__file__).parent / "files" / "prompts.jsonl"
+FOR_GLM_IMAGE = PROMPTS.with_name("glm_image.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +26,14 @@ class Example:
 def load(prompts: Path) -> list[Example]:
     """Returns all requests of a file, in order.
 
-    Paths of condition images are relative to the parent of the file's folder, as in `examples/prompts.jsonl`.
+    Paths of condition images are relative to the folder of the file.
     """
     lines = prompts.read_text(encoding="utf-8").splitlines()
-    return [_example(json.loads(line), prompts.resolve().parents[1]) for line in lines]
+    return [_example(json.loads(line), prompts.resolve().parent) for line in lines]
 
 
-def _example(fields: dict[str, Any], root: Path) -> Example:
+def _example(fields: dict[str, Any], folder: Path) -> Example:
     name = fields.pop("name")
     if "images" in fields:
-        fields["images"] = [data_url(root / path) for path in fields["images"]]
+        fields["images"] = [data_url(folder / path) for path in fields["images"]]
     return Example(name, fields)

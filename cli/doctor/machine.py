@@ -80,6 +80,8 @@ def has_torch() -> bool:
 def _requirements(extra: str) -> Iterator[Requirement]:
     for line in requires("gridpress") or []:
         wanted = Requirement(line)
+        if wanted.name == "gridpress":  # an extra of this package, whose packages are listed as well
+            continue
         if wanted.marker and wanted.marker.evaluate({"extra": extra}) and not wanted.marker.evaluate({"extra": ""}):
             yield wanted
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from standardwebhooks.webhooks import Webhook
 
+from cli.demo.examples import FOR_GLM_IMAGE as PROMPTS_FOR_GLM_IMAGE
 from cli.demo.examples import PROMPTS, Example, load
 from cli.demo.receiver import Receiver
 from cli.demo.report import check
@@ -23,7 +24,7 @@ from tests.cli.stub_api import finished, job
 
 SECRET = "whsec_" + "c2VjcmV0" * 5
 EXAMPLES = load(PROMPTS)
-FOR_GLM_IMAGE = load(PROMPTS.with_name("glm_image.jsonl"))
+FOR_GLM_IMAGE = load(PROMPTS_FOR_GLM_IMAGE)
 
 
 def by_name(name: str) -> dict[str, Any]:

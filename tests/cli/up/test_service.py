@@ -107,8 +107,7 @@ class Demo:
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.data_dir, self.out = folder / "data", folder / "out"
-        prompts = folder / "examples" / "prompts.jsonl"
-        prompts.parent.mkdir()
+        prompts = folder / "prompts.jsonl"
         Image.new("RGB", (256, 256), "teal").save(folder / "photo.png")
         fields = {"prompt": 'a "small" fox', "width": 256, "height": 256, "num_inference_steps": 2}
         lines = [fields | {"name": "pair", "n": 2}, fields | {"name": "edit", "images": ["photo.png"]}]
