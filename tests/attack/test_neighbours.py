@@ -55,11 +55,13 @@ def test_neighbours_are_unharmed(api: Served, busy: Latencies, attack: rude.Atta
 
 
 def test_all_attacks_at_once_keep_nobody_out_and_take_bounded_memory(api: Served, busy: Latencies) -> None:
-    """The best of three, since two cores carry the attackers, the server and the store; `make attack` prints all."""
-    tries = [_all_at_once(api, busy) for _ in range(NUM_TRIES)]
+    """Three tries at most, since two cores carry the attackers, the server and the store; `make attack` prints all."""
+    tries = [_all_at_once(api, busy)]
+    while tries[-1].times >= MOST_TIMES_TOGETHER and len(tries) < NUM_TRIES:
+        tries.append(_all_at_once(api, busy))
     assert all(found.attacked.num_failed == 0 for found in tries), tries
     assert all(found.peak_mib - found.rss_mib < MOST_MORE_MIB for found in tries), tries
-    assert min(found.times for found in tries) < MOST_TIMES_TOGETHER, tries
+    assert tries[-1].times < MOST_TIMES_TOGETHER, tries
 
 
 def _all_at_once(api: Served, busy: Latencies) -> Comparison:

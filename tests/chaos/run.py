@@ -37,6 +37,7 @@ class Plan:
     `silences` come at the end, one after the other and nothing besides, so that what follows each can be measured.
     `while_loading` come before all others, with the first requests, while the stages still load their models.
     `comes_back_in_s` bounds the time that a role takes to start again. `num_distinct`: see `request`.
+    `num_requests` bounds the requests that come before the silences.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class Plan:
     silences: tuple[Fault, ...] = ()
     while_loading: tuple[Fault, ...] = ()
     num_distinct: int | None = None
+    num_requests: int | None = None
     comes_back_in_s: float = 40.0  # a supervisor starts a process again within half a minute
 
 
@@ -85,6 +87,7 @@ def run(plan: Plan, data_dir: Path, is_right: IsRight, say: Callable[[str], None
             rate_per_s=plan.rate_per_s,
             cancels=plan.cancels,
             num_distinct=plan.num_distinct,
+            is_enough=lambda: plan.num_requests is not None and len(ledger.accepted()) >= plan.num_requests,
         )
         loading = Faults(service, recovery, hits_loading=True)
         with client:

@@ -35,10 +35,11 @@ def test_kills_while_models_load_and_while_they_draw_change_no_picture(
         model=str(tiny_checkpoint),
         workers_per_stage=1,
         has_far_worker=False,
-        rate_per_s=0.25,
+        rate_per_s=0.5,
         settle_s=180.0,
         cancels=False,
         num_distinct=4,
+        num_requests=6,  # all wait when the models are loaded, so that the kills after that meet workers that draw
         comes_back_in_s=120.0,
     )
 

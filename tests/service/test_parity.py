@@ -27,12 +27,12 @@ STEPS = 3
 IMAGES = {"a": photo_like(512, 544, 1), "b": photo_like(640, 512, 2), "c": photo_like(517, 389, 3)}
 REQUESTS: dict[str, dict[str, Any]] = {
     "plain": {"prompt": "a red kite", "size": "256x256", "seed": 1},
-    "quoted": {"prompt": 'a poster: "SALE" and “今天” and 「夏」', "size": "512x512", "seed": 2, "guidance_scale": 4.0},
-    "tall": {"prompt": "a lighthouse, 'KEEP OUT'", "size": "256x384", "seed": 3},
-    "wide": {"prompt": "a river delta", "size": "512x256", "seed": 4, "guidance_scale": 1.0},
+    "quoted": {"prompt": 'a poster: "SALE" and “今天” and 「夏」', "size": "320x320", "seed": 2, "guidance_scale": 4.0},
+    "tall": {"prompt": "a lighthouse, 'KEEP OUT'", "size": "256x320", "seed": 3},
+    "wide": {"prompt": "a river delta", "size": "352x256", "seed": 4, "guidance_scale": 1.0},
     "two, of which one seed wraps": {"prompt": "paper cranes", "size": "256x256", "seed": 2**53 - 1, "n": 2},
-    "edit": {"prompt": "put it on grass", "size": "512x544", "seed": 6, "images": ["a"]},
-    "edit with two": {"prompt": 'both, "9:41"', "size": "256x512", "seed": 7, "images": ["b", "a"]},
+    "edit": {"prompt": "put it on grass", "size": "288x320", "seed": 6, "images": ["a"]},
+    "edit with two": {"prompt": 'both, "9:41"', "size": "256x352", "seed": 7, "images": ["b", "a"]},
     "edit of an odd size": {"prompt": "at night", "size": "256x256", "seed": 8, "images": ["c"]},
 }
 

@@ -61,7 +61,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("story")
     with receiving() as receiver, collecting() as collector, chatting(says("a red kite over a MARKHILL")) as chat:

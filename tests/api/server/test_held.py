@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import pytest
 
+from cli.stack.servers.seaweedfs import S3Endpoint
 from shared.ids import DEFAULT_TENANT
-from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from tests.api.connections import Held
 from tests.api.processes import TIMEOUT_S, Served, served
+from tests.api.server.test_server import settings_of
 from tests.cli.waiting import eventually
 from tests.shared.store.builders import submitted
 
@@ -22,9 +23,11 @@ NUM_EACH = 100  # streams, and as many requests that wait
 Result = TypeVar("Result")
 
 
-@pytest.fixture
-def api(s3_settings: Settings, valkey_url: str, client: Client) -> Iterator[Served]:
-    with served(s3_settings, valkey_url, API_PROCESSES=NUM_PROCESSES) as api:
+@pytest.fixture(scope="module")
+def api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """For all tests: only the last one ends it."""
+    settings = settings_of(s3, tmp_path_factory.mktemp("api"))
+    with served(settings, empty_valkey_url, API_PROCESSES=NUM_PROCESSES) as api:
         yield api
 
 

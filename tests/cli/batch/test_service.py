@@ -9,15 +9,22 @@ from click.testing import CliRunner
 
 from cli.batch.client import BatchClient
 from cli.main import main
-from shared.settings.settings import Settings
+from cli.stack.servers.seaweedfs import S3Endpoint
 from shared.store.core.connect import Client
 from tests.api.processes import served
+from tests.api.server.test_server import settings_of
+
+
+@pytest.fixture(scope="module")
+def served_url(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(settings_of(s3, tmp_path_factory.mktemp("api")), empty_valkey_url) as api:
+        yield f"http://127.0.0.1:{api.port}"
 
 
 @pytest.fixture
-def url(s3_settings: Settings, valkey_url: str, client: Client) -> Iterator[str]:
-    with served(s3_settings, valkey_url) as api:
-        yield f"http://127.0.0.1:{api.port}"
+def url(served_url: str, client: Client) -> str:
+    """Of an API without files."""
+    return served_url
 
 
 def test_files_are_uploaded_listed_and_deleted(url: str, tmp_path: Path) -> None:

@@ -87,12 +87,11 @@ def test_bad_requests_are_refused_in_one_line(gridpress: Gridpress) -> None:
     assert "try 480 or 512" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "roles", [("valkey",), ("seaweedfs",), ("ar",), ("dit",), ("api", "batch", "delivery", "upkeep")]
-)
+@pytest.mark.parametrize("roles", [("valkey",), ("seaweedfs",), ("api", "batch", "delivery", "upkeep")])
 def test_a_killed_role_comes_back_and_pictures_go_on(
     gridpress: Gridpress, data_dir: Path, tmp_path: Path, roles: tuple[str, ...]
 ) -> None:
+    """`tests.chaos.test_real_engines` kills workers, and has to load their models again."""
     killed = pids(data_dir)
     for role in roles:
         os.kill(killed[role], signal.SIGKILL)

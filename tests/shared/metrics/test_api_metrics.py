@@ -18,7 +18,7 @@ from tests.cli.waiting import eventually
 from tests.shared.metrics.reading import samples, total
 
 _NUM_PROCESSES = 2
-_NUM_PATHS = 2_000
+_NUM_PATHS = 400
 _PROMPT = {"prompt": "a red fox", "width": 256, "height": 256}
 
 Grown = Callable[..., float]

@@ -1,17 +1,28 @@
-"""`gridpress batch run` against the whole service with the simulated engine: pictures, failures and a retry."""
+"""The whole service with the simulated engine: the same processes, no torch, pictures that can be foretold.
 
+Jobs go through the API, and batches through `gridpress batch run`.
+"""
+
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from cli.client import Client
 from cli.demo.service import service
 from cli.main import main
+from shared.jobs.spec import RenderSettings
+from shared.jobs.token_grid import Prior
+from tests.api.pictures import data_url, png
 from tests.cli.batch.conftest import pictures, results, write_lines
+from workers.simulate.picture import simulated_grid, simulated_picture
 
+PROMPT = "a red kite"
 SMALL = ("--size", "256x256", "--steps", "4", "--seed", "100")
 
 
@@ -19,6 +30,33 @@ SMALL = ("--size", "256x256", "--steps", "4", "--seed", "100")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with service(tmp_path_factory.mktemp("service"), "simulate:ar=0,dit=0") as address:
         yield address
+
+
+def submit(url: str, **fields: object) -> dict[str, object]:
+    """The job at its end."""
+    with Client(url) as client:
+        job = client.submit({"prompt": PROMPT, "size": "256x288", "seed": 3, "num_inference_steps": 4, **fields})
+        *_, last = client.watch([job["id"]])
+        return dict(last[job["id"]])
+
+
+def test_every_render_comes_out_as_foretold(url: str) -> None:
+    job = submit(url, n=3)
+    for image in job["images"]:  # type: ignore[attr-defined]
+        data = httpx.get(image["url"], follow_redirects=True, trust_env=False).raise_for_status().content
+        asked = RenderSettings(prompt=PROMPT, width_px=256, height_px=288)
+        expected = simulated_picture(Prior(simulated_grid(asked, image["seed"])), asked)
+        with Image.open(io.BytesIO(data)) as picture:
+            assert picture.convert("RGB").tobytes() == expected.tobytes()
+
+
+def test_an_edit_goes_through_both_stages(url: str) -> None:
+    assert submit(url, images=[data_url(png())])["status"] == "succeeded"
+
+
+def test_a_failure_that_was_asked_for_names_itself(url: str) -> None:
+    job = submit(url, prompt="[simulate fail in dit]")
+    assert (job["status"], job["images"][0]["error"]["code"]) == ("failed", "simulated_failure")  # type: ignore[index]
 
 
 def batch(url: str, *arguments: object) -> Result:
