@@ -29,6 +29,13 @@ _EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # format of an entry id of a
 def stream(job_id: str) -> Response:
     """Streams all past and future events of a job, or only those after `Last-Event-ID`.
 
+    Of the job: `job.queued` (`n`); `job.enhancing`; `job.enhanced` (`status`, `revised_prompt`, `error`); `job.retried`
+    and `job.requeued`, after which a job that had ended runs again; `job.succeeded`, `job.failed`, `job.cancelled` and
+    `job.expired` (`status`).
+
+    Of a picture, each with its `index`: `render.stage` (`state`); `render.progress` (`stage`, `done`, `total`), once a
+    second and only until the job's end; `render.preview` (`number`, `total`, `url`).
+
     Returns 204 when the job has ended and no events are left. The stream ends with the event `server.stopping` when the
     server stops, and with `stream.limit` after GRIDPRESS_STREAM_LIMIT_S seconds. Reconnect then with the id of the last
     event.

@@ -67,7 +67,23 @@ _ESTIMATE = {
     "eta_s": 31.0,
     "unserved": [],
 }
-_EVENTS = event_stream("progress", 'id: 1767605400000-0\nevent: render.progress\ndata: {"index": 0}\n\n')
+# A job of one picture. `render.progress` comes about once a second while the picture is rendered.
+_STORY = (
+    ("job.queued", '{"n": 1}'),
+    ("render.stage", '{"index": 0, "state": "prior_running"}'),
+    ("render.progress", '{"index": 0, "stage": "ar", "done": 640, "total": 1281}'),
+    ("render.stage", '{"index": 0, "state": "prior_ready"}'),
+    ("render.stage", '{"index": 0, "state": "decode_running"}'),
+    ("render.progress", '{"index": 0, "stage": "dit", "done": 25, "total": 50}'),
+    ("render.stage", '{"index": 0, "state": "succeeded"}'),
+    ("job.succeeded", '{"status": "succeeded"}'),
+)
+_EVENTS = event_stream(
+    "whole_job",
+    "".join(
+        f"id: {1767605400000 + 900 * at}-0\nevent: {name}\ndata: {data}\n\n" for at, (name, data) in enumerate(_STORY)
+    ),
+)
 
 OPERATIONS = {
     "jobs.create": Operation(

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import flask_swagger_ui
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 from pydantic import BaseModel
 
 from api.edge.proxies import base_url
@@ -72,8 +72,13 @@ class Start(BaseModel):
 
 
 @docs.get("/")
-def start() -> dict[str, object]:
-    """Returns links to the studio, the API reference, the OpenAPI document, the jobs and the health checks."""
+def start() -> dict[str, object] | Response:
+    """Returns links to the studio, the API reference, the OpenAPI document, the jobs and the health checks.
+
+    A browser, which prefers HTML, is redirected to the studio.
+    """
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        return Response(status=302, headers={"Location": f"{request.script_root}/studio", "Vary": "Accept"})
     base = base_url()
     links = ServiceLinks(
         studio=f"{base}/studio",

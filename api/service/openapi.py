@@ -36,6 +36,7 @@ _START = {
 }
 _ASSETS = {"text/css": TEXT, "text/javascript": TEXT, "image/png": BYTES}
 
+_TO_STUDIO = Response("a redirect to the studio, for a browser")
 _WORKERS = {
     "data": [
         {
@@ -65,7 +66,7 @@ OPERATIONS = {
         "getStart",
         _TAG,
         "Start page",
-        {200: Response("links to the main pages", Start, examples={"local": _START})},
+        {200: Response("links to the main pages", Start, examples={"local": _START}), 302: _TO_STUDIO},
     ),
     "docs.page": Operation(
         "getDocs", _TAG, "API reference", {200: Response("an HTML page", media={"text/html": TEXT})}

@@ -16,6 +16,16 @@ def test_the_start_leads_to_what_answers(http: FlaskClient) -> None:
         assert http.get(link).status_code == 200, name
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_the_start_leads_a_browser_to_the_studio(http: FlaskClient, house: Services) -> None:
+    answer = http.get("/", headers=BROWSER)
+    assert (answer.status_code, answer.headers["Location"], answer.headers["Vary"]) == (302, "/studio", "Accept")
+    below = with_settings(house, public_url="https://pictures.example.com/base").get("/", headers=BROWSER)
+    assert below.headers["Location"] == "/base/studio"
+
+
 @pytest.mark.parametrize("accepted", [None, "*/*", "application/json", "application/json, text/html;q=0.9"])
 def test_the_start_stays_json_for_programs(http: FlaskClient, accepted: str | None) -> None:
     answer = http.get("/", headers={"Accept": accepted} if accepted else {})

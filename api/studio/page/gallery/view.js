@@ -15,7 +15,7 @@ export async function show(place, rest) {
   let source = null;
   let large = null;
   let isStale = false;
-  const count = h("span", { class: "quiet", role: "status" });
+  const count = h("span", { class: "quiet" });
   const told = h("div", { class: "empty", hidden: true });
   const grid = pictureGrid(() => source?.more());
   const filters = filterBar({ batch: batchIn(rest) }, begin);

@@ -132,7 +132,7 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text);
   } catch {
     const area = h("textarea", { class: "for-readers", value: text }); // without TLS browsers have no clipboard
-    document.body.append(area);
+    ([...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body).append(area); // all else is inert
     area.select();
     document.execCommand("copy");
     area.remove();

@@ -32,7 +32,7 @@ async function route() {
   const module = await VIEWS[view]();
   if (shown.name !== view) return undefined; // the person has gone on
   main.replaceChildren();
-  main.dataset.view = view;
+  if (document.activeElement !== document.body) main.focus({ preventScroll: true }); // of a link to this view
   window.scrollTo(0, 0);
   const { close, update } = (await module.show(main, rest, session)) ?? {};
   Object.assign(shown, { close, update });

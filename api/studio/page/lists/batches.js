@@ -57,6 +57,7 @@ export async function show(place) {
 function batchRow(first, reread, onGone) {
   let batch = first;
   let shown = "";
+  let offered = "";
   const top = h("div", { class: "line" });
   const bar = h("progress", { max: "1", "aria-label": first.id });
   const about = h("p", { class: "quiet small" });
@@ -75,7 +76,9 @@ function batchRow(first, reread, onGone) {
     bar.hidden = FINAL.has(batch.status);
     about.textContent = sentence(batch);
     faults.replaceChildren(...(batch.errors?.data ?? []).slice(0, 5).map((fault) => h("p", { class: "small bad" }, fault.line ? `${t("batches.line")} ${fault.line}: ` : "", fault.message)));
-    actions.replaceChildren(...actionsOf(failed));
+    const state = JSON.stringify([batch.status, batch.paused, failed > 0, completed > 0]);
+    if (state !== offered) actions.replaceChildren(...actionsOf(failed)); // else a button would lose the focus
+    offered = state;
     if (completed && shown !== `${completed}`) {
       shown = `${completed}`;
       readPictures();

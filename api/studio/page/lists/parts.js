@@ -15,15 +15,23 @@ export function refusal(error) {
   return h("p", { class: "notice" }, needed);
 }
 
-/** Calls `read` now, after events, and every `every_ms` while the page is seen. Returns a function that ends it. */
+/** Replaces what a list shows, unless a person is at work in it: the focus would be lost. */
+export function renewed(place, ...parts) {
+  const at = document.activeElement;
+  if (at === place || !place.contains(at)) place.replaceChildren(...parts);
+}
+
+/** Calls `read` now and every `every_ms` while the page is seen. Returns a function that ends it. */
 export function polled(read, every_ms) {
   let timer = 0;
+  let turns = 0;
   let isOver = false;
 
   async function turn() {
+    const mine = ++turns;
     clearTimeout(timer);
     if (!document.hidden) await read();
-    if (!isOver) timer = setTimeout(turn, every_ms);
+    if (!isOver && mine === turns) timer = setTimeout(turn, every_ms);
   }
 
   document.addEventListener("visibilitychange", turn);

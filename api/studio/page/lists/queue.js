@@ -5,7 +5,7 @@ import { button, complain, h, throttled, toast } from "../js/dom.js";
 import { onEvent, onGap } from "../js/events.js";
 import { ago, duration, stepTime, timeOf } from "../js/format.js";
 import { t } from "../js/words.js";
-import { polled, refusal, statusOf } from "./parts.js";
+import { polled, refusal, renewed, statusOf } from "./parts.js";
 
 const EVERY_MS = 5000;
 const SOON_MS = 1500;
@@ -30,8 +30,8 @@ export async function show(place) {
   async function read() {
     await Promise.all([
       get("v1/stats").then(({ stages: found }) => stages.replaceChildren(...["ar", "dit"].map((name) => stageCard(name, found[name]))), fail(stages)),
-      get("v1/workers").then(({ data }) => workers.replaceChildren(workerTable(data)), fail(workers)),
-      get(withQuery("v1/jobs", { status: ["queued", "running"], limit: 50, order: "asc" })).then(({ data }) => jobs.replaceChildren(...jobRows(data, read)), fail(jobs)),
+      get("v1/workers").then(({ data }) => renewed(workers, workerTable(data)), fail(workers)),
+      get(withQuery("v1/jobs", { status: ["queued", "running"], limit: 50, order: "asc" })).then(({ data }) => renewed(jobs, ...jobRows(data, read)), fail(jobs)),
     ]);
   }
 
@@ -136,6 +136,7 @@ function crashPart(crash) {
 }
 
 async function act(call, reread, said) {
+  document.activeElement?.blur(); // the row of the button goes away
   try {
     await call;
     if (said) toast(said);

@@ -15,6 +15,7 @@ const WIDEST = 560;
 export function runCard(first, onGone) {
   let job = first;
   let timer = 0;
+  let offered = null;
   const frames = first.images.map((image) => frame(first, image.index));
   const status = h("span", { class: "status" });
   const about = h("span", { class: "quiet small" });
@@ -66,7 +67,8 @@ export function runCard(first, onGone) {
     bar.hidden = job.status !== "running";
     bar.value = job.progress;
     for (const image of job.images) frames[image.index].paint(image, job);
-    actions.replaceChildren(...actionsOf());
+    if (job.status !== offered) actions.replaceChildren(...actionsOf()); // else the button would lose the focus
+    offered = job.status;
     clearTimeout(timer);
     if (job.status === "queued") timer = setTimeout(refresh, QUEUE_MS);
   }
