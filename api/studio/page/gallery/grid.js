@@ -6,6 +6,7 @@ import { statusWord, t } from "../js/words.js";
 
 const MOST_TILES = 300;
 const GAP = 8;
+const [MOST_TRIES, RETRY_MS] = [3, 1500];
 const AHEAD_PX = 900; // pictures so far above and below the window are in the document
 const MORE_PX = 2400; // closer to the end than this, more pictures are asked for
 
@@ -98,9 +99,20 @@ export function pictureGrid(onNearEnd) {
   return { element, set, close };
 }
 
-function tileOf({ id, index, prompt, status, hasPicture }) {
-  const face = hasPicture
-    ? h("img", { src: thumbnail(id, index), alt: t("gallery.tileAlt", { prompt }), loading: "lazy", decoding: "async" })
+/** Returns a thumbnail that is asked for again a few times: while many are made at once, the service is busy. */
+function face({ id, index, prompt }) {
+  let tries = 0;
+  const image = h("img", { src: thumbnail(id, index), alt: t("gallery.tileAlt", { prompt }), loading: "lazy", decoding: "async" });
+  image.addEventListener("error", () => {
+    if (++tries <= MOST_TRIES) setTimeout(() => (image.src = thumbnail(id, index)), tries * RETRY_MS);
+  });
+  return image;
+}
+
+function tileOf(item) {
+  const { id, index, prompt, status, hasPicture } = item;
+  const shown = hasPicture
+    ? face(item)
     : h("span", { class: "none" }, h("span", {}, statusWord(status)), h("span", { class: "for-readers" }, prompt));
-  return h("li", { class: "tile" }, h("a", { href: `#gallery/${id}/${index}` }, face));
+  return h("li", { class: "tile" }, h("a", { href: `#gallery/${id}/${index}` }, shown));
 }
