@@ -178,7 +178,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
     matched = {
         (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }
-    of_nobody = {("GET", "/v1/models/<path:model_id>"), ("GET", "/docs/<name>")}
+    of_nobody = {("GET", f"/{path}") for path in ("v1/models/<path:model_id>", "docs/<name>", "studio/<path:name>")}
     keyless = {
         ("GET", "/v1/batches/<batch_id>/archives/<name>"),
         ("GET", "/v1/jobs/<job_id>/images/<int:index>/links/<name>"),

@@ -15,7 +15,13 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.transport import Response
 from schemathesis.pytest.lazy import get_all_tests
 from schemathesis.schemas import BaseSchema
-from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance, unsupported_method
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    ignored_auth,
+    positive_data_acceptance,
+    response_schema_conformance,
+    unsupported_method,
+)
 
 from api.app import create_app
 from api.services import Services
@@ -118,8 +124,12 @@ def is_beyond(answer: Response) -> bool:
 def check(answer: Response, case: Case) -> None:
     """As the document says, as far as it can say it."""
     excluded = [positive_data_acceptance] if is_beyond(answer) else []
+    if case.path == "/v1/events":  # OpenAPI 3.1 can't describe single events
+        excluded = [*excluded, response_schema_conformance]
     if is_still_rendering(answer):
         excluded = [positive_data_acceptance, not_a_server_error]
+    if case.path == "/v1/jobs/estimate":  # a job may have this id, so its path allows what a job's path allows
+        excluded = [*excluded, allow_header_conformance]
     if answer.status_code == 401:  # a method that there is not takes a key: who has none learns of no routes
         excluded = [*excluded, unsupported_method]
     case.validate_response(answer, excluded_checks=[*excluded, ignored_auth])
