@@ -76,6 +76,15 @@ class Render:
     decode_started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def num_tries(self) -> int:
+        """Returns how often workers have tried to render the picture: 1 if nothing goes wrong.
+
+        `attempts` counts the claims of both stages. A second try of either stage is one more try of the picture.
+        """
+        num_stages = sum(moment is not None for moment in (self.prior_started_at, self.decode_started_at))
+        return max(1, self.attempts - max(1, num_stages) + 1) if self.attempts else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -122,7 +122,7 @@ def _image(job: Job, render: Render, link: str) -> ImageResponse:
         content_type=picture.content_type if picture else None,
         ended_in=render.ended_in,
         error=_error(render.error) if render.error else None,
-        attempts=render.attempts,
+        attempts=render.num_tries,
         timings=Timings(
             ar_s=_seconds(render.prior_started_at, render.prior_ready_at),
             dit_s=_seconds(render.decode_started_at, render.finished_at if picture else None),

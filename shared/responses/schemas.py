@@ -60,8 +60,9 @@ class ImageResponse(BaseModel):
     """One picture of a job. `url`, `sha256`, `bytes` and `content_type` are null until the picture has succeeded.
     `progress` is null unless a worker is rendering the picture.
 
-    `attempts` is how often workers have started the picture, in both stages together. `ended_in` is the stage in which
-    the picture was cancelled, expired or failed. It is `before_start` if no stage had begun.
+    `attempts` is how often workers have tried to render the picture: 1 if nothing goes wrong, and one more for each
+    repetition of a stage. `ended_in` is the stage in which the picture was cancelled, expired or failed. It is
+    `before_start` if no stage had begun.
     """
 
     index: int

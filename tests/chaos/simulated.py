@@ -41,8 +41,8 @@ def long_plan(seed: int, num_kills: int) -> Plan:
 
 def is_as_foretold(asked: Request, index: int, data: bytes) -> bool:
     """Pixel by pixel."""
-    settings = asked.settings
-    expected = simulated_picture(Prior(simulated_grid(settings, (asked.seed + index) % SEED_LIMIT)), settings)
+    settings, seed = asked.settings, (asked.seed + index) % SEED_LIMIT
+    expected = simulated_picture(Prior(simulated_grid(settings, seed)), settings, seed)
     with Image.open(io.BytesIO(data)) as picture:
         return picture.size == expected.size and picture.convert("RGB").tobytes() == expected.tobytes()
 

@@ -42,10 +42,11 @@ def submit(url: str, **fields: object) -> dict[str, object]:
 
 def test_every_render_comes_out_as_foretold(url: str) -> None:
     job = submit(url, n=3)
+    assert [image["attempts"] for image in job["images"]] == [1, 1, 1]  # type: ignore[attr-defined]
     for image in job["images"]:  # type: ignore[attr-defined]
         data = httpx.get(image["url"], follow_redirects=True, trust_env=False).raise_for_status().content
         asked = RenderSettings(prompt=PROMPT, width_px=256, height_px=288)
-        expected = simulated_picture(Prior(simulated_grid(asked, image["seed"])), asked)
+        expected = simulated_picture(Prior(simulated_grid(asked, image["seed"])), asked, image["seed"])
         with Image.open(io.BytesIO(data)) as picture:
             assert picture.convert("RGB").tobytes() == expected.tobytes()
 

@@ -36,7 +36,9 @@ def run(settings: Settings) -> None:
 
     def finish(claim: Claim) -> Decoded:
         assert claim.prior
-        return Decoded(simulated_picture(claim.prior, claim.settings), denoise_s=simulation.dit_s, decode_s=0.0)
+        return Decoded(
+            simulated_picture(claim.prior, claim.settings, claim.seed), denoise_s=simulation.dit_s, decode_s=0.0
+        )
 
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     previews = PreviewPublisher(objects, LeaseStore(client, rules))
@@ -45,7 +47,7 @@ def run(settings: Settings) -> None:
         due = preview_steps(progress.total, claim.partial_images)
         if progress.done in due:
             assert claim.prior
-            image = simulated_picture(claim.prior, claim.settings)
+            image = simulated_picture(claim.prior, claim.settings, claim.seed)
             previews.submit(Preview(claim, due.index(progress.done) + 1, len(due), image))
 
     def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:

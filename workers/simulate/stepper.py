@@ -44,7 +44,8 @@ class TimedStepper(Generic[Result]):
     """A simulated engine that computes up to `group` renders together. The steps of a render take `duration_s` seconds
     in total. Then `finish` is called to make the result of the render.
 
-    `on_step` is called after every step of a render except the last one. `load_unfinished` returns the saved state of a
+    `on_step` is called after every step of a render except the last one, with the progress in steps of this engine.
+    `load_unfinished` returns the saved state of a
     render that another worker handed over, or None.
     """
 
@@ -106,7 +107,12 @@ class TimedStepper(Generic[Result]):
         return Unfinished(render.num_done, b"%d" % render.num_done) if render and render.num_done else None
 
     def progress(self) -> Mapping[RenderId, Progress]:
-        return {render_id: Progress(render.num_done, self._num_steps) for render_id, render in self._renders.items()}
+        """Returns the progress of each render in the steps that its request asks for, not in those of this engine."""
+        return {render_id: self._progress(render) for render_id, render in self._renders.items()}
+
+    def _progress(self, render: _Render) -> Progress:
+        asked = render.claim.num_steps
+        return Progress(render.num_done * asked // self._num_steps, asked)
 
     @property
     def is_waiting(self) -> bool:

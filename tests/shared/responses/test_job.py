@@ -194,3 +194,25 @@ def test_times_are_utc_with_milliseconds(moment: datetime) -> None:
     text = rfc3339(moment)
     assert text.endswith("Z")
     assert abs(datetime.fromisoformat(text) - moment) < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "claims", "told"),
+    [
+        (S.QUEUED, 0, 0),
+        (S.PRIOR_RUNNING, 1, 1),
+        (S.PRIOR_RUNNING, 2, 2),  # a worker died
+        (S.PRIOR_READY, 1, 1),
+        (S.DECODE_RUNNING, 2, 1),
+        (S.SUCCEEDED, 2, 1),
+        (S.SUCCEEDED, 4, 3),
+    ],
+)
+def test_an_undisturbed_picture_has_one_attempt_whatever_its_stage(state: RenderState, claims: int, told: int) -> None:
+    answer = job_response(a_job(a_render(0, state, attempts=claims)), "http://a", "m")
+    assert answer["images"][0]["attempts"] == told
+
+
+def test_a_picture_that_is_decoded_again_has_no_ar_stage() -> None:
+    render = a_render(0, S.SUCCEEDED, attempts=1, prior_started_at=None)
+    assert job_response(a_job(render), "http://a", "m")["images"][0]["attempts"] == 1

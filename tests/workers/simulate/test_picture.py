@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageChops
 
 from shared.geometry import GridSize
 from shared.jobs.spec import RenderSettings
@@ -20,23 +21,35 @@ def settings(prompt: str, width_px: int = 256, height_px: int = 256) -> RenderSe
 def test_a_picture_has_the_size_that_was_asked_for(prompt: str, seed: int, width: int, height: int) -> None:
     asked = settings(prompt, width, height)
     grid = simulated_grid(asked, seed)
-    assert simulated_picture(Prior(grid), asked).size == (width, height)
+    assert simulated_picture(Prior(grid), asked, seed).size == (width, height)
     assert simulated_grid(asked, seed) == grid
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), SEEDS, SIDES), min_size=2, max_size=2, unique=True))
 def test_another_request_is_another_picture(requests: list[tuple[str, int, int]]) -> None:
     asked = [(settings(prompt, side), seed) for prompt, seed, side in requests]
-    one, other = (simulated_picture(Prior(simulated_grid(each, seed)), each).tobytes() for each, seed in asked)
+    one, other = (simulated_picture(Prior(simulated_grid(each, seed)), each, seed).tobytes() for each, seed in asked)
     assert one != other
 
 
 @given(st.lists(st.integers(0, 16_383), min_size=2, max_size=2, unique=True))
 def test_different_tokens_have_different_colours(tokens: list[int]) -> None:
     grid = TokenGrid(GridSize(1, 2), tuple(tokens))
-    colours = simulated_picture(Prior(grid), settings("", 64, 32)).getcolors()
+    colours = simulated_picture(Prior(grid), settings("", 64, 32), seed=0).getcolors()
     assert colours
     assert len(colours) == 2
+
+
+def test_a_label_tells_prompt_and_seed_below_the_grid() -> None:
+    prior = Prior(simulated_grid(settings("a"), 1))
+    one, other, third = (
+        simulated_picture(prior, settings(prompt), seed) for prompt, seed in (("a", 1), ("a", 2), ("b\n" * 4000, 1))
+    )
+    for changed in (other, third):
+        box = ImageChops.difference(one, changed).getbbox()
+        assert box
+        assert box[1] >= 128
+    assert one.getpixel((1, 254)) == (0, 0, 0)
 
 
 def test_condition_images_differ_by_their_key() -> None:

@@ -60,11 +60,17 @@ def test_a_higher_class_goes_first_and_what_it_kept_waiting_goes_on() -> None:
     assert run(engine, a_claim("urgent")) == [[], [], [], ["urgent"], [], [], ["batch"], [], [], [], ["next"]]
 
 
-def test_progress_counts_steps() -> None:
-    engine = stepper(FOUR_STEPS_S)
-    engine.admit(a_claim("a"))
-    engine.step()
-    assert engine.progress() == {"a": Progress(1, 4)}
+@pytest.mark.parametrize("stage", Stage)
+def test_progress_counts_the_steps_that_were_asked_for(stage: Stage) -> None:
+    engine, claim = stepper(FOUR_STEPS_S), a_claim("a", stage=stage)
+    asked = claim.num_steps
+    assert asked == (50 if stage is Stage.DIT else claim.settings.num_decode_steps)
+    engine.admit(claim)
+    seen = []
+    for _ in range(4):
+        seen += engine.progress().values()
+        engine.step()
+    assert seen == [Progress(asked * quarters // 4, asked) for quarters in range(4)]
 
 
 def test_a_dropped_render_never_finishes() -> None:
@@ -81,7 +87,7 @@ def test_a_render_claimed_again_starts_again() -> None:
     engine.admit(a_claim("a"))
     engine.step()
     engine.admit(a_claim("a"))
-    assert engine.progress() == {"a": Progress(0, 4)}
+    assert engine.progress()[RenderId("a")].done == 0
 
 
 def test_a_render_can_fail_by_itself() -> None:

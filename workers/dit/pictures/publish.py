@@ -70,8 +70,8 @@ class Publisher:
     def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
         """Returns the manifest of the picture.
 
-        The field `attempts` counts the claims of this render in both stages, so it is 2 if nothing went wrong. The
-        field `picture` has the size of the delivered picture, and `settings` has the size that was rendered.
+        The field `attempts` counts the attempts of the DiT stage, so it is 1 if nothing went wrong. The field `picture`
+        has the size of the delivered picture, and `settings` has the size that was rendered.
         """
         width_px, height_px = claim.settings.delivered_size
         return {
@@ -83,7 +83,7 @@ class Publisher:
             "model": {"name": self._model_name, "revision": claim.revision},
             "engine": self._engine,
             "quality": claim.settings.quality,
-            "attempts": claim.lease.fence,
+            "attempts": claim.attempt,
             "timings": {"denoise_s": round(decoded.denoise_s, 3), "decode_s": round(decoded.decode_s, 3)},
             "picture": {
                 "key": picture.key,
