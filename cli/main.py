@@ -22,6 +22,7 @@ from cli.jobs.render import render
 from cli.keys.command import keys
 from cli.logs.command import logs
 from cli.plan.command import plan_command
+from cli.pull import pull
 from cli.service.ps import ps
 from cli.service.status import status
 from cli.service.stop import stop
@@ -110,6 +111,7 @@ for command in (
     files,
     dead_letters,
     keys,
+    pull,
     checkpoint,
     doctor,
     evaluate,

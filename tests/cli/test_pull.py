@@ -1,0 +1,124 @@
+"""`gridpress pull` against a small hub on loopback: what is downloaded, resumed, checked and refused."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import pull as command
+from cli.main import main
+from cli.stack.ports import free_ports
+from tests.cli.answering import Reply, handler_of
+from tests.cli.stub_api import reply
+from tests.fixtures.http_server import HttpServer
+
+MODEL, COMMIT = "acme/model", "c" * 40
+
+
+class Hub(HttpServer):
+    """A model of two files, in the part of the hub's protocol that a download needs."""
+
+    def __init__(self) -> None:
+        self.files = {"model_index.json": b"{}", "vae/weights.safetensors": b"w" * 5000, "README.md": b"hello"}
+        self.damaged: set[str] = set()
+        self.downloads: Counter[str] = Counter()
+        super().__init__(handler_of(self._answer))
+        self._server.RequestHandlerClass.do_HEAD = self._server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
+
+    def _answer(self, method: str, path: str, _headers: Message, _body: bytes) -> Reply:
+        path = path.partition("?")[0]
+        if path == f"/api/models/{MODEL}" or path.startswith(f"/api/models/{MODEL}/revision/"):
+            siblings = [{"rfilename": name, "size": len(data)} for name, data in self.files.items()]
+            return reply(200, {"_id": "1", "id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings})
+        if path.startswith(f"/api/models/{MODEL}/tree/"):
+            return reply(200, [self._entry(name) for name in self.files])
+        prefix = f"/{MODEL}/resolve/{COMMIT}/"
+        if path.startswith(prefix) and path.removeprefix(prefix) in self.files:
+            return self._file(method, path.removeprefix(prefix))
+        return 404, {"x-error-code": "RepoNotFound"}, b"{}"
+
+    def _entry(self, name: str) -> dict[str, object]:
+        data = self.files[name]
+        blob = hashlib.sha1(b"blob %d\0%s" % (len(data), data), usedforsecurity=False).hexdigest()
+        return {"type": "file", "path": name, "size": len(data), "oid": blob}
+
+    def _file(self, method: str, name: str) -> Reply:
+        data = self.files[name]
+        headers = {"etag": f'"{hashlib.sha256(data).hexdigest()}"', "x-repo-commit": COMMIT}
+        if method == "HEAD":
+            return 200, headers | {"x-linked-size": str(len(data))}, data
+        self.downloads[name] += 1
+        return 200, headers, b"x" * len(data) if name in self.damaged else data
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def pull(to: Path, *options: str, model: str = MODEL) -> Result:
+    return CliRunner().invoke(main, ["pull", model, "--to", str(to), *options])
+
+
+def test_the_parts_of_a_model_are_downloaded_and_checked(hub: Hub, tmp_path: Path) -> None:
+    result = pull(tmp_path / "model", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {
+        "model": MODEL, "commit": COMMIT, "folder": str(tmp_path / "model"), "bytes": 5002
+    }  # fmt: skip
+    assert (tmp_path / "model" / "vae" / "weights.safetensors").read_bytes() == b"w" * 5000
+    assert not (tmp_path / "model" / "README.md").exists()
+    assert "all 2 files have the checksums of the hub" in result.stderr
+
+
+def test_what_is_there_is_not_downloaded_again(hub: Hub, tmp_path: Path) -> None:
+    assert pull(tmp_path).exit_code == pull(tmp_path).exit_code == 0
+    assert set(hub.downloads.values()) == {1}
+
+
+def test_a_damaged_file_is_deleted_and_comes_with_the_next_pull(hub: Hub, tmp_path: Path) -> None:
+    hub.damaged = {"vae/weights.safetensors"}
+    result = pull(tmp_path)
+    assert result.exit_code == 1
+    assert "deleted: vae/weights.safetensors; run the same command again" in result.stderr
+    assert not (tmp_path / "vae" / "weights.safetensors").exists()
+    hub.damaged = set()
+    assert pull(tmp_path).exit_code == 0
+
+
+def test_a_full_disk_is_noticed_before_the_download(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SPARE_BYTES", 2**60)
+    result = pull(tmp_path)
+    assert (result.exit_code, hub.downloads) == (1, {})
+    assert "free some, or name another folder" in result.stderr
+
+
+@pytest.mark.parametrize("model", ["acme/other", "not a model", "a/b/c/d"])
+def test_a_model_that_the_hub_lacks_is_refused_in_one_line(hub: Hub, tmp_path: Path, model: str) -> None:
+    result = pull(tmp_path, model=model)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert f"the hub has no model {model}" in result.stderr
+
+
+def test_what_is_no_pipeline_is_refused(hub: Hub, tmp_path: Path) -> None:
+    del hub.files["model_index.json"]
+    assert "no model_index.json" in pull(tmp_path).stderr
+
+
+@pytest.mark.parametrize("model", ["demo", "."])
+def test_what_is_here_already_needs_no_download(tmp_path: Path, model: str) -> None:
+    assert pull(tmp_path, model=model).exit_code == 2
+
+
+def test_a_hub_that_cannot_be_reached_is_exit_status_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_ports(1)[0]}")
+    result = pull(tmp_path)
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+    assert "the same command goes on later" in result.stderr
