@@ -68,7 +68,7 @@ def test_there_is_one_serving_process_a_role(url: str, data_dir: Path) -> None:
 
 
 def test_the_commands_show_what_was_rendered(gridpress: Gridpress) -> None:
-    newest = json.loads(gridpress("jobs", "--json", "--limit", 1).stdout)[0]
+    newest = json.loads(gridpress("jobs", "--json", "--limit", 1).stdout)["data"][0]
     assert newest["id"] in gridpress("jobs").stdout
     shown = gridpress("job", newest["id"]).stdout
     assert newest["prompt"] in shown
@@ -140,7 +140,7 @@ def test_the_demo_leaves_no_process_behind(demo: Demo) -> None:
 
 def test_a_restart_keeps_every_job_and_picture(demo: Demo) -> None:
     with service(demo.data_dir, "simulate:") as address:  # nothing is drawn, so no model has to be loaded
-        jobs = json.loads(against(address)("jobs", "--json").stdout)
+        jobs = json.loads(against(address)("jobs", "--json").stdout)["data"]
         links = [f"{address}/v1/jobs/{job['id']}/images/{image['index']}" for job in jobs for image in job["images"]]
         assert {download(link) for link in links} == demo.pictures()
 
