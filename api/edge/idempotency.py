@@ -133,16 +133,27 @@ def existing_job() -> Job | None:
     Call this only when no response is stored for that earlier request. The current request must then respond with the
     job. If there is a job, the current response is also marked as a repetition.
     """
-    job_id = reserved_id()
-    if job_id is None:
+    reservation = _reservation()
+    if reservation is None or reservation.is_new:
         return None
     try:
-        job = services().store.job(JobId(job_id), caller().tenant)
+        job = services().store.job(JobId(reservation.reserved_id), caller().tenant)
     except JobNotFound:
         return None
     job_created()
     mark_replayed()
     return job
+
+
+def scope() -> str:
+    """Returns the name under which the store keeps the Idempotency-Key of the current request, or '' without a key."""
+    reservation = _reservation()
+    return reservation.scope if reservation else ""
+
+
+def job_recorded() -> None:
+    """Says that the store has recorded this request's job under its Idempotency-Key (`JobStore.submit`)."""
+    g.job_created = True
 
 
 def job_created() -> None:
@@ -153,7 +164,7 @@ def job_created() -> None:
     reservation = _reservation()
     if reservation is None:
         return
-    g.job_created = True
+    job_recorded()
     try:
         services().idempotency.job_created(reservation)
     except StoreUnavailable as error:  # the job exists; a retry finds it once the lease of the key has ended

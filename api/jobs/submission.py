@@ -44,12 +44,13 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     use_pixels(spec.n * spec.settings.width_px * spec.settings.height_px)
     new_id = job_id or idempotency.reserved_job_id()
     prior, origin = source.prior if source else None, request_ids.origin()
-    job = deps.store.submit(new_id, spec, name=name, source=prior, origin=origin)
+    scope = idempotency.scope()
+    job = deps.store.submit(new_id, spec, name=name, source=prior, origin=origin, idempotency=scope)
     bind_contextvars(job_id=job.job_id)  # the request's access log line has the job id as well
     if job.job_id == new_id:  # otherwise a job of the same name existed before
         count_submission(spec.priority)
         log.info("job.accepted", **spec.facts)
-    idempotency.job_created()
+    idempotency.job_recorded()
     deps.admission.count(spec.n)
     release()
     return job

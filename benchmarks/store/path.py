@@ -51,14 +51,12 @@ class Path:
     def _write_manifest(self, meter: Meter | Unmeasured) -> None:
         claim = meter.run("claim of the manifest", self._manifests.claim)
         assert claim
-        meter.run("job for the manifest", lambda: self._stores.jobs.job_of_any_tenant(claim.job_id))
+        assert claim.job
         meter.run("manifest written", lambda: self._manifests.written(claim))
 
     def _deliver(self, meter: Meter | Unmeasured) -> None:
         (delivery,) = meter.run("claim of the webhook", lambda: self._deliveries.claim(_ROOM))
-        job_id = delivery.job_id
-        assert job_id
-        meter.run("job for the webhook", lambda: self._stores.jobs.job_of_any_tenant(job_id))
+        assert delivery.job
         meter.run("webhook delivered", lambda: self._deliveries.delivered(delivery, _RESPONSE))
 
 

@@ -46,7 +46,7 @@ class ManifestService:
 
     def _write(self, claim: ManifestClaim) -> None:
         try:
-            job = self.jobs.job_of_any_tenant(claim.job_id)
+            job = claim.job or self.jobs.job_of_any_tenant(claim.job_id)
             write_manifest(
                 self.objects, job, job_response(job, self.settings.public_url, self.settings.served_model_name)
             )

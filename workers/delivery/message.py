@@ -46,7 +46,8 @@ class _Receiver:
 class Composer:
     """Composes the requests of webhook attempts.
 
-    Reads the job, batch and endpoint again for every attempt, so that changes and deletions take effect at once.
+    Uses the job as it was when the attempt was leased, and reads the batch or endpoint again for every attempt. So
+    changes and deletions take effect at the next attempt.
     """
 
     def __init__(self, jobs: JobStore, batches: BatchStore, endpoints: EndpointStore, settings: Settings) -> None:
@@ -104,4 +105,4 @@ class Composer:
     def _job(self, delivery: Delivery) -> Job:
         if delivery.job_id is None:
             raise JobNotFound(f"{delivery.message_id} is not about a job")
-        return self._jobs.job_of_any_tenant(delivery.job_id)
+        return delivery.job or self._jobs.job_of_any_tenant(delivery.job_id)

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Row = TypeVar("Row")
 
 # Exceptions that decoding raises for a field that is missing, has another type or is out of range.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 _ROUND = 100  # ids that are read at once after the first page
 _MOST_ROUNDS = 50  # after so many reads with broken records the list ends early, and the log says so
 
@@ -41,7 +41,7 @@ def readable(
     for record_id, row in rows:
         try:
             found.append(decode(record_id, row))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             log.error("record.unreadable", kind=kind, record_id=record_id, error=_described(error))  # noqa: TRY400  # see _described
             faults.add(f"unreadable.{kind}")
             if is_strict:

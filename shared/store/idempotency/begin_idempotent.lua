@@ -13,7 +13,7 @@
 --   4: holder: the random id of this request
 --   5: lease (ms)
 --   6: time until the key expires (ms)
--- Returns {'mine', reserved id} when the caller may run the request; {'answered', response} when the response is
+-- Returns {'mine', reserved id, 1 if no earlier request reserved this id, else 0} when the caller may run the request; {'answered', response} when the response is
 -- stored; {'busy'} while another request with the key runs; {'reused'} when the key belongs to a different request.
 
 -- needs: keys, clock
@@ -36,12 +36,12 @@ end
 if known[1] and known[1] ~= ARGV[2] then return { 'reused' } end
 if known[2] then return { 'answered', known[2] } end
 -- Once the job was created, any number of requests with the key may run: all of them get their response from the job.
-if known[4] then return { 'mine', known[5] } end
+if known[4] then return { 'mine', known[5], 0 } end
 if known[3] and tonumber(known[3]) > now then return { 'busy' } end
 local ends = now + tonumber(ARGV[6])
 redis.call('HSET', key, 'fingerprint', ARGV[2], 'holder', ARGV[4], 'until_ms', now + tonumber(ARGV[5]), 'ends_ms', ends)
-redis.call('HSETNX', key, 'id', ARGV[3])
+local is_new = redis.call('HSETNX', key, 'id', ARGV[3])
 if known[3] then redis.call('HSET', key, 'overtaken', now) end
 redis.call('PERSIST', key) -- an earlier version used the store's own expiry
 redis.call('ZADD', P .. 'idempotency_ends', ends, ARGV[1])
-return { 'mine', redis.call('HGET', key, 'id') }
+return { 'mine', redis.call('HGET', key, 'id'), is_new }

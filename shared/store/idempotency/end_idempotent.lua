@@ -9,7 +9,7 @@
 --     stays for a while, because with a new id there could be two jobs.
 -- Returns 1, or 0 when another request took over meanwhile.
 
--- needs: keys
+-- needs: keys, job_stands
 local key = P .. 'idempotency:' .. ARGV[1]
 local how = ARGV[3]
 if redis.call('EXISTS', key) == 0 then return 0 end
@@ -19,8 +19,7 @@ if how == 'keep' then
   return 1
 end
 if how == 'stands' then
-  redis.call('HSET', key, 'stands', 1)
-  redis.call('HDEL', key, 'holder', 'until_ms')
+  job_stands(ARGV[1])
   return 1
 end
 if redis.call('HGET', key, 'holder') ~= ARGV[2] then return 0 end

@@ -29,12 +29,13 @@ class StoredResponse:
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """The right to run a request with an Idempotency-Key, and the id reserved for the job or file that the request
-    creates.
+    creates. `is_new` says that no earlier request reserved this id, so nothing with this id exists.
     """
 
     scope: str
     holder: HolderId
     reserved_id: str
+    is_new: bool = False
 
 
 class Busy:
@@ -71,7 +72,7 @@ class IdempotencyStore:
         kind, *values = self._scripts.run("begin_idempotent", scope, fingerprint, new_id, holder, *times)
         match kind:
             case "mine":
-                return Reservation(scope, holder, values[0])
+                return Reservation(scope, holder, values[0], bool(values[1]))
             case "answered":
                 return StoredResponse(**json.loads(values[0]))
             case "busy":
@@ -80,7 +81,7 @@ class IdempotencyStore:
 
     def job_created(self, reservation: Reservation) -> None:
         """Records that a request has created its job. From now on the response to every request with the same
-        Idempotency-Key is made from this job.
+        Idempotency-Key is made from this job. `JobStore.submit` does the same.
         """
         self._end(reservation, "stands")
 

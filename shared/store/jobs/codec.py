@@ -165,6 +165,7 @@ def submission_options(
     origin: Origin | None = None,
     *,
     costs: CostModel = DEFAULT_COSTS,
+    idempotency: str = "",
 ) -> str:
     """Returns the options of a new job as JSON, as the script `submit.lua` expects them."""
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
@@ -189,6 +190,7 @@ def submission_options(
             "webhook_url": spec.webhook_url or "",
             "webhook_events": spec.webhook_events or ENDS,
             "origin": origin.as_text() if origin else "",
+            "idempotency": idempotency,
         }
     )
 

@@ -79,17 +79,22 @@ class JobStore:
         name: ClientName | None = None,
         source: PriorSource | None = None,
         origin: Origin | None = None,
+        idempotency: str = "",
     ) -> Job:
         """Creates a job and its renders with one script, and returns the job. A repeated call with the same id changes
         nothing.
 
         `name` is the client's own id for the job. If an earlier, identical request had the same `name`, returns that
-        request's job. `source` has a token grid: all renders then start from it and wait for the DiT.
+        request's job. `source` has a token grid: all renders then start from it and wait for the DiT. `idempotency` is
+        the scope of the request's `Reservation`, or ''. The script that creates the job also records it under that
+        Idempotency-Key.
 
         Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
         request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait.
         """
-        options = codec.submission_options(spec, name, source, origin=origin, costs=self._costs)
+        options = codec.submission_options(
+            spec, name, source, origin=origin, costs=self._costs, idempotency=idempotency
+        )
         hint = self._hints.get(first_queue(spec, source))
         answer = self._scripts.run_replicated(self._replicas, "submit", *submission(job_id, spec, options, hint))
         match answer:

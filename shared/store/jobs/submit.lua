@@ -21,19 +21,30 @@
 --   batch, line, note                  for a batch line, which becomes a job only while it waits; batch is '' otherwise
 --   webhook_url, webhook_events        '' for none; a list
 --   origin                             JSON, see shared/tracing/origin.py; '' for none
+--   idempotency                        scope of the request's Idempotency-Key, or ''. From then on the key names the job
 -- Returns {'new', created_ms}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
 -- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
 -- queued renders.
 
--- needs: keys, clock, batch_order, deadlines, decide, events, hints, lanes, stages, tenant_load
+-- needs: keys, clock, batch_order, deadlines, decide, events, hints, job_stands, lanes, stages, tenant_load
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
 local key = P .. 'job:' .. job
-if redis.call('EXISTS', key) == 1 then return { 'stands', job } end
+
+-- Records under the Idempotency-Key that a job was created.
+local function record_under_key()
+  if options.idempotency ~= '' then job_stands(options.idempotency) end
+end
+
+if redis.call('EXISTS', key) == 1 then
+  record_under_key()
+  return { 'stands', job }
+end
 local standing = options.client_id ~= '' and redis.call('HGET', P .. 'client_ids:' .. tenant, options.client_id)
 if standing then
   if redis.call('HGET', P .. 'job:' .. standing, 'fingerprint') ~= options.fingerprint then return { 'taken' } end
+  record_under_key()
   return { 'stands', standing }
 end
 local batch_key, lines = P .. 'batch:' .. options.batch, P .. 'batch_lines:' .. options.batch
@@ -93,5 +104,6 @@ for i = 8, #ARGV, 2 do
   set_deadline(ARGV[i], key, 'start_timeout', now)
 end
 append_event(job, 'job.queued', { n = n })
+record_under_key()
 if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
 return { 'new', now }

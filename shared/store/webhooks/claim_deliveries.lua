@@ -16,8 +16,9 @@
 --   10: class of the receiver
 --   11: the time now (ms)
 --   12: origin of the job or batch, or ''
+--   13: record of the job (job_record.lua), or '' if the message is about no job
 
--- needs: keys, clock, aside, due, duties, outbox
+-- needs: keys, clock, aside, due, duties, job_record, outbox
 local UNPROVEN_CAP = 2
 local MESSAGE = { { 'tenant', is_text }, { 'type', is_text }, { 'job', is_text }, { 'at_ms', is_whole },
   { 'sequence', is_whole }, { 'data', is_text } }
@@ -25,7 +26,7 @@ local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]),
   failing = tonumber(ARGV[7]) }
 local now = now_ms()
-local claimed = {}
+local claimed, records = {}, {}
 
 -- Makes deliveries due again whose lease has expired, because their worker died.
 local function recover_expired(destination)
@@ -67,6 +68,13 @@ local function read_message(message, destination)
   end
 end
 
+-- Returns the record of a job. It is read once for all messages about the job.
+local function record_of(job)
+  if job == '' then return '' end
+  records[job] = records[job] or job_record(job)
+  return records[job]
+end
+
 -- Leases one delivery. Returns whether it did.
 local function lease(message, destination, class)
   local known = read_message(message, destination)
@@ -82,7 +90,7 @@ local function lease(message, destination, class)
   redis.call('HSET', P .. 'holders:' .. destination, message, holder)
   add_duty(holder, 'w|' .. destination .. '|' .. message)
   table.insert(claimed, { message, destination, attempt, known.tenant, known.type, known.job, known.at_ms,
-    known.sequence, known.data, class, now, origin_of(message, known.job) })
+    known.sequence, known.data, class, now, origin_of(message, known.job), record_of(known.job) })
   return true
 end
 

@@ -1,9 +1,9 @@
 -- Leases one ended job whose manifest (JSON description) is due to be written. A job whose record can't be read is set
 -- aside (taken out of the queue).
 -- ARGV: holder, lease (ms).
--- Returns {job, number of the attempt from 1, origin or ''}, or an empty list when no manifest is due.
+-- Returns {job, number of the attempt from 1, origin or '', record of the job (job_record.lua)}, or an empty list when no manifest is due.
 
--- needs: keys, clock, aside, duties
+-- needs: keys, clock, aside, duties, job_record
 local JOB = { { 'status', is_text }, { 'manifest_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
 local now = now_ms()
 
@@ -24,4 +24,4 @@ redis.call('ZADD', P .. 'manifests', now + tonumber(ARGV[2]), job)
 redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1])
 add_duty(ARGV[1], 'm|' .. job)
 local attempt = redis.call('HINCRBY', P .. 'job:' .. job, 'manifest_attempts', 1)
-return { job, attempt, known.origin or '' }
+return { job, attempt, known.origin or '', job_record(job) }

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.batches.batch import BatchId
 from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
+from shared.jobs.job import Job
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import readable
 from shared.store.core.scripts import Scripts
+from shared.store.jobs.records import job_of_record
 from shared.tracing.origin import Origin, log_ids
 from shared.webhooks.endpoints import EndpointId
 
@@ -41,7 +44,7 @@ class Delivery:
 
     `message_id` is sent as the header `webhook-id`; it is the same for every receiver and attempt. `destination` is an
     endpoint's id, or stands for the `webhook_url` of jobs and batches. `data` is the message as JSON, or '' when the
-    message is about a job.
+    message is about a job. `job` is None if the message is about no job, or if the job's record can't be read.
     """
 
     message_id: str
@@ -57,6 +60,7 @@ class Delivery:
     claimed_ms: int
     holder: HolderId
     origin: Origin | None = field(default=None, compare=False)
+    job: Job | None = field(default=None, compare=False, repr=False)
 
     @property
     def endpoint_id(self) -> EndpointId | None:
@@ -147,7 +151,7 @@ class DeliveryStore:
         found = self._scripts.run("claim_deliveries", holder, int(rules.lease_ttl_s * 1000), *limits)
         return [delivery for row in found for delivery in self._read(row, holder)]
 
-    def _read(self, row: Sequence[str], holder: HolderId) -> list[Delivery]:
+    def _read(self, row: Sequence[Any], holder: HolderId) -> list[Delivery]:
         """Returns a list with the one delivery that a row of the script's result describes.
 
         If the delivery can't be read, sets the delivery aside (takes it out of the queue) and returns an empty list.
@@ -205,8 +209,9 @@ class DeliveryStore:
         return bool(self._scripts.run("finish_delivery", *ids, *times, *fields))
 
 
-def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
-    message, destination, attempt, tenant, event_type, job, at_ms, sequence, data, receiver_class, now_ms, origin = row
+def _delivery(row: Sequence[Any], holder: HolderId) -> Delivery:
+    message, destination, attempt, tenant, event_type, job, at_ms, sequence, data, *rest = row
+    receiver_class, now_ms, origin, record = rest
     delivery = Delivery(
         message_id=message,
         destination=destination,
@@ -221,6 +226,7 @@ def _delivery(row: Sequence[str], holder: HolderId) -> Delivery:
         claimed_ms=int(now_ms),
         holder=holder,
         origin=Origin.parse(origin),
+        job=job_of_record(job, record),
     )
     _ = delivery.batch_id  # reads `data`, and raises an error if `data` is broken
     return delivery

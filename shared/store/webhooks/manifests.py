@@ -5,19 +5,25 @@ writes no manifest itself.
 from dataclasses import dataclass, field
 
 from shared.ids import HolderId, JobId, WorkerId, new_holder_id
+from shared.jobs.job import Job
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
+from shared.store.jobs.records import job_of_record
 from shared.tracing.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestClaim:
-    """A leased job whose manifest is to be written. `attempt` counts from 1."""
+    """A leased job whose manifest is to be written. `attempt` counts from 1.
+
+    `job` is None if the record of the job can't be read.
+    """
 
     job_id: JobId
     attempt: int
     holder: HolderId
     origin: Origin | None = field(default=None, compare=False)
+    job: Job | None = field(default=None, compare=False, repr=False)
 
 
 class ManifestStore:
@@ -38,8 +44,9 @@ class ManifestStore:
         answer = self._scripts.run("claim_manifest", holder, self._lease_ttl_ms)
         if not answer:
             return None
-        job_id, attempt, origin = answer
-        return ManifestClaim(JobId(job_id), int(attempt), holder, Origin.parse(origin))
+        job_id, attempt, origin, record = answer
+        job = job_of_record(job_id, record)
+        return ManifestClaim(JobId(job_id), int(attempt), holder, Origin.parse(origin), job)
 
     def written(self, claim: ManifestClaim) -> bool:
         """Records that the manifest of a job is written. Returns False when the lease on the job was lost meanwhile."""

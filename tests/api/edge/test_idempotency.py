@@ -43,11 +43,6 @@ def jobs_of(house: Services, tenant: TenantId = DEFAULT_TENANT) -> list[Job]:
     return house.store.jobs(tenant, limit=100, after=None)
 
 
-def without_leases(house: Services, client: Client) -> Services:
-    """As if every lease had ended by the time of the next request."""
-    return replace(house, idempotency=IdempotencyStore(client, kept_for_s=60, lease_s=0))
-
-
 def test_the_same_request_again_gets_the_same_answer(http: FlaskClient, house: Services, client: Client) -> None:
     first, second = post(http), post(http)
     assert (first.status_code, first.get_data(), first.headers["Location"]) == (
@@ -174,16 +169,11 @@ def test_a_second_request_is_told_to_wait_while_the_first_is_answered(
     assert (answer.status_code, answer.get_json()["retryable"]) == (409, True)
 
 
-@pytest.mark.parametrize("moment", ["submitted", "noted"])
-def test_a_crash_after_the_job_was_made_makes_no_second_one(
-    house: Services, client: Client, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    """Killed between accepting the job and keeping the answer."""
-    house = without_leases(house, client)
+def test_a_crash_after_the_job_was_made_makes_no_second_one(house: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between accepting the job and keeping the answer. The retry need not wait for the lease of the key."""
     http = create_app(house).test_client()
-    die = dying_after(JobStore.submit) if moment == "submitted" else dying_after(IdempotencyStore.job_created)
     with monkeypatch.context() as patch:
-        patch.setattr(JobStore if moment == "submitted" else IdempotencyStore, die.__name__, die)
+        patch.setattr(JobStore, "submit", dying_after(JobStore.submit))
         with pytest.raises(Death):
             post(http)
     made = jobs_of(house)
@@ -223,7 +213,7 @@ def test_a_retry_that_finds_the_job_uses_no_more_of_the_limits(
     keys.set_limits(tenant, TenantLimits(queued_renders=1, pixels_per_day=1024 * 1024))
     http = create_app(house).test_client()
     with monkeypatch.context() as patch:
-        patch.setattr(IdempotencyStore, "job_created", dying_after(IdempotencyStore.job_created))
+        patch.setattr(JobStore, "submit", dying_after(JobStore.submit))
         with pytest.raises(Death):
             post(http, Authorization=f"Bearer {text}")
     assert post(http, Authorization=f"Bearer {text}").status_code == 202
@@ -273,8 +263,7 @@ def test_an_answer_that_can_not_be_kept_is_an_answer_all_the_same(
 
     http = create_app(house).test_client()
     with monkeypatch.context() as patch:
-        for method in ("keep", "job_created"):
-            patch.setattr(IdempotencyStore, method, fail)
+        patch.setattr(IdempotencyStore, "keep", fail)
         first = post(http)
     assert first.status_code == 202
 
