@@ -33,8 +33,8 @@ def stream(job_id: str) -> Response:
     and `job.requeued`, after which a job that had ended runs again; `job.succeeded`, `job.failed`, `job.cancelled` and
     `job.expired` (`status`).
 
-    Of a picture, each with its `index`: `render.stage` (`state`); `render.progress` (`stage`, `done`, `total`), once a
-    second and only until the job's end; `render.preview` (`number`, `total`, `url`).
+    Of a picture, each with its `index`: `render.stage` (`state`); `render.progress` (`stage`, `done`, `total`), without
+    an id, about every two seconds and only until the job's end; `render.preview` (`number`, `total`, `url`).
 
     Returns 204 when the job has ended and no events are left. The stream ends with the event `server.stopping` when the
     server stops, and with `stream.limit` after GRIDPRESS_STREAM_LIMIT_S seconds. Reconnect then with the id of the last

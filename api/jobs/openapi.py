@@ -67,7 +67,7 @@ _ESTIMATE = {
     "eta_s": 31.0,
     "unserved": [],
 }
-# A job of one picture. `render.progress` comes about once a second while the picture is rendered.
+# A job of one picture. `render.progress` comes about every two seconds while the picture is rendered, and has no id.
 _STORY = (
     ("job.queued", '{"n": 1}'),
     ("render.stage", '{"index": 0, "state": "prior_running"}'),
@@ -81,7 +81,9 @@ _STORY = (
 _EVENTS = event_stream(
     "whole_job",
     "".join(
-        f"id: {1767605400000 + 900 * at}-0\nevent: {name}\ndata: {data}\n\n" for at, (name, data) in enumerate(_STORY)
+        (f"id: {1767605400000 + 900 * at}-0\n" if name != "render.progress" else "")
+        + f"event: {name}\ndata: {data}\n\n"
+        for at, (name, data) in enumerate(_STORY)
     ),
 )
 

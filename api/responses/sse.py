@@ -12,8 +12,12 @@ STOPPING = "event: server.stopping\ndata: {}\n\n"  # has no id, so that clients 
 
 
 def block(event_id: str, event_type: str, data: Mapping[str, object]) -> str:
-    """Formats one event as a Server-Sent Event with JSON data, and returns the text."""
-    return f"id: {event_id}\nevent: {event_type}\ndata: {json.dumps(data)}\n\n"
+    """Formats one event as a Server-Sent Event with JSON data, and returns the text.
+
+    An event without an id leaves the point at which clients resume as it is.
+    """
+    id_line = f"id: {event_id}\n" if event_id else ""
+    return f"{id_line}event: {event_type}\ndata: {json.dumps(data)}\n\n"
 
 
 def stream_of(blocks: Iterator[str]) -> Response:

@@ -71,6 +71,7 @@ def departure() -> Callable[[], bool]:
 def _follow(
     deps: Services, job: Job, after: str, has_left: Callable[[], bool], ends_at: float
 ) -> Iterator[JobEvent | None]:
+    told: list[JobEvent] = []  # the newest progress
     with deps.hub.watch(job.job_id) as watch:
         beats_at = time.monotonic() + _HEARTBEAT_S
         while time.monotonic() < ends_at:
@@ -81,7 +82,12 @@ def _follow(
                 yield event
                 if event.type in _LAST and not any(later.type in _REVIVALS for later in events[position:]):
                     return
-                after = event.event_id
+                after = event.event_id or after
+            before, told = told, _progress(deps, job, told)
+            for step in told:
+                if step not in before:
+                    beats_at = time.monotonic() + _HEARTBEAT_S
+                    yield step
             while not wait_for_change(deps, watch, has_left, min(beats_at, ends_at)):
                 if deps.stopping.is_set() or has_left() or time.monotonic() >= ends_at:
                     return
@@ -112,6 +118,14 @@ def _events(deps: Services, job: Job, after: str) -> list[JobEvent]:
     except StoreUnavailable as error:
         log.warning("wait.store_unavailable", job_id=job.job_id, error=str(error))
         return []
+
+
+def _progress(deps: Services, job: Job, told: list[JobEvent]) -> list[JobEvent]:
+    """Returns the newest progress of a job's renders. Returns `told` while the store is unreachable."""
+    try:
+        return deps.store.progress(job)
+    except StoreUnavailable:
+        return told
 
 
 def _is_final(deps: Services, job: Job) -> bool:

@@ -21,6 +21,7 @@ _NUM_LOOKS = 20
 _BEATS_OF_JOB = 68  # of a picture of 1024x1024, by one measurement
 _FLEET = {Stage.DIT: 9_700, Stage.AR: 300}  # of the 10,000 workers whose heartbeats are added up
 _TOTAL_STEPS = 10_000
+_BEAT_INTERVAL_S = 2.0  # of workers, with the default lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _look(meter: Meter | Unmeasured, throughput: ThroughputStore, stores: Stores
 def _cores(looks: Mapping[str, Spent]) -> float:
     heartbeats = {name: spent.store_us for name, spent in looks.items() if name.startswith("heartbeat")}
     ar_us, dit_us = heartbeats.values()
-    return (ar_us * _FLEET[Stage.AR] + dit_us * _FLEET[Stage.DIT]) / 1e6
+    return (ar_us * _FLEET[Stage.AR] + dit_us * _FLEET[Stage.DIT]) / 1e6 / _BEAT_INTERVAL_S
 
 
 def _sum(calls: Mapping[str, Spent]) -> Spent:

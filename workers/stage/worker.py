@@ -44,7 +44,7 @@ from workers.stage.recorder import Recorder, Write
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
-_BEAT_INTERVAL_S = 1.0  # progress and cancellations are delayed by up to this time
+_BEAT_INTERVAL_S = 2.0  # progress and cancellations are delayed by up to this time
 _TRIES_PER_LEASE = 4  # a heartbeat that times out leaves time for two more before the lease expires
 _ENDS = {Verdict.CANCELLED: End.CANCELLED, Verdict.EXPIRED: End.EXPIRED, Verdict.LOST: End.LOST}
 

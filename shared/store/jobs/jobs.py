@@ -13,7 +13,7 @@ from shared.hints.queues import Queue
 from shared.ids import JobId, RenderId, TenantId
 from shared.jobs.job import ClientName, Job, PriorSource
 from shared.jobs.spec import JobSpec
-from shared.jobs.states import JobStatus
+from shared.jobs.states import JobStatus, Stage
 from shared.jobs.token_grid import Prior
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.store.core.connect import Client, translated
@@ -32,7 +32,10 @@ _NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """One event of a job's event stream. `events(after=event_id)` returns the events that follow this one."""
+    """One event of a job's event stream. `events(after=event_id)` returns the events that follow this one.
+
+    `event_id` is '' for progress, which can't be resumed: a reader gets the newest.
+    """
 
     event_id: str
     type: str
@@ -280,10 +283,30 @@ class JobStore:
             *(JobEvent(event_id, fields["type"], json.loads(fields["data"])) for event_id, fields in entries),
         ]
 
+    def progress(self, job: Job) -> list[JobEvent]:
+        """Returns an event `render.progress` for each running render of a job that has finished steps.
+
+        The store keeps only the newest progress, so these events have no id.
+        """
+        with translated(), self._client.pipeline(transaction=False) as pipeline:
+            for render in job.renders:
+                pipeline.hmget(f"{_PREFIX}render:{render.render_id}", ["state", "done", "total"])
+            found = pipeline.execute()
+        running = {stage.running: str(stage) for stage in Stage}
+        return [
+            _progress(render.index, running[state], int(done), int(total))
+            for render, (state, done, total) in zip(job.renders, found, strict=True)
+            if state in running and done and total
+        ]
+
     def check(self) -> None:
         """Checks that the store answers. Raises `StoreUnavailable` otherwise."""
         with translated():
             self._client.ping()
+
+
+def _progress(index: int, stage: str, done: int, total: int) -> JobEvent:
+    return JobEvent("", "render.progress", {"index": index, "stage": stage, "done": done, "total": total})
 
 
 def _past_events(text: str, after: str) -> list[JobEvent]:

@@ -1,6 +1,7 @@
 """Lets AR and DiT workers claim renders, extend their leases, and write results under their leases."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,10 @@ _WELL = WorkerHealth()
 _DUE = "due"  # what heartbeat.lua says about a render that has reached its time limit
 _MOST_EXPIRED = 100  # renders for each call, which then takes a few milliseconds
 _ANY = Vacancy()
+_UNKNOWN = ["unknown"]  # what heartbeat.lua returns for a short heartbeat of a worker that the store does not know
+_ALL_EVERY_S = 10.0
+_SHORT_SILENCE_S = 5.0
+_LOG_EVERY_S = 1800.0  # the store keeps a log for two hours
 
 
 class Verdict(StrEnum):
@@ -71,6 +76,16 @@ class LeaseRules:
         return int(self.ttl_s * 1000)
 
 
+@dataclass(slots=True)
+class _Said:
+    """What a worker said in earlier heartbeats, and when (s)."""
+
+    facts: tuple[str | float, ...] | None = None
+    facts_at: float = 0.0
+    log: str = ""
+    log_at: float = 0.0
+
+
 class LeaseStore:
     """Leases renders to workers, and stores what workers report under their leases.
 
@@ -86,6 +101,7 @@ class LeaseStore:
         self._scripts = Scripts(client)
         self._faults = FaultCounts(client)
         self._rules = rules
+        self._said: dict[WorkerId, _Said] = {}
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
@@ -137,22 +153,45 @@ class LeaseStore:
         """Processes a worker's heartbeat: announces the worker, extends its leases and records the progress of its
         renders. Returns the state of each lease.
 
-        The last of `log_lines` are stored for an hour under the worker's id. If the worker crashes, they are crash
-        evidence.
+        The last of `log_lines` are stored for an hour or longer under the worker's id. If the worker crashes, they are
+        crash evidence. The log and the facts about the worker are sent only if they changed, and again from time to
+        time.
         """
-        ttl = self._rules.ttl_ms
-        header = (worker.queue, worker.worker_id, worker.slots, worker.revision, ttl, ttl, codec.encode_log(log_lines))
-        counts = [int(signs.silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
-        signs_text = json.dumps([*counts, int(signs.is_draining), *signs.machine.fields])
         flat = [value for each in held for value in codec.heartbeat_args(each)]
-        while _DUE in (verdicts := self._scripts.run("heartbeat", *header, signs_text, *flat)):
+        while _DUE in (verdicts := self._beat(worker, codec.encode_log(log_lines), _values_of(signs), flat)):
             self._scripts.run("expire", _MOST_EXPIRED)
         return {each.lease.render_id: Verdict(verdict) for each, verdict in zip(held, verdicts, strict=True)}
+
+    def _beat(
+        self, worker: Announcement, log: str, signs: Sequence[str | float], flat: Sequence[str | int]
+    ) -> list[str]:
+        """Sends a heartbeat, without what the store knows. Until the store has answered, it may not know it.
+
+        The mean time of a step, the last of `signs`, changes with each render: it is sent only with other news.
+        """
+        ttl, now_s = self._rules.ttl_ms, time.monotonic()
+        said = self._said.pop(worker.worker_id, _Said())
+        facts = (worker.slots, worker.revision, *signs[:-1])
+        is_short = facts == said.facts and now_s - said.facts_at < _ALL_EVERY_S
+        if not is_short:
+            said.facts, said.facts_at = facts, now_s
+        if log != said.log or now_s - said.log_at >= _LOG_EVERY_S:
+            said.log, said.log_at = log, now_s
+        else:
+            log = ""
+        slots, revision, health = ("", "", "") if is_short else (worker.slots, worker.revision, json.dumps(signs))
+        header = (worker.queue, worker.worker_id, slots, revision, ttl, ttl, log, health)
+        verdicts = cast("list[str]", self._scripts.run("heartbeat", *header, *flat))
+        if verdicts == _UNKNOWN:
+            return self._beat(worker, said.log, signs, flat)
+        self._said[worker.worker_id] = said
+        return verdicts
 
     def leave(self, worker: Announcement) -> None:
         """Removes the announcement of a worker that has drained. Without it the worker's slots no longer count as slots
         of live workers.
         """
+        self._said.pop(worker.worker_id, None)
         self._scripts.run("leave", worker.queue, worker.worker_id)
 
     def finish_prior(self, lease: Lease, prior: Prior) -> None:
@@ -203,6 +242,13 @@ class LeaseStore:
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
         return bool(verdict == "ended")
+
+
+def _values_of(signs: WorkerHealth) -> Sequence[str | float]:
+    # a healthy worker is silent for up to a second between two polls, and that is no news
+    silent_s = signs.silent_s if signs.silent_s >= _SHORT_SILENCE_S else 0
+    counts = [int(silent_s * 1000), signs.num_found, signs.num_restarts, signs.num_faults]
+    return [*counts, int(signs.is_draining), *signs.machine.fields]
 
 
 def _claim_of(_: RenderId, answer: Sequence[str], *, stage: Stage, holder: HolderId, revision: Revision) -> Claim:

@@ -184,12 +184,23 @@ local function cancel_waiting(message)
   return is_flying
 end
 
+-- Returns whether anybody may subscribe to the progress of a tenant's job: most often nobody does, and heartbeats ask.
+local function is_progress_asked(tenant, webhook_events)
+  local listed = redis.call('HVALS', P .. 'subscriptions:' .. tenant)
+  table.insert(listed, webhook_events or '')
+  for _, events in ipairs(listed) do
+    if string.find(events, '"job.progress"', 1, true) then return true end
+  end
+  return false
+end
+
 -- Stores a progress message of a job and its deliveries, at most once a second. A destination whose previous progress
 -- message is still due gets no new one. A job may run for hours, so only the last two messages and those with an
--- attempt under way are kept.
+-- attempt under way are kept. Returns the tenant of the job.
 local function emit_job_progress(job, now)
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports')
-  if known[2] and now - tonumber(known[2]) < 1000 then return end
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports', 'webhook_events')
+  if known[2] and now - tonumber(known[2]) < 1000 then return known[1] end
+  if not is_progress_asked(known[1], known[4]) then return known[1] end
   local num = tonumber(known[3] or 0)
   local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
   local is_sent = false
@@ -200,7 +211,7 @@ local function emit_job_progress(job, now)
       is_sent = true
     end
   end
-  if not is_sent then return end
+  if not is_sent then return known[1] end
   redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1)
   for _, old in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
     local of_report = tonumber(string.match(old, '_job_progress_(%d+)$'))
@@ -209,6 +220,7 @@ local function emit_job_progress(job, now)
       delete_message(old, known[1])
     end
   end
+  return known[1]
 end
 
 -- Returns whether any delivery of a message about the job is pending. Deliveries to disabled endpoints do not count.

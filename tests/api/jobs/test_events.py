@@ -103,6 +103,7 @@ class ScriptedStore:
     real: JobStore
     script: list[list[JobEvent] | Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    steps: list[list[JobEvent]] = field(default_factory=list)
 
     def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
         self.asked.append(after)
@@ -110,6 +111,9 @@ class ScriptedStore:
         if isinstance(played, Exception):
             raise played
         return played
+
+    def progress(self, job: Job) -> list[JobEvent]:
+        return self.steps.pop(0) if self.steps else []
 
     def status(self, job_id: JobId) -> JobStatus:
         return self.real.status(job_id)
@@ -143,6 +147,23 @@ def test_every_event_moves_the_cursor_and_the_last_one_ends_the_stream(
     found = read("".join(blocks(house, scripted, submitted(house.store))))
     assert [event["id"] for event in found] == ["1-0", "2-0", "3-0", "4-0"]
     assert scripted.asked == ["0", "2-0", "2-0", "3-0"]
+
+
+def test_the_newest_progress_is_sent_once_and_is_no_point_to_resume_from(
+    house: Services, scripted: ScriptedStore
+) -> None:
+    first, second = (JobEvent("", "render.progress", {"index": 0, "done": done}) for done in (1, 2))
+    scripted.script = [[JobEvent("1-0", "job.queued", {})], [], [], [JobEvent("2-0", "job.failed", {})]]
+    scripted.steps = [[first], [first], [second]]
+    found = read("".join(blocks(house, scripted, submitted(house.store))))
+    told = [(event.get("id"), event["event"], event["data"].get("done")) for event in found]
+    assert told == [
+        ("1-0", "job.queued", None),
+        (None, "render.progress", 1),
+        (None, "render.progress", 2),
+        ("2-0", "job.failed", None),
+    ]
+    assert scripted.asked == ["0", "1-0", "1-0", "1-0"]
 
 
 def test_the_end_of_an_earlier_life_does_not_end_the_stream(house: Services, scripted: ScriptedStore) -> None:

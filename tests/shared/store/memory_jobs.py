@@ -1,5 +1,6 @@
 """Twin of `shared.store.jobs.jobs`: creates, reads, lists and cancels jobs in memory."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from shared.access.limits import Load, refuse_more_queued
@@ -11,8 +12,6 @@ from shared.jobs.states import ARROWS, JobStatus, RenderState
 from shared.store.jobs.filter import ANY_JOB, JobFilter
 from shared.store.jobs.jobs import JobEvent
 from tests.shared.store.memory_state import EnhancementRecord, JobRecord, Memory, RenderRecord, moment
-
-_ENDS = {f"job.{status}" for status in JobStatus if status.is_final}
 
 
 class MemoryJobs:
@@ -97,11 +96,15 @@ class MemoryJobs:
         self._memory.forget(job)
 
     def events(self, job_id: JobId, *, after: str) -> list[JobEvent]:
-        events = self._memory.jobs[job_id].events  # their ids are their numbers, so none is ever removed
-        ended = max((number for number, event in enumerate(events) if event.type in _ENDS), default=0)
-        first = int(after.partition("-")[0])
-        numbered = list(enumerate(events))[first:]
-        return [event for number, event in numbered if number > ended or event.type != "render.progress"]
+        return self._memory.jobs[job_id].events[int(after.partition("-")[0]) :]  # their ids are their numbers
+
+    def progress(self, job: Job) -> list[JobEvent]:
+        renders = [(each, each.progress) for each in self._memory.jobs[job.job_id].renders]
+        return [
+            JobEvent("", "render.progress", {"index": each.index, "stage": str(each.stage), **asdict(steps)})
+            for each, steps in renders
+            if steps
+        ]
 
     def _refuse_too_many(self, spec: JobSpec) -> None:
         refusal = refuse_more_queued(self._memory.limits_of(spec.tenant), self.load(spec.tenant).queued, spec.n)

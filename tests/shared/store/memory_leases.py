@@ -129,8 +129,6 @@ class MemoryLeases:
     def _note(self, render: RenderRecord, progress: Progress) -> None:
         if progress.total and progress.done != (render.progress and render.progress.done):
             render.progress = progress
-            steps = {"done": progress.done, "total": progress.total}
-            render.job.tell("render.progress", index=render.index, stage=str(render.stage), **steps)
 
     def _verdict(self, held: RenderReport) -> Verdict:
         try:

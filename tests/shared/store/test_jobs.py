@@ -65,19 +65,19 @@ def test_cancelling_ends_what_waits_and_what_runs_but_keeps_what_is_finished(wor
     assert world.jobs.cancel(job_id, DEFAULT_TENANT) == job
 
 
-def test_progress_is_in_the_event_stream_until_the_job_ends(world: World) -> None:
-    job_id = submitted(world.jobs).job_id
+def test_only_the_newest_progress_is_kept_until_the_job_ends(world: World) -> None:
+    job = submitted(world.jobs, n=2)
     claim = world.leases.claim(Stage.AR, REVISION, WORKER_ID)
     assert claim
     worker = Announcement(WORKER_ID, Queue.AR, 4, REVISION)
     for done in range(3):
         world.leases.beat(worker, [RenderReport(claim.lease, Progress(done + 1, 9), in_step=True)])
-    steps = [event for event in world.jobs.events(job_id, after="0") if event.type == "render.progress"]
-    assert [event.data["done"] for event in steps] == [1, 2, 3]
-    world.jobs.cancel(job_id, DEFAULT_TENANT)
-    left = [event.type for event in world.jobs.events(job_id, after="0")]
-    assert left == ["job.queued", "render.stage", "render.stage", "job.cancelled"]
-    assert [event.type for event in world.jobs.events(job_id, after=steps[1].event_id)] == left[2:]
+    [step] = world.jobs.progress(job)
+    assert (step.event_id, step.type) == ("", "render.progress")
+    assert step.data == {"index": 0, "stage": "ar", "done": 3, "total": 9}
+    assert [event.type for event in world.jobs.events(job.job_id, after="0")] == ["job.queued", "render.stage"]
+    world.jobs.cancel(job.job_id, DEFAULT_TENANT)
+    assert world.jobs.progress(job) == []
 
 
 def test_the_event_stream_tells_every_arrow_and_ends_once(world: World) -> None:
