@@ -17,15 +17,19 @@ local function num_enhancements(now)
   return due
 end
 
-local function num_deliveries(now)
+local function num_deliveries(now, most)
   local due = redis.call('ZCOUNT', P .. 'manifests', '-inf', now)
-  for _, class in ipairs(CLASSES) do due = due + redis.call('ZCOUNT', P .. 'line:' .. class, '-inf', now) end
+  for _, class in ipairs(CLASSES) do
+    if most and due >= most then break end
+    due = due + redis.call('ZCOUNT', P .. 'line:' .. class, '-inf', now)
+  end
   return due
 end
 
--- Returns the amount of waiting work of a queue, as described above. For a stage the count ends at `most`.
+-- Returns the amount of waiting work of a queue, as described above. For a stage and for deliveries the count ends at
+-- `most`, if it is given.
 local function num_due(queue, now, most)
-  if queue == 'delivery' then return num_deliveries(now) end
+  if queue == 'delivery' then return num_deliveries(now, most) end
   if queue == 'batch' then return redis.call('ZCOUNT', P .. 'batch_work', '-inf', now) end
   return queue == 'enhance' and num_enhancements(now) or num_waiting(queue, most)
 end

@@ -40,7 +40,8 @@ end
 local function dequeue(render, stage, lane, is_begun, job)
   local place_in = lane_name(stage, lane, is_begun)
   local key = P .. 'waiting:' .. stage .. ':' .. place_in
-  local removed = redis.call('ZREM', key, render) + redis.call('ZREM', P .. 'quarantine:' .. stage, render)
+  local removed = redis.call('ZREM', key, render)
+  if removed == 0 then removed = redis.call('ZREM', P .. 'quarantine:' .. stage, render) end
   if redis.call('EXISTS', key) == 0 then redis.call('SREM', P .. 'lanes:' .. stage, place_in) end
   if removed > 0 then change_lane_cost(stage, place_in, job, -1) end
   return removed > 0

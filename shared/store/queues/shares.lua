@@ -29,13 +29,16 @@ local function member_of(pool, tenant)
   return since and since .. '|' .. tenant
 end
 
+-- Adds a tenant to the pool as the one that joined last.
+local function add_member(pool, tenant, tag)
+  local since = string.format('%013.0f', now_ms())
+  redis.call('HSET', P .. 'since:' .. pool, tenant, since)
+  redis.call('ZADD', P .. 'shares:' .. pool, tag, since .. '|' .. tenant)
+end
+
 local function set_tag(pool, tenant, tag)
   local member = member_of(pool, tenant)
-  if not member then
-    local since = string.format('%013.0f', now_ms())
-    redis.call('HSET', P .. 'since:' .. pool, tenant, since)
-    member = since .. '|' .. tenant
-  end
+  if not member then return add_member(pool, tenant, tag) end
   redis.call('ZADD', P .. 'shares:' .. pool, tag, member)
 end
 
@@ -54,10 +57,11 @@ end
 
 -- Adds a tenant with waiting renders to the pool. A tenant with a tag below the clock starts at the clock again.
 local function join_pool(pool, tenant)
-  local tag, clock = tag_of(pool, tenant), clock_of(pool)
+  local member, clock = member_of(pool, tenant), clock_of(pool)
+  local tag = member and tonumber(redis.call('ZSCORE', P .. 'shares:' .. pool, member))
   if tag and tag >= clock then return end
-  leave_pool(pool, tenant)
-  set_tag(pool, tenant, clock)
+  if member then redis.call('ZREM', P .. 'shares:' .. pool, member) end
+  add_member(pool, tenant, clock)
 end
 
 -- Returns the amount by which a render of this cost raises its tenant's tag.
@@ -88,8 +92,9 @@ end
 
 -- Adds a tenant to the pools again that it left because of its limit.
 local function unpark(tenant)
-  for _, pool in ipairs(redis.call('SMEMBERS', P .. 'parked:' .. tenant)) do join_pool(pool, tenant) end
-  redis.call('DEL', P .. 'parked:' .. tenant)
+  local pools = redis.call('SMEMBERS', P .. 'parked:' .. tenant)
+  for _, pool in ipairs(pools) do join_pool(pool, tenant) end
+  if #pools > 0 then redis.call('DEL', P .. 'parked:' .. tenant) end
 end
 
 -- Returns a lower class's credit in a pool. A lower class gets the work that higher classes leave, and a floor: while

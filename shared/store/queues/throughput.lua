@@ -19,10 +19,9 @@
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
 local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5
 
--- Adds a render to one average. `kind` is '' or 'full_', and `weight` is from 0 to 1. `from` is the average at
--- `from_ms`, when the current step began.
-local function update_average(key, kind, ms, cost, weight, now)
-  local known = redis.call('HMGET', key, kind .. 'ms', kind .. 'cost', kind .. 'n', kind .. 'from', kind .. 'from_ms')
+-- Returns one average with a render added: pairs of field and value. `known` has the values of the fields, `kind` is ''
+-- or 'full_', and `weight` is from 0 to 1. `from` is the average at `from_ms`, when the current step began.
+local function updated_average(known, kind, ms, cost, weight, now)
   local old_ms, old_cost, num = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
   local from, from_ms = tonumber(known[4] or 0), tonumber(known[5] or 0)
   local is_settled, kept = num >= FEW and old_ms > 0, 1 - FADES * weight
@@ -35,8 +34,20 @@ local function update_average(key, kind, ms, cost, weight, now)
   if is_settled then
     sum_ms = math.max(from / MOST_STEP * sum_cost, math.min(sum_ms, from * MOST_STEP * sum_cost))
   end
-  redis.call('HSET', key, kind .. 'ms', sum_ms, kind .. 'cost', sum_cost, kind .. 'n', kept * num + weight,
-    kind .. 'from', from, kind .. 'from_ms', from_ms)
+  return { kind .. 'ms', sum_ms, kind .. 'cost', sum_cost, kind .. 'n', kept * num + weight, kind .. 'from', from,
+    kind .. 'from_ms', from_ms }
+end
+
+-- Adds a render to both averages of a stage. `share` is the share of its worker's slots that were in use.
+local function update_averages(stage, ms, cost, share, now)
+  local key = P .. 'pace:' .. stage
+  local known = redis.call('HMGET', key, 'ms', 'cost', 'n', 'from', 'from_ms', 'full_ms', 'full_cost', 'full_n',
+    'full_from', 'full_from_ms')
+  local fields = updated_average(known, '', ms, cost, 1, now)
+  for _, part in ipairs(updated_average({ unpack(known, 6, 10) }, 'full_', ms, cost, share, now)) do
+    table.insert(fields, part)
+  end
+  redis.call('HSET', key, unpack(fields))
 end
 
 -- Returns the share of a worker's slots that are in use, with the render that is just leaving.
@@ -51,10 +62,9 @@ local function record_throughput(stage, render_key, now)
   local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker', 'device_ms')
   local cost = redis.call('HGET', P .. 'job:' .. known[1], stage .. '_cost')
   if not cost then return end
-  local key, ms = P .. 'pace:' .. stage, now - tonumber(known[2])
+  local ms = now - tonumber(known[2])
   if stage == 'dit' and known[4] then ms = tonumber(known[4]) end -- nil if an earlier version claimed it
-  update_average(key, '', ms, tonumber(cost), 1, now)
-  update_average(key, 'full_', ms, tonumber(cost), occupancy_of(stage, known[3]), now)
+  update_averages(stage, ms, tonumber(cost), occupancy_of(stage, known[3]), now)
 end
 
 -- Returns the two averages of a stage. They stay strings, because JSON would round them.

@@ -33,10 +33,13 @@ local function device_order(stage, worker)
   return found
 end
 
+local has_given = {} -- workers whose time is attributed in this script, in which no time passes
+
 -- Attributes the time since the last call to the first render. Call it before a worker's renders change. A broken
 -- record affects only its own render.
 local function give_device_time(stage, worker, now)
-  if stage ~= 'dit' or not worker then return end
+  if stage ~= 'dit' or not worker or has_given[worker] then return end
+  has_given[worker] = true
   local since = redis.call('HGET', P .. 'device_ms', worker)
   redis.call('HSET', P .. 'device_ms', worker, now)
   local is_readable, held = pcall(device_order, stage, worker)

@@ -130,6 +130,14 @@ class LeaseStore:
         starts = range(0, len(self._hints), 3)
         return [part for at in starts if self._hints[at] == stage for part in self._hints[at : at + 3]]
 
+    def _hints_after(self, to: RenderState) -> Sequence[str]:
+        """Returns hints for the queues that may have more work once a render is in the state `to`. A job that goes on has
+        no manifest or message to deliver.
+        """
+        starts = range(0, len(self._hints), 3)
+        wanted = [at for at in starts if to.is_final or self._hints[at] != Queue.DELIVERY]
+        return [part for at in wanted for part in self._hints[at : at + 3]]
+
     def _give_up(self, lease: Lease, worker: WorkerId) -> None:
         """Fails a leased render whose record can't be read. If even that is impossible with the broken records, sets
         the render aside (takes it out of its queue).
@@ -237,7 +245,7 @@ class LeaseStore:
         flat = [value for pair in fields.items() for value in pair]
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
         # a render that was handed back waits for upkeep's next hint: an immediate retry would be too soon
-        hints = [] if refund else self._hints
+        hints = [] if refund else self._hints_after(to)
         verdict = self._scripts.run("advance", *held, to, int(refund), len(hints) // 3, *hints, *flat)
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")

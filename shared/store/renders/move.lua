@@ -27,9 +27,12 @@ local function move(render, from, to, now)
   if RUNS[from] then give_device_time(RUNS[from], ids[3], now) end
   local is_retry = RUNS[from] ~= nil and RUNS[from] == WAITS[to]
   redis.call('HSET', key, 'state', to)
-  count_load(job[1], from, ids[4], -1)
-  count_load(job[1], to, ids[4], 1)
-  if load_of(from, ids[4]) == 'running' and load_of(to, ids[4]) ~= 'running' then unpark(job[1]) end
+  local load_before, load_after = load_of(from, ids[4]), load_of(to, ids[4])
+  if load_before ~= load_after then
+    count_load(job[1], from, ids[4], -1)
+    count_load(job[1], to, ids[4], 1)
+    if load_before == 'running' then unpark(job[1]) end
+  end
   if is_retry then
     local pool, tenant = pool_of(WAITS[to], job[2])
     refund(pool, tenant, tonumber(job[to == WAITING.ar and 5 or 6]))
