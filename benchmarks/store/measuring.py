@@ -156,7 +156,7 @@ def _keys(job_id: JobId) -> Sequence[str]:
     """Returns the keys that are about one job of one picture with a webhook."""
     message = f"evt_{job_id.removeprefix('job_')}_job_succeeded"
     names = [f"job:{job_id}", f"render:{render_id(job_id, 0)}", f"past_events:{job_id}", f"told:{job_id}"]
-    names += [f"message:{message}", f"attempts:{message}", f"attempts:{job_id}"]
+    names += [f"message:{message}", f"job_attempts:{job_id}"]
     return [f"gridpress:{name}" for name in names]
 
 

@@ -82,8 +82,10 @@
 --                                           Classes: proven (the last attempt succeeded soon), new, slow (it succeeded
 --                                           late), failing (it failed)
 --   gridpress:line:<class>          zset    queue of tenants by the time at which they are due
---   gridpress:attempts:<endpoint, job or message>  stream  the newest attempts, see finish_delivery.lua. Those of a
---                                           message about a job are in the stream of the job
+--   gridpress:attempts:<endpoint or message>  stream  the newest attempts, see finish_delivery.lua. Those of a message
+--                                           about a job are in job_attempts. Version 1 of the state also had
+--                                           `attempts:<job>`
+--   gridpress:job_attempts:<job>    list    the newest attempts of messages about the job (JSON), the newest first
 --   gridpress:endpoint:<endpoint>, gridpress:endpoints:<tenant>, gridpress:subscriptions:<tenant>  see endpoint.lua
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time. Fields of these jobs:
 --                                           enhancement (status), enhancement_holder, enhancement_attempts,

@@ -17,6 +17,7 @@ from shared.jobs.states import JobStatus, Stage
 from shared.jobs.token_grid import Prior
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.store.core.connect import Client, translated
+from shared.store.core.event_ids import order
 from shared.store.core.record_lists import filled_page
 from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.store.jobs import codec
@@ -313,8 +314,4 @@ def _past_events(text: str, after: str) -> list[JobEvent]:
     """Returns the events of an ended job after the event id `after`. `fold_events` of events.lua wrote `text`."""
     lines = (line.split(" ", 2) for line in text.split("\n") if line)
     events = (JobEvent(event_id, kind, json.loads(data)) for event_id, kind, data in lines)
-    return [event for event in events if _order(event.event_id) > _order(after)]
-
-
-def _order(event_id: str) -> tuple[int, ...]:
-    return tuple(map(int, event_id.split("-")))
+    return [event for event in events if order(event.event_id) > order(after)]

@@ -131,8 +131,9 @@ class LeaseStore:
         return [part for at in starts if self._hints[at] == stage for part in self._hints[at : at + 3]]
 
     def _hints_after(self, to: RenderState) -> Sequence[str]:
-        """Returns hints for the queues that may have more work once a render is in the state `to`. A job that goes on has
-        no manifest or message to deliver.
+        """Returns hints for the queues that may have more work once a render is in the state `to`.
+
+        While a job goes on, it has no manifest or message to deliver.
         """
         starts = range(0, len(self._hints), 3)
         wanted = [at for at in starts if to.is_final or self._hints[at] != Queue.DELIVERY]

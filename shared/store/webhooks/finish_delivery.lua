@@ -22,25 +22,52 @@
 local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both limits together disable an endpoint
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000
 local NUM_KEPT = { ep = 1000, evt = 100, job = 1000 }
+local FIELDS = 9 -- argument of the first field of the log entry
 local message, destination, holder, outcome = unpack(ARGV, 1, 4)
 local delay, spared, claimed, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local now = now_ms()
 local about = redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job')
 local is_endpoint = string.sub(destination, 1, 3) == 'ep_'
 
--- Appends the attempt to the log of an endpoint, of a job, or of a message that is about no job.
+-- Returns the store's own time (ms). Ids of log entries follow it, not the scripts' clock.
+local function server_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Adds the attempt to the log of a job: a list of JSON objects, the newest first. Most jobs have one attempt, for which a
+-- stream would take much more memory.
+local function log_for_job(job)
+  local key, at = P .. 'job_attempts:' .. job, server_ms()
+  local function id_of(entry) return string.match(entry or '', '"id":"(%d+)%-(%d+)"') end
+  local last_ms, last_number = id_of(redis.call('LINDEX', key, 0) or '')
+  local number = 0
+  if last_ms and tonumber(last_ms) >= at then at, number = tonumber(last_ms), tonumber(last_number) + 1 end
+  local entry = { id = string.format('%.0f-%.0f', at, number), message = message, type = about[2], job = job,
+    destination = destination }
+  for i = FIELDS, #ARGV, 2 do entry[ARGV[i]] = ARGV[i + 1] end
+  local num = redis.call('LPUSH', key, cjson.encode(entry))
+  if num > NUM_KEPT.job then redis.call('LTRIM', key, 0, NUM_KEPT.job - 1) end
+  for _ = 2, num do
+    local oldest_ms = id_of(redis.call('LINDEX', key, -1) or '')
+    if oldest_ms and tonumber(oldest_ms) >= at - tonumber(kept) then break end
+    redis.call('RPOP', key)
+  end
+  redis.call('PEXPIRE', key, kept)
+end
+
+-- Appends the attempt to the log of an endpoint, or of a message that is about no job.
 local function log(of)
   local key = P .. 'attempts:' .. of
   redis.call('XADD', key, 'MAXLEN', '~', NUM_KEPT[string.match(of, '^[^_]*')], '*', 'message', message,
-    'type', about[2], 'job', about[3], 'destination', destination, unpack(ARGV, 9))
-  -- The ids of entries follow the server's clock, not the scripts' clock.
-  redis.call('XTRIM', key, 'MINID', '~', math.max(0, redis.call('TIME')[1] * 1000 - tonumber(kept)))
+    'type', about[2], 'job', about[3], 'destination', destination, unpack(ARGV, FIELDS))
+  redis.call('XTRIM', key, 'MINID', '~', math.max(0, server_ms() - tonumber(kept)))
   redis.call('PEXPIRE', key, kept)
 end
 
 local function log_attempt()
-  if #ARGV < 9 or not about[1] then return end
-  log(about[3] ~= '' and about[3] or message)
+  if #ARGV < FIELDS or not about[1] then return end
+  if about[3] ~= '' then log_for_job(about[3]) else log(message) end
   if is_endpoint then log(destination) end
 end
 

@@ -1,5 +1,6 @@
 """Reads webhook messages, their deliveries, and the log of attempts. It sends no messages."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,13 +10,14 @@ from typing import cast
 from shared.errors import MessageNotFound
 from shared.ids import JobId, TenantId
 from shared.store.core.connect import Client, translated
+from shared.store.core.event_ids import order
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import filled_page, readable
 from shared.webhooks.endpoints import EndpointId
 
 Entry = tuple[str, Mapping[str, str]]  # id and fields of an entry of a log
 
-_AT_ONCE = 100
+_MOST_OF_JOB = 1000
 
 
 class DeliveryStatus(StrEnum):
@@ -103,17 +105,18 @@ class WebhookLog:
 
     def _entries(self, of: str, last: str | None, count: int) -> list[Entry]:
         """Returns `count` entries of the log of an endpoint, a job or a message after the id `last`, newest first."""
-        job = self._job_of(of) if of.startswith("evt_") else None
-        if not job:
+        job = self._job_of(of) if of.startswith("evt_") else of
+        if not job or job.startswith("ep_"):
             return self._range(of, last, count)
-        found: list[Entry] = []
-        while len(found) < count:
-            entries = self._range(job, last, _AT_ONCE)
-            found += [entry for entry in entries if entry[1].get("message") == of]
-            if len(entries) < _AT_ONCE:
-                break
-            last = entries[-1][0]
-        return found[:count]
+        wanted = [entry for entry in self._of_job(job) if of == job or entry[1].get("message") == of]
+        return [entry for entry in wanted if not last or order(entry[0]) < order(last)][:count]
+
+    def _of_job(self, job: str) -> list[Entry]:
+        """Returns the log of a job: at most a thousand entries, and usually one."""
+        with translated():
+            found = cast("list[str]", self._client.lrange(f"gridpress:job_attempts:{job}", 0, -1))
+        entries = readable(FaultCounts(self._client), "attempt", ((job, text) for text in found), _entry)
+        return [*entries, *self._range(job, None, _MOST_OF_JOB)]  # the second part is of version 1 of the state
 
     def _job_of(self, message_id: str) -> str | None:
         """Returns the job that a message is about. Attempts are stored once, in the log of the job."""
@@ -126,6 +129,11 @@ class WebhookLog:
         with translated():
             found = self._client.xrevrange(f"gridpress:attempts:{of}", f"({last}" if last else "+", "-", count=count)
         return cast("list[Entry]", found)
+
+
+def _entry(_: str, text: str) -> Entry:
+    fields = cast("Mapping[str, str]", json.loads(text))
+    return fields["id"], fields
 
 
 def _message(message_id: str, fields: Mapping[str, str]) -> Message:

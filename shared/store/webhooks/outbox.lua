@@ -238,7 +238,7 @@ end
 -- Deletes all messages about a job, and the job's log of attempts.
 local function delete_job_messages(job, tenant)
   for _, message in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do delete_message(message, tenant) end
-  redis.call('DEL', P .. 'told:' .. job, P .. 'attempts:' .. job)
+  redis.call('DEL', P .. 'told:' .. job, P .. 'job_attempts:' .. job, P .. 'attempts:' .. job)
 end
 
 -- Clears the failures of a destination and makes its due deliveries claimable at once.

@@ -82,8 +82,7 @@ def deliver_all(service: DeliveryService) -> int:
 
 
 def attempts(client: Client, job: Job) -> list[Mapping[str, str]]:
-    entries = cast("list[tuple[str, Mapping[str, str]]]", client.xrange(f"gridpress:attempts:{job.job_id}"))
-    return [fields for _, fields in entries]
+    return [json.loads(text) for text in reversed(client.lrange(f"gridpress:job_attempts:{job.job_id}", 0, -1))]
 
 
 def due_in_s(client: Client, job: Job, end: str = "succeeded") -> float | None:
