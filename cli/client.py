@@ -82,6 +82,10 @@ class Client:
         except (ValueError, TypeError) as error:
             raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
 
+    def workers(self) -> Json:
+        """Returns `/v1/workers`: the live workers in `data`, with the pictures that they hold."""
+        return self._json("GET", "/v1/workers")
+
     def stats(self) -> Json:
         """Returns `/v1/stats`: the load and the capacity of each stage."""
         return self._json("GET", "/v1/stats")

@@ -1,32 +1,64 @@
-"""Implements `gridpress ps`, which lists the processes of the service on this machine."""
+"""Implements `gridpress ps`, which lists the workers of a service, or the processes of the service on this machine."""
 
 from pathlib import Path
 
 import click
 
+from cli.client import Client, Json
 from cli.doctor.findings import gib
 from cli.errors import Unavailable
 from cli.keys.options import data_option
-from cli.output.answers import print_json, utc_option
+from cli.options import url_option
+from cli.output.answers import json_option, print_json, utc_option
 from cli.output.tables import Cell, print_table
 from cli.output.times import in_utc
+from cli.service.address import asked_url, not_running
 from cli.service.running import RunningProcess, processes, supervisor_pid
+
+_NAMES = {"ar": "AR", "dit": "DiT"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--processes", "of_machine", is_flag=True, help="List the processes of `gridpress up` on this machine.")
+@json_option
 @utc_option
 @data_option
-def ps(as_json: bool, utc: bool, data_dir: Path) -> None:
-    """List the processes of `gridpress up` on this machine: workers, API and embedded servers.
+@url_option
+@click.pass_context
+def ps(context: click.Context, /, *, of_machine: bool, as_json: bool, utc: bool, data_dir: Path, url: str) -> None:
+    """List the workers of both stages: device, slots, seconds of a step, and the pictures that they render.
 
-    `worker` is the worker id, as log events and dead letters have it. `gridpress status` shows the load of all
-    workers, also of those on other machines.
+    Worker ids need an API key with the scope operator, once there are API keys. Of the pictures, only yours are named.
+    With --processes, lists the processes on this machine instead: pid, state, start and memory.
 
     \b
-    Example:
-      gridpress ps --data /var/lib/gridpress
+    Examples:
+      gridpress ps
+      gridpress ps --processes --data /var/lib/gridpress
     """
+    if of_machine:
+        _print_processes(data_dir, as_json=as_json, utc=utc)
+        return
+    with Client(asked_url(context, data_dir, url)) as client:
+        found = client.workers()
+    if as_json:
+        print_json(found)
+        return
+    print_table(("stage", "device", "slots", "renders", "step s", "worker", "pictures"), map(_worker, found["data"]))
+
+
+def _worker(each: Json) -> tuple[Cell, ...]:
+    pictures = " ".join(f"{held['job_id']}:{held['index']}{_steps(held['progress'])}" for held in each["held"])
+    device = f"{each['device'] or 'unknown'}{' (draining)' if each['is_draining'] else ''}"
+    step = "" if each["step_s"] is None else f"{each['step_s']:g}"
+    return _NAMES[each["stage"]], device, each["slots"], each["num_held"], step, each["id"], pictures
+
+
+def _steps(progress: Json | None) -> str:
+    return f" {progress['done']}/{progress['total']}" if progress else ""
+
+
+def _print_processes(data_dir: Path, *, as_json: bool, utc: bool) -> None:
     if supervisor_pid(data_dir) is None:
         raise Unavailable(not_running(data_dir))
     found = list(processes(data_dir))
@@ -34,11 +66,6 @@ def ps(as_json: bool, utc: bool, data_dir: Path) -> None:
         print_json([_fields(each) for each in found])
         return
     print_table(("process", "pid", "state", "started", "memory", "worker"), map(_cells, found), utc=utc)
-
-
-def not_running(data_dir: Path) -> str:
-    """Returns the message for a data folder that no service uses now."""
-    return f"no service runs with the data folder {data_dir}: name its folder with --data, or start it: `gridpress up`"
 
 
 def _cells(each: RunningProcess) -> tuple[Cell, ...]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from cli.client import Client, Json
 from cli.errors import Failure
@@ -11,6 +10,7 @@ from cli.keys.options import data_option
 from cli.options import url_option
 from cli.output.answers import json_option, print_json
 from cli.output.tables import Cell, print_table
+from cli.service.address import asked_url
 from cli.service.running import running_url, supervisor_pid
 from shared.jobs.states import Stage
 
@@ -32,8 +32,7 @@ def status(context: click.Context, as_json: bool, data_dir: Path, url: str) -> N
     Example:
       gridpress status
     """
-    if context.get_parameter_source("url") is ParameterSource.DEFAULT:
-        url = running_url(data_dir) or url
+    url = asked_url(context, data_dir, url)
     with Client(url) as client:
         ready, stats = client.readiness(), _stats(client)
     if as_json:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.errors import Failure, Unavailable
 from cli.keys.options import data_option
-from cli.service.ps import not_running
+from cli.service.address import not_running
 from cli.service.running import supervisor_pid
 
 _POLL_S = 0.1

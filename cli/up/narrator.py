@@ -74,6 +74,7 @@ class Narrator:
         self._status.stop()
         where = "" if self._url == DEFAULT_URL else f" --url {self._url}"
         click.echo(f"Gridpress is ready at {self._url}  (try: {_program()} {_FIRST_PROMPT}{where})")
+        self._say(f"Studio, in a browser: {self._url}/studio")
         if self._metrics_url:
             self._say(f"Metrics of all roles: {self._metrics_url}")
         with suppress(GridpressError):  # the store is unreachable again, which the supervisor reports

@@ -73,14 +73,23 @@ def test_a_service_that_is_not_ready_is_status_1_with_the_fault(api: StubApi, ru
     assert "DiT\t2\t4" in result.stdout
 
 
+def test_workers_are_listed_with_what_they_render(api: StubApi, run: Run) -> None:
+    held = {"job_id": "job_1", "index": 2, "since": "2026-01-01T00:00:00.000Z", "progress": {"done": 7, "total": 50}}
+    worker = {"id": None, "stage": "dit", "device": "cpu", "slots": 2, "num_held": 1, "step_s": 0.25, "held": [held]}
+    found = {"data": [worker | {"is_draining": True}], "total": 1}
+    api.routes["GET /v1/workers"] = lambda: reply(200, found)
+    assert run("ps").stdout == "DiT\tcpu (draining)\t2\t1\t0.25\t\tjob_1:2 7/50\n"
+    assert json.loads(run("ps", "--json").stdout) == found
+
+
 def test_processes_are_listed_while_their_service_runs(run: Run, tmp_path: Path) -> None:
     with folder_lock(tmp_path):
         for name in ("dit-0", "valkey-0", "api-0"):
             (tmp_path / "run" / f"{name}.pid").write_text(f"{os.getpid()}\n")
         (tmp_path / "run" / "ar-0.pid").write_text(f"{2**22}\n")  # ended, and killed before it could remove the file
         (tmp_path / "run" / "dit-0.ready").write_text("dit-host-1-abc")
-        rows = [line.split("\t") for line in run("ps", "--data", tmp_path).stdout.splitlines()]
-        shown = json.loads(run("ps", "--data", tmp_path, "--json").stdout)
+        rows = [line.split("\t") for line in run("ps", "--processes", "--data", tmp_path).stdout.splitlines()]
+        shown = json.loads(run("ps", "--processes", "--data", tmp_path, "--json").stdout)
     assert [row[:3] for row in rows] == [
         [name, str(os.getpid()), state]
         for name, state in (("api-0", "starting"), ("dit-0", "ready"), ("valkey-0", "ready"))
@@ -89,9 +98,9 @@ def test_processes_are_listed_while_their_service_runs(run: Run, tmp_path: Path)
     assert all(each["memory_bytes"] > 0 for each in shown)
 
 
-@pytest.mark.parametrize("command", ["ps", "stop"])
-def test_without_a_service_there_is_nothing_to_list_or_stop(run: Run, tmp_path: Path, command: str) -> None:
-    result = run(command, "--data", tmp_path)
+@pytest.mark.parametrize("command", [("ps", "--processes"), ("stop",)])
+def test_without_a_service_there_is_nothing_to_list_or_stop(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    result = run(*command, "--data", tmp_path)
     assert result.exit_code == 3
     assert f"no service runs with the data folder {tmp_path}" in result.stderr
     assert not (tmp_path / "run").exists()
