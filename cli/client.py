@@ -265,7 +265,5 @@ def _refusal(response: httpx.Response) -> Failure:
 
 def _errors(said: Json, text: str) -> list[tuple[str | None, str]]:
     """Returns the invalid fields in an error response, with a message about each."""
-    if "error" in said:
-        return [(said["error"].get("param"), text)]
     found = [(each["field"], str(each["message"])) for each in said.get("errors") or ()]
-    return found or [(said.get("field"), text)]
+    return found or [(said.get("field") or said.get("error", {}).get("param"), text)]

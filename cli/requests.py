@@ -27,7 +27,7 @@ def _worded(field: str | None, text: str, options: Mapping[str, str]) -> str:
         return text
     assert field
     own_name = field.rpartition(".")[2]
-    named = next((name for name in (field, own_name) if text.startswith(f"{name} ")), None)
+    named = next((name for name in (field, own_name) if text.startswith((f"{name} ", f"{name}: "))), None)
     return f"{option}{text.removeprefix(named)}" if named else f"{option}: {text}"
 
 

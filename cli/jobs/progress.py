@@ -64,11 +64,17 @@ def outlook(jobs: Sequence[Json]) -> str:
     queue, eta_s = job.get("queue"), job.get("eta_s")
     if not queue:
         return f"about {_duration(eta_s)} left" if eta_s else ""
-    stage = _STAGES.get(queue["stage"], queue["stage"])
     if queue["unserved"]:
-        return f"waits: no {stage} worker serves the model revision {', '.join(queue['unserved'])}"
-    text = f"waits: place {queue['position']} in the {stage} queue"
-    return f"{text}, starts in about {_duration(queue['eta_s'])}" if queue["eta_s"] is not None else text
+        stages = " and no ".join(f"{_STAGES[stage]} worker" for stage in queue["unserved"])
+        return f"waits: no {stages} with the model of this job is running"
+    text = f"waits: {_place(queue['position'])} in the {_STAGES[queue['stage']]} queue"
+    return f"{text}, done in about {_duration(queue['eta_s'])}" if queue["eta_s"] is not None else text
+
+
+def _place(num_before: int) -> str:
+    if num_before == 0:
+        return "next"
+    return f"{num_before} picture{'s' * (num_before != 1)} before it"
 
 
 def _duration(seconds: float) -> str:

@@ -32,7 +32,7 @@ def print_table(
     texts = [[text_of(cell, utc=utc) for cell in row] for row in rows]
     width = shutil.get_terminal_size().columns
     for index, line in enumerate(lines_of(columns, texts, width, prose=prose)):
-        click.secho(line, dim=index == 0)
+        click.secho(line, dim=True if index == 0 else None)
 
 
 def text_of(cell: Cell, *, utc: bool) -> str:

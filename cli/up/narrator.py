@@ -104,4 +104,5 @@ class Narrator:
 
 def _program() -> str:
     """Returns the command to show in hints: `gridpress`, or its path if it is not on the PATH, as with `make up`."""
-    return "gridpress" if shutil.which("gridpress") else sys.argv[0]
+    is_module = sys.argv[0].endswith(".py")  # python -m cli.main, as `up --detach` starts it
+    return "gridpress" if is_module or shutil.which("gridpress") else sys.argv[0]

@@ -20,6 +20,7 @@ _CALLING = sorted(path for path, command in ALL.items() if any(each.name == "url
 def refusal(*errors: tuple[str | None, str]):  # type: ignore[no-untyped-def]
     found = [{"field": field, "message": message} for field, message in errors]
     body = {"status": 400, "detail": found[0]["message"], "field": found[0]["field"], "errors": found}
+    body["error"] = {"message": body["detail"], "param": body["field"]}  # OpenAI's form, which the API sends as well
     return lambda: reply(400, body, "application/problem+json")
 
 
@@ -29,6 +30,7 @@ def refusal(*errors: tuple[str | None, str]):  # type: ignore[no-untyped-def]
         ("num_inference_steps", "num_inference_steps must be at most 9", "--steps must be at most 9"),
         ("n", "n must be a whole number of at least 1, not 0", "--n must be a whole number of at least 1, not 0"),
         ("size", "width must be a multiple of 32, not 500", "--size: width must be a multiple of 32, not 500"),
+        ("size", "size: it has too many pixels", "--size: it has too many pixels"),
         ("images[1]", "images[1] is not a picture", "--image number 2 is not a picture"),
         ("seed", "seeds are numbers", "--seed: seeds are numbers"),
         (None, "the queue is closed", "the queue is closed"),

@@ -35,13 +35,15 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("jobs", "line"),
     [
-        ([WAITING], "waits: place 3 in the AR queue, starts in about 12 s"),
-        ([WAITING | {"queue": QUEUE | {"eta_s": None}}], "waits: place 3 in the AR queue"),
-        ([WAITING | {"queue": QUEUE | {"eta_s": 7200}}], "waits: place 3 in the AR queue, starts in about 2 h"),
+        ([WAITING], "waits: 3 pictures before it in the AR queue, done in about 12 s"),
+        ([WAITING | {"queue": QUEUE | {"eta_s": None}}], "waits: 3 pictures before it in the AR queue"),
+        ([WAITING | {"queue": QUEUE | {"position": 0, "eta_s": 7200}}], "waits: next in the AR queue, done in about 2 h"),
         (
-            [WAITING | {"queue": QUEUE | {"stage": "dit", "unserved": ["abc"]}}],
-            "waits: no DiT worker serves the model revision abc",
+            [WAITING | {"queue": QUEUE | {"unserved": ["ar", "dit"]}}],
+            "waits: no AR worker and no DiT worker with the model of this job is running",
         ),
+        ([WAITING | {"queue": QUEUE | {"position": 0, "eta_s": None}}], "waits: next in the AR queue"),
+        ([WAITING | {"queue": QUEUE | {"position": 1, "eta_s": None}}], "waits: 1 picture before it in the AR queue"),
         ([job(waiting_for="object_store")], "waits: the service can't store pictures now"),
         ([job(status="running", eta_s=240.0)], "about 4 min left"),
         ([finished(), job(eta_s=3)], "about 3 s left"),
@@ -58,7 +60,7 @@ def test_a_waiting_render_tells_its_place(api: StubApi, run: Run, tmp_path: Path
     states = iter([WAITING, job(status="running", stage="dit"), finished()])
     api.routes["GET /v1/jobs/job_1"] = lambda: reply(200, next(states))
     stderr = run("render", "a fox", "--out", tmp_path).stderr
-    assert "job_1 queued; waits: place 3 in the AR queue, starts in about 12 s\n" in stderr
+    assert "job_1 queued; waits: 3 pictures before it in the AR queue, done in about 12 s\n" in stderr
     assert "job_1 running, DiT stage\n" in stderr
     assert "DiT denoise steps" in stderr
 
