@@ -33,9 +33,13 @@ url_option = click.option(
 
 
 def data_hint(data_dir: Path) -> str:
-    """Returns ` --data DIR` for a command in a message, or '' for the default data folder of this folder."""
+    """Returns ` --data DIR` for a command in a message, or '' for the default data folder of this folder.
+
+    A folder that does not exist yet is always named, because some commands create only a folder that is named.
+    """
     default = Path(Settings.model_fields["data_dir"].default).resolve()
-    return "" if data_dir.resolve() == default else f" --data {shlex.quote(str(data_dir))}"
+    is_default = data_dir.resolve() == default and data_dir.exists()
+    return "" if is_default else f" --data {shlex.quote(str(data_dir))}"
 
 
 def setting_option(flag: str, name: str, **attributes: Any) -> Callable[[Any], Any]:

@@ -28,8 +28,8 @@ class BatchClient(Client):
         params: dict[str, Any] = {"limit": limit} | ({"purpose": purpose} if purpose else {})
         return self._json("GET", FILES, params=params)
 
-    def delete_file(self, file_id: str) -> None:
-        self._send("DELETE", f"{FILES}/{_quoted(file_id)}")
+    def delete_file(self, file_id: str) -> Json:
+        return self._json("DELETE", f"{FILES}/{_quoted(file_id)}")
 
     def create(self, fields: Json, key: str | None = None) -> Json:
         return self._json("POST", BATCHES, json=fields, headers=_once(key))

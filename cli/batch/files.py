@@ -83,8 +83,9 @@ def upload(path: Path, purpose: str, as_json: bool, url: str) -> None:
 
 @files.command()
 @click.argument("file_id", metavar="FILE")
+@json_option
 @url_option
-def delete(file_id: str, url: str) -> None:
+def delete(file_id: str, as_json: bool, url: str) -> None:
     """Delete a file from the service. Jobs that have already read the file are not affected.
 
     \b
@@ -93,5 +94,5 @@ def delete(file_id: str, url: str) -> None:
     """
     with BatchClient(url) as client:
         file_id = whole_id(client, file_id, "file", FILES)
-        client.delete_file(file_id)
-    click.echo(f"{file_id} deleted")
+        found = client.delete_file(file_id)
+    print_answer(found, f"{file_id} deleted", as_json=as_json)

@@ -4,6 +4,7 @@ import click
 
 from cli.client import Client
 from cli.options import url_option
+from cli.output.answers import json_option, print_answer
 from cli.webhooks.endpoints import add, disable, enable, endpoints, remove, rotate
 from cli.webhooks.listen import listen
 from cli.webhooks.log import attempts, recover, replay, resend, test
@@ -20,8 +21,9 @@ def webhooks() -> None:
 
 
 @webhooks.command()
+@json_option
 @url_option
-def secret(url: str) -> None:
+def secret(as_json: bool, url: str) -> None:
     """Print the secret that signs webhooks to the `webhook_url` of a job (Standard Webhooks, `whsec_...`).
 
     \b
@@ -29,7 +31,8 @@ def secret(url: str) -> None:
       export WEBHOOK_SECRET=$(gridpress webhooks secret)
     """
     with Client(url) as client:
-        click.echo(client.webhook_secret())
+        text = client.webhook_secret()
+    print_answer({"secret": text}, text, as_json=as_json)
 
 
 for command in (listen, endpoints, add, remove, enable, disable, rotate, test, attempts, resend, recover, replay):

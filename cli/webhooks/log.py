@@ -77,30 +77,32 @@ def resend(message_id: str, endpoint_id: str | None, as_json: bool, url: str) ->
 @endpoint_argument
 @since_option
 @until_option
+@json_option
 @url_option
-def recover(endpoint_id: str, since: str, until: str | None, url: str) -> None:
+def recover(endpoint_id: str, since: str, until: str | None, as_json: bool, url: str) -> None:
     """Send an endpoint the events again whose delivery failed for good since a given time.
 
     \b
     Example:
       gridpress webhooks recover ep_01k9e4m3c6x2s8q5v7w1t0z9ab --since 2d
     """
-    _again(url, endpoint_id, "recover", since, until)
+    _again(url, endpoint_id, "recover", since, until, as_json=as_json)
 
 
 @click.command()
 @endpoint_argument
 @since_option
 @until_option
+@json_option
 @url_option
-def replay(endpoint_id: str, since: str, until: str | None, url: str) -> None:
+def replay(endpoint_id: str, since: str, until: str | None, as_json: bool, url: str) -> None:
     """Send an endpoint all events of a period again, including those that it received.
 
     \b
     Example:
       gridpress webhooks replay ep_01k9e4m3c6x2s8q5v7w1t0z9ab --since 2026-01-05T09:00:00Z --until 2026-01-05T10:00:00Z
     """
-    _again(url, endpoint_id, "replay", since, until)
+    _again(url, endpoint_id, "replay", since, until, as_json=as_json)
 
 
 @click.command()
@@ -119,7 +121,7 @@ def test(endpoint_id: str, as_json: bool, url: str) -> None:
     print_answer(found, found["id"], as_json=as_json)
 
 
-def _again(url: str, endpoint_id: str, action: str, since: str, until: str | None) -> None:
+def _again(url: str, endpoint_id: str, action: str, since: str, until: str | None, *, as_json: bool) -> None:
     num_due, going_on = 0, True
     with WebhookClient(url) as client:
         endpoint_id = whole_endpoint_id(client, endpoint_id)
@@ -127,7 +129,7 @@ def _again(url: str, endpoint_id: str, action: str, since: str, until: str | Non
             sent = client.change(endpoint_id, action, {"since": since, "until": until})
             num_due, going_on = num_due + sent["num_messages"], bool(sent.get("has_more"))
             since = sent.get("next") or since
-    click.echo(f"{num_due} due")
+    print_answer({"num_messages": num_due}, f"{num_due} due", as_json=as_json)
 
 
 def _whole(client: WebhookClient, name: str) -> str:

@@ -98,3 +98,16 @@ def test_make_help_lists_every_described_target() -> None:
     command = ["make", "-f", makefile, "help"]
     shown = subprocess.run(command, env=ours, capture_output=True, text=True, check=True).stdout
     assert {text.split()[0] for text in shown.splitlines()} == described
+
+
+# The API answers a deletion with 204 and no body. `batch run` and `open` end with files.
+_WITHOUT_JSON = {
+    ("jobs", "delete"), ("dead-letters", "purge"), ("batch", "delete"), ("webhooks", "remove"),
+    ("batch", "run"), ("open",),
+}  # fmt: skip
+
+
+def test_every_command_that_gets_an_answer_prints_it_as_json_too() -> None:
+    calling = {path for path, command in ALL.items() if any(each.name == "url" for each in command.params)}
+    with_json = {path for path, command in ALL.items() if any("--json" in each.opts for each in command.params)}
+    assert calling - with_json == _WITHOUT_JSON

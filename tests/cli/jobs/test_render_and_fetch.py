@@ -46,6 +46,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         ([WAITING | {"queue": QUEUE | {"position": 1, "eta_s": None}}], "waits: 1 picture before it in the AR queue"),
         ([job(waiting_for="object_store")], "waits: the service can't store pictures now"),
         ([job(status="running", eta_s=240.0)], "about 4 min left"),
+        ([job(status="running", eta_s=7200.0)], "about 2 h left"),
         ([finished(), job(eta_s=3)], "about 3 s left"),
         ([job()], ""),
         ([finished()], ""),
