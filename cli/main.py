@@ -23,6 +23,7 @@ from cli.keys.command import keys
 from cli.logs.command import logs
 from cli.plan.command import plan_command
 from cli.pull import pull
+from cli.sections import write_sections
 from cli.service.ps import ps
 from cli.service.status import status
 from cli.service.stop import stop
@@ -65,6 +66,9 @@ class _Gridpress(click.Group):
                 raise
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise Failure(f"unexpected error: {what} (`gridpress --traceback ...` shows where it arose)") from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_sections(self, ctx, formatter)
 
 
 def _file_failure(error: OSError) -> Failure:

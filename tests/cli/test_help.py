@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from cli.sections import SECTIONS
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -98,6 +99,13 @@ def test_make_help_lists_every_described_target() -> None:
     command = ["make", "-f", makefile, "help"]
     shown = subprocess.run(command, env=ours, capture_output=True, text=True, check=True).stdout
     assert {text.split()[0] for text in shown.splitlines()} == described
+
+
+def test_every_command_is_in_one_section_of_the_help() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(main.commands)
+    shown = CliRunner().invoke(main, ["--help"]).output
+    assert all(f"  {name} " in shown for name in listed)
 
 
 # The API answers a deletion with 204 and no body. `batch run` and `open` end with files.
