@@ -177,3 +177,13 @@ def test_a_render_is_timed_by_the_steps_it_was_in(times: StepTimes) -> None:
     assert (times.seconds_a_step(a), times.seconds_a_step(b)) == (2.0, None)
     times.note([b], 5.0, [b])
     assert (times.seconds_a_step(a), times.seconds_a_step(b)) == (None, 5.0)
+
+
+def test_the_mean_of_all_steps_stays_until_the_next_step(times: StepTimes) -> None:
+    assert times.mean_s == 0.0
+    a, b = RenderId("job:0000"), RenderId("job:0001")
+    times.note({a}, 1.0, {a, b})
+    times.note({a, b}, 4.0, {a, b})
+    assert times.mean_s == pytest.approx(3.0)
+    times.note(set(), 0.0, set())
+    assert times.mean_s == pytest.approx(3.0)

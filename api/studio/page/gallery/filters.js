@@ -6,12 +6,14 @@ import { statusWord, t } from "../js/words.js";
 const SHOWN = ["pictures", "unfinished", "failed", "cancelled", "expired"];
 const REST_MS = 400;
 
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+
 /** Returns the filters: `element` and `value`. `onChange()` is called after a change. */
 export function filterBar(initial, onChange) {
   const soon = debounced(onChange, REST_MS);
   const fields = {
     prompt: h("input", { type: "search", id: "by-prompt", placeholder: t("gallery.searchHint"), maxlength: "200", oninput: soon }),
-    show: h("select", { id: "by-show", onchange: onChange }, SHOWN.map((each) => h("option", { value: each }, each in { pictures: 1, unfinished: 1 } ? t(`gallery.${each}`) : statusWord(each)))),
+    show: h("select", { id: "by-show", onchange: onChange }, SHOWN.map((each) => h("option", { value: each }, each in { pictures: 1, unfinished: 1 } ? t(`gallery.${each}`) : capital(statusWord(each))))),
     from: h("input", { type: "date", id: "by-from", onchange: onChange }),
     until: h("input", { type: "date", id: "by-until", onchange: onChange }),
     batch: h("input", { type: "text", id: "by-batch", placeholder: t("gallery.batchHint"), value: initial.batch ?? "", oninput: soon, pattern: "batch_[0-9a-z]{26}" }),

@@ -26,14 +26,19 @@ export function makeWith(values) {
 
 export async function show(place, _, session) {
   let prior = null;
+  let isTouched = false;
   const refresh = debounced(changed, 350);
-  const prompt = promptField(refresh);
+  const touched = () => {
+    isTouched = true;
+    refresh();
+  };
+  const prompt = promptField(touched);
   const images = imagesField(() => {
     size.offerLike(images.value.length > 0);
-    refresh();
+    touched();
   });
-  const size = sizeField(refresh);
-  const settings = settingsFields(refresh);
+  const size = sizeField(touched);
+  const settings = settingsFields(touched);
   const estimate = estimatePart(request);
   const code = codePart(request, session.access === "keys");
   const send = h("button", { class: "main" }, t("make.send"));
@@ -110,7 +115,8 @@ export async function show(place, _, session) {
   /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
   async function fill() {
     if (wanted) images.clear();
-    const values = wanted ?? kept() ?? (await firstValues());
+    const values = wanted ?? kept() ?? {};
+    if (!wanted && !kept()) suit();
     wanted = null;
     prompt.set(values.prompt ?? "");
     if (values.size) size.set(values.size);
@@ -120,6 +126,16 @@ export async function show(place, _, session) {
       await images.fromJob(values.edit);
       prompt.input.focus();
     }
+    changed();
+  }
+
+  /** Fills in what suits the model, unless the person was faster than the answer. */
+  async function suit() {
+    isTouched = false;
+    const values = await firstValues();
+    if (isTouched) return;
+    if (values.size) size.set(values.size);
+    settings.set(values.settings ?? {});
     changed();
   }
 
