@@ -11,7 +11,7 @@ from tests.studio.conftest import Api
 # Collects all statuses that the newest job's card shows.
 WATCH = """
 window.seen = new Set();
-const statuses = () => document.querySelectorAll(".run:first-child .status");
+const statuses = () => document.querySelectorAll(".run[aria-label='many steps'] .status");
 const look = () => statuses().forEach((each) => seen.add(each.dataset.status));
 new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
 """
@@ -34,10 +34,10 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
     assert [mark.get_attribute("textContent") for mark in browser.all(".shade mark")] == ['"OPEN"']
     browser.until(lambda: browser.text("#estimate").startswith("Ready in about"), "an estimate")
     browser.click(".send button")
-    picture = browser.one(".run:first-child .frame[href] img")
+    picture = browser.one(".run[aria-label*=OPEN] .frame[href] img")
     assert "OPEN" in picture.get_attribute("alt")
     browser.until(lambda: browser.run("return arguments[0].naturalWidth", picture) == 256, "the thumbnail")
-    browser.click(".run:first-child .frame[href]")
+    browser.click(".run[aria-label*=OPEN] .frame[href]")
     facts = browser.text("dialog .facts")
     assert "256 × 256" in facts
     assert str(newest(api)["seed"]) in facts
@@ -50,7 +50,7 @@ def test_live_events_show_stages_and_the_end_without_a_reload(browser: Browser, 
     browser.run(WATCH)
     browser.click(".send button")
     browser.until(lambda: newest(api)["status"] == "succeeded", "the end")
-    browser.one(".run:first-child .status[data-status=succeeded]")
+    browser.one(".run[aria-label='many steps'] .status[data-status=succeeded]")
     assert {"running", "succeeded"} <= set(browser.run("return [...window.seen]"))
 
 
@@ -117,8 +117,8 @@ def test_a_waiting_job_is_cancelled(browser: Browser, api: Api) -> None:
     fill(browser, "to be cancelled", side="1024")
     browser.run("document.querySelector('input[name=n][value=\"8\"]').click()")
     browser.click(".send button")
-    browser.click(".run:first-child button", "Cancel")
-    browser.one(".run:first-child .status[data-status=cancelled]")
+    browser.click(".run[aria-label='to be cancelled'] button", "Cancel")
+    browser.one(".run[aria-label='to be cancelled'] .status[data-status=cancelled]")
     assert newest(api)["status"] == "cancelled"
 
 
