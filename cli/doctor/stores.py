@@ -12,10 +12,13 @@ def stores(settings: Settings) -> Findings:
 
     Writes nothing. An embedded store is not checked, because it runs only while `gridpress up` runs.
     """
-    from shared.objects.store import ObjectStore  # noqa: PLC0415 - their clients take half a second to import
-    from shared.store.core.connect import connect  # noqa: PLC0415
-
     findings = Findings("stores")
+    try:
+        from shared.objects.store import ObjectStore  # noqa: PLC0415 - their clients take half a second to import
+        from shared.store.core.connect import connect  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        findings.facts["clients"] = f"{error.name} is missing: only commands that ask a service over HTTP work here"
+        return findings
     if settings.redis_url:
         _check(findings, "job store", lambda: connect(settings.redis_url, settings.durability).close())
     else:

@@ -53,6 +53,10 @@ for path, command in leaves(main):
         result = CliRunner().invoke(main, [*path, *words, "--url", "{url}"])
         assert "is missing: pip install" not in result.stderr, (path, result.stderr)
         print(" ".join(path), result.exit_code)
+from cli.doctor.stores import stores
+from shared.settings.settings import Settings
+
+print(stores(Settings()).facts)
 print(CliRunner().invoke(main, ["keys", "list", "--data", "/tmp"]).stderr)
 """
 
@@ -62,6 +66,7 @@ def test_commands_that_speak_http_need_no_package_of_the_service(tmp_path: Path)
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert {"jobs retry 3", "render 3", "fetch 3", "status 3"} <= set(ended.stdout.splitlines())
+    assert "only commands that ask a service over HTTP work here" in ended.stdout
     assert "is missing: pip install 'gridpress[api,workers,local]'" in ended.stdout
 
 
