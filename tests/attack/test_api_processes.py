@@ -24,6 +24,14 @@ NUM = 2
 MIB = 1024 * 1024
 
 
+@pytest.fixture(scope="module")
+def lasting_api(s3: S3Endpoint, empty_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An API whose parent no test ends."""
+    with served(settings_of(s3, tmp_path_factory.mktemp("api")), empty_valkey_url, API_PROCESSES=NUM) as api:
+        eventually(lambda: len(processes(api)) == NUM)
+        yield api
+
+
 @pytest.fixture
 def api(s3: S3Endpoint, valkey_url: str, client: Client, tmp_path: Path) -> Iterator[Served]:
     with served(settings_of(s3, tmp_path), valkey_url, API_PROCESSES=NUM) as api:
@@ -61,7 +69,10 @@ def answers(api: Served) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_a_process_that_dies_is_replaced_and_the_others_serve_meanwhile(api: Served, number: signal.Signals) -> None:
+def test_a_process_that_dies_is_replaced_and_the_others_serve_meanwhile(
+    lasting_api: Served, number: signal.Signals
+) -> None:
+    api = lasting_api
     before = processes(api)
     for pid in before:
         psutil.Process(pid).send_signal(number)
