@@ -4,6 +4,7 @@ They encode each square of 32x32 pixels as one visual token. The code calls them
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -14,26 +15,41 @@ from transformers import GlmImageForConditionalGeneration
 
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.models import ar as ar_model
-from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.drawing import LETTER, draw, draw_figures, kinds_shown
 from workers.checkpoint.demo.world.pixels import half_of, to_picture, to_tensor
-from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
+from workers.checkpoint.demo.world.scenes import (
+    COLOURS,
+    PATTERNS,
+    Scene,
+    exact,
+    is_held_out,
+    random_scene,
+    random_shapes,
+)
 
 RECIPE = Recipe(num_steps=4_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
-_BATCH = 24
+_PATCHES = 1_536  # patches of a batch: 24 pictures of 8x8 visual tokens
 _REVIVE_EVERY = 50  # steps, after which codes that no patch chose move to the patches with the worst match
 _MOST_REVIVED = 64
 _FOREGROUND, _DIFFERENT, _MARGIN_PX = 3.0, 0.2, 4
-# Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so the codes are
-# better spent on shapes.
-_WORDLESS = 0.8
-_EXACT = 0.8  # share of scenes whose shapes are exactly at their places, as those that the AR model learns
-_CELLS = (6, 8, 8, 8, 8, 8, 12)  # visual tokens on a side of a square training picture
+# Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so visual tokens
+# only say where letters are, and more of them are left for shapes.
+_WORDLESS = 0.5
+_EXACT = 0.9  # share of scenes whose shapes are exactly at their places, as those that the AR model learns
+_CELLS = (8, 8, 8, 8, 12, 16, 16)  # visual tokens on a side of a square training picture
+_KIND_WEIGHT, _SPREAD_WEIGHT = 0.2, 1.0  # weights in the loss
+_EVERY = 4  # one in this many rows and columns of pixels is looked at to see what a patch shows
+_PLAIN = 0.6  # share of the second backgrounds that are plain
+# Plain patches, with a standard deviation of at most `_FLAT`, are grouped by their shades. All others have `_NO_SHADE`.
+_FLAT, _SHADES, _NO_SHADE = 0.01, 16, 1e6
 
 
 class Eyes(nn.Module):
-    """The AR model's vision encoder and codebook, with a decoder that only their training needs.
+    """The AR model's vision encoder and codebook, with a decoder and a classifier that only their training needs.
 
-    Pictures are encoded and decoded at half of the width and height that the service paints.
+    Pictures are encoded and decoded at half of the width and height that the service paints. The encoder gets no
+    positions: its position embeddings are zero. So patches with the same look get the same visual token wherever they
+    are, which makes visual tokens easier to predict.
     """
 
     def __init__(self, model: GlmImageForConditionalGeneration) -> None:
@@ -47,6 +63,8 @@ class Eyes(nn.Module):
             nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.GELU(),
             nn.Conv2d(2 * width, 3 * ar_model.PATCH_PX**2, 1),
         )  # fmt: skip
+        self.namer = nn.Conv2d(dim, LETTER + 1, 1)
+        self.visual.embeddings.requires_grad_(requires_grad=False)
 
     def features(self, pictures: Tensor) -> Tensor:
         """Encodes pictures as features, before the codebook quantises them. Returns shape (pictures, dim, rows,
@@ -66,6 +84,21 @@ class Eyes(nn.Module):
         return F.pixel_shuffle(self.decoder(quantised), ar_model.PATCH_PX)
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Training pictures of the vision encoder, all of one size. They have half of the full width and height.
+
+    - `pictures` and `targets` have shape (pictures, 3, height, width). In a target, patches with shapes or letters have
+      a grey background, and each letter is a box. The second half of the pictures has the shapes and words of the first
+      half, on other backgrounds.
+    - `kinds` says what each patch shows, as `kinds_shown` does, with shape (pictures, rows, columns).
+    """
+
+    pictures: Tensor
+    targets: Tensor
+    kinds: Tensor
+
+
 class Batches:
     """Makes random training batches of the vision encoder and codebook, and returns their losses.
 
@@ -74,21 +107,29 @@ class Batches:
     run.
     """
 
-    def __init__(self, eyes: Eyes, num_pictures: int = _BATCH) -> None:
-        self._eyes, self._num_pictures = eyes, num_pictures
+    def __init__(self, eyes: Eyes, num_patches: int = _PATCHES) -> None:
+        self._eyes, self._num_patches = eyes, num_patches
         self._used = torch.zeros(ar_model.NUM_CODES)
 
     def loss(self, rng: Random, progress: float) -> Mapping[str, Tensor]:
-        pictures = random_halves(rng, self._num_pictures)
-        features = self._eyes.features(pictures)
+        cells = rng.choice(_CELLS)
+        batch = random_examples(rng, max(1, self._num_patches // cells**2 // 2), cells)
+        features = self._eyes.features(batch.pictures)
         if (round(progress * RECIPE.num_steps) + 1) % _REVIVE_EVERY == 0:
             self._revive(features, rng)
         quantised, commitment, codes = self._eyes.vqmodel.quantize(features)
         self._used.index_add_(0, codes, torch.ones(len(codes)))
-        squared = (self._eyes.rebuilt(quantised) - pictures).square()
-        error = (squared * weights_of(pictures)).mean()
-        share = (codes.bincount(minlength=ar_model.NUM_CODES) > 0).float().mean()
-        return {"loss": error + commitment, "psnr": 10 * torch.log10(4 / squared.mean()), "used": share}
+        squared = (self._eyes.rebuilt(quantised) - batch.targets).square()
+        error = (squared * weights_of(batch.targets)).mean()
+        kind = F.cross_entropy(self._eyes.namer(quantised), batch.kinds)
+        spread = spread_of(features, batch)
+        return {
+            "loss": error + commitment + _KIND_WEIGHT * kind + _SPREAD_WEIGHT * spread,
+            "psnr": 10 * torch.log10(4 / squared.mean()),
+            "used": (codes.bincount(minlength=ar_model.NUM_CODES) > 0).float().mean(),
+            "kind": kind,
+            "spread": spread,
+        }
 
     @torch.no_grad()
     def _revive(self, features: Tensor, rng: Random) -> None:
@@ -104,6 +145,30 @@ class Batches:
         chosen = rng.sample(worst, min(len(worst), _MOST_REVIVED))
         book[dead[: len(chosen)]] = flat[chosen]
         self._used.zero_()
+
+
+def spread_of(features: Tensor, batch: Examples) -> Tensor:
+    """Returns how much the features of patches differ that should be the same visual token, from 0 (not) to 2.
+
+    These are background patches of the same single colour, and patches that show the same part of a shape or a word on
+    two backgrounds.
+    """
+    flat = F.normalize(features.float().permute(0, 2, 3, 1).flatten(0, 2), dim=1)
+    patches = F.pixel_unshuffle(batch.targets, ar_model.PATCH_PX).permute(0, 2, 3, 1).flatten(0, 2)
+    patches = patches.view(len(patches), 3, -1)
+    is_figure = batch.kinds.flatten() > 0
+    is_plain = (patches.std(-1).amax(-1) < _FLAT) & ~is_figure
+    shades = (patches.mean(-1) * _SHADES).round()
+    numbers = torch.arange(len(flat)).remainder(len(flat) // 2).float()
+    keys = torch.where(is_plain[:, None], shades, F.pad(numbers[:, None], (0, 2), value=_NO_SHADE))[
+        is_plain | is_figure
+    ]
+    if not len(keys):
+        return features.new_zeros(())
+    chosen = flat[is_plain | is_figure]
+    groups = keys.unique(dim=0, return_inverse=True)[1]
+    sums = torch.zeros(int(groups.max()) + 1, flat.shape[1]).index_add(0, groups, chosen)
+    return 1 - (chosen * F.normalize(sums, dim=1)[groups]).sum(1).mean()
 
 
 def weights_of(pictures: Tensor) -> Tensor:
@@ -130,15 +195,32 @@ def fit(folder: Path) -> Eyes:
     return train(eyes, Batches(eyes).loss, RECIPE, folder / "vq.pt", on_save=show)
 
 
-def random_halves(rng: Random, num: int, cells: int = 0) -> Tensor:
-    """Draws `num` random scenes (backgrounds with shapes and words) and returns square pictures of one size.
-
-    The pictures have half of the full width and height, because the vision encoder gets halved pictures. `cells` is the
-    number of visual tokens on a side; 0 chooses it at random.
+def random_examples(rng: Random, num: int, cells: int) -> Examples:
+    """Draws `num` random scenes (backgrounds with shapes and words), each on two backgrounds, as square pictures with
+    `cells` visual tokens on a side.
     """
-    cells = cells or rng.choice(_CELLS)
-    side = cells * ar_model.PATCH_PX
-    return torch.stack([to_tensor(half_of(draw(_scene(rng), 2 * side, 2 * side))) for _ in range(num)])
+    scenes = [_scene(rng) for _ in range(num)]
+    scenes += [_with_other_background(scene, rng) for scene in scenes]
+    side = 2 * cells * ar_model.PATCH_PX
+    pictures = torch.stack([to_tensor(half_of(draw(scene, side, side))) for scene in scenes])
+    figures = torch.stack([to_tensor(half_of(draw_figures(scene, side, side))) for scene in scenes[:num]])
+    kinds = torch.stack([kinds_of(scene, cells) for scene in scenes[:num]]).repeat(2, 1, 1)
+    is_figure = F.interpolate((kinds > 0).float()[:, None], scale_factor=ar_model.PATCH_PX) > 0
+    return Examples(pictures, torch.where(is_figure, figures.repeat(2, 1, 1, 1), pictures), kinds)
+
+
+def kinds_of(scene: Scene, cells: int) -> Tensor:
+    """Returns what each patch of the scene's square picture shows, as `kinds_shown` does, with shape (cells, cells).
+
+    A patch counts as background if less than a fiftieth of it shows something else.
+    """
+    side = 2 * cells * ar_model.PATCH_PX
+    shown = torch.tensor(kinds_shown(scene, side, side)[::_EVERY, ::_EVERY], dtype=torch.long)
+    patch = 2 * ar_model.PATCH_PX // _EVERY
+    patches = shown.view(cells, patch, cells, patch).transpose(1, 2).flatten(2)
+    counts = F.one_hot(patches, LETTER + 1).sum(2)
+    counts[..., 0] = patch**2 // 50
+    return counts.argmax(-1)
 
 
 def _scene(rng: Random) -> Scene:
@@ -148,10 +230,21 @@ def _scene(rng: Random) -> Scene:
     return exact(scene) if rng.random() < _EXACT else scene
 
 
+def _with_other_background(scene: Scene, rng: Random) -> Scene:
+    """Returns the scene on another background. No combination of shape, colour and background is a held-out one."""
+    taken = {scene.background, scene.word_colour, *(shape.colour for shape in scene.shapes)}
+    free = [name for name in COLOURS if name not in taken]
+    allowed = [name for name in free if not any(is_held_out(shape.name, shape.colour, name) for shape in scene.shapes)]
+    if not allowed:
+        return scene
+    pattern = "plain" if rng.random() < _PLAIN else rng.choice(PATTERNS)
+    return replace(scene, background=rng.choice(allowed), pattern=pattern, second=rng.choice(free))
+
+
 @torch.no_grad()
 def show_rebuilt(eyes: Eyes, path: Path) -> None:
     """Saves an image with some pictures above and the same pictures, decoded from their visual tokens, below."""
-    pictures = random_halves(Random("sheet"), 6, cells=8)
+    pictures = random_examples(Random("sheet"), 6, cells=8).pictures
     rebuilt = eyes.rebuilt(eyes.vqmodel.quantize(eyes.features(pictures))[0])
     rows = [torch.cat(list(row), dim=2) for row in (pictures, rebuilt)]
     to_picture(torch.cat(rows, dim=1)).save(path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers.checkpoint.demo.world.drawing import draw, line_of
+from workers.checkpoint.demo.world.drawing import LETTER, draw, draw_figures, kinds_shown, line_of
 from workers.checkpoint.demo.world.pixels import random_crops
 from workers.checkpoint.demo.world.scenes import COLOURS, PLACES, SHAPES, Scene, Shape
 
@@ -57,6 +57,21 @@ def test_letters_are_in_cells_of_whole_dit_tokens(word: str, size: tuple[int, in
     assert (line.left_px % 16, line.letter_px % 16, line.middle_px % 16) == (0, 0, 0)
     assert line.left_px * 2 + len(word) * line.letter_px == size[0]
     assert line.letter_px >= 32
+
+
+def test_a_box_stands_for_each_letter() -> None:
+    scene = Scene("red", word="OPEN", word_colour="white")
+    kinds = kinds_shown(scene, 256, 256)
+    middle = (kinds[128] == LETTER).astype(int)
+    assert (np.diff(middle) == 1).sum() == 4
+    pixels = np.asarray(draw_figures(scene, 256, 256), dtype=int)
+    is_white = np.abs(pixels - COLOURS["white"]).sum(axis=2) < 60
+    assert (is_white == (kinds == LETTER)).mean() > 0.97
+
+
+def test_a_shape_is_shown_by_its_number() -> None:
+    kinds = kinds_shown(Scene("blue", (Shape("star", "yellow", (0.25, 0.5), 0.4),)), 256, 128)
+    assert (kinds[64, 64], kinds[64, 200]) == (1 + SHAPES.index("star"), 0)
 
 
 def test_a_crop_is_as_large_as_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from random import Random
 from unittest import mock
 
@@ -23,9 +24,9 @@ from workers.checkpoint.demo.models.encoders import Encoders, tensors_of
 from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.painter import Painter
 from workers.checkpoint.demo.models.probe import UNKNOWN, Probe, outputs_of
-from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.world.drawing import LETTER, draw
 from workers.checkpoint.demo.world.edits import random_edit
-from workers.checkpoint.demo.world.scenes import LETTERS, Scene, random_scene
+from workers.checkpoint.demo.world.scenes import LETTERS, SHAPES, Scene, Shape, random_scene
 
 _STEPS = 4
 
@@ -89,12 +90,55 @@ def test_the_vaes_decoder_learns_while_latents_stay() -> None:
 def test_the_eyes_learn_and_unused_codes_come_back() -> None:
     torch.manual_seed(0)
     part = vq.Eyes(ar_model.build())
-    batches = vq.Batches(part, num_pictures=2)
+    batches = vq.Batches(part, num_patches=128)
     assert falls(part, lambda: batches.loss(Random(0), 0.0)["loss"])
     book = part.vqmodel.quantize.embedding.weight
     before = book.detach().clone()
     batches.loss(Random(0), 49 / vq.RECIPE.num_steps)
     assert 0 < int((book != before).any(dim=1).sum()) <= 64
+
+
+def test_the_eyes_see_a_patch_alike_wherever_it_is(encoders: Encoders) -> None:
+    pictures = torch.full((2, 3, 128, 128), 0.5)
+    pictures[0, :, 16:32, 32:48] = pictures[1, :, 96:112, 64:80] = -0.5
+    codes = encoders.codes(pictures)
+    assert codes[0, 1, 2] == codes[1, 6, 4]
+    codes[0, 1, 2] = codes[1, 6, 4] = codes[0, 0, 0]
+    assert len(codes.unique()) == 1
+
+
+def test_the_eyes_are_told_what_a_patch_shows() -> None:
+    place, side = (0.25, 0.25), 0.5
+    scene = Scene("red", (Shape("circle", "blue", place, side), Shape("heart", "white", (0.75, 0.25), side)), word="AB")
+    shown = vq.kinds_of(scene, 8)
+    kinds = {0, 1 + SHAPES.index("circle"), 1 + SHAPES.index("heart"), LETTER}
+    assert set(shown[:4, :4].unique().tolist()) == {1 + SHAPES.index("circle")}
+    assert set(shown.unique().tolist()) == kinds
+    assert not shown[5:, 0].any()
+
+
+def test_a_background_that_is_seen_differently_costs_the_eyes() -> None:
+    plain = torch.zeros(2, 3, 32, 32)
+    batch = vq.Examples(plain, plain, torch.zeros(2, 2, 2, dtype=torch.long))
+    alike = torch.ones(2, 4, 2, 2)
+    apart = alike.clone()
+    apart[0, 0, 0, 0] = -1
+    assert vq.spread_of(alike, batch) == pytest.approx(0, abs=1e-6)
+    assert vq.spread_of(apart, batch) > 0.01
+    shapes = replace(batch, kinds=torch.ones(2, 2, 2, dtype=torch.long))
+    assert vq.spread_of(apart, shapes) > 0.01
+    striped = replace(batch, targets=torch.rand(2, 3, 32, 32))
+    assert vq.spread_of(apart, striped) == 0
+
+
+def test_shapes_are_told_to_the_eyes_without_their_background() -> None:
+    batch = vq.random_examples(Random(2), 4, 8)
+    is_figure = (batch.kinds > 0).repeat_interleave(16, 1).repeat_interleave(16, 2)[:, None].expand(-1, 3, -1, -1)
+    assert is_figure.any()
+    first, second = batch.targets.chunk(2)
+    assert torch.equal(first[is_figure[:4]], second[is_figure[4:]])
+    assert torch.equal(batch.targets[~is_figure], batch.pictures[~is_figure])
+    assert not torch.equal(*batch.pictures.chunk(2))
 
 
 def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:

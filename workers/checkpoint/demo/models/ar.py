@@ -30,7 +30,11 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build() -> GlmImageForConditionalGeneration:
-    """Returns the untrained AR model. Its random weights depend on the current torch seed."""
+    """Returns the untrained AR model. Its random weights depend on the current torch seed.
+
+    The position embeddings of its vision encoder are zero, and stay so. So patches with the same look get the same
+    visual token wherever they are, which makes visual tokens easier to predict.
+    """
     text_tokenizer = tokenizer()
     text = {
         "vocab_size": len(text_tokenizer),
@@ -65,7 +69,9 @@ def build() -> GlmImageForConditionalGeneration:
         image_start_token_id=START_ID,
         image_end_token_id=END_ID,
     )
-    return GlmImageForConditionalGeneration(config)
+    model = GlmImageForConditionalGeneration(config)
+    torch.nn.init.zeros_(model.model.visual.embeddings.position_embedding.weight)
+    return model
 
 
 def patches_of(pictures: Tensor) -> tuple[Tensor, Tensor]:

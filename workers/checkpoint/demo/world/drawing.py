@@ -7,9 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from workers.checkpoint.demo.world.scenes import COLOURS, Scene, Shape
+from workers.checkpoint.demo.world.scenes import COLOURS, SHAPES, Rgb, Scene, Shape
+
+LETTER = 1 + len(SHAPES)  # what `kinds_shown` returns for letters
 
 _FINE = 2  # oversampling: pictures are drawn this many times larger, then averaged
 _STRIPE, _DOT = 1 / 8, 1 / 6  # distances between stripes and between dots, in shares of the shorter side
@@ -18,6 +22,8 @@ _TOKEN_PX = 16  # side of the square that a DiT token covers
 _NARROW_PX = 32
 _LETTER_WIDTHS_PX = (16, _NARROW_PX, 48, 64, 96, 128)
 _WIDEST_LETTER = 0.25  # share of the shorter side; the narrowest letters may fill the whole width
+_GREY = (128, 128, 128)
+_BOX_GAP = 0.2  # gap between the boxes of letters, in shares of a letter's width
 _ADVANCE, _CAPITAL = 0.602, 0.729  # width of a letter and height of a capital, in shares of the font's size
 
 Point = tuple[float, float]
@@ -27,11 +33,36 @@ def draw(scene: Scene, width_px: int, height_px: int) -> Image.Image:
     """Draws a scene (a background with shapes and a word) and returns the picture in RGB."""
     canvas = _background(scene, width_px * _FINE, height_px * _FINE)
     pen = ImageDraw.Draw(canvas)
-    for shape in scene.shapes:
-        _draw_shape(pen, shape, canvas.width, canvas.height)
+    _draw_shapes(pen, scene, canvas.width, canvas.height)
     if scene.word:
         _draw_word(pen, scene, line_of(scene, width_px, height_px))
     return canvas.resize((width_px, height_px), Image.Resampling.BOX)
+
+
+def draw_figures(scene: Scene, width_px: int, height_px: int) -> Image.Image:
+    """Draws the shapes of a scene on grey, whatever its background is, and a filled box for each letter of its word."""
+    canvas = Image.new("RGB", (width_px * _FINE, height_px * _FINE), _GREY)
+    pen = ImageDraw.Draw(canvas)
+    _draw_shapes(pen, scene, canvas.width, canvas.height)
+    if scene.word:
+        for box in _boxes(line_of(scene, width_px, height_px)):
+            pen.rectangle([side * _FINE for side in box], COLOURS[scene.word_colour])
+    return canvas.resize((width_px, height_px), Image.Resampling.BOX)
+
+
+def kinds_shown(scene: Scene, width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """Returns what each pixel of the scene's picture shows, with shape (height, width).
+
+    0 is the background, 1 to 6 are the shapes in the order of `SHAPES`, and `LETTER` is a letter's box.
+    """
+    canvas = Image.new("L", (width_px, height_px))
+    pen = ImageDraw.Draw(canvas)
+    for shape in scene.shapes:
+        _draw_shape(pen, shape, 1 + SHAPES.index(shape.name), width_px, height_px)
+    if scene.word:
+        for box in _boxes(line_of(scene, width_px, height_px)):
+            pen.rectangle(box, LETTER)
+    return np.asarray(canvas)
 
 
 def _background(scene: Scene, width: int, height: int) -> Image.Image:
@@ -57,10 +88,15 @@ def _background(scene: Scene, width: int, height: int) -> Image.Image:
     return canvas
 
 
-def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, width: int, height: int) -> None:
+def _draw_shapes(pen: ImageDraw.ImageDraw, scene: Scene, width: int, height: int) -> None:
+    for shape in scene.shapes:
+        _draw_shape(pen, shape, COLOURS[shape.colour], width, height)
+
+
+def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, ink: Rgb | int, width: int, height: int) -> None:
     half = shape.side * min(width, height) / 2
     x, y = shape.centre[0] * width, shape.centre[1] * height
-    box, ink = (x - half, y - half, x + half, y + half), COLOURS[shape.colour]
+    box = (x - half, y - half, x + half, y + half)
     if shape.name == "circle":
         pen.ellipse(box, ink)
     elif shape.name == "ring":
@@ -91,6 +127,14 @@ def _draw_word(pen: ImageDraw.ImageDraw, scene: Scene, line: "Line") -> None:
     for number, letter in enumerate(scene.word):
         x = line.left_px + (number + 0.5) * line.letter_px
         pen.text((x * _FINE, line.baseline_px * _FINE), letter, COLOURS[scene.word_colour], font, anchor="ms")
+
+
+def _boxes(line: "Line") -> list[tuple[float, float, float, float]]:
+    """Returns the left, upper, right and lower edge of each letter's box, in pixels. Boxes have a gap between them."""
+    gap = line.letter_px * _BOX_GAP
+    top = line.baseline_px - line.height_px
+    lefts = [line.left_px + number * line.letter_px for number in range(line.num_letters)]
+    return [(left + gap / 2, top, left + line.letter_px - gap / 2, line.baseline_px) for left in lefts]
 
 
 @dataclass(frozen=True, slots=True)
