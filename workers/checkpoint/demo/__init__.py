@@ -5,9 +5,9 @@ order, because each part sees pictures as the earlier parts encode them:
 
 1. The VAE (`vae`) encodes 8x8 pixels as a latent of 16 numbers and decodes it.
 2. The "eyes" (`vq`) are a vision encoder and a codebook. They encode 32x32 pixels as a visual token, which is the
-   number of the nearest entry of the codebook. A visual token of a shape says its name, its colour and which part of it
-   is seen, but not what lies behind it, because the neighbouring tokens show that. So the same shape has the same tokens
-   on every background. A visual token of a word says where its letters are, but not which letters.
+   number of the nearest entry of the codebook. A visual token of a shape says its name, its colour and which part of
+   it is seen, but not what lies behind it, because the neighbouring tokens show that. So the same shape has the same
+   tokens on every background. A visual token of a word says where its letters are, but not which letters.
 3. The AR model (`ar`) writes the visual tokens of a picture from its prompt and from the visual tokens of condition
    images. It writes a small grid first, then the large one.
 4. The glyph encoder (`glyphs`) encodes how each letter of a quoted word looks and at which place of the word it is.

@@ -5,7 +5,6 @@ background with shapes and a word. Computes no loss.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from string import ascii_uppercase
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
@@ -19,7 +18,7 @@ from workers.checkpoint.demo.world.scenes import (
     LETTERS,
     Scene,
     exact,
-    is_held_out_word,
+    other_word,
     random_scene,
     random_shapes,
 )
@@ -180,7 +179,4 @@ def misspelt(scene: Scene, rng: Random) -> Scene:
     """
     if not scene.word or rng.random() > _MISSPELT:
         return scene
-    while True:
-        word = "".join(rng.choices(ascii_uppercase, k=len(scene.word)))
-        if not is_held_out_word(word):
-            return replace(scene, word=word)
+    return replace(scene, word=other_word(scene.word, rng))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from workers.checkpoint.demo.world.scenes import (
     Scene,
     exact,
     is_held_out,
+    other_word,
     random_scene,
     random_shapes,
 )
@@ -89,8 +91,8 @@ class Examples:
     """Training pictures of the vision encoder, all of one size. They have half of the full width and height.
 
     - `pictures` and `targets` have shape (pictures, 3, height, width). In a target, patches with shapes or letters have
-      a grey background, and each letter is a box. The second half of the pictures has the shapes and words of the first
-      half, on other backgrounds.
+      a grey background, and each letter is a box. The second half of the pictures has the shapes and the numbers of
+      letters of the first half, on other backgrounds and with other letters.
     - `kinds` says what each patch shows, as `kinds_shown` does, with shape (pictures, rows, columns).
     """
 
@@ -150,25 +152,24 @@ class Batches:
 def spread_of(features: Tensor, batch: Examples) -> Tensor:
     """Returns how much the features of patches differ that should be the same visual token, from 0 (not) to 2.
 
-    These are background patches of the same single colour, and patches that show the same part of a shape or a word on
-    two backgrounds.
+    These are background patches of the same single colour, and patches that show the same part of a shape or a word in
+    both halves of the batch.
     """
     flat = F.normalize(features.float().permute(0, 2, 3, 1).flatten(0, 2), dim=1)
     patches = F.pixel_unshuffle(batch.targets, ar_model.PATCH_PX).permute(0, 2, 3, 1).flatten(0, 2)
     patches = patches.view(len(patches), 3, -1)
     is_figure = batch.kinds.flatten() > 0
     is_plain = (patches.std(-1).amax(-1) < _FLAT) & ~is_figure
+    is_chosen = is_plain | is_figure
+    if not is_chosen.any():
+        return features.new_zeros(())
     shades = (patches.mean(-1) * _SHADES).round()
     numbers = torch.arange(len(flat)).remainder(len(flat) // 2).float()
-    keys = torch.where(is_plain[:, None], shades, F.pad(numbers[:, None], (0, 2), value=_NO_SHADE))[
-        is_plain | is_figure
-    ]
-    if not len(keys):
-        return features.new_zeros(())
-    chosen = flat[is_plain | is_figure]
-    groups = keys.unique(dim=0, return_inverse=True)[1]
-    sums = torch.zeros(int(groups.max()) + 1, flat.shape[1]).index_add(0, groups, chosen)
-    return 1 - (chosen * F.normalize(sums, dim=1)[groups]).sum(1).mean()
+    own = F.pad(numbers[:, None], (0, 2), value=_NO_SHADE)
+    keys = torch.where(is_plain[:, None], shades, own)[is_chosen]
+    groups = torch.from_numpy(np.unique(keys.numpy(), axis=0, return_inverse=True)[1].reshape(-1))
+    sums = torch.zeros(int(groups.max()) + 1, flat.shape[1]).index_add(0, groups, flat[is_chosen])
+    return 1 - (flat[is_chosen] * F.normalize(sums, dim=1)[groups]).sum(1).mean()
 
 
 def weights_of(pictures: Tensor) -> Tensor:
@@ -196,11 +197,11 @@ def fit(folder: Path) -> Eyes:
 
 
 def random_examples(rng: Random, num: int, cells: int) -> Examples:
-    """Draws `num` random scenes (backgrounds with shapes and words), each on two backgrounds, as square pictures with
-    `cells` visual tokens on a side.
+    """Draws `num` random scenes (backgrounds with shapes and words) as square pictures with `cells` visual tokens on a
+    side. Draws each a second time with another background and other letters.
     """
     scenes = [_scene(rng) for _ in range(num)]
-    scenes += [_with_other_background(scene, rng) for scene in scenes]
+    scenes += [_repainted(scene, rng) for scene in scenes]
     side = 2 * cells * ar_model.PATCH_PX
     pictures = torch.stack([to_tensor(half_of(draw(scene, side, side))) for scene in scenes])
     figures = torch.stack([to_tensor(half_of(draw_figures(scene, side, side))) for scene in scenes[:num]])
@@ -230,15 +231,19 @@ def _scene(rng: Random) -> Scene:
     return exact(scene) if rng.random() < _EXACT else scene
 
 
-def _with_other_background(scene: Scene, rng: Random) -> Scene:
-    """Returns the scene on another background. No combination of shape, colour and background is a held-out one."""
+def _repainted(scene: Scene, rng: Random) -> Scene:
+    """Returns the scene on another background, with another word of the same length.
+
+    None of its combinations of shape, colour and background is held out, nor is its word.
+    """
     taken = {scene.background, scene.word_colour, *(shape.colour for shape in scene.shapes)}
     free = [name for name in COLOURS if name not in taken]
-    allowed = [name for name in free if not any(is_held_out(shape.name, shape.colour, name) for shape in scene.shapes)]
+    allowed = [name for name in free if not any(is_held_out(one.name, one.colour, name) for one in scene.shapes)]
     if not allowed:
         return scene
     pattern = "plain" if rng.random() < _PLAIN else rng.choice(PATTERNS)
-    return replace(scene, background=rng.choice(allowed), pattern=pattern, second=rng.choice(free))
+    word = other_word(scene.word, rng) if scene.word else ""
+    return replace(scene, background=rng.choice(allowed), pattern=pattern, second=rng.choice(free), word=word)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from string import ascii_uppercase
 
 Rgb = tuple[int, int, int]
 
@@ -107,6 +108,14 @@ def random_word(rng: Random) -> str:
         word = "".join(letters[:length])
         if not is_held_out_word(word):
             return word
+
+
+def other_word(word: str, rng: Random) -> str:
+    """Returns a random word of letters that is as long as `word` and not held out from training."""
+    while True:
+        other = "".join(rng.choices(ascii_uppercase, k=len(word)))
+        if not is_held_out_word(other):
+            return other
 
 
 def random_scene(rng: Random) -> Scene:
