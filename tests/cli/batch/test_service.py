@@ -42,4 +42,4 @@ def test_files_are_uploaded_listed_and_deleted(url: str, tmp_path: Path) -> None
 def test_a_key_uploads_once(url: str) -> None:
     with BatchClient(url) as client:
         ids = {client.upload(io.BytesIO(b"{}\n"), "p.jsonl", key="a-key")["id"] for _ in range(2)}
-        assert [file["id"] for file in client.files(10, None)] == list(ids)
+        assert [file["id"] for file in client.files(10, None)["data"]] == list(ids)

@@ -311,7 +311,7 @@ def test_a_claim_costs_the_same_before_ten_thousand_renders_as_before_ten(client
     job = submitted(store, n=1)
     client.zadd(lane, {f"{job.job_id}:{number:05d}": head[1] + 1 + number for number in range(10_000)})
     assert cost() == few
-    assert few <= 60  # as many as before records were looked at first, or fewer
+    assert few <= 61  # one of them looks whether a page follows the tenant's events
 
 
 def test_the_dit_claims_nothing_twice_that_stands_in_a_lane_by_mistake(
