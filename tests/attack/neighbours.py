@@ -24,7 +24,9 @@ from tests.attack.prober import Latencies
 
 _NUM_BUSY = 2
 _MOST_TIMES = 3.0
-_FLOOR_MS = 20.0  # two requests of a hundred: below it a p99 says more about the machine's scheduler than about us
+# A p99 of a hundred requests is its second longest. Below this floor it says more about the machine's scheduler. With
+# 20 ms, a quick machine failed on one burst of 70 ms, which a machine with a baseline of 60 ms passed.
+_FLOOR_MS = 50.0
 _TIMEOUT_S = 120
 _SAMPLE_S = 0.05
 
