@@ -56,7 +56,11 @@ def stream() -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Follower:
-    """One stream: its tenant, the base of its links, and when it ends (a time of `time.monotonic`)."""
+    """One open connection that receives the events of all jobs of a tenant.
+
+    `base` is the address with which links to pictures begin. `has_left` returns whether the client has closed the
+    connection. `ends_at` is the time at which the API ends it, on the clock `time.monotonic`.
+    """
 
     deps: Services
     tenant: TenantId

@@ -30,7 +30,7 @@ class StateVersion:
 
     @classmethod
     def read(cls, client: "redis.Redis") -> "StateVersion":
-        """Returns the versions that the store has now."""
+        """Reads the versions of a store's records from Redis. A store without them has records of version 1."""
         newest, release, oldest = cast("list[str | None]", client.hmget(KEY, ["version", "release", "oldest"]))
         return cls(int(newest or 1), release or "of an earlier version", int(oldest or 1))
 

@@ -30,6 +30,7 @@ from tests.shared.store.builders import (
     finish_next,
     submitted,
 )
+from tests.shared.store.commands import num_commands
 
 pytestmark = pytest.mark.attack
 
@@ -285,16 +286,6 @@ def test_a_worker_that_holds_a_broken_render_goes_on_claiming(
     assert leases.claim(Stage.AR, REVISION, WORKER_ID)
     break_head(client, jobs[0], is_a_string("render"))
     assert claimed(leases, Stage.AR) == [jobs[1].job_id]
-
-
-def num_commands(client: Client, work: Callable[[], object]) -> int:
-    """Commands that the store carries out meanwhile, those of scripts among them."""
-    client.config_resetstat()
-    work()
-    stats = client.info("commandstats")
-    return sum(
-        int(each["calls"]) for name, each in stats.items() if name not in ("cmdstat_info", "cmdstat_config|resetstat")
-    )
 
 
 def test_a_claim_costs_the_same_before_ten_thousand_renders_as_before_ten(client: Client, store: JobStore) -> None:

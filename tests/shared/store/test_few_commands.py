@@ -27,19 +27,9 @@ from tests.shared.store.builders import (
     a_prior,
     a_spec,
 )
+from tests.shared.store.commands import num_commands
 
 HINTS = {queue: HintMessage(queue, '{"id": "HINT_ID"}') for queue in Queue}
-
-
-def num_commands(client: Client) -> int:
-    """Those of scripts are counted too."""
-    return sum(int(found["calls"]) for name, found in client.info("commandstats").items() if name != "cmdstat_info")
-
-
-def spent(client: Client, call: Callable[[], object]) -> int:
-    before = num_commands(client)
-    call()
-    return num_commands(client) - before
 
 
 def commands_of_a_job(client: Client, tenants: int, workers: int, *, all_ask: bool) -> list[int]:
@@ -58,7 +48,7 @@ def commands_of_a_job(client: Client, tenants: int, workers: int, *, all_ask: bo
 
     def count(call: Callable[[], object]) -> None:
         client.delete(*map(celery_list, Queue))
-        counts.append(spent(client, call))
+        counts.append(num_commands(client, call))
 
     count(lambda: jobs.submit(new_job_id(), a_spec(tenant=TenantId("t0"))))
     claims: list[Claim | None] = []
