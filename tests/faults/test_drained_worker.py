@@ -10,7 +10,7 @@ from shared.store.renders.handovers import HandoverStore
 from tests.faults.fleet import Fleet
 from workers.upkeep.handovers import delete_handovers
 
-MODEL = "simulate:dit=2s"  # 200 steps
+MODEL = "simulate:dit=8s"  # 800 steps; a worker reports them every two seconds
 MANY = 20
 
 

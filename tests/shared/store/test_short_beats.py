@@ -14,7 +14,7 @@ from shared.store.renders import leases as module
 from shared.store.renders.leases import Announcement, LeaseStore, Verdict
 from tests.shared.store.builders import REVISION, RULES, WORKER_ID, submitted
 from tests.shared.store.clocks import StoreClock
-from tests.shared.store.test_few_commands import spent
+from tests.shared.store.commands import num_commands
 
 WORKER = Announcement(WORKER_ID, Queue.AR, 40, REVISION)
 WELL = WorkerHealth(silent_s=0.7)  # between two polls
@@ -37,7 +37,7 @@ def commands_of_beats(client: Client, leases: LeaseStore, held: list[RenderRepor
     later = [RenderReport(each.lease, Progress(2, 9), in_step=True) for each in held]
 
     def beat(reported: list[RenderReport]) -> int:
-        return spent(client, lambda: leases.beat(WORKER, reported, ("a line",), WELL))
+        return num_commands(client, lambda: leases.beat(WORKER, reported, ("a line",), WELL))
 
     return [beat(held), beat(held), beat(later)]
 
