@@ -10,7 +10,7 @@ from api.batches.routes import batches
 from api.batches.url_converter import BatchName
 from api.bodies import incoming
 from api.dead_letters.routes import dead_letters
-from api.edge import cors, idempotency, proxies, request_ids, request_metrics, trailing_slashes
+from api.edge import compression, cors, idempotency, proxies, request_ids, request_metrics, trailing_slashes
 from api.edge.authentication import add_limit_fields, admit
 from api.edge.keyless_access import check_origin_of_request
 from api.edge.query_text import check_query
@@ -21,6 +21,7 @@ from api.jobs.client_ids import resolve_client_id
 from api.jobs.estimate import estimates
 from api.jobs.events import events
 from api.jobs.grids import grids
+from api.jobs.inputs import inputs
 from api.jobs.picture_links import picture_links
 from api.jobs.pictures import images
 from api.jobs.previews import previews
@@ -50,6 +51,7 @@ def create_app(deps: Services) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["batch"] = BatchName
     deps.attach_to(app.extensions)
+    compression.install(app)
     problems.register(app)
     request_ids.install(app)
     request_metrics.install(app)
@@ -69,6 +71,7 @@ def create_app(deps: Services) -> Flask:
         activity,
         images,
         picture_links,
+        inputs,
         grids,
         previews,
         events,

@@ -1,13 +1,13 @@
-"""OpenAPI entries of the routes of a job's pictures, previews and token grids."""
+"""OpenAPI entries of the routes of a job's pictures, previews, condition images and token grids."""
 
 from api.jobs.grids import GridResponse
-from api.jobs.previews import PreviewQuery
 from api.jobs.thumbnails import PictureQuery
 from api.openapi.fields import GRID_COLS, GRID_ROWS
 from api.openapi.media import BYTES
 from api.openapi.operation import Operation, Response
 from api.openapi.stored_objects import REFUSALS, responses_with
 from api.problems.errors import Unauthorized
+from api.responses.stored_objects import BytesQuery
 from shared.errors import (
     ImageNotFound,
     ImageNotMade,
@@ -42,7 +42,15 @@ OPERATIONS = {
         "Fetch a preview that an event announced",
         responses_with("the preview", ("image/jpeg",)),
         (JobNotFound, ImageNotFound, *REFUSALS),
-        query=PreviewQuery,
+        query=BytesQuery,
+    ),
+    "inputs.read": Operation(
+        "getInput",
+        "Pictures",
+        "Fetch a condition image of a job",
+        responses_with("the condition image", ("image/png",)),
+        (JobNotFound, ImageNotFound, *REFUSALS),
+        query=BytesQuery,
     ),
     "grids.read": Operation(
         "getGrid",

@@ -1,14 +1,12 @@
 """The route that returns a preview of a running render, and the event data that links to a preview."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
 
 from api.edge.authentication import caller
 from api.edge.cors import let_pages_show
-from api.responses.stored_objects import StoredObject, bytes_of, digest_of, respond_with
+from api.responses.stored_objects import BytesQuery, StoredObject, bytes_of, digest_of, respond_with
 from api.services import Services, services
 from shared.errors import ImageNotFound
 from shared.ids import JobId, ObjectKey
@@ -21,16 +19,6 @@ _EVENT = "render.preview"
 _CONTENT_TYPE = "image/jpeg"
 
 
-class PreviewQuery(BaseModel):
-    """The query parameters of a preview."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    size: Literal["original"] | None = Field(
-        default=None, description="`original`: the API sends the bytes itself, and never redirects"
-    )
-
-
 @previews.get("/<int:number>")
 def read(job_id: str, index: int, number: int) -> Response:
     """Returns a preview, or redirects (302) to a presigned URL of it, as GRIDPRESS_S3_LINKS says. Returns 404 before
@@ -40,7 +28,7 @@ def read(job_id: str, index: int, number: int) -> Response:
     job = deps.store.job(JobId(job_id), caller().tenant)
     key = _key(deps, job.job_id, index, number)
     stored = StoredObject(key, _CONTENT_TYPE, f"{job_id}-{index}-{number}.jpeg", digest_of(key))
-    size = validated(PreviewQuery, request.args.to_dict()).size
+    size = validated(BytesQuery, request.args.to_dict()).size
     return let_pages_show(bytes_of(stored) if size else respond_with(stored))
 
 

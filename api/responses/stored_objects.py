@@ -6,8 +6,10 @@ A response with bytes has an ETag, and answers HEAD, conditional requests and re
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from flask import Response, request
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import parse_if_range_header
@@ -16,6 +18,16 @@ from api.responses.downloads import begun
 from api.services import services
 from shared.ids import ObjectKey
 from shared.objects.links import streams_links
+
+
+class BytesQuery(BaseModel):
+    """The query parameters of a route with an image that has no thumbnails."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: Literal["original"] | None = Field(
+        default=None, description="`original`: the API sends the bytes itself, and never redirects"
+    )
 
 
 @dataclass(frozen=True, slots=True)

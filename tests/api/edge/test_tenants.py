@@ -103,6 +103,7 @@ ROUTES = [
     ("GET", "/v1/batches/{batch}/pictures/{line_job}/0/0123456789abcdef.png", {302}),
     ("GET", "/v1/jobs/{job}/images/0", {409}),
     ("GET", "/v1/jobs/{job}/images/0/grid", {409}),
+    ("GET", "/v1/jobs/{job}/inputs/0", {404}),
     ("GET", "/v1/jobs/{job}/images/0/previews/0", {404}),
     ("GET", "/v1/dead_letters/{letter}", {200}),
     ("POST", "/v1/dead_letters/{letter}/requeue", {200}),

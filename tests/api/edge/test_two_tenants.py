@@ -148,5 +148,5 @@ def test_names_and_keys_of_idempotency_are_each_tenants_own(owner: Tenant, admin
 
 
 def test_a_picture_of_anothers_is_read_with_no_key_of_ours(admin: Tenant, ids: dict[str, str]) -> None:
-    for path in ("images/0", "images/0/grid", "images/0/previews/1", "events", "webhook_attempts"):
+    for path in ("images/0", "images/0/grid", "images/0/previews/1", "inputs/0", "events", "webhook_attempts"):
         assert admin.send("GET", f"/v1/jobs/{ids['done']}/{path}").status_code == 404
