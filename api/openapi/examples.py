@@ -42,7 +42,7 @@ _CREATED_AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 def job() -> dict[str, Any]:
     """Returns an example response: a job with one finished picture. Its links have the default base URL."""
     settings = Settings.model_construct()
-    return job_response(_job(), settings.public_url, settings.served_model_name)
+    return job_response(finished_job(), settings.public_url, settings.served_model_name)
 
 
 def page() -> dict[str, Any]:
@@ -50,7 +50,8 @@ def page() -> dict[str, Any]:
     return {"data": [job()], "has_more": False, "next": None}
 
 
-def _job() -> Job:
+def finished_job() -> Job:
+    """Returns a job with one finished picture."""
     job_id = JobId("job_01ke6q8v3c9t0n5w7x2z4b6d8f")
     render = RenderSettings(prompt=REQUESTS["text"]["prompt"], width_px=1152, height_px=1024)
     return Job(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
+from api.openapi.error_examples import example_of
 from api.openapi.fields import CHALLENGE, RETRY_AFTER, RETRY_AFTER_MS
 from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusals
 from api.openapi.schemas import ZaiError
@@ -21,9 +22,9 @@ from api.problems.errors import (
     Unauthorized,
 )
 from api.problems.formats import error_response
-from api.problems.http_errors import words_for
+from api.problems.http_errors import code_for, words_for
 from api.problems.openai import OpenAiError
-from api.problems.problem import Problem, problem
+from api.problems.problem import Problem
 from shared.errors import (
     GridpressError,
     InvalidRequest,
@@ -34,7 +35,6 @@ from shared.errors import (
 
 SHAPES: tuple[Model, ...] = (Problem, OpenAiError, ZaiError)
 
-_INSTANCE = "/v1/jobs"  # the path in all examples
 _OPEN: Refusals = (ForbiddenHost, ForbiddenOrigin, ForbiddenProxy)
 _KEYED: Refusals = (Unauthorized, MissingScope, *_OPEN, TenantLimitReached, StoreUnavailable)
 _OF_A_BODY: Refusals = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
@@ -76,7 +76,7 @@ class SharedRefusals:
 
         `refusals` are the error classes with this status. The response has the API format that belongs to the path.
         """
-        bodies = {code_of(refusal): error_response(_problem(refusal), path) for refusal in refusals}
+        bodies = {code_of(refusal): error_response(example_of(refusal), path) for refusal in refusals}
         examples = {code: json.loads(body) for code, (body, _) in bodies.items()}
         shape = _shape(next(iter(examples.values()))).__name__
         [content_type] = {content_type for _, content_type in bodies.values()}
@@ -116,12 +116,7 @@ def status_of(refusal: Refusal) -> int:
 
 def code_of(refusal: Refusal) -> str:
     """Returns the stable error code of an error class."""
-    return refusal.code if issubclass(refusal, GridpressError) else refusal().name.lower().replace(" ", "_")
-
-
-def _problem(refusal: Refusal) -> Problem:
-    is_retryable = issubclass(refusal, GridpressError) and refusal.retryable
-    return problem(status_of(refusal), code_of(refusal), _meaning(refusal), _INSTANCE, retryable=is_retryable)
+    return refusal.code if issubclass(refusal, GridpressError) else code_for(status_of(refusal))
 
 
 def _meaning(refusal: Refusal) -> str:

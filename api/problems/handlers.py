@@ -12,48 +12,24 @@ from werkzeug.exceptions import HTTPException
 
 from api.problems.errors import IdempotencyKeyReused, MissingScope, Unauthorized
 from api.problems.formats import error_response
-from api.problems.http_errors import detail_of
-from api.problems.openai import JobNotMade
+from api.problems.http_errors import code_for, detail_of
 from api.problems.problem import Problem, problem
-from api.problems.wrong_ids import hint_of
+from api.problems.wording import problem_of
 from api.rate_limit_fields import refusal_fields
 from api.services import services
 from shared.errors import (
     GridpressError,
-    ObjectStoreUnavailable,
-    PayloadTooLarge,
     ServiceBusy,
-    StoreUnavailable,
     TenantLimitReached,
 )
 from shared.metrics.catalogue import HTTP_REFUSALS
-from shared.wording.values import with_field
 
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
 
-# Error codes for werkzeug's errors. werkzeug's phrases change between versions, but our codes must not.
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    411: "length_required",
-    413: PayloadTooLarge.code,
-    414: "uri_too_long",
-    415: "unsupported_media_type",
-    431: "request_header_fields_too_large",
-}
-
 # Resources that a machine may lack temporarily: disk space for a large body, file descriptors, memory.
 _TEMPORARY_ERRNOS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
-
-# Messages for outages that contain no internal address.
-_OUTAGES = {
-    StoreUnavailable.code: "the job store is unreachable; try again",
-    ObjectStoreUnavailable.code: "the object store is unreachable; try again",
-}
 
 
 def register(app: Flask) -> None:
@@ -67,18 +43,7 @@ def register(app: Flask) -> None:
 def _on_gridpress_error(error: GridpressError) -> Response:
     if error.http_status >= 500:
         log.warning("request.failed", path=request.path, code=error.code, error=str(error))
-    return _respond(
-        problem(
-            error.http_status,
-            error.code,
-            _detail(error),
-            request.path,
-            field=getattr(error, "field", None),
-            retryable=error.retryable,
-            errors=getattr(error, "errors", ()),
-        ),
-        _header_fields(error),
-    )
+    return _respond(problem_of(error, request.path), _header_fields(error))
 
 
 def _header_fields(error: GridpressError) -> Mapping[str, str]:
@@ -94,21 +59,9 @@ def _header_fields(error: GridpressError) -> Mapping[str, str]:
     return {"x-should-retry": "false"} if error.http_status == 409 or error.http_status >= 500 else {}
 
 
-def _detail(error: GridpressError) -> str:
-    """Returns the text for the field `detail` of an error response.
-
-    The text names the wrong field, since some clients show only this text.
-    """
-    if error.http_status >= 500 and not isinstance(error, JobNotMade):
-        return _OUTAGES.get(error.code, str(error) if error.http_status == 503 else "an internal error of the service")
-    message = str(error) + hint_of(error.code, str(error))
-    return with_field(getattr(error, "field", None), message)
-
-
 def _on_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    code = _CODES.get(status, f"http_{status}")
-    response = _respond(problem(status, code, detail_of(error, request), request.path))
+    response = _respond(problem(status, code_for(status), detail_of(error, request), request.path))
     for name, value in error.get_headers():
         if name in ("Accept-Encoding", "Allow", "Content-Range", "Retry-After"):
             response.headers[name] = value

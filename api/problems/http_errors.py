@@ -4,6 +4,7 @@ from flask import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.problems.unknown_route import unknown_route
+from shared.errors import PayloadTooLarge
 from shared.wording.values import one_of, shortened
 
 _BY_STATUS = {
@@ -21,6 +22,26 @@ _BY_STATUS = {
     417: "the header field Expect can only be 100-continue",
     431: "the header fields are too long",
 }
+
+
+# Error codes for werkzeug's errors. werkzeug's phrases change between versions, but our codes must not.
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    411: "length_required",
+    413: PayloadTooLarge.code,
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+    431: "request_header_fields_too_large",
+}
+
+
+def code_for(status: int) -> str:
+    """Returns the stable code of an error that has only an HTTP status."""
+    return _CODES.get(status, f"http_{status}")
 
 
 def detail_of(error: HTTPException, request: Request) -> str:

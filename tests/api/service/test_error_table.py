@@ -17,6 +17,7 @@ OF_HTTP = {
     "request_timeout": {408},
     "uri_too_long": {414},
     "unsupported_media_type": {415},
+    "range_not_satisfiable": {416},
     "expectation_failed": {417},
     "request_header_fields_too_large": {431},
     "internal_error": {500},
