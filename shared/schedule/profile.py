@@ -44,15 +44,11 @@ class DitPoint(BaseModel):
 
 
 class Profile(BaseModel):
-    """The times of one worker of each stage. `measured_on` describes the machine, for people.
-
-    `is_estimate` is true for a profile that nobody measured. `measured_on` then says where its times come from.
-    """
+    """The measured times of one worker of each stage. `measured_on` describes the machine, for people."""
 
     model_config = ConfigDict(frozen=True)
 
     measured_on: Mapping[str, object] = {}
-    is_estimate: bool = False
     ar: list[ArPoint] = Field(min_length=1)
     dit: list[DitPoint] = Field(min_length=1)
 

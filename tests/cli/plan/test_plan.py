@@ -11,8 +11,6 @@ from shared.schedule.profile import ArPoint, DitPoint, Profile
 from tests.cli.answering import Reply
 from tests.cli.stub_api import StubApi, reply
 
-_H100 = Path(__file__).parents[3] / "examples" / "h100_estimate.json"
-
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
@@ -50,28 +48,6 @@ def test_steps_are_what_the_dit_pays_for(profile: Path) -> None:
     )
     assert short["dit"]["workers"] < long["dit"]["workers"]
     assert short["ar"] == long["ar"]
-
-
-def test_a_measured_profile_is_called_measured(profile: Path) -> None:
-    arguments = ("--images-per-minute", 600, "--profile", profile)
-    assert "Measured on: device a card" in run(*arguments).output
-    assert json.loads(run(*arguments, "--json").output)["is_estimate"] is False
-
-
-def test_the_h100_profile_is_a_cautious_estimate_and_says_so() -> None:
-    """Others measured 0.29 s for a denoise step at 1024x1024. The plan uses a shorter time only once it is measured."""
-    arguments = ("--images-per-minute", 600, "--profile", _H100)
-    assert "An ESTIMATE, not measured" in run(*arguments).output
-    answer = json.loads(run(*arguments, "--json").output)
-    assert answer["is_estimate"] is True
-    assert answer["dit"]["workers"] >= 600 / 60 * 50 * 0.29 / 0.8
-
-
-def test_a_plan_from_a_service_is_measured(api: StubApi) -> None:
-    api.routes["GET /v1/stats"] = stats
-    answer = json.loads(run("--images-per-minute", 60, "--url", api.url, "--json").output)
-    assert answer["is_estimate"] is False
-    assert api.url in answer["measured_on"].values()
 
 
 @pytest.mark.parametrize("size", ["1000x1024", "big", "64x64"])

@@ -56,18 +56,19 @@ export function pictureGrid(onNearEnd) {
         tiles.delete(place);
       }
     }
-    for (let place = first; place < last; place++) {
-      if (!tiles.has(place)) put(place);
-    }
+    let next = null;
+    for (let place = last - 1; place >= first; place--) next = put(place, next);
     if (element.offsetHeight - top - innerHeight < MORE_PX) onNearEnd();
   }
 
-  function put(place) {
-    const tile = { item: items[place], element: tileOf(items[place], place) };
+  /** Puts a tile before the tile `next`, in order for Tab, unless it is in the document. Returns its element. */
+  function put(place, next) {
+    if (tiles.has(place)) return tiles.get(place).element;
+    const tile = { item: items[place], element: tileOf(items[place]) };
     position(tile.element, place);
     tiles.set(place, tile);
-    const after = [...tiles.keys()].filter((other) => other > place).sort((one, other) => one - other)[0];
-    element.insertBefore(tile.element, after === undefined ? null : tiles.get(after).element); // in order for Tab
+    element.insertBefore(tile.element, next);
+    return tile.element;
   }
 
   function position(tile, place) {
@@ -114,5 +115,5 @@ function tileOf(item) {
   const shown = hasPicture
     ? face(item)
     : h("span", { class: "none" }, h("span", {}, statusWord(status)), h("span", { class: "for-readers" }, prompt));
-  return h("li", { class: "tile" }, h("a", { href: `#gallery/${id}/${index}` }, shown));
+  return h("li", { class: "tile" }, h("a", { href: `#gallery/${id}/${index}`, title: prompt }, shown));
 }

@@ -1,6 +1,6 @@
 // One picture large, with everything that made it, and what a person can do with it.
 
-import { get, original, remove, thumbnail } from "../js/api.js";
+import { get, input, original, remove, thumbnail } from "../js/api.js";
 import { button, complain, confirmed, copy, h, icon, iconButton, openDialog, toast } from "../js/dom.js";
 import { statusWord, t } from "../js/words.js";
 import { makeWith } from "../make/view.js";
@@ -41,6 +41,7 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
       h("div", { class: "field" }, promptHead(), h("p", { class: "said" }, job.prompt)),
       ...(job.revised_prompt ? [h("div", { class: "field" }, h("h2", {}, t("large.revised")), h("p", { class: "said" }, job.revised_prompt))] : []),
       image.url ? actions(image) : h("p", { class: "notice" }, image.error?.message ?? t("large.noPicture", { status: statusWord(image.status) })),
+      inputParts(image) ?? "",
       siblings() ?? "",
       h("section", { class: "field" }, h("h2", {}, t("large.facts")), factsOf(job, image)),
     );
@@ -77,11 +78,11 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
     const settings = { num_inference_steps: job.num_inference_steps, guidance_scale: job.guidance_scale, quality: job.quality, output_format: job.output_format };
     const size = { width: job.width, height: job.height };
     const leave = (values) => {
-      if (job.num_condition_images && values.prompt) toast(t("large.inputsGone"));
       dialog.close();
       makeWith(values);
     };
-    const again = job.prior ? { prior: { id: job.prior.job_id, index: job.prior.index } } : { prompt: job.prompt, size };
+    const inputs = job.num_condition_images ? { id: job.id, count: job.num_condition_images } : null;
+    const again = job.prior ? { prior: { id: job.prior.job_id, index: job.prior.index } } : { prompt: job.prompt, size, inputs };
     const file = `${job.id}-${image.index}.${job.output_format}`;
     return h(
       "div",
@@ -96,9 +97,9 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
   }
 
   async function compare() {
-    const left = { id: job.id, index: now.index };
+    const left = original(job.id, now.index);
     const right = await pickPicture(t("compare.pick"));
-    if (right) openCompare(left, right);
+    if (right) openCompare(left, original(right.id, right.index));
   }
 
   async function erase() {
@@ -112,6 +113,18 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
     toast(t("large.deleted"));
     onDeleted?.(job.id);
     dialog.close();
+  }
+
+  /** Returns the pictures that the job was made from. Each opens the comparison of before and after. */
+  function inputParts(image) {
+    if (!job.num_condition_images) return null;
+    const faces = Array.from({ length: job.num_condition_images }, (_, index) => {
+      const face = h("img", { src: input(job.id, index), alt: t("make.imageAlt", { number: index + 1 }) });
+      if (!image.url) return h("li", {}, face);
+      const label = t("large.compareInput", { number: index + 1 });
+      return h("li", {}, h("button", { type: "button", class: "face", "aria-label": label, title: label, onclick: () => openCompare(input(job.id, index), original(job.id, image.index)) }, face));
+    });
+    return h("section", { class: "field" }, h("h2", {}, t("large.inputs")), h("ul", { class: "siblings" }, faces));
   }
 
   function siblings() {

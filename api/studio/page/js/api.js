@@ -58,9 +58,14 @@ export function original(job, index) {
   return address(`v1/jobs/${job}/images/${index}?size=original`);
 }
 
-/** Returns a finished picture as a data URL, for a request that edits it. */
-export async function pictureAsData(job, index) {
-  const response = await fetch(original(job, index), { cache: "no-store" });
+/** Returns the address of a condition image of a job, as both stages read it. */
+export function input(job, index) {
+  return address(`v1/jobs/${job}/inputs/${index}?size=original`);
+}
+
+/** Returns the picture at an address of the API as a data URL, for a request that edits it. */
+export async function pictureAsData(url) {
+  const response = await fetch(url, { cache: "no-store" });
   if (!response.ok) throw await faultOf(response);
   return dataUrl(await response.blob());
 }

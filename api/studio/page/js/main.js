@@ -2,6 +2,7 @@
 
 import { get, remove } from "./api.js";
 import { h, icon, iconButton, messageParts } from "./dom.js";
+import "./drops.js";
 import * as events from "./events.js";
 import { signIn } from "./session.js";
 import { themeButton } from "./theme_button.js";

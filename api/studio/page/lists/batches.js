@@ -17,21 +17,23 @@ export async function show(place) {
   let last = null;
   const rows = new Map();
   const list = h("ul", { class: "rows" });
-  const none = h("p", { class: "quiet" }, t("batches.none"));
+  const none = h("p", { class: "quiet" }, t("common.loading"));
   const more = button(t("common.more"), () => read(last), { hidden: true });
+  const fresh = newBatch(() => read());
   place.append(
     h("div", { class: "head" }, h("h1", {}, t("batches.title"))),
-    h("section", { class: "list" }, h("h2", {}, t("batches.dropTitle")), newBatch(() => read()).element),
+    h("section", { class: "list" }, h("h2", {}, t("batches.dropTitle")), fresh.element),
     h("section", { class: "list", "aria-label": t("batches.title") }, none, list, more),
   );
   const soon = throttled(() => read(), SOON_MS);
-  const endings = [onEvent((type) => type.startsWith("job.") && soon()), onGap(soon), polled(() => read(), EVERY_MS)];
+  const endings = [onEvent((type) => type.startsWith("job.") && soon()), onGap(soon), polled(() => read(), EVERY_MS), fresh.close];
 
   async function read(after) {
     try {
       const page = await get(withQuery("v1/batches", { limit: 20, after }));
       if (after || last === null) [last, more.hidden] = [page.last_id, !page.has_more];
       page.data.forEach((batch, at) => put(batch, after ? null : at));
+      none.textContent = t("batches.none");
       none.hidden = rows.size > 0;
     } catch (error) {
       none.hidden = false;

@@ -2,25 +2,20 @@
 
 import { call, post } from "../js/api.js";
 import { button, h, toast } from "../js/dom.js";
+import { onDrops } from "../js/drops.js";
 import { duration } from "../js/format.js";
 import { t } from "../js/words.js";
 import { linesOf } from "./batch_file.js";
 
 const MOST_SHOWN = 50;
 
-/** Returns the part with the drop zone. `onStart()` is called after a batch has started. */
+/** Returns the part with the drop zone: `element` and `close`. `onStart()` is called after a batch has started. */
 export function newBatch(onStart) {
   const report = h("div", { class: "field", role: "status" });
   const file = h("input", { type: "file", id: "batch-file", accept: ".jsonl,.json,.ndjson,.csv,.txt,text/plain", hidden: true, onchange: () => take(file.files[0]) });
   const choose = button(t("batches.choose"), () => file.click());
   const drop = h("div", { class: "drop", id: "batch-drop" }, h("p", { class: "grow quiet" }, t("batches.drop")), choose, file);
-  for (const [type, isOver] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
-    drop.addEventListener(type, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", isOver);
-      if (type === "drop") take(event.dataTransfer.files[0]);
-    });
-  }
+  const close = onDrops(drop, (files) => take(files[0]));
 
   async function take(chosen) {
     if (!chosen) return;
@@ -63,7 +58,7 @@ export function newBatch(onStart) {
     }
   }
 
-  return { element: h("div", { class: "card field" }, drop, report) };
+  return { element: h("div", { class: "card field" }, drop, report), close };
 }
 
 function faultTable(faults) {

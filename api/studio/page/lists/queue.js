@@ -22,6 +22,8 @@ export async function show(place) {
     section("queue.workersTitle", workers),
     section("queue.lettersTitle", h("p", { class: "quiet small" }, t("queue.lettersText")), letters),
   );
+  for (const each of [stages, workers]) each.append(h("p", { class: "quiet" }, t("common.loading")));
+  for (const each of [jobs, letters]) each.append(h("li", { class: "quiet" }, t("common.loading")));
   readLetters();
   const end = polled(read, EVERY_MS);
   const soon = throttled(read, SOON_MS);
@@ -88,7 +90,7 @@ function workerTable(workers) {
 
 function heldLine({ job_id: job, index, progress }) {
   const steps = progress ? ` ${progress.done}/${progress.total}` : "";
-  return h("div", { class: "small" }, h("a", { href: `#gallery/${job}/${index}` }, `…${job.slice(-6)}/${index}`), steps);
+  return h("div", { class: "small" }, h("a", { class: "mono", href: `#gallery/${job}/${index}` }, `${job} / ${index}`), steps);
 }
 
 function jobRows(jobs, reread) {

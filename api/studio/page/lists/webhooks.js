@@ -8,6 +8,7 @@ import { refusal, statusOf } from "./parts.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const ATTEMPTS = 20;
+const [TRIES, TRY_MS] = [5, 1500]; // how often and when a list is read again after a message was sent
 
 export async function show(place) {
   const list = h("ul", { class: "rows" });
@@ -54,15 +55,28 @@ function addForm(told, onAdded) {
 function endpointRow(endpoint, reread) {
   const path = `v1/webhook_endpoints/${endpoint.id}`;
   const attempts = h("div", { class: "field" });
+  let newest = "";
   const isEnabled = endpoint.status === "enabled";
   const details = h("details", { ontoggle: () => details.open && readAttempts() }, h("summary", {}, t("webhooks.attempts")), attempts);
 
   async function readAttempts() {
     try {
       const { data } = await get(`${path}/attempts?limit=${ATTEMPTS}`);
-      attempts.replaceChildren(...(data.length ? data.map((attempt) => attemptPart(attempt, readAttempts)) : [h("p", { class: "quiet" }, t("webhooks.noAttempts"))]));
+      newest = data[0] ? `${data[0].message_id} ${data[0].at}` : "";
+      attempts.replaceChildren(...(data.length ? data.map((attempt) => attemptPart(attempt, follow)) : [h("p", { class: "quiet" }, t("webhooks.noAttempts"))]));
     } catch (error) {
       attempts.replaceChildren(refusal(error));
+    }
+  }
+
+  /** Opens the attempts and reads them until there is a new one. */
+  async function follow() {
+    const before = newest;
+    details.open = true;
+    for (let turn = 0; turn < TRIES && newest === before; turn++) {
+      await new Promise((done) => setTimeout(done, TRY_MS));
+      if (!details.isConnected) return;
+      await readAttempts();
     }
   }
 
@@ -71,7 +85,7 @@ function endpointRow(endpoint, reread) {
       const answer = await call;
       if (said) toast(typeof said === "function" ? said(answer) : said);
       if (isListChanged) await reread();
-      else if (details.open) setTimeout(readAttempts, 1500);
+      else await follow();
     } catch (error) {
       complain(error);
     }
@@ -120,7 +134,7 @@ function attemptPart(attempt, reread) {
     try {
       await post(`v1/webhook_messages/${attempt.message_id}/resend`, attempt.endpoint_id ? { endpoint_id: attempt.endpoint_id } : {});
       toast(t("webhooks.resent"));
-      setTimeout(reread, 1500);
+      await reread();
     } catch (error) {
       complain(error);
     }

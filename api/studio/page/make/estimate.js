@@ -1,4 +1,4 @@
-// The expected wait of what the form asks for, before it is sent.
+// The cost and the expected wait of what the form asks for, before it is sent.
 
 import { post } from "../js/api.js";
 import { h } from "../js/dom.js";
@@ -29,10 +29,11 @@ export function estimatePart(request) {
   return { element, refresh };
 }
 
-function sentence({ eta_s: end, start_s: start, position, unserved }) {
-  if (unserved.length) return t("make.unserved");
-  if (end === null) return t("make.estimateUnknown");
-  const parts = [t("make.estimate", { time: duration(end) })];
+function sentence({ eta_s: end, start_s: start, position, unserved, pixels }) {
+  const cost = t("make.cost", { megapixels: (pixels / 1e6).toFixed(1) });
+  if (unserved.length) return `${t("make.unserved")} ${cost}`;
+  if (end === null) return `${t("make.estimateUnknown")} · ${cost}`;
+  const parts = [t("make.estimate", { time: duration(end) }), cost];
   if (position) parts.push(t("make.ahead", { count: position }));
   if (start > 2) parts.push(t("make.estimateStart", { time: duration(start) }));
   return parts.join(" · ");

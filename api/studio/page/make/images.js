@@ -1,13 +1,14 @@
 // The condition pictures of an edit: dropped, pasted, chosen from files or from the gallery.
 
-import { dataUrl, pictureAsData } from "../js/api.js";
+import { dataUrl, input, original, pictureAsData } from "../js/api.js";
 import { button, complain, h, iconButton, toast } from "../js/dom.js";
+import { onDrops } from "../js/drops.js";
 import { t } from "../js/words.js";
 import { pickPicture } from "../gallery/pick.js";
 
 const MOST_BYTES = 20 * 1024 * 1024;
 
-/** Returns the field of the condition pictures: its element, `value` (data URLs), `add` and `clear`. */
+/** Returns the field of the condition pictures: its element, `value` (data URLs), `set`, `fromJob`, `inputsOf` and `close`. */
 export function imagesField(onChange) {
   let pictures = [];
   const list = h("ul", { class: "inputs" });
@@ -16,13 +17,8 @@ export function imagesField(onChange) {
   const fromGallery = button(t("make.fromGallery"), () => pickPicture(t("gallery.pick")).then((found) => found && fromJob(found)));
   const drop = h("div", { class: "drop", id: "drop" }, choose, fromGallery, h("span", { class: "hint" }, t("make.imagesHint")), file);
   const element = h("fieldset", {}, h("legend", {}, t("make.images")), drop, list);
-  for (const [type, isOver] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
-    drop.addEventListener(type, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", isOver);
-      if (type === "drop") addFiles(event.dataTransfer.files);
-    });
-  }
+  const endDrops = onDrops(drop, addFiles);
+  document.addEventListener("paste", paste);
 
   async function addFiles(files) {
     for (const each of files) {
@@ -32,16 +28,25 @@ export function imagesField(onChange) {
     }
   }
 
-  async function fromJob({ id, index }) {
+  const fromJob = ({ id, index }) => fetched([original(id, index)]);
+
+  /** Adds the condition images of an earlier job, in their order. */
+  const inputsOf = ({ id, count }) => fetched(Array.from({ length: count }, (_, index) => input(id, index)));
+
+  async function fetched(urls) {
     try {
-      add(await pictureAsData(id, index));
+      for (const url of urls) add(await pictureAsData(url));
     } catch (error) {
       complain(error);
     }
   }
 
   function add(data) {
-    pictures = [...pictures, data];
+    set([...pictures, data]);
+  }
+
+  function set(found) {
+    pictures = found;
     changed();
   }
 
@@ -50,8 +55,7 @@ export function imagesField(onChange) {
       ...pictures.map((data, place) => {
         const number = place + 1;
         const drop_ = iconButton(t("make.remove", { number }), "close", () => {
-          pictures = pictures.filter((_, other) => other !== place);
-          changed();
+          set(pictures.filter((_, other) => other !== place));
         });
         drop_.classList.remove("bare");
         return h("li", {}, h("img", { src: data, alt: t("make.imageAlt", { number }) }), drop_);
@@ -71,13 +75,14 @@ export function imagesField(onChange) {
   return {
     element,
     fromJob,
-    paste,
+    inputsOf,
+    set,
     get value() {
       return pictures;
     },
-    clear() {
-      pictures = [];
-      changed();
+    close() {
+      endDrops();
+      document.removeEventListener("paste", paste);
     },
   };
 }

@@ -46,5 +46,12 @@ export function runs() {
     for (const card of cards.values()) card.close();
   }
 
-  return { element, close, add: (job) => put(job, (card) => list.prepend(card)) };
+  /** Adds a new job and shows it: on a phone it is below the form. */
+  function add(job) {
+    put(job, (card) => list.prepend(card));
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    list.firstElementChild.scrollIntoView({ block: "nearest", behavior });
+  }
+
+  return { element, close, add };
 }

@@ -27,7 +27,7 @@ export function settingsFields(onChange) {
     const options = choices.map(([value, text]) =>
       h("label", {}, h("input", { type: "radio", name, value, onchange: onChange }), h("span", {}, text)),
     );
-    const element = h("fieldset", {}, h("legend", {}, label), h("div", { class: "segments" }, options));
+    const element = h("fieldset", {}, h("legend", {}, label), h("div", { class: "segments even" }, options));
     const inputs = [...element.querySelectorAll("input")];
     return {
       element,

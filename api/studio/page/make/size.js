@@ -34,7 +34,7 @@ export function sizeField(onChange) {
     "div",
     { class: "field" },
     h("fieldset", {}, h("legend", {}, t("make.shape")), h("div", { class: "shapes" }, shapes)),
-    h("fieldset", {}, h("legend", {}, t("make.resolution")), h("div", { class: "segments" }, sides)),
+    h("fieldset", {}, h("legend", {}, t("make.resolution")), h("div", { class: "segments even" }, sides)),
     own,
   );
   const element = h("div", { class: "field" }, likeRow, choices, shown);

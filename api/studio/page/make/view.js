@@ -17,7 +17,13 @@ const DEMO_SIDE = 256; // the demonstration model was trained on small pictures
 /** Another view leaves here what the form should start with. */
 let wanted = null;
 
-/** Opens the form with these values: `prompt`, `size`, `settings`, `prior` ({ id, index }), `edit` ({ id, index }). */
+/** The pictures to edit and the grid to paint again, while a person looks at another view. A reload forgets them. */
+let left = { images: [], prior: null };
+
+/**
+ * Opens the form with these values: `prompt`, `size`, `settings`, `prior` ({ id, index }), `edit` ({ id, index }), and
+ * `inputs` ({ id, count }), the job whose condition images are used again.
+ */
 export function makeWith(values) {
   wanted = values;
   if (location.hash === "#make") window.dispatchEvent(new HashChangeEvent("hashchange"));
@@ -44,14 +50,14 @@ export async function show(place, _, session) {
   const send = h("button", { class: "main" }, t("make.send"));
   const fault = h("p", { class: "fault bad", role: "alert", hidden: true });
   const priorPart = h("div", { class: "prior card", hidden: true });
-  const fresh = h("div", { class: "field" }, prompt.element, images.element, size.element);
-  const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "field" }, settings.more));
+  const fresh = h("div", { class: "parts" }, prompt.element, images.element, size.element);
+  const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "parts" }, settings.more));
   const form = h(
     "form",
-    { class: "card", novalidate: true, onsubmit: submit, onpaste: images.paste, onkeydown: sendByKey, "aria-label": t("make.title") },
+    { class: "card", novalidate: true, onsubmit: submit, onkeydown: sendByKey, "aria-label": t("make.title") },
     priorPart,
     fresh,
-    h("div", { class: "pair" }, settings.front),
+    h("div", { class: "parts" }, settings.front),
     more,
     code.element,
     h("div", { class: "send" }, fault, send, estimate.element),
@@ -114,18 +120,17 @@ export async function show(place, _, session) {
 
   /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
   async function fill() {
-    if (wanted) images.clear();
-    const values = wanted ?? kept() ?? {};
+    const values = wanted ?? { ...kept(), ...left };
+    images.set(values.images ?? []);
     if (!wanted && !kept()) suit();
     wanted = null;
     prompt.set(values.prompt ?? "");
-    if (values.size) size.set(values.size);
     settings.set(values.settings ?? {});
     setPrior(values.prior ?? null);
-    if (values.edit) {
-      await images.fromJob(values.edit);
-      prompt.input.focus();
-    }
+    if (values.edit) await images.fromJob(values.edit);
+    if (values.inputs) await images.inputsOf(values.inputs);
+    if (values.size) size.set({ ...values.size, isLike: false });
+    if (values.edit) prompt.input.focus();
     changed();
   }
 
@@ -154,6 +159,7 @@ export async function show(place, _, session) {
   }
 
   function keep() {
+    left = { images: images.value, prior };
     const { seed, ...rest } = settings.value;
     const values = { prompt: prompt.value, size: size.value, settings: { ...rest, ...(seed === undefined ? {} : { seed }) } };
     try {
@@ -163,7 +169,12 @@ export async function show(place, _, session) {
     }
   }
 
-  return { close: made.close, update: () => wanted && fill() };
+  function close() {
+    images.close();
+    made.close();
+  }
+
+  return { close, update: () => wanted && fill() };
 }
 
 function kept() {
