@@ -11,7 +11,7 @@ import structlog
 from flask import Blueprint, Response, request
 
 from api.batches.expected_end import Ends
-from api.batches.response_schemas import BatchResponse
+from api.batches.response import batch_response
 from api.batches.routes import own_batch
 from api.responses import sse
 from api.responses.waiting import departure, wait_for_change
@@ -57,7 +57,7 @@ class _Event:
 
     @classmethod
     def of(cls, deps: Services, batch: Batch) -> Self:
-        answer = BatchResponse.of(batch, deps.settings.served_model_name, Ends(deps).of(batch))
+        answer = batch_response(batch, deps.settings.served_model_name, Ends(deps).of(batch))
         data = answer.model_dump(mode="json")
         lasting = json.dumps({**data, "eta_s": None, "expected_end": None})
         event_type = f"batch.{batch.status}" if batch.status.is_final else "batch.progress"

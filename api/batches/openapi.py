@@ -1,14 +1,7 @@
 """OpenAPI entries of the batch routes."""
 
 from api.batches.order import BatchChange
-from api.batches.response_schemas import (
-    ArchiveLink,
-    BatchPage,
-    BatchResponse,
-    CreateResponse,
-    ResultPage,
-    ValidationResponse,
-)
+from api.batches.response_schemas import ArchiveLink, CreateResponse, ValidationResponse
 from api.batches.schemas import ArchiveQuery, BatchQuery, BatchRequest, ResultsQuery
 from api.openapi.fields import DISPOSITION
 from api.openapi.media import BYTES, TEXT, event_stream
@@ -25,6 +18,7 @@ from shared.errors import (
     QueueFull,
     StoreFull,
 )
+from shared.responses.batches import BatchPage, BatchResponse, ResultPage
 
 _BATCH: Json = {
     "id": "batch_01ke6q8v3c9t0n5w7x2z4b6d8f",

@@ -1,13 +1,11 @@
-"""Schemas of the responses about batches, in OpenAI's format with additional fields."""
+"""Schemas of the reports about batch files, and of links to archives."""
 
-from typing import Any, Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, RootModel
 
-from api.batches.expected_end import BatchEnd
-from shared.batches.batch import Batch, BatchPriority, BatchStatus, Endpoint
+from shared.responses.batches import BatchError, BatchResponse
 from shared.responses.schemas import Moment
-from shared.webhooks.events import PayloadStyle
 
 
 class ArchiveLink(BaseModel):
@@ -15,139 +13,6 @@ class ArchiveLink(BaseModel):
 
     url: str
     expires_at: int
-
-
-class BatchError(BaseModel):
-    """The reason why an input file or one of its lines was refused.
-
-    `line` counts from 1, and is null if the reason concerns the whole file.
-    """
-
-    code: str
-    message: str
-    param: str | None
-    line: int | None
-
-
-class BatchErrors(BaseModel):
-    """The errors of an input file, at most a hundred."""
-
-    object: Literal["list"] = "list"
-    data: list[BatchError]
-
-
-class RequestCounts(BaseModel):
-    """The numbers of a batch's lines. `failed` counts every outcome except success."""
-
-    total: int
-    completed: int
-    failed: int
-
-
-class BatchResponse(BaseModel):
-    """A batch. Times are Unix seconds, except `deadline`, `finish_by` and `expected_end`, which are RFC 3339.
-
-    `eta_s` is the estimated number of seconds until the batch ends, and `expected_end` is the estimated time of its
-    end. Both are null if the batch is paused or not in progress, and until the speed of the service has been measured.
-    `on_time` tells whether the batch ended, or is expected to end, by `finish_by`.
-
-    `num_released` is the number of released lines: lines that became jobs and have not ended. `waiting_for` is the
-    reason why no further line becomes a job now. The reason is a limit, or `other_batches` if other batches of yours go
-    first.
-    """
-
-    id: str
-    object: Literal["batch"] = "batch"
-    endpoint: Endpoint
-    model: str
-    input_file_id: str
-    completion_window: str
-    status: BatchStatus
-    errors: BatchErrors | None
-    output_file_id: str | None
-    error_file_id: str | None
-    created_at: int
-    in_progress_at: int | None
-    expires_at: int
-    finalizing_at: int | None
-    completed_at: int | None
-    failed_at: int | None
-    expired_at: int | None
-    cancelling_at: int | None
-    cancelled_at: int | None
-    request_counts: RequestCounts
-    metadata: dict[str, str] | None
-    paused: bool
-    waiting_for: str | None
-    eta_s: float | None
-    expected_end: Moment | None
-    on_time: bool | None
-    num_released: int
-    strict: bool
-    priority: BatchPriority
-    finish_by: Moment | None
-    defaults: dict[str, Any]
-    deadline: Moment | None
-    delete_after_s: int | None
-    retry_of: str | None
-    webhook_url: str | None
-    webhook_events: list[str]
-    webhook_payload: PayloadStyle | None
-
-    @classmethod
-    def of(cls, batch: Batch, model: str, end: BatchEnd) -> Self:
-        spec, counts, times = batch.spec, batch.counts, batch.times
-        faults = [BatchError(**fault.model_dump()) for fault in batch.errors]
-        moments = {name: getattr(times, name) for name in times.__slots__}
-        return cls(
-            id=batch.batch_id,
-            endpoint=spec.endpoint,
-            model=model,
-            input_file_id=spec.input_file_id,
-            completion_window=spec.window,
-            status=batch.status,
-            errors=BatchErrors(data=faults) if faults else None,
-            output_file_id=batch.output_file_id,
-            error_file_id=batch.error_file_id,
-            request_counts=RequestCounts(total=counts.total, completed=counts.completed, failed=counts.failed),
-            metadata=dict(spec.metadata) or None,
-            paused=batch.is_paused,
-            waiting_for=batch.waiting_for,
-            eta_s=end.eta_s,
-            expected_end=end.expected_end,
-            on_time=end.is_on_time,
-            num_released=counts.open,
-            strict=spec.strict,
-            priority=batch.precedence.priority,
-            finish_by=batch.precedence.finish_by,
-            defaults=spec.defaults.model_dump(exclude_none=True),
-            deadline=spec.deadline,
-            delete_after_s=spec.delete_after_s,
-            retry_of=spec.retry_of,
-            webhook_url=spec.webhook_url,
-            webhook_events=list(spec.webhook_events),
-            webhook_payload=spec.webhook_payload if spec.webhook_url else None,
-            **{name: int(moment.timestamp()) if moment else None for name, moment in moments.items()},
-        )
-
-
-class BatchPage(BaseModel):
-    """A page of batches, newest first. Pass `last_id` as `after` to get the next page."""
-
-    object: Literal["list"] = "list"
-    data: list[BatchResponse]
-    has_more: bool
-    first_id: str | None
-    last_id: str | None
-
-
-class ResultPage(BaseModel):
-    """A page of a batch's results, in the order in which lines ended. Pass `last_id` as `after` for the next page."""
-
-    object: Literal["list"] = "list"
-    data: list[dict[str, Any]]
-    has_more: bool
-    last_id: str | None
 
 
 class LineErrorResponse(BatchError):

@@ -11,7 +11,6 @@ from flask import Blueprint, Response, request
 
 from api.batches.archive import tar_of, zip_of
 from api.batches.reading import ResultPosition, line_of, pictures, results, succeeded
-from api.batches.response_schemas import ResultPage
 from api.batches.routes import own_batch
 from api.batches.schemas import ArchiveQuery, ResultsQuery
 from api.responses.downloads import download
@@ -23,6 +22,7 @@ from shared.errors import ImageNotFound
 from shared.ids import ObjectKey
 from shared.intake.fields import validated
 from shared.jobs.spec import OutputFormat
+from shared.responses.batches import ResultPage
 
 batch_results = Blueprint("batch_results", __name__, url_prefix="/v1/batches/<batch_id>")
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from api.batches.dry_run import dry_run, end_of_new, is_dry_run
 from api.batches.expected_end import BatchEnd, Ends
 from api.batches.order import BatchChange
-from api.batches.response_schemas import BatchPage, BatchResponse
+from api.batches.response import batch_response
 from api.batches.schemas import BatchQuery, BatchRequest
 from api.batches.validation import check_defaults, validation
 from api.bodies.documents import body_document
@@ -24,6 +24,7 @@ from shared.errors import BatchNotFound, BatchNotRetryable, FileNotStored, Inval
 from shared.files import Purpose, StoredFile
 from shared.hints.queues import Queue
 from shared.intake.fields import validated
+from shared.responses.batches import BatchPage, BatchResponse
 from shared.store.batches.batches import Action
 
 log = structlog.get_logger()
@@ -173,4 +174,4 @@ def _answer(batch: Batch, end: BatchEnd | None = None) -> Json:
 
 
 def _batch_response(batch: Batch, end: BatchEnd) -> BatchResponse:
-    return BatchResponse.of(batch, services().settings.served_model_name, end)
+    return batch_response(batch, services().settings.served_model_name, end)

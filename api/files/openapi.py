@@ -1,10 +1,11 @@
 """OpenAPI entries of the file routes."""
 
-from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery
+from api.files.schemas import FilesQuery
 from api.openapi.media import FILE
 from api.openapi.operation import Body, Json, Operation, Response
 from api.openapi.stored_objects import REFUSALS, responses_with
 from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
+from shared.responses.files import FileDeleted, FilePage, FileResponse
 
 _FILE = {
     "id": "file-01ke6q8v3c9t0n5w7x2z4b6d8f",

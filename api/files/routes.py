@@ -17,7 +17,7 @@ from api.bodies.incoming import stream_body
 from api.bodies.parts import FileStart, FormField, read_parts
 from api.edge import idempotency
 from api.edge.authentication import caller
-from api.files.schemas import FileDeleted, FilePage, FileResponse, FilesQuery, Upload
+from api.files.schemas import FilesQuery, Upload
 from api.responses.listing import readable_responses
 from api.responses.stored_objects import StoredObject, respond_with
 from api.services import services
@@ -25,6 +25,7 @@ from shared.errors import FileNotStored, InvalidRequest, PayloadTooLarge, StoreU
 from shared.files import FileId, Purpose, StoredFile, file_key, new_file_id
 from shared.intake.fields import validated
 from shared.objects.writer import ObjectWriter
+from shared.responses.files import FileDeleted, FilePage, FileResponse
 from shared.settings.settings import Settings
 
 files = Blueprint("files", __name__, url_prefix="/v1/files")

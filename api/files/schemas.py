@@ -1,10 +1,10 @@
-"""Schemas of requests and responses about files, in OpenAI's format."""
+"""Schemas of requests about files, in OpenAI's format."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.files import FileId, Purpose, StoredFile
+from shared.files import FileId, Purpose
 from shared.intake.types import Text
 
 _BATCH_LIFETIME_S = 30 * 24 * 3600  # the same as OpenAI's; files of other purposes never expire by default
@@ -55,49 +55,3 @@ class FilesQuery(BaseModel):
     ) = Field(default=None, description="`last_id` of the previous page")
     purpose: Purpose | None = None
     order: Literal["asc", "desc"] = "desc"
-
-
-class FileResponse(BaseModel):
-    """A file. Times are Unix seconds. `expires_at` is null for a file that never expires. `status_details`, a field of
-    OpenAI's format, is always null.
-    """
-
-    id: str
-    object: Literal["file"] = "file"
-    bytes: int
-    created_at: int
-    expires_at: int | None
-    filename: str
-    purpose: Purpose
-    status: Literal["processed"] = "processed"
-    status_details: str | None
-
-    @classmethod
-    def of(cls, file: StoredFile) -> Self:
-        return cls(
-            id=file.file_id,
-            bytes=file.num_bytes,
-            created_at=int(file.created_at.timestamp()),
-            expires_at=int(file.expires_at.timestamp()) if file.expires_at else None,
-            filename=file.filename,
-            purpose=file.purpose,
-            status_details=None,
-        )
-
-
-class FilePage(BaseModel):
-    """A page of files. Pass `last_id` as `after` to get the next page."""
-
-    object: Literal["list"] = "list"
-    data: list[FileResponse]
-    has_more: bool
-    first_id: str | None
-    last_id: str | None
-
-
-class FileDeleted(BaseModel):
-    """Confirms that a file was deleted. It can't be read any more; its bytes are removed within seconds."""
-
-    id: str
-    object: Literal["file"] = "file"
-    deleted: Literal[True] = True

@@ -1,1 +1,1 @@
-"""Builds the bodies that clients receive: the job object with its schema, and OpenAI's image response."""
+"""Builds the bodies that clients receive. Has the schemas of jobs, batches and files, and OpenAI's image response."""
