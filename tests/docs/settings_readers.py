@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-_PACKAGES = ("api", "cli", "shared", "workers")
+_PACKAGES = ("api", "cli", "gridpress", "shared", "workers")
 ROLES: Mapping[str, tuple[str, ...]] = {
     "API": ("api.__main__", "api.batches.check_task"),
     "AR": ("workers.ar.__main__", "workers.ar.main", "workers.simulate.ar"),  # the last two by import_module

@@ -33,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, built = (tmp_path_factory.mktemp(name) for name in ("source", "built"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for name in ("api", "cli", "shared", "workers"):
+    for name in ("api", "cli", "gridpress", "shared", "workers"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
     for name in FILES:
         (source / WEIGHTS / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Describes the requests of all calls as values. Sends nothing."""
