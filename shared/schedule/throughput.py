@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from shared.jobs.leases import spare_rows
 from shared.jobs.spec import Priority
@@ -11,6 +11,9 @@ from shared.schedule.cost import Cost
 
 _ROUNDS_ONE_BY_ONE = 4  # last rounds of a long queue that are simulated render by render; earlier ones are added up
 _MOST_SERVERS = 64  # with more servers, one becomes free so often that a mean is as accurate as a simulation
+# Least share of a stage that estimates leave to a class. A lower class gets its floor in any case (docs/fairness.md),
+# and without a least share the estimate would be infinite in a minute that is full of interactive work.
+_LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Strength:
       render's row. In the DiT they are seconds of the device, as if the device computed one render at a time.
     - `full_seconds_per_cost` is the same for a worker whose slots are all in use.
     - `render_s` is the mean time of a render.
+
+    `recent_per_s` is the cost per second of each class's renders that finished recently. `share` is the share of the
+    stage that the renders of a class get beside the expected work of higher classes (see `for_class`).
     """
 
     stage: Stage
@@ -35,6 +41,8 @@ class Strength:
     seconds_per_cost: float | None
     full_seconds_per_cost: float | None
     render_s: float | None
+    recent_per_s: Mapping[Priority, float] = field(default_factory=dict)
+    share: float = 1.0
 
     @property
     def servers(self) -> int:
@@ -46,12 +54,20 @@ class Strength:
         return self.workers if self.stage is Stage.DIT else self.slots
 
     def for_class(self, priority: Priority) -> "Strength":
-        """Returns the part of the stage's capacity that renders of a scheduling class may use. In AR, one row of each
-        worker is only for the class `interactive`.
+        """Returns the part of the stage's capacity that renders of a scheduling class may use.
+
+        The estimate expects that higher classes go on to get as much work done per second as they did recently. In AR,
+        one row of each worker is only for the class `interactive`. Only work that does not fit into these rows takes
+        capacity from a lower class.
         """
-        if self.stage is Stage.DIT or not self.workers or not priority.rank:
+        if not self.servers or not priority.rank:
             return self
-        return replace(self, slots=self.slots - self.workers * spare_rows(self.slots // self.workers))
+        is_in_rows = self.stage is Stage.AR
+        reserved = self.workers * spare_rows(self.slots // self.workers) if is_in_rows else 0
+        higher = sum(per_s for other, per_s in self.recent_per_s.items() if other.rank < priority.rank)
+        taken = max(0.0, higher * (self.full_seconds_per_cost or 0.0) - reserved)
+        rest = replace(self, slots=self.slots - reserved)
+        return replace(rest, share=max(_LEAST_SHARE, 1 - taken / rest.servers))
 
     def seconds_for(self, cost: float) -> float | None:
         """Returns the seconds that the live workers of the stage, all working together, need for work of this cost.
@@ -59,7 +75,15 @@ class Strength:
         """
         if self.full_seconds_per_cost is None or not self.servers:
             return None
-        return cost * self.full_seconds_per_cost / self.servers
+        return cost * self.full_seconds_per_cost / (self.servers * self.share)
+
+    def run_s(self, cost: float, used_s: float = 0.0) -> float:
+        """Returns the seconds that a render of this cost still runs, after it has used `used_s` of its time.
+
+        The DiT pre-empts it for renders of higher classes. In AR, a render keeps its row.
+        """
+        left_s = max(0.0, cost * (self.seconds_per_cost or 0.0) - used_s)
+        return left_s / self.share if self.stage is Stage.DIT else left_s
 
     @property
     def residual_s(self) -> float:
@@ -229,7 +253,7 @@ def eta(ahead: Ahead, cost: Cost, strengths: Mapping[Stage, Strength]) -> float 
         if has_grid_s is None:
             return None
         begins_s = max(begins_s, has_grid_s)
-    return begins_s + cost.dit * dit.seconds_per_cost
+    return begins_s + dit.run_s(cost.dit)
 
 
 def begins_s(free_s: Sequence[float], num: int, work_s: float) -> float:
@@ -263,8 +287,8 @@ def _grid_at_s(ahead: Ahead, cost: Cost, ar: Strength) -> float | None:
     if ar.seconds_per_cost is None or not ar.servers:
         return None
     if not ahead.is_waiting:
-        return max((_left_s(each, ar) for each in ahead.held[Stage.AR] if each.is_own), default=None)
-    return _begins_in_s(ar, ahead.held[Stage.AR], ahead.num_ar, ahead.ar) + cost.ar * ar.seconds_per_cost
+        return max((ar.run_s(each.cost, each.used_s) for each in ahead.held[Stage.AR] if each.is_own), default=None)
+    return _begins_in_s(ar, ahead.held[Stage.AR], ahead.num_ar, ahead.ar) + ar.run_s(cost.ar)
 
 
 def _begins_in_s(stage: Strength, held: Sequence[HeldRender], num: int, cost: float) -> float:
@@ -277,7 +301,7 @@ def _begins_in_s(stage: Strength, held: Sequence[HeldRender], num: int, cost: fl
     free_s = [0.0] * stage.servers
     for index, each in enumerate(held):
         server = each.server % stage.servers if stage.stage is Stage.DIT else index % stage.servers
-        free_s[server] += _left_s(each, stage)
+        free_s[server] += stage.run_s(each.cost, each.used_s)
     return begins_s(free_s, num, work_s * stage.servers)
 
 
@@ -290,11 +314,7 @@ def _own_end_s(held: Sequence[HeldRender], dit: Strength) -> float | None:
     ends_s: dict[int, float] = {}
     own_s = []
     for each in held:
-        ends_s[each.server] = ends_s.get(each.server, 0.0) + _left_s(each, dit)
+        ends_s[each.server] = ends_s.get(each.server, 0.0) + dit.run_s(each.cost, each.used_s)
         if each.is_own:
             own_s.append(ends_s[each.server])
     return max(own_s, default=None)
-
-
-def _left_s(held: HeldRender, stage: Strength) -> float:
-    return max(0.0, held.cost * (stage.seconds_per_cost or 0.0) - held.used_s)

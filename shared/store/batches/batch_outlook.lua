@@ -10,6 +10,7 @@
 --   urgent   cost of the waiting renders of higher classes: ar, dit
 --   others   for each other tenant: weight in the fair share, and cost of the waiting work: ar, dit
 --   weight   the tenant's weight in the fair share
+--   most_at_once  the tenant's limit of renders that run at once; absent if it has none
 --   ar, dit  the capacity of each stage (see throughput.lua)
 --   now      the time now (ms)
 
@@ -60,9 +61,10 @@ for _, batch in ipairs(redis.call('ZRANGE', order_key(class, tenant), 0, MOST - 
 end
 
 local found = { lanes = lanes, urgent = urgent, others = {}, weight = weight_of(tenant),
-  now = string.format('%.0f', now), ar = stage_capacity('ar', live_workers('ar', now)),
-  dit = stage_capacity('dit', live_workers('dit', now)) }
+  now = string.format('%.0f', now), ar = stage_capacity('ar', live_workers('ar', now), now),
+  dit = stage_capacity('dit', live_workers('dit', now), now) }
 for _, other in pairs(others) do table.insert(found.others, other) end
 found.own = own
+found.most_at_once = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'concurrent_renders') or nil)
 -- cjson encodes an empty list as an empty object: readers accept both.
 return cjson.encode(found)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.batches.batch import BatchId, BatchPriority, Precedence
-from shared.batches.estimate import Outlook, OwnBatch, Waiting, Work
+from shared.batches.estimate import Outlook, OwnBatch, Rate, Waiting, Work
 from shared.ids import TenantId
 from shared.jobs.spec import Priority, RenderSettings
 from shared.schedule.cost import cost_of
@@ -38,6 +38,7 @@ def read_outlook(scripts: Scripts, tenant: TenantId, scheduling_class: Priority)
         urgent=Work(**found["urgent"]),
         weight=found["weight"],
         strengths=capacities_of(found, scheduling_class),
+        most_at_once=found.get("most_at_once"),
     )
 
 
@@ -67,7 +68,7 @@ def _released(fields: Mapping[str, Any]) -> Work:
     return Work(num * int(fields["cost_ar"]) / pictures, num * int(fields["cost_dit"]) / pictures)
 
 
-def _rate(fields: Mapping[str, Any], now_ms: float) -> float | None:
+def _rate(fields: Mapping[str, Any], now_ms: float) -> Rate | None:
     """Returns the rate at which a batch has recently progressed: DiT cost (estimated device time) of its ended lines
     per second. Returns None while there are too few samples.
     """
@@ -77,4 +78,4 @@ def _rate(fields: Mapping[str, Any], now_ms: float) -> float | None:
     num_lines = int(fields["completed"]) + int(fields["failed"]) - int(fields["rate_ended"])
     if seconds < _SHORTEST_S or num_lines < _FEWEST:
         return None
-    return num_lines / seconds * int(fields["cost_dit"]) / int(fields["cost_lines"])
+    return Rate(num_lines / seconds * int(fields["cost_dit"]) / int(fields["cost_lines"]), num_lines)

@@ -36,8 +36,8 @@
 --   gridpress:ahead                 hash    class|revision -> number of renders with a token grid that wait for the DiT
 --   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later` in place of a stage: DiT cost of
 --                                           renders that wait for AR
---   gridpress:pace:<stage>          hash    ms, cost, n: averages over recent renders; the same with `full_` (see
---                                           throughput.lua)
+--   gridpress:pace:<stage>          hash    ms, cost, n: averages over recent renders; the same with `full_`;
+--                                           recent_<class>: recent work of each class (see throughput.lua)
 --   gridpress:device_ms             hash    DiT worker -> time up to which its device time is attributed
 --                                           (device_time.lua)
 --   gridpress:last_worker:<stage>   hash    slots, revision: of the worker that sent the last heartbeat

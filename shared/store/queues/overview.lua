@@ -60,7 +60,7 @@ end
 -- Returns the lanes, the pools by name, the capacities by model revision, the renders that workers hold, and the
 -- averages of a stage.
 local function overview_of(stage, weights, now)
-  local found = averages_of(stage)
+  local found = averages_of(stage, now)
   found.lanes, found.pools, found.capacities, found.held = lanes_with_work(stage, weights), {}, {}, {}
   for _, worker in ipairs(live_workers(stage, now)) do
     add_worker(found.capacities, found.held, stage, worker, now)

@@ -23,7 +23,7 @@ class StageOverview:
     queues: Queues
     capacities: Mapping[str, Mapping[str, int]]
     held: Sequence[Sequence[Any]]
-    averages: Mapping[str, str]
+    averages: Mapping[str, Any]
 
     def capacity(self, revision: str) -> Mapping[str, Any]:
         """Returns the capacity for a model revision ('' for all), and the averages of the stage."""
@@ -123,7 +123,7 @@ def overview_of(text: str) -> Overview:
 def _stage(stage: Stage, fields: Mapping[str, Any], weights: Mapping[str, float]) -> StageOverview:
     lanes = [_lane(*row) for row in fields["lanes"] or ()]
     pools = {_pool_key(stage, name): _pool(*row) for name, row in dict(fields["pools"] or {}).items()}
-    averages = {name: fields[name] for name in ("ms", "cost", "n", "full_ms", "full_cost")}
+    averages = {name: fields[name] for name in ("ms", "cost", "n", "full_ms", "full_cost", "recent")}
     capacities = dict(fields["capacities"] or {})
     return StageOverview(Queues(lanes, pools, weights), capacities, fields["held"] or (), averages)
 

@@ -62,7 +62,7 @@ for stage in pairs(RUNNING) do
   local workers, lanes = live_workers(stage, now), lanes_of(stage)
   local served = served_revisions(stage, workers)
   local costs, cost = costs_of(stage)
-  found[stage] = stage_capacity(stage, workers)
+  found[stage] = stage_capacity(stage, workers, now)
   found[stage].waiting = redis.call('ZCARD', P .. 'quarantine:' .. stage)
   for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
   found[stage].waiting_cost = cost

@@ -13,11 +13,17 @@
 -- One outlier (a frozen worker, an outage of the object store) or one burst of renders changes an average only a
 -- little. A render counts as at most MOST_OFF times the average. After the first FEW renders, an average at most
 -- doubles or halves within STEP_MS.
+--
+-- The recent work of each class is measured, too: the sum `recent_<class>` of the cost of its finished renders. A cost
+-- that was added RECENT_MS ago counts 1/e, so the sum is that of about the last RECENT_MS. Estimates take it as the work
+-- of higher classes that will come.
 
--- needs: keys, device_time, stages
+-- needs: classes, keys, device_time, stages
 
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
 local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5
+local RECENT_MS = 900000
+local LEAST_RECENT_MS = 60000 -- one render in a shorter time says nothing about a rate
 
 -- Returns one average with a render added: pairs of field and value. `known` has the values of the fields, `kind` is ''
 -- or 'full_', and `weight` is from 0 to 1. `from` is the average at `from_ms`, when the current step began.
@@ -50,6 +56,39 @@ local function update_averages(stage, ms, cost, share, now)
   redis.call('HSET', key, unpack(fields))
 end
 
+-- Returns the recent work of each class at this moment, and the time since which it has been measured (ms).
+local function recent_work(stage, now)
+  local names, classes = { 'recent_from_ms', 'recent_at_ms' }, {}
+  for class in pairs(CLASS) do
+    table.insert(classes, class)
+    table.insert(names, 'recent_' .. class)
+  end
+  local known, sums = redis.call('HMGET', P .. 'pace:' .. stage, unpack(names)), {}
+  local fades = known[2] and math.exp((tonumber(known[2]) - now) / RECENT_MS) or 1
+  for i, class in ipairs(classes) do sums[class] = fades * tonumber(known[i + 2] or 0) end
+  return sums, tonumber(known[1] or now)
+end
+
+-- Adds a finished render to the recent work of its class.
+local function add_recent_work(stage, class, cost, now)
+  local sums, from = recent_work(stage, now)
+  local fields = { 'recent_from_ms', from, 'recent_at_ms', now }
+  sums[class] = sums[class] + cost
+  for each, sum in pairs(sums) do
+    table.insert(fields, 'recent_' .. each)
+    table.insert(fields, string.format('%.17g', sum))
+  end
+  redis.call('HSET', P .. 'pace:' .. stage, unpack(fields))
+end
+
+-- Returns the recent work of each class: cost per second. The numbers are strings, because JSON would round them.
+local function recent_rates(stage, now)
+  local sums, from = recent_work(stage, now)
+  local measured = math.max(LEAST_RECENT_MS, RECENT_MS * (1 - math.exp((from - now) / RECENT_MS)))
+  for class, sum in pairs(sums) do sums[class] = string.format('%.17g', sum / (measured / 1000)) end
+  return sums
+end
+
 -- Returns the share of a worker's slots that are in use, with the render that is just leaving.
 local function occupancy_of(stage, worker)
   local slots = tonumber(redis.call('HGET', P .. 'slots:' .. stage, worker) or 0)
@@ -60,25 +99,29 @@ end
 local function record_throughput(stage, render_key, now)
   give_device_time(stage, redis.call('HGET', render_key, 'worker'), now)
   local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker', 'device_ms')
-  local cost = redis.call('HGET', P .. 'job:' .. known[1], stage .. '_cost')
+  local cost, lane = unpack(redis.call('HMGET', P .. 'job:' .. known[1], stage .. '_cost', 'lane'))
   if not cost then return end
   local ms = now - tonumber(known[2])
   if stage == 'dit' and known[4] then ms = tonumber(known[4]) end -- nil if an earlier version claimed it
   update_averages(stage, ms, tonumber(cost), occupancy_of(stage, known[3]), now)
+  local class = string.match(lane or '', '^[^|]*')
+  if CLASS[class] then add_recent_work(stage, class, tonumber(cost), now) end
 end
 
--- Returns the two averages of a stage. They stay strings, because JSON would round them.
-local function averages_of(stage)
+-- Returns the two averages of a stage, and the recent work of each class as `recent`. All numbers are strings, because
+-- JSON would round them.
+local function averages_of(stage, now)
   local sums = redis.call('HMGET', P .. 'pace:' .. stage, 'ms', 'cost', 'n', 'full_ms', 'full_cost')
   local found = { ms = sums[1] or '0', cost = sums[2] or '0', n = sums[3] or '0' }
   found.full_ms, found.full_cost = sums[4] or found.ms, sums[5] or found.cost
+  found.recent = recent_rates(stage, now)
   return found
 end
 
 -- Returns the capacity of a stage over all model revisions: live workers, their slots, the renders that they hold, and
 -- the two averages of the stage.
-local function stage_capacity(stage, workers)
-  local found = averages_of(stage)
+local function stage_capacity(stage, workers, now)
+  local found = averages_of(stage, now)
   found.workers, found.slots, found.running = #workers, 0, 0
   for _, worker in ipairs(workers) do
     found.slots = found.slots + worker.slots

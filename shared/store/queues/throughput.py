@@ -128,6 +128,7 @@ def _strength(stage: Stage, fields: Mapping[str, Any]) -> Strength:
         seconds_per_cost=seconds / cost if cost else None,
         full_seconds_per_cost=float(fields["full_ms"]) / 1000 / full_cost if full_cost else None,
         render_s=seconds / num if num else None,
+        recent_per_s={Priority(name): float(per_s) for name, per_s in fields["recent"].items()},
     )
 
 

@@ -115,7 +115,8 @@ class MemoryLeases:
                 self._memory.give_device_time(render.worker)
                 taken_ms = taken_ms if render.device_ms is None else render.device_ms
             own_cost = cost.ar if lease.stage is Stage.AR else cost.dit
-            self._memory.paces[lease.stage].add(taken_ms, own_cost, self._occupancy(render), self._memory.now_ms)
+            priority, occupancy = render.job.spec.priority, self._occupancy(render)
+            self._memory.paces[lease.stage].add(taken_ms, own_cost, occupancy, self._memory.now_ms, priority)
         for name, value in fields.items():
             setattr(render, name, value)
         return self._memory.move(render, to)

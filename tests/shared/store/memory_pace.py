@@ -141,6 +141,7 @@ class MemoryPace:
             seconds_per_cost=sums.ms / 1000 / sums.cost if sums.cost else None,
             full_seconds_per_cost=full.ms / 1000 / full.cost if full.cost else None,
             render_s=sums.ms / 1000 / sums.num if sums.num else None,
+            recent_per_s=memory.paces[stage].recent.per_s(memory.now_ms),
         )
 
     def _load(self, stage: Stage) -> StageLoad:

@@ -1,5 +1,6 @@
 """The state of the in-memory twin and its one verb, `move`. Plain Python, no Lua, no indexes: slow and easy to read."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from shared.jobs.dead_letters import Crash
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
 from shared.jobs.job import EndedIn, Picture
 from shared.jobs.leases import Handover, Progress
-from shared.jobs.spec import JobSpec
+from shared.jobs.spec import JobSpec, Priority
 from shared.jobs.states import ARROWS, JobStatus, RenderState, Stage, final_status
 from shared.jobs.token_grid import Prior
 from shared.schedule.cost import cost_of
@@ -208,15 +209,40 @@ class Sums:
 
 
 @dataclass(eq=False)
+class RecentWork:
+    """The cost of the renders of each class that finished, and that fades over a quarter of an hour."""
+
+    sums: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(Priority, 0.0))
+    from_ms: int | None = None
+    at_ms: int = 0
+
+    def add(self, priority: Priority, cost: int, now_ms: int) -> None:
+        self.sums, self.at_ms = self._now(now_ms), now_ms
+        self.from_ms = now_ms if self.from_ms is None else self.from_ms
+        self.sums[priority] += cost
+
+    def per_s(self, now_ms: int) -> dict[Priority, float]:
+        since_ms = now_ms if self.from_ms is None else self.from_ms
+        measured_ms = max(60_000, 900_000 * (1 - math.exp((since_ms - now_ms) / 900_000)))
+        return {priority: each / (measured_ms / 1000) for priority, each in self._now(now_ms).items()}
+
+    def _now(self, now_ms: int) -> dict[Priority, float]:
+        fades = 1 if self.from_ms is None else math.exp((self.at_ms - now_ms) / 900_000)
+        return {priority: fades * each for priority, each in self.sums.items()}
+
+
+@dataclass(eq=False)
 class Paces:
     """Of one stage: renders as they took, and weighted by how full their workers were."""
 
     plain: Sums = field(default_factory=Sums)
     full: Sums = field(default_factory=Sums)
+    recent: RecentWork = field(default_factory=RecentWork)
 
-    def add(self, ms: int, cost: int, occupancy: float, now_ms: int) -> None:
+    def add(self, ms: int, cost: int, occupancy: float, now_ms: int, priority: Priority) -> None:
         self.plain.add(ms, cost, 1, now_ms)
         self.full.add(ms, cost, occupancy, now_ms)
+        self.recent.add(priority, cost, now_ms)
 
 
 @dataclass

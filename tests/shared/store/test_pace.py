@@ -1,5 +1,7 @@
 """Where a job stands in the queue and how long it will take, over the real store and its twin."""
 
+import math
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from shared.schedule.cost import cost_of
 from shared.store.core.connect import Client
 from shared.store.renders.leases import Announcement
 from tests.shared.store.builders import REVISION, WORKER_ID, a_picture, a_prior, a_spec, submitted
-from tests.shared.store.clocks import StoreClock
+from tests.shared.store.clocks import START_MS, StoreClock
 from tests.shared.store.world import World
 
 
@@ -72,6 +74,13 @@ def test_a_stage_of_which_no_worker_serves_the_model_is_named(world: World) -> N
     assert world.pace.loads()[Stage.AR].unserved == {REVISION: 1}
 
 
+def _faded(cost: int, world: World) -> dict[Priority, float]:
+    """A picture was decoded at second 10. Over less than a minute no rate is measured."""
+    ago_s = (world.clock.now_ms() - START_MS) / 1000 - 10
+    over_s = max(60.0, 900 * (1 - math.exp(-ago_s / 900)))
+    return {Priority.INTERACTIVE: cost * math.exp(-ago_s / 900) / over_s}
+
+
 def measured(world: World, ar_s: int, dit_s: int) -> None:
     """One render, which takes this long in each stage."""
     submitted(world.jobs)
@@ -98,6 +107,16 @@ def test_the_time_to_the_end_is_what_renders_took_of_late(world: World) -> None:
     assert loads[Stage.AR].backlog_s == pytest.approx(5 * 4 / 2)
     assert (loads[Stage.DIT].waiting_cost, loads[Stage.DIT].backlog_s) == (0, 0)
     assert loads[Stage.DIT].coming_cost == 5 * cost_of(jobs[0].spec.settings).dit
+
+
+def test_the_recent_work_of_a_class_is_what_its_renders_cost_and_it_fades(world: World) -> None:
+    measured(world, ar_s=4, dit_s=6)
+    cost = cost_of(a_spec().settings)
+    for waited_s in (0, 60, 3600):
+        world.clock.advance(waited_s)
+        recent = [world.pace.loads()[stage].strength.recent_per_s for stage in Stage]
+        assert recent[1] == pytest.approx({Priority.INTERACTIVE: 0, Priority.BATCH: 0} | _faded(cost.dit, world))
+        assert recent[0][Priority.INTERACTIVE] < cost.ar / 60
 
 
 def test_a_full_stage_is_waited_for(world: World) -> None:
@@ -309,8 +328,12 @@ def test_a_job_whose_renders_run_is_told_what_is_left(world: World) -> None:
     assert eta_of(world, job) is None
 
 
+_LONG_S = 24 * 3600  # after it, no work of people is expected any more
+
+
 def test_a_person_does_not_wait_for_bulk_that_is_on_the_device(world: World) -> None:
     measured(world, ar_s=4, dit_s=6)
+    world.clock.advance(_LONG_S)
     workers_beat(world)
     a_re_render(world, Priority.BATCH)
     assert world.leases.claim(Stage.DIT, REVISION, WorkerId("dit-1"))
@@ -322,7 +345,7 @@ def test_a_person_does_not_wait_for_bulk_that_is_on_the_device(world: World) -> 
 def test_bulk_is_told_of_the_rows_that_it_may_have(world: World, priority: Priority, rounds: int) -> None:
     """One of AR's four rows is kept free of it."""
     measured(world, ar_s=8, dit_s=1)
-    world.clock.advance(31)
+    world.clock.advance(_LONG_S)
     for queue, slots in ((Queue.AR, 4), (Queue.DIT, 1)):
         world.leases.beat(Announcement(WorkerId(f"{queue}-1"), queue, slots, REVISION), [])
     jobs = [submitted(world.jobs, priority=priority) for _ in range(7)]

@@ -1,9 +1,11 @@
 """A service of one AR and one DiT worker on a virtual clock: the store is the twin, engines only take time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.hints.queues import Queue
 from shared.ids import JobId, WorkerId
+from shared.jobs.job import Picture
 from shared.jobs.leases import Claim, spare_rows
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
@@ -39,6 +41,8 @@ class VirtualService:
 
     ar_s: float
     dit_s: float
+    tick_s: float = TICK_S
+    picture_of: Callable[[Claim], Picture] = lambda claim: a_picture()
     world: World = field(default_factory=World.of_memory)
     now_s: float = 0.0
     told: list[Told] = field(default_factory=list)
@@ -54,8 +58,8 @@ class VirtualService:
             self.world.leases.beat(worker, [])
         self._claim(Stage.AR, AR, self.ar_s)
         self._claim(Stage.DIT, DIT, self.dit_s)
-        self.world.clock.advance(TICK_S)
-        self.now_s += TICK_S
+        self.world.clock.advance(self.tick_s)
+        self.now_s += self.tick_s
         self._advance(Stage.AR, len(self._left_s[Stage.AR]))
         self._advance(Stage.DIT, 1)
 
@@ -66,6 +70,9 @@ class VirtualService:
     def run_out(self) -> None:
         while self._open:
             self.tick()
+
+    def is_open(self, priority: Priority) -> bool:
+        return any(each is priority for each, _, _ in self._open.values())
 
     def _claim(self, stage: Stage, worker: Announcement, seconds: float) -> None:
         held = self._left_s[stage]
@@ -92,9 +99,9 @@ class VirtualService:
 
     def _advance(self, stage: Stage, num: int) -> None:
         held = self._left_s[stage]
-        held[:num] = [(claim, left_s - TICK_S) for claim, left_s in held[:num]]
+        held[:num] = [(claim, left_s - self.tick_s) for claim, left_s in held[:num]]
         for claim, left_s in list(held):
-            if left_s < TICK_S / 2:
+            if left_s < self.tick_s / 2:
                 held.remove((claim, left_s))
                 self._finish(stage, claim)
 
@@ -102,6 +109,7 @@ class VirtualService:
         if stage is Stage.AR:
             self.world.leases.finish_prior(claim.lease, a_prior())
             return
-        self.world.leases.finish_picture(claim.lease, a_picture())
-        priority, eta_s, since_s = self._open.pop(claim.job_id)
-        self.told.append(Told(priority, eta_s, self.now_s - since_s))
+        self.world.leases.finish_picture(claim.lease, self.picture_of(claim))
+        if claim.job_id in self._open:  # else it is the line of a batch
+            priority, eta_s, since_s = self._open.pop(claim.job_id)
+            self.told.append(Told(priority, eta_s, self.now_s - since_s))

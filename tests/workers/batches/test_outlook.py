@@ -1,6 +1,6 @@
 """When batches are expected to end: against a simulation of fair shares on a virtual clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.batches.batch import BatchPriority, Precedence, new_batch_id
-from shared.batches.estimate import Outlook, OwnBatch, Waiting, Work, is_on_time
+from shared.batches.estimate import Outlook, OwnBatch, Rate, Waiting, Work, is_on_time
 from shared.jobs.states import Stage
 from tests.workers.batches.order_world import NOW, precedence
 
@@ -30,6 +30,9 @@ class ConstantPace:
     def seconds_for(self, cost: float) -> float | None:
         return None if self.seconds_per_cost is None else cost * self.seconds_per_cost / self.slots
 
+    def run_s(self, cost: float) -> float:
+        return cost * (self.seconds_per_cost or 0.0)
+
 
 def an_outlook(own: list[OwnBatch], others: list[Waiting] | None = None, weight: int = 1, slots: int = 1) -> Outlook:
     """The DiT takes a second for a unit of cost, AR next to nothing."""
@@ -37,8 +40,8 @@ def an_outlook(own: list[OwnBatch], others: list[Waiting] | None = None, weight:
     return Outlook(own, Work(), others or [], Work(), weight, strengths)
 
 
-def a_batch(dit: float, place: Precedence = PLAIN, dit_per_s: float | None = None) -> OwnBatch:
-    return OwnBatch(new_batch_id(), place, Work(1.0, dit), dit_per_s)
+def a_batch(dit: float, place: Precedence = PLAIN, rate: Rate | None = None) -> OwnBatch:
+    return OwnBatch(new_batch_id(), place, Work(1.0, dit), rate)
 
 
 def served_until_done(own: float, weight: int, others: list[Waiting]) -> float:
@@ -84,11 +87,25 @@ def test_a_new_batch_waits_for_those_before_it_alone() -> None:
     assert ends == pytest.approx([1, 11, 11, 111, 1111])
 
 
-def test_a_measured_rate_counts_instead_of_the_model() -> None:
-    first, second = a_batch(60, dit_per_s=0.5), a_batch(60)
-    outlook = an_outlook([first, second])
-    assert outlook.end_s(first.batch_id) == pytest.approx(120)
-    assert outlook.end_s(second.batch_id) == pytest.approx(240)
+def test_a_measured_rate_counts_the_more_the_more_lines_it_was_measured_over() -> None:
+    ends = []
+    for num_lines in (4, 25, 100_000):
+        first, second = a_batch(60, rate=Rate(0.5, num_lines)), a_batch(60)
+        outlook = an_outlook([first, second])
+        ends.append([outlook.end_s(batch.batch_id) for batch in (first, second)])
+    # By the calculation a unit of cost takes a second, by the rate two.
+    assert ends[1] == pytest.approx([90, 180])
+    assert ends[2] == pytest.approx([120, 240], rel=0.01)
+    assert 60 < (ends[0][0] or 0) < 75
+
+
+def test_a_limit_of_renders_at_once_holds_up_a_batch_as_long_as_it_says() -> None:
+    batch = a_batch(100)
+    free = an_outlook([batch], slots=10)
+    limited = replace(free, most_at_once=2)
+    wide = replace(free, most_at_once=50)
+    ends = [each.end_s(batch.batch_id) for each in (free, limited, wide)]
+    assert ends == pytest.approx([10, 50, 10])
 
 
 def test_nothing_is_said_before_anything_was_measured_or_of_a_batch_that_is_not_in_the_order() -> None:
