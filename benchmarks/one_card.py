@@ -6,16 +6,18 @@ GPU.
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
 
-from workers.engine.device_turns import Demand, TurnRules
+from workers.engine.device_turns import Demand, MoveTimes, TurnRules
 
 MOVE_S = (0.72, 0.57)  # time to move 18 GB of AR weights and 14.2 GB of DiT weights over PCIe 4.0 at 25 GB/s
+SLOWER = 5  # host memory that is not pinned
 AR_ROWS = 32
 AR_STEPS, AR_STEP_S = 80, 0.4  # a simulated step stands for 16 tokens; 32 pictures of 1024x1024 take 32 s together
 DIT_STEPS, DIT_STEP_S = 25, 0.4  # a picture of 1024x1024 takes 10 s
@@ -91,10 +93,16 @@ class Turn:
 
 @dataclass(slots=True)
 class Card:
-    """Simulates two engines that share one GPU. Time passes only while the GPU computes or weights move."""
+    """Simulates two engines that share one GPU. Time passes only while the GPU computes or weights move.
 
-    rules: Rules
+    Each engine measures its moves of weights, and its turns end by `TurnRules` with the mean of these times, as in a
+    worker. `rules` replaces these rules. A move takes the time of its side in `move_s`, times the next of `factors`.
+    """
+
+    rules: Rules | None
     move_s: tuple[float, float]
+    factors: Iterator[float] = field(default_factory=lambda: repeat(1.0))
+    moves: tuple[MoveTimes, MoveTimes] = field(default_factory=lambda: (MoveTimes(), MoveTimes()))
     now_s: float = 0.0
     moving_s: float = 0.0
     idle_s: float = 0.0
@@ -139,7 +147,7 @@ class Card:
         if self._holder is not None:
             ours, theirs = wants[self._holder], wants[1 - self._holder]
             held_s = self.now_s - self._since_s
-            if ours is None or (theirs and self.rules.is_over(ours, theirs, held_s)):
+            if ours is None or (theirs and self.rules_of(self._holder).is_over(ours, theirs, held_s)):
                 self._end_turn(is_cut=ours is not None)
                 first = self._holder = None if theirs is None else 1 - self._holder
                 if first is not None:
@@ -155,6 +163,14 @@ class Card:
             self._leave(picture)
         return True
 
+    def rules_of(self, side: int) -> Rules:
+        """Returns the rules by which a turn of this side ends now."""
+        if self.rules:
+            return self.rules
+        move_s = self.moves[side].mean_s
+        assert move_s is not None
+        return TurnRules(move_s=move_s)
+
     def _leave(self, picture: Picture) -> None:
         if self._holder == 0:
             picture.num_left = DIT_STEPS
@@ -166,8 +182,10 @@ class Card:
     def _take(self, side: int, wants: Sequence[Demand | None]) -> None:
         want = wants[side]
         assert want
-        self.now_s += self.move_s[side]
-        self.moving_s += self.move_s[side]
+        took_s = self.move_s[side] * next(self.factors)
+        self.moves[side].note(took_s)
+        self.now_s += took_s
+        self.moving_s += took_s
         self._holder, self._since_s = side, self.now_s
         self._got = want.rank, self.now_s - self._wanted[side].get(want.rank, self.now_s)
         self._wanted[side].clear()
@@ -194,7 +212,9 @@ def mixed_arrivals(dice: random.Random, *, people_a_minute: float, num_bulk: int
     return pictures
 
 
-def measured(rules: Rules, move_s: tuple[float, float], people_a_minute: float, num_bulk: int) -> Mapping[str, float]:
+def measured(
+    rules: Rules | None, move_s: tuple[float, float], people_a_minute: float, num_bulk: int
+) -> Mapping[str, float]:
     """Simulates two hours.
 
     Returns pictures and moves per hour, the share of moving, and waits of interactive renders.
@@ -225,9 +245,10 @@ def one_card() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
 
     The rule `no moving` shows what the GPU could do if both models fitted into its memory.
     """
-    rules: Mapping[str, tuple[Rules, tuple[float, float]]] = {
+    rules: Mapping[str, tuple[Rules | None, tuple[float, float]]] = {
         "no moving": (TurnRules(), (0.0, 0.0)),
-        "turns by what waits": (TurnRules(), MOVE_S),
+        "turns by what waits": (None, MOVE_S),
+        "turns by what waits, weights move at 5 GB/s": (None, (SLOWER * MOVE_S[0], SLOWER * MOVE_S[1])),
         "slices of 10 s": (Slices(), MOVE_S),
     }
     return {

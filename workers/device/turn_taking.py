@@ -13,7 +13,7 @@ import structlog
 from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.jobs.leases import Claim, Progress
-from workers.engine.device_turns import Demand, TurnRules
+from workers.engine.device_turns import Demand, MoveTimes, TurnRules
 from workers.engine.stepper import Outcome, Stepper, crashed
 from workers.engine.workload import Workload
 
@@ -68,14 +68,15 @@ class SharedDevice(Generic[Result]):
         """Wraps the engine `stepper`. `turns` is the lock on the device, `parking` moves weights off the device and
         back, and `rules` decide when a turn ends.
 
-        By default `rules` are computed from the measured time of moving weights to the device.
+        By default the rules use the mean measured time of moving this engine's weights to the device and off it.
         """
         self._stepper = stepper
         self._turns = turns
         self._parking = parking
         self._is_device_lost = is_device_lost
         self._rules = rules
-        self._since_s = 0.0
+        self._moves = MoveTimes()
+        self._unparked_in_s = self._since_s = 0.0
         self._waiting: dict[RenderId, Claim] = {}
         self._workload = Workload()
 
@@ -134,7 +135,7 @@ class SharedDevice(Generic[Result]):
         began_s = time.monotonic()
         self._parking.unpark()
         self._since_s = time.monotonic()
-        self._rules = self._rules or TurnRules(move_s=self._since_s - began_s)
+        self._unparked_in_s = self._since_s - began_s
         return True
 
     def _demand(self) -> Demand:
@@ -167,12 +168,22 @@ class SharedDevice(Generic[Result]):
 
     def _is_over(self) -> bool:
         theirs = self._turns.next_demand()
-        assert self._rules
-        return theirs is not None and self._rules.is_over(self._demand(), theirs, time.monotonic() - self._since_s)
+        return theirs is not None and self.rules.is_over(self._demand(), theirs, time.monotonic() - self._since_s)
+
+    @property
+    def rules(self) -> TurnRules:
+        """The rules for the end of the current turn."""
+        if self._rules:
+            return self._rules
+        mean_s = self._moves.mean_s
+        # In the first turn, only the move to the device has been measured.
+        return TurnRules(move_s=self._unparked_in_s if mean_s is None else mean_s)
 
     def _end_turn(self) -> None:
         if self._turns.is_held:
+            began_s = time.monotonic()
             self._parking.park()
+            self._moves.note(self._unparked_in_s + time.monotonic() - began_s)
         self._turns.give_up()
 
 

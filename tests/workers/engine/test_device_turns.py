@@ -1,13 +1,14 @@
 """Turns on one device, by properties: nobody starves, waits are bounded, weights seldom move. No clock, no lock."""
 
 import random
+from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.one_card import MOVE_S, Card, Picture, Slices, mixed_arrivals
-from workers.engine.device_turns import Demand, TurnRules
+from workers.engine.device_turns import Demand, MoveTimes, TurnRules
 
 RULES = TurnRules()
 STEP_S = 0.4
@@ -17,10 +18,14 @@ WANTS = st.builds(Demand, RANKS, SECONDS)
 CROWDS = st.lists(st.builds(Picture, RANKS, st.floats(0, 300)), min_size=1, max_size=40)
 
 
-def card_of(pictures: list[Picture], until_s: float = 3600.0) -> Card:
-    card = Card(RULES, MOVE_S)
+def card_of(pictures: list[Picture], until_s: float = 3600.0, card: Card | None = None) -> Card:
+    card = card or Card(None, MOVE_S)
     card.run([Picture(picture.rank, picture.at_s) for picture in pictures], until_s)
     return card
+
+
+def slow_card(times: float) -> Card:
+    return Card(None, (times * MOVE_S[0], times * MOVE_S[1]))
 
 
 @given(ours=WANTS, theirs=WANTS, held_s=SECONDS)
@@ -55,31 +60,73 @@ def test_a_wave_that_ends_soon_is_not_cut() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(pictures=CROWDS)
-def test_whatever_comes_everyone_ends_and_no_side_waits_longer_than_stated(pictures: list[Picture]) -> None:
-    card = card_of(pictures)
+@given(pictures=CROWDS, times=st.floats(0.1, 20))
+def test_whatever_comes_everyone_ends_and_no_side_waits_longer_than_stated(
+    pictures: list[Picture], times: float
+) -> None:
+    card = card_of(pictures, card=slow_card(times))
     assert len(card.done) == len(pictures)
     for turn in card.turns:
-        bounds_s = [RULES.longest_wait_s(turn.rank, other, STEP_S) for other in (0, 1)]
+        theirs, own_move_s = TurnRules(move_s=times * MOVE_S[1 - turn.side]), times * MOVE_S[turn.side]
         # The side that waits may have asked for bulk before.
+        bounds_s = [theirs.longest_wait_s(turn.rank, other, STEP_S, own_move_s) for other in (0, 1)]
         assert turn.waited_s <= max(bounds_s) + 1e-6, turn
         if turn.is_cut:
-            assert turn.lasted_s >= RULES.least_s - 1e-6
+            assert turn.lasted_s >= TurnRules(move_s=own_move_s).urgent_s - 1e-6
+
+
+@given(move_s=SECONDS, other=RANKS)
+def test_however_slowly_weights_move_a_person_waits_for_half_a_minute_and_the_move(move_s: float, other: int) -> None:
+    assert TurnRules(move_s=move_s).longest_wait_s(0, other, STEP_S) <= 30.0 + STEP_S + move_s
 
 
 @pytest.mark.parametrize("people_a_minute", [0.0, 3.0])
-def test_a_card_that_is_never_idle_computes_nine_tenths_of_the_time(people_a_minute: float) -> None:
+@settings(max_examples=5, deadline=None)
+@given(factors=st.lists(st.floats(0.3, 3.0), min_size=1, max_size=8))
+def test_a_card_that_is_never_idle_computes_nine_tenths_of_the_time(
+    people_a_minute: float, factors: list[float]
+) -> None:
+    """The worker does not know how long the next move will take, only how long the last ones took."""
     until_s = 1200.0
-    card = card_of(
-        mixed_arrivals(random.Random(3), people_a_minute=people_a_minute, num_bulk=400, until_s=until_s), until_s
-    )
+    pictures = mixed_arrivals(random.Random(3), people_a_minute=people_a_minute, num_bulk=400, until_s=until_s)
+    card = card_of(pictures, until_s, Card(None, MOVE_S, factors=cycle(factors)))
     assert card.idle_s == 0
     assert card.moving_s <= (1 - RULES.least_share) * card.now_s
 
 
+@pytest.mark.parametrize(("people_a_minute", "num_bulk"), [(0.0, 400), (2.0, 400), (4.0, 0)])
+def test_a_card_makes_nine_tenths_of_the_pictures_that_it_makes_without_moving(
+    people_a_minute: float, num_bulk: int
+) -> None:
+    until_s = 1800.0
+    pictures = mixed_arrivals(random.Random(3), people_a_minute=people_a_minute, num_bulk=num_bulk, until_s=until_s)
+    moving, still = (card_of(pictures, until_s, card) for card in (None, Card(RULES, (0.0, 0.0))))
+    assert len(moving.done) >= 0.9 * len(still.done)
+
+
+@given(times_s=st.lists(st.floats(0.01, 100), min_size=1))
+def test_the_mean_move_is_between_the_shortest_and_the_longest(times_s: list[float]) -> None:
+    moves = MoveTimes()
+    for took_s in times_s:
+        moves.note(took_s)
+    assert moves.mean_s is not None
+    assert min(times_s) <= moves.mean_s * (1 + 1e-9)
+    assert moves.mean_s <= max(times_s) * (1 + 1e-9)
+
+
+def test_one_slow_move_makes_turns_little_longer_and_a_slower_host_is_learned() -> None:
+    moves = MoveTimes()
+    for took_s in [1.0] * 5 + [600.0]:
+        moves.note(took_s)
+    assert moves.mean_s == pytest.approx(1.6)
+    for _ in range(20):
+        moves.note(3.0)
+    assert moves.mean_s == pytest.approx(3.0, rel=0.05)
+
+
 @pytest.mark.parametrize(("ranks", "least_share"), [((0, 1), 0.08), ((1, 0), 0.08), ((0, 0), 0.4), ((1, 1), 0.4)])
 def test_no_side_starves_beside_one_that_never_ends(ranks: tuple[int, int], least_share: float) -> None:
-    card = Card(RULES, MOVE_S)
+    card = Card(None, MOVE_S)
     for side, rank in zip(card.sides, ranks, strict=True):
         side.renders.append(Picture(rank, 0.0, num_left=10**6))
     card.run([], until_s=3600.0)
