@@ -7,18 +7,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 import structlog
 
 from shared.errors import StoreUnavailable
 from shared.jobs.leases import Claim, Room, Vacancy
+from shared.jobs.spec import Priority
 from shared.process.background import Background
 from workers.engine.places import Running
 from workers.engine.slots import Slots
 
 log = structlog.get_logger()
 
+_LOWEST = tuple(Priority)[-1]
 _STEP_TIME_UNKNOWN_S = 0.2  # the pause while the step time of a running render is unknown
 _SHORTEST_PAUSE_S = 0.01
 _AGAIN_S = 0.25  # the pause between two claims of renders to prepare ahead
@@ -77,35 +81,34 @@ class Claimer:
         self._ports = ports
         self._lead = lead
         self._asks = threading.Lock()  # one claim at a time, because each claim changes the open places
-        self._is_wanted = threading.Event()
-        self._is_hinted = False
+        # For each reason to claim: whether it is a hint. A flag beside an event could lose a hint between two threads.
+        self._reasons = SimpleQueue[bool]()
         self._is_stopped = False
         self._ahead_at_s = self._rests_until_s = 0.0
         self._passed_at_s: deque[float] = deque(maxlen=_MOST_PASSED)
         self._thread = Background("asking", self._run, lambda: self._is_stopped)
 
     def start(self) -> None:
-        self._is_wanted.set()
+        self.wake()
         self._thread.start()
 
     def stop(self) -> None:
         """Stops claiming. A claim that is already running is completed."""
         self._is_stopped = True
-        self._is_wanted.set()
+        self.wake()
         self._thread.join()
 
     def wake(self) -> None:
         """Makes this claimer try to claim renders, because the worker may have room for one more. Any thread may call
         this method.
         """
-        self._is_wanted.set()
+        self._reasons.put(False)
 
     def hint(self) -> None:
         """Makes this claimer try to claim renders, because a hint (a Celery message that wakes workers) says that a
         render may wait.
         """
-        self._is_hinted = True
-        self._is_wanted.set()
+        self._reasons.put(True)
 
     def rest(self) -> None:
         """Stops claiming for 1 s, because the inputs of a claimed render could not be fetched."""
@@ -125,11 +128,18 @@ class Claimer:
 
     def _run(self) -> None:
         while not self._is_stopped:
-            self._is_wanted.wait(self._pause_s(time.monotonic()))
-            self._is_wanted.clear()
-            was_hinted, self._is_hinted = self._is_hinted, False
+            was_hinted = self._wait(self._pause_s(time.monotonic()))
             if not self.claim_all() and was_hinted:
                 self._pass_on(time.monotonic())
+
+    def _wait(self, timeout_s: float | None) -> bool:
+        """Waits for a reason to claim, for at most `timeout_s`. Returns whether a hint was among the reasons so far."""
+        was_hinted = False
+        with suppress(Empty):
+            was_hinted = self._reasons.get(timeout=timeout_s)
+            while True:
+                was_hinted |= self._reasons.get_nowait()
+        return was_hinted
 
     def _claimed(self) -> Claim | None:
         now_s = time.monotonic()
@@ -161,8 +171,8 @@ class Claimer:
         return _STEP_TIME_UNKNOWN_S if is_unknown else None
 
     def _pass_on(self, now_s: float) -> None:
-        if any(place.room is Room.FREE for place in self._open()):
-            return  # this worker has a free place but found no render, so no other worker would find one
+        if any(place == Vacancy(Room.FREE, _LOWEST) for place in self._open()):
+            return  # this worker has a free place for every class but found no render, so no other would find one
         if len(self._passed_at_s) < _MOST_PASSED or now_s - self._passed_at_s[0] > _PASSED_WITHIN_S:
             self._passed_at_s.append(now_s)
             self._ports.pass_on()

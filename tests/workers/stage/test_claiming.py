@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from shared.errors import StoreUnavailable
 from shared.jobs.leases import Claim, Room, Vacancy
 from shared.jobs.spec import Priority
 from tests.workers.engine.fakes import a_claim
-from workers.engine.places import Places, Running, turns
+from workers.engine.places import Places, Running, rows, turns
 from workers.engine.slots import Slots
 from workers.stage.claiming import Claimer, ClaimerPorts, LeadTime
 
@@ -18,6 +20,7 @@ class Desk:
     places: Places = field(default_factory=lambda: Places(2))
     waiting: list[str] = field(default_factory=list)
     left_s: float | None = 60.0
+    rank: int = Priority.INTERACTIVE.rank
     is_away: bool = False
     asked: list[Vacancy] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
@@ -37,7 +40,7 @@ class Desk:
         self.begun.append(claim.render_id)
 
     def running(self) -> list[Running]:
-        return [Running(Priority.INTERACTIVE.rank, self.left_s) for _ in self.slots.running()]
+        return [Running(self.rank, self.left_s) for _ in self.slots.running()]
 
     def pass_on(self) -> None:
         self.num_passed += 1
@@ -101,6 +104,26 @@ def test_a_hint_for_which_it_has_a_place_is_its_own() -> None:
     desk = Desk()
     desk.asking._pass_on(now_s=100.0)
     assert desk.num_passed == 0
+
+
+def test_a_hint_for_bulk_is_passed_on_by_a_worker_that_has_but_the_row_for_people() -> None:
+    """It asked for people alone, so that it found nothing says nothing about bulk."""
+    desk = Desk(places=rows(4), waiting=["a", "b", "c"], rank=Priority.BATCH.rank)
+    desk.asking.claim_all()
+    assert desk.asked[-1] == Vacancy(Room.FREE, Priority.INTERACTIVE)
+    desk.asking._pass_on(now_s=100.0)
+    assert desk.num_passed == 1
+
+
+@pytest.mark.parametrize("reasons", ["h", "hw", "wh", "whw", "hh"])
+def test_a_hint_is_not_lost_among_other_reasons_to_claim(reasons: str) -> None:
+    desk = Desk()
+    for reason in reasons:
+        {"h": desk.asking.hint, "w": desk.asking.wake}[reason]()
+    assert desk.asking._wait(0.0)
+    desk.asking.wake()
+    assert not desk.asking._wait(0.0)
+    assert not desk.asking._wait(0.0)
 
 
 def test_preparations_that_took_long_are_begun_earlier() -> None:
