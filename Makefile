@@ -106,8 +106,8 @@ bench-webhooks: setup ## measure deliveries per second, and first attempts besid
 bench-fairness: setup ## simulate fair shares of thousands of tenants (half a minute)
 	$(BIN)/python -m benchmarks.fairness
 
-bench-schedule: setup ## measure interactive pictures beside a batch, and pictures that wait while a worker idles (half an hour)
-	$(BIN)/python -m benchmarks.schedule
+bench-schedule: setup ## measure interactive pictures beside a batch, and pictures that wait while a worker idles (half an hour; ENGINES=real for small real engines)
+	$(BIN)/python -m benchmarks.schedule --engines $(or $(ENGINES),simulated)
 
 bench-cost: setup ## compare estimated costs with step times of the DiT engine, for sizes and edits (two minutes)
 	$(BIN)/python -m benchmarks.dit_cost

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks.report import machine
 from benchmarks.schedule import estimates, people, staggered
+from benchmarks.schedule.engines import REAL, SIMULATED, engines_of
 from benchmarks.schedule.estimates import Estimates
 from benchmarks.schedule.people import People, p95
 from benchmarks.schedule.staggered import Staggered
@@ -31,8 +32,12 @@ def figures_of(
     growth = {"figure": "a person's p95 beside a batch, over the time alone", "measured": people.growth}
     lost = {"figure": "work that the batch loses beyond the people's", "measured": people.bulk_lost}
     late = [
-        {"figure": f"trials with a late picture, {each.workers} workers", "measured": each.num_late, "goal": 0}
+        {"figure": f"trials with a {what}, {each.workers} workers", "measured": num, "goal": goal}
         for each in trials
+        for what, num, goal in (
+            ("late picture", each.num_late, None),
+            ("picture behind another one", each.num_behind, 0),
+        )
     ]
     off = [
         {"figure": f"estimates, {load.load}: {name} error", "measured": share, "goal": goal}
@@ -57,7 +62,7 @@ def plot(path: Path, people: People, trials: Sequence[Staggered], loads: Sequenc
         [[s for trial in each.trials_s for s in trial] for each in trials],
         tick_labels=[f"{each.workers} workers" for each in trials],
     )
-    right.set(title="pictures half a second apart", ylabel="s")
+    right.set(title="pictures one shortly after another", ylabel="s")
     for load in loads:
         told = [(told_s, true_s) for told_s, true_s in zip(load.told_s, load.true_s, strict=True) if told_s is not None]
         last.plot([told_s for told_s, _ in told], [true_s for _, true_s in told], ".", label=load.load)
@@ -72,17 +77,24 @@ def plot(path: Path, people: People, trials: Sequence[Staggered], loads: Sequenc
 
 @click.command()
 @click.option("--results", default=Path("benchmarks/results"), type=click.Path(path_type=Path), show_default=True)
+@click.option("--engines", "kind", default=SIMULATED, type=click.Choice([SIMULATED, REAL]), show_default=True)
 @click.option("--people", "num_people", default=60, show_default=True, help="Interactive pictures beside the batch.")
 @click.option("--trials", default=50, show_default=True, help="Trials on each of 2, 4 and 8 workers.")
 @click.option("--estimates", "num_estimates", default=40, show_default=True, help="Jobs in each of five loads.")
-def main(results: Path, num_people: int, trials: int, num_estimates: int) -> None:
-    """Measure, print, and write RESULTS/schedule.json and its plot."""
-    found = people.measure(num_alone=max(2, num_people // 4), num_beside=num_people, bulk_s=num_people)
-    all_trials = [staggered.measure(workers, trials) for workers in (2, 4, 8)]
-    loads = estimates.measure(num_estimates)
+def main(results: Path, kind: str, num_people: int, trials: int, num_estimates: int) -> None:
+    """Measure, print, and write RESULTS/schedule.json and its plot; with real engines RESULTS/schedule-real.json.
+
+    Real engines compute on the cores of this machine, so the trials leave out numbers of workers above that of cores.
+    """
+    with engines_of(kind) as engines:
+        found = people.measure(engines["people"], num_alone=max(2, num_people // 4), num_beside=num_people)
+        numbers = [workers for workers in (2, 4, 8) if workers <= max(2, engines["staggered"].most_workers)]
+        all_trials = [staggered.measure(engines["staggered"], workers, trials) for workers in numbers]
+        loads = estimates.measure(engines["estimates"], num_estimates)
     figures = figures_of(found, all_trials, loads)
     report = {
         "measured_on": machine(threads=1),
+        "engines": kind,
         "figures": figures,
         "person_alone_s": median(found.alone_s),
         "person_beside_s": {
@@ -94,8 +106,9 @@ def main(results: Path, num_people: int, trials: int, num_estimates: int) -> Non
         "staggered": [asdict(each) for each in all_trials],
         "estimates": [asdict(each) for each in loads],
     }
-    (results / "schedule.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    plot(results / "schedule.png", found, all_trials, loads)
+    name = "schedule" if kind == SIMULATED else f"schedule-{kind}"
+    (results / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    plot(results / f"{name}.png", found, all_trials, loads)
     Console().print(figures)
 
 

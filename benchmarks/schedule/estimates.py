@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from benchmarks.schedule.service import EstimatedJob, TimedJobs, simulated
+from benchmarks.schedule.service import Engines, EstimatedJob, TimedJobs, timed_service
 
-_MODEL = "simulate:ar=1s,dit=2s"
-_PER_S = 0.5  # pictures per second of one DiT worker
 _WARM = 6  # pictures rendered first, so that the service has measured its throughput
 _WAVE, _BULK_N, _PEOPLE_BEFORE = 3, 16, 8
 
@@ -46,26 +44,25 @@ class Estimates:
         return quantiles(self.errors, n=10)[-1]
 
 
-def measure(num_jobs: int) -> Sequence[Estimates]:
+def measure(engines: Engines, num_jobs: int) -> Sequence[Estimates]:
     """Measures `num_jobs` jobs under each load, on one AR worker with four rows and one DiT worker."""
-    with simulated(_MODEL) as timed_jobs:
-        for _ in range(_WARM):
-            timed_jobs.took_s([timed_jobs.submit()])
-        loads: Sequence[tuple[str, Callable[[TimedJobs, int], Sequence[EstimatedJob]]]] = (
-            ("idle", _idle),
-            ("half load", _half),
-            ("saturation", _saturated),
-            ("people beside a batch", _beside_bulk),
-            ("a batch beside people", _bulk_beside),
-        )
-        return [_estimates(timed_jobs, name, load(timed_jobs, num_jobs)) for name, load in loads]
+    loads: Sequence[tuple[str, Callable[[TimedJobs, int, float], Sequence[EstimatedJob]]]] = (
+        ("idle", _idle),
+        ("half load", _half),
+        ("saturation", _saturated),
+        ("people beside a batch", _beside_bulk),
+        ("a batch beside people", _bulk_beside),
+    )
+    with timed_service(engines) as timed_jobs:
+        per_s = 1 / timed_jobs.alone_dit_s(_WARM)  # pictures per second of the DiT worker
+        return [_estimates(timed_jobs, name, load(timed_jobs, num_jobs, per_s)) for name, load in loads]
 
 
 def _estimates(timed_jobs: TimedJobs, load: str, jobs: Sequence[EstimatedJob]) -> Estimates:
     return Estimates(load, [each.eta_s for each in jobs], timed_jobs.took_s([each.job_id for each in jobs]))
 
 
-def _idle(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+def _idle(timed_jobs: TimedJobs, num: int, _: float) -> Sequence[EstimatedJob]:
     found = []
     for _ in range(num):
         found.append(timed_jobs.submit_for_estimate())
@@ -73,35 +70,35 @@ def _idle(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
     return found
 
 
-def _half(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
-    return _poisson(timed_jobs, num, _PER_S / 2)
+def _half(timed_jobs: TimedJobs, num: int, per_s: float) -> Sequence[EstimatedJob]:
+    return _poisson(timed_jobs, num, per_s / 2)
 
 
-def _saturated(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+def _saturated(timed_jobs: TimedJobs, num: int, per_s: float) -> Sequence[EstimatedJob]:
     """Submits waves of jobs at twice the rate of one worker, so that each job waits longer than the last."""
     found = []
     for number in range(num):
         found.append(timed_jobs.submit_for_estimate())
         if number % _WAVE == _WAVE - 1:
-            time.sleep(_WAVE / _PER_S / 2)
+            time.sleep(_WAVE / per_s / 2)
     return found
 
 
-def _beside_bulk(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+def _beside_bulk(timed_jobs: TimedJobs, num: int, per_s: float) -> Sequence[EstimatedJob]:
     bulk = [timed_jobs.submit(priority="batch", n=_BULK_N) for _ in range(num)]
-    time.sleep(2 / _PER_S)
-    found = _poisson(timed_jobs, num, _PER_S / 4)
+    time.sleep(2 / per_s)
+    found = _poisson(timed_jobs, num, per_s / 4)
     timed_jobs.took_s([each.job_id for each in found])
     timed_jobs.cancel(bulk)
     return found
 
 
-def _bulk_beside(timed_jobs: TimedJobs, num: int) -> Sequence[EstimatedJob]:
+def _bulk_beside(timed_jobs: TimedJobs, num: int, per_s: float) -> Sequence[EstimatedJob]:
     """Submits all batch jobs together. Interactive jobs use a quarter of the worker before and after."""
-    _poisson(timed_jobs, _PEOPLE_BEFORE, _PER_S / 4)
+    _poisson(timed_jobs, _PEOPLE_BEFORE, per_s / 4)
     found = [timed_jobs.submit_for_estimate(priority="batch") for _ in range(num)]
     while timed_jobs.num_done([each.job_id for each in found]) < num:
-        _poisson(timed_jobs, 1, _PER_S / 4)
+        _poisson(timed_jobs, 1, per_s / 4)
     return found
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, quantiles
 
-from benchmarks.schedule.service import TimedJobs, simulated
+from benchmarks.schedule.service import Engines, PictureTimes, TimedJobs, timed_service
 
-_MODEL, _DIT_S = "simulate:ar=3s,dit=3s", 3.0
 _BULK_JOBS, _BULK_N = 20, 16
 _WARM = 4  # pictures of the batch that end before the measurement starts
-_PAUSES_S = (0.5, 3.5)  # random pause between interactive pictures, so that any moment of a render is equally likely
+# Random pause between interactive pictures, in times of a render in the DiT, so that any moment is equally likely.
+_PAUSES = (0.2, 1.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,32 @@ def p95(values: Sequence[float]) -> float:
     return quantiles(values, n=20)[-1]
 
 
-def measure(num_alone: int, num_beside: int, bulk_s: float) -> People:
+def measure(engines: Engines, num_alone: int, num_beside: int) -> People:
     """Measures interactive pictures alone and beside a batch.
 
-    `bulk_s` is the seconds for which the batch is first measured alone.
+    The batch is first measured alone, for a third of the time that the interactive pictures take.
     """
-    with simulated(_MODEL) as timed_jobs:
-        alone_s = _pictures(timed_jobs, num_alone)
+    with timed_service(engines) as timed_jobs:
+        dit_s = timed_jobs.alone_dit_s(2)
+        alone = _pictures(timed_jobs, num_alone, dit_s)
+        dit_s = mean(each.in_dit_s for each in alone)
         bulk = [timed_jobs.submit(priority="batch", n=_BULK_N) for _ in range(_BULK_JOBS)]
         timed_jobs.wait_until_done(bulk, _WARM)
-        before = _rate(timed_jobs, bulk, lambda: time.sleep(bulk_s))
-        beside_s: list[float] = []
-        during = _rate(timed_jobs, bulk, lambda: beside_s.extend(_pictures(timed_jobs, num_beside)))
+        before = _rate(timed_jobs, bulk, lambda: time.sleep(num_beside * dit_s / 3))
+        beside: list[PictureTimes] = []
+        during = _rate(timed_jobs, bulk, lambda: beside.extend(_pictures(timed_jobs, num_beside, dit_s)))
         timed_jobs.cancel(bulk)
     lost_s = (before.per_s - during.per_s) * during.took_s / before.per_s
-    return People(alone_s, beside_s, (lost_s - num_beside * _DIT_S) / during.took_s)
+    times_s = [[each.took_s for each in pictures] for pictures in (alone, beside)]
+    return People(*times_s, (lost_s - num_beside * dit_s) / during.took_s)
 
 
-def _pictures(timed_jobs: TimedJobs, number: int) -> list[float]:
-    took_s = []
+def _pictures(timed_jobs: TimedJobs, number: int, dit_s: float) -> list[PictureTimes]:
+    found = []
     for _ in range(number):
-        time.sleep(random.uniform(*_PAUSES_S))
-        took_s += timed_jobs.took_s([timed_jobs.submit()])
-    return took_s
+        time.sleep(dit_s * random.uniform(*_PAUSES))
+        found += timed_jobs.pictures([timed_jobs.submit()])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

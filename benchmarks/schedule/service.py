@@ -1,19 +1,32 @@
-"""Runs a service with simulated engines and times jobs by the store's clock."""
+"""Runs a service with simulated or real engines and times jobs by the store's clock."""
 
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 from cli.client import Client
 from cli.demo.service import service
 
-_PICTURE = {"prompt": "a red kite", "size": "256x256", "num_inference_steps": 4}
 _POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The model of a service and the pictures that a measurement asks for.
+
+    `most_workers` is the largest number of DiT workers that compute at full speed side by side on this machine.
+    """
+
+    model: str
+    picture: Mapping[str, object]
+    most_workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +37,54 @@ class EstimatedJob:
     eta_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class PictureTimes:
+    """The seconds of a picture from its submission to its end, and the parts of this time.
+
+    A picture that a busy worker prepares ahead waits there, so its time in the DiT is longer than that of others.
+    """
+
+    took_s: float
+    waited_for_ar_s: float
+    in_ar_s: float
+    waited_for_dit_s: float
+    in_dit_s: float
+
+    @classmethod
+    def of(cls, job: Mapping[str, Any]) -> "PictureTimes":
+        """Returns the times of a job with one picture, from the API's response."""
+        took_s, timings = _seconds(job["created_at"], job["finished_at"]), job["images"][0]["timings"]
+        waited_s, in_ar_s, in_dit_s = _seconds(job["created_at"], job["started_at"]), timings["ar_s"], timings["dit_s"]
+        return cls(took_s, waited_s, in_ar_s, took_s - waited_s - in_ar_s - in_dit_s, in_dit_s)
+
+
 class TimedJobs:
     """Submits jobs and measures how long they take."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, picture: Mapping[str, object]) -> None:
         self._client = client
+        self._picture = picture
 
     def submit(self, *, priority: str = "interactive", n: int = 1) -> str:
         return self.submit_for_estimate(priority=priority, n=n).job_id
 
     def submit_for_estimate(self, *, priority: str = "interactive", n: int = 1) -> EstimatedJob:
-        job = self._client.submit({**_PICTURE, "priority": priority, "n": n})
+        job = self._client.submit({**self._picture, "priority": priority, "n": n})
         eta_s = job["eta_s"]
         return EstimatedJob(str(job["id"]), None if eta_s is None else float(eta_s))
 
     def took_s(self, job_ids: Sequence[str]) -> list[float]:
         """Waits for the jobs. Returns the seconds from submission to end of each, in the same order."""
-        *_, jobs = self._client.watch(job_ids)
-        return [_seconds(jobs[job_id]["created_at"], jobs[job_id]["finished_at"]) for job_id in job_ids]
+        jobs = self._ended(job_ids)
+        return [_seconds(job["created_at"], job["finished_at"]) for job in jobs]
+
+    def pictures(self, job_ids: Sequence[str]) -> list[PictureTimes]:
+        """Waits for the jobs, of one picture each. Returns the times of each, in the same order."""
+        return [PictureTimes.of(job) for job in self._ended(job_ids)]
+
+    def alone_dit_s(self, num: int) -> float:
+        """Renders `num` pictures one after the other. Returns the mean seconds of a picture in the DiT."""
+        return mean(self.pictures([self.submit()])[0].in_dit_s for _ in range(num))
 
     def num_done(self, job_ids: Sequence[str]) -> int:
         """Returns how many pictures of these jobs are done."""
@@ -56,15 +99,24 @@ class TimedJobs:
         while self.num_done(job_ids) < number:
             time.sleep(_POLL_S)
 
+    def _ended(self, job_ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        *_, jobs = self._client.watch(job_ids)
+        return [jobs[job_id] for job_id in job_ids]
+
 
 def _seconds(since: object, until: object) -> float:
     return (datetime.fromisoformat(str(until)) - datetime.fromisoformat(str(since))).total_seconds()
 
 
 @contextmanager
-def simulated(model: str, *, dit_workers: int = 1, ar_slots: int = 4) -> Iterator[TimedJobs]:
+def timed_service(engines: Engines, *, dit_workers: int = 1, ar_slots: int = 4) -> Iterator[TimedJobs]:
     """Runs one AR worker of `ar_slots` rows and some DiT workers, in a temporary folder."""
     os.environ["GRIDPRESS_AR_SLOTS"] = str(ar_slots)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # real engines of several workers share the cores
     workers = ("--dit-workers", str(dit_workers))
-    with tempfile.TemporaryDirectory() as folder, service(Path(folder), model, workers) as url, Client(url) as client:
-        yield TimedJobs(client)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(Path(folder), engines.model, workers) as url,
+        Client(url) as client,
+    ):
+        yield TimedJobs(client, engines.picture)
