@@ -3,6 +3,11 @@
 import os
 import signal
 
+from hypothesis import settings
+
+# No example has a deadline: on a busy machine, any of them may take seconds.
+settings.register_profile("gridpress", deadline=None)
+settings.load_profile("gridpress")
 # A shell starts background commands deaf to Ctrl-C, and so their children, unless we have a handler of our own.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gridpress.client import NotFound, ServiceFailed, UnexpectedResponse, Unreachable
@@ -128,7 +128,6 @@ def test_a_service_that_stays_away_is_reported(answered: Make, pauses: list[floa
     assert len(connections.resumed) == 6
 
 
-@settings(deadline=None)
 @given(data=st.data(), end=st.sampled_from(["\n", "\r\n"]))
 def test_an_event_may_arrive_in_any_pieces(data: st.DataObject, end: str) -> None:
     text = ': open\n\nid: 1-0\nevent: a\ndata: {"text":\ndata: "\u2028 fuchs"}\n\nretry: 3\n\n:\n\ndata:{}\n\n'
