@@ -15,6 +15,7 @@ from gridpress.client import async_client, client
 
 _HEAVY = ("boto3", "botocore", "celery", "cryptography", "flask", "gevent", "kombu", "redis", "torch", "api", "workers")
 _ROOT = Path(__file__).parents[3]
+_SETUPTOOLS = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 _CLASSES = ("Client", "Batches", "Files", "Webhooks")
 
 
@@ -24,9 +25,14 @@ def test_its_import_loads_nothing_of_the_service() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("package", ["gridpress", "shared"])  # the models are in `shared`
+def test_type_checkers_may_read_the_types(package: str) -> None:
+    assert (_ROOT / package / "py.typed").is_file()
+    assert "py.typed" in _SETUPTOOLS["package-data"][package]
+
+
 def test_the_wheel_has_every_folder_of_the_package() -> None:
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())
-    included = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    included = _SETUPTOOLS["packages"]["find"]["include"]
     folders = [file.parent.relative_to(_ROOT) for file in (_ROOT / "gridpress").rglob("*.py")]
     assert folders
     for folder in folders:
