@@ -1,20 +1,26 @@
-"""Implements a client for the HTTP API. It returns the JSON of responses, and raises the exceptions of `cli.errors`."""
+"""Sends the commands' requests by `gridpress.client`, returns the JSON of responses, and raises `cli.errors`.
 
-import os
+The commands print JSON in the API's own shape, so they read it instead of the models of `gridpress.client`.
+"""
+
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from typing import Any, Self, TypeVar
 
 import httpx
+from pydantic_core import PydanticSerializationError
 
 from cli.errors import Busy, Failure, Refused, Unavailable
-from shared.access.keys import id_of
-from shared.addresses import is_loopback_host
+from gridpress import client as gridpress
+from gridpress.client.calls import jobs, service
+from gridpress.client.calls.call import Call, as_json, as_nothing, escaped
 
 Json = Mapping[str, Any]
+Result = TypeVar("Result")
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 DEAD_LETTERS = "/v1/dead_letters"
@@ -25,6 +31,17 @@ _WAIT_S, _MOST_WAIT_S = 0.3, 5.0  # before the next attempt: the default, and th
 _OUTAGE_LIMIT_S = 60.0  # a supervised API restarts within half a minute
 
 
+@dataclass(frozen=True, slots=True)
+class _AtATerminal(gridpress.Retries):
+    """A person waits, so there are few attempts and short pauses. After a 429 the command decides what to do."""
+
+    def wait_s(self, num_retries: int, error: gridpress.ClientError) -> float | None:
+        if num_retries + 1 >= _MOST_ATTEMPTS or not error.is_temporary or isinstance(error, gridpress.LimitReached):
+            return None
+        asked_s = error.retry_after_s if isinstance(error, gridpress.ErrorResponse) else None
+        return _WAIT_S if asked_s is None else min(asked_s, _MOST_WAIT_S)
+
+
 class Client:
     """A client for the HTTP API at one URL. It sends the API key from the environment if there is one.
 
@@ -33,25 +50,23 @@ class Client:
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = url.rstrip("/")
-        # Requests to this machine must not go through a proxy that the environment names.
-        trust_env = not is_loopback_host(urlsplit(url).hostname or "")
-        self._http = httpx.Client(
-            base_url=self._url, headers=_key_field(), timeout=60.0, trust_env=trust_env, transport=transport
-        )
+        try:
+            self._client = gridpress.Client(url, retries=_AtATerminal(), transport=transport)
+        except ValueError as error:
+            raise Failure(str(error)) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._client.close()
 
     def submit(self, fields: Json) -> Json:
         """Creates a job from the fields of a request. Returns the accepted job."""
-        return self._json("POST", "/v1/jobs", json=fields)
+        return self._json(jobs.submit(None, fields))
 
     def job(self, job_id: str) -> Json:
-        return self._json("GET", _path(job_id))
+        return self._json(jobs.job(job_id))
 
     def jobs(self, status: str | None, limit: int, **between: datetime) -> Json:
         """Returns a page of up to `limit` jobs in `data`, the newest first.
@@ -59,15 +74,14 @@ class Client:
         If `status` is given, returns only jobs with this status. `between` limits the time of creation by
         `created_after` and `created_before`.
         """
-        params: dict[str, Any] = {"limit": limit} | ({"status": status} if status else {})
         times = {name: moment.isoformat(timespec="milliseconds") for name, moment in between.items()}
-        return self._json("GET", "/v1/jobs", params=params | times)
+        return self._json(jobs.jobs({"limit": limit, "status": status, **times}))
 
     def each(self, path: str) -> Iterator[Json]:
         """Yields every entry of one of the API's lists, such as `/v1/batches`, the newest first."""
         after: dict[str, Any] = {}
         while True:
-            page = self._json("GET", path, params={"limit": _PAGE, **after})
+            page = self._get(path, limit=_PAGE, **after)
             yield from page["data"]
             last_id = page.get("next") or page.get("last_id")
             if not page.get("has_more") or not last_id:
@@ -76,68 +90,70 @@ class Client:
 
     def readiness(self) -> Json:
         """Returns `/readyz`: whether the service can work, and which of its stores respond."""
-        response = self._send("GET", "/readyz", is_read_anyhow=True)
-        try:
-            return dict(response.json())
-        except (ValueError, TypeError) as error:
-            raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
+        with _worded(self._client.url):
+            try:
+                return self._client.request("GET", "/readyz")
+            except gridpress.ErrorResponse as error:  # a service that can't work says so with status 503
+                if not error.body:
+                    raise gridpress.UnexpectedResponse from error
+                return error.body
 
     def workers(self) -> Json:
         """Returns `/v1/workers`: the live workers in `data`, with the pictures that they hold."""
-        return self._json("GET", "/v1/workers")
+        return self._get("/v1/workers")
 
     def stats(self) -> Json:
         """Returns `/v1/stats`: the load and the capacity of each stage."""
-        return self._json("GET", "/v1/stats")
+        return self._get("/v1/stats")
 
     def cancel(self, job_id: str) -> Json:
-        return self._json("POST", f"{_path(job_id)}/cancel")
+        return self._json(jobs.change(job_id, "cancel"))
 
     def retry(self, job_id: str) -> Json:
         """Has the service render the pictures that a failed, expired or cancelled job lacks. Returns the job."""
-        return self._json("POST", f"{_path(job_id)}/retry")
+        return self._json(jobs.change(job_id, "retry"))
 
     def delete(self, job_id: str) -> None:
-        self._send("DELETE", _path(job_id))
+        self._send(jobs.delete(job_id))
 
     def dead_letters(self, limit: int) -> Json:
         """Returns a page of up to `limit` dead letters in `data`. The dead letters of the newest jobs come first."""
-        return self._json("GET", DEAD_LETTERS, params={"limit": limit})
+        return self._get(DEAD_LETTERS, limit=limit)
 
     def dead_letter(self, letter_id: str) -> Json:
-        return self._json("GET", _path(letter_id, "dead_letters"))
+        return self._get(_letter(letter_id))
 
     def requeue(self, letter_id: str) -> Json:
         """Has the service try the render of a dead letter again. Returns the render's job, which continues."""
-        return self._json("POST", f"{_path(letter_id, 'dead_letters')}/requeue")
+        return self._post(f"{_letter(letter_id)}/requeue")
 
     def purge(self, letter_id: str) -> None:
-        self._send("POST", f"{_path(letter_id, 'dead_letters')}/purge")
+        self._send(Call("POST", f"{_letter(letter_id)}/purge", as_nothing))
 
     def webhook_secret(self) -> str:
-        return str(self._json("GET", "/v1/webhooks/secret")["secret"])
+        return self._send(service.webhook_secret())
 
     def watch(self, job_ids: Iterable[str]) -> Iterator[dict[str, Json]]:
         """Polls jobs until all of them have ended. After each poll, yields all jobs by id.
 
         Continues while the API restarts. Raises `Unavailable` when no poll succeeds for 60 s.
         """
-        jobs: dict[str, Json] = {job_id: {"status": "queued"} for job_id in job_ids}
+        seen: dict[str, Json] = {job_id: {"status": "queued"} for job_id in job_ids}
         last_response_at = time.monotonic()
-        while any(job["status"] not in FINAL for job in jobs.values()):
+        while any(job["status"] not in FINAL for job in seen.values()):
             time.sleep(_POLL_S)
             try:
-                jobs |= {job_id: self.job(job_id) for job_id, job in jobs.items() if job["status"] not in FINAL}
+                seen |= {job_id: self.job(job_id) for job_id, job in seen.items() if job["status"] not in FINAL}
             except Unavailable:
                 if time.monotonic() - last_response_at > _OUTAGE_LIMIT_S:
                     raise
             else:
                 last_response_at = time.monotonic()
-                yield jobs
+                yield seen
 
     def picture_of(self, job_id: str, index: int) -> bytes:
         """Returns the file of one finished picture."""
-        return self._send("GET", f"{_path(job_id)}/images/{index}", follow_redirects=True).content
+        return self._send(jobs.picture(job_id, index))
 
     def download(self, job_id: str, index: int, path: Path) -> None:
         """Downloads one finished picture to the file `path`. An interrupted download leaves no file."""
@@ -148,122 +164,49 @@ class Client:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _json(self, method: str, path: str, **arguments: Any) -> Json:
-        response = self._send(method, path, **arguments)
-        try:
-            return dict(response.json())
-        except (ValueError, TypeError) as error:
-            raise Unavailable(f"{self._url} does not answer like Gridpress: is it another service?") from error
+    def _get(self, path: str, **params: Any) -> Json:
+        return self._send(service.raw("GET", path, None, params, None))
 
-    def _send(self, method: str, path: str, *, is_read_anyhow: bool = False, **arguments: Any) -> httpx.Response:
-        """Sends a request and returns the response. With `is_read_anyhow`, returns an error response as well."""
-        try:
-            response = self._request(method, path, **arguments)
-        except UnicodeEncodeError as error:  # Python decodes invalid UTF-8 in arguments to lone surrogates
-            raise Failure("the request holds text that is not UTF-8") from error
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise Unavailable(
-                f"nothing answers at {self._url} ({_why_unreachable(error)}): "
-                "start the service with `gridpress up`, or give its address with --url"
-            ) from error
-        if response.is_error and not is_read_anyhow:
-            raise _refusal(response)
-        return response
+    def _post(self, path: str, body: object = None, key: str | None = None) -> Json:
+        return self._send(service.raw("POST", path, body, None, None), key)
 
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Sends a request and returns the response.
+    def _json(self, call: Call[Any], key: str | None = None) -> Json:
+        """Sends a call of `gridpress.client`. Returns the JSON of the response instead of a model."""
+        return self._send(replace(call, read=as_json), key)
 
-        If the API is unreachable or responds with 503, retries a GET up to twice. Does not retry other requests.
-        """
-        for _ in range(_MOST_ATTEMPTS - 1 if method == "GET" else 0):
-            try:
-                response = self._http.request(method, path, **arguments)
-            except httpx.TransportError:
-                time.sleep(_WAIT_S)
-                continue
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                return response
-            time.sleep(_wait_s(response))
-        return self._http.request(method, path, **arguments)
+    def _send(self, call: Call[Result], key: str | None = None) -> Result:
+        with _worded(self._client.url):
+            return self._client.send(call, idempotency_key=key)
 
 
-def _why_unreachable(error: httpx.TransportError | httpx.InvalidURL) -> str:
-    return next(why for kind, why in _UNREACHABLE if isinstance(error, kind))
-
-
-# The first kind that matches counts.
-_UNREACHABLE: tuple[tuple[type[Exception], str], ...] = (
-    (httpx.InvalidURL, "that is no URL"),
-    (httpx.UnsupportedProtocol, "the URL must begin with http:// or https://"),
-    (httpx.ConnectError, "no connection is possible"),
-    (httpx.TimeoutException, "there was no response in time"),
-    (httpx.ProtocolError, "the connection ended without a response in HTTP"),
-    (Exception, "the connection was lost"),
-)
-
-
-def _wait_s(response: httpx.Response) -> float:
-    """Returns the seconds to wait before a retry: the `Retry-After` of the response, or 0.3 if it has none.
-
-    Returns at most 5, because a person waits at a terminal.
+@contextmanager
+def _worded(url: str) -> Iterator[None]:
+    """Converts the errors of `gridpress.client` to those of the command line: `Busy` for a 429, `Unavailable` for a 5xx
+    or no response, otherwise `Refused`. Adds what a person at a terminal can do.
     """
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), _MOST_WAIT_S) if text.isdecimal() else _WAIT_S
-
-
-def _key_field() -> dict[str, str]:
-    """Returns the Authorization header with the API key from the environment, or no header if there is no API key.
-
-    Raises `Failure` if the text is not an API key of Gridpress. It may be a secret of another service, which must not
-    be sent.
-    """
-    key, path = (os.environ.get(f"GRIDPRESS_API_KEY{end}", "").strip() for end in ("", "_FILE"))
-    if key and path:
-        raise Failure("GRIDPRESS_API_KEY and GRIDPRESS_API_KEY_FILE are both set: unset one of them")
-    if path:
-        key = _text_of(Path(path))
-    if not key and not path:
-        return {}
-    if id_of(key) is None:
-        where = path or "GRIDPRESS_API_KEY"
-        raise Failure(f"{where} does not contain an API key: `gridpress keys create` prints one")
-    return {"Authorization": f"Bearer {key}"}
-
-
-def _text_of(path: Path) -> str:
     try:
-        return path.read_text().strip()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Failure(f"GRIDPRESS_API_KEY_FILE={path} can't be read: {why}") from error
+        yield
+    except gridpress.ErrorResponse as error:
+        raise _refusal(error) from error
+    except gridpress.UnexpectedResponse as error:
+        raise Unavailable(f"{url} does not answer like Gridpress: is it another service?") from error
+    except gridpress.Unreachable as error:
+        hint = "start the service with `gridpress up`, or give its address with --url"
+        raise Unavailable(f"{error}: {hint}") from error
+    except (UnicodeEncodeError, PydanticSerializationError) as error:
+        # Python decodes invalid UTF-8 in arguments to lone surrogates.
+        raise Failure("the request holds text that is not UTF-8") from error
 
 
-def _path(name: str, collection: str = "jobs") -> str:
-    """Returns the URL path of a job or a dead letter. Escapes the id, because a person may have typed any text."""
-    return f"/v1/{collection}/{quote(name, safe='', errors='replace')}"
+def _refusal(error: gridpress.ErrorResponse) -> Failure:
+    text = f"{error} (set GRIDPRESS_API_KEY)" if error.status == httpx.codes.UNAUTHORIZED else str(error)
+    if isinstance(error, gridpress.LimitReached):
+        asked_s = error.retry_after_s
+        return Busy(text, _WAIT_S if asked_s is None else min(asked_s, _MOST_WAIT_S))
+    if isinstance(error, gridpress.ServiceFailed):
+        return Unavailable(text)
+    return Refused(text, [(field.field, field.message) for field in error.fields])
 
 
-def _refusal(response: httpx.Response) -> Failure:
-    """Converts an error response to an exception: `Busy` for a 429, `Unavailable` for a 5xx, otherwise `Refused`.
-
-    The message comes from the response body, which is an RFC 9457 problem or an error in OpenAI's format. For any other
-    body, the message has the URL and the status.
-    """
-    errors: list[tuple[str | None, str]] = []
-    try:
-        said = response.json()
-        text = str(said["error"]["message"] if "error" in said else said["detail"])
-        errors = _errors(said, text)
-    except (ValueError, KeyError, TypeError):
-        text = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
-    if response.status_code == httpx.codes.UNAUTHORIZED:
-        text += " (set GRIDPRESS_API_KEY)"
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Busy(text, _wait_s(response))
-    return Unavailable(text) if response.is_server_error else Refused(text, errors)
-
-
-def _errors(said: Json, text: str) -> list[tuple[str | None, str]]:
-    """Returns the invalid fields in an error response, with a message about each."""
-    found = [(each["field"], str(each["message"])) for each in said.get("errors") or ()]
-    return found or [(said.get("field") or said.get("error", {}).get("param"), text)]
+def _letter(letter_id: str) -> str:
+    return f"{DEAD_LETTERS}/{escaped(letter_id)}"

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from cli.url import service_url
+from gridpress.client.connection import DEFAULT_URL, service_url
 from shared.settings.settings import Settings
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 

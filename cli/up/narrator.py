@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from cli.options import DEFAULT_URL
 from cli.stack.processes.supervised_role import Died, Event, Hindered, Ready
+from gridpress.client.connection import DEFAULT_URL
 from shared.errors import GridpressError
 
 _CLOCK, _DATE_AND_CLOCK = "%H:%M:%S", "%Y-%m-%d %H:%M:%S"  # local time; a log file needs the date

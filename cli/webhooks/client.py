@@ -1,9 +1,7 @@
-"""Implements a client for the API's routes of webhooks."""
-
-from typing import Any
-from urllib.parse import quote
+"""Implements the requests of the commands for webhooks."""
 
 from cli.client import Client, Json
+from gridpress.client.calls.call import Call, as_nothing, escaped
 
 # The route with the attempts for an id, by the prefix of the id.
 _LOGS = {"job": "/v1/jobs/{}/webhook_attempts", "evt": "/v1/webhook_messages/{}/attempts"}
@@ -16,44 +14,38 @@ class WebhookClient(Client):
 
     def endpoints(self, limit: int) -> Json:
         """Returns a page of up to `limit` webhook endpoints in `data`, the newest first."""
-        return self._json("GET", ENDPOINTS, params={"limit": limit})
+        return self._get(ENDPOINTS, limit=limit)
 
     def create(self, fields: Json) -> Json:
         """Creates a webhook endpoint. Returns the endpoint with its secret."""
-        return self._json("POST", ENDPOINTS, json=fields)
+        return self._post(ENDPOINTS, fields)
 
     def delete_endpoint(self, endpoint_id: str) -> None:
-        self._send("DELETE", _path(endpoint_id))
+        self._send(Call("DELETE", _path(endpoint_id), as_nothing))
 
     def change(self, endpoint_id: str, action: str, fields: Json | None = None) -> Json:
         """Sends an action to a webhook endpoint and returns the API's response.
 
         Actions are `disable`, `enable`, `rotate_secret`, `test`, `recover` and `replay`.
         """
-        body: dict[str, Any] = {"json": fields} if fields else {}
-        return self._json("POST", f"{_path(endpoint_id)}/{action}", **body)
+        return self._post(f"{_path(endpoint_id)}/{action}", fields or None)
 
     def resend(self, message_id: str, endpoint_id: str | None) -> Json:
         """Has the service send a webhook message again, to one endpoint or to all receivers.
 
         Returns an object with the number of deliveries that the service will make, in `num_messages`.
         """
-        body: dict[str, Any] = {"json": {"endpoint_id": endpoint_id}} if endpoint_id else {}
-        path = f"/v1/webhook_messages/{_quoted(message_id)}/resend"
-        return self._json("POST", path, **body)
+        body = {"endpoint_id": endpoint_id} if endpoint_id else None
+        return self._post(f"/v1/webhook_messages/{escaped(message_id)}/resend", body)
 
     def attempts(self, name: str, limit: int) -> Json:
         """Returns a page of up to `limit` webhook attempts in `data`, the newest first.
 
         `name` is the id of an endpoint, a job or a message.
         """
-        path = _LOGS.get(name.partition("_")[0], _ENDPOINT_LOG).format(_quoted(name))
-        return self._json("GET", path, params={"limit": limit})
+        path = _LOGS.get(name.partition("_")[0], _ENDPOINT_LOG).format(escaped(name))
+        return self._get(path, limit=limit)
 
 
 def _path(endpoint_id: str) -> str:
-    return f"{ENDPOINTS}/{_quoted(endpoint_id)}"
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="", errors="replace")
+    return f"{ENDPOINTS}/{escaped(endpoint_id)}"

@@ -24,11 +24,13 @@ class StubApi(HttpServer):
         self.routes: dict[str, Callable[[], Reply]] = {}
         self.requests: list[tuple[str, Any]] = []
         self.authorizations: list[str | None] = []
+        self.idempotency_keys: list[str] = []
         super().__init__(handler_of(self._answer))
 
     def _answer(self, method: str, path: str, headers: Message, body: bytes) -> Reply:
         route = f"{method} {path}"
         self.authorizations.append(headers.get("authorization"))
+        self.idempotency_keys += filter(None, [headers.get("idempotency-key")])
         self.requests.append((route, json.loads(body) if body else None))
         return self.routes.get(route, lambda: _unknown(path))()
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from cli.url import service_url
+from gridpress.client.connection import service_url
 from tests.cli.conftest import Run
 from tests.cli.stub_api import StubApi, reply
 from tests.cli.test_help import ALL

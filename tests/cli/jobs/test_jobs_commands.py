@@ -1,8 +1,9 @@
-"""`gridpress jobs retry|delete`, and how often the client asks for what changes nothing."""
+"""`gridpress jobs retry|delete`, and how often the commands ask."""
 
 import pytest
 
 from cli import client
+from gridpress.client import sync_transport
 from tests.cli.conftest import Run
 from tests.cli.stub_api import StubApi, job, problem, reply
 
@@ -10,7 +11,7 @@ from tests.cli.stub_api import StubApi, job, problem, reply
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr(client.time, "sleep", slept.append)
+    monkeypatch.setattr(sync_transport, "sleep", slept.append)
     return slept
 
 
@@ -45,7 +46,8 @@ def test_a_reader_gives_up_after_some_attempts(api: StubApi, run: Run, waits: li
 
 
 @pytest.mark.usefixtures("waits")
-def test_what_changes_something_is_asked_once(api: StubApi, run: Run) -> None:
+def test_what_changes_something_is_asked_again_with_the_same_key(api: StubApi, run: Run) -> None:
     api.routes["POST /v1/jobs/job_1/cancel"] = lambda: problem(503, "the store is away")
     assert run("cancel", "job_1").exit_code == 3
-    assert len(api.sent("POST /v1/jobs/job_1/cancel")) == 1
+    assert len(api.idempotency_keys) == client._MOST_ATTEMPTS
+    assert len(set(api.idempotency_keys)) == 1
