@@ -11,7 +11,7 @@ once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-fa
 .DEFAULT_GOAL := help
 # Bytecode is kept even where a container image says otherwise: hundreds of processes would compile the same modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio screenshots clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -149,6 +149,10 @@ test-studio: setup ## use the studio in a headless Chromium (Debian's packages c
 	$(BIN)/python -m pip install --quiet --group studio
 	$(BIN)/python -m pip install --quiet --no-deps 'axe-playwright-python>=0.1.8,<0.2'
 	$(BIN)/python -m pytest -m studio --numprocesses 0 tests/studio
+
+screenshots: setup ## take the screenshots in the README again (MODEL=demo for real pictures; needs Chromium as test-studio does)
+	$(BIN)/python -m pip install --quiet --group studio
+	$(BIN)/python -m tests.studio.screenshots $(if $(MODEL),--model $(MODEL))
 
 # The environments are in .venv-clients (1.1 GB). Not in `make test`, because installing them needs package registries.
 test-clients: setup ## run published clients against a service on loopback (CLIENTS="curl ai_sdk" chooses; WRITE=1 updates docs/clients.md)

@@ -33,11 +33,14 @@ def install(app: Flask) -> None:
 def _compress(response: Response) -> Response:
     if response.mimetype not in _TYPES or response.is_streamed or response.content_encoding:
         return response
-    response.vary.add("Accept-Encoding")
-    if response.status_code in (206, 304) or not _accepts_gzip():
+    if response.status_code == 304:
+        response.vary.add("Accept-Encoding")  # as in the response that the client has
         return response
     plain = response.get_data()
-    if len(plain) < _LEAST_BYTES:
+    if len(plain) < _LEAST_BYTES or response.status_code == 206:
+        return response
+    response.vary.add("Accept-Encoding")
+    if not _accepts_gzip():
         return response
     response.set_data(gzip.compress(plain, _LEVEL, mtime=0))
     response.content_encoding = "gzip"

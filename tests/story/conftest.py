@@ -84,11 +84,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @contextmanager
-def started(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+def started(folder: Path, environment: dict[str, str], model: str = "simulate:ar=0,dit=300ms") -> Iterator[str]:
     """The service, which alone has these variables: other tests run while it does."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            url = stack.enter_context(service(folder, "simulate:ar=0,dit=300ms"))
+            url = stack.enter_context(service(folder, model))
         yield url

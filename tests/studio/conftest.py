@@ -59,6 +59,10 @@ class Api:
         assert job["status"] == "succeeded", job
         return dict(job)
 
+    def newest(self) -> Json:
+        """The tenant's newest job."""
+        return dict(self.get("/v1/jobs?limit=1")["data"][0])
+
     def get(self, path: str) -> Json:
         return dict(self.http.get(path).raise_for_status().json())
 

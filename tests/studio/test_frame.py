@@ -55,3 +55,17 @@ def test_one_open_studio_costs_one_stream(browser: Browser, api: Api) -> None:
     names = browser.run("return performance.getEntriesByType('resource').map((each) => each.name)")
     assert sum(name.endswith("/v1/events") for name in names) <= 1
     assert all(name.startswith(browser.url) for name in names)
+
+
+def test_a_broken_stream_is_resumed_and_nothing_is_missed(browser: Browser, api: Api) -> None:
+    browser.open("gallery")
+    browser.one(".link-state[data-state=open]")
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.driver.execute_cdp_cmd("Network.enable", {})
+    browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, **offline})
+    browser.run("dispatchEvent(new Event('offline'))")
+    job = api.made("made during the break")
+    browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, **offline})
+    browser.one(".link-state[data-state=open]")
+    browser.one(f'.grid .tile a[href="#gallery/{job["id"]}/0"]')
+    browser.errors()  # what failed while there was no network

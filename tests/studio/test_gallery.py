@@ -1,9 +1,11 @@
 """Pictures are found, seen large, compared and deleted; ten thousand of them scroll."""
 
+from tests.api.pictures import data_url, png
 from tests.studio.browser import PHONE, Browser
 from tests.studio.conftest import Api
 
 TILES = ".grid .tile a"
+WIDTHS = "return [...document.querySelectorAll(arguments[0])].map((image) => image.naturalWidth)"
 
 
 def test_new_pictures_appear_by_themselves_and_filters_find_them(browser: Browser, api: Api) -> None:
@@ -40,11 +42,31 @@ def test_two_pictures_are_compared_with_a_slider(browser: Browser, api: Api) -> 
     browser.open(f"gallery/{job['id']}/0")
     browser.click("dialog .actions button", "Compare")
     browser.click(".picks button")
-    slider = browser.one(".compare input")
-    slider.send_keys("\ue012" * 4)  # arrow left
+    browser.one(".compare .edge")
+    browser.press("\ue012" * 4)  # arrow left: the slider has the focus
     cut = browser.run("return document.querySelector('.compare').style.getPropertyValue('--cut')")
     assert cut == "48%"
     assert browser.faults() == []
+
+
+def test_an_edit_shows_what_it_was_made_from(browser: Browser, api: Api) -> None:
+    images = [data_url(png(256, 256, colour)) for colour in ("red", "blue")]
+    job = api.made("both together", images=images, size="384x256")
+    browser.open(f"gallery/{job['id']}/0")
+    browser.until(lambda: len(browser.all("dialog .face img")) == 2, "both inputs")
+    browser.until(lambda: browser.run(WIDTHS, "dialog .face img") == [512, 512], "their pixels")
+    browser.click("dialog .face")
+    browser.until(lambda: browser.run(WIDTHS, ".compare img") == [512, 384], "before and after")
+    browser.press("\ue00c")  # escape: only the comparison closes
+    browser.click("dialog .actions button", "Again, another seed")
+    browser.until(lambda: len(browser.all(".inputs img")) == 2, "both inputs in the form")
+    browser.click(".send button")
+    browser.until(lambda: api.newest()["id"] != job["id"], "a new job")
+    made = api.newest()
+    same = ("prompt", "width", "height", "num_condition_images")
+    assert {name: made[name] for name in same} == {name: job[name] for name in same}
+    read = [api.http.get(f"/v1/jobs/{each['id']}/inputs/1?size=original").content for each in (job, made)]
+    assert read[0] == read[1]
 
 
 def test_a_job_is_deleted_with_its_pictures_only_when_asked(browser: Browser, api: Api) -> None:
@@ -60,34 +82,58 @@ def test_a_job_is_deleted_with_its_pictures_only_when_asked(browser: Browser, ap
     assert not browser.all(f'{TILES}[href="#gallery/{job["id"]}/0"]')
 
 
+# Answers the reads of the gallery with pages of pictures that nobody has to render, and notes slow scripts.
+MANY = """
+window.slowest_ms = 0;
+const note = (each) => (slowest_ms = Math.max(slowest_ms, each.duration));
+new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: "longtask" });
+const real = window.fetch;
+const face = { index: 0, status: "succeeded", url: "here" };
+window.fetch = (url, options) => {
+  const asked = new URL(url);
+  if (asked.pathname !== "/v1/jobs") return real(url, options);
+  const first = Number(asked.searchParams.get("after") ?? 0);
+  const job = (_, at) => ({ id: `job_${first + at}`, prompt: `p ${first + at}`, images: [face] });
+  const data = Array.from({ length: 100 }, job);
+  return Promise.resolve(Response.json({ data, has_more: first + 100 < 10000, next: String(first + 100) }));
+};
+const set = HTMLImageElement.prototype.setAttribute;
+HTMLImageElement.prototype.setAttribute = function (name, value) {
+  set.call(this, name, name === "src" ? "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=" : value);
+};
+"""
+SCROLL = """
+const done = arguments[arguments.length - 1];
+(async () => {
+  const tiles = () => document.querySelectorAll(".grid li").length;
+  const frame = () => new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
+  let most = 0;
+  while (!document.querySelector('.grid li[aria-posinset="10000"]')) {
+    scrollTo(0, document.documentElement.scrollHeight);
+    await frame();
+    most = Math.max(most, tiles());
+  }
+  for (let turn = 60; turn >= 0; turn--) {
+    scrollTo(0, (document.documentElement.scrollHeight * turn) / 60);
+    await frame();
+    most = Math.max(most, tiles());
+  }
+  const first = document.querySelector('.grid li[aria-posinset="1"][aria-setsize="10000"]');
+  done({ most, first: Boolean(first), slowest_ms });
+})().catch((error) => done(String(error)));
+"""
+
+
 def test_ten_thousand_pictures_scroll_with_few_tiles(browser: Browser) -> None:
-    browser.open("gallery")
+    browser.open("queue")
+    browser.one(".stages")
+    browser.run(MANY)
+    browser.click('.tabs a[href="#gallery"]')
     browser.one(".filters")
-    most = browser.driver.execute_async_script(
-        """
-        const done = arguments[arguments.length - 1];
-        (async () => {
-          const { pictureGrid } = await import("/studio/gallery/grid.js");
-          const place = document.getElementById("content");
-          const grid = pictureGrid(() => {});
-          place.replaceChildren(grid.element);
-          const face = { index: 0, status: "failed", hasPicture: false };
-          const item = (_, at) => ({ ...face, id: `job_${at}`, prompt: `p ${at}` });
-          grid.set(Array.from({ length: 10000 }, item));
-          let most = 0;
-          for (let turn = 0; turn <= 60; turn++) {
-            scrollTo(0, (document.documentElement.scrollHeight * turn) / 60);
-            await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
-            most = Math.max(most, place.querySelectorAll("li").length);
-          }
-          const last = place.querySelector('li[aria-posinset="10000"]');
-          grid.close();
-          done([most, Boolean(last), last?.getAttribute("aria-setsize")]);
-        })().catch((error) => done(String(error)));
-        """
-    )
-    assert most[0] <= 300
-    assert most[1:] == [True, "10000"]
+    seen = browser.driver.execute_async_script(SCROLL)
+    print(f"the slowest script took {seen['slowest_ms']} ms")  # shown by pytest -s: machines differ too much to test it
+    assert 0 < seen["most"] <= 300
+    assert seen["first"]
 
 
 def test_the_gallery_fits_a_phone(browser: Browser, api: Api) -> None:

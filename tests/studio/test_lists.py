@@ -44,6 +44,23 @@ def test_a_file_of_prompts_becomes_a_batch(browser: Browser, api: Api, tmp_path:
     browser.until(lambda: len(browser.all(".grid .tile")) == 2, "only its pictures")
 
 
+def test_a_batch_is_paused_and_resumed(browser: Browser, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("".join(f"number {number}\n" for number in range(30)))
+    browser.open("batches")
+    browser.one("#batch-drop")
+    browser.all("#batch-file")[0].send_keys(str(tmp_path / "long.txt"))
+    browser.click(".card button", "Start")
+    row = ".rows li:first-child"
+    browser.until(lambda: "long.txt" in browser.text(row), "the batch")
+    browser.click(f"{row} button", "Pause")
+    browser.one(f"{row} .status[data-status=paused]")
+    assert api.get("/v1/batches?limit=1")["data"][0]["paused"]
+    browser.click(f"{row} button", "Resume")
+    browser.one(f"{row} .status[data-status=in_progress]")
+    browser.click(f"{row} button", "Cancel")
+    browser.one(f"{row} .status[data-status=cancelled]")
+
+
 def test_bad_lines_are_shown_before_the_start(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"prompt": "a good one"}\n{"prompt": "a bad one", "size": "9x9"}\n')
     browser.open("batches")

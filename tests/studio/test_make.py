@@ -1,5 +1,6 @@
 """A person makes a picture, edits one, paints a grid again, and copies the code."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,13 @@ def fill(browser: Browser, prompt: str, side: str = "256") -> None:
     browser.run("document.querySelector(`input[name=side][value='${arguments[0]}']`).click()", side)
 
 
-def newest(api: Api) -> dict[str, object]:
-    return dict(api.get("/v1/jobs?limit=1")["data"][0])
-
-
 def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api: Api) -> None:
     api.made()  # so that times were measured
     fill(browser, 'a red poster that says "OPEN"')
     assert browser.text(".prompt-hint, #prompt-hint") == "Text in the picture: OPEN"
     assert [mark.get_attribute("textContent") for mark in browser.all(".shade mark")] == ['"OPEN"']
     browser.until(lambda: browser.text("#estimate").startswith("Ready in about"), "an estimate")
+    assert "0.1 megapixels" in browser.text("#estimate")
     browser.click(".send button")
     picture = browser.one(".run[aria-label*=OPEN] .frame[href] img")
     assert "OPEN" in picture.get_attribute("alt")
@@ -40,7 +38,7 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
     browser.click(".run[aria-label*=OPEN] .frame[href]")
     facts = browser.text("dialog .facts")
     assert "256 × 256" in facts
-    assert str(newest(api)["seed"]) in facts
+    assert str(api.newest()["seed"]) in facts
     assert browser.faults() == []
     browser.click("dialog button", "Close")
 
@@ -49,7 +47,7 @@ def test_live_events_show_stages_and_the_end_without_a_reload(browser: Browser, 
     fill(browser, "many steps", side="512")
     browser.run(WATCH)
     browser.click(".send button")
-    browser.until(lambda: newest(api)["status"] == "succeeded", "the end")
+    browser.until(lambda: api.newest()["status"] == "succeeded", "the end")
     browser.one(".run[aria-label='many steps'] .status[data-status=succeeded]")
     assert {"running", "succeeded"} <= set(browser.run("return [...window.seen]"))
 
@@ -60,8 +58,8 @@ def test_again_with_another_seed_takes_all_else_from_the_picture(browser: Browse
     browser.click("dialog .actions button", "Again, another seed")
     browser.until(lambda: browser.one("#prompt").get_attribute("value") == "a blue vase", "the prompt")
     browser.click(".send button")
-    browser.until(lambda: newest(api)["id"] != job["id"], "a new job")
-    made = newest(api)
+    browser.until(lambda: api.newest()["id"] != job["id"], "a new job")
+    made = api.newest()
     same = ("prompt", "width", "height", "guidance_scale", "num_inference_steps", "quality")
     assert {name: made[name] for name in same} == {name: job[name] for name in same}
     assert made["seed"] != 7
@@ -73,8 +71,8 @@ def test_a_grid_is_painted_again_with_more_steps(browser: Browser, api: Api) -> 
     browser.click("dialog .actions button", "Paint grid again")
     browser.type("#steps", "9")
     browser.click(".send button", "Paint the grid again")
-    browser.until(lambda: newest(api)["id"] != job["id"], "a new job")
-    made = newest(api)
+    browser.until(lambda: api.newest()["id"] != job["id"], "a new job")
+    made = api.newest()
     assert made["prior"] == {"job_id": job["id"], "index": 0}
     assert (made["num_inference_steps"], made["seed"], made["prompt"]) == (9, 11, "a grid to keep")
 
@@ -96,10 +94,36 @@ def test_a_picture_is_edited(browser: Browser, api: Api, tmp_path: Path, way: st
         browser.click(".picks button")
     browser.one(".inputs img")
     browser.click(".send button")
-    browser.until(lambda: newest(api)["prompt"] == "make it green", "the edit")
-    assert newest(api)["num_condition_images"] == 1
+    browser.until(lambda: api.newest()["prompt"] == "make it green", "the edit")
+    assert api.newest()["num_condition_images"] == 1
     browser.click(".inputs button", "Remove picture 1")
     browser.until(lambda: not browser.all(".inputs img"), "no picture")
+
+
+DROP = """
+const bytes = Uint8Array.from(atob(arguments[1]), (char) => char.charCodeAt(0));
+const given = new DataTransfer();
+given.items.add(new File([bytes], "input.png", { type: "image/png" }));
+const kinds = { drop: ["DragEvent", "dataTransfer"], paste: ["ClipboardEvent", "clipboardData"] };
+const [kind, field] = kinds[arguments[0]];
+const event = new window[kind](arguments[0], { [field]: given, bubbles: true, cancelable: true });
+document.body.dispatchEvent(event);
+return event.defaultPrevented;
+"""
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_is_taken_wherever_it_lands_and_stays_meanwhile(browser: Browser, way: str) -> None:
+    fill(browser, "make it blue")
+    picture = base64.b64encode(png(64, 64)).decode()
+    assert browser.run(DROP, way, picture)  # else the browser would leave the page and show the file
+    browser.one(".inputs img")
+    browser.click('.tabs a[href="#queue"]')
+    browser.one(".stages")
+    browser.run(DROP, way, picture)  # no view takes it here
+    browser.click('.tabs a[href="#make"]')
+    browser.until(lambda: len(browser.all(".inputs img")) == 1, "the picture")
+    assert browser.one("#prompt").get_attribute("value") == "make it blue"
 
 
 def test_a_refused_request_says_why_at_its_field(browser: Browser) -> None:
@@ -119,7 +143,7 @@ def test_a_waiting_job_is_cancelled(browser: Browser, api: Api) -> None:
     browser.click(".send button")
     browser.click(".run[aria-label='to be cancelled'] button", "Cancel")
     browser.one(".run[aria-label='to be cancelled'] .status[data-status=cancelled]")
-    assert newest(api)["status"] == "cancelled"
+    assert api.newest()["status"] == "cancelled"
 
 
 def test_the_code_asks_for_what_the_form_asks_for(browser: Browser, api: Api, tmp_path: Path) -> None:
@@ -133,4 +157,4 @@ def test_the_code_asks_for_what_the_form_asks_for(browser: Browser, api: Api, tm
         patch.chdir(tmp_path)
         exec(compile(program, "shown", "exec"), {})
     assert (tmp_path / "picture-0.png").read_bytes()[:4] == b"\x89PNG"
-    assert newest(api)["prompt"] == 'it\'s "code"'
+    assert api.newest()["prompt"] == 'it\'s "code"'

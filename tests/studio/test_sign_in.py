@@ -44,6 +44,9 @@ def test_a_person_signs_in_makes_a_picture_and_signs_out(browser: Browser, guard
     stored = browser.run("return document.cookie + JSON.stringify([localStorage, sessionStorage])")
     assert guarded[1] not in stored
     assert "gridpress_session" not in stored
+    [cookie] = [each for each in browser.driver.get_cookies() if each["name"] == "gridpress_session"]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert browser.run("return fetch('/v1/jobs', { method: 'POST' }).then((answer) => answer.status)") == 403
     browser.click("button", "Sign out")
     browser.one("#key")
     assert browser.run("return fetch('/v1/jobs').then((answer) => answer.status)") == 401
