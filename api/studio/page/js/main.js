@@ -28,15 +28,17 @@ async function route() {
   if (shown.name === view && shown.update) return shown.update(rest);
   shown.close?.();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  shown = { name: view, close: null };
+  const mine = { name: view, close: null };
+  shown = mine;
   markTab(view);
   const module = await VIEWS[view]();
-  if (shown.name !== view) return undefined; // the person has gone on
+  if (shown !== mine) return undefined; // the person has gone on
   main.replaceChildren();
   if (document.activeElement !== document.body) main.focus({ preventScroll: true }); // of a link to this view
   window.scrollTo(0, 0);
   const { close, update } = (await module.show(main, rest, session)) ?? {};
-  Object.assign(shown, { close, update });
+  if (shown !== mine) return close?.();
+  Object.assign(mine, { close, update });
   document.title = `${t(`tabs.${view}`)} · ${t("title")}`;
   return undefined;
 }

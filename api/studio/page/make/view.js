@@ -170,6 +170,7 @@ export async function show(place, _, session) {
   }
 
   function close() {
+    keep();
     images.close();
     made.close();
   }
