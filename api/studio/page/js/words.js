@@ -71,7 +71,7 @@ const english = {
     width: "Width",
     height: "Height",
     sizeIs: "{width} × {height} pixels",
-    sameAsImage: "Like the first picture",
+    sameAsImage: "As large as the first picture",
     n: "Pictures",
     seed: "Seed",
     seedRandom: "random",
