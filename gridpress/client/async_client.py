@@ -1,14 +1,14 @@
 """Implements the async client. Its methods are those of `client`, and each one sends the same call or flow."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 
 from gridpress.client import webhooks
 from gridpress.client.async_transport import AsyncTransport
 from gridpress.client.calls import batches, files, jobs, service
-from gridpress.client.calls.call import Call
+from gridpress.client.calls.call import Call, Result
 from gridpress.client.connection import client_arguments, key_from, url_from
 from gridpress.client.flows import Limits, create_batch, pictures, render, wait, wait_for_batch
 from gridpress.client.following import Following
@@ -21,8 +21,6 @@ from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
 from shared.responses.files import FileResponse
 from shared.responses.schemas import JobResponse
-
-Result = TypeVar("Result")
 
 
 class AsyncClient:
