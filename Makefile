@@ -61,9 +61,10 @@ check-code: setup
 check-deploy: setup ## check docker/ and deploy/ with Helm, Kubernetes' schemas, KEDA's models, hadolint, Compose and yamllint
 	$(BIN)/python -m pytest tests/deploy -m deploy --numprocesses 0
 
-docs: setup ## write docs/settings.md and the tables of docs/metrics.md and of the chart from the code
+docs: setup ## write docs/settings.md and the tables of docs/metrics.md, docs/devices.md and of the chart from the code
 	$(BIN)/python -m tests.docs.settings_table
 	$(BIN)/python -m tests.docs.metrics_table
+	$(BIN)/python -m tests.docs.devices_table
 	$(BIN)/python -m tests.deploy.settings_schema
 	$(BIN)/python -m tests.deploy.values_table
 

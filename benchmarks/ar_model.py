@@ -4,6 +4,7 @@ import torch
 from diffusers import GlmImagePipeline
 from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
+from workers.ar.control_tokens import ControlTokens
 from workers.ar.model.loading import ArModel, Sampling, prepare
 from workers.checkpoint.ar_parts import ArShape, build_processor, build_vision_language_encoder
 
@@ -21,7 +22,7 @@ def build_model(shape: ArShape, device: torch.device, dtype: torch.dtype) -> ArM
     processor = build_processor()
     network = prepare(_build_network(processor, shape, device, dtype))
     sampling = Sampling(0.9, 16_512, 0.75, network.config.vq_config.num_embeddings)
-    return ArModel(network, processor, sampling, tuple(processor.tokenizer.get_added_vocab()))
+    return ArModel(network, processor, sampling, ControlTokens(processor.tokenizer.get_added_vocab()))
 
 
 def build_reference(shape: ArShape, device: torch.device, dtype: torch.dtype) -> GlmImagePipeline:

@@ -47,7 +47,7 @@ class StepRow:
 def measure(model: ArModel, batch: int, bandwidth: float) -> StepRow:
     """Returns the median of `STEPS` decode steps with sampling, half-way through pictures of 1024x1024."""
     sequences, runner = half_way(model, batch)
-    decode = make_decode_step(model, runner, batch)
+    decode = make_decode_step(model, runner, batch, may_be_eager=False)
 
     def step() -> None:
         for sequence, token in zip(sequences, decode.run(sequences), strict=True):

@@ -41,6 +41,23 @@ def tiny(directory: Path, seed: int) -> None:
     click.echo(directory)
 
 
+@checkpoint.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR")
+def parts(directory: Path) -> None:
+    """Write DIR/parts.json, which has a fingerprint of each part of the checkpoint in DIR.
+
+    DIR must have all parts. Copy the file with every copy that has only the parts of AR or of the DiT. Their workers
+    then have the same model revision, and take each other's renders. `gridpress pull --to DIR` also writes the file.
+
+    \b
+    Example:
+      gridpress checkpoint parts checkpoints/glm-image
+    """
+    from workers.model.fingerprint import write_parts_file  # noqa: PLC0415 - worker code is loaded only when needed
+
+    click.echo(write_parts_file(directory))
+
+
 def _builder() -> Callable[[Path, int, Callable[[str], None]], None]:
     """Imports and returns the function that builds the small checkpoint.
 

@@ -17,6 +17,7 @@ from cli.options import FOLDER
 from cli.output.answers import print_answer
 from cli.stack.checkpoint import REAL_MODEL
 from shared import demo_model
+from workers.model.fingerprint import write_parts_file
 
 if TYPE_CHECKING:
     from huggingface_hub import DryRunFileInfo
@@ -53,6 +54,8 @@ def pull(*, model: str, revision: str | None, folder: Path | None, no_check: boo
         path = _downloaded(model, commit, folder)
         if not no_check:
             _check(model, commit, path, folder)
+    if folder:
+        write_parts_file(path)
     num_bytes = sum(file.file_size or 0 for file in files)
     found = {"model": model, "commit": commit, "folder": str(path), "bytes": num_bytes}
     print_answer(found, str(path), as_json=as_json)

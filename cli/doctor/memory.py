@@ -9,7 +9,7 @@ from torch import nn
 from transformers import GlmImageConfig, GlmImageForConditionalGeneration, GlmImageTextConfig, T5Config, T5EncoderModel
 
 from workers.ar.plan import kv_budget
-from workers.dit.memory_needs import decode_bytes, step_bytes
+from workers.dit.byte_counts import decode_bytes, step_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from shared import demo_model
 from shared.errors import MissingCheckpoint
 
 REAL_MODEL = "zai-org/GLM-Image"
+_HUB_TIMEOUT_S = 10.0
 _THE_REAL_ONE = f"The real one: GRIDPRESS_MODEL={REAL_MODEL}"
 _DEMO = f"No model given: serving a small demonstration model. It knows {demo_model.KNOWS}. {_THE_REAL_ONE}"
 _RANDOM = (
@@ -34,6 +35,32 @@ def default_model(data_dir: Path) -> str:
         return demo_model.NAME
     click.echo(_RANDOM, err=True)
     return str(small_checkpoint(data_dir))
+
+
+def pinned_commit(model: str) -> str | None:
+    """Returns the newest commit of a model of the Hugging Face hub, so that all workers of a start serve the same one.
+
+    Returns None for every other model. If the hub does not answer, returns the commit that an earlier download left in
+    the cache, or None if there is none. The workers then say what is wrong.
+    """
+    if model == demo_model.NAME or model.startswith("simulate") or Path(model).expanduser().is_dir():
+        return None
+    from huggingface_hub import HfApi  # noqa: PLC0415 - only models of the hub need it
+
+    try:
+        return HfApi().model_info(model, timeout=_HUB_TIMEOUT_S).sha
+    except Exception:  # noqa: BLE001 - the hub, the network and the name of the model fail in many ways
+        return _cached_commit(model)
+
+
+def _cached_commit(model: str) -> str | None:
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - as above
+
+    try:
+        file = try_to_load_from_cache(model, "model_index.json")
+    except ValueError:  # the name is no id of a model
+        return None
+    return Path(file).parent.name if isinstance(file, str) else None
 
 
 def small_checkpoint(data_dir: Path) -> Path:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,11 +32,15 @@ _GRACE_MARGIN_S = 5.0  # a worker hands over its work within drain_grace_s; its 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
-    """The number of AR workers and of DiT workers, and the CPU threads that each of them uses."""
+    """The number of AR workers and of DiT workers, and the CPU threads that each of them uses.
+
+    `environment` has environment variables for single workers by name, such as the GPU of `dit-3`.
+    """
 
     ar: int
     dit: int
     threads: int
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def share_of_cores(num_workers: int) -> int:
@@ -101,6 +105,7 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
         # Waiting OpenMP threads sleep: spinning threads slowed down AR decoding tenfold where cores are shared.
         **_unless_given("OMP_WAIT_POLICY", "PASSIVE"),
         **_surroundings(settings.model),
+        **counts.environment.get(name, {}),
     }
     metrics_port = None if settings.metrics_port is None else free_ports(1)[0]
     if metrics_port is not None:  # the port of the settings is for the page of all roles

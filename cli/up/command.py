@@ -11,7 +11,9 @@ from rich.console import Console
 from cli.errors import Unavailable
 from cli.options import FOLDER, data_hint, setting_option
 from cli.service.running import supervisor_pid, write_address
-from cli.stack.checkpoint import REAL_MODEL, default_model
+from cli.stack.checkpoint import REAL_MODEL, default_model, pinned_commit
+from cli.stack.gpus.choice import workers_on_gpus
+from cli.stack.gpus.listing import list_gpus
 from cli.stack.lock import folder_lock
 from cli.stack.ports import is_free, reserve
 from cli.stack.processes.loop import run
@@ -35,6 +37,9 @@ _STORE_TIMEOUT_S = 1.0
 _MODEL_HELP = f"Checkpoint folder or hub id, e.g. {REAL_MODEL}.  [default: demo, a small built-in model]"
 _SHARE_HELP = "AR and DiT worker take turns on one GPU, for a GPU with memory for only one of them."
 _METRICS_HELP = "Port for Prometheus metrics of all processes.  [default: none]"
+_GPUS_HELP = "GPUs of the workers. Each gets a DiT worker; AR stands beside one of them.  [default: all]"
+_AR_HELP = "Workers of the AR stage.  [default: 1; with GPUs, one for 30 DiT workers]"
+_DIT_HELP = "Workers of the DiT stage.  [default: 1; with GPUs, one on each]"
 _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, divided among them]"
 
 
@@ -49,8 +54,9 @@ _THREADS_HELP = "CPU threads of each AR and DiT worker.  [default: the cores, di
 @setting_option(
     "--served-model-name", "served_model_name", help="Name of the model in responses, whichever checkpoint is loaded."
 )
-@click.option("--ar-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the AR stage.")
-@click.option("--dit-workers", type=click.IntRange(0), default=1, show_default=True, help="Workers of the DiT stage.")
+@click.option("--gpus", metavar="all|0,1,...|none", help=_GPUS_HELP)
+@click.option("--ar-workers", type=click.IntRange(0), help=_AR_HELP)
+@click.option("--dit-workers", type=click.IntRange(0), help=_DIT_HELP)
 @click.option("--detach", "-d", "is_detached", is_flag=True, help="Run in the background; return when it is ready.")
 @click.pass_context
 def up(
@@ -59,8 +65,9 @@ def up(
     *,
     data_dir: Path,
     threads: int | None,
-    ar_workers: int,
-    dit_workers: int,
+    gpus: str | None,
+    ar_workers: int | None,
+    dit_workers: int | None,
     is_detached: bool,
     **given: Any,
 ) -> None:
@@ -75,7 +82,7 @@ def up(
     Examples:
       gridpress up
       gridpress up --detach
-      gridpress up --model zai-org/GLM-Image --data /var/lib/gridpress
+      gridpress up --model zai-org/GLM-Image --gpus all --data /var/lib/gridpress
     """
     settings = Settings(data_dir=data_dir.resolve(), **given)
     _check_address(settings)
@@ -84,7 +91,11 @@ def up(
             raise Unavailable(f"{settings.data_dir} is served already, by process {pid}")
         run_detached(arguments_again(context), settings.data_dir, address(settings))
         return
-    counts = WorkerCounts(ar_workers, dit_workers, threads or share_of_cores(ar_workers + dit_workers))
+    workers = workers_on_gpus(gpus, settings, ar_workers, dit_workers, list_gpus)
+    for line in workers.lines:
+        click.echo(line, err=True)
+    threads = threads or share_of_cores(workers.ar + workers.dit)
+    counts = WorkerCounts(workers.ar, workers.dit, threads, workers.environment)
     with folder_lock(settings.data_dir):
         _serve(settings, counts)
 
@@ -157,6 +168,8 @@ def _serve(settings: Settings, counts: WorkerCounts) -> None:
     write_address(run_dir, address(settings))
     if not settings.model:
         settings = settings.model_copy(update={"model": default_model(settings.data_dir)})
+    if settings.model_revision is None and (commit := pinned_commit(settings.model or "")):
+        settings = settings.model_copy(update={"model_revision": commit})
     if "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": address(settings)})
     settings, servers = with_servers(while_open(settings))

@@ -113,6 +113,9 @@ class Claim:
     `handover` is None unless an earlier worker ended before the render was finished, and stored its latents so that
     this worker can continue.
 
+    `prior_engine` describes the software and the device that computed the token grid, for the picture's manifest. It is
+    empty if that is unknown.
+
     The last four fields are only for logs and traces:
     - `origin` is the HTTP request that created the job.
     - `attempt` counts the attempts in this stage from 1.
@@ -130,6 +133,7 @@ class Claim:
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
     handover: Handover | None = None
+    prior_engine: Mapping[str, str] = field(default_factory=dict, compare=False)
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)
     waited_s: float = field(default=0.0, compare=False)

@@ -179,6 +179,11 @@ class Settings(BaseSettings):
         "model of Gridpress, which is the default without a GPU; `simulate` for test pictures without "
         "a model",
     )
+    model_revision: str | None = Field(
+        default=None,
+        description="commit, tag or branch of a model of the Hugging Face hub. If unset, `gridpress up` takes the "
+        "newest commit at its start for all workers, and a worker that is started alone takes the newest",
+    )
     device: str | None = Field(
         default=None, description="torch device of the worker. If unset: cuda if there is a GPU, otherwise cpu"
     )
@@ -198,6 +203,11 @@ class Settings(BaseSettings):
         default=None,
         description="size of the KV cache of an AR worker. If unset: 6,400 tokens per slot, at most 80 % of the "
         "GPU's free memory, or 2 GiB on a CPU",
+    )
+    ar_eager: bool = Field(
+        default=False,
+        description="true: an AR worker on a GPU decodes without a CUDA graph if it can't record one. It is then "
+        "several times slower and gives other pictures. false: such a worker does not start",
     )
     dit_slots: int = Field(
         default=2,
@@ -235,6 +245,11 @@ class Settings(BaseSettings):
     )
     dit_fp8: bool = Field(
         default=False, description="true: the weights of the DiT's linear layers are in FP8 (torchao)"
+    )
+    dit_vae_tiles: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="whether the VAE decodes large pictures in tiles, which needs less memory and changes the pictures "
+        "slightly. auto: those that the GPU's memory can't hold beside the weights; always: those above 1024x1024",
     )
     dit_guidance_devices: str | None = Field(
         default=None,

@@ -63,13 +63,18 @@ class ArEngine:
         *,
         num_kv_tokens: int,
         max_sequences: int,
+        may_be_eager: bool = False,
     ) -> None:
+        """Creates the engine, and allocates its KV memory. Raises `Misconfigured` if a GPU can't record the decode step
+        as a CUDA graph, unless `may_be_eager`.
+        """
+        self._device = model.device
         self._prompts = Prompts(model, load_image, most_kept=max_sequences)
         self._conditions = ConditionTokenizer(model)
         self._runner = ArRunner(model, num_kv_tokens)
         self._num_codes = model.sampling.num_codes
         self._scheduler = Scheduler(KvAllocator(num_kv_tokens), max_sequences)
-        self._decode = make_decode_step(model, self._runner, max_sequences)
+        self._decode = make_decode_step(model, self._runner, max_sequences, may_be_eager=may_be_eager)
         self._numbers = count()
         self._work: dict[RenderId, _Work] = {}
         self._planned: Batch | None = None
@@ -128,6 +133,11 @@ class ArEngine:
         return {render_id: work.sequence.progress for render_id, work in self._work.items()}
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """Says how the engine computes decode steps, for manifests."""
+        return self._decode.facts
+
+    @property
     def kv_used_ratio(self) -> float:
         """Returns the allocated share of the KV memory, from 0 to 1. Any thread may read it."""
         return self._scheduler.kv_used_ratio
@@ -180,7 +190,7 @@ class ArEngine:
         except torch.OutOfMemoryError as error:
             raise DeviceFull("a decode step found its reserved device memory in use by another process") from error
         except Exception as error:
-            if is_device_lost(error):
+            if is_device_lost(error, self._device):
                 raise
             log.exception("engine.decode_failed", num_renders=len(sequences))
             yield from [self._crashed(sequence) for sequence in sequences]
@@ -202,7 +212,7 @@ class ArEngine:
         except torch.OutOfMemoryError as error:
             return self._failed(sequence, "out_of_memory", str(error).partition("\n")[0])
         except Exception as error:
-            if is_device_lost(error):
+            if is_device_lost(error, self._device):
                 raise
             log.exception("render.crashed", **sequence.claim.log_ids)
             return self._crashed(sequence)

@@ -1,6 +1,7 @@
 """Reads the settings, loads the model and wires the parts of an AR worker (`python -m workers.ar`)."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
@@ -17,9 +18,10 @@ from shared.store.renders.leases import LeaseStore
 from workers.ar.engine import ArEngine
 from workers.ar.model.loading import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
+from workers.device.facts import engine_facts
 from workers.device.loss import is_device_lost
 from workers.device.memory import show_device_memory
-from workers.device.placement import place
+from workers.device.placement import Placement, place
 from workers.device.share import device_share
 from workers.engine.places import rows
 from workers.model.source import find_model
@@ -44,14 +46,23 @@ def run(settings: Settings) -> None:
         model = load_ar_model(source.folder, placement.device, placement.dtype)
         plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
         log.info("ar.plan", **plan.facts())
-        engine = ArEngine(model, images.load, num_kv_tokens=plan.num_kv_tokens, max_sequences=plan.max_sequences)
+        engine = ArEngine(
+            model,
+            images.load,
+            num_kv_tokens=plan.num_kv_tokens,
+            max_sequences=plan.max_sequences,
+            may_be_eager=settings.ar_eager,
+        )
         stepper = share(engine, [model.network])
     MODEL_LOAD_SECONDS.labels(Stage.AR.value).set(time.monotonic() - began_s)
     KV_USED_RATIO.set_function(lambda: engine.kv_used_ratio)
     show_device_memory(Stage.AR, placement.device)
 
+    facts = {**engine_facts(placement, ["transformers"]), **engine.facts}
+    log.info("ar.engine", **facts)
+
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
-        return partial(leases.finish_prior, claim.lease, prior)
+        return partial(leases.finish_prior, claim.lease, prior, facts)
 
     parts = StageParts(
         stage=Stage.AR,
@@ -61,7 +72,13 @@ def run(settings: Settings) -> None:
         prepare=engine.prepare,
         save=save,
         next_queue=Queue.DIT,
-        is_device_lost=is_device_lost,
-        device=placement.title,
+        is_device_lost=partial(is_device_lost, device=placement.device),
+        device=_title(placement, facts),
     )
     run_stage(parts, settings, client)
+
+
+def _title(placement: Placement, facts: Mapping[str, str]) -> str:
+    """Returns the device's name for people. It says so if the worker decodes without a CUDA graph on a GPU."""
+    is_slow = placement.device.type == "cuda" and facts["step"] == "eager"
+    return f"{placement.title}, without CUDA graph" if is_slow else placement.title

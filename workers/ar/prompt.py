@@ -47,7 +47,7 @@ def build_prompt(model: ArModel, settings: RenderSettings, images: Sequence[Imag
     the user's text are read as plain text.
     """
     text = settings.prompt
-    has_controls = any(token in text for token in model.control_tokens)
+    has_controls = model.control_tokens.are_in(text)
     inputs = _process(model, _STAND_IN if has_controls else text, settings, images)
     token_ids: list[int] = inputs["input_ids"][0].tolist()
     if has_controls:

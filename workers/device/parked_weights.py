@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from workers.device.pinned import pinned_copies
+
 
 class ParkedWeights:
     """The weights of some modules, which can be parked in host memory so that other processes can use the GPU's memory.
@@ -19,7 +21,8 @@ class ParkedWeights:
         """
         self._device = device
         self._tensors = {id(tensor): tensor for module in modules for tensor in _tensors(module)}
-        self._parked = {key: _pinned(tensor) for key, tensor in self._tensors.items()}
+        copies = pinned_copies(list(self._tensors.values()))
+        self._parked = dict(zip(self._tensors, copies, strict=True))
         self.park()
 
     @property
@@ -62,8 +65,3 @@ def parking_for(modules: Sequence[nn.Module], device: torch.device) -> ParkedWei
 
 def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
-
-
-def _pinned(tensor: Tensor) -> Tensor:
-    host = tensor.detach().to("cpu")
-    return host.pin_memory() if torch.cuda.is_available() else host

@@ -65,13 +65,14 @@ def guidance_devices(settings: Settings) -> tuple[torch.device, torch.device] | 
 
 
 def _is_one_gpu(one: torch.device, other: torch.device) -> bool:
-    """Returns whether both devices are the same GPU. torch considers `cuda` and `cuda:0` different, but both name the
-    first GPU.
-    """
-    return one.type == "cuda" and (one.index or 0) == (other.index or 0)
+    return one.type == "cuda" and one == other
 
 
 def _device(name: str, setting: str) -> torch.device:
+    """Returns the device with this name. A GPU always has an index: `cuda` becomes `cuda:0`.
+
+    torch considers `cuda` and `cuda:0` different, and NCCL refuses a device without an index.
+    """
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -80,6 +81,9 @@ def _device(name: str, setting: str) -> torch.device:
         raise Misconfigured(f"{setting} is not supported: use cuda, cuda:N or cpu")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"{setting}, but torch finds no GPU")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type == "cpu":
+        return device
+    index = device.index or 0
+    if index >= torch.cuda.device_count():
         raise Misconfigured(f"{setting}, but torch finds {torch.cuda.device_count()} GPUs, counted from 0")
-    return device
+    return torch.device("cuda", index)

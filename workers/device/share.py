@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -32,6 +33,7 @@ def device_share(settings: Settings, placement: Placement) -> Iterator[Share]:
         return
     turns = DeviceLock(settings.data_dir / "run", placement.device_name)
     with one_turn(turns):
+        lost = partial(is_device_lost, device=placement.device)
         yield lambda stepper, modules: SharedDevice(
-            stepper, turns, parking_for(modules, placement.device), is_device_lost=is_device_lost
+            stepper, turns, parking_for(modules, placement.device), is_device_lost=lost
         )

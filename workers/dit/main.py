@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import replace
+from functools import partial
 
 from torch import nn
 
@@ -15,6 +16,7 @@ from shared.settings.settings import Settings
 from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.consumer.serving import abandon_process
+from workers.device.facts import engine_facts
 from workers.device.loss import is_device_lost
 from workers.device.memory import room_bytes, show_device_memory
 from workers.device.placement import Placement, guidance_devices, place
@@ -27,6 +29,7 @@ from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DIT_PARTS, DitModel, load_dit_model
 from workers.dit.model.options import DitOptions, apply_options, options_of
 from workers.dit.model.runner import DitRunner
+from workers.dit.model.vae_tiles import tile_limit_px
 from workers.dit.model.warm_up import warm_up
 from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.previews import PreviewPublisher
@@ -51,15 +54,16 @@ def run(settings: Settings) -> None:
     images = ConditionImages(objects)
     options, devices = options_of(settings), guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
-    facts = _engine_facts(placement, options)
-    publisher = Publisher(objects, settings.served_model_name, facts)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     previews = PreviewPublisher(objects, LeaseStore(client, rules))
     with device_share(settings, placement) as share:
         model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
         apply_options(model.transformer, options)
+        model = replace(model, tile_above_px=tile_limit_px(settings.dit_vae_tiles, model.vae, placement.device))
+        facts = _engine_facts(placement, options, model)
+        publisher = Publisher(objects, settings.served_model_name, facts)
         denoiser = _denoiser(settings, source, model, options)
-        plan = Plan() if devices else calibrate(model, denoiser, settings.dit_calibrate_s)
+        plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings) else Plan()
         runner = DitRunner(model, denoiser, plan)
         if options.compiler:
             warm_up(runner, options.warm_up)
@@ -84,13 +88,21 @@ def run(settings: Settings) -> None:
         prepare=prepare,
         save=save,
         next_queue=Queue.DELIVERY,
-        is_device_lost=is_device_lost,
+        is_device_lost=partial(is_device_lost, device=placement.device),
         device=placement.title,
         handover_ports=HandoverPorts(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     engine.close()
     previews.close()
+
+
+def _may_batch(model: DitModel, settings: Settings) -> bool:
+    """Returns whether this worker may put several rows into one forward pass, so that it pays to measure which.
+
+    On a GPU it may not (`DitRunner.max_batch`). Blocks would also be compiled for row numbers that are never used.
+    """
+    return model.is_exact and not settings.dit_guidance_devices and not settings.dit_compile
 
 
 def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options: DitOptions) -> Denoiser:
@@ -113,16 +125,12 @@ def _resident_modules(model: DitModel) -> Sequence[nn.Module]:
     return [model.transformer] if model.low_memory else [model.transformer, model.vae, model.text_encoder]
 
 
-def _engine_facts(placement: Placement, options: DitOptions) -> Mapping[str, str]:
+def _engine_facts(placement: Placement, options: DitOptions, model: DitModel) -> Mapping[str, str]:
     """Returns facts about this worker on which a picture depends, in addition to the request and the weights: device,
-    type, options and package versions.
+    type, options, attention kernel, the size above which the VAE decodes in tiles, and package versions.
 
     These facts are stored in manifests, and in the saved states with which another worker continues a render.
     """
-    packages = {name: version(name) for name in ("gridpress", "torch", "transformers", "diffusers")}
-    return {
-        "device": placement.device.type,
-        "dtype": str(placement.dtype).removeprefix("torch."),
-        **options.facts(),
-        **packages,
-    }
+    # Without these options, torch's own attention computes blocks that are not compiled.
+    usual = {"attention": "native", "compiler": "none", "vae_tiles_above_px": str(model.tile_above_px or "never")}
+    return {**engine_facts(placement, ["transformers", "diffusers"]), **usual, **options.facts()}

@@ -2,32 +2,12 @@
 
 from shared.geometry import GridSize
 from shared.jobs.leases import Claim
+from workers.dit.byte_counts import decode_bytes, step_bytes, tiled_decode_bytes
 from workers.dit.memory import RenderBytes
 from workers.dit.model.conditions import condition_set
 from workers.dit.model.loading import DitModel
 
-# The size of a block's tensors that exist at once, for each token, in multiples of the transformer's width. They are
-# the residual and its normalised copy, queries, keys, values and the attention's result, and the feed-forward's input
-# and output, which are four times as wide.
-_BLOCK_WIDTHS = 14
-# Tensors of the VAE's last upsampling that exist at once at full size: input, normalised copy, output.
-_VAE_TENSORS = 3
 _LATENTS = 4  # float32 tensors: the latents, the last noise, and the noise of two steps that `fast` reuses
-
-
-def step_bytes(num_tokens: int, width: int, item_bytes: int) -> int:
-    """Returns the bytes that one forward pass of the transformer needs in addition to the weights.
-
-    `num_tokens` counts tokens of 16x16 pixels, and `width` is the transformer's width.
-    """
-    return num_tokens * width * _BLOCK_WIDTHS * item_bytes
-
-
-def decode_bytes(width_px: int, height_px: int, channels: int, item_bytes: int) -> int:
-    """Returns the bytes that the VAE needs to decode a picture. `channels` is the number of channels in its last
-    upsampling.
-    """
-    return width_px * height_px * channels * _VAE_TENSORS * item_bytes
 
 
 def needs_of(model: DitModel, claim: Claim) -> RenderBytes:
@@ -41,7 +21,9 @@ def needs_of(model: DitModel, claim: Claim) -> RenderBytes:
     key_bytes = 2 * sum(images) * width * item_bytes  # keys and values of the condition images in one layer
     step = step_bytes(num_tokens, width, item_bytes) + key_bytes
     conditions = step_bytes(max(images, default=0), width, item_bytes)
-    decode = decode_bytes(settings.width_px, settings.height_px, model.vae.config.block_out_channels[1], item_bytes)
+    size = settings.width_px, settings.height_px
+    bytes_of = tiled_decode_bytes if model.tiles(*size) else decode_bytes
+    decode = bytes_of(*size, model.vae.config.block_out_channels[1], item_bytes)
     return RenderBytes(
         held=num_tokens * width * item_bytes + _LATENTS * num_latents * 4,
         working=max(step, conditions, decode),

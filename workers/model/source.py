@@ -2,7 +2,6 @@
 with this model.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from shared.ids import Revision
 from shared.settings.settings import Settings
 from workers.checkpoint.shipped import demo_weights
 from workers.device.placement import place
+from workers.model.fingerprint import folder_fingerprint
 
 log = structlog.get_logger()
 
 HOW_TO_GET_ONE = (
     "set GRIDPRESS_MODEL=zai-org/GLM-Image, or GRIDPRESS_MODEL=demo for the small model that comes with Gridpress"
 )
-_SAMPLE_BYTES = 1 << 20  # hashed at each end of every file; enough to distinguish two trainings or two seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,10 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     """Returns the model that the settings name: a local folder, or a model of the Hugging Face hub. If the settings
     name no model and there is no GPU, it returns the demonstration model.
 
-    - Of a hub model only `parts` are downloaded, once. Its revision is its commit.
-    - The revision of a folder is 12 hex digits, a hash of the names, sizes, beginnings and ends of its files.
+    - Of a hub model only `parts` are downloaded, once. Its revision is its commit. The setting `model_revision` chooses
+      the commit; without it, a worker logs which commit it has found.
+    - The revision of a folder is 12 hex digits, a hash of the names, sizes, beginnings and ends of the files of its
+      parts (`workers.model.fingerprint`).
 
     Raises `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
     downloaded.
@@ -52,7 +53,7 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     if folder.is_dir():
         check_parts(str(folder), parts)
         return ModelSource(str(folder), _revision(folder))
-    return _from_hub(model, parts)
+    return _from_hub(model, settings.model_revision, parts)
 
 
 def _default(settings: Settings) -> str:
@@ -76,15 +77,19 @@ def _demo_folder() -> Path:
     )
 
 
-def _from_hub(model: str, parts: tuple[str, ...]) -> ModelSource:
+def _from_hub(model: str, revision: str | None, parts: tuple[str, ...]) -> ModelSource:
+    patterns = ["model_index.json", *(f"{part}/*" for part in parts)]
     try:
-        snapshot = snapshot_download(model, allow_patterns=["model_index.json", *(f"{part}/*" for part in parts)])
+        snapshot = snapshot_download(model, revision=revision, allow_patterns=patterns)
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MissingCheckpoint(
             f"{model} is no folder here and no model that can be downloaded ({reason}): {HOW_TO_GET_ONE}"
         ) from error
-    return ModelSource(snapshot, Revision(Path(snapshot).name[:12]))
+    commit = Path(snapshot).name
+    if revision is None:
+        log.warning("model.not_pinned", model=model, commit=commit, remedy=f"set GRIDPRESS_MODEL_REVISION={commit}")
+    return ModelSource(snapshot, Revision(commit[:12]))
 
 
 def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
@@ -106,18 +111,6 @@ def _revision(folder: Path) -> Revision:
 
     The demonstration model's revision contains the model's name, so that clients can recognise it.
     """
-    fingerprint, shipped = _fingerprint(folder), demo_weights()
+    fingerprint, shipped = folder_fingerprint(folder), demo_weights()
     is_shipped = shipped is not None and folder.resolve() == shipped.resolve()
     return demo_model.demo_revision(fingerprint) if is_shipped else Revision(fingerprint)
-
-
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE_BYTES))
-            file.seek(max(0, size - _SAMPLE_BYTES))
-            digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:12]

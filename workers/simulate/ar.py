@@ -3,6 +3,7 @@
 """
 
 from functools import partial
+from importlib.metadata import version
 
 from shared.geometry import condition_grid
 from shared.hints.queues import Queue
@@ -32,6 +33,7 @@ def run(settings: Settings) -> None:
     client = open_store(settings)
     images = ConditionImages(open_objects(settings))
     slots = settings.ar_slots or _SLOTS
+    facts = {"device": "simulated", "gridpress": version("gridpress")}
 
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)
@@ -41,7 +43,7 @@ def run(settings: Settings) -> None:
         return Prior(simulated_grid(claim.settings, claim.seed), tuple(conditions))
 
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
-        return partial(leases.finish_prior, claim.lease, prior)
+        return partial(leases.finish_prior, claim.lease, prior, facts)
 
     parts = StageParts(
         stage=Stage.AR,

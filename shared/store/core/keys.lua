@@ -7,7 +7,8 @@
 --                                           of its renders (shared/schedule/cost.py); batch, line and note of a batch
 --                                           line until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
---                                           total, prior (token grid), picture, error, ended_in, times, revived_ms;
+--                                           total, prior (token grid), prior_engine (JSON: the software and device
+--                                           that computed it), picture, error, ended_in, times, revived_ms;
 --                                           best, strikes, group while it is a suspect, lost_ms and lost_worker until
 --                                           its next claim (see blame.lua); handover (object with the latents of a
 --                                           drained worker) and handover_facts (JSON) until it ends

@@ -109,7 +109,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
     has the enhanced prompt.
     """
     render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *rest = answer
-    latents, facts, *lost = rest
+    latents, facts, prior_engine, *lost = rest
     if stage is Stage.DIT and not prior:
         raise ValueError("no token grid")
     spec = JobSpec.model_validate_json(spec_json)
@@ -125,6 +125,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         priority=spec.priority,
         partial_images=spec.partial_images,
         handover=_handover_of(latents, facts),
+        prior_engine=_facts_of(prior_engine),
         origin=Origin.parse(origin),
         attempt=int(attempt),
         waited_s=int(waited_ms) / 1000,
@@ -151,6 +152,15 @@ def _handover_of(key: str, facts: str) -> Handover | None:
         return Handover(ObjectKey(key), str(known["sha256"]), int(known["num_done"]))
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _facts_of(text: str) -> Mapping[str, str]:
+    """Returns facts that are only for people, from JSON. Returns none if they are missing or can't be read."""
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in facts.items()} if isinstance(facts, dict) else {}
 
 
 def _lost_attempt_of(worker: str, lasted_ms: str, ago_ms: str) -> LostAttempt:

@@ -31,7 +31,8 @@
 --   10: number of this attempt in the stage, from 1
 --   11: how long the render has waited for the stage (ms)
 --   12, 13: the object with the latents of a drained worker or '', and its facts (JSON) or ''
---   14 to 16, only if the attempt before was lost with its worker: that worker, how long the attempt lasted (ms), and
+--   14: the software and device that computed the token grid (JSON) or ''
+--   15 to 17, only if the attempt before was lost with its worker: that worker, how long the attempt lasted (ms), and
 --      how long ago the render was recovered (ms)
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
@@ -275,13 +276,13 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
 for i = 10, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 
-local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts')
+local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts', 'prior_engine')
 local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
 local has_latents = is_kept(render[4])
 if stage == 'dit' and not has_latents then redis.call('HSET', key, 'device_ms', 0) end
 local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '',
   attempt, now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
-  has_latents and render[4] or '', has_latents and render[5] or '' }
+  has_latents and render[4] or '', has_latents and render[5] or '', render[6] or '' }
 if past[ran] and past.lost_worker and past.lost_ms then
   for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
     table.insert(claimed, value)

@@ -203,11 +203,12 @@ class LeaseStore:
         self._said.pop(worker.worker_id, None)
         self._scripts.run("leave", worker.queue, worker.worker_id)
 
-    def finish_prior(self, lease: Lease, prior: Prior) -> None:
-        """Stores the token grid of a render, whose state changes from `prior_running` to `prior_ready`. Raises
-        `LeaseLost`.
+    def finish_prior(self, lease: Lease, prior: Prior, engine: Mapping[str, str] | None = None) -> None:
+        """Stores the token grid of a render, whose state changes from `prior_running` to `prior_ready`. `engine`
+        describes the software and the device that computed the grid. Raises `LeaseLost`.
         """
-        self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior))
+        facts = {"prior_engine": json.dumps(engine)} if engine else {}
+        self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior), **facts)
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
         """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`.

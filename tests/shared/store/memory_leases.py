@@ -75,8 +75,8 @@ class MemoryLeases:
     def leave(self, worker: Announcement) -> None:
         self._memory.workers.pop((worker.queue, worker.worker_id), None)
 
-    def finish_prior(self, lease: Lease, prior: Prior) -> None:
-        self._advance(lease, RenderState.PRIOR_READY, prior=prior)
+    def finish_prior(self, lease: Lease, prior: Prior, engine: Mapping[str, str] | None = None) -> None:
+        self._advance(lease, RenderState.PRIOR_READY, prior=prior, **({"prior_engine": engine} if engine else {}))
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
         return self._advance(lease, RenderState.SUCCEEDED, picture=picture)
@@ -160,4 +160,5 @@ def _claim(render: RenderRecord, stage: Stage, handover: Handover | None) -> Cla
         job.spec.priority,
         job.spec.partial_images,
         handover,
+        render.prior_engine,
     )

@@ -1,7 +1,7 @@
 """The state of the in-memory twin and its one verb, `move`. Plain Python, no Lua, no indexes: slow and easy to read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -38,6 +38,7 @@ class RenderRecord:
     attempts: int = 0
     progress: Progress | None = None
     prior: Prior | None = None
+    prior_engine: Mapping[str, str] = field(default_factory=dict)
     picture: Picture | None = None
     error: dict[str, object] | None = None
     ended_in: EndedIn | None = None

@@ -47,6 +47,18 @@ def test_the_dit_stage_receives_the_prior(world: World, leases: Leases) -> None:
     leases.finish_picture(decode.lease, a_picture())
 
 
+def test_the_dit_stage_is_told_what_computed_the_prior_also_after_a_lost_worker(world: World, leases: Leases) -> None:
+    submitted(world.jobs, n=2)
+    facts = {"gpu": "NVIDIA H100", "step": "graph"}
+    leases.finish_prior(claimed(leases).lease, a_prior(), facts)
+    leases.finish_prior(claimed(leases).lease, a_prior())
+    claimed(leases, Stage.DIT)
+    world.let_leases_end()
+    world.rescue()
+    again = {claim.index: claim for claim in (claimed(leases, Stage.DIT), claimed(leases, Stage.DIT))}
+    assert (again[0].prior_engine, again[1].prior_engine) == (facts, {})
+
+
 @pytest.mark.parametrize("change", [{"fence": Fence(9)}, {"holder": HolderId("someone else")}])
 def test_a_write_needs_both_the_fence_and_the_holder(world: World, leases: Leases, change: dict[str, object]) -> None:
     submitted(world.jobs)

@@ -250,10 +250,27 @@ def test_a_decode_step_that_breaks_fails_those_in_it_and_nobody_who_comes_later(
     assert finish(engine, [CLAIMS[1]]) == {"b": expected["b"]}
 
 
+@pytest.mark.parametrize("where", ["place", "prefill", "decode"])
+def test_a_librarys_fault_on_a_gpu_that_no_longer_responds_fails_nobody_but_the_engine(
+    ar_model: ArModel, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """cuBLAS and Triton raise plain errors, which look like those of one render, or of the 32 renders of a step."""
+
+    def lose(*_: object) -> None:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED")
+
+    engine = an_engine(ar_model)
+    engine._device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "synchronize", lose)
+    monkeypatch.setattr(ArRunner, where, lose)
+    with pytest.raises(RuntimeError, match="CUBLAS"):
+        finish(engine, CLAIMS[:2])
+
+
 def test_a_device_that_is_full_in_a_decode_step_is_as_good_as_lost_and_fails_nobody(
     ar_model: ArModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ArRunner, "decode", full)
     with pytest.raises(DeviceFull) as lost:
         finish(an_engine(ar_model), [CLAIMS[0]])
-    assert is_device_lost(lost.value)
+    assert is_device_lost(lost.value, ar_model.device)

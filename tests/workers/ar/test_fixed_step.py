@@ -1,15 +1,18 @@
 """A GPU's decode step, run eagerly on a CPU: all but the recording of the graph and the compiled kernels."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import pytest
 import structlog
 import torch
 from torch import Tensor
 
+from shared.errors import Misconfigured
 from shared.ids import RenderId
 from tests.workers.ar.claims import a_claim, an_engine, finish
 from workers.ar.engine import ArEngine
+from workers.ar.model import fixed_step
 from workers.ar.model.attention import RowAttention
 from workers.ar.model.decode_step import HostStep
 from workers.ar.model.fixed_step import FixedStep, start_fixed_step
@@ -75,7 +78,63 @@ def test_a_row_without_numbers_is_told_and_spoils_no_other(ar_model: ArModel, fi
 
 def test_a_machine_that_cannot_record_a_step_runs_it_and_says_why(ar_model: ArModel, fixed: ArEngine) -> None:
     with structlog.testing.capture_logs() as logs:
-        fixed._decode = start_fixed_step(ar_model, fixed._runner.memory, ROWS)
+        fixed._decode = start_fixed_step(ar_model, fixed._runner.memory, ROWS, may_be_eager=True)
     assert [log["event"] for log in logs] == ["ar.graph_unavailable"]
     assert logs[0]["reason"]
+    assert fixed.facts == {"step": "eager", "attention": "torch"}
+
+
+class FakeGraph:
+    """Stands for a CUDA graph. Its replay computes the step again, into the tensor that was captured."""
+
+    num_captured = 0
+
+    def __init__(self, step: FixedStep) -> None:
+        self._step = step
+        FakeGraph.num_captured += 1
+
+    def replay(self) -> None:
+        assert self._step._recorded
+        self._step._recorded.tokens.copy_(self._step._eager())
+
+
+def test_a_graph_whose_weights_have_moved_is_captured_again_and_never_left_unused(
+    ar_model: ArModel, fixed: ArEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a shared GPU, weights come back to other addresses in each turn."""
+    step, addresses = fixed._decode, [1, 2]
+    assert isinstance(step, FixedStep)
+    expected = finish(fixed, CLAIMS[:2])
+    monkeypatch.setattr(FakeGraph, "num_captured", 0)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: FakeGraph(step))
+    monkeypatch.setattr(torch.cuda, "graph", lambda _: nullcontext())
+    monkeypatch.setattr(step, "_weight_addresses", lambda: list(addresses))
+    with torch.inference_mode():
+        step._recorded = step._record()
+    assert finish(fixed, CLAIMS[:2]) == expected
+    assert FakeGraph.num_captured == 1
+    addresses[1] = 3
+    assert finish(fixed, CLAIMS[:2]) == expected
+    assert FakeGraph.num_captured == 2
+    assert fixed.facts["step"] == "graph"
+
+
+def test_a_machine_that_cannot_record_a_step_refuses_to_decode_slowly_unless_told(
+    ar_model: ArModel, fixed: ArEngine
+) -> None:
+    with pytest.raises(Misconfigured, match="GRIDPRESS_AR_EAGER"):
+        start_fixed_step(ar_model, fixed._runner.memory, ROWS, may_be_eager=False)
+
+
+def test_a_device_that_is_lost_while_a_step_is_recorded_is_no_setting_to_change(
+    ar_model: ArModel, fixed: ArEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(FixedStep, "capture", lose)
+    monkeypatch.setattr(fixed_step, "_split_attention", lambda _model, memory, _rows: RowAttention(memory))
+    for may_be_eager in (True, False):
+        with pytest.raises(torch.AcceleratorError):
+            start_fixed_step(ar_model, fixed._runner.memory, ROWS, may_be_eager=may_be_eager)
     assert len(finish(fixed, CLAIMS)) == len(CLAIMS)

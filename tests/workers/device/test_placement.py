@@ -27,7 +27,7 @@ def test_a_device_that_cannot_be_had_is_named_with_its_setting(device: str, monk
         place(Settings(device=device))
 
 
-@pytest.mark.parametrize(("has_gpu", "device", "dtype"), [(True, "cuda", "bfloat16"), (False, "cpu", "float32")])
+@pytest.mark.parametrize(("has_gpu", "device", "dtype"), [(True, "cuda:0", "bfloat16"), (False, "cpu", "float32")])
 def test_a_gpu_computes_in_bfloat16_and_the_cpu_in_float32(
     has_gpu: bool, device: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +43,22 @@ def test_guidance_branches_stay_on_one_device_unless_two_are_named(monkeypatch: 
     two = torch.device("cuda:0"), torch.device("cuda:1")
     assert guidance_devices(Settings(dit_guidance_devices="cuda:0, cuda:1")) == two
     assert place(Settings(device="cuda:5"), two[0]).device == two[0]
+
+
+@pytest.mark.parametrize("devices", ["cuda,cuda:1", "cuda:1,cuda", "cuda:0,cuda:1"])
+def test_both_guidance_devices_have_an_index_because_nccl_refuses_one_without(
+    devices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_gpus(2, monkeypatch)
+    found = guidance_devices(Settings(dit_guidance_devices=devices))
+    assert found
+    assert {device.index for device in found} == {0, 1}
+
+
+@pytest.mark.parametrize("device", ["cuda", None])
+def test_the_first_gpu_has_an_index_too(device: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_gpus(2, monkeypatch)
+    assert place(Settings(device=device)).device == torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize(

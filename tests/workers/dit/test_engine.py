@@ -324,6 +324,23 @@ def test_a_device_that_is_lost_fails_no_render_but_the_engine(dit_model: DitMode
         engine.step()
 
 
+def test_a_librarys_fault_on_a_gpu_that_no_longer_responds_fails_no_render_but_the_engine(
+    dit_model: DitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuBLAS, cuDNN and Triton raise plain errors, which look like those of one render."""
+
+    def lose(*_: object) -> torch.Tensor:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    monkeypatch.setattr(DitRunner, "device", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lose)
+    engine = make_engine(sabotaged(dit_model, lose))
+    engine.admit(make_claim(width=VICTIM_WIDTH_PX))
+    prepared(engine)
+    with pytest.raises(RuntimeError, match="cuDNN"):
+        engine.step()
+
+
 def test_who_is_still_being_prepared_keeps_nobody_waiting(runner: DitRunner) -> None:
     may_load = threading.Event()
     photo = photo_like(512, 512, seed=0)

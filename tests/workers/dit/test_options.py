@@ -1,6 +1,7 @@
 """Device options: what is named is done, what cannot be done is refused by name, and the picture stays."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from shared.settings.settings import Settings
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import largest_difference, render
+from workers.dit.main import _may_batch
 from workers.dit.model import options as module
 from workers.dit.model.loading import DitModel, load_dit_model
 from workers.dit.model.options import DitOptions, apply_options, options_of
@@ -69,10 +71,33 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
     apply_options(model.transformer, DitOptions(compiler="eager"))
     runner = DitRunner(model)
     warm_up(runner, [(256, 256)])
+    photos = [photo_like(512, 576, seed=3), photo_like(576, 512, seed=4), photo_like(512, 512, seed=5)]
     with torch.compiler.set_stance("fail_on_recompile"):
-        render(runner, make_claim(width=320, height=256, prompt='three "words", not two'))
-        photo = photo_like(512, 576, seed=3)
-        render(runner, make_claim(width=256, height=384, images=[photo]), [photo])
+        for guidance in (1.5, 1.0):
+            render(runner, make_claim(width=320, height=256, guidance=guidance, prompt='three "words", not two'))
+            for num_images in range(1, 4):
+                images = photos[:num_images]
+                for prompt in ("a wave", QUOTED):
+                    claim = make_claim(width=256, height=384, guidance=guidance, prompt=prompt, images=images)
+                    render(runner, claim, images)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "given", "may"),
+    [
+        ("cpu", torch.float32, {}, True),
+        ("cpu", torch.bfloat16, {}, False),
+        ("cuda", torch.bfloat16, {}, False),
+        ("cuda", torch.float32, {}, False),
+        ("cpu", torch.float32, {"dit_compile": "eager"}, False),
+        ("cpu", torch.float32, {"dit_guidance_devices": "cpu,cpu"}, False),
+    ],
+)
+def test_only_a_worker_that_may_batch_rows_measures_how_many(
+    dit_model: DitModel, device: str, dtype: torch.dtype, given: dict[str, str], may: bool
+) -> None:
+    model = replace(dit_model, device=torch.device(device), dtype=dtype)
+    assert _may_batch(model, Settings(**given)) is may  # type: ignore[arg-type]
 
 
 def test_another_attention_backend_makes_the_same_picture(dit_model: DitModel, model: DitModel) -> None:

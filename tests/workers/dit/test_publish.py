@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -30,6 +31,17 @@ def test_a_manifest_tells_tier_timings_attempts_and_whether_the_picture_is_blank
         assert manifest["picture"]["is_blank"] == (len(leases.pictures) == 2)
     assert (manifest["quality"], manifest["attempts"]) == ("exact", 1)
     assert manifest["timings"] == {"denoise_s": 1.25, "decode_s": 0.5}
+
+
+@pytest.mark.parametrize("facts", [{"gpu": "NVIDIA H100", "step": "graph"}, {}])
+def test_a_manifest_tells_what_computed_both_stages(facts: dict[str, str]) -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    claim = replace(make_claim(), prior_engine=facts)
+    decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
+    a_publisher(objects).write_of(leases, claim, decoded)()  # type: ignore[arg-type]
+    manifest = json.loads(objects.kept[leases.pictures[-1].manifest_key])
+    assert manifest["engine"] == {"device": "cpu", "gridpress": "0"}
+    assert manifest["ar_engine"] == (facts or None)
 
 
 def test_a_write_that_an_outage_cut_short_commits_nothing_and_can_be_repeated() -> None:

@@ -100,7 +100,9 @@ def test_a_helper_that_dies_is_noticed_and_fails_no_render(dit_model: DitModel, 
     engine._renders[claim.render_id].preparation.result()
     with pytest.raises(HelperGone) as gone:
         engine.step()
-    assert is_device_lost(gone.value), "else the render would fail, though any other worker can finish it"
+    assert is_device_lost(gone.value, torch.device("cpu")), (
+        "else the render would fail, though any other worker can finish it"
+    )
     engine.drop(claim.render_id)
     engine.close()
 

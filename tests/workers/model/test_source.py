@@ -78,6 +78,23 @@ def test_the_demonstration_models_revision_tells_its_name_and_follows_its_conten
     assert find_model(Settings(model="demo"), PARTS).revision != by_name
 
 
+@pytest.mark.parametrize("revision", ["a" * 40, "v2", None])
+def test_a_model_of_the_hub_is_fetched_at_its_revision_and_a_worker_without_one_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
+) -> None:
+    asked: list[str | None] = []
+
+    def download(model: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append(revision)
+        return str(tmp_path / "snapshots" / ("c" * 40))
+
+    monkeypatch.setattr(model_source, "snapshot_download", download)
+    with structlog.testing.capture_logs() as events:
+        found = find_model(Settings(model="zai-org/GLM-Image", model_revision=revision), PARTS)
+    assert (asked, found.revision) == ([revision], "c" * 12)
+    assert [event["commit"] for event in events] == ([] if revision else ["c" * 40])
+
+
 def test_no_other_checkpoint_passes_for_the_demonstration_model(weights: Path, tmp_path: Path) -> None:
     other = a_checkpoint(tmp_path / "other")
     demo = find_model(Settings(model=str(weights)), PARTS).revision

@@ -2,7 +2,7 @@
 as a CUDA graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ import structlog
 import torch
 from torch import Tensor
 
+from shared.errors import Misconfigured
 from shared.ids import RenderId
 from workers.ar.model.attention import Attention, RowAttention
 from workers.ar.model.decoder import Decoder
@@ -20,6 +21,7 @@ from workers.ar.model.step_inputs import StepInputs
 from workers.ar.noise import CounterNoise
 from workers.ar.sampler import pick_sorted, sample
 from workers.ar.sequence import ArSequence
+from workers.device.loss import is_device_lost
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class FixedStep:
     """
 
     def __init__(self, model: ArModel, memory: KvMemory, attention: Attention, num_rows: int) -> None:
+        self._attention = attention
         self._decoder = Decoder(model.network, memory, attention)
         self._noise = CounterNoise(model.network.config.text_config.vision_vocab_size, model.device)
         self._choose = partial(pick_sorted, top_k=model.sampling.top_k)
@@ -54,6 +57,12 @@ class FixedStep:
         self._inputs = StepInputs(num_rows, memory.scratch, model.sampling, model.device)
         self._weights = tuple(model.network.parameters())
         self._recorded: _CapturedGraph | None = None
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Says for manifests whether steps replay a CUDA graph, and which code computes attention."""
+        attention = "torch" if isinstance(self._attention, RowAttention) else "triton"
+        return {"step": "graph" if self._recorded else "eager", "attention": attention}
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]:
@@ -79,10 +88,14 @@ class FixedStep:
                 for _ in range(_WARM_UPS):
                     self._eager()
             torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                tokens = self._eager()
-        self._recorded = _CapturedGraph(graph, tokens, self._weight_addresses())
+            self._recorded = self._record()
+
+    def _record(self) -> _CapturedGraph:
+        """Captures the step as a CUDA graph. The step has run before, so that no library initialises itself now."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            tokens = self._eager()
+        return _CapturedGraph(graph, tokens, self._weight_addresses())
 
     def _current_device(self) -> AbstractContextManager[None]:
         """Returns a context manager that makes the tensors' GPU the thread's current GPU. On a CPU it does nothing.
@@ -92,14 +105,16 @@ class FixedStep:
         return torch.cuda.device_of(self._inputs.inputs.token_ids)  # type: ignore[no-untyped-call]
 
     def _tokens(self) -> Tensor:
-        """Returns the next token of each row, by replaying the captured CUDA graph if possible.
+        """Returns the next token of each row, by replaying the CUDA graph if one was captured.
 
         A graph reads the model's weights by their addresses. Weights that were parked (moved to host memory while
-        another process used the GPU) may come back to other addresses. Then the step runs without the graph, and the
-        result is the same.
+        another process used the GPU) may come back to other addresses. Then the step is captured again, which takes
+        much less time than a turn on a shared GPU.
         """
-        if self._recorded is None or self._recorded.addresses != self._weight_addresses():
+        if self._recorded is None:
             return self._eager()
+        if self._recorded.addresses != self._weight_addresses():
+            self._recorded = self._record()
         self._recorded.graph.replay()
         return self._recorded.tokens
 
@@ -119,17 +134,28 @@ class FixedStep:
         return sample(logits[:, self._codes], noise[:, self._codes], temperature, top_p, self._choose)
 
 
-def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int) -> FixedStep:
-    """Returns a decode step for a GPU, captured as a CUDA graph if the machine supports that.
+def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int, *, may_be_eager: bool) -> FixedStep:
+    """Returns a decode step for a GPU, captured as a CUDA graph.
 
-    If the machine does not, this function logs the reason in one line. The returned step then runs without a graph, and
-    computes attention row by row with torch.
+    If that fails, raises `Misconfigured` with the reason. With `may_be_eager` it logs the reason in one line instead.
+    The returned step then runs without a graph and computes attention row by row with torch. It is several times
+    slower, and its tokens differ, because other kernels round differently. Raises the error itself if the device is
+    lost.
     """
     try:
         step = FixedStep(model, memory, _split_attention(model, memory, num_rows), num_rows)
         step.capture()
-    except Exception as error:  # noqa: BLE001 - drivers, compilers and libraries fail in their own ways
-        log.warning("ar.graph_unavailable", reason=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        if is_device_lost(error, model.device):
+            raise
+        first_line = str(error).strip().partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line}"
+        if not may_be_eager:
+            raise Misconfigured(
+                f"the decode step can't be recorded as a CUDA graph ({reason}). Triton needs a C compiler, such as "
+                "gcc. GRIDPRESS_AR_EAGER=true decodes without a graph, several times slower and with other pictures"
+            ) from error
+        log.warning("ar.graph_unavailable", reason=reason)
         return FixedStep(model, memory, RowAttention(memory), num_rows)
     return step
 

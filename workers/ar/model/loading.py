@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
 from shared.errors import MissingCheckpoint
+from workers.ar.control_tokens import ControlTokens
 from workers.device.packed_linear import make_linear, pack_linears
 from workers.model.source import HOW_TO_GET_ONE, check_parts
 
@@ -42,7 +43,7 @@ class ArModel:
     network: GlmImageForConditionalGeneration
     processor: GlmImageProcessor
     sampling: Sampling
-    control_tokens: tuple[str, ...]
+    control_tokens: ControlTokens
 
     @property
     def device(self) -> torch.device:
@@ -65,7 +66,7 @@ def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> 
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {HOW_TO_GET_ONE}") from error
-    control_tokens = tuple(processor.tokenizer.get_added_vocab())
+    control_tokens = ControlTokens(processor.tokenizer.get_added_vocab())
     return ArModel(prepare(network.eval().to(device)), processor, _sampling(network), control_tokens)
 
 

@@ -78,6 +78,16 @@ def refuse_other_sizes(model: DitModel, images: Sequence[Image.Image], grids: Se
 
 
 def _write(model: DitModel, cache: GlmImageKVCache, latents: torch.Tensor, grid: TokenGrid) -> None:
+    """Appends the keys and values of one condition image to the cache.
+
+    It never runs compiled blocks. The compiler would make a graph for each number of images that the cache already has,
+    and would give up compiling after eight graphs.
+    """
+    with torch.compiler.set_stance("force_eager"):
+        _write_eagerly(model, cache, latents, grid)
+
+
+def _write_eagerly(model: DitModel, cache: GlmImageKVCache, latents: torch.Tensor, grid: TokenGrid) -> None:
     token_ids = doubled_token_ids(grid).to(model.device)
     size_px = [side * model.vae_scale_factor for side in latents.shape[-2:]]
     model.transformer(

@@ -93,7 +93,7 @@ class DenoiseStep:
                 return None
             return Outcome(render.claim, error=_without_frames(error))
         except Exception as error:
-            if is_device_lost(error):
+            if is_device_lost(error, self._runner.device):
                 raise
             log.exception("render.crashed", **render.claim.log_ids)
             return crashed(render.claim)
@@ -134,7 +134,7 @@ class DenoiseStep:
         try:
             return self._denoise(renders)
         except Exception as error:
-            if is_device_lost(error):
+            if is_device_lost(error, self._runner.device):
                 raise
             log.warning("batch.taken_apart", num_renders=len(renders), error=str(error))
         for render in renders:
@@ -195,7 +195,7 @@ class DenoiseStep:
                 image = self._runner.preview(state)
             self._on_preview(Preview(render.claim, due.index(state.num_done) + 1, len(due), image))
         except Exception as error:
-            if is_device_lost(error):
+            if is_device_lost(error, self._runner.device):
                 raise
             log.warning("preview.failed", **render.claim.log_ids, error=str(error))
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from shared.errors import RenderFailed
 from workers.dit.model.loading import DitModel
+from workers.dit.model.vae_tiles import tiled
 
 
 def initial_latents(model: DitModel, width_px: int, height_px: int, seed: int) -> torch.Tensor:
@@ -50,7 +51,8 @@ def decode_latents(model: DitModel, latents: torch.Tensor) -> Image.Image:
     infinite.
     """
     mean, std = _statistics(model)
-    with model.on_device(model.vae):
+    height_px, width_px = (side * model.vae_scale_factor for side in latents.shape[-2:])
+    with model.on_device(model.vae), tiled(model.vae, is_wanted=model.tiles(width_px, height_px)):
         pixels: torch.Tensor = model.vae.decode(latents.to(model.dtype) * std + mean, return_dict=False)[0]
     if not pixels.isfinite().all():
         raise RenderFailed("nan_pixels", "the VAE produced NaN or infinite pixels")

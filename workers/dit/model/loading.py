@@ -22,6 +22,8 @@ DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 class DitModel:
     """The DiT half of a checkpoint. The weights of all its parts have the type `dtype`. The transformer always stays on
     `device`.
+
+    The VAE decodes pictures of more than `tile_above_px` pixels in tiles. None means that it decodes each at once.
     """
 
     transformer: GlmImageTransformer2DModel
@@ -32,6 +34,16 @@ class DitModel:
     device: torch.device
     dtype: torch.dtype
     low_memory: bool = False
+    tile_above_px: int | None = None
+
+    def tiles(self, width_px: int, height_px: int) -> bool:
+        """Returns whether the VAE decodes a picture of this size in tiles."""
+        return self.tile_above_px is not None and width_px * height_px > self.tile_above_px
+
+    @property
+    def is_exact(self) -> bool:
+        """True if the number of rows in a forward pass never changes a picture: on a CPU in float32."""
+        return self.device.type == "cpu" and self.dtype == torch.float32
 
     @property
     def vae_scale_factor(self) -> int:

@@ -21,6 +21,7 @@ from workers.device.packed_linear import PackedLinear
 
 COMPILERS = ("inductor", "aot_eager", "eager")
 ATTENTION_BACKENDS = tuple(sorted(backend.value for backend in AttentionBackendName))
+_MOST_GRAPHS = 64  # far more than the kinds of requests need
 _FP8_CAPABILITY = (8, 9)  # compute capability of Ada; the first GPUs with FP8 in hardware are Ada and Hopper
 
 
@@ -77,7 +78,9 @@ def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) 
         _quantize(transformer)
     if options.compiler:
         _refuse_packed(transformer, options.compiler)
-        # Text lengths differ from prompt to prompt. With dynamic shapes one graph serves every size.
+        # Text lengths differ from prompt to prompt. With dynamic shapes one graph serves every size. With too low a
+        # limit, torch would silently stop compiling.
+        torch._dynamo.config.recompile_limit = _MOST_GRAPHS
         transformer.compile_repeated_blocks(backend=options.compiler, dynamic=True)
 
 

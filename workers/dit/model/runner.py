@@ -156,18 +156,19 @@ class DitRunner:
         The number is 1 except on a CPU in float32. Elsewhere, the number of rows in a pass changes the rounding. A
         picture would then depend on the other renders in its pass, and on the plan that its worker has measured.
         """
-        return self._plan.rows_per_pass(size) if self._is_exact else 1
+        return self._plan.rows_per_pass(size) if self._model.is_exact else 1
 
     @property
-    def _is_exact(self) -> bool:
-        return self._model.device.type == "cpu" and self._model.dtype == torch.float32
+    def device(self) -> torch.device:
+        """The device on which the runner computes."""
+        return self._model.device
 
     @property
     def most_together(self) -> int:
         """The largest number of renders for which a common step is faster than separate steps, over all sizes of
         pictures.
         """
-        return self._plan.most_rows if self._is_exact else 1
+        return self._plan.most_rows if self._model.is_exact else 1
 
     @torch.no_grad()
     def preview(self, state: DenoiseState) -> Image.Image:

@@ -23,8 +23,8 @@ _CONDITION_PX = 512
 
 
 def warm_up(runner: DitRunner, sizes: Sequence[tuple[int, int]]) -> None:
-    """Renders one step of each size for a prompt without quoted text, a prompt with quoted text, and an edit, and
-    decodes each. So every path that is compiled runs once.
+    """Renders one step of each size with and without quoted text, as a picture from text and as an edit, and decodes
+    each. So every graph that requests need is compiled.
     """
     for width_px, height_px in sizes:
         began_s = time.monotonic()
@@ -37,8 +37,9 @@ def warm_up(runner: DitRunner, sizes: Sequence[tuple[int, int]]) -> None:
 
 def _claims(width_px: int, height_px: int) -> Iterator[tuple[Claim, list[Image.Image]]]:
     for prompt in _PROMPTS:
-        yield _claim(prompt, width_px, height_px, num_images=0), []
-    yield _claim(_PROMPTS[0], width_px, height_px, num_images=1), [Image.new("RGB", (_CONDITION_PX, _CONDITION_PX))]
+        for num_images in (0, 1):
+            images = [Image.new("RGB", (_CONDITION_PX, _CONDITION_PX)) for _ in range(num_images)]
+            yield _claim(prompt, width_px, height_px, num_images=num_images), images
 
 
 def _claim(prompt: str, width_px: int, height_px: int, *, num_images: int) -> Claim:

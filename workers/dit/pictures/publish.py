@@ -70,8 +70,10 @@ class Publisher:
     def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
         """Returns the manifest of the picture.
 
-        The field `attempts` counts the attempts of the DiT stage, so it is 1 if nothing went wrong. The field `picture`
-        has the size of the delivered picture, and `settings` has the size that was rendered.
+        `engine` describes the software and the device of the DiT stage, and `ar_engine` those of the AR stage, which is
+        null for a token grid of an earlier job. The field `attempts` counts the attempts of the DiT stage, so it is 1
+        if nothing went wrong. The field `picture` has the size of the delivered picture, and `settings` has the size
+        that was rendered.
         """
         width_px, height_px = claim.settings.delivered_size
         return {
@@ -82,6 +84,7 @@ class Publisher:
             "settings": claim.settings.model_dump(mode="json"),
             "model": {"name": self._model_name, "revision": claim.revision},
             "engine": self._engine,
+            "ar_engine": dict(claim.prior_engine) or None,
             "quality": claim.settings.quality,
             "attempts": claim.attempt,
             "timings": {"denoise_s": round(decoded.denoise_s, 3), "decode_s": round(decoded.decode_s, 3)},

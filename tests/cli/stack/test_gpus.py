@@ -1,0 +1,191 @@
+"""Which GPU each worker gets from `gridpress up --gpus`, without any GPU."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli.stack.gpus import choice
+from cli.stack.gpus.assignment import DITS_PER_AR, Gpu, Seat, assign, describe
+from cli.stack.gpus.choice import workers_on_gpus
+from cli.stack.gpus.listing import list_gpus, visible_name
+from cli.stack.gpus.needs import KV_LEAST, KV_MOST, Needs
+from cli.stack.roles import WorkerCounts, tiers
+from shared.errors import Misconfigured
+from shared.settings.settings import Settings
+
+GIB = 2**30
+NEEDS = Needs()
+REAL = "zai-org/GLM-Image"
+
+
+def cards(*sizes_gib: float) -> list[Gpu]:
+    return [Gpu(index, "a card", int(size * GIB)) for index, size in enumerate(sizes_gib)]
+
+
+def where(seats: Sequence[Seat]) -> dict[str, int]:
+    return {seat.worker: seat.gpu.index for seat in seats}
+
+
+def test_every_card_of_80_gb_gets_a_dit_worker_and_ar_stands_beside_one_of_them() -> None:
+    seats = assign(cards(*8 * [80]), NEEDS, num_ar=None, num_dit=None)
+    assert sorted(where(seats).values()) == [0, *range(8)]
+    assert not any(seat.takes_turns for seat in seats)
+    assert seats[0].kv_bytes == KV_MOST
+
+
+def test_one_card_of_80_gb_has_room_for_both_stages() -> None:
+    assert where(assign(cards(80), NEEDS, num_ar=None, num_dit=None)) == {"ar-0": 0, "dit-0": 0}
+
+
+def test_ar_gets_less_kv_memory_beside_a_dit_worker_on_a_card_of_48_gb() -> None:
+    ar, _ = assign(cards(44.5), NEEDS, num_ar=None, num_dit=None)  # what an L40S reports
+    assert ar.kv_bytes
+    assert KV_LEAST <= ar.kv_bytes < KV_MOST
+
+
+@pytest.mark.parametrize("num_cards", [1, 2, 4])
+def test_on_cards_of_24_gb_the_stages_take_turns_instead_of_spending_a_card_on_ar(num_cards: int) -> None:
+    seats = assign(cards(*num_cards * [24]), NEEDS, num_ar=None, num_dit=None)
+    assert Counter(where(seats).values()) == {0: 2, **dict.fromkeys(range(1, num_cards), 1)}
+    assert {seat.worker for seat in seats if seat.takes_turns} == {"ar-0", "dit-0"}
+
+
+def test_ar_gets_a_small_card_alone_only_where_the_others_keep_it_busy() -> None:
+    seats = assign(cards(*(DITS_PER_AR + 2) * [24]), NEEDS, num_ar=1, num_dit=None)
+    shared = Counter(where(seats).values())
+    assert shared[where(seats)["ar-0"]] == 1
+    assert len(seats) == DITS_PER_AR + 2
+
+
+def test_workers_that_cannot_take_turns_get_a_card_each() -> None:
+    seats = assign(cards(24, 24), NEEDS, num_ar=None, num_dit=None, may_take_turns=False)
+    assert sorted(where(seats)) == ["ar-0", "dit-0"]
+    assert len(set(where(seats).values())) == 2
+
+
+def test_a_card_that_nothing_else_wants_is_for_ar() -> None:
+    seats = assign(cards(80, 80), NEEDS, num_ar=1, num_dit=1)
+    assert len(set(where(seats).values())) == 2
+    assert all(seat.kv_bytes is None for seat in seats), "an AR worker alone decides by itself"
+
+
+def test_a_small_card_beside_a_large_one_gets_what_fits() -> None:
+    seats = assign(cards(16, 80), NEEDS, num_ar=None, num_dit=None)
+    assert where(seats) == {"ar-0": 1, "dit-0": 1}
+    assert "no worker" in next(iter(describe(cards(16, 80), seats)))
+
+
+def test_thirty_dit_workers_need_a_second_ar_worker_only_beyond() -> None:
+    for num_cards, num_ar in ((DITS_PER_AR, 1), (DITS_PER_AR + 1, 2)):
+        seats = assign(cards(*num_cards * [80]), NEEDS, num_ar=None, num_dit=None)
+        assert sum(seat.worker.startswith("ar") for seat in seats) == num_ar
+
+
+@pytest.mark.parametrize(
+    ("sizes", "num_ar", "num_dit"), [([16], None, None), ([24, 24], 1, 3), ([16], 1, 0), ([80], 3, 1), ([24], 2, None)]
+)
+def test_what_does_not_fit_is_refused_with_sizes(sizes: list[float], num_ar: int | None, num_dit: int | None) -> None:
+    with pytest.raises(Misconfigured, match="GB"):
+        assign(cards(*sizes), NEEDS, num_ar=num_ar, num_dit=num_dit)
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.sampled_from([16, 24, 40, 48, 80, 141]), min_size=1, max_size=40),
+    num_ar=st.none() | st.integers(0, 3),
+    num_dit=st.none() | st.integers(0, 40),
+)
+def test_no_card_is_overbooked_and_no_card_starves(sizes: list[float], num_ar: int | None, num_dit: int | None) -> None:
+    try:
+        seats = assign(cards(*sizes), NEEDS, num_ar=num_ar, num_dit=num_dit)
+    except Misconfigured:
+        return
+    for gpu in cards(*sizes):
+        here = [seat for seat in seats if seat.gpu == gpu]
+        needs = [NEEDS.ar if seat.worker.startswith("ar") else NEEDS.dit for seat in here]
+        takes_turns = any(seat.takes_turns for seat in here)
+        assert (max(needs) if takes_turns else sum(needs)) <= gpu.num_bytes
+        assert len(here) == 2 or not takes_turns
+        if num_dit is None and gpu.num_bytes >= NEEDS.dit and len(seats) <= DITS_PER_AR:
+            assert any(seat.worker.startswith("dit") for seat in here), "a card without a DiT worker makes no pictures"
+
+
+@pytest.fixture
+def two_cards(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(choice, "has_driver", lambda: True)
+    return cards(80, 80)
+
+
+def test_each_worker_sees_only_its_card(two_cards: list[Gpu], tmp_path: Path) -> None:
+    settings = Settings(model=REAL, data_dir=tmp_path)
+    workers = workers_on_gpus("all", settings, None, None, lambda: two_cards)
+    roles = tiers(settings, WorkerCounts(workers.ar, workers.dit, 1, workers.environment), ())[0]
+    seen = {role.name: role.command.env.get("CUDA_VISIBLE_DEVICES") for role in roles}
+    assert {name: seen[name] for name in ("ar-0", "dit-0", "dit-1", "api-0")} == {
+        "ar-0": "0",
+        "dit-0": "0",
+        "dit-1": "1",
+        "api-0": None,
+    }
+
+
+def test_a_dit_worker_with_company_decodes_large_pictures_in_tiles(two_cards: list[Gpu]) -> None:
+    environment = workers_on_gpus("all", Settings(model=REAL), None, None, lambda: two_cards).environment
+    assert {name for name in environment if "GRIDPRESS_DIT_VAE_TILES" in environment[name]} == {"ar-0", "dit-0"}
+
+
+def test_up_says_which_worker_stands_where(two_cards: list[Gpu]) -> None:
+    lines = workers_on_gpus("all", Settings(model=REAL), None, None, lambda: two_cards).lines
+    assert [line.partition(": ")[2] for line in lines] == ["ar-0, dit-0", "dit-1"]
+
+
+def test_workers_that_take_turns_are_told_so() -> None:
+    settings = Settings(model=REAL, ar_kv_bytes=7)
+    environment = workers_on_gpus("all", settings, None, None, lambda: cards(24, 24)).environment
+    assert {name for name, env in environment.items() if env.get("GRIDPRESS_SHARE_DEVICE")} == {"ar-0", "dit-0"}
+    assert "GRIDPRESS_AR_KV_BYTES" not in environment["ar-0"], "the operator's own size stays"
+
+
+def test_named_cards_are_the_only_ones_that_are_used(two_cards: list[Gpu]) -> None:
+    environment = workers_on_gpus("1", Settings(model=REAL), None, None, lambda: two_cards).environment
+    assert {env["CUDA_VISIBLE_DEVICES"] for env in environment.values()} == {"1"}
+
+
+@pytest.mark.parametrize("wanted", ["2", "first", "0,7", ""])
+def test_a_card_that_is_not_there_is_named(wanted: str, two_cards: list[Gpu]) -> None:
+    with pytest.raises(Misconfigured, match=f"--gpus {wanted}"):
+        workers_on_gpus(wanted, Settings(model=REAL), None, None, lambda: two_cards)
+
+
+@pytest.mark.parametrize(
+    "own", [{"device": "cuda:1"}, {"share_device": True}, {"dit_guidance_devices": "cuda:0,cuda:1"}]
+)
+def test_settings_that_choose_cards_themselves_are_left_alone(own: dict[str, object], two_cards: list[Gpu]) -> None:
+    settings = Settings(model=REAL, **own)  # type: ignore[arg-type]
+    assert not workers_on_gpus(None, settings, None, None, lambda: two_cards).environment
+    with pytest.raises(Misconfigured, match="exclude each other"):
+        workers_on_gpus("all", settings, None, None, lambda: two_cards)
+
+
+@pytest.mark.parametrize("model", [None, "demo", "simulate:ar=0"])
+def test_a_small_model_asks_for_no_cards_unless_told(model: str | None, two_cards: list[Gpu]) -> None:
+    def fail() -> Sequence[Gpu]:
+        raise AssertionError("loading torch takes seconds")
+
+    assert workers_on_gpus(None, Settings(model=model), None, None, fail).ar == 1
+    assert workers_on_gpus(None, Settings(model=REAL), None, None, lambda: two_cards).dit == 2
+    assert workers_on_gpus("none", Settings(model=REAL), None, None, fail).dit == 1
+
+
+def test_a_card_keeps_its_name_where_only_some_are_visible() -> None:
+    gpu = cards(80, 80)[1]
+    assert [visible_name(gpu, visible) for visible in (None, "", "3,5", "GPU-a, MIG-b")] == ["1", "1", "5", "MIG-b"]
+
+
+def test_a_machine_without_gpus_lists_none() -> None:
+    assert list(list_gpus()) == []
