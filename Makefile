@@ -41,6 +41,7 @@ up: setup ## start the whole service on this machine and keep it running
 test: setup ## run the whole test suite; failed tests run once more, alone
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
+	@$(BIN)/python -m tests.missing
 
 attack: setup ## run every attack and machine failure that the docs list, against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0

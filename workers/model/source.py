@@ -17,6 +17,7 @@ from shared.settings.settings import Settings
 from workers.checkpoint.shipped import demo_weights
 from workers.device.placement import place
 from workers.model.fingerprint import folder_fingerprint
+from workers.model.shards import broken_shards
 
 log = structlog.get_logger()
 
@@ -93,8 +94,8 @@ def _from_hub(model: str, revision: str | None, parts: tuple[str, ...]) -> Model
 
 
 def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
-    """Raises `MissingCheckpoint` if a local folder is missing or lacks one of the model's parts. Without this check, a
-    library would raise a less clear error.
+    """Raises `MissingCheckpoint` if a local folder is missing or lacks one of the model's parts, or if a file of their
+    weights is missing or truncated. Without this check, a library would raise a less clear error.
 
     Model ids of the Hugging Face hub are not checked.
     """
@@ -102,6 +103,8 @@ def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
     missing = [part for part in parts if not (folder / part).is_dir()]
     if folder.is_dir() and missing:
         raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {HOW_TO_GET_ONE}")
+    if faults := [fault for part in parts for fault in broken_shards(folder / part)]:
+        raise MissingCheckpoint(f"{folder}: {'; '.join(faults)}. Copy these files again, or run gridpress pull again")
     if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
         raise MissingCheckpoint(f"there is no folder {folder}: {HOW_TO_GET_ONE}")
 

@@ -10,6 +10,7 @@ import torch
 from shared.demo_model import is_demo
 from shared.errors import MissingCheckpoint
 from shared.settings.settings import Settings
+from tests.workers.model.weights import safetensors_of
 from workers.checkpoint import shipped
 from workers.model import source as model_source
 from workers.model.source import find_model
@@ -20,7 +21,7 @@ PARTS = ("transformer", "vae")
 def a_checkpoint(folder: Path, weights: bytes = b"weights") -> Path:
     for part in PARTS:
         (folder / part).mkdir(parents=True)
-        (folder / part / "model.safetensors").write_bytes(weights)
+        (folder / part / "model.safetensors").write_bytes(safetensors_of(weights))
     (folder / "model_index.json").write_text("{}")
     return folder
 
@@ -73,7 +74,7 @@ def test_the_demonstration_models_revision_tells_its_name_and_follows_its_conten
     by_name = find_model(Settings(model="demo"), PARTS).revision
     assert is_demo(by_name)
     assert find_model(Settings(model=str(weights)), PARTS).revision == by_name
-    (weights / "vae" / "model.safetensors").write_bytes(b"trained on")
+    (weights / "vae" / "model.safetensors").write_bytes(safetensors_of(b"trained on"))
     assert is_demo(find_model(Settings(model="demo"), PARTS).revision)
     assert find_model(Settings(model="demo"), PARTS).revision != by_name
 
