@@ -75,6 +75,7 @@ def test_the_parts_of_a_model_are_downloaded_and_checked(hub: Hub, tmp_path: Pat
     }  # fmt: skip
     assert (tmp_path / "model" / "vae" / "weights.safetensors").read_bytes() == b"w" * 5000
     assert not (tmp_path / "model" / "README.md").exists()
+    assert json.loads((tmp_path / "model" / "parts.json").read_text()).keys() == {"vae"}
     assert "all 2 files have the checksums of the hub" in result.stderr
 
 

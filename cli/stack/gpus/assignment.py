@@ -14,6 +14,7 @@ from shared.errors import Misconfigured
 from shared.jobs.states import Stage
 
 DITS_PER_AR = 30  # docs/performance.md
+_KV_SHARE = 0.8  # of the memory that all workers of a GPU leave free; the rest is for fragmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class _Card:
 
     def seats(self, worker: str, stage: Stage) -> Seat:
         has_company = self.num_ar + self.num_dit > 1
-        kv_bytes = KV_LEAST if self.takes_turns else min(KV_MOST, KV_LEAST + self.free // max(1, self.num_ar))
+        spare = int(_KV_SHARE * self.free) // max(1, self.num_ar)
+        kv_bytes = KV_LEAST if self.takes_turns else min(KV_MOST, KV_LEAST + spare)
         needs_kv = has_company and stage is Stage.AR
         return Seat(worker, self.gpu, self.takes_turns, has_company, kv_bytes if needs_kv else None)
 

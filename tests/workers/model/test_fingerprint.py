@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cli.main import main
 from shared.errors import MissingCheckpoint
 from workers.model.fingerprint import FILE, folder_fingerprint, write_parts_file
 
@@ -36,6 +38,14 @@ def test_folders_of_one_stage_agree_with_the_complete_one(whole: Path) -> None:
     before = folder_fingerprint(whole)
     write_parts_file(whole)
     assert {folder_fingerprint(copy_of(whole, stage)) for stage in PARTS} == {before} == {folder_fingerprint(whole)}
+
+
+def test_the_command_writes_the_same_file(whole: Path) -> None:
+    written = write_parts_file(whole).read_text()
+    (whole / FILE).unlink()
+    result = CliRunner().invoke(main, ["checkpoint", "parts", str(whole)])
+    assert (result.exit_code, result.stdout.strip()) == (0, str(whole / FILE))
+    assert (whole / FILE).read_text() == written
 
 
 def test_without_the_file_different_parts_are_different_models(whole: Path) -> None:
