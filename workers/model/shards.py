@@ -39,7 +39,7 @@ def _fault_of(shard: Path) -> str | None:
         if len(start) < _LENGTH.size:
             return f"is truncated: it has {size} bytes"
         (length,) = _LENGTH.unpack(start)
-        if length > min(size, _MOST_HEAD_BYTES):
+        if length > min(size - _LENGTH.size, _MOST_HEAD_BYTES):
             return f"is truncated or no file of weights: it has {size} bytes"
         head = file.read(length)
     try:
