@@ -9,7 +9,7 @@ from torch import nn
 from transformers import GlmImageConfig, GlmImageForConditionalGeneration, GlmImageTextConfig, T5Config, T5EncoderModel
 
 from workers.ar.plan import kv_budget
-from workers.dit.byte_counts import decode_bytes, step_bytes
+from workers.dit.byte_counts import decode_bytes, step_bytes, tiled_decode_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ def ar_memory(
     return StageMemory(weights, reserved, 0)
 
 
-def dit_memory(folder: Path, dtype: torch.dtype, width_px: int, height_px: int, *, fp8: bool = False) -> StageMemory:
+def dit_memory(
+    folder: Path, dtype: torch.dtype, width_px: int, height_px: int, *, fp8: bool = False, in_tiles: bool = False
+) -> StageMemory:
     """Returns the memory that a DiT worker needs for one picture of the given size: weights and working memory.
 
     The weights are those of transformer, VAE and text encoder. The working memory is that of a denoise step or of the
-    VAE decode, whichever is larger.
+    VAE decode, whichever is larger. With `in_tiles` the VAE decodes the picture in tiles.
     """
     with torch.device("meta"):
         transformer = GlmImageTransformer2DModel.from_config(_config(GlmImageTransformer2DModel, folder, "transformer"))
@@ -62,7 +64,8 @@ def dit_memory(folder: Path, dtype: torch.dtype, width_px: int, height_px: int, 
     size = dtype.itemsize
     width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
     step = step_bytes((width_px // 16) * (height_px // 16), width, size)
-    decode = decode_bytes(width_px, height_px, vae.config.block_out_channels[1], size)
+    bytes_of = tiled_decode_bytes if in_tiles else decode_bytes
+    decode = bytes_of(width_px, height_px, vae.config.block_out_channels[1], size)
     return StageMemory(weights, 0, max(step, decode))
 
 

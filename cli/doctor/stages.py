@@ -3,6 +3,7 @@
 Only this part of the report of `gridpress doctor` loads torch.
 """
 
+from functools import partial
 from pathlib import Path
 
 from cli.doctor.findings import Findings, gib
@@ -60,7 +61,12 @@ def memory(settings: Settings) -> Findings:
         placement = place(settings)
         free = free_bytes(placement.device)
         ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free)
-        dits = [dit_memory(folder, placement.dtype, side, side, fp8=settings.dit_fp8) for side in _SIDES_PX]
+        in_tiles = settings.dit_vae_tiles == "always"
+        size_of = partial(dit_memory, folder, placement.dtype, fp8=settings.dit_fp8)
+        dits = [size_of(side, side, in_tiles=in_tiles) for side in _SIDES_PX]
+        if free is not None and settings.dit_vae_tiles == "auto":
+            pairs = zip(_SIDES_PX, dits, strict=True)
+            dits = [dit if dit.total <= free else size_of(side, side, in_tiles=True) for side, dit in pairs]
     except (GridpressError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         findings.complain(f"{folder} is no GLM-Image checkpoint: {reason}", "gridpress checkpoint tiny DIR makes one")
