@@ -26,7 +26,7 @@ def _gpu_facts(placement: Placement) -> Mapping[str, str]:
         "gpu": placement.title,
         "capability": f"{major}.{minor}",
         "cuda": torch.version.cuda or "unknown",
-        "cudnn": str(torch.backends.cudnn.version() or "missing"),
+        "cudnn": str(torch.backends.cudnn.version() or "missing"),  # type: ignore[no-untyped-call]
         "triton": _version("triton"),
     }
 

@@ -208,7 +208,7 @@ class LeaseStore:
         describes the software and the device that computed the grid. Raises `LeaseLost`.
         """
         facts = {"prior_engine": json.dumps(engine)} if engine else {}
-        self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior), **facts)
+        self._advance(lease, RenderState.PRIOR_READY, refund=False, prior=codec.encode_prior(prior), **facts)
 
     def finish_picture(self, lease: Lease, picture: Picture) -> bool:
         """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`.

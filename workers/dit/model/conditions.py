@@ -1,6 +1,7 @@
 """Computes the keys and values of condition images, which every conditional denoise step of an edit reads."""
 
 from collections.abc import Hashable, Sequence
+from contextlib import nullcontext
 
 import torch
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
@@ -83,7 +84,8 @@ def _write(model: DitModel, cache: GlmImageKVCache, latents: torch.Tensor, grid:
     It never runs compiled blocks. The compiler would make a graph for each number of images that the cache already has,
     and would give up compiling after eight graphs.
     """
-    with torch.compiler.set_stance("force_eager"):
+    is_compiled = model.transformer.transformer_blocks[0]._compiled_call_impl is not None
+    with torch.compiler.set_stance("force_eager") if is_compiled else nullcontext():
         _write_eagerly(model, cache, latents, grid)
 
 
