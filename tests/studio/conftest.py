@@ -68,5 +68,7 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def api(url: str) -> Api:
-    return Api(url)
+def api(url: str) -> Iterator[Api]:
+    found = Api(url)
+    with found.http:
+        yield found
