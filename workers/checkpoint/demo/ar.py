@@ -142,9 +142,7 @@ def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders,
     """
     small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
     draft = (small.rows, small.cols)
-    large_codes, small_codes = (
-        encoders.codes(tensors_of(scenes, grid)[1]).flatten(1).tolist() for grid in (cells, draft)
-    )
+    large_codes, small_codes = (encoders.codes_of(scenes, grid).flatten(1).tolist() for grid in (cells, draft))
     grids = torch.tensor([[1, *cells], [1, *draft]])
     return [
         Sample(
@@ -164,7 +162,7 @@ def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
     edit = random_edit(rng)
     square = (CONDITION_CELLS, CONDITION_CELLS)
     seen = encoders.codes(tensors_of(edit.before, square)[1]).flatten(1).tolist()
-    drawn = encoders.codes(tensors_of([edit.after], cells)[1]).flatten().tolist()
+    drawn = encoders.codes_of([edit.after], cells).flatten().tolist()
     shown = [token for codes in seen for token in (ar_model.START_ID, *codes, ar_model.END_ID)]
     grids = torch.tensor([*([1, *square] for _ in seen), [1, *cells]])
     asked = [*shown, *ar_model.prompt_ids(edit.instruction, (cells,))]

@@ -3,7 +3,7 @@ background with shapes and a word. Computes no loss.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import torch
@@ -18,7 +18,6 @@ from workers.checkpoint.demo.world.scenes import (
     LETTERS,
     Scene,
     exact,
-    other_word,
     random_scene,
     random_shapes,
 )
@@ -33,8 +32,6 @@ _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
 _EARLY_UNTIL = 0.45  # share of the training
 _EDITS = 0.05  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
-# Share of pictures with a word that get the tokens of another word, so that letters are learned from the glyphs.
-_MISSPELT = 0.5
 _WORDLESS = 0.4  # share of scenes with a word that are replaced by scenes without
 _EXACT = 0.6  # share of scenes whose shapes are exactly at their places
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
@@ -104,25 +101,23 @@ class Batches:
         return Batch(cells, samples)
 
     def _scenes(self, rng: Random, num: int, cells: Cells) -> Sequence[Sample]:
-        scenes = [scene_of(rng) for _ in range(num)]
-        return self._samples(scenes, [misspelt(scene, rng) for scene in scenes], cells)
+        return self._samples([scene_of(rng) for _ in range(num)], cells)
 
     def _of_edits(self, rng: Random, cells: Cells) -> Batch:
         edits = edits_alike(rng, _EDITS_A_STEP)
         after = [edit.after for edit in edits]
         square = (CONDITION_CELLS, CONDITION_CELLS)
-        before = [self._samples(edit.before, edit.before, square) for edit in edits]
-        return Batch(cells, self._samples(after, after, cells), before)
+        before = [self._samples(edit.before, square, is_seen=True) for edit in edits]
+        return Batch(cells, self._samples(after, cells), before)
 
-    def _samples(self, scenes: Sequence[Scene], token_scenes: Sequence[Scene], cells: Cells) -> Sequence[Sample]:
-        """Returns training data that combines the latents of `scenes` with the visual tokens of `token_scenes`.
+    def _samples(self, scenes: Sequence[Scene], cells: Cells, *, is_seen: bool = False) -> Sequence[Sample]:
+        """Returns the pictures of the scenes as training data.
 
-        Both lists have the same order. The two scenes at one index differ at most in their word.
+        Their visual tokens are those that the AR model writes or, if `is_seen`, those of condition images.
         """
         pictures, halves = tensors_of(scenes, cells)
-        if token_scenes != scenes:
-            halves = tensors_of(token_scenes, cells)[1]
-        latents, codes = self._encoders.latents(pictures), doubled(self._encoders.codes(halves))
+        codes = doubled(self._encoders.codes(halves) if is_seen else self._encoders.codes_of(scenes, cells))
+        latents = self._encoders.latents(pictures)
         words = [scene.word for scene in scenes]
         letters = [letters_of(scene, cells) for scene in scenes]
         return [Sample(*one) for one in zip(latents, weights_of(pictures), codes, words, letters, strict=True)]
@@ -169,14 +164,3 @@ def edits_alike(rng: Random, num: int) -> list[Edit]:
         if len(edit.before) == len(edits[0].before):
             edits.append(edit)
     return edits
-
-
-def misspelt(scene: Scene, rng: Random) -> Scene:
-    """Returns the scene, in half of all calls with another random word. A scene without a word is returned unchanged.
-
-    The DiT gets the visual tokens of the changed scene and the glyphs of the true word. So it learns to take letters
-    from the glyphs. The other word has the same length and is not one of the words that training must never see.
-    """
-    if not scene.word or rng.random() > _MISSPELT:
-        return scene
-    return replace(scene, word=other_word(scene.word, rng))

@@ -32,7 +32,7 @@ from workers.checkpoint.demo.world.scenes import (
 RECIPE = Recipe(num_steps=4_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
 _PATCHES = 1_536  # patches of a batch: 24 pictures of 8x8 visual tokens
 _REVIVE_EVERY = 50  # steps, after which codes that no patch chose move to the patches with the worst match
-_MOST_REVIVED = 64
+_MOST_REVIVED, _GOOD_FIT = 64, 0.95  # a code that fits this well, as a cosine, is not doubled
 _FOREGROUND, _DIFFERENT, _MARGIN_PX = 3.0, 0.2, 4
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so visual tokens
 # only say where letters are, and more of them are left for shapes.
@@ -40,6 +40,7 @@ _WORDLESS = 0.5
 _EXACT = 0.9  # share of scenes whose shapes are exactly at their places, as those that the AR model learns
 _CELLS = (8, 8, 8, 8, 12, 16, 16)  # visual tokens on a side of a square training picture
 _KIND_WEIGHT, _SPREAD_WEIGHT = 0.2, 1.0  # weights in the loss
+_VIEWS = 3  # pictures of each scene in a batch
 _EVERY = 4  # one in this many rows and columns of pixels is looked at to see what a patch shows
 _PLAIN = 0.6  # share of the second backgrounds that are plain
 # Plain patches, with a standard deviation of at most `_FLAT`, are grouped by their shades. All others have `_NO_SHADE`.
@@ -90,9 +91,10 @@ class Eyes(nn.Module):
 class Examples:
     """Training pictures of the vision encoder, all of one size. They have half of the full width and height.
 
-    - `pictures` and `targets` have shape (pictures, 3, height, width). In a target, patches with shapes or letters have
-      a grey background, and each letter is a box. The second half of the pictures has the shapes and the numbers of
-      letters of the first half, on other backgrounds and with other letters.
+    - `pictures` and `targets` have shape (pictures, 3, height, width). The first third of the pictures are scenes. The
+      second third has the same shapes and numbers of letters, on other backgrounds and with other letters. The last
+      third has them on grey, with a box for each letter. In a target, patches with shapes or letters look like those of
+      the last third.
     - `kinds` says what each patch shows, as `kinds_shown` does, with shape (pictures, rows, columns).
     """
 
@@ -115,7 +117,7 @@ class Batches:
 
     def loss(self, rng: Random, progress: float) -> Mapping[str, Tensor]:
         cells = rng.choice(_CELLS)
-        batch = random_examples(rng, max(1, self._num_patches // cells**2 // 2), cells)
+        batch = random_examples(rng, max(1, self._num_patches // cells**2 // _VIEWS), cells)
         features = self._eyes.features(batch.pictures)
         if (round(progress * RECIPE.num_steps) + 1) % _REVIVE_EVERY == 0:
             self._revive(features, rng)
@@ -137,13 +139,14 @@ class Batches:
     def _revive(self, features: Tensor, rng: Random) -> None:
         """Moves unused codebook entries to image features of this batch that no entry matches well.
 
-        An entry is unused if no patch chose it since the last call.
+        An entry is unused if no patch chose it since the last call. Entries without a use stay where they are if each
+        feature has a good match, because two entries for one look would make visual tokens harder to predict.
         """
         book = self._eyes.vqmodel.quantize.embedding.weight
         flat = F.normalize(features.detach().permute(0, 2, 3, 1).reshape(-1, book.shape[1]), dim=-1)
         fit_of = (flat @ F.normalize(book, dim=-1).T).max(dim=1).values
         dead = (self._used == 0).nonzero().flatten()
-        worst = fit_of.argsort()[: len(dead)].tolist()
+        worst = fit_of.argsort()[: min(len(dead), int((fit_of < _GOOD_FIT).sum()))].tolist()
         chosen = rng.sample(worst, min(len(worst), _MOST_REVIVED))
         book[dead[: len(chosen)]] = flat[chosen]
         self._used.zero_()
@@ -153,7 +156,7 @@ def spread_of(features: Tensor, batch: Examples) -> Tensor:
     """Returns how much the features of patches differ that should be the same visual token, from 0 (not) to 2.
 
     These are background patches of the same single colour, and patches that show the same part of a shape or a word in
-    both halves of the batch.
+    the pictures of one scene.
     """
     flat = F.normalize(features.float().permute(0, 2, 3, 1).flatten(0, 2), dim=1)
     patches = F.pixel_unshuffle(batch.targets, ar_model.PATCH_PX).permute(0, 2, 3, 1).flatten(0, 2)
@@ -164,7 +167,7 @@ def spread_of(features: Tensor, batch: Examples) -> Tensor:
     if not is_chosen.any():
         return features.new_zeros(())
     shades = (patches.mean(-1) * _SHADES).round()
-    numbers = torch.arange(len(flat)).remainder(len(flat) // 2).float()
+    numbers = torch.arange(len(flat)).remainder(len(flat) // _VIEWS).float()
     own = F.pad(numbers[:, None], (0, 2), value=_NO_SHADE)
     keys = torch.where(is_plain[:, None], shades, own)[is_chosen]
     groups = torch.from_numpy(np.unique(keys.numpy(), axis=0, return_inverse=True)[1].reshape(-1))
@@ -198,27 +201,30 @@ def fit(folder: Path) -> Eyes:
 
 def random_examples(rng: Random, num: int, cells: int) -> Examples:
     """Draws `num` random scenes (backgrounds with shapes and words) as square pictures with `cells` visual tokens on a
-    side. Draws each a second time with another background and other letters.
+    side. Draws each again with another background and other letters, and once on grey with boxes as letters.
     """
     scenes = [_scene(rng) for _ in range(num)]
-    scenes += [_repainted(scene, rng) for scene in scenes]
+    repainted = [_repainted(scene, rng) for scene in scenes]
     side = 2 * cells * ar_model.PATCH_PX
-    pictures = torch.stack([to_tensor(half_of(draw(scene, side, side))) for scene in scenes])
-    figures = torch.stack([to_tensor(half_of(draw_figures(scene, side, side))) for scene in scenes[:num]])
-    kinds = torch.stack([kinds_of(scene, cells) for scene in scenes[:num]]).repeat(2, 1, 1)
+    seen = torch.stack([to_tensor(half_of(draw(scene, side, side))) for scene in scenes + repainted])
+    figures = torch.stack([to_tensor(half_of(draw_figures(scene, side, side))) for scene in scenes])
+    kinds = torch.stack([kinds_of(scene, (cells, cells)) for scene in scenes]).repeat(_VIEWS, 1, 1)
+    pictures, figures = torch.cat((seen, figures)), figures.repeat(_VIEWS, 1, 1, 1)
     is_figure = F.interpolate((kinds > 0).float()[:, None], scale_factor=ar_model.PATCH_PX) > 0
-    return Examples(pictures, torch.where(is_figure, figures.repeat(2, 1, 1, 1), pictures), kinds)
+    return Examples(pictures, torch.where(is_figure, figures, pictures), kinds)
 
 
-def kinds_of(scene: Scene, cells: int) -> Tensor:
-    """Returns what each patch of the scene's square picture shows, as `kinds_shown` does, with shape (cells, cells).
+def kinds_of(scene: Scene, cells: tuple[int, int]) -> Tensor:
+    """Returns what each patch of the scene's picture shows, as `kinds_shown` does. `cells` is also the shape: the rows
+    and columns of patches.
 
     A patch counts as background if less than a fiftieth of it shows something else.
     """
-    side = 2 * cells * ar_model.PATCH_PX
-    shown = torch.tensor(kinds_shown(scene, side, side)[::_EVERY, ::_EVERY], dtype=torch.long)
-    patch = 2 * ar_model.PATCH_PX // _EVERY
-    patches = shown.view(cells, patch, cells, patch).transpose(1, 2).flatten(2)
+    rows, cols = cells
+    patch_px = 2 * ar_model.PATCH_PX
+    shown = torch.tensor(kinds_shown(scene, cols * patch_px, rows * patch_px)[::_EVERY, ::_EVERY], dtype=torch.long)
+    patch = patch_px // _EVERY
+    patches = shown.view(rows, patch, cols, patch).transpose(1, 2).flatten(2)
     counts = F.one_hot(patches, LETTER + 1).sum(2)
     counts[..., 0] = patch**2 // 50
     return counts.argmax(-1)

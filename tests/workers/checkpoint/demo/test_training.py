@@ -110,7 +110,8 @@ def test_the_eyes_see_a_patch_alike_wherever_it_is(encoders: Encoders) -> None:
 def test_the_eyes_are_told_what_a_patch_shows() -> None:
     place, side = (0.25, 0.25), 0.5
     scene = Scene("red", (Shape("circle", "blue", place, side), Shape("heart", "white", (0.75, 0.25), side)), word="AB")
-    shown = vq.kinds_of(scene, 8)
+    shown = vq.kinds_of(scene, (8, 8))
+    assert vq.kinds_of(scene, (8, 16)).shape == (8, 16)
     kinds = {0, 1 + SHAPES.index("circle"), 1 + SHAPES.index("heart"), LETTER}
     assert set(shown[:4, :4].unique().tolist()) == {1 + SHAPES.index("circle")}
     assert set(shown.unique().tolist()) == kinds
@@ -118,16 +119,16 @@ def test_the_eyes_are_told_what_a_patch_shows() -> None:
 
 
 def test_a_background_that_is_seen_differently_costs_the_eyes() -> None:
-    plain = torch.zeros(2, 3, 32, 32)
-    batch = vq.Examples(plain, plain, torch.zeros(2, 2, 2, dtype=torch.long))
-    alike = torch.ones(2, 4, 2, 2)
+    plain = torch.zeros(3, 3, 32, 32)
+    batch = vq.Examples(plain, plain, torch.zeros(3, 2, 2, dtype=torch.long))
+    alike = torch.ones(3, 4, 2, 2)
     apart = alike.clone()
     apart[0, 0, 0, 0] = -1
     assert vq.spread_of(alike, batch) == pytest.approx(0, abs=1e-6)
     assert vq.spread_of(apart, batch) > 0.01
-    shapes = replace(batch, kinds=torch.ones(2, 2, 2, dtype=torch.long))
+    shapes = replace(batch, kinds=torch.ones(3, 2, 2, dtype=torch.long))
     assert vq.spread_of(apart, shapes) > 0.01
-    striped = replace(batch, targets=torch.rand(2, 3, 32, 32))
+    striped = replace(batch, targets=torch.rand(3, 3, 32, 32))
     assert vq.spread_of(apart, striped) == 0
 
 
@@ -135,10 +136,24 @@ def test_shapes_are_told_to_the_eyes_without_their_background() -> None:
     batch = vq.random_examples(Random(2), 4, 8)
     is_figure = (batch.kinds > 0).repeat_interleave(16, 1).repeat_interleave(16, 2)[:, None].expand(-1, 3, -1, -1)
     assert is_figure.any()
-    first, second = batch.targets.chunk(2)
-    assert torch.equal(first[is_figure[:4]], second[is_figure[4:]])
+    first, second, on_grey = (view[is_figure[:4]] for view in batch.targets.chunk(3))
+    assert torch.equal(first, second)
+    assert torch.equal(first, on_grey)
     assert torch.equal(batch.targets[~is_figure], batch.pictures[~is_figure])
-    assert not torch.equal(*batch.pictures.chunk(2))
+    pictures = batch.pictures.chunk(3)
+    assert not torch.equal(pictures[0], pictures[1])
+    assert torch.equal(pictures[2], batch.targets[8:])
+
+
+def test_what_the_ar_model_shall_write_depends_on_neither_background_nor_letters(encoders: Encoders) -> None:
+    heart = Shape("heart", "white", (0.5, 0.25), 0.4)
+    one, other = Scene("red", (heart,), word="AB"), Scene("green", (heart,), "striped", "blue", word="XY")
+    plain = Scene("green", (), "striped", "blue")
+    is_figure = vq.kinds_of(one, (8, 12)) > 0
+    codes = encoders.codes_of([one, other, plain], (8, 12))
+    assert torch.equal(codes[0][is_figure], codes[1][is_figure])
+    assert torch.equal(codes[1][~is_figure], codes[2][~is_figure])
+    assert not torch.equal(codes[1], codes[2])
 
 
 def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from workers.checkpoint.demo.dit_batches import edits_alike, misspelt
+from workers.checkpoint.demo.dit_batches import edits_alike
 from workers.checkpoint.demo.world.edits import Edit, random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import (
@@ -15,6 +15,7 @@ from workers.checkpoint.demo.world.scenes import (
     contrast,
     is_held_out,
     is_held_out_word,
+    other_word,
     random_scene,
     random_word,
 )
@@ -49,10 +50,12 @@ def test_no_picture_of_an_edit_is_held_out() -> None:
     assert not any(has_held_out(scene) for edit in EDITS for scene in (*edit.before, edit.after))
 
 
-def test_no_decoy_word_is_held_out() -> None:
-    decoys = [misspelt(scene, Random(f"decoy {number}")) for number, scene in enumerate(SCENES) if scene.word]
-    assert any(decoy not in SCENES for decoy in decoys)
-    assert not any(map(has_held_out, decoys))
+def test_no_other_word_is_held_out() -> None:
+    words = [scene.word for scene in SCENES if scene.word]
+    others = [other_word(word, Random(f"other {number}")) for number, word in enumerate(words)]
+    assert all(len(other) == len(word) for word, other in zip(words, others, strict=True))
+    assert any(other != word for word, other in zip(words, others, strict=True))
+    assert not any(map(is_held_out_word, others))
 
 
 def test_nothing_has_the_colour_of_what_is_behind_it() -> None:

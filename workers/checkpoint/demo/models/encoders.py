@@ -3,14 +3,15 @@ codebook.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from workers.checkpoint.demo.vq import Eyes
-from workers.checkpoint.demo.world.drawing import draw
+from workers.checkpoint.demo.vq import Eyes, kinds_of
+from workers.checkpoint.demo.world.drawing import draw, draw_figures
 from workers.checkpoint.demo.world.pixels import half_of, to_tensor
 from workers.checkpoint.demo.world.scenes import Scene
 
@@ -75,6 +76,22 @@ class Encoders:
             features = self._eyes.features(halves)
             codes: Tensor = self._eyes.vqmodel.quantize(features)[2]
         return codes.view(len(halves), *features.shape[2:])
+
+    def codes_of(self, scenes: Sequence[Scene], cells: tuple[int, int]) -> Tensor:
+        """Returns the visual tokens that the AR model shall write for these scenes (a scene is a background with shapes
+        and a word). They have shape (scenes, rows, columns), and `cells` are the rows and columns.
+
+        Shapes and words are encoded on grey, with boxes as letters, and the background is encoded without them. So the
+        token of a part of a shape is the same on all backgrounds, and those of words of one length are the same.
+        """
+        height, width = cells[0] * CELL_PX, cells[1] * CELL_PX
+        figures = [draw_figures(scene, width, height) for scene in scenes]
+        backgrounds = [draw(replace(scene, shapes=(), word=""), width, height) for scene in scenes]
+        of_figures, of_backgrounds = self.codes(
+            torch.stack([to_tensor(half_of(one)) for one in figures + backgrounds])
+        ).chunk(2)
+        kinds = torch.stack([kinds_of(scene, cells) for scene in scenes])
+        return torch.where(kinds > 0, of_figures, of_backgrounds)
 
     @torch.no_grad()
     def looks(self) -> Tensor:

@@ -60,7 +60,7 @@ def paint(painter: Painter, scenes: Sequence[Scene], encoders: Encoders) -> Tens
 
     The visual tokens for the DiT are encoded from the same scenes drawn by code, so no AR model is needed.
     """
-    codes = doubled(encoders.codes(tensors_of(scenes, _CELLS)[1]))
+    codes = doubled(encoders.codes_of(scenes, _CELLS))
     with_words = dit_model.glyphs_of(painter.text_encoder, [scene.word for scene in scenes])
     without_words = dit_model.glyphs_of(painter.text_encoder, [""] * len(scenes))
     latents = torch.randn(len(scenes), 16, 32, 32, generator=torch.Generator().manual_seed(0))
