@@ -7,8 +7,8 @@
 
 -- needs: keys, clock, aside, batch_order, duties, workers
 local holder, lease, spare = unpack(ARGV)
-local BATCH = { { 'tenant', is_text }, { 'status', is_text }, { 'end', is_text }, { 'expires_ms', is_number },
-  { 'renders', is_whole } }
+local BATCH = { 'tenant', is_text, 'status', is_text, 'end', is_text, 'expires_ms', is_number,
+  'renders', is_whole }
 local now = now_ms()
 
 -- Returns the first due batch with a readable record, and the record. Sets aside batches with unreadable records.

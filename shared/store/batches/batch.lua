@@ -1,33 +1,33 @@
 -- Functions that several batch scripts use: check of the lease, webhook messages, end, deletion and segments of a
 -- batch.
 
--- needs: keys, batch_order, file, lines, outbox
+-- needs: keys, batch_order, fields, file, lines, outbox
 
 -- Returns whether the holder has the current lease of the batch.
 local function is_holder(batch, holder)
   return redis.call('HGET', P .. 'batch:' .. batch, 'holder') == holder
 end
 
--- Returns the batch's tenant, and the data of a webhook message about the batch (JSON).
+-- Returns the batch's tenant, the data of a webhook message about the batch (JSON), and the fields that say who gets it.
 local function webhook_data_of(batch)
-  local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'status', 'total', 'completed', 'failed')
-  return known[1], cjson.encode({ id = batch, object = 'batch', status = known[2], request_counts = {
-    total = tonumber(known[3]), completed = tonumber(known[4]), failed = tonumber(known[5]) } })
+  local known = fields_of(P .. 'batch:' .. batch, 'tenant', 'status', 'total', 'completed', 'failed', 'webhook_url',
+    'webhook_events')
+  return known.tenant, cjson.encode({ id = batch, object = 'batch', status = known.status, request_counts = {
+    total = tonumber(known.total), completed = tonumber(known.completed), failed = tonumber(known.failed) } }), known
 end
 
 -- Sends a `batch.progress` webhook message, at most once a second and only if the counts have changed. A batch may run
 -- for days, so only the last two messages are kept. A receiver whose previous message is still due gets no new one.
 local function emit_batch_progress(batch, now)
   local key = P .. 'batch:' .. batch
-  local tenant, data = webhook_data_of(batch)
+  local tenant, data, asked = webhook_data_of(batch)
   local known = redis.call('HMGET', key, 'reported', 'reported_ms', 'num_reports', 'status')
   if known[4] == 'validating' or known[1] == data or now - tonumber(known[2] or 0) < 1000 then return end
   local num, type, is_sent = tonumber(known[3] or 0), 'batch.progress', false
   local before, message = message_of(batch, type, num), message_of(batch, type, num + 1)
-  for _, destination in ipairs(subscribed_destinations(tenant, type, '', batch)) do
+  for _, destination in ipairs(subscribed_destinations(tenant, type, asked)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
-      write_message(message, tenant, type, '', now, data)
-      deliver(message, destination, now)
+      deliver(message, destination, now, tenant, write_message(message, tenant, type, '', now, data))
       is_sent = true
     end
   end
@@ -50,9 +50,9 @@ local function end_batch(batch, status, now)
   else
     redis.call('ZADD', P .. 'batch_ends', now, batch)
   end
-  local tenant, data = webhook_data_of(batch)
+  local tenant, data, asked = webhook_data_of(batch)
   local type = 'batch.' .. status
-  emit_message(tenant, message_of(batch, type, known[1] ~= '0' and known[1] or nil), type, '', now, data, batch)
+  emit_message(tenant, message_of(batch, type, known[1] ~= '0' and known[1] or nil), type, '', now, data, asked)
   notify_batch_change(batch)
 end
 

@@ -20,19 +20,18 @@ local function make_batch_due(batch, now)
   redis.call('ZADD', P .. 'batch_work', 'XX', 'LT', is_short and now or now + STORED_WITHIN_MS, batch)
 end
 
--- Records the end of a line's job. Later ends of the same job, after a retry, are ignored. Returns whether the job is a
--- batch line.
-local function end_line(job, status, now)
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'batch', 'line', 'n')
-  if not known[1] then return false end
-  local key, lines = P .. 'batch:' .. known[1], P .. 'batch_lines:' .. known[1]
-  if redis.call('GETRANGE', lines, known[2], known[2]) ~= 'o' then return true end
-  redis.call('SETRANGE', lines, known[2], LINE_ENDS[status])
-  redis.call('RPUSH', P .. 'batch_ended:' .. known[1], job)
+-- Records the end of a line's job. Later ends of the same job, after a retry, are ignored. `known` has the fields batch,
+-- line and n of the job. Returns whether the job is a batch line.
+local function end_line(job, known, status, now)
+  if not known.batch then return false end
+  local key, lines = P .. 'batch:' .. known.batch, P .. 'batch_lines:' .. known.batch
+  if redis.call('GETRANGE', lines, known.line, known.line) ~= 'o' then return true end
+  redis.call('SETRANGE', lines, known.line, LINE_ENDS[status])
+  redis.call('RPUSH', P .. 'batch_ended:' .. known.batch, job)
   redis.call('HINCRBY', key, 'open', -1)
-  redis.call('HINCRBY', key, 'renders', -known[3])
+  redis.call('HINCRBY', key, 'renders', -known.n)
   redis.call('HINCRBY', key, status == 'succeeded' and 'completed' or 'failed', 1)
-  make_batch_due(known[1], now)
-  notify_batch_change(known[1])
+  make_batch_due(known.batch, now)
+  notify_batch_change(known.batch)
   return true
 end

@@ -7,20 +7,23 @@
 
 -- needs: keys, due, move, stages
 
--- Stores the time at which a render expires. `timeout` names the timeout that applies: 'start_timeout' before the
--- render's first lease, 'execution_timeout' from that lease on.
-local function set_deadline(render, job_key, timeout, now)
-  local limits = redis.call('HMGET', job_key, timeout .. '_ms', 'deadline_ms')
-  local ends = limits[1] ~= '' and now + tonumber(limits[1]) or math.huge
-  if limits[2] ~= '' then ends = math.min(ends, tonumber(limits[2])) end
-  if ends == math.huge then return redis.call('ZREM', P .. 'deadlines', render) end
+-- Returns the time at which a render expires whose `timeout` begins now, or nil if neither limit is set.
+local function end_of_limits(timeout_ms, deadline_ms, now)
+  local ends = timeout_ms ~= '' and now + tonumber(timeout_ms) or math.huge
+  if deadline_ms ~= '' then ends = math.min(ends, tonumber(deadline_ms)) end
+  return ends < math.huge and ends or nil
+end
+
+-- Stores the time at which a render expires, or that it does not.
+local function set_deadline(render, timeout_ms, deadline_ms, now)
+  local ends = end_of_limits(timeout_ms, deadline_ms, now)
+  if not ends then return redis.call('ZREM', P .. 'deadlines', render) end
   redis.call('ZADD', P .. 'deadlines', ends, render)
 end
 
--- Returns whether a render has reached its time limit.
-local function is_due(render, now)
-  local ends = redis.call('ZSCORE', P .. 'deadlines', render)
-  return ends ~= false and tonumber(ends) <= now
+-- Returns whether any render has reached its time limit.
+local function is_any_due(now)
+  return redis.call('ZCOUNT', P .. 'deadlines', '-inf', now) > 0
 end
 
 local LATE = {

@@ -2,13 +2,16 @@
 
 -- needs: keys, activity
 
+local has_published = {} -- jobs whose readers this script has woken; they read when it has ended
+
 -- Appends an event to the job's stream and publishes a message. Readers read the event from the stream; the message
--- only wakes them (shared/store/jobs/watch.py).
-local function append_event(job, type, data)
+-- only wakes them (shared/store/jobs/watch.py). `tenant` is the job's tenant; it is read if it is not given.
+local function append_event(job, type, data, tenant)
   local key = P .. 'events:' .. job
   redis.call('XADD', key, 'MAXLEN', '~', 1000, '*', 'type', type, 'data', cjson.encode(data))
-  redis.call('PUBLISH', key, type)
-  append_activity(job, type, data)
+  if not has_published[job] then redis.call('PUBLISH', key, type) end
+  has_published[job] = true
+  append_activity(job, type, data, tenant)
 end
 
 -- Replaces the event stream of a job that has ended by one string, with a line `<id> <type> <data>` for each event. A

@@ -3,10 +3,13 @@
 A line `-- needs: keys, events` in a script names Lua files. Those functions and tables of these files that the script
 uses are put in front of it. The texts `states` and `classes` are not files: they are generated from
 `shared.jobs.states` and `shared.jobs.spec`.
+
+A line `-- seldom: emit_message, park` names functions of these files that most runs of the script do not call. Each is
+put into a function that defines it, and what only it needs, when it is called.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from shared.store.core.steady_clock import SteadyClock
 
 FILES = {file.stem: file for file in Path(__file__).parents[1].glob("*/*.lua")}
 _NEEDS = re.compile(r"^-- needs: (.*)$", re.MULTILINE)
+_SELDOM = re.compile(r"^-- seldom: (.*)$", re.MULTILINE)
 _LOOK = "check_clock"
 
 # A statement at the start of a line, with all lines up to the next one. Every part consists of such statements.
@@ -119,14 +123,41 @@ def source(name: str) -> str:
 def _used(parts: Sequence[str], script: str) -> list[str]:
     """Returns those functions and tables of `parts` that the script uses, directly or indirectly.
 
-    Each run of a script defines all its functions anew, which takes longer than the work of a short script.
+    Each run of a script defines all its functions anew, which takes longer than the work of a short script. So
+    functions that the script calls seldom are defined when they are called.
     """
-    names, found = _names(script), []
-    for part in reversed(parts):
-        for statement in reversed(_STATEMENT.split(part)):
-            if names & _defined(statement):
+    statements = [each.rstrip() for part in parts for each in _STATEMENT.split(part) if _defined(each)]
+    seldom = {name for listed in _SELDOM.findall(script) for name in listed.split(", ")}
+    names = _names(script)
+    # Tables are never defined within a function: a run of a script has one of each.
+    tables = [each for each in _reached(statements, names) if not each.startswith("local function")]
+    return _arranged(statements, names.union(*map(_defined, tables)), seldom, set())
+
+
+def _arranged(statements: Sequence[str], names: Set[str], seldom: Set[str], known: Set[str]) -> list[str]:
+    """Returns the statements that define `names` and what they use, without those of `known`. A function of `seldom`
+    becomes a function that defines it, and what only it needs, and calls it.
+    """
+    found = [each for each in _reached(statements, names, seldom) if each not in known]
+    known = known | set(found)
+
+    def deferred(function: str, name: str) -> str:
+        own = _arranged(statements[: statements.index(function)], _names(function), seldom, known)
+        return "\n".join([f"local function {name}(...)", *own, function, f"return {name}(...)", "end"])
+
+    return [deferred(each, *_defined(each)) if seldom & _defined(each) else each for each in found]
+
+
+def _reached(statements: Sequence[str], names: Set[str], seldom: Set[str] = frozenset()) -> list[str]:
+    """Returns the statements that define `names` or what they use, in their order. What functions of `seldom` use is
+    not followed.
+    """
+    names, found = set(names), []
+    for statement in reversed(statements):
+        if names & _defined(statement):
+            found.append(statement)
+            if not seldom & _defined(statement):
                 names |= _names(statement)
-                found.append(statement.rstrip())
     return found[::-1]
 
 

@@ -6,7 +6,7 @@
 local endpoint, tenant, message, type = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 local now = now_ms()
-write_message(message, tenant, type, '', now, cjson.encode({ id = endpoint, object = 'webhook_endpoint' }))
-deliver(message, endpoint, now)
+local is_new = write_message(message, tenant, type, '', now, cjson.encode({ id = endpoint, object = 'webhook_endpoint' }))
+deliver(message, endpoint, now, tenant, is_new)
 resume_destination(endpoint)
 return 1

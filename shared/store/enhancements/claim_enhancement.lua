@@ -8,9 +8,9 @@ local function is_pending(value)
   return value == 'pending'
 end
 
-local JOB = { { 'rank', is_number }, { 'age_rank', optional(is_number) }, { 'lane', is_text }, { 'n', is_whole },
-  { 'spec', is_text }, { 'enhancement', is_pending },
-  { 'enhancement_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
+local JOB = { 'rank', is_number, 'age_rank', optional(is_number), 'lane', is_text, 'n', is_whole,
+  'spec', is_text, 'enhancement', is_pending,
+  'enhancement_attempts', optional(is_whole), 'origin', optional(is_text) }
 local now = now_ms()
 
 -- Returns a description of the fault if the job can't be leased, else nil.

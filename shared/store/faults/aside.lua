@@ -40,16 +40,16 @@ local function optional(is_valid)
   return function(value) return not value or is_valid(value) end
 end
 
--- Reads fields of a hash. `fields` is a list of pairs: a name, and a function that returns whether a value is valid
--- (false for a missing field). Returns the record by name, or nil and a description of the fault.
+-- Reads fields of a hash. `fields` has in turn a name, and a function that returns whether a value is valid (false for a
+-- missing field). Returns the record by name, or nil and a description of the fault.
 local function read_record(key, fields)
   local names, record = {}, {}
-  for i, field in ipairs(fields) do names[i] = field[1] end
+  for i = 1, #fields, 2 do names[(i + 1) / 2] = fields[i] end
   local found = redis.pcall('HMGET', key, unpack(names))
   if found.err then return nil, found.err end
-  for i, field in ipairs(fields) do
-    if not field[2](found[i]) then return nil, key .. ' has no valid ' .. field[1] end
-    record[field[1]] = found[i]
+  for i, name in ipairs(names) do
+    if not fields[2 * i](found[i]) then return nil, key .. ' has no valid ' .. name end
+    record[name] = found[i]
   end
   return record
 end

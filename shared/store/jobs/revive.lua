@@ -35,7 +35,6 @@ end
 local function revive(render, job, tenant, now)
   local key, job_key = P .. 'render:' .. render, P .. 'job:' .. job
   local known = redis.call('HMGET', key, 'index', 'state', 'prior')
-  local of_job = redis.call('HMGET', job_key, 'lane', 'rank')
   local stage = known[3] and 'dit' or 'ar'
   redis.call('ZREM', P .. 'dead:' .. tenant, render)
   clear_suspicion(render)
@@ -45,7 +44,8 @@ local function revive(render, job, tenant, now)
   redis.call('HINCRBY', job_key, 'left', 1)
   local count = 'num_' .. known[2]
   if redis.call('HINCRBY', job_key, count, -1) == 0 then redis.call('HDEL', job_key, count) end
-  enqueue(render, stage, of_job[1], of_job[2])
-  set_deadline(render, job_key, 'start_timeout', now)
+  enqueue(render, stage, queueing_of(job), false)
+  local limits = redis.call('HMGET', job_key, 'start_timeout_ms', 'deadline_ms')
+  set_deadline(render, limits[1], limits[2], now)
   append_event(job, 'render.stage', { index = tonumber(known[1]), state = WAITING[stage] })
 end

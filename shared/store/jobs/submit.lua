@@ -27,6 +27,7 @@
 -- queued renders.
 
 -- needs: keys, clock, batch_order, deadlines, decide, events, hints, job_stands, lanes, stages, tenant_load
+-- seldom: enhancements_of, job_stands, num_due, num_wanted_of_stage, rank_of_line
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
@@ -52,9 +53,11 @@ if options.batch ~= '' then
   local is_waiting = redis.call('GETRANGE', lines, options.line, options.line) == 'w'
   if not is_waiting or redis.call('HGET', batch_key, 'end') ~= 'completed' then return { 'stands', job } end
 end
-local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
-local most_queued = tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders') or math.huge)
-if num_queued + n > most_queued then return { 'full', num_queued, most_queued } end
+local most_queued = redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders')
+if most_queued then
+  local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
+  if num_queued + n > tonumber(most_queued) then return { 'full', num_queued, tonumber(most_queued) } end
+end
 -- The lane decides which workers look for the job first. The first claim decides which model revision it gets.
 local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
 local now = now_ms()
@@ -63,12 +66,18 @@ local age_rank = now + options.handicap_ms
 local rank = options.batch == '' and age_rank or rank_of_line(options.batch, age_rank)
 local stage = options.prior == '' and 'ar' or 'dit'
 
-redis.call('HSET', key, 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
+local deadline = moment_of(options.deadline_ms)
+local fields = { 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
   'revision', options.revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
-  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', moment_of(options.deadline_ms),
-  'ar_cost', options.ar_cost, 'dit_cost', options.dit_cost, 'origin', options.origin)
+  'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', deadline, 'ar_cost', options.ar_cost,
+  'dit_cost', options.dit_cost, 'origin', options.origin }
+
+local function add_fields(...)
+  for _, part in ipairs({ ... }) do table.insert(fields, part) end
+end
+
 if options.batch ~= '' then
-  redis.call('HSET', key, 'batch', options.batch, 'line', options.line, 'note', options.note, 'age_rank', age_rank)
+  add_fields('batch', options.batch, 'line', options.line, 'note', options.note, 'age_rank', age_rank)
   redis.call('SETRANGE', lines, options.line, 'o')
   redis.call('HINCRBY', batch_key, 'open', 1)
   redis.call('HINCRBY', batch_key, 'renders', n)
@@ -80,30 +89,33 @@ if options.batch ~= '' then
   end
 end
 if options.client_id ~= '' then
-  redis.call('HSET', key, 'client_id', options.client_id, 'fingerprint', options.fingerprint)
+  add_fields('client_id', options.client_id, 'fingerprint', options.fingerprint)
   redis.call('HSET', P .. 'client_ids:' .. tenant, options.client_id, job)
 end
 if options.webhook_url ~= '' then
-  redis.call('HSET', key, 'webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
+  add_fields('webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
 end
+if options.enhance then add_fields('enhancement', 'pending') end
+redis.call('HSET', key, unpack(fields))
 redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)
 count_load(tenant, WAITING[stage], false, n)
 if options.enhance then
-  redis.call('HSET', key, 'enhancement', 'pending')
   redis.call('ZADD', enhancements_of(job), now, job)
   redis.call('SADD', P .. 'enhancing', tenant)
 end
+local queueing = { lane = lane, rank = rank, ar_cost = options.ar_cost, dit_cost = options.dit_cost }
+local expires = end_of_limits(options.start_timeout_ms, deadline, now)
 for i = 8, #ARGV, 2 do
   local render_key = P .. 'render:' .. ARGV[i]
   redis.call('HSET', render_key, 'job', job, 'index', (i - 8) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
     'fence', 0, WAITING[stage] .. '_ms', now)
   if stage == 'dit' then redis.call('HSET', render_key, 'prior', options.prior) end
-  if not options.enhance then enqueue(ARGV[i], stage, lane, rank) end
-  set_deadline(ARGV[i], key, 'start_timeout', now)
+  if not options.enhance then enqueue(ARGV[i], stage, queueing, false) end
+  if expires then redis.call('ZADD', P .. 'deadlines', expires, ARGV[i]) end
 end
-append_event(job, 'job.queued', { n = n })
+append_event(job, 'job.queued', { n = n }, tenant)
 record_under_key()
 if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
 return { 'new', now }

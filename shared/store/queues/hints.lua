@@ -34,30 +34,44 @@ local function num_due(queue, now, most)
   return queue == 'enhance' and num_enhancements(now) or num_waiting(queue, most)
 end
 
+-- Returns whether any render may wait for a stage. It is asked first, since most often none does.
+local function may_any_wait(stage)
+  return redis.call('EXISTS', P .. 'lanes:' .. stage, P .. 'quarantine:' .. stage) > 0
+end
+
 -- Returns the number of waiting renders that open workers could begin, or `most` if there are more. A worker that is
 -- open for a class is also open for higher classes. Lanes are read only if a worker is open.
 local function num_usable(stage, most, now)
-  local num = 0
+  local num, open = 0, 0
   for _, class in ipairs(BY_RANK) do
-    local left = math.min(most, num_open(stage, class, now)) - num
-    if left > 0 then num = num + num_in_lanes(stage, class, left) end
+    open = num_open(stage, class, now)
+    local left = math.min(most, open) - num
+    if left <= 0 then return num end
+    num = num + num_in_lanes(stage, class, left)
   end
-  local left = math.min(most, num_open(stage, LOWEST, now)) - num
+  local left = math.min(most, open) - num -- of workers that are open for all classes, and so for suspects
   return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num
+end
+
+-- Returns how many hints the queue of a stage should have, if all its workers record when they are open.
+local function num_wanted_of_stage(stage, num_hints, most, now)
+  local num = num_usable(stage, most + num_hints, now)
+  if num > 0 or num_hints > 0 then return num end
+  local is_alone = redis.call('ZCOUNT', P .. 'workers:' .. stage, '(' .. now, '+inf') == 0
+  return (most > 1 or is_alone) and num_waiting(stage, 1) or 0
 end
 
 -- Returns how many hints the queue should have after at most `most` were added. Waiting renders and workers are counted
 -- only as far as that number depends on them, since every submission asks for it.
 local function num_wanted_hints(queue, num_hints, most, now)
-  local limit = most + num_hints
-  if RUNNING[queue] and all_ask(queue, now) then
-    local num = num_usable(queue, limit, now)
-    local is_alone = redis.call('ZCOUNT', P .. 'workers:' .. queue, '(' .. now, '+inf') == 0
-    if num == 0 and (most > 1 or is_alone) and num_hints == 0 then num = num_waiting(queue, 1) end
-    return num
+  if RUNNING[queue] then
+    if not may_any_wait(queue) then return 0 end
+    if all_ask(queue, now) then return num_wanted_of_stage(queue, num_hints, most, now) end
   end
+  local limit = most + num_hints
   local num = math.min(limit, num_due(queue, now, limit))
-  return num > num_hints and math.min(num, 2 * live_slots(queue, now, math.ceil(num / 2)) + 1) or num
+  if num <= math.max(1, num_hints) then return num end -- one hint is sent even without a live worker
+  return math.min(num, 2 * live_slots(queue, now, math.ceil(num / 2)) + 1)
 end
 
 -- Sends at most `most` hints to a queue and returns how many. `message` is a Celery message (shared/hints/message.py),

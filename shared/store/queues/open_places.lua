@@ -53,15 +53,13 @@ local function all_ask(stage, now)
   return num_asking >= redis.call('ZCOUNT', P .. 'workers:' .. stage, '(' .. now, '+inf')
 end
 
--- Extends the record of a worker at its heartbeat. A draining worker takes no more renders, so it is removed.
+-- Extends the record of a worker at its heartbeat. A draining worker takes no more renders, so it is removed. A busy
+-- worker is open for no class, which the first one shows.
 local function keep_places(stage, worker, is_draining, until_ms)
   redis.call('ZADD', P .. 'asking:' .. stage, 'XX', until_ms, worker)
+  if is_draining then return close_places(stage, worker) end
   for _, class in ipairs(BY_RANK) do
-    if is_draining then
-      redis.call('ZREM', open_key(stage, class), worker)
-    else
-      redis.call('ZADD', open_key(stage, class), 'XX', until_ms, worker)
-    end
+    if redis.call('ZADD', open_key(stage, class), 'XX', 'CH', until_ms, worker) == 0 then break end
   end
 end
 

@@ -31,7 +31,7 @@ end
 -- (DiT), job. For the DiT, the first render is on the device.
 local function add_held(rows, stage, worker, server, now)
   local since = stage == 'dit' and tonumber(redis.call('HGET', P .. 'device_ms', worker.id) or now)
-  local is_readable, held = pcall(device_order, stage, worker.id)
+  local is_readable, held = pcall(device_order, stage, redis.call('SMEMBERS', P .. 'held:' .. worker.id))
   for index, each in ipairs(is_readable and held or {}) do -- broken records of renders must not fail the estimate
     local costs = redis.call('HMGET', P .. 'job:' .. each.job, stage .. '_cost', 'dit_cost')
     local used = now - each.since

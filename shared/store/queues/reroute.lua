@@ -38,20 +38,23 @@ local function is_bound(job, n)
   return false
 end
 
-local RENDER = { { 'job', is_text } }
-local JOB = { { 'lane', is_lane }, { 'rank', is_number }, { 'n', is_render_count }, { 'revision', is_text } }
+local RENDER = { 'job', is_text, 'group', optional(is_text) }
+local JOB = { 'lane', is_lane, 'rank', is_number, 'n', is_render_count, 'revision', is_text,
+  'ar_cost', optional(is_whole), 'dit_cost', optional(is_whole) }
 
 -- Moves a job's waiting renders to the target revision. Returns the number of moved renders.
 local function reroute(job, known)
   local key, num = P .. 'job:' .. job, 0
   if is_bound(job, tonumber(known.n)) then return 0 end
   local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target
+  local moved = { lane = lane, rank = known.rank, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
   redis.call('HSET', key, 'lane', lane)
   if known.revision ~= '' then redis.call('HSET', key, 'revision', target) end
   for index = 0, tonumber(known.n) - 1 do
     local render = job .. ':' .. string.format('%04d', index)
-    if read_record(P .. 'render:' .. render, RENDER) and dequeue(render, 'ar', known.lane, true, job) then
-      enqueue(render, 'ar', lane, known.rank)
+    local found = read_record(P .. 'render:' .. render, RENDER)
+    if found and dequeue(render, 'ar', known, true) then
+      enqueue(render, 'ar', moved, true, found.group)
       num = num + 1
     end
   end

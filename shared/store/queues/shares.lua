@@ -7,7 +7,7 @@
 -- without work is neither an advantage nor a disadvantage. Tenants with equal tags are served in the order in which
 -- they joined.
 
--- needs: classes, keys, clock
+-- needs: classes, keys, clock, limits_of
 
 local BY_RANK = {} -- classes, the most urgent first
 for class, rank in pairs(CLASS) do BY_RANK[rank + 1] = class end
@@ -66,15 +66,18 @@ end
 
 -- Returns the amount by which a render of this cost raises its tenant's tag.
 local function tag_increase(tenant, cost)
-  return cost / tonumber(redis.call('HGET', P .. 'limits:' .. tenant, 'weight') or 1)
+  local _, weight = limits_of(tenant)
+  return cost / weight
 end
 
 -- Raises the tenant's tag for a claim. `is_in_turn` says that the tenant had the lowest tag, so the clock advances.
-local function charge_tenant(pool, tenant, cost, is_in_turn)
+-- `member` and `tag` are the tenant's in the pool, if the claim has read them.
+local function charge_tenant(pool, tenant, cost, is_in_turn, member, tag)
   local clock = clock_of(pool)
-  local tag = math.max(clock, tag_of(pool, tenant) or clock)
+  tag = math.max(clock, tag or tag_of(pool, tenant) or clock)
   if is_in_turn then redis.call('HSET', P .. 'clocks', pool, tag) end
-  set_tag(pool, tenant, tag + tag_increase(tenant, cost))
+  tag = tag + tag_increase(tenant, cost)
+  if member then redis.call('ZADD', P .. 'shares:' .. pool, tag, member) else set_tag(pool, tenant, tag) end
 end
 
 -- Takes back the price of a render that was requeued unfinished, as far as the clock allows. So its tenant pays only

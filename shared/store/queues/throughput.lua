@@ -18,7 +18,7 @@
 -- that was added RECENT_MS ago counts 1/e, so the sum is that of about the last RECENT_MS. Estimates take it as the work
 -- of higher classes that will come.
 
--- needs: classes, keys, device_time, stages
+-- needs: classes, keys, device_time
 
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
 local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5
@@ -95,17 +95,17 @@ local function occupancy_of(stage, worker)
   return slots > 0 and math.min(1, redis.call('SCARD', P .. 'held:' .. worker) / slots) or 1
 end
 
--- Adds a finished render to both averages of its stage.
-local function record_throughput(stage, render_key, now)
-  give_device_time(stage, redis.call('HGET', render_key, 'worker'), now)
-  local known = redis.call('HMGET', render_key, 'job', RUNNING[stage] .. '_ms', 'worker', 'device_ms')
-  local cost, lane = unpack(redis.call('HMGET', P .. 'job:' .. known[1], stage .. '_cost', 'lane'))
+-- Adds a finished render to both averages of its stage, and to the recent work of its class. `past` and `job` are the
+-- records of the render and of its job.
+local function record_throughput(stage, render, past, job, now)
+  local first, device_ms = give_device_time(stage, past.worker, now, render)
+  local cost = tonumber(job[stage .. '_cost'])
   if not cost then return end
-  local ms = now - tonumber(known[2])
-  if stage == 'dit' and known[4] then ms = tonumber(known[4]) end -- nil if an earlier version claimed it
-  update_averages(stage, ms, tonumber(cost), occupancy_of(stage, known[3]), now)
-  local class = string.match(lane or '', '^[^|]*')
-  if CLASS[class] then add_recent_work(stage, class, tonumber(cost), now) end
+  local ms = now - tonumber(past[RUNNING_MS[stage]])
+  if stage == 'dit' then ms = tonumber(first == render and device_ms or past.device_ms or ms) end
+  update_averages(stage, ms, cost, occupancy_of(stage, past.worker), now)
+  local class = string.match(job.lane or '', '^[^|]*')
+  if CLASS[class] then add_recent_work(stage, class, cost, now) end
 end
 
 -- Returns the two averages of a stage, and the recent work of each class as `recent`. All numbers are strings, because

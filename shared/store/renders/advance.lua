@@ -13,21 +13,23 @@
 -- 'moved'.
 
 -- needs: states, keys, clock, hints, move, throughput, stages
+-- seldom: clear_suspicion, decide_enhancement, device_order, end_line, finish, num_due, num_wanted_of_stage, refund, unpark
+-- seldom: wait_for
 local render, stage, fence, holder, to, refund, num_hints = unpack(ARGV, 1, 7)
-local key = P .. 'render:' .. render
-local now_held = redis.call('HMGET', key, 'state', 'fence', 'holder')
-if now_held[2] ~= fence or now_held[3] ~= holder then return 'lost' end
-if now_held[1] == to then return 'moved' end
-if now_held[1] ~= RUNNING[stage] or not ARROWS[now_held[1]][to] then return 'lost' end
+local past = render_record(render)
+if past.fence ~= fence or past.holder ~= holder then return 'lost' end
+if past.state == to then return 'moved' end
+if past.state ~= RUNNING[stage] or not ARROWS[past.state][to] then return 'lost' end
 
 local now, first_field = now_ms(), 8 + 3 * num_hints
+local job = job_of_move(past.job)
 for i = first_field, #ARGV, 2 do
-  if ARGV[i] == 'handover' then end_handover(render, now) end -- the object of an earlier handover is no longer needed
-  redis.call('HSET', key, ARGV[i], ARGV[i + 1])
+  -- the object of an earlier handover is no longer needed
+  if ARGV[i] == 'handover' then end_handover(render, past.handover, now) end
 end
-if to == DONE[stage] then record_throughput(stage, key, now) end
-if refund == '1' then redis.call('HINCRBY', key, stage .. '_attempts', -1) end
-local has_ended = move(render, now_held[1], to, now) == 1
+if to == DONE[stage] then record_throughput(stage, render, past, job, now) end
+if refund == '1' then redis.call('HINCRBY', P .. 'render:' .. render, stage .. '_attempts', -1) end
+local has_ended = (FINAL[to] and finish or wait_for)(render, past.state, to, past, job, now, { unpack(ARGV, first_field) })
 -- A holder moves its render only once, so its id makes a unique hint id.
 for i = 8, first_field - 1, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 return has_ended and 'ended' or 'moved'

@@ -23,6 +23,7 @@
 --   8: room: 'free' to begin at once, 'ahead' to prepare a render, 'beyond' to pre-empt
 --   9: the lowest class that may be claimed
 --   then for each hint that a queue may lack after the claim: queue, key of the queue's Celery list, message
+-- Returns {'due'} when renders have reached their time limits: the caller runs expire.lua and this script once more.
 -- Returns an empty list when there is nothing to claim, or a list:
 --   1 to 5: render, fence, job, index, seed
 --   6, 7: spec (JSON), revised prompt or ''
@@ -37,12 +38,20 @@
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
 -- needs: open_places, quarantine, shares, stages
+-- seldom: add_member, decide_turn, device_order, emit_message, enqueue, is_other_open, leave_pool, live_slots, next_suspect
+-- seldom: num_due, num_wanted_of_stage, park, put_render_aside, refund, set_deadline, set_tag, tag_of, turns_of, unpark
 local stage, holder, ttl, revision, limit_min, worker, floor, room, least = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
-expire_due(now, 100)
+if is_any_due(now) then return { 'due' } end
 
 local lane_of = {} -- the lane in which the claim found each render; suspects have none
+local member_of_render, tag_of_render = {}, {} -- of its tenant in the pool
+
+-- Whether renders may wait that were accepted before any worker announced a model revision: one such pool exists.
+local unpinned = {}
+for i, class in ipairs(BY_RANK) do unpinned[i] = P .. 'shares:ar:' .. class .. '|' end
+local are_any_unpinned = stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
 
 -- Returns the first of a tenant's renders that this revision may claim. It reads two lanes: the lane of this revision,
 -- and the lane without a revision (AR) or of re-renders (DiT). The second result says whether the tenant's limit bars
@@ -62,14 +71,18 @@ local function first_of(class, tenant)
     end
   end
   look(own, stage == 'ar')
-  look(stage == 'ar' and class .. '|' .. tenant .. '|' or lane_name(stage, own, false), true)
+  if stage == 'dit' then
+    look(lane_name(stage, own, false), true)
+  elseif are_any_unpinned then
+    look(class .. '|' .. tenant .. '|', true)
+  end
   return best, is_barred
 end
 
 -- Adds tenants to this revision's pool if their renders were accepted before any worker announced a model revision. Any
 -- worker may claim these renders.
 local function admit_unpinned(class)
-  if stage ~= 'ar' or revision == '' then return end
+  if not are_any_unpinned or revision == '' then return end
   local pool = 'ar:' .. class .. '|'
   for _, member in ipairs(redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1)) do
     local tenant = string.match(member, '|(.*)') or ''
@@ -87,7 +100,7 @@ local function first_in_class(class)
   local pool = stage .. ':' .. class .. '|' .. revision
   local may_pass, num_passed = ahead_check(stage, class, revision, tonumber(limit_min), now), 0
   while num_passed < MOST_PASSED do
-    local member = redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed)[1]
+    local member, tag = unpack(redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed, 'WITHSCORES'))
     if not member then return nil end
     local tenant = string.match(member, '|(.*)') or ''
     local first, is_barred = first_of(class, tenant)
@@ -97,6 +110,7 @@ local function first_in_class(class)
       redis.call('ZREM', P .. 'shares:' .. pool, member)
       if is_barred then park(pool, tenant) end
     elseif may_pass(tenant) then
+      member_of_render[first], tag_of_render[first] = member, tonumber(tag)
       return first
     else
       num_passed = num_passed + 1
@@ -143,9 +157,11 @@ local function first_in_turn()
 end
 
 -- Returns the render to lease or nil, whether the fair order chose it, and a function that stores the decisions about
--- turns.
+-- turns. Most often there are neither suspects nor turns.
 local function choose()
   local group = group_held(worker)
+  local are_none = redis.call('EXISTS', P .. 'quarantine:' .. stage, P .. 'turn:' .. stage) == 0
+  if are_none and not group then return first_in_turn(), true, function() end end
   if room ~= 'free' then
     -- A worker that runs suspects, or drains for them, claims nothing beyond.
     local may_claim = not group and redis.call('HEXISTS', P .. 'turn:' .. stage, worker) == 0
@@ -178,15 +194,18 @@ local function is_url(value)
   return string.find(value, '^[^/]*//') ~= nil
 end
 
--- The fields of the records that a claim and `move` read.
+-- The fields of the records that a claim and its move read, each with its check.
 local waited, ran, attempts = WAITING[stage] .. '_ms', RUNNING[stage] .. '_ms', stage .. '_attempts'
-local RENDER = { { 'job', is_text }, { 'state', is_text }, { 'fence', is_whole }, { attempts, optional(is_whole) },
-  { waited, optional(is_number) }, { ran, optional(is_number) }, { 'lost_ms', optional(is_number) },
-  { 'revived_ms', optional(is_number) }, { 'lost_worker', optional(is_text) }, { 'started_ms', optional(is_number) } }
-local JOB = { { 'revision', is_text }, { 'tenant', is_text }, { 'lane', is_text }, { 'rank', is_number },
-  { 'status', is_text }, { 'n', is_render_count }, { 'left', is_whole }, { 'ar_cost', is_whole },
-  { 'dit_cost', is_whole }, { 'execution_timeout_ms', is_limit }, { 'deadline_ms', is_limit },
-  { 'webhook_url', optional(is_url) }, { 'webhook_events', optional(is_text) } }
+local maybe_text, maybe_number = optional(is_text), optional(is_number)
+local RENDER = { 'job', is_text, 'state', is_text, 'fence', is_whole, attempts, optional(is_whole), waited, maybe_number,
+  ran, maybe_number, 'lost_ms', maybe_number, 'revived_ms', maybe_number, 'lost_worker', maybe_text,
+  'started_ms', maybe_number, 'group', maybe_text, 'index', maybe_text, 'seed', maybe_text, 'prior', maybe_text,
+  'prior_engine', maybe_text, 'handover', maybe_text, 'handover_facts', maybe_text }
+local JOB = { 'revision', is_text, 'tenant', is_text, 'lane', is_text, 'rank', is_number, 'status', is_text,
+  'n', is_render_count, 'left', is_whole, 'ar_cost', is_whole, 'dit_cost', is_whole, 'start_timeout_ms', is_limit,
+  'execution_timeout_ms', is_limit, 'deadline_ms', is_limit, 'webhook_url', optional(is_url),
+  'webhook_events', maybe_text, 'batch', maybe_text, 'spec', maybe_text, 'revised_prompt', maybe_text,
+  'origin', maybe_text }
 
 -- Returns a description of the fault if the records of a render and its job do not fit together, else nil.
 local function fault_of(render, found, job)
@@ -209,21 +228,23 @@ local function records_of(render)
 end
 
 -- Binds a job to the model revision of its first claim. If the job was accepted for another lane, its renders change
--- lanes. Returns the job's lane.
+-- lanes, and `known.lane` changes. Returns the fields to write: names and values in turn.
 local function pin(job, known)
   local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. revision
-  redis.call('HSET', P .. 'job:' .. job, 'revision', revision, 'lane', lane)
-  if lane == known.lane then return lane end
+  local fields = { 'revision', revision, 'lane', lane }
+  if lane == known.lane then return fields end
+  local before = { lane = known.lane, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
+  known.lane = lane
   for index = 0, tonumber(known.n) - 1 do
     local sibling = job .. ':' .. string.format('%04d', index)
     local found, why = read_record(P .. 'render:' .. sibling, RENDER)
     if found then
-      if dequeue(sibling, stage, known.lane, true, job) then enqueue(sibling, stage, lane, known.rank) end
-    elseif redis.call('ZSCORE', P .. 'waiting:' .. stage .. ':' .. known.lane, sibling) then
-      put_render_aside(sibling, stage, known.lane, why)
+      if dequeue(sibling, stage, before, true) then enqueue(sibling, stage, known, true, found.group) end
+    elseif redis.call('ZSCORE', P .. 'waiting:' .. stage .. ':' .. before.lane, sibling) then
+      put_render_aside(sibling, stage, before.lane, why)
     end
   end
-  return lane
+  return fields
 end
 
 -- Returns the same as `choose`, and the records of the render and of its job. Sets aside renders with broken records.
@@ -245,8 +266,6 @@ local function is_kept(latents)
 end
 
 local best, is_in_turn, write_turns, past, known = choose_readable()
--- More renders have expired than one call ends. The next call continues.
-if best and is_due(best, now) then return {} end
 write_turns()
 redis.call('ZADD', P .. 'asking:' .. stage, now + tonumber(ttl), worker)
 if not best then
@@ -254,20 +273,28 @@ if not best then
   return {}
 end
 close_places(stage, worker)
-local key, job = P .. 'render:' .. best, past.job
-local job_key = P .. 'job:' .. job
-local lane, cost = known.lane, tonumber(known[stage .. '_cost'])
-if known.revision == '' then lane = pin(job, known) end
-local pool, tenant = pool_of(stage, lane)
-charge_tenant(pool, tenant, cost, is_in_turn)
-if is_in_turn then credit_lower_classes(stage, string.match(lane, '^[^|]*'), revision, cost, tonumber(floor)) end
-local fence, attempt = tonumber(past.fence) + 1, tonumber(past[attempts] or 0) + 1
-redis.call('HSET', key, 'fence', fence, 'holder', holder, 'worker', worker, 'in_step', 1, attempts, attempt)
-if past.lost_worker then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
--- The render moves first, because `started_ms` decides in which lane it has waited.
-move(best, WAITING[stage], RUNNING[stage], now)
-if redis.call('HSETNX', key, 'started_ms', now) == 1 then set_deadline(best, job_key, 'execution_timeout', now) end
+local job, cost, member, more_of_job = past.job, tonumber(known[stage .. '_cost']), member_of_render[best], {}
+if known.revision == '' then
+  local lane = known.lane
+  more_of_job = pin(job, known)
+  if known.lane ~= lane then member = nil end -- the tenant may have joined the pool again
+end
+local pool, tenant = pool_of(stage, known.lane)
+charge_tenant(pool, tenant, cost, is_in_turn, member, member and tag_of_render[best])
+if is_in_turn then credit_lower_classes(stage, string.match(known.lane, '^[^|]*'), revision, cost, tonumber(floor)) end
+local key, fence, attempt = P .. 'render:' .. best, tonumber(past.fence) + 1, tonumber(past[attempts] or 0) + 1
+local has_latents = is_kept(past.handover)
+local fields = { 'fence', fence, 'holder', holder, 'worker', worker, 'in_step', 1, attempts, attempt }
+local function add_field(name, value)
+  fields[#fields + 1], fields[#fields + 2] = name, value
+end
+if not past.started_ms then add_field('started_ms', now) end
+if stage == 'dit' and not has_latents then add_field('device_ms', 0) end
 give_device_time(stage, worker, now)
+begin(best, stage, past, known, now, fields, more_of_job)
+if past.lost_worker then redis.call('HDEL', key, 'lost_worker', 'lost_ms') end
+local has_limits = known.start_timeout_ms .. known.execution_timeout_ms .. known.deadline_ms ~= ''
+if has_limits and not past.started_ms then set_deadline(best, known.execution_timeout_ms, known.deadline_ms, now) end
 redis.call('SADD', P .. 'held:' .. worker, best)
 redis.call('HSET', P .. 'claimed', stage, now)
 redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
@@ -276,13 +303,9 @@ redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
 for i = 10, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 
-local render = redis.call('HMGET', key, 'index', 'seed', 'prior', 'handover', 'handover_facts', 'prior_engine')
-local asked = redis.call('HMGET', job_key, 'spec', 'revised_prompt', 'origin')
-local has_latents = is_kept(render[4])
-if stage == 'dit' and not has_latents then redis.call('HSET', key, 'device_ms', 0) end
-local claimed = { best, fence, job, render[1], render[2], asked[1], asked[2] or '', render[3] or '', asked[3] or '',
-  attempt, now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
-  has_latents and render[4] or '', has_latents and render[5] or '', render[6] or '' }
+local claimed = { best, fence, job, past.index, past.seed, known.spec, known.revised_prompt or '', past.prior or '',
+  known.origin or '', attempt, now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
+  has_latents and past.handover or '', has_latents and past.handover_facts or '', past.prior_engine or '' }
 if past[ran] and past.lost_worker and past.lost_ms then
   for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
     table.insert(claimed, value)

@@ -14,10 +14,11 @@
 
 local RUNNING_MS = { ar = 'prior_running_ms', dit = 'decode_running_ms' }
 
--- Returns the renders that a worker holds, in the order in which its device takes them: render, job, rank, since (ms).
-local function device_order(stage, worker)
+-- Returns the renders of a worker in the order in which its device takes them: render, job, rank,
+-- since (ms).
+local function device_order(stage, held)
   local found = {}
-  for _, render in ipairs(redis.call('SMEMBERS', P .. 'held:' .. worker)) do
+  for _, render in ipairs(held) do
     local known = redis.call('HMGET', P .. 'render:' .. render, 'job', RUNNING_MS[stage])
     local lane = known[1] and redis.call('HGET', P .. 'job:' .. known[1], 'lane')
     local rank = lane and CLASS[string.match(lane, '^[^|]*')]
@@ -36,13 +37,20 @@ end
 local has_given = {} -- workers whose time is attributed in this script, in which no time passes
 
 -- Attributes the time since the last call to the first render. Call it before a worker's renders change. A broken
--- record affects only its own render.
-local function give_device_time(stage, worker, now)
+-- record affects only its own render. `own` is a render whose record the script has read. Most often it is the only
+-- one that the worker holds, and then no order is needed.
+-- Returns the render that got the time, and its new sum, or nothing if no render got any.
+local function give_device_time(stage, worker, now, own)
   if stage ~= 'dit' or not worker or has_given[worker] then return end
   has_given[worker] = true
   local since = redis.call('HGET', P .. 'device_ms', worker)
   redis.call('HSET', P .. 'device_ms', worker, now)
-  local is_readable, held = pcall(device_order, stage, worker)
-  if not since or not is_readable or not held[1] then return end
-  redis.call('HINCRBY', P .. 'render:' .. held[1].render, 'device_ms', math.max(0, now - tonumber(since)))
+  local held = since and redis.call('SMEMBERS', P .. 'held:' .. worker) or {}
+  local first = held[1]
+  if held[2] or first ~= own then
+    local is_readable, order = pcall(device_order, stage, held)
+    first = is_readable and order[1] and order[1].render
+  end
+  if not first then return end
+  return first, redis.call('HINCRBY', P .. 'render:' .. first, 'device_ms', math.max(0, now - tonumber(since)))
 end

@@ -18,6 +18,7 @@
 -- caller then sends all.
 
 -- needs: keys, activity, clock, open_places, outbox, pulse, stages
+-- seldom: remove_places, send_job_progress, shorten_leases
 
 local LOG_KEPT_S = 7200 -- a worker sends its log again every half an hour
 local FIRST, NUM_EACH = 9, 6 -- arguments of the first render, and of each

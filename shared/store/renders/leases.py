@@ -26,7 +26,7 @@ from shared.store.core.scripts import Scripts
 from shared.store.jobs import codec
 
 _WELL = WorkerHealth()
-_DUE = "due"  # what heartbeat.lua says about a render that has reached its time limit
+_DUE = "due"  # what heartbeat.lua says about a render that has reached its time limit, and claim.lua if any has
 _MOST_EXPIRED = 100  # renders for each call, which then takes a few milliseconds
 _ANY = Vacancy()
 _UNKNOWN = ["unknown"]  # what heartbeat.lua returns for a short heartbeat of a worker that the store does not know
@@ -120,8 +120,10 @@ class LeaseStore:
     def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Vacancy) -> list[str]:
         rules = self._rules
         limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor), place.room, place.least)
-        hints = self._hints_of(stage)
-        return cast("list[str]", self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits, *hints))
+        args = (stage, holder, rules.ttl_ms, revision, *limits, *self._hints_of(stage))
+        while (answer := self._scripts.run("claim", *args)) == [_DUE]:
+            self._scripts.run("expire", _MOST_EXPIRED)
+        return cast("list[str]", answer)
 
     def _hints_of(self, stage: Stage) -> Sequence[str]:
         """Returns hints for the queue of the stage in which a worker claims. The claim sends them, so that other

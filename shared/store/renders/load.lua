@@ -3,15 +3,15 @@
 -- begun, so a running render never waits for it. A tenant at the limit begins no more renders, so it can't fill the
 -- DiT's queue.
 
--- needs: keys
+-- needs: keys, limits_of
 
 local at_limit = {}
 -- Returns whether a tenant is at the limit. The result is cached for the script.
 local function is_at_limit(tenant)
   if at_limit[tenant] == nil then
-    local most = redis.call('HGET', P .. 'limits:' .. tenant, 'concurrent_renders')
-    local running = redis.call('HGET', P .. 'load:' .. tenant, 'running') or 0
-    at_limit[tenant] = most ~= false and tonumber(running) >= tonumber(most)
+    local most = limits_of(tenant)
+    at_limit[tenant] = most ~= false
+      and tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'running') or 0) >= tonumber(most)
   end
   return at_limit[tenant]
 end

@@ -19,9 +19,10 @@
 --   13: record of the job (job_record.lua), or '' if the message is about no job
 
 -- needs: keys, clock, aside, due, duties, job_record, outbox
+-- seldom: postpone, set_aside, unschedule
 local UNPROVEN_CAP = 2
-local MESSAGE = { { 'tenant', is_text }, { 'type', is_text }, { 'job', is_text }, { 'at_ms', is_whole },
-  { 'sequence', is_whole }, { 'data', is_text } }
+local MESSAGE = { 'tenant', is_text, 'type', is_text, 'job', is_text, 'at_ms', is_whole,
+  'sequence', is_whole, 'data', is_text }
 local holder, ttl, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local most = { proven = tonumber(ARGV[4]), new = tonumber(ARGV[5]), slow = tonumber(ARGV[6]),
   failing = tonumber(ARGV[7]) }
@@ -45,8 +46,9 @@ local function room_of(destination, class, strikes)
   return allowed - redis.call('ZCARD', P .. 'flying:' .. destination)
 end
 
--- Returns the trace origin of the job or batch that a message is about, or ''.
-local function origin_of(message, job)
+-- Returns the trace origin of the job or batch that a message is about, or ''. `record` is the record of the job.
+local function origin_of(message, job, record)
+  if record ~= '' then return value_in(record[1], 'origin') or '' end
   local subject = job ~= '' and 'job:' .. job or 'batch:batch_' .. (string.match(message, '^evt_(%w+)_batch_') or '')
   local origin = redis.pcall('HGET', P .. subject, 'origin')
   return is_text(origin) and origin or ''
@@ -89,8 +91,9 @@ local function lease(message, destination, class)
   redis.call('ZADD', P .. 'flying:' .. destination, now + ttl, message)
   redis.call('HSET', P .. 'holders:' .. destination, message, holder)
   add_duty(holder, 'w|' .. destination .. '|' .. message)
+  local record = record_of(known.job)
   table.insert(claimed, { message, destination, attempt, known.tenant, known.type, known.job, known.at_ms,
-    known.sequence, known.data, class, now, origin_of(message, known.job), record_of(known.job) })
+    known.sequence, known.data, class, now, origin_of(message, known.job, record), record })
   return true
 end
 
@@ -105,7 +108,7 @@ local function serve(destination, class, num)
       if lease(message, destination, class) then leased = leased + 1 end
     end
   end
-  schedule_destination(destination, leased >= room)
+  schedule_destination(destination, leased >= room, state)
 end
 
 -- Serves one receiver. A receiver with broken records is postponed, as in due.lua.

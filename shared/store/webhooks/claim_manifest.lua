@@ -4,7 +4,7 @@
 -- Returns {job, number of the attempt from 1, origin or '', record of the job (job_record.lua)}, or an empty list when no manifest is due.
 
 -- needs: keys, clock, aside, duties, job_record
-local JOB = { { 'status', is_text }, { 'manifest_attempts', optional(is_whole) }, { 'origin', optional(is_text) } }
+local JOB = { 'status', is_text, 'manifest_attempts', optional(is_whole), 'origin', optional(is_text) }
 local now = now_ms()
 
 -- Returns the first due job with a readable record, and the record. Sets aside jobs with unreadable records.
@@ -21,7 +21,7 @@ end
 local job, known = first_readable()
 if not job then return {} end
 redis.call('ZADD', P .. 'manifests', now + tonumber(ARGV[2]), job)
-redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1])
+local attempt = tonumber(known.manifest_attempts or 0) + 1
+redis.call('HSET', P .. 'job:' .. job, 'manifest_holder', ARGV[1], 'manifest_attempts', attempt)
 add_duty(ARGV[1], 'm|' .. job)
-local attempt = redis.call('HINCRBY', P .. 'job:' .. job, 'manifest_attempts', 1)
 return { job, attempt, known.origin or '', job_record(job) }

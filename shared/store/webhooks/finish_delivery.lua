@@ -19,6 +19,7 @@
 -- Returns 1, or 0 when the lease was lost.
 
 -- needs: keys, clock, duties, endpoint, outbox
+-- seldom: disable_endpoint, emit_message
 local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both limits together disable an endpoint
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000
 local NUM_KEPT = { ep = 1000, evt = 100, job = 1000 }
@@ -28,6 +29,7 @@ local delay, spared, claimed, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonum
 local now = now_ms()
 local about = redis.call('HMGET', P .. 'message:' .. message, 'tenant', 'type', 'job')
 local is_endpoint = string.sub(destination, 1, 3) == 'ep_'
+local state -- of the destination, read once the lease is known to be current
 
 -- Returns the store's own time (ms). Ids of log entries follow it, not the scripts' clock.
 local function server_ms()
@@ -84,14 +86,14 @@ end
 -- way at the same time count as one failure.
 local function record_failure()
   local key = P .. 'destination:' .. destination
-  local strikes, last = state_of(destination).strikes, tonumber(redis.call('HGET', key, 'struck_ms') or 0)
+  local strikes, last = state.strikes, tonumber(redis.call('HGET', key, 'struck_ms') or 0)
   if claimed >= last then
     strikes = strikes + 1
     local pause = spared
     if strikes >= MOST_STRIKES then
       pause = math.max(pause, math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ (strikes - MOST_STRIKES)))
     end
-    set_class(destination, 'failing', strikes, now + pause)
+    set_class(destination, state, 'failing', strikes, now + pause)
     redis.call('HSET', key, 'struck_ms', now)
   end
   if not is_endpoint then return end
@@ -107,15 +109,14 @@ end
 
 -- Moves the receiver to the proven or slow class and clears its failures.
 local function record_success()
-  set_class(destination, outcome == 'delivered' and 'proven' or 'slow', 0, 0)
+  set_class(destination, state, outcome == 'delivered' and 'proven' or 'slow', 0, 0)
   if is_endpoint then redis.call('HDEL', P .. 'endpoint:' .. destination, 'failing_since_ms') end
 end
 
 -- Moves the receiver to the slow or failing class. From now on its attempts get the full timeout.
 local function record_cut()
-  local state = state_of(destination)
   local has_answered = state.class == 'proven' or state.class == 'slow'
-  set_class(destination, has_answered and 'slow' or 'failing', state.strikes, state.resumes_ms)
+  set_class(destination, state, has_answered and 'slow' or 'failing', state.strikes, state.resumes_ms)
 end
 
 -- Returns the pause of a message after its attempt was cut short by the short timeout (ms). The pause is 0 for the
@@ -131,8 +132,9 @@ log_attempt()
 remove_duty(holder, 'w|' .. destination .. '|' .. message)
 if redis.call('HGET', P .. 'holders:' .. destination, message) ~= holder then return 0 end
 redis.call('HDEL', P .. 'holders:' .. destination, message)
-redis.call('ZREM', P .. 'flying:' .. destination, message)
-redis.call('ZREM', P .. 'due:' .. destination, message)
+local was_flying = redis.call('ZREM', P .. 'flying:' .. destination, message) == 1
+if not was_flying then redis.call('ZREM', P .. 'due:' .. destination, message) end -- its lease has expired
+state = state_of(destination)
 if is_uncounted then redis.call('HINCRBY', P .. 'tries:' .. destination, message, -1) end
 if outcome == 'cut_short' then delay = pause_after_cut() end
 if is_uncounted or outcome == 'failed' then
@@ -151,5 +153,5 @@ elseif outcome == 'cut_short' then
 elseif outcome ~= 'returned' and outcome ~= 'dropped' then
   record_failure()
 end
-schedule_destination(destination)
+schedule_destination(destination, false, state)
 return 1

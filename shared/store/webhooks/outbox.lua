@@ -2,7 +2,7 @@
 -- to one destination. The script that stores the event calls these functions, so event and message are stored together
 -- or not at all.
 
--- needs: keys, clock
+-- needs: keys, clock, fields
 
 local DAY_MS = 86400000
 local KEPT_MS = 30 * DAY_MS -- retention of messages that are about no job; other messages are deleted with their job
@@ -32,11 +32,13 @@ local function is_endpoint_disabled(destination)
     and redis.call('HGET', P .. 'endpoint:' .. destination, 'status') ~= 'enabled'
 end
 
--- Returns the class, the failures in a row, the end of the pause and the tenant of a destination.
-local function state_of(destination)
+-- Returns the class, the failures in a row, the end of the pause and the tenant of a destination. `tenant` is needed
+-- only for a destination without a record.
+local function state_of(destination, tenant)
   local found = redis.call('HMGET', P .. 'destination:' .. destination, 'class', 'strikes', 'resumes_ms', 'tenant')
   return { class = found[1] or 'new', strikes = tonumber(found[2] or 0), resumes_ms = tonumber(found[3] or 0),
-    tenant = found[4] or redis.call('HGET', P .. 'endpoint:' .. destination, 'tenant') or '' }
+    tenant = found[4] or tenant or redis.call('HGET', P .. 'endpoint:' .. destination, 'tenant') or '',
+    has_tenant = found[4] ~= false }
 end
 
 -- Puts a tenant into the queue of a class, once for all its receivers in the class, at the time at which the first
@@ -59,9 +61,10 @@ local function set_schedule(destination, state, at)
 end
 
 -- Schedules a destination for the time at which a claim can do something: when a delivery is due and may be sent, or
--- when a lease ends. Only a claim knows the limit of attempts under way, so only a claim passes `is_full`.
-local function schedule_destination(destination, is_full)
-  local state = state_of(destination)
+-- when a lease ends. Only a claim knows the limit of attempts under way, so only a claim passes `is_full`. `state` is
+-- the result of `state_of`, if the caller has it.
+local function schedule_destination(destination, is_full, state)
+  state = state or state_of(destination)
   if is_endpoint_disabled(destination) then return set_schedule(destination, state, nil) end
   local due = redis.call('ZRANGE', P .. 'due:' .. destination, 0, 0, 'WITHSCORES')[2]
   local lease = redis.call('ZRANGE', P .. 'flying:' .. destination, 0, 0, 'WITHSCORES')[2]
@@ -72,63 +75,76 @@ local function schedule_destination(destination, is_full)
   set_schedule(destination, state, at < math.huge and at or nil)
 end
 
--- Stores the class of a destination. The destination leaves the queue of its former class.
-local function set_class(destination, class, strikes, resumes_ms)
+-- Stores the class of a destination, and changes `state` accordingly. The destination leaves the queue of its former
+-- class. The caller then schedules it.
+local function set_class(destination, state, class, strikes, resumes_ms)
   local key = P .. 'destination:' .. destination
-  set_schedule(destination, state_of(destination), nil)
-  redis.call('HSET', key, 'class', class, 'strikes', strikes, 'resumes_ms', resumes_ms)
+  if state.class ~= class then set_schedule(destination, state, nil) end
+  if state.class ~= class or state.strikes ~= strikes or state.resumes_ms ~= resumes_ms then
+    redis.call('HSET', key, 'class', class, 'strikes', strikes, 'resumes_ms', resumes_ms)
+  end
   redis.call('PEXPIRE', key, IDLE_MS)
+  state.class, state.strikes, state.resumes_ms = class, strikes, resumes_ms
 end
 
--- Stores a message unless it exists.
+-- Stores a message unless it exists. Returns whether it is new.
 local function write_message(message, tenant, type, job, now, data)
-  local key = P .. 'message:' .. message
-  if redis.call('EXISTS', key) == 1 then return end
-  local index = P .. 'messages:' .. tenant
+  local key, index = P .. 'message:' .. message, P .. 'messages:' .. tenant
+  local is_new
+  if job == '' then
+    is_new = redis.call('EXISTS', key) == 0
+  else
+    is_new = redis.call('SADD', P .. 'told:' .. job, message) == 1
+  end
+  if not is_new then return false end
   redis.call('HSET', key, 'tenant', tenant, 'type', type, 'job', job, 'at_ms', now, 'data', data,
     'sequence', redis.call('INCR', P .. 'sequence:' .. tenant))
   redis.call('ZADD', index, now, message)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now - KEPT_MS)
-  if job == '' then redis.call('PEXPIRE', key, KEPT_MS) else redis.call('SADD', P .. 'told:' .. job, message) end
+  if job == '' then redis.call('PEXPIRE', key, KEPT_MS) end
+  return true
 end
 
--- Makes a delivery due now, with its attempts counted from 0. An attempt that is under way is left alone.
-local function deliver(message, destination, now)
+-- Makes a delivery due now, with its attempts counted from 0. An attempt that is under way is left alone. A new message
+-- has no earlier attempts.
+local function deliver(message, destination, now, tenant, is_new)
   local known = P .. 'destination:' .. destination
-  redis.call('HSET', known, 'tenant', redis.call('HGET', P .. 'message:' .. message, 'tenant'))
+  local state = state_of(destination, tenant)
+  if not state.has_tenant then redis.call('HSET', known, 'tenant', tenant) end
   redis.call('PEXPIRE', known, IDLE_MS)
   redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'pending')
-  redis.call('ZREM', P .. 'failed:' .. destination, message)
-  if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
-  redis.call('HDEL', P .. 'tries:' .. destination, message)
+  if not is_new then
+    redis.call('ZREM', P .. 'failed:' .. destination, message)
+    if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
+    redis.call('HDEL', P .. 'tries:' .. destination, message)
+  end
   redis.call('ZADD', P .. 'due:' .. destination, now, message)
-  schedule_destination(destination)
+  schedule_destination(destination, false, state)
 end
 
 -- Returns the destinations that subscribe to an event: the tenant's endpoints, and the `webhook_url` of the job or
--- batch. `job` is '' if the event is not about a job, and `batch` is nil if it is not about a batch. Endpoints get no
--- events of batch lines, only of their batch.
-local function subscribed_destinations(tenant, type, job, batch)
+-- batch. `asked` has these fields of that job or batch: webhook_url, webhook_events and, for the job of a batch line,
+-- batch. It is nil for other events. Endpoints get no events of batch lines, only of their batch.
+local function subscribed_destinations(tenant, type, asked)
   local found, name = {}, '"' .. type .. '"'
-  local is_line = job ~= '' and redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 1
+  local is_line = asked and asked.batch
   local subscriptions = is_line and {} or redis.call('HGETALL', P .. 'subscriptions:' .. tenant)
   for i = 1, #subscriptions, 2 do
     if string.find(subscriptions[i + 1], name, 1, true) then table.insert(found, subscriptions[i]) end
   end
-  if job == '' and not batch then return found end
-  local asked_by = batch and 'batch:' .. batch or 'job:' .. job
-  local own = redis.call('HMGET', P .. asked_by, 'webhook_url', 'webhook_events')
-  if own[1] and string.find(own[2], name, 1, true) then table.insert(found, destination_of(tenant, own[1])) end
+  if asked and asked.webhook_url and string.find(asked.webhook_events, name, 1, true) then
+    table.insert(found, destination_of(tenant, asked.webhook_url))
+  end
   return found
 end
 
 -- Stores a message with a delivery to every destination that subscribes to the event. `data` is JSON, or '' if the
--- message is about a job.
-local function emit_message(tenant, message, type, job, now, data, batch)
-  local found = subscribed_destinations(tenant, type, job, batch)
+-- message is about a job. `asked` is as above.
+local function emit_message(tenant, message, type, job, now, data, asked)
+  local found = subscribed_destinations(tenant, type, asked)
   if #found == 0 then return end
-  write_message(message, tenant, type, job, now, data)
-  for _, destination in ipairs(found) do deliver(message, destination, now) end
+  local is_new = write_message(message, tenant, type, job, now, data)
+  for _, destination in ipairs(found) do deliver(message, destination, now, tenant, is_new) end
 end
 
 -- Returns all destinations of a message.
@@ -184,41 +200,47 @@ local function cancel_waiting(message)
   return is_flying
 end
 
+local are_endpoints_asking = {} -- whether an endpoint of a tenant subscribes to progress
+
 -- Returns whether anybody may subscribe to the progress of a tenant's job: most often nobody does, and heartbeats ask.
 local function is_progress_asked(tenant, webhook_events)
-  local listed = redis.call('HVALS', P .. 'subscriptions:' .. tenant)
-  table.insert(listed, webhook_events or '')
-  for _, events in ipairs(listed) do
-    if string.find(events, '"job.progress"', 1, true) then return true end
+  local name = '"job.progress"'
+  if are_endpoints_asking[tenant] == nil then
+    local listed = table.concat(redis.call('HVALS', P .. 'subscriptions:' .. tenant))
+    are_endpoints_asking[tenant] = string.find(listed, name, 1, true) ~= nil
   end
-  return false
+  return are_endpoints_asking[tenant] or string.find(webhook_events or '', name, 1, true) ~= nil
 end
 
--- Stores a progress message of a job and its deliveries, at most once a second. A destination whose previous progress
--- message is still due gets no new one. A job may run for hours, so only the last two messages and those with an
--- attempt under way are kept. Returns the tenant of the job.
-local function emit_job_progress(job, now)
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports', 'webhook_events')
-  if known[2] and now - tonumber(known[2]) < 1000 then return known[1] end
-  if not is_progress_asked(known[1], known[4]) then return known[1] end
-  local num = tonumber(known[3] or 0)
+-- Stores a progress message of a job and its deliveries. A destination whose previous progress message is still due gets
+-- no new one. A job may run for hours, so only the last two messages and those with an attempt under way are kept.
+local function send_job_progress(job, tenant, num, now)
   local before, message = message_of(job, 'job.progress', num), message_of(job, 'job.progress', num + 1)
   local is_sent = false
-  for _, destination in ipairs(subscribed_destinations(known[1], 'job.progress', job)) do
+  local asked = fields_of(P .. 'job:' .. job, 'webhook_url', 'webhook_events', 'batch')
+  for _, destination in ipairs(subscribed_destinations(tenant, 'job.progress', asked)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
-      write_message(message, known[1], 'job.progress', job, now, '')
-      deliver(message, destination, now)
+      deliver(message, destination, now, tenant, write_message(message, tenant, 'job.progress', job, now, ''))
       is_sent = true
     end
   end
-  if not is_sent then return known[1] end
+  if not is_sent then return end
   redis.call('HSET', P .. 'job:' .. job, 'progress_ms', now, 'num_reports', num + 1)
   for _, old in ipairs(redis.call('SMEMBERS', P .. 'told:' .. job)) do
     local of_report = tonumber(string.match(old, '_job_progress_(%d+)$'))
     if of_report and of_report < num and not cancel_waiting(old) then
       redis.call('SREM', P .. 'told:' .. job, old)
-      delete_message(old, known[1])
+      delete_message(old, tenant)
     end
+  end
+end
+
+-- Sends the progress of a job to those who subscribe to it, at most once a second. Returns the tenant of the job.
+local function emit_job_progress(job, now)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'progress_ms', 'num_reports', 'webhook_events')
+  local is_due = not known[2] or now - tonumber(known[2]) >= 1000
+  if is_due and is_progress_asked(known[1], known[4]) then
+    send_job_progress(job, known[1], tonumber(known[3] or 0), now)
   end
   return known[1]
 end
@@ -243,8 +265,9 @@ end
 
 -- Clears the failures of a destination and makes its due deliveries claimable at once.
 local function resume_destination(destination)
-  if state_of(destination).class == 'failing' then set_class(destination, 'new', 0, 0) end
-  schedule_destination(destination)
+  local state = state_of(destination)
+  if state.class == 'failing' then set_class(destination, state, 'new', 0, 0) end
+  schedule_destination(destination, false, state)
 end
 
 -- Deletes all records of a destination.

@@ -12,7 +12,7 @@ local num = 0
 for _, message in ipairs(failed) do
   redis.call('ZREM', P .. 'failed:' .. endpoint, message)
   if redis.call('EXISTS', P .. 'message:' .. message) == 1 then
-    deliver(message, endpoint, now)
+    deliver(message, endpoint, now, tenant)
     num = num + 1
   end
 end

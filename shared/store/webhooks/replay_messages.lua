@@ -21,7 +21,7 @@ if #found == 2 * tonumber(most) then
 end
 for i = 1, #found, 2 do
   if wanted[redis.call('HGET', P .. 'message:' .. found[i], 'type') or ''] then
-    deliver(found[i], endpoint, now)
+    deliver(found[i], endpoint, now, tenant)
     num = num + 1
   end
 end

@@ -7,7 +7,7 @@ local message, tenant, endpoint = unpack(ARGV)
 local key, now, num = P .. 'message:' .. message, now_ms(), 0
 if redis.call('HGET', key, 'tenant') ~= tenant then return -1 end
 for _, destination in ipairs(endpoint ~= '' and { endpoint } or destinations_of(message)) do
-  deliver(message, destination, now)
+  deliver(message, destination, now, tenant)
   resume_destination(destination)
   num = num + 1
 end

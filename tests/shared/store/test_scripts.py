@@ -69,3 +69,25 @@ def test_a_script_has_all_parts_that_it_uses_and_no_others(script: str) -> None:
     part_names = _defined(text.removesuffix(own)) - {"_"}
     assert _used(text) & set(_PROVIDERS) <= _defined(text)
     assert [name for name in part_names if len(re.findall(rf"\b{name}\b", text)) == 1] == []
+
+
+def _seldom(script: str) -> set[str]:
+    listed = re.findall(r"^-- seldom: (.*)$", FILES[script].read_text(encoding="utf-8"), re.MULTILINE)
+    return _names(", ".join(listed))
+
+
+@pytest.mark.parametrize("script", sorted(script for script in FILES if _seldom(script)))
+def test_a_seldom_function_is_defined_when_it_is_called(script: str) -> None:
+    text = source(script)
+    for name in _seldom(script):
+        own = f"local function {name}"
+        outer = text.index(f"{own}(...)")
+        inner = text.index(own, outer + 1)
+        assert inner < text.index(f"return {name}(...)", outer)
+
+
+@pytest.mark.parametrize("script", sorted(FILES))
+def test_a_script_has_each_table_once(script: str) -> None:
+    text = _STRING_OR_COMMENT.sub("''", source(script))
+    tables = re.findall(r"^local (?!function)([\w, ]+)", text, re.MULTILINE)
+    assert len(tables) == len(set(tables))

@@ -48,10 +48,10 @@ def test_a_short_heartbeat_runs_few_commands(client: Client, leases: LeaseStore,
     leases.beat(WORKER, [])
     one = reports(leases, store, 1)
     _, idle, busy = commands_of_beats(client, leases, one)
-    assert (idle, busy) == (11, 16)
+    assert (idle, busy) == (10, 15)
     many = reports(leases, store, 32)
     _, idle, busy = commands_of_beats(client, leases, many)
-    assert (idle, busy) == (11 + 31, 16 + 31 * 5)
+    assert (idle, busy) == (10 + 31, 15 + 31 * 4)
 
 
 def test_it_renews_and_tells_each_verdict(client: Client, leases: LeaseStore, store: JobStore) -> None:
