@@ -120,8 +120,8 @@ class LeaseStore:
     def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Vacancy) -> list[str]:
         rules = self._rules
         limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor), place.room, place.least)
-        args = (stage, holder, rules.ttl_ms, revision, *limits, *self._hints_of(stage))
-        while (answer := self._scripts.run("claim", *args)) == [_DUE]:
+        hints = self._hints_of(stage)
+        while (answer := self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits, *hints)) == [_DUE]:
             self._scripts.run("expire", _MOST_EXPIRED)
         return cast("list[str]", answer)
 
