@@ -3,6 +3,7 @@
 It trains the parts in order, paints samples and assembles the checkpoint.
 """
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,20 +39,26 @@ _FOLDER = click.option(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A trainable part of the demonstration model. `minutes` is its training time on one core of a cloud machine."""
+    """A trainable part of the demonstration model. `minutes` is its training time on one core of a cloud machine.
 
-    train: Callable[[Path], object]
+    `train` gets the training folder and the minutes after which the training ends.
+    """
+
+    train: Callable[[Path, float], object]
     minutes: int
 
 
 # The order matters: later parts learn from pictures that earlier parts have encoded.
 _PARTS: Mapping[str, _Part] = {
-    "vae": _Part(vae.fit, 20),
+    "vae": _Part(lambda folder, _: vae.fit(folder), 20),
     "eyes": _Part(vq.fit, 27),
-    "ar": _Part(lambda folder: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder)), 170),
-    "glyphs": _Part(glyphs.fit, 3),
-    "dit": _Part(lambda folder: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder)), 140),
+    "ar": _Part(lambda folder, most: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder), most), 170),
+    "glyphs": _Part(lambda folder, _: glyphs.fit(folder), 3),
+    "dit": _Part(
+        lambda folder, most: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder), most), 140
+    ),
 }
+_LIMITED = ("eyes", "ar", "dit")  # the parts that take long, whose time can be limited
 
 
 class _Refused(click.ClickException):
@@ -80,21 +87,28 @@ def main() -> None:
 @main.command()
 @_FOLDER
 @click.option("--part", type=click.Choice(list(_PARTS)), help="Train this part alone.  [default: all, in order]")
-def train(folder: Path, part: str | None) -> None:
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after this time, for --part eyes, ar or dit. The learning rate falls sooner.  [default: no limit]",
+)
+def train(folder: Path, part: str | None, minutes: float | None) -> None:
     """Train the parts that are not trained yet.
 
     An interrupted run continues from its last save, at most two minutes earlier. At every save, a part that makes
     pictures also writes an image with samples to the folder. On two cores, `ar` can run beside `glyphs` and `dit`.
     """
+    if minutes and part not in _LIMITED:
+        raise click.UsageError(f"--minutes needs --part with one of {', '.join(_LIMITED)}")
     torch.set_num_threads(1)  # the operations are too small for a second thread to help
     if shutil.which("g++"):
         compile_layers()
     folder.mkdir(parents=True, exist_ok=True)
     names = [part] if part else list(_PARTS)
-    minutes = ", ".join(f"{name} {_PARTS[name].minutes}" for name in names)
-    click.echo(f"Minutes on one core if nothing is trained yet: {minutes}. Samples: {folder}/*.png")
+    times = ", ".join(f"{name} {_PARTS[name].minutes}" for name in names)
+    click.echo(f"Minutes on one core if nothing is trained yet: {times}. Samples: {folder}/*.png")
     for name in names:
-        _PARTS[name].train(folder)
+        _PARTS[name].train(folder, minutes or math.inf)
 
 
 @main.command(name="assemble")
@@ -126,9 +140,10 @@ def assemble_command(folder: Path, to: Path, scores: Path | None) -> None:
     default=DEMO_WEIGHTS,
     help="An assembled checkpoint.  [default: the one in the package]",
 )
-def continue_command(folder: Path, checkpoint: Path) -> None:
+@click.option("--new-eyes", "has_new_eyes", is_flag=True, help="Train the eyes again before the AR model and the DiT.")
+def continue_command(folder: Path, checkpoint: Path, *, has_new_eyes: bool) -> None:
     """Write training states from a checkpoint, so that `train` goes on with its AR model and its DiT."""
-    write_states(checkpoint, folder)
+    write_states(checkpoint, folder, has_new_eyes=has_new_eyes)
     click.echo(folder)
 
 

@@ -1,7 +1,8 @@
 """Trains the AR model, which writes visual tokens from a prompt and condition images."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ from transformers import GlmImageForConditionalGeneration
 
 from shared.geometry import small_grid
 from workers.checkpoint.demo.ar_sheet import show_drawn
-from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.loop import Recipe, load_earlier, train
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
@@ -24,12 +25,13 @@ from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
+EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _TOKENS_A_STEP = 4_000
 _TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
-_EDITS = 0.15  # share of batches that are edits
+_EDITS = 0.2  # share of batches that are edits
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.4
 _FRESH = 6  # one in this many samples is new; the others are repeated
@@ -55,14 +57,17 @@ class Sample:
     grids: Tensor
 
 
-def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoders) -> Drawer:
-    """Trains the language model of the AR model `model` to the last step. Returns it with its probe, an output that
-    only training uses.
+def fit(
+    folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoders, most_minutes: float = math.inf
+) -> Drawer:
+    """Trains the language model of the AR model `model` to the end. Returns it with its probe, an output that only
+    training uses.
 
-    An interrupted run continues from its last save. The vision encoder and the codebook of `model` are trained already
-    and stay unchanged.
+    An interrupted run continues from its last save. A new run starts from the weights of an earlier training if the
+    folder has them. The vision encoder and the codebook of `model` are trained already and stay unchanged.
     """
     drawer = frozen(Drawer(model))
+    load_earlier(drawer, folder / EARLIER)
     start_from_codebook(model, encoders)
     batches = Batches(encoders)
 
@@ -72,7 +77,7 @@ def fit(folder: Path, model: GlmImageForConditionalGeneration, encoders: Encoder
     def show(averaged: Drawer) -> None:
         show_drawn(averaged.ar, encoders, folder / "ar.png")
 
-    return train(drawer, loss, RECIPE, folder / "ar.pt", on_save=show)
+    return train(drawer, loss, replace(RECIPE, most_minutes=most_minutes), folder / "ar.pt", on_save=show)
 
 
 def frozen(drawer: Drawer) -> Drawer:

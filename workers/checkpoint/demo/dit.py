@@ -3,7 +3,9 @@
 The DiT makes latents from noise, visual tokens, the glyphs of quoted text and condition images.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +15,7 @@ from torch import Tensor
 from transformers import T5EncoderModel
 
 from workers.checkpoint.demo.dit_batches import Batch, Batches, Cells, Sample
-from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.loop import Recipe, load_earlier, train
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.models.encoders import CELL_PX, Encoders
@@ -23,6 +25,7 @@ from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.prompts import in_some_case
 
 RECIPE = Recipe(num_steps=8_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
+EARLIER = "dit_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PLACE_WEIGHT = 1, 0.2  # the block whose probe predicts places, and the weight of this probe's loss
 _SPELLING, _LETTER_WEIGHT = 3, 0.3  # the block whose probe predicts letters, and the weight of this probe's loss
 _DROPPED = 0.1  # share of pictures that are trained without tokens and glyphs, which guidance needs
@@ -30,14 +33,16 @@ _NOISY = (0.0, 2.0)  # two means of the times' logits, so that half of the pictu
 _SPOILT = 0.04  # share of visual tokens that are replaced at random, because sampled grids have errors as well
 
 
-def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Painter:
-    """Trains the DiT to the last step and returns it. An interrupted run continues from its last save.
+def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel, most_minutes: float = math.inf) -> Painter:
+    """Trains the DiT to the end and returns it. An interrupted run continues from its last save.
 
-    The glyph encoder starts from its trained weights and is trained further.
+    A new run starts from the weights of an earlier training if the folder has them. Otherwise the glyph encoder starts
+    from its trained weights. It is trained further.
     """
     torch.manual_seed(3)
     painter = Painter()
     painter.text_encoder.load_state_dict(glyph_encoder.state_dict())
+    load_earlier(painter, folder / EARLIER)
     start_from_codebook(painter, encoders)
     batches = Batches(encoders)
 
@@ -48,7 +53,7 @@ def fit(folder: Path, encoders: Encoders, glyph_encoder: T5EncoderModel) -> Pain
     def show(averaged: Painter) -> None:
         show_painted(averaged, encoders, folder / "dit.png")
 
-    return train(painter, loss, RECIPE, folder / "dit.pt", on_save=show)
+    return train(painter, loss, replace(RECIPE, most_minutes=most_minutes), folder / "dit.pt", on_save=show)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 Runs the training steps, sets the learning rate, averages the weights, saves states and prints progress lines.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ class Recipe:
 
     The learning rate rises for `warm_up_steps`, stays constant, and falls over the last `falling` share of all steps.
     `average` is the decay of the averaged weights, which are the result of the training. With `has_muon`, the optimizer
-    Muon trains the matrices inside transformer blocks, and AdamW all other weights.
+    Muon trains the matrices inside transformer blocks, and AdamW all other weights. The training ends after `num_steps`
+    or, if that is sooner, after `most_minutes`.
     """
 
     num_steps: int
@@ -39,6 +41,7 @@ class Recipe:
     average: float = 0.999
     most_norm: float = 1.0
     has_muon: bool = False
+    most_minutes: float = math.inf
 
 
 def _nothing(_: nn.Module) -> None:
@@ -56,9 +59,9 @@ def train(
     say: Callable[[str], None] = print,
     save_every_s: float = _SAVE_EVERY_S,
 ) -> _Model:
-    """Trains `model` for the number of steps in `recipe` and returns it with its averaged weights.
+    """Trains `model` as `recipe` says and returns it with its averaged weights.
 
-    - `loss` is called in each step, with a random generator for its data and the share of all steps that is done. It
+    - `loss` is called in each step, with a random generator for its data and the share of the training that is done. It
       returns named loss terms; the training minimises the term "loss".
     - The state is saved in `state_file`, from which an interrupted run continues.
     - `on_save` is called with the averaged model after each save.
@@ -67,18 +70,27 @@ def train(
     run = _Run(model, recipe, state_file)
     progress = _Progress()
     saved_at_s = time.monotonic()
-    while run.step < recipe.num_steps:
-        progress.add(run.advance(loss, seed))
-        is_last = run.step == recipe.num_steps
+    while run.share < 1:
+        progress.add(run.advance(loss, seed, progress.age_s))
+        is_last = run.share_after(progress.age_s) >= 1
         if is_last or progress.age_s > _REPORT_EVERY_S:
-            say(progress.line(state_file.stem, run.step, recipe.num_steps))
             run.seconds += progress.age_s
+            say(progress.line(state_file.stem, run.step, run.share, run.seconds))
             progress = _Progress()
         if is_last or time.monotonic() - saved_at_s > save_every_s:
             run.save()
             on_save(run.trained)
             saved_at_s = time.monotonic()
     return run.trained
+
+
+def load_earlier(model: nn.Module, file: Path) -> None:
+    """Loads the weights of an earlier training from `file` into `model`, if the file exists.
+
+    Weights that the file lacks stay as they are.
+    """
+    if file.is_file():
+        model.load_state_dict(torch.load(file, weights_only=True), strict=False)
 
 
 def write_state(model: nn.Module, recipe: Recipe, state_file: Path, step: int) -> None:
@@ -108,13 +120,25 @@ class _Run(Generic[_Model]):
         """Returns the model with its averaged weights."""
         return cast("_Model", self._averaged.module)
 
-    def advance(self, loss: Loss, seed: int) -> Mapping[str, Tensor]:
+    @property
+    def share(self) -> float:
+        """Returns the share of the training that was done when `seconds` was counted last, from 0 to 1."""
+        return self.share_after(0)
+
+    def share_after(self, seconds: float) -> float:
+        """Returns the share of the training that is done, `seconds` after `seconds` was counted last."""
+        by_time = (self.seconds + seconds) / 60 / self._recipe.most_minutes
+        return min(1.0, max(self.step / self._recipe.num_steps, by_time))
+
+    def advance(self, loss: Loss, seed: int, seconds: float) -> Mapping[str, Tensor]:
         """Does one training step and returns the loss terms.
 
-        The data of a step depend only on `seed` and the number of the step.
+        The data of a step depend only on `seed` and the number of the step. `seconds` is the time since the attribute
+        `seconds` was counted last.
         """
-        _set_rate(self._optimizers, self._recipe, self.step)
-        terms = loss(Random(f"{seed} {self.step}"), self.step / self._recipe.num_steps)
+        share = self.share_after(seconds)
+        _set_rate(self._optimizers, self._recipe, self.step, share)
+        terms = loss(Random(f"{seed} {self.step}"), share)
         self._model.zero_grad(set_to_none=True)
         torch.autograd.backward(terms["loss"])
         nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.most_norm)
@@ -164,11 +188,11 @@ class _Progress:
             self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
         self.num += 1
 
-    def line(self, part: str, step: int, num_steps: int) -> str:
+    def line(self, part: str, step: int, share: float, seconds: float) -> str:
         means = ", ".join(f"{name} {total / self.num:.4f}" for name, total in self.sums.items())
         rate = self.num / max(self.age_s, 1e-9)
-        left_min = (num_steps - step) / rate / 60
-        return f"{part}: step {step} of {num_steps}, {rate:.2f} steps/s, {left_min:.0f} min left, {means}"
+        left_min = seconds / 60 * (1 / share - 1)
+        return f"{part}: step {step}, {share:.0%} done, {rate:.2f} steps/s, {left_min:.0f} min left, {means}"
 
 
 def _averaging(most: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
@@ -207,9 +231,9 @@ def _is_inner(name: str, value: Tensor) -> bool:
     return value.ndim == 2 and min(value.shape) > 4 and any(part in name.lower() for part in _INNER)
 
 
-def _set_rate(optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe, step: int) -> None:
+def _set_rate(optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe, step: int, share: float) -> None:
     warm = min(1.0, (step + 1) / recipe.warm_up_steps)
-    left = (recipe.num_steps - step) / (recipe.falling * recipe.num_steps)
+    left = (1 - share) / recipe.falling
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * warm * max(0.02, min(1.0, left))

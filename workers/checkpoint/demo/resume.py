@@ -7,18 +7,23 @@ from pathlib import Path
 
 import torch
 from diffusers import GlmImagePipeline
+from torch import nn
 
 from workers.checkpoint.demo import ar, dit, glyphs, vae, vq
 from workers.checkpoint.demo.loop import write_state
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.painter import Painter
 
+# Weights of the AR model and the DiT that depend on the codebook, and training outputs. With new eyes they begin anew.
+_ANEW = ("visual", "vqmodel", "lm_head", "probe", "speller")
 
-def write_states(checkpoint: Path, folder: Path) -> None:
+
+def write_states(checkpoint: Path, folder: Path, *, has_new_eyes: bool = False) -> None:
     """Writes the states of all parts of `checkpoint` to `folder`.
 
     The AR model and the DiT are at step 0, so they are trained again from these weights. The parts before them are at
-    their last step.
+    their last step. With `has_new_eyes` the vision encoder and the codebook are at step 0 as well. Then the AR model
+    and the DiT begin once these are trained, with new embeddings of visual tokens.
     """
     pipeline = GlmImagePipeline.from_pretrained(checkpoint, dtype=torch.float32)
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,11 +32,21 @@ def write_states(checkpoint: Path, folder: Path) -> None:
     painter, reader = Painter(), glyphs.Reader()
     painter.transformer, painter.text_encoder = pipeline.transformer, pipeline.text_encoder
     reader.text_encoder = pipeline.text_encoder
-    model = pipeline.vision_language_encoder
+    eyes, drawer = vq.Eyes(pipeline.vision_language_encoder), ar.frozen(Drawer(pipeline.vision_language_encoder))
     write_state(pipeline.vae, vae.RECIPE, folder / "vae.pt", vae.RECIPE.num_steps)
-    write_state(vq.Eyes(model), vq.RECIPE, folder / "vq.pt", vq.RECIPE.num_steps)
     write_state(reader, glyphs.RECIPE, folder / "glyphs.pt", glyphs.RECIPE.num_steps)
-    write_state(painter, dit.RECIPE, folder / "dit.pt", 0)
-    write_state(ar.frozen(Drawer(model)), ar.RECIPE, folder / "ar.pt", 0)
     pipeline.vae.encoder.requires_grad_(requires_grad=False)
     write_state(pipeline.vae, vae.DECODER_RECIPE, folder / "vae_decoder.pt", vae.DECODER_RECIPE.num_steps)
+    if has_new_eyes:
+        _save_earlier(drawer, folder / ar.EARLIER)
+        _save_earlier(painter, folder / dit.EARLIER)
+        nn.init.zeros_(eyes.visual.embeddings.position_embedding.weight)
+        write_state(eyes, vq.RECIPE, folder / "vq.pt", 0)
+    else:
+        write_state(eyes, vq.RECIPE, folder / "vq.pt", vq.RECIPE.num_steps)
+        write_state(painter, dit.RECIPE, folder / "dit.pt", 0)
+        write_state(drawer, ar.RECIPE, folder / "ar.pt", 0)
+
+
+def _save_earlier(model: nn.Module, file: Path) -> None:
+    torch.save({k: v for k, v in model.state_dict().items() if not any(part in k for part in _ANEW)}, file)

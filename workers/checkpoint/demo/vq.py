@@ -3,6 +3,7 @@
 They encode each square of 32x32 pixels as one visual token. The code calls them "eyes".
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,20 +107,22 @@ class Examples:
 class Batches:
     """Makes random training batches of the vision encoder and codebook, and returns their losses.
 
-    Also counts how often each codebook entry is used, and moves unused entries to features that no entry matches well.
-    A run that continues from a saved state starts counting at zero. So it may move other entries than an uninterrupted
-    run.
+    Also counts how often each codebook entry is used. After every `revive_every` steps, it moves unused entries to
+    features that no entry matches well. A run that continues from a saved state starts counting at zero. So it may move
+    other entries than an uninterrupted run.
     """
 
-    def __init__(self, eyes: Eyes, num_patches: int = _PATCHES) -> None:
-        self._eyes, self._num_patches = eyes, num_patches
+    def __init__(self, eyes: Eyes, num_patches: int = _PATCHES, revive_every: int = _REVIVE_EVERY) -> None:
+        self._eyes, self._num_patches, self._revive_every = eyes, num_patches, revive_every
+        self._num_steps = 0
         self._used = torch.zeros(ar_model.NUM_CODES)
 
-    def loss(self, rng: Random, progress: float) -> Mapping[str, Tensor]:
+    def loss(self, rng: Random, _: float) -> Mapping[str, Tensor]:
+        self._num_steps += 1
         cells = rng.choice(_CELLS)
         batch = random_examples(rng, max(1, self._num_patches // cells**2 // _VIEWS), cells)
         features = self._eyes.features(batch.pictures)
-        if (round(progress * RECIPE.num_steps) + 1) % _REVIVE_EVERY == 0:
+        if self._num_steps % self._revive_every == 0:
             self._revive(features, rng)
         quantised, commitment, codes = self._eyes.vqmodel.quantize(features)
         self._used.index_add_(0, codes, torch.ones(len(codes)))
@@ -185,8 +188,8 @@ def weights_of(pictures: Tensor) -> Tensor:
     return 1 + _FOREGROUND * F.max_pool2d(differs.float(), 2 * _MARGIN_PX + 1, 1, _MARGIN_PX)
 
 
-def fit(folder: Path) -> Eyes:
-    """Trains the vision encoder and the codebook to the last step and returns them.
+def fit(folder: Path, most_minutes: float = math.inf) -> Eyes:
+    """Trains the vision encoder and the codebook to the end and returns them.
 
     An interrupted run continues from its last save.
     """
@@ -196,7 +199,8 @@ def fit(folder: Path) -> Eyes:
     def show(averaged: Eyes) -> None:
         show_rebuilt(averaged, folder / "vq.png")
 
-    return train(eyes, Batches(eyes).loss, RECIPE, folder / "vq.pt", on_save=show)
+    recipe = replace(RECIPE, most_minutes=most_minutes)
+    return train(eyes, Batches(eyes).loss, recipe, folder / "vq.pt", on_save=show)
 
 
 def random_examples(rng: Random, num: int, cells: int) -> Examples:

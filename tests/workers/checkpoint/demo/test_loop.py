@@ -1,6 +1,7 @@
 """The training loop: goes on where it was ended, averages weights, and says how far it is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.loop import Recipe, load_earlier, train
 
 RECIPE = Recipe(num_steps=30, learning_rate=0.02, warm_up_steps=5, average=0.8, has_muon=True)
 
@@ -84,11 +85,35 @@ def test_the_weights_that_are_kept_are_averages_that_forget_the_first_steps(tmp_
     assert torch.allclose(weights(kept), expected, atol=1e-6)
 
 
+def test_a_time_limit_ends_the_training_for_good(tmp_path: Path) -> None:
+    shares: list[float] = []
+    model = a_model()
+
+    def loss(rng: Random, progress: float) -> Mapping[str, Tensor]:
+        shares.append(progress)
+        return model.loss(rng, progress)
+
+    limited = replace(RECIPE, most_minutes=1e-9)
+    for _ in range(2):
+        train(model, loss, limited, tmp_path / "tiny.pt", say=lambda _: None)
+    assert len(shares) == torch.load(tmp_path / "tiny.pt", weights_only=True)["step"] == 1
+
+
+def test_earlier_weights_are_a_start_where_there_are_some(tmp_path: Path) -> None:
+    model, other = a_model(), Tiny()
+    load_earlier(model, tmp_path / "none.pt")
+    assert torch.equal(weights(model), weights(a_model()))
+    torch.save({"mlp.weight": other.mlp.weight}, tmp_path / "some.pt")
+    load_earlier(model, tmp_path / "some.pt")
+    assert torch.equal(model.mlp.weight, other.mlp.weight)
+    assert torch.equal(model.mlp.bias, a_model().mlp.bias)
+
+
 def test_a_loss_falls_and_the_last_line_says_so(tmp_path: Path) -> None:
     lines: list[str] = []
     model = a_model()
     before = model.loss(Random(0), 0.0)["loss"]
     kept = train(model, model.loss, RECIPE, tmp_path / "tiny.pt", say=lines.append)
     assert kept.loss(Random(0), 0.0)["loss"] < 0.7 * before
-    assert lines[-1].startswith("tiny: step 30 of 30, ")
+    assert lines[-1].startswith("tiny: step 30, 100% done, ")
     assert "0 min left, loss " in lines[-1]
