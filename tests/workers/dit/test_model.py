@@ -48,7 +48,11 @@ def test_every_part_that_is_missing_is_named(half_checkpoint: Path) -> None:
 def test_a_part_with_broken_weights_is_named(half_checkpoint: Path, part: str) -> None:
     (weights,) = (half_checkpoint / part).glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert f"cannot load the {part}" in refusal(half_checkpoint)
+    with pytest.raises(MissingCheckpoint) as refused:
+        load(half_checkpoint)
+    message = str(refused.value)
+    assert f"{part}/{weights.name} is truncated" in message
+    assert message.endswith("Copy these files again, or run gridpress pull again")
 
 
 def test_pickled_weights_are_not_read(half_checkpoint: Path) -> None:
