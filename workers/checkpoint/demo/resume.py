@@ -32,7 +32,12 @@ def write_states(checkpoint: Path, folder: Path, *, has_new_eyes: bool = False) 
     painter, reader = Painter(), glyphs.Reader()
     painter.transformer, painter.text_encoder = pipeline.transformer, pipeline.text_encoder
     reader.text_encoder = pipeline.text_encoder
-    eyes, drawer = vq.Eyes(pipeline.vision_language_encoder), ar.frozen(Drawer(pipeline.vision_language_encoder))
+    model = pipeline.vision_language_encoder
+    eyes = vq.Eyes(model)
+    if has_new_eyes:
+        nn.init.zeros_(eyes.visual.embeddings.position_embedding.weight)
+    write_state(eyes, vq.RECIPE, folder / "vq.pt", 0 if has_new_eyes else vq.RECIPE.num_steps)
+    drawer = ar.frozen(Drawer(model))
     write_state(pipeline.vae, vae.RECIPE, folder / "vae.pt", vae.RECIPE.num_steps)
     write_state(reader, glyphs.RECIPE, folder / "glyphs.pt", glyphs.RECIPE.num_steps)
     pipeline.vae.encoder.requires_grad_(requires_grad=False)
@@ -40,10 +45,7 @@ def write_states(checkpoint: Path, folder: Path, *, has_new_eyes: bool = False) 
     if has_new_eyes:
         _save_earlier(drawer, folder / ar.EARLIER)
         _save_earlier(painter, folder / dit.EARLIER)
-        nn.init.zeros_(eyes.visual.embeddings.position_embedding.weight)
-        write_state(eyes, vq.RECIPE, folder / "vq.pt", 0)
     else:
-        write_state(eyes, vq.RECIPE, folder / "vq.pt", vq.RECIPE.num_steps)
         write_state(painter, dit.RECIPE, folder / "dit.pt", 0)
         write_state(drawer, ar.RECIPE, folder / "ar.pt", 0)
 

@@ -1,12 +1,15 @@
 """A training that goes on from the weights that ship, with the same visual tokens or with new ones."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from workers.checkpoint.demo import ar, dit
+from shared.errors import Misconfigured
+from workers.checkpoint.demo import ar, dit, vq
+from workers.checkpoint.demo.parts import trained_parts
 from workers.checkpoint.demo.resume import write_states
 from workers.checkpoint.shipped import DEMO_WEIGHTS
 
@@ -19,17 +22,25 @@ def state(folder: Path, name: str) -> dict[str, Tensor]:
     return weights
 
 
+def step_of(folder: Path, part: str) -> int:
+    return int(torch.load(folder / f"{part}.pt", weights_only=True)["step"])
+
+
 @pytest.mark.parametrize("has_new_eyes", [False, True])
 def test_new_eyes_come_before_the_models_that_learn_from_them(tmp_path: Path, *, has_new_eyes: bool) -> None:
     write_states(DEMO_WEIGHTS, tmp_path, has_new_eyes=has_new_eyes)
-    steps = {name: torch.load(tmp_path / f"{name}.pt", weights_only=True)["step"] for name in ("vae", "vq", "glyphs")}
+    steps = {name: step_of(tmp_path, name) for name in ("vae", "vq", "glyphs")}
     assert steps["vae"] > 0 < steps["glyphs"]
     assert (steps["vq"] == 0) == has_new_eyes
     assert {(tmp_path / name).exists() for name in ("ar.pt", "dit.pt")} == {not has_new_eyes}
     assert {(tmp_path / name).exists() for name in (ar.EARLIER, dit.EARLIER)} == {has_new_eyes}
+    vq.fit(tmp_path, most_minutes=1e-9)  # loads the state
+    assert step_of(tmp_path, "vq") == (1 if has_new_eyes else steps["vq"])
     if has_new_eyes:
         earlier = state(tmp_path, dit.EARLIER)
         assert LAYER in earlier
         assert not any("speller" in name for name in earlier)
         assert not any("vqmodel" in name for name in state(tmp_path, ar.EARLIER))
         assert not state(tmp_path, "vq.pt")["visual.embeddings.position_embedding.weight"].any()
+    with pytest.raises(Misconfigured) if has_new_eyes else nullcontext():
+        trained_parts(tmp_path)
