@@ -115,7 +115,7 @@ class TurnRules:
         return turn_s + step_s + (self.move_s if own_move_s is None else own_move_s)
 
     def _least_s(self, rank: int) -> float:
-        """Returns the shortest turn in seconds of an engine whose work and whose peer's work is of this class."""
+        """Returns the shortest turn on the shared device, in seconds, while both stages have work of this class."""
         return self.least_s if rank >= BULK_RANK else self.urgent_s
 
     def _turn_s(self, ours: Demand, theirs: Demand) -> float:
