@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from api.access.limits import limits
 from api.activity.events import activity
 from api.batches.events import batch_events
 from api.batches.links import batch_links
@@ -87,6 +88,7 @@ def create_app(deps: Services) -> Flask:
         health,
         stats,
         workers,
+        limits,
         session,
         studio,
         openai_images,

@@ -106,6 +106,10 @@ class Client:
         """Returns `/v1/stats`: the load and the capacity of each stage."""
         return self._get("/v1/stats")
 
+    def limits(self) -> Json:
+        """Returns `/v1/limits`: the limits of the caller's tenant, and what is left of them."""
+        return self._get("/v1/limits")
+
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
 

@@ -24,6 +24,7 @@ from cli.logs.command import logs
 from cli.plan.command import plan_command
 from cli.pull import pull
 from cli.sections import write_sections
+from cli.service.limits import limits
 from cli.service.ps import ps
 from cli.service.status import status
 from cli.service.stop import stop
@@ -115,6 +116,7 @@ for command in (
     files,
     dead_letters,
     keys,
+    limits,
     pull,
     checkpoint,
     doctor,

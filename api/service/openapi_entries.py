@@ -3,6 +3,7 @@
 Each folder of routes has its entries in its own `openapi*.py`. A new route needs a new entry there.
 """
 
+from api.access import openapi as access
 from api.activity import openapi as activity
 from api.batches import openapi as batches
 from api.dead_letters import openapi as dead_letters
@@ -26,6 +27,7 @@ OPERATIONS = {
     **webhooks.OPERATIONS,
     **webhook_log.OPERATIONS,
     **dead_letters.OPERATIONS,
+    **access.OPERATIONS,
     **zai.OPERATIONS,
     **service.OPERATIONS,
     **studio.OPERATIONS,
@@ -40,5 +42,6 @@ TAGS = {
     "Webhooks": "Register webhook endpoints, read signing secrets and keys, and read the log of webhook attempts.",
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
     "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
+    "Access": "Read what the tenant may do.",
     "Operations": "Health, load, dead letters, and this document.",
 }

@@ -67,6 +67,19 @@ class LimitUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitState:
+    """The state of one kind of rate limit of a tenant, without charging anything to it.
+
+    `usage` is None for a tenant without this limit. `full_s` is the number of seconds until all units are free again,
+    if no unit is used meanwhile.
+    """
+
+    window_s: int
+    usage: LimitUsage | None = None
+    full_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class LimitDecision:
     """The decision whether a request may use units of a rate limit. `refusal` is set if the request was refused.
 

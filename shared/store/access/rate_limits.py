@@ -6,9 +6,12 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from shared.access.limits import LimitDecision, Quota, Refusal, TenantLimits, Window
+from shared.access.limits import LimitDecision, Quota, RateLimitState, Refusal, TenantLimits, Window
 from shared.ids import TenantId
 from shared.store.core.connect import Client, translated
+
+_MINUTE_S = 60
+_DAY_S = 24 * 3600
 
 
 class RateLimits:
@@ -30,9 +33,8 @@ class RateLimits:
         """Charges one request to the tenant's limit of requests. Returns the decision whether the limit allows it, or
         None for a tenant without this limit.
         """
-        if limits.requests_per_minute is None:
-            return None
-        return self._use(RateLimitItemPerMinute(limits.requests_per_minute, namespace="requests"), tenant, 1)
+        item = _requests(limits)
+        return self._use(item, tenant, 1) if item else None
 
     def use_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> LimitDecision | None:
         """Charges the pixels of a job's pictures to the tenant's daily limit. Call this right before the job is
@@ -40,12 +42,24 @@ class RateLimits:
 
         Returns the decision whether the limit allows the pixels, or None for a tenant without a limit of pixels.
         """
-        if limits.pixels_per_day is None:
-            return None
-        return self._use(RateLimitItemPerDay(limits.pixels_per_day, namespace="pixels"), tenant, num_pixels)
+        item = _pixels(limits)
+        return self._use(item, tenant, num_pixels) if item else None
+
+    def look(self, tenant: TenantId, limits: TenantLimits) -> tuple[RateLimitState, RateLimitState]:
+        """Returns the states of the tenant's limits of requests and of pixels. Charges nothing to them."""
+        found = zip((_requests(limits), _pixels(limits)), (_MINUTE_S, _DAY_S), strict=True)
+        requests, pixels = (self._state(item, tenant) if item else RateLimitState(window_s) for item, window_s in found)
+        return requests, pixels
+
+    def _state(self, item: RateLimitItem, tenant: TenantId) -> RateLimitState:
+        with translated():
+            window = self._window(item, tenant)
+        if window.is_impossible:  # the next charge will clear it
+            window = Window(window.length_s)
+        return RateLimitState(item.get_expiry(), window.usage(_quota(item)), window.wait_s(item.amount, item.amount))
 
     def _use(self, item: RateLimitItem, tenant: TenantId, cost: int) -> LimitDecision:
-        quota = Quota(item.namespace, item.amount, item.get_expiry())
+        quota = _quota(item)
         with translated():
             is_granted = self._limiter.hit(item, tenant, cost=cost)
             window = self._window(item, tenant)
@@ -64,6 +78,20 @@ class RateLimits:
         # The current counter lives for two windows: the window that it counts, and the next one, in which its weight
         # shrinks.
         return Window(length_s, previous, previous_left_s, current, max(0.0, current_ttl_s - length_s))
+
+
+def _requests(limits: TenantLimits) -> RateLimitItem | None:
+    most = limits.requests_per_minute
+    return None if most is None else RateLimitItemPerMinute(most, namespace="requests")
+
+
+def _pixels(limits: TenantLimits) -> RateLimitItem | None:
+    most = limits.pixels_per_day
+    return None if most is None else RateLimitItemPerDay(most, namespace="pixels")
+
+
+def _quota(item: RateLimitItem) -> Quota:
+    return Quota(item.namespace, item.amount, item.get_expiry())
 
 
 def _refusal(quota: Quota, window: Window, cost: int) -> Refusal:
