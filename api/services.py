@@ -29,6 +29,7 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
@@ -76,6 +77,7 @@ class Services:
     fault_counts: FaultCounts
     ledger: LedgerStore
     object_writes: ObjectWrites
+    inputs: InputStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -89,7 +91,8 @@ class Services:
     def intake(self) -> Intake:
         """Returns the intake, which turns requests into job specs. It decodes pictures in child processes."""
         decoders = decoders_of(self.settings.max_image_pixels, self.quotas.decoders)
-        return Intake(self.settings, self.rules, self.store, self.objects, self.fetcher, self.files, decoders, hold)
+        stores = (self.store, self.objects, self.fetcher, self.files)
+        return Intake(self.settings, self.rules, *stores, decoders, self.inputs, hold)
 
     @property
     def admission(self) -> Admission:

@@ -36,6 +36,7 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
@@ -115,5 +116,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         FaultCounts(client),
         LedgerStore(client),
         ObjectWrites(client),
+        InputStore(client),
         quotas,
     )

@@ -4,6 +4,7 @@ nothing.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ from shared.jobs.spec import JobSpec, RenderSettings
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.files.files import FileStore
+from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
 from shared.webhooks.receivers import check_own_receiver
@@ -65,6 +67,7 @@ class Intake:
     fetcher: ImageFetcher
     files: FileStore
     decoders: Decoders
+    inputs: InputStore
     hold: Hold = _without_limit
 
     def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
@@ -116,7 +119,7 @@ class Intake:
             height_px=height,
             crop_width_px=delivered[0] if is_cropped else None,
             crop_height_px=delivered[1] if is_cropped else None,
-            images=tuple(_store(self.objects, image) for image in images),
+            images=self._store(images, tenant),
             image_sizes=tuple(map(size_px, images)),
             **body.request.model_dump(include=set(_RENDER_FIELDS)),
         )
@@ -127,6 +130,19 @@ class Intake:
         own = FileImages(self.files, self.objects, tenant, limits.max_fetched_bytes, limits.max_body_bytes)
         images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
         return images.normalised(body, self.settings.max_images)
+
+    def _store(self, images: Sequence[bytes], tenant: TenantId) -> tuple[ObjectKey, ...]:
+        """Stores normalised condition images and returns the keys of their objects. Equal images of a tenant share one
+        object.
+
+        The store knows each object before it is written, so that no crash leaves an image behind for ever.
+        """
+        if not images:
+            return ()
+        keys = self.inputs.hold(tenant, [hashlib.sha256(image).hexdigest() for image in images])
+        for key, image in dict(zip(keys, images, strict=True)).items():
+            self.objects.put(key, image, "image/png")
+        return tuple(keys)
 
 
 def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
@@ -218,10 +234,3 @@ def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
         check_size(*(aligned_size(*size) if request.resize else size))
     except InvalidRequest as error:
         raise InvalidRequest(str(error), "size" if request.size is not None else error.field) from error
-
-
-def _store(objects: ObjectStore, png: bytes) -> ObjectKey:
-    """Stores an image under the hash of its content and returns the object's key. So equal images share one object."""
-    key = ObjectKey(f"inputs/{hashlib.sha256(png).hexdigest()}.png")
-    objects.put(key, png, "image/png")
-    return key

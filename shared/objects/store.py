@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -112,6 +113,16 @@ class ObjectStore:
         with translated():
             for page in pages:
                 yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+
+    def pages(self, prefix: str) -> Iterator[list[tuple[ObjectKey, datetime]]]:
+        """Yields all objects whose key begins with `prefix`, each with the time (UTC) of its last write.
+
+        A list has up to 1,000 objects.
+        """
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with translated():
+            for page in pages:
+                yield [(ObjectKey(each["Key"]), each["LastModified"]) for each in page.get("Contents", ())]
 
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
         """Copies an object within the object store, without downloading it. Verifies the copy."""

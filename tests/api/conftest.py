@@ -37,6 +37,7 @@ from shared.store.faults.dead_letters import DeadLetterStore
 from shared.store.files.files import FileStore
 from shared.store.idempotency.lost_responses import UndeliveredStore
 from shared.store.idempotency.requests import IdempotencyStore
+from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
@@ -110,7 +111,7 @@ def house(
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), ThroughputStore(client), WorkerStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
-    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client))
+    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client), InputStore(client))
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()
 

@@ -27,6 +27,7 @@ from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client
 from shared.store.core.opening import open_store
 from shared.store.files.files import FileStore
+from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
@@ -92,7 +93,7 @@ def make_service(
     jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile))
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
-    intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders)
+    intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders, InputStore(client))
     admission = Admission(Capacity(client, settings), jobs, RateLimits(client))
     return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, KeyStore(client), admission))
 

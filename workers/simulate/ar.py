@@ -10,6 +10,7 @@ from shared.hints.queues import Queue
 from shared.jobs.leases import Claim
 from shared.jobs.states import Stage
 from shared.jobs.token_grid import Prior
+from shared.objects.inputs import content_of
 from shared.objects.store import open_objects
 from shared.settings.settings import Settings
 from shared.store.core.opening import open_store
@@ -39,7 +40,10 @@ def run(settings: Settings) -> None:
         images.prefetch(claim.settings.images)
 
     def finish(claim: Claim) -> Prior:
-        conditions = [simulated_condition(key, condition_grid(*images.load(key).size)) for key in claim.settings.images]
+        conditions = [
+            simulated_condition(content_of(key), condition_grid(*images.load(key).size))
+            for key in claim.settings.images
+        ]
         return Prior(simulated_grid(claim.settings, claim.seed), tuple(conditions))
 
     def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:

@@ -24,11 +24,9 @@ def simulated_grid(settings: RenderSettings, seed: int) -> TokenGrid:
     return _grid(f"{seed}\0{settings.width_px}x{settings.height_px}\0{settings.prompt}", settings.grid)
 
 
-def simulated_condition(key: str, size: GridSize) -> TokenGrid:
-    """Returns the token grid of a condition image. It depends on the image's object key, which is a hash of
-    its bytes.
-    """
-    return _grid(key, size)
+def simulated_condition(digest: str, size: GridSize) -> TokenGrid:
+    """Returns the token grid of a condition image whose bytes have this SHA-256."""
+    return _grid(digest, size)
 
 
 def simulated_picture(prior: Prior, settings: RenderSettings, seed: int) -> Image.Image:

@@ -16,7 +16,7 @@ _MOST_KEPT = 16  # images in the cache, of at most 12 MiB each
 
 
 class ConditionImages:
-    """A cache of condition images. An image's key is a hash of its content, so an entry never becomes stale.
+    """A cache of condition images. An object key always means the same content, so an entry never becomes stale.
     Thread-safe.
     """
 

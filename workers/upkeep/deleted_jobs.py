@@ -1,6 +1,6 @@
 """Deletes the pictures, grids, previews and manifests of deleted jobs.
 
-Keeps condition images, because other jobs may share them.
+Other jobs may share condition images, so `workers.upkeep.inputs` deletes these.
 """
 
 from shared.objects.store import ObjectStore

@@ -20,6 +20,8 @@ from shared.store.batches.batches import BatchStore
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.core.opening import open_store
 from shared.store.files.files import FileStore
+from shared.store.inputs.inputs import InputStore
+from shared.store.inputs.sweep import InputSweepStore
 from shared.store.jobs.deleted import DeletedJobStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
@@ -30,6 +32,7 @@ from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.deleted_jobs import delete_objects_of_deleted_jobs
 from workers.upkeep.files import delete_ended_files
 from workers.upkeep.handovers import delete_handovers
+from workers.upkeep.inputs import InputSweep, delete_unused_inputs
 from workers.upkeep.measure import Measuring
 from workers.upkeep.service import Upkeep
 
@@ -51,6 +54,8 @@ def run(settings: Settings) -> None:
     kinds = (
         partial(delete_ended_files, FileStore(client), objects),
         partial(delete_objects_of_deleted_jobs, DeletedJobStore(client), objects),
+        partial(delete_unused_inputs, InputStore(client), objects),
+        InputSweep(InputSweepStore(client), objects, settings.retention_s).step,
         partial(delete_handovers, HandoverStore(client), objects),
         partial(delete_deleted_batches, BatchStore(client), objects),
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),

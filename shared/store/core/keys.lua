@@ -97,6 +97,7 @@
 --   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
+--   gridpress:input...              see inputs.lua
 --   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
 --   gridpress:file...               see open_file.lua
 --   gridpress:ledger                see shared/store/core/ledger.py

@@ -190,6 +190,7 @@ def submission_options(
             "execution_timeout_ms": execution_timeout_ms,
             "deadline_ms": deadline_ms,
             "revision": source.revision if source else "",
+            "source": spec.prior.job_id if spec.prior else "",
             "enhance": spec.enhance_prompt,
             "prior": encode_prior(source.prior) if source else "",
             "client_id": name.client_id if name else "",

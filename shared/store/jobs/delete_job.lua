@@ -1,14 +1,16 @@
 -- A function that deletes all records of a job that has ended.
 
--- needs: keys, outbox
+-- needs: keys, inputs, outbox
 
--- Deletes the records of a job with `n` renders, its webhook messages and its client id.
+-- Deletes the records of a job with `n` renders, its webhook messages and its client id. The job's condition images are
+-- no longer in use by this job.
 local function delete_job(job, tenant, status, n)
   for index = 0, n - 1 do
     local render = job .. ':' .. string.format('%04d', index)
     redis.call('DEL', P .. 'render:' .. render, P .. 'crashes:' .. render)
     redis.call('ZREM', P .. 'dead:' .. tenant, render)
   end
+  drop_inputs(job)
   redis.call('ZREM', P .. 'jobs:' .. tenant, job)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. status, job)
   redis.call('ZREM', P .. 'manifests', job)

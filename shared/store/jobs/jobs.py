@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import cast
 
 from shared.access.limits import Load
-from shared.errors import ClientIdTaken, DeadlineOver, JobNotFinal, JobNotFound, JobNotRetryable
+from shared.errors import (
+    ClientIdTaken,
+    DeadlineOver,
+    JobNotFinal,
+    JobNotFound,
+    JobNotRetryable,
+    PriorNotFound,
+    StoreUnavailable,
+)
 from shared.hints.message import HintMessage
 from shared.hints.queues import Queue
 from shared.ids import JobId, RenderId, TenantId
@@ -94,7 +102,9 @@ class JobStore:
         Idempotency-Key.
 
         Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
-        request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait.
+        request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait. If a
+        condition image was deleted before the job was created, raises `PriorNotFound` for a re-render, and else
+        `StoreUnavailable`: the request may be sent again.
         """
         options = codec.submission_options(
             spec, name, source, origin=origin, costs=self._costs, idempotency=idempotency
@@ -109,6 +119,8 @@ class JobStore:
                 raise ClientIdTaken(name.client_id)
             case ["stands", existing]:
                 return self.job(JobId(existing), spec.tenant)
+            case ["gone"]:
+                raise _inputs_gone(spec)
         _, created_ms = answer
         return codec.new_job(job_id, spec, created_ms, source, origin)
 
@@ -117,7 +129,8 @@ class JobStore:
         already or was cancelled is left unchanged.
 
         If the store refuses a line because of the tenant's limit, returns the number of lines before this line.
-        Otherwise returns the number of all lines.
+        Otherwise returns the number of all lines. Raises `StoreUnavailable` if a condition image of a line was deleted
+        meanwhile. The caller may then prepare the lines again.
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
@@ -126,6 +139,8 @@ class JobStore:
                 )
                 self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()
+        if gone := [line.spec for line, answer in zip(lines, answers, strict=True) if answer[0] == "gone"]:
+            raise StoreUnavailable(str(_inputs_gone(gone[0])))
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
@@ -304,6 +319,13 @@ class JobStore:
         """Checks that the store answers. Raises `StoreUnavailable` otherwise."""
         with translated():
             self._client.ping()
+
+
+def _inputs_gone(spec: JobSpec) -> PriorNotFound | StoreUnavailable:
+    """Returns the error for a job whose condition images were deleted before it was created."""
+    if spec.prior:
+        return PriorNotFound(f"{spec.prior.job_id} was deleted")
+    return StoreUnavailable("the condition images of this request are no longer stored: send the request again")
 
 
 def _progress(index: int, stage: str, done: int, total: int) -> JobEvent:

@@ -6,7 +6,7 @@
 --   then for each render: its id, and the fields of its hash (JSON)
 -- Returns 1, or 0 when the store already has the job.
 
--- needs: keys, clock, events
+-- needs: keys, clock, events, inputs
 local job, tenant, status, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'job:' .. job
 if redis.call('EXISTS', key) == 1 then return 0 end
@@ -17,6 +17,7 @@ end
 
 write(key, fields)
 redis.call('HSET', key, 'left', 0)
+use_inputs(job, redis.call('HGET', key, 'spec'))
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':' .. status, 0, job)
 redis.call('ZADD', P .. 'finished', now_ms(), job)

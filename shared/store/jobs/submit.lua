@@ -16,6 +16,7 @@
 --   prior, revision                    for re-renders: the token grid from which all renders start, so that they wait
 --                                      for the DiT, and the model revision that made it. Otherwise '': the first claim
 --                                      sets the job's revision
+--   source                             for re-renders: the job of the token grid; otherwise ''
 --   enhance                            true: the renders first wait for the enhancement of their prompt
 --   client_id, fingerprint             the client's own id of the job ('' for none), and the fingerprint of its request
 --   batch, line, note                  for a batch line, which becomes a job only while it waits; batch is '' otherwise
@@ -24,10 +25,10 @@
 --   idempotency                        scope of the request's Idempotency-Key, or ''. From then on the key names the job
 -- Returns {'new', created_ms}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
 -- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
--- queued renders.
+-- queued renders; {'gone'} when a condition image of the spec was deleted meanwhile.
 
--- needs: keys, clock, batch_order, deadlines, decide, events, hints, job_stands, lanes, stages, tenant_load
--- seldom: enhancements_of, job_stands, num_due, num_wanted_of_stage, rank_of_line
+-- needs: keys, clock, batch_order, deadlines, decide, events, hints, inputs, job_stands, lanes, stages, tenant_load
+-- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
@@ -57,6 +58,13 @@ local most_queued = redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders
 if most_queued then
   local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
   if num_queued + n > tonumber(most_queued) then return { 'full', num_queued, tonumber(most_queued) } end
+end
+-- Images that earlier releases stored are in no record until the first sweep. They exist as long as the job that used
+-- them first, which a re-render names.
+if options.source == '' or redis.call('EXISTS', P .. 'job:' .. options.source) == 0 then
+  for _, object in ipairs(inputs_of(spec)) do
+    if not is_input_kept(object) then return { 'gone' } end
+  end
 end
 -- The lane decides which workers look for the job first. The first claim decides which model revision it gets.
 local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
@@ -97,6 +105,7 @@ if options.webhook_url ~= '' then
 end
 if options.enhance then add_fields('enhancement', 'pending') end
 redis.call('HSET', key, unpack(fields))
+use_inputs(job, spec)
 redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)
 redis.call('ZADD', P .. 'jobs:' .. tenant, 0, job)
 redis.call('ZADD', P .. 'jobs:' .. tenant .. ':queued', 0, job)

@@ -82,3 +82,11 @@ def test_a_manifest_of_an_earlier_version_is_refused(client: Client, store: JobS
     with pytest.raises(KeyError):
         RestoredJobs(client).restore(manifest)
     assert client.keys("*") == []
+
+
+def test_a_restored_job_uses_its_condition_images(client: Client, store: JobStore) -> None:
+    manifest = manifest_of(ended(store, client))
+    manifest["spec"]["settings"]["images"] = ["inputs/a.png"]
+    client.flushdb()
+    RestoredJobs(client).restore(manifest)
+    assert client.smembers("gridpress:input_uses:inputs/a.png") == {manifest["job"]["id"]}
