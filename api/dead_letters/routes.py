@@ -29,7 +29,9 @@ class CrashResponse(BaseModel):
     `was_alone` is true if the step contained no other picture.
     """
 
-    worker: str
+    worker: str | None = Field(
+        description="contains the host name and the process id; null for an API key without the scope operator"
+    )
     stage: Stage
     at: Moment
     steps: StepsResponse
@@ -112,7 +114,7 @@ def _answer(letter: DeadLetter) -> Json:
 
 def _crash(crash: Crash) -> CrashResponse:
     return CrashResponse(
-        worker=crash.worker_id,
+        worker=crash.worker_id if is_operator() else None,
         stage=crash.stage,
         at=crash.at,
         steps=StepsResponse(done=crash.steps.done, total=crash.steps.total),

@@ -9,6 +9,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from flask import Response, g, request
+from werkzeug.routing import Rule
 
 from api.connections.connection import mark_admitted
 from api.edge.proxies import base_url
@@ -44,6 +45,8 @@ _PUBLIC = frozenset(
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
+# These routes describe the service as a whole, so a key of the scope `operator` may call them without `read`.
+_OF_THE_SERVICE = frozenset({"/v1/stats", "/v1/workers"})
 _SESSION = "/v1/session"  # reading and ending a session need no API key; beginning one does
 SESSION_COOKIE = "gridpress_session"
 PAGE_FIELD = "Gridpress-Studio"
@@ -105,13 +108,13 @@ def admit() -> None:
     mark_admitted(request.environ)
     _count(deps.rate_limits.use_request(caller().tenant, caller().limits))
     key = caller().key
-    if key and scope and not key.allows(scope):
+    if key and scope and not (key.allows(scope) or _operates(key, request.url_rule)):
         raise MissingScope(scope)
 
 
 def is_operator() -> bool:
-    """Returns whether the caller may read data of all tenants. This is so if its API key has the scope `operator`, or
-    if no API key exists.
+    """Returns whether the caller may read data of the platform: of all tenants together, and of its machines. This is
+    so if its API key has the scope `operator`, or if no API key exists.
     """
     key = caller().key
     return key is None or key.allows(Scope.OPERATOR)
@@ -188,6 +191,10 @@ def sent_key() -> str | None:
     """Returns the API key in the header field `Authorization` of the current request, if any."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _operates(key: ApiKey, rule: Rule | None) -> bool:
+    return rule is not None and rule.rule in _OF_THE_SERVICE and key.allows(Scope.OPERATOR)
 
 
 def _count(verdict: LimitDecision | None) -> None:

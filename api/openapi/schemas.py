@@ -63,8 +63,8 @@ class Health(BaseModel):
     durability: Durability
     enhance_prompt: str = Field(description="on or off")
     store_loss: str | None = Field(
-        description="data that the embedded job store has lost; null: none. Callers without access see only that there "
-        "is a loss"
+        description="data that the embedded job store has lost; null: none. Callers without the scope operator see "
+        "only that there is a loss"
     )
     deaf: dict[str, int] = Field(
         description="by queue, the number of live workers that ask for no work although they could take some. If all "

@@ -10,6 +10,7 @@ from flask import Blueprint
 
 from api.edge.authentication import is_open, key_owner
 from api.services import Services, services
+from shared.access.keys import Scope
 from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints.queues import Queue
 from shared.jobs.states import Stage
@@ -42,12 +43,13 @@ def ready() -> tuple[dict[str, object], int]:
     key is created, and `keys` afterwards. `enhance_prompt` is `on` if GRIDPRESS_ENHANCE_BASE_URL is set.
 
     `stages` has, for each stage, the numbers of live workers and of their slots (a slot has room for one render).
-    Callers with access also see `unserved`: for each model revision that no live worker serves, the number of pictures
-    that wait for it. `""` stands for any revision.
+    Operators also see `unserved`: for each model revision that no live worker serves, the number of pictures that wait
+    for it. `""` stands for any revision. An operator has an API key with the scope `operator`, or calls an API without
+    keys.
 
     `durability` describes what a 202 guarantees. In the mode `relaxed`, a crash may lose the jobs of the last
     `window_s` seconds. If `window_s` is null, it may lose jobs of any age. `store_loss` describes data that the
-    embedded job store has lost, until `gridpress repair` has run.
+    embedded job store has lost, until `gridpress repair` has run. Only operators see the description.
 
     `deaf` has, for each queue, the number of live workers that ask for no work. `stalled` names the stages in which
     pictures wait and slots are free, but no worker has taken a picture for 30 s. If all workers of a queue are deaf, or
@@ -69,7 +71,7 @@ def ready() -> tuple[dict[str, object], int]:
     is_ready = set(checks.values()) == {"ok"}
     loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
     # A store that hangs would hang the check of the caller's key too.
-    has_access = checks["store"] == "ok" and _is_caller(deps, access)
+    for_operator = checks["store"] == "ok" and _is_operator(deps, access)
     signs: Mapping[Queue, QueueHealth] = found.get("signs") or {}
     is_deaf = any(each.deaf == each.workers > 0 for each in signs.values())
     stalled = [stage.value for stage, load in (loads or {}).items() if load.is_stalled]
@@ -77,11 +79,11 @@ def ready() -> tuple[dict[str, object], int]:
         "status": "unavailable" if not is_ready else "degraded" if is_deaf or stalled else "ok",
         "checks": checks,
         "intake": found.get("intake", StoreUnavailable.code),
-        "stages": None if loads is None else _stages(loads, has_access=has_access),
+        "stages": None if loads is None else _stages(loads, for_operator=for_operator),
         "access": access,
         "durability": asdict(deps.durability),
         "enhance_prompt": "on" if deps.settings.enhance_base_url else "off",
-        "store_loss": loss if has_access or loss is None else "yes: ask with a key",
+        "store_loss": loss if for_operator or loss is None else "yes: ask with an API key of the scope operator",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
     }
@@ -97,28 +99,31 @@ def _check_objects(deps: Services) -> None:
     deps.object_writes.check()
 
 
-def _stages(loads: Mapping[Stage, StageLoad], *, has_access: bool) -> dict[str, object]:
+def _stages(loads: Mapping[Stage, StageLoad], *, for_operator: bool) -> dict[str, object]:
     """Returns the number of live workers and the number of slots of each stage for the route `/readyz`.
 
-    Only callers with access also see `unserved`, since it contains model revisions.
+    Only operators also see `unserved`, since it counts pictures of all tenants by model revision.
     """
     return {
         stage: {
             "workers": load.strength.workers,
             "slots": load.strength.slots,
-            **({"unserved": dict(load.unserved)} if has_access else {}),
+            **({"unserved": dict(load.unserved)} if for_operator else {}),
         }
         for stage, load in loads.items()
     }
 
 
-def _is_caller(deps: Services, access: str | None) -> bool:
-    """Returns whether the caller has access: a valid API key, or none while the API needs no key.
+def _is_operator(deps: Services, access: str | None) -> bool:
+    """Returns whether the caller has an API key with the scope `operator`, or none while the API needs no key.
 
-    A caller with access could read the same data at `/v1/stats`.
+    Such a caller could read the same data at `/v1/stats`.
     """
     try:
-        return access is not None and (access == "open" or key_owner(deps) is not None)
+        if access is None or access == "open":
+            return access is not None
+        owner = key_owner(deps)
+        return owner is not None and owner.key.allows(Scope.OPERATOR)
     except GridpressError:
         return False
 

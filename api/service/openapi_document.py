@@ -33,7 +33,8 @@ _SCHEME: Json = {
     "scheme": "bearer",
     "bearerFormat": "gp_<id>_<secret>",
     "description": "An API key, created with `gridpress keys create`. The scope `read` permits reading, `render` "
-    "permits creating and cancelling, and `admin` permits everything within the key's tenant. Until the first key is "
+    "permits creating and cancelling, and `admin` permits everything within the key's tenant. `operator` "
+    "shows what belongs to the platform and to all tenants together. Until the first key is "
     "created, an API that listens on loopback needs no key.",
 }
 

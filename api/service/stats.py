@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
+from api.edge.authentication import is_operator
 from api.services import services
 from shared.hints.queues import Queue
 from shared.jobs.states import Stage
@@ -17,7 +18,8 @@ stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 
 class StageResponse(BaseModel):
-    """The load of one stage.
+    """The load of one stage. Fields that count the pictures of all tenants are null for an API key without the scope
+    operator: `waiting`, `running`, `waiting_cost`, `coming_cost`, `open` and `unserved`.
 
     In the AR stage, the unit of cost is one decode step. In the DiT stage, it is one pixel in one denoise step of a
     1024x1024 picture.
@@ -25,10 +27,10 @@ class StageResponse(BaseModel):
 
     workers: int = Field(description="the number of live workers")
     slots: int = Field(description="the number of pictures that all live workers together can render at once")
-    waiting: int = Field(description="the number of pictures of all tenants that wait for this stage")
-    running: int = Field(description="the number of pictures that live workers have claimed")
-    waiting_cost: int = Field(description="the cost of the pictures that wait for this stage")
-    coming_cost: int = Field(
+    waiting: int | None = Field(description="the number of pictures of all tenants that wait for this stage")
+    running: int | None = Field(description="the number of pictures that live workers have claimed")
+    waiting_cost: int | None = Field(description="the cost of the pictures that wait for this stage")
+    coming_cost: int | None = Field(
         description="the cost, in this stage, of the pictures that still wait for the stage before; 0 for AR"
     )
     seconds_per_cost: float | None = Field(
@@ -41,7 +43,7 @@ class StageResponse(BaseModel):
         description="the time in seconds until all waiting pictures have started, computed from full_seconds_per_cost; "
         "null: unknown"
     )
-    open: int = Field(
+    open: int | None = Field(
         description="the number of waiting pictures that an additional worker could start at once. Pictures of a model "
         "revision that no worker serves, and of a tenant at its limit, do not count"
     )
@@ -53,10 +55,14 @@ class StageResponse(BaseModel):
         description="true if pictures wait that live workers serve and slots are free, but no picture was claimed for "
         "30 s"
     )
-    unserved: dict[str, int] = Field(
+    unserved: dict[str, int] | None = Field(
         description="the number of pictures that wait for each model revision that no live worker serves; '' stands "
         "for any revision"
     )
+
+
+# What a tenant would learn of the others.
+_HIDDEN = dict.fromkeys(("waiting", "running", "waiting_cost", "coming_cost", "open", "unserved"))
 
 
 class WorkersResponse(BaseModel):
@@ -80,20 +86,29 @@ class StatsResponse(BaseModel):
     """The load of both stages, the workers of each queue, and counts of faults that should never happen."""
 
     stages: dict[Stage, StageResponse]
-    workers: dict[Queue, WorkersResponse] = Field(description="the live workers, by the queue that they serve")
-    faults: dict[str, int] = Field(
-        description="counts since the store was created. `request.crashed` counts internal errors of requests. "
-        "`unreadable.<kind>` counts records of a kind that could not be read and were left out of lists. The log has "
-        "the details"
+    workers: dict[Queue, WorkersResponse] | None = Field(
+        description="the live workers, by the queue that they serve; null for an API key without the scope operator"
+    )
+    faults: dict[str, int] | None = Field(
+        description="counts since the store was created; null for an API key without the scope operator. "
+        "`request.crashed` counts internal errors of requests. `unreadable.<kind>` counts records of a kind that could "
+        "not be read and were left out of lists. The log has the details"
     )
 
 
 @stats.get("")
 def read() -> dict[str, Any]:
-    """Returns the load of both stages, as totals over all tenants."""
+    """Returns the load of both stages, as totals over all tenants.
+
+    An API key with the scope operator may ask as well. Without that scope, the response shows capacity, throughput and
+    expected waits, and nothing that counts the pictures of other tenants.
+    """
     deps = services()
     rules = ScalingRules(deps.settings.target_wait_s, deps.settings.prior_ready_limit_min)
     stages = stages_answer(deps.throughput.loads(), rules)
+    if not is_operator():
+        shown = {stage: load.model_copy(update=_HIDDEN) for stage, load in stages.items()}
+        return StatsResponse(stages=shown, workers=None, faults=None).model_dump(mode="json")
     workers = {queue: WorkersResponse(**asdict(signs)) for queue, signs in deps.throughput.signs().items()}
     return StatsResponse(stages=stages, workers=workers, faults=dict(deps.fault_counts.read())).model_dump(mode="json")
 

@@ -37,7 +37,10 @@ class WorkerResponse(BaseModel):
     step_s: float | None = Field(
         description="mean seconds of a step, to two digits: a decode step (ar) or a denoise step (dit). Null: unknown"
     )
-    num_held: int = Field(description="the number of pictures of all tenants that the worker holds")
+    num_held: int | None = Field(
+        description="the number of pictures of all tenants that the worker holds; null for an API key without the "
+        "scope operator"
+    )
     held: list[HeldResponse] = Field(description="those of these pictures that belong to the caller's tenant")
 
 
@@ -50,7 +53,10 @@ class WorkersPage(BaseModel):
 
 @workers.get("")
 def index() -> dict[str, Any]:
-    """Returns the live workers of both stages. Of the pictures that they hold, it names only those of the tenant."""
+    """Returns the live workers of both stages. Of the pictures that they hold, it names only those of the tenant.
+
+    An API key with the scope operator may ask as well.
+    """
     found, total = services().workers.workers()
     return WorkersPage(data=[_answer(worker) for worker in found], total=total).model_dump(mode="json")
 
@@ -65,7 +71,7 @@ def _answer(worker: LiveWorker) -> WorkerResponse:
         slots=worker.slots,
         is_draining=worker.is_draining,
         step_s=worker.machine.step_s or None,
-        num_held=worker.num_held,
+        num_held=worker.num_held if is_operator() else None,
         held=[_held(each) for each in worker.held if each.tenant == own],
     )
 

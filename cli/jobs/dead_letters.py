@@ -121,4 +121,4 @@ def _print_log(crashes: list[Json]) -> None:
 
 
 def _last_worker(letter: Json) -> str:
-    return letter["crashes"][-1]["worker"] if letter["crashes"] else ""
+    return letter["crashes"][-1]["worker"] or "" if letter["crashes"] else ""

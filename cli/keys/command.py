@@ -63,7 +63,7 @@ def create(*, tenant: TenantId, scopes: Sequence[str], as_json: bool, data_dir: 
       read      see jobs, pictures and events of the tenant
       render    create and cancel jobs and batches
       admin     everything of the tenant: also dead letters, webhook endpoints and their secrets
-      operator  with admin: log lines of workers, which may show data of other tenants
+      operator  the platform: totals over all tenants, ids of workers; with admin: their log lines
 
     \b
     Example:

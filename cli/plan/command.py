@@ -147,6 +147,8 @@ def _warn_of_idle_slots(stages: Mapping[str, Any]) -> None:
     A render takes longer while its worker computes other renders too. So times that were measured with idle slots are
     too short for a busy service.
     """
+    if any(stages[stage]["running"] is None for stage in Stage):  # the API key does not have the scope operator
+        return
     idle = [_NAMES[stage] for stage in Stage if stages[stage]["running"] < stages[stage]["slots"]]
     if idle:
         hint = "the plan may be too small: plan while the service is busy"

@@ -28,7 +28,8 @@ _NAMES = {"ar": "AR", "dit": "DiT"}
 def ps(context: click.Context, /, *, of_machine: bool, as_json: bool, utc: bool, data_dir: Path, url: str) -> None:
     """List the workers of both stages: device, slots, seconds of a step, and the pictures that they render.
 
-    Worker ids need an API key with the scope operator, once there are API keys. Of the pictures, only yours are named.
+    Worker ids and numbers of renders need an API key with the scope operator, once there are API keys. Of the pictures,
+    only yours are named.
     With --processes, lists the processes on this machine instead: pid, state, start and memory.
 
     \b

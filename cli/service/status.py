@@ -25,8 +25,9 @@ _NAMES = {Stage.AR: "AR", Stage.DIT: "DiT"}
 def status(context: click.Context, as_json: bool, data_dir: Path, url: str) -> None:
     """Show whether the service is ready, and the workers and the load of both stages.
 
-    Without --url, asks the service that `gridpress up` runs with the data folder, whatever its port. The exit status
-    is 1 if the service is not ready. --json prints the responses of /readyz and /v1/stats.
+    Without --url, asks the service that `gridpress up` runs with the data folder, whatever its port. Once there are API
+    keys, the numbers of pictures need one with the scope operator. The exit status is 1 if the service is not ready.
+    --json prints the responses of /readyz and /v1/stats.
 
     \b
     Example:

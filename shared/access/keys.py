@@ -23,8 +23,8 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|', which s
 
 
 class Scope(StrEnum):
-    """A permission of an API key. `admin` allows everything within the key's tenant. `operator` allows operations on
-    things that belong to no tenant.
+    """A permission of an API key. `admin` allows everything within the key's tenant. `operator` allows what belongs
+    to the platform and not to one tenant.
     """
 
     RENDER = "render"

@@ -158,16 +158,24 @@ def test_one_store_that_hangs_says_nothing_of_the_other(house: Services, monkeyp
 
 
 @pytest.mark.attack
-def test_revisions_are_named_to_callers_only(http: FlaskClient, client: Client, store: JobStore) -> None:
+def test_revisions_are_named_to_operators_only(http: FlaskClient, client: Client, store: JobStore) -> None:
     submitted(store)
     assert http.get("/readyz").get_json()["stages"]["ar"]["unserved"] == {"": 1}
-    _, text = KeyStore(client).create(DEFAULT_TENANT, [Scope.READ])
+    text, admin = (KeyStore(client).create(DEFAULT_TENANT, [scope])[1] for scope in (Scope.OPERATOR, Scope.ADMIN))
     told = {
         key: http.get("/readyz", headers={"Authorization": f"Bearer {key}"} if key else {}).get_json()["stages"]["ar"]
-        for key in (text, "", "gp_wrong", text[:-8] + "2" * 8)
+        for key in (text, "", "gp_wrong", text[:-8] + "2" * 8, admin)
     }
     assert told[text]["unserved"] == {"": 1}
-    assert [set(stage) for key, stage in told.items() if key != text] == [{"workers", "slots"}] * 3
+    assert [set(stage) for key, stage in told.items() if key != text] == [{"workers", "slots"}] * 4
+
+
+@pytest.mark.attack
+def test_a_loss_is_described_to_operators_only(http: FlaskClient, house: Services, client: Client) -> None:
+    house.ledger.note_loss("3 of 7 accepted jobs are gone", 5)
+    keys = [KeyStore(client).create(DEFAULT_TENANT, [scope])[1] for scope in (Scope.ADMIN, Scope.OPERATOR)]
+    told = [http.get("/readyz", headers={"Authorization": f"Bearer {key}"}).get_json()["store_loss"] for key in keys]
+    assert told == ["yes: ask with an API key of the scope operator", "3 of 7 accepted jobs are gone"]
 
 
 @pytest.mark.attack

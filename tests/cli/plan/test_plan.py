@@ -66,7 +66,7 @@ def test_a_file_that_is_no_profile_says_so(tmp_path: Path, text: str) -> None:
     assert "is no profile" in result.output
 
 
-def stats(seconds_per_cost: float | None = 1e-6, slots: int = 8, running: int = 8) -> Reply:
+def stats(seconds_per_cost: float | None = 1e-6, slots: int = 8, running: int | None = 8) -> Reply:
     stage = {"workers": 2, "slots": slots, "running": running, "seconds_per_cost": seconds_per_cost}
     return reply(200, {"stages": {"ar": {**stage, "seconds_per_cost": 0.01}, "dit": stage}})
 
@@ -88,6 +88,12 @@ def test_a_service_with_idle_slots_is_called_too_quick(api: StubApi, running: in
     result = run("--images-per-minute", 60, "--url", api.url, "--json")
     assert json.loads(result.stdout)
     assert ("DiT are idle" in result.stderr) is is_warned
+
+
+def test_without_the_scope_operator_nothing_is_known_of_idle_slots(api: StubApi) -> None:
+    api.routes["GET /v1/stats"] = lambda: stats(running=None)
+    result = run("--images-per-minute", 60, "--url", api.url, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("asked", [("--slots", 8), ("--size", "256x256")])

@@ -59,7 +59,7 @@ function stageCard(name, stage) {
     ["backlog", stage.backlog_s === null ? t("common.none") : duration(stage.backlog_s)],
     ["workers", stage.workers],
     ["slots", stage.slots],
-  ];
+  ].filter(([, value]) => value !== null); // counts of all tenants' pictures are for operators
   const trouble = stage.is_stalled ? t("queue.stalled") : stage.workers ? null : t("queue.noWorkers");
   return h(
     "section",
@@ -80,7 +80,7 @@ function workerTable(workers) {
       h("td", {}, t(`queue.stages.${worker.stage}`), worker.is_draining && h("span", { class: "quiet" }, ` · ${t("queue.draining")}`)),
       h("td", {}, worker.device ?? t("common.unknown")),
       h("td", { class: "num" }, stepTime(worker.step_s)),
-      h("td", { class: "num" }, `${worker.num_held} / ${worker.slots}`, worker.held.map(heldLine)),
+      h("td", { class: "num" }, `${worker.num_held ?? worker.held.length} / ${worker.slots}`, worker.held.map(heldLine)),
       h("td", {}, worker.revision ?? t("common.unknown")),
       h("td", { class: "mono" }, worker.id ?? t("common.none")),
     ),
@@ -133,7 +133,7 @@ function letterRows(letters, reread) {
 
 function crashPart(crash) {
   const steps = `${crash.steps.done}/${crash.steps.total}`;
-  const about = [crash.worker, ago(crash.at), steps, ...(crash.was_alone ? [t("queue.alone")] : [])].join(" · ");
+  const about = [...(crash.worker ? [crash.worker] : []), ago(crash.at), steps, ...(crash.was_alone ? [t("queue.alone")] : [])].join(" · ");
   return h("div", { class: "field" }, h("p", { class: "small quiet" }, about), h("pre", { class: "log", tabindex: "0" }, crash.log_lines?.join("\n") || t("queue.noLog")));
 }
 
