@@ -8,13 +8,14 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.settings.labels import LabelSettings
 from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
 from shared.settings.secret_files import SecretFiles
 from shared.settings.store_url import with_certificates
 
 
-class Settings(BaseSettings):
+class Settings(LabelSettings):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
     A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file

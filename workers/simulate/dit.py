@@ -31,7 +31,7 @@ def run(settings: Settings) -> None:
     client = open_store(settings)
     objects = open_objects(settings)
     facts = {"device": "simulated", "gridpress": version("gridpress")}
-    publisher = Publisher(objects, settings.served_model_name, facts)
+    publisher = Publisher(objects, settings.served_model_name, settings.label_producer, facts)
     handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
 
     def finish(claim: Claim) -> Decoded:
@@ -41,7 +41,7 @@ def run(settings: Settings) -> None:
         )
 
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    previews = PreviewPublisher(objects, LeaseStore(client, rules))
+    previews = PreviewPublisher(objects, LeaseStore(client, rules), settings.label_producer)
 
     def preview(claim: Claim, progress: Progress) -> None:
         due = preview_steps(progress.total, claim.partial_images)

@@ -9,14 +9,19 @@ from werkzeug.test import TestResponse
 
 from api.services import Services
 from shared.errors import ObjectNotFound
+from shared.ids import Revision
 from shared.jobs.job import Job
+from shared.jobs.spec import OutputFormat, RenderSettings
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import LeaseStore
 from tests.api.conftest import with_settings
 from tests.api.pictures import png
 from tests.api.rendering import render_next
+from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
+from tests.fixtures.pictures import photo_like
 from tests.shared.store.builders import RULES, submitted
+from workers.dit.pictures.encode import Provenance, encode_picture
 
 
 @pytest.fixture
@@ -37,6 +42,20 @@ def test_a_thumbnail_is_the_picture_in_small(http: FlaskClient, job: Job, size: 
     small = Image.open(BytesIO(answer.data))
     assert small.size == expected
     assert small.convert("RGB").getpixel((5, 5)) == pytest.approx((0, 128, 128), abs=4)
+
+
+@pytest.mark.parametrize("output_format", OutputFormat)
+def test_a_thumbnail_keeps_the_label_of_its_picture(
+    http: FlaskClient, house: Services, store: JobStore, client: Client, output_format: OutputFormat
+) -> None:
+    settings = RenderSettings(prompt="a cake", width_px=640, height_px=320, output_format=output_format)
+    made = encode_picture(photo_like(640, 320, seed=1), settings, Provenance(1, "m", Revision("r"), "0", "示例公司"))
+    job = submitted(store)
+    render_next(house, LeaseStore(client, RULES), made.data, has_own_folder=True)
+    small = fetched(http, job, "128").data
+    assert Image.open(BytesIO(small)).size == (128, 64)
+    assert source_type_of(small) == GENERATED
+    assert aigc_of(small) == aigc_of(made.data)
 
 
 def test_a_thumbnail_is_made_once(

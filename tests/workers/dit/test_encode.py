@@ -10,7 +10,9 @@ from shared.jobs.spec import OutputFormat, RenderSettings
 from tests.fixtures.pictures import photo_like
 from workers.dit.pictures.encode import Provenance, encode_picture
 
-PROVENANCE = Provenance(seed=2**53 - 1, model_name="zai-org/GLM-Image", revision=Revision("abc123"), version="0.1.0")
+PROVENANCE = Provenance(
+    seed=2**53 - 1, model_name="zai-org/GLM-Image", revision=Revision("abc123"), version="0.1.0", producer="a lab"
+)
 PICTURE = photo_like(96, 64, seed=0)
 PROMPTS = ["plain", "größer, così", "海报 「你好」 “世界”", "emoji 🎂 and\nlines\ttabs \x01"]
 LOSSY = [OutputFormat.WEBP, OutputFormat.JPEG]
@@ -21,10 +23,10 @@ def make_settings(**changes: object) -> RenderSettings:
 
 
 def encoded(settings: RenderSettings) -> Image.Image:
-    data, content_type = encode_picture(PICTURE, settings, PROVENANCE)
-    image = Image.open(io.BytesIO(data))
+    made = encode_picture(PICTURE, settings, PROVENANCE)
+    image = Image.open(io.BytesIO(made.data))
     image.load()
-    assert content_type == Image.MIME[image.format]
+    assert made.content_type == Image.MIME[image.format]
     return image
 
 
@@ -54,6 +56,8 @@ def test_a_png_keeps_every_pixel() -> None:
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_a_png_says_what_made_it(prompt: str) -> None:
     texts = encoded(make_settings(prompt=prompt, guidance_scale=2.5, images=(ObjectKey("secret/key"),))).text
+    assert json.loads(texts.pop("AIGC"))["ContentProducer"] == "a lab"
+    del texts["XML:com.adobe.xmp"]  # tests of labels read it
     settings = json.loads(texts.pop("settings"))
     assert texts == {
         "prompt": prompt,
@@ -79,11 +83,12 @@ def test_a_webp_and_a_jpeg_say_what_made_them(output_format: OutputFormat, promp
 
 
 @pytest.mark.parametrize("output_format", OutputFormat)
-def test_a_picture_says_nothing_when_asked_not_to(output_format: OutputFormat) -> None:
+def test_a_picture_says_nothing_of_its_request_when_asked_not_to(output_format: OutputFormat) -> None:
     settings = make_settings(prompt="a secret cake", output_format=output_format, embed_metadata=False)
-    data, _ = encode_picture(PICTURE, settings, PROVENANCE)
+    data = encode_picture(PICTURE, settings, PROVENANCE).data
     image = Image.open(io.BytesIO(data))
-    assert getattr(image, "text", {}) == {}
+    # The label is there all the same.
+    assert set(getattr(image, "text", {})) <= {"AIGC", "XML:com.adobe.xmp"}
     assert comment(image) == b""
     assert b"secret" not in data.replace(b"\0", b"")
 
@@ -100,7 +105,9 @@ def test_a_jpeg_keeps_colour_at_full_resolution_for_sharp_captions() -> None:
 @pytest.mark.parametrize("output_format", LOSSY)
 def test_less_quality_makes_a_smaller_file(output_format: OutputFormat) -> None:
     sizes = [
-        len(encode_picture(PICTURE, make_settings(output_format=output_format, output_quality=quality), PROVENANCE)[0])
+        len(
+            encode_picture(PICTURE, make_settings(output_format=output_format, output_quality=quality), PROVENANCE).data
+        )
         for quality in (20, 60, 95)
     ]
     assert sizes == sorted(set(sizes))

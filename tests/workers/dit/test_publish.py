@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import ObjectStoreUnavailable
+from shared.ids import JobId
+from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.fakes import FakeLeases, FakeObjects
@@ -19,7 +21,7 @@ FOLDER = "jobs/job/0000/holder"
 
 
 def a_publisher(objects: FakeObjects) -> Publisher:
-    return Publisher(objects, "model", {"device": "cpu", "gridpress": "0"})  # type: ignore[arg-type]
+    return Publisher(objects, "model", "a lab", {"device": "cpu", "gridpress": "0"})  # type: ignore[arg-type]
 
 
 def test_a_manifest_tells_tier_timings_attempts_and_whether_the_picture_is_blank() -> None:
@@ -44,6 +46,28 @@ def test_a_manifest_tells_what_computed_both_stages(facts: dict[str, str]) -> No
     assert manifest["ar_engine"] == (facts or None)
 
 
+def test_a_manifest_tells_the_label_of_the_picture() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
+    a_publisher(objects).write_of(leases, make_claim(), decoded)()  # type: ignore[arg-type]
+    [picture] = leases.pictures
+    aigc = aigc_of(objects.kept[picture.key])
+    manifest = json.loads(objects.kept[picture.manifest_key])
+    assert manifest["label"] == {"producer": "a lab", "produce_id": aigc["ProduceID"]}
+    assert aigc["ContentProducer"] == "a lab"
+
+
+def test_the_bytes_of_a_picture_do_not_tell_which_job_it_is_of() -> None:
+    claims = [make_claim(), replace(make_claim(), job_id=JobId("another"), index=3, attempt=2)]
+    made = []
+    for claim in claims:
+        objects, leases = FakeObjects(), FakeLeases()
+        decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=float(claim.index))
+        a_publisher(objects).write_of(leases, claim, decoded)()  # type: ignore[arg-type]
+        made.append((leases.pictures[0].sha256, objects.kept[leases.pictures[0].key]))
+    assert made[0] == made[1]
+
+
 def test_a_write_that_an_outage_cut_short_commits_nothing_and_can_be_repeated() -> None:
     objects, leases = FakeObjects(is_away=True), FakeLeases()
     decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
@@ -63,7 +87,7 @@ def a_preview(number: int) -> Preview:
 
 def test_a_preview_is_stored_beside_its_picture_before_it_is_announced() -> None:
     objects, leases = FakeObjects(), FakeLeases()
-    publisher = PreviewPublisher(objects, leases)  # type: ignore[arg-type]
+    publisher = PreviewPublisher(objects, leases, "a lab")  # type: ignore[arg-type]
     publisher.submit(a_preview(1))
     publisher._pool.shutdown(wait=True)
     ((kind, data),) = leases.events
@@ -71,12 +95,14 @@ def test_a_preview_is_stored_beside_its_picture_before_it_is_announced() -> None
         "render.preview",
         {"index": 0, "number": 1, "total": 2, "key": f"{FOLDER}/preview-1.jpeg"},
     )
-    assert Image.open(io.BytesIO(objects.kept[data["key"]])).size == (64, 64)  # type: ignore[index]
+    preview = objects.kept[data["key"]]  # type: ignore[index]
+    assert Image.open(io.BytesIO(preview)).size == (64, 64)
+    assert (source_type_of(preview), aigc_of(preview)["ContentProducer"]) == (GENERATED, "a lab")
 
 
 def test_previews_that_cannot_be_stored_are_left_out_and_make_room_again() -> None:
     objects, leases = FakeObjects(is_away=True), FakeLeases()
-    publisher = PreviewPublisher(objects, leases)  # type: ignore[arg-type]
+    publisher = PreviewPublisher(objects, leases, "a lab")  # type: ignore[arg-type]
     for _ in range(20):
         publisher.submit(a_preview(1))
         publisher._pool.submit(lambda: None).result()

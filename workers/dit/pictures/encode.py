@@ -1,4 +1,4 @@
-"""Encodes pictures as PNG, WebP or JPEG, and embeds the prompt and the settings. It stores nothing."""
+"""Encodes pictures as PNG, WebP or JPEG, and embeds their label, the prompt and the settings. It stores nothing."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from shared.ids import Revision
 from shared.jobs.spec import OutputFormat, RenderSettings
+from workers.dit.pictures.labels import AIGC_KEYWORD, XMP_KEYWORD, aigc_field, produce_id, xmp_packet
 
 _MAX_EXIF_BYTES = 65_000  # a JPEG segment has at most 2^16 - 1 bytes, including headers and names
 _UNICODE = b"UNICODE\0"  # the character code with which EXIF's UserComment begins (EXIF 2.32)
@@ -17,33 +18,47 @@ _UNICODE = b"UNICODE\0"  # the character code with which EXIF's UserComment begi
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The origin of a picture, for its metadata. `version` is the version of Gridpress."""
+    """The origin of a picture, for its metadata. `version` is the version of Gridpress. `producer` is the name or code
+    of the provider that generated the picture.
+    """
 
     seed: int
     model_name: str
     revision: Revision
     version: str
+    producer: str
 
 
-def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Provenance) -> tuple[bytes, str]:
-    """Encodes a picture. Returns the bytes of the file and its content type. The picture is resized to the size that
-    the request asks for.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The file of a picture, its content type, and the number that its label gives to the content of the picture."""
 
-    With `settings.embed_metadata` a PNG has the metadata in text chunks. WebP and JPEG have it as a JSON object in
-    EXIF's UserComment, unless it is too large for a JPEG segment.
+    data: bytes
+    content_type: str
+    produce_id: str
+
+
+def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Provenance) -> Encoded:
+    """Encodes a picture. The picture is resized to the size that the request asks for.
+
+    Every file says that the picture is generated: in an XMP packet, and in a PNG also in the text chunk `AIGC`. With
+    `settings.embed_metadata` a PNG also has the prompt and the settings in text chunks. WebP and JPEG have them as a
+    JSON object in EXIF's UserComment, unless it is too large for a JPEG segment.
     """
     if image.size != settings.delivered_size:
         image = ImageOps.fit(image, settings.delivered_size, Image.Resampling.LANCZOS)
     facts = _facts(settings, provenance) if settings.embed_metadata else {}
-    file = io.BytesIO()
+    number = produce_id(image)
+    aigc = aigc_field(provenance.producer, number)
+    file, xmp = io.BytesIO(), xmp_packet(aigc)
     if settings.output_format is OutputFormat.PNG:
-        image.save(file, "PNG", pnginfo=_text_chunks(facts))
+        image.save(file, "PNG", pnginfo=_text_chunks({AIGC_KEYWORD: aigc, **facts}, xmp))
     elif settings.output_format is OutputFormat.WEBP:
-        image.save(file, "WEBP", quality=settings.output_quality, exif=_exif(facts))
+        image.save(file, "WEBP", quality=settings.output_quality, exif=_exif(facts), xmp=xmp)
     else:
         # Without chroma subsampling coloured captions stay sharp.
-        image.save(file, "JPEG", quality=settings.output_quality, subsampling=0, exif=_exif(facts))
-    return file.getvalue(), settings.output_format.content_type
+        image.save(file, "JPEG", quality=settings.output_quality, subsampling=0, exif=_exif(facts), xmp=xmp)
+    return Encoded(file.getvalue(), settings.output_format.content_type, number)
 
 
 def _facts(settings: RenderSettings, provenance: Provenance) -> Mapping[str, str]:
@@ -62,9 +77,10 @@ def _facts(settings: RenderSettings, provenance: Provenance) -> Mapping[str, str
     }
 
 
-def _text_chunks(facts: Mapping[str, str]) -> PngInfo:
-    """Returns PNG text chunks: Latin-1 text as tEXt, other text as iTXt (UTF-8)."""
+def _text_chunks(facts: Mapping[str, str], xmp: bytes) -> PngInfo:
+    """Returns PNG text chunks: the XMP packet as iTXt, Latin-1 text as tEXt, other text as iTXt (UTF-8)."""
     chunks = PngInfo()
+    chunks.add_itxt(XMP_KEYWORD, xmp.decode())
     for keyword, text in facts.items():
         chunks.add_text(keyword, text)
     return chunks

@@ -26,12 +26,15 @@ class Publisher:
     won.
     """
 
-    def __init__(self, objects: ObjectStore, model_name: str, engine: Mapping[str, str]) -> None:
-        """Creates the publisher. `engine` describes the software and device that computed the pictures (device, dtype,
-        versions). The manifests contain this description.
+    def __init__(self, objects: ObjectStore, model_name: str, producer: str, engine: Mapping[str, str]) -> None:
+        """Creates the publisher. `producer` is the name or code of the provider, for the labels of pictures.
+
+        `engine` describes the software and device that computed the pictures (device, dtype, versions). The manifests
+        contain this description.
         """
         self._objects = objects
         self._model_name = model_name
+        self._producer = producer
         self._engine = engine
         self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
@@ -42,17 +45,18 @@ class Publisher:
         """
         prior = claim.prior
         assert prior
-        provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
-        data, content_type = encode_picture(decoded.image, claim.settings, provenance)
+        version = self._engine["gridpress"]
+        provenance = Provenance(claim.seed, self._model_name, claim.revision, version, self._producer)
+        encoded = encode_picture(decoded.image, claim.settings, provenance)
         folder = claim.folder
         picture = Picture(
             key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
             manifest_key=ObjectKey(f"{folder}/manifest.json"),
-            sha256=hashlib.sha256(data).hexdigest(),
-            num_bytes=len(data),
-            content_type=content_type,
+            sha256=hashlib.sha256(encoded.data).hexdigest(),
+            num_bytes=len(encoded.data),
+            content_type=encoded.content_type,
         )
-        manifest = json.dumps(self._manifest(claim, decoded, picture), ensure_ascii=False)
+        manifest = json.dumps(self._manifest(claim, decoded, picture, encoded.produce_id), ensure_ascii=False)
         beside = (
             (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
             (picture.manifest_key, manifest.encode(), "application/json"),
@@ -60,20 +64,21 @@ class Publisher:
 
         def write() -> None:
             uploads = [self._uploads.submit(copy_context().run, partial(self._objects.put, *each)) for each in beside]
-            self._objects.put(picture.key, data, content_type)
+            self._objects.put(picture.key, encoded.data, encoded.content_type)
             for upload in uploads:
                 upload.result()
             leases.finish_picture(claim.lease, picture)
 
         return write
 
-    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture) -> Mapping[str, object]:
+    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture, number: str) -> Mapping[str, object]:
         """Returns the manifest of the picture.
 
         `engine` describes the software and the device of the DiT stage, and `ar_engine` those of the AR stage, which is
         null for a token grid of an earlier job. The field `attempts` counts the attempts of the DiT stage, so it is 1
         if nothing went wrong. The field `picture` has the size of the delivered picture, and `settings` has the size
-        that was rendered.
+        that was rendered. The field `label` has what the picture's metadata say: the provider, and the provider's
+        `number` of the picture.
         """
         width_px, height_px = claim.settings.delivered_size
         return {
@@ -97,6 +102,7 @@ class Publisher:
                 "content_type": picture.content_type,
                 "is_blank": decoded.is_blank,
             },
+            "label": {"producer": self._producer, "produce_id": number},
             "token_grid": {"key": picture.grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
