@@ -5,8 +5,7 @@ if it would not change the picture's meaning.
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.intake.model_names import SHORT_NAME
 from shared.intake.openai import STYLE_WARNING, Style
@@ -23,12 +22,6 @@ class TaskStatus(StrEnum):
     PROCESSING = "PROCESSING"
     SUCCESS = "SUCCESS"
     FAIL = "FAIL"
-
-
-def _no_watermark(wanted: bool | None) -> bool | None:
-    if wanted:
-        raise PydanticCustomError("watermark", "this service adds no watermarks: leave it out or send false")
-    return wanted
 
 
 class WordCheck(BaseModel):
@@ -70,7 +63,10 @@ class ImageRequest(BaseModel):
         default=None,
         description="returned unchanged in the response. It does not make a request idempotent: use Idempotency-Key",
     )
-    watermark_enabled: Annotated[bool | None, AfterValidator(_no_watermark)] = None
+    watermark_enabled: bool | None = Field(
+        default=None,
+        description="draw a visible mark into the pictures: the same as visible_mark in a request to /v1/jobs",
+    )
     sensitive_word_check: WordCheck | None = None
 
     @property
@@ -86,6 +82,7 @@ class ImageRequest(BaseModel):
             "size": self.size or _DEFAULT_SIZE,
             "n": self.n or 1,
             "quality": _QUALITIES[self.quality or "hd"],
+            "visible_mark": self.watermark_enabled or False,
             "metadata": {name: value for name, value in metadata.items() if value},
         }
 

@@ -41,6 +41,7 @@ _OPTIONS = {
     "priority": "--priority",
     "images": "--image",
     "enhance_prompt": "--enhance-prompt",
+    "visible_mark": "--visible-mark",
     "n": "--n",
     "webhook_url": "--webhook",
     "output_format": "--format",
@@ -62,6 +63,7 @@ def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given
 @click.option("--priority", type=click.Choice([each.value for each in Priority]), help=_PRIORITY_HELP)
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
 @click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
+@click.option("--visible-mark", is_flag=True, help="Draw a text such as 'AI generated' into a corner of each picture.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--webhook", "webhook_url", metavar="URL", help=_WEBHOOK_HELP)
 @click.option("--format", "output_format", type=click.Choice(FORMATS), help=_FORMAT_HELP)
@@ -103,6 +105,7 @@ def render(
     fields["output_format"] = format_for(out, output_format)
     fields["images"] = [data_url(image) for image in images]
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
+    fields["visible_mark"] = fields["visible_mark"] or None
     console = Console(stderr=True, quiet=quiet)
     with Client(url) as client:
         with in_options(_OPTIONS):

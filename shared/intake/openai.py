@@ -46,6 +46,7 @@ _AS_THEY_ARE = (
     "resize",
     "enhance_prompt",
     "embed_metadata",
+    "visible_mark",
     "priority",
     "start_timeout_s",
     "execution_timeout_s",
@@ -197,6 +198,7 @@ class ImagesRequest(BaseModel):
     resize: bool | None = Field(default=None, description=_OURS)
     enhance_prompt: bool | None = Field(default=None, description=_OURS)
     embed_metadata: bool | None = Field(default=None, description=_OURS)
+    visible_mark: bool | None = Field(default=None, description=_OURS)
     priority: str | None = Field(default=None, description=_OURS)
     start_timeout_s: float | None = Field(default=None, description=_OURS)
     execution_timeout_s: float | None = Field(default=None, description=_OURS)

@@ -112,6 +112,11 @@ class JobRequest(BaseModel):
     output_format: Annotated[OutputFormat, Field(strict=False)] = OutputFormat.PNG
     output_quality: int = Field(default=90, ge=1, le=100, description="quality of JPEG and WebP files")
     embed_metadata: bool = Field(default=True, description="write prompt, seed and settings into the file")
+    visible_mark: bool = Field(
+        default=False,
+        description="draw a short text, such as AI generated, into the lower right corner of the pictures. The "
+        "operator of the service sets the text",
+    )
     priority: Annotated[Priority, Field(strict=False)] = Field(
         default=Priority.INTERACTIVE, description="scheduling class; it does not change the pictures"
     )

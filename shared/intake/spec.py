@@ -107,7 +107,13 @@ class Intake:
         )
 
     def _again(self, request: JobRequest, source: Source) -> RenderSettings:
-        return settings_again(request, source, asked_size(request))
+        settings = settings_again(request, source, asked_size(request))
+        is_asked = "visible_mark" in request.model_fields_set
+        return settings.model_copy(update={"mark": self._mark(request)}) if is_asked else settings
+
+    def _mark(self, request: JobRequest) -> str | None:
+        """Returns the text of the visible mark; None if the request asks for no mark."""
+        return self.settings.mark_text if request.visible_mark else None
 
     def _render_settings(self, body: Body, tenant: TenantId) -> RenderSettings:
         images = self._images(body, tenant)
@@ -121,6 +127,7 @@ class Intake:
             crop_height_px=delivered[1] if is_cropped else None,
             images=self._store(images, tenant),
             image_sizes=tuple(map(size_px, images)),
+            mark=self._mark(body.request),
             **body.request.model_dump(include=set(_RENDER_FIELDS)),
         )
 

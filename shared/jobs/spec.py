@@ -67,6 +67,8 @@ class RenderSettings(BaseModel):
     - `image_sizes` are the widths and heights of these images. It is empty in records of earlier releases.
     - `crop_width_px` and `crop_height_px` are set if the finished picture has another size than the rendered picture.
       The rendered picture is then scaled to cover the finished size, and its middle is kept.
+    - `mark` is the text of the visible mark in the finished picture, or None. The text is set by the operator. It is
+      copied when the request is accepted, so a later text does not change the picture.
     - If `temperature` or `top_p` is None, the value in the checkpoint's generation config is used.
     """
 
@@ -85,6 +87,7 @@ class RenderSettings(BaseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int = 90
     embed_metadata: bool = True
+    mark: str | None = None
     crop_width_px: int | None = None
     crop_height_px: int | None = None
 

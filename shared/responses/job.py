@@ -21,7 +21,7 @@ from shared.responses.schemas import (
 )
 from shared.schedule.throughput import NO_OUTLOOK, Outlook, QueuePlace
 
-_FIELDS_OF_OTHER_NAMES = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes"}
+_FIELDS_OF_OTHER_NAMES = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes", "mark"}
 
 
 def job_response(
@@ -55,6 +55,7 @@ def job_response(
         n=spec.n,
         seed=spec.seed,
         num_condition_images=len(settings.images),
+        visible_mark=settings.mark is not None,
         priority=spec.priority,
         partial_images=spec.partial_images,
         enhance_prompt=spec.enhance_prompt,

@@ -141,6 +141,8 @@ class JobResponse(BaseModel):
     is null otherwise, after the job's end, and in lists.
 
     `rendered_size` is the size that the model rendered. `width` and `height` are the size of the finished picture.
+
+    `visible_mark` says whether the pictures have a visible mark.
     """
 
     model_config = _ALL_FIELDS_REQUIRED
@@ -175,6 +177,7 @@ class JobResponse(BaseModel):
     output_format: OutputFormat
     output_quality: int
     embed_metadata: bool
+    visible_mark: bool = False  # earlier releases have no marks, and this schema also reads their responses
     priority: Priority
     partial_images: int
     enhance_prompt: bool

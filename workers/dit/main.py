@@ -32,6 +32,7 @@ from workers.dit.model.runner import DitRunner
 from workers.dit.model.vae_tiles import tile_limit_px
 from workers.dit.model.warm_up import warm_up
 from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.previews import PreviewPublisher
 from workers.dit.pictures.publish import Publisher
 from workers.dit.plan import Plan
@@ -45,9 +46,10 @@ from workers.stage.worker import HandoverPorts, StageParts, run_stage
 def run(settings: Settings) -> None:
     """Loads the DiT model and runs the worker until SIGTERM.
 
-    Raises `GridpressError` if the model, store or device is missing.
+    Raises `GridpressError` if the model, store or device is missing, or the font of visible marks can't be used.
     """
     began_s = time.monotonic()
+    labelling = Labelling.of(settings)
     source = find_model(settings, DIT_PARTS)
     client = open_store(settings)
     objects = open_objects(settings)
@@ -55,13 +57,13 @@ def run(settings: Settings) -> None:
     options, devices = options_of(settings), guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    previews = PreviewPublisher(objects, LeaseStore(client, rules), settings.label_producer)
+    previews = PreviewPublisher(objects, LeaseStore(client, rules), labelling)
     with device_share(settings, placement) as share:
         model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
         apply_options(model.transformer, options)
         model = replace(model, tile_above_px=tile_limit_px(settings.dit_vae_tiles, model.vae, placement.device))
         facts = _engine_facts(placement, options, model)
-        publisher = Publisher(objects, settings.served_model_name, settings.label_producer, facts)
+        publisher = Publisher(objects, settings.served_model_name, labelling, facts)
         denoiser = _denoiser(settings, source, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings) else Plan()
         runner = DitRunner(model, denoiser, plan)

@@ -13,6 +13,7 @@ from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseRules, LeaseStore
 from workers.dit.handover.store import Handovers
 from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.previews import Preview, PreviewPublisher, preview_steps
 from workers.dit.pictures.publish import Publisher
 from workers.engine.places import turns
@@ -28,10 +29,11 @@ def run(settings: Settings) -> None:
     worker does.
     """
     simulation = Simulation.parse(settings.model)
+    labelling = Labelling.of(settings)
     client = open_store(settings)
     objects = open_objects(settings)
     facts = {"device": "simulated", "gridpress": version("gridpress")}
-    publisher = Publisher(objects, settings.served_model_name, settings.label_producer, facts)
+    publisher = Publisher(objects, settings.served_model_name, labelling, facts)
     handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
 
     def finish(claim: Claim) -> Decoded:
@@ -41,7 +43,7 @@ def run(settings: Settings) -> None:
         )
 
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    previews = PreviewPublisher(objects, LeaseStore(client, rules), settings.label_producer)
+    previews = PreviewPublisher(objects, LeaseStore(client, rules), labelling)
 
     def preview(claim: Claim, progress: Progress) -> None:
         due = preview_steps(progress.total, claim.partial_images)

@@ -101,13 +101,16 @@ class Recorder(Generic[Result]):
         """Writes an outcome, and returns what was written.
 
         If the result can't be written because of an unexpected error, the render fails with the reason `not_written`,
-        because another attempt would end in the same way.
+        because another attempt would end in the same way. `RenderFailed` has a reason of its own.
         """
         lease = outcome.claim.lease
         try:
             return self._repeat(self._step_of(outcome), lease)
         except LeaseLost:
             raise
+        except RenderFailed as error:
+            log.warning("render.not_written", error=str(error))
+            return self._repeat(self._failure(lease, error), lease)
         except Exception:
             log.exception("render.not_written")
             return self._repeat(self._failure(lease, RenderFailed("not_written", _NOT_WRITTEN)), lease)

@@ -92,6 +92,8 @@ def refused(http: FlaskClient, body: str | bytes | dict[str, Any], status: int =
         ({"output_quality": 0}, "output_quality"),
         ({"output_quality": 101}, "output_quality"),
         ({"embed_metadata": 1}, "embed_metadata"),
+        ({"visible_mark": 1}, "visible_mark"),
+        ({"visible_mark": "AI generated"}, "visible_mark"),
         ({"metadata": [1]}, "metadata"),
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"metadata": {"a": None}}, "metadata.a"),

@@ -81,6 +81,15 @@ def test_every_field_arrives(http: FlaskClient, house: Services) -> None:
     assert secret not in http.get("/v1/jobs").text
 
 
+def test_a_visible_mark_has_the_operators_text_of_the_moment(house: Services) -> None:
+    """A picture depends on its request alone, so the text is a part of the job."""
+    jobs = [accepted(with_settings(house, mark_text=text), visible_mark=True) for text in ("AI generated", "AI生成")]
+    assert [spec_of(house, job).settings.mark for job in jobs] == ["AI generated", "AI生成"]
+    assert [job["visible_mark"] for job in jobs] == [True, True]
+    plain = accepted(with_settings(house))
+    assert (spec_of(house, plain).settings.mark, plain["visible_mark"]) == (None, False)
+
+
 def test_a_webhook_without_events_gets_every_end(http: FlaskClient) -> None:
     job = accepted(http, webhook_url="https://hooks.example.com/")
     assert set(job["webhook_events"]) == {"job.succeeded", "job.failed", "job.cancelled", "job.expired"}

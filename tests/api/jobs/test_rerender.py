@@ -160,3 +160,26 @@ def test_the_load_of_the_stages_is_told_without_names(http: FlaskClient, house: 
     assert stage["waiting_cost"] == 3 * job.spec.settings.num_decode_steps
     assert "secretive" not in answer.text
     assert with_settings(house).get("/readyz").get_json()["stages"]["ar"]["unserved"] == {"": 3}
+
+
+@pytest.mark.parametrize(
+    ("was", "asked", "mark"),
+    [
+        (None, {}, None),
+        ("AI", {}, "AI"),
+        (None, {"visible_mark": True}, "AI generated"),
+        ("AI", {"visible_mark": True}, "AI generated"),
+        ("AI", {"visible_mark": False}, None),
+    ],
+)
+def test_a_re_render_keeps_the_visible_mark_unless_it_names_it(
+    http: FlaskClient, house: Services, leases: LeaseStore, was: str | None, asked: dict[str, Any], mark: str | None
+) -> None:
+    spec = a_spec()
+    spec = spec.model_copy(update={"settings": spec.settings.model_copy(update={"mark": was})})
+    source = house.store.submit(new_job_id(), spec)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    leases.finish_prior(claim.lease, a_prior())
+    job = http.post("/v1/jobs", json=prior_of(source, **asked)).get_json()
+    assert house.store.job(job["id"], DEFAULT_TENANT).spec.settings.mark == mark

@@ -22,6 +22,7 @@ from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
 from tests.fixtures.pictures import photo_like
 from tests.shared.store.builders import RULES, submitted
 from workers.dit.pictures.encode import Provenance, encode_picture
+from workers.dit.pictures.labelling import Labelling
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ def test_a_thumbnail_keeps_the_label_of_its_picture(
     http: FlaskClient, house: Services, store: JobStore, client: Client, output_format: OutputFormat
 ) -> None:
     settings = RenderSettings(prompt="a cake", width_px=640, height_px=320, output_format=output_format)
-    made = encode_picture(photo_like(640, 320, seed=1), settings, Provenance(1, "m", Revision("r"), "0", "示例公司"))
+    provenance = Provenance(1, "model", Revision("r1"), "0.1.0")
+    made = encode_picture(photo_like(640, 320, seed=1), settings, provenance, Labelling("示例公司"))
     job = submitted(store)
     render_next(house, LeaseStore(client, RULES), made.data, has_own_folder=True)
     small = fetched(http, job, "128").data

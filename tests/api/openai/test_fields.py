@@ -121,6 +121,7 @@ def test_fields_of_a_form_are_read_as_what_they_are(house: Services, impatient: 
         "guidance_scale": "2",
         "enhance_prompt": "False",
         "embed_metadata": "0",
+        "visible_mark": "on",
         "output_format": "webp",
         "user": "",
         "metadata[colour]": "red",
@@ -130,6 +131,7 @@ def test_fields_of_a_form_are_read_as_what_they_are(house: Services, impatient: 
     settings = spec.settings
     assert (settings.prompt, spec.n, spec.seed, settings.guidance_scale) == ("2", 2, 7, 2.0)
     assert (settings.embed_metadata, settings.output_format) == (False, OutputFormat.WEBP)
+    assert settings.mark == "AI generated"
     assert (settings.width_px, settings.height_px, len(settings.images)) == (512, 544, 2)
     assert spec.metadata == {"colour": "red"}
 

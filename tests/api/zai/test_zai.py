@@ -212,14 +212,22 @@ def test_every_field_that_can_be_kept_is(http: FlaskClient, house: Services) -> 
         "sensitive_word_check": {"type": "ALL", "status": "DISABLE"},
     }
     spec = spec_of(house, http.post(ASYNC, json={**BODY, **sent}).get_json())
-    assert (spec.n, spec.settings.quality) == (3, Quality.FAST)
+    assert (spec.n, spec.settings.quality, spec.settings.mark) == (3, Quality.FAST, None)
     assert spec.metadata == {"user_id": "customer-7", "request_id": "r1"}
+
+
+@pytest.mark.parametrize(("asked", "mark"), [(True, "AI生成"), (False, None), (None, None)])
+def test_a_watermark_is_the_visible_mark(house: Services, asked: bool | None, mark: str | None) -> None:
+    http = with_settings(house, mark_text="AI生成")
+    task = http.post(ASYNC, json={**BODY, "watermark_enabled": asked}).get_json()
+    assert spec_of(house, task).settings.mark == mark
+    assert http.get(f"/v1/jobs/{task['id']}").get_json()["visible_mark"] is (mark is not None)
 
 
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"watermark_enabled": True}, "watermark_enabled"),
+        ({"watermark_enabled": "perhaps"}, "watermark_enabled"),
         ({"sensitive_word_check": {"type": "ALL", "status": "ENABLE"}}, "sensitive_word_check.status"),
         ({"style": "watercolour"}, "style"),
         ({"response_format": "b64_json"}, "response_format"),

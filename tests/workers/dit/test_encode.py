@@ -9,10 +9,10 @@ from shared.ids import ObjectKey, Revision
 from shared.jobs.spec import OutputFormat, RenderSettings
 from tests.fixtures.pictures import photo_like
 from workers.dit.pictures.encode import Provenance, encode_picture
+from workers.dit.pictures.labelling import Labelling
 
-PROVENANCE = Provenance(
-    seed=2**53 - 1, model_name="zai-org/GLM-Image", revision=Revision("abc123"), version="0.1.0", producer="a lab"
-)
+PROVENANCE = Provenance(seed=2**53 - 1, model_name="zai-org/GLM-Image", revision=Revision("abc123"), version="0.1.0")
+LABELLING = Labelling("a lab")
 PICTURE = photo_like(96, 64, seed=0)
 PROMPTS = ["plain", "größer, così", "海报 「你好」 “世界”", "emoji 🎂 and\nlines\ttabs \x01"]
 LOSSY = [OutputFormat.WEBP, OutputFormat.JPEG]
@@ -23,7 +23,7 @@ def make_settings(**changes: object) -> RenderSettings:
 
 
 def encoded(settings: RenderSettings) -> Image.Image:
-    made = encode_picture(PICTURE, settings, PROVENANCE)
+    made = encode_picture(PICTURE, settings, PROVENANCE, LABELLING)
     image = Image.open(io.BytesIO(made.data))
     image.load()
     assert made.content_type == Image.MIME[image.format]
@@ -85,7 +85,7 @@ def test_a_webp_and_a_jpeg_say_what_made_them(output_format: OutputFormat, promp
 @pytest.mark.parametrize("output_format", OutputFormat)
 def test_a_picture_says_nothing_of_its_request_when_asked_not_to(output_format: OutputFormat) -> None:
     settings = make_settings(prompt="a secret cake", output_format=output_format, embed_metadata=False)
-    data = encode_picture(PICTURE, settings, PROVENANCE).data
+    data = encode_picture(PICTURE, settings, PROVENANCE, LABELLING).data
     image = Image.open(io.BytesIO(data))
     # The label is there all the same.
     assert set(getattr(image, "text", {})) <= {"AIGC", "XML:com.adobe.xmp"}
@@ -104,16 +104,13 @@ def test_a_jpeg_keeps_colour_at_full_resolution_for_sharp_captions() -> None:
 
 @pytest.mark.parametrize("output_format", LOSSY)
 def test_less_quality_makes_a_smaller_file(output_format: OutputFormat) -> None:
-    sizes = [
-        len(
-            encode_picture(PICTURE, make_settings(output_format=output_format, output_quality=quality), PROVENANCE).data
-        )
-        for quality in (20, 60, 95)
-    ]
+    asked = [make_settings(output_format=output_format, output_quality=quality) for quality in (20, 60, 95)]
+    sizes = [len(encode_picture(PICTURE, settings, PROVENANCE, LABELLING).data) for settings in asked]
     assert sizes == sorted(set(sizes))
 
 
 @pytest.mark.parametrize("output_format", OutputFormat)
 def test_the_same_picture_makes_the_same_bytes(output_format: OutputFormat) -> None:
     settings = make_settings(output_format=output_format)
-    assert encode_picture(PICTURE, settings, PROVENANCE) == encode_picture(PICTURE, settings, PROVENANCE)
+    first, second = (encode_picture(PICTURE, settings, PROVENANCE, LABELLING) for _ in range(2))
+    assert first == second

@@ -13,6 +13,7 @@ from shared.jobs.spec import OutputFormat, RenderSettings
 from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
 from tests.fixtures.pictures import photo_like
 from workers.dit.pictures.encode import Encoded, Provenance, encode_picture
+from workers.dit.pictures.labelling import Labelling
 
 PICTURE = photo_like(96, 64, seed=0)
 FIELDS = [
@@ -31,7 +32,7 @@ def encoded(image: Image.Image = PICTURE, producer: str = "Gridpress", seed: int
     settings = RenderSettings(
         **{"prompt": "a cake", "width_px": image.width, "height_px": image.height, **changes}  # type: ignore[arg-type]
     )
-    return encode_picture(image, settings, Provenance(seed, "model", Revision("r1"), "0.1.0", producer))
+    return encode_picture(image, settings, Provenance(seed, "model", Revision("r1"), "0.1.0"), Labelling(producer))
 
 
 @pytest.mark.parametrize("output_format", OutputFormat)

@@ -3,17 +3,22 @@
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import matplotlib
 import pytest
 from PIL import Image
 
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import JobId
+from shared.jobs.leases import Claim
 from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.fakes import FakeLeases, FakeObjects
 from workers.dit.pictures.decoded import Decoded
+from workers.dit.pictures.labelling import Labelling
+from workers.dit.pictures.mark import MarkFont
 from workers.dit.pictures.previews import Preview, PreviewPublisher
 from workers.dit.pictures.publish import Publisher
 
@@ -21,7 +26,7 @@ FOLDER = "jobs/job/0000/holder"
 
 
 def a_publisher(objects: FakeObjects) -> Publisher:
-    return Publisher(objects, "model", "a lab", {"device": "cpu", "gridpress": "0"})  # type: ignore[arg-type]
+    return Publisher(objects, "model", Labelling("a lab"), {"device": "cpu", "gridpress": "0"})  # type: ignore[arg-type]
 
 
 def test_a_manifest_tells_tier_timings_attempts_and_whether_the_picture_is_blank() -> None:
@@ -53,8 +58,47 @@ def test_a_manifest_tells_the_label_of_the_picture() -> None:
     [picture] = leases.pictures
     aigc = aigc_of(objects.kept[picture.key])
     manifest = json.loads(objects.kept[picture.manifest_key])
-    assert manifest["label"] == {"producer": "a lab", "produce_id": aigc["ProduceID"]}
+    number = aigc["ProduceID"]
+    assert manifest["label"] == {"producer": "a lab", "produce_id": number, "mark": None, "mark_font": None}
     assert aigc["ContentProducer"] == "a lab"
+
+
+def a_marked_claim() -> Claim:
+    claim = make_claim()
+    return replace(claim, settings=claim.settings.model_copy(update={"mark": "AI generated"}))
+
+
+def test_a_manifest_tells_the_text_of_the_visible_mark_and_its_font() -> None:
+    font = MarkFont(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf").read_bytes())
+    labels = []
+    for labelling in (Labelling("a lab"), Labelling("a lab", font)):
+        objects, leases = FakeObjects(), FakeLeases()
+        publisher = Publisher(objects, "model", labelling, {"gridpress": "0"})  # type: ignore[arg-type]
+        decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
+        publisher.write_of(leases, a_marked_claim(), decoded)()  # type: ignore[arg-type]
+        manifest = json.loads(objects.kept[leases.pictures[0].manifest_key])
+        assert manifest["settings"]["mark"] == manifest["label"]["mark"] == "AI generated"
+        labels.append(manifest["label"])
+    assert [label["mark_font"] for label in labels] == [None, font.digest]
+    assert labels[0]["produce_id"] != labels[1]["produce_id"]
+
+
+def test_a_blank_picture_with_a_mark_is_still_blank() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    decoded = Decoded(Image.new("RGB", (256, 256), "grey"), denoise_s=1.0, decode_s=1.0)
+    a_publisher(objects).write_of(leases, a_marked_claim(), decoded)()  # type: ignore[arg-type]
+    assert json.loads(objects.kept[leases.pictures[0].manifest_key])["picture"]["is_blank"]
+
+
+def test_a_preview_has_the_mark_of_its_picture() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    publisher = PreviewPublisher(objects, leases, Labelling("a lab"))  # type: ignore[arg-type]
+    for number, claim in enumerate((make_claim(), a_marked_claim()), start=1):
+        publisher.submit(Preview(claim, number, total=2, image=Image.new("RGB", (128, 128), "white")))
+    publisher._pool.shutdown(wait=True)
+    plain, marked = (Image.open(io.BytesIO(data)).convert("L").getextrema() for data in objects.kept.values())
+    assert plain == (255, 255)
+    assert marked[0] < 128
 
 
 def test_the_bytes_of_a_picture_do_not_tell_which_job_it_is_of() -> None:
@@ -87,7 +131,7 @@ def a_preview(number: int) -> Preview:
 
 def test_a_preview_is_stored_beside_its_picture_before_it_is_announced() -> None:
     objects, leases = FakeObjects(), FakeLeases()
-    publisher = PreviewPublisher(objects, leases, "a lab")  # type: ignore[arg-type]
+    publisher = PreviewPublisher(objects, leases, Labelling("a lab"))  # type: ignore[arg-type]
     publisher.submit(a_preview(1))
     publisher._pool.shutdown(wait=True)
     ((kind, data),) = leases.events
@@ -102,7 +146,7 @@ def test_a_preview_is_stored_beside_its_picture_before_it_is_announced() -> None
 
 def test_previews_that_cannot_be_stored_are_left_out_and_make_room_again() -> None:
     objects, leases = FakeObjects(is_away=True), FakeLeases()
-    publisher = PreviewPublisher(objects, leases, "a lab")  # type: ignore[arg-type]
+    publisher = PreviewPublisher(objects, leases, Labelling("a lab"))  # type: ignore[arg-type]
     for _ in range(20):
         publisher.submit(a_preview(1))
         publisher._pool.submit(lambda: None).result()

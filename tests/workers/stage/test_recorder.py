@@ -91,6 +91,13 @@ def test_a_result_that_can_never_be_written_fails_its_render_by_name() -> None:
     harness.recorder.close()
 
 
+def test_a_result_that_can_not_be_made_fails_its_render_with_its_own_reason() -> None:
+    harness = Harness(failing(RenderFailed("mark_not_drawn", "the font lacks letters")))
+    lease = harness.record(result="picture")
+    assert harness.leases.calls == [("mark_not_drawn", lease)]
+    harness.recorder.close()
+
+
 def test_a_result_that_waits_for_a_store_is_given_up_with_its_lease() -> None:
     """A cancelled picture must not take up room until the object store is back."""
 

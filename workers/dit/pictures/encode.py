@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from shared.ids import Revision
 from shared.jobs.spec import OutputFormat, RenderSettings
+from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.labels import AIGC_KEYWORD, XMP_KEYWORD, aigc_field, produce_id, xmp_packet
 
 _MAX_EXIF_BYTES = 65_000  # a JPEG segment has at most 2^16 - 1 bytes, including headers and names
@@ -18,15 +19,12 @@ _UNICODE = b"UNICODE\0"  # the character code with which EXIF's UserComment begi
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The origin of a picture, for its metadata. `version` is the version of Gridpress. `producer` is the name or code
-    of the provider that generated the picture.
-    """
+    """The origin of a picture, for its metadata. `version` is the version of Gridpress."""
 
     seed: int
     model_name: str
     revision: Revision
     version: str
-    producer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +36,23 @@ class Encoded:
     produce_id: str
 
 
-def encode_picture(image: Image.Image, settings: RenderSettings, provenance: Provenance) -> Encoded:
-    """Encodes a picture. The picture is resized to the size that the request asks for.
+def encode_picture(
+    image: Image.Image, settings: RenderSettings, provenance: Provenance, labelling: Labelling
+) -> Encoded:
+    """Encodes a picture. The picture is resized to the size that the request asks for, and gets its visible mark.
 
     Every file says that the picture is generated: in an XMP packet, and in a PNG also in the text chunk `AIGC`. With
     `settings.embed_metadata` a PNG also has the prompt and the settings in text chunks. WebP and JPEG have them as a
     JSON object in EXIF's UserComment, unless it is too large for a JPEG segment.
+
+    Raises `RenderFailed` if the visible mark can't be drawn.
     """
     if image.size != settings.delivered_size:
         image = ImageOps.fit(image, settings.delivered_size, Image.Resampling.LANCZOS)
+    image = labelling.marked(image, settings.mark)
     facts = _facts(settings, provenance) if settings.embed_metadata else {}
     number = produce_id(image)
-    aigc = aigc_field(provenance.producer, number)
+    aigc = aigc_field(labelling.producer, number)
     file, xmp = io.BytesIO(), xmp_packet(aigc)
     if settings.output_format is OutputFormat.PNG:
         image.save(file, "PNG", pnginfo=_text_chunks({AIGC_KEYWORD: aigc, **facts}, xmp))

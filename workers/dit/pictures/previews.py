@@ -17,6 +17,7 @@ from shared.ids import ObjectKey
 from shared.jobs.leases import Claim
 from shared.objects.store import ObjectStore
 from shared.store.renders.leases import LeaseStore
+from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.labels import aigc_field, produce_id, xmp_packet
 
 log = structlog.get_logger()
@@ -52,11 +53,10 @@ class PreviewPublisher:
     A preview that can't be stored is left out, and its render is not affected.
     """
 
-    def __init__(self, objects: ObjectStore, leases: LeaseStore, producer: str) -> None:
-        """Creates the publisher. `producer` is the name or code of the provider, for the labels of previews."""
+    def __init__(self, objects: ObjectStore, leases: LeaseStore, labelling: Labelling) -> None:
         self._objects = objects
         self._leases = leases
-        self._producer = producer
+        self._labelling = labelling
         self._room = BoundedSemaphore(_MOST_WAITING)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
@@ -92,8 +92,8 @@ class PreviewPublisher:
         """
         claim = preview.claim
         key = ObjectKey(f"{claim.folder}/preview-{preview.number}.jpeg")
-        file, image = io.BytesIO(), preview.image
-        label = xmp_packet(aigc_field(self._producer, produce_id(image)))
+        file, image = io.BytesIO(), self._labelling.marked(preview.image, claim.settings.mark)
+        label = xmp_packet(aigc_field(self._labelling.producer, produce_id(image)))
         image.save(file, "JPEG", quality=_JPEG_QUALITY, xmp=label)
         self._objects.put(key, file.getvalue(), "image/jpeg")
         data = {"index": claim.index, "number": preview.number, "total": preview.total, "key": key}

@@ -14,7 +14,8 @@ from shared.jobs.leases import Claim
 from shared.objects.store import ObjectStore
 from shared.store.renders.leases import LeaseStore
 from workers.dit.pictures.decoded import Decoded
-from workers.dit.pictures.encode import Provenance, encode_picture
+from workers.dit.pictures.encode import Encoded, Provenance, encode_picture
+from workers.dit.pictures.labelling import Labelling
 
 _NUM_UPLOADS = 8  # concurrent uploads of manifests and token grids, for several pictures
 
@@ -26,28 +27,28 @@ class Publisher:
     won.
     """
 
-    def __init__(self, objects: ObjectStore, model_name: str, producer: str, engine: Mapping[str, str]) -> None:
-        """Creates the publisher. `producer` is the name or code of the provider, for the labels of pictures.
+    def __init__(self, objects: ObjectStore, model_name: str, labelling: Labelling, engine: Mapping[str, str]) -> None:
+        """Creates the publisher.
 
         `engine` describes the software and device that computed the pictures (device, dtype, versions). The manifests
         contain this description.
         """
         self._objects = objects
         self._model_name = model_name
-        self._producer = producer
+        self._labelling = labelling
         self._engine = engine
         self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
     def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
         """Encodes the picture. Returns a function that writes its objects to the object store and commits the render.
 
-        That function raises `LeaseLost`, `StoreUnavailable` and `ObjectStoreUnavailable`. Calling it again is safe.
+        Raises `RenderFailed` if the picture can't be encoded. The returned function raises `LeaseLost`,
+        `StoreUnavailable` and `ObjectStoreUnavailable`. Calling it again is safe.
         """
         prior = claim.prior
         assert prior
-        version = self._engine["gridpress"]
-        provenance = Provenance(claim.seed, self._model_name, claim.revision, version, self._producer)
-        encoded = encode_picture(decoded.image, claim.settings, provenance)
+        provenance = Provenance(claim.seed, self._model_name, claim.revision, self._engine["gridpress"])
+        encoded = encode_picture(decoded.image, claim.settings, provenance, self._labelling)
         folder = claim.folder
         picture = Picture(
             key=ObjectKey(f"{folder}/image.{claim.settings.output_format}"),
@@ -56,7 +57,7 @@ class Publisher:
             num_bytes=len(encoded.data),
             content_type=encoded.content_type,
         )
-        manifest = json.dumps(self._manifest(claim, decoded, picture, encoded.produce_id), ensure_ascii=False)
+        manifest = json.dumps(self._manifest(claim, decoded, picture, self._label(claim, encoded)), ensure_ascii=False)
         beside = (
             (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
             (picture.manifest_key, manifest.encode(), "application/json"),
@@ -71,14 +72,26 @@ class Publisher:
 
         return write
 
-    def _manifest(self, claim: Claim, decoded: Decoded, picture: Picture, number: str) -> Mapping[str, object]:
+    def _label(self, claim: Claim, encoded: Encoded) -> Mapping[str, object]:
+        """Returns what the picture says about its origin: the provider, and the provider's number of the picture.
+
+        `mark` is the text of the visible mark, or null. `mark_font` is the SHA-256 of its font file, or null for the
+        default font.
+        """
+        mark = claim.settings.mark
+        font = self._labelling.font.digest if mark else None
+        number = encoded.produce_id
+        return {"producer": self._labelling.producer, "produce_id": number, "mark": mark, "mark_font": font}
+
+    def _manifest(
+        self, claim: Claim, decoded: Decoded, picture: Picture, label: Mapping[str, object]
+    ) -> Mapping[str, object]:
         """Returns the manifest of the picture.
 
         `engine` describes the software and the device of the DiT stage, and `ar_engine` those of the AR stage, which is
         null for a token grid of an earlier job. The field `attempts` counts the attempts of the DiT stage, so it is 1
         if nothing went wrong. The field `picture` has the size of the delivered picture, and `settings` has the size
-        that was rendered. The field `label` has what the picture's metadata say: the provider, and the provider's
-        `number` of the picture.
+        that was rendered.
         """
         width_px, height_px = claim.settings.delivered_size
         return {
@@ -102,7 +115,7 @@ class Publisher:
                 "content_type": picture.content_type,
                 "is_blank": decoded.is_blank,
             },
-            "label": {"producer": self._producer, "produce_id": number},
+            "label": label,
             "token_grid": {"key": picture.grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
