@@ -16,10 +16,11 @@ from PIL import Image
 from cli.client import Client
 from cli.demo.service import service
 from cli.main import main
-from shared.jobs.spec import RenderSettings
+from shared.jobs.spec import OutputFormat, RenderSettings
 from shared.jobs.token_grid import Prior
 from tests.api.pictures import data_url, png
 from tests.cli.batch.conftest import pictures, results, write_lines
+from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
 from workers.simulate.picture import simulated_grid, simulated_picture
 
 PROMPT = "a red kite"
@@ -58,6 +59,23 @@ def test_an_edit_goes_through_both_stages(url: str) -> None:
 def test_a_failure_that_was_asked_for_names_itself(url: str) -> None:
     job = submit(url, prompt="[simulate fail in dit]")
     assert (job["status"], job["images"][0]["error"]["code"]) == ("failed", "simulated_failure")  # type: ignore[index]
+
+
+def downloaded(link: object, **query: str) -> bytes:
+    return httpx.get(str(link), params=query, follow_redirects=True, trust_env=False).raise_for_status().content
+
+
+@pytest.mark.parametrize("output_format", OutputFormat)
+def test_every_picture_is_labelled_and_marked_on_request(url: str, output_format: OutputFormat) -> None:
+    jobs = [submit(url, output_format=output_format, visible_mark=is_marked) for is_marked in (False, False, True)]
+    [plain, again, marked] = [image for job in jobs for image in job["images"]]  # type: ignore[attr-defined]
+    assert plain["sha256"] == again["sha256"] != marked["sha256"]
+    numbers = set()
+    for image in (plain, marked):
+        for data in (downloaded(image["url"]), downloaded(image["url"], size="128")):
+            assert source_type_of(data) == GENERATED
+            numbers.add(aigc_of(data)["ProduceID"])
+    assert len(numbers) == 2  # a thumbnail has the number of its picture
 
 
 def batch(url: str, *arguments: object) -> Result:
