@@ -37,6 +37,7 @@ from api.service.workers import workers
 from api.services import Services
 from api.studio.page import studio
 from api.studio.session import session
+from api.tenants.retention import retention
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
 from api.webhooks.secrets import webhooks
@@ -89,6 +90,7 @@ def create_app(deps: Services) -> Flask:
         stats,
         workers,
         limits,
+        retention,
         session,
         studio,
         openai_images,

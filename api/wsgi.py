@@ -44,6 +44,7 @@ from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.queues.workers import WorkerStore
+from shared.store.tenants.retention import RetentionStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.tracing.spans import start_tracing
@@ -117,5 +118,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         LedgerStore(client),
         ObjectWrites(client),
         InputStore(client),
+        RetentionStore(client),
         quotas,
     )

@@ -110,6 +110,15 @@ class Client:
         """Returns `/v1/limits`: the limits of the caller's tenant, and what is left of them."""
         return self._get("/v1/limits")
 
+    def retention(self, tenant: str) -> Json:
+        """Returns how long jobs and batches of a tenant are kept after their end."""
+        return self._get(f"{_tenant(tenant)}/retention")
+
+    def set_retention(self, tenant: str, delete_after_s: int | None) -> Json:
+        """Sets how long jobs and batches of a tenant are kept after their end, and returns it. None: for ever."""
+        body = {"delete_after_s": delete_after_s}
+        return self._send(service.raw("PUT", f"{_tenant(tenant)}/retention", body, None, None))
+
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
 
@@ -210,6 +219,10 @@ def _refusal(error: gridpress.ErrorResponse) -> Failure:
     if isinstance(error, gridpress.ServiceFailed):
         return Unavailable(text)
     return Refused(text, [(field.field, field.message) for field in error.fields])
+
+
+def _tenant(name: str) -> str:
+    return f"/v1/tenants/{escaped(name)}"
 
 
 def _letter(letter_id: str) -> str:

@@ -7,6 +7,7 @@ import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from cli.admin.command import admin
 from cli.batch.command import batch
 from cli.batch.files import files
 from cli.checkpoint import checkpoint
@@ -117,6 +118,7 @@ for command in (
     dead_letters,
     keys,
     limits,
+    admin,
     pull,
     checkpoint,
     doctor,

@@ -10,6 +10,7 @@ GridpressError
 ├── ClientIdTaken             409  the client id belongs to another request
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
+├── TenantNotFound            404  the caller may not manage a tenant of this name
 ├── FileNotStored             404  no file with this id, or it has expired
 ├── BatchNotFound             404
 ├── BatchEnded                409  a batch that has ended can't be paused, resumed or cancelled
@@ -122,6 +123,13 @@ class KeyNotFound(GridpressError):
     """There is no API key with this id."""
 
     code = "key_not_found"
+    http_status = 404
+
+
+class TenantNotFound(GridpressError):
+    """There is no tenant of this name that the caller may manage."""
+
+    code = "tenant_not_found"
     http_status = 404
 
 

@@ -12,7 +12,7 @@ from shared.batches.batch import BatchId, BatchPriority, BatchSpec, Defaults, En
 from shared.egress.rules import EgressRules
 from shared.files import FileId
 from shared.ids import TenantId
-from shared.intake.types import MetadataKey, MetadataValue, SigningKey, Text, Time
+from shared.intake.types import LONGEST_KEPT_S, MetadataKey, MetadataValue, SigningKey, Text, Time
 from shared.jobs.spec import SEED_LIMIT
 from shared.settings.settings import Settings
 from shared.webhooks.events import BATCH_ENDS, BatchEventType, PayloadStyle
@@ -21,7 +21,6 @@ from shared.webhooks.receivers import check_own_receiver
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
 _UNIT_S = {"h": 3600, "d": 24 * 3600}
 _LONGEST_WINDOW_S = 30 * 24 * 3600
-_LONGEST_KEPT_S = 366 * 24 * 3600
 
 BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$", examples=["batch_01ke6q8v3c9t0n5w7x2z4b6d8f"])]
 
@@ -95,7 +94,7 @@ class BatchRequest(BaseModel):
     delete_after_s: int | None = Field(
         default=None,
         ge=3600,
-        le=_LONGEST_KEPT_S,
+        le=LONGEST_KEPT_S,
         description="seconds after the end of the batch at which it is deleted with its pictures, as by DELETE. "
         "Default: its record is purged after the retention of the service, and its files and pictures stay",
     )

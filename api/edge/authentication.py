@@ -43,8 +43,9 @@ _PUBLIC = frozenset(
 )
 # A requeued dead letter may crash workers again, which harms every tenant. The webhook secret permits forged webhooks.
 _ADMIN = ("/v1/dead_letters", "/v1/webhooks")
-# A change of an endpoint decides where all events of the tenant are sent, and how they are signed.
-_ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages")
+# A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
+# decides when its data is deleted.
+_ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
 # These routes describe the service as a whole, so a key of the scope `operator` may call them without `read`.
 _OF_THE_SERVICE = frozenset({"/v1/stats", "/v1/workers"})
 _SESSION = "/v1/session"  # reading and ending a session need no API key; beginning one does

@@ -54,6 +54,7 @@ from shared.errors import (
     StoreFull,
     StoreUnavailable,
     TenantLimitReached,
+    TenantNotFound,
     TooManyEndpoints,
 )
 from shared.intake.fields import validated
@@ -108,6 +109,7 @@ _SAMPLES: tuple[GridpressError, ...] = (
     DeadlineOver(f"the deadline of {_JOB} is over: give a new one, or null for none"),
     ClientIdTaken("poster-7"),
     DeadLetterNotFound(f"no dead letter {_JOB}:0000"),
+    TenantNotFound("this tenant does not exist, or is not yours"),
     FileNotStored("no file file-01ke6q8v3c9t0n5w7x2z4b6d8f"),
     BatchNotFound(f"no batch {_BATCH}"),
     BatchEnded(_BATCH),

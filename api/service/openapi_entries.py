@@ -13,6 +13,7 @@ from api.jobs import openapi_pictures as pictures
 from api.openai import openapi as images
 from api.service import openapi as service
 from api.studio import openapi as studio
+from api.tenants import openapi as tenants
 from api.webhooks import openapi as webhooks
 from api.webhooks import openapi_log as webhook_log
 from api.zai import openapi as zai
@@ -28,6 +29,7 @@ OPERATIONS = {
     **webhook_log.OPERATIONS,
     **dead_letters.OPERATIONS,
     **access.OPERATIONS,
+    **tenants.OPERATIONS,
     **zai.OPERATIONS,
     **service.OPERATIONS,
     **studio.OPERATIONS,
@@ -42,6 +44,6 @@ TAGS = {
     "Webhooks": "Register webhook endpoints, read signing secrets and keys, and read the log of webhook attempts.",
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
     "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
-    "Access": "Read what the tenant may do.",
+    "Access": "Read what the tenant may do, and decide how long its data is kept.",
     "Operations": "Health, load, dead letters, and this document.",
 }

@@ -27,6 +27,7 @@ _FORMAT_HELP = "File format.  [default: from the suffix of --out, or png]"
 _QUALITY_HELP = "fast takes about half the time; the picture differs a little.  [default: exact]"
 _PRIORITY_HELP = "batch: after all interactive jobs.  [default: interactive]"
 _WEBHOOK_HELP = "URL that gets a signed webhook when the job ends."
+_DELETE_HELP = "Seconds after the job's end at which the service deletes it with its pictures; at least 60."
 _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 # The options and arguments that the API's names of fields stand for.
 _OPTIONS = {
@@ -44,6 +45,7 @@ _OPTIONS = {
     "visible_mark": "--visible-mark",
     "n": "--n",
     "webhook_url": "--webhook",
+    "delete_after_s": "--delete-after",
     "output_format": "--format",
 }
 
@@ -66,6 +68,7 @@ def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given
 @click.option("--visible-mark", is_flag=True, help="Draw a text such as 'AI generated' into a corner of each picture.")
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--webhook", "webhook_url", metavar="URL", help=_WEBHOOK_HELP)
+@click.option("--delete-after", "delete_after_s", type=int, metavar="SECONDS", help=_DELETE_HELP)
 @click.option("--format", "output_format", type=click.Choice(FORMATS), help=_FORMAT_HELP)
 @out_option
 @click.option("--open", "is_opened", is_flag=True, help="Open the pictures when they are there.")

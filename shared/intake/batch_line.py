@@ -92,6 +92,10 @@ def line_request(
         found = LineRequest(validated(JobRequest, fields, most_errors=1), None)
     else:
         found = _of_images(spec, fields, settings)
+    if found.request.delete_after_s is not None:
+        raise InvalidRequest(
+            "a batch line is deleted with its batch: set delete_after_s of the batch", "delete_after_s"
+        )
     check(found.request, settings, rules)
     return found
 

@@ -51,6 +51,7 @@ _AS_THEY_ARE = (
     "start_timeout_s",
     "execution_timeout_s",
     "deadline",
+    "delete_after_s",
     "webhook_url",
     "webhook_events",
     "webhook_payload",
@@ -203,6 +204,7 @@ class ImagesRequest(BaseModel):
     start_timeout_s: float | None = Field(default=None, description=_OURS)
     execution_timeout_s: float | None = Field(default=None, description=_OURS)
     deadline: str | None = Field(default=None, description=_OURS)
+    delete_after_s: int | None = Field(default=None, description=_OURS)
     metadata: dict[str, Any] | None = Field(default=None, description=_OURS)
     webhook_url: str | None = Field(default=None, description=_OURS)
     webhook_events: list[str] | None = Field(default=None, description=_OURS)

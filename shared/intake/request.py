@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 
 from shared.ids import JobId
 from shared.intake.types import (
+    DeleteAfter,
     ImageInput,
     MetadataKey,
     MetadataValue,
@@ -132,6 +133,11 @@ class JobRequest(BaseModel):
     deadline: Time | None = Field(
         default=None,
         description="time at which pictures that are not finished expire; RFC 3339, such as 2026-01-05T09:30:00Z",
+    )
+    delete_after_s: DeleteAfter | None = Field(
+        default=None,
+        description="seconds after the end of the job at which it is deleted with all its pictures, as by DELETE. "
+        "Default: the tenant's default; without one, the pictures stay",
     )
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default={}, max_length=16, description="your own names and values, returned unchanged in responses"

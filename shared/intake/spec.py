@@ -99,6 +99,7 @@ class Intake:
             start_timeout_s=request.start_timeout_s,
             execution_timeout_s=request.execution_timeout_s,
             deadline=request.deadline,
+            delete_after_s=request.delete_after_s,
             metadata=request.metadata,
             webhook_url=request.webhook_url,
             webhook_events=_webhook_events(request),

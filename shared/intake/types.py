@@ -12,6 +12,7 @@ from shared.geometry import SIZE_PATTERN, parse_size
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+LONGEST_KEPT_S = 366 * 24 * 3600
 MAX_TIMEOUT_S = 30 * 24 * 3600  # far longer than any queue; a larger value is probably a mistake of units
 
 
@@ -89,6 +90,8 @@ Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_ut
 # The id of an entry in a Redis stream: two numbers below 2^64. Every number of 19 digits is below 2^64.
 StreamId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1767605400000-0"])]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
+# Seconds from the end of a job to its deletion. A webhook and a download need some time.
+DeleteAfter = Annotated[int, Field(ge=60, le=LONGEST_KEPT_S)]
 SigningKey = Annotated[
     Text, AfterValidator(_signing_key), Field(json_schema_extra={"pattern": "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"})
 ]

@@ -129,6 +129,7 @@ class JobSpec(BaseModel):
 
     A render expires if no worker leases it within `start_timeout_s` after the request was accepted. It also expires if
     it is not finished within `execution_timeout_s` after its first lease, or by `deadline` (a time with its time zone).
+    The job and all its objects are deleted `delete_after_s` seconds after its end; None: not by themselves.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True, frozen=True)
@@ -144,6 +145,7 @@ class JobSpec(BaseModel):
     start_timeout_s: float | None = None
     execution_timeout_s: float | None = None
     deadline: datetime | None = None
+    delete_after_s: int | None = None
     metadata: Mapping[str, str] = {}
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()

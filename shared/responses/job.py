@@ -1,7 +1,7 @@
 """Builds the job object of API responses and webhooks. The object never contains a presigned URL or a secret."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.jobs.enhancement import Enhancement
@@ -62,6 +62,8 @@ def job_response(
         start_timeout_s=spec.start_timeout_s,
         execution_timeout_s=spec.execution_timeout_s,
         deadline=spec.deadline,
+        delete_after_s=spec.delete_after_s,
+        delete_at=_delete_at(job),
         metadata=dict(spec.metadata),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),
@@ -73,6 +75,12 @@ def job_response(
         **settings.model_dump(exclude=_FIELDS_OF_OTHER_NAMES),
     )
     return answer.model_dump(mode="json")
+
+
+def _delete_at(job: Job) -> datetime | None:
+    """Returns the time at which the job is deleted by itself; None before its end, and if it is not."""
+    after_s = job.spec.delete_after_s
+    return None if after_s is None or job.finished_at is None else job.finished_at + timedelta(seconds=after_s)
 
 
 def _queue(place: QueuePlace) -> QueueResponse:

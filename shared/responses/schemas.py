@@ -184,6 +184,8 @@ class JobResponse(BaseModel):
     start_timeout_s: float | None
     execution_timeout_s: float | None
     deadline: Moment | None
+    delete_after_s: int | None
+    delete_at: Moment | None
     metadata: dict[str, str]
     webhook_url: str | None
     webhook_events: list[str]

@@ -43,6 +43,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
+from shared.store.tenants.retention import RetentionStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -111,7 +112,7 @@ def house(
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), ThroughputStore(client), WorkerStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
-    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client), InputStore(client))
+    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client), InputStore(client), RetentionStore(client))
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()
 

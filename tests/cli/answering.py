@@ -29,6 +29,9 @@ def handler_of(answer: Answer) -> type[BaseHTTPRequestHandler]:
         def do_DELETE(self) -> None:
             self.do_GET()
 
+        def do_PUT(self) -> None:
+            self.do_GET()
+
         def do_PATCH(self) -> None:
             self.do_GET()
 

@@ -55,6 +55,7 @@ def things_of(post: Callable[..., Json]) -> dict[str, str]:
         "number": "0",
         "name": "openapi.js",
         "model_id": "zai-org/GLM-Image",
+        "tenant": "nobody",
     }
 
 

@@ -62,6 +62,7 @@ class Upkeep:
             partial(_count, log.warning, "upkeep.healed", self.store.heal_shares),
             partial(_count, log.warning, "upkeep.rerouted", self.store.reroute),
             *(partial(self._top_up, queue) for queue in Queue),
+            partial(_count, log.info, "upkeep.jobs_deleted", self.store.delete_due_jobs),
             partial(self._purge, now_s),
             self._bring_up_to_date,
         )

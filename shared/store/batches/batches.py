@@ -219,6 +219,8 @@ class BatchStore:
 def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
     """Returns a batch, made from its hash in the store."""
     spec = BatchSpec.model_validate_json(fields["spec"])
+    if "delete_after_ms" in fields:  # of the request, or the tenant's default
+        spec = spec.model_copy(update={"delete_after_s": int(fields["delete_after_ms"]) // 1000})
     return Batch(
         batch_id=batch_id,
         spec=spec,

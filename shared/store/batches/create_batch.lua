@@ -24,7 +24,7 @@
 --   4: completion window (ms)
 --   5: the batch whose failed lines are retried, or ''
 --   6, 7: the batch's own webhook URL or '', its event types (JSON)
---   8: time from the batch's end to its deletion (ms), or ''
+--   8: time from the batch's end to its deletion (ms), or '' for the tenant's default
 --   9: origin (JSON), or ''
 --   10 to 12: place in the tenant's order: class, order (-1, 0 or 1), finish_by (ms) or ''
 -- Returns 1; 0 when there is no batch to retry; 2 when the batch to retry has no failed lines or has not ended.
@@ -55,6 +55,7 @@ if retried ~= '' then
   if cost then set_cost(batch, cost) end
 end
 if webhook_url ~= '' then redis.call('HSET', key, 'webhook_url', webhook_url, 'webhook_events', webhook_events) end
+if delete_after == '' then delete_after = redis.call('GET', P .. 'delete_after:' .. tenant) or '' end
 if delete_after ~= '' then redis.call('HSET', key, 'delete_after_ms', delete_after) end
 redis.call('ZADD', P .. 'batches:' .. tenant, 0, batch)
 redis.call('ZADD', P .. 'batch_work', now, batch)

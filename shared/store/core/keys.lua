@@ -3,7 +3,8 @@
 -- shared/jobs/states.py, CLASS[class] = rank (0 is the most urgent) from shared/jobs/spec.py. Scripts build the names
 -- of keys from ids. A Redis Cluster would forbid that, but the store is always a single primary. Times are in ms.
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n (number of renders), left
---                                           (renders that are not final), limits and times; ar_cost, dit_cost: of each
+--                                           (renders that are not final), limits and times; delete_after_ms (counts from the
+--                                           job's end; without it the job is not deleted); ar_cost, dit_cost: of each
 --                                           of its renders (shared/schedule/cost.py); batch, line and note of a batch
 --                                           line until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
@@ -93,7 +94,9 @@
 --                                           enhancement_error (JSON), revised_prompt
 --   gridpress:enhancing             set     tenants that may have jobs in these lists: see not_begun.lua
 --   gridpress:finished              zset    ended jobs by the time of their end
---   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see delete.lua
+--   gridpress:job_expiries          zset    ended jobs with a `delete_after_s`, by the time of their deletion
+--   gridpress:delete_after:<tenant>  string  `delete_after_s` (ms) of jobs and batches that have none of their own
+--   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see doom_job.lua
 --   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua

@@ -29,7 +29,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
     """Returns a job, made from its hash in the store and its renders in order of index."""
     return Job(
         job_id=job_id,
-        spec=JobSpec.model_validate_json(job["spec"]),
+        spec=kept_for(JobSpec.model_validate_json(job["spec"]), job.get("delete_after_ms")),
         status=JobStatus(job["status"]),
         revision=Revision(job["revision"]),
         renders=tuple(renders),
@@ -39,6 +39,15 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         enhancement=_enhancement_of(job),
         origin=Origin.parse(job.get("origin")),
     )
+
+
+def kept_for(spec: JobSpec, delete_after_ms: str | int | None) -> JobSpec:
+    """Returns the spec with the `delete_after_s` that counts for the job. It is the tenant's default if the request has
+    none. '' and None mean that the job is not deleted.
+    """
+    if not delete_after_ms:
+        return spec
+    return spec.model_copy(update={"delete_after_s": int(delete_after_ms) // 1000})
 
 
 def new_job(
@@ -189,6 +198,7 @@ def submission_options(
             "start_timeout_ms": start_timeout_ms,
             "execution_timeout_ms": execution_timeout_ms,
             "deadline_ms": deadline_ms,
+            "delete_after_ms": "" if spec.delete_after_s is None else spec.delete_after_s * 1000,
             "revision": source.revision if source else "",
             "source": spec.prior.job_id if spec.prior else "",
             "enhance": spec.enhance_prompt,

@@ -1,19 +1,14 @@
--- Deletes a job that has ended, even while its webhook deliveries are pending. Upkeep deletes the job's objects twice:
--- now, and once more LATE_MS later. The second time is for an object that a worker stored meanwhile after it had lost
--- its lease.
+-- Deletes a job that has ended, even while its webhook deliveries are pending (see doom_job.lua).
 -- ARGV: job, tenant.
 -- Returns 1; 0 when the tenant has no such job; 2 when the job has not ended, or is a batch line whose result is not
 -- stored.
 
--- needs: keys, clock, delete_job
+-- needs: keys, clock, doom_job
 
-local LATE_MS = 600000
 local job, tenant = unpack(ARGV)
 local known = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'status', 'n', 'batch')
 if known[1] ~= tenant then return 0 end
 -- The job of a batch line is needed until its result is stored.
 if known[2] == 'queued' or known[2] == 'running' or known[4] then return 2 end
-local now = now_ms()
-redis.call('ZADD', P .. 'doomed', now, job, now + LATE_MS, job .. '|again')
-delete_job(job, tenant, known[2], tonumber(known[3]))
+doom_job(job, tenant, known[2], tonumber(known[3]), now_ms())
 return 1

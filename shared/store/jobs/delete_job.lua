@@ -19,6 +19,7 @@ local function delete_job(job, tenant, status, n)
   if client_id then redis.call('HDEL', P .. 'client_ids:' .. tenant, client_id) end
   redis.call('DEL', P .. 'job:' .. job, P .. 'events:' .. job, P .. 'past_events:' .. job)
   redis.call('ZREM', P .. 'finished', job)
+  redis.call('ZREM', P .. 'job_expiries', job)
   if redis.call('EXISTS', P .. 'jobs:' .. tenant) == 1 then return end
   redis.call('DEL', P .. 'load:' .. tenant)
   redis.call('SREM', P .. 'enhancing', tenant)

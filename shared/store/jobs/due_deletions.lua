@@ -1,4 +1,4 @@
--- Returns entries of the list of deleted jobs whose objects are due for deletion. delete.lua makes two entries for each
+-- Returns entries of the list of deleted jobs whose objects are due for deletion. doom_job.lua makes two entries for each
 -- job. The first is the job's id. The second, which is due later, is the job's id with `|again`. An entry stays in the
 -- list until its deletion is complete.
 -- ARGV: maximum number of entries.

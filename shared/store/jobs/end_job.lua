@@ -8,13 +8,14 @@ local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its pr
 -- the state in which its last render ended, and `from` the job's status before.
 local function end_job(job, last, tenant, from, now)
   local known = fields_of(P .. 'job:' .. job, 'n', 'num_succeeded', 'num_failed', 'num_cancelled', 'num_expired',
-    'enhancement', 'revivals', 'batch', 'line', 'webhook_url', 'webhook_events')
+    'enhancement', 'revivals', 'batch', 'line', 'webhook_url', 'webhook_events', 'delete_after_ms')
   local count = 'num_' .. last
   known[count] = tonumber(known[count] or 0) + 1
   local status = final_status(known)
   set_status(job, tenant, from, status, { 'finished_ms', now, 'left', 0, count, known[count] })
   if known.enhancement == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
   redis.call('ZADD', P .. 'finished', now, job)
+  if known.delete_after_ms then redis.call('ZADD', P .. 'job_expiries', now + known.delete_after_ms, job) end
   append_event(job, 'job.' .. status, { status = status }, tenant)
   fold_events(job)
   -- The job of a batch line has no manifest: the batch's files and messages report its result.

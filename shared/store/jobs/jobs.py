@@ -121,8 +121,8 @@ class JobStore:
                 return self.job(JobId(existing), spec.tenant)
             case ["gone"]:
                 raise _inputs_gone(spec)
-        _, created_ms = answer
-        return codec.new_job(job_id, spec, created_ms, source, origin)
+        _, created_ms, delete_after_ms = answer
+        return codec.new_job(job_id, codec.kept_for(spec, delete_after_ms), created_ms, source, origin)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
         """Creates the jobs of batch lines in one round trip to the store, each as `submit` does. A line that is a job

@@ -25,6 +25,8 @@ for i = 5, #ARGV, 2 do
   write(P .. 'render:' .. ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', key, 'num_' .. redis.call('HGET', P .. 'render:' .. ARGV[i], 'state'), 1)
 end
+local ends = redis.call('HMGET', key, 'finished_ms', 'delete_after_ms')
+if ends[1] and ends[2] then redis.call('ZADD', P .. 'job_expiries', ends[1] + ends[2], job) end
 append_event(job, 'job.' .. status, { status = status })
 fold_events(job)
 return 1

@@ -70,6 +70,7 @@ def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:
         "start_timeout_ms": start_timeout_ms,
         "execution_timeout_ms": execution_timeout_ms,
         "deadline_ms": deadline_ms,
+        "delete_after_ms": None if spec.delete_after_s is None else spec.delete_after_s * 1000,
         "ar_cost": cost.ar,
         "dit_cost": cost.dit,
         "started_ms": _ms(job["started_at"]),

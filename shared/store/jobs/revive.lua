@@ -26,6 +26,7 @@ local function reopen(job, tenant, status, event, data)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')
   redis.call('ZREM', P .. 'finished', job)
+  redis.call('ZREM', P .. 'job_expiries', job)
   set_status(job, tenant, status, redis.call('HEXISTS', key, 'started_ms') == 1 and 'running' or 'queued')
   append_event(job, event, data)
 end

@@ -13,6 +13,7 @@
 --   class, handicap_ms                 the class, and what its handicap adds to the rank
 --   ar_cost, dit_cost                  cost of one render in each stage
 --   start_timeout_ms, execution_timeout_ms, deadline_ms  time limits, '' for none
+--   delete_after_ms                    time from the job's end to its deletion; '' for the tenant's default
 --   prior, revision                    for re-renders: the token grid from which all renders start, so that they wait
 --                                      for the DiT, and the model revision that made it. Otherwise '': the first claim
 --                                      sets the job's revision
@@ -23,7 +24,7 @@
 --   webhook_url, webhook_events        '' for none; a list
 --   origin                             JSON, see shared/tracing/origin.py; '' for none
 --   idempotency                        scope of the request's Idempotency-Key, or ''. From then on the key names the job
--- Returns {'new', created_ms}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
+-- Returns {'new', created_ms, delete_after_ms or ''}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
 -- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
 -- queued renders; {'gone'} when a condition image of the spec was deleted meanwhile.
 
@@ -103,6 +104,12 @@ end
 if options.webhook_url ~= '' then
   add_fields('webhook_url', options.webhook_url, 'webhook_events', cjson.encode(options.webhook_events))
 end
+-- A batch line has none of its own: its batch has one.
+local delete_after = options.delete_after_ms
+if delete_after == '' and options.batch == '' then
+  delete_after = redis.call('GET', P .. 'delete_after:' .. tenant) or ''
+end
+if delete_after ~= '' then add_fields('delete_after_ms', delete_after) end
 if options.enhance then add_fields('enhancement', 'pending') end
 redis.call('HSET', key, unpack(fields))
 use_inputs(job, spec)
@@ -127,4 +134,4 @@ end
 append_event(job, 'job.queued', { n = n }, tenant)
 record_under_key()
 if ARGV[7] ~= '' then send_hints(ARGV[5], ARGV[6], ARGV[7], job, 1, now) end
-return { 'new', now }
+return { 'new', now, delete_after }

@@ -137,6 +137,10 @@ class UpkeepStore:
         args = (int(patience_s * 1000), MOST_PURGED, json.dumps(_NO_WORKER))
         return int(self._scripts.run("abandon_enhancements", *args))
 
+    def delete_due_jobs(self) -> int:
+        """Deletes up to 100 jobs whose `delete_after_s` is over. Returns the number of deleted jobs."""
+        return int(self._scripts.run("delete_due_jobs", MOST_PURGED))
+
     def purge(self, retention_s: int) -> bool:
         """Purges up to 100 jobs that ended more than `retention_s` ago. Returns whether there may be more."""
         return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED

@@ -108,6 +108,8 @@ ROUTES = [
     ("GET", "/v1/dead_letters/{letter}", {200}),
     ("POST", "/v1/dead_letters/{letter}/requeue", {200}),
     ("POST", "/v1/dead_letters/{letter}/purge", {204}),
+    ("GET", "/v1/tenants/{tenant}/retention", {200}),
+    ("PUT", "/v1/tenants/{tenant}/retention", {200}),
     ("GET", "/v1/jobs/{job}/webhook_attempts", {200}),
     ("GET", "/v1/webhook_messages/{message}", {200}),
     ("GET", "/v1/webhook_messages/{message}/attempts", {200}),
@@ -126,6 +128,7 @@ ROUTES = [
 ]
 
 BODIES = {
+    ("PUT", "/v1/tenants/{tenant}/retention"): {"delete_after_s": 3600},
     ("PATCH", "/v1/batches/{batch}"): {"priority": "low"},
     ("POST", "/v1/webhook_endpoints/{endpoint}/recover"): {"since": "2026-01-01T00:00:00Z"},
     ("POST", "/v1/webhook_endpoints/{endpoint}/replay"): {"since": "2026-01-01T00:00:00Z"},
@@ -151,9 +154,10 @@ def test_the_id_of_another_tenant_does_not_exist(
         endpoint=endpoint.endpoint_id,
         batch=batch.batch_id,
         line_job=line_job_id(batch.batch_id, 0, 0),
+        tenant=OWNER,
         message=f"evt_{poisoned.job_id.removeprefix('job_')}_job_failed",
     )
-    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job"), "none")
+    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job", "tenant"), "none")
     nowhere = route.format(job="job_" + "0" * 26, **nobodys)
     body = BODIES.get((method, route), {})
     refused = http.open(path, method=method, headers=fields[OTHER], json=body)
@@ -175,7 +179,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         if rule.arguments
     }
     adapter = http.application.url_map.bind("localhost")
-    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message", "batch", "line_job"), "x")
+    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message", "batch", "line_job", "tenant"), "x")
     matched = {
         (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }

@@ -61,7 +61,7 @@ def ids(owner: Tenant, client: Client) -> dict[str, str]:
     prompt = {"prompt": SECRET_PROMPT, "metadata": {"secret": "of acme"}}
     done = owner.post("/v1/jobs", json=prompt)["id"]
     finish_next(LeaseStore(client, RULES))
-    return {**things_of(owner.post), "done": done}
+    return {**things_of(owner.post), "done": done, "tenant": OWNER}
 
 
 def state_of(client: Client, ids: dict[str, str]) -> dict[str, object]:

@@ -90,3 +90,14 @@ def test_a_restored_job_uses_its_condition_images(client: Client, store: JobStor
     client.flushdb()
     RestoredJobs(client).restore(manifest)
     assert client.smembers("gridpress:input_uses:inputs/a.png") == {manifest["job"]["id"]}
+
+
+def test_a_restored_job_is_deleted_at_its_time(client: Client, store: JobStore) -> None:
+    manifest = manifest_of(ended(store, client))
+    manifest["spec"]["delete_after_s"] = 3600
+    client.flushdb()
+    RestoredJobs(client).restore(manifest)
+    job = store.job(JobId(manifest["job"]["id"]), DEFAULT_TENANT)
+    assert job.finished_at
+    assert client.zscore("gridpress:job_expiries", job.job_id) == job.finished_at.timestamp() * 1000 + 3_600_000
+    assert job.spec.delete_after_s == 3600

@@ -1,0 +1,1 @@
+"""Routes about the data of a tenant: how long it is kept."""

@@ -1,0 +1,1 @@
+"""Settings of tenants that are not limits."""
