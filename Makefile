@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "Setting up $(VENV) (torch alone is about 200 MB; a few minutes on a first run)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --editable '.[api,workers,local,eval,otel]' --group dev
+	$(BIN)/python -m pip install --editable '.[api,workers,local,eval,otel,c2pa]' --group dev
 	@touch $@
 
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 
 class LabelSettings(BaseSettings):
-    """The settings of the labels in the metadata of pictures, and of the visible mark. docs/labels.md explains them."""
+    """The settings of metadata labels, of the visible mark and of C2PA signatures. docs/labels.md explains them."""
 
     label_producer: str = Field(
         default="Gridpress",
@@ -26,6 +26,14 @@ class LabelSettings(BaseSettings):
         default=None,
         description="font file (TrueType, OpenType or a collection) of the visible mark. If unset, a font with Latin "
         "letters is used",
+    )
+    c2pa_cert_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate that signs pictures (C2PA), followed by its intermediate "
+        "certificates. If unset, pictures are not signed",
+    )
+    c2pa_key_file: Path | None = Field(
+        default=None, description="PEM file with the private key of the certificate that signs pictures"
     )
 
     @field_validator("label_producer", "mark_text")

@@ -46,7 +46,8 @@ from workers.stage.worker import HandoverPorts, StageParts, run_stage
 def run(settings: Settings) -> None:
     """Loads the DiT model and runs the worker until SIGTERM.
 
-    Raises `GridpressError` if the model, store or device is missing, or the font of visible marks can't be used.
+    Raises `GridpressError` if the model, store or device is missing, or if the font of visible marks or the certificate
+    that signs pictures can't be used.
     """
     began_s = time.monotonic()
     labelling = Labelling.of(settings)

@@ -59,7 +59,8 @@ def test_a_manifest_tells_the_label_of_the_picture() -> None:
     aigc = aigc_of(objects.kept[picture.key])
     manifest = json.loads(objects.kept[picture.manifest_key])
     number = aigc["ProduceID"]
-    assert manifest["label"] == {"producer": "a lab", "produce_id": number, "mark": None, "mark_font": None}
+    none = dict.fromkeys(("mark", "mark_font", "signed_by"))
+    assert manifest["label"] == {"producer": "a lab", "produce_id": number, **none}
     assert aigc["ContentProducer"] == "a lab"
 
 

@@ -45,7 +45,8 @@ def encode_picture(
     `settings.embed_metadata` a PNG also has the prompt and the settings in text chunks. WebP and JPEG have them as a
     JSON object in EXIF's UserComment, unless it is too large for a JPEG segment.
 
-    Raises `RenderFailed` if the visible mark can't be drawn.
+    The file is signed if the operator has set a certificate. Raises `RenderFailed` if the visible mark can't be drawn,
+    or the file can't be signed.
     """
     if image.size != settings.delivered_size:
         image = ImageOps.fit(image, settings.delivered_size, Image.Resampling.LANCZOS)
@@ -61,7 +62,8 @@ def encode_picture(
     else:
         # Without chroma subsampling coloured captions stay sharp.
         image.save(file, "JPEG", quality=settings.output_quality, subsampling=0, exif=_exif(facts), xmp=xmp)
-    return Encoded(file.getvalue(), settings.output_format.content_type, number)
+    content_type = settings.output_format.content_type
+    return Encoded(labelling.signed(file.getvalue(), content_type), content_type, number)
 
 
 def _facts(settings: RenderSettings, provenance: Provenance) -> Mapping[str, str]:

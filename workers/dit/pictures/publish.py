@@ -76,12 +76,16 @@ class Publisher:
         """Returns what the picture says about its origin: the provider, and the provider's number of the picture.
 
         `mark` is the text of the visible mark, or null. `mark_font` is the SHA-256 of its font file, or null for the
-        default font.
+        default font. `signed_by` is the SHA-256 of the certificate that signed the picture, or null.
         """
-        mark = claim.settings.mark
-        font = self._labelling.font.digest if mark else None
-        number = encoded.produce_id
-        return {"producer": self._labelling.producer, "produce_id": number, "mark": mark, "mark_font": font}
+        mark, signer = claim.settings.mark, self._labelling.signer
+        return {
+            "producer": self._labelling.producer,
+            "produce_id": encoded.produce_id,
+            "mark": mark,
+            "mark_font": self._labelling.font.digest if mark else None,
+            "signed_by": signer.fingerprint if signer else None,
+        }
 
     def _manifest(
         self, claim: Claim, decoded: Decoded, picture: Picture, label: Mapping[str, object]
