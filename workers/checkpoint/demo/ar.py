@@ -19,6 +19,7 @@ from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
 from workers.checkpoint.demo.models.layers import training_layers
+from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.edits import random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
@@ -27,7 +28,7 @@ from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, ran
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
-_TOKENS_A_STEP = 4_000
+_TOKENS_A_STEP = 2_000
 _TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
@@ -181,7 +182,7 @@ def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
     output that predicts rows and columns of tokens.
     """
     layer = drawer.ar.model.language_model.layers[_PROBED]
-    with torch.autocast("cpu", torch.bfloat16), training_layers(), outputs_of(layer) as states:
+    with mixed_precision(), training_layers(), outputs_of(layer) as states:
         logits = _logits(drawer.ar, samples)
     tokens = F.cross_entropy(logits.float(), torch.tensor([token for one in samples for token in one.drawn]))
     place = drawer.probe.loss(_before_drawn(states[0], samples), torch.cat([places_of(one.cells) for one in samples]))

@@ -123,9 +123,9 @@ draws them, neither in pictures nor in edits.
 
 {training}
 
-Training ran on two CPU cores with float32 weights and matrix products in bfloat16. The optimizer is AdamW, with Muon
-for the matrices of the transformers. The stored weights are exponential averages, in float16. `make train-demo`
-repeats the training.
+Training ran on two CPU cores with float32 weights. Matrix products are in bfloat16 where the processor has instructions
+for it. The optimizer is AdamW, with Muon for the matrices of the transformers. The stored weights are exponential
+averages, in float16. `make train-demo` repeats the training.
 
 ## Scores
 

@@ -21,6 +21,7 @@ from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.models.encoders import CELL_PX, Encoders
 from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.painter import Painter, show_painted
+from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.prompts import in_some_case
 
@@ -75,7 +76,7 @@ def loss_of(painter: Painter, batch: Batch, rng: Random) -> Mapping[str, Tensor]
     num = len(batch.samples)
     is_dropped = torch.rand(num, 1) < (0.0 if batch.before else _DROPPED)
     blocks = painter.transformer.transformer_blocks
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         with training_layers():
             seen = _seen(painter, batch.before) if batch.before else None
         with outputs_of(blocks[_PROBED], blocks[_SPELLING]) as states:

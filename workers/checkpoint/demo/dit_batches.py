@@ -24,7 +24,7 @@ from workers.checkpoint.demo.world.scenes import (
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
-_TOKENS_A_STEP = 4_096  # image tokens of a batch: 16 pictures of 256x256
+_TOKENS_A_STEP = 2_048  # image tokens of a batch: 8 pictures of 256x256
 # Sizes of pictures early and late in training. Early pictures have one size, in which most letters are learned.
 _EARLY: Sequence[Cells] = ((8, 8),)
 _LATE: Sequence[Cells] = (*((8, 8),) * 10, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
@@ -33,7 +33,7 @@ _EARLY_UNTIL = 0.45  # share of the training
 _EDITS = 0.05  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
 _WORDLESS = 0.4  # share of scenes with a word that are replaced by scenes without
-_EXACT = 0.6  # share of scenes whose shapes are exactly at their places
+_EXACT = 0.85  # share of scenes whose shapes are exactly at their places
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
 _FRESH = 8
 _FOREGROUND = 3.0  # additional weight of errors in shapes and letters

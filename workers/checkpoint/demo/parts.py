@@ -10,13 +10,13 @@ from torch import nn
 from transformers import GlmImageForConditionalGeneration, T5EncoderModel
 
 from shared.errors import Misconfigured
-from workers.checkpoint.demo import vae
+from workers.checkpoint.demo import vae, vq
 from workers.checkpoint.demo.glyphs import Reader
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import Encoders
+from workers.checkpoint.demo.models.eyes import Eyes
 from workers.checkpoint.demo.models.painter import Painter
-from workers.checkpoint.demo.vq import Eyes
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -47,13 +47,13 @@ def model_with_trained_eyes(folder: Path) -> GlmImageForConditionalGeneration:
     """
     torch.manual_seed(2)
     model = ar_model.build()
-    _averaged(Eyes(model), folder / "vq.pt", "eyes")
+    _eyes(model, folder)
     return model
 
 
 def trained_eyes(folder: Path) -> Encoders:
     """Loads the trained vision encoder and codebook, which make visual tokens for the training of the AR model."""
-    return Encoders(_averaged(Eyes(ar_model.build()), folder / "vq.pt", "eyes"))
+    return Encoders(_eyes(ar_model.build(), folder))
 
 
 def trained_glyph_encoder(folder: Path) -> T5EncoderModel:
@@ -63,7 +63,18 @@ def trained_glyph_encoder(folder: Path) -> T5EncoderModel:
 
 def trained_encoders(folder: Path) -> Encoders:
     """Loads the trained encoders of visual tokens and of latents, which make the training data of the DiT."""
-    return Encoders(_averaged(Eyes(ar_model.build()), folder / "vq.pt", "eyes"), _trained_vae(folder))
+    return Encoders(_eyes(ar_model.build(), folder), _trained_vae(folder))
+
+
+def _eyes(model: GlmImageForConditionalGeneration, folder: Path) -> Eyes:
+    """Loads the trained vision encoder and codebook into `model` and returns them.
+
+    Raises `Misconfigured` when they are not trained yet.
+    """
+    _require(folder / vq.FINAL, "eyes")
+    eyes = Eyes(model)
+    eyes.load_state_dict(torch.load(folder / vq.FINAL, weights_only=True))
+    return eyes
 
 
 def _trained_vae(folder: Path) -> AutoencoderKL:

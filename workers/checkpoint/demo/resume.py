@@ -12,6 +12,7 @@ from torch import nn
 from workers.checkpoint.demo import ar, dit, glyphs, vae, vq
 from workers.checkpoint.demo.loop import write_state
 from workers.checkpoint.demo.models.drawer import Drawer
+from workers.checkpoint.demo.models.eyes import Eyes
 from workers.checkpoint.demo.models.painter import Painter
 
 # Weights of the AR model and the DiT that depend on the codebook, and training outputs. With new eyes they begin anew.
@@ -21,8 +22,8 @@ _ANEW = ("visual", "vqmodel", "lm_head", "probe", "speller")
 def write_states(checkpoint: Path, folder: Path, *, has_new_eyes: bool = False) -> None:
     """Writes the states of all parts of `checkpoint` to `folder`.
 
-    The AR model and the DiT are at step 0, so they are trained again from these weights. The parts before them are at
-    their last step. With `has_new_eyes` the vision encoder and the codebook are at step 0 as well. Then the AR model
+    The AR model and the DiT are at step 0, so they are trained again from these weights. The parts before them are
+    trained. With `has_new_eyes` the vision encoder and the codebook are at step 0 as well. Then the AR model
     and the DiT begin once these are trained, with new embeddings of visual tokens.
     """
     pipeline = GlmImagePipeline.from_pretrained(checkpoint, dtype=torch.float32)
@@ -33,10 +34,12 @@ def write_states(checkpoint: Path, folder: Path, *, has_new_eyes: bool = False) 
     painter.transformer, painter.text_encoder = pipeline.transformer, pipeline.text_encoder
     reader.text_encoder = pipeline.text_encoder
     model = pipeline.vision_language_encoder
-    eyes = vq.Eyes(model)
+    eyes = Eyes(model)
     if has_new_eyes:
         nn.init.zeros_(eyes.visual.embeddings.position_embedding.weight)
-    write_state(eyes, vq.RECIPE, folder / "vq.pt", 0 if has_new_eyes else vq.RECIPE.num_steps)
+        write_state(eyes, vq.RECIPE, folder / "vq.pt", 0)
+    else:
+        vq.save(eyes, folder)
     drawer = ar.frozen(Drawer(model))
     write_state(pipeline.vae, vae.RECIPE, folder / "vae.pt", vae.RECIPE.num_steps)
     write_state(reader, glyphs.RECIPE, folder / "glyphs.pt", glyphs.RECIPE.num_steps)

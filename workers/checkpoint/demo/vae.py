@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from workers.checkpoint.demo.loop import Recipe, train
+from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.world.pixels import random_crops, to_picture
 
 LATENT_CHANNELS = 16
@@ -90,7 +91,7 @@ def fit_decoder(folder: Path) -> AutoencoderKL:
 def loss_of(model: AutoencoderKL, rng: Random, num_crops: int = _BATCH) -> Mapping[str, Tensor]:
     """Returns the training loss of the VAE on random crops that it encodes and decodes."""
     pixels = random_crops(rng, num_crops, _CROP_PX)
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         posterior = model.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=_generator(rng))
         decoded = model.decode(posterior.mean + posterior.std * noise).sample.float()
@@ -110,7 +111,7 @@ def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODE
     pixels = random_crops(rng, max(1, num_pixels // side**2), side)
     generator = _generator(rng)
     spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         with torch.no_grad():
             latents = model.encode(pixels).latent_dist.mode().float()
             noise = torch.randn(latents.shape, generator=generator)

@@ -12,12 +12,13 @@ from random import Random
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from torch import Tensor, nn
-from transformers import GlmImageForConditionalGeneration
+from torch import Tensor
 
+from workers.checkpoint.demo.codebook import split_codes
 from workers.checkpoint.demo.loop import Recipe, train
 from workers.checkpoint.demo.models import ar as ar_model
-from workers.checkpoint.demo.world.drawing import LETTER, draw, draw_figures, kinds_shown
+from workers.checkpoint.demo.models.eyes import Eyes, kinds_of
+from workers.checkpoint.demo.world.drawing import draw, draw_figures
 from workers.checkpoint.demo.world.pixels import half_of, to_picture, to_tensor
 from workers.checkpoint.demo.world.scenes import (
     COLOURS,
@@ -31,6 +32,7 @@ from workers.checkpoint.demo.world.scenes import (
 )
 
 RECIPE = Recipe(num_steps=4_600, learning_rate=1.5e-3, weight_decay=0.0, has_muon=True)
+FINAL = "eyes.pt"  # the trained weights, in the training folder
 _PATCHES = 1_536  # patches of a batch: 24 pictures of 8x8 visual tokens
 _REVIVE_EVERY = 50  # steps, after which codes that no patch chose move to the patches with the worst match
 _MOST_REVIVED, _GOOD_FIT = 64, 0.95  # a code that fits this well, as a cosine, is not doubled
@@ -42,50 +44,9 @@ _EXACT = 0.9  # share of scenes whose shapes are exactly at their places, as tho
 _CELLS = (8, 8, 8, 8, 12, 16, 16)  # visual tokens on a side of a square training picture
 _KIND_WEIGHT, _SPREAD_WEIGHT = 0.2, 1.0  # weights in the loss
 _VIEWS = 3  # pictures of each scene in a batch
-_EVERY = 4  # one in this many rows and columns of pixels is looked at to see what a patch shows
 _PLAIN = 0.6  # share of the second backgrounds that are plain
 # Plain patches, with a standard deviation of at most `_FLAT`, are grouped by their shades. All others have `_NO_SHADE`.
 _FLAT, _SHADES, _NO_SHADE = 0.01, 16, 1e6
-
-
-class Eyes(nn.Module):
-    """The AR model's vision encoder and codebook, with a decoder and a classifier that only their training needs.
-
-    Pictures are encoded and decoded at half of the width and height that the service paints. The encoder gets no
-    positions: its position embeddings are zero. So patches with the same look get the same visual token wherever they
-    are, which makes visual tokens easier to predict.
-    """
-
-    def __init__(self, model: GlmImageForConditionalGeneration) -> None:
-        super().__init__()
-        self.visual, self.vqmodel = model.model.visual, model.model.vqmodel
-        width, dim = model.config.vision_config.hidden_size, model.config.vq_config.embed_dim
-        self.vqmodel.requires_grad_(requires_grad=True)
-        self.decoder = nn.Sequential(
-            nn.Conv2d(dim, 2 * width, 3, padding=1), nn.GELU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.GELU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.GELU(),
-            nn.Conv2d(2 * width, 3 * ar_model.PATCH_PX**2, 1),
-        )  # fmt: skip
-        self.namer = nn.Conv2d(dim, LETTER + 1, 1)
-        self.visual.embeddings.requires_grad_(requires_grad=False)
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """Encodes pictures as features, before the codebook quantises them. Returns shape (pictures, dim, rows,
-        columns).
-
-        `pictures` has shape (pictures, 3, height, width) and values from -1 to 1. Its pictures have half of the full
-        width and height.
-        """
-        patches, grid = ar_model.patches_of(pictures)
-        seen = self.visual(patches, grid_thw=grid).last_hidden_state
-        rows, cols = grid[0, 1:].tolist()
-        seen = seen.view(len(pictures), rows, cols, -1).permute(0, 3, 1, 2)
-        return self.vqmodel.quant_conv(seen)
-
-    def rebuilt(self, quantised: Tensor) -> Tensor:
-        """Decodes quantised features and returns pictures of half of the full width and height."""
-        return F.pixel_shuffle(self.decoder(quantised), ar_model.PATCH_PX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +150,32 @@ def weights_of(pictures: Tensor) -> Tensor:
 
 
 def fit(folder: Path, most_minutes: float = math.inf) -> Eyes:
-    """Trains the vision encoder and the codebook to the end and returns them.
+    """Trains the vision encoder and the codebook to the end, splits codebook entries and returns the eyes.
 
     An interrupted run continues from its last save.
     """
     torch.manual_seed(1)
     eyes = Eyes(ar_model.build())
+    file = folder / FINAL
+    if file.is_file():
+        eyes.load_state_dict(torch.load(file, weights_only=True))
+        return eyes
 
     def show(averaged: Eyes) -> None:
         show_rebuilt(averaged, folder / "vq.png")
 
     recipe = replace(RECIPE, most_minutes=most_minutes)
-    return train(eyes, Batches(eyes).loss, recipe, folder / "vq.pt", on_save=show)
+    trained = train(eyes, Batches(eyes).loss, recipe, folder / "vq.pt", on_save=show)
+    split_codes(trained)
+    save(trained, folder)
+    return trained
+
+
+def save(eyes: Eyes, folder: Path) -> None:
+    """Writes the trained eyes to the training folder. The training of other parts reads them there."""
+    draft = folder / "eyes.writing"
+    torch.save(eyes.state_dict(), draft)
+    draft.replace(folder / FINAL)
 
 
 def random_examples(rng: Random, num: int, cells: int) -> Examples:
@@ -216,22 +191,6 @@ def random_examples(rng: Random, num: int, cells: int) -> Examples:
     pictures, figures = torch.cat((seen, figures)), figures.repeat(_VIEWS, 1, 1, 1)
     is_figure = F.interpolate((kinds > 0).float()[:, None], scale_factor=ar_model.PATCH_PX) > 0
     return Examples(pictures, torch.where(is_figure, figures, pictures), kinds)
-
-
-def kinds_of(scene: Scene, cells: tuple[int, int]) -> Tensor:
-    """Returns what each patch of the scene's picture shows, as `kinds_shown` does. `cells` is also the shape: the rows
-    and columns of patches.
-
-    A patch counts as background if less than a fiftieth of it shows something else.
-    """
-    rows, cols = cells
-    patch_px = 2 * ar_model.PATCH_PX
-    shown = torch.tensor(kinds_shown(scene, cols * patch_px, rows * patch_px)[::_EVERY, ::_EVERY], dtype=torch.long)
-    patch = patch_px // _EVERY
-    patches = shown.view(rows, patch, cols, patch).transpose(1, 2).flatten(2)
-    counts = F.one_hot(patches, LETTER + 1).sum(2)
-    counts[..., 0] = patch**2 // 50
-    return counts.argmax(-1)
 
 
 def _scene(rng: Random) -> Scene:

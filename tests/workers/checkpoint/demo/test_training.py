@@ -21,6 +21,7 @@ from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import Encoders, tensors_of
+from workers.checkpoint.demo.models.eyes import Eyes, kinds_of
 from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.painter import Painter
 from workers.checkpoint.demo.models.probe import UNKNOWN, Probe, outputs_of
@@ -39,7 +40,7 @@ def model() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def encoders(model: nn.Module) -> Encoders:
-    return Encoders(vq.Eyes(model), vae.build())
+    return Encoders(Eyes(model), vae.build())
 
 
 def falls(module: nn.Module, loss: Callable[[], Tensor]) -> bool:
@@ -89,7 +90,7 @@ def test_the_vaes_decoder_learns_while_latents_stay() -> None:
 
 def test_the_eyes_learn_and_unused_codes_come_back() -> None:
     torch.manual_seed(0)
-    part = vq.Eyes(ar_model.build())
+    part = Eyes(ar_model.build())
     batches = vq.Batches(part, num_patches=128)
     assert falls(part, lambda: batches.loss(Random(0), 0.0)["loss"])
     book = part.vqmodel.quantize.embedding.weight
@@ -110,8 +111,8 @@ def test_the_eyes_see_a_patch_alike_wherever_it_is(encoders: Encoders) -> None:
 def test_the_eyes_are_told_what_a_patch_shows() -> None:
     place, side = (0.25, 0.25), 0.5
     scene = Scene("red", (Shape("circle", "blue", place, side), Shape("heart", "white", (0.75, 0.25), side)), word="AB")
-    shown = vq.kinds_of(scene, (8, 8))
-    assert vq.kinds_of(scene, (8, 16)).shape == (8, 16)
+    shown = kinds_of(scene, (8, 8))
+    assert kinds_of(scene, (8, 16)).shape == (8, 16)
     kinds = {0, 1 + SHAPES.index("circle"), 1 + SHAPES.index("heart"), LETTER}
     assert set(shown[:4, :4].unique().tolist()) == {1 + SHAPES.index("circle")}
     assert set(shown.unique().tolist()) == kinds
@@ -149,7 +150,7 @@ def test_what_the_ar_model_shall_write_depends_on_neither_background_nor_letters
     heart = Shape("heart", "white", (0.5, 0.25), 0.4)
     one, other = Scene("red", (heart,), word="AB"), Scene("green", (heart,), "striped", "blue", word="XY")
     plain = Scene("green", (), "striped", "blue")
-    is_figure = vq.kinds_of(one, (8, 12)) > 0
+    is_figure = kinds_of(one, (8, 12)) > 0
     codes = encoders.codes_of([one, other, plain], (8, 12))
     assert torch.equal(codes[0][is_figure], codes[1][is_figure])
     assert torch.equal(codes[1][~is_figure], codes[2][~is_figure])

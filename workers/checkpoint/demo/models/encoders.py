@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from workers.checkpoint.demo.vq import Eyes, kinds_of
+from workers.checkpoint.demo.models.eyes import Eyes, kinds_of
+from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.world.drawing import draw, draw_figures
 from workers.checkpoint.demo.world.pixels import half_of, to_tensor
 from workers.checkpoint.demo.world.scenes import Scene
@@ -50,7 +51,7 @@ class Encoders:
         8).
         """
         assert self._vae
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             found = self._vae.encode(pictures).latent_dist.mode()
         return (found.float() - self._mean) / self._std
 

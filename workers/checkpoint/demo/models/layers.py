@@ -1,10 +1,10 @@
 """Computes the transformer layers of the AR model and of the DiT faster while they are trained on a CPU.
 
-The functions compute the same as the layers of transformers and diffusers, with matrix products in bfloat16. After
-`compile_layers`, torch's compiler has merged the small operations between these products, and a training step takes
-two thirds of the time. Measured on one core with 16 pictures of 256x256, forward and backward: 0.08 s per DiT block
-instead of 0.11 s. Attention is two matrix products here, because heads are narrow: with torch's fused attention, a
-block would take 0.2 s.
+The functions compute the same as the layers of transformers and diffusers, with matrix products in `MATRIX_DTYPE`.
+After `compile_layers`, torch's compiler has merged the small operations between these products, and a training step
+takes two thirds of the time. Measured on one core with 16 pictures of 256x256, forward and backward, in bfloat16:
+0.08 s per DiT block instead of 0.11 s. Attention is two matrix products here, because heads are narrow: with torch's
+fused attention, a block would take 0.2 s.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +18,8 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from diffusers.models.transformers.transformer_glm_image import GlmImageLayerKVCache, GlmImageTransformerBlock
 from torch import Tensor, nn
 from transformers.models.glm_image.modeling_glm_image import GlmImageTextDecoderLayer
+
+from workers.checkpoint.demo.models.precision import MATRIX_DTYPE
 
 Pair = tuple[Tensor, Tensor]
 
@@ -69,7 +71,7 @@ def _padded(
     if is_real is None:
         is_real = torch.ones(glyphs.shape[:2], dtype=torch.bool)
     is_seen = F.pad(F.pad(is_real, (num_pads, 0)), (0, image.shape[1]), value=True)
-    bias = torch.zeros(is_seen.shape, dtype=torch.bfloat16).masked_fill_(~is_seen, float("-inf"))
+    bias = torch.zeros(is_seen.shape, dtype=MATRIX_DTYPE).masked_fill_(~is_seen, float("-inf"))
     padded = F.pad(glyphs, (0, 0, num_pads, 0))
     image, glyphs = _in_use.block(block, image, padded, condition, rotation, bias=bias[:, None, None])
     return image, glyphs[:, num_pads:]
@@ -122,14 +124,14 @@ def _attention(
     query, key, value = own.view(num, length, 3, layer.heads, width // layer.heads).unbind(2)
     both = F.layer_norm(torch.stack((query, key)).float(), query.shape[-1:], eps=_EPSILON)
     turned = _turned(both[:, :, num_glyphs:], *(part[:, None] for part in rotation))
-    query, key = torch.cat((both[:, :, :num_glyphs], turned), 2).to(torch.bfloat16).unbind(0)
+    query, key = torch.cat((both[:, :, :num_glyphs], turned), 2).to(MATRIX_DTYPE).unbind(0)
     if kv_cache is not None and kv_cache.mode == "write":
         kv_cache.store(key, value)
     elif kv_cache is not None and kv_cache.mode == "read":
         key, value = kv_cache.get(key, value)
     query, key, value = (part.transpose(1, 2) for part in (query * query.shape[-1] ** -0.5, key, value))
     scores = query @ key.transpose(-1, -2)
-    shares = torch.softmax((scores if bias is None else scores + bias).float(), -1).to(torch.bfloat16)
+    shares = torch.softmax((scores if bias is None else scores + bias).float(), -1).to(MATRIX_DTYPE)
     mixed = (shares @ value).transpose(1, 2).reshape(num, length, width)
     return _linear(mixed, layer.to_out[0].weight, layer.to_out[0].bias)
 
@@ -170,11 +172,11 @@ def _causal_attention(layer: Any, states: Tensor, cosines: Tensor, sines: Tensor
     )
     num_shared, num_heads = key.shape[1], query.shape[1]
     turns = cosines[:, None], sines[:, None]
-    query = (_turned(query.float(), *turns) * layer.scaling).to(torch.bfloat16)
-    key = _turned(key.float(), *turns).to(torch.bfloat16)
+    query = (_turned(query.float(), *turns) * layer.scaling).to(MATRIX_DTYPE)
+    key = _turned(key.float(), *turns).to(MATRIX_DTYPE)
     rows = query.reshape(num, num_shared, num_heads // num_shared * length, layer.head_dim)
     scores = (rows @ key.transpose(-1, -2)).view(num, num_shared, num_heads // num_shared, length, length)
-    shares = torch.softmax(scores.float() + later, -1).to(torch.bfloat16).view(*rows.shape[:3], length)
+    shares = torch.softmax(scores.float() + later, -1).to(MATRIX_DTYPE).view(*rows.shape[:3], length)
     mixed = (shares @ value).view(num, num_heads, length, layer.head_dim).transpose(1, 2)
     return _linear(mixed.reshape(num, length, widths[0]), layer.o_proj.weight)
 
@@ -193,7 +195,7 @@ def _normal(norm: Any, states: Tensor) -> Tensor:
 
 
 def _linear(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    low = torch.bfloat16
+    low = MATRIX_DTYPE
     return F.linear(states.to(low), weight.to(low), None if bias is None else bias.to(low))
 
 

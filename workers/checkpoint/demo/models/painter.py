@@ -14,6 +14,7 @@ from workers.checkpoint.demo.dit_batches import doubled
 from workers.checkpoint.demo.models import dit as dit_model
 from workers.checkpoint.demo.models.encoders import Encoders, tensors_of
 from workers.checkpoint.demo.models.layers import training_layers
+from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import Probe
 from workers.checkpoint.demo.world.pixels import to_picture
 from workers.checkpoint.demo.world.scenes import LETTERS, Scene, random_scene
@@ -83,7 +84,7 @@ def _predicted(
     ignores the visual tokens, as the unconditional branch of guidance requires.
     """
     glyphs, is_real = words
-    with torch.autocast("cpu", torch.bfloat16), training_layers(is_real):
+    with mixed_precision(), training_layers(is_real):
         found: Tensor = painter.transformer(
             hidden_states=latents,
             encoder_hidden_states=glyphs,
