@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from api.access.keys import keys
 from api.access.limits import limits
 from api.activity.events import activity
 from api.batches.events import batch_events
@@ -91,6 +92,7 @@ def create_app(deps: Services) -> Flask:
         workers,
         limits,
         retention,
+        keys,
         session,
         studio,
         openai_images,

@@ -11,6 +11,9 @@ GridpressError
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
 ├── TenantNotFound            404  the caller may not manage a tenant of this name
+├── KeyEnded                  409  the API key is revoked, expired or replaced
+├── KeyExists                 409  an earlier request with the same Idempotency-Key created the API key
+├── TooManyKeys               409  the tenant has the maximum number of API keys
 ├── FileNotStored             404  no file with this id, or it has expired
 ├── BatchNotFound             404
 ├── BatchEnded                409  a batch that has ended can't be paused, resumed or cancelled
@@ -120,10 +123,39 @@ class DeadLetterNotFound(GridpressError):
 
 
 class KeyNotFound(GridpressError):
-    """There is no API key with this id."""
+    """There is no API key with this id, or it belongs to another tenant."""
 
     code = "key_not_found"
     http_status = 404
+
+
+class KeyEnded(GridpressError):
+    """The API key is revoked or expired, or another API key has replaced it."""
+
+    code = "key_ended"
+    http_status = 409
+
+
+class KeyExists(GridpressError):
+    """An earlier request with the same Idempotency-Key created the API key. Its text was shown once.
+
+    If the response was lost, revoke the key and create another one.
+    """
+
+    code = "key_exists"
+    http_status = 409
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"an earlier request created {key_id}, and its text is shown only once: revoke it if it is lost"
+        )
+
+
+class TooManyKeys(GridpressError):
+    """The tenant has the maximum number of API keys that are neither revoked nor expired."""
+
+    code = "too_many_keys"
+    http_status = 409
 
 
 class TenantNotFound(GridpressError):

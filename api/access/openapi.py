@@ -1,7 +1,18 @@
-"""OpenAPI entry of the route with which a tenant reads its limits."""
+"""OpenAPI entries of API keys, and of the route with which a tenant reads its limits."""
 
+from api.access.key_schemas import (
+    KeyPage,
+    KeyPatch,
+    KeyRequest,
+    KeyResponse,
+    KeyRotationRequest,
+    KeysQuery,
+    KeyWithText,
+)
 from api.access.limits import LimitsResponse
-from api.openapi.operation import Operation, Response
+from api.openapi.operation import Body, Operation, Response
+from api.problems.errors import ExceedsOwnKey, NoKeyYet
+from shared.errors import KeyEnded, KeyExists, KeyNotFound, TooManyKeys
 
 _TAG = "Access"
 _LIMITS = {
@@ -25,7 +36,78 @@ _LIMITS = {
     },
 }
 
+_KEY = {
+    "id": "x7k2m4qa",
+    "object": "api_key",
+    "tenant": "acme",
+    "name": "the shop",
+    "prefix": "gp_x7k2m4qa_",
+    "scopes": ["read", "render"],
+    "networks": ["203.0.113.0/24"],
+    "models": None,
+    "status": "active",
+    "created_at": "2026-01-05T09:30:00.000Z",
+    "last_used_at": "2026-01-05T11:02:00.000Z",
+    "expires_at": "2027-01-05T00:00:00.000Z",
+    "revoked_at": None,
+    "replaced_by": None,
+}
+_NEW_KEY = {**_KEY, "last_used_at": None, "key": "gp_x7k2m4qa_" + "vmk3h5wqz7n2c4tfja6sxr" * 2 + "bd6yo3ei"}
+_REVOKED = {**_KEY, "status": "revoked", "revoked_at": "2026-01-05T12:00:00.000Z"}
+_ASKED = {
+    "name": "the shop",
+    "scopes": ["read", "render"],
+    "networks": ["203.0.113.0/24"],
+    "expires_at": "2027-01-05T00:00:00Z",
+}
+_ANSWER = Response("the API key, without its secret", KeyResponse, examples={"shop": _KEY})
+_WITH_TEXT = Response("the new API key, with its text", KeyWithText, examples={"shop": _NEW_KEY})
+_CREATING = (ExceedsOwnKey, KeyExists, TooManyKeys)
+
 OPERATIONS = {
+    "keys.create": Operation(
+        "createKey",
+        _TAG,
+        "Create an API key",
+        {201: _WITH_TEXT},
+        (*_CREATING, NoKeyYet),
+        Body(KeyRequest, examples={"shop": _ASKED}),
+    ),
+    "keys.index": Operation(
+        "listKeys",
+        _TAG,
+        "List API keys",
+        {
+            200: Response(
+                "a page of API keys", KeyPage, examples={"one": {"data": [_KEY], "has_more": False, "next": None}}
+            )
+        },
+        query=KeysQuery,
+    ),
+    "keys.read": Operation("getKey", _TAG, "Read an API key", {200: _ANSWER}, (KeyNotFound,)),
+    "keys.update": Operation(
+        "updateKey",
+        _TAG,
+        "Change an API key",
+        {200: _ANSWER},
+        (KeyNotFound, KeyEnded, ExceedsOwnKey),
+        Body(KeyPatch, examples={"fewer_addresses": {"networks": ["203.0.113.7"]}}),
+    ),
+    "keys.rotate": Operation(
+        "rotateKey",
+        _TAG,
+        "Replace an API key",
+        {201: _WITH_TEXT},
+        (KeyNotFound, KeyEnded, *_CREATING),
+        Body(KeyRotationRequest, is_required=False, examples={"an_hour": {"overlap_s": 3600}}),
+    ),
+    "keys.revoke": Operation(
+        "revokeKey",
+        _TAG,
+        "Revoke an API key",
+        {200: Response("the revoked API key", KeyResponse, examples={"shop": _REVOKED})},
+        (KeyNotFound, ExceedsOwnKey),
+    ),
     "limits.read": Operation(
         "getLimits",
         _TAG,

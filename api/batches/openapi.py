@@ -7,6 +7,7 @@ from api.openapi.fields import DISPOSITION
 from api.openapi.media import BYTES, TEXT, event_stream
 from api.openapi.operation import Body, Field, Json, Model, Operation, Response
 from api.openapi.stored_objects import REFUSALS, responses_with
+from api.problems.errors import ForbiddenModel
 from shared.errors import (
     BatchEnded,
     BatchNotFinal,
@@ -136,7 +137,12 @@ def _stream(name: str, summary: str, media: Json, query: Model | None = None) ->
 
 OPERATIONS = {
     "batches.create": Operation(
-        "createBatch", "Batches", "Render the lines of a file", {200: _CREATED}, (StoreFull, QueueFull), _BODY
+        "createBatch",
+        "Batches",
+        "Render the lines of a file",
+        {200: _CREATED},
+        (StoreFull, QueueFull, ForbiddenModel),
+        _BODY,
     ),
     "batches.validate": Operation(
         "validateBatch",

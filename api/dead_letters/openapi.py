@@ -4,6 +4,7 @@ from api.dead_letters.routes import DeadLetterPage, DeadLetterResponse
 from api.jobs.schemas import DeadLetterQuery
 from api.openapi import examples
 from api.openapi.operation import Operation, Response
+from api.problems.errors import ForbiddenModel
 from shared.errors import DeadLetterNotFound
 from shared.responses.schemas import JobResponse
 
@@ -52,7 +53,7 @@ OPERATIONS = {
         "Operations",
         "Render a dead letter's picture again",
         {200: Response("the picture's job, which runs again", JobResponse, examples={"succeeded": examples.job()})},
-        (DeadLetterNotFound,),
+        (DeadLetterNotFound, ForbiddenModel),
     ),
     "dead_letters.purge": Operation(
         "purgeDeadLetter",

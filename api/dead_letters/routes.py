@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, request
 from pydantic import BaseModel, Field
 
-from api.edge.authentication import caller, is_operator
+from api.edge.authentication import caller, check_model, is_operator
 from api.edge.proxies import base_url
 from api.jobs.schemas import DeadLetterQuery
 from api.responses.listing import readable_responses
@@ -84,6 +84,7 @@ def read(letter_id: str) -> Json:
 @dead_letters.post("/<letter_id>/requeue")
 def requeue(letter_id: str) -> Json:
     """Requeues the picture of a dead letter for the stage in which it failed, and returns the picture's job."""
+    check_model()
     deps, render, tenant = services(), RenderId(letter_id), caller().tenant
     stage = deps.dead_letters.letter(render, tenant).stage
     deps.dead_letters.requeue(render, tenant)

@@ -13,15 +13,17 @@ from werkzeug.routing import Rule
 
 from api.connections.connection import mark_admitted
 from api.edge.proxies import base_url
-from api.problems.errors import ForbiddenOrigin, MissingScope, Unauthorized
+from api.problems.errors import ForbiddenModel, ForbiddenNetwork, ForbiddenOrigin, MissingScope, Unauthorized
 from api.rate_limit_fields import rate_limit_fields
 from api.services import Services, services
 from shared.access.keys import ApiKey, Scope
 from shared.access.limits import LimitDecision, TenantLimits
 from shared.access.sessions import parsed
-from shared.addresses import is_loopback_host
+from shared.addresses import Address, is_loopback_host
 from shared.errors import TenantLimitReached
 from shared.ids import DEFAULT_TENANT, TenantId
+from shared.intake.model_names import ModelNames
+from shared.settings.networks import address_of
 from shared.store.access.key_ring import Holder
 
 _PUBLIC = frozenset(
@@ -42,7 +44,8 @@ _PUBLIC = frozenset(
     }
 )
 # A requeued dead letter may crash workers again, which harms every tenant. The webhook secret permits forged webhooks.
-_ADMIN = ("/v1/dead_letters", "/v1/webhooks")
+# API keys decide who may do what.
+_ADMIN = ("/v1/dead_letters", "/v1/keys", "/v1/webhooks")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
@@ -98,8 +101,8 @@ def admit() -> None:
     """Authenticates the caller of the current request, counts the request, and checks the API key's scope.
 
     Runs before every request. A request to an unknown path needs an API key as well; otherwise callers without one
-    could find out which routes exist. Raises `Unauthorized`, `MissingScope`, `TenantLimitReached` and
-    `StoreUnavailable`.
+    could find out which routes exist. Raises `Unauthorized`, `ForbiddenNetwork`, `MissingScope`, `TenantLimitReached`
+    and `StoreUnavailable`.
     """
     scope = scope_of(request.url_rule.rule, request.method) if request.url_rule else None
     if request.url_rule and scope is None:
@@ -124,9 +127,21 @@ def is_operator() -> bool:
 def check_admission(num_renders: int) -> None:
     """Raises an error when the service or the caller's tenant may not queue that many more renders now.
 
-    Raises `StoreFull`, `QueueFull`, `TenantLimitReached` and `StoreUnavailable`.
+    Raises `ForbiddenModel`, `StoreFull`, `QueueFull`, `TenantLimitReached` and `StoreUnavailable`.
     """
+    check_model()
     services().admission.check(caller().tenant, caller().limits, num_renders)
+
+
+def check_model() -> None:
+    """Raises `ForbiddenModel` if the caller's API key is restricted to models, and the served model is none of them."""
+    key = caller().key
+    if key is None or not key.rights.models:
+        return
+    names = ModelNames.of(services().settings)
+    if not any(names.find(name) for name in key.rights.models):
+        allowed = ", ".join(key.rights.models)
+        raise ForbiddenModel(f"this API key is for {allowed} only, and this service serves {names.served}")
 
 
 def use_pixels(num_pixels: int) -> None:
@@ -145,7 +160,22 @@ def add_limit_fields(response: Response) -> Response:
 
 
 def key_owner(deps: Services) -> Holder | None:
-    """Returns the API key of the current request with its tenant's limits. Returns None without a valid key.
+    """Returns the API key of the current request with its tenant's limits. Returns None without a valid key, or if the
+    key may not be used from the caller's address.
+
+    Raises `StoreUnavailable`.
+    """
+    found = _proved(deps)
+    return found if found and found.key.rights.permits(caller_address()) else None
+
+
+def caller_address() -> Address | None:
+    """Returns the address of the client of the current request; None if it is unknown, as on a Unix socket."""
+    return address_of(request.remote_addr or "")
+
+
+def _proved(deps: Services) -> Holder | None:
+    """Returns the API key that the current request proves to have, from whichever address it comes.
 
     A page that has signed in sends the token of its session in a cookie, in place of the key.
 
@@ -178,11 +208,13 @@ def check_own_page() -> None:
 def _caller(deps: Services) -> Caller:
     if sent_key() is None and SESSION_COOKIE not in request.cookies:
         raise Unauthorized("send an API key: Authorization: Bearer gp_...")
-    found = key_owner(deps)
+    found = _proved(deps)
     if found is None and sent_key() is None:
         raise Unauthorized("this session has ended: sign in again", "invalid_token")
     if found is None:
-        raise Unauthorized("this API key is unknown or revoked", "invalid_token")
+        raise Unauthorized("this API key is unknown, revoked or expired", "invalid_token")
+    if not found.key.rights.permits(caller_address()):
+        raise ForbiddenNetwork(f"this API key may not be used from {request.remote_addr or 'an unknown address'}")
     if sent_key() is None:
         check_own_page()
     return Caller(found.key.tenant, found.limits, found.key)

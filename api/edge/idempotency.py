@@ -179,6 +179,14 @@ def mark_expiring_links() -> None:
     g.mark_expiring_links = True
 
 
+def mark_secret() -> None:
+    """Marks the response of the current request as one with a secret, which is shown once.
+
+    The response is not stored under the Idempotency-Key. A retry finds that the object with the reserved id exists.
+    """
+    g.has_secret = True
+
+
 def mark_replayed() -> None:
     """Marks the response of the current request as a repetition of an earlier request with the same Idempotency-Key."""
     g.is_replayed = True
@@ -232,7 +240,7 @@ def _end(reservation: Reservation, response: Response) -> None:
 
 
 def _can_be_kept(response: Response) -> bool:
-    if response.status_code >= 400 or response.is_streamed or g.get("mark_expiring_links"):
+    if response.status_code >= 400 or response.is_streamed or g.get("mark_expiring_links") or g.get("has_secret"):
         return False
     return len(response.get_data()) <= _MOST_KEPT_BYTES
 

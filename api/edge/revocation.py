@@ -6,10 +6,11 @@ from typing import cast
 import structlog
 from flask import Response, g
 
-from api.edge.authentication import Caller, is_open
+from api.edge.authentication import Caller, caller_address, is_open
 from api.edge.request_metrics import held_stream
 from api.problems.errors import Unauthorized
 from api.services import Services, services
+from shared.addresses import Address
 from shared.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -21,16 +22,16 @@ def revocation() -> Callable[[], bool]:
     """Returns a function that tells whether the access of the current request's caller was revoked.
 
     The returned function also works after Flask's context of the request has ended. Access ends when the caller's API
-    key is revoked. A caller without an API key loses access when the first API key is created. While the store is
-    unreachable, access continues.
+    key is revoked or expires, or may no longer be used from the caller's address. A caller without an API key loses
+    access when the first API key is created. While the store is unreachable, access continues.
     """
-    deps, caller = services(), g.get("caller")
-    return lambda: caller is not None and not _may_go_on(deps, caller)
+    deps, caller, address = services(), g.get("caller"), caller_address()
+    return lambda: caller is not None and not _may_go_on(deps, caller, address)
 
 
 def revoked() -> Unauthorized:
     """Returns the error for a waiting request whose API key was revoked during the wait."""
-    return Unauthorized("this API key was revoked meanwhile", "invalid_token")
+    return Unauthorized("this API key was revoked or has expired meanwhile", "invalid_token")
 
 
 def guard_stream(response: Response) -> Response:
@@ -66,8 +67,8 @@ def _guarded(chunks: Iterable[bytes], is_revoked: Callable[[], bool], *, is_even
             close()
 
 
-def _may_go_on(deps: Services, caller: Caller) -> bool:
+def _may_go_on(deps: Services, caller: Caller, address: Address | None) -> bool:
     try:
-        return is_open(deps) if caller.key is None else deps.keys.is_still_valid(caller.key)
+        return is_open(deps) if caller.key is None else deps.keys.is_still_valid(caller.key, address)
     except StoreUnavailable:
         return True

@@ -7,6 +7,7 @@ from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLI
 from api.openapi.media import FILE, event_stream
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import JobPage
+from api.problems.errors import ForbiddenModel
 from shared.errors import (
     ClientIdTaken,
     DeadlineOver,
@@ -28,7 +29,7 @@ from shared.responses.schemas import JobResponse
 
 _JOB = {"succeeded": examples.job()}
 _INTAKE: Refusals = (InvalidImage, PriorNotFound, ImageNotReady, ImageNotMade, FileNotStored)
-_OVERLOAD: Refusals = (QueueFull, StoreFull, ObjectStoreUnavailable)
+_OVERLOAD: Refusals = (ForbiddenModel, QueueFull, StoreFull, ObjectStoreUnavailable)
 
 # The document describes forms with one JSON part and files. The route also accepts plain form fields.
 _MULTIPART: Json = {
@@ -130,7 +131,7 @@ OPERATIONS = {
         "Jobs",
         "Retry a job",
         {202: _GOES_ON, 200: _AS_IT_STANDS},
-        (JobNotFound, JobNotRetryable, DeadlineOver, QueueFull, StoreFull),
+        (JobNotFound, JobNotRetryable, DeadlineOver, ForbiddenModel, QueueFull, StoreFull),
         Body(RetryRequest, is_required=False, examples={"no_deadline": {"deadline": None}}),
         fields=(PREFER,),
     ),

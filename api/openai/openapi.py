@@ -6,6 +6,7 @@ from api.openapi.fields import JOB_ID
 from api.openapi.media import FILE, event_stream
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse
+from api.problems.errors import ForbiddenModel
 from api.problems.openai import ModelNotServed, OpenAiError, StillRendering
 from shared.errors import FileNotStored, InvalidImage, ObjectNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
 from shared.intake.openai import EditRequest, GenerationRequest
@@ -68,7 +69,15 @@ _ANSWERS = {
         examples=_ended("job_expired", "expired"),
     ),
 }
-_REFUSALS: Refusals = (ModelNotServed, StillRendering, QueueFull, StoreFull, ObjectStoreUnavailable, ObjectNotFound)
+_REFUSALS: Refusals = (
+    ModelNotServed,
+    StillRendering,
+    ForbiddenModel,
+    QueueFull,
+    StoreFull,
+    ObjectStoreUnavailable,
+    ObjectNotFound,
+)
 _EDIT_FORM: Json = {
     "schema": {
         "type": "object",

@@ -11,11 +11,15 @@ from api.openapi import examples
 from api.openapi.operation import Refusal
 from api.problems import openai, zai
 from api.problems.errors import (
+    ExceedsOwnKey,
     ForbiddenHost,
+    ForbiddenModel,
+    ForbiddenNetwork,
     ForbiddenOrigin,
     ForbiddenProxy,
     IdempotencyKeyReused,
     MissingScope,
+    NoKeyYet,
     RequestInProgress,
     Unauthorized,
 )
@@ -23,7 +27,7 @@ from api.problems.http_errors import code_for, words_for
 from api.problems.problem import Problem, problem
 from api.problems.wording import problem_of
 from shared.access import limits
-from shared.access.keys import Scope
+from shared.access.rights import Rights, Scope
 from shared.errors import (
     BatchEnded,
     BatchNotFinal,
@@ -44,6 +48,9 @@ from shared.errors import (
     JobNotFinal,
     JobNotFound,
     JobNotRetryable,
+    KeyEnded,
+    KeyExists,
+    KeyNotFound,
     MessageNotFound,
     ObjectNotFound,
     ObjectStoreUnavailable,
@@ -56,6 +63,7 @@ from shared.errors import (
     TenantLimitReached,
     TenantNotFound,
     TooManyEndpoints,
+    TooManyKeys,
 )
 from shared.intake.fields import validated
 from shared.intake.model_names import ModelNames
@@ -100,6 +108,12 @@ def _over_the_limit() -> GridpressError:
     return TenantLimitReached(refusal)
 
 
+def _exceeding() -> GridpressError:
+    excess = Rights(frozenset({Scope.ADMIN})).lacks(frozenset({Scope.OPERATOR}))
+    assert excess
+    return ExceedsOwnKey(excess.message, excess.field)
+
+
 _UNKNOWN_MODEL = ModelNames(("zai-org/GLM-Image",)).refusal("sdxl")
 _SAMPLES: tuple[GridpressError, ...] = (
     InvalidImage("the picture is animated or has several pages: send one", "images[0]"),
@@ -130,8 +144,16 @@ _SAMPLES: tuple[GridpressError, ...] = (
     ServiceBusy("the request bodies being processed take all the memory allowed for them; try again"),
     QueueFull("20000 renders wait already, and the limit is 20000"),
     ObjectStoreUnavailable("the object store refuses: the bucket does not exist"),
-    Unauthorized("this API key is unknown or revoked", "invalid_token"),
+    Unauthorized("this API key is unknown, revoked or expired", "invalid_token"),
     MissingScope(Scope.ADMIN),
+    _exceeding(),
+    ForbiddenNetwork("this API key may not be used from 198.51.100.7"),
+    ForbiddenModel("this API key is for sdxl only, and this service serves zai-org/GLM-Image"),
+    NoKeyYet("this API has no key yet: run `gridpress keys create` on its machine, and send that key"),
+    KeyNotFound("no API key x7k2m4qa"),
+    KeyEnded("x7k2m4qa is revoked"),
+    KeyExists("x7k2m4qa"),
+    TooManyKeys("a tenant may have 500 API keys: revoke one that is not in use"),
     ForbiddenHost(f"the Host header names another machine; {_NO_KEY_YET}"),
     ForbiddenOrigin("pages of other sites may not use this API"),
     ForbiddenProxy(f"X-Forwarded-For shows that a proxy forwarded this request; {_NO_KEY_YET}"),

@@ -14,6 +14,7 @@ from api.openapi.operation import Field, Json, Model, Operation, Refusal, Refusa
 from api.openapi.schemas import ZaiError
 from api.problems.errors import (
     ForbiddenHost,
+    ForbiddenNetwork,
     ForbiddenOrigin,
     ForbiddenProxy,
     IdempotencyKeyReused,
@@ -36,7 +37,7 @@ from shared.errors import (
 SHAPES: tuple[Model, ...] = (Problem, OpenAiError, ZaiError)
 
 _OPEN: Refusals = (ForbiddenHost, ForbiddenOrigin, ForbiddenProxy)
-_KEYED: Refusals = (Unauthorized, MissingScope, *_OPEN, TenantLimitReached, StoreUnavailable)
+_KEYED: Refusals = (Unauthorized, MissingScope, ForbiddenNetwork, *_OPEN, TenantLimitReached, StoreUnavailable)
 _OF_A_BODY: Refusals = (InvalidRequest, PayloadTooLarge, UnsupportedMediaType)
 _OF_AN_IDEMPOTENCY_KEY: Refusals = (InvalidRequest, RequestInProgress, IdempotencyKeyReused)
 

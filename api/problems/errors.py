@@ -1,8 +1,12 @@
 """Errors that only the HTTP API raises. They derive from `shared.errors.GridpressError`.
 
 GridpressError
-├── Unauthorized     401  the API key is missing, unknown or revoked
+├── Unauthorized     401  the API key is missing, unknown, revoked or expired
 ├── MissingScope     403  the API key lacks the scope
+├── ExceedsOwnKey    403  the API key can't grant what it does not have
+├── ForbiddenNetwork 403  the API key does not work from the caller's address
+├── ForbiddenModel   403  the API key is not for the served model
+├── NoKeyYet         409  the first API key is created on the machine of the service
 ├── ForbiddenHost    403  the Host header names another machine while the API has no key
 ├── ForbiddenOrigin  403  the request comes from a page of another site
 ├── ForbiddenProxy   403  a proxy forwarded the request while the API has no key
@@ -15,7 +19,7 @@ from shared.errors import GridpressError
 
 
 class Unauthorized(GridpressError):
-    """The API key is missing, unknown or revoked.
+    """The API key is missing, unknown, revoked or expired.
 
     `challenge` is the header field `WWW-Authenticate` of RFC 6750. `reason` is one of the error codes in that RFC.
     """
@@ -37,6 +41,38 @@ class MissingScope(GridpressError):
     def __init__(self, scope: Scope) -> None:
         super().__init__(f"this API key does not have the scope {scope}")
         self.challenge = f'Bearer realm="gridpress", error="insufficient_scope", scope="{scope}"'
+
+
+class ExceedsOwnKey(GridpressError):
+    """An API key can't grant or change what it does not have itself. `field` is the field of the request."""
+
+    code = "exceeds_own_key"
+    http_status = 403
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ForbiddenNetwork(GridpressError):
+    """The API key is valid, but it may not be used from the caller's address."""
+
+    code = "forbidden_network"
+    http_status = 403
+
+
+class ForbiddenModel(GridpressError):
+    """The API key is valid, but it may not render with the model that this service serves."""
+
+    code = "forbidden_model"
+    http_status = 403
+
+
+class NoKeyYet(GridpressError):
+    """This API has no API key yet. The first one is created on its machine; later ones can be created here."""
+
+    code = "no_key_yet"
+    http_status = 409
 
 
 class ForbiddenHost(GridpressError):

@@ -1,6 +1,7 @@
 """OpenAPI entries of Z.ai's routes, each under both path prefixes (`/paas/v4` and `/api/paas/v4`)."""
 
 from api.openapi.operation import Body, Operation, Refusals, Response
+from api.problems.errors import ForbiddenModel
 from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
 from api.zai.routes import PREFIXES
 from api.zai.schemas import ImageRequest, ImagesResponse, TaskResponse
@@ -27,7 +28,7 @@ _BODY = Body(
         }
     },
 )
-_REFUSALS: Refusals = (ModelNotServed, QueueFull, StoreFull)
+_REFUSALS: Refusals = (ModelNotServed, ForbiddenModel, QueueFull, StoreFull)
 
 
 def _operations(prefix: str, suffix: str) -> dict[str, Operation]:

@@ -72,7 +72,7 @@ class InvalidRequest(ErrorResponse):
 
 
 class AccessDenied(ErrorResponse):
-    """The API key is missing, unknown or revoked (401), or lacks the scope that the call needs (403)."""
+    """The API key is missing, unknown, revoked or expired (401), or lacks the scope that the call needs (403)."""
 
 
 class NotFound(ErrorResponse):

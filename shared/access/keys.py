@@ -7,56 +7,82 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from itertools import pairwise
-from typing import NewType
+from typing import Literal, NewType
 
+from shared.access.rights import Rights, Scope
 from shared.ids import TenantId
+
+__all__ = [
+    "ApiKey",
+    "KeyId",
+    "Rights",
+    "Scope",
+    "digest",
+    "id_of",
+    "is_key_id",
+    "is_tenant",
+    "new_key",
+    "prefix_of",
+    "weakness",
+]
 
 KeyId = NewType("KeyId", str)
 
 _ID_BYTES = 5  # 8 characters; the key id is public, and the store refuses an id that is in use
 _SECRET_BYTES = 32
+_KEY_ID = re.compile(r"[a-z2-7]{8}")
 _KEY = re.compile(r"gp_([a-z2-7]{8})_([a-z2-7]{52})")
 _LEAST_DIFFERENT = 12  # 52 random characters have about 26 distinct ones of 32; 12 or fewer practically never occur
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|', which separate the parts of Redis keys
 
 
-class Scope(StrEnum):
-    """A permission of an API key. `admin` allows everything within the key's tenant. `operator` allows what belongs
-    to the platform and not to one tenant.
-    """
-
-    RENDER = "render"
-    READ = "read"
-    ADMIN = "admin"
-    OPERATOR = "operator"
-
-
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as it is stored. Times are in UTC. `last_used_at` is accurate to about a minute."""
+    """An API key as it is stored. Times are in UTC. `last_used_at` is accurate to about a minute.
+
+    `name` is a note of its owner. `replaced_by` is the key that a rotation created in its place.
+    """
 
     key_id: KeyId
     tenant: TenantId
-    scopes: frozenset[Scope]
+    rights: Rights
     digest: str = field(repr=False)
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    name: str = ""
+    replaced_by: KeyId | None = None
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return self.rights.scopes
 
     def is_proved_by(self, text: str) -> bool:
-        """Returns whether the text is this API key and the key is not revoked. The comparison takes constant time."""
-        return hmac.compare_digest(self.digest, digest(text)) and self.revoked_at is None
+        """Returns whether the text is the text of this API key. The comparison takes constant time."""
+        return hmac.compare_digest(self.digest, digest(text))
+
+    def is_valid(self, now: datetime) -> bool:
+        """Returns whether the API key is neither revoked nor expired."""
+        return self.revoked_at is None and not self.rights.has_expired(now)
+
+    def status(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.rights.has_expired(now) else "active"
 
     def allows(self, scope: Scope) -> bool:
-        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.OPERATOR)
+        return self.rights.allows(scope)
 
 
-def new_key() -> tuple[KeyId, str]:
-    """Returns the key id and the text of a new API key, `gp_<id>_<secret>`. The text is shown once and never stored."""
-    key_id = KeyId(_random_text(_ID_BYTES))
-    return key_id, f"gp_{key_id}_{_random_text(_SECRET_BYTES)}"
+def new_key(reserved_id: str | None = None) -> tuple[KeyId, str]:
+    """Returns the key id and the text of a new API key, `gp_<id>_<secret>`. The text is shown once and never stored.
+
+    The key id follows from `reserved_id` if that is given, so that a repeated request finds the key that it created.
+    """
+    own = secrets.token_bytes(_ID_BYTES) if reserved_id is None else hashlib.sha256(reserved_id.encode()).digest()
+    key_id = KeyId(_text_of(own[:_ID_BYTES]))
+    return key_id, f"gp_{key_id}_{_text_of(secrets.token_bytes(_SECRET_BYTES))}"
 
 
 def id_of(text: str) -> KeyId | None:
@@ -91,8 +117,18 @@ def is_tenant(text: str) -> bool:
     return _TENANT.fullmatch(text) is not None
 
 
-def _random_text(num_bytes: int) -> str:
-    """Returns random base32 in lower case. The text has only letters and digits, so a double click on it selects all of
-    it.
+def prefix_of(key_id: KeyId) -> str:
+    """Returns the public beginning of the text of an API key."""
+    return f"gp_{key_id}_"
+
+
+def is_key_id(text: str) -> bool:
+    """Returns whether the text has the form of a key id."""
+    return _KEY_ID.fullmatch(text) is not None
+
+
+def _text_of(number: bytes) -> str:
+    """Returns bytes as base32 in lower case. The text has only letters and digits, so a double click on it selects all
+    of it.
     """
-    return base64.b32encode(secrets.token_bytes(num_bytes)).decode().lower().rstrip("=")
+    return base64.b32encode(number).decode().lower().rstrip("=")

@@ -333,6 +333,13 @@ class Settings(LabelSettings):
     max_n: int = Field(default=16, description="maximum number of pictures of one request")
     max_inference_steps: int = Field(default=200, description="maximum number of denoise steps of one request")
 
+    max_api_keys: int = Field(
+        default=500,
+        ge=1,
+        description="maximum number of API keys of one tenant. To make room, its oldest revoked or expired keys are "
+        "deleted",
+    )
+
     # Limits at which new jobs are refused. A full store would refuse every write, also those of accepted work.
     max_queued_renders: int = Field(
         default=100_000, description="number of waiting renders at which new jobs are refused with status 429"

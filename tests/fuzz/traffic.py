@@ -50,6 +50,7 @@ def things_of(post: Callable[..., Json]) -> dict[str, str]:
         "message_id": post(f"/v1/webhook_endpoints/{endpoint}/test")["id"],
         "letter_id": f"{job}:0000",
         "line_job": job,
+        "key_id": "x7k2m4qa",
         "file": "0123456789abcdef.png",
         "index": "0",
         "number": "0",

@@ -32,7 +32,7 @@ def test_a_person_signs_in_makes_a_picture_and_signs_out(browser: Browser, guard
     browser.open("make")
     browser.type("#key", "gp_wrong")
     browser.click(".sign-in button", "Sign in")
-    browser.until(lambda: "unknown or revoked" in browser.text("#why"), "the reason")
+    browser.until(lambda: "unknown, revoked or expired" in browser.text("#why"), "the reason")
     assert browser.faults() == []
     browser.type("#key", guarded[1])
     browser.click(".sign-in button", "Sign in")

@@ -7,7 +7,7 @@
 -- Returns the outcome (see `Ensured` in shared/store/access/keys.py) and the stored hash as a list of fields and
 -- values.
 
--- needs: keys
+-- needs: keys, key_index
 local id, may_update, created_ms = ARGV[1], ARGV[2] == '1', ARGV[3]
 local key = P .. 'key:' .. id
 local wanted = {}
@@ -17,8 +17,7 @@ for i = 4, #ARGV, 2 do wanted[ARGV[i]] = ARGV[i + 1] end
 local function outcome()
   local tenant, scopes, digest, revoked = unpack(redis.call('HMGET', key, 'tenant', 'scopes', 'digest', 'revoked_ms'))
   if not digest then
-    for field, value in pairs(wanted) do redis.call('HSET', key, field, value) end
-    redis.call('ZADD', P .. 'keys', created_ms, id)
+    store_key(id, wanted, created_ms)
     return 'created'
   end
   if digest ~= wanted.digest then return 'taken' end
@@ -26,6 +25,10 @@ local function outcome()
   if tenant == wanted.tenant and scopes == wanted.scopes then return 'unchanged' end
   if not may_update then return 'differs' end
   redis.call('HSET', key, 'tenant', wanted.tenant, 'scopes', wanted.scopes)
+  if tenant ~= wanted.tenant then
+    redis.call('ZREM', P .. 'keys_of:' .. tenant, id)
+    list_key(id, wanted.tenant, redis.call('ZSCORE', P .. 'keys', id))
+  end
   return 'updated'
 end
 

@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 from shared.access.keys import ApiKey, KeyId, id_of
 from shared.access.limits import TenantLimits
+from shared.addresses import Address
 from shared.store.access.keys import KeyStore
 
 _MAX_KNOWN = 10_000  # far more keys than are in use at once; a key that was dropped costs one read of the store
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,21 @@ class KeyRing:
     An entry is used for at most `ttl_s`, so a revoked key or a changed limit takes effect within this time. Unknown key
     ids are not cached, so a new key works at once, and guessed key ids fill no memory.
 
+    A key that expires is refused at once, also while it is cached. `store` has all keys.
+
     Methods raise `StoreUnavailable` when an entry is not cached and the store does not answer.
     """
 
-    def __init__(self, store: KeyStore, *, ttl_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: KeyStore,
+        *,
+        ttl_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.store = store
+        self._now = now
         self._ttl_s = ttl_s
         self._clock = clock
         self._known: dict[KeyId, tuple[float, Holder]] = {}
@@ -39,8 +54,8 @@ class KeyRing:
         self._is_closed = False
 
     def holder(self, text: str) -> Holder | None:
-        """Returns the valid API key with the text `text` and its limits. Returns None for an unknown, wrong or revoked
-        key.
+        """Returns the valid API key with the text `text` and its limits. Returns None for an unknown, wrong,
+        revoked or expired key.
         """
         key_id = id_of(text)
         if key_id is None:
@@ -48,26 +63,30 @@ class KeyRing:
         read_at, holder = self._known.get(key_id, (None, None))
         if holder is None or read_at is None or self._clock() - read_at >= self._ttl_s:
             return self._read(key_id, text)
-        return holder if holder.key.is_proved_by(text) else None
+        return holder if holder.key.is_proved_by(text) and holder.key.is_valid(self._now()) else None
 
-    def is_still_valid(self, key: ApiKey) -> bool:
-        """Returns whether an API key that was verified earlier is still valid."""
+    def is_still_valid(self, key: ApiKey, address: Address | None = None) -> bool:
+        """Returns whether an API key that was verified earlier is still valid for a caller at this address."""
         holder = self.named(key.key_id)
-        return holder is not None and holder.key.digest == key.digest
+        return holder is not None and holder.key.digest == key.digest and holder.key.rights.permits(address)
 
     def named(self, key_id: KeyId) -> Holder | None:
         """Returns the API key with this id and its limits, without a proof that the caller has it. Returns None for an
-        unknown or revoked key.
+        unknown, revoked or expired key.
         """
         read_at, holder = self._known.get(key_id, (None, None))
         if holder is None or read_at is None or self._clock() - read_at >= self._ttl_s:
-            read_at, found = self._clock(), self._store.find(key_id)
-            if found is None or found.revoked_at is not None:
+            read_at, found = self._clock(), self.store.find(key_id)
+            if found is None or not found.is_valid(self._now()):
                 self._known.pop(key_id, None)
                 return None
-            holder = Holder(found, self._store.limits(found.tenant))
+            holder = Holder(found, self.store.limits(found.tenant))
             self._remember(read_at, holder)
-        return holder
+        return holder if holder.key.is_valid(self._now()) else None
+
+    def forget(self, key_id: KeyId) -> None:
+        """Removes an API key from the cache, so that a change of the key takes effect in this process at once."""
+        self._known.pop(key_id, None)
 
     def is_open(self) -> bool:
         """Returns whether the API accepts requests without an API key. It does so until the first API key is created,
@@ -75,20 +94,20 @@ class KeyRing:
         """
         now = self._clock()
         if not self._is_closed and (self._open_until is None or now >= self._open_until):
-            self._is_closed = self._store.has_any()
+            self._is_closed = self.store.has_any()
             self._open_until = now + self._ttl_s
         return not self._is_closed
 
     def _read(self, key_id: KeyId, text: str) -> Holder | None:
         read_at = self._clock()
-        key = self._store.find(key_id)
-        if key is None or not key.is_proved_by(text):
+        key = self.store.find(key_id)
+        if key is None or not key.is_proved_by(text) or not key.is_valid(self._now()):
             self._known.pop(key_id, None)
             return None
-        holder = Holder(key, self._store.limits(key.tenant))
+        holder = Holder(key, self.store.limits(key.tenant))
         self._remember(read_at, holder)
-        if key.last_used_at is None or datetime.now(UTC) - key.last_used_at > _USE_IS_NOTED_EVERY:
-            self._store.note_use(key_id)
+        if key.last_used_at is None or self._now() - key.last_used_at > _USE_IS_NOTED_EVERY:
+            self.store.note_use(key_id)
         return holder
 
     def _remember(self, read_at: float, holder: Holder) -> None:

@@ -61,7 +61,8 @@ def ids(owner: Tenant, client: Client) -> dict[str, str]:
     prompt = {"prompt": SECRET_PROMPT, "metadata": {"secret": "of acme"}}
     done = owner.post("/v1/jobs", json=prompt)["id"]
     finish_next(LeaseStore(client, RULES))
-    return {**things_of(owner.post), "done": done, "tenant": OWNER}
+    key_id = owner.post("/v1/keys", json={"name": "of acme"})["id"]
+    return {**things_of(owner.post), "done": done, "tenant": OWNER, "key_id": key_id}
 
 
 def state_of(client: Client, ids: dict[str, str]) -> dict[str, object]:

@@ -17,7 +17,16 @@ from shared.errors import GridpressError
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[3]
 # Their constructors word these errors themselves, or code that the example calls does.
-WORDED = {"InvalidRequest", "TenantLimitReached", "MissingScope", "ModelNotServed", "JobNotRetryable", "StillRendering"}
+WORDED = {
+    "ExceedsOwnKey",
+    "KeyExists",
+    "InvalidRequest",
+    "TenantLimitReached",
+    "MissingScope",
+    "ModelNotServed",
+    "JobNotRetryable",
+    "StillRendering",
+}
 WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade"}
 
 

@@ -137,7 +137,7 @@ def test_revocation_and_new_limits_act_once_what_is_known_is_old(keys: KeyStore)
 
 def test_a_new_key_works_at_once_though_it_was_tried_before(keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     made = new_key()
-    monkeypatch.setattr("shared.store.access.keys.new_key", lambda: made)
+    monkeypatch.setattr("shared.store.access.keys.new_key", lambda *_: made)
     ring = KeyRing(keys)
     assert ring.holder(made[1]) is None
     keys.create(TENANT, [Scope.READ])

@@ -1,0 +1,170 @@
+"""Schemas of the requests and responses about API keys."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.openapi.json_schema import leave_unchanged
+from shared.access.keys import ApiKey, KeyId, is_tenant, prefix_of
+from shared.access.rights import Scope
+from shared.ids import TenantId
+from shared.intake.types import Text, Time, not_blank
+from shared.responses.schemas import Moment
+from shared.settings.networks import read_network
+
+_ASKED = ConfigDict(extra="forbid", strict=True, frozen=True)
+_MOST_OVERLAP_S = 30 * 24 * 3600
+_DAY_S = 24 * 3600
+
+
+def _network(text: str) -> str:
+    try:
+        return str(read_network(text.strip()))
+    except ValueError as error:
+        raise PydanticCustomError("network", "{why}", {"why": str(error)}) from error
+
+
+def _tenant(text: str) -> str:
+    if not is_tenant(text):
+        raise PydanticCustomError("tenant", "must be up to 63 of a-z 0-9 _ . - with a letter or digit first")
+    return text
+
+
+Tenant = Annotated[Text, AfterValidator(_tenant), Field(examples=["acme"])]
+Name = Annotated[Text, Field(max_length=100, description="a note for people, such as the program that has the key")]
+Scopes = Annotated[
+    list[Annotated[Scope, Field(strict=False)]],
+    Field(min_length=1, max_length=len(Scope), description="what the key permits; the API key that asks must have it"),
+]
+Networks = Annotated[
+    list[Annotated[Text, AfterValidator(_network), Field(max_length=60, examples=["203.0.113.0/24"])]] | None,
+    Field(max_length=50, description="the addresses from which the key may be used, as networks (CIDR); null: all"),
+]
+Models = Annotated[
+    list[Annotated[Text, AfterValidator(str.strip), AfterValidator(not_blank), Field(max_length=200)]] | None,
+    Field(max_length=20, description="the names of the models with which the key may render; null: all"),
+]
+ExpiresAt = Annotated[Time | None, Field(description="the time at which the key ends; null: never")]
+
+
+class KeyRequest(BaseModel):
+    """A request to create an API key.
+
+    `networks`, `models` and `expires_at` that are left out are those of the API key that asks.
+    """
+
+    model_config = _ASKED
+
+    tenant: Tenant | None = Field(
+        default=None, description="default: the tenant of the API key that asks. Other tenants need the scope operator"
+    )
+    name: Name = ""
+    scopes: Scopes = [Scope.RENDER, Scope.READ]
+    networks: Networks = None
+    models: Models = None
+    expires_at: ExpiresAt = None
+
+
+class KeyPatch(BaseModel):
+    """The body of a request to change an API key. Fields that are left out stay unchanged."""
+
+    model_config = _ASKED | ConfigDict(json_schema_extra=leave_unchanged)
+
+    name: Name = ""
+    scopes: Scopes = []
+    networks: Networks = None
+    models: Models = None
+    expires_at: ExpiresAt = None
+
+
+class KeyRotationRequest(BaseModel):
+    """The body of a request to replace an API key. The body is optional."""
+
+    model_config = _ASKED
+
+    overlap_s: int = Field(
+        default=_DAY_S,
+        ge=0,
+        le=_MOST_OVERLAP_S,
+        description="seconds for which the replaced key still works, unless it expires earlier",
+    )
+    expires_at: ExpiresAt = Field(
+        default=None, description="the time at which the new key ends; null: never. Default: that of the replaced key"
+    )
+
+
+class KeysQuery(BaseModel):
+    """The query parameters of a list of API keys. The model is not strict, since all values arrive as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=20, ge=1, le=100)
+    after: Annotated[KeyId, Field(pattern=r"^[a-z2-7]{8}$", examples=["x7k2m4qa"])] | None = Field(
+        default=None, description="`next` of the previous page"
+    )
+    tenant: Tenant | None = Field(
+        default=None, description="default: the tenant of the API key that asks. Other tenants need the scope operator"
+    )
+    all_tenants: bool = Field(default=False, description="true: the keys of all tenants. Needs the scope operator")
+
+
+class KeyResponse(BaseModel):
+    """An API key, without its secret.
+
+    `prefix` is the beginning of its text. `last_used_at` is accurate to about a minute. `networks` and `models` are
+    null for a key without that restriction. `replaced_by` is the id of the key that a rotation created.
+    """
+
+    id: str
+    object: Literal["api_key"] = "api_key"
+    tenant: str
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    networks: list[str] | None
+    models: list[str] | None
+    status: Literal["active", "expired", "revoked"]
+    created_at: Moment
+    last_used_at: Moment | None
+    expires_at: Moment | None
+    revoked_at: Moment | None
+    replaced_by: str | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls(
+            id=key.key_id,
+            tenant=key.tenant,
+            name=key.name,
+            prefix=prefix_of(key.key_id),
+            scopes=sorted(key.scopes),
+            networks=[str(network) for network in key.rights.networks] or None,
+            models=list(key.rights.models) or None,
+            status=key.status(datetime.now(UTC)),
+            created_at=key.created_at,
+            last_used_at=key.last_used_at,
+            expires_at=key.rights.expires_at,
+            revoked_at=key.revoked_at,
+            replaced_by=key.replaced_by,
+        )
+
+
+class KeyWithText(KeyResponse):
+    """A new API key. `key` is its text, which is shown only in this response."""
+
+    key: str
+
+
+class KeyPage(BaseModel):
+    """A page of API keys, newest first. Pass `next` as `after` to get the next page."""
+
+    data: list[KeyResponse]
+    has_more: bool
+    next: str | None
+
+
+def tenant_of(text: str | None) -> TenantId | None:
+    """Returns the tenant in a request, whose form was checked; None if the request names none."""
+    return TenantId(text) if text else None
