@@ -82,7 +82,7 @@ def _counts(nearest: Tensor, kinds: Tensor, num_codes: int) -> Tensor:
 
 def _nearest(features: Tensor, book: Tensor) -> Tensor:
     entries = F.normalize(book, dim=-1).T
-    return torch.cat([(part @ entries).argmax(1) for part in features.split(4_096)])
+    return torch.cat([(part @ entries).argmax(1) for part in torch.split(features, 4_096)])
 
 
 def _scenes(rng: Random, cells: tuple[int, int]) -> tuple[Sequence[Scene], tuple[int, int]]:
