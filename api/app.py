@@ -38,6 +38,7 @@ from api.service.workers import workers
 from api.services import Services
 from api.studio.page import studio
 from api.studio.session import session
+from api.tenants.data import tenant_data
 from api.tenants.retention import retention
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
@@ -93,6 +94,7 @@ def create_app(deps: Services) -> Flask:
         limits,
         retention,
         keys,
+        tenant_data,
         session,
         studio,
         openai_images,

@@ -36,6 +36,7 @@ from shared.store.jobs.watch import EventHub
 from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
+from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -80,6 +81,7 @@ class Services:
     object_writes: ObjectWrites
     inputs: InputStore
     retention: RetentionStore
+    erasures: ErasureStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

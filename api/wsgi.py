@@ -44,6 +44,7 @@ from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.queues.workers import WorkerStore
+from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -119,5 +120,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         ObjectWrites(client),
         InputStore(client),
         RetentionStore(client),
+        ErasureStore(client),
         quotas,
     )

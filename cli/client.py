@@ -119,6 +119,15 @@ class Client:
         body = {"delete_after_s": delete_after_s}
         return self._send(service.raw("PUT", f"{_tenant(tenant)}/retention", body, None, None))
 
+    def erase(self, tenant: str, *, with_settings: bool) -> Json:
+        """Begins to erase all data of a tenant. Returns how far this is."""
+        params = {"settings": "true"} if with_settings else None
+        return self._send(service.raw("DELETE", f"{_tenant(tenant)}/data", None, params, None))
+
+    def erasure(self, tenant: str) -> Json:
+        """Returns whether the data of a tenant is being erased, and how far this is."""
+        return self._get(f"{_tenant(tenant)}/data")
+
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
 

@@ -11,6 +11,7 @@ GridpressError
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
 ├── TenantNotFound            404  the caller may not manage a tenant of this name
+├── TenantBeingErased         409  the data of the tenant is being erased
 ├── KeyEnded                  409  the API key is revoked, expired or replaced
 ├── KeyExists                 409  an earlier request with the same Idempotency-Key created the API key
 ├── TooManyKeys               409  the tenant has the maximum number of API keys
@@ -163,6 +164,16 @@ class TenantNotFound(GridpressError):
 
     code = "tenant_not_found"
     http_status = 404
+
+
+class TenantBeingErased(GridpressError):
+    """The data of the tenant is being erased, so nothing new is accepted."""
+
+    code = "tenant_being_erased"
+    http_status = 409
+
+    def __init__(self) -> None:
+        super().__init__("the data of this tenant is being erased: nothing new is accepted until that has ended")
 
 
 class FileNotStored(GridpressError):

@@ -18,6 +18,7 @@ from shared.errors import (
     ObjectStoreUnavailable,
     QueueFull,
     StoreFull,
+    TenantBeingErased,
 )
 from shared.responses.batches import BatchPage, BatchResponse, ResultPage
 
@@ -141,7 +142,7 @@ OPERATIONS = {
         "Batches",
         "Render the lines of a file",
         {200: _CREATED},
-        (StoreFull, QueueFull, ForbiddenModel),
+        (TenantBeingErased, StoreFull, QueueFull, ForbiddenModel),
         _BODY,
     ),
     "batches.validate": Operation(

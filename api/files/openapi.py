@@ -4,7 +4,7 @@ from api.files.schemas import FilesQuery
 from api.openapi.media import FILE
 from api.openapi.operation import Body, Json, Operation, Response
 from api.openapi.stored_objects import REFUSALS, responses_with
-from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge
+from shared.errors import FileNotStored, ObjectStoreUnavailable, PayloadTooLarge, TenantBeingErased
 from shared.responses.files import FileDeleted, FilePage, FileResponse
 
 _FILE = {
@@ -44,7 +44,7 @@ OPERATIONS = {
         "Files",
         "Store a file",
         {200: _ANSWER},
-        (PayloadTooLarge, ObjectStoreUnavailable),
+        (PayloadTooLarge, TenantBeingErased, ObjectStoreUnavailable),
         Body(media={"multipart/form-data": _UPLOAD}),
     ),
     "files.index": Operation(

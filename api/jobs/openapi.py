@@ -23,13 +23,14 @@ from shared.errors import (
     PriorNotFound,
     QueueFull,
     StoreFull,
+    TenantBeingErased,
 )
 from shared.intake.request import JobRequest
 from shared.responses.schemas import JobResponse
 
 _JOB = {"succeeded": examples.job()}
 _INTAKE: Refusals = (InvalidImage, PriorNotFound, ImageNotReady, ImageNotMade, FileNotStored)
-_OVERLOAD: Refusals = (ForbiddenModel, QueueFull, StoreFull, ObjectStoreUnavailable)
+_OVERLOAD: Refusals = (ForbiddenModel, TenantBeingErased, QueueFull, StoreFull, ObjectStoreUnavailable)
 
 # The document describes forms with one JSON part and files. The route also accepts plain form fields.
 _MULTIPART: Json = {

@@ -8,7 +8,15 @@ from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse
 from api.problems.errors import ForbiddenModel
 from api.problems.openai import ModelNotServed, OpenAiError, StillRendering
-from shared.errors import FileNotStored, InvalidImage, ObjectNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
+from shared.errors import (
+    FileNotStored,
+    InvalidImage,
+    ObjectNotFound,
+    ObjectStoreUnavailable,
+    QueueFull,
+    StoreFull,
+    TenantBeingErased,
+)
 from shared.intake.openai import EditRequest, GenerationRequest
 
 _TAG = "OpenAI images"
@@ -73,6 +81,7 @@ _REFUSALS: Refusals = (
     ModelNotServed,
     StillRendering,
     ForbiddenModel,
+    TenantBeingErased,
     QueueFull,
     StoreFull,
     ObjectStoreUnavailable,

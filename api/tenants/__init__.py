@@ -1,1 +1,1 @@
-"""Routes about the data of a tenant: how long it is kept."""
+"""Routes about the data of a tenant: how long it is kept, and its erasure."""

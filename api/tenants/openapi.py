@@ -1,6 +1,7 @@
 """OpenAPI entries of the routes about the data of a tenant."""
 
 from api.openapi.operation import Body, Operation, Response
+from api.tenants.data import ErasureQuery, ErasureResponse
 from api.tenants.retention import RetentionRequest, RetentionResponse
 from shared.errors import TenantNotFound
 
@@ -9,8 +10,31 @@ _KEPT = {"delete_after_s": 2_592_000}
 _RETENTION = Response(
     "how long jobs and batches are kept", RetentionResponse, examples={"acme": {"tenant": "acme", **_KEPT}}
 )
+_NONE = {"tenant": "acme", "status": "none", "phase": None, "started_at": None, "settings": None}
+_BEGUN = {
+    "tenant": "acme",
+    "status": "erasing",
+    "phase": "deleting",
+    "started_at": "2026-01-05T09:30:00.000Z",
+    "settings": False,
+}
 
 OPERATIONS = {
+    "tenant_data.read": Operation(
+        "getErasure",
+        _TAG,
+        "Read whether data is being erased",
+        {200: Response("the state of the erasure", ErasureResponse, examples={"none": _NONE, "begun": _BEGUN})},
+        (TenantNotFound,),
+    ),
+    "tenant_data.erase": Operation(
+        "eraseTenantData",
+        _TAG,
+        "Erase all data of a tenant",
+        {202: Response("the erasure has begun", ErasureResponse, examples={"begun": _BEGUN})},
+        (TenantNotFound,),
+        query=ErasureQuery,
+    ),
     "retention.read": Operation(
         "getRetention", _TAG, "Read how long data is kept", {200: _RETENTION}, (TenantNotFound,)
     ),

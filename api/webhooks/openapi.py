@@ -5,7 +5,7 @@ from api.openapi.schemas import JsonWebKeys, Secret
 from api.webhooks.response_schemas import EndpointPage, EndpointResponse, EndpointWithSecret
 from api.webhooks.schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from api.webhooks.secrets import KeyQuery, PublicKey
-from shared.errors import EndpointNotFound, TooManyEndpoints
+from shared.errors import EndpointNotFound, TenantBeingErased, TooManyEndpoints
 
 _TAG = "Webhooks"
 _ENDPOINT = {
@@ -48,7 +48,7 @@ OPERATIONS = {
         _TAG,
         "Create an endpoint",
         {201: _WITH_SECRET},
-        (TooManyEndpoints,),
+        (TooManyEndpoints, TenantBeingErased),
         Body(EndpointRequest, examples={"shop": _ASKED}),
     ),
     "webhook_endpoints.index": Operation(

@@ -5,7 +5,7 @@ from api.problems.errors import ForbiddenModel
 from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
 from api.zai.routes import PREFIXES
 from api.zai.schemas import ImageRequest, ImagesResponse, TaskResponse
-from shared.errors import JobNotFound, ObjectStoreUnavailable, QueueFull, StoreFull
+from shared.errors import JobNotFound, ObjectStoreUnavailable, QueueFull, StoreFull, TenantBeingErased
 
 _TAG = "Z.ai"
 _LINK = {"url": "https://s3.example.com/gridpress/jobs/job_01ke6q8v3c9t0n5w7x2z4b6d8f/0/4f3a.png?X-Amz-Signature=9f"}
@@ -28,7 +28,7 @@ _BODY = Body(
         }
     },
 )
-_REFUSALS: Refusals = (ModelNotServed, ForbiddenModel, QueueFull, StoreFull)
+_REFUSALS: Refusals = (ModelNotServed, ForbiddenModel, TenantBeingErased, QueueFull, StoreFull)
 
 
 def _operations(prefix: str, suffix: str) -> dict[str, Operation]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId
+from shared.ids import DEFAULT_TENANT, Fence, HolderId, JobId, ObjectKey, RenderId, Revision, TenantId, WorkerId
 from shared.jobs.spec import Priority, RenderSettings
 from shared.jobs.states import Stage
 from shared.jobs.token_grid import Prior
@@ -116,6 +116,8 @@ class Claim:
     `prior_engine` describes the software and the device that computed the token grid, for the picture's manifest. It is
     empty if that is unknown.
 
+    `tenant` is for the picture's manifest.
+
     The last four fields are only for logs and traces:
     - `origin` is the HTTP request that created the job.
     - `attempt` counts the attempts in this stage from 1.
@@ -134,6 +136,7 @@ class Claim:
     partial_images: int = 0
     handover: Handover | None = None
     prior_engine: Mapping[str, str] = field(default_factory=dict, compare=False)
+    tenant: TenantId = field(default=DEFAULT_TENANT, compare=False)
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)
     waited_s: float = field(default=0.0, compare=False)

@@ -103,12 +103,13 @@ class ObjectStore:
                     raise ObjectNotFound(f"there is no object {key}") from error
                 raise
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        """Yields the folders directly below `prefix`: the distinct beginnings of keys up to and including the next
-        slash.
+    def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yields the folders directly below `prefix` in order: the distinct beginnings of keys up to and including the
+        next slash. `after` is the last folder of an earlier call.
         """
+        start = {"StartAfter": f"{after.removesuffix('/')}0"} if after else {}  # 0 is the character after the slash
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/", **start
         )
         with translated():
             for page in pages:

@@ -43,6 +43,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
+from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -112,7 +113,14 @@ def house(
     later = (IdempotencyStore(client, kept_for_s=60), UndeliveredStore(client), FileStore(client))
     later = (*later, BatchStore(client), ThroughputStore(client), WorkerStore(client))
     webhooks = (EndpointStore(client), WebhookLog(client), ResendStore(client), SIGNING_KEY, FaultCounts(client))
-    webhooks = (*webhooks, LedgerStore(client), ObjectWrites(client), InputStore(client), RetentionStore(client))
+    webhooks = (
+        *webhooks,
+        LedgerStore(client),
+        ObjectWrites(client),
+        InputStore(client),
+        RetentionStore(client),
+        ErasureStore(client),
+    )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()
 

@@ -9,7 +9,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.batches.batch import Batch, BatchStatus, LineState, line_job_id
-from shared.errors import LeaseLost, ObjectStoreUnavailable, RecordUnreadable
+from shared.errors import LeaseLost, ObjectStoreUnavailable, RecordUnreadable, TenantBeingErased
 from shared.store.batch_work.work import BatchLease, Leased
 from shared.store.files.files import FileStore
 from shared.store.jobs.jobs import JobStore
@@ -48,6 +48,8 @@ class BatchService:
             self._step(lease)
         except LeaseLost as error:
             log.warning("batch.lease_lost", batch_id=lease.batch_id, error=str(error))
+        except TenantBeingErased as error:
+            log.info("batch.erased", batch_id=lease.batch_id, error=str(error))
         except RecordUnreadable as error:
             log.error("batch.put_aside", batch_id=lease.batch_id, error=str(error))  # noqa: TRY400 - its reader logged why
         except ObjectStoreUnavailable as error:

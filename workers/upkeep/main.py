@@ -30,6 +30,7 @@ from workers.upkeep.batches import delete_deleted_batches, purge_old_batches
 from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
 from workers.upkeep.deleted_jobs import delete_objects_of_deleted_jobs
+from workers.upkeep.erasure import Eraser
 from workers.upkeep.files import delete_ended_files
 from workers.upkeep.handovers import delete_handovers
 from workers.upkeep.inputs import InputSweep, delete_unused_inputs
@@ -58,6 +59,7 @@ def run(settings: Settings) -> None:
         InputSweep(InputSweepStore(client), objects, settings.retention_s).step,
         partial(delete_handovers, HandoverStore(client), objects),
         partial(delete_deleted_batches, BatchStore(client), objects),
+        Eraser(client, objects).step,
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
     canary = (open_objects(settings, fails_fast=True), ObjectWrites(client), stopping)

@@ -67,16 +67,21 @@ local function delete_batch_records(batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)
 end
 
--- Deletes a batch that has ended with its files. Upkeep deletes the batch's jobs and pictures, twice: now and LATE_MS
--- later. A worker that lost its lease may be storing one more object in between.
-local function delete_batch(batch, now)
+-- Has upkeep delete the jobs and objects of a batch, twice: now and LATE_MS later. A worker that lost its lease may be
+-- storing one more object in between.
+local function doom_batch(batch, tenant, now)
   local LATE_MS = 600000
+  local entry = batch .. '|' .. tenant
+  redis.call('ZADD', P .. 'batch_deleted', now, entry, now + LATE_MS, entry .. '|again')
+end
+
+-- Deletes a batch with its files. Upkeep deletes the batch's jobs and pictures.
+local function delete_batch(batch, now)
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'output_file', 'error_file')
   for i = 2, 3 do
     if known[i] and known[i] ~= '' then delete_file(known[i], known[1]) end
   end
-  local entry = batch .. '|' .. known[1]
-  redis.call('ZADD', P .. 'batch_deleted', now, entry, now + LATE_MS, entry .. '|again')
+  doom_batch(batch, known[1], now)
   delete_batch_records(batch)
 end
 

@@ -26,7 +26,7 @@ from shared.batches.batch import (
     line_job_prefix,
 )
 from shared.batches.estimate import Outlook
-from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable
+from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable, TenantBeingErased
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
 from shared.jobs.spec import Priority
@@ -82,7 +82,8 @@ class BatchStore:
         nothing.
 
         `precedence` is the batch's place among the tenant's batches. Its class must be that of the spec. Raises
-        `BatchNotRetryable` when the batch in `spec.retry_of` has no failed lines or has not ended.
+        `BatchNotRetryable` when the batch in `spec.retry_of` has no failed lines or has not ended, and
+        `TenantBeingErased`.
         """
         asked = (spec.model_dump_json(), spec.window_s * 1000, spec.retry_of or "")
         webhook = (spec.webhook_url or "", json.dumps(spec.webhook_events))
@@ -267,6 +268,8 @@ def _text(origin: Origin | None) -> str:
 def _check(answer: int, batch_id: str, action: Action | Literal["rank"]) -> None:
     if answer == 0:
         raise BatchNotFound(f"no batch {batch_id}")
+    if answer == 3:
+        raise TenantBeingErased
     if answer == 2:
         raise BatchNotRetryable(batch_id) if action == "retry" else BatchEnded(batch_id)
 

@@ -27,13 +27,15 @@
 --   8: time from the batch's end to its deletion (ms), or '' for the tenant's default
 --   9: origin (JSON), or ''
 --   10 to 12: place in the tenant's order: class, order (-1, 0 or 1), finish_by (ms) or ''
--- Returns 1; 0 when there is no batch to retry; 2 when the batch to retry has no failed lines or has not ended.
+-- Returns 1; 0 when there is no batch to retry; 2 when the batch to retry has no failed lines or has not ended; 3 while
+-- the tenant's data is being erased.
 
--- needs: keys, clock, batch_cost, batch_order
+-- needs: keys, clock, batch_cost, batch_order, erasing
 local batch, tenant, spec, window, retried, webhook_url, webhook_events, delete_after, origin = unpack(ARGV, 1, 9)
 local class, order, finish_by = unpack(ARGV, 10, 12)
 local key, now = P .. 'batch:' .. batch, now_ms()
 if redis.call('EXISTS', key) == 1 then return 1 end
+if is_erasing(tenant) then return 3 end
 local num_lines, num_waiting = 0, 0
 if retried ~= '' then
   local known = redis.call('HMGET', P .. 'batch:' .. retried, 'tenant', 'status', 'num_lines')

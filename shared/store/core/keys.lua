@@ -101,6 +101,7 @@
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:input...              see inputs.lua
+--   gridpress:erasing, gridpress:erasure:...  see erasing.lua
 --   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
 --   gridpress:file...               see open_file.lua
 --   gridpress:key:<key>, gridpress:keys, gridpress:keys_of:<tenant>, gridpress:keys_listed  see key_record.py and

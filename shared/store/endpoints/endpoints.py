@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from shared.errors import EndpointNotFound, TooManyEndpoints
+from shared.errors import EndpointNotFound, TenantBeingErased, TooManyEndpoints
 from shared.ids import TenantId
 from shared.store.core.connect import Client, translated
 from shared.store.core.fault_counts import FaultCounts
@@ -23,6 +23,7 @@ from shared.webhooks.endpoints import (
 )
 from shared.webhooks.events import DEFAULT_EVENTS, PayloadStyle
 
+_ERASING = -2  # what save_endpoint.lua returns while the tenant's data is being erased
 _DEFAULT_EVENTS = json.dumps(DEFAULT_EVENTS)
 
 
@@ -60,12 +61,16 @@ class EndpointStore:
         """Creates an enabled webhook endpoint and returns it. A repeated call with the same `endpoint_id` changes
         nothing.
 
-        `rest` has the optional fields. Raises `TooManyEndpoints` when the tenant already has `most` endpoints.
+        `rest` has the optional fields. Raises `TooManyEndpoints` when the tenant already has `most` endpoints, and
+        `TenantBeingErased`.
         """
         endpoint_id = endpoint_id or new_endpoint_id()
         empty = {"events": "[]", "payload": PayloadStyle.FULL, "description": "", "headers": "{}", "old_secrets": "[]"}
         fields = {"url": url, "secret": secret, "status": "enabled", **empty, **_fields(rest)}
-        if self._save(endpoint_id, tenant, fields, most) < 0:
+        saved = self._save(endpoint_id, tenant, fields, most)
+        if saved == _ERASING:
+            raise TenantBeingErased
+        if saved < 0:
             raise TooManyEndpoints(f"a tenant may have {most} webhook endpoints")
         return self.endpoint(endpoint_id, tenant)
 

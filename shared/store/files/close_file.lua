@@ -11,7 +11,10 @@
 local file, purpose, filename, num_bytes, sha256, lifetime = unpack(ARGV)
 local key = P .. 'file:' .. file
 local known = redis.call('HMGET', key, 'tenant', 'created_ms')
-if not known[1] then return 0 end
+if not known[1] then
+  redis.call('ZADD', P .. 'file_ends', 0, file) -- the bytes may have been stored after they were deleted
+  return 0
+end
 redis.call('HSET', key, 'purpose', purpose, 'filename', filename, 'bytes', num_bytes, 'sha256', sha256)
 redis.call('ZADD', P .. 'files:' .. known[1], 0, file)
 redis.call('ZADD', P .. 'files:' .. known[1] .. ':' .. purpose, 0, file)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from shared.errors import FileNotStored
+from shared.errors import FileNotStored, TenantBeingErased
 from shared.files import FileId, Purpose, StoredFile
 from shared.ids import TenantId
 from shared.store.core.connect import Client, translated
@@ -33,9 +33,10 @@ class FileStore:
 
     def open(self, file_id: FileId, tenant: TenantId) -> None:
         """Creates the record of a file before its upload begins. If `close` does not complete the file within a day,
-        its bytes are deleted.
+        its bytes are deleted. Raises `TenantBeingErased`.
         """
-        self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000)
+        if not self._scripts.run("open_file", file_id, tenant, _LONGEST_UPLOAD_S * 1000):
+            raise TenantBeingErased
 
     def close(
         self,

@@ -5,9 +5,10 @@
 --   gridpress:files:<tenant>[:<purpose>]  zset  ids of complete files, score 0: lexical order is order of creation
 --   gridpress:file_ends                   zset  file ids by the time at which their bytes are to be deleted (ms)
 -- ARGV: file, tenant, longest time that the upload may take (ms).
--- Returns 1.
+-- Returns 1, or 0 while the tenant's data is being erased.
 
--- needs: keys, clock
+-- needs: keys, clock, erasing
+if is_erasing(ARGV[2]) then return 0 end
 local now = now_ms()
 redis.call('HSET', P .. 'file:' .. ARGV[1], 'tenant', ARGV[2], 'created_ms', now)
 redis.call('ZADD', P .. 'file_ends', now + tonumber(ARGV[3]), ARGV[1])

@@ -4,9 +4,10 @@
 --   1: tenant
 --   2: length of the hold (ms)
 --   then for each image: its SHA-256, and the object to use unless the tenant has an object with this image
--- Returns the object of each image.
+-- Returns the object of each image; none while the tenant's data is being erased.
 
--- needs: keys, clock
+-- needs: keys, clock, erasing
+if is_erasing(ARGV[1]) then return {} end
 local names, ends = P .. 'input_names:' .. ARGV[1], now_ms() + tonumber(ARGV[2])
 local objects = {}
 for i = 3, #ARGV, 2 do

@@ -5,6 +5,7 @@ same records (inputs.lua).
 from collections.abc import Sequence
 from typing import cast
 
+from shared.errors import TenantBeingErased
 from shared.ids import ObjectKey, TenantId
 from shared.objects.inputs import new_input_key
 from shared.store.core.connect import Client, translated
@@ -29,9 +30,13 @@ class InputStore:
         order. Equal images of a tenant share an object. Call this before the images are stored.
 
         For an hour, none of these objects is deleted. `JobStore.submit` then records that the new job uses them.
+        Raises `TenantBeingErased`.
         """
         pairs = [text for digest in digests for text in (digest, new_input_key(tenant, digest))]
-        return cast("list[ObjectKey]", self._scripts.run("hold_inputs", tenant, _HOLD_S * 1000, *pairs))
+        keys = cast("list[ObjectKey]", self._scripts.run("hold_inputs", tenant, _HOLD_S * 1000, *pairs))
+        if len(keys) < len(digests):
+            raise TenantBeingErased
+        return keys
 
     def unused(self, most: int) -> list[ObjectKey]:
         """Returns up to `most` objects to delete: condition images that no job uses. No job can use them any more.

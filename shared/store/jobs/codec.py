@@ -135,6 +135,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         partial_images=spec.partial_images,
         handover=_handover_of(latents, facts),
         prior_engine=_facts_of(prior_engine),
+        tenant=spec.tenant,
         origin=Origin.parse(origin),
         attempt=int(attempt),
         waited_s=int(waited_ms) / 1000,

@@ -15,6 +15,7 @@ from shared.errors import (
     JobNotRetryable,
     PriorNotFound,
     StoreUnavailable,
+    TenantBeingErased,
 )
 from shared.hints.message import HintMessage
 from shared.hints.queues import Queue
@@ -104,7 +105,7 @@ class JobStore:
         Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
         request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait. If a
         condition image was deleted before the job was created, raises `PriorNotFound` for a re-render, and else
-        `StoreUnavailable`: the request may be sent again.
+        `StoreUnavailable`: the request may be sent again. Raises `TenantBeingErased`.
         """
         options = codec.submission_options(
             spec, name, source, origin=origin, costs=self._costs, idempotency=idempotency
@@ -119,6 +120,8 @@ class JobStore:
                 raise ClientIdTaken(name.client_id)
             case ["stands", existing]:
                 return self.job(JobId(existing), spec.tenant)
+            case ["erasing"]:
+                raise TenantBeingErased
             case ["gone"]:
                 raise _inputs_gone(spec)
         _, created_ms, delete_after_ms = answer
@@ -130,7 +133,7 @@ class JobStore:
 
         If the store refuses a line because of the tenant's limit, returns the number of lines before this line.
         Otherwise returns the number of all lines. Raises `StoreUnavailable` if a condition image of a line was deleted
-        meanwhile. The caller may then prepare the lines again.
+        meanwhile. The caller may then prepare the lines again. Raises `TenantBeingErased`.
         """
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
@@ -139,6 +142,8 @@ class JobStore:
                 )
                 self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()
+        if any(answer[0] == "erasing" for answer in answers):
+            raise TenantBeingErased
         if gone := [line.spec for line, answer in zip(lines, answers, strict=True) if answer[0] == "gone"]:
             raise StoreUnavailable(str(_inputs_gone(gone[0])))
         return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))

@@ -26,9 +26,9 @@
 --   idempotency                        scope of the request's Idempotency-Key, or ''. From then on the key names the job
 -- Returns {'new', created_ms, delete_after_ms or ''}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
 -- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
--- queued renders; {'gone'} when a condition image of the spec was deleted meanwhile.
+-- queued renders; {'erasing'} while the tenant's data is being erased; {'gone'} when a condition image of the spec was deleted meanwhile.
 
--- needs: keys, clock, batch_order, deadlines, decide, events, hints, inputs, job_stands, lanes, stages, tenant_load
+-- needs: keys, clock, batch_order, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
 -- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -55,6 +55,7 @@ if options.batch ~= '' then
   local is_waiting = redis.call('GETRANGE', lines, options.line, options.line) == 'w'
   if not is_waiting or redis.call('HGET', batch_key, 'end') ~= 'completed' then return { 'stands', job } end
 end
+if is_erasing(tenant) then return { 'erasing' } end
 local most_queued = redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders')
 if most_queued then
   local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)

@@ -110,6 +110,8 @@ ROUTES = [
     ("POST", "/v1/dead_letters/{letter}/purge", {204}),
     ("GET", "/v1/tenants/{tenant}/retention", {200}),
     ("PUT", "/v1/tenants/{tenant}/retention", {200}),
+    ("GET", "/v1/tenants/{tenant}/data", {200}),
+    ("DELETE", "/v1/tenants/{tenant}/data", {202}),
     ("GET", "/v1/jobs/{job}/webhook_attempts", {200}),
     ("GET", "/v1/webhook_messages/{message}", {200}),
     ("GET", "/v1/webhook_messages/{message}/attempts", {200}),

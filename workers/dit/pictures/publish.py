@@ -101,6 +101,7 @@ class Publisher:
         return {
             "version": 1,
             "job_id": claim.job_id,
+            "tenant": claim.tenant,
             "index": claim.index,
             "seed": claim.seed,
             "settings": claim.settings.model_dump(mode="json"),

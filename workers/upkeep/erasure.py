@@ -1,0 +1,130 @@
+"""Erases the data of tenants: cancels what runs, deletes all records, and searches the object store for what no record
+names.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from shared.errors import ObjectNotFound
+from shared.ids import JobId, ObjectKey, TenantId
+from shared.objects.inputs import folder_of_inputs
+from shared.objects.store import ObjectStore
+from shared.store.core.connect import Client
+from shared.store.tenants.erasure import Erasure, ErasureStore, Phase, TenantRecords
+
+log = structlog.get_logger()
+
+_FOLDERS = 50  # folders of jobs in one step
+_OBJECTS = 1000
+_JOBS = "jobs/"
+
+Step = Callable[[], int]
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search of the store for data of a tenant: the number of the next step, and how much was found."""
+
+    step: int = 0
+    num_found: int = 0
+
+
+@dataclass(slots=True)
+class Eraser:
+    """Erases the data of tenants, in small steps. Any number of upkeep processes may do the same at the same time.
+
+    A process that ends in between loses nothing: the next one searches again from the first step. Only the place in the
+    search of the object store is stored, since this search may take hours.
+    """
+
+    client: Client
+    objects: ObjectStore
+    _store: ErasureStore = field(init=False)
+    _searches: dict[TenantId, _Search] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._store = ErasureStore(self.client)
+
+    def step(self) -> int:
+        """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now."""
+        return sum(map(self._step, self._store.all()))
+
+    def _step(self, erasure: Erasure) -> int:
+        if erasure.phase is Phase.SETTLING:
+            self._store.turn(erasure.tenant)
+            return 0
+        steps, search = self._steps(erasure), self._searches.setdefault(erasure.tenant, _Search())
+        num = steps[search.step]()
+        search.num_found += num
+        if num == 0:
+            search.step += 1
+        if search.step < len(steps):
+            return 1
+        del self._searches[erasure.tenant]
+        if search.num_found == 0 and self._store.turn(erasure.tenant):
+            log.info("upkeep.tenant_erased", tenant=erasure.tenant)
+        return search.num_found
+
+    def _steps(self, erasure: Erasure) -> Sequence[Step]:
+        """Returns the steps of a search, in order. Each deletes some data of the tenant and returns how much."""
+        records = TenantRecords(self.client, erasure.tenant)
+        return (
+            records.cancel_jobs,
+            records.delete_batches,
+            records.cancel_jobs,  # a batch worker may have made jobs in between
+            records.delete_jobs,
+            records.delete_files,
+            records.delete_uploads,
+            records.delete_endpoints,
+            records.delete_messages,
+            records.delete_destinations,
+            records.delete_requests,
+            records.delete_inputs,
+            records.delete_rest,
+            lambda: self.objects.delete_some(folder_of_inputs(erasure.tenant), _OBJECTS),
+            lambda: self._search_folders(erasure.tenant, records),
+            # The caller's own API key is of use until the end.
+            *((records.delete_settings,) if erasure.with_settings and erasure.phase is Phase.FINISHING else ()),
+        )
+
+    def _search_folders(self, tenant: TenantId, records: TenantRecords) -> int:
+        """Deletes objects of jobs whose records were purged, by their manifests.
+
+        Returns the number of folders that it looked at; 0 after all of them.
+        """
+        after = self._store.scanned(tenant)
+        if after is None:
+            return 0
+        folders = list(islice(self.objects.folders(_JOBS, after=after), _FOLDERS))
+        unknown = records.unknown([_job_of(folder) for folder in folders])
+        for folder in (f"{_JOBS}{job_id}/" for job_id in unknown):
+            if self._owner(folder) == tenant:
+                self.objects.delete_prefix(folder)
+        self._store.note_scanned(tenant, folders[-1] if folders else None)
+        return len(folders)
+
+    def _owner(self, folder: str) -> object:
+        """Returns the tenant of a job by its manifest, or by that of a picture; None if no manifest names it."""
+        found = self._manifest(ObjectKey(f"{folder}manifest.json"))
+        if found:
+            return found.get("spec", {}).get("tenant")
+        keys = (key for page in self.objects.pages(folder) for key, _ in page)
+        of_picture = next((key for key in keys if key.endswith("/manifest.json")), None)
+        return self._manifest(of_picture).get("tenant") if of_picture else None
+
+    def _manifest(self, key: ObjectKey) -> dict[str, Any]:
+        """Returns the content of a manifest; nothing if it is missing or can't be read."""
+        with suppress(ObjectNotFound, ValueError):
+            found = json.loads(self.objects.get(key))
+            return found if isinstance(found, dict) else {}
+        return {}
+
+
+def _job_of(folder: str) -> JobId:
+    return JobId(folder.removeprefix(_JOBS).removesuffix("/"))
