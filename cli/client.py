@@ -77,11 +77,14 @@ class Client:
         times = {name: moment.isoformat(timespec="milliseconds") for name, moment in between.items()}
         return self._json(jobs.jobs({"limit": limit, "status": status, **times}))
 
-    def each(self, path: str) -> Iterator[Json]:
-        """Yields every entry of one of the API's lists, such as `/v1/batches`, the newest first."""
+    def each(self, path: str, **params: Any) -> Iterator[Json]:
+        """Yields every entry of one of the API's lists, such as `/v1/batches`, the newest first.
+
+        `params` are further query parameters.
+        """
         after: dict[str, Any] = {}
         while True:
-            page = self._get(path, limit=_PAGE, **after)
+            page = self._get(path, limit=_PAGE, **params, **after)
             yield from page["data"]
             last_id = page.get("next") or page.get("last_id")
             if not page.get("has_more") or not last_id:

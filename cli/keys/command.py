@@ -1,17 +1,17 @@
 """Implements `gridpress keys`, which manages API keys and the limits of tenants.
 
-The commands use the store directly, because the API never returns API keys.
+The commands use the store directly, or the API with `--url`. The first API key is always created in the store.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from cli.errors import Failure
+from cli.client import Json
+from cli.keys.changes import change, revoke, rotate
 from cli.keys.ensure import ensure, generate
 from cli.keys.first import first_tenant
 from cli.keys.options import (
@@ -21,103 +21,113 @@ from cli.keys.options import (
     limit_options,
     scope_option,
     tenant_option,
-    where_stored,
 )
+from cli.keys.places import KeyPlace, keys_of
+from cli.keys.rights_options import fields_of_options, rights_options, service_option
+from cli.keys.store_place import KeysOfStore
 from cli.output.answers import print_answer, print_json, utc_option
-from cli.output.tables import print_table
-from cli.output.times import in_utc
-from shared.access.keys import ApiKey, KeyId, Scope
-from shared.errors import KeyNotFound
+from cli.output.tables import Cell, print_table
+from cli.output.times import when
 from shared.ids import TenantId
-
-if TYPE_CHECKING:
-    from shared.store.access.keys import KeyStore
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys.
+    """Create, list, change, rotate and revoke API keys.
 
     API keys are stored in the Redis server that GRIDPRESS_REDIS_URL names, or else in the data folder. The service need
-    not be running. Once there is an API key, the API rejects every request without one.
+    not be running. With --url, the API manages them, with the rights of the API key in GRIDPRESS_API_KEY. Once there is
+    an API key, the API rejects every request without one.
     """
 
 
-keys.add_command(ensure)
-keys.add_command(generate)
+for command in (ensure, generate, rotate, change, revoke):
+    keys.add_command(command)
 
 
 @keys.command()
 @tenant_option
 @scope_option
+@rights_options
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the API key is in `key`.")
+@service_option
 @data_option
-def create(*, tenant: TenantId, scopes: Sequence[str], as_json: bool, data_dir: Path, **limits: int | None) -> None:
+def create(
+    *,
+    tenant: TenantId,
+    scopes: Sequence[str],
+    as_json: bool,
+    url: str | None,
+    data_dir: Path,
+    name: str | None,
+    networks: list[str] | None,
+    models: list[str] | None,
+    expires_at: str | None,
+    **limits: int | None,
+) -> None:
     """Create an API key and print it. It is printed only once, because the service stores only a hash of it.
 
     Pictures that were made before the first API key belong to the tenant `default`. A key of this tenant sees them.
+    With --url, the API key is for your own tenant unless --tenant is given.
 
     \b
     Scopes:
       read      see jobs, pictures and events of the tenant
       render    create and cancel jobs and batches
-      admin     everything of the tenant: also dead letters, webhook endpoints and their secrets
-      operator  the platform: totals over all tenants, ids of workers; with admin: their log lines
+      admin     everything of the tenant: also API keys, dead letters, webhook endpoints and their secrets
+      operator  the platform: totals over all tenants, ids of workers; with admin: their log lines, and keys of all
 
     \b
-    Example:
+    Examples:
       export GRIDPRESS_API_KEY=$(gridpress keys create --tenant acme --requests-per-minute 600)
+      gridpress keys create --url https://pictures.example.com --expires 30d --network 203.0.113.0/24
     """
-    with key_store(data_dir) as store:
-        tenant = first_tenant(store, tenant)
-        key, text = store.create(tenant, [Scope(scope) for scope in scopes])
-        change_limits(store, tenant, limits)
-    print_answer(_fields(key) | {"key": text}, text, as_json=as_json)
-    where = where_stored(data_dir)
-    click.echo(f"API key {key.key_id} of tenant {tenant}, stored {where}. It is not shown again.", err=True)
+    rights = {"name": name, "networks": networks, "models": models, "expires_at": expires_at}
+    fields = fields_of_options({"scopes": scopes, **rights})
+    with keys_of(url, data_dir) as place:
+        made = _created(place, tenant, fields, limits)
+    print_answer(made, made["key"], as_json=as_json)
+    click.echo(f"API key {made['id']} of tenant {made['tenant']}, {place.where}. It is not shown again.", err=True)
+
+
+def _created(place: KeyPlace, tenant: TenantId, fields: Json, limits: dict[str, int | None]) -> Json:
+    if isinstance(place, KeysOfStore):
+        tenant = first_tenant(place.store, tenant)
+        made = place.create(tenant, fields)
+        change_limits(place.store, tenant, limits)
+        return made
+    if any(value is not None for value in limits.values()):
+        raise click.UsageError("limits of a tenant are in the store, so --url can't change them: leave it out")
+    return place.create(tenant if _is_given("tenant") else None, fields)
 
 
 @keys.command(name="list")
+@click.option("--tenant", type=TenantId, help="Only API keys of this tenant.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @utc_option
+@service_option
 @data_option
-def list_(as_json: bool, utc: bool, data_dir: Path) -> None:
-    """List all API keys, including revoked ones. The newest come first.
+def list_(*, tenant: TenantId | None, as_json: bool, utc: bool, url: str | None, data_dir: Path) -> None:
+    """List API keys, also ended ones. The newest come first. With --url, those of your own tenant.
 
     \b
     Example:
       gridpress keys list
     """
-    with key_store(data_dir) as store:
-        found = store.all_keys()
+    with keys_of(url, data_dir) as place:
+        found = list(place.keys(tenant))
     if as_json:
-        print_json([_fields(key) for key in found])
+        print_json(found)
         return
-    rows = (
-        (key.key_id, key.tenant, " ".join(sorted(key.scopes)), key.created_at, key.last_used_at, key.revoked_at)
-        for key in found
-    )
-    print_table(("key", "tenant", "scopes", "created", "last used", "revoked"), rows, utc=utc)
+    columns = ("key", "tenant", "scopes", "status", "created", "last used", "expires", "restricted to", "name")
+    print_table(columns, map(_cells, found), utc=utc)
 
 
-@keys.command()
-@click.argument("key_id", metavar="KEY_ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@data_option
-def revoke(key_id: str, as_json: bool, data_dir: Path) -> None:
-    """Revoke an API key for good. Every API process rejects it within seconds.
-
-    \b
-    Example:
-      gridpress keys revoke x7k2m4qa
-    """
-    with key_store(data_dir) as store:
-        try:
-            key = store.revoke(_whole(store, key_id))
-        except KeyNotFound as error:
-            raise Failure(str(error)) from error
-    print_answer(_fields(key), f"{key.key_id} revoked", as_json=as_json)
+def _cells(key: Json) -> tuple[Cell, ...]:
+    times = (when(key[name]) for name in ("created_at", "last_used_at", "expires_at"))
+    restricted = " ".join([*(key["networks"] or ()), *(key["models"] or ())])
+    return key["id"], key["tenant"], " ".join(key["scopes"]), key["status"], *times, restricted, key["name"]
 
 
 @keys.command()
@@ -143,24 +153,5 @@ def limits(tenant: TenantId, as_json: bool, data_dir: Path, **given: int | None)
         click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
 
 
-def _whole(store: "KeyStore", given: str) -> KeyId:
-    """Returns the key id that begins with the text `given`. Raises `Failure` if several do."""
-    ids = [key.key_id for key in store.all_keys() if given and key.key_id.startswith(given)]
-    if len(ids) > 1:
-        raise Failure(f"several keys begin with {given}: {', '.join(ids)}; give more characters of one")
-    return ids[0] if ids else KeyId(given)
-
-
-def _fields(key: ApiKey) -> dict[str, str | list[str] | None]:
-    return {
-        "id": key.key_id,
-        "tenant": key.tenant,
-        "scopes": sorted(key.scopes),
-        "created_at": _moment(key.created_at),
-        "last_used_at": _moment(key.last_used_at),
-        "revoked_at": _moment(key.revoked_at),
-    }
-
-
-def _moment(when: datetime | None) -> str | None:
-    return in_utc(when) if when else None
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -38,11 +38,12 @@ tenant_option = click.option(
     show_default=True,
     help="Tenant: the owner of jobs, files and limits.",
 )
+scope_choice = click.Choice([scope.value for scope in Scope])
 scope_option = click.option(
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice([scope.value for scope in Scope]),
+    type=scope_choice,
     default=_DEFAULT_SCOPES,
     show_default=True,
     help="What the API key permits; may be given several times: see `gridpress keys create --help`.",
