@@ -28,6 +28,7 @@ WORDED = {
     "StillRendering",
 }
 WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade"}
+WORDED |= {"TenantBeingErased"}
 
 
 @cache
