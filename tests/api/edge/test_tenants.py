@@ -108,6 +108,10 @@ ROUTES = [
     ("GET", "/v1/dead_letters/{letter}", {200}),
     ("POST", "/v1/dead_letters/{letter}/requeue", {200}),
     ("POST", "/v1/dead_letters/{letter}/purge", {204}),
+    ("GET", "/v1/keys/{key}", {200}),
+    ("PATCH", "/v1/keys/{key}", {200}),
+    ("POST", "/v1/keys/{key}/rotate", {201}),
+    ("POST", "/v1/keys/{key}/revoke", {200}),
     ("GET", "/v1/tenants/{tenant}/retention", {200}),
     ("PUT", "/v1/tenants/{tenant}/retention", {200}),
     ("GET", "/v1/tenants/{tenant}/data", {200}),
@@ -130,6 +134,7 @@ ROUTES = [
 ]
 
 BODIES = {
+    ("PATCH", "/v1/keys/{key}"): {"name": "the shop"},
     ("PUT", "/v1/tenants/{tenant}/retention"): {"delete_after_s": 3600},
     ("PATCH", "/v1/batches/{batch}"): {"priority": "low"},
     ("POST", "/v1/webhook_endpoints/{endpoint}/recover"): {"since": "2026-01-01T00:00:00Z"},
@@ -140,6 +145,7 @@ BODIES = {
 @pytest.mark.parametrize(("method", "route", "owners"), ROUTES)
 def test_the_id_of_another_tenant_does_not_exist(
     http: FlaskClient,
+    client: Client,
     fields: dict[TenantId, dict[str, str]],
     poisoned: Job,
     a_file: StoredFile,
@@ -157,9 +163,10 @@ def test_the_id_of_another_tenant_does_not_exist(
         batch=batch.batch_id,
         line_job=line_job_id(batch.batch_id, 0, 0),
         tenant=OWNER,
+        key=KeyStore(client).keys(OWNER, limit=1)[0].key_id,
         message=f"evt_{poisoned.job_id.removeprefix('job_')}_job_failed",
     )
-    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job", "tenant"), "none")
+    nobodys = dict.fromkeys(("letter", "file", "endpoint", "message", "batch", "line_job", "tenant", "key"), "none")
     nowhere = route.format(job="job_" + "0" * 26, **nobodys)
     body = BODIES.get((method, route), {})
     refused = http.open(path, method=method, headers=fields[OTHER], json=body)
@@ -181,7 +188,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         if rule.arguments
     }
     adapter = http.application.url_map.bind("localhost")
-    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message", "batch", "line_job", "tenant"), "x")
+    some = dict.fromkeys(("job", "letter", "file", "endpoint", "message", "batch", "line_job", "tenant", "key"), "x")
     matched = {
         (method, adapter.match(route.format(**some), method, return_rule=True)[0].rule) for method, route, _ in ROUTES
     }
