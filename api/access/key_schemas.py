@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.openapi.json_schema import leave_unchanged
-from shared.access.keys import ApiKey, KeyId, is_tenant, prefix_of
+from shared.access.keys import TENANT_PATTERN, ApiKey, KeyId, is_tenant, prefix_of
 from shared.access.rights import Scope
 from shared.ids import TenantId
 from shared.intake.types import Text, Time, not_blank
@@ -32,7 +32,9 @@ def _tenant(text: str) -> str:
     return text
 
 
-Tenant = Annotated[Text, AfterValidator(_tenant), Field(examples=["acme"])]
+Tenant = Annotated[
+    Text, AfterValidator(_tenant), Field(examples=["acme"], json_schema_extra={"pattern": TENANT_PATTERN})
+]
 Name = Annotated[Text, Field(max_length=100, description="a note for people, such as the program that has the key")]
 Scopes = Annotated[
     list[Annotated[Scope, Field(strict=False)]],
@@ -43,7 +45,15 @@ Networks = Annotated[
     Field(max_length=50, description="the addresses from which the key may be used, as networks (CIDR); null: all"),
 ]
 Models = Annotated[
-    list[Annotated[Text, AfterValidator(str.strip), AfterValidator(not_blank), Field(max_length=200)]] | None,
+    list[
+        Annotated[
+            Text,
+            AfterValidator(str.strip),
+            AfterValidator(not_blank),
+            Field(max_length=200, json_schema_extra={"pattern": r"\S"}),
+        ]
+    ]
+    | None,
     Field(max_length=20, description="the names of the models with which the key may render; null: all"),
 ]
 ExpiresAt = Annotated[Time | None, Field(description="the time at which the key ends; null: never")]

@@ -34,6 +34,7 @@ _SECRET_BYTES = 32
 _KEY_ID = re.compile(r"[a-z2-7]{8}")
 _KEY = re.compile(r"gp_([a-z2-7]{8})_([a-z2-7]{52})")
 _LEAST_DIFFERENT = 12  # 52 random characters have about 26 distinct ones of 32; 12 or fewer practically never occur
+TENANT_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")  # no ':' and no '|', which separate the parts of Redis keys
 
 
