@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -18,9 +19,11 @@ from workers.checkpoint.demo.loop import Recipe, load_earlier, train
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models.drawer import Drawer
 from workers.checkpoint.demo.models.encoders import CELL_PX, CONDITION_CELLS, Encoders, tensors_of
+from workers.checkpoint.demo.models.eyes import kinds_of
 from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
+from workers.checkpoint.demo.world.drawing import LETTER
 from workers.checkpoint.demo.world.edits import random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
@@ -28,6 +31,7 @@ from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, ran
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
+_SHAPE_WEIGHT = 0.5  # weight, in the loss, of the first tokens of shapes
 _TOKENS_A_STEP = 2_000
 _TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
@@ -50,12 +54,14 @@ class Sample:
     - `cells` holds the numbers of rows and columns of these token grids.
     - `grids` holds the grid sizes that the Hugging Face processor passes to the model, with shape (images, 3):
       condition images first, then the large target grid, then the small one.
+    - `decisive` holds the indices in `drawn` of the first token of each shape, which says what the shape is.
     """
 
     asked: list[int]
     drawn: list[int]
     cells: Sequence[Cells]
     grids: Tensor
+    decisive: Sequence[int]
 
 
 def fit(
@@ -156,6 +162,7 @@ def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders,
             [*first, *second, ar_model.END_ID],
             (draft, cells),
             grids,
+            first_of_shapes(scene, draft),
         )
         for scene, first, second in zip(scenes, small_codes, large_codes, strict=True)
     ]
@@ -172,21 +179,34 @@ def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
     shown = [token for codes in seen for token in (ar_model.START_ID, *codes, ar_model.END_ID)]
     grids = torch.tensor([*([1, *square] for _ in seen), [1, *cells]])
     asked = [*shown, *ar_model.prompt_ids(edit.instruction, (cells,))]
-    return Sample(asked, [*drawn, ar_model.END_ID], (cells,), grids)
+    return Sample(asked, [*drawn, ar_model.END_ID], (cells,), grids, first_of_shapes(edit.after, cells))
+
+
+def first_of_shapes(scene: Scene, cells: Cells) -> Sequence[int]:
+    """Returns the index, in a token grid of the scene, of the first token of each kind of shape."""
+    kinds = kinds_of(scene, cells).flatten().tolist()
+    return [kinds.index(kind) for kind in range(1, LETTER) if kind in kinds]
 
 
 def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
     """Returns the training loss of the AR model for these samples, with the terms of the loss.
 
-    The loss is the cross entropy of the output tokens plus the weighted loss of the probe. The probe is a training
-    output that predicts rows and columns of tokens.
+    The loss is the cross entropy of the output tokens, plus that of the first tokens of shapes and the loss of the
+    probe, both weighted. The first token of a shape counts more, because it alone must follow the shape's name in the
+    prompt. The others follow from it. The probe is a training output that predicts rows and columns of tokens.
     """
     layer = drawer.ar.model.language_model.layers[_PROBED]
     with mixed_precision(), training_layers(), outputs_of(layer) as states:
         logits = _logits(drawer.ar, samples)
-    tokens = F.cross_entropy(logits.float(), torch.tensor([token for one in samples for token in one.drawn]))
+    errors = F.cross_entropy(
+        logits.float(), torch.tensor([token for one in samples for token in one.drawn]), reduction="none"
+    )
+    starts = accumulate((len(one.drawn) for one in samples), initial=0)
+    decisive = [start + index for start, one in zip(starts, samples, strict=False) for index in one.decisive]
+    tokens, shape = errors.mean(), errors[decisive].sum() / max(1, len(decisive))
     place = drawer.probe.loss(_before_drawn(states[0], samples), torch.cat([places_of(one.cells) for one in samples]))
-    return {"loss": tokens + _PROBE_WEIGHT * place, "tokens": tokens, "place": place}
+    loss = tokens + _SHAPE_WEIGHT * shape + _PROBE_WEIGHT * place
+    return {"loss": loss, "tokens": tokens, "shape": shape, "place": place}
 
 
 def places_of(drawn: Sequence[Cells]) -> Tensor:

@@ -167,6 +167,23 @@ def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:
     assert falls(model.model.language_model, lambda: ar.loss_of(drawer, batch)["tokens"])
 
 
+def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Encoders) -> None:
+    heart, ring = Shape("heart", "white", (0.5, 0.25), 0.4), Shape("ring", "black", (0.5, 0.75), 0.4)
+    scene = Scene("red", (ring, heart), word="AB")
+    kinds = kinds_of(scene, (8, 12)).flatten().tolist()
+    first = ar.first_of_shapes(scene, (8, 12))
+    assert [kinds[index] for index in first] == [1 + SHAPES.index("heart"), 1 + SHAPES.index("ring")]
+    assert all(kinds.index(kinds[index]) == index for index in first)
+    assert not ar.first_of_shapes(Scene("red", word="AB"), (8, 12))
+    one, two = ar.samples_of_scenes([scene, Scene("red")], (8, 8), encoders, Random(0))
+    drawer = Drawer(model)
+    with torch.no_grad():
+        both, without = ar.loss_of(drawer, [two, one]), ar.loss_of(drawer, [two])
+        alone = ar.loss_of(drawer, [one])
+    assert not without["shape"]
+    assert float(both["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
+
+
 def test_the_glyph_encoder_learns_letters() -> None:
     torch.manual_seed(0)
     reader = glyphs.Reader()
