@@ -182,6 +182,24 @@ def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Enco
         alone = ar.loss_of(drawer, [one])
     assert not without["shape"]
     assert float(both["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
+    start = ar.start_of(one)
+    assert start.drawn == one.drawn[: max(one.decisive) + 1]
+    with torch.no_grad():
+        assert float(ar.loss_of(drawer, [start, two])["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
+
+
+def test_a_batch_has_edits_starts_or_whole_scenes(encoders: Encoders) -> None:
+    batches = ar.Batches(encoders)
+    found = set()
+    for number in range(12):
+        with mock.patch.object(ar, "_SIZES", [(8, 8)]):
+            batch = batches.draw(Random(number))
+        is_start = all(len(one.drawn) <= max(one.decisive, default=-1) + 1 for one in batch)
+        found.add("edit" if len(batch[0].cells) == 1 else "start" if is_start else "whole")
+        tokens = sum(len(one.asked) + len(one.drawn) for one in batch)
+        assert tokens < 1.5 * ar._TOKENS_A_STEP
+        assert len({one.cells for one in batch}) == 1
+    assert found == {"edit", "start", "whole"}
 
 
 def test_the_glyph_encoder_learns_letters() -> None:
