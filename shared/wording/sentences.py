@@ -138,6 +138,7 @@ _SENTENCES: Mapping[str, Callable[[Wording, str, ErrorDetails, Place], str]] = {
     "invalid_key": Wording._unreadable_name,
     "string_unicode": Wording._unreadable_name,
     "json_invalid": Wording._no_json,
+    "path_type": Wording._wrong,  # pydantic does not list this kind of error among its own
     "value_error": Wording._own,
     "assertion_error": Wording._own,
 }
