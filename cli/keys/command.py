@@ -109,7 +109,9 @@ def _created(place: KeyPlace, tenant: TenantId, fields: Json, limits: dict[str, 
 @service_option
 @data_option
 def list_(*, tenant: TenantId | None, as_json: bool, utc: bool, url: str | None, data_dir: Path) -> None:
-    """List API keys, also ended ones. The newest come first. With --url, those of your own tenant.
+    """List API keys, newest first. Keys that were revoked or have expired are in the list as well.
+
+    With --url, the list has the keys of your own tenant unless --tenant is given.
 
     \b
     Example:

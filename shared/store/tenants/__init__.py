@@ -1,1 +1,1 @@
-"""Settings of tenants that are not limits."""
+"""Stores how long a tenant's jobs are kept, and the erasure of all data of a tenant."""

@@ -52,16 +52,6 @@ def split_codes(eyes: Eyes, num_batches: int = _NUM_BATCHES) -> int:
     return num_free - len(free)
 
 
-def impurity(features: Tensor, kinds: Tensor, book: Tensor) -> float:
-    """Returns the share of patches, from 0 to 1, whose codebook entry has more patches of another kind.
-
-    `features` has shape (patches, width) and is normalised; `kinds` has shape (patches,); `book` has shape (entries,
-    width).
-    """
-    counts = _counts(_nearest(features, book), kinds, len(book))
-    return 1 - float(counts.amax(1).sum() / counts.sum())
-
-
 def _minorities(features: Tensor, kinds: Tensor, book: Tensor, most: int) -> Sequence[Tensor]:
     """Returns new entries: the mean features of patches that share an entry with more patches of another kind."""
     nearest = _nearest(features, book)

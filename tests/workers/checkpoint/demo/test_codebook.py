@@ -23,16 +23,23 @@ def around(centre: Tensor, num: int) -> Tensor:
     return F.normalize(centre + 0.01 * torch.randn(num, len(centre)), dim=1)
 
 
+def share_of_others(features: Tensor, kinds: Tensor, book: Tensor) -> float:
+    """The share of patches whose codebook entry has more patches of another kind."""
+    nearest = (features @ book.T).argmax(1)
+    most = sum(int(kinds[nearest == code].bincount().max()) for code in nearest.unique().tolist())
+    return 1 - most / len(kinds)
+
+
 def test_patches_of_other_kinds_get_entries_of_their_own() -> None:
     torch.manual_seed(0)
     circle, square, far = (F.normalize(torch.tensor(one), dim=0) for one in ([1.0, 0.2], [1.0, 0.0], [-1.0, 0.0]))
     features = torch.cat((around(circle, 9), around(square, 5)))
     kinds = torch.tensor([1] * 9 + [2] * 5)
     book = torch.stack((circle, far))
-    assert codebook.impurity(features, kinds, book) == pytest.approx(5 / 14)
+    assert share_of_others(features, kinds, book) == pytest.approx(5 / 14)
     [new] = codebook._minorities(features, kinds, book, most=7)
     assert float(new @ square) > 0.999
-    assert codebook.impurity(features, kinds, torch.stack((circle, new))) == 0
+    assert share_of_others(features, kinds, torch.stack((circle, new))) == 0
     assert not codebook._minorities(features, kinds, torch.stack((circle, new)), most=7)
     same = circle.expand(5, -1)
     assert not codebook._minorities(same, torch.tensor([1, 1, 1, 2, 2]), book, most=7)
