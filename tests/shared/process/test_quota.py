@@ -76,3 +76,22 @@ def test_a_place_that_another_process_gives_back_is_taken() -> None:
     there.give_back("a")
     thread.join(TIMEOUT_S)
     assert (granted.is_set(), quota.held) == (True, 0)
+
+
+def test_a_tenants_own_limit_replaces_that_of_the_quota() -> None:
+    quota = SharedQuota(100, 2, num_processes=2)
+    other = in_another_process(quota)
+    assert quota.take("one", 5, most_each=5)
+    assert not other.take("one", most_each=5)
+    assert not other.take("one")
+    assert other.take("other", 2)
+    assert not other.take("third", 1, most_each=0)
+    assert (quota.held_by("one"), other.held_by("one"), other.held_by("other")) == (5, 5, 2)
+
+
+def test_what_a_tenant_holds_counts_for_no_other_tenant() -> None:
+    quota = SharedQuota(10**9, 1)
+    assert quota.take("the greedy one", 10**6, most_each=10**6)
+    for number in range(5_000):
+        assert quota.take(f"tenant-{number}"), number
+        quota.give_back(f"tenant-{number}")
