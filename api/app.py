@@ -39,6 +39,7 @@ from api.services import Services
 from api.studio.page import studio
 from api.studio.session import session
 from api.tenants.data import tenant_data
+from api.tenants.limits import tenant_limits
 from api.tenants.retention import retention
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
@@ -93,6 +94,7 @@ def create_app(deps: Services) -> Flask:
         workers,
         limits,
         retention,
+        tenant_limits,
         keys,
         tenant_data,
         session,

@@ -122,6 +122,14 @@ class Client:
         body = {"delete_after_s": delete_after_s}
         return self._send(service.raw("PUT", f"{_tenant(tenant)}/retention", body, None, None))
 
+    def tenant_limits(self, tenant: str) -> Json:
+        """Returns the limits that are set for a tenant."""
+        return self._get(f"{_tenant(tenant)}/limits")
+
+    def change_tenant_limits(self, tenant: str, changes: Mapping[str, int | None]) -> Json:
+        """Changes some limits of a tenant and returns all of them. None removes a limit."""
+        return self._send(service.raw("PATCH", f"{_tenant(tenant)}/limits", dict(changes), None, None))
+
     def erase(self, tenant: str, *, with_settings: bool) -> Json:
         """Begins to erase all data of a tenant. Returns how far this is."""
         params = {"settings": "true"} if with_settings else None

@@ -9,10 +9,10 @@ from api.access.key_schemas import (
     KeysQuery,
     KeyWithText,
 )
-from api.access.limits import LimitsResponse
 from api.openapi.operation import Body, Operation, Response
 from api.problems.errors import ExceedsOwnKey, NoKeyYet
 from shared.errors import KeyEnded, KeyExists, KeyNotFound, TooManyKeys
+from shared.responses.limits import LimitsResponse
 
 _TAG = "Access"
 _LIMITS = {
@@ -21,6 +21,8 @@ _LIMITS = {
     "pixels": {"limit": None, "window_s": 86400, "remaining": None, "reset_s": None, "full_s": None},
     "queued_renders": {"limit": 100, "used": 3, "remaining": 97},
     "concurrent_renders": {"limit": 4, "used": 4, "remaining": 0},
+    "connections": {"limit": 1_000, "used": 3, "remaining": 997},
+    "streams": {"limit": 500, "used": 1, "remaining": 499},
     "weight": 1,
     "service": {
         "n": 16,

@@ -3,7 +3,7 @@
 import errno
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +58,7 @@ class Connection:
         self._has_read = False
         self.is_idle = True
         self.is_admitted = False  # whether the caller was authenticated; an API without keys admits every caller
+        self._endings: list[Callable[[], None]] = []
         self._begun_at = 0.0
         self._left_s = self._s_per_byte = 0.0
         self._bytes_left = 0
@@ -154,6 +155,15 @@ class Connection:
                 raise ConnectionResetError(errno.ECONNRESET, "the client does not read") from error
             raise
 
+    def at_end_of_request(self, act: Callable[[], None]) -> None:
+        """Has `act` called once when the current request has ended: its response was sent, or the client has left."""
+        self._endings.append(act)
+
+    def end_request(self) -> None:
+        """Calls what `at_end_of_request` has registered for the current request."""
+        while self._endings:
+            self._endings.pop()()
+
     def flush(self) -> None:
         """Sends the head of a response that has no body.
 
@@ -189,6 +199,11 @@ def mark_admitted(environ: Mapping[str, Any]) -> None:
 
     Under load, the server does not close such a connection because its client reads a response slowly.
     """
-    connection = environ.get("gunicorn.socket")
-    if isinstance(connection, Connection):
+    if connection := connection_of(environ):
         connection.is_admitted = True
+
+
+def connection_of(environ: Mapping[str, Any]) -> Connection | None:
+    """Returns the connection that belongs to a WSGI environment, or None if another server than ours made it."""
+    connection = environ.get("gunicorn.socket")
+    return connection if isinstance(connection, Connection) else None

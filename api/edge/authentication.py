@@ -12,6 +12,7 @@ from flask import Response, g, request
 from werkzeug.routing import Rule
 
 from api.connections.connection import mark_admitted
+from api.edge.open_requests import Kind, hold
 from api.edge.proxies import base_url
 from api.problems.errors import ForbiddenModel, ForbiddenNetwork, ForbiddenOrigin, MissingScope, Unauthorized
 from api.rate_limit_fields import rate_limit_fields
@@ -109,6 +110,7 @@ def admit() -> None:
         return
     deps = services()
     g.caller = _ANONYMOUS if is_open(deps) else _caller(deps)
+    _hold("connections")
     mark_admitted(request.environ)
     _count(deps.rate_limits.use_request(caller().tenant, caller().limits))
     key = caller().key
@@ -151,6 +153,15 @@ def use_pixels(num_pixels: int) -> None:
     Raises `TenantLimitReached` and `StoreUnavailable`.
     """
     _count(services().admission.use_pixels(caller().tenant, caller().limits, num_pixels))
+
+
+def hold_stream() -> None:
+    """Counts the current request among the open event streams of the caller's tenant, until the stream ends. Call it
+    before anything is written for the request.
+
+    Raises `TenantLimitReached`.
+    """
+    _hold("streams")
 
 
 def add_limit_fields(response: Response) -> Response:
@@ -224,6 +235,12 @@ def sent_key() -> str | None:
     """Returns the API key in the header field `Authorization` of the current request, if any."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _hold(kind: Kind) -> None:
+    """Counts the current request for the caller's tenant. Without API keys there is one tenant, which may use all."""
+    if caller().key:
+        hold(kind, services().quotas, caller().tenant, caller().limits, request.environ)
 
 
 def _operates(key: ApiKey, rule: Rule | None) -> bool:

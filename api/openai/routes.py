@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, g
 
 from api.bodies.incoming import takes_pictures
+from api.edge.authentication import hold_stream
 from api.jobs.retries import await_job
 from api.openai.body import Pictures, read_edit, read_generation
 from api.openai.response import answer
@@ -63,6 +64,8 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
     if asked.model is not None:
         _listed_name(asked.model)
     pictures = pictures or Pictures()
+    if asked.stream:
+        hold_stream()
     body = Body(validated(JobRequest, asked.fields_of_job()), pictures.files, pictures.cut)
     awaited = await_job(body)
     g.openai_job_id = awaited.job.job_id

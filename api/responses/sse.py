@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from flask import Response
 
+from api.edge.authentication import hold_stream
+
 OPENING = ": open\n\n"
 HEARTBEAT = ":\n\n"
 LIMIT = "event: stream.limit\ndata: {}\n\n"  # as STOPPING: the job goes on, and the client reconnects
@@ -21,7 +23,11 @@ def block(event_id: str, event_type: str, data: Mapping[str, object]) -> str:
 
 
 def stream_of(blocks: Iterator[str]) -> Response:
-    """Returns a response that streams the events, with a header field that stops proxies from buffering it."""
+    """Returns a response that streams the events, with a header field that stops proxies from buffering it.
+
+    Raises `TenantLimitReached` if the caller's tenant has as many open streams as it may have.
+    """
+    hold_stream()
     response = Response(blocks, content_type="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -119,7 +119,10 @@ class Worker(GeventWorker):
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
-            sock.flush()
+            try:
+                sock.flush()
+            finally:
+                sock.end_request()
 
     def _serve(self, name: Any, connection: Connection, addr: Any) -> None:
         parser = StrictParser(self.cfg, connection, addr)

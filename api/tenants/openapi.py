@@ -1,14 +1,32 @@
-"""OpenAPI entries of the routes about the data of a tenant."""
+"""OpenAPI entries of the routes about the data and the limits of a tenant."""
 
 from api.openapi.operation import Body, Operation, Response
 from api.tenants.data import ErasureQuery, ErasureResponse
+from api.tenants.limits import TenantLimitsPatch
 from api.tenants.retention import RetentionRequest, RetentionResponse
 from shared.errors import TenantNotFound
+from shared.responses.limits import TenantLimitsResponse
 
 _TAG = "Access"
 _KEPT = {"delete_after_s": 2_592_000}
 _RETENTION = Response(
     "how long jobs and batches are kept", RetentionResponse, examples={"acme": {"tenant": "acme", **_KEPT}}
+)
+_LIMITS = Response(
+    "the limits that are set for the tenant",
+    TenantLimitsResponse,
+    examples={
+        "acme": {
+            "tenant": "acme",
+            "requests_per_minute": 600,
+            "pixels_per_day": None,
+            "queued_renders": 200,
+            "concurrent_renders": 4,
+            "connections": None,
+            "streams": 50,
+            "weight": None,
+        }
+    },
 )
 _NONE = {"tenant": "acme", "status": "none", "phase": None, "started_at": None, "settings": None}
 _BEGUN = {
@@ -34,6 +52,17 @@ OPERATIONS = {
         {202: Response("the erasure has begun", ErasureResponse, examples={"begun": _BEGUN})},
         (TenantNotFound,),
         query=ErasureQuery,
+    ),
+    "tenant_limits.read": Operation(
+        "getTenantLimits", _TAG, "Read the limits of a tenant", {200: _LIMITS}, (TenantNotFound,)
+    ),
+    "tenant_limits.update": Operation(
+        "setTenantLimits",
+        _TAG,
+        "Change the limits of a tenant",
+        {200: _LIMITS},
+        (TenantNotFound,),
+        Body(TenantLimitsPatch, examples={"more_pictures": {"queued_renders": 200, "pixels_per_day": None}}),
     ),
     "retention.read": Operation(
         "getRetention", _TAG, "Read how long data is kept", {200: _RETENTION}, (TenantNotFound,)

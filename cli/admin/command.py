@@ -3,16 +3,18 @@
 import click
 
 from cli.admin.erase import erase, erasure
+from cli.admin.limits import limits
 from cli.admin.retention import retention
 
 
 @click.group()
 def admin() -> None:
-    """Manage the data of tenants: how long it is kept, and its erasure.
+    """Manage tenants: their limits, how long their data is kept, and its erasure.
 
-    The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well.
+    The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
+    change limits it always needs both.
     """
 
 
-for command in (retention, erase, erasure):
+for command in (limits, retention, erase, erasure):
     admin.add_command(command)

@@ -18,6 +18,7 @@ from cli.keys.options import (
     change_limits,
     data_option,
     key_store,
+    limit_lines,
     limit_options,
     scope_option,
     tenant_option,
@@ -150,9 +151,8 @@ def limits(tenant: TenantId, as_json: bool, data_dir: Path, **given: int | None)
     if as_json:
         print_json(dataclasses.asdict(found))
         return
-    for name, value in dataclasses.asdict(found).items():
-        unset = 1 if name == "weight" else "no limit"
-        click.echo(f"{name.replace('_', ' ')}: {unset if value is None else value}")
+    for line in limit_lines(dataclasses.asdict(found)):
+        click.echo(line)
 
 
 def _is_given(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Defines the options that the commands of `gridpress keys` share, and opens the store that has the API keys."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,12 @@ from shared.settings.settings import Settings
 if TYPE_CHECKING:
     from shared.store.access.keys import KeyStore
 
-_LIMIT_HELP = {"weight": "Share of the workers, relative to a tenant of weight 1; 0: the default, 1."}
+_LIMIT_HELP = {
+    "connections": "Maximum of requests of the tenant that run at once; 0: the default of the service.",
+    "streams": "Maximum of open event streams of the tenant; 0: the default of the service.",
+    "weight": "Share of the workers, relative to a tenant of weight 1; 0: the default, 1.",
+}
+UNSET = {"connections": "default of the service", "streams": "default of the service", "weight": "1"}
 _DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
 
 data_option = setting_option("--data", "data_dir", type=FOLDER, help="Data folder of `gridpress up`.")
@@ -104,6 +109,16 @@ def _is_named(parameter: str) -> bool:
 
 def change_limits(store: "KeyStore", tenant: TenantId, given: dict[str, int | None]) -> None:
     """Sets the given limits of a tenant. A limit of 0 is removed; a limit of None stays the same."""
-    changes = {name: value or None for name, value in given.items() if value is not None}
-    if changes:
-        store.set_limits(tenant, dataclasses.replace(store.limits(tenant), **changes))
+    if changes := changed_limits(given):
+        store.change_limits(tenant, changes)
+
+
+def changed_limits(given: dict[str, int | None]) -> dict[str, int | None]:
+    """Returns the limits that the options of `limit_options` change; None for a limit that is removed."""
+    return {name: value or None for name, value in given.items() if value is not None}
+
+
+def limit_lines(limits: Mapping[str, int | None]) -> Iterator[str]:
+    """Yields one line for each limit of a tenant."""
+    for name, value in limits.items():
+        yield f"{name.replace('_', ' ')}: {UNSET.get(name, 'no limit') if value is None else value}"

@@ -18,7 +18,7 @@ _COLUMNS = ("limit", "allowed", "left", "one more in", "all in")
 def limits(as_json: bool, url: str) -> None:
     """Show the limits of your tenant: what is allowed, what is left, and when it refills.
 
-    The API key in GRIDPRESS_API_KEY says which tenant is yours. The operator changes limits with `gridpress keys
+    The API key in GRIDPRESS_API_KEY says which tenant is yours. The operator changes limits with `gridpress admin
     limits`. --json also prints the limits of one request, which are the same for every tenant.
 
     \b
@@ -37,7 +37,7 @@ def _rows(found: Json) -> Iterator[tuple[Cell, ...]]:
     for name, unit in (("requests", "a minute"), ("pixels", "a day")):
         limit = found[name]
         yield f"{name} {unit}", _allowed(limit), limit["remaining"], _wait(limit["reset_s"]), _wait(limit["full_s"])
-    for name in ("queued_renders", "concurrent_renders"):
+    for name in ("queued_renders", "concurrent_renders", "connections", "streams"):
         yield name.replace("_", " "), _allowed(found[name]), found[name]["remaining"], None, None
     yield "weight", found["weight"], None, None, None
 

@@ -2,24 +2,30 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 _TICK_S = 0.001  # the store's clock counts milliseconds; at the computed moment itself, one unit too many still counts
 _SET_BACK_S = 1.0  # smaller corrections of the clock are normal for NTP
+_OPEN_RETRY_S = {"connections": 2.0, "streams": 10.0}  # most requests take well under a second, streams minutes
 _QUEUE_RETRY_S = 10.0  # a place in the queue becomes free when a render starts, which takes seconds to minutes
 
 
 @dataclass(frozen=True, slots=True)
 class TenantLimits:
-    """The limits of one tenant, over all its API keys. None means no limit.
+    """The limits of one tenant, over all its API keys. None means no limit. For `connections` and `streams`, None means
+    the default of the service.
 
-    `weight` is not a limit but the tenant's weight in the fair share. A tenant of weight 3 gets three times the share
-    of a tenant of weight 1. None means 1.
+    `connections` limits the tenant's requests that run at once, and `streams` its open event streams. `weight` is not a
+    limit but the tenant's weight in the fair share. A tenant of weight 3 gets three times the share of a tenant of
+    weight 1. None means 1.
     """
 
     requests_per_minute: int | None = None
     pixels_per_day: int | None = None
     queued_renders: int | None = None
     concurrent_renders: int | None = None
+    connections: int | None = None
+    streams: int | None = None
     weight: int | None = None
 
 
@@ -149,6 +155,16 @@ def refuse_more_queued(limits: TenantLimits, num_queued: int, n: int) -> Refusal
         return None
     message = f"{num_queued} renders of this tenant are queued, the limit is {most}: {n} more would exceed it"
     return Refusal("queued_renders", message, None if n > most else _QUEUE_RETRY_S)
+
+
+def refuse_more_open(name: Literal["connections", "streams"], most: int) -> Refusal:
+    """Returns the refusal of a request for a tenant that has as many open requests or event streams as it may have.
+
+    `name` is the name of the limit, and `most` its value.
+    """
+    what = "requests" if name == "connections" else "event streams"
+    message = f"this tenant has {most} open {what}, which is its limit of {name}: close one, or wait until one ends"
+    return Refusal(name, message, _OPEN_RETRY_S[name])
 
 
 def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:

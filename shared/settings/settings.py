@@ -13,9 +13,10 @@ from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
 from shared.settings.secret_files import SecretFiles
 from shared.settings.store_url import with_certificates
+from shared.settings.tenants import TenantSettings
 
 
-class Settings(LabelSettings):
+class Settings(LabelSettings, TenantSettings):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
     A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from shared.access.keys import ApiKey, KeyId, id_of
 from shared.access.limits import TenantLimits
 from shared.addresses import Address
+from shared.ids import TenantId
 from shared.store.access.keys import KeyStore
 
 _MAX_KNOWN = 10_000  # far more keys than are in use at once; a key that was dropped costs one read of the store
@@ -87,6 +88,13 @@ class KeyRing:
     def forget(self, key_id: KeyId) -> None:
         """Removes an API key from the cache, so that a change of the key takes effect in this process at once."""
         self._known.pop(key_id, None)
+
+    def forget_tenant(self, tenant: TenantId) -> None:
+        """Removes the API keys of a tenant from the cache, so that a change of its limits takes effect in this process
+        at once.
+        """
+        for key_id in [key_id for key_id, (_, holder) in self._known.items() if holder.key.tenant == tenant]:
+            self._known.pop(key_id, None)
 
     def is_open(self) -> bool:
         """Returns whether the API accepts requests without an API key. It does so until the first API key is created,

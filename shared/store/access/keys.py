@@ -25,6 +25,7 @@ from shared.store.core.scripts import Scripts
 
 _KEYS = "gridpress:keys"
 _PAGE = 1_000
+LIMIT_NAMES = frozenset(limit.name for limit in dataclasses.fields(TenantLimits))
 
 Ensured = Literal["created", "unchanged", "updated", "differs", "revoked", "taken"]
 
@@ -167,16 +168,30 @@ class KeyStore:
         self._set(key_id, {"last_used_ms": ms_of(_now())})
 
     def limits(self, tenant: TenantId) -> TenantLimits:
-        """Returns the limits of a tenant. A limit that was never set is None, which means unlimited."""
+        """Returns the limits of a tenant. A limit that was never set is None.
+
+        Limits that a newer release has set and this one does not know are left out.
+        """
         with translated():
             found = cast("Mapping[str, str]", self._client.hgetall(_limits(tenant)))
-        return TenantLimits(**{name: int(value) for name, value in found.items()})
+        return TenantLimits(**{name: int(value) for name, value in found.items() if name in LIMIT_NAMES})
 
     def set_limits(self, tenant: TenantId, limits: TenantLimits) -> None:
         """Replaces all limits of a tenant."""
         assert is_tenant(tenant)
         given = [pair for pair in dataclasses.asdict(limits).items() if pair[1] is not None]
         self._scripts.run("set_limits", tenant, *(field for pair in given for field in pair))
+
+    def change_limits(self, tenant: TenantId, changes: Mapping[str, int | None]) -> TenantLimits:
+        """Sets some limits of a tenant and returns all of them. `changes` has limits by name; None removes a limit.
+
+        Two calls at the same moment lose none of their changes.
+        """
+        assert is_tenant(tenant)
+        assert changes.keys() <= LIMIT_NAMES
+        pairs = ((name, "" if value is None else value) for name, value in changes.items())
+        self._scripts.run("change_limits", tenant, *(part for pair in pairs for part in pair))
+        return self.limits(tenant)
 
     def _set(self, key_id: KeyId, fields: Mapping[str, str | int]) -> bool:
         """Sets fields of an API key. The value '' removes a field. Returns False for a revoked or unknown key."""

@@ -1,0 +1,12 @@
+-- Changes some limits of a tenant. Renders that waited because of an earlier, lower limit may be claimed again.
+-- ARGV: tenant, then pairs of a limit's name and value. The value '' removes a limit.
+-- Returns 1.
+
+-- needs: keys, shares
+local tenant = ARGV[1]
+local key = P .. 'limits:' .. tenant
+for i = 2, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', key, ARGV[i]) else redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+end
+unpark(tenant)
+return 1
