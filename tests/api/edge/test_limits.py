@@ -25,6 +25,13 @@ def windows(draw: st.DrawFn) -> Window:
     return Window(60.0, draw(counts), left_s, draw(counts), left_s)
 
 
+@st.composite
+def costs_and_limits(draw: st.DrawFn) -> tuple[int, int]:
+    """A limit, and what one request uses of it: at most all."""
+    limit = draw(st.integers(1, 1000))
+    return draw(st.integers(1, limit)), limit
+
+
 def later(window: Window, wait_s: float) -> Window:
     """The same counters a while later, when nobody used anything: what the store's own script would find."""
     left_s = window.current_left_s - wait_s
@@ -35,17 +42,17 @@ def later(window: Window, wait_s: float) -> Window:
     return Window(window.length_s, window.current, max(0.0, window.length_s + left_s), 0, 0.0)
 
 
-@given(windows(), st.integers(1, 1000), st.integers(1, 1000))
-def test_whoever_waits_as_long_as_told_fits(window: Window, cost: int, limit: int) -> None:
-    assume(cost <= limit)
+@given(windows(), costs_and_limits())
+def test_whoever_waits_as_long_as_told_fits(window: Window, cost_and_limit: tuple[int, int]) -> None:
+    cost, limit = cost_and_limit
     wait_s = window.wait_s(cost, limit)
     assert 0 <= wait_s <= 2 * window.length_s + TICK_S
     assert later(window, wait_s).used + cost <= limit
 
 
-@given(windows(), st.integers(1, 1000), st.integers(1, 1000))
-def test_whoever_comes_earlier_does_not_fit(window: Window, cost: int, limit: int) -> None:
-    assume(cost <= limit)
+@given(windows(), costs_and_limits())
+def test_whoever_comes_earlier_does_not_fit(window: Window, cost_and_limit: tuple[int, int]) -> None:
+    cost, limit = cost_and_limit
     wait_s = window.wait_s(cost, limit)
     assume(wait_s > 2 * TICK_S)
     assert later(window, wait_s - 2 * TICK_S).used + cost > limit

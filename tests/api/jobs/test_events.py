@@ -258,7 +258,7 @@ def test_asking_for_the_head_of_a_stream_holds_nothing(http: FlaskClient, house:
 
 
 def test_a_stream_ends_after_its_limit_and_goes_on_where_it_was(house: Services) -> None:
-    http, job = with_settings(house, stream_limit_s=0.05), submitted(house.store)
+    http, job = with_settings(house, stream_limit_s=1e-6), submitted(house.store)
     answer = http.get(f"/v1/jobs/{job.job_id}/events")
     assert answer.text.endswith("event: stream.limit\ndata: {}\n\n")
     [queued] = re.findall(r"^id: (.*)$", answer.text, re.MULTILINE)

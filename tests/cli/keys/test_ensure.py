@@ -153,10 +153,10 @@ def test_without_patience_an_absent_store_fails_in_one_line(ensure: Ensure, monk
 def test_a_store_that_comes_up_is_waited_for(tmp_path: Path) -> None:
     server = Valkey(tmp_path)
     env = {**os.environ, "GRIDPRESS_REDIS_URL": server.url, "GRIDPRESS_API_KEY": new_key()[1]}
-    command = [sys.executable, "-m", "cli.main", "keys", "ensure"]
+    command = [sys.executable, "-m", "cli.main", "keys", "ensure", "--wait", "300"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as waiting:
         server.start()
         try:
-            assert waiting.communicate(timeout=60)[0].endswith(": created\n")
+            assert waiting.communicate(timeout=300)[0].endswith(": created\n")
         finally:
             server.stop()
