@@ -221,13 +221,16 @@ def test_roles_are_restarted_after_the_disk_was_full(small_disk: Path) -> None:
         stack.process.communicate()
 
 
-def _hears_a_closed_terminal() -> None:
-    """Undoes what a process inherits when the tests themselves run under nohup."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+@pytest.fixture
+def has_terminal() -> Iterator[None]:
+    """Lets started processes hear of a closed terminal, also when the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
-def unheard(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+def unheard(has_terminal: None, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Starts a stack whose stdout and stderr nobody reads any more once it is ready."""
     started: list[Stack] = []
 
@@ -236,9 +239,7 @@ def unheard(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
         data_dir = tmp_path / "data"
         stack.run_dir = data_dir / "run"
         command = [*prefix, sys.executable, "-m", "tests.cli.standin", str(data_dir)]
-        stack.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_a_closed_terminal
-        )
+        stack.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(stack)
         stack.wait_until_ready()
         for stream in (stack.process.stdout, stack.process.stderr):

@@ -31,16 +31,20 @@ from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, ran
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
-_SHAPE_WEIGHT = 0.5  # weight, in the loss, of the first tokens of shapes
+_SHAPE_WEIGHT = 1.0  # weight, in the loss, of the first tokens of shapes
 _TOKENS_A_STEP = 2_000
 _TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
 _TOKENS_OF_START = 130  # about the length of a sequence that ends with the first token of its last shape
-# Shares of batches: edits, sequences that end so, and whole sequences. A batch of starts has three times as many shapes
-# as one of whole sequences. So the AR model learns their names in a few hundred steps. With whole sequences alone it
-# had not learned them after thousands.
-_SHARES = {"edit": 0.2, "start": 0.35, "whole": 0.45}
+# Shares of the kinds of batches, early in training and later. "name" and "single" hold scenes with one shape and no
+# word, "names" scenes with several shapes, "whole" any scenes. "name" and "names" end with the first token of the last
+# shape, so they have three times as many shapes as whole sequences. One shape comes first, because the AR model learns
+# the shapes' names from it in 200 steps. From all kinds together it had not learned them after thousands.
+_EARLY: Mapping[str, float] = {"name": 0.7, "single": 0.3}
+_LATE: Mapping[str, float] = {"name": 0.25, "names": 0.15, "whole": 0.4, "edit": 0.2}
+_EARLY_UNTIL = 0.1  # share of the training
+_EARLY_CELLS = (8, 8)
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.4
 _FRESH = 4  # one in this many samples is new; the others are repeated
@@ -82,8 +86,8 @@ def fit(
     start_from_codebook(model, encoders)
     batches = Batches(encoders)
 
-    def loss(rng: Random, _: float) -> Mapping[str, Tensor]:
-        return loss_of(drawer, batches.draw(rng))
+    def loss(rng: Random, progress: float) -> Mapping[str, Tensor]:
+        return loss_of(drawer, batches.draw(rng, progress))
 
     def show(averaged: Drawer) -> None:
         show_drawn(averaged.ar, encoders, folder / "ar.png")
@@ -120,14 +124,15 @@ class Batches:
         self._encoders = encoders
         self._stored_samples: dict[tuple[Cells, str], list[Sample]] = {}
 
-    def draw(self, rng: Random) -> Sequence[Sample]:
-        """Returns the next random batch, with one picture size. It consists of a few edits, of a larger number of
-        scenes (a scene is a background with shapes and a word), or of the starts of even more scenes with shapes.
+    def draw(self, rng: Random, progress: float) -> Sequence[Sample]:
+        """Returns the next random batch, of one kind and one picture size.
+
+        `progress` is the share of the training that is done, from 0 to 1.
         """
-        cells = rng.choice(_SIZES)
-        [kind] = rng.choices(list(_SHARES), list(_SHARES.values()))
-        lengths = {"edit": _TOKENS_OF_EDIT, "start": _TOKENS_OF_START, "whole": _TOKENS_OF_DRAFT + cells[0] * cells[1]}
-        num = _TOKENS_A_STEP // lengths[kind]
+        shares = _EARLY if progress < _EARLY_UNTIL else _LATE
+        [kind] = rng.choices(list(shares), list(shares.values()))
+        cells = _EARLY_CELLS if kind in _EARLY else rng.choice(_SIZES)
+        num = _TOKENS_A_STEP // _length_of(kind, cells)
         stored = self._stored_samples.setdefault((cells, kind), [])
         num_fresh = num if len(stored) < 4 * num else -(-num // _FRESH)
         fresh = self._samples(rng, num_fresh, cells, kind)
@@ -141,10 +146,22 @@ class Batches:
     def _samples(self, rng: Random, num: int, cells: Cells, kind: str) -> Sequence[Sample]:
         if kind == "edit":
             return [sample_of_edit(rng, cells, self._encoders) for _ in range(num)]
-        if kind == "whole":
-            return samples_of_scenes([scene_of(rng) for _ in range(num)], cells, self._encoders, rng)
-        scenes = [exact(random_shapes(rng, rng.choice((1, 1, 1, 2, 3)))) for _ in range(num)]
-        return [start_of(one) for one in samples_of_scenes(scenes, cells, self._encoders, rng)]
+        samples = samples_of_scenes([_scene(rng, kind) for _ in range(num)], cells, self._encoders, rng)
+        return [start_of(one) for one in samples] if kind in ("name", "names") else samples
+
+
+def _length_of(kind: str, cells: Cells) -> int:
+    """Returns about how many tokens a sequence of this kind of batch has."""
+    if kind == "edit":
+        return _TOKENS_OF_EDIT
+    return _TOKENS_OF_START if kind in ("name", "names") else _TOKENS_OF_DRAFT + cells[0] * cells[1]
+
+
+def _scene(rng: Random, kind: str) -> Scene:
+    """Returns a random scene for this kind of batch."""
+    if kind == "whole":
+        return scene_of(rng)
+    return exact(random_shapes(rng, rng.choice((2, 2, 3)) if kind == "names" else 1))
 
 
 def scene_of(rng: Random) -> Scene:

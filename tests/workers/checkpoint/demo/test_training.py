@@ -188,18 +188,21 @@ def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Enco
         assert float(ar.loss_of(drawer, [start, two])["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
 
 
-def test_a_batch_has_edits_starts_or_whole_scenes(encoders: Encoders) -> None:
+@pytest.mark.parametrize(("progress", "kinds"), [(0.0, {"start", "whole"}), (0.5, {"edit", "start", "whole"})])
+def test_a_batch_has_edits_starts_or_whole_scenes(encoders: Encoders, progress: float, kinds: set[str]) -> None:
     batches = ar.Batches(encoders)
-    found = set()
+    found, nums_of_shapes = set(), set()
     for number in range(12):
         with mock.patch.object(ar, "_SIZES", [(8, 8)]):
-            batch = batches.draw(Random(number))
+            batch = batches.draw(Random(number), progress)
         is_start = all(len(one.drawn) <= max(one.decisive, default=-1) + 1 for one in batch)
         found.add("edit" if len(batch[0].cells) == 1 else "start" if is_start else "whole")
+        nums_of_shapes.update(len(one.decisive) for one in batch)
         tokens = sum(len(one.asked) + len(one.drawn) for one in batch)
         assert tokens < 1.5 * ar._TOKENS_A_STEP
         assert len({one.cells for one in batch}) == 1
-    assert found == {"edit", "start", "whole"}
+    assert found == kinds
+    assert (nums_of_shapes == {1}) == (progress == 0)  # the names are learned from one shape first
 
 
 def test_the_glyph_encoder_learns_letters() -> None:
