@@ -12,6 +12,7 @@ from api.batches.routes import batches
 from api.batches.url_converter import BatchName
 from api.bodies import incoming
 from api.dead_letters.routes import dead_letters
+from api.edge import audit as audit_hooks
 from api.edge import compression, cors, idempotency, proxies, request_ids, request_metrics, trailing_slashes
 from api.edge.authentication import add_limit_fields, admit
 from api.edge.keyless_access import check_origin_of_request
@@ -29,6 +30,7 @@ from api.jobs.pictures import images
 from api.jobs.previews import previews
 from api.jobs.routes import jobs
 from api.openai.routes import openai_images
+from api.operators.audit import audit
 from api.problems import handlers as problems
 from api.service.docs_page import docs
 from api.service.health import health
@@ -68,6 +70,7 @@ def create_app(deps: Services) -> Flask:
     app.after_request(add_limit_fields)
     incoming.install(app, deps.settings, deps.quotas.held_bytes)
     idempotency.install(app)
+    audit_hooks.install(app)
     app.before_request(resolve_client_id)
     app.after_request(add_security_headers)
     for blueprint in (
@@ -97,6 +100,7 @@ def create_app(deps: Services) -> Flask:
         tenant_limits,
         keys,
         tenant_data,
+        audit,
         session,
         studio,
         openai_images,

@@ -19,6 +19,7 @@ from shared.store.access.admission import Admission
 from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.rate_limits import RateLimits
+from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.core.durability import Durability
 from shared.store.core.fault_counts import FaultCounts
@@ -82,6 +83,7 @@ class Services:
     inputs: InputStore
     retention: RetentionStore
     erasures: ErasureStore
+    audit: AuditStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

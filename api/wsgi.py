@@ -24,6 +24,7 @@ from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
+from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.core.durability import check_durability
 from shared.store.core.fault_counts import FaultCounts
@@ -121,5 +122,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         InputStore(client),
         RetentionStore(client),
         ErasureStore(client),
+        AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
         quotas,
     )

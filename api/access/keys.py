@@ -20,10 +20,11 @@ from api.access.key_schemas import (
     tenant_of,
 )
 from api.bodies.documents import body_document, read_optional
-from api.edge import idempotency
+from api.edge import audit, idempotency
 from api.edge.authentication import caller, is_operator
 from api.problems.errors import MissingScope
 from api.services import services
+from shared.access.audit import Fact
 from shared.access.keys import ApiKey, KeyId
 from shared.access.rights import Rights, Scope
 from shared.errors import InvalidRequest, KeyExists, KeyNotFound
@@ -167,8 +168,9 @@ def _added(tenant: TenantId, rights: Rights, *, name: str, rotation: Rotation | 
     return KeyWithText(**_answer(key), key=text).model_dump(mode="json")
 
 
-def _note(event: str, key: ApiKey, **facts: object) -> None:
-    """Logs a change of an API key, and makes this process read the key anew."""
+def _note(event: str, key: ApiKey, **facts: Fact) -> None:
+    """Logs a change of an API key, adds it to the audit log, and makes this process read the key anew."""
+    audit.note(key_id=key.key_id, of_tenant=key.tenant, **facts)
     services().keys.forget(key.key_id)
     own = caller().key
     log.info(event, key_id=key.key_id, of_tenant=key.tenant, by_key_id=own.key_id if own else None, **facts)

@@ -46,12 +46,12 @@ _PUBLIC = frozenset(
 )
 # A requeued dead letter may crash workers again, which harms every tenant. The webhook secret permits forged webhooks.
 # API keys decide who may do what.
-_ADMIN = ("/v1/dead_letters", "/v1/keys", "/v1/webhooks")
+_ADMIN = ("/v1/audit", "/v1/dead_letters", "/v1/keys", "/v1/webhooks")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
 # These routes describe the service as a whole, so a key of the scope `operator` may call them without `read`.
-_OF_THE_SERVICE = frozenset({"/v1/stats", "/v1/workers"})
+_OF_THE_SERVICE = frozenset({"/v1/audit", "/v1/stats", "/v1/workers"})
 _SESSION = "/v1/session"  # reading and ending a session need no API key; beginning one does
 SESSION_COOKIE = "gridpress_session"
 PAGE_FIELD = "Gridpress-Studio"
@@ -96,6 +96,14 @@ def scope_of(rule: str, method: str) -> Scope | None:
     if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
         return Scope.ADMIN
     return Scope.READ if is_reading else Scope.RENDER
+
+
+def is_act(rule: str, method: str) -> bool:
+    """Returns whether a request to this route is an act of an administrator, which the audit log records. It changes
+    something with the scope `admin`, or it reads a secret.
+    """
+    is_reading = method in _READING and not rule.endswith("/secret")
+    return not is_reading and scope_of(rule, method) is Scope.ADMIN
 
 
 def admit() -> None:

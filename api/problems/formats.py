@@ -15,7 +15,12 @@ from api.problems.zai import error_body as zai_error
 PROBLEM = "application/problem+json"
 _JSON = "application/json"
 _ZAI = ("/paas/v4/", "/api/paas/v4/")
-_OWN = "jobs|events|keys|limits|stats|workers|session|dead_letters|webhooks|webhook_endpoints|webhook_messages|tenants"
+_OWN = "|".join(
+    (
+        "audit|dead_letters|events|jobs|keys|limits|session|stats|tenants|workers",
+        "webhook_endpoints|webhook_messages|webhooks",
+    )
+)
 _NATIVE = re.compile(rf"/v1/({_OWN})(/.*)?", re.DOTALL)
 
 

@@ -11,6 +11,7 @@ from api.files import openapi as files
 from api.jobs import openapi as jobs
 from api.jobs import openapi_pictures as pictures
 from api.openai import openapi as images
+from api.operators import openapi as operators
 from api.service import openapi as service
 from api.studio import openapi as studio
 from api.tenants import openapi as tenants
@@ -30,6 +31,7 @@ OPERATIONS = {
     **dead_letters.OPERATIONS,
     **access.OPERATIONS,
     **tenants.OPERATIONS,
+    **operators.OPERATIONS,
     **zai.OPERATIONS,
     **service.OPERATIONS,
     **studio.OPERATIONS,
@@ -45,5 +47,5 @@ TAGS = {
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
     "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
     "Access": "Manage API keys, read and change the limits of a tenant, and decide how long its data is kept.",
-    "Operations": "Health, load, dead letters, and this document.",
+    "Operations": "Health, load, dead letters, the audit log, and this document.",
 }

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from flask import Blueprint, request
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.edge import audit
 from api.edge.authentication import is_operator
 from api.problems.errors import MissingScope
 from api.services import services
@@ -56,6 +57,7 @@ def erase(tenant: str) -> tuple[dict[str, Any], int]:
     with_settings = validated(ErasureQuery, request.args.to_dict()).settings
     if with_settings and not is_operator():
         raise MissingScope(Scope.OPERATOR)
+    audit.note(settings=with_settings)
     services().erasures.begin(found, with_settings=with_settings)
     return _answer(found), 202
 

@@ -6,6 +6,7 @@ from flask import Blueprint
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies.documents import body_document
+from api.edge import audit
 from api.services import services
 from api.tenants.names import tenant_of_path
 from shared.ids import TenantId
@@ -55,6 +56,7 @@ def replace(tenant: str) -> dict[str, Any]:
     """
     found = tenant_of_path(tenant)
     asked = validated(RetentionRequest, body_document().value)
+    audit.note(delete_after_s=asked.delete_after_s)
     services().retention.set_delete_after_s(found, asked.delete_after_s)
     return _answer(found)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api.bodies.documents import body_document
 from api.bodies.incoming import whole_body
-from api.edge import idempotency
+from api.edge import audit, idempotency
 from api.edge.authentication import caller
 from api.responses.listing import readable_responses
 from api.services import services
@@ -39,6 +39,7 @@ def create() -> tuple[Json, int]:
         most=deps.settings.max_webhook_endpoints,
         endpoint_id=new_endpoint_id(idempotency.reserved_id()),
     )
+    audit.note(endpoint_id=made.endpoint_id)
     return _with_secret(made), 201
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from cli.admin.audit import audit
 from cli.admin.erase import erase, erasure
 from cli.admin.limits import limits
 from cli.admin.retention import retention
@@ -9,12 +10,12 @@ from cli.admin.retention import retention
 
 @click.group()
 def admin() -> None:
-    """Manage tenants: their limits, how long their data is kept, and its erasure.
+    """Manage tenants (limits, how long data is kept, erasure), and read the audit log.
 
     The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
     change limits it always needs both.
     """
 
 
-for command in (limits, retention, erase, erasure):
+for command in (limits, retention, erase, erasure, audit):
     admin.add_command(command)

@@ -86,11 +86,11 @@ def key_store(data_dir: Path) -> Iterator["KeyStore"]:
             f"there is no {data_dir.resolve()}, so no service has its data there: "
             "name the data folder of `gridpress up` with --data, which also creates it"
         )
+    from cli.keys.recording import RecordedKeys  # noqa: PLC0415
     from cli.stack.servers.store import open_store  # noqa: PLC0415 - the store's client takes half a second to import
-    from shared.store.access.keys import KeyStore  # noqa: PLC0415
 
     with open_store(settings) as client:
-        yield KeyStore(client)
+        yield RecordedKeys(client, settings)
 
 
 def where_stored(data_dir: Path) -> str:

@@ -26,6 +26,7 @@ from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
+from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client
 from shared.store.core.durability import Durability
@@ -120,6 +121,7 @@ def house(
         InputStore(client),
         RetentionStore(client),
         ErasureStore(client),
+        AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

@@ -101,6 +101,7 @@
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:input...              see inputs.lua
+--   gridpress:audit..., gridpress:acts  see record_act.lua
 --   gridpress:erasing, gridpress:erasure:...  see erasing.lua
 --   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
 --   gridpress:file...               see open_file.lua

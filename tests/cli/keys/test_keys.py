@@ -15,6 +15,7 @@ from cli.stack.servers.valkey import Valkey
 from shared.access.keys import Scope, id_of
 from shared.access.limits import TenantLimits
 from shared.store.access.keys import KeyStore
+from shared.store.audit.audit import AuditStore
 from shared.store.core.connect import Client
 
 Run = Callable[..., Result]
@@ -154,3 +155,24 @@ def test_keys_and_limits_are_told_as_json(run: Run) -> None:
     assert id_of(made["key"]) == made["id"]
     assert json.loads(run("limits", "--json").stdout)["queued_renders"] == 3
     assert json.loads(run("revoke", made["id"][:6], "--json").stdout)["revoked_at"]
+
+
+def test_every_change_of_the_store_is_in_the_audit_log(run: Run, client: Client) -> None:
+    text = run("create", "--tenant", "acme", "--weight", "2").stdout.strip()
+    key_id = text[3:11]
+    run("rotate", key_id)
+    run("change", key_id, "--name", "x")
+    run("revoke", key_id)
+    run("revoke", "aaaaaaaa")
+    run("limits", "--tenant", "acme", "--queued-renders", "9")
+    run("limits", "--tenant", "acme")
+    run("list")
+    acts = AuditStore(client, 3600, 99).acts(None, limit=99)[::-1]
+    assert [(act.act.split()[-1], act.status, act.code) for act in acts] == [
+        ("create", 200, None), ("create", 200, None), ("rotate", 200, None), ("change", 200, None),
+        ("revoke", 200, None), ("revoke", None, "KeyNotFound"), ("limits", 200, None),
+    ]  # fmt: skip
+    assert {(act.tenant, act.key_id, act.address) for act in acts} == {(None, None, None)}
+    assert acts[0].facts.keys() == {"of_tenant", "scopes", "key_id", "user", "host"}
+    assert acts[1].facts["weight"] == 2
+    assert text[12:] not in "".join(client.hvals("gridpress:acts"))

@@ -1,0 +1,1 @@
+"""Routes and OpenAPI entries for operators: the audit log."""

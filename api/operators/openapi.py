@@ -1,0 +1,38 @@
+"""OpenAPI entries of the routes for operators."""
+
+from api.openapi.media import TEXT
+from api.openapi.operation import Operation, Response
+from api.operators.audit import JSONL, AuditPage, AuditQuery
+
+_TAG = "Operations"
+_ACT = {
+    "id": "act_01ke6q8v3c9t0n5w7x2z4b6d8f",
+    "object": "act",
+    "at": "2026-01-05T09:30:00.000Z",
+    "tenant": "acme",
+    "key_id": "x7k2m4qa",
+    "act": "POST /v1/keys/{key_id}/revoke",
+    "path": "/v1/keys/q4m2k7xa/revoke",
+    "address": "203.0.113.7",
+    "request_id": "req_6f1d0c2e9b8a4735",
+    "status": 200,
+    "code": None,
+    "facts": {"key_id": "q4m2k7xa", "of_tenant": "acme"},
+}
+
+OPERATIONS = {
+    "audit.index": Operation(
+        "listActs",
+        _TAG,
+        "Read the audit log",
+        {
+            200: Response(
+                "a page of the audit log",
+                AuditPage,
+                media={JSONL: TEXT},
+                examples={"one": {"data": [_ACT], "has_more": False, "next": None}},
+            )
+        },
+        query=AuditQuery,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Stores the audit log: who did what as an administrator or operator."""
