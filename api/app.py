@@ -31,6 +31,7 @@ from api.jobs.previews import previews
 from api.jobs.routes import jobs
 from api.openai.routes import openai_images
 from api.operators.audit import audit
+from api.operators.pauses import pauses
 from api.problems import handlers as problems
 from api.service.docs_page import docs
 from api.service.health import health
@@ -101,6 +102,7 @@ def create_app(deps: Services) -> Flask:
         keys,
         tenant_data,
         audit,
+        pauses,
         session,
         studio,
         openai_images,

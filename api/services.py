@@ -34,6 +34,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
@@ -84,6 +85,7 @@ class Services:
     retention: RetentionStore
     erasures: ErasureStore
     audit: AuditStore
+    pauses: PauseStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

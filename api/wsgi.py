@@ -41,6 +41,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
@@ -123,5 +124,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         RetentionStore(client),
         ErasureStore(client),
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
+        PauseStore(client),
         quotas,
     )

@@ -139,6 +139,18 @@ class Client:
         """Returns whether the data of a tenant is being erased, and how far this is."""
         return self._get(f"{_tenant(tenant)}/data")
 
+    def pause(self, kind: str, name: str, reason: str) -> Json:
+        """Pauses a stage, a class, a tenant or a model revision. Returns the pause."""
+        return self._send(service.raw("PUT", _pause(kind, name), {"reason": reason}, None, None))
+
+    def resume(self, kind: str, name: str) -> None:
+        """Resumes what was paused."""
+        self._send(Call("DELETE", _pause(kind, name), as_nothing))
+
+    def pauses(self) -> Json:
+        """Returns all that is paused, in `data`."""
+        return self._get("/v1/pauses")
+
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
 
@@ -243,6 +255,10 @@ def _refusal(error: gridpress.ErrorResponse) -> Failure:
 
 def _tenant(name: str) -> str:
     return f"/v1/tenants/{escaped(name)}"
+
+
+def _pause(kind: str, name: str) -> str:
+    return f"/v1/pauses/{escaped(kind)}/{escaped(name)}"
 
 
 def _letter(letter_id: str) -> str:

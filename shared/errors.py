@@ -10,6 +10,7 @@ GridpressError
 ├── ClientIdTaken             409  the client id belongs to another request
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
+├── PauseNotFound             404  this is not paused
 ├── TenantNotFound            404  the caller may not manage a tenant of this name
 ├── TenantBeingErased         409  the data of the tenant is being erased
 ├── KeyEnded                  409  the API key is revoked, expired or replaced
@@ -157,6 +158,13 @@ class TooManyKeys(GridpressError):
 
     code = "too_many_keys"
     http_status = 409
+
+
+class PauseNotFound(GridpressError):
+    """What the request would resume is not paused."""
+
+    code = "pause_not_found"
+    http_status = 404
 
 
 class TenantNotFound(GridpressError):

@@ -47,6 +47,9 @@ _PUBLIC = frozenset(
 # A requeued dead letter may crash workers again, which harms every tenant. The webhook secret permits forged webhooks.
 # API keys decide who may do what.
 _ADMIN = ("/v1/audit", "/v1/dead_letters", "/v1/keys", "/v1/webhooks")
+# Reading these routes needs the scope `operator` alone. Changing something there needs `admin` as well, so that a key
+# of a dashboard or an autoscaler can change nothing.
+_PLATFORM = ("/v1/pauses",)
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
@@ -93,6 +96,8 @@ def scope_of(rule: str, method: str) -> Scope | None:
     if rule == _SESSION:
         return Scope.READ
     is_reading = method in _READING and not rule.endswith("/secret")
+    if rule.startswith(_PLATFORM):
+        return Scope.OPERATOR if is_reading else Scope.ADMIN
     if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
         return Scope.ADMIN
     return Scope.READ if is_reading else Scope.RENDER
@@ -124,6 +129,8 @@ def admit() -> None:
     key = caller().key
     if key and scope and not (key.allows(scope) or _operates(key, request.url_rule)):
         raise MissingScope(scope)
+    if request.url_rule and request.url_rule.rule.startswith(_PLATFORM) and not is_operator():
+        raise MissingScope(Scope.OPERATOR)
 
 
 def is_operator() -> bool:

@@ -74,6 +74,10 @@ class Health(BaseModel):
         description="stages in which no picture was claimed for 30 s, although pictures wait that live workers serve "
         "and slots are free. If there are any, `status` is `degraded`"
     )
+    paused: list[str] = Field(
+        description="what operators have paused, such as `stage dit` or `class batch`. Only callers with the scope "
+        "operator see paused tenants"
+    )
 
 
 class ImageDone(BaseModel):

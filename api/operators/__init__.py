@@ -1,1 +1,1 @@
-"""Routes and OpenAPI entries for operators: the audit log."""
+"""Routes and OpenAPI entries for operators: pauses and the audit log."""

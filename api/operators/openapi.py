@@ -1,8 +1,10 @@
 """OpenAPI entries of the routes for operators."""
 
 from api.openapi.media import TEXT
-from api.openapi.operation import Operation, Response
+from api.openapi.operation import Body, Operation, Response
 from api.operators.audit import JSONL, AuditPage, AuditQuery
+from api.operators.pauses import PausedResponse, PauseRequest, PausesPage
+from shared.errors import InvalidRequest, PauseNotFound
 
 _TAG = "Operations"
 _ACT = {
@@ -19,6 +21,13 @@ _ACT = {
     "code": None,
     "facts": {"key_id": "q4m2k7xa", "of_tenant": "acme"},
 }
+_PAUSE = {
+    "kind": "class",
+    "name": "batch",
+    "reason": "maintenance until 14:00 UTC",
+    "since": "2026-01-05T09:30:00.000Z",
+    "key_id": "x7k2m4qa",
+}
 
 OPERATIONS = {
     "audit.index": Operation(
@@ -34,5 +43,25 @@ OPERATIONS = {
             )
         },
         query=AuditQuery,
+    ),
+    "pauses.index": Operation(
+        "listPauses",
+        _TAG,
+        "List what is paused",
+        {200: Response("all that is paused", PausesPage, examples={"one": {"data": [_PAUSE]}})},
+    ),
+    "pauses.pause": Operation(
+        "pause",
+        _TAG,
+        "Pause a stage, class, tenant or model revision",
+        {200: Response("the pause", PausedResponse, examples={"batch": _PAUSE})},
+        body=Body(PauseRequest, is_required=False, examples={"reason": {"reason": "maintenance until 14:00 UTC"}}),
+    ),
+    "pauses.resume": Operation(
+        "resume",
+        _TAG,
+        "Resume what is paused",
+        {204: Response("it is no longer paused")},
+        (PauseNotFound, InvalidRequest),
     ),
 }

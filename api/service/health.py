@@ -13,6 +13,7 @@ from api.services import Services, services
 from shared.access.keys import Scope
 from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailable
 from shared.hints.queues import Queue
+from shared.jobs.pauses import PauseKind
 from shared.jobs.states import Stage
 from shared.schedule.throughput import StageLoad
 from shared.schedule.worker_health import QueueHealth
@@ -54,6 +55,8 @@ def ready() -> tuple[dict[str, object], int]:
     `deaf` has, for each queue, the number of live workers that ask for no work. `stalled` names the stages in which
     pictures wait and slots are free, but no worker has taken a picture for 30 s. If all workers of a queue are deaf, or
     a stage is stalled, `status` is `degraded`. The status code is still 200 then, since the API itself works.
+
+    `paused` lists what operators have paused, such as `stage dit`. Only operators see paused tenants.
     """
     deps = services()
     found = deps.readiness.read(
@@ -65,6 +68,7 @@ def ready() -> tuple[dict[str, object], int]:
             "signs": partial(_or_none, deps.throughput.signs),
             "access": partial(_or_none, partial(_access, deps)),
             "store_loss": partial(_or_none, deps.ledger.loss),
+            "pauses": partial(_or_none, deps.pauses.pauses),
         }
     )
     checks = {name: found.get(name, error.code) for name, error in _UNREACHABLE.items()}
@@ -86,6 +90,9 @@ def ready() -> tuple[dict[str, object], int]:
         "store_loss": loss if for_operator or loss is None else "yes: ask with an API key of the scope operator",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
+        "paused": [
+            each.what for each in found.get("pauses") or () if for_operator or each.kind is not PauseKind.TENANT
+        ],
     }
     return report, 200 if is_ready else 503
 

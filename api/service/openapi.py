@@ -21,6 +21,7 @@ _HEALTH: dict[str, object] = {
     "store_loss": None,
     "deaf": {},
     "stalled": [],
+    "paused": [],
 }
 _START = {
     "service": "gridpress",

@@ -47,5 +47,5 @@ TAGS = {
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
     "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
     "Access": "Manage API keys, read and change the limits of a tenant, and decide how long its data is kept.",
-    "Operations": "Health, load, dead letters, the audit log, and this document.",
+    "Operations": "Health, load, dead letters, pauses, the audit log, and this document.",
 }

@@ -7,6 +7,7 @@ from flask import Blueprint
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies.documents import body_document
+from api.edge import audit
 from api.edge.authentication import caller, is_operator
 from api.openapi.json_schema import leave_unchanged
 from api.problems.errors import MissingScope
@@ -66,6 +67,7 @@ def update(tenant: str) -> dict[str, Any]:
     asked = validated(TenantLimitsPatch, body_document().value)
     keys = services().keys
     before, changes = keys.store.limits(found), asked.model_dump(include=asked.model_fields_set)
+    audit.note(**changes)
     after = keys.store.change_limits(found, changes)
     keys.forget_tenant(found)
     own = caller().key

@@ -5,17 +5,18 @@ import click
 from cli.admin.audit import audit
 from cli.admin.erase import erase, erasure
 from cli.admin.limits import limits
+from cli.admin.pauses import pause, pauses, resume
 from cli.admin.retention import retention
 
 
 @click.group()
 def admin() -> None:
-    """Manage tenants (limits, how long data is kept, erasure), and read the audit log.
+    """Manage tenants (limits, how long data is kept, erasure), pause and resume work, and read the audit log.
 
     The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
     change limits it always needs both.
     """
 
 
-for command in (limits, retention, erase, erasure, audit):
+for command in (limits, retention, erase, erasure, pause, resume, pauses, audit):
     admin.add_command(command)

@@ -61,6 +61,8 @@ def outlook(jobs: Sequence[Json]) -> str:
         return ""
     if job.get("waiting_for") == "object_store":
         return "waits: the service can't store pictures now"
+    if pause := job.get("paused"):
+        return f"waits: {pause['kind']} {pause['name']} is paused{': ' if pause['reason'] else ''}{pause['reason']}"
     queue, eta_s = job.get("queue"), job.get("eta_s")
     if not queue:
         return f"about {_duration(eta_s)} left" if eta_s else ""

@@ -2,9 +2,9 @@
 
 import getpass
 import socket
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -59,11 +59,10 @@ class RecordedKeys(KeyStore):
         with self._recorded(key_id=key_id, fields=sorted(names)):
             return super().change(key_id, wanted, names)
 
-    def set_limits(self, tenant: TenantId, limits: TenantLimits) -> None:
-        """Replaces all limits of a tenant as `KeyStore.set_limits` does."""
-        given = {name: value for name, value in asdict(limits).items() if value is not None}
-        with self._recorded(of_tenant=tenant, **given):
-            super().set_limits(tenant, limits)
+    def change_limits(self, tenant: TenantId, changes: Mapping[str, int | None]) -> TenantLimits:
+        """Sets some limits of a tenant as `KeyStore.change_limits` does."""
+        with self._recorded(of_tenant=tenant, **changes):
+            return super().change_limits(tenant, changes)
 
     @contextmanager
     def _recorded(self, **facts: Fact) -> Iterator[dict[str, Fact]]:

@@ -60,6 +60,8 @@ def _print(url: str, pid: int | None, ready: Json, stats: Json | None) -> None:
     for name, text in (("new jobs", ready["intake"]), ("lost data", ready["store_loss"])):
         if text not in ("ok", None):
             click.echo(f"{name}: {text}")
+    for what in ready.get("paused", ()):
+        click.echo(f"paused: {what}")
     columns = ("stage", "workers", "slots", "running", "waiting", "backlog")
     loads = stats["stages"] if stats else ready["stages"] or {}
     print_table(columns, (_cells(stage, loads[stage]) for stage in Stage if stage in loads))

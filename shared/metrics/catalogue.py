@@ -159,6 +159,7 @@ UNSERVED_RENDERS = _UPKEEP.gauge(
 )
 OLDEST_WAIT_SECONDS = _UPKEEP.gauge("oldest_wait_seconds", "Time that the oldest waiting render has waited", ("stage",))
 STAGE_STALLED = _UPKEEP.gauge("stage_stalled", "1 while work waits although slots have been free for long", ("stage",))
+PAUSES = _UPKEEP.gauge("pauses", "What operators have paused: stage, class, tenant or revision", ("kind",))
 DELIVERIES_DUE = _UPKEEP.gauge("deliveries_due", "Webhook deliveries whose next attempt is due", is_known=False)
 DELIVERY_OLDEST_DUE_SECONDS = _UPKEEP.gauge(
     "delivery_oldest_due_seconds", "Time for which the oldest due webhook delivery has been due", is_known=False

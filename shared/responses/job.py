@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.job import Job, Render
+from shared.jobs.pauses import Pause
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.responses.schemas import (
     EnhancementErrorResponse,
@@ -13,6 +14,7 @@ from shared.responses.schemas import (
     ImageResponse,
     JobLinks,
     JobResponse,
+    PauseResponse,
     PriorResponse,
     QueueResponse,
     RenderErrorResponse,
@@ -42,6 +44,7 @@ def job_response(
         eta_s=_rounded(outlook.eta_s),
         queue=_queue(outlook.queue) if outlook.queue else None,
         waiting_for=None if is_writable or job.status.is_final else "object_store",
+        paused=pause_response(outlook.pause) if outlook.pause else None,
         images=[_image(job, render, link) for render in job.renders],
         error=next((_error(render.error) for render in job.renders if render.error), None),
         model=model,
@@ -86,6 +89,11 @@ def _delete_at(job: Job) -> datetime | None:
 def _queue(place: QueuePlace) -> QueueResponse:
     eta_s = _rounded(place.eta_s)
     return QueueResponse(stage=place.stage, position=place.position, eta_s=eta_s, unserved=list(place.unserved))
+
+
+def pause_response(pause: Pause) -> PauseResponse:
+    """Returns a pause as callers whose work waits read it."""
+    return PauseResponse(kind=pause.kind, name=pause.name, reason=pause.reason, since=pause.since)
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from shared.jobs.enhancement import EnhancementStatus
 from shared.jobs.job import EndedIn
+from shared.jobs.pauses import PauseKind
 from shared.jobs.spec import OutputFormat, Priority, Quality
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.webhooks.events import PayloadStyle
@@ -110,6 +111,15 @@ class QueueResponse(BaseModel):
     unserved: list[Stage]
 
 
+class PauseResponse(BaseModel):
+    """What an operator has paused, so that the job waits: a `stage`, a `class`, the `tenant` or a model `revision`."""
+
+    kind: PauseKind
+    name: str
+    reason: str
+    since: Moment
+
+
 class PriorResponse(BaseModel):
     """The picture whose token grid this job decodes again."""
 
@@ -140,6 +150,9 @@ class JobResponse(BaseModel):
     `waiting_for` is `object_store` while the object store is unreachable, so that finished pictures can't be stored. It
     is null otherwise, after the job's end, and in lists.
 
+    `paused` tells why the job waits, if an operator has paused what it needs. The job does not fail, and `eta_s` is
+    null. `paused` is null otherwise, and in lists.
+
     `rendered_size` is the size that the model rendered. `width` and `height` are the size of the finished picture.
 
     `visible_mark` says whether the pictures have a visible mark.
@@ -155,6 +168,7 @@ class JobResponse(BaseModel):
     eta_s: float | None
     queue: QueueResponse | None
     waiting_for: Literal["object_store"] | None
+    paused: PauseResponse | None = None  # earlier releases have no pauses
     images: list[ImageResponse]
     error: RenderErrorResponse | None
     model: str

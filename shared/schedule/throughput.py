@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.jobs.leases import spare_rows
+from shared.jobs.pauses import Pause
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.cost import Cost
@@ -145,11 +146,13 @@ class Outlook:
     """The estimate for a job that has not ended. `eta_s` is the seconds until the job ends. It is None while nothing is
     measured.
 
-    `queue` is the job's place in the queue. It is None if no render of the job waits.
+    `queue` is the job's place in the queue. It is None if no render of the job waits. `pause` is why the job waits, if
+    an operator has paused what it needs. Its end is unknown then.
     """
 
     eta_s: float | None
     queue: "QueuePlace | None"
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)

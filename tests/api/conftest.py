@@ -42,6 +42,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
@@ -122,6 +123,7 @@ def house(
         RetentionStore(client),
         ErasureStore(client),
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
+        PauseStore(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

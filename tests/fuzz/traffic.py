@@ -57,6 +57,7 @@ def things_of(post: Callable[..., Json]) -> dict[str, str]:
         "name": "openapi.js",
         "model_id": "zai-org/GLM-Image",
         "tenant": "nobody",
+        "kind": "stage",
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Gauge
 
+from shared.jobs.pauses import PauseKind
 from shared.jobs.states import Stage
 from shared.metrics import catalogue as m
 from shared.schedule.autoscaling import ScalingRules, wanted_workers
@@ -17,6 +18,7 @@ from shared.schedule.throughput import StageLoad
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
 from shared.store.core.object_writes import ObjectWrites
+from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.measures import Measures, MeasureStore
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
@@ -38,7 +40,7 @@ _BY_STAGE = (
     m.OLDEST_WAIT_SECONDS,
     m.STAGE_STALLED,
 )
-_LABELLED = (*_BY_STAGE, m.STAGE_DEAF_WORKERS, m.UNSERVED_RENDERS)
+_LABELLED = (*_BY_STAGE, m.STAGE_DEAF_WORKERS, m.UNSERVED_RENDERS, m.PAUSES)
 _SINGLE = (
     m.DELIVERIES_DUE,
     m.DELIVERY_OLDEST_DUE_SECONDS,
@@ -61,6 +63,7 @@ class Measuring:
     throughput: ThroughputStore
     measures: MeasureStore
     writes: ObjectWrites
+    pauses: PauseStore
     settings: Settings
     stalled_after_s: float = STALLED_AFTER_S
     _measured_at_s: float = field(default=-math.inf, init=False)
@@ -69,7 +72,12 @@ class Measuring:
     @classmethod
     def of(cls, client: Client, settings: Settings) -> "Measuring":
         return cls(
-            UpkeepStore(client), ThroughputStore(client), MeasureStore(client, settings), ObjectWrites(client), settings
+            UpkeepStore(client),
+            ThroughputStore(client),
+            MeasureStore(client, settings),
+            ObjectWrites(client),
+            PauseStore(client),
+            settings,
         )
 
     def run_once(self, now_s: float) -> None:
@@ -85,6 +93,7 @@ class Measuring:
             loads = self.throughput.loads()
             self._show_stages(loads)
             self._show_workers()
+            self._show_pauses()
             self._show_rest(self.measures.read(), loads)
         except BaseException:
             self.forget()
@@ -130,6 +139,11 @@ class Measuring:
 
     def _show_workers(self) -> None:
         show(m.STAGE_DEAF_WORKERS, {(queue,): signs.deaf for queue, signs in self.throughput.signs().items()})
+
+    def _show_pauses(self) -> None:
+        kinds = [each.kind for each in self.pauses.pauses()]
+        for kind in PauseKind:
+            m.PAUSES.labels(kind).set(kinds.count(kind))
 
     def _show_rest(self, found: Measures, loads: Mapping[Stage, StageLoad]) -> None:
         # A stage without waiting renders shows 0.

@@ -32,7 +32,8 @@
 --   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (13 digits)
 --   gridpress:clocks                hash    pool -> tag served last
 --   gridpress:credit                hash    pool -> cost that a lower class may use
---   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit
+--   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit or paused
+--   gridpress:paused                hash    what operators have paused: see paused.lua
 --   gridpress:healing               see heal_shares.lua
 --   gridpress:rerouting             see reroute.lua
 --   gridpress:ahead                 hash    class|revision -> number of renders with a token grid that wait for the DiT

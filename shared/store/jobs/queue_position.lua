@@ -7,10 +7,11 @@
 --   lane                the job's lane: class, tenant and revision with `|` between them
 --   weight              the tenant's weight in the fair share
 --   ar, dit             the tenant's standing in each stage, see standing_in
+--   pause               what pauses the job (kind, name, JSON of the pause), in its stage or a later one; else absent
 --   held                if workers hold the job's renders: what these workers hold (see overview.lua)
 -- The second is '' or JSON: overviews of ar and dit (see overview.lua), and weights of tenants.
 
--- needs: keys, clock, overview, shares, stages, workers
+-- needs: keys, clock, overview, paused, shares, stages, workers
 local job, wants_overview = ARGV[1], ARGV[2] == '1'
 local now = now_ms()
 local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'lane')
@@ -91,6 +92,16 @@ local function held_beside(stage, renders)
   return rows
 end
 
+-- Returns what pauses a job: in the stage for which its renders wait, or in the one after it. Work that runs goes on.
+local function pause_of_job(stage, is_waiting)
+  local is_paused = pause_check()
+  if not is_paused then return nil end
+  local kind, name
+  if is_waiting then kind, name = pause_of_lane(is_paused, stage, lane_of_job) end
+  if not kind and stage == 'ar' then kind, name = pause_of_lane(is_paused, 'dit', lane_of_job) end
+  return kind and { kind, name, redis.call('HGET', P .. 'paused', kind .. ':' .. name) }
+end
+
 local function text_about_job()
   if not rank then return '' end
   local stage, renders, is_waiting = least_advanced()
@@ -98,7 +109,7 @@ local function text_about_job()
   local _, tenant = pool_of(stage, lane_of_job)
   return cjson.encode({ stage = stage, is_waiting = is_waiting, lane = lane_of_job,
     weight = redis.call('HGET', P .. 'limits:' .. tenant, 'weight') or '1', ar = standing_in('ar', renders),
-    dit = standing_in('dit', renders), held = is_waiting and {} or held_beside(stage, renders) })
+    dit = standing_in('dit', renders), pause = pause_of_job(stage, is_waiting), held = is_waiting and {} or held_beside(stage, renders) })
 end
 
 local function text_of_overview()

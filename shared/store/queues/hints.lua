@@ -9,7 +9,7 @@
 -- `waiting` counts what is due now. For a stage it counts waiting renders. For the queue 'enhance' it counts jobs, for
 -- 'delivery' manifests and tenants with due receivers, and for 'batch' batches.
 
--- needs: classes, keys, num_waiting, open_places, outbox, shares, stages, workers
+-- needs: classes, keys, num_waiting, open_places, outbox, paused, shares, stages, workers
 
 local function num_enhancements(now)
   local due = 0
@@ -40,14 +40,14 @@ local function may_any_wait(stage)
 end
 
 -- Returns the number of waiting renders that open workers could begin, or `most` if there are more. A worker that is
--- open for a class is also open for higher classes. Lanes are read only if a worker is open.
+-- open for a class is also open for higher classes. Lanes are read only if a worker is open. Paused lanes do not count.
 local function num_usable(stage, most, now)
-  local num, open = 0, 0
+  local num, open, is_paused = 0, 0, pause_check()
   for _, class in ipairs(BY_RANK) do
     open = num_open(stage, class, now)
     local left = math.min(most, open) - num
     if left <= 0 then return num end
-    num = num + num_in_lanes(stage, class, left)
+    num = num + num_in_lanes(stage, class, left, is_paused)
   end
   local left = math.min(most, open) - num -- of workers that are open for all classes, and so for suspects
   return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num

@@ -1,9 +1,9 @@
 -- Functions that compute how much of the waiting work one more worker could begin at once. Autoscalers should count
 -- only this part of the waiting work.
 -- The part excludes renders of a model revision that no worker serves. It also excludes the renders of a tenant that
--- exceed the tenant's limit `concurrent_renders`. The functions read all lanes and at most MOST_SUSPECTS renders.
+-- exceed the tenant's limit `concurrent_renders`, and what operators have paused. The functions read all lanes and at most MOST_SUSPECTS renders.
 
--- needs: keys
+-- needs: keys, paused
 
 local MOST_SUSPECTS = 100
 
@@ -57,7 +57,7 @@ local function suspects_of(stage, costs, later_costs)
     local lane, cost, later = known[3], tonumber(known[4] or 0), stage == 'ar' and tonumber(known[5] or 0) or 0
     costs[lane] = (costs[lane] or 0) - cost
     later_costs[lane] = (later_costs[lane] or 0) - later
-    table.insert(found, { revision = known[1], tenant = known[2], cost = cost, later = later })
+    table.insert(found, { revision = known[1], tenant = known[2], lane = lane, cost = cost, later = later })
   end
   return found
 end
@@ -65,7 +65,8 @@ end
 -- Returns the renders that one more worker could begin, their cost in this stage, and their later cost in the DiT while
 -- they wait for AR. `costs` and `later_costs` are these costs by lane.
 local function open_work(stage, lanes, served, costs, later_costs)
-  local take, found = allowances(), { renders = 0, cost = 0, later_cost = 0 }
+  local take, found, is_paused = allowances(), { renders = 0, cost = 0, later_cost = 0 }, pause_check()
+  local function is_held(lane) return is_paused and pause_of_lane(is_paused, stage, lane) end
   local function add(num, cost, later)
     found.renders = found.renders + num
     found.cost = found.cost + math.floor(cost + 0.5)
@@ -73,7 +74,7 @@ local function open_work(stage, lanes, served, costs, later_costs)
   end
   local suspects = suspects_of(stage, costs, later_costs)
   for _, lane in ipairs(lanes) do
-    if not served or lane.revision == '' or served[lane.revision] then
+    if not is_held(lane.name) and (not served or lane.revision == '' or served[lane.revision]) then
       local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
       local taken = begins and take(lane.tenant, lane.num) or lane.num
       local share = taken / lane.num
@@ -81,7 +82,7 @@ local function open_work(stage, lanes, served, costs, later_costs)
     end
   end
   for _, suspect in ipairs(suspects) do
-    if not served or served[suspect.revision] then
+    if not is_held(suspect.lane) and (not served or served[suspect.revision]) then
       local taken = stage == 'ar' and take(suspect.tenant, 1) or 1
       add(taken, taken * suspect.cost, taken * suspect.later)
     end

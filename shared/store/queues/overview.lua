@@ -1,18 +1,19 @@
 -- A function that reads all lanes, pools and workers of a stage, for estimates. Its cost grows with their number, so one
 -- overview serves the estimates of many jobs (shared/store/queues/throughput.py).
 
--- needs: keys, device_time, shares, throughput, workers
+-- needs: keys, device_time, paused, shares, throughput, workers
 
 local MOST_HELD = 128 -- renders of each model revision
 local MOST_SERVERS = 64 -- with more workers, estimates do not ask what each of them holds
 
 -- Returns the lanes of a stage with waiting renders: name, number of renders, cost, later cost in the DiT. The weights
--- of their tenants, where they are not 1, go to `weights`.
+-- of their tenants, where they are not 1, go to `weights`. What is paused goes before no other work, so it is left out.
 local function lanes_with_work(stage, weights)
+  local is_paused = pause_check()
   local found, costs, later = {}, all_of(P .. 'cost:' .. stage), stage == 'ar' and all_of(P .. 'cost:dit_later') or {}
   for _, lane in ipairs(redis.call('SMEMBERS', P .. 'lanes:' .. stage)) do
     local size = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
-    if size > 0 then
+    if size > 0 and not (is_paused and pause_of_lane(is_paused, stage, lane)) then
       local tenant = string.match(lane, '^[^|]*|([^|]*)|')
       table.insert(found, { lane, size, tonumber(costs[lane] or 0), tonumber(later[lane] or 0) })
       weights[tenant] = redis.call('HGET', P .. 'limits:' .. tenant, 'weight') or nil

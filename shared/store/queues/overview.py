@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.ids import JobId
+from shared.jobs.pauses import Pause
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.places import Lane, OwnLane, Pool, Queues, Standing, Work
 from shared.schedule.throughput import Ahead, HeldRender
+from shared.store.pauses.pauses import pause_of
 
 _LARGE = 200  # lanes and workers. Below that an overview takes the store less than a millisecond
 _NO_WORKERS = {"workers": 0, "slots": 0, "running": 0}
@@ -56,6 +58,12 @@ class JobInQueue:
         self._found: Mapping[str, Any] = json.loads(text)
         priority, self._tenant, self.revision = self._found["lane"].split("|")
         self._priority = Priority(priority)
+
+    @property
+    def pause(self) -> Pause | None:
+        """Returns the pause because of which the job waits or will wait; None if there is none."""
+        found = self._found.get("pause")
+        return pause_of(*found) if found else None
 
     def ahead(self, overview: Overview) -> Ahead:
         """Returns the work that comes before the job's end."""

@@ -8,7 +8,7 @@
 --   2: time after which a stage counts as stalled (ms)
 -- Returns for each stage, ar and dit: 1 if it is stalled now, else 0; 1 if it was stalled at the last check, else 0.
 
--- needs: keys, clock, ahead_limit, load, open_places, shares
+-- needs: keys, clock, ahead_limit, load, open_places, paused, shares
 
 local limit_min, lasting_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local KEPT_MS = 60000
@@ -50,12 +50,15 @@ local function may_pass(stage, class, tenant, revision)
 end
 
 -- Returns whether an idle worker could claim from a lane. A lane without a revision is open to workers of any revision.
+local is_paused = pause_check()
 local function could_be_claimed(stage, lane, idle)
+  if is_paused and pause_of_lane(is_paused, stage, lane) then return false end
   local class, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
   local begins = stage == 'ar' or string.sub(lane, -6) == '|again'
   if begins and is_at_limit(tenant) then return false end
   for revision in pairs(idle) do
     local is_served = pinned == revision or (stage == 'ar' and pinned == '')
+    if is_paused and is_paused('revision', revision) then is_served = false end
     if is_served and may_pass(stage, class, tenant, revision) then return true end
   end
   return false

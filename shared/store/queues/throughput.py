@@ -4,6 +4,7 @@ the store.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from shared.hints.queues import Queue
@@ -60,7 +61,10 @@ class ThroughputStore:
             return NO_OUTLOOK
         found = JobInQueue(job.job_id, text)
         strengths = capacities_of(overview.capacities(found.revision), job.spec.priority)
-        return outlook(found.ahead(overview), cost_of(job.spec.settings), strengths)
+        looked = outlook(found.ahead(overview), cost_of(job.spec.settings), strengths)
+        if (pause := found.pause) is None:
+            return looked
+        return Outlook(None, replace(looked.queue, eta_s=None) if looked.queue else None, pause)
 
     def _look(self, job_id: JobId) -> tuple[str, Overview]:
         """Returns what queue_position.lua says about a job ('' if the job has ended), and the overview. If a new

@@ -8,7 +8,7 @@
 -- A claim usually reads the lanes of one tenant. It reads a further tenant only if the tenant before has nothing to
 -- claim or is at a limit. A tenant without anything to claim, or at its own limit, leaves the pool (the set of tenants
 -- from which workers claim), so that later claims skip it. A tenant that is stopped by the limit on AR's output stays
--- in the pool. A claim passes at most MOST_PASSED of these tenants. A render with broken records is set aside, and the
+-- in the pool. A claim passes at most MOST_PASSED of these tenants. A paused tenant leaves the pool like one at its limit. A render with broken records is set aside, and the
 -- claim continues with the next render.
 --
 -- A busy worker also claims renders that it can't begin at once. It prepares one for the time at which its current
@@ -37,13 +37,14 @@
 --      how long ago the render was recovered (ms)
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
--- needs: open_places, quarantine, shares, stages
+-- needs: open_places, paused, quarantine, shares, stages
 -- seldom: add_member, decide_turn, device_order, emit_message, enqueue, is_other_open, leave_pool, live_slots, next_suspect
 -- seldom: num_due, num_wanted_of_stage, park, put_render_aside, refund, set_deadline, set_tag, tag_of, turns_of, unpark
 local stage, holder, ttl, revision, limit_min, worker, floor, room, least = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
 if is_any_due(now) then return { 'due' } end
+local is_paused = pause_check() -- nil if nothing is paused
 
 local lane_of = {} -- the lane in which the claim found each render; suspects have none
 local member_of_render, tag_of_render = {}, {} -- of its tenant in the pool
@@ -54,9 +55,10 @@ for i, class in ipairs(BY_RANK) do unpinned[i] = P .. 'shares:ar:' .. class .. '
 local are_any_unpinned = stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
 
 -- Returns the first of a tenant's renders that this revision may claim. It reads two lanes: the lane of this revision,
--- and the lane without a revision (AR) or of re-renders (DiT). The second result says whether the tenant's limit bars
--- some of the renders.
+-- and the lane without a revision (AR) or of re-renders (DiT). The second result says whether the tenant's limit or a
+-- pause bars some of the renders.
 local function first_of(class, tenant)
+  if is_paused and is_paused('tenant', tenant) then return nil, true end
   local own = class .. '|' .. tenant .. '|' .. revision
   local best, best_rank, is_barred
   local function look(lane, begins)
@@ -97,6 +99,7 @@ end
 
 -- Returns the first render of a class in the order of the pool, or nil.
 local function first_in_class(class)
+  if is_paused and is_paused('class', class) then return nil end
   local pool = stage .. ':' .. class .. '|' .. revision
   local may_pass, num_passed = ahead_check(stage, class, revision, tonumber(limit_min), now), 0
   while num_passed < MOST_PASSED do
@@ -265,9 +268,13 @@ local function is_kept(latents)
   return kept_until and tonumber(kept_until) > now
 end
 
+redis.call('ZADD', P .. 'asking:' .. stage, now + tonumber(ttl), worker)
+if is_paused and (is_paused('stage', stage) or is_paused('revision', revision) or is_paused('worker', worker)) then
+  close_places(stage, worker) -- no hint wakes the worker while it may claim nothing
+  return {}
+end
 local best, is_in_turn, write_turns, past, known = choose_readable()
 write_turns()
-redis.call('ZADD', P .. 'asking:' .. stage, now + tonumber(ttl), worker)
 if not best then
   if room ~= 'ahead' then open_places(stage, worker, least, now + tonumber(ttl)) end
   return {}

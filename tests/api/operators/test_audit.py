@@ -56,7 +56,7 @@ def test_a_refused_act_is_there_with_the_code_of_its_error(admin: Keyed) -> None
     ]
 
 
-def test_every_route_that_needs_admin_to_change_something_is_recorded(http: FlaskClient, admin: Keyed) -> None:
+def test_every_route_that_needs_admin_to_change_something_is_recorded(http: FlaskClient, operator: Keyed) -> None:
     """Whatever it is given: nothing of it exists here, so nothing happens, and that is recorded too."""
     routes = {
         (method, rule.rule)
@@ -68,8 +68,8 @@ def test_every_route_that_needs_admin_to_change_something_is_recorded(http: Flas
     assert all(is_act(rule, method) for method, rule in routes)
     before = 0
     for method, rule in sorted(routes):
-        admin.send(method, rule.replace("<", "").replace(">", ""), json={})
-        with_this = len(acts(admin, "?limit=100"))
+        operator.send(method, rule.replace("<", "").replace(">", ""), json={})
+        with_this = len(acts(operator, "?limit=100"))
         assert with_this == before + 1, (method, rule)
         before = with_this
 
