@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from api.connections.connection import mark_admitted
 from api.edge.open_requests import Kind, hold
+from api.edge import request_ids
 from api.edge.proxies import base_url
 from api.problems.errors import ForbiddenModel, ForbiddenNetwork, ForbiddenOrigin, MissingScope, Unauthorized
 from api.rate_limit_fields import rate_limit_fields
@@ -127,6 +128,8 @@ def admit() -> None:
     mark_admitted(request.environ)
     _count(deps.rate_limits.use_request(caller().tenant, caller().limits))
     key = caller().key
+    if key:
+        request_ids.note_key(key.key_id)
     if key and scope and not (key.allows(scope) or _operates(key, request.url_rule)):
         raise MissingScope(scope)
     if request.url_rule and request.url_rule.rule.startswith(_PLATFORM) and not is_operator():

@@ -44,6 +44,11 @@ def origin() -> Origin:
     return cast("Origin", g.origin)
 
 
+def note_key(key_id: str) -> None:
+    """Adds the id of the caller's API key to the origin of the current request, so that usage counts for the key."""
+    g.origin = replace(origin(), key_id=key_id)
+
+
 def _assign_id() -> None:
     sent = Trace.parse(request.headers.get("traceparent"))
     trace = request_spans.begin(request, sent) or sent

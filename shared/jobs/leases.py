@@ -116,7 +116,8 @@ class Claim:
     `prior_engine` describes the software and the device that computed the token grid, for the picture's manifest. It is
     empty if that is unknown.
 
-    `tenant` is for the picture's manifest.
+    `ar_device_s` is the seconds of the device that the AR stage took. It is None for the token grid of an earlier job,
+    and 0 if it is unknown. It is for the usage of the tenant, and so is `tenant`, which is also for the manifest.
 
     The last four fields are only for logs and traces:
     - `origin` is the HTTP request that created the job.
@@ -136,6 +137,7 @@ class Claim:
     partial_images: int = 0
     handover: Handover | None = None
     prior_engine: Mapping[str, str] = field(default_factory=dict, compare=False)
+    ar_device_s: float | None = field(default=None, compare=False)
     tenant: TenantId = field(default=DEFAULT_TENANT, compare=False)
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)

@@ -313,6 +313,11 @@ class Settings(LabelSettings, TenantSettings, AuditSettings):
         default=7 * 24 * 3600,
         description="time for which a job can be read after its end. Its pictures remain in the object store",
     )
+    usage_kept_days: int = Field(
+        default=400,
+        ge=62,
+        description="days for which the usage of a month can be read after the month (`GET /v1/usage`)",
+    )
     target_wait_s: float = Field(
         default=60.0,
         gt=0,

@@ -47,11 +47,12 @@ class Trace:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The HTTP request that caused a piece of work. `request_id` is the id of the request. `trace` identifies the trace
-    span of the request, or is None if the request is not traced.
+    span of the request, or is None if the request is not traced. `key_id` is the id of its API key, if it had one.
     """
 
     request_id: str
     trace: Trace | None = None
+    key_id: str | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
@@ -63,14 +64,17 @@ class Origin:
         try:
             fields = json.loads(text)
             request_id, trace = fields["request_id"], Trace.parse(fields.get("traceparent"))
+            key_id = fields.get("key_id")
         except (AttributeError, LookupError, TypeError, ValueError):
             return None
-        return cls(request_id, trace) if isinstance(request_id, str) else None
+        is_valid = isinstance(request_id, str) and isinstance(key_id, str | None)
+        return cls(request_id, trace, key_id) if is_valid else None
 
     def as_text(self) -> str:
         """Returns the origin as JSON text, in the form in which records store it."""
-        fields = {"request_id": self.request_id}
-        return json.dumps(fields | {"traceparent": self.trace.traceparent} if self.trace else fields)
+        trace = {"traceparent": self.trace.traceparent} if self.trace else {}
+        key = {"key_id": self.key_id} if self.key_id else {}
+        return json.dumps({"request_id": self.request_id, **trace, **key})
 
 
 def log_ids(origin: Origin | None, **ids: str | int) -> Mapping[str, str | int]:

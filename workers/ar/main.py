@@ -61,8 +61,8 @@ def run(settings: Settings) -> None:
     facts = {**engine_facts(placement, ["transformers"]), **engine.facts}
     log.info("ar.engine", **facts)
 
-    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
-        return partial(leases.finish_prior, claim.lease, prior, facts)
+    def save(leases: LeaseStore, claim: Claim, prior: Prior, device_s: float) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior, facts, device_s)
 
     parts = StageParts(
         stage=Stage.AR,

@@ -3,6 +3,8 @@
 One common trace for 50,000 pictures would be unreadable.
 """
 
+from dataclasses import replace
+
 from shared.batches.batch import Batch, BatchId
 from shared.store.batch_work.work import EndedLine
 from shared.tracing.origin import Origin, Trace
@@ -15,7 +17,7 @@ def line_origin(batch: Batch, line: int) -> Origin | None:
     own trace.
     """
     origin = batch.origin
-    return Origin(origin.request_id, _trace_of_line(batch.batch_id, line, origin.trace)) if origin else None
+    return replace(origin, trace=_trace_of_line(batch.batch_id, line, origin.trace)) if origin else None
 
 
 def trace_collected(batch: Batch, ended: EndedLine, began_ns: int) -> None:

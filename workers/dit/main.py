@@ -80,8 +80,8 @@ def run(settings: Settings) -> None:
     def prepare(claim: Claim) -> None:
         images.prefetch(claim.settings.images)
 
-    def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
-        return publisher.write_of(leases, claim, decoded)
+    def save(leases: LeaseStore, claim: Claim, decoded: Decoded, device_s: float) -> Write:
+        return publisher.write_of(leases, claim, decoded, device_s)
 
     parts = StageParts(
         stage=Stage.DIT,

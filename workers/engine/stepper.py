@@ -13,11 +13,15 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Result_co]):
-    """The result with which a render leaves its stage, or the error with which it fails."""
+    """The result with which a render leaves its stage, or the error with which it fails.
+
+    `device_s` is the seconds of the device that the render took. The engine thread sets it.
+    """
 
     claim: Claim
     result: Result_co | None = None
     error: GridpressError | None = None
+    device_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

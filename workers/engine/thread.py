@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.jobs.leases import Claim, Lease, Progress, RenderReport
+from workers.engine.device_time import DeviceTime
 from workers.engine.slots import Slots
 from workers.engine.step_times import StepTimes
 from workers.engine.stepper import Outcome, Stepper, Unfinished, crashed
@@ -66,6 +68,7 @@ class EngineThread(Generic[Result]):
         self._on_step = on_step
         self._unfinished = unfinished
         self.step_times = StepTimes()
+        self._device_time = DeviceTime()
         self._inbox: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._unwanted: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._leaving: queue.SimpleQueue[tuple[Lease, Future[Unfinished | None]]] = queue.SimpleQueue()
@@ -207,6 +210,7 @@ class EngineThread(Generic[Result]):
             lease = self._unwanted.get()
             if self._slots.holds(lease):
                 self._stepper.drop(lease.render_id)
+                self._device_time.take(lease.render_id)
                 self._slots.release(lease)
                 log.info("render.dropped", render_id=lease.render_id)
 
@@ -223,6 +227,7 @@ class EngineThread(Generic[Result]):
             return None
         finally:
             self._stepper.drop(lease.render_id)
+            self._device_time.take(lease.render_id)
 
     def _step(self) -> None:
         members = self._stepper.in_step()
@@ -242,6 +247,7 @@ class EngineThread(Generic[Result]):
             self._has_stepped = True
             self._on_step(took_s)
             self.step_times.note(members, took_s, self._progress)
+            self._device_time.note(members, took_s)
         for outcome in outcomes:
             self._pass_on(outcome)
 
@@ -278,7 +284,7 @@ class EngineThread(Generic[Result]):
 
     def _pass_on(self, outcome: Outcome[Result]) -> None:
         self._slots.finish(outcome.claim.lease)
-        self._on_outcome(outcome)
+        self._on_outcome(replace(outcome, device_s=self._device_time.take(outcome.claim.render_id)))
 
     def _fail_all(self) -> Sequence[Outcome[Result]]:
         """Removes all renders from the engine after a step has raised an error. Returns failed outcomes for these

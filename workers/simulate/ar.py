@@ -46,8 +46,8 @@ def run(settings: Settings) -> None:
         ]
         return Prior(simulated_grid(claim.settings, claim.seed), tuple(conditions))
 
-    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
-        return partial(leases.finish_prior, claim.lease, prior, facts)
+    def save(leases: LeaseStore, claim: Claim, prior: Prior, device_s: float) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior, facts, device_s)
 
     parts = StageParts(
         stage=Stage.AR,

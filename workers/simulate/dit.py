@@ -52,8 +52,8 @@ def run(settings: Settings) -> None:
             image = simulated_picture(claim.prior, claim.settings, claim.seed)
             previews.submit(Preview(claim, due.index(progress.done) + 1, len(due), image))
 
-    def save(leases: LeaseStore, claim: Claim, decoded: Decoded) -> Write:
-        return publisher.write_of(leases, claim, decoded)
+    def save(leases: LeaseStore, claim: Claim, decoded: Decoded, device_s: float) -> Write:
+        return publisher.write_of(leases, claim, decoded, device_s)
 
     stepper = TimedStepper(simulation.dit_s, finish, group=1, on_step=preview, load_unfinished=handovers.load)
     parts = StageParts(

@@ -40,15 +40,15 @@ class Recorder(Generic[Result]):
     """Writes the outcome of each render once. While a store is unreachable, it retries as long as the worker holds the
     render's lease.
 
-    `save` converts a result for storage and returns a function that writes it. `save` is called once for each result.
-    The returned function is called again until it succeeds.
+    `save` converts a result for storage and returns a function that writes it. `save` is called once for each result,
+    with the seconds of the device that the render took. The returned function is called again until it succeeds.
     """
 
     def __init__(
         self,
         leases: LeaseStore,
         attempts: Attempts,
-        save: Callable[[Claim, Result], Write],
+        save: Callable[[Claim, Result, float], Write],
         *,
         is_held: Callable[[Lease], bool],
         on_recorded: Callable[[Lease], None],
@@ -135,7 +135,7 @@ class Recorder(Generic[Result]):
     def _step_of(self, outcome: Outcome[Result]) -> _Step:
         lease, error = outcome.claim.lease, outcome.error
         if outcome.result is not None:
-            return _Step(self._save(outcome.claim, outcome.result), End.SUCCEEDED)
+            return _Step(self._save(outcome.claim, outcome.result, outcome.device_s), End.SUCCEEDED)
         if error is not None and error.retryable:
             log.warning("render.not_rendered", error=str(error))
             return _Step(partial(self._leases.hand_back, lease), End.HANDED_BACK)

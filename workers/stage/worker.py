@@ -70,8 +70,8 @@ class StageParts(Generic[Result]):
     """The parts of a worker that differ between the AR and the DiT stage.
 
     - `prepare` fetches a claim's inputs while the engine runs other renders.
-    - `save` converts a result for storage, once. It returns a function that writes the result under the claim's lease
-      and that is called again until it succeeds.
+    - `save` converts a result for storage, once. Its last argument is the seconds of the device that the render took.
+      It returns a function that writes the result under the claim's lease and that is called again until it succeeds.
     - `is_device_lost` recognises errors after which this process can no longer use the device.
     - `handover_ports` save the state of unfinished renders. If they are None, a render that is handed back starts its
       stage again.
@@ -83,7 +83,7 @@ class StageParts(Generic[Result]):
     revision: Revision
     stepper: Stepper[Result]
     prepare: Callable[[Claim], None]
-    save: Callable[[LeaseStore, Claim, Result], Write]
+    save: Callable[[LeaseStore, Claim, Result, float], Write]
     next_queue: Queue
     is_device_lost: Callable[[Exception], bool] = _never
     handover_ports: HandoverPorts | None = None
@@ -235,8 +235,8 @@ class _StageWorker(Generic[Result]):
             log.exception("inputs.broken")
         return True
 
-    def _save(self, claim: Claim, result: Result) -> Write:
-        return self._parts.save(self._leases, claim, result)
+    def _save(self, claim: Claim, result: Result, device_s: float) -> Write:
+        return self._parts.save(self._leases, claim, result, device_s)
 
     def _announce(self) -> None:
         self._heartbeat.report()

@@ -86,6 +86,7 @@ class Eraser:
             records.delete_destinations,
             records.delete_requests,
             records.delete_inputs,
+            records.delete_usage,
             records.delete_rest,
             lambda: self.objects.delete_some(folder_of_inputs(erasure.tenant), _OBJECTS),
             lambda: self._search_folders(erasure.tenant, records),

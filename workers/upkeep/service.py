@@ -88,13 +88,17 @@ class Upkeep:
         self.hints.top_up(queue)
 
     def _purge(self, now_s: float) -> None:
-        """Purges ended jobs and Idempotency-Keys past their retention.
+        """Purges ended jobs, Idempotency-Keys and usage past their retention.
 
         Runs once a minute; runs again in the next tick while records past their retention remain.
         """
         if now_s - self._purged_at_s < _PURGE_EVERY_S:
             return
-        are_more = (self.store.purge(self.settings.retention_s), self.store.purge_idempotency())
+        are_more = (
+            self.store.purge(self.settings.retention_s),
+            self.store.purge_idempotency(),
+            self.store.purge_usage(self.settings.usage_kept_days),
+        )
         if not any(are_more):
             # Otherwise the next tick continues, because more than a hundred jobs may end in a minute.
             self._purged_at_s = now_s

@@ -12,7 +12,8 @@
 --                                           that computed it), picture, error, ended_in, times, revived_ms;
 --                                           best, strikes, group while it is a suspect, lost_ms and lost_worker until
 --                                           its next claim (see blame.lua); handover (object with the latents of a
---                                           drained worker) and handover_facts (JSON) until it ends
+--                                           drained worker) and handover_facts (JSON) until it ends;
+--                                           ar_device_ms: device time of the AR stage
 --   gridpress:state                 hash    see state_version.py
 --   gridpress:events:<job>          stream  about the newest 1,000 events of a job until it ends. Also the name of a
 --                                           channel
@@ -100,6 +101,7 @@
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see doom_job.lua
 --   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
+--   gridpress:usage...              see count_usage.lua
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:input...              see inputs.lua
 --   gridpress:audit..., gridpress:acts  see record_act.lua

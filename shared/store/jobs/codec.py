@@ -118,7 +118,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
     has the enhanced prompt.
     """
     render, fence, job, index, seed, spec_json, revised_prompt, prior, origin, attempt, waited_ms, *rest = answer
-    latents, facts, prior_engine, *lost = rest
+    latents, facts, prior_engine, ar_device_ms, *lost = rest
     if stage is Stage.DIT and not prior:
         raise ValueError("no token grid")
     spec = JobSpec.model_validate_json(spec_json)
@@ -135,6 +135,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         partial_images=spec.partial_images,
         handover=_handover_of(latents, facts),
         prior_engine=_facts_of(prior_engine),
+        ar_device_s=None if spec.prior else int(ar_device_ms or 0) / 1000,
         tenant=spec.tenant,
         origin=Origin.parse(origin),
         attempt=int(attempt),

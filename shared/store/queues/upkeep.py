@@ -145,6 +145,12 @@ class UpkeepStore:
         """Purges up to 100 jobs that ended more than `retention_s` ago. Returns whether there may be more."""
         return int(self._scripts.run("purge", retention_s * 1000, MOST_PURGED)) == MOST_PURGED
 
+    def purge_usage(self, kept_days: int) -> bool:
+        """Deletes the usage of up to 100 months of tenants that ended more than `kept_days` ago. Returns whether there
+        may be more.
+        """
+        return int(self._scripts.run("purge_usage", kept_days * 86_400_000, MOST_PURGED)) == MOST_PURGED
+
     def purge_idempotency(self) -> bool:
         """Deletes up to 500 expired Idempotency-Keys. Returns whether there may be more."""
         return int(self._scripts.run("purge_idempotency", _MOST_AT_ONCE)) == _MOST_AT_ONCE

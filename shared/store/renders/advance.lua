@@ -6,30 +6,32 @@
 --   2 to 4: its lease: stage, fence, holder
 --   5: new state
 --   6: '1' if this attempt is not counted among the render's attempts, else '0'
---   7: number of hints
+--   7: what a finished picture adds to the usage of its tenant (count_usage.lua), or ''
+--   8: number of hints
 --   then for each hint: queue, key of the queue's Celery list, message
 --   then the fields to store in the render's hash: pairs of name and value
 -- Returns 'lost' if the lease was lost; 'ended' if this move ended the job; otherwise 'moved'. A repeated call returns
 -- 'moved'.
 
--- needs: states, keys, clock, hints, move, throughput, stages
--- seldom: clear_suspicion, decide_enhancement, device_order, end_line, finish, num_due, num_wanted_of_stage, refund, unpark
+-- needs: states, keys, clock, count_usage, hints, move, throughput, stages
+-- seldom: clear_suspicion, count_usage, decide_enhancement, device_order, end_line, finish, num_due, num_wanted_of_stage, refund, unpark
 -- seldom: wait_for
-local render, stage, fence, holder, to, refund, num_hints = unpack(ARGV, 1, 7)
+local render, stage, fence, holder, to, refund, used, num_hints = unpack(ARGV, 1, 8)
 local past = render_record(render)
 if past.fence ~= fence or past.holder ~= holder then return 'lost' end
 if past.state == to then return 'moved' end
 if past.state ~= RUNNING[stage] or not ARROWS[past.state][to] then return 'lost' end
 
-local now, first_field = now_ms(), 8 + 3 * num_hints
+local now, first_field = now_ms(), 9 + 3 * num_hints
 local job = job_of_move(past.job)
 for i = first_field, #ARGV, 2 do
   -- the object of an earlier handover is no longer needed
   if ARGV[i] == 'handover' then end_handover(render, past.handover, now) end
 end
 if to == DONE[stage] then record_throughput(stage, render, past, job, now) end
+if used ~= '' then count_usage(job.tenant, used, now) end
 if refund == '1' then redis.call('HINCRBY', P .. 'render:' .. render, stage .. '_attempts', -1) end
 local has_ended = (FINAL[to] and finish or wait_for)(render, past.state, to, past, job, now, { unpack(ARGV, first_field) })
 -- A holder moves its render only once, so its id makes a unique hint id.
-for i = 8, first_field - 1, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
+for i = 9, first_field - 1, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 return has_ended and 'ended' or 'moved'

@@ -33,7 +33,8 @@
 --   11: how long the render has waited for the stage (ms)
 --   12, 13: the object with the latents of a drained worker or '', and its facts (JSON) or ''
 --   14: the software and device that computed the token grid (JSON) or ''
---   15 to 17, only if the attempt before was lost with its worker: that worker, how long the attempt lasted (ms), and
+--   15: device time of the AR stage (ms) or ''
+--   16 to 18, only if the attempt before was lost with its worker: that worker, how long the attempt lasted (ms), and
 --      how long ago the render was recovered (ms)
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
@@ -203,7 +204,7 @@ local maybe_text, maybe_number = optional(is_text), optional(is_number)
 local RENDER = { 'job', is_text, 'state', is_text, 'fence', is_whole, attempts, optional(is_whole), waited, maybe_number,
   ran, maybe_number, 'lost_ms', maybe_number, 'revived_ms', maybe_number, 'lost_worker', maybe_text,
   'started_ms', maybe_number, 'group', maybe_text, 'index', maybe_text, 'seed', maybe_text, 'prior', maybe_text,
-  'prior_engine', maybe_text, 'handover', maybe_text, 'handover_facts', maybe_text }
+  'prior_engine', maybe_text, 'ar_device_ms', maybe_text, 'handover', maybe_text, 'handover_facts', maybe_text }
 local JOB = { 'revision', is_text, 'tenant', is_text, 'lane', is_text, 'rank', is_number, 'status', is_text,
   'n', is_render_count, 'left', is_whole, 'ar_cost', is_whole, 'dit_cost', is_whole, 'start_timeout_ms', is_limit,
   'execution_timeout_ms', is_limit, 'deadline_ms', is_limit, 'webhook_url', optional(is_url),
@@ -312,7 +313,8 @@ for i = 10, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1,
 
 local claimed = { best, fence, job, past.index, past.seed, known.spec, known.revised_prompt or '', past.prior or '',
   known.origin or '', attempt, now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),
-  has_latents and past.handover or '', has_latents and past.handover_facts or '', past.prior_engine or '' }
+  has_latents and past.handover or '', has_latents and past.handover_facts or '', past.prior_engine or '',
+  past.ar_device_ms or '' }
 if past[ran] and past.lost_worker and past.lost_ms then
   for _, value in ipairs({ past.lost_worker, past.lost_ms - past[ran], now - past.lost_ms }) do
     table.insert(claimed, value)

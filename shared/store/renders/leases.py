@@ -18,6 +18,7 @@ from shared.jobs.job import Picture
 from shared.jobs.leases import Claim, Handover, Lease, RenderReport, Vacancy
 from shared.jobs.states import RenderState, Stage
 from shared.jobs.token_grid import Prior
+from shared.jobs.usage import Used
 from shared.schedule.worker_health import WorkerHealth
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
@@ -205,19 +206,26 @@ class LeaseStore:
         self._said.pop(worker.worker_id, None)
         self._scripts.run("leave", worker.queue, worker.worker_id)
 
-    def finish_prior(self, lease: Lease, prior: Prior, engine: Mapping[str, str] | None = None) -> None:
+    def finish_prior(
+        self, lease: Lease, prior: Prior, engine: Mapping[str, str] | None = None, device_s: float = 0.0
+    ) -> None:
         """Stores the token grid of a render, whose state changes from `prior_running` to `prior_ready`. `engine`
-        describes the software and the device that computed the grid. Raises `LeaseLost`.
+        describes the software and the device that computed the grid, and `device_s` is the time of the device in
+        seconds. Raises `LeaseLost`.
         """
         facts = {"prior_engine": json.dumps(engine)} if engine else {}
-        self._advance(lease, RenderState.PRIOR_READY, refund=False, prior=codec.encode_prior(prior), **facts)
+        if device_s:
+            facts["ar_device_ms"] = str(round(device_s * 1000))
+        self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior), **facts)
 
-    def finish_picture(self, lease: Lease, picture: Picture) -> bool:
-        """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`.
+    def finish_picture(self, lease: Lease, picture: Picture, used: Used | None = None) -> bool:
+        """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`. The same script adds
+        `used` to the usage of the tenant.
 
         Returns whether this ended the job. Raises `LeaseLost`.
         """
-        return self._advance(lease, RenderState.SUCCEEDED, picture=codec.encode_picture(picture))
+        usage = used.as_text() if used else ""
+        return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=codec.encode_picture(picture))
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
         """Fails a render. `error` is for clients. Returns whether this ended the job. Raises `LeaseLost`."""
@@ -245,12 +253,14 @@ class LeaseStore:
         if not self._scripts.run("publish_event", *held, event_type, json.dumps(data)):
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
 
-    def _advance(self, lease: Lease, to: RenderState, *, refund: bool = False, **fields: str) -> bool:
+    def _advance(
+        self, lease: Lease, to: RenderState, *, refund: bool = False, usage: str = "", **fields: str
+    ) -> bool:
         flat = [value for pair in fields.items() for value in pair]
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
         # a render that was handed back waits for upkeep's next hint: an immediate retry would be too soon
         hints = [] if refund else self._hints_after(to)
-        verdict = self._scripts.run("advance", *held, to, int(refund), len(hints) // 3, *hints, *flat)
+        verdict = self._scripts.run("advance", *held, to, int(refund), usage, len(hints) // 3, *hints, *flat)
         if verdict == "lost":
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
         return bool(verdict == "ended")

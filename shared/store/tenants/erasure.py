@@ -151,6 +151,16 @@ class TenantRecords:
         """Makes condition images due for deletion that no job uses."""
         return int(self._scripts.run("erase_inputs", self._tenant, 100))
 
+    def delete_usage(self) -> int:
+        """Deletes what the tenant used, in all months."""
+        num = 0
+        for months in self._members("usage", f"*|{self._tenant}"):
+            with translated():
+                if months:
+                    self._client.delete(*(f"{_P}usage:{each.replace('|', ':', 1)}" for each in months))
+                    num += int(self._client.zrem(f"{_P}usage", *months))
+        return num
+
     def delete_rest(self) -> int:
         """Deletes all other records but settings."""
         pools = [key.removeprefix("since:") for page in self._keys("since:*") for key in page]

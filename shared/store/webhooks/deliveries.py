@@ -12,6 +12,7 @@ from typing import Any
 from shared.batches.batch import BatchId
 from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
 from shared.jobs.job import Job
+from shared.jobs.usage import ONE_WEBHOOK, Used, key_of
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import readable
@@ -205,8 +206,10 @@ class DeliveryStore:
     ) -> bool:
         ids = (delivery.message_id, delivery.destination, delivery.holder, how)
         times = (int(delay_s * 1000), int(spare_s * 1000), delivery.claimed_ms, int(self._rules.log_s * 1000))
+        quality = delivery.job.spec.settings.quality if delivery.job else None
+        used = Used(key_of(delivery.origin), quality, ONE_WEBHOOK).as_text()
         fields = _fields(delivery, result) if result else ()
-        return bool(self._scripts.run("finish_delivery", *ids, *times, *fields))
+        return bool(self._scripts.run("finish_delivery", *ids, *times, used, *fields))
 
 
 def _delivery(row: Sequence[Any], holder: HolderId) -> Delivery:

@@ -6,6 +6,7 @@
 --   6: pause of the receiver (ms)
 --   7: time of the claim (ms)
 --   8: how long the log is stored (ms)
+--   9: what a delivered message adds to the usage of its tenant (count_usage.lua), or ''
 --   then, if a request was sent, the fields of the log entry: pairs of name and value
 -- Outcomes:
 --   delivered       the receiver accepted the message
@@ -18,12 +19,12 @@
 --   cut_short       the short timeout ended the attempt, which will be repeated with the full timeout
 -- Returns 1, or 0 when the lease was lost.
 
--- needs: keys, clock, duties, endpoint, outbox
+-- needs: keys, clock, count_usage, duties, endpoint, outbox
 -- seldom: disable_endpoint, emit_message
 local FAILING_MS, FEWEST_STRIKES = 5 * DAY_MS, 5 -- both limits together disable an endpoint
 local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5000, 600000
 local NUM_KEPT = { ep = 1000, evt = 100, job = 1000 }
-local FIELDS = 9 -- argument of the first field of the log entry
+local FIELDS = 10 -- argument of the first field of the log entry
 local message, destination, holder, outcome = unpack(ARGV, 1, 4)
 local delay, spared, claimed, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local now = now_ms()
@@ -148,6 +149,8 @@ else
 end
 if is_delivered then
   record_success()
+  local owner = about[1] or state.tenant
+  if ARGV[9] ~= '' and owner ~= '' then count_usage(owner, ARGV[9], now) end
 elseif outcome == 'cut_short' then
   record_cut()
 elseif outcome ~= 'returned' and outcome ~= 'dropped' then

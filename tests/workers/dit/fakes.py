@@ -7,6 +7,7 @@ from shared.errors import ObjectNotFound, ObjectStoreUnavailable
 from shared.ids import ObjectKey
 from shared.jobs.job import Picture
 from shared.jobs.leases import Lease
+from shared.jobs.usage import Used
 
 
 @dataclass
@@ -36,7 +37,7 @@ class FakeLeases:
     def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
         self.handovers.append(key)
 
-    def finish_picture(self, lease: Lease, picture: Picture) -> bool:
+    def finish_picture(self, lease: Lease, picture: Picture, used: Used | None = None) -> bool:
         self.pictures.append(picture)
         return True
 

@@ -97,8 +97,8 @@ class TurnsStepper(TimedStepper):
 
 
 def run(settings: Settings) -> None:
-    def save(leases: LeaseStore, claim: Claim, prior: Prior) -> Write:
-        return partial(leases.finish_prior, claim.lease, prior)
+    def save(leases: LeaseStore, claim: Claim, prior: Prior, device_s: float) -> Write:
+        return partial(leases.finish_prior, claim.lease, prior, None, device_s)
 
     has_turns = sys.argv[3:] == ["turns"]
     num_steps, step_s = int(sys.argv[1]), float(sys.argv[2])

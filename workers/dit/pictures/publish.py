@@ -11,6 +11,7 @@ from functools import partial
 from shared.ids import ObjectKey
 from shared.jobs.job import Picture
 from shared.jobs.leases import Claim
+from shared.jobs.usage import Used, usage_of
 from shared.objects.store import ObjectStore
 from shared.store.renders.leases import LeaseStore
 from workers.dit.pictures.decoded import Decoded
@@ -39,8 +40,11 @@ class Publisher:
         self._engine = engine
         self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
-    def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded) -> Callable[[], None]:
+    def write_of(
+        self, leases: LeaseStore, claim: Claim, decoded: Decoded, device_s: float = 0.0
+    ) -> Callable[[], None]:
         """Encodes the picture. Returns a function that writes its objects to the object store and commits the render.
+        `device_s` is the seconds of the device that the render took.
 
         Raises `RenderFailed` if the picture can't be encoded. The returned function raises `LeaseLost`,
         `StoreUnavailable` and `ObjectStoreUnavailable`. Calling it again is safe.
@@ -57,7 +61,9 @@ class Publisher:
             num_bytes=len(encoded.data),
             content_type=encoded.content_type,
         )
-        manifest = json.dumps(self._manifest(claim, decoded, picture, self._label(claim, encoded)), ensure_ascii=False)
+        used = usage_of(claim, picture, device_s)
+        facts = self._manifest(claim, decoded, picture, self._label(claim, encoded)) | {"usage": _usage(used)}
+        manifest = json.dumps(facts, ensure_ascii=False)
         beside = (
             (picture.grid_key, prior.to_bytes(), "application/octet-stream"),
             (picture.manifest_key, manifest.encode(), "application/json"),
@@ -68,7 +74,7 @@ class Publisher:
             self._objects.put(picture.key, encoded.data, encoded.content_type)
             for upload in uploads:
                 upload.result()
-            leases.finish_picture(claim.lease, picture)
+            leases.finish_picture(claim.lease, picture, used)
 
         return write
 
@@ -89,7 +95,7 @@ class Publisher:
 
     def _manifest(
         self, claim: Claim, decoded: Decoded, picture: Picture, label: Mapping[str, object]
-    ) -> Mapping[str, object]:
+    ) -> dict[str, object]:
         """Returns the manifest of the picture.
 
         `engine` describes the software and the device of the DiT stage, and `ar_engine` those of the AR stage, which is
@@ -124,3 +130,12 @@ class Publisher:
             "token_grid": {"key": picture.grid_key, "rows": claim.settings.grid.rows, "cols": claim.settings.grid.cols},
             "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
+
+
+def _usage(used: Used) -> Mapping[str, object]:
+    """Returns what the picture added to the usage of its tenant, for the manifest. A message is sent after the picture is
+    stored, so webhooks are not known.
+    """
+    amounts = used.amounts.in_seconds()
+    del amounts["webhooks"]
+    return {"key_id": used.key_id or None, **amounts}

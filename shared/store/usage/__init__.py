@@ -1,0 +1,1 @@
+"""Counts what tenants use, by day, API key and quality."""
