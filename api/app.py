@@ -44,6 +44,7 @@ from api.studio.session import session
 from api.tenants.data import tenant_data
 from api.tenants.limits import tenant_limits
 from api.tenants.retention import retention
+from api.tenants.usage import usage
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
 from api.webhooks.secrets import webhooks
@@ -103,6 +104,7 @@ def create_app(deps: Services) -> Flask:
         tenant_data,
         audit,
         pauses,
+        usage,
         session,
         studio,
         openai_images,

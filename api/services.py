@@ -40,6 +40,7 @@ from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -86,6 +87,7 @@ class Services:
     erasures: ErasureStore
     audit: AuditStore
     pauses: PauseStore
+    usage: UsageStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -48,6 +48,7 @@ from shared.store.queues.upkeep import UpkeepStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.tracing.spans import start_tracing
@@ -125,5 +126,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         ErasureStore(client),
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
         PauseStore(client),
+        UsageStore(client),
         quotas,
     )

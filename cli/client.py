@@ -113,6 +113,10 @@ class Client:
         """Returns `/v1/limits`: the limits of the caller's tenant, and what is left of them."""
         return self._get("/v1/limits")
 
+    def usage_text(self, params: Json) -> str:
+        """Returns `/v1/usage` as text, in the format that `params` ask for."""
+        return self._send(Call("GET", "/v1/usage", lambda response: response.text, params=params))
+
     def retention(self, tenant: str) -> Json:
         """Returns how long jobs and batches of a tenant are kept after their end."""
         return self._get(f"{_tenant(tenant)}/retention")

@@ -29,6 +29,7 @@ from cli.service.limits import limits
 from cli.service.ps import ps
 from cli.service.status import status
 from cli.service.stop import stop
+from cli.service.usage import usage
 from cli.up.command import up
 from cli.up.repair import repair
 from cli.webhooks.command import webhooks
@@ -118,6 +119,7 @@ for command in (
     dead_letters,
     keys,
     limits,
+    usage,
     admin,
     pull,
     checkpoint,

@@ -7,10 +7,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.openapi.json_schema import leave_unchanged
-from shared.access.keys import TENANT_PATTERN, ApiKey, KeyId, is_tenant, prefix_of
+from shared.access.keys import ApiKey, KeyId, prefix_of
 from shared.access.rights import Scope
 from shared.ids import TenantId
-from shared.intake.types import Text, Time, not_blank
+from shared.intake.types import Tenant, Text, Time, not_blank
 from shared.responses.schemas import Moment
 from shared.settings.networks import read_network
 
@@ -26,15 +26,6 @@ def _network(text: str) -> str:
         raise PydanticCustomError("network", "{why}", {"why": str(error)}) from error
 
 
-def _tenant(text: str) -> str:
-    if not is_tenant(text):
-        raise PydanticCustomError("tenant", "must be up to 63 of a-z 0-9 _ . - with a letter or digit first")
-    return text
-
-
-Tenant = Annotated[
-    Text, AfterValidator(_tenant), Field(examples=["acme"], json_schema_extra={"pattern": TENANT_PATTERN})
-]
 Name = Annotated[Text, Field(max_length=100, description="a note for people, such as the program that has the key")]
 Scopes = Annotated[
     list[Annotated[Scope, Field(strict=False)]],

@@ -12,8 +12,8 @@ from flask import Response, g, request
 from werkzeug.routing import Rule
 
 from api.connections.connection import mark_admitted
-from api.edge.open_requests import Kind, hold
 from api.edge import request_ids
+from api.edge.open_requests import Kind, hold
 from api.edge.proxies import base_url
 from api.problems.errors import ForbiddenModel, ForbiddenNetwork, ForbiddenOrigin, MissingScope, Unauthorized
 from api.rate_limit_fields import rate_limit_fields

@@ -5,6 +5,7 @@ The response, every log line about the request, and the stored records of jobs t
 
 import re
 import uuid
+from dataclasses import replace
 from typing import cast
 
 from flask import Flask, Response, g, request

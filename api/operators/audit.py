@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access.key_schemas import Tenant, tenant_of
+from api.access.key_schemas import tenant_of
 from api.edge.authentication import caller, is_operator
 from api.problems.errors import MissingScope
 from api.services import services
@@ -14,6 +14,7 @@ from shared.access.audit import Act, ActId, Fact
 from shared.access.keys import Scope
 from shared.ids import TenantId
 from shared.intake.fields import validated
+from shared.intake.types import Tenant
 from shared.responses.schemas import Moment
 
 audit = Blueprint("audit", __name__, url_prefix="/v1/audit")

@@ -46,6 +46,6 @@ TAGS = {
     "Webhooks": "Register webhook endpoints, read signing secrets and keys, and read the log of webhook attempts.",
     "Z.ai": "For clients of Z.ai's image API: the same jobs in Z.ai's format.",
     "Studio": "The page for people, and the session with which it signs in. Programs need neither.",
-    "Access": "Manage API keys, read and change the limits of a tenant, and decide how long its data is kept.",
+    "Access": "Manage API keys, the limits of a tenant and how long its data is kept, and read its usage.",
     "Operations": "Health, load, dead letters, pauses, the audit log, and this document.",
 }

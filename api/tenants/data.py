@@ -49,9 +49,9 @@ def erase(tenant: str) -> tuple[dict[str, Any], int]:
     """Begins to erase all data of the tenant, and returns 202. A repeated request goes on with the same erasure.
 
     Running jobs and batches are cancelled first. Then all jobs, batches, files, pictures, condition images, webhook
-    endpoints and messages are deleted. Until the end, requests that would create data of the tenant are refused (409).
-    API keys and limits stay, unless an operator asks for `settings`. Another tenant than the caller's own needs the
-    scope `operator`.
+    endpoints, messages and the usage are deleted. Until the end, requests that would create data of the tenant are
+    refused (409). API keys and limits stay, unless an operator asks for `settings`. Another tenant than the caller's
+    own needs the scope `operator`.
     """
     found = tenant_of_path(tenant)
     with_settings = validated(ErasureQuery, request.args.to_dict()).settings

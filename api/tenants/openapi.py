@@ -1,9 +1,11 @@
 """OpenAPI entries of the routes about the data and the limits of a tenant."""
 
+from api.openapi.media import TEXT
 from api.openapi.operation import Body, Operation, Response
 from api.tenants.data import ErasureQuery, ErasureResponse
 from api.tenants.limits import TenantLimitsPatch
 from api.tenants.retention import RetentionRequest, RetentionResponse
+from api.tenants.usage_schemas import UsagePage, UsageQuery
 from shared.errors import TenantNotFound
 from shared.responses.limits import TenantLimitsResponse
 
@@ -36,8 +38,30 @@ _BEGUN = {
     "started_at": "2026-01-05T09:30:00.000Z",
     "settings": False,
 }
+_USED = {
+    "object": "usage",
+    "day": "2026-01-05",
+    "tenant": "acme",
+    "key_id": None,
+    "quality": None,
+    "pictures": 12,
+    "pixels": 12_582_912,
+    "denoise_steps": 600,
+    "ar_tokens": 15_372,
+    "ar_device_s": 41.8,
+    "dit_device_s": 96.32,
+    "stored_bytes": 17_301_504,
+    "webhooks": 12,
+}
+_USAGE = Response(
+    "a page of usage",
+    UsagePage,
+    media={"text/csv": TEXT, "application/jsonl": TEXT},
+    examples={"a_day": {"data": [_USED], "has_more": False, "next": None}},
+)
 
 OPERATIONS = {
+    "usage.read": Operation("getUsage", _TAG, "Read what was used", {200: _USAGE}, query=UsageQuery),
     "tenant_data.read": Operation(
         "getErasure",
         _TAG,

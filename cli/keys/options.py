@@ -30,15 +30,16 @@ _DEFAULT_SCOPES = (Scope.RENDER.value, Scope.READ.value)
 data_option = setting_option("--data", "data_dir", type=FOLDER, help="Data folder of `gridpress up`.")
 
 
-def _checked_tenant(_: click.Context, __: click.Parameter, name: str) -> TenantId:
-    if not is_tenant(name):
+def checked_tenant(_: click.Context, __: click.Parameter, name: str | None) -> TenantId | None:
+    """Returns the tenant that an option names, or None without the option. Raises `BadParameter`."""
+    if name is not None and not is_tenant(name):
         raise click.BadParameter(f"{name!r} is not up to 63 of a-z 0-9 _ . - with a letter or digit first")
-    return TenantId(name)
+    return None if name is None else TenantId(name)
 
 
 tenant_option = click.option(
     "--tenant",
-    callback=_checked_tenant,
+    callback=checked_tenant,
     default=DEFAULT_TENANT,
     show_default=True,
     help="Tenant: the owner of jobs, files and limits.",

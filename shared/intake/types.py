@@ -1,17 +1,19 @@
 """Defines types for values in requests: text that can be stored, times, list cursors and references to images."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from shared.access.keys import TENANT_PATTERN, is_tenant
 from shared.geometry import SIZE_PATTERN, parse_size
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LONGEST_KEPT_S = 366 * 24 * 3600
 MAX_TIMEOUT_S = 30 * 24 * 3600  # far longer than any queue; a larger value is probably a mistake of units
 
@@ -66,6 +68,18 @@ def _file_id(image: object) -> object:
     return image["file_id"] if isinstance(image, dict) and image.keys() == {"file_id"} else image
 
 
+def _tenant(text: str) -> str:
+    if not is_tenant(text):
+        raise PydanticCustomError("tenant", "must be up to 63 of a-z 0-9 _ . - with a letter or digit first")
+    return text
+
+
+def _day(text: object) -> object:
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        raise PydanticCustomError("day", "must be a day, such as 2026-01-05")
+    return text
+
+
 def _size(text: str) -> str:
     """Returns a picture size in the form `1152x1024`, in which it is stored and returned."""
     try:
@@ -76,6 +90,10 @@ def _size(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
+Tenant = Annotated[
+    Text, AfterValidator(_tenant), Field(examples=["acme"], json_schema_extra={"pattern": TENANT_PATTERN})
+]
+Day = Annotated[date, BeforeValidator(_day), Field(strict=False)]
 Size = Annotated[str, AfterValidator(_size), Field(examples=["1152x1024"], json_schema_extra={"pattern": SIZE_PATTERN})]
 ImageInput = Annotated[
     Text,

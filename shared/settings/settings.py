@@ -316,6 +316,7 @@ class Settings(LabelSettings, TenantSettings, AuditSettings):
     usage_kept_days: int = Field(
         default=400,
         ge=62,
+        le=3660,
         description="days for which the usage of a month can be read after the month (`GET /v1/usage`)",
     )
     target_wait_s: float = Field(

@@ -47,6 +47,7 @@ from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
 from shared.webhooks.signing_key import SigningKey
@@ -124,6 +125,7 @@ def house(
         ErasureStore(client),
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
         PauseStore(client),
+        UsageStore(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

@@ -7,8 +7,9 @@ from shared.ids import RenderId
 
 
 class DeviceTime:
-    """The seconds of the device that each render has taken. Renders that share a step share its time equally, so the sum
-    over all renders is the time of all steps. Only the engine thread uses it.
+    """The seconds of the device that each render has taken. Only the engine thread uses it.
+
+    Renders that share a step share its time equally. So the sum over all renders is the time of all steps.
     """
 
     def __init__(self) -> None:

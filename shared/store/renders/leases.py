@@ -216,11 +216,11 @@ class LeaseStore:
         facts = {"prior_engine": json.dumps(engine)} if engine else {}
         if device_s:
             facts["ar_device_ms"] = str(round(device_s * 1000))
-        self._advance(lease, RenderState.PRIOR_READY, prior=codec.encode_prior(prior), **facts)
+        self._advance(lease, RenderState.PRIOR_READY, refund=False, usage="", prior=codec.encode_prior(prior), **facts)
 
     def finish_picture(self, lease: Lease, picture: Picture, used: Used | None = None) -> bool:
-        """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`. The same script adds
-        `used` to the usage of the tenant.
+        """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`. The same script
+        adds `used` to the usage of the tenant.
 
         Returns whether this ended the job. Raises `LeaseLost`.
         """
@@ -253,9 +253,7 @@ class LeaseStore:
         if not self._scripts.run("publish_event", *held, event_type, json.dumps(data)):
             raise LeaseLost(f"{lease.render_id} is no longer held by {lease.holder} at fence {lease.fence}")
 
-    def _advance(
-        self, lease: Lease, to: RenderState, *, refund: bool = False, usage: str = "", **fields: str
-    ) -> bool:
+    def _advance(self, lease: Lease, to: RenderState, *, refund: bool = False, usage: str = "", **fields: str) -> bool:
         flat = [value for pair in fields.items() for value in pair]
         held = (lease.render_id, lease.stage, lease.fence, lease.holder)
         # a render that was handed back waits for upkeep's next hint: an immediate retry would be too soon

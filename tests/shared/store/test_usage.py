@@ -1,12 +1,12 @@
 """What tenants use is counted by the scripts that end renders and deliveries, once each, in little memory."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from shared.errors import LeaseLost
 from shared.ids import TenantId, WorkerId, new_job_id
-from shared.jobs.leases import Claim
 from shared.jobs.spec import Quality
 from shared.jobs.states import Stage
 from shared.jobs.usage import Amounts, Used, usage_of
@@ -24,12 +24,11 @@ from tests.shared.store.builders import (
     DELIVERY_RULES,
     REVISION,
     RULES,
-    WORKER_ID,
     a_picture,
-    a_prior,
     a_spec,
 )
 from tests.shared.store.commands import num_commands
+from tests.shared.store.usage import count, decoding, finish
 
 ACME, GLOBEX = TenantId("acme"), TenantId("globex")
 KEY = "abcdefgh"
@@ -52,31 +51,9 @@ def submit(store: JobStore, tenant: TenantId = ACME, **changes: object) -> None:
     store.submit(new_job_id(), a_spec(tenant=tenant, **changes), origin=ORIGIN)
 
 
-def decoding(leases: LeaseStore, device_s: float = 1.5) -> Claim:
-    """Takes the oldest waiting render through AR and claims it for the DiT."""
-    prior = leases.claim(Stage.AR, REVISION, WORKER_ID)
-    assert prior
-    leases.finish_prior(prior.lease, a_prior(), device_s=device_s)
-    claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
-    assert claim
-    return claim
-
-
-def finish(leases: LeaseStore, claim: Claim) -> Used:
-    used = usage_of(claim, a_picture(), 2.25)
-    leases.finish_picture(claim.lease, a_picture(), used)
-    return used
-
-
 def only_row(usage: UsageStore, tenant: TenantId = ACME) -> UsageRow:
     (row,) = usage.rows(tenant, FIRST, LAST)
     return row
-
-
-def count(client: Client, used: Used, tenant: TenantId = ACME, now_ms: int = 1_800_000_000_000) -> None:
-    """Runs `count_usage` alone."""
-    parts = FILES["keys"].read_text() + FILES["count_usage"].read_text()
-    client.eval(f"{parts}\ncount_usage(ARGV[1], ARGV[2], tonumber(ARGV[3]))", 0, tenant, used.as_text(), str(now_ms))
 
 
 def test_a_finished_picture_counts_for_its_key_day_and_quality(
@@ -154,9 +131,13 @@ def test_a_webhook_message_counts_when_it_is_delivered(
 def test_every_day_has_its_month(client: Client) -> None:
     days = [date(1970, 1, 1) + timedelta(days=number) for number in range(0, 90_000, 7)]
     days += [date(2024, 2, 29), date(2100, 2, 28), date(2100, 3, 1), date(2000, 2, 29), date(2027, 12, 31)]
-    text = FILES["keys"].read_text() + FILES["count_usage"].read_text() + (
-        "\nlocal found = {}\nfor _, now in ipairs(ARGV) do\n  local month, day = month_and_day(tonumber(now))\n"
-        "  found[#found + 1] = month .. string.format('%02d', day)\nend\nreturn found"
+    text = (
+        FILES["keys"].read_text()
+        + FILES["count_usage"].read_text()
+        + (
+            "\nlocal found = {}\nfor _, now in ipairs(ARGV) do\n  local month, day = month_and_day(tonumber(now))\n"
+            "  found[#found + 1] = month .. string.format('%02d', day)\nend\nreturn found"
+        )
     )
     last_ms = [(day - date(1970, 1, 1)).days * 86_400_000 + 86_399_999 for day in days]
     assert client.eval(text, 0, *last_ms) == [f"{day:%Y%m%d}" for day in days]
@@ -167,7 +148,7 @@ def test_a_row_takes_at_most_200_bytes(client: Client, usage: UsageStore) -> Non
     for key in keys:
         for quality in Quality:
             for day in range(31):
-                count(client, Used(key, quality, A_MILLION), now_ms=1_798_761_600_000 + day * 86_400_000)
+                count(client, Used(key, quality, A_MILLION), ACME, 1_798_761_600_000 + day * 86_400_000)
     (name,) = client.keys("gridpress:usage:*")
     num = client.hlen(name) - 1
     assert num == 40 * 2 * 31
@@ -177,7 +158,7 @@ def test_a_row_takes_at_most_200_bytes(client: Client, usage: UsageStore) -> Non
 
 def test_numbers_of_a_large_service_stay_exact(client: Client, usage: UsageStore) -> None:
     for _ in range(3):
-        count(client, Used(KEY, Quality.FAST, A_MILLION))
+        count(client, Used(KEY, Quality.FAST, A_MILLION), ACME)
     amounts = only_row(usage).amounts
     assert amounts == A_MILLION + A_MILLION + A_MILLION
     assert amounts.pixels == 3 * 10**12
@@ -189,7 +170,7 @@ def test_counting_a_picture_takes_two_commands(client: Client, store: JobStore, 
         submit(store)
         claim = decoding(leases)
         used = usage_of(claim, a_picture(), 1.0) if is_counted else None
-        counts.append(num_commands(client, lambda: leases.finish_picture(claim.lease, a_picture(), used)))
+        counts.append(num_commands(client, partial(leases.finish_picture, claim.lease, a_picture(), used)))
     assert counts[2] - counts[3] == 2
 
 
@@ -210,7 +191,7 @@ def test_months_that_ended_long_ago_are_purged(client: Client, usage: UsageStore
 
 
 def test_an_unreadable_row_is_left_out(client: Client, usage: UsageStore) -> None:
-    count(client, Used(KEY, Quality.EXACT, Amounts(1)))
+    count(client, Used(KEY, Quality.EXACT, Amounts(1)), ACME)
     (name,) = client.keys("gridpress:usage:*")
     client.hset(name, mapping={"1|a": "x", "77|a|exact": "1", "2|b|exact": "many"})
     assert only_row(usage).amounts.pictures == 1

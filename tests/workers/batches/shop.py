@@ -15,6 +15,7 @@ from shared.ids import ObjectKey, WorkerId
 from shared.jobs.job import Picture
 from shared.jobs.leases import Claim
 from shared.jobs.states import Stage
+from shared.jobs.usage import usage_of
 from shared.store.batch_work.work import BatchRules
 from shared.store.core.connect import Client
 from shared.store.renders.leases import LeaseRules, LeaseStore
@@ -93,10 +94,11 @@ class Shop:
             if self.fails(claim):
                 self.leases.fail(claim.lease, {"code": "render_failed", "message": "it did not work"})
                 continue
-            self.leases.finish_prior(claim.lease, a_prior())
+            self.leases.finish_prior(claim.lease, a_prior(), device_s=0.5)
             decode = self.leases.claim(Stage.DIT, REVISION, WorkerId("w"))
             assert decode
-            self.leases.finish_picture(decode.lease, self._stored(decode))
+            picture = self._stored(decode)
+            self.leases.finish_picture(decode.lease, picture, usage_of(decode, picture, 1.25))
         return most
 
     def _stored(self, claim: Claim) -> Picture:

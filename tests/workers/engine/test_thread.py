@@ -315,3 +315,19 @@ def test_a_drain_hands_back_at_once_what_is_too_slow_to_finish() -> None:
         pass
     assert drained(harness, WAIT_S) == ["endless"]
     assert harness.stepper.dropped == ["endless"]
+
+
+def test_the_time_of_a_step_is_divided_among_its_renders() -> None:
+    steps_s: list[float] = []
+    harness = Harness(num_steps=2, on_step=steps_s.append)
+    harness.stepper.may_step.set()
+    assert harness.take("alone")
+    alone = harness.next_outcome()
+    assert alone.device_s == pytest.approx(sum(steps_s))
+    harness.stepper.may_step.clear()
+    assert harness.take("one")
+    assert harness.take("other")
+    harness.stepper.may_step.set()
+    both = [harness.next_outcome().device_s for _ in range(2)]
+    assert alone.device_s + sum(both) == pytest.approx(sum(steps_s))
+    drain(harness.engine, harness.slots, 0, lambda *_: None)

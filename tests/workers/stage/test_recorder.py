@@ -46,7 +46,7 @@ class Harness:
             num_threads=2,
         )
 
-    def save(self, claim: Claim, result: str, device_s: float) -> Write:  # noqa: ARG002
+    def save(self, claim: Claim, result: str, device_s: float) -> Write:
         self.num_prepared += 1
         return self._write
 

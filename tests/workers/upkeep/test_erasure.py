@@ -27,7 +27,8 @@ from shared.store.renders.handovers import HandoverStore
 from shared.store.renders.leases import LeaseStore
 from tests.api.conftest import hints, house
 from tests.api.pictures import data_url, png
-from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior, finish_next
+from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior
+from tests.shared.store.usage import decoding, finish
 from tests.workers.batches.shop import Shop, a_line, a_shop, jsonl
 from workers.upkeep.batches import delete_deleted_batches, purge_old_batches
 from workers.upkeep.deleted_jobs import delete_objects_of_deleted_jobs
@@ -96,7 +97,8 @@ class Tenant:
         self.job(enhance_prompt=False, start_timeout_s=3000)
 
     def finish(self, job: str) -> None:
-        finish_next(LeaseStore(self.shop.client, RULES))
+        leases = LeaseStore(self.shop.client, RULES)
+        finish(leases, decoding(leases))
         self.put(f"jobs/{job}/0000/h/image.png")
         self.put(f"jobs/{job}/manifest.json")
 
@@ -223,6 +225,7 @@ def test_both_stores_have_nothing_of_the_tenant_and_all_of_others(shop: Shop, ac
     others = sorted(in_objects(objects, globex))
     records = {key for key in client.scan_iter("*") if any(each in key for each in globex.traces)}
     assert in_objects(objects, acme)
+    assert client.keys("gridpress:usage:*:acme")
     answer = acme.send("DELETE", "/v1/tenants/acme/data")
     assert (answer.status_code, answer.get_json()["phase"]) == (202, "deleting")
     erase(shop, acme)

@@ -40,9 +40,7 @@ class Publisher:
         self._engine = engine
         self._uploads = ThreadPoolExecutor(_NUM_UPLOADS, thread_name_prefix="upload")
 
-    def write_of(
-        self, leases: LeaseStore, claim: Claim, decoded: Decoded, device_s: float = 0.0
-    ) -> Callable[[], None]:
+    def write_of(self, leases: LeaseStore, claim: Claim, decoded: Decoded, device_s: float = 0.0) -> Callable[[], None]:
         """Encodes the picture. Returns a function that writes its objects to the object store and commits the render.
         `device_s` is the seconds of the device that the render took.
 
@@ -133,8 +131,8 @@ class Publisher:
 
 
 def _usage(used: Used) -> Mapping[str, object]:
-    """Returns what the picture added to the usage of its tenant, for the manifest. A message is sent after the picture is
-    stored, so webhooks are not known.
+    """Returns what the picture added to the usage of its tenant, for the manifest. Webhook messages are sent later, so
+    they are left out.
     """
     amounts = used.amounts.in_seconds()
     del amounts["webhooks"]
