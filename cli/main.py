@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from cli.admin.command import admin
+from cli.backup.command import backup, rebuild, restore
 from cli.batch.command import batch
 from cli.batch.files import files
 from cli.checkpoint import checkpoint
@@ -127,6 +128,9 @@ for command in (
     evaluate,
     plan_command,
     repair,
+    backup,
+    restore,
+    rebuild,
     webhooks,
     completion,
 ):

@@ -1,6 +1,5 @@
 """Implements `gridpress repair`: repairs the log of the embedded store and restores lost jobs from the object store."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from cli.options import FOLDER, setting_option
 from cli.stack.lock import folder_lock
-from shared.errors import Misconfigured, ObjectStoreUnavailable
+from shared.errors import Misconfigured
 from shared.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,20 +78,13 @@ def _launched(valkey: "Valkey") -> Iterator[str]:
 
 
 def _restored(client: "Client", objects: "ObjectStore") -> Iterator[str]:
-    from shared.ids import JobId, ObjectKey  # noqa: PLC0415
-    from shared.store.jobs.restore import RestoredJobs  # noqa: PLC0415
+    from cli.backup.manifests import restore_jobs  # noqa: PLC0415
+    from shared.store.core.opening import adopt_state  # noqa: PLC0415
+    from shared.store.inputs.sweep import InputSweepStore  # noqa: PLC0415
 
-    jobs, num_restored, unreadable = RestoredJobs(client), 0, []
-    for folder in objects.folders("jobs/"):
-        job_id = JobId(folder.removeprefix("jobs/").rstrip("/"))
-        if jobs.is_final(job_id) or not objects.has(ObjectKey(f"{folder}manifest.json")):
-            continue
-        try:
-            num_restored += jobs.restore(json.loads(objects.get(ObjectKey(f"{folder}manifest.json"))))
-        except ObjectStoreUnavailable:
-            raise
-        except (ValueError, KeyError, TypeError):  # a manifest of an earlier version
-            unreadable.append(job_id)
-    yield f"{num_restored} jobs that had ended were found again in the object store"
-    if unreadable:
+    adopt_state(client)
+    InputSweepStore(client).spare()
+    found = restore_jobs(client, objects)
+    yield f"{found.num_restored} jobs that had ended were found again in the object store"
+    if unreadable := found.unreadable:
         yield f"{len(unreadable)} more have a manifest of an earlier version; their pictures stay: {unreadable[0]}, ..."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,15 @@ from shared.settings.settings import Settings
 log = structlog.get_logger()
 
 _HOW_TO_SIGN = "set GRIDPRESS_S3_ACCESS_KEY and GRIDPRESS_S3_SECRET_KEY, or give this machine a role"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in the bucket: its key, its size and its ETag, which for most objects is the MD5 of their bytes."""
+
+    key: ObjectKey
+    num_bytes: int
+    etag: str
 
 
 class ObjectStore:
@@ -73,6 +83,23 @@ class ObjectStore:
                 raise
         return _chunks(body)
 
+    def read(self, key: ObjectKey) -> tuple[StoredObject, str, Iterator[bytes]]:
+        """Returns an object, its content type, and its bytes in chunks of 256 KiB."""
+        with translated():
+            found = self._client.get_object(**self._where(key))
+        return _stored(key, found, found["ContentLength"]), found.get("ContentType", ""), _chunks(found["Body"])
+
+    def find(self, key: ObjectKey) -> StoredObject | None:
+        """Returns the object with this key, or None if there is none."""
+        with translated():
+            try:
+                found = self._client.head_object(**self._where(key))
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "404":
+                    return None
+                raise
+        return _stored(key, found, found["ContentLength"])
+
     def lines(self, key: ObjectKey, *, start: int = 0, most_bytes: int) -> Iterator[tuple[int, bytes]]:
         """Yields the lines of an object from byte `start` on, without newlines, each with the offset at which the next
         line begins.
@@ -84,24 +111,14 @@ class ObjectStore:
 
     def has(self, key: ObjectKey) -> bool:
         """Returns whether an object with this key exists."""
-        with translated():
-            try:
-                self._client.head_object(**self._where(key))
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "404":
-                    return False
-                raise
-        return True
+        return self.find(key) is not None
 
     def num_bytes(self, key: ObjectKey) -> int:
         """Returns the size of an object. Raises `ObjectNotFound`."""
-        with translated():
-            try:
-                return int(self._client.head_object(**self._where(key))["ContentLength"])
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "404":
-                    raise ObjectNotFound(f"there is no object {key}") from error
-                raise
+        found = self.find(key)
+        if found is None:
+            raise ObjectNotFound(f"there is no object {key}")
+        return found.num_bytes
 
     def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yields the folders directly below `prefix` in order: the distinct beginnings of keys up to and including the
@@ -124,6 +141,13 @@ class ObjectStore:
         with translated():
             for page in pages:
                 yield [(ObjectKey(each["Key"]), each["LastModified"]) for each in page.get("Contents", ())]
+
+    def entries(self, prefix: str) -> Iterator[list[StoredObject]]:
+        """Yields all objects whose key begins with `prefix`, in lists of up to 1,000 objects."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with translated():
+            for page in pages:
+                yield [_stored(ObjectKey(each["Key"]), each, each["Size"]) for each in page.get("Contents", ())]
 
     def copy(self, key: ObjectKey, to: ObjectKey) -> None:
         """Copies an object within the object store, without downloading it. Verifies the copy."""
@@ -229,6 +253,10 @@ def open_objects(settings: Settings, *, fails_fast: bool = False) -> ObjectStore
     except ObjectStoreUnavailable as error:
         log.warning("object_store.unavailable", error=str(error))
     return objects
+
+
+def _stored(key: ObjectKey, found: Mapping[str, Any], num_bytes: int) -> StoredObject:
+    return StoredObject(key, int(num_bytes), str(found.get("ETag", "")).strip('"'))
 
 
 def _chunks(body: Any) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from shared.store.access.capacity import Capacity
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
+from shared.store.backups.holds import BackupHolds
 from shared.store.batch_work.work import BatchRules, BatchWork
 from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client
@@ -89,7 +90,8 @@ def make_service(
     """Creates and returns the service that works on batches, with the stores and rules that the service uses."""
     batch_rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
-    tools = Tools(BatchWork(client, batch_rules, worker), BatchStore(client), objects, settings, rules)
+    work = BatchWork(client, batch_rules, worker)
+    tools = Tools(work, BatchStore(client), objects, BackupHolds(client), settings, rules)
     jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile))
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)

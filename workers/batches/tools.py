@@ -7,6 +7,7 @@ from shared.batches.batch import Cursor, LineState
 from shared.egress.rules import EgressRules
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
+from shared.store.backups.holds import BackupHolds
 from shared.store.batch_work.work import Advance, BatchWork, EndedLine, Leased
 from shared.store.batches.batches import BatchStore
 from workers.batches.results import Results
@@ -20,6 +21,7 @@ class Tools:
     work: BatchWork
     batches: BatchStore
     objects: ObjectStore
+    holds: BackupHolds
     settings: Settings
     rules: EgressRules
 
@@ -40,7 +42,8 @@ class Tools:
         all its changes.
 
         A segment that is stored but not committed is ignored. If one of the jobs in `stored` was retried meanwhile,
-        this method commits nothing and returns False.
+        this method commits nothing and returns False. While a backup is under way, a replaced segment stays until its
+        batch is purged, because the copied store may name it.
         """
         if not results:
             return self.work.advance(found.lease, Advance(cursor, ended=ended, stored=stored))
@@ -51,6 +54,6 @@ class Tools:
         else:
             segment = store_segment(self.objects, found.lease, len(before), results)
         is_done = self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
-        if last and is_done:
+        if last and is_done and not self.holds.are_there():
             self.objects.delete(last.key)
         return is_done

@@ -15,6 +15,7 @@ from shared.errors import ObjectNotFound
 from shared.ids import JobId, ObjectKey, TenantId
 from shared.objects.inputs import folder_of_inputs
 from shared.objects.store import ObjectStore
+from shared.store.backups.holds import BackupHolds
 from shared.store.core.connect import Client
 from shared.store.tenants.erasure import Erasure, ErasureStore, Phase, TenantRecords
 
@@ -40,20 +41,24 @@ class Eraser:
     """Erases the data of tenants, in small steps. Any number of upkeep processes may do the same at the same time.
 
     A process that ends in between loses nothing: the next one searches again from the first step. Only the place in the
-    search of the object store is stored, since this search may take hours.
+    search of the object store is stored, since this search may take hours. An erasure waits while a backup is under
+    way.
     """
 
     client: Client
     objects: ObjectStore
     _store: ErasureStore = field(init=False)
+    _holds: BackupHolds = field(init=False)
     _searches: dict[TenantId, _Search] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._store = ErasureStore(self.client)
+        self._holds = BackupHolds(self.client)
 
     def step(self) -> int:
         """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now."""
-        return sum(map(self._step, self._store.all()))
+        erasures = self._store.all()
+        return 0 if not erasures or self._holds.are_there() else sum(map(self._step, erasures))
 
     def _step(self, erasure: Erasure) -> int:
         if erasure.phase is Phase.SETTLING:

@@ -60,12 +60,15 @@ class InputSweep:
         return 1
 
     def _sweep(self) -> Iterator[object]:
-        """Does the whole sweep, one step at a time. All uses are counted before an object counts as unknown."""
+        """Does the whole sweep, one step at a time. All uses are counted before an object counts as unknown.
+
+        Objects that are older than the store's knowledge stay: they may belong to jobs of a store that was lost.
+        """
         yield from self._store.count()
         yield from self._store.mend()
-        num_found, oldest = 0, datetime.now(UTC) - self._least_age
+        num_found, since, oldest = 0, self._store.since(), datetime.now(UTC) - self._least_age
         for page in self._objects.pages(INPUTS):
-            num_found += self._store.adopt([key for key, written_at in page if written_at < oldest])
+            num_found += self._store.adopt([key for key, written_at in page if since <= written_at < oldest])
             yield None
         self._store.end()
         log.info("upkeep.inputs_swept", num_unknown=num_found)

@@ -22,6 +22,7 @@ from shared.errors import Misconfigured
 
 _SMALLEST_VOLUME_MB, _LARGEST_VOLUME_MB = 4, 64
 _VOLUMES_OF_A_DISK = 32
+_ADDRESS = "address"
 _ACTIONS = ("Admin", "Read", "Write", "List", "Tagging")
 
 
@@ -67,6 +68,14 @@ class SeaweedFS(Embedded):
         """Returns the folder with SeaweedFS's certificates and `security.toml`."""
         return self._folder / "security"
 
+    @classmethod
+    def running_url(cls, data_dir: Path) -> str | None:
+        """Returns the URL of the server that `gridpress up` runs in the data folder, or None if it wrote none."""
+        try:
+            return (data_dir / cls.role / _ADDRESS).read_text()
+        except FileNotFoundError:
+            return None
+
     def start(self) -> S3Endpoint:
         """Starts SeaweedFS without a supervisor. Returns its URL and its access keys."""
         self.launch()
@@ -74,6 +83,7 @@ class SeaweedFS(Embedded):
 
     def command(self) -> Command:
         write_private(self._identities_file, json.dumps(_identities(self.endpoint)))
+        write_private(self._folder / _ADDRESS, self.endpoint.url)
         write_security(self.security)
         self._volumes.mkdir(exist_ok=True)
         self._delete_master_state()

@@ -34,7 +34,7 @@ def _url_of_folder(data_dir: Path, stack: ExitStack) -> str:
     try:
         stack.enter_context(folder_lock(data_dir))
     except Misconfigured:
-        url = _url_of_running(data_dir)
+        url = url_of_running(data_dir)
         if url is None:
             raise
         return url
@@ -43,7 +43,7 @@ def _url_of_folder(data_dir: Path, stack: ExitStack) -> str:
     return server.start()
 
 
-def _url_of_running(data_dir: Path) -> str | None:
+def url_of_running(data_dir: Path) -> str | None:
     """Returns the URL of the Valkey that `gridpress up` runs. Reads its port from its configuration file.
 
     Returns None if the file is missing or names no port.

@@ -2,6 +2,8 @@
 -- set until the deletion is complete.
 -- ARGV: maximum number of entries.
 -- Returns the entries: batch, `|` and tenant, and perhaps `|again`.
+-- Returns nothing while a backup is under way.
 
--- needs: keys, clock
+-- needs: keys, clock, backups
+if is_backup_under_way() then return {} end
 return redis.call('ZRANGEBYSCORE', P .. 'batch_deleted', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])

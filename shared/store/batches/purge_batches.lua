@@ -7,13 +7,14 @@
 --                                   objects (ms). Each has a second, later entry that ends with `|again`: it deletes
 --                                   objects that a worker stored after the first deletion
 -- ARGV: retention (ms), maximum number of batches.
--- Returns purged batches whose objects may still exist.
+-- Returns purged batches whose objects may still exist; none while a backup is under way.
 
--- needs: keys, clock, batch, due
+-- needs: keys, clock, batch, due, backups
 local now, most = now_ms(), ARGV[2]
 each_due(P .. 'batch_expiries', now, most, function(batch) delete_batch(batch, now) end)
 each_due(P .. 'batch_ends', now - tonumber(ARGV[1]), most, function(batch)
   delete_batch_records(batch)
   redis.call('SADD', P .. 'batch_doomed', batch)
 end)
+if is_backup_under_way() then return {} end
 return redis.call('SRANDMEMBER', P .. 'batch_doomed', most)

@@ -42,13 +42,13 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
 }
 
 
-def connect(url: str | None, durability: Wanted = "checked") -> Client:
+def connect(url: str | None, durability: Wanted = "checked", *, is_for_restore: bool = False) -> Client:
     """Connects to the store and returns a client that decodes values as text.
 
     After a lost connection the client repeats the command immediately, but only once. This is safe because every script
     may be repeated. Raises `Misconfigured` without a valid URL, for wrong credentials, for a Redis Cluster (kombu can't
     use one), for a store less durable than `durability` and for one of a release whose state this release can't read.
-    Raises `StoreUnavailable` when nothing answers.
+    Raises `StoreUnavailable` when nothing answers. A store for a restore may be one whose restore was cut short.
     """
     if not url:
         raise Misconfigured(f"no job store: {_HOW_TO_SET_UP}")
@@ -56,10 +56,25 @@ def connect(url: str | None, durability: Wanted = "checked") -> Client:
     try:
         with translated():
             check_durability(client, durability)
-            check_state(client)
+            if not is_for_restore:
+                check_state(client)
     except StoreUnavailable as error:
         raise StoreUnavailable(f"{str(error).rstrip('.')}: {_HOW_TO_SET_UP}") from error
     return client
+
+
+def connect_to_copy(url: str) -> Client:
+    """Returns a client for backups and restores. It keeps bytes that are no text, gets reports of changed keys
+    (RESP 3), and waits longer for large values.
+    """
+    return _client(
+        url,
+        protocol=3,
+        encoding_errors="surrogateescape",
+        socket_timeout=60,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def connect_with_timeout(url: str, timeout_s: float) -> Client:
@@ -69,7 +84,7 @@ def connect_with_timeout(url: str, timeout_s: float) -> Client:
     return _client(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
-def _client(url: str, **options: float) -> Client:
+def _client(url: str, **options: Any) -> Client:
     try:
         found = read_store_url(url)
     except InvalidStoreUrl as error:
@@ -78,7 +93,7 @@ def _client(url: str, **options: float) -> Client:
     return redis.Redis.from_pool(pool)
 
 
-def _server_pool(found: Server, options: Mapping[str, float]) -> redis.ConnectionPool:
+def _server_pool(found: Server, options: Mapping[str, Any]) -> redis.ConnectionPool:
     given = {**_pool_options(found.options, options), **found.store_options, **(found.tls or {})}
     if found.socket_path:
         given = {name: value for name, value in given.items() if name not in TCP_ONLY_OPTIONS}
@@ -91,7 +106,7 @@ def _connection_class(found: Server) -> type[redis.Connection | redis.UnixDomain
     return redis.SSLConnection if found.tls is not None else redis.Connection
 
 
-def _sentinel_pool(found: Sentinels, options: Mapping[str, float]) -> redis.ConnectionPool:
+def _sentinel_pool(found: Sentinels, options: Mapping[str, Any]) -> redis.ConnectionPool:
     """Returns a connection pool that asks Redis Sentinel for the address of the primary whenever it opens
     a connection.
     """
@@ -102,7 +117,7 @@ def _sentinel_pool(found: Sentinels, options: Mapping[str, float]) -> redis.Conn
     return _SentinelPool(found.name, sentinels, **tls, **found.store_options, **given)  # type: ignore[no-untyped-call]
 
 
-def _pool_options(of_url: Mapping[str, Any], options: Mapping[str, float]) -> dict[str, Any]:
+def _pool_options(of_url: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options of a connection pool. The timeouts of a caller come before those of the URL, because a
     heartbeat has to end within its lease.
     """

@@ -105,6 +105,7 @@
 --   gridpress:batch...              see create_batch.lua
 --   gridpress:input...              see inputs.lua
 --   gridpress:audit..., gridpress:acts  see record_act.lua
+--   gridpress:backups               zset  see backups.lua
 --   gridpress:erasing, gridpress:erasure:...  see erasing.lua
 --   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
 --   gridpress:file...               see open_file.lua

@@ -3,8 +3,10 @@
 -- ARGV: maximum number of files.
 -- Returns the ids of files whose bytes the caller has to delete. Further calls return these ids again until the bytes
 -- are deleted.
+-- Returns nothing while a backup is under way.
 
--- needs: keys, clock
+-- needs: keys, clock, backups
+if is_backup_under_way() then return {} end
 local due = redis.call('ZRANGEBYSCORE', P .. 'file_ends', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])
 for _, file in ipairs(due) do
   local known = redis.call('HMGET', P .. 'file:' .. file, 'tenant', 'purpose')

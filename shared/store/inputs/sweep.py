@@ -1,11 +1,13 @@
 """Mends the records of condition images: those of earlier releases, and those that a lost write left wrong."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import cast
 
 from shared.ids import ObjectKey
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
+from shared.store.core.state_version import KEY
 
 _EVERY_S = 24 * 3600
 _RETRY_S = 600  # A sweep that did not end, for example because its process died, begins again after this time.
@@ -32,6 +34,16 @@ class InputSweepStore:
     def end(self) -> None:
         """Records that the sweep is complete."""
         self._scripts.run("next_input_sweep", _EVERY_S * 1000, 0)
+
+    def since(self) -> datetime:
+        """Returns the time from which on the store knows of all condition images (state_version.py)."""
+        with translated():
+            since_ms = cast("str | None", self._client.hget(KEY, "inputs_since_ms"))
+        return datetime.fromtimestamp(int(since_ms or 0) / 1000, UTC)
+
+    def spare(self) -> None:
+        """Makes sweeps spare all objects that exist now. Call this when the store may have lost jobs that use them."""
+        self._scripts.run("spare_inputs")
 
     def count(self) -> Iterator[int]:
         """Records for all jobs which condition images they use. Yields the number of jobs of each step."""

@@ -3,6 +3,8 @@
 -- list until its deletion is complete.
 -- ARGV: maximum number of entries.
 -- Returns the due entries.
+-- Returns nothing while a backup is under way.
 
--- needs: keys, clock
+-- needs: keys, clock, backups
+if is_backup_under_way() then return {} end
 return redis.call('ZRANGEBYSCORE', P .. 'doomed', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])
