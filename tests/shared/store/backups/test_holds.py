@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.ids import TenantId
+from shared.objects.store import ObjectStore
 from shared.store.backups.holds import BackupHolds
 from shared.store.batches.batches import BatchStore
 from shared.store.core.connect import Client
@@ -12,6 +14,8 @@ from shared.store.files.files import FileStore
 from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.deleted import DeletedJobStore
 from shared.store.renders.handovers import HandoverStore
+from shared.store.tenants.erasure import ErasureStore
+from workers.upkeep.erasure import Eraser
 
 HOUR_MS = 3_600_000
 
@@ -46,6 +50,19 @@ def test_objects_are_deleted_only_when_a_backup_has_ended(
         assert not due(client)
         check()
     assert due(client)
+
+
+def test_an_erasure_waits_until_a_backup_has_ended(client: Client, objects: ObjectStore) -> None:
+    tenant = TenantId("acme")
+    InputStore(client).hold(tenant, ["0" * 64])
+    ErasureStore(client).begin(tenant)
+    eraser = Eraser(client, objects)
+    with BackupHolds(client).held():
+        assert eraser.step() == 0
+        assert client.exists(f"gridpress:input_names:{tenant}")
+    while eraser.step():
+        pass
+    assert not client.exists(f"gridpress:input_names:{tenant}")
 
 
 def test_two_backups_hold_independently(client: Client) -> None:
