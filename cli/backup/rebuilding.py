@@ -11,7 +11,8 @@ from shared.store.inputs.sweep import InputSweepStore
 
 _UNKNOWN = (
     "not known from the object store: jobs that were waiting or running, API keys, tenants' limits and defaults, "
-    "webhook endpoints, webhooks that were not delivered, Idempotency-Keys, batches, names of files, dead letters"
+    "webhook endpoints, webhooks that were not delivered, Idempotency-Keys, batches, names of files, dead letters, "
+    "usage, the audit log, pauses"
 )
 
 

@@ -73,7 +73,7 @@ def _paused(client: Client) -> Iterator[None]:
     """
     try:
         with translated():
-            client.execute_command("CLIENT", "PAUSE", _PAUSE_MS, "WRITE")
+            client.client_pause(_PAUSE_MS, all=False)
     except redis.ResponseError as error:
         log.warning("backup.without_pause", error=str(error))
         yield
@@ -82,4 +82,4 @@ def _paused(client: Client) -> Iterator[None]:
         yield
     finally:
         with translated():
-            client.execute_command("CLIENT", "UNPAUSE")
+            client.client_unpause()
