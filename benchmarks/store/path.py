@@ -8,6 +8,7 @@ from shared.hints.queues import Queue
 from shared.ids import JobId, WorkerId
 from shared.jobs.leases import Progress, RenderReport
 from shared.jobs.states import Stage
+from shared.jobs.usage import usage_of
 from shared.store.core.connect import Client
 from shared.store.renders.leases import Announcement
 from shared.store.webhooks.deliveries import AttemptResult, DeliveryRules, DeliveryStore, Room
@@ -38,12 +39,14 @@ class Path:
         meter.run("submit", lambda: stores.submit(tenant))
         prior = meter.run("claim (AR)", lambda: leases.claim(Stage.AR, REVISION, AR_WORKER))
         assert prior
-        meter.run("advance to prior_ready", lambda: leases.finish_prior(prior.lease, PRIOR))
+        meter.run("advance to prior_ready", lambda: leases.finish_prior(prior.lease, PRIOR, None, 1.5))
         decode = meter.run("claim (DiT)", lambda: leases.claim(Stage.DIT, REVISION, DIT_WORKER))
         assert decode
         for number in range(num_beats):
             leases.beat(_DIT, [RenderReport(decode.lease, Progress(number + 1, num_beats), in_step=True)])
-        meter.run("advance to succeeded", lambda: leases.finish_picture(decode.lease, PICTURE))
+        meter.run(
+            "advance to succeeded", lambda: leases.finish_picture(decode.lease, PICTURE, usage_of(decode, PICTURE, 7.5))
+        )
         self._write_manifest(meter)
         self._deliver(meter)
         return decode.job_id

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from shared.access.keys import Scope
 from shared.access.limits import TenantLimits
 from shared.batches.batch import BatchId, input_key, line_job_id
 from shared.errors import ObjectNotFound
@@ -371,3 +372,19 @@ def test_a_waiting_line_costs_the_store_bytes(shop: Shop) -> None:
     kept = shop.client.keys(f"*{batch['id']}*")
     total = sum(shop.client.memory_usage(key) or 0 for key in kept)
     assert total / 500 < 10
+
+
+def test_pictures_of_lines_count_for_the_api_key_that_created_the_batch(shop: Shop) -> None:
+    keys = KeyStore(shop.client)
+    (creator, text), (reader, other) = (keys.create(TenantId("acme"), [Scope.RENDER, Scope.READ]) for _ in range(2))
+    shop.http.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
+    file_id = shop.http.post(
+        "/v1/files", data={"purpose": "batch", "file": (io.BytesIO(some_lines(3, n=2, size="256x256")), "a.jsonl")}
+    ).get_json()["id"]
+    asked = {"input_file_id": file_id, "endpoint": "/v1/jobs", "completion_window": "24h"}
+    shop.run(shop.http.post("/v1/batches", json=asked).get_json())
+    shop.http.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {other}"
+    (row,) = shop.http.get("/v1/usage?group_by=key").get_json()["data"]
+    assert (row["key_id"], row["pictures"], row["pixels"]) == (creator.key_id, 6, 6 * 65_536)
+    assert (row["ar_device_s"], row["dit_device_s"]) == (3.0, 7.5)
+    assert creator.key_id != reader.key_id
