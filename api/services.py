@@ -107,7 +107,7 @@ class Services:
     @property
     def admission(self) -> Admission:
         """Returns the object that decides whether the service accepts new renders."""
-        return Admission(self.capacity, self.store, self.rate_limits)
+        return Admission(self.capacity, self.store, self.rate_limits, self.usage)
 
     def stop(self) -> None:
         """Wakes all requests of this process that wait for a job, so that they respond now. Other requests continue.

@@ -1,5 +1,6 @@
 """The route `/v1/limits`, with which a tenant reads its own limits: what is allowed, what is left, when it refills."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint
@@ -7,7 +8,13 @@ from flask import Blueprint
 from api.edge.authentication import Caller, caller
 from api.edge.open_requests import Kind, most_open
 from api.services import Services, services
-from shared.responses.limits import CountLimitResponse, LimitsResponse, RateLimitResponse, ServiceLimitsResponse
+from shared.responses.limits import (
+    BudgetResponse,
+    CountLimitResponse,
+    LimitsResponse,
+    RateLimitResponse,
+    ServiceLimitsResponse,
+)
 from shared.settings.settings import Settings
 
 limits = Blueprint("limits", __name__, url_prefix="/v1/limits")
@@ -22,7 +29,8 @@ def read() -> dict[str, Any]:
     deps, asked_by = services(), caller()
     allowed = asked_by.limits
     requests, pixels = deps.rate_limits.look(asked_by.tenant, allowed)
-    load = deps.store.load(asked_by.tenant)
+    load, now = deps.store.load(asked_by.tenant), datetime.now(UTC)
+    spent = deps.admission.spent(asked_by.tenant, load, now)
     return LimitsResponse(
         tenant=asked_by.tenant,
         requests=RateLimitResponse.of(requests),
@@ -31,6 +39,8 @@ def read() -> dict[str, Any]:
         concurrent_renders=CountLimitResponse.of(allowed.concurrent_renders, load.running),
         connections=_open(deps, asked_by, "connections"),
         streams=_open(deps, asked_by, "streams"),
+        pictures_per_month=BudgetResponse.of(allowed.pictures_per_month, spent.pictures, now),
+        device_seconds_per_month=BudgetResponse.of(allowed.device_seconds_per_month, spent.device_s, now),
         weight=allowed.weight or 1,
         service=_of_service(deps.settings),
     ).model_dump(mode="json")

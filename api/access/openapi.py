@@ -23,6 +23,18 @@ _LIMITS = {
     "concurrent_renders": {"limit": 4, "used": 4, "remaining": 0},
     "connections": {"limit": 1_000, "used": 3, "remaining": 997},
     "streams": {"limit": 500, "used": 1, "remaining": 499},
+    "pictures_per_month": {
+        "limit": 100_000,
+        "used": 1_204,
+        "remaining": 98_796,
+        "refills_at": "2026-02-01T00:00:00.000Z",
+    },
+    "device_seconds_per_month": {
+        "limit": None,
+        "used": 9_812,
+        "remaining": None,
+        "refills_at": "2026-02-01T00:00:00.000Z",
+    },
     "weight": 1,
     "service": {
         "n": 16,

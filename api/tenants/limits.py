@@ -41,6 +41,8 @@ class TenantLimitsPatch(BaseModel):
     concurrent_renders: Limit = Field(default=None, description="pictures that have started and not ended")
     connections: Limit = Field(default=None, description="requests that run at once; null: the default of the service")
     streams: Limit = Field(default=None, description="open event streams; null: the default of the service")
+    pictures_per_month: Limit = Field(default=None, description="pictures in a calendar month (UTC)")
+    device_seconds_per_month: Limit = Field(default=None, description="seconds of devices in a calendar month (UTC)")
     weight: Limit = Field(default=None, description="the tenant's share of the workers; null: the default, 1")
 
 

@@ -26,6 +26,8 @@ _LIMITS = Response(
             "concurrent_renders": 4,
             "connections": None,
             "streams": 50,
+            "pictures_per_month": 100_000,
+            "device_seconds_per_month": None,
             "weight": None,
         }
     },

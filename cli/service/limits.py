@@ -39,6 +39,10 @@ def _rows(found: Json) -> Iterator[tuple[Cell, ...]]:
         yield f"{name} {unit}", _allowed(limit), limit["remaining"], _wait(limit["reset_s"]), _wait(limit["full_s"])
     for name in ("queued_renders", "concurrent_renders", "connections", "streams"):
         yield name.replace("_", " "), _allowed(found[name]), found[name]["remaining"], None, None
+    for name in ("pictures", "device_seconds"):
+        budget = found[f"{name}_per_month"]
+        refill = str(budget["refills_at"])[:10]
+        yield f"{name.replace('_', ' ')} a month", _allowed(budget), budget["remaining"], None, refill
     yield "weight", found["weight"], None, None, None
 
 

@@ -15,9 +15,10 @@ class TenantLimits:
     """The limits of one tenant, over all its API keys. None means no limit. For `connections` and `streams`, None means
     the default of the service.
 
-    `connections` limits the tenant's requests that run at once, and `streams` its open event streams. `weight` is not a
-    limit but the tenant's weight in the fair share. A tenant of weight 3 gets three times the share of a tenant of
-    weight 1. None means 1.
+    `connections` limits the tenant's requests that run at once, and `streams` its open event streams.
+    `pictures_per_month` and `device_seconds_per_month` are budgets (see budget.py). `weight` is not a limit but the
+    tenant's weight in the fair share. A tenant of weight 3 gets three times the share of a tenant of weight 1. None
+    means 1.
     """
 
     requests_per_minute: int | None = None
@@ -26,6 +27,8 @@ class TenantLimits:
     concurrent_renders: int | None = None
     connections: int | None = None
     streams: int | None = None
+    pictures_per_month: int | None = None
+    device_seconds_per_month: int | None = None
     weight: int | None = None
 
 
@@ -176,4 +179,6 @@ def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> s
         return f"{num_renders} renders exceed the {limits.queued_renders} that this tenant may have queued"
     if limits.pixels_per_day is not None and num_pixels > limits.pixels_per_day:
         return f"{num_pixels} pixels exceed the {limits.pixels_per_day} that this tenant may use in a day"
+    if limits.pictures_per_month is not None and num_renders > limits.pictures_per_month:
+        return f"{num_renders} renders exceed the {limits.pictures_per_month} that this tenant may have in a month"
     return ""

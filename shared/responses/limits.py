@@ -1,11 +1,14 @@
 """Schemas of the responses about the limits of a tenant."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Self
 
 from pydantic import BaseModel, Field
 
+from shared.access.budget import refills_at
 from shared.access.limits import RateLimitState, TenantLimits
+from shared.responses.schemas import Moment
 
 
 class RateLimitResponse(BaseModel):
@@ -46,6 +49,20 @@ class CountLimitResponse(BaseModel):
         return cls(limit=limit, used=used, remaining=None if limit is None else max(0, limit - used))
 
 
+class BudgetResponse(BaseModel):
+    """A budget of a calendar month in UTC. Without a budget, `limit` and `remaining` are null."""
+
+    limit: int | None
+    used: int = Field(description="what was used in this month")
+    remaining: int | None
+    refills_at: Moment = Field(description="the beginning of the next month")
+
+    @classmethod
+    def of(cls, limit: int | None, used: int, now: datetime) -> Self:
+        remaining = None if limit is None else max(0, limit - used)
+        return cls(limit=limit, used=used, remaining=remaining, refills_at=refills_at(now))
+
+
 class ServiceLimitsResponse(BaseModel):
     """The maxima that hold for every tenant."""
 
@@ -79,6 +96,12 @@ class LimitsResponse(BaseModel):
     streams: CountLimitResponse = Field(
         description="event streams that are open now on the API that responds, in all its processes"
     )
+    pictures_per_month: BudgetResponse = Field(
+        description="pictures of this month that are finished, wait or run. Requests that would exceed it are refused"
+    )
+    device_seconds_per_month: BudgetResponse = Field(
+        description="seconds of devices for the finished pictures of this month. Once used up, requests are refused"
+    )
     weight: int = Field(description="the tenant's share of the workers, relative to a tenant of weight 1")
     service: ServiceLimitsResponse
 
@@ -93,6 +116,8 @@ class TenantLimitsResponse(BaseModel):
     concurrent_renders: int | None = Field(description="pictures that have started and not ended; null: no limit")
     connections: int | None = Field(description="requests that run at once; null: the default of the service")
     streams: int | None = Field(description="open event streams; null: the default of the service")
+    pictures_per_month: int | None = Field(description="pictures in a calendar month; null: no budget")
+    device_seconds_per_month: int | None = Field(description="seconds of devices in a calendar month; null: no budget")
     weight: int | None = Field(description="the tenant's share of the workers; null: the default, 1")
 
     @classmethod

@@ -33,6 +33,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
+from shared.store.usage.usage import UsageStore
 from workers.batches.release import Releaser
 from workers.batches.service import BatchService
 from workers.batches.tools import Tools
@@ -96,7 +97,7 @@ def make_service(
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
     intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders, InputStore(client))
-    admission = Admission(Capacity(client, settings), jobs, RateLimits(client))
+    admission = Admission(Capacity(client, settings), jobs, RateLimits(client), UsageStore(client))
     return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, KeyStore(client), admission))
 
 

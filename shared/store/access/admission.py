@@ -8,13 +8,16 @@ lines.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from shared.access.limits import LimitDecision, TenantLimits, refuse_more_queued
+from shared.access.budget import Spent, pictures_left, refuse_over_budget
+from shared.access.limits import LimitDecision, Load, TenantLimits, refuse_more_queued
 from shared.errors import QueueFull, StoreFull, TenantLimitReached
 from shared.ids import TenantId
 from shared.store.access.capacity import Capacity
 from shared.store.access.rate_limits import RateLimits
 from shared.store.jobs.jobs import JobStore
+from shared.store.usage.usage import UsageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Admission:
     capacity: Capacity
     jobs: JobStore
     rate_limits: RateLimits
+    usage: UsageStore
 
     def check_service(self) -> None:
         """Raises `StoreFull` or `QueueFull` when the service accepts no more renders."""
@@ -51,15 +55,25 @@ class Admission:
 
     def check(self, tenant: TenantId, limits: TenantLimits, num_renders: int) -> None:
         """Checks whether the service accepts `num_renders` more renders of the tenant. Also checks the tenant's limit
-        of queued renders.
+        of queued renders, and its budgets.
 
         Raises `StoreFull`, `QueueFull` and `TenantLimitReached`.
         """
         self.check_service()
-        if limits.queued_renders is None:
+        if limits.queued_renders is None and not _has_budget(limits):
             return
-        if refusal := refuse_more_queued(limits, self.jobs.load(tenant).queued, num_renders):
+        load = self.jobs.load(tenant)
+        refusal = refuse_more_queued(limits, load.queued, num_renders)
+        if not refusal and _has_budget(limits):
+            now = datetime.now(UTC)
+            refusal = refuse_over_budget(limits, self.spent(tenant, load, now), num_renders, now)
+        if refusal:
             raise TenantLimitReached(refusal)
+
+    def spent(self, tenant: TenantId, load: Load, now: datetime) -> Spent:
+        """Returns what the tenant used of its budgets in this month. `load` are its renders that wait or run."""
+        used = self.usage.of_month(tenant, now.date())
+        return Spent.of(used.pictures, used.ar_device_ms + used.dit_device_ms, load)
 
     def use_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> LimitDecision | None:
         """Charges pixels to the tenant's daily limit of pixels. Returns the decision whether the limit allows them, or
@@ -81,9 +95,15 @@ class Admission:
             self.check_service()
         except (StoreFull, QueueFull) as error:
             return Room(wanted, 0, error.code)
-        if limits.queued_renders is None or wanted <= 0:
+        if wanted <= 0 or (limits.queued_renders is None and not _has_budget(limits)):
             return Room(wanted)
-        return Room(wanted, limits.queued_renders - self.jobs.load(tenant).queued, "queued_renders")
+        load = self.jobs.load(tenant)
+        rooms: list[tuple[float, str]] = []
+        if limits.queued_renders is not None:
+            rooms.append((limits.queued_renders - load.queued, "queued_renders"))
+        if _has_budget(limits):
+            rooms.append(pictures_left(limits, self.spent(tenant, load, datetime.now(UTC))))
+        return Room(wanted, *min(rooms))
 
     def within_pixels(self, tenant: TenantId, limits: TenantLimits, pixels: Sequence[int]) -> int:
         """Charges batch lines to the tenant's daily limit of pixels, one after the other. Returns how many lines fit.
@@ -95,3 +115,7 @@ class Admission:
             if decision and decision.refusal:
                 return index
         return len(pixels)
+
+
+def _has_budget(limits: TenantLimits) -> bool:
+    return limits.pictures_per_month is not None or limits.device_seconds_per_month is not None

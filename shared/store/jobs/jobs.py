@@ -32,7 +32,7 @@ from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.store.jobs import codec
 from shared.store.jobs.filter import ANY_JOB, JobFilter
 from shared.store.jobs.records import JobRecords
-from shared.store.jobs.submission import LineSubmission, first_queue, submission, too_many
+from shared.store.jobs.submission import LineSubmission, first_queue, over_budget, submission, too_many
 from shared.tracing.origin import Origin
 
 _PREFIX = "gridpress:"
@@ -103,9 +103,10 @@ class JobStore:
         Idempotency-Key.
 
         Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
-        request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait. If a
-        condition image was deleted before the job was created, raises `PriorNotFound` for a re-render, and else
-        `StoreUnavailable`: the request may be sent again. Raises `TenantBeingErased`.
+        request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait, or
+        when it would exceed a budget. If a condition image was deleted before the job was created, raises
+        `PriorNotFound` for a re-render, and else `StoreUnavailable`: the request may be sent again. Raises
+        `TenantBeingErased`.
         """
         options = codec.submission_options(
             spec, name, source, origin=origin, costs=self._costs, idempotency=idempotency
@@ -115,6 +116,8 @@ class JobStore:
         match answer:
             case ["full", num_queued, most]:
                 raise too_many(num_queued, most, spec.n)
+            case ["spent", *values]:
+                raise over_budget(spec.n, *values)
             case ["taken"]:
                 assert name
                 raise ClientIdTaken(name.client_id)
@@ -146,7 +149,7 @@ class JobStore:
             raise TenantBeingErased
         if gone := [line.spec for line, answer in zip(lines, answers, strict=True) if answer[0] == "gone"]:
             raise StoreUnavailable(str(_inputs_gone(gone[0])))
-        return next((index for index, answer in enumerate(answers) if answer[0] == "full"), len(lines))
+        return next((index for index, answer in enumerate(answers) if answer[0] in ("full", "spent")), len(lines))
 
     def job(self, job_id: JobId, tenant: TenantId) -> Job:
         """Returns the tenant's job with this id. Raises `JobNotFound` for an unknown id and for a job of another

@@ -1,7 +1,9 @@
 """Makes the arguments with which `submit.lua` creates a job. It does no I/O."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from shared.access.budget import Spent, refuse_over_budget
 from shared.access.limits import TenantLimits, refuse_more_queued
 from shared.batches.batch import LineJob
 from shared.errors import TenantLimitReached
@@ -45,6 +47,19 @@ def submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | N
         *hint_args,
         *(value for pair in renders for value in pair),
     ]
+
+
+def over_budget(n: int, num_pictures: int, device_ms: int, *budgets: str) -> TenantLimitReached:
+    """Returns the error for a request of `n` renders that would exceed a budget of the tenant.
+
+    `num_pictures` and `device_ms` are what the tenant used in this month. `budgets` are its budgets of pictures and of
+    device seconds; '' stands for none.
+    """
+    pictures, seconds = (int(budget) if budget else None for budget in budgets)
+    limits = TenantLimits(pictures_per_month=pictures, device_seconds_per_month=seconds)
+    refusal = refuse_over_budget(limits, Spent(num_pictures, device_ms), n, datetime.now(UTC))
+    assert refusal
+    return TenantLimitReached(refusal)
 
 
 def too_many(num_queued: int, most: int, n: int) -> TenantLimitReached:

@@ -26,10 +26,11 @@
 --   idempotency                        scope of the request's Idempotency-Key, or ''. From then on the key names the job
 -- Returns {'new', created_ms, delete_after_ms or ''}; {'stands', job} when the job exists or the batch line waits no more; {'taken'} when the
 -- client id belongs to another request; {'full', renders queued, limit} when the job would exceed the tenant's limit of
--- queued renders; {'erasing'} while the tenant's data is being erased; {'gone'} when a condition image of the spec was deleted meanwhile.
+-- queued renders; {'spent', pictures, device time (ms), both budgets or ''} when it would exceed a budget (budget.lua);
+-- {'erasing'} while the tenant's data is being erased; {'gone'} when a condition image of the spec was deleted meanwhile.
 
--- needs: keys, clock, batch_order, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
--- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line
+-- needs: keys, clock, batch_order, budget, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
+-- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line, spent_budget
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
@@ -56,10 +57,15 @@ if options.batch ~= '' then
   if not is_waiting or redis.call('HGET', batch_key, 'end') ~= 'completed' then return { 'stands', job } end
 end
 if is_erasing(tenant) then return { 'erasing' } end
-local most_queued = redis.call('HGET', P .. 'limits:' .. tenant, 'queued_renders')
+local most_queued, most_pictures, most_seconds = unpack(redis.call('HMGET', P .. 'limits:' .. tenant, 'queued_renders',
+  'pictures_per_month', 'device_seconds_per_month'))
 if most_queued then
   local num_queued = tonumber(redis.call('HGET', P .. 'load:' .. tenant, 'queued') or 0)
   if num_queued + n > tonumber(most_queued) then return { 'full', num_queued, tonumber(most_queued) } end
+end
+if most_pictures or most_seconds then
+  local pictures, device_ms = spent_budget(tenant, most_pictures, most_seconds, n, now_ms())
+  if pictures then return { 'spent', pictures, device_ms, most_pictures or '', most_seconds or '' } end
 end
 -- Images that earlier releases stored are in no record until the first sweep. They exist as long as the job that used
 -- them first, which a re-render names.

@@ -388,3 +388,45 @@ def test_pictures_of_lines_count_for_the_api_key_that_created_the_batch(shop: Sh
     assert (row["key_id"], row["pictures"], row["pixels"]) == (creator.key_id, 6, 6 * 65_536)
     assert (row["ar_device_s"], row["dit_device_s"]) == (3.0, 7.5)
     assert creator.key_id != reader.key_id
+
+
+def test_a_batch_waits_for_the_budget_of_its_tenant_and_goes_on(shop: Shop) -> None:
+    keys, tenant = KeyStore(shop.client), TenantId("default")
+    keys.set_limits(tenant, TenantLimits(pictures_per_month=2))
+    batch = shop.create(some_lines(5, size="256x256"))
+    for _ in range(3):
+        shop.stir()
+        shop.work()
+        shop.render()
+    found = shop.batch(batch)
+    assert (found["request_counts"]["completed"], found["waiting_for"]) == (2, "pictures_per_month")
+    keys.set_limits(tenant, TenantLimits(pictures_per_month=3))
+    for _ in range(2):
+        shop.stir()
+        shop.work()
+        shop.render()
+    assert shop.batch(batch)["request_counts"]["completed"] == 3
+    (month,) = shop.client.keys("gridpress:usage:*")
+    shop.client.delete(month)  # as if a new month had begun
+    assert shop.run(batch)["request_counts"]["completed"] == 5
+
+
+def test_a_batch_waits_while_device_seconds_are_used_up(shop: Shop) -> None:
+    keys, tenant = KeyStore(shop.client), TenantId("default")
+    keys.set_limits(tenant, TenantLimits(device_seconds_per_month=1))
+    assert shop.run(shop.create(some_lines(1)))["status"] == "completed"
+    batch = shop.create(some_lines(2))
+    shop.stir()
+    shop.work()
+    assert (shop.batch(batch)["waiting_for"], shop.render()) == ("device_seconds_per_month", 0)
+    keys.set_limits(tenant, TenantLimits())
+    assert shop.run(batch)["request_counts"]["completed"] == 2
+
+
+def test_a_line_of_more_pictures_than_the_budget_fails_alone(shop: Shop) -> None:
+    KeyStore(shop.client).set_limits(TenantId("default"), TenantLimits(pictures_per_month=3))
+    lines = [a_line(0, n=4, size="256x256"), a_line(1, size="256x256")]
+    batch = shop.run(shop.create(jsonl(lines)))
+    assert batch["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    (line,) = shop.lines_of(batch["error_file_id"])
+    assert line["response"]["body"]["error"]["code"] == "over_limit"
