@@ -96,7 +96,13 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
     replicas = Replicas(settings.wait_replicas, settings.wait_replicas_timeout_s)
     return Services(
         settings,
-        JobStore(client, replicas, hints.messages, costs_of_profile(settings.cost_profile)),
+        JobStore(
+            client,
+            replicas,
+            hints.messages,
+            costs_of_profile(settings.cost_profile),
+            checks_prompts=settings.prompt_hook_url is not None,
+        ),
         DeadLetterStore(client),
         objects,
         hints,

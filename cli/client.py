@@ -22,7 +22,7 @@ from gridpress.client.calls.call import Call, as_json, as_nothing, escaped
 Json = Mapping[str, Any]
 Result = TypeVar("Result")
 
-FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
+FINAL = frozenset({"succeeded", "failed", "cancelled", "expired", "rejected"})
 DEAD_LETTERS = "/v1/dead_letters"
 _PAGE = 100
 _POLL_S = 0.3

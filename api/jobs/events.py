@@ -30,8 +30,8 @@ def stream(job_id: str) -> Response:
     """Streams all past and future events of a job, or only those after `Last-Event-ID`.
 
     Of the job: `job.queued` (`n`); `job.enhancing`; `job.enhanced` (`status`, `revised_prompt`, `error`); `job.retried`
-    and `job.requeued`, after which a job that had ended runs again; `job.succeeded`, `job.failed`, `job.cancelled` and
-    `job.expired` (`status`).
+    and `job.requeued`, after which a job that had ended runs again; `job.succeeded`, `job.failed`, `job.cancelled`,
+    `job.expired` and `job.rejected` (`status`).
 
     Of a picture, each with its `index`: `render.stage` (`state`); `render.progress` (`stage`, `done`, `total`), without
     an id, about every two seconds and only until the job's end; `render.preview` (`number`, `total`, `url`).

@@ -7,7 +7,7 @@ from api.openapi.media import FILE, event_stream
 from api.openapi.operation import Body, Json, Operation, Refusals, Response
 from api.openapi.schemas import ImagesDone, ModelPage, ModelResponse
 from api.problems.errors import ForbiddenModel
-from api.problems.openai import ModelNotServed, OpenAiError, StillRendering
+from api.problems.openai import ContentRejected, ModelNotServed, OpenAiError, StillRendering
 from shared.errors import (
     FileNotStored,
     InvalidImage,
@@ -79,6 +79,7 @@ _ANSWERS = {
 }
 _REFUSALS: Refusals = (
     ModelNotServed,
+    ContentRejected,
     StillRendering,
     ForbiddenModel,
     TenantBeingErased,

@@ -10,7 +10,7 @@ from api.jobs.retries import await_job
 from api.openai.body import Pictures, read_edit, read_generation
 from api.openai.response import answer
 from api.openai.stream import stream
-from api.problems.openai import JobNotMade, ModelNotServed, StillRendering
+from api.problems.openai import ModelNotServed, StillRendering, not_made
 from api.services import services
 from shared.intake.fields import validated
 from shared.intake.model_names import ModelNames
@@ -71,7 +71,7 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
     g.openai_job_id = awaited.job.job_id
     if asked.stream:
         return stream(awaited, asked)
-    awaited.wait_for_pictures(services().settings.images_wait_s, failed=JobNotMade, unfinished=StillRendering)
+    awaited.wait_for_pictures(services().settings.images_wait_s, failed=not_made, unfinished=StillRendering)
     return answer(awaited, asked)
 
 

@@ -13,7 +13,7 @@ from flask import Response
 from api.jobs.retries import AwaitedJob
 from api.openai.response import with_picture
 from api.openai.segments import read_completely
-from api.problems.openai import JobNotMade, StillRendering, error_body
+from api.problems.openai import StillRendering, error_body, not_made
 from api.responses.waiting import follow
 from api.services import Services, services
 from shared.errors import GridpressError, ObjectNotFound
@@ -94,7 +94,7 @@ class _EventStream:
             return
         self.is_whole = True
         if self.job.status is not JobStatus.SUCCEEDED:
-            yield _error(JobNotMade(self.job))
+            yield _error(not_made(self.job))
 
     def _reload_job(self) -> None:
         self.job = self.deps.store.job(self.job.job_id, self.job.spec.tenant)

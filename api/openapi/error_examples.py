@@ -164,10 +164,12 @@ _SAMPLES: tuple[GridpressError, ...] = (
     RequestInProgress("the first request with this Idempotency-Key is still running"),
     IdempotencyKeyReused("this Idempotency-Key was used with a different request before"),
     openai.ModelNotServed(_UNKNOWN_MODEL),
+    openai.ContentRejected(examples.rejected_job()),
     openai.StillRendering(examples.finished_job()),
     zai.ModelNotServed(_UNKNOWN_MODEL, "model"),
     zai.StillRendering(f"{_JOB} is still running; retry the request, or read it at /paas/v4/async-result/{_JOB}"),
     zai.JobNotMade(f"{_JOB} is failed"),
+    zai.ContentRejected(f"{_JOB} is rejected: the content policy refused the prompt: the prompt asks for violence"),
     _over_the_limit(),
 )
 ERRORS: dict[type[GridpressError], GridpressError] = {

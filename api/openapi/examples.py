@@ -1,5 +1,6 @@
 """Creates the example responses in the OpenAPI document with the code of real responses, so they stay correct."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,19 @@ def job() -> dict[str, Any]:
     """Returns an example response: a job with one finished picture. Its links have the default base URL."""
     settings = Settings.model_construct()
     return job_response(finished_job(), settings.public_url, settings.served_model_name)
+
+
+def rejected_job() -> Job:
+    """Returns a job whose prompt the operator's content policy refused."""
+    done = finished_job()
+    policy = {"code": "violence", "reason": "the prompt asks for violence"}
+    error = {
+        "code": "content_rejected",
+        "message": f"the content policy refused the prompt: {policy['reason']}",
+        "policy": policy,
+    }
+    render = replace(done.renders[0], state=RenderState.REJECTED, picture=None, error=error)
+    return replace(done, status=JobStatus.REJECTED, renders=(render,))
 
 
 def page() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 GridpressError
 ├── ModelNotServed  404  the request names a model that this service does not serve
 ├── JobNotMade      409, 500 or 504: the job was cancelled, failed or expired before it had all its pictures
+├── ContentRejected 400  the operator's content policy refused the prompt or a picture
 └── StillRendering  503  the pictures take longer than a request may wait
 """
 
@@ -49,10 +50,19 @@ class JobNotMade(GridpressError):
     """
 
     def __init__(self, job: Job) -> None:
-        error = next((render.error for render in job.renders if render.error), None)
-        super().__init__(f"{job.job_id} is {job.status}" + (f": {error['message']}" if error else ""))
-        self.code = str(error["code"]) if error else f"job_{job.status}"
+        super().__init__(_why(job))
+        self.code = str(job.error["code"]) if job.error else f"job_{job.status}"
         self.http_status = _STATUSES[job.status]
+
+
+class ContentRejected(GridpressError):
+    """The operator's content policy refused the prompt or a picture. The same request would be refused again."""
+
+    code = "content_policy_violation"  # OpenAI's code
+    http_status = 400
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(_why(job))
 
 
 class StillRendering(GridpressError):
@@ -65,6 +75,15 @@ class StillRendering(GridpressError):
 
     def __init__(self, job: Job) -> None:
         super().__init__(f"{job.job_id} is still running; retry the request, or read /v1/jobs/{job.job_id}")
+
+
+def not_made(job: Job) -> ContentRejected | JobNotMade:
+    """Returns the error for a job that ended without all its pictures."""
+    return ContentRejected(job) if job.status is JobStatus.REJECTED else JobNotMade(job)
+
+
+def _why(job: Job) -> str:
+    return f"{job.job_id} is {job.status}" + (f": {job.error['message']}" if job.error else "")
 
 
 def error_fields(status: int, code: str, message: str, field: str | None, *, retryable: bool) -> OpenAi:

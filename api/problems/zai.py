@@ -5,6 +5,7 @@ The numbers are from docs.bigmodel.cn/cn/api/api-code. Z.ai's routes also raise 
 GridpressError
 ├── ModelNotServed    400  the request names a model that this service does not serve
 ├── JobNotMade        422  the job ended without all its pictures
+├── ContentRejected   400  the operator's content policy refused the prompt or a picture
 └── StillRendering    408  the pictures take longer than a request may wait
 """
 
@@ -15,12 +16,13 @@ from shared.errors import GridpressError, InvalidRequest
 _INTERNAL, _PARAMETERS, _PARAMETER = "500", "1210", "1214"
 # Z.ai's numbers for failed authentication, missing permission, wrong method, too many requests and overloaded model.
 _BY_STATUS = {401: "1000", 403: "1220", 405: "1212", 429: "1302", 503: "1312"}
-# Z.ai's numbers for an unknown model, a wrong parameter, an unknown route and (the last two) an error in processing.
+# Z.ai's numbers for an unknown model, a wrong parameter, an unknown route and an error in processing.
 _BY_REASON = {
     "model_not_found": "1211",
     "job_not_found": _PARAMETER,
     "not_found": "1222",
     "job_not_made": "1230",
+    "content_rejected": "1301",  # unsafe or sensitive content
     "still_rendering": "1230",
 }
 
@@ -36,6 +38,13 @@ class JobNotMade(GridpressError):
 
     code = "job_not_made"
     http_status = 422
+
+
+class ContentRejected(GridpressError):
+    """The operator's content policy refused the prompt or a picture. The same request would be refused again."""
+
+    code = "content_rejected"
+    http_status = 400
 
 
 class StillRendering(GridpressError):

@@ -2,7 +2,7 @@
 
 from api.openapi.operation import Body, Operation, Refusals, Response
 from api.problems.errors import ForbiddenModel
-from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
+from api.problems.zai import ContentRejected, JobNotMade, ModelNotServed, StillRendering
 from api.zai.routes import PREFIXES
 from api.zai.schemas import ImageRequest, ImagesResponse, TaskResponse
 from shared.errors import JobNotFound, ObjectStoreUnavailable, QueueFull, StoreFull, TenantBeingErased
@@ -49,7 +49,7 @@ def _operations(prefix: str, suffix: str) -> dict[str, Operation]:
             _TAG,
             "Render pictures and wait for them",
             {200: pictures},
-            (*_REFUSALS, StillRendering, JobNotMade, ObjectStoreUnavailable),
+            (*_REFUSALS, StillRendering, JobNotMade, ContentRejected, ObjectStoreUnavailable),
             _BODY,
         ),
         f"{blueprint}.begin": Operation(

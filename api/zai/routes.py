@@ -14,7 +14,7 @@ from api.edge.authentication import caller
 from api.jobs.picture_links import link_of
 from api.jobs.retries import await_job
 from api.jobs.submission import submit
-from api.problems.zai import JobNotMade, ModelNotServed, StillRendering
+from api.problems.zai import ContentRejected, JobNotMade, ModelNotServed, StillRendering
 from api.services import services
 from api.zai.schemas import ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
@@ -40,9 +40,7 @@ def generate() -> Response:
     """
     asked = _read()
     awaited = await_job(_body_of(asked))
-    awaited.wait_for_pictures(
-        services().settings.images_wait_s, failed=lambda job: JobNotMade(_why(job)), unfinished=_unfinished
-    )
+    awaited.wait_for_pictures(services().settings.images_wait_s, failed=_not_made, unfinished=_unfinished)
     job = awaited.job
     assert job.finished_at
     answer = ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job), warnings=asked.warnings or None)
@@ -76,6 +74,10 @@ def _body_of(asked: ImageRequest) -> Body:
     return Body(validated(JobRequest, asked.fields_of_job()), ())
 
 
+def _not_made(job: Job) -> JobNotMade | ContentRejected:
+    return (ContentRejected if job.status is JobStatus.REJECTED else JobNotMade)(_why(job))
+
+
 def _unfinished(job: Job) -> StillRendering:
     where = f"/paas/v4/async-result/{job.job_id}"
     return StillRendering(f"{job.job_id} is still running; retry the request, or read it at {where}")
@@ -102,7 +104,7 @@ def _status(job: Job) -> TaskStatus:
 
 
 def _why(job: Job) -> str:
-    error = next((render.error for render in job.renders if render.error), None)
+    error = job.error
     return f"{job.job_id} is {job.status}" + (f": {error['message']}" if error else "")
 
 

@@ -29,7 +29,7 @@ def steps_in_all(jobs: Iterable[Json]) -> tuple[int, int]:
 def steps_done(jobs: Iterable[Json]) -> tuple[int, int]:
     """Returns the numbers of decode steps and of denoise steps that these jobs have done so far.
 
-    A picture that failed, was cancelled or expired counts as zero steps.
+    A picture that failed, was cancelled, expired or was rejected counts as zero steps.
     """
     decode = denoise = 0
     for job in jobs:
@@ -42,7 +42,7 @@ def steps_done(jobs: Iterable[Json]) -> tuple[int, int]:
                     decode += _decode_steps(job)
                 case RenderState.DECODE_RUNNING:
                     decode, denoise = decode + _decode_steps(job), denoise + done
-                case RenderState.SUCCEEDED:
+                case RenderState.CHECKING | RenderState.SUCCEEDED:
                     decode, denoise = decode + _decode_steps(job), denoise + job["num_inference_steps"]
     return decode, denoise
 

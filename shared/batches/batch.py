@@ -96,6 +96,7 @@ class LineState(StrEnum):
     INVALID = "i"  # the request of the line is invalid
     CANCELLED = "c"
     EXPIRED = "x"
+    REJECTED = "r"  # refused by a content hook
     LEFT_OUT = "-"  # blank, or this batch retries only other lines of the file
 
 

@@ -60,7 +60,10 @@ class EndedIn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """One render of a job as the store holds it. Stage times are in UTC, and None until they are reached."""
+    """One render of a job as the store holds it. Stage times are in UTC, and None until they are reached.
+
+    `decoded_at` is the time at which the picture was stored for a content check. It is None if nothing checks pictures.
+    """
 
     render_id: RenderId
     index: int
@@ -75,6 +78,7 @@ class Render:
     prior_ready_at: datetime | None
     decode_started_at: datetime | None
     finished_at: datetime | None
+    decoded_at: datetime | None = None
 
     @property
     def num_tries(self) -> int:
@@ -107,6 +111,15 @@ class Job:
     def revised_prompt(self) -> str | None:
         """Returns the enhanced prompt, from which the pictures are rendered; None if there is none."""
         return self.enhancement.revised_prompt if self.enhancement else None
+
+    @property
+    def error(self) -> Mapping[str, object] | None:
+        """Returns the error that explains the job's status: of the first rejected render if there is one, else of the
+        first render with an error. Returns None if no render has one.
+        """
+        failed = [render for render in self.renders if render.error]
+        rejected = [render for render in failed if render.state is RenderState.REJECTED]
+        return next((render.error for render in (*rejected, *failed)), None)
 
     @property
     def num_missing(self) -> int:

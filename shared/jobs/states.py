@@ -13,10 +13,12 @@ class RenderState(StrEnum):
     PRIOR_RUNNING = "prior_running"
     PRIOR_READY = "prior_ready"
     DECODE_RUNNING = "decode_running"
+    CHECKING = "checking"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    REJECTED = "rejected"
 
     @property
     def is_final(self) -> bool:
@@ -32,6 +34,7 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    REJECTED = "rejected"
 
     @property
     def is_final(self) -> bool:
@@ -62,21 +65,29 @@ class Stage(StrEnum):
 
 _S = RenderState
 _ENDS = {_S.FAILED: "error", _S.CANCELLED: "cancel", _S.EXPIRED: "deadline"}
+_PROMPT_REJECTED = {_S.REJECTED: "the content hook refused the prompt"}
 
 # Maps each state to the states that can follow it, each with its cause. No other place defines a transition.
 ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
-    _S.QUEUED: {_S.PRIOR_RUNNING: "claim by an AR worker", **_ENDS},
+    _S.QUEUED: {_S.PRIOR_RUNNING: "claim by an AR worker", **_ENDS, **_PROMPT_REJECTED},
     _S.PRIOR_RUNNING: {_S.PRIOR_READY: "token grid finished", _S.QUEUED: "retry: lease lost or handed back", **_ENDS},
-    _S.PRIOR_READY: {_S.DECODE_RUNNING: "claim by a DiT worker", **_ENDS},
+    _S.PRIOR_READY: {_S.DECODE_RUNNING: "claim by a DiT worker", **_ENDS, **_PROMPT_REJECTED},
     _S.DECODE_RUNNING: {
         _S.SUCCEEDED: "picture stored",
+        _S.CHECKING: "picture stored, to be checked by the content hook",
         _S.PRIOR_READY: "retry: lease lost or handed back",
+        **_ENDS,
+    },
+    _S.CHECKING: {
+        _S.SUCCEEDED: "the content hook allowed the picture",
+        _S.REJECTED: "the content hook refused the picture",
         **_ENDS,
     },
     _S.SUCCEEDED: {},
     _S.FAILED: {},
     _S.CANCELLED: {},
     _S.EXPIRED: {},
+    _S.REJECTED: {},
 }
 
 _REVIVAL = "retry of its job, or requeue of a dead letter"
@@ -91,13 +102,15 @@ REVIVALS: Mapping[RenderState, Mapping[RenderState, str]] = {
 def final_status(states: Iterable[RenderState]) -> JobStatus:
     """Returns a job's status from the final states of its renders.
 
-    The job succeeded if all renders did. Otherwise it is cancelled if any render was, else expired if any was, else
-    failed.
+    The job succeeded if all renders did. Otherwise it is rejected if any render was, else cancelled if any was, else
+    expired if any was, else failed.
     """
     ends = set(states)
     assert all(end.is_final for end in ends)
     if ends == {_S.SUCCEEDED}:
         return JobStatus.SUCCEEDED
+    if _S.REJECTED in ends:
+        return JobStatus.REJECTED
     if _S.CANCELLED in ends:
         return JobStatus.CANCELLED
     return JobStatus.EXPIRED if _S.EXPIRED in ends else JobStatus.FAILED

@@ -130,6 +130,15 @@ WEBHOOK_ATTEMPTS = _DELIVERY.counter(
 )
 WEBHOOK_ATTEMPT_SECONDS = _DELIVERY.histogram("webhook_attempt_seconds", "Duration of a webhook attempt", _ATTEMPT)
 WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Webhook attempts in progress")
+CONTENT_CHECKS = _DELIVERY.counter(
+    "content_checks_total",
+    "Content checks by hook (prompt, picture): allowed, rejected, failed (no verdict, and the setting refuses), "
+    "unchecked (no verdict, and the setting allows), lost (the job ended in the meantime)",
+    ("hook", "outcome"),
+)
+CONTENT_CHECK_SECONDS = _DELIVERY.histogram(
+    "content_check_seconds", "Duration of a content check, with all requests to the hook", _ATTEMPT, ("hook",)
+)
 ENHANCEMENTS = _ENHANCE.counter(
     "enhancements_total",
     "Calls to enhance a prompt: enhanced, retry (failed, will be retried), failed (the job renders its original "

@@ -46,7 +46,7 @@ def job_response(
         waiting_for=None if is_writable or job.status.is_final else "object_store",
         paused=pause_response(outlook.pause) if outlook.pause else None,
         images=[_image(job, render, link) for render in job.renders],
-        error=next((_error(render.error) for render in job.renders if render.error), None),
+        error=_error(job.error) if job.error else None,
         model=model,
         revision=job.revision or None,
         revised_prompt=job.revised_prompt,
@@ -104,7 +104,7 @@ def _stage(job: Job) -> Stage | None:
     """Returns the furthest stage that a render of a running job has reached; None if the job is not running."""
     if job.status is not JobStatus.RUNNING:
         return None
-    decoding = (Stage.DIT.waiting, Stage.DIT.running)
+    decoding = (Stage.DIT.waiting, Stage.DIT.running, RenderState.CHECKING)
     return Stage.DIT if any(render.state in decoding for render in job.renders) else Stage.AR
 
 
@@ -113,7 +113,7 @@ def _share_done(render: Render) -> float:
 
     A failed render keeps the progress of the stages that it finished.
     """
-    if render.state is RenderState.SUCCEEDED:
+    if render.state in (RenderState.SUCCEEDED, RenderState.CHECKING):
         return 1.0
     finished = 0.5 if render.prior_ready_at else 0.0
     step = render.progress
@@ -142,7 +142,7 @@ def _image(job: Job, render: Render, link: str) -> ImageResponse:
         attempts=render.num_tries,
         timings=Timings(
             ar_s=_seconds(render.prior_started_at, render.prior_ready_at),
-            dit_s=_seconds(render.decode_started_at, render.finished_at if picture else None),
+            dit_s=_seconds(render.decode_started_at, (render.decoded_at or render.finished_at) if picture else None),
         ),
     )
 

@@ -32,8 +32,19 @@ Moment = Annotated[
 _ALL_FIELDS_REQUIRED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
+class PolicyResponse(BaseModel):
+    """What the operator's content policy says about a refused prompt or picture. Both fields may be null."""
+
+    model_config = _ALL_FIELDS_REQUIRED
+
+    code: str | None = None
+    reason: str | None = None
+
+
 class RenderErrorResponse(BaseModel):
-    """The error of a render that failed or expired. `code` is stable. `stage` is null if the render was in no stage."""
+    """The error of a render that failed, expired or was rejected. `code` is stable. `stage` is null if the render was in
+    no stage. `policy` is null unless the render was rejected by the operator's content policy.
+    """
 
     model_config = _ALL_FIELDS_REQUIRED
 
@@ -41,6 +52,7 @@ class RenderErrorResponse(BaseModel):
     message: str
     stage: str | None = None
     retryable: bool = False
+    policy: PolicyResponse | None = None
 
 
 class Timings(BaseModel):
@@ -62,8 +74,8 @@ class ImageResponse(BaseModel):
     `progress` is null unless a worker is rendering the picture.
 
     `attempts` is how often workers have tried to render the picture: 1 if nothing goes wrong, and one more for each
-    repetition of a stage. `ended_in` is the stage in which the picture was cancelled, expired or failed. It is
-    `before_start` if no stage had begun.
+    repetition of a stage. `ended_in` is the stage in which the picture was cancelled, expired, failed or was
+    rejected. It is `before_start` if no stage had begun.
     """
 
     index: int

@@ -14,6 +14,8 @@ from shared.wording.sentences import Flaw, Wording
 _IN_WORDS = {
     "public_url": "must be http:// or https://, a host and perhaps a path, without ? or #",
     "enhance_base_url": "must be a URL that begins with http:// or https://",
+    "prompt_hook_url": "must be a URL that begins with http:// or https://",
+    "picture_hook_url": "must be a URL that begins with http:// or https://",
 }
 _FIELD = re.compile(r'field "(\w+)"')
 

@@ -13,7 +13,15 @@ from shared.errors import Misconfigured
 
 # Secrets need not be in the environment, which `docker inspect`, /proc and crash reports show.
 SECRETS = frozenset(
-    {"redis_url", "s3_access_key", "s3_secret_key", "webhook_secret", "webhook_signing_key", "enhance_api_key"}
+    {
+        "redis_url",
+        "s3_access_key",
+        "s3_secret_key",
+        "webhook_secret",
+        "webhook_signing_key",
+        "enhance_api_key",
+        "content_hook_secret",
+    }
 )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.settings.audit import AuditSettings
+from shared.settings.content import ContentSettings
 from shared.settings.labels import LabelSettings
 from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
@@ -17,7 +18,7 @@ from shared.settings.store_url import with_certificates
 from shared.settings.tenants import TenantSettings
 
 
-class Settings(LabelSettings, TenantSettings, AuditSettings):
+class Settings(LabelSettings, TenantSettings, AuditSettings, ContentSettings):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
     A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file

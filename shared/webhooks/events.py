@@ -4,14 +4,16 @@ from enum import StrEnum
 from typing import Literal
 
 # Events of a job. Progress is reported at most once per second.
-JobEventType = Literal["job.started", "job.progress", "job.succeeded", "job.failed", "job.cancelled", "job.expired"]
+JobEventType = Literal[
+    "job.started", "job.progress", "job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected"
+]
 # Events of a batch.
 BatchEventType = Literal["batch.progress", "batch.completed", "batch.failed", "batch.cancelled", "batch.expired"]
 # Events to which an endpoint can subscribe. If an endpoint is disabled, the tenant's other endpoints get an event.
 EventType = Literal[JobEventType, BatchEventType, "webhook_endpoint.disabled"]
 
 # Default events for the webhook URL of a single job.
-ENDS: tuple[JobEventType, ...] = ("job.succeeded", "job.failed", "job.cancelled", "job.expired")
+ENDS: tuple[JobEventType, ...] = ("job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected")
 # Default events for the webhook URL of a single batch.
 BATCH_ENDS: tuple[BatchEventType, ...] = ("batch.completed", "batch.failed", "batch.cancelled", "batch.expired")
 # Default events of an endpoint.

@@ -93,7 +93,8 @@ def make_service(
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     work = BatchWork(client, batch_rules, worker)
     tools = Tools(work, BatchStore(client), objects, BackupHolds(client), settings, rules)
-    jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile))
+    checks_prompts = settings.prompt_hook_url is not None
+    jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile), checks_prompts=checks_prompts)
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
     intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders, InputStore(client))

@@ -15,7 +15,8 @@ from shared.responses.job import job_response
 from shared.responses.openai import images_head
 from shared.settings.settings import Settings
 
-_STATUSES = {JobStatus.SUCCEEDED: 200, JobStatus.CANCELLED: 409, JobStatus.EXPIRED: 504}
+_STATUSES = {JobStatus.SUCCEEDED: 200, JobStatus.CANCELLED: 409, JobStatus.EXPIRED: 504, JobStatus.REJECTED: 400}
+_CONTENT_POLICY = "content_policy_violation"  # OpenAI's code
 _NEVER_RUN = {
     LineState.CANCELLED: ("batch_cancelled", "the batch was cancelled before this line was begun"),
     LineState.EXPIRED: ("batch_expired", "the batch expired before this line was begun"),
@@ -137,9 +138,11 @@ def _line(
 
 
 def _failure(job: Job) -> dict[str, Any]:
-    found = next((render.error for render in job.renders if render.error), {})
-    code = str(found.get("code", f"job_{job.status}"))
-    return _error(code, str(found.get("message", f"the job is {job.status}")), None, "server_error")
+    found = job.error or {}
+    message = str(found.get("message", f"the job is {job.status}"))
+    if job.status is JobStatus.REJECTED:
+        return _error(_CONTENT_POLICY, message, None)
+    return _error(str(found.get("code", f"job_{job.status}")), message, None, "server_error")
 
 
 def _error(code: str, message: str, param: str | None, kind: str = "invalid_request_error") -> dict[str, Any]:

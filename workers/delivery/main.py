@@ -15,6 +15,7 @@ from shared.settings.settings import Settings
 from shared.store.access.key_ring import KeyRing
 from shared.store.access.keys import KeyStore
 from shared.store.batches.batches import BatchStore
+from shared.store.checks.checks import CheckClaim
 from shared.store.core.connect import Client, connect_with_timeout
 from shared.store.core.opening import open_store
 from shared.store.endpoints.endpoints import EndpointStore
@@ -27,6 +28,8 @@ from shared.store.webhooks.manifests import ManifestStore
 from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, leave_process, serve
+from workers.delivery.content.parts import make_runner, make_service
+from workers.delivery.content.runner import CheckRunner
 from workers.delivery.dispatcher import Dispatcher
 from workers.delivery.manifest import ManifestService
 from workers.delivery.message import Composer
@@ -60,6 +63,7 @@ def run(settings: Settings) -> None:
     assert settings.redis_url
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
+    checks = make_checks(client, settings, hints, worker.worker_id)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     leases = LeaseStore(connect_with_timeout(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
@@ -86,16 +90,36 @@ def run(settings: Settings) -> None:
     def shut_down() -> None:
         stopping.set()
         dispatcher.close()
+        checks.close()
 
     heartbeat.start()
     # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
+    worker_ready.connect(lambda **_: checks.start(), weak=False)
     serve(app, Served(worker, hint_health, take, shut_down), settings)
     has_ended = dispatcher.stop(settings.drain_grace_s)
+    checks.stop()
     heartbeat.stop()
     leases.leave(worker)
     if not has_ended:
         leave_process()
+
+
+def make_checks(client: Client, settings: Settings, hints: Hints, worker: WorkerId | None = None) -> CheckRunner:
+    """Creates and returns the threads that carry out content checks, without starting them.
+
+    Raises `Misconfigured` for a content hook that can't be called.
+    """
+
+    def wake(claim: CheckClaim) -> None:
+        """Sends hints for what may wait now: a stage after a prompt, and deliveries after the end of the job."""
+        if claim.picture is None:
+            hints.send_one(Queue.DIT if claim.spec.prior else Queue.AR)
+        hints.send_one(Queue.DELIVERY)
+
+    rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
+    objects = open_objects(settings, fails_fast=True)
+    return make_runner(make_service(client, objects, rules, settings, worker, wake), settings)
 
 
 def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:

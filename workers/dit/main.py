@@ -58,13 +58,21 @@ def run(settings: Settings) -> None:
     options, devices = options_of(settings), guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    previews = PreviewPublisher(objects, LeaseStore(client, rules), labelling)
+    previews = PreviewPublisher(
+        objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
+    )
     with device_share(settings, placement) as share:
         model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
         apply_options(model.transformer, options)
         model = replace(model, tile_above_px=tile_limit_px(settings.dit_vae_tiles, model.vae, placement.device))
         facts = _engine_facts(placement, options, model)
-        publisher = Publisher(objects, settings.served_model_name, labelling, facts)
+        publisher = Publisher(
+            objects,
+            settings.served_model_name,
+            labelling,
+            facts,
+            checks_pictures=settings.picture_hook_url is not None,
+        )
         denoiser = _denoiser(settings, source, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings) else Plan()
         runner = DitRunner(model, denoiser, plan)

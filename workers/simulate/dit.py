@@ -33,7 +33,13 @@ def run(settings: Settings) -> None:
     client = open_store(settings)
     objects = open_objects(settings)
     facts = {"device": "simulated", "gridpress": version("gridpress")}
-    publisher = Publisher(objects, settings.served_model_name, labelling, facts)
+    publisher = Publisher(
+        objects,
+        settings.served_model_name,
+        labelling,
+        facts,
+        checks_pictures=settings.picture_hook_url is not None,
+    )
     handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
 
     def finish(claim: Claim) -> Decoded:
@@ -43,7 +49,9 @@ def run(settings: Settings) -> None:
         )
 
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
-    previews = PreviewPublisher(objects, LeaseStore(client, rules), labelling)
+    previews = PreviewPublisher(
+        objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
+    )
 
     def preview(claim: Claim, progress: Progress) -> None:
         due = preview_steps(progress.total, claim.partial_images)

@@ -14,6 +14,7 @@ _STATUSES: Mapping[Any, str] = {
     "batch_cancelled": "cancelled",
     "batch_expired": "expired",
 }
+_CONTENT_POLICY = "content_policy_violation"  # OpenAI's code for content that a policy refuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +49,21 @@ class Outcome:
         return cls(
             custom_id=line["custom_id"],
             job_id=line["job_id"],
-            status=_status(line.get("error"), response.get("status_code")),
+            status=_status(line.get("error"), response.get("status_code"), body),
             suffix=_suffix(body.get("output_format")),
             pictures=pictures,
             error=None if pictures else _why(line.get("error"), body, response.get("status_code")),
         )
 
 
-def _status(error: Any, status_code: int | None) -> str:
-    """Returns the status of a batch line: `succeeded`, `failed`, `cancelled` or `expired`, as for a picture.
+def _status(error: Any, status_code: int | None, body: Mapping[str, Any]) -> str:
+    """Returns the status of a batch line: `succeeded`, `failed`, `cancelled`, `expired` or `rejected`, as for a picture.
 
     The status follows from the response, or from the line's error. A line that never ran has no response.
     """
+    said = body.get("error")
+    if body.get("status") == "rejected" or (isinstance(said, Mapping) and said.get("code") == _CONTENT_POLICY):
+        return "rejected"
     code = error.get("code") if isinstance(error, Mapping) else status_code
     return _STATUSES.get(code, "failed")
 

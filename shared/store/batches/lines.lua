@@ -4,7 +4,7 @@
 -- needs: keys
 
 -- The final state of a line by the final status of its job (see shared/batches/batch.py).
-local LINE_ENDS = { succeeded = 's', failed = 'f', cancelled = 'c', expired = 'x' }
+local LINE_ENDS = { succeeded = 's', failed = 'f', cancelled = 'c', expired = 'x', rejected = 'r' }
 local STORED_WITHIN_MS = 2000 -- the longest time that a result waits so that several are stored together
 
 -- Publishes a message that the batch has changed. It has no content: readers then read the batch.

@@ -1,9 +1,9 @@
 -- Functions that record a worker's duties. A duty is a lease of the worker on something other than a render: a webhook
--- delivery (w), a manifest (m), a prompt to enhance (e) or a batch (b). When the worker's process is seen to end, its
--- duties are freed at once, except those that are leased to another worker by then.
+-- delivery (w), a manifest (m), a prompt to enhance (e), a content check (c) or a batch (b). When the worker's process
+-- is seen to end, its duties are freed at once, except those that are leased to another worker by then.
 -- The holder's id of these leases contains the worker's id: worker, `~`, random digits.
 
--- needs: keys, decide, outbox
+-- needs: keys, checks, decide, outbox
 local DUTIES_KEPT_S = 86400
 
 -- Returns the worker in a holder's id, or nil.
@@ -48,6 +48,15 @@ local FREE = {
   e = function(worker, job, now)
     if redis.call('HGET', P .. 'job:' .. job, 'enhancement') ~= 'pending' then return false end
     return free_job(worker, job, 'enhancement_holder', enhancements_of(job), now)
+  end,
+  c = function(worker, entry, now)
+    local is_picture = string.find(entry, ':', 1, true)
+    local key = P .. (is_picture and 'render:' or 'job:') .. entry
+    if worker_of(redis.call('HGET', key, 'check_holder')) ~= worker then return false end
+    redis.call('HDEL', key, 'check_holder')
+    local job = is_picture and redis.call('HGET', key, 'job') or entry
+    redis.call('ZADD', checks_of(redis.call('HGET', P .. 'job:' .. job, 'lane')), 'XX', now, entry)
+    return true
   end,
   b = function(worker, batch, now)
     if worker_of(redis.call('HGET', P .. 'batch:' .. batch, 'holder')) ~= worker then return false end

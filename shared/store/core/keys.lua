@@ -94,12 +94,18 @@
 --   gridpress:enhancements:<class>  zset    jobs whose prompt is to be enhanced, by due time. Fields of these jobs:
 --                                           enhancement (status), enhancement_holder, enhancement_attempts,
 --                                           enhancement_error (JSON), revised_prompt
---   gridpress:enhancing             set     tenants that may have jobs in these lists: see not_begun.lua
+--   gridpress:checks:<class>        zset    content checks by due time: see checks.lua. Fields of the job or render:
+--                                           check_holder, check_attempts; of the job: check (`pending` until its prompt
+--                                           was allowed, then `allowed`); of the render: unchecked (picture),
+--                                           unchecked_usage (what it adds to the usage)
+--   gridpress:enhancing             set     tenants that may have jobs in the lists of enhancements and checks: see
+--                                           not_begun.lua
 --   gridpress:finished              zset    ended jobs by the time of their end
 --   gridpress:job_expiries          zset    ended jobs with a `delete_after_s`, by the time of their deletion
 --   gridpress:delete_after:<tenant>  string  `delete_after_s` (ms) of jobs and batches that have none of their own
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see doom_job.lua
---   gridpress:handovers             zset    objects with latents of unfinished renders by the time to delete them
+--   gridpress:handovers             zset    objects with latents of unfinished renders, and of pictures that were not
+--                                           allowed, by the time to delete them
 --   gridpress:aside                 zset    entries that were set aside: see aside.lua
 --   gridpress:usage...              see count_usage.lua
 --   gridpress:batch...              see create_batch.lua

@@ -11,9 +11,10 @@ local function set_status(job, tenant, from, to, more)
 end
 
 -- Returns a job's final status from how many of its renders ended in which state: succeeded if all succeeded; else
--- cancelled or expired if any was; else failed.
+-- rejected, cancelled or expired if any was; else failed.
 local function final_status(known)
   if tonumber(known.num_succeeded or 0) == tonumber(known.n) then return 'succeeded' end
+  if known.num_rejected then return 'rejected' end
   if known.num_cancelled then return 'cancelled' end
   if known.num_expired then return 'expired' end
   return 'failed'

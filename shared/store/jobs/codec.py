@@ -84,6 +84,7 @@ def _new_render(job_id: JobId, spec: JobSpec, index: int, created_at: datetime, 
         prior_ready_at=created_at if source else None,
         decode_started_at=None,
         finished_at=None,
+        decoded_at=None,
     )
 
 
@@ -110,6 +111,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
         prior_ready_at=_optional_time(render, "prior_ready_ms"),
         decode_started_at=_optional_time(render, "decode_running_ms"),
         finished_at=_optional_time(render, "finished_ms"),
+        decoded_at=_optional_time(render, "checking_ms"),
     )
 
 
@@ -187,8 +189,11 @@ def submission_options(
     *,
     costs: CostModel = DEFAULT_COSTS,
     idempotency: str = "",
+    checks_prompt: bool = False,
 ) -> str:
-    """Returns the options of a new job as JSON, as the script `submit.lua` expects them."""
+    """Returns the options of a new job as JSON, as the script `submit.lua` expects them. `checks_prompt` says whether a
+    content hook must allow the prompt first.
+    """
     start_timeout_ms, execution_timeout_ms, deadline_ms = limits_ms(spec)
     cost = costs.cost_of(spec.settings)
     return json.dumps(
@@ -204,6 +209,7 @@ def submission_options(
             "revision": source.revision if source else "",
             "source": spec.prior.job_id if spec.prior else "",
             "enhance": spec.enhance_prompt,
+            "check": checks_prompt,
             "prior": encode_prior(source.prior) if source else "",
             "client_id": name.client_id if name else "",
             "fingerprint": name.fingerprint if name else "",

@@ -1,6 +1,6 @@
 -- A function that ends a job, when its last render has become final.
 
--- needs: keys, decide, events, fields, lines, outbox, settle, status
+-- needs: keys, checks, decide, events, fields, lines, outbox, settle, status
 
 local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
 
@@ -8,12 +8,14 @@ local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its pr
 -- the state in which its last render ended, and `from` the job's status before.
 local function end_job(job, last, tenant, from, now)
   local known = fields_of(P .. 'job:' .. job, 'n', 'num_succeeded', 'num_failed', 'num_cancelled', 'num_expired',
-    'enhancement', 'revivals', 'batch', 'line', 'webhook_url', 'webhook_events', 'delete_after_ms')
+    'num_rejected', 'enhancement', 'check', 'lane', 'revivals', 'batch', 'line', 'webhook_url', 'webhook_events',
+    'delete_after_ms')
   local count = 'num_' .. last
   known[count] = tonumber(known[count] or 0) + 1
   local status = final_status(known)
   set_status(job, tenant, from, status, { 'finished_ms', now, 'left', 0, count, known[count] })
   if known.enhancement == 'pending' then decide_enhancement(job, 'failed', JOB_ENDED) end
+  if known.check == 'pending' then leave_prompt_check(job, known.lane) end
   redis.call('ZADD', P .. 'finished', now, job)
   if known.delete_after_ms then redis.call('ZADD', P .. 'job_expiries', now + known.delete_after_ms, job) end
   append_event(job, 'job.' .. status, { status = status }, tenant)

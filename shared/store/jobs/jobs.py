@@ -71,13 +71,17 @@ class JobStore:
         replicas: Replicas = PRIMARY_ALONE,
         hints: Mapping[Queue, HintMessage] = _NO_HINTS,
         costs: CostModel = DEFAULT_COSTS,
+        *,
+        checks_prompts: bool = False,
     ) -> None:
-        """Creates a client of the store. `costs` is the model that estimates the cost of renders.
+        """Creates a client of the store. `costs` is the model that estimates the cost of renders. `checks_prompts` says
+        whether a content hook must allow the prompt of every new job before its first stage.
 
         `hints` has for each queue the Celery message that wakes a worker. For a new job, `submit` sends this message to
         the queue in which the job waits first, unless the queue has enough of them.
         """
         self._costs = costs
+        self._checks_prompts = checks_prompts
         self._client = client
         self._replicas = replicas
         self._hints = hints
@@ -109,9 +113,16 @@ class JobStore:
         `TenantBeingErased`.
         """
         options = codec.submission_options(
-            spec, name, source, origin=origin, costs=self._costs, idempotency=idempotency
+            spec,
+            name,
+            source,
+            origin=origin,
+            costs=self._costs,
+            idempotency=idempotency,
+            checks_prompt=self._checks_prompts,
         )
-        hint = self._hints.get(first_queue(spec, source))
+        queue = first_queue(spec, source, checks_prompt=self._checks_prompts)
+        hint = self._hints.get(queue) if queue else None
         answer = self._scripts.run_replicated(self._replicas, "submit", *submission(job_id, spec, options, hint))
         match answer:
             case ["full", num_queued, most]:
@@ -141,7 +152,13 @@ class JobStore:
         with translated(), self._client.pipeline(transaction=False) as pipeline:
             for line in lines:
                 options = codec.submission_options(
-                    line.spec, None, line.source, line.job, line.origin, costs=self._costs
+                    line.spec,
+                    None,
+                    line.source,
+                    line.job,
+                    line.origin,
+                    costs=self._costs,
+                    checks_prompt=self._checks_prompts,
                 )
                 self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()

@@ -17,7 +17,7 @@ local known = redis.call('HMGET', key, 'tenant', 'status', 'n', 'revivals')
 if known[1] ~= tenant then return { 'unknown' } end
 local status = known[2]
 if status == 'queued' or status == 'running' then return known[4] and { 'stands' } or { 'refused', status } end
-if status == 'succeeded' then return { 'refused', status } end
+if status == 'succeeded' or status == 'rejected' then return { 'refused', status } end
 local now = now_ms()
 if deadline ~= '' and moment_of(deadline) <= now then return { 'late' } end
 

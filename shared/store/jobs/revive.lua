@@ -1,6 +1,6 @@
 -- Functions that requeue those renders of an ended job that have no picture, and reopen the job.
 
--- needs: keys, deadlines, end_messages, events, lanes, lines, stages, status, suspicion, tenant_load
+-- needs: keys, checks, deadlines, end_messages, events, lanes, lines, stages, status, suspicion, tenant_load
 
 -- Reopens the batch line of a job whose result is not stored yet. The line has not ended after all.
 local function reopen_line(job)
@@ -32,7 +32,7 @@ local function reopen(job, tenant, status, event, data)
 end
 
 -- Queues a render again, for the DiT if it has a token grid, else for AR. Its strikes are cleared and its timeouts
--- start again.
+-- start again. If the prompt of its job was not allowed yet, the render waits for the check of the prompt first.
 local function revive(render, job, tenant, now)
   local key, job_key = P .. 'render:' .. render, P .. 'job:' .. job
   local known = redis.call('HMGET', key, 'index', 'state', 'prior')
@@ -45,8 +45,12 @@ local function revive(render, job, tenant, now)
   redis.call('HINCRBY', job_key, 'left', 1)
   local count = 'num_' .. known[2]
   if redis.call('HINCRBY', job_key, count, -1) == 0 then redis.call('HDEL', job_key, count) end
-  enqueue(render, stage, queueing_of(job), false)
-  local limits = redis.call('HMGET', job_key, 'start_timeout_ms', 'deadline_ms')
+  local limits = redis.call('HMGET', job_key, 'start_timeout_ms', 'deadline_ms', 'check', 'lane')
+  if limits[3] == 'pending' then
+    require_prompt_check(job, limits[4], tenant, now)
+  else
+    enqueue(render, stage, queueing_of(job), false)
+  end
   set_deadline(render, limits[1], limits[2], now)
   append_event(job, 'render.stage', { index = tonumber(known[1]), state = WAITING[stage] })
 end

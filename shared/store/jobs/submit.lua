@@ -19,6 +19,7 @@
 --                                      sets the job's revision
 --   source                             for re-renders: the job of the token grid; otherwise ''
 --   enhance                            true: the renders first wait for the enhancement of their prompt
+--   check                              true: they then wait for the check of their prompt (see checks.lua)
 --   client_id, fingerprint             the client's own id of the job ('' for none), and the fingerprint of its request
 --   batch, line, note                  for a batch line, which becomes a job only while it waits; batch is '' otherwise
 --   webhook_url, webhook_events        '' for none; a list
@@ -29,8 +30,9 @@
 -- queued renders; {'spent', pictures, device time (ms), both budgets or ''} when it would exceed a budget (budget.lua);
 -- {'erasing'} while the tenant's data is being erased; {'gone'} when a condition image of the spec was deleted meanwhile.
 
--- needs: keys, clock, batch_order, budget, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
--- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line, spent_budget
+-- needs: keys, clock, batch_order, budget, checks, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
+-- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line, require_prompt_check
+-- seldom: spent_budget
 
 local job, tenant, spec, options = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local n = (#ARGV - 7) / 2
@@ -118,6 +120,7 @@ if delete_after == '' and options.batch == '' then
 end
 if delete_after ~= '' then add_fields('delete_after_ms', delete_after) end
 if options.enhance then add_fields('enhancement', 'pending') end
+if options.check then add_fields('check', 'pending') end
 redis.call('HSET', key, unpack(fields))
 use_inputs(job, spec)
 redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)
@@ -127,6 +130,8 @@ count_load(tenant, WAITING[stage], false, n)
 if options.enhance then
   redis.call('ZADD', enhancements_of(job), now, job)
   redis.call('SADD', P .. 'enhancing', tenant)
+elseif options.check then
+  require_prompt_check(job, lane, tenant, now)
 end
 local queueing = { lane = lane, rank = rank, ar_cost = options.ar_cost, dit_cost = options.dit_cost }
 local expires = end_of_limits(options.start_timeout_ms, deadline, now)
@@ -135,7 +140,7 @@ for i = 8, #ARGV, 2 do
   redis.call('HSET', render_key, 'job', job, 'index', (i - 8) / 2, 'state', WAITING[stage], 'seed', ARGV[i + 1],
     'fence', 0, WAITING[stage] .. '_ms', now)
   if stage == 'dit' then redis.call('HSET', render_key, 'prior', options.prior) end
-  if not options.enhance then enqueue(ARGV[i], stage, queueing, false) end
+  if not (options.enhance or options.check) then enqueue(ARGV[i], stage, queueing, false) end
   if expires then redis.call('ZADD', P .. 'deadlines', expires, ARGV[i]) end
 end
 append_event(job, 'job.queued', { n = n }, tenant)

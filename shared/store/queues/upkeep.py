@@ -95,7 +95,7 @@ class UpkeepStore:
         """Recovers at once all renders of a worker whose process was seen to end. Returns the number of renders that
         wait again, and the number that failed because they crashed workers `poison_strikes` times.
 
-        Also frees the worker's leases on webhook deliveries, manifests, prompts and batches.
+        Also frees the worker's leases on webhook deliveries, manifests, prompts, content checks and batches.
         """
         taken_back, failed, _ = self._scripts.run("take_back", worker, poison_strikes)
         return taken_back, failed

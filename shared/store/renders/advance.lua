@@ -4,7 +4,7 @@
 -- Arguments (ARGV):
 --   1: render
 --   2 to 4: its lease: stage, fence, holder
---   5: new state
+--   5: new state. `checking` means that the picture is stored and waits for a content check (see checks.lua)
 --   6: '1' if this attempt is not counted among the render's attempts, else '0'
 --   7: what a finished picture adds to the usage of its tenant (count_usage.lua), or ''
 --   8: number of hints
@@ -14,8 +14,8 @@
 -- 'moved'.
 
 -- needs: states, keys, clock, count_usage, hints, move, throughput, stages
--- seldom: clear_suspicion, count_usage, decide_enhancement, device_order, end_line, finish, num_due, num_wanted_of_stage, refund, unpark
--- seldom: wait_for
+-- seldom: await_check, clear_suspicion, count_usage, decide_enhancement, device_order, end_line, end_picture_check
+-- seldom: finish, num_due, num_wanted_of_stage, refund, unpark, wait_for
 local render, stage, fence, holder, to, refund, used, num_hints = unpack(ARGV, 1, 8)
 local past = render_record(render)
 if past.fence ~= fence or past.holder ~= holder then return 'lost' end
@@ -28,10 +28,11 @@ for i = first_field, #ARGV, 2 do
   -- the object of an earlier handover is no longer needed
   if ARGV[i] == 'handover' then end_handover(render, past.handover, now) end
 end
-if to == DONE[stage] then record_throughput(stage, render, past, job, now) end
+if to == DONE[stage] or to == 'checking' then record_throughput(stage, render, past, job, now) end
 if used ~= '' then count_usage(job.tenant, used, now) end
 if refund == '1' then redis.call('HINCRBY', P .. 'render:' .. render, stage .. '_attempts', -1) end
-local has_ended = (FINAL[to] and finish or wait_for)(render, past.state, to, past, job, now, { unpack(ARGV, first_field) })
+local go = FINAL[to] and finish or to == 'checking' and await_check or wait_for
+local has_ended = go(render, past.state, to, past, job, now, { unpack(ARGV, first_field) })
 -- A holder moves its render only once, so its id makes a unique hint id.
 for i = 9, first_field - 1, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 return has_ended and 'ended' or 'moved'

@@ -218,14 +218,19 @@ class LeaseStore:
             facts["ar_device_ms"] = str(round(device_s * 1000))
         self._advance(lease, RenderState.PRIOR_READY, refund=False, usage="", prior=codec.encode_prior(prior), **facts)
 
-    def finish_picture(self, lease: Lease, picture: Picture, used: Used | None = None) -> bool:
+    def finish_picture(
+        self, lease: Lease, picture: Picture, used: Used | None = None, *, to_check: bool = False
+    ) -> bool:
         """Stores the picture of a render, whose state changes from `decode_running` to `succeeded`. The same script
         adds `used` to the usage of the tenant.
 
-        Returns whether this ended the job. Raises `LeaseLost`.
+        With `to_check` the state becomes `checking`. Nobody can read the picture, and it counts in no usage, until a
+        content check allows it. Returns whether this ended the job. Raises `LeaseLost`.
         """
-        usage = used.as_text() if used else ""
-        return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=codec.encode_picture(picture))
+        usage, stored = used.as_text() if used else "", codec.encode_picture(picture)
+        if to_check:
+            return self._advance(lease, RenderState.CHECKING, unchecked=stored, unchecked_usage=usage)
+        return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=stored)
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
         """Fails a render. `error` is for clients. Returns whether this ended the job. Raises `LeaseLost`."""

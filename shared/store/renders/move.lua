@@ -2,7 +2,7 @@
 -- No other code changes the state of a render. Each writes the fields that its caller has for the render in the same
 -- command: `more` is a list of names and values in turn.
 
--- needs: states, keys, device_time, end_job, events, fields, lanes, outbox, settle, shares, stages, status, suspicion
+-- needs: states, keys, checks, device_time, end_job, events, fields, lanes, outbox, settle, shares, stages, status, suspicion
 -- needs: tenant_load
 
 -- Returns what a move needs of a render's record.
@@ -23,9 +23,10 @@ local function end_handover(render, object, now)
   redis.call('HDEL', P .. 'render:' .. render, 'handover', 'handover_facts')
 end
 
--- Returns the place in which a render ended: the stage in which it is or for which it waits, or 'before_start'.
+-- Returns the place in which a render ended: the stage in which it is or for which it waits, or 'before_start'. A render
+-- whose picture is checked is in the DiT.
 local function place_of_end(state, started)
-  return (WAITS[state] and not started) and 'before_start' or WAITS[state] or RUNS[state]
+  return (WAITS[state] and not started) and 'before_start' or WAITS[state] or RUNS[state] or 'dit'
 end
 
 -- Moves a render between the counts of its tenant. A tenant at its limit may then begin another render.
@@ -84,6 +85,17 @@ local function wait_for(render, from, to, past, job, now, more)
   append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
 end
 
+-- Moves a render whose picture is stored to the state in which the picture waits for a content check. `more` has the
+-- field `unchecked`. Until the check allows the picture, nobody can read it.
+local function await_check(render, from, to, past, job, now, more)
+  change_state(render, from, to, past, job, now, more)
+  end_handover(render, past.handover, now)
+  if past.best then clear_suspicion(render) end
+  if past.done then redis.call('HDEL', P .. 'render:' .. render, 'done', 'total') end
+  redis.call('ZADD', checks_of(job.lane), now, render)
+  append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
+end
+
 -- Moves a render to a final state. Returns whether this ended the job.
 local function finish(render, from, to, past, job, now, more)
   local key, num = P .. 'render:' .. render, #more
@@ -91,10 +103,12 @@ local function finish(render, from, to, past, job, now, more)
   change_state(render, from, to, past, job, now, more)
   append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
   redis.call('ZREM', P .. 'deadlines', render)
+  if from == 'checking' then end_picture_check(render, to, job.lane, now) end
   end_handover(render, past.handover, now)
   -- A render without a picture keeps its token grid, from which a retry may start. A dead letter also keeps its crash
   -- evidence.
   if to == 'succeeded' then settle_render(render) else redis.call('HDEL', key, 'done', 'total') end
+  if to == 'rejected' then redis.call('HDEL', key, 'prior', 'prior_engine') end
   if past.best and not past.dead_stage then clear_suspicion(render) end
   if tonumber(job.left) > 1 then
     redis.call('HINCRBY', P .. 'job:' .. past.job, 'num_' .. to, 1)

@@ -3,8 +3,9 @@
 -- needs: keys
 
 -- A tenant's load has two counts, queued and running. LOAD maps a render's state to its count; final renders do not
--- count.
-local LOAD = { queued = 'queued', prior_running = 'running', prior_ready = 'running', decode_running = 'running' }
+-- count. A render whose picture waits for a content check is running.
+local LOAD = { queued = 'queued', prior_running = 'running', prior_ready = 'running', decode_running = 'running',
+  checking = 'running' }
 
 -- Returns the count to which a render belongs. A re-render that waits for the DiT and has not begun counts as queued,
 -- since `concurrent_renders` still applies to it.

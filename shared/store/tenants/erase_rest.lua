@@ -9,7 +9,7 @@ for _, key in ipairs({ 'client_ids', 'load', 'parked', 'dead', 'activity', 'foll
   'subscriptions', 'endpoints', 'input_names', 'jobs', 'files', 'batches' }) do
   delete(key)
 end
-for _, status in ipairs({ 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired' }) do
+for _, status in ipairs({ 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired', 'rejected' }) do
   num = num + redis.call('DEL', P .. 'jobs:' .. tenant .. ':' .. status)
 end
 for _, purpose in ipairs({ 'batch', 'batch_output', 'vision', 'user_data' }) do

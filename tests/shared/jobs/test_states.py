@@ -15,7 +15,7 @@ def test_the_table_knows_every_state() -> None:
 
 
 def test_final_states_have_no_way_on() -> None:
-    assert set(FINAL) == {RenderState.SUCCEEDED, *ENDINGS}
+    assert set(FINAL) == {RenderState.SUCCEEDED, RenderState.REJECTED, *ENDINGS}
     assert not any(ARROWS[state] for state in FINAL)
 
 
@@ -27,7 +27,8 @@ def test_every_other_state_can_end_in_each_bad_way(state: RenderState) -> None:
 def test_a_render_succeeds_through_both_stages_only() -> None:
     path = [RenderState.QUEUED]
     while not path[-1].is_final:
-        onward = [to for to in ARROWS[path[-1]] if to not in ENDINGS and to not in path]
+        beside = {*ENDINGS, RenderState.CHECKING, RenderState.REJECTED}
+        onward = [to for to in ARROWS[path[-1]] if to not in beside and to not in path]
         assert len(onward) == 1
         path.extend(onward)
     ar, dit = Stage.AR, Stage.DIT
@@ -37,8 +38,13 @@ def test_a_render_succeeds_through_both_stages_only() -> None:
 
 @pytest.mark.parametrize("stage", Stage)
 def test_a_retry_goes_back_to_where_the_stage_began(stage: Stage) -> None:
-    backward = set(ARROWS[stage.running]) - ENDINGS - {stage.done}
+    backward = set(ARROWS[stage.running]) - ENDINGS - {stage.done, RenderState.CHECKING}
     assert backward == {stage.waiting}
+
+
+def test_only_what_no_worker_holds_can_be_rejected() -> None:
+    rejectable = {state for state in RenderState if RenderState.REJECTED in ARROWS[state]}
+    assert rejectable == {RenderState.QUEUED, RenderState.PRIOR_READY, RenderState.CHECKING}
 
 
 @given(st.lists(st.sampled_from(FINAL), min_size=1))
@@ -46,9 +52,10 @@ def test_a_job_ends_as_its_worst_end_deserves(ends: list[RenderState]) -> None:
     status = final_status(ends)
     assert status.is_final
     assert (status is JobStatus.SUCCEEDED) == (set(ends) == {RenderState.SUCCEEDED})
-    ranked = (RenderState.CANCELLED, RenderState.EXPIRED, RenderState.FAILED, RenderState.SUCCEEDED)
+    worst = (RenderState.REJECTED, RenderState.CANCELLED, RenderState.EXPIRED, RenderState.FAILED)
+    ranked = (*worst, RenderState.SUCCEEDED)
     assert status.value == next(state.value for state in ranked if state in ends)
 
 
 def test_the_order_of_the_ends_does_not_matter() -> None:
-    assert {final_status(order) for order in permutations(FINAL)} == {JobStatus.CANCELLED}
+    assert {final_status(order) for order in permutations(FINAL)} == {JobStatus.REJECTED}

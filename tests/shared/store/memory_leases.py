@@ -78,7 +78,8 @@ class MemoryLeases:
     def finish_prior(self, lease: Lease, prior: Prior, engine: Mapping[str, str] | None = None) -> None:
         self._advance(lease, RenderState.PRIOR_READY, prior=prior, **({"prior_engine": engine} if engine else {}))
 
-    def finish_picture(self, lease: Lease, picture: Picture) -> bool:
+    def finish_picture(self, lease: Lease, picture: Picture, *, to_check: bool = False) -> bool:
+        assert not to_check, "content checks are tested with the real store: test_checks.py"
         return self._advance(lease, RenderState.SUCCEEDED, picture=picture)
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:

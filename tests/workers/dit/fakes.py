@@ -33,12 +33,16 @@ class FakeLeases:
     pictures: list[Picture] = field(default_factory=list)
     events: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     handovers: list[ObjectKey] = field(default_factory=list)
+    to_check: list[bool] = field(default_factory=list)
 
     def keep_handover(self, key: ObjectKey, kept_s: float) -> None:
         self.handovers.append(key)
 
-    def finish_picture(self, lease: Lease, picture: Picture, used: Used | None = None) -> bool:
+    def finish_picture(
+        self, lease: Lease, picture: Picture, used: Used | None = None, *, to_check: bool = False
+    ) -> bool:
         self.pictures.append(picture)
+        self.to_check.append(to_check)
         return True
 
     def publish_event(self, lease: Lease, event_type: str, data: Mapping[str, object]) -> None:

@@ -53,7 +53,13 @@ class PreviewPublisher:
     A preview that can't be stored is left out, and its render is not affected.
     """
 
-    def __init__(self, objects: ObjectStore, leases: LeaseStore, labelling: Labelling) -> None:
+    def __init__(
+        self, objects: ObjectStore, leases: LeaseStore, labelling: Labelling, *, is_withheld: bool = False
+    ) -> None:
+        """Creates the publisher. With `is_withheld` it publishes nothing: a content hook must see each picture before
+        anybody else does.
+        """
+        self._is_withheld = is_withheld
         self._objects = objects
         self._leases = leases
         self._labelling = labelling
@@ -62,6 +68,8 @@ class PreviewPublisher:
 
     def submit(self, preview: Preview) -> None:
         """Queues a preview for publishing. It never blocks: if too many previews are waiting, this one is dropped."""
+        if self._is_withheld:
+            return
         if self._room.acquire(blocking=False):
             self._pool.submit(self._publish, preview)
         else:

@@ -28,12 +28,21 @@ class Publisher:
     won.
     """
 
-    def __init__(self, objects: ObjectStore, model_name: str, labelling: Labelling, engine: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        model_name: str,
+        labelling: Labelling,
+        engine: Mapping[str, str],
+        *,
+        checks_pictures: bool = False,
+    ) -> None:
         """Creates the publisher.
 
         `engine` describes the software and device that computed the pictures (device, dtype, versions). The manifests
-        contain this description.
+        contain this description. `checks_pictures` says whether a content hook must allow each picture first.
         """
+        self._checks_pictures = checks_pictures
         self._objects = objects
         self._model_name = model_name
         self._labelling = labelling
@@ -72,7 +81,7 @@ class Publisher:
             self._objects.put(picture.key, encoded.data, encoded.content_type)
             for upload in uploads:
                 upload.result()
-            leases.finish_picture(claim.lease, picture, used)
+            leases.finish_picture(claim.lease, picture, used, to_check=self._checks_pictures)
 
         return write
 

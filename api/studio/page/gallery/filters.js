@@ -3,7 +3,7 @@
 import { button, debounced, h } from "../js/dom.js";
 import { statusWord, t } from "../js/words.js";
 
-const SHOWN = ["pictures", "unfinished", "failed", "cancelled", "expired"];
+const SHOWN = ["pictures", "unfinished", "failed", "cancelled", "expired", "rejected"];
 const REST_MS = 400;
 
 const capital = (word) => word[0].toUpperCase() + word.slice(1);

@@ -3,7 +3,7 @@
 import { address, get } from "./api.js";
 
 const TYPES = [
-  "job.queued", "job.running", "job.started", "job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.retried",
+  "job.queued", "job.running", "job.started", "job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected", "job.retried",
   "job.requeued", "job.enhancing", "job.enhanced", "render.stage", "render.progress", "render.preview",
 ];
 const RETRY_MS = 3000;

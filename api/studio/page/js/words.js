@@ -41,6 +41,8 @@ const english = {
     failed: "failed",
     cancelled: "cancelled",
     expired: "expired",
+    rejected: "refused by the content policy",
+    checking: "being checked",
     prior_running: "laying out",
     prior_ready: "waiting for the painter",
     decode_running: "painting",

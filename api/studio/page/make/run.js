@@ -8,7 +8,7 @@ import { openLarge } from "../gallery/large.js";
 
 const REFRESH_MS = 700;
 const QUEUE_MS = 4000; // how often a waiting job asks for its place, which other people's jobs change
-const FINAL = new Set(["succeeded", "failed", "cancelled", "expired"]);
+const FINAL = new Set(["succeeded", "failed", "cancelled", "expired", "rejected"]);
 const WIDEST = 560;
 
 /** Returns the card of a job: `element`, `event(type, data)`, `refresh` and `close`. */
@@ -75,7 +75,7 @@ export function runCard(first, onGone) {
 
   function actionsOf() {
     if (!FINAL.has(job.status)) return [button(t("make.cancel"), () => change("cancel"), { class: "bare" })];
-    return job.status === "succeeded" ? [] : [button(t("make.retry"), () => change("retry"), { class: "bare" })];
+    return job.status === "succeeded" || job.status === "rejected" ? [] : [button(t("make.retry"), () => change("retry"), { class: "bare" })];
   }
 
   async function change(action) {
