@@ -102,7 +102,10 @@ class StillRunning(ClientError, TimeoutError):
 
 
 class JobNotSucceeded(ClientError):
-    """A job failed, expired, was cancelled or was rejected by the operator's content policy. `job` has the error of each picture, and the pictures that succeeded."""
+    """A job failed, expired, was cancelled or was rejected by the operator's content policy.
+
+    `job` has the error of each picture, and the pictures that succeeded.
+    """
 
     def __init__(self, job: JobResponse) -> None:
         super().__init__(f"{job.id} is {job.status}" + (f": {job.error.message}" if job.error else ""))

@@ -42,8 +42,8 @@ class PolicyResponse(BaseModel):
 
 
 class RenderErrorResponse(BaseModel):
-    """The error of a render that failed, expired or was rejected. `code` is stable. `stage` is null if the render was in
-    no stage. `policy` is null unless the render was rejected by the operator's content policy.
+    """The error of a render that failed, expired or was rejected. `code` is stable. `stage` is null if the render was
+    in no stage. `policy` is null unless the render was rejected by the operator's content policy.
     """
 
     model_config = _ALL_FIELDS_REQUIRED

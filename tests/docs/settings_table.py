@@ -17,9 +17,9 @@ FILE = ROOT / "docs" / "settings.md"
 _HEAD = """\
 # Settings
 
-Generated from `settings.py` and `labels.py` in `shared/settings/` by `make docs`. Every setting is an environment
-variable, read once when a process starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A process that starts
-logs every variable that begins with `GRIDPRESS_` and is not in this table, with the most similar name.
+Generated from the settings in `shared/settings/` by `make docs`. Every setting is an environment variable, read once
+when a process starts. Names ending in `_S` are seconds, in `_BYTES` bytes. A process that starts logs every variable
+that begins with `GRIDPRESS_` and is not in this table, with the most similar name.
 
 A secret (*) may be in a file instead: `GRIDPRESS_REDIS_URL_FILE=/run/secrets/redis_url`. A last newline is not part of
 it. A value and a file together are refused.
@@ -42,7 +42,7 @@ def table() -> str:
 
 def _rows() -> Iterator[tuple[str, ...]]:
     read_by = readers()
-    # Inherited settings, those of labels, come last.
+    # Inherited settings (labels, content hooks) come last.
     for name, field in sorted(Settings.model_fields.items(), key=lambda each: each[0] not in Settings.__annotations__):
         variable = f"`GRIDPRESS_{name.upper()}`{' *' if name in SECRETS else ''}"
         yield variable, _type(field), _default(field.default), _plain(field.description or ""), _roles(read_by[name])

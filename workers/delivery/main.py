@@ -119,7 +119,7 @@ def make_checks(client: Client, settings: Settings, hints: Hints, worker: Worker
 
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     objects = open_objects(settings, fails_fast=True)
-    return make_runner(make_service(client, objects, rules, settings, worker, wake), settings)
+    return make_runner(make_service(client, objects, rules, settings, worker=worker, on_end=wake), settings)
 
 
 def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:

@@ -57,7 +57,8 @@ class Outcome:
 
 
 def _status(error: Any, status_code: int | None, body: Mapping[str, Any]) -> str:
-    """Returns the status of a batch line: `succeeded`, `failed`, `cancelled`, `expired` or `rejected`, as for a picture.
+    """Returns the status of a batch line: `succeeded`, `failed`, `cancelled`, `expired` or `rejected`, as for a
+    picture.
 
     The status follows from the response, or from the line's error. A line that never ran has no response.
     """

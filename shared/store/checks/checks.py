@@ -22,7 +22,9 @@ from shared.tracing.origin import Origin, log_ids
 
 
 class Outcome(StrEnum):
-    """The outcome of a content check. `failed` means that there was no verdict, and that work without one is refused."""
+    """The outcome of a content check. `failed` means that there was no verdict, and that the operator's setting refuses
+    work without one.
+    """
 
     ALLOWED = "allowed"
     REJECTED = "rejected"
@@ -54,7 +56,8 @@ class CheckClaim:
 
 
 class CheckStore:
-    """Leases content checks. If a lease expires, its check is due again. Only the current holder of the lease may write.
+    """Leases content checks. If a lease expires, its check is due again. Only the current holder of the lease may
+    write.
 
     Every method raises `StoreUnavailable` when the store does not answer.
     """

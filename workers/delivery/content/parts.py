@@ -29,6 +29,7 @@ def make_service(
     objects: ObjectStore,
     rules: EgressRules,
     settings: Settings,
+    *,
     worker: WorkerId | None = None,
     on_end: Callable[[CheckClaim], None] = lambda _: None,
 ) -> CheckService:

@@ -30,8 +30,8 @@ class Asked(Protocol):
 class CheckService:
     """Carries out content checks. Thread-safe.
 
-    `fails_open` says whether a prompt or picture counts as allowed if there is no verdict. `on_end` is called after each
-    stored outcome, so that hints are sent.
+    `fails_open` says whether a prompt or picture counts as allowed if there is no verdict. `on_end` is called after
+    each stored outcome, so that hints are sent.
     """
 
     checks: CheckStore

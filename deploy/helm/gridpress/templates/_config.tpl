@@ -34,6 +34,9 @@ webhook_secret: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.secretKey }}]
 webhook_signing_key: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.signingKeyKey }}]
 {{- end }}
 {{- end }}
+{{- if and (eq .component "delivery") $v.contentHooks.existingSecret }}
+content_hook_secret: [{{ $v.contentHooks.existingSecret }}, {{ $v.contentHooks.key }}]
+{{- end }}
 {{- if and (eq .component "enhance") $v.enhance.existingSecret }}
 enhance_api_key: [{{ $v.enhance.existingSecret }}, {{ $v.enhance.key }}]
 {{- end }}
