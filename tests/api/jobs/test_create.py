@@ -92,7 +92,7 @@ def test_a_visible_mark_has_the_operators_text_of_the_moment(house: Services) ->
 
 def test_a_webhook_without_events_gets_every_end(http: FlaskClient) -> None:
     job = accepted(http, webhook_url="https://hooks.example.com/")
-    assert set(job["webhook_events"]) == {"job.succeeded", "job.failed", "job.cancelled", "job.expired"}
+    assert set(job["webhook_events"]) == {"job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected"}
     assert job["webhook_payload"] == "full"
 
 

@@ -22,7 +22,7 @@ from tests.api.conftest import SECRET, with_settings
 
 PATH = "/v1/webhook_endpoints"
 URL = "https://shop.example.com/hooks"
-ENDS = ["job.succeeded", "job.failed", "job.cancelled", "job.expired"]
+ENDS = ["job.succeeded", "job.failed", "job.cancelled", "job.expired", "job.rejected"]
 
 Json = dict[str, Any]
 Make = Callable[..., Json]

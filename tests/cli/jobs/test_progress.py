@@ -31,6 +31,8 @@ def test_all_steps_are_known_before_anything_starts() -> None:
         ("prior_running", 17, (17, 0)),
         ("prior_ready", None, (DECODE, 0)),
         ("decode_running", 4, (DECODE, 4)),
+        ("checking", None, (DECODE, DENOISE)),
+        ("rejected", None, (0, 0)),
         ("succeeded", None, (DECODE, DENOISE)),
     ],
 )

@@ -126,6 +126,24 @@ def test_a_write_that_an_outage_cut_short_commits_nothing_and_can_be_repeated() 
     assert len(leases.pictures) == 1
 
 
+@pytest.mark.parametrize("checks_pictures", [False, True])
+def test_a_picture_is_committed_to_its_check_if_a_hook_checks_pictures(*, checks_pictures: bool) -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    facts = {"device": "cpu", "gridpress": "0"}
+    publisher = Publisher(objects, "model", Labelling("a lab"), facts, checks_pictures=checks_pictures)  # type: ignore[arg-type]
+    decoded = Decoded(photo_like(256, 256, seed=1), denoise_s=1.0, decode_s=1.0)
+    publisher.write_of(leases, make_claim(), decoded)()  # type: ignore[arg-type]
+    assert leases.to_check == [checks_pictures]
+
+
+def test_nobody_sees_a_preview_if_a_hook_checks_pictures() -> None:
+    objects, leases = FakeObjects(), FakeLeases()
+    publisher = PreviewPublisher(objects, leases, Labelling("a lab"), is_withheld=True)  # type: ignore[arg-type]
+    publisher.submit(a_preview(1))
+    publisher._pool.shutdown(wait=True)
+    assert (objects.kept, leases.events) == ({}, [])
+
+
 def a_preview(number: int) -> Preview:
     return Preview(make_claim(), number, total=2, image=photo_like(64, 64, seed=number))
 
