@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 
@@ -11,6 +12,7 @@ from shared.jobs.job import EndedIn, Job, Picture
 from shared.jobs.leases import Claim
 from shared.jobs.spec import Priority
 from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.jobs.usage import usage_of
 from shared.store.checks.checks import CheckClaim, CheckStore
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
@@ -19,7 +21,8 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.handovers import HandoverStore
 from shared.store.renders.leases import LeaseStore
-from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_prior, submitted
+from shared.store.usage.usage import UsageStore
+from tests.shared.store.builders import REVISION, RULES, WORKER_ID, a_picture, a_prior, submitted
 from tests.shared.store.clocks import StoreClock
 
 LEASE_S = 25.0
@@ -388,3 +391,26 @@ def test_the_error_of_a_job_is_the_one_of_its_rejected_picture(
     checks.reject(claimed(checks), ERROR)
     assert job_of(client, job).error == ERROR
     assert json.dumps(job_of(client, job).renders[first.index].error)
+
+
+@pytest.mark.parametrize(("how", "num_pictures"), [("allow", 1), ("reject", 0), ("fail", 0)])
+def test_only_an_allowed_picture_counts_in_the_usage_and_only_once(
+    unchecked_jobs: JobStore, checks: CheckStore, leases: LeaseStore, client: Client, how: str, num_pictures: int
+) -> None:
+    submitted(unchecked_jobs)
+    prior = begun(leases)
+    assert prior
+    leases.finish_prior(prior.lease, a_prior())
+    decode = begun(leases, Stage.DIT)
+    assert decode
+    leases.finish_picture(decode.lease, a_picture(), usage_of(decode, a_picture(), 1.5), to_check=True)
+
+    def counted() -> int:
+        rows = UsageStore(client).rows(DEFAULT_TENANT, date(2020, 1, 1), date(2040, 1, 1))
+        return sum(row.amounts.pictures for row in rows)
+
+    assert counted() == 0
+    claim = claimed(checks)
+    for is_first in (True, False):
+        assert (checks.allow(claim) if how == "allow" else getattr(checks, how)(claim, ERROR)) is is_first
+        assert counted() == num_pictures
