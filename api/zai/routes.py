@@ -75,7 +75,7 @@ def _body_of(asked: ImageRequest) -> Body:
 
 
 def _not_made(job: Job) -> JobNotMade | ContentRejected:
-    return (ContentRejected if job.status is JobStatus.REJECTED else JobNotMade)(_why(job))
+    return ContentRejected(_why(job)) if job.status is JobStatus.REJECTED else JobNotMade(_why(job))
 
 
 def _unfinished(job: Job) -> StillRendering:

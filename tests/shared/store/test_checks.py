@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import date
+from typing import cast
 
 import pytest
 
@@ -310,7 +311,7 @@ def test_a_picture_that_was_not_allowed_is_deleted_and_never_readable(
     assert (ended.renders[0].picture, ended.renders[0].ended_in) == (None, EndedIn.DIT)
     assert set(HandoverStore(client).ended(10)) == OBJECTS
     assert checks.claim() is None
-    record = client.hgetall(f"gridpress:render:{ended.renders[0].render_id}")
+    record = cast("dict[str, str]", client.hgetall(f"gridpress:render:{ended.renders[0].render_id}"))
     assert "unchecked" not in record
     assert ("prior" in record) == (end is not rejected), "a retry starts from the token grid"
 

@@ -11,8 +11,13 @@ from shared.store.checks.checks import CheckClaim, CheckStore
 from shared.store.core.connect import Client
 from tests.workers.batches.shop import Json, Shop, a_line, a_shop, jsonl, some_lines
 
-ERROR = {"code": "content_rejected", "message": "the content policy refused the prompt: no weapons", "stage": None}
-ERROR = {**ERROR, "retryable": False, "policy": {"code": "violence", "reason": "no weapons"}}
+ERROR = {
+    "code": "content_rejected",
+    "message": "the content policy refused the prompt: no weapons",
+    "stage": None,
+    "retryable": False,
+    "policy": {"code": "violence", "reason": "no weapons"},
+}
 
 
 @pytest.fixture

@@ -37,17 +37,13 @@ def make_service(
 
     Raises `Misconfigured` for a hook without a secret, and for a URL that the egress rules forbid.
     """
-    hooks = [
-        _hook(name, url, rules, settings)
-        for name, url in (
-            ("GRIDPRESS_PROMPT_HOOK_URL", settings.prompt_hook_url),
-            ("GRIDPRESS_PICTURE_HOOK_URL", settings.picture_hook_url),
-        )
-    ]
+    prompt_hook = _hook("GRIDPRESS_PROMPT_HOOK_URL", settings.prompt_hook_url, rules, settings)
+    picture_hook = _hook("GRIDPRESS_PICTURE_HOOK_URL", settings.picture_hook_url, rules, settings)
     how = settings.content_hook_images
     questions = Questions(objects, not streams_links(settings) if how == "auto" else how == "links")
     checks = CheckStore(client, settings.content_hook_timeout_s + _LEASE_MARGIN_S, worker)
-    return CheckService(checks, questions, *hooks, settings.content_hook_fails == "open", on_end)
+    fails_open = settings.content_hook_fails == "open"
+    return CheckService(checks, questions, prompt_hook, picture_hook, fails_open, on_end)
 
 
 def make_runner(service: CheckService, settings: Settings) -> CheckRunner:

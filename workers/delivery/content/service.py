@@ -10,6 +10,7 @@ import structlog
 from shared.errors import ObjectNotFound, ObjectStoreUnavailable, StoreUnavailable
 from shared.metrics.catalogue import CONTENT_CHECK_SECONDS, CONTENT_CHECKS
 from shared.store.checks.checks import CheckClaim, CheckStore
+from shared.tracing.span import Value
 from shared.tracing.spans import begin_span
 from workers.delivery.content.errors import NoVerdict
 from workers.delivery.content.question import Question, Questions
@@ -66,7 +67,8 @@ class CheckService:
         log.info("content_check.done", hook=hook, outcome=outcome, attempt=claim.attempt, code=code, reason=problem)
         parent = claim.origin.trace if claim.origin else None
         if span := begin_span("check", parent=parent, began_at_ns=began_ns):
-            fields = {"job_id": claim.job_id, "hook": hook, "attempt": claim.attempt, "outcome": outcome}
+            fields: dict[str, Value] = {"job_id": claim.job_id, "hook": hook, "attempt": claim.attempt}
+            fields["outcome"] = outcome
             span.end({f"gridpress.{name}": value for name, value in fields.items()}, error=problem)
         self.on_end(claim)
 
