@@ -110,11 +110,12 @@ class CheckStore:
         """Fails the job or the render of a check whose record can't be read. If even that is impossible with the broken
         record, sets the check aside (takes it out of its queue).
         """
-        error = {"code": "record_unreadable", "message": "the record of this job can't be read", "retryable": False}
+        why = "the record of this job can't be read"
+        error = {"code": "record_unreadable", "message": why, "retryable": False}
         try:
             self._scripts.run("finish_check", entry, holder, Outcome.FAILED, json.dumps(error))
         except ResponseError:
-            self._scripts.run("set_aside", "checks", entry, "checks", error["message"], "")
+            self._scripts.run("set_aside", "checks", entry, "checks", why, "")
 
 
 def _claim_of(entry: str, leased: tuple[Sequence[str], HolderId]) -> CheckClaim:

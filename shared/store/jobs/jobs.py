@@ -121,8 +121,10 @@ class JobStore:
             idempotency=idempotency,
             checks_prompt=self._checks_prompts,
         )
-        queue = first_queue(spec, source, checks_prompt=self._checks_prompts)
-        hint = self._hints.get(queue) if queue else None
+        queue = first_queue(spec, source)
+        # Delivery workers look for checks of prompts by themselves. Enhancements come before the checks.
+        has_hint = not self._checks_prompts or queue is Queue.ENHANCE
+        hint = self._hints.get(queue) if has_hint else None
         answer = self._scripts.run_replicated(self._replicas, "submit", *submission(job_id, spec, options, hint))
         match answer:
             case ["full", num_queued, most]:

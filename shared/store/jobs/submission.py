@@ -26,15 +26,13 @@ class LineSubmission:
     origin: Origin | None = None
 
 
-def first_queue(spec: JobSpec, source: PriorSource | None, *, checks_prompt: bool = False) -> Queue | None:
-    """Returns the queue in which a new job waits first: the queue for the enhancement of prompts, for AR or for the
-    DiT. Returns None if the job first waits for the check of its prompt, for which delivery workers look by themselves.
+def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:
+    """Returns the queue in which a new job waits first, apart from the check of its prompt: the queue for the
+    enhancement of prompts, for AR or for the DiT.
     """
-    if spec.enhance_prompt and not source:
-        return Queue.ENHANCE
-    if checks_prompt:
-        return None
-    return Queue.DIT if source else Queue.AR
+    if source:
+        return Queue.DIT
+    return Queue.ENHANCE if spec.enhance_prompt else Queue.AR
 
 
 def submission(job_id: JobId, spec: JobSpec, options: str, hint: HintMessage | None = None) -> list[str | int]:
