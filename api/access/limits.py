@@ -41,6 +41,7 @@ def read() -> dict[str, Any]:
         streams=_open(deps, asked_by, "streams"),
         pictures_per_month=BudgetResponse.of(allowed.pictures_per_month, spent.pictures, now),
         device_seconds_per_month=BudgetResponse.of(allowed.device_seconds_per_month, spent.device_s, now),
+        stored_bytes=CountLimitResponse.of(allowed.stored_bytes, deps.store.stored_bytes(asked_by.tenant)),
         weight=allowed.weight or 1,
         service=_of_service(deps.settings),
     ).model_dump(mode="json")

@@ -35,6 +35,7 @@ _LIMITS = {
         "remaining": None,
         "refills_at": "2026-02-01T00:00:00.000Z",
     },
+    "stored_bytes": {"limit": 10_000_000_000, "used": 1_250_000, "remaining": 9_998_750_000},
     "weight": 1,
     "service": {
         "n": 16,

@@ -47,6 +47,7 @@ def create() -> Json | Response:
     The form also has the field `purpose`, and optionally `expires_after[anchor]` and `expires_after[seconds]`.
     """
     deps, file_id = services(), new_file_id()
+    deps.admission.check_stored(caller().tenant, caller().limits)
     stream_body(_AROUND_BYTES + max(_limits(deps.settings).values()))
     with _registered(file_id):
         with deps.objects.writer(file_key(file_id), _BINARY) as writer:
@@ -164,6 +165,7 @@ def _close(file_id: FileId, asked: Upload, received: _Received) -> StoredFile:
         num_bytes=received.num_bytes,
         sha256=received.digest.hexdigest(),
         lifetime_s=asked.lifetime_s,
+        is_limited=True,
     )
 
 

@@ -43,6 +43,7 @@ class TenantLimitsPatch(BaseModel):
     streams: Limit = Field(default=None, description="open event streams; null: the default of the service")
     pictures_per_month: Limit = Field(default=None, description="pictures in a calendar month (UTC)")
     device_seconds_per_month: Limit = Field(default=None, description="seconds of devices in a calendar month (UTC)")
+    stored_bytes: Limit = Field(default=None, description="bytes of pictures, condition images and files")
     weight: Limit = Field(default=None, description="the tenant's share of the workers; null: the default, 1")
 
 

@@ -28,6 +28,7 @@ _LIMITS = Response(
             "streams": 50,
             "pictures_per_month": 100_000,
             "device_seconds_per_month": None,
+            "stored_bytes": 10_000_000_000,
             "weight": None,
         }
     },

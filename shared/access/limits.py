@@ -16,9 +16,9 @@ class TenantLimits:
     the default of the service.
 
     `connections` limits the tenant's requests that run at once, and `streams` its open event streams.
-    `pictures_per_month` and `device_seconds_per_month` are budgets (see budget.py). `weight` is not a limit but the
-    tenant's weight in the fair share. A tenant of weight 3 gets three times the share of a tenant of weight 1. None
-    means 1.
+    `pictures_per_month` and `device_seconds_per_month` are budgets (see budget.py). `stored_bytes` limits the bytes of
+    its pictures, condition images and files. `weight` is not a limit but the tenant's weight in the fair share. A
+    tenant of weight 3 gets three times the share of a tenant of weight 1. None means 1.
     """
 
     requests_per_minute: int | None = None
@@ -29,6 +29,7 @@ class TenantLimits:
     streams: int | None = None
     pictures_per_month: int | None = None
     device_seconds_per_month: int | None = None
+    stored_bytes: int | None = None
     weight: int | None = None
 
 
@@ -55,8 +56,8 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The reason why a request exceeds a limit. `limit` is the limit's name. `retry_after_s` is None if the request
-    alone exceeds the limit, so that waiting can't help.
+    """The reason why a request exceeds a limit. `limit` is the limit's name. `retry_after_s` is None if waiting can't
+    help, for example because the request alone exceeds the limit.
     """
 
     limit: str
@@ -168,6 +169,16 @@ def refuse_more_open(name: Literal["connections", "streams"], most: int) -> Refu
     what = "requests" if name == "connections" else "event streams"
     message = f"this tenant has {most} open {what}, which is its limit of {name}: close one, or wait until one ends"
     return Refusal(name, message, _OPEN_RETRY_S[name])
+
+
+def refuse_more_stored(num_bytes: int, most: int, more: int) -> Refusal:
+    """Returns the refusal of `more` bytes for a tenant that has stored `num_bytes` bytes and may store `most`.
+
+    Waiting does not help: the tenant has to delete something.
+    """
+    what = f"this tenant has stored {num_bytes} bytes, the limit is {most}: {more} more would exceed it"
+    message = f"{what}. Delete jobs or files"
+    return Refusal("stored_bytes", message, None)
 
 
 def never_fits(limits: TenantLimits, num_renders: int, num_pixels: int = 0) -> str:

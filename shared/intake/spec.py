@@ -147,7 +147,7 @@ class Intake:
         """
         if not images:
             return ()
-        keys = self.inputs.hold(tenant, [hashlib.sha256(image).hexdigest() for image in images])
+        keys = self.inputs.hold(tenant, [(hashlib.sha256(image).hexdigest(), len(image)) for image in images])
         for key, image in dict(zip(keys, images, strict=True)).items():
             self.objects.put(key, image, "image/png")
         return tuple(keys)

@@ -38,7 +38,7 @@ class RateLimitResponse(BaseModel):
 
 
 class CountLimitResponse(BaseModel):
-    """A limit of things that the tenant has at once. Without a limit, `limit` and `remaining` are null."""
+    """A limit of things or bytes that the tenant has at once. Without a limit, `limit` and `remaining` are null."""
 
     limit: int | None
     used: int
@@ -102,6 +102,9 @@ class LimitsResponse(BaseModel):
     device_seconds_per_month: BudgetResponse = Field(
         description="seconds of devices for the finished pictures of this month. Once used up, requests are refused"
     )
+    stored_bytes: CountLimitResponse = Field(
+        description="bytes of the pictures of jobs that can be read, of condition images and of files"
+    )
     weight: int = Field(description="the tenant's share of the workers, relative to a tenant of weight 1")
     service: ServiceLimitsResponse
 
@@ -118,6 +121,7 @@ class TenantLimitsResponse(BaseModel):
     streams: int | None = Field(description="open event streams; null: the default of the service")
     pictures_per_month: int | None = Field(description="pictures in a calendar month; null: no budget")
     device_seconds_per_month: int | None = Field(description="seconds of devices in a calendar month; null: no budget")
+    stored_bytes: int | None = Field(description="bytes of pictures, condition images and files; null: no limit")
     weight: int | None = Field(description="the tenant's share of the workers; null: the default, 1")
 
     @classmethod

@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from shared.access.limits import TenantLimits, never_fits
 from shared.batches.batch import Batch, BatchSpec, Fault, LineJob, LineState, line_job_id
-from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound, ServiceBusy
+from shared.errors import ImageNotMade, ImageNotReady, InvalidRequest, PriorNotFound, ServiceBusy, TenantLimitReached
 from shared.intake.batch_file import BadBody
 from shared.intake.batch_line import LineRequest, fault_of, line_request, read_envelope
 from shared.intake.request import Body
@@ -228,14 +228,15 @@ class Releaser:
 
 
 def _until_busy(fetched: Iterable[Future[_PreparedLine]]) -> Iterator[_PreparedLine]:
-    """Yields prepared lines, up to the first line whose images could not be fetched because the service is busy.
+    """Yields prepared lines, up to the first line whose images could not be fetched because the service is busy, or
+    could not be stored because of the tenant's limit.
 
     That line and all later lines are not yielded. They remain waiting lines of the batch, for a later step.
     """
     for each in fetched:
         try:
             yield each.result()
-        except ServiceBusy as error:
+        except (ServiceBusy, TenantLimitReached) as error:  # the latter: no room for the bytes of its images
             log.info("batch.pictures_wait", reason=str(error))
             return
 

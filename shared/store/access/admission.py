@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.access.budget import Spent, pictures_left, refuse_over_budget
-from shared.access.limits import LimitDecision, Load, TenantLimits, refuse_more_queued
+from shared.access.limits import LimitDecision, Load, TenantLimits, refuse_more_queued, refuse_more_stored
 from shared.errors import QueueFull, StoreFull, TenantLimitReached
 from shared.ids import TenantId
 from shared.store.access.capacity import Capacity
@@ -55,11 +55,12 @@ class Admission:
 
     def check(self, tenant: TenantId, limits: TenantLimits, num_renders: int) -> None:
         """Checks whether the service accepts `num_renders` more renders of the tenant. Also checks the tenant's limit
-        of queued renders, and its budgets.
+        of queued renders, its budgets, and that it may store at least one more byte.
 
         Raises `StoreFull`, `QueueFull` and `TenantLimitReached`.
         """
         self.check_service()
+        self.check_stored(tenant, limits)
         if limits.queued_renders is None and not _has_budget(limits):
             return
         load = self.jobs.load(tenant)
@@ -74,6 +75,17 @@ class Admission:
         """Returns what the tenant used of its budgets in this month. `load` are its renders that wait or run."""
         used = self.usage.of_month(tenant, now.date())
         return Spent.of(used.pictures, used.ar_device_ms + used.dit_device_ms, load)
+
+    def check_stored(self, tenant: TenantId, limits: TenantLimits) -> None:
+        """Checks that the tenant may store at least one more byte. Raises `TenantLimitReached`.
+
+        Pictures of accepted jobs are always stored, so these may exceed the limit.
+        """
+        if limits.stored_bytes is None:
+            return
+        num_bytes = self.jobs.stored_bytes(tenant)
+        if num_bytes >= limits.stored_bytes:
+            raise TenantLimitReached(refuse_more_stored(num_bytes, limits.stored_bytes, 1))
 
     def use_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> LimitDecision | None:
         """Charges pixels to the tenant's daily limit of pixels. Returns the decision whether the limit allows them, or
@@ -95,6 +107,10 @@ class Admission:
             self.check_service()
         except (StoreFull, QueueFull) as error:
             return Room(wanted, 0, error.code)
+        try:
+            self.check_stored(tenant, limits)
+        except TenantLimitReached as error:
+            return Room(wanted, 0, error.refusal.limit)
         if wanted <= 0 or (limits.queued_renders is None and not _has_budget(limits)):
             return Room(wanted)
         load = self.jobs.load(tenant)

@@ -32,6 +32,7 @@ add_segments(batch, cjson.decode(segments), is_replacing == '1')
 for i = 10, #ARGV, 2 do
   redis.call('LREM', P .. 'batch_ended:' .. batch, 1, ARGV[i])
   redis.call('HDEL', P .. 'job:' .. ARGV[i], 'batch', 'line', 'note')
+  if redis.call('EXISTS', P .. 'job:' .. ARGV[i]) == 1 then redis.call('HSET', P .. 'job:' .. ARGV[i], 'of_batch', batch) end
   redis.call('ZADD', P .. 'finished', 'XX', 'LT', now - tonumber(retention) + tonumber(stay), ARGV[i])
 end
 notify_batch_change(batch)

@@ -1,7 +1,7 @@
 -- Functions that several batch scripts use: check of the lease, webhook messages, end, deletion and segments of a
 -- batch.
 
--- needs: keys, batch_order, fields, file, lines, outbox
+-- needs: keys, batch_order, fields, file, lines, outbox, stored
 
 -- Returns whether the holder has the current lease of the batch.
 local function is_holder(batch, holder)
@@ -56,10 +56,12 @@ local function end_batch(batch, status, now)
   notify_batch_change(batch)
 end
 
--- Deletes the records of a batch that has ended. Upkeep deletes the batch's objects later.
+-- Deletes the records of a batch that has ended. Upkeep deletes the batch's objects later. Pictures of lines whose jobs
+-- were purged no longer count as stored by the tenant.
 local function delete_batch_records(batch)
-  local tenant = redis.call('HGET', P .. 'batch:' .. batch, 'tenant')
+  local tenant, num_bytes = unpack(redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'stored'))
   if tenant then redis.call('ZREM', P .. 'batches:' .. tenant, batch) end
+  if tenant and num_bytes then count_stored(tenant, -num_bytes) end
   for _, kind in ipairs({ 'batch', 'batch_lines', 'batch_ended', 'batch_segments' }) do
     redis.call('DEL', P .. kind .. ':' .. batch)
   end

@@ -6,7 +6,7 @@
 --                                             the input file continues; number of lines by state: total, open,
 --                                             completed, failed; renders: number of renders of the open lines; target:
 --                                             number that should be open; webhook_url and webhook_events (JSON),
---                                             num_reports, reported and reported_ms (see batch.lua); delete_after_ms:
+--                                             stored: bytes of pictures of purged jobs (delete_job.lua); num_reports, reported and reported_ms (see batch.lua); delete_after_ms:
 --                                             counts from its end; origin (JSON); class, order, finish_by_ms, is_slow
 --                                             and is_behind (see batch_order.lua); cost_..., todo_..., rate_... and
 --                                             next_... (see batch_cost.lua); num_ranked: set while jobs of its lines

@@ -5,7 +5,7 @@
 --   4: the error of the renders (JSON), '' for 'allowed'
 -- Returns 'lost' if nothing was changed; 'ended' if this ended the job; otherwise 'moved'.
 
--- needs: states, keys, clock, count_usage, duties, move, release
+-- needs: states, keys, clock, count_usage, duties, move, release, stored
 local entry, holder, outcome, error = unpack(ARGV)
 remove_duty(holder, 'c|' .. entry)
 local now = now_ms()
@@ -16,8 +16,13 @@ local function finish_picture()
   local past = render_record(entry)
   local job, is_allowed = job_of_move(past.job), outcome == 'allowed'
   if is_allowed and held[4] and held[4] ~= '' then count_usage(job.tenant, held[4], now) end
-  local to, more = is_allowed and 'succeeded' or outcome, is_allowed and { 'picture', held[3] } or { 'error', error }
-  return finish(entry, 'checking', to, past, job, now, more) and 'ended' or 'moved'
+  local more = { 'error', error }
+  if is_allowed then
+    local num_bytes = string.format('%.0f', cjson.decode(held[3]).num_bytes)
+    count_stored(job.tenant, num_bytes)
+    more = { 'picture', held[3], 'stored', num_bytes }
+  end
+  return finish(entry, 'checking', is_allowed and 'succeeded' or outcome, past, job, now, more) and 'ended' or 'moved'
 end
 
 local function finish_prompt()

@@ -112,6 +112,7 @@
 --   gridpress:input...              see inputs.lua
 --   gridpress:audit..., gridpress:acts  see record_act.lua
 --   gridpress:backups               zset  see backups.lua
+--   gridpress:stored:<tenant>, gridpress:input_bytes:<tenant>  see stored.lua
 --   gridpress:erasing, gridpress:erasure:...  see erasing.lua
 --   gridpress:idempotency..., gridpress:undelivered...  see begin_idempotent.lua and expect_delivery.lua
 --   gridpress:file...               see open_file.lua

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from shared.errors import FileNotStored, TenantBeingErased
+from shared.access.limits import refuse_more_stored
+from shared.errors import FileNotStored, TenantBeingErased, TenantLimitReached
 from shared.files import FileId, Purpose, StoredFile
 from shared.ids import TenantId
 from shared.store.core.connect import Client, translated
@@ -48,15 +49,19 @@ class FileStore:
         num_bytes: int,
         sha256: str,
         lifetime_s: int | None,
+        is_limited: bool = False,
     ) -> StoredFile:
         """Marks a file as complete once all its bytes are stored. Returns the file once the required replicas have its
-        record.
+        record. The file then counts as stored by its tenant. A repeated call counts nothing.
 
-        `lifetime_s` counts from the call of `open`; None means that the file never expires.
+        `lifetime_s` counts from the call of `open`; None means that the file never expires. With `is_limited`, raises
+        `TenantLimitReached` for a file that would exceed the tenant's limit of stored bytes.
         """
         lifetime_ms = "" if lifetime_s is None else lifetime_s * 1000
-        args = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms)
-        self._scripts.run_replicated(self._replicas, "close_file", *args)
+        args = (file_id, purpose, filename, num_bytes, sha256, lifetime_ms, int(is_limited))
+        match self._scripts.run_replicated(self._replicas, "close_file", *args):
+            case ["full", num_stored, most]:
+                raise TenantLimitReached(refuse_more_stored(num_stored, most, num_bytes))
         return self.file(file_id, tenant)
 
     def file(self, file_id: FileId, tenant: TenantId) -> StoredFile:

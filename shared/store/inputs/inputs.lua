@@ -9,7 +9,7 @@
 --                                         that a late deletion of the old object can't harm it
 --   gridpress:input_sweep           string  time of the next sweep (ms): see shared/store/inputs/sweep.py
 
--- needs: keys, clock
+-- needs: keys, clock, stored
 
 -- Returns the objects with the condition images of a spec (JSON); none for a spec that can't be read.
 local function inputs_of(spec)
@@ -48,6 +48,12 @@ local function doom_input(object)
   local tenant, digest = string.match(object, '^inputs/([^/]+)/(%x+)')
   if tenant and redis.call('HGET', P .. 'input_names:' .. tenant, digest) == object then
     redis.call('HDEL', P .. 'input_names:' .. tenant, digest)
+  end
+  local sizes = tenant and P .. 'input_bytes:' .. tenant
+  local num_bytes = sizes and redis.call('HGET', sizes, object)
+  if num_bytes then
+    redis.call('HDEL', sizes, object)
+    count_stored(tenant, -num_bytes)
   end
   redis.call('ZADD', P .. 'inputs_doomed', now_ms(), object)
 end

@@ -5,7 +5,8 @@ same records (inputs.lua).
 from collections.abc import Sequence
 from typing import cast
 
-from shared.errors import TenantBeingErased
+from shared.access.limits import refuse_more_stored
+from shared.errors import TenantBeingErased, TenantLimitReached
 from shared.ids import ObjectKey, TenantId
 from shared.objects.inputs import new_input_key
 from shared.store.core.connect import Client, translated
@@ -25,18 +26,22 @@ class InputStore:
         self._client = client
         self._scripts = Scripts(client)
 
-    def hold(self, tenant: TenantId, digests: Sequence[str]) -> list[ObjectKey]:
-        """Returns the object key for each condition image of a request. `digests` are the SHA-256 of the images, in
-        order. Equal images of a tenant share an object. Call this before the images are stored.
+    def hold(self, tenant: TenantId, images: Sequence[tuple[str, int]]) -> list[ObjectKey]:
+        """Returns the object key for each condition image of a request. `images` has the SHA-256 and the number of
+        bytes of each image, in order. Equal images of a tenant share an object. Call this before the images are stored.
 
         For an hour, none of these objects is deleted. `JobStore.submit` then records that the new job uses them.
-        Raises `TenantBeingErased`.
+        Raises `TenantBeingErased`, and `TenantLimitReached` if the images would exceed the tenant's stored bytes.
         """
-        pairs = [text for digest in digests for text in (digest, new_input_key(tenant, digest))]
-        keys = cast("list[ObjectKey]", self._scripts.run("hold_inputs", tenant, _HOLD_S * 1000, *pairs))
-        if len(keys) < len(digests):
-            raise TenantBeingErased
-        return keys
+        args = [part for digest, size in images for part in (digest, new_input_key(tenant, digest), size)]
+        match self._scripts.run("hold_inputs", tenant, _HOLD_S * 1000, *args):
+            case ["erasing"]:
+                raise TenantBeingErased
+            case ["full", num_bytes, most, more]:
+                raise TenantLimitReached(refuse_more_stored(num_bytes, most, more))
+            case [_, *keys]:
+                return cast("list[ObjectKey]", keys)
+        raise AssertionError("unreachable")
 
     def unused(self, most: int) -> list[ObjectKey]:
         """Returns up to `most` objects to delete: condition images that no job uses. No job can use them any more.

@@ -1,15 +1,30 @@
 -- A function that deletes all records of a job that has ended.
 
--- needs: keys, inputs, outbox
+-- needs: keys, inputs, outbox, stored
+
+-- Takes the bytes of a job's pictures from those that its tenant has stored. Pictures of a batch line whose job is only
+-- purged still belong to the batch: they count until the batch is deleted or purged.
+local function uncount_pictures(job, tenant, num_bytes, is_purged)
+  if num_bytes == 0 then return end
+  local batch = is_purged and redis.call('HGET', P .. 'job:' .. job, 'of_batch')
+  if batch and redis.call('EXISTS', P .. 'batch:' .. batch) == 1 then
+    redis.call('HINCRBY', P .. 'batch:' .. batch, 'stored', string.format('%.0f', num_bytes))
+  else
+    count_stored(tenant, -num_bytes)
+  end
+end
 
 -- Deletes the records of a job with `n` renders, its webhook messages and its client id. The job's condition images are
--- no longer in use by this job.
-local function delete_job(job, tenant, status, n)
+-- no longer in use by this job. `is_purged` is set if the objects of the job stay.
+local function delete_job(job, tenant, status, n, is_purged)
+  local num_bytes = 0
   for index = 0, n - 1 do
     local render = job .. ':' .. string.format('%04d', index)
+    num_bytes = num_bytes + (tonumber(redis.call('HGET', P .. 'render:' .. render, 'stored') or nil) or 0)
     redis.call('DEL', P .. 'render:' .. render, P .. 'crashes:' .. render)
     redis.call('ZREM', P .. 'dead:' .. tenant, render)
   end
+  uncount_pictures(job, tenant, num_bytes, is_purged)
   drop_inputs(job)
   redis.call('ZREM', P .. 'jobs:' .. tenant, job)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. status, job)

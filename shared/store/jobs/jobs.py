@@ -198,6 +198,12 @@ class JobStore:
             queued, running = self._client.hmget(f"{_PREFIX}load:{tenant}", ["queued", "running"])
         return Load(int(queued or 0), int(running or 0))
 
+    def stored_bytes(self, tenant: TenantId) -> int:
+        """Returns the bytes that a tenant has stored: pictures of jobs in the store, condition images and files."""
+        with translated():
+            found = cast("str | None", self._client.get(f"{_PREFIX}stored:{tenant}"))
+        return int(found or 0)
+
     def jobs(self, tenant: TenantId, filters: JobFilter = ANY_JOB, *, limit: int, after: JobId | None) -> list[Job]:
         """Returns a page of the tenant's jobs that pass `filters`, newest first unless `filters` set another order.
 

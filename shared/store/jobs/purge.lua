@@ -27,7 +27,7 @@ local function purge(job)
   elseif is_delivered(job) or tonumber(known[4]) <= since - PATIENCE_MS then
     local ends = redis.call('ZSCORE', P .. 'job_expiries', job)
     if ends then doom_objects(job, tonumber(ends)) end
-    delete_job(job, known[1], known[2], tonumber(known[3]))
+    delete_job(job, known[1], known[2], tonumber(known[3]), true)
   else
     redis.call('ZADD', P .. 'finished', since + RETRY_MS, job)
   end

@@ -6,7 +6,7 @@
 --   then for each render: its id, and the fields of its hash (JSON)
 -- Returns 1, or 0 when the store already has the job.
 
--- needs: keys, clock, events, inputs
+-- needs: keys, clock, events, inputs, stored
 local job, tenant, status, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'job:' .. job
 if redis.call('EXISTS', key) == 1 then return 0 end
@@ -23,6 +23,7 @@ redis.call('ZADD', P .. 'jobs:' .. tenant .. ':' .. status, 0, job)
 redis.call('ZADD', P .. 'finished', now_ms(), job)
 for i = 5, #ARGV, 2 do
   write(P .. 'render:' .. ARGV[i], ARGV[i + 1])
+  count_stored(tenant, redis.call('HGET', P .. 'render:' .. ARGV[i], 'stored') or 0)
   redis.call('HINCRBY', key, 'num_' .. redis.call('HGET', P .. 'render:' .. ARGV[i], 'state'), 1)
 end
 local ends = redis.call('HMGET', key, 'finished_ms', 'delete_after_ms')

@@ -105,7 +105,7 @@ def _render(
     if keys:
         key, manifest_key = ObjectKey(keys["key"]), ObjectKey(keys["manifest_key"])
         picture = Picture(key, manifest_key, image["sha256"], image["bytes"], image["content_type"])
-        fields["picture"] = codec.encode_picture(picture)
+        fields |= {"picture": codec.encode_picture(picture), "stored": picture.num_bytes}
     return _texts(fields)
 
 

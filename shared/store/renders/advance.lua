@@ -13,7 +13,7 @@
 -- Returns 'lost' if the lease was lost; 'ended' if this move ended the job; otherwise 'moved'. A repeated call returns
 -- 'moved'.
 
--- needs: states, keys, clock, count_usage, hints, move, throughput, stages
+-- needs: states, keys, clock, count_usage, hints, move, stored, throughput, stages
 -- seldom: await_check, clear_suspicion, count_usage, decide_enhancement, device_order, end_line, end_picture_check
 -- seldom: finish, num_due, num_wanted_of_stage, refund, unpark, wait_for
 local render, stage, fence, holder, to, refund, used, num_hints = unpack(ARGV, 1, 8)
@@ -27,6 +27,7 @@ local job = job_of_move(past.job)
 for i = first_field, #ARGV, 2 do
   -- the object of an earlier handover is no longer needed
   if ARGV[i] == 'handover' then end_handover(render, past.handover, now) end
+  if ARGV[i] == 'stored' then count_stored(job.tenant, ARGV[i + 1]) end
 end
 if to == DONE[stage] or to == 'checking' then record_throughput(stage, render, past, job, now) end
 if used ~= '' then count_usage(job.tenant, used, now) end

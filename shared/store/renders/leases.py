@@ -227,10 +227,10 @@ class LeaseStore:
         With `to_check` the state becomes `checking`. Nobody can read the picture, and it counts in no usage, until a
         content check allows it. Returns whether this ended the job. Raises `LeaseLost`.
         """
-        usage, stored = used.as_text() if used else "", codec.encode_picture(picture)
+        usage, kept = used.as_text() if used else "", codec.encode_picture(picture)
         if to_check:
-            return self._advance(lease, RenderState.CHECKING, unchecked=stored, unchecked_usage=usage)
-        return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=stored)
+            return self._advance(lease, RenderState.CHECKING, unchecked=kept, unchecked_usage=usage)
+        return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=kept, stored=str(picture.num_bytes))
 
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
         """Fails a render. `error` is for clients. Returns whether this ended the job. Raises `LeaseLost`."""

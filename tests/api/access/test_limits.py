@@ -34,7 +34,15 @@ def fields(client: Client, tenant: TenantId = ACME, *scopes: Scope) -> dict[str,
 def test_an_open_service_has_no_limits_of_a_tenant(http: FlaskClient) -> None:
     found = http.get("/v1/limits").get_json()
     assert (found["tenant"], found["weight"]) == ("default", 1)
-    for name in ("requests", "pixels", "queued_renders", "concurrent_renders", "connections", "streams"):
+    for name in (
+        "requests",
+        "pixels",
+        "queued_renders",
+        "concurrent_renders",
+        "connections",
+        "streams",
+        "stored_bytes",
+    ):
         assert (found[name]["limit"], found[name]["remaining"]) == (None, None)
     assert found["service"]["n"] == 16
 

@@ -132,7 +132,7 @@ def test_a_repeated_request_counts_once(http: FlaskClient, house: Services, clie
 
 def test_equal_images_of_two_tenants_are_two_objects(house: Services, client: Client) -> None:
     inputs, digest = InputStore(client), "0" * 64
-    ours, again, theirs = (inputs.hold(name, [digest])[0] for name in (DEFAULT_TENANT, DEFAULT_TENANT, "globex"))  # type: ignore[arg-type]
+    ours, again, theirs = (inputs.hold(name, [(digest, 5)])[0] for name in (DEFAULT_TENANT, DEFAULT_TENANT, "globex"))  # type: ignore[arg-type]
     assert ours == again != theirs
 
 

@@ -16,6 +16,7 @@ LIMITS = {
     "concurrent_renders": None,
     "connections": None,
     "streams": 50,
+    "stored_bytes": None,
     "weight": None,
 }
 

@@ -14,6 +14,8 @@ from shared.batches.batch import BatchId, input_key, line_job_id
 from shared.errors import ObjectNotFound
 from shared.ids import ObjectKey, TenantId
 from shared.store.access.keys import KeyStore
+from shared.store.queues.upkeep import UpkeepStore
+from tests.api.pictures import data_url, png
 from tests.workers.batches.shop import PNG, Json, Shop, a_line, jsonl, some_lines
 from workers.upkeep.batches import purge_old_batches
 
@@ -327,6 +329,56 @@ def test_a_job_that_goes_on_while_its_result_is_being_stored_is_collected_again(
     found = shop.run(batch)
     assert found["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
     assert [line["response"]["status_code"] for line in shop.results(batch)] == [200]
+
+
+def test_a_batch_waits_while_its_tenant_has_stored_all_that_it_may(shop: Shop) -> None:
+    store = KeyStore(shop.client)
+    batch = shop.create(some_lines(5))
+    store.set_limits(TenantId("default"), TenantLimits(stored_bytes=1))
+    shop.work()
+    found = shop.batch(batch)
+    assert (found["num_released"], found["waiting_for"], found["status"]) == (0, "stored_bytes", "in_progress")
+    store.set_limits(TenantId("default"), TenantLimits())
+    shop.stir()
+    shop.work()
+    store.set_limits(TenantId("default"), TenantLimits(stored_bytes=1))
+    found = shop.run(batch)  # what was accepted is rendered, and its results are stored
+    assert (found["status"], found["request_counts"]["completed"]) == ("completed", 5)
+    assert len(shop.lines_of(found["output_file_id"])) == 5
+
+
+def test_pictures_of_a_batch_count_until_the_batch_is_deleted_though_its_jobs_are_purged(shop: Shop) -> None:
+    tenant, store = TenantId("default"), shop.house.store
+    batch = shop.run(shop.create(some_lines(3)))
+    files = sum(each["bytes"] for each in shop.http.get("/v1/files").get_json()["data"])
+    pictures = store.stored_bytes(tenant) - files
+    assert pictures > 0
+    UpkeepStore(shop.client).purge(-1)
+    assert shop.http.get("/v1/jobs").get_json()["data"] == []
+    assert store.stored_bytes(tenant) == pictures + files
+    shop.http.delete(f"/v1/batches/{batch['id']}")
+    left = sum(each["bytes"] for each in shop.http.get("/v1/files").get_json()["data"])  # the input file
+    assert store.stored_bytes(tenant) == left < files
+
+
+def test_a_purged_batch_no_longer_counts_its_pictures(shop: Shop) -> None:
+    tenant, store = TenantId("default"), shop.house.store
+    shop.run(shop.create(some_lines(2)))
+    files = sum(each["bytes"] for each in shop.http.get("/v1/files").get_json()["data"])
+    UpkeepStore(shop.client).purge(-1)
+    purge_old_batches(shop.house.batches, shop.house.objects, -1)
+    assert store.stored_bytes(tenant) == files
+
+
+def test_a_line_whose_image_has_no_room_waits_until_there_is(shop: Shop) -> None:
+    store = KeyStore(shop.client)
+    batch = shop.create(jsonl([a_line(0), a_line(1, images=[data_url(png())], size="256x256")]))
+    num_bytes = shop.house.store.stored_bytes(TenantId("default"))
+    store.set_limits(TenantId("default"), TenantLimits(stored_bytes=num_bytes + 1))
+    shop.work()
+    assert shop.batch(batch)["num_released"] == 1
+    store.set_limits(TenantId("default"), TenantLimits())
+    assert shop.run(batch)["request_counts"]["completed"] == 2
 
 
 def test_a_batch_waits_while_its_tenant_has_used_its_pixels(shop: Shop) -> None:

@@ -88,7 +88,7 @@ def test_a_job_that_an_earlier_release_deleted_is_no_longer_counted(client: Clie
 
 
 def test_an_image_that_a_request_holds_is_not_unknown(client: Client) -> None:
-    (held,) = InputStore(client).hold(DEFAULT_TENANT, ["0" * 64])
+    (held,) = InputStore(client).hold(DEFAULT_TENANT, [("0" * 64, 5)])
     bucket = Bucket()
     bucket.ages[held] = OLD
     sweep(client, bucket)
