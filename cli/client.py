@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 
 from cli.errors import Busy, Failure, Refused, Unavailable
 from gridpress import client as gridpress
-from gridpress.client.calls import jobs, service
+from gridpress.client.calls import jobs, service, tenants
 from gridpress.client.calls.call import Call, as_json, as_nothing, escaped
 
 Json = Mapping[str, Any]
@@ -111,7 +111,7 @@ class Client:
 
     def limits(self) -> Json:
         """Returns `/v1/limits`: the limits of the caller's tenant, and what is left of them."""
-        return self._get("/v1/limits")
+        return self._json(tenants.own_limits())
 
     def usage_text(self, params: Json) -> str:
         """Returns `/v1/usage` as text, in the format that `params` ask for."""
@@ -128,11 +128,11 @@ class Client:
 
     def tenant_limits(self, tenant: str) -> Json:
         """Returns the limits that are set for a tenant."""
-        return self._get(f"{_tenant(tenant)}/limits")
+        return self._json(tenants.limits(tenant))
 
     def change_tenant_limits(self, tenant: str, changes: Mapping[str, int | None]) -> Json:
         """Changes some limits of a tenant and returns all of them. None removes a limit."""
-        return self._send(service.raw("PATCH", f"{_tenant(tenant)}/limits", dict(changes), None, None))
+        return self._json(tenants.set_limits(tenant, changes))
 
     def erase(self, tenant: str, *, with_settings: bool) -> Json:
         """Begins to erase all data of a tenant. Returns how far this is."""

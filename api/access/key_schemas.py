@@ -1,17 +1,15 @@
-"""Schemas of the requests and responses about API keys."""
+"""Schemas of the requests about API keys."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.openapi.json_schema import leave_unchanged
-from shared.access.keys import ApiKey, KeyId, prefix_of
+from shared.access.keys import KeyId
 from shared.access.rights import Scope
 from shared.ids import TenantId
 from shared.intake.types import Tenant, Text, Time, not_blank
-from shared.responses.schemas import Moment
 from shared.settings.networks import read_network
 
 _ASKED = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -109,61 +107,6 @@ class KeysQuery(BaseModel):
         default=None, description="default: the tenant of the API key that asks. Other tenants need the scope operator"
     )
     all_tenants: bool = Field(default=False, description="true: the keys of all tenants. Needs the scope operator")
-
-
-class KeyResponse(BaseModel):
-    """An API key, without its secret.
-
-    `prefix` is the beginning of its text. `last_used_at` is accurate to about a minute. `networks` and `models` are
-    null for a key without that restriction. `replaced_by` is the id of the key that a rotation created.
-    """
-
-    id: str
-    object: Literal["api_key"] = "api_key"
-    tenant: str
-    name: str
-    prefix: str
-    scopes: list[Scope]
-    networks: list[str] | None
-    models: list[str] | None
-    status: Literal["active", "expired", "revoked"]
-    created_at: Moment
-    last_used_at: Moment | None
-    expires_at: Moment | None
-    revoked_at: Moment | None
-    replaced_by: str | None
-
-    @classmethod
-    def of(cls, key: ApiKey) -> Self:
-        return cls(
-            id=key.key_id,
-            tenant=key.tenant,
-            name=key.name,
-            prefix=prefix_of(key.key_id),
-            scopes=sorted(key.scopes),
-            networks=[str(network) for network in key.rights.networks] or None,
-            models=list(key.rights.models) or None,
-            status=key.status(datetime.now(UTC)),
-            created_at=key.created_at,
-            last_used_at=key.last_used_at,
-            expires_at=key.rights.expires_at,
-            revoked_at=key.revoked_at,
-            replaced_by=key.replaced_by,
-        )
-
-
-class KeyWithText(KeyResponse):
-    """A new API key. `key` is its text, which is shown only in this response."""
-
-    key: str
-
-
-class KeyPage(BaseModel):
-    """A page of API keys, newest first. Pass `next` as `after` to get the next page."""
-
-    data: list[KeyResponse]
-    has_more: bool
-    next: str | None
 
 
 def tenant_of(text: str | None) -> TenantId | None:

@@ -9,16 +9,7 @@ import structlog
 from flask import Blueprint, request
 
 from api.access.grants import check_grant, check_scopes, own_rights
-from api.access.key_schemas import (
-    KeyPage,
-    KeyPatch,
-    KeyRequest,
-    KeyResponse,
-    KeyRotationRequest,
-    KeysQuery,
-    KeyWithText,
-    tenant_of,
-)
+from api.access.key_schemas import KeyPatch, KeyRequest, KeyRotationRequest, KeysQuery, tenant_of
 from api.bodies.documents import body_document, read_optional
 from api.edge import audit, idempotency
 from api.edge.authentication import caller, is_operator
@@ -30,6 +21,7 @@ from shared.access.rights import Rights, Scope
 from shared.errors import InvalidRequest, KeyExists, KeyNotFound
 from shared.ids import TenantId
 from shared.intake.fields import validated
+from shared.responses.keys import KeyPage, KeyResponse, KeyWithText
 from shared.store.access.keys import Rotation
 
 log = structlog.get_logger()

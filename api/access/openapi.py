@@ -1,17 +1,10 @@
 """OpenAPI entries of API keys, and of the route with which a tenant reads its limits."""
 
-from api.access.key_schemas import (
-    KeyPage,
-    KeyPatch,
-    KeyRequest,
-    KeyResponse,
-    KeyRotationRequest,
-    KeysQuery,
-    KeyWithText,
-)
+from api.access.key_schemas import KeyPatch, KeyRequest, KeyRotationRequest, KeysQuery
 from api.openapi.operation import Body, Operation, Response
 from api.problems.errors import ExceedsOwnKey, NoKeyYet
 from shared.errors import KeyEnded, KeyExists, KeyNotFound, TooManyKeys
+from shared.responses.keys import KeyPage, KeyResponse, KeyWithText
 from shared.responses.limits import LimitsResponse
 
 _TAG = "Access"

@@ -12,9 +12,9 @@ from api.edge import audit, idempotency
 from api.edge.authentication import caller
 from api.responses.listing import readable_responses
 from api.services import services
-from api.webhooks.response_schemas import EndpointPage, EndpointResponse
 from api.webhooks.schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from shared.intake.fields import validated
+from shared.responses.webhook_endpoints import EndpointPage, EndpointResponse
 from shared.webhooks.endpoints import Endpoint, EndpointId, new_endpoint_id
 from shared.webhooks.receivers import check_headers, check_receiver
 from shared.webhooks.secrets import new_secret

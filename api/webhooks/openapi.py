@@ -2,10 +2,10 @@
 
 from api.openapi.operation import Body, Operation, Response
 from api.openapi.schemas import JsonWebKeys, Secret
-from api.webhooks.response_schemas import EndpointPage, EndpointResponse, EndpointWithSecret
 from api.webhooks.schemas import EndpointPatch, EndpointRequest, EndpointsQuery, RotationRequest
 from api.webhooks.secrets import KeyQuery, PublicKey
 from shared.errors import EndpointNotFound, TenantBeingErased, TooManyEndpoints
+from shared.responses.webhook_endpoints import EndpointPage, EndpointResponse, EndpointWithSecret
 
 _TAG = "Webhooks"
 _ENDPOINT = {

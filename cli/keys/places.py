@@ -16,12 +16,10 @@ from cli.errors import Failure
 from cli.keys.options import key_store, where_stored
 from cli.keys.store_place import KeysOfStore
 from cli.requests import in_options
-from gridpress.client.calls import service
-from gridpress.client.calls.call import escaped
+from gridpress.client.calls import keys
 from shared.access.keys import is_key_id
 from shared.ids import TenantId
 
-KEYS = "/v1/keys"
 # The options that the API's names of fields stand for.
 _OPTIONS = {
     "name": "--name",
@@ -65,23 +63,23 @@ class KeysOfService(Client):
 
     def create(self, tenant: TenantId | None, fields: Json) -> Json:
         """Creates an API key and returns it with its text in `key`. Without a tenant it is the caller's."""
-        return self._post(KEYS, {**({"tenant": tenant} if tenant else {}), **fields})
+        return self._json(keys.create(tenant, fields))
 
     def keys(self, tenant: TenantId | None) -> Iterator[Json]:
         """Yields the API keys of a tenant, or of the caller's tenant, the newest first."""
-        return self.each(KEYS, **({"tenant": tenant} if tenant else {}))
+        return self.each(keys.KEYS, **({"tenant": tenant} if tenant else {}))
 
     def change(self, key_id: str, fields: Json) -> Json:
         """Changes the fields of an API key and returns it."""
-        return self._send(service.raw("PATCH", f"{KEYS}/{escaped(key_id)}", fields, None, None))
+        return self._json(keys.change(key_id, fields))
 
     def rotate(self, key_id: str, overlap_s: int, fields: Json) -> Json:
         """Creates an API key in place of another one. Returns it with its text in `key`."""
-        return self._post(f"{KEYS}/{escaped(key_id)}/rotate", {"overlap_s": overlap_s, **fields})
+        return self._json(keys.rotate(key_id, {"overlap_s": overlap_s, **fields}))
 
     def revoke(self, key_id: str) -> Json:
         """Revokes an API key and returns it."""
-        return self._post(f"{KEYS}/{escaped(key_id)}/revoke")
+        return self._json(keys.revoke(key_id))
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Implements the requests of the commands for webhooks."""
 
+from dataclasses import replace
+
 from cli.client import Client, Json
-from gridpress.client.calls.call import Call, as_nothing, escaped
+from gridpress.client.calls import endpoints
+from gridpress.client.calls.call import escaped
 
 # The route with the attempts for an id, by the prefix of the id.
 _LOGS = {"job": "/v1/jobs/{}/webhook_attempts", "evt": "/v1/webhook_messages/{}/attempts"}
-ENDPOINTS = "/v1/webhook_endpoints"
+ENDPOINTS = endpoints.ENDPOINTS
 _ENDPOINT_LOG = "/v1/webhook_endpoints/{}/attempts"
 
 
@@ -14,21 +17,22 @@ class WebhookClient(Client):
 
     def endpoints(self, limit: int) -> Json:
         """Returns a page of up to `limit` webhook endpoints in `data`, the newest first."""
-        return self._get(ENDPOINTS, limit=limit)
+        return self._json(replace(endpoints.endpoints(), params={"limit": limit}))
 
     def create(self, fields: Json) -> Json:
         """Creates a webhook endpoint. Returns the endpoint with its secret."""
-        return self._post(ENDPOINTS, fields)
+        rest = {name: value for name, value in fields.items() if name not in ("url", "secret")}
+        return self._json(endpoints.create(fields["url"], fields.get("secret"), rest))
 
     def delete_endpoint(self, endpoint_id: str) -> None:
-        self._send(Call("DELETE", _path(endpoint_id), as_nothing))
+        self._send(endpoints.delete(endpoint_id))
 
     def change(self, endpoint_id: str, action: str, fields: Json | None = None) -> Json:
         """Sends an action to a webhook endpoint and returns the API's response.
 
         Actions are `disable`, `enable`, `rotate_secret`, `test`, `recover` and `replay`.
         """
-        return self._post(f"{_path(endpoint_id)}/{action}", fields or None)
+        return self._post(f"{endpoints.path(endpoint_id)}/{action}", fields or None)
 
     def resend(self, message_id: str, endpoint_id: str | None) -> Json:
         """Has the service send a webhook message again, to one endpoint or to all receivers.
@@ -45,7 +49,3 @@ class WebhookClient(Client):
         """
         path = _LOGS.get(name.partition("_")[0], _ENDPOINT_LOG).format(escaped(name))
         return self._get(path, limit=limit)
-
-
-def _path(endpoint_id: str) -> str:
-    return f"{ENDPOINTS}/{escaped(endpoint_id)}"

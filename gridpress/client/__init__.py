@@ -28,13 +28,20 @@ from gridpress.client.pictures import Picture
 from gridpress.client.retries import NO_RETRIES, Retries
 from gridpress.client.sse import Event
 from gridpress.client.webhooks import WebhookEvent
+from shared.access.rights import Scope
 from shared.batches.batch import BatchPriority, BatchStatus
 from shared.files import Purpose
 from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse as Batch
 from shared.responses.files import FileResponse as File
+from shared.responses.keys import KeyResponse as Key
+from shared.responses.keys import KeyWithText as NewKey
+from shared.responses.limits import LimitsResponse as Limits
+from shared.responses.limits import TenantLimitsResponse as TenantLimits
 from shared.responses.schemas import JobResponse as Job
+from shared.responses.webhook_endpoints import EndpointResponse as WebhookEndpoint
+from shared.responses.webhook_endpoints import EndpointWithSecret as NewWebhookEndpoint
 
 __all__ = [
     "NO_RETRIES",
@@ -55,14 +62,21 @@ __all__ = [
     "JobNotSucceeded",
     "JobRequest",
     "JobStatus",
+    "Key",
     "LimitReached",
+    "Limits",
+    "NewKey",
+    "NewWebhookEndpoint",
     "NotFound",
     "Picture",
     "Purpose",
     "Retries",
+    "Scope",
     "ServiceFailed",
     "StillRunning",
+    "TenantLimits",
     "UnexpectedResponse",
     "Unreachable",
+    "WebhookEndpoint",
     "WebhookEvent",
 ]

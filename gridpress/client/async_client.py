@@ -6,8 +6,10 @@ from typing import Any, Self
 import httpx
 
 from gridpress.client import webhooks
+from gridpress.client.async_access import AsyncKeys, AsyncTenants
+from gridpress.client.async_endpoints import AsyncEndpoints
 from gridpress.client.async_transport import AsyncTransport
-from gridpress.client.calls import batches, files, jobs, service
+from gridpress.client.calls import batches, files, jobs, service, tenants
 from gridpress.client.calls.call import Call, Result
 from gridpress.client.connection import client_arguments, key_from, url_from
 from gridpress.client.flows import Limits, create_batch, pictures, render, wait, wait_for_batch
@@ -20,6 +22,7 @@ from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
 from shared.responses.files import FileResponse
+from shared.responses.limits import LimitsResponse
 from shared.responses.schemas import JobResponse
 
 
@@ -52,6 +55,8 @@ class AsyncClient:
         self.batches = AsyncBatches(self._transport)
         self.files = AsyncFiles(self._transport)
         self.webhooks = AsyncWebhooks(self._transport)
+        self.keys = AsyncKeys(self._transport)
+        self.tenants = AsyncTenants(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,6 +150,10 @@ class AsyncClient:
     async def delete(self, job_id: str) -> None:
         """Deletes a job that has ended, with its pictures. Raises `Conflict` if it runs."""
         await self._transport.send(jobs.delete(job_id))
+
+    async def limits(self) -> LimitsResponse:
+        """Returns the limits of your tenant: what is allowed, what is left, and when it refills."""
+        return await self._transport.send(tenants.own_limits())
 
     async def request(
         self,
@@ -265,12 +274,13 @@ class AsyncFiles:
 
 
 class AsyncWebhooks:
-    """The calls that concern webhooks, as `AsyncClient().webhooks`."""
+    """The calls that concern webhooks and, in `endpoints`, webhook endpoints, as `AsyncClient().webhooks`."""
 
     verify = staticmethod(webhooks.verify)
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
+        self.endpoints = AsyncEndpoints(transport)
 
     async def secret(self) -> str:
         """Returns the secret that signs the webhooks of jobs with a `webhook_url`. Needs the scope `admin`."""

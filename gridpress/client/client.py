@@ -6,9 +6,11 @@ from typing import Any, Self
 import httpx
 
 from gridpress.client import webhooks
-from gridpress.client.calls import batches, files, jobs, service
+from gridpress.client.access import Keys, Tenants
+from gridpress.client.calls import batches, files, jobs, service, tenants
 from gridpress.client.calls.call import Call, Result
 from gridpress.client.connection import client_arguments, key_from, url_from
+from gridpress.client.endpoints import Endpoints
 from gridpress.client.flows import Limits, create_batch, pictures, render, wait, wait_for_batch
 from gridpress.client.following import Following
 from gridpress.client.pictures import Picture
@@ -20,6 +22,7 @@ from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
 from shared.responses.files import FileResponse
+from shared.responses.limits import LimitsResponse
 from shared.responses.schemas import JobResponse
 
 
@@ -50,6 +53,8 @@ class Client:
         self.batches = Batches(self._transport)
         self.files = Files(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.keys = Keys(self._transport)
+        self.tenants = Tenants(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +146,10 @@ class Client:
     def delete(self, job_id: str) -> None:
         """Deletes a job that has ended, with its pictures. Raises `Conflict` if it runs."""
         self._transport.send(jobs.delete(job_id))
+
+    def limits(self) -> LimitsResponse:
+        """Returns the limits of your tenant: what is allowed, what is left, and when it refills."""
+        return self._transport.send(tenants.own_limits())
 
     def request(
         self,
@@ -261,12 +270,13 @@ class Files:
 
 
 class Webhooks:
-    """The calls that concern webhooks, as `Client().webhooks`."""
+    """The calls that concern webhooks and, in `endpoints`, webhook endpoints, as `Client().webhooks`."""
 
     verify = staticmethod(webhooks.verify)
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.endpoints = Endpoints(transport)
 
     def secret(self) -> str:
         """Returns the secret that signs the webhooks of jobs with a `webhook_url`. Needs the scope `admin`."""

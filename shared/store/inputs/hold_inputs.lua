@@ -8,7 +8,7 @@
 -- Returns {'held', object of each image...}; {'erasing'} while the tenant's data is being erased; {'full', bytes stored,
 -- limit, more bytes} if the new images would exceed the tenant's limit of stored bytes.
 
--- needs: keys, clock, erasing, inputs
+-- needs: keys, clock, erasing, stored
 local tenant = ARGV[1]
 if is_erasing(tenant) then return { 'erasing' } end
 local names, sizes, ends = P .. 'input_names:' .. tenant, P .. 'input_bytes:' .. tenant, now_ms() + tonumber(ARGV[2])

@@ -51,7 +51,8 @@ PYTHON = [
     program
     for page in ("README.md", "docs/clients.md", "docs/python_client.md")
     for program in programs(page, "python")
-    if "gridpress" in program and "batches" not in program  # no batch worker runs here
+    # No batch worker runs here, and no API key exists.
+    if "gridpress" in program and "batches" not in program and "client.keys" not in program
 ]
 
 

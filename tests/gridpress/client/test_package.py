@@ -16,7 +16,7 @@ from gridpress.client import async_client, client
 _HEAVY = ("boto3", "botocore", "celery", "cryptography", "flask", "gevent", "kombu", "redis", "torch", "api", "workers")
 _ROOT = Path(__file__).parents[3]
 _SETUPTOOLS = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-_CLASSES = ("Client", "Batches", "Files", "Webhooks")
+_CLASSES = ("Client", "Batches", "Files", "Webhooks", "Keys", "Tenants", "Endpoints")
 
 
 def test_its_import_loads_nothing_of_the_service() -> None:
