@@ -1,7 +1,8 @@
 """Implements `gridpress backup`, `restore` and `rebuild`."""
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -44,9 +45,9 @@ def backup(folder: Path, objects: str, copy_with: str | None, data_dir: Path) ->
 
     if copy_with and objects == "copy":
         raise click.UsageError("--copy-with needs --objects list")
-    signal.signal(signal.SIGTERM, _end)
     settings = Settings(data_dir=data_dir.resolve())
-    _print(make_backup(settings, folder.absolute(), with_objects=objects == "copy", command=copy_with))
+    with _cleaning_up():
+        _print(make_backup(settings, folder.absolute(), with_objects=objects == "copy", command=copy_with))
 
 
 @click.command()
@@ -85,9 +86,18 @@ def rebuild(data_dir: Path) -> None:
     _print(rebuild_store(Settings(data_dir=data_dir.resolve())))
 
 
-def _end(*_: object) -> None:
-    """Ends the command with an error, so that it removes what it has written."""
-    raise Failure("ended by SIGTERM: there is no backup")
+@contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Lets SIGTERM end the `with` block with an error, so that the command removes what it has written."""
+
+    def end(*_: object) -> None:
+        raise Failure("ended by SIGTERM: there is no backup")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _print(sentences: Iterable[str]) -> None:

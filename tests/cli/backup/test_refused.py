@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,17 @@ def test_a_full_disk_during_a_backup_leaves_nothing(service: Client, objects: Ob
     assert list(small_disk.iterdir()) == []
     assert service.zcard("gridpress:backups") == 0, "objects may be deleted again"
     assert service.get("gridpress:a") == "1"
+
+
+@pytest.mark.attack
+def test_a_backup_that_is_ended_by_sigterm_leaves_nothing(
+    service: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.backup.making._run", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    ended = run("backup", tmp_path / "backups" / "one", "--data", tmp_path / "data")
+    assert (ended.exit_code, ended.stderr) == (1, "gridpress: ended by SIGTERM: there is no backup\n")
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert service.zcard("gridpress:backups") == 0
 
 
 @pytest.mark.parametrize("has_content", [True, False])
