@@ -31,7 +31,9 @@ from api.jobs.previews import previews
 from api.jobs.routes import jobs
 from api.openai.routes import openai_images
 from api.operators.audit import audit
+from api.operators.draining import draining
 from api.operators.pauses import pauses
+from api.operators.requeue import requeue
 from api.problems import handlers as problems
 from api.service.docs_page import docs
 from api.service.health import health
@@ -105,6 +107,8 @@ def create_app(deps: Services) -> Flask:
         audit,
         pauses,
         usage,
+        draining,
+        requeue,
         session,
         studio,
         openai_images,

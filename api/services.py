@@ -36,6 +36,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
+from shared.store.queues.requeue import RequeueStore
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
@@ -88,6 +89,7 @@ class Services:
     audit: AuditStore
     pauses: PauseStore
     usage: UsageStore
+    requeue: RequeueStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

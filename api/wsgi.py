@@ -43,6 +43,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
+from shared.store.queues.requeue import RequeueStore
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.queues.workers import WorkerStore
@@ -133,5 +134,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
         PauseStore(client),
         UsageStore(client),
+        RequeueStore(client),
         quotas,
     )

@@ -155,6 +155,18 @@ class Client:
         """Returns all that is paused, in `data`."""
         return self._get("/v1/pauses")
 
+    def drain(self, worker_id: str, reason: str) -> Json:
+        """Drains a worker. Returns its id and the drain."""
+        return self._post(f"{_worker(worker_id)}/drain", {"reason": reason})
+
+    def end_drain(self, worker_id: str) -> None:
+        """Ends the drain of a worker."""
+        self._send(Call("POST", f"{_worker(worker_id)}/resume", as_nothing))
+
+    def move(self, fields: Json) -> Json:
+        """Moves waiting work to another model revision. Returns how much."""
+        return self._post("/v1/requeue", fields)
+
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
 
@@ -263,6 +275,10 @@ def _tenant(name: str) -> str:
 
 def _pause(kind: str, name: str) -> str:
     return f"/v1/pauses/{escaped(kind)}/{escaped(name)}"
+
+
+def _worker(worker_id: str) -> str:
+    return f"/v1/workers/{escaped(worker_id)}"
 
 
 def _letter(letter_id: str) -> str:

@@ -11,6 +11,8 @@ GridpressError
 ├── DeadLetterNotFound        404
 ├── KeyNotFound               404  no API key with this id
 ├── PauseNotFound             404  this is not paused
+├── WorkerNotFound            404  no live worker with this id, or it is not drained
+├── RevisionNotServed         409  no live AR worker serves the model revision
 ├── TenantNotFound            404  the caller may not manage a tenant of this name
 ├── TenantBeingErased         409  the data of the tenant is being erased
 ├── KeyEnded                  409  the API key is revoked, expired or replaced
@@ -165,6 +167,20 @@ class PauseNotFound(GridpressError):
 
     code = "pause_not_found"
     http_status = 404
+
+
+class WorkerNotFound(GridpressError):
+    """There is no live worker of a stage with this id, or an operator does not drain it."""
+
+    code = "worker_not_found"
+    http_status = 404
+
+
+class RevisionNotServed(GridpressError):
+    """No live AR worker serves the model revision, so no work can be moved to it."""
+
+    code = "revision_not_served"
+    http_status = 409
 
 
 class TenantNotFound(GridpressError):

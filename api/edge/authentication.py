@@ -50,7 +50,7 @@ _PUBLIC = frozenset(
 _ADMIN = ("/v1/audit", "/v1/dead_letters", "/v1/keys", "/v1/webhooks")
 # Reading these routes needs the scope `operator` alone. Changing something there needs `admin` as well, so that a key
 # of a dashboard or an autoscaler can change nothing.
-_PLATFORM = ("/v1/pauses",)
+_PLATFORM = ("/v1/pauses", "/v1/requeue", "/v1/workers/")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")

@@ -58,6 +58,7 @@ from shared.errors import (
     PayloadTooLarge,
     PriorNotFound,
     QueueFull,
+    RevisionNotServed,
     ServiceBusy,
     StoreFull,
     StoreUnavailable,
@@ -66,6 +67,7 @@ from shared.errors import (
     TenantNotFound,
     TooManyEndpoints,
     TooManyKeys,
+    WorkerNotFound,
 )
 from shared.intake.fields import validated
 from shared.intake.model_names import ModelNames
@@ -155,6 +157,8 @@ _SAMPLES: tuple[GridpressError, ...] = (
     NoKeyYet("this API has no key yet: run `gridpress keys create` on its machine, and send that key"),
     KeyNotFound("no API key x7k2m4qa"),
     PauseNotFound("stage dit is not paused"),
+    WorkerNotFound("no live worker dit-render-1-4711-0a1b2c3d"),
+    RevisionNotServed("no live AR worker serves the revision 4f3a2b1c0d9e"),
     KeyEnded("x7k2m4qa is revoked"),
     KeyExists("x7k2m4qa"),
     TooManyKeys("a tenant may have 500 API keys: revoke one that is not in use"),

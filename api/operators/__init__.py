@@ -1,1 +1,1 @@
-"""Routes and OpenAPI entries for operators: pauses and the audit log."""
+"""Routes and OpenAPI entries for operators: drains, pauses, moves of waiting work, the audit log."""

@@ -3,8 +3,10 @@
 from api.openapi.media import TEXT
 from api.openapi.operation import Body, Operation, Response
 from api.operators.audit import JSONL, AuditPage, AuditQuery
+from api.operators.draining import DrainedResponse, DrainRequest
 from api.operators.pauses import PausedResponse, PauseRequest, PausesPage
-from shared.errors import InvalidRequest, PauseNotFound
+from api.operators.requeue import RequeueRequest, RequeueResponse
+from shared.errors import InvalidRequest, PauseNotFound, RevisionNotServed, WorkerNotFound
 
 _TAG = "Operations"
 _ACT = {
@@ -27,6 +29,10 @@ _PAUSE = {
     "reason": "maintenance until 14:00 UTC",
     "since": "2026-01-05T09:30:00.000Z",
     "key_id": "x7k2m4qa",
+}
+_DRAIN = {
+    "id": "dit-render-1-4711-0a1b2c3d",
+    "drain": {"reason": "this GPU is too hot", "since": "2026-01-05T09:30:00.000Z", "key_id": "x7k2m4qa"},
 }
 
 OPERATIONS = {
@@ -63,5 +69,28 @@ OPERATIONS = {
         "Resume what is paused",
         {204: Response("it is no longer paused")},
         (PauseNotFound, InvalidRequest),
+    ),
+    "draining.drain": Operation(
+        "drainWorker",
+        _TAG,
+        "Drain a worker",
+        {200: Response("the drain", DrainedResponse, examples={"dit": _DRAIN})},
+        (WorkerNotFound,),
+        Body(DrainRequest, is_required=False, examples={"reason": {"reason": "this GPU is too hot"}}),
+    ),
+    "draining.resume": Operation(
+        "resumeWorker",
+        _TAG,
+        "End the drain of a worker",
+        {204: Response("the worker claims again")},
+        (WorkerNotFound,),
+    ),
+    "requeue.move": Operation(
+        "requeue",
+        _TAG,
+        "Move waiting work to another model revision",
+        {200: Response("how much was moved", RequeueResponse, examples={"some": {"to": "4f3a2b1c0d9e", "moved": 250}})},
+        (RevisionNotServed,),
+        Body(RequeueRequest, examples={"to": {"to": "4f3a2b1c0d9e"}}),
     ),
 }

@@ -19,7 +19,8 @@ from shared.responses.schemas import Moment
 pauses = Blueprint("pauses", __name__, url_prefix="/v1/pauses")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Returns the text unchanged. Raises an error of pydantic if it has control characters, such as a line break."""
     if not text.isprintable():
         raise PydanticCustomError("one_line", "must be one line of printable characters")
     return text
@@ -30,7 +31,7 @@ class PauseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    reason: Annotated[Text, AfterValidator(_one_line), Field(max_length=200)] = Field(
+    reason: Annotated[Text, AfterValidator(one_line), Field(max_length=200)] = Field(
         default="", description="why; callers whose work waits read it in their jobs"
     )
 

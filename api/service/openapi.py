@@ -46,12 +46,15 @@ _WORKERS = {
             "device": "NVIDIA H100 80GB HBM3",
             "revision": "a1b2c3d",
             "slots": 32,
+            "state": "working",
             "is_draining": False,
+            "drain": None,
             "step_s": 0.031,
             "num_held": 2,
             "held": [
                 {
                     "job_id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f",
+                    "tenant": "acme",
                     "index": 0,
                     "since": "2026-01-05T09:30:00.000Z",
                     "progress": {"done": 800, "total": 1281},

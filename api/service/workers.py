@@ -1,11 +1,12 @@
 """The route `/v1/workers`, which lists the live workers, their devices, and the pictures that they hold."""
 
-from typing import Any
+from typing import Any, Literal
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
 
 from api.edge.authentication import caller, is_operator
+from api.operators.draining import DrainResponse
 from api.services import services
 from shared.jobs.states import Stage
 from shared.responses.schemas import Moment, StepsResponse
@@ -15,9 +16,10 @@ workers = Blueprint("workers", __name__, url_prefix="/v1/workers")
 
 
 class HeldResponse(BaseModel):
-    """A picture of the caller's tenant that a worker holds, and when its stage began."""
+    """A picture that a worker holds, and when its stage began."""
 
     job_id: str
+    tenant: str
     index: int
     since: Moment
     progress: StepsResponse | None
@@ -33,7 +35,13 @@ class WorkerResponse(BaseModel):
     device: str | None = Field(description="such as `NVIDIA H100 80GB HBM3`, `cpu` or `simulated`; null: unknown")
     revision: str | None = Field(description="the model weights that the worker serves; null: unknown")
     slots: int = Field(description="the number of pictures that the worker can render at once")
-    is_draining: bool = Field(description="true: the worker takes no more work and will end")
+    state: Literal["working", "draining", "drained"] = Field(
+        description="draining: the worker takes no more work, and still holds some; drained: it holds none any more"
+    )
+    is_draining: bool = Field(description="true: the worker takes no more work")
+    drain: DrainResponse | None = Field(
+        description="the drain that an operator began; null: none, or an API key without the scope operator"
+    )
     step_s: float | None = Field(
         description="mean seconds of a step, to two digits: a decode step (ar) or a denoise step (dit). Null: unknown"
     )
@@ -41,7 +49,9 @@ class WorkerResponse(BaseModel):
         description="the number of pictures of all tenants that the worker holds; null for an API key without the "
         "scope operator"
     )
-    held: list[HeldResponse] = Field(description="those of these pictures that belong to the caller's tenant")
+    held: list[HeldResponse] = Field(
+        description="these pictures, at most 64; for an API key without the scope operator those of its tenant"
+    )
 
 
 class WorkersPage(BaseModel):
@@ -53,7 +63,8 @@ class WorkersPage(BaseModel):
 
 @workers.get("")
 def index() -> dict[str, Any]:
-    """Returns the live workers of both stages. Of the pictures that they hold, it names only those of the tenant.
+    """Returns the live workers of both stages. Of the pictures that they hold, it names only those of the tenant,
+    or all to a caller with the scope `operator`.
 
     An API key with the scope operator may ask as well.
     """
@@ -62,21 +73,30 @@ def index() -> dict[str, Any]:
 
 
 def _answer(worker: LiveWorker) -> WorkerResponse:
-    own = caller().tenant
+    own, sees_all = caller().tenant, is_operator()
+    is_stopping = worker.is_draining or worker.drain is not None
     return WorkerResponse(
-        id=worker.worker_id if is_operator() else None,
+        id=worker.worker_id if sees_all else None,
         stage=worker.stage,
         device=worker.machine.device or None,
         revision=worker.revision or None,
         slots=worker.slots,
-        is_draining=worker.is_draining,
+        state="working" if not is_stopping else "draining" if worker.num_held else "drained",
+        is_draining=is_stopping,
+        drain=DrainResponse.of(worker.drain) if worker.drain and sees_all else None,
         step_s=worker.machine.step_s or None,
-        num_held=worker.num_held if is_operator() else None,
-        held=[_held(each) for each in worker.held if each.tenant == own],
+        num_held=worker.num_held if sees_all else None,
+        held=[_held(each) for each in worker.held if sees_all or each.tenant == own],
     )
 
 
 def _held(picture: HeldPicture) -> HeldResponse:
     steps = picture.progress
     progress = StepsResponse(done=steps.done, total=steps.total) if steps.total else None
-    return HeldResponse(job_id=picture.job_id, index=picture.index, since=picture.since, progress=progress)
+    return HeldResponse(
+        job_id=picture.job_id,
+        tenant=picture.tenant,
+        index=picture.index,
+        since=picture.since,
+        progress=progress,
+    )

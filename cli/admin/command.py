@@ -6,18 +6,22 @@ from cli.admin.audit import audit
 from cli.admin.erase import erase, erasure
 from cli.admin.limits import limits
 from cli.admin.pauses import pause, pauses, resume
+from cli.admin.requeue import requeue
 from cli.admin.retention import retention
 from cli.admin.usage import usage
+from cli.admin.workers import drain, undrain, workers
 
 
 @click.group()
 def admin() -> None:
-    """Manage tenants (limits, usage, how long data is kept, erasure), pause and resume work, and read the audit log.
+    """Manage tenants (limits, usage, data), drain workers, pause and move work, and read the audit log.
 
     The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
     change limits it always needs both.
     """
 
 
-for command in (limits, usage, retention, erase, erasure, pause, resume, pauses, audit):
+_OF_TENANTS = (limits, usage, retention, erase, erasure)
+_OF_OPERATORS = (workers, drain, undrain, pause, resume, pauses, requeue, audit)
+for command in (*_OF_TENANTS, *_OF_OPERATORS):
     admin.add_command(command)

@@ -50,3 +50,12 @@ class Pause:
     def what(self) -> str:
         """Returns what is paused, in words, such as `stage dit`."""
         return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The drain of a worker by an operator: why, since when (in UTC), and the API key of the operator ('' for none)."""
+
+    reason: str
+    since: datetime
+    key_id: str = ""

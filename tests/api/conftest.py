@@ -43,6 +43,7 @@ from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
 from shared.store.pauses.pauses import PauseStore
+from shared.store.queues.requeue import RequeueStore
 from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
@@ -126,6 +127,7 @@ def house(
         AuditStore(client, settings.audit_retention_s, settings.max_audit_entries),
         PauseStore(client),
         UsageStore(client),
+        RequeueStore(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

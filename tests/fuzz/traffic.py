@@ -58,6 +58,7 @@ def things_of(post: Callable[..., Json]) -> dict[str, str]:
         "model_id": "zai-org/GLM-Image",
         "tenant": "nobody",
         "kind": "stage",
+        "worker_id": "dit-1",
     }
 
 

@@ -31,14 +31,26 @@ class _Remaining:
 
 
 def drain(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: HandOver) -> None:
-    """Drains the worker: stops claiming, waits up to `grace_s` for running renders and records, then stops the engine.
+    """Drains the worker as `empty` does, waiting up to `grace_s` for running renders and records. Then stops the
+    engine.
+
+    `hand_over` hands a render over to another worker and releases the render's slot.
+    """
+    ends_s = empty(engine, slots, grace_s, hand_over)
+    engine.stop(max(0.0, ends_s - time.monotonic()))
+    for claim in slots.held():
+        hand_over(claim, None)
+
+
+def empty(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: HandOver) -> float:
+    """Stops claiming, and has all running renders end within `grace_s`, or be handed over. The engine goes on.
 
     - Renders that can't end within the grace period, judged by the measured time of their steps, are handed over at
       once. They leave the engine after the running step, with their saved state.
     - Renders that have not ended when the grace period is over are handed over too. Their saved state is included if
       their running step ends within another 2 s.
 
-    `hand_over` hands a render over to another worker and releases the render's slot.
+    Returns the time of the monotonic clock at which these 2 s end.
     """
     ends_s = time.monotonic() + grace_s
     slots.close()
@@ -49,9 +61,7 @@ def drain(engine: EngineThread[Any], slots: Slots, grace_s: float, hand_over: Ha
     slots.wait_until_empty(ends_s - time.monotonic())
     ends_s = time.monotonic() + _LAST_STEP_S
     _hand_over_running(engine, slots, [claim for claim, _ in slots.running()], ends_s, hand_over)
-    engine.stop(max(0.0, ends_s - time.monotonic()))
-    for claim in slots.held():
-        hand_over(claim, None)
+    return ends_s
 
 
 def _too_slow(engine: EngineThread[Any], slots: Slots, grace_s: float) -> Sequence[_Remaining]:

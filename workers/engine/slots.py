@@ -91,6 +91,12 @@ class Slots:
             self._is_closed = True
             self._changed.notify_all()
 
+    def open(self) -> None:
+        """Opens the slots after `close`, so that `take` claims again."""
+        with self._changed:
+            self._is_closed = False
+        self._on_room()
+
     def wait_until_empty(self, wait_s: float) -> None:
         """Waits until the worker holds no render any more, for at most `wait_s`."""
         with self._changed:

@@ -30,7 +30,7 @@ from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, abandon_process, leave_process, serve
 from workers.device.gauges import show_slots
-from workers.engine.drain import drain
+from workers.engine.drain import drain, empty
 from workers.engine.heartbeat import Heartbeat
 from workers.engine.places import Places, Running
 from workers.engine.slots import Slots
@@ -39,6 +39,7 @@ from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
 from workers.stage.attempts import Attempts, End, show_ends
 from workers.stage.claiming import Claimer, ClaimerPorts, LeadTime
+from workers.stage.operator_drain import OperatorDrain
 from workers.stage.recorder import Recorder, Write
 
 log = structlog.get_logger()
@@ -143,6 +144,7 @@ class _StageWorker(Generic[Result]):
             on_step=ENGINE_STEP_SECONDS.labels(parts.stage.value).observe,
             **kept,
         )
+        self._operator_drain = OperatorDrain(self._slots, self._empty)
         self._heartbeat = Heartbeat(
             self._beat,
             held=self._engine.held,
@@ -156,9 +158,9 @@ class _StageWorker(Generic[Result]):
         on_hint(self._app, self._queue, self._claimer.hint, self._hint_health)
         self._heartbeat.start()
         self._engine.start()
-        served = Served(self._announcement, self._hint_health, self._find_work, self._slots.close, self._claimer.start)
+        served = Served(self._announcement, self._hint_health, self._find_work, self._shut_down, self._claimer.start)
         serve(self._app, served, self._settings)
-        drain(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
+        drain(self._engine, self._slots, self._operator_drain.join(self._settings.drain_grace_s), self._hand_over)
         self._claimer.stop()
         self._preparing.shutdown(wait=False, cancel_futures=True)
         self._recorder.close()
@@ -167,6 +169,13 @@ class _StageWorker(Generic[Result]):
         self._hints.send_one(self._queue)
         if self._engine.is_left_behind:
             leave_process()
+
+    def _shut_down(self) -> None:
+        self._operator_drain.stop()
+        self._slots.close()
+
+    def _empty(self) -> None:
+        empty(self._engine, self._slots, self._settings.drain_grace_s, self._hand_over)
 
     def _on_room(self) -> None:
         self._claimer.wake()
@@ -244,7 +253,10 @@ class _StageWorker(Generic[Result]):
     def _beat(self, held: Sequence[RenderReport]) -> Mapping[RenderId, bool]:
         machine = Machine(self._parts.device, self._engine.step_times.mean_s)
         signs = replace(self._hint_health.signs(), is_draining=self._slots.is_closed, machine=machine)
-        verdicts = self._beats.beat(self._announcement, held, last_lines(), signs)
+        # A worker that an operator drains offers no slots to estimates and autoscalers.
+        announced = replace(self._announcement, slots=0) if self._operator_drain.is_on else self._announcement
+        verdicts = self._beats.beat(announced, held, last_lines(), signs)
+        self._operator_drain.follow(is_wanted=self._beats.is_drained(announced.worker_id))
         for each in held:
             if end := _ENDS.get(verdicts[each.lease.render_id]):
                 self._attempts.revoke(each.lease, end)

@@ -1,11 +1,13 @@
-"""Stores what operators have paused: stages, classes, tenants and model revisions."""
+"""Stores what operators have paused: stages, classes, tenants and model revisions; and which workers they drain."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from shared.jobs.pauses import Pause, PauseKind
+from shared.errors import WorkerNotFound
+from shared.ids import WorkerId
+from shared.jobs.pauses import Drain, Pause, PauseKind
 from shared.store.core.connect import Client, translated
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.record_lists import readable
@@ -16,7 +18,9 @@ _KINDS = tuple(PauseKind)
 
 
 class PauseStore:
-    """Begins, ends and lists pauses. Every method raises `StoreUnavailable` when the store does not answer."""
+    """Begins, ends and lists pauses, and drains of workers. Every method raises `StoreUnavailable` when the store does
+    not answer.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -34,6 +38,21 @@ class PauseStore:
         """Ends a pause. Returns whether it existed. Idle workers find the work within 2 s."""
         return bool(self._scripts.run("end_pause", kind, name))
 
+    def drain(self, worker: WorkerId, reason: str, key_id: str = "") -> Drain:
+        """Drains a worker, and returns the drain. The worker claims nothing from then on, and learns of the drain with
+        its next heartbeat, within 2 s. The drain ends with the worker's process.
+
+        Raises `WorkerNotFound` if no such worker of a stage is alive.
+        """
+        text = self._scripts.run("drain_worker", worker, reason, key_id)
+        if not text:
+            raise WorkerNotFound(f"no live worker {worker}")
+        return drain_of(text)
+
+    def end_drain(self, worker: WorkerId) -> bool:
+        """Ends the drain of a worker, which then claims again. Returns whether there was one."""
+        return bool(self._scripts.run("end_pause", "worker", worker))
+
     def pauses(self) -> list[Pause]:
         """Returns all pauses, sorted by kind and name."""
         with translated():
@@ -47,6 +66,12 @@ def pause_of(kind: str, name: str, text: str) -> Pause:
     fields: Mapping[str, Any] = json.loads(text)
     since = datetime.fromtimestamp(fields["since_ms"] / 1000, UTC)
     return Pause(PauseKind(kind), name, fields["reason"], since, fields["key_id"])
+
+
+def drain_of(text: str) -> Drain:
+    """Decodes the drain of a worker from its JSON text in the store."""
+    fields: Mapping[str, Any] = json.loads(text)
+    return Drain(fields["reason"], datetime.fromtimestamp(fields["since_ms"] / 1000, UTC), fields["key_id"])
 
 
 def _decode(field: str, text: str) -> Pause:

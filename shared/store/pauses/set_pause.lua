@@ -2,7 +2,7 @@
 -- ARGV: kind, name, reason, key id or ''.
 -- Returns JSON {reason, since_ms, key_id}.
 
--- needs: keys, clock
+-- needs: keys, wall_clock
 local kind, name, reason, key_id = unpack(ARGV)
 local field = kind .. ':' .. name
 local known = redis.call('HGET', P .. 'paused', field)

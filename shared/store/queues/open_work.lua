@@ -7,12 +7,12 @@
 
 local MOST_SUSPECTS = 100
 
--- Returns the model revisions that live workers serve, or the last one that was served while no worker lives. Nil:
+-- Returns the model revisions that live workers serve (but those that an operator drains, which have no slots), or the last one that was served while no worker lives. Nil:
 -- unknown.
 local function served_revisions(stage, workers)
   local served = {}
   for _, worker in ipairs(workers) do
-    if worker.revision then served[worker.revision] = true end
+    if worker.revision and worker.slots > 0 then served[worker.revision] = true end
   end
   if next(served) then return served end
   local last = redis.call('HGET', P .. 'last_worker:' .. stage, 'revision')

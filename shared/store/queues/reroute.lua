@@ -6,16 +6,17 @@
 -- ARGV: about how many lanes to read, maximum number of renders to move.
 -- Returns the number of moved renders.
 
--- needs: keys, clock, aside, lane_aside, lanes, shares, stages
+-- needs: keys, clock, aside, lane_aside, rerouting, stages
 local most_lanes, most = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 
--- The revisions that live AR workers serve, and the target: the revision of the newest worker if that revision has live
+-- The revisions that live AR workers serve which no operator drains, and the target: the revision of the newest worker if that revision has live
 -- workers.
 local served, target = {}, nil
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:ar', '(' .. now, '+inf')) do
   local revision = redis.call('HGET', P .. 'serves:ar', worker)
-  if revision then served[revision], target = true, revision end
+  local is_drained = redis.call('HEXISTS', P .. 'paused', 'worker:' .. worker) == 1
+  if revision and not is_drained then served[revision], target = true, revision end
 end
 local newest = redis.call('GET', P .. 'revision')
 if newest and served[newest] then target = newest end
@@ -38,29 +39,9 @@ local function is_bound(job, n)
   return false
 end
 
-local RENDER = { 'job', is_text, 'group', optional(is_text) }
+local RENDER = { 'job', is_text }
 local JOB = { 'lane', is_lane, 'rank', is_number, 'n', is_render_count, 'revision', is_text,
   'ar_cost', optional(is_whole), 'dit_cost', optional(is_whole) }
-
--- Moves a job's waiting renders to the target revision. Returns the number of moved renders.
-local function reroute(job, known)
-  local key, num = P .. 'job:' .. job, 0
-  if is_bound(job, tonumber(known.n)) then return 0 end
-  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target
-  local moved = { lane = lane, rank = known.rank, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
-  redis.call('HSET', key, 'lane', lane)
-  if known.revision ~= '' then redis.call('HSET', key, 'revision', target) end
-  for index = 0, tonumber(known.n) - 1 do
-    local render = job .. ':' .. string.format('%04d', index)
-    local found = read_record(P .. 'render:' .. render, RENDER)
-    if found and dequeue(render, 'ar', known, true) then
-      enqueue(render, 'ar', moved, true, found.group)
-      num = num + 1
-    end
-  end
-  if redis.call('EXISTS', P .. 'waiting:ar:' .. known.lane) == 0 then leave_pool(pool_of('ar', known.lane)) end
-  return num
-end
 
 local num_moved = 0
 
@@ -75,7 +56,9 @@ local function look_at(render, lane)
   end
   if not known then return put_render_aside(render, 'ar', lane, why) end
   local route = route_of(known.lane)
-  if route ~= '' and not served[route] then num_moved = num_moved + reroute(job, known) end
+  if route ~= '' and not served[route] and not is_bound(job, tonumber(known.n)) then
+    num_moved = num_moved + reroute_job(job, known, target)
+  end
 end
 
 local function look_at_all(renders, lane)

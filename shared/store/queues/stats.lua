@@ -30,7 +30,7 @@ end
 local function unserved_of(lanes, workers)
   local served, unserved, any = {}, {}, false
   for _, worker in ipairs(workers) do
-    if worker.revision then served[worker.revision], any = true, true end
+    if worker.revision and worker.slots > 0 then served[worker.revision], any = true, true end
   end
   for _, lane in ipairs(lanes) do
     local is_served = served[lane.revision] or (lane.revision == '' and any)

@@ -8,10 +8,12 @@ from typing import Any
 
 from shared.ids import JobId, RenderId, Revision, TenantId, WorkerId, split_render_id
 from shared.jobs.leases import Progress
+from shared.jobs.pauses import Drain
 from shared.jobs.states import Stage
 from shared.schedule.worker_health import Machine
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
+from shared.store.pauses.pauses import drain_of
 
 _MOST_WORKERS, _MOST_RENDERS = 100, 64
 
@@ -29,7 +31,9 @@ class HeldPicture:
 
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
-    """A live worker of a stage. `num_held` counts all its renders, also those that `held` leaves out."""
+    """A live worker of a stage. `num_held` counts all its renders, also those that `held` leaves out. `drain` is
+    the drain that an operator began.
+    """
 
     worker_id: WorkerId
     stage: Stage
@@ -39,6 +43,7 @@ class LiveWorker:
     machine: Machine
     num_held: int
     held: Sequence[HeldPicture]
+    drain: Drain | None = None
 
 
 class WorkerStore:
@@ -65,6 +70,7 @@ def _worker(stage: Stage, fields: Mapping[str, Any]) -> LiveWorker:
         machine=Machine.of(signs[5:]),
         num_held=fields["held"],
         held=[_picture(each) for each in fields["renders"] or ()],
+        drain=drain_of(fields["drain"]) if fields["drain"] else None,
     )
 
 

@@ -14,10 +14,10 @@
 --   running step, else '0')
 -- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.
 -- 'due' means that the render has reached its time limit and that its lease is not extended: the caller runs expire.lua
--- and this script once more. Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The
+-- and this script once more. While an operator drains the worker, 'drain' follows at the end. Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The
 -- caller then sends all.
 
--- needs: keys, activity, clock, open_places, outbox, pulse, stages
+-- needs: keys, activity, clock, open_places, outbox, paused, pulse, stages
 -- seldom: remove_places, send_job_progress, shorten_leases
 
 local LOG_KEPT_S = 7200 -- a worker sends its log again every half an hour
@@ -39,6 +39,7 @@ local function forget_workers_gone()
     redis.call('HDEL', P .. 'serves:' .. stage, gone)
     redis.call('HDEL', P .. 'signs:' .. stage, gone)
     redis.call('HDEL', P .. 'device_ms', gone)
+    redis.call('HDEL', P .. 'paused', 'worker:' .. gone)
     remove_places(stage, gone)
   end
 end
@@ -55,11 +56,14 @@ local function announce()
   store_value(P .. 'signs:' .. stage, signs)
   if RUNNING[stage] then
     local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
-    if last[1] ~= slots or last[2] ~= revision then
+    if slots ~= '0' and (last[1] ~= slots or last[2] ~= revision) then
       redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)
     end
   end
-  if stage == 'ar' and redis.call('GET', P .. 'revision') ~= revision then
+  -- New jobs go to the revision of this worker, unless an operator drains it or has paused the revision.
+  local is_paused = stage == 'ar' and slots ~= '0' and pause_check()
+  local is_offered = stage == 'ar' and slots ~= '0' and not (is_paused and is_paused('revision', revision))
+  if is_offered and redis.call('GET', P .. 'revision') ~= revision then
     redis.call('SET', P .. 'revision', revision)
   end
 end
@@ -119,4 +123,5 @@ for i = FIRST, #ARGV, NUM_EACH do
   end
 end
 if #leases > 0 then redis.call('ZADD', P .. 'leases', unpack(leases)) end
+if redis.call('HEXISTS', P .. 'paused', 'worker:' .. worker) == 1 then table.insert(verdicts, 'drain') end
 return verdicts

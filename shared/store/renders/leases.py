@@ -30,6 +30,7 @@ _WELL = WorkerHealth()
 _DUE = "due"  # what heartbeat.lua says about a render that has reached its time limit, and claim.lua if any has
 _MOST_EXPIRED = 100  # renders for each call, which then takes a few milliseconds
 _ANY = Vacancy()
+_DRAIN = "drain"  # what heartbeat.lua adds for a worker that an operator drains
 _UNKNOWN = ["unknown"]  # what heartbeat.lua returns for a short heartbeat of a worker that the store does not know
 _ALL_EVERY_S = 10.0
 _SHORT_SILENCE_S = 5.0
@@ -103,6 +104,7 @@ class LeaseStore:
         self._faults = FaultCounts(client)
         self._rules = rules
         self._said: dict[WorkerId, _Said] = {}
+        self._drained: set[WorkerId] = set()
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
@@ -197,7 +199,15 @@ class LeaseStore:
         if verdicts == _UNKNOWN:
             return self._beat(worker, said.log, signs, flat)
         self._said[worker.worker_id] = said
+        self._drained -= {worker.worker_id}
+        if verdicts[-1:] == [_DRAIN]:
+            self._drained.add(worker.worker_id)
+            return verdicts[:-1]
         return verdicts
+
+    def is_drained(self, worker: WorkerId) -> bool:
+        """Returns whether an operator drains the worker, as its last heartbeat has learned."""
+        return worker in self._drained
 
     def leave(self, worker: Announcement) -> None:
         """Removes the announcement of a worker that has drained. Without it the worker's slots no longer count as slots

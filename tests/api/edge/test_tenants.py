@@ -197,7 +197,10 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         ("GET", "/v1/batches/<batch_id>/archives/<name>"),
         ("GET", "/v1/jobs/<job_id>/images/<int:index>/links/<name>"),
     }
-    of_the_platform = {(method, "/v1/pauses/<kind>/<name>") for method in ("PUT", "DELETE")}  # tests/api/operators
+    of_the_platform = {(method, "/v1/pauses/<kind>/<name>") for method in ("PUT", "DELETE")}
+    of_the_platform |= {
+        ("POST", f"/v1/workers/<worker_id>/{what}") for what in ("drain", "resume")
+    }  # tests/api/operators
     assert matched == rules - {("PUT", "/v1/jobs/<job_id>"), *keyless, *of_nobody, *of_the_platform}
 
 

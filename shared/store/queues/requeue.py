@@ -1,0 +1,51 @@
+"""Moves jobs that wait for AR, and that no worker has claimed yet, to another model revision."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from shared.errors import RevisionNotServed
+from shared.ids import Revision, TenantId
+from shared.store.core.connect import Client, translated
+from shared.store.core.scripts import Scripts
+
+_LANES = "gridpress:lanes:ar"
+_MOST_AT_ONCE = 200  # renders for each script call, which then takes a few milliseconds
+
+
+class RequeueStore:
+    """Moves waiting work between model revisions. Every method raises `StoreUnavailable` when the store does not
+    answer.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+
+    def move(self, to: Revision, *, source: Revision | None = None, tenant: TenantId | None = None) -> int:
+        """Moves waiting renders to the revision `to`, and returns their number. Each keeps its rank.
+
+        Only jobs move of which no worker has ever claimed a render: they are bound to no revision. With `source`, only
+        jobs move that wait for this revision. With `tenant`, only jobs of this tenant move. The call may be repeated.
+        Raises `RevisionNotServed` if no live AR worker serves `to`.
+        """
+        self._move_lane("", to)  # checks that the revision is served
+        return sum(self._move_lane(lane, to) for lane in self._lanes(to, source, tenant))
+
+    def _lanes(self, to: Revision, source: Revision | None, tenant: TenantId | None) -> Iterator[str]:
+        with translated():
+            lanes = sorted(cast("set[str]", self._client.smembers(_LANES)))
+        for lane in lanes:
+            _, of, revision, *_ = lane.split("|")
+            if revision != to and source in (None, revision) and tenant in (None, of):
+                yield lane
+
+    def _move_lane(self, lane: str, to: Revision) -> int:
+        total = num_staying = 0
+        while True:
+            answer = self._scripts.run("requeue_lane", lane, to, num_staying, _MOST_AT_ONCE)
+            if not answer:
+                raise RevisionNotServed(f"no live AR worker serves the revision {to}")
+            num_moved, num_seen = answer
+            total, num_staying = total + num_moved, num_staying + num_seen
+            if not num_moved and not num_seen:
+                return total
