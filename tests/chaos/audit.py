@@ -5,14 +5,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from shared.errors import GridpressError
 from shared.ids import DEFAULT_TENANT, JobId
 from shared.jobs.job import Job, Picture
 from shared.jobs.states import JobStatus
+from shared.jobs.usage import Amounts
 from shared.objects.store import ObjectStore
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
+from shared.store.usage.usage import UsageStore
 from tests.chaos.ledger import CLIENT_ID, Request
 from tests.chaos.receiver import CountingReceiver
 
@@ -80,7 +83,18 @@ class Audit:
                 found.lost.append(f"{job_id}: gone")
             else:
                 self._look_at(job, asked, found)
+        self._look_at_usage(list(jobs.values()), found)
         return found
+
+    def _look_at_usage(self, jobs: Sequence[Job], found: Findings) -> None:
+        """Compares the usage with all pictures: each counts once, whatever ended while it was stored."""
+        pictures = [render.picture for job in jobs for render in job.renders if render.picture]
+        there = (len(pictures), sum(picture.num_bytes for picture in pictures))
+        today = datetime.now(UTC).date()
+        rows = UsageStore(self._client).rows(DEFAULT_TENANT, today - timedelta(days=1), today)
+        used = sum((row.amounts for row in rows), Amounts())
+        if (used.pictures, used.stored_bytes) != there:
+            found.wrong.append(f"usage counts {used.pictures} pictures, {used.stored_bytes} bytes: there are {there}")
 
     def _look_at(self, job: Job, asked: Request, found: Findings) -> None:
         ends = {JobStatus.SUCCEEDED, JobStatus.CANCELLED} if asked.is_cancelled else {JobStatus.SUCCEEDED}

@@ -107,3 +107,19 @@ def test_lines_that_fail_are_listed_and_the_rest_is_drawn(url: str, tmp_path: Pa
     batch_id = json.loads((out / "batch.json").read_text())["batch_id"]
     assert batch_id in batch(url, "list").stdout
     assert "2 failed" in batch(url, "show", batch_id).stdout
+
+
+def test_usage_counts_each_picture_with_its_bytes(url: str) -> None:
+    with Client(url) as client:
+        (before,) = list(client.each("/v1/usage", group_by="quality"))
+        job = submit(url, n=2)
+        (after,) = list(client.each("/v1/usage", group_by="quality"))
+    images: list[dict[str, int]] = job["images"]  # type: ignore[assignment]
+    used = {name: after[name] - before[name] for name in ("pictures", "pixels", "denoise_steps", "stored_bytes")}
+    assert used == {
+        "pictures": 2,
+        "pixels": 2 * 256 * 288,
+        "denoise_steps": 8,
+        "stored_bytes": sum(image["bytes"] for image in images),
+    }
+    assert after["ar_device_s"] > 0

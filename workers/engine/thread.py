@@ -193,6 +193,7 @@ class EngineThread(Generic[Result]):
     def _admit(self, claim: Claim) -> None:
         if not self._slots.holds(claim.lease):
             return  # the lease was lost, or the render claimed again, before its admission
+        self._device_time.take(claim.render_id)  # of an earlier attempt whose lease was lost
         self._enter(Phase.ADMISSION, [claim.render_id])
         try:
             self._stepper.admit(claim)
