@@ -25,6 +25,8 @@ from shared.schedule.throughput import NO_OUTLOOK, Outlook, QueuePlace
 
 _FIELDS_OF_OTHER_NAMES = {"width_px", "height_px", "crop_width_px", "crop_height_px", "images", "image_sizes", "mark"}
 
+_RENDERED = 0.99  # progress of a picture that is rendered and waits for its content check
+
 
 def job_response(
     job: Job, public_url: str, model: str, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True
@@ -113,8 +115,10 @@ def _share_done(render: Render) -> float:
 
     A failed render keeps the progress of the stages that it finished.
     """
-    if render.state in (RenderState.SUCCEEDED, RenderState.CHECKING):
+    if render.state is RenderState.SUCCEEDED:
         return 1.0
+    if render.state is RenderState.CHECKING:
+        return _RENDERED
     finished = 0.5 if render.prior_ready_at else 0.0
     step = render.progress
     return finished + (0.5 * step.done / step.total if step and step.total else 0.0)

@@ -20,7 +20,7 @@ START = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 SETTINGS = RenderSettings(
     prompt="雪山 and “a red kite”", width_px=512, height_px=768, images=(ObjectKey("inputs/a.png"),)
 )
-ERROR = {"code": "collapsed_grid", "message": "few codes", "stage": "ar", "retryable": False}
+ERROR = {"code": "collapsed_grid", "message": "few codes", "stage": "ar", "retryable": False, "policy": None}
 
 S = RenderState
 HAS_PRIOR = {S.PRIOR_READY, S.DECODE_RUNNING, S.SUCCEEDED}
@@ -98,6 +98,7 @@ def test_progress_is_one_exactly_when_every_picture_is_there(states: list[Render
         ([S.PRIOR_READY, S.PRIOR_RUNNING], "dit"),
         ([S.QUEUED, S.DECODE_RUNNING], "dit"),
         ([S.SUCCEEDED, S.QUEUED], "ar"),
+        ([S.CHECKING, S.QUEUED], "dit"),
         ([S.SUCCEEDED, S.DECODE_RUNNING], "dit"),
     ],
 )
