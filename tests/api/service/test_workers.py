@@ -41,7 +41,9 @@ def test_a_worker_is_listed_with_its_device_and_the_pictures_that_it_holds(
         "device": "NVIDIA H100",
         "revision": "r1",
         "slots": 8,
+        "state": "working",
         "is_draining": False,
+        "drain": None,
         "step_s": 0.031,
         "num_held": 1,
     }
