@@ -28,4 +28,4 @@ def limits(tenant: TenantId, as_json: bool, url: str, **given: int | None) -> No
     changes, options = changed_limits(given), {name: f"--{name.replace('_', '-')}" for name in given}
     with Client(url) as client, in_options(options):
         found = client.change_tenant_limits(tenant, changes) if changes else client.tenant_limits(tenant)
-    print_answer(found, "\n".join(limit_lines({name: found[name] for name in given})), as_json=as_json)
+    print_answer(found, "\n".join(limit_lines({name: found[name] for name in given if name in found})), as_json=as_json)

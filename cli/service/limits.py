@@ -37,7 +37,9 @@ def _rows(found: Json) -> Iterator[tuple[Cell, ...]]:
     for name, unit in (("requests", "a minute"), ("pixels", "a day")):
         limit = found[name]
         yield f"{name} {unit}", _allowed(limit), limit["remaining"], _wait(limit["reset_s"]), _wait(limit["full_s"])
-    for name in ("queued_renders", "concurrent_renders", "connections", "streams", "stored_bytes"):
+    # A service of an earlier release has not all of them.
+    counts = ("queued_renders", "concurrent_renders", "connections", "streams", "stored_bytes")
+    for name in filter(found.__contains__, counts):
         yield name.replace("_", " "), _allowed(found[name]), found[name]["remaining"], None, None
     for name in ("pictures", "device_seconds"):
         budget = found[f"{name}_per_month"]

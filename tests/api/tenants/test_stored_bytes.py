@@ -16,6 +16,7 @@ from shared.files import FileId, Purpose, new_file_id
 from shared.ids import ObjectKey, TenantId
 from shared.jobs.states import Stage
 from shared.store.access.keys import KeyStore
+from shared.store.checks.checks import CheckStore
 from shared.store.core.connect import Client
 from shared.store.files.files import FileStore
 from shared.store.jobs.jobs import JobStore
@@ -281,3 +282,26 @@ def finish_one(leases: LeaseStore) -> None:
     claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
     if claim:
         leases.finish_picture(claim.lease, a_picture())
+
+
+@pytest.mark.parametrize(("is_allowed", "num_bytes"), [(True, PICTURE_BYTES), (False, 0)])
+def test_a_picture_that_is_checked_counts_once_it_is_allowed(client: Client, is_allowed: bool, num_bytes: int) -> None:
+    jobs, leases, checks = JobStore(client), LeaseStore(client, RULES), CheckStore(client, 30)
+    job = submitted(jobs, tenant=ACME)
+    claim = leases.claim(Stage.AR, REVISION, WORKER_ID)
+    assert claim
+    leases.finish_prior(claim.lease, a_prior())
+    claim = leases.claim(Stage.DIT, REVISION, WORKER_ID)
+    assert claim
+    leases.finish_picture(claim.lease, a_picture(), to_check=True)
+    assert jobs.stored_bytes(ACME) == 0
+    check = checks.claim()
+    assert check
+    for _ in range(2):
+        if is_allowed:
+            checks.allow(check)
+        else:
+            checks.reject(check, {"code": "content_rejected"})
+    assert jobs.stored_bytes(ACME) == num_bytes
+    jobs.delete(job.job_id, ACME)
+    assert jobs.stored_bytes(ACME) == 0
