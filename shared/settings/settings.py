@@ -3,22 +3,24 @@ arguments.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.settings.audit import AuditSettings
 from shared.settings.content import ContentSettings
+from shared.settings.enhancement import EnhancementSettings
 from shared.settings.labels import LabelSettings
 from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
 from shared.settings.secret_files import SecretFiles
 from shared.settings.store_url import with_certificates
 from shared.settings.tenants import TenantSettings
+from shared.settings.webhooks import WebhookSettings
 
 
-class Settings(LabelSettings, TenantSettings, AuditSettings, ContentSettings):
+class Settings(WebhookSettings, EnhancementSettings, LabelSettings, TenantSettings, AuditSettings, ContentSettings):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
     A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file
@@ -399,64 +401,6 @@ class Settings(LabelSettings, TenantSettings, AuditSettings, ContentSettings):
         default=24 * 3600,
         ge=0,
         description="time for which the job of a batch line can be read in /v1/jobs after its result is stored",
-    )
-
-    # Webhooks.
-    webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="secret of the `v1` signatures of webhooks, whsec_... If unset, it is created once in "
-        "GRIDPRESS_DATA_DIR. All processes need the same secret",
-    )
-    webhook_signing_key: SecretStr | None = Field(
-        default=None,
-        description="private key of the `v1a` signatures of webhooks, whsk_... If unset, it is created once in "
-        "GRIDPRESS_DATA_DIR. All processes need the same key",
-    )
-    max_webhook_endpoints: int = Field(
-        default=50, ge=0, description="maximum number of webhook endpoints of one tenant"
-    )
-    webhook_timeout_s: float = Field(default=15.0, gt=0, description="timeout of one webhook attempt")
-    webhook_slots: int = Field(
-        default=1024, ge=1, description="maximum number of concurrent webhook attempts of one process"
-    )
-    webhook_concurrency: int = Field(
-        default=8, ge=1, description="maximum number of concurrent webhook attempts to one receiver"
-    )
-    webhook_log_s: float = Field(
-        default=30 * 24 * 3600.0, gt=0, description="time for which webhook attempts can be read"
-    )
-
-    # Prompt enhancement by a chat API; see docs/prompt_enhancement.md.
-    enhance_base_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://",
-        description="base URL of an OpenAI-compatible chat API that enhances prompts, without /chat/completions. "
-        "If unset, requests for prompt enhancement are refused",
-    )
-    enhance_api_key: SecretStr | None = Field(
-        default=None, description="API key for the chat API that enhances prompts"
-    )
-    enhance_model: str = Field(default="glm-4.7", description="name of the language model that enhances prompts")
-    enhance_extra_body: dict[str, Any] = Field(
-        default={},
-        description='JSON object that is added to every request to the chat API, such as {"thinking": {"type": '
-        '"disabled"}}',
-    )
-    enhance_timeout_s: float = Field(default=20.0, gt=0, description="timeout of one call to the chat API")
-    enhance_attempts: int = Field(
-        default=2,
-        ge=1,
-        description="maximum number of calls for one job. After the last failed call, the job renders its "
-        "original prompt",
-    )
-    enhance_slots: int = Field(
-        default=32, ge=1, description="maximum number of concurrent calls of one process to the chat API"
-    )
-    enhance_patience_s: float = Field(
-        default=60.0,
-        gt=0,
-        description="longest time that a job waits while no process enhances prompts. After that it renders its "
-        "original prompt",
     )
 
     # Requests to URLs that callers give: images and webhooks.

@@ -118,7 +118,7 @@ def test_an_error_of_a_validator_of_ours_keeps_its_words() -> None:
         ({"images": ["https://a.example/", 5]}, "images[1] must be text or an object with file_id, not 5"),
         ({"metadata": {"a": "v" * 513}}, "metadata.a must be text of at most 512 characters, not of 513"),
         ({"metadata": {"k" * 65: ""}}, f"metadata.{'k' * 65}: this name must be text of 1 to 64 characters, not of 65"),
-        ({"webhook_events": []}, "webhook_events must be a list of 1 to 6 entries, not of 0"),
+        ({"webhook_events": []}, "webhook_events must be a list of 1 to 7 entries, not of 0"),
         ({"prior": {"job_id": "x"}}, 'prior.job_id must be text such as job_01ke6q8v3c9t0n5w7x2z4b6d8f, not "x"'),
         ({"prior": {}}, "prior.job_id is missing: it must be text such as job_01ke6q8v3c9t0n5w7x2z4b6d8f"),
         ({"gudance_scale": 2}, "gudance_scale is not known here: did you mean guidance_scale?"),
