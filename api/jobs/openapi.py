@@ -67,6 +67,7 @@ _ESTIMATE = {
     "position": 3,
     "start_s": 12.4,
     "eta_s": 31.0,
+    "paused": None,
     "unserved": [],
 }
 # A job of one picture. `render.progress` comes about every two seconds while the picture is rendered, and has no id.

@@ -5,7 +5,7 @@
 --   4: the error of the renders (JSON), '' for 'allowed'
 -- Returns 'lost' if nothing was changed; 'ended' if this ended the job; otherwise 'moved'.
 
--- needs: states, keys, clock, count_usage, duties, move, release, stored
+-- needs: states, keys, clock, checks, count_usage, duties, move, release, stored
 local entry, holder, outcome, error = unpack(ARGV)
 remove_duty(holder, 'c|' .. entry)
 local now = now_ms()

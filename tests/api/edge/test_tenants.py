@@ -112,6 +112,8 @@ ROUTES = [
     ("PATCH", "/v1/keys/{key}", {200}),
     ("POST", "/v1/keys/{key}/rotate", {201}),
     ("POST", "/v1/keys/{key}/revoke", {200}),
+    ("GET", "/v1/tenants/{tenant}/limits", {200}),
+    ("PATCH", "/v1/tenants/{tenant}/limits", {403}),  # of one's own tenant too: only operators change limits
     ("GET", "/v1/tenants/{tenant}/retention", {200}),
     ("PUT", "/v1/tenants/{tenant}/retention", {200}),
     ("GET", "/v1/tenants/{tenant}/data", {200}),
@@ -135,6 +137,7 @@ ROUTES = [
 
 BODIES = {
     ("PATCH", "/v1/keys/{key}"): {"name": "the shop"},
+    ("PATCH", "/v1/tenants/{tenant}/limits"): {"streams": 5},
     ("PUT", "/v1/tenants/{tenant}/retention"): {"delete_after_s": 3600},
     ("PATCH", "/v1/batches/{batch}"): {"priority": "low"},
     ("POST", "/v1/webhook_endpoints/{endpoint}/recover"): {"since": "2026-01-01T00:00:00Z"},

@@ -27,7 +27,7 @@ WORDED = {
     "JobNotRetryable",
     "StillRendering",
 }
-WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade"}
+WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade", "ContentRejected"}
 WORDED |= {"TenantBeingErased"}
 
 
