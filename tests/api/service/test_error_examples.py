@@ -27,8 +27,8 @@ WORDED = {
     "JobNotRetryable",
     "StillRendering",
 }
-WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade", "ContentRejected"}
-WORDED |= {"TenantBeingErased"}
+WORDED |= {"BatchEnded", "BatchNotRetryable", "BatchNotFinal", "ClientIdTaken", "PriorNotFound", "JobNotMade"}
+WORDED |= {"TenantBeingErased", "ContentRejected"}
 
 
 @cache
