@@ -67,7 +67,7 @@ def served(data_dir: Path) -> Iterator[tuple[Client, ObjectStore]]:
 
 def an_edit(shop: Shop, spec: JobSpec, job_id: JobId) -> Job:
     """A job with a condition image."""
-    (key,) = InputStore(shop.client).hold(spec.tenant, ["0" * 64])
+    (key,) = InputStore(shop.client).hold(spec.tenant, [("0" * 64, len(PNG))])
     shop.house.objects.put(key, PNG, "image/png")
     settings = spec.settings.model_copy(update={"images": (ObjectKey(key),)})
     return shop.house.store.submit(job_id, JobSpec(**{**dict(spec), "settings": settings}))

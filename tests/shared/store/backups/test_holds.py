@@ -54,7 +54,7 @@ def test_objects_are_deleted_only_when_a_backup_has_ended(
 
 def test_an_erasure_waits_until_a_backup_has_ended(client: Client, objects: ObjectStore) -> None:
     tenant = TenantId("acme")
-    InputStore(client).hold(tenant, ["0" * 64])
+    InputStore(client).hold(tenant, [("0" * 64, 5)])
     ErasureStore(client).begin(tenant)
     eraser = Eraser(client, objects)
     with BackupHolds(client).held():
