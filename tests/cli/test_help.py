@@ -108,10 +108,10 @@ def test_every_command_is_in_one_section_of_the_help() -> None:
     assert all(f"  {name} " in shown for name in listed)
 
 
-# The API answers a deletion with 204 and no body. `batch run` and `open` end with files.
+# A deletion and the end of a pause or drain are answered with 204 and no body. `batch run` and `open` end with files.
 _WITHOUT_JSON = {
     ("jobs", "delete"), ("dead-letters", "purge"), ("batch", "delete"), ("webhooks", "remove"),
-    ("batch", "run"), ("open",),
+    ("admin", "resume"), ("admin", "undrain"), ("batch", "run"), ("open",),
 }  # fmt: skip
 
 
