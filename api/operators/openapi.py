@@ -57,14 +57,14 @@ OPERATIONS = {
         {200: Response("all that is paused", PausesPage, examples={"one": {"data": [_PAUSE]}})},
     ),
     "pauses.pause": Operation(
-        "pause",
+        "pauseWork",
         _TAG,
         "Pause a stage, class, tenant or model revision",
         {200: Response("the pause", PausedResponse, examples={"batch": _PAUSE})},
         body=Body(PauseRequest, is_required=False, examples={"reason": {"reason": "maintenance until 14:00 UTC"}}),
     ),
     "pauses.resume": Operation(
-        "resume",
+        "resumeWork",
         _TAG,
         "Resume what is paused",
         {204: Response("it is no longer paused")},
@@ -86,7 +86,7 @@ OPERATIONS = {
         (WorkerNotFound,),
     ),
     "requeue.move": Operation(
-        "requeue",
+        "requeueWork",
         _TAG,
         "Move waiting work to another model revision",
         {200: Response("how much was moved", RequeueResponse, examples={"some": {"to": "4f3a2b1c0d9e", "moved": 250}})},
