@@ -14,8 +14,8 @@
 --   running step, else '0')
 -- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.
 -- 'due' means that the render has reached its time limit and that its lease is not extended: the caller runs expire.lua
--- and this script once more. While an operator drains the worker, 'drain' follows at the end. Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The
--- caller then sends all.
+-- and this script once more. While an operator drains the worker, 'drain' follows at the end.
+-- Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The caller then sends all.
 
 -- needs: keys, activity, clock, open_places, outbox, paused, pulse, stages
 -- seldom: remove_places, send_job_progress, shorten_leases
