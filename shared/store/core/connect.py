@@ -22,8 +22,14 @@ Client = redis.Redis
 _HOW_TO_SET_UP = "run `gridpress up`, or set GRIDPRESS_REDIS_URL=redis://HOST:PORT"
 
 # Temporary refusals: a primary that is being replaced, a full memory or disk, a script that blocks the store. redis-py
-# has classes for some of them. Others are recognized by the name at the start of their message.
-_TEMPORARY_ERRORS = (redis.exceptions.ReadOnlyError, redis.OutOfMemoryError, redis.exceptions.MasterDownError)
+# has classes for some of them. Others are recognized by the name at the start of their message. redis-py loads a script
+# that the store does not know. If the store starts again just then, it does not know the script again.
+_TEMPORARY_ERRORS = (
+    redis.exceptions.ReadOnlyError,
+    redis.OutOfMemoryError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.NoScriptError,
+)
 _TEMPORARY_NAMES = ("MISCONF", "BUSY", "NOREPLICAS")
 
 # Up to a thousand requests of an API process may need a connection at the same moment. They wait a few milliseconds for

@@ -74,6 +74,24 @@ def test_a_store_without_the_replicas_that_it_needs_is_an_outage(client: Client,
         store.submit(new_job_id(), a_spec())
 
 
+def test_a_store_that_starts_again_when_a_script_was_just_loaded_is_an_outage(
+    client: Client, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = client.script_load
+
+    def load_and_lose(text: str) -> str:
+        sha = str(load(text))
+        client.script_flush()
+        return sha
+
+    client.script_flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "script_load", load_and_lose)
+        with pytest.raises(StoreUnavailable, match="No matching script"):
+            store.submit(new_job_id(), a_spec())
+    assert store.submit(new_job_id(), a_spec())
+
+
 def test_more_callers_than_connections_take_turns(client: Client) -> None:
     num_callers = 2 * connecting._NUM_CONNECTIONS
     with ThreadPoolExecutor(num_callers) as threads:
