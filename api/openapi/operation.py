@@ -51,7 +51,8 @@ class Operation:
     """Describes one route for the OpenAPI document.
 
     `name` is the operationId. It never changes, since generated clients name their methods after it. `refusals` are the
-    errors that only this route has. The document adds the errors that all routes of its kind share.
+    errors that only this route has. The document adds the errors that all routes of its kind share. `arguments` has the
+    schemas of those arguments of the path that can't be any text, by name.
     """
 
     name: str
@@ -62,3 +63,4 @@ class Operation:
     body: Body | None = None
     query: Model | None = None
     fields: tuple[Field, ...] = ()
+    arguments: Mapping[str, Json] = field(default_factory=dict)

@@ -1,14 +1,18 @@
 """OpenAPI entries of the routes for operators."""
 
+from collections.abc import Mapping
+
 from api.openapi.media import TEXT
-from api.openapi.operation import Body, Operation, Response
+from api.openapi.operation import Body, Json, Operation, Response
 from api.operators.audit import JSONL, AuditPage, AuditQuery
 from api.operators.draining import DrainedResponse, DrainRequest
 from api.operators.pauses import PausedResponse, PauseRequest, PausesPage
 from api.operators.requeue import RequeueRequest, RequeueResponse
 from shared.errors import InvalidRequest, PauseNotFound, RevisionNotServed, WorkerNotFound
+from shared.jobs.pauses import PauseKind
 
 _TAG = "Operations"
+_KIND: Mapping[str, Json] = {"kind": {"type": "string", "enum": [kind.value for kind in PauseKind]}}
 _ACT = {
     "id": "act_01ke6q8v3c9t0n5w7x2z4b6d8f",
     "object": "act",
@@ -62,6 +66,7 @@ OPERATIONS = {
         "Pause a stage, class, tenant or model revision",
         {200: Response("the pause", PausedResponse, examples={"batch": _PAUSE})},
         body=Body(PauseRequest, is_required=False, examples={"reason": {"reason": "maintenance until 14:00 UTC"}}),
+        arguments=_KIND,
     ),
     "pauses.resume": Operation(
         "resumeWork",
@@ -69,6 +74,7 @@ OPERATIONS = {
         "Resume what is paused",
         {204: Response("it is no longer paused")},
         (PauseNotFound, InvalidRequest),
+        arguments=_KIND,
     ),
     "draining.drain": Operation(
         "drainWorker",

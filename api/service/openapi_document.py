@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from flask import Flask
 from pydantic.json_schema import JsonSchemaMode
-from werkzeug.routing import IntegerConverter, Rule
+from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 
 from api.edge.authentication import scope_of
 from api.openapi.describe import KEY, description_of, operation_object
@@ -82,22 +82,26 @@ def _paths(app: Flask, shared: SharedRefusals) -> Json:
         scope = scope_of(rule.rule, method)
         what = operation_object(operation, path, method, scope, shared)
         what["description"] = description_of(view.__doc__ or "", scope)
-        what["parameters"] = _arguments(rule) + what["parameters"]
+        what["parameters"] = _arguments(rule, operation) + what["parameters"]
         paths.setdefault(path, {})[method.lower()] = what
     return paths
 
 
-def _arguments(rule: Rule) -> list[Json]:
+def _arguments(rule: Rule, operation: Operation) -> list[Json]:
     converters = rule._converters  # werkzeug has no public attribute for them
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "integer", "minimum": 0} if isinstance(kind, IntegerConverter) else {"type": "string"},
+            "schema": dict(operation.arguments.get(name) or _argument(kind)),
         }
         for name, kind in converters.items()
     ]
+
+
+def _argument(kind: BaseConverter) -> Json:
+    return {"type": "integer", "minimum": 0} if isinstance(kind, IntegerConverter) else {"type": "string"}
 
 
 def _schemas(settings: Settings) -> Json:

@@ -9,6 +9,8 @@ from api.tenants.usage_rows import Cursor, Group, GroupBy
 from shared.intake.types import Day, Tenant, Text
 
 _GROUPS = "|".join(GroupBy)
+_GROUP_BY = rf"^(({_GROUPS})(,({_GROUPS}))*)?$"
+_CURSOR = r"^[^|]*\|[^|]*\|[^|]*\|[^|]*$"
 
 
 class UsageQuery(BaseModel):
@@ -20,9 +22,10 @@ class UsageQuery(BaseModel):
         default=None, alias="from", description="the first day (UTC); default: the first of the month of `to`"
     )
     to: Day | None = Field(default=None, description="the last day (UTC), which is included; default: today")
-    group_by: Annotated[Text, Field(pattern=rf"^(({_GROUPS})(,({_GROUPS}))*)?$", examples=["day,key,quality"])] = Field(
-        default="day", description="one row for each of these: `day`, `tenant`, `key`, `quality`; empty: one row"
-    )
+    # pydantic leaves the patterns of texts that a function checks out of their schemas, so these are told twice.
+    group_by: Annotated[
+        Text, Field(pattern=_GROUP_BY, examples=["day,key,quality"], json_schema_extra={"pattern": _GROUP_BY})
+    ] = Field(default="day", description="one row for each of these: `day`, `tenant`, `key`, `quality`; empty: one row")
     tenant: Tenant | None = Field(
         default=None, description="default: the tenant of the API key that asks. Other tenants need the scope operator"
     )
@@ -31,8 +34,8 @@ class UsageQuery(BaseModel):
         default=None, description="default: the first of these that the header field `Accept` names, else `json`"
     )
     limit: int = Field(default=100, ge=1, le=1000, description="rows of a page; only of JSON")
-    after: Annotated[Text, Field(max_length=200, pattern=r"^[^|]*\|[^|]*\|[^|]*\|[^|]*$")] | None = Field(
-        default=None, description="`next` of the previous page"
+    after: Annotated[Text, Field(max_length=200, pattern=_CURSOR, json_schema_extra={"pattern": _CURSOR})] | None = (
+        Field(default=None, description="`next` of the previous page")
     )
 
     @property

@@ -36,8 +36,10 @@ pytestmark = pytest.mark.attack
 # `make fuzz` draws more.
 NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together, which
-# files there are, what this service was set up for. A request that fits the schema is refused for these fields alone.
+# names a kind of pause has, which characters can be printed, which files there are, what this service was set up for.
+# A request that fits the schema is refused for these fields alone.
 BEYOND_A_SCHEMA = {
+    "all_tenants",
     "client_id",
     "deadline",
     "defaults",
@@ -45,6 +47,7 @@ BEYOND_A_SCHEMA = {
     "expires_at",
     "file",
     "finish_by",
+    "from",
     "headers",
     "height",
     "image",
@@ -52,16 +55,19 @@ BEYOND_A_SCHEMA = {
     "input_file_id",
     "metadata",
     "model",
+    "name",
     "networks",
     "output_compression",
     "partial_images",
     "prior",
     "prompt",
+    "reason",
     "request",
     "retry_of",
     "secret",
     "size",
     "stream",
+    "to",
     "url",
     "webhook_events",
     "webhook_payload",
