@@ -31,7 +31,9 @@ def _place_roles(places: dict[str, Place], note: Path) -> None:
     def tiers(*arguments: Any) -> list[list[Role]]:
         found: Sequence[Sequence[Role]] = of_product(*arguments)
         environment = found[-1][0].command.env
-        note.write_text(json.dumps({name: environment[name] for name in URL_VARIABLES.values()}))
+        draft = note.with_suffix(".draft")  # nobody may read a part of the file
+        draft.write_text(json.dumps({name: environment[name] for name in URL_VARIABLES.values()}))
+        draft.replace(note)
         return [[_placed(role, places) for role in tier] for tier in found]
 
     cli.up.command.tiers = tiers
