@@ -26,25 +26,31 @@ from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.drawing import LETTER
 from workers.checkpoint.demo.world.edits import random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
-from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
+from workers.checkpoint.demo.world.scenes import SHAPES, Scene, exact, random_scene, random_shapes
 
 RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _SHAPE_WEIGHT = 1.0  # weight, in the loss, of the first tokens of shapes
 _TOKENS_A_STEP = 2_000
-_TOKENS_OF_EDIT = 600  # about the length of a sequence with one condition image
+_TOKENS_OF_EDIT = 340  # about the length of a sequence with one condition image, without its large grid
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
 _TOKENS_OF_START = 130  # about the length of a sequence that ends with the first token of its last shape
-# Shares of the kinds of batches, early in training and later. "name" and "single" hold scenes with one shape and no
-# word, "names" scenes with several shapes, "whole" any scenes. "name" and "names" end with the first token of the last
-# shape, so they have three times as many shapes as whole sequences. One shape comes first, because the AR model learns
-# the shapes' names from it in 200 steps. From all kinds together it had not learned them after thousands.
-_EARLY: Mapping[str, float] = {"name": 0.7, "single": 0.3}
-_LATE: Mapping[str, float] = {"name": 0.25, "names": 0.15, "whole": 0.4, "edit": 0.2}
+_TOKENS_OF_PROMPT = 40
+# Shares of the kinds of batches, early in training and later.
+# - "name": scenes with one shape. The sequences end with the first token of the shape, so a batch has many shapes. The
+#   AR model learns their names in 200 steps. From all kinds together it had not learned them after thousands.
+# - "single", "alone": scenes with one shape, and any scenes, without a small grid. The sequences are a third as long.
+# - "misled": the small grid has other shapes than the prompt and does not count in the loss. So the large grid follows
+#   the prompt and not the errors of the small one.
+# - "whole": any scenes, with both grids. "edit": edits, which have no small grid.
+_EARLY: Mapping[str, float] = {"name": 0.5, "single": 0.5}
+_LATE: Mapping[str, float] = {"alone": 0.25, "misled": 0.3, "whole": 0.25, "edit": 0.2}
+_WITHOUT_DRAFT = ("single", "alone")
 _EARLY_UNTIL = 0.1  # share of the training
 _EARLY_CELLS = (8, 8)
+_SPOILT = 0.12  # share of the tokens of a misleading small grid that are replaced by others of this grid
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.4
 _FRESH = 4  # one in this many samples is new; the others are repeated
@@ -63,6 +69,8 @@ class Sample:
     - `grids` holds the grid sizes that the Hugging Face processor passes to the model, with shape (images, 3):
       condition images first, then the large target grid, then the small one.
     - `decisive` holds the indices in `drawn` of the first token of each shape, which says what the shape is.
+    - `misleading` holds tokens that the model sees instead of the first ones of `drawn`. These do not count in the
+      loss.
     """
 
     asked: list[int]
@@ -70,6 +78,12 @@ class Sample:
     cells: Sequence[Cells]
     grids: Tensor
     decisive: Sequence[int]
+    misleading: Sequence[int] = ()
+
+    @property
+    def seen(self) -> list[int]:
+        """Returns the token ids that the model sees: of the input, and of the output but for its last token."""
+        return [*self.asked, *self.misleading, *self.drawn[len(self.misleading) : -1]]
 
 
 def fit(
@@ -146,22 +160,21 @@ class Batches:
     def _samples(self, rng: Random, num: int, cells: Cells, kind: str) -> Sequence[Sample]:
         if kind == "edit":
             return [sample_of_edit(rng, cells, self._encoders) for _ in range(num)]
-        samples = samples_of_scenes([_scene(rng, kind) for _ in range(num)], cells, self._encoders, rng)
-        return [start_of(one) for one in samples] if kind in ("name", "names") else samples
+        is_single = kind in ("name", "single")
+        scenes = [exact(random_shapes(rng, 1)) if is_single else scene_of(rng) for _ in range(num)]
+        has_draft = kind not in _WITHOUT_DRAFT
+        samples = samples_of_scenes(scenes, cells, self._encoders, rng, has_draft=has_draft)
+        if kind == "name":
+            return [start_of(one) for one in samples]
+        if kind == "misled":
+            return misled(samples, scenes, cells, self._encoders, rng)
+        return samples
 
 
 def _length_of(kind: str, cells: Cells) -> int:
     """Returns about how many tokens a sequence of this kind of batch has."""
-    if kind == "edit":
-        return _TOKENS_OF_EDIT
-    return _TOKENS_OF_START if kind in ("name", "names") else _TOKENS_OF_DRAFT + cells[0] * cells[1]
-
-
-def _scene(rng: Random, kind: str) -> Scene:
-    """Returns a random scene for this kind of batch."""
-    if kind == "whole":
-        return scene_of(rng)
-    return exact(random_shapes(rng, rng.choice((2, 2, 3)) if kind == "names" else 1))
+    before = {"edit": _TOKENS_OF_EDIT, "single": _TOKENS_OF_PROMPT, "alone": _TOKENS_OF_PROMPT}
+    return _TOKENS_OF_START if kind == "name" else before.get(kind, _TOKENS_OF_DRAFT) + cells[0] * cells[1]
 
 
 def scene_of(rng: Random) -> Scene:
@@ -174,24 +187,42 @@ def scene_of(rng: Random) -> Scene:
     return exact(scene)
 
 
-def samples_of_scenes(scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random) -> Sequence[Sample]:
+def samples_of_scenes(
+    scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random, *, has_draft: bool = True
+) -> Sequence[Sample]:
     """Returns a text-to-picture training sample for each scene (a background with shapes and a word). The output of a
-    sample is a small token grid, then the large one.
+    sample is a small token grid, then the large one; or, without `has_draft`, the large one alone.
     """
     small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
-    draft = (small.rows, small.cols)
-    large_codes, small_codes = (encoders.codes_of(scenes, grid).flatten(1).tolist() for grid in (cells, draft))
-    grids = torch.tensor([[1, *cells], [1, *draft]])
+    written = ((small.rows, small.cols), cells) if has_draft else (cells,)
+    codes = [encoders.codes_of(scenes, grid).flatten(1) for grid in written]
+    grids = torch.tensor([[1, *grid] for grid in reversed(written)])
     return [
         Sample(
-            ar_model.prompt_ids(prompt_of(scene, rng), (cells, draft)),
-            [*first, *second, ar_model.END_ID],
-            (draft, cells),
+            ar_model.prompt_ids(prompt_of(scene, rng), (cells, *written[:-1])),
+            [*drawn, ar_model.END_ID],
+            written,
             grids,
-            first_of_shapes(scene, draft),
+            first_of_shapes(scene, written[0]),
         )
-        for scene, first, second in zip(scenes, small_codes, large_codes, strict=True)
+        for scene, drawn in zip(scenes, torch.cat(codes, dim=1).tolist(), strict=True)
     ]
+
+
+def misled(
+    samples: Sequence[Sample], scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random
+) -> Sequence[Sample]:
+    """Returns the samples of the scenes with small grids of the same scenes with other shapes, in which some tokens are
+    in wrong places. The AR model's own small grids have such errors.
+    """
+    draft = samples[0].cells[0]
+    others = [replace(one, shapes=[replace(each, name=rng.choice(SHAPES)) for each in one.shapes]) for one in scenes]
+    result = []
+    for sample, scene, codes in zip(samples, scenes, encoders.codes_of(others, draft).flatten(1).tolist(), strict=True):
+        spoilt = [rng.choice(codes) if rng.random() < _SPOILT else code for code in codes]
+        decisive = [len(codes) + index for index in first_of_shapes(scene, cells)]
+        result.append(replace(sample, misleading=spoilt, decisive=decisive))
+    return result
 
 
 def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
@@ -234,7 +265,8 @@ def loss_of(drawer: Drawer, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
     )
     starts = accumulate((len(one.drawn) for one in samples), initial=0)
     decisive = [start + index for start, one in zip(starts, samples, strict=False) for index in one.decisive]
-    tokens, shape = errors.mean(), errors[decisive].sum() / max(1, len(decisive))
+    counts = torch.cat([torch.arange(len(one.drawn)) >= len(one.misleading) for one in samples])
+    tokens, shape = errors[counts].mean(), errors[decisive].sum() / max(1, len(decisive))
     places = torch.cat([places_of(one.cells)[: len(one.drawn)] for one in samples])
     place = drawer.probe.loss(_before_drawn(states[0], samples), places)
     loss = tokens + _SHAPE_WEIGHT * shape + _PROBE_WEIGHT * place
@@ -256,7 +288,7 @@ def _logits(model: GlmImageForConditionalGeneration, samples: Sequence[Sample]) 
 
     Shorter sequences are padded on the right, where causal attention hides the padding.
     """
-    ids = pad_sequence([torch.tensor(one.asked + one.drawn[:-1]) for one in samples], batch_first=True)
+    ids = pad_sequence([torch.tensor(one.seen) for one in samples], batch_first=True)
     places = [positions_of(model, one) for one in samples]
     positions = pad_sequence([place.T for place in places], batch_first=True).permute(2, 0, 1)
     hidden = model.model.language_model(inputs_embeds=model.get_input_embeddings()(ids), position_ids=positions)

@@ -1,6 +1,7 @@
 """Each part learns: a few steps on a fixed batch lower its loss. And it is fed as the product feeds it."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from random import Random
@@ -188,21 +189,47 @@ def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Enco
         assert float(ar.loss_of(drawer, [start, two])["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
 
 
-@pytest.mark.parametrize(("progress", "kinds"), [(0.0, {"start", "whole"}), (0.5, {"edit", "start", "whole"})])
-def test_a_batch_has_edits_starts_or_whole_scenes(encoders: Encoders, progress: float, kinds: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("progress", "kinds"), [(0.0, {"start", "large grid"}), (0.5, {"edit", "large grid", "misled", "whole"})]
+)
+def test_early_batches_teach_the_names_of_single_shapes(encoders: Encoders, progress: float, kinds: set[str]) -> None:
     batches = ar.Batches(encoders)
     found, nums_of_shapes = set(), set()
-    for number in range(12):
+    for number in range(16):
         with mock.patch.object(ar, "_SIZES", [(8, 8)]):
             batch = batches.draw(Random(number), progress)
-        is_start = all(len(one.drawn) <= max(one.decisive, default=-1) + 1 for one in batch)
-        found.add("edit" if len(batch[0].cells) == 1 else "start" if is_start else "whole")
+        found.add(kind_of(batch))
         nums_of_shapes.update(len(one.decisive) for one in batch)
-        tokens = sum(len(one.asked) + len(one.drawn) for one in batch)
+        tokens = sum(len(one.seen) for one in batch)
         assert tokens < 1.5 * ar._TOKENS_A_STEP
         assert len({one.cells for one in batch}) == 1
     assert found == kinds
-    assert (nums_of_shapes == {1}) == (progress == 0)  # the names are learned from one shape first
+    assert (nums_of_shapes == {1}) == (progress == 0)
+
+
+def kind_of(batch: Sequence[ar.Sample]) -> str:
+    if len(batch[0].cells) == 1:
+        return "edit" if len(batch[0].grids) > 1 else "large grid"
+    if any(one.misleading for one in batch):
+        return "misled"
+    return "start" if all(one.drawn[-1] != ar_model.END_ID for one in batch) else "whole"
+
+
+def test_a_misleading_small_grid_is_seen_and_does_not_count(model: nn.Module, encoders: Encoders) -> None:
+    scene = Scene("red", (Shape("heart", "white", (0.5, 0.5), 0.4, "centre"),))
+    samples = ar.samples_of_scenes([scene], (8, 8), encoders, Random(0))
+    [one] = ar.misled(samples, [scene], (8, 8), encoders, Random(1))
+    draft = math.prod(one.cells[0])
+    assert len(one.misleading) == draft
+    assert one.seen == [*one.asked, *one.misleading, *one.drawn[draft:-1]]
+    assert one.drawn == samples[0].drawn
+    assert [draft + index for index in ar.first_of_shapes(scene, (8, 8))] == one.decisive
+    drawer = Drawer(model)
+    other = replace(one, drawn=[*[0] * draft, *one.drawn[draft:]])  # another grid under the misleading one
+    with torch.no_grad():
+        assert float(ar.loss_of(drawer, [one])["tokens"]) == pytest.approx(
+            float(ar.loss_of(drawer, [other])["tokens"]), rel=1e-3
+        )
 
 
 def test_the_glyph_encoder_learns_letters() -> None:
