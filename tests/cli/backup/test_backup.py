@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def test_a_bucket_with_a_backup_of_its_own_is_only_listed(
 ) -> None:
     """The command that copies the bucket runs while no object is deleted."""
     copied, held = tmp_path / "backup", tmp_path / "held"
-    command = f'python -c "print(1)" > {held}'
+    command = f'{sys.executable} -c "print(1)" > {held}'
     options = ("--objects", "list", "--copy-with", command, "--data", source.data_dir)
     made = run("backup", copied, *options)
     assert made.exit_code == 0, made.output
