@@ -110,8 +110,8 @@ class LeaseStore:
     def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
         """Leases the first waiting render of this model revision to `worker`, and returns the claim.
 
-        `place` says whether the worker can begin a render at once. Returns None when no waiting render fits to `place`,
-        or when another worker could begin the render sooner.
+        `place` says which free place of the worker the render would take, and whether the worker can begin it at once.
+        Returns None when no waiting render may take that place, or when another worker could begin the render sooner.
         """
         while answer := self._lease(stage, revision, worker, holder := new_holder_id(), place):
             decode = partial(_claim_of, stage=stage, holder=holder, revision=revision)
