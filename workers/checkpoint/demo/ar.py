@@ -24,11 +24,11 @@ from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.drawing import LETTER
-from workers.checkpoint.demo.world.edits import random_edit
+from workers.checkpoint.demo.world.edits import Edit, random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
-from workers.checkpoint.demo.world.scenes import SHAPES, Scene, exact, random_scene, random_shapes
+from workers.checkpoint.demo.world.scenes import SHAPES, Scene, exact, random_scene, random_shapes, random_word
 
-RECIPE = Recipe(num_steps=10_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=12_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _SHAPE_WEIGHT = 1.0  # weight, in the loss, of the first tokens of shapes
@@ -42,18 +42,19 @@ _TOKENS_OF_PROMPT = 40
 # - "name": scenes with one shape. The sequences end with the first token of the shape, so a batch has many shapes. The
 #   AR model learns their names in 200 steps. From all kinds together it had not learned them after thousands.
 # - "single", "alone": scenes with one shape, and any scenes, without a small grid. The sequences are a third as long.
-# - "misled": the small grid has other shapes than the prompt and does not count in the loss. So the large grid follows
-#   the prompt and not the errors of the small one.
+# - "misled": the small grid has other shapes and another word than the prompt and does not count in the loss. So the
+#   large grid follows the prompt and not the errors of the small one.
 # - "whole": any scenes, with both grids. "edit": edits, which have no small grid.
 _EARLY: Mapping[str, float] = {"name": 0.5, "single": 0.5}
-_LATE: Mapping[str, float] = {"alone": 0.25, "misled": 0.3, "whole": 0.25, "edit": 0.2}
+_LATE: Mapping[str, float] = {"alone": 0.25, "misled": 0.3, "whole": 0.2, "edit": 0.25}
 _WITHOUT_DRAFT = ("single", "alone")
 _EARLY_UNTIL = 0.1  # share of the training
 _EARLY_CELLS = (8, 8)
 _SPOILT = 0.12  # share of the tokens of a misleading small grid that are replaced by others of this grid
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.4
-_FRESH = 4  # one in this many samples is new; the others are repeated
+_EXACT_EDITS = 0.6  # share of edits whose shapes are exactly at their places
+_FRESH = 16  # one in this many samples is new; the others are repeated
 _MOST_STORED = 8_000  # samples of one size that are stored for repetition
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
@@ -159,7 +160,7 @@ class Batches:
 
     def _samples(self, rng: Random, num: int, cells: Cells, kind: str) -> Sequence[Sample]:
         if kind == "edit":
-            return [sample_of_edit(rng, cells, self._encoders) for _ in range(num)]
+            return [sample_of_edit(edit_of(rng), cells, self._encoders) for _ in range(num)]
         is_single = kind in ("name", "single")
         scenes = [exact(random_shapes(rng, 1)) if is_single else scene_of(rng) for _ in range(num)]
         has_draft = kind not in _WITHOUT_DRAFT
@@ -212,11 +213,11 @@ def samples_of_scenes(
 def misled(
     samples: Sequence[Sample], scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random
 ) -> Sequence[Sample]:
-    """Returns the samples of the scenes with small grids of the same scenes with other shapes, in which some tokens are
-    in wrong places. The AR model's own small grids have such errors.
+    """Returns the samples of the scenes with small grids of the same scenes with other shapes and words, in which some
+    tokens are in wrong places. The AR model's own small grids have such errors.
     """
     draft = samples[0].cells[0]
-    others = [replace(one, shapes=[replace(each, name=rng.choice(SHAPES)) for each in one.shapes]) for one in scenes]
+    others = [_unlike(one, rng) for one in scenes]
     result = []
     for sample, scene, codes in zip(samples, scenes, encoders.codes_of(others, draft).flatten(1).tolist(), strict=True):
         spoilt = [rng.choice(codes) if rng.random() < _SPOILT else code for code in codes]
@@ -225,11 +226,22 @@ def misled(
     return result
 
 
-def sample_of_edit(rng: Random, cells: Cells, encoders: Encoders) -> Sample:
-    """Returns a random training sample of an edit. As in the real model, an edit has no small grid before the large
-    one.
-    """
+def _unlike(scene: Scene, rng: Random) -> Scene:
+    """Returns the scene with shapes of other names and with another word."""
+    shapes = [replace(one, name=rng.choice(SHAPES)) for one in scene.shapes]
+    return replace(scene, shapes=shapes, word=random_word(rng) if scene.word else "")
+
+
+def edit_of(rng: Random) -> Edit:
+    """Returns a random edit for the training of the AR model. In most, the shapes are exactly at their places."""
     edit = random_edit(rng)
+    if rng.random() < _EXACT_EDITS:
+        return replace(edit, before=[exact(one) for one in edit.before], after=exact(edit.after))
+    return edit
+
+
+def sample_of_edit(edit: Edit, cells: Cells, encoders: Encoders) -> Sample:
+    """Returns the training sample of an edit. As in the real model, an edit has no small grid before the large one."""
     square = (CONDITION_CELLS, CONDITION_CELLS)
     seen = encoders.codes(tensors_of(edit.before, square)[1]).flatten(1).tolist()
     drawn = encoders.codes_of([edit.after], cells).flatten().tolist()

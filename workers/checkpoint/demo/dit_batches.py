@@ -29,11 +29,11 @@ _TOKENS_A_STEP = 2_048  # image tokens of a batch: 8 pictures of 256x256
 _EARLY: Sequence[Cells] = ((8, 8),)
 _LATE: Sequence[Cells] = (*((8, 8),) * 10, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
 _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
-_EARLY_UNTIL = 0.45  # share of the training
-_EDITS = 0.05  # share of edits in batches after the early ones
+_EARLY_UNTIL = 0.35  # share of the training
+_EDITS = 0.1  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
 _WORDLESS = 0.4  # share of scenes with a word that are replaced by scenes without
-_EXACT = 0.85  # share of scenes whose shapes are exactly at their places
+_EXACT = 0.92  # share of scenes whose shapes are exactly at their places
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
 _FRESH = 8
 _FOREGROUND = 3.0  # additional weight of errors in shapes and letters

@@ -161,7 +161,7 @@ def test_what_the_ar_model_shall_write_depends_on_neither_background_nor_letters
 def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:
     rng = Random(0)
     batch = [
-        ar.sample_of_edit(rng, (8, 8), encoders),
+        ar.sample_of_edit(random_edit(rng), (8, 8), encoders),
         *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
     ]
     drawer = Drawer(model)
@@ -342,7 +342,7 @@ def test_the_ar_model_is_asked_as_the_processor_asks_it(
         return_tensors="pt",
         processor_kwargs={"target_h": height, "target_w": width},
     )
-    sample = ar.sample_of_edit(Random(0), (height // 32, width // 32), encoders)
+    sample = ar.sample_of_edit(edit, (height // 32, width // 32), encoders)
     grids = inputs["image_grid_thw"]
     assert grids.tolist() == sample.grids.tolist()
     features = model.get_image_features(inputs["pixel_values"], grids[: len(pictures)]).pooler_output
@@ -389,7 +389,7 @@ def test_the_ar_models_training_layers_compute_what_transformers_computes(model:
     rng, drawer = Random(0), Drawer(model)
     batch = [
         *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
-        ar.sample_of_edit(rng, (8, 8), encoders),
+        ar.sample_of_edit(random_edit(rng), (8, 8), encoders),
     ]
 
     def outcome() -> tuple[float, Tensor]:
