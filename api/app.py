@@ -20,6 +20,7 @@ from api.edge.query_text import check_query
 from api.edge.revocation import guard_stream
 from api.edge.security_headers import add_security_headers
 from api.files.routes import files
+from api.jobs.bulk_cancel import bulk_cancel
 from api.jobs.client_ids import resolve_client_id
 from api.jobs.estimate import estimates
 from api.jobs.events import events
@@ -79,6 +80,7 @@ def create_app(deps: Services) -> Flask:
     app.after_request(add_security_headers)
     for blueprint in (
         estimates,
+        bulk_cancel,
         jobs,
         activity,
         images,

@@ -1,6 +1,7 @@
 """Resolves client ids of jobs. A client chooses such an id with PUT, and every route accepts it like a job id."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from flask import g, request
@@ -9,6 +10,7 @@ from structlog.contextvars import bind_contextvars
 from api.edge.authentication import caller
 from api.services import services
 from shared.errors import InvalidRequest, JobNotFound
+from shared.ids import JobId
 
 # A client id never looks like a job id of the service, and it needs no escaping in a path.
 _CLIENT_ID = re.compile(r"(?!job_)[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
@@ -35,6 +37,17 @@ def _resolve(arguments: dict[str, Any]) -> None:
     if job_id is None:
         raise JobNotFound(f"no job {arguments['job_id']}")
     arguments["job_id"] = job_id
+
+
+def jobs_meant(ids: Sequence[str]) -> dict[str, JobId]:
+    """Returns for each of these ids the id of the job that the caller means by it: the id itself, or the job to which
+    the caller gave this id. An id under which there can be no job is left out.
+
+    Takes at most one round trip to the store. The jobs may not exist, or may belong to another tenant.
+    """
+    own_names = [each for each in dict.fromkeys(ids) if _CLIENT_ID.fullmatch(each)]
+    named = services().store.all_named(own_names, caller().tenant)
+    return {**{each: JobId(each) for each in ids if _OURS.fullmatch(each)}, **named}
 
 
 def checked_client_id(client_id: str) -> str:

@@ -1,5 +1,6 @@
 """OpenAPI entries of the routes of jobs and their events."""
 
+from api.jobs.bulk_cancel import CancelRequest
 from api.jobs.estimate import EstimateResponse
 from api.jobs.schemas import ListQuery, RetryRequest
 from api.openapi import examples
@@ -26,6 +27,7 @@ from shared.errors import (
     TenantBeingErased,
 )
 from shared.intake.request import JobRequest
+from shared.responses.cancellations import CancellationsResponse
 from shared.responses.schemas import JobResponse
 
 _JOB = {"succeeded": examples.job()}
@@ -69,6 +71,18 @@ _ESTIMATE = {
     "eta_s": 31.0,
     "paused": None,
     "unserved": [],
+}
+_TO_CANCEL = {
+    "ids": {"ids": ["job_01ke6q8v3c9t0n5w7x2z4b6d8f", "poster-7"]},
+    "filter": {"status": ["queued"], "metadata": {"campaign": "spring"}},
+}
+_CANCELLATIONS = {
+    "data": [
+        {"id": "job_01ke6q8v3c9t0n5w7x2z4b6d8f", "outcome": "cancelled", "status": "cancelled"},
+        {"id": "poster-7", "outcome": "not_found", "status": None},
+    ],
+    "has_more": False,
+    "next": None,
 }
 # A job of one picture. `render.progress` comes about every two seconds while the picture is rendered, and has no id.
 _STORY = (
@@ -127,6 +141,19 @@ OPERATIONS = {
     "jobs.read": Operation("getJob", "Jobs", "Read a job", {200: _AS_IT_STANDS}, (JobNotFound,), fields=(PREFER,)),
     "jobs.cancel": Operation(
         "cancelJob", "Jobs", "Cancel a job", {200: Response("the job", JobResponse, examples=_JOB)}, (JobNotFound,)
+    ),
+    "bulk_cancel.cancel_many": Operation(
+        "cancelJobs",
+        "Jobs",
+        "Cancel many jobs",
+        {
+            200: Response(
+                "what happened to each job",
+                CancellationsResponse,
+                examples={"one_of_two": _CANCELLATIONS},
+            )
+        },
+        body=Body(CancelRequest, examples=_TO_CANCEL),
     ),
     "jobs.retry_job": Operation(
         "retryJob",

@@ -11,6 +11,8 @@ from shared.intake.types import Time
 from shared.jobs.states import JobStatus
 from shared.store.jobs.filter import JobFilter
 
+MOST_IDS = 100
+
 _BATCH = "batch_01ke6q8v3c9t0n5w7x2z4b6d8f"
 
 
@@ -76,6 +78,13 @@ class ListQuery(BaseModel):
         default=None, description="only jobs of this batch"
     )
 
+    ids: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
+        default=[],
+        max_length=MOST_IDS,
+        description="the jobs with these ids, in this order; separate them with commas or repeat the parameter. The "
+        "response lists the other ids in `missing`. No other parameter can be given with it",
+    )
+
     @property
     def filters(self) -> JobFilter:
         return JobFilter(
@@ -90,10 +99,9 @@ class ListQuery(BaseModel):
 
 
 def list_fields(query: MultiDict[str, str]) -> dict[str, object]:
-    """Returns the fields of a `ListQuery` from the query parameters. Only `status` and `metadata` can have several
-    values.
+    """Returns the fields of a `ListQuery` from the query parameters. Only `status`, `ids` and `metadata` can have
+    several values.
     """
-    statuses = [status for text in query.getlist("status") for status in text.split(",")]
-    pairs = query.getlist("metadata")
-    several = {**({"status": statuses} if statuses else {}), **({"metadata": pairs} if pairs else {})}
-    return {**query.to_dict(), **several}
+    several = {name: [one for text in query.getlist(name) for one in text.split(",")] for name in ("status", "ids")}
+    several["metadata"] = query.getlist("metadata")
+    return {**query.to_dict(), **{name: values for name, values in several.items() if values}}

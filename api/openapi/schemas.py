@@ -13,6 +13,9 @@ class JobPage(BaseModel):
     data: list[JobResponse]
     has_more: bool
     next: str | None
+    missing: list[str] | None = Field(
+        default=None, description="the given `ids` under which there is no job; left out in a list without `ids`"
+    )
 
 
 class Secret(BaseModel):

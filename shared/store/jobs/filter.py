@@ -40,6 +40,10 @@ class JobFilter:
         prompts = f"{job.spec.settings.prompt}\n{job.revised_prompt or ''}"
         return self.prompt.casefold() in prompts.casefold() and self.metadata.items() <= job.spec.metadata.items()
 
+    def holds(self, job_id: JobId) -> bool:
+        """Returns whether a job belongs to the batch of this filter, or whether the filter has no batch."""
+        return self.batch is None or job_id.startswith(line_job_prefix(self.batch))
+
     @property
     def suffixes(self) -> list[str]:
         """The suffixes of the Redis keys of the job lists that this filter reads: one suffix for each status, or '' for

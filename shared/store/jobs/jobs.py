@@ -1,7 +1,7 @@
 """Creates, reads, lists, cancels, retries and deletes jobs. Leases of renders are in `shared.store.renders.leases`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -20,6 +20,7 @@ from shared.errors import (
 from shared.hints.message import HintMessage
 from shared.hints.queues import Queue
 from shared.ids import JobId, RenderId, TenantId
+from shared.jobs.cancellation import Cancellation
 from shared.jobs.job import ClientName, Job, PriorSource
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, Stage
@@ -30,6 +31,7 @@ from shared.store.core.event_ids import order
 from shared.store.core.record_lists import filled_page
 from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.store.jobs import codec
+from shared.store.jobs.cancellations import cancel_jobs
 from shared.store.jobs.filter import ANY_JOB, JobFilter
 from shared.store.jobs.records import JobRecords
 from shared.store.jobs.submission import LineSubmission, first_queue, over_budget, submission, too_many
@@ -192,6 +194,12 @@ class JobStore:
         """
         return self._records.read(job_ids)
 
+    def owned(self, job_ids: Sequence[JobId], tenant: TenantId) -> dict[JobId, Job]:
+        """Returns those of the jobs with these ids that are in the store and belong to the tenant, by their ids. Takes
+        at most two round trips to the store.
+        """
+        return {job.job_id: job for job in self._records.read(job_ids) if job.spec.tenant == tenant}
+
     def load(self, tenant: TenantId) -> Load:
         """Returns two counts of a tenant's renders: the queued renders and the running renders."""
         with translated():
@@ -210,9 +218,7 @@ class JobStore:
         `after` is the last id of the previous page. A filter that reads jobs needs `scan` instead.
         """
         assert not filters.reads_jobs
-        return filled_page(
-            limit, after, lambda last, count: self._ids(tenant, filters, count, last), self._records.read
-        )
+        return filled_page(limit, after, lambda last, count: self.ids(tenant, filters, count, last), self._records.read)
 
     def scan(self, tenant: TenantId, filters: JobFilter, *, limit: int, after: JobId | None) -> Scanned:
         """Returns up to `limit` of the tenant's jobs that pass `filters`, by reading at most about 1,000 jobs.
@@ -222,7 +228,7 @@ class JobStore:
         """
         found: list[Job] = []
         for _ in range(_MOST_SCANS):
-            ids = self._ids(tenant, filters, _SCANNED_AT_ONCE, after)
+            ids = self.ids(tenant, filters, _SCANNED_AT_ONCE, after)
             for job in self._records.read(ids):
                 if filters.passes(job):
                     found.append(job)
@@ -233,7 +239,11 @@ class JobStore:
             after = ids[-1]
         return Scanned(found, after)
 
-    def _ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
+    def ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
+        """Returns up to `limit` ids of the tenant's jobs that pass `filters` by status, time and batch, in order.
+
+        `after` is the last id of the previous page.
+        """
         keys = [f"{_PREFIX}jobs:{tenant}{suffix}" for suffix in filters.suffixes]
         first, last = filters.bounds(after)
         with translated():
@@ -261,8 +271,14 @@ class JobStore:
         Raises `JobNotFound`.
         """
         job = self.job(job_id, tenant)
-        self._scripts.run("cancel", job_id, tenant, *(render.render_id for render in job.renders))
+        self._scripts.run("cancel", job.job_id, tenant)
         return self.job(job_id, tenant)
+
+    def cancel_all(
+        self, job_ids: Sequence[JobId], tenant: TenantId, statuses: Set[JobStatus] = frozenset()
+    ) -> list[Cancellation]:
+        """Cancels the tenant's jobs with these ids, as `cancel_jobs` describes. Returns what happened to each."""
+        return cancel_jobs(self._client, self._scripts, job_ids, tenant, statuses)
 
     def retry(self, job: Job, deadline: datetime | None, origin: Origin | None = None) -> Job:
         """Queues the missing pictures of a job that has ended, and returns the job. Its finished pictures are kept.
@@ -300,6 +316,16 @@ class JobStore:
         """
         with translated():
             return cast("JobId | None", self._client.hget(f"{_PREFIX}client_ids:{tenant}", client_id))
+
+    def all_named(self, client_ids: Sequence[str], tenant: TenantId) -> dict[str, JobId]:
+        """Returns the ids of the jobs to which the tenant gave these ids of its own. Takes one round trip to the store,
+        or none without ids.
+        """
+        if not client_ids:
+            return {}
+        with translated():
+            found = cast("list[JobId | None]", self._client.hmget(f"{_PREFIX}client_ids:{tenant}", list(client_ids)))
+        return {name: job_id for name, job_id in zip(client_ids, found, strict=True) if job_id}
 
     def fingerprint(self, job_id: JobId) -> str | None:
         """Returns the fingerprint of the request that created the job. Returns None if the client gave the job no id of
