@@ -30,6 +30,7 @@ from api.jobs.picture_links import picture_links
 from api.jobs.pictures import images
 from api.jobs.previews import previews
 from api.jobs.routes import jobs
+from api.jobs.validation import validation
 from api.openai.routes import openai_images
 from api.operators.audit import audit
 from api.operators.draining import draining
@@ -81,6 +82,7 @@ def create_app(deps: Services) -> Flask:
     for blueprint in (
         estimates,
         bulk_cancel,
+        validation,
         jobs,
         activity,
         images,

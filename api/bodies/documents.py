@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from flask import Request, g
@@ -24,23 +25,45 @@ _JSON = re.compile(r"\s*([\[{\"]|null\s*$)")  # the start of a list, an object o
 _TEXT_FIELDS = frozenset(("prompt", "size", "output_format", "webhook_url", "webhook_payload", "webhook_secret"))
 
 
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """The body of a request for a job, before its fields are validated. `files` were uploaded with them, in order."""
+
+    document: Document
+    files: Sequence[Buffer]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Returns the fields of the request. Raises `InvalidRequest` if the body is no JSON object."""
+        if not isinstance(self.document.value, dict):
+            raise InvalidRequest("the request must be a JSON object")
+        return self.document.value
+
+    def of(self, request: JobRequest) -> Body:
+        """Returns the body with its validated fields. Raises `InvalidRequest` if another field than `images` has a
+        picture.
+        """
+        return Body(request, self.files, self.document.pictures_of(request.images))
+
+
 def read_body(http: Request) -> Body:
     """Reads, validates and returns the body of a request for a job.
 
     Raises `InvalidRequest`, and werkzeug's errors for the statuses 413 and 415.
     """
-    files: Sequence[Buffer] = ()
+    body = read_fields(http)
+    return body.of(validated(JobRequest, body.fields))
+
+
+def read_fields(http: Request) -> ReadBody:
+    """Reads the body of a request for a job without validating its fields. Raises the errors of `read_body`."""
     match http.mimetype:
         case "application/json":
-            document = body_document()
+            return ReadBody(body_document(), ())
         case "multipart/form-data":
-            document, files = _from_multipart(http)
+            return ReadBody(*_from_multipart(http))
         case _:
             raise UnsupportedMediaType("send application/json or multipart/form-data")
-    if not isinstance(document.value, dict):
-        raise InvalidRequest("the request must be a JSON object")
-    request = validated(JobRequest, document.value)
-    return Body(request, files, document.pictures_of(request.images))
 
 
 def read_optional(schema: type[Model]) -> Model:

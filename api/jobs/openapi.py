@@ -1,7 +1,6 @@
 """OpenAPI entries of the routes of jobs and their events."""
 
 from api.jobs.bulk_cancel import CancelRequest
-from api.jobs.estimate import EstimateResponse
 from api.jobs.schemas import ListQuery, RetryRequest
 from api.openapi import examples
 from api.openapi.fields import LAST_EVENT_ID, LOCATION, PREFER, PREFERENCE_APPLIED, RETRY_AFTER
@@ -28,6 +27,7 @@ from shared.errors import (
 )
 from shared.intake.request import JobRequest
 from shared.responses.cancellations import CancellationsResponse
+from shared.responses.estimates import EstimateResponse, JobValidationResponse
 from shared.responses.schemas import JobResponse
 
 _JOB = {"succeeded": examples.job()}
@@ -71,6 +71,29 @@ _ESTIMATE = {
     "eta_s": 31.0,
     "paused": None,
     "unserved": [],
+}
+_VALIDATIONS = {
+    "valid": {"object": "job.validation", "is_valid": True, "errors": [], "estimate": _ESTIMATE, "warnings": []},
+    "invalid": {
+        "object": "job.validation",
+        "is_valid": False,
+        "errors": [
+            {
+                "code": "invalid_request",
+                "field": "n",
+                "message": "n must be a whole number that is at least 1, not 0",
+                "retryable": False,
+            },
+            {
+                "code": "queue_full",
+                "field": None,
+                "message": "20000 renders wait already, and the limit is 20000",
+                "retryable": True,
+            },
+        ],
+        "estimate": None,
+        "warnings": [],
+    },
 }
 _TO_CANCEL = {
     "ids": {"ids": ["job_01ke6q8v3c9t0n5w7x2z4b6d8f", "poster-7"]},
@@ -129,6 +152,14 @@ OPERATIONS = {
         "Estimate a job",
         {200: Response("the cost and the expected times", EstimateResponse, examples={"short_queue": _ESTIMATE})},
         (InvalidImage,),
+        _REQUEST,
+    ),
+    "job_validation.validate": Operation(
+        "validateJob",
+        "Jobs",
+        "Check a request for a job",
+        {200: Response("all errors, or the cost and the expected times", JobValidationResponse, examples=_VALIDATIONS)},
+        (ObjectStoreUnavailable,),
         _REQUEST,
     ),
     "jobs.index": Operation(

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.batches.batch import NATIVE, BatchSpec, Fault
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
+from shared.intake.checks import check
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.file_kinds import without_mark
 from shared.intake.json_documents import read_json
 from shared.intake.model_names import ModelNames
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
-from shared.intake.spec import check
 from shared.intake.types import Text
 from shared.jobs.spec import SEED_LIMIT
 from shared.settings.settings import Settings

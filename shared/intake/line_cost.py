@@ -2,13 +2,11 @@
 
 from shared.batches.batch import BatchCost
 from shared.geometry import aligned_size
-from shared.ids import ObjectKey
+from shared.intake.checks import asked_size
 from shared.intake.request import JobRequest
-from shared.intake.spec import DEFAULT_SIZE, asked_size
+from shared.intake.spec import ANY_IMAGE, DEFAULT_SIZE
 from shared.jobs.spec import RenderSettings
 from shared.schedule.cost import cost_of
-
-_ANY_IMAGE = ObjectKey("inputs/any.png")  # the size of an image is unknown until it is fetched
 
 
 def cost_of_line(request: JobRequest) -> BatchCost:
@@ -24,7 +22,13 @@ def cost_of_line(request: JobRequest) -> BatchCost:
         num_inference_steps=request.num_inference_steps,
         guidance_scale=request.guidance_scale,
         quality=request.quality,
-        images=(_ANY_IMAGE,) * len(request.images),
+        images=(ANY_IMAGE,) * len(request.images),
     )
+    return cost_of_job(request, settings)
+
+
+def cost_of_job(request: JobRequest, settings: RenderSettings) -> BatchCost:
+    """Returns the cost of all pictures of a request, which have these settings. A re-render has no cost in AR."""
     one, n = cost_of(settings), request.n
-    return BatchCost(1, n, n * width * height, 0 if request.prior else n * one.ar, n * one.dit)
+    pixels = n * settings.width_px * settings.height_px
+    return BatchCost(1, n, pixels, 0 if request.prior else n * one.ar, n * one.dit)

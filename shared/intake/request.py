@@ -26,7 +26,9 @@ from shared.webhooks.events import JobEventType, PayloadStyle
 
 
 def _given_or_the_priors(text: str, info: ValidationInfo) -> str:
-    return text if text == "" and info.data.get("prior") else not_blank(text)
+    if text == "" and info.data.get("prior", True):  # an invalid prior is not in the data, and is an error of its own
+        return text
+    return not_blank(text)
 
 
 class PriorRequest(BaseModel):

@@ -1,5 +1,6 @@
 """Prepares a re-render: the token grid of an earlier picture is decoded again with other settings of the DiT."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.errors import (
@@ -12,6 +13,7 @@ from shared.errors import (
     PriorNotFound,
 )
 from shared.ids import TenantId
+from shared.intake.checks import asked_size
 from shared.intake.request import JobRequest
 from shared.jobs.job import Job, PriorSource, Render
 from shared.jobs.spec import PriorRef, RenderSettings
@@ -89,25 +91,36 @@ def prior_of(job: Job, index: int, store: JobStore, objects: ObjectStore) -> Pri
     raise ImageNotReady(f"image {index} has no token grid yet: it is {render.state}")
 
 
-def settings_again(request: JobRequest, source: Source, asked_size: tuple[int, int] | None) -> RenderSettings:
+def settings_again(request: JobRequest, source: Source) -> RenderSettings:
     """Returns the settings for a re-render (a render that starts with the token grid of an earlier picture).
 
     The settings of the DiT and of the file come from the request, all others from the earlier picture. Raises
     `InvalidRequest` if the request changes any other setting.
     """
-    was, sent = source.settings, request.model_fields_set
-    if asked_size not in (None, was.delivered_size):
+    for change in changes_of(request, source):
+        raise change
+    sent = request.model_fields_set
+    return source.settings.model_copy(update={name: getattr(request, name) for name in _OF_DECODING if name in sent})
+
+
+def changes_of(request: JobRequest, source: Source) -> Iterator[InvalidRequest]:
+    """Yields an error for each setting of the earlier picture that a re-render would change, but can't."""
+    was = source.settings
+    try:
+        size = asked_size(request)
+    except InvalidRequest:  # `flaws` yields this error
+        size = None
+    if size not in (None, was.delivered_size):
         width, height = was.delivered_size
-        raise InvalidRequest(f"a re-render must have the size of its prior, {width}x{height}", _size_field(request))
+        yield InvalidRequest(f"a re-render must have the size of its prior, {width}x{height}", _size_field(request))
     if request.images:
-        raise InvalidRequest("a re-render must have the images of its prior", "images")
+        yield InvalidRequest("a re-render must have the images of its prior", "images")
     if request.enhance_prompt:
-        raise InvalidRequest("a re-render must have the prompt of its prior", "enhance_prompt")
-    for field in _OF_THE_SOURCE:
-        value = getattr(request, field)
-        if value not in (None, "", getattr(was, field)):
-            raise InvalidRequest(f"a re-render must have the {field} of its prior", field)
-    return was.model_copy(update={field: getattr(request, field) for field in _OF_DECODING if field in sent})
+        yield InvalidRequest("a re-render must have the prompt of its prior", "enhance_prompt")
+    for name in _OF_THE_SOURCE:
+        value = getattr(request, name)
+        if value not in (None, "", getattr(was, name)):
+            yield InvalidRequest(f"a re-render must have the {name} of its prior", name)
 
 
 def _size_field(request: JobRequest) -> str:

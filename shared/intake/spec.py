@@ -1,23 +1,21 @@
-"""Turns a request into a `JobSpec`: checks limits and sizes, and stores condition images. A refused request stores
-nothing.
-"""
+"""Turns a request into a `JobSpec`, and stores its condition images. A refused request stores nothing."""
 
 import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size, check_size, parse_size
+from shared.geometry import MAX_SIDE_PX, MIN_SIDE_PX, SIZE_MULTIPLE_PX, aligned_size
 from shared.ids import ObjectKey, TenantId
 from shared.images.decoders import Decoders
 from shared.images.png_size import size_px
-from shared.intake.condition_images import ConditionImages, FileImages, Hold, check_urls
+from shared.intake.checks import asked_size, check, flaws
+from shared.intake.condition_images import ConditionImages, FileImages, Hold
 from shared.intake.request import Body, JobRequest
-from shared.intake.rerender import Source, settings_again, source_of
+from shared.intake.rerender import Source, changes_of, settings_again, source_of
 from shared.jobs.spec import JobSpec, RenderSettings
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
@@ -25,10 +23,9 @@ from shared.store.files.files import FileStore
 from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.jobs import JobStore
 from shared.webhooks.events import ENDS, PayloadStyle
-from shared.webhooks.receivers import check_own_receiver
-from shared.wording.values import quoted
 
 DEFAULT_SIZE = (1024, 1024)
+ANY_IMAGE = ObjectKey("inputs/any.png")  # stands for a condition image that is not stored
 _DRAWN_SEED_LIMIT = 2**31  # every other tool accepts seeds below this; callers may send up to 2^53 - 1
 
 # Fields that have the same name in `JobRequest` and `RenderSettings`.
@@ -50,6 +47,18 @@ def _without_limit(num_bytes: int) -> None:
 
     Processes that handle few requests at once use it, since they need no memory limit.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found in a request that creates no job: all its errors, or the settings of its pictures.
+
+    `not_fetched` has the names of the fields with web URLs, whose images were not fetched.
+    """
+
+    errors: Sequence[InvalidRequest]
+    settings: RenderSettings | None = None
+    not_fetched: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +116,29 @@ class Intake:
             webhook_secret=request.webhook_secret,
         )
 
+    def examined(self, body: Body, tenant: TenantId, source: Source | None) -> Examined:
+        """Checks a request like `spec`, but finds all errors instead of raising the first. Stores and fetches nothing.
+
+        `source` is the earlier picture of a re-render. Raises `ObjectStoreUnavailable`, `ServiceBusy` and
+        `StoreUnavailable`.
+        """
+        request = body.request
+        errors = list(flaws(request, self.settings, self.rules))
+        if request.prior:
+            errors += changes_of(request, source) if source else ()
+            settings = self._again(request, source) if source and not errors else None
+            return Examined(errors, settings)
+        found = self._images_of(tenant).examined(body, self.settings.max_images)
+        errors += found.errors
+        if errors:
+            return Examined(errors)
+        # Without the sizes of all images, the cost of each is estimated (shared/schedule/cost.py).
+        settings = self._settings(request, found.first_sizes)
+        images = (ANY_IMAGE,) * found.num_images
+        return Examined(errors, settings.model_copy(update={"images": images}), found.not_fetched)
+
     def _again(self, request: JobRequest, source: Source) -> RenderSettings:
-        settings = settings_again(request, source, asked_size(request))
+        settings = settings_again(request, source)
         is_asked = "visible_mark" in request.model_fields_set
         return settings.model_copy(update={"mark": self._mark(request)}) if is_asked else settings
 
@@ -117,8 +147,13 @@ class Intake:
         return self.settings.mark_text if request.visible_mark else None
 
     def _render_settings(self, body: Body, tenant: TenantId) -> RenderSettings:
-        images = self._images(body, tenant)
-        delivered = asked_size(body.request) or (output_size(*size_px(images[0])) if images else DEFAULT_SIZE)
+        images = self._images_of(tenant).normalised(body, self.settings.max_images)
+        settings = self._settings(body.request, [size_px(image) for image in images])
+        return settings.model_copy(update={"images": self._store(images, tenant)})
+
+    def _settings(self, request: JobRequest, image_sizes: Sequence[tuple[int, int]]) -> RenderSettings:
+        """Returns the settings of a request with condition images of these sizes, but without the images themselves."""
+        delivered = asked_size(request) or (output_size(*image_sizes[0]) if image_sizes else DEFAULT_SIZE)
         width, height = aligned_size(*delivered)
         is_cropped = (width, height) != delivered
         return RenderSettings(
@@ -126,18 +161,15 @@ class Intake:
             height_px=height,
             crop_width_px=delivered[0] if is_cropped else None,
             crop_height_px=delivered[1] if is_cropped else None,
-            images=self._store(images, tenant),
-            image_sizes=tuple(map(size_px, images)),
-            mark=self._mark(body.request),
-            **body.request.model_dump(include=set(_RENDER_FIELDS)),
+            image_sizes=tuple(image_sizes),
+            mark=self._mark(request),
+            **request.model_dump(include=set(_RENDER_FIELDS)),
         )
 
-    def _images(self, body: Body, tenant: TenantId) -> list[bytes]:
-        """Returns the condition images of a request as normalised PNG files. They are not stored yet."""
+    def _images_of(self, tenant: TenantId) -> ConditionImages:
         limits = self.settings
         own = FileImages(self.files, self.objects, tenant, limits.max_fetched_bytes, limits.max_body_bytes)
-        images = ConditionImages(self.fetcher, own, self.decoders, self.hold)
-        return images.normalised(body, self.settings.max_images)
+        return ConditionImages(self.fetcher, own, self.decoders, self.hold)
 
     def _store(self, images: Sequence[bytes], tenant: TenantId) -> tuple[ObjectKey, ...]:
         """Stores normalised condition images and returns the keys of their objects. Equal images of a tenant share one
@@ -151,17 +183,6 @@ class Intake:
         for key, image in dict(zip(keys, images, strict=True)).items():
             self.objects.put(key, image, "image/png")
         return tuple(keys)
-
-
-def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
-    """Checks a request for pictures, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
-    _check_limits(request, settings)
-    _check_webhook(request, rules)
-    check_urls(request.images, rules)
-    _check_enhancement(request, settings)
-    size = asked_size(request)
-    if size and request.prior is None:
-        _check_asked(request, size)
 
 
 def _seed(request: JobRequest, source: Source | None) -> int:
@@ -182,31 +203,6 @@ def output_size(width_px: int, height_px: int) -> tuple[int, int]:
     return fit(width_px), fit(height_px)
 
 
-def _check_limits(request: JobRequest, settings: Settings) -> None:
-    for field, value, limit in (
-        ("n", request.n, settings.max_n),
-        ("num_inference_steps", request.num_inference_steps, settings.max_inference_steps),
-    ):
-        if value > limit:
-            raise InvalidRequest(f"{field} must be at most {limit}, not {quoted(value)}", field)
-    if request.deadline is not None and request.deadline <= datetime.now(UTC):
-        raise InvalidRequest("deadline has passed", "deadline")
-    if len(request.prompt) > settings.max_prompt_chars:
-        too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
-        raise InvalidRequest(too_long, "prompt")
-
-
-def _check_enhancement(request: JobRequest, settings: Settings) -> None:
-    if request.enhance_prompt and not settings.enhance_base_url:
-        why = "this service can't enhance prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
-        raise InvalidRequest(why, "enhance_prompt")
-
-
-def _check_webhook(request: JobRequest, rules: EgressRules) -> None:
-    beside = {field: getattr(request, field) for field in ("webhook_events", "webhook_payload", "webhook_secret")}
-    check_own_receiver(request.webhook_url, "webhook_url", beside, rules)
-
-
 def _webhook_events(request: JobRequest) -> tuple[str, ...]:
     """Returns the job's webhook events. Default events are stored with the job, so that new default events of a later
     version don't change it.
@@ -214,31 +210,3 @@ def _webhook_events(request: JobRequest) -> tuple[str, ...]:
     if request.webhook_url is None:
         return ()
     return tuple(dict.fromkeys(request.webhook_events or ENDS))
-
-
-def asked_size(request: JobRequest) -> tuple[int, int] | None:
-    """Returns the requested width and height in pixels; None if no size is requested.
-
-    Raises `InvalidRequest` if only one side is given, or both `size` and a side.
-    """
-    width, height = request.width, request.height
-    if request.size is not None:
-        if width is not None or height is not None:
-            raise InvalidRequest("give either size or width and height", "size")
-        width, height = parse_size(request.size)
-    if width is None and height is None:
-        return None
-    if width is None or height is None:
-        missing = "width" if width is None else "height"
-        raise InvalidRequest(f"{missing} is missing: width and height go together", missing)
-    return width, height
-
-
-def _check_asked(request: JobRequest, size: tuple[int, int]) -> None:
-    """Checks that the model can render the requested size. With `resize` in the request, the size is rounded up first.
-    Raises `InvalidRequest`.
-    """
-    try:
-        check_size(*(aligned_size(*size) if request.resize else size))
-    except InvalidRequest as error:
-        raise InvalidRequest(str(error), "size" if request.size is not None else error.field) from error

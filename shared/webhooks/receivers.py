@@ -1,7 +1,7 @@
 """Validates the URL and headers of a webhook receiver before anything is sent to it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
@@ -44,16 +44,26 @@ def check_receiver(url: str, field: str, rules: EgressRules) -> None:
 
 
 def check_own_receiver(url: str | None, field: str, beside: Mapping[str, object], rules: EgressRules) -> None:
-    """Validates the webhook fields of a single job or batch. `field` is the name of the URL's field.
+    """Validates the webhook fields of a single job or batch, as `own_receiver_flaws` does. Raises `InvalidRequest`."""
+    for flaw in own_receiver_flaws(url, field, beside, rules):
+        raise flaw
 
-    `beside` has the fields that are allowed only together with a URL. Raises `InvalidRequest`.
+
+def own_receiver_flaws(
+    url: str | None, field: str, beside: Mapping[str, object], rules: EgressRules
+) -> Iterator[InvalidRequest]:
+    """Yields the errors of the webhook fields of a single job or batch. `field` is the name of the URL's field.
+
+    `beside` has the fields that are allowed only together with a URL.
     """
-    if url is not None:
-        check_receiver(url, field, rules)
+    if url is None:
+        names = [name for name, value in beside.items() if value is not None]
+        yield from (InvalidRequest(f"{name} needs {field}", name) for name in names)
         return
-    for name, value in beside.items():
-        if value is not None:
-            raise InvalidRequest(f"{name} needs {field}", name)
+    try:
+        check_receiver(url, field, rules)
+    except InvalidRequest as error:
+        yield error
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

@@ -6,13 +6,13 @@ lines.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.access.budget import Spent, pictures_left, refuse_over_budget
 from shared.access.limits import LimitDecision, Load, TenantLimits, refuse_more_queued, refuse_more_stored
-from shared.errors import QueueFull, StoreFull, TenantLimitReached
+from shared.errors import GridpressError, QueueFull, StoreFull, TenantLimitReached
 from shared.ids import TenantId
 from shared.store.access.capacity import Capacity
 from shared.store.access.rate_limits import RateLimits
@@ -61,6 +61,32 @@ class Admission:
         """
         self.check_service()
         self.check_stored(tenant, limits)
+        self._check_queued(tenant, limits, num_renders)
+
+    def refusals(
+        self, tenant: TenantId, limits: TenantLimits, num_renders: int, num_pixels: int
+    ) -> list[GridpressError]:
+        """Returns all errors with which the service would refuse these renders now. Charges nothing to the limits."""
+        checks: Sequence[Callable[[], None]] = (
+            self.check_service,
+            lambda: self.check_stored(tenant, limits),
+            lambda: self._check_queued(tenant, limits, num_renders),
+            lambda: self._check_pixels(tenant, limits, num_pixels),
+        )
+        found: list[GridpressError] = []
+        for check in checks:
+            try:
+                check()
+            except (StoreFull, QueueFull, TenantLimitReached) as error:
+                found.append(error)
+        return found
+
+    def _check_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> None:
+        refusal = self.rate_limits.refuse_pixels(tenant, limits, num_pixels)
+        if refusal:
+            raise TenantLimitReached(refusal)
+
+    def _check_queued(self, tenant: TenantId, limits: TenantLimits, num_renders: int) -> None:
         if limits.queued_renders is None and not _has_budget(limits):
             return
         load = self.jobs.load(tenant)

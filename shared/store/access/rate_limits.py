@@ -51,12 +51,22 @@ class RateLimits:
         requests, pixels = (self._state(item, tenant) if item else RateLimitState(window_s) for item, window_s in found)
         return requests, pixels
 
+    def refuse_pixels(self, tenant: TenantId, limits: TenantLimits, num_pixels: int) -> Refusal | None:
+        """Returns the refusal if `num_pixels` would exceed the tenant's limit of pixels now. Charges nothing to it."""
+        item = _pixels(limits)
+        if item is None:
+            return None
+        window = self._possible_window(item, tenant)
+        return None if window.used + num_pixels <= item.amount else _refusal(_quota(item), window, num_pixels)
+
     def _state(self, item: RateLimitItem, tenant: TenantId) -> RateLimitState:
+        window = self._possible_window(item, tenant)
+        return RateLimitState(item.get_expiry(), window.usage(_quota(item)), window.wait_s(item.amount, item.amount))
+
+    def _possible_window(self, item: RateLimitItem, tenant: TenantId) -> Window:
         with translated():
             window = self._window(item, tenant)
-        if window.is_impossible:  # the next charge will clear it
-            window = Window(window.length_s)
-        return RateLimitState(item.get_expiry(), window.usage(_quota(item)), window.wait_s(item.amount, item.amount))
+        return Window(window.length_s) if window.is_impossible else window  # the next charge will clear it
 
     def _use(self, item: RateLimitItem, tenant: TenantId, cost: int) -> LimitDecision:
         quota = _quota(item)

@@ -1,0 +1,80 @@
+"""Checks the limits and sizes of a request for pictures, except for the bytes of its condition images."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from shared.egress.rules import EgressRules
+from shared.errors import InvalidRequest
+from shared.geometry import aligned_size, check_size, parse_size
+from shared.intake.condition_images import url_flaws
+from shared.intake.request import JobRequest
+from shared.settings.settings import Settings
+from shared.webhooks.receivers import own_receiver_flaws
+from shared.wording.values import quoted
+
+
+def check(request: JobRequest, settings: Settings, rules: EgressRules) -> None:
+    """Checks a request for pictures, except for its images. Raises `InvalidRequest` and `InvalidImage`."""
+    for flaw in flaws(request, settings, rules):
+        raise flaw
+
+
+def flaws(request: JobRequest, settings: Settings, rules: EgressRules) -> Iterator[InvalidRequest]:
+    """Yields all errors of a request for pictures, except those of its images."""
+    yield from _limit_flaws(request, settings)
+    beside = {field: getattr(request, field) for field in ("webhook_events", "webhook_payload", "webhook_secret")}
+    yield from own_receiver_flaws(request.webhook_url, "webhook_url", beside, rules)
+    yield from url_flaws(request.images, rules)
+    if request.enhance_prompt and not settings.enhance_base_url:
+        why = "this service can't enhance prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
+        yield InvalidRequest(why, "enhance_prompt")
+    yield from _size_flaws(request)
+
+
+def asked_size(request: JobRequest) -> tuple[int, int] | None:
+    """Returns the requested width and height in pixels; None if no size is requested.
+
+    Raises `InvalidRequest` if only one side is given, or both `size` and a side.
+    """
+    width, height = request.width, request.height
+    if request.size is not None:
+        if width is not None or height is not None:
+            raise InvalidRequest("give either size or width and height", "size")
+        width, height = parse_size(request.size)
+    if width is None and height is None:
+        return None
+    if width is None or height is None:
+        missing = "width" if width is None else "height"
+        raise InvalidRequest(f"{missing} is missing: width and height go together", missing)
+    return width, height
+
+
+def _limit_flaws(request: JobRequest, settings: Settings) -> Iterator[InvalidRequest]:
+    for field, value, limit in (
+        ("n", request.n, settings.max_n),
+        ("num_inference_steps", request.num_inference_steps, settings.max_inference_steps),
+    ):
+        if value > limit:
+            yield InvalidRequest(f"{field} must be at most {limit}, not {quoted(value)}", field)
+    if request.deadline is not None and request.deadline <= datetime.now(UTC):
+        yield InvalidRequest("deadline has passed", "deadline")
+    if len(request.prompt) > settings.max_prompt_chars:
+        too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
+        yield InvalidRequest(too_long, "prompt")
+
+
+def _size_flaws(request: JobRequest) -> Iterator[InvalidRequest]:
+    """Yields the error of the requested size, if the model can't render it. With `resize` in the request, the size is
+    rounded up first.
+    """
+    try:
+        size = asked_size(request)
+    except InvalidRequest as error:
+        yield error
+        return
+    if size is None or request.prior:
+        return
+    try:
+        check_size(*(aligned_size(*size) if request.resize else size))
+    except InvalidRequest as error:
+        yield InvalidRequest(str(error), "size" if request.size is not None else error.field)
