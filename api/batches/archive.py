@@ -1,7 +1,6 @@
 """Streams all pictures of a batch as one tar or zip archive, with one chunk of one picture in memory at a time."""
 
 import json
-import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 from api.responses.zip_records import Records
 from api.services import Services
 from shared.batches.batch import Batch
+from shared.batches.outputs import MANIFEST
 from shared.errors import ObjectNotFound
 from shared.ids import ObjectKey
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _BLOCK = 512
 _CHUNK = 256 * 1024
 _SPOOLED = 1024 * 1024
@@ -100,19 +99,9 @@ def _members(deps: Services, batch: Batch, found: Iterable[dict[str, Any]]) -> I
                 chunks = deps.objects.stream(ObjectKey(picture["key"]))
             except ObjectNotFound:
                 continue
-            name = _name(picture)
-            yield _Member(f"{batch.batch_id}/{name}", picture["bytes"], chunks)
-            manifest.write(json.dumps({**picture, "file": name}, ensure_ascii=False).encode() + b"\n")
+            yield _Member(f"{batch.batch_id}/{picture['file']}", picture["bytes"], chunks)
+            manifest.write(json.dumps(picture, ensure_ascii=False).encode() + b"\n")
         size = manifest.tell()
         manifest.seek(0)
         lines = iter(lambda: manifest.read(_CHUNK), b"")
-        yield _Member(f"{batch.batch_id}/manifest.jsonl", size, lines)
-
-
-def _name(picture: dict[str, Any]) -> str:
-    """Returns the file name of a picture in an archive.
-
-    The number of the line and the index of the picture make the name unique. The `custom_id` is for human readers.
-    """
-    words = _UNSAFE.sub("_", picture["custom_id"])[:80]
-    return f"{picture['line']:06d}-{picture['index']}-{words}.{picture['content_type'].partition('/')[2]}"
+        yield _Member(f"{batch.batch_id}/{MANIFEST}", size, lines)

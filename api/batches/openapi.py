@@ -57,6 +57,8 @@ _BATCH: Json = {
     "deadline": None,
     "delete_after_s": None,
     "retry_of": None,
+    "output_prefix": "catalogue/spring",
+    "output_folder": "outputs/acme/catalogue/spring/batch_01ke6q8v3c9t0n5w7x2z4b6d8f/",
     "webhook_url": None,
     "webhook_events": [],
     "webhook_payload": None,
@@ -96,6 +98,7 @@ _ASKED = {
     "completion_window": "24h",
     "metadata": {"catalogue": "spring"},
     "defaults": {"size": "1024x1024", "seed": 7},
+    "output_prefix": "catalogue/spring",
 }
 _PAGE = {"object": "list", "data": [_BATCH], "has_more": False, "first_id": _BATCH["id"], "last_id": _BATCH["id"]}
 _EVENTS = event_stream("progress", 'id: 8f3c2a90d1e45b67\nevent: batch.progress\ndata: {"id": "batch_..."}\n\n')

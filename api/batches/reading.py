@@ -12,6 +12,8 @@ from pydantic_core import from_json
 
 from api.services import Services
 from shared.batches.batch import BatchId, Segment
+from shared.batches.outputs import LineNames
+from shared.batches.pictures import has_succeeded, pictures_of
 from shared.errors import BatchNotFound, ObjectNotFound
 from shared.store.core.record_lists import readable
 
@@ -82,14 +84,15 @@ def line_of(raw: bytes) -> dict[str, Any]:
 def succeeded(deps: Services, batch_id: BatchId) -> Iterator[bytes]:
     """Yields the results of a batch's lines whose pictures have all succeeded, as JSON lines."""
     for place, raw in results(deps, batch_id):
-        if any(_read(deps, batch_id, place, raw, _has_succeeded)):
+        if any(_read(deps, batch_id, place, raw, has_succeeded)):
             yield raw + b"\n"
 
 
 def pictures(deps: Services, batch_id: BatchId) -> Iterator[dict[str, Any]]:
-    """Yields a description of every picture of a batch's succeeded lines: its location, prompt, seed and size."""
+    """Yields a description of every picture of a batch's succeeded lines: its name, location, checksum and settings."""
+    names = LineNames()
     for place, raw in results(deps, batch_id):
-        for found in _read(deps, batch_id, place, raw, lambda line: list(_pictures_of(line))):
+        for found in _read(deps, batch_id, place, raw, lambda line: list(pictures_of(line, names))):
             yield from found
 
 
@@ -103,30 +106,3 @@ def _read(
     """
     rows = [(f"{batch_id} {place}", raw)]
     return readable(deps.fault_counts, "result", rows, lambda _, line: read(line_of(line)))
-
-
-def _has_succeeded(line: dict[str, Any]) -> bool:
-    return bool(line["response"]) and line["response"]["status_code"] == 200
-
-
-def _pictures_of(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if not _has_succeeded(line):
-        return
-    body = line["response"]["body"]
-    for index, image in enumerate(body.get("images") or body["data"]):
-        width, height = (body["width"], body["height"]) if "images" in body else map(int, body["size"].split("x"))
-        yield {
-            "custom_id": line["custom_id"],
-            "line": line["line"],
-            "index": index,
-            "job_id": line["job_id"],
-            "key": image["key"],
-            "sha256": image["sha256"],
-            "bytes": image["bytes"],
-            "content_type": f"image/{body['output_format']}",
-            "url": image["url"],
-            "prompt": body.get("prompt") or image["prompt"],
-            "seed": image["seed"],
-            "width": width,
-            "height": height,
-        }

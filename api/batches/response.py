@@ -2,6 +2,7 @@
 
 from api.batches.expected_end import BatchEnd
 from shared.batches.batch import Batch
+from shared.batches.outputs import output_folder_of
 from shared.responses.batches import BatchError, BatchErrors, BatchResponse, RequestCounts
 
 
@@ -35,6 +36,8 @@ def batch_response(batch: Batch, model: str, end: BatchEnd) -> BatchResponse:
         deadline=spec.deadline,
         delete_after_s=spec.delete_after_s,
         retry_of=spec.retry_of,
+        output_prefix=spec.output_prefix,
+        output_folder=output_folder_of(batch.batch_id, spec),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),
         webhook_payload=spec.webhook_payload if spec.webhook_url else None,

@@ -21,6 +21,7 @@ from shared.webhooks.receivers import check_own_receiver
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})([hd])")
 _UNIT_S = {"h": 3600, "d": 24 * 3600}
 _LONGEST_WINDOW_S = 30 * 24 * 3600
+_PREFIX = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?$")
 
 BatchIdText = Annotated[BatchId, Field(pattern=r"^batch_[0-9a-z]{26}$", examples=["batch_01ke6q8v3c9t0n5w7x2z4b6d8f"])]
 
@@ -35,6 +36,16 @@ def _window(text: str) -> str:
     if seconds is None or seconds > _LONGEST_WINDOW_S:
         raise PydanticCustomError("window", "must be a number of hours or days, at most 30 days, such as 24h or 7d")
     return text
+
+
+def _without_slash(prefix: str) -> str:
+    if not _PREFIX.fullmatch(prefix):
+        raise PydanticCustomError(
+            "output_prefix",
+            "must be names joined by /, such as catalogue/spring. A name has A-Z a-z 0-9 _ . - and begins with a "
+            "letter, a digit or _",
+        )
+    return prefix.removesuffix("/")
 
 
 class DefaultsRequest(BaseModel):
@@ -98,6 +109,14 @@ class BatchRequest(BaseModel):
         description="seconds after the end of the batch at which it is deleted with its pictures, as by DELETE. "
         "Default: its record is purged after the retention of the service, and its files and pictures stay",
     )
+    output_prefix: Annotated[Text, AfterValidator(_without_slash)] | None = Field(
+        default=None,
+        max_length=200,
+        description="folders of your own in the object store, such as catalogue/spring. Each finished picture is also "
+        "copied to outputs/TENANT/OUTPUT_PREFIX/BATCH/, under a name made of its `custom_id`",
+        examples=["catalogue/spring"],
+        json_schema_extra={"pattern": _PREFIX.pattern},
+    )
     webhook_url: Text | None = Field(
         default=None, description="a URL that gets a webhook when the batch ends, or for the events in `webhook_events`"
     )
@@ -146,6 +165,7 @@ class BatchRequest(BaseModel):
             output_lifetime_s=self.output_expires_after.seconds if self.output_expires_after else None,
             delete_after_s=self.delete_after_s,
             retry_of=self.retry_of,
+            output_prefix=self.output_prefix,
             webhook_url=self.webhook_url,
             webhook_events=tuple(dict.fromkeys(self.webhook_events or BATCH_ENDS)) if self.webhook_url else (),
             webhook_payload=self.webhook_payload or PayloadStyle.FULL,

@@ -16,7 +16,7 @@ from shared.objects.store import ObjectStore, StoredObject
 # Key, number of bytes, ETag; in a copy also SHA-256 and content type, else None.
 Entry = tuple[str, int, str, str | None, str | None]
 
-_FOLDERS = ("jobs/", "inputs/", "files/", "batches/")
+_FOLDERS = ("jobs/", "inputs/", "files/", "batches/", "outputs/")
 _THREADS = 8
 _AT_ONCE = 1000
 _CHUNK_BYTES = 1024 * 1024

@@ -50,6 +50,11 @@ _OPTIONS = (
         callback=_seconds,
         help="Time after its end when the service deletes the batch, its jobs and its pictures: 12h or 30d.",
     ),
+    click.option(
+        "--output-prefix",
+        metavar="NAME",
+        help="Also copy each picture, named after its custom_id, into a folder NAME of the object store.",
+    ),
     click.option("--strict", is_flag=True, help="Render nothing if any line is invalid."),
 )
 # The options that the API's names of fields stand for.
@@ -63,10 +68,11 @@ OPTION_NAMES = {
     "deadline": "--deadline",
     "webhook_url": "--webhook-url",
     "delete_after_s": "--delete-after",
+    "output_prefix": "--output-prefix",
     "strict": "--strict",
 }
 _OF_LINES = ("size", "num_inference_steps", "quality", "seed")
-_OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "strict")
+_OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "output_prefix", "strict")
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,6 +1,6 @@
 """Implements the async client. Its methods are those of `client`, and each one sends the same call or flow."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -210,6 +210,10 @@ class AsyncBatches:
     def results(self, batch_id: str) -> AsyncIterator[dict[str, Any]]:
         """Yields the results so far in the order in which the requests ended, as the lines of the output file."""
         return self._transport.pages(batches.results(batch_id))
+
+    async def manifest(self, batch_id: str) -> Sequence[dict[str, Any]]:
+        """Returns a description of each picture so far: `file` is its name in the archive, `sha256` its checksum."""
+        return await self._transport.send(batches.manifest(batch_id))
 
     async def archive(self, batch_id: str, kind: str = "zip") -> bytes:
         """Returns an archive of the pictures so far. `kind` is `zip` or `tar`."""

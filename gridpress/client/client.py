@@ -1,6 +1,6 @@
 """Implements the sync client. Every method is a call or a flow, which `async_client` shares."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -206,6 +206,10 @@ class Batches:
     def results(self, batch_id: str) -> Iterator[dict[str, Any]]:
         """Yields the results so far in the order in which the requests ended, as the lines of the output file."""
         return self._transport.pages(batches.results(batch_id))
+
+    def manifest(self, batch_id: str) -> Sequence[dict[str, Any]]:
+        """Returns a description of each picture so far: `file` is its name in the archive, `sha256` its checksum."""
+        return self._transport.send(batches.manifest(batch_id))
 
     def archive(self, batch_id: str, kind: str = "zip") -> bytes:
         """Returns an archive of the pictures so far. `kind` is `zip` or `tar`."""

@@ -124,6 +124,7 @@ class BatchSpec(BaseModel):
     - `output_lifetime_s`: the result files expire this many seconds after the batch's end.
     - `delete_after_s`: the batch is deleted this many seconds after its end.
     - `strict`: one invalid line makes the whole batch fail.
+    - `output_prefix`: the pictures are also copied into a folder with this name (see `shared.batches.outputs`).
     - The webhook reports events of the batch, never of single lines.
     """
 
@@ -142,6 +143,7 @@ class BatchSpec(BaseModel):
     output_lifetime_s: int | None = None
     delete_after_s: int | None = None
     retry_of: BatchId | None = None
+    output_prefix: str | None = None
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
     webhook_payload: PayloadStyle = PayloadStyle.FULL

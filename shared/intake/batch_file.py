@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from shared.batches.batch import BatchCost, BatchSpec, Fault, LineState
+from shared.batches.outputs import stem_of
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
 from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
@@ -65,6 +66,7 @@ class FileCheck:
     num_requests: int = field(default=0, init=False)
     _is_unreadable: bool = field(default=False, init=False)
     _lines_of: dict[str, int] = field(default_factory=dict)
+    _lines_of_names: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_hopeless(self) -> bool:
@@ -134,4 +136,13 @@ class FileCheck:
         earlier = self._lines_of.setdefault(envelope.custom_id, line)
         if earlier != line:
             what = f"line {earlier + 1} has the same custom_id"
+            raise BadLine(Fault(code="duplicate_custom_id", message=what, param="custom_id", line=line + 1))
+        if self.spec.output_prefix:
+            self._check_name(envelope.custom_id, line)
+
+    def _check_name(self, custom_id: str, line: int) -> None:
+        """Raises `BadLine` if an earlier line has the same name for its pictures on systems that ignore case."""
+        earlier = self._lines_of_names.setdefault(stem_of(custom_id).casefold(), line)
+        if earlier != line:
+            what = f"only case differs from line {earlier + 1}; under an output_prefix, names must differ in more"
             raise BadLine(Fault(code="duplicate_custom_id", message=what, param="custom_id", line=line + 1))

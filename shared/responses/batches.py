@@ -46,6 +46,9 @@ class BatchResponse(BaseModel):
     `num_released` is the number of released lines: lines that became jobs and have not ended. `waiting_for` is the
     reason why no further line becomes a job now. The reason is a limit, or `other_batches` if other batches of yours go
     first.
+
+    `output_folder` is the folder of the object store with a copy of each picture, or null if the request has no
+    `output_prefix`.
     """
 
     id: str
@@ -82,6 +85,8 @@ class BatchResponse(BaseModel):
     deadline: Moment | None
     delete_after_s: int | None
     retry_of: str | None
+    output_prefix: str | None = None
+    output_folder: str | None = None
     webhook_url: str | None
     webhook_events: list[str]
     webhook_payload: PayloadStyle | None

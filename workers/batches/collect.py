@@ -8,6 +8,7 @@ from shared.jobs.states import JobStatus
 from shared.metrics.catalogue import BATCH_LINES
 from shared.store.batch_work.work import Leased
 from workers.batches.line_spans import trace_collected
+from workers.batches.outputs import copy_pictures
 from workers.batches.tools import Tools
 
 log = structlog.get_logger()
@@ -19,7 +20,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 
 def collect(tools: Tools, found: Leased) -> int:
     """Stores the results of up to 200 batch lines whose jobs have ended, and returns the number of lines. After that,
-    these jobs may be deleted.
+    these jobs may be deleted. Copies their pictures first, if the batch has an `output_prefix`.
 
     If one of these jobs was retried meanwhile, this function stores nothing and returns 0.
     """
@@ -32,7 +33,8 @@ def collect(tools: Tools, found: Leased) -> int:
         stored.append(ended)
         if sum(map(len, results)) > _MOST_BYTES:
             break
-    if not stored or not tools.advance(found, found.batch.cursor, results, stored=stored):
+    num_bytes = copy_pictures(tools, found, stored)
+    if not stored or not tools.advance(found, found.batch.cursor, results, stored=stored, copied_bytes=num_bytes):
         return 0
     for ended in stored:
         BATCH_LINES.labels("succeeded" if ended.job.status is JobStatus.SUCCEEDED else "failed").inc()

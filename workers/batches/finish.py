@@ -1,15 +1,20 @@
 """Runs the last step of a batch: writes the output file and the error file from the stored results of all lines."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from pydantic_core import from_json
 
 from shared.batches.batch import Segment, outcome_file_id
+from shared.batches.outputs import MANIFEST, LineNames, output_folder_of
+from shared.batches.pictures import pictures_of
 from shared.files import FileId, Purpose, file_key
+from shared.ids import ObjectKey
 from shared.objects.writer import ObjectWriter
 from shared.store.batch_work.work import Leased
 from shared.store.files.files import FileStore
@@ -72,16 +77,49 @@ class OutcomeFile:
         )
 
 
+class OutputManifest:
+    """Writes the manifest into the folder with the copies of a batch's pictures: one JSON line for each picture.
+
+    Without an `output_prefix` it writes nothing.
+    """
+
+    def __init__(self, tools: Tools, found: Leased) -> None:
+        folder = output_folder_of(found.batch.batch_id, found.batch.spec)
+        self._writer = tools.objects.writer(ObjectKey(folder + MANIFEST), _JSON_LINES) if folder else None
+        self._names = LineNames()
+
+    def add(self, line: dict[str, Any]) -> None:
+        if self._writer is not None:
+            for picture in pictures_of(line, self._names):
+                self._writer.write(json.dumps(picture, ensure_ascii=False).encode() + b"\n")
+
+    def __enter__(self) -> Self:
+        if self._writer is not None:
+            self._writer.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, at)
+
+
 def finish(tools: Tools, files: FileStore, found: Leased) -> None:
     """Writes the output file and the error file of a batch and ends the batch.
+
+    If the batch has an `output_prefix`, it also writes the manifest of the pictures.
 
     After a crash, a repeated call writes the same files again.
     """
     batch = found.batch
     segments = tools.batches.segments(batch.batch_id)
     last = Counter(line["line"] for _, line in _results(tools, found, segments)) if batch.round else None
-    with OutcomeFile(tools, files, found, "output") as output, OutcomeFile(tools, files, found, "error") as errors:
+    with (
+        OutcomeFile(tools, files, found, "output") as output,
+        OutcomeFile(tools, files, found, "error") as errors,
+        OutputManifest(tools, found) as manifest,
+    ):
         for raw, line in _results(tools, found, segments):
+            manifest.add(line)
             if last is not None:
                 last[line["line"]] -= 1
                 if last[line["line"]]:  # a later result follows, from a retry of this line

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.batches.batch import Batch, Fault, LineState
+from shared.batches.outputs import output_folder_of, output_key
 from shared.ids import JobId, ObjectKey
 from shared.intake.openai import GenerationRequest, ImagesRequest
 from shared.jobs.job import Job, Picture
@@ -52,6 +53,7 @@ class Results:
         kept = json.loads(note)
         asked = None if kept["asked"] is None else GenerationRequest(prompt=job.spec.settings.prompt, **kept["asked"])
         body = self._job(job) if asked is None else self._images(job, asked, kept.get("warnings"))
+        self._add_copies(job, kept["custom_id"], body)
         status = _STATUSES.get(job.status, 500)
         return _line(kept["custom_id"], line, job.job_id, body, status=status, request_id=job.job_id)
 
@@ -102,6 +104,15 @@ class Results:
         if asked.response_format == "b64_json":
             fields["b64_json"] = base64.b64encode(self.read(picture.key)).decode()
         return fields
+
+    def _add_copies(self, job: Job, custom_id: str, body: dict[str, Any]) -> None:
+        """Adds the keys of the copies under the batch's `output_prefix` to the pictures of a succeeded line."""
+        folder = output_folder_of(self.batch.batch_id, self.batch.spec)
+        if folder is None or job.status is not JobStatus.SUCCEEDED:
+            return
+        images, suffix = body.get("images") or body["data"], job.spec.settings.output_format.value
+        for index, image in enumerate(images):
+            image["output_key"] = output_key(folder, custom_id, index, len(images), suffix)
 
     def _link(self, picture: Picture) -> str:
         """Returns the API URL of a picture of the batch.

@@ -37,11 +37,13 @@ class Tools:
         *,
         ended: Mapping[int, LineState] | None = None,
         stored: Sequence[EndedLine] = (),
+        copied_bytes: int = 0,
     ) -> bool:
         """Stores `results` as a segment (an object with result lines), then commits one step of work on the batch with
         all its changes.
 
-        A segment that is stored but not committed is ignored. If one of the jobs in `stored` was retried meanwhile,
+        `copied_bytes` are the bytes of the copies of their pictures. A segment that is stored but not committed is
+        ignored. If one of the jobs in `stored` was retried meanwhile,
         this method commits nothing and returns False. While a backup is under way, a replaced segment stays until its
         batch is purged, because the copied store may name it.
         """
@@ -53,7 +55,8 @@ class Tools:
             segment = replace_segment(self.objects, found.lease, len(before) - 1, last, results)
         else:
             segment = store_segment(self.objects, found.lease, len(before), results)
-        is_done = self.work.advance(found.lease, Advance(cursor, [segment], last is not None, ended, stored))
+        step = Advance(cursor, [segment], last is not None, ended, stored, copied_bytes)
+        is_done = self.work.advance(found.lease, step)
         if last and is_done and not self.holds.are_there():
             self.objects.delete(last.key)
         return is_done

@@ -51,7 +51,7 @@ def _delete_some(batches: BatchStore, objects: ObjectStore, deleted: DeletedBatc
 
     Jobs go first, so that links to deleted pictures exist only briefly.
     """
-    prefixes = (f"jobs/{line_job_prefix(deleted.batch_id)}", folder_of(deleted.batch_id))
+    prefixes = (f"jobs/{line_job_prefix(deleted.batch_id)}", folder_of(deleted.batch_id), deleted.output_folder)
     return batches.forget_lines(deleted, _MOST_JOBS) or sum(
-        objects.delete_some(prefix, _MOST_OBJECTS) for prefix in prefixes
+        objects.delete_some(prefix, _MOST_OBJECTS) for prefix in prefixes if prefix
     )

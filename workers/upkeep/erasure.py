@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from shared.batches.outputs import folder_of_outputs
 from shared.errors import ObjectNotFound
 from shared.ids import JobId, ObjectKey, TenantId
 from shared.objects.inputs import folder_of_inputs
@@ -94,6 +95,7 @@ class Eraser:
             records.delete_usage,
             records.delete_rest,
             lambda: self.objects.delete_some(folder_of_inputs(erasure.tenant), _OBJECTS),
+            lambda: self.objects.delete_some(folder_of_outputs(erasure.tenant), _OBJECTS),
             lambda: self._search_folders(erasure.tenant, records),
             # The caller's own API key is of use until the end.
             *((records.delete_settings,) if erasure.with_settings and erasure.phase is Phase.FINISHING else ()),

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from gridpress.client.calls.call import Call, as_bytes, as_model, as_nothing, escaped
+from gridpress.client.calls.call import Call, as_bytes, as_json_lines, as_model, as_nothing, escaped
 from gridpress.client.calls.jobs import JOBS, request_fields
 from shared.intake.request import JobRequest
 from shared.responses.batches import BatchPage, BatchResponse, ResultPage
@@ -66,6 +67,11 @@ def results(batch_id: str) -> Call[ResultPage]:
 def archive(batch_id: str, kind: str) -> Call[bytes]:
     """Reads an archive of the finished pictures. `kind` is `zip` or `tar`."""
     return Call("GET", f"{path(batch_id)}/archive", as_bytes, params={"format": kind})
+
+
+def manifest(batch_id: str) -> Call[list[dict[str, Any]]]:
+    """Reads the descriptions of the finished pictures: names, checksums, sizes and settings."""
+    return Call("GET", f"{path(batch_id)}/manifest", as_json_lines)
 
 
 def path(batch_id: str) -> str:

@@ -1,5 +1,6 @@
 """Describes one request to the API, and how its response is read. Sends nothing."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -101,6 +102,14 @@ def as_json(response: httpx.Response) -> dict[str, Any]:
     """Returns the JSON object in a response. Raises `UnexpectedResponse`."""
     try:
         return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise _unexpected(response) from error
+
+
+def as_json_lines(response: httpx.Response) -> list[dict[str, Any]]:
+    """Returns the JSON objects in a response that has one on each line. Raises `UnexpectedResponse`."""
+    try:
+        return [dict(json.loads(line)) for line in response.content.splitlines()]
     except (ValueError, TypeError) as error:
         raise _unexpected(response) from error
 

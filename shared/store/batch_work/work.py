@@ -81,7 +81,8 @@ class Advance:
 
     `ended` maps lines that ended without a job to their final states. `segments` are new objects with results, and
     `stored` are the lines with these results. If `is_replacing` is true, the first segment replaces the last stored
-    segment. It then also contains the results of the replaced segment.
+    segment. It then also contains the results of the replaced segment. `copied_bytes` are the bytes of the pictures
+    that were copied into the batch's folder for outputs; they count as stored by the tenant.
     """
 
     cursor: Cursor
@@ -89,6 +90,7 @@ class Advance:
     is_replacing: bool = False
     ended: Mapping[int, LineState] | None = None
     stored: Sequence[EndedLine] = ()
+    copied_bytes: int = 0
 
 
 class BatchWork:
@@ -203,8 +205,8 @@ class BatchWork:
         segments, is_replacing = segments_text(done.segments), int(done.is_replacing)
         cursor = (done.cursor.line, done.cursor.offset)
         stored = [text for each in done.stored for text in (each.job.job_id, each.lives)]
-        times = (stay_ms, retention_ms)
-        return self._write("advance_batch", lease, *cursor, ended, segments, is_replacing, *times, *stored) == 1
+        how = (ended, segments, is_replacing, stay_ms, retention_ms, done.copied_bytes)
+        return self._write("advance_batch", lease, *cursor, *how, *stored) == 1
 
     def finalize(self, lease: BatchLease) -> bool:
         """Returns whether every line of a batch has its result. If every line has one, also changes the batch's status

@@ -57,7 +57,7 @@ local function end_batch(batch, status, now)
 end
 
 -- Deletes the records of a batch that has ended. Upkeep deletes the batch's objects later. Pictures of lines whose jobs
--- were purged no longer count as stored by the tenant.
+-- were purged, and copies under the batch's `output_prefix`, no longer count as stored by the tenant.
 local function delete_batch_records(batch)
   local tenant, num_bytes = unpack(redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'stored'))
   if tenant then redis.call('ZREM', P .. 'batches:' .. tenant, batch) end
@@ -69,21 +69,29 @@ local function delete_batch_records(batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)
 end
 
+-- Returns the `output_prefix` of a batch by its spec (JSON), or '' for none.
+local function output_prefix_of(spec)
+  local is_read, found = pcall(cjson.decode, spec or '')
+  local prefix = is_read and type(found) == 'table' and found.output_prefix
+  return type(prefix) == 'string' and prefix or ''
+end
+
 -- Has upkeep delete the jobs and objects of a batch, twice: now and LATE_MS later. A worker that lost its lease may be
--- storing one more object in between.
-local function doom_batch(batch, tenant, now)
+-- storing one more object in between. `prefix` is the `output_prefix` of the batch, or ''.
+local function doom_batch(batch, tenant, prefix, now)
   local LATE_MS = 600000
-  local entry = batch .. '|' .. tenant
-  redis.call('ZADD', P .. 'batch_deleted', now, entry, now + LATE_MS, entry .. '|again')
+  local now_entry, late_entry = batch .. '|' .. tenant, batch .. '|' .. tenant .. '|again'
+  if prefix ~= '' then now_entry, late_entry = now_entry .. '||' .. prefix, late_entry .. '|' .. prefix end
+  redis.call('ZADD', P .. 'batch_deleted', now, now_entry, now + LATE_MS, late_entry)
 end
 
 -- Deletes a batch with its files. Upkeep deletes the batch's jobs and pictures.
 local function delete_batch(batch, now)
-  local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'output_file', 'error_file')
+  local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'output_file', 'error_file', 'spec')
   for i = 2, 3 do
     if known[i] and known[i] ~= '' then delete_file(known[i], known[1]) end
   end
-  doom_batch(batch, known[1], now)
+  doom_batch(batch, known[1], output_prefix_of(known[4]), now)
   delete_batch_records(batch)
 end
 

@@ -26,6 +26,7 @@ from shared.batches.batch import (
     line_job_prefix,
 )
 from shared.batches.estimate import Outlook
+from shared.batches.outputs import output_folder
 from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable, TenantBeingErased
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
@@ -50,7 +51,7 @@ class DeletedBatch:
     """A deleted batch that may still have jobs or objects.
 
     `entry` is the batch's member in the store's set of deleted batches. It contains the ids of the batch and the
-    tenant.
+    tenant, and the batch's `output_prefix` if it has one.
     """
 
     entry: str
@@ -62,6 +63,12 @@ class DeletedBatch:
     @property
     def tenant(self) -> TenantId:
         return TenantId(self.entry.split("|")[1])
+
+    @property
+    def output_folder(self) -> str | None:
+        """Returns the folder with copies of the batch's pictures; None if the batch has none."""
+        _, _, _, prefix = (*self.entry.split("|"), "", "")[:4]
+        return output_folder(self.tenant, prefix, self.batch_id) if prefix else None
 
 
 class BatchStore:

@@ -1,7 +1,7 @@
 -- Returns deleted batches whose jobs and objects are due for deletion (see purge_batches.lua). An entry stays in the
 -- set until the deletion is complete.
 -- ARGV: maximum number of entries.
--- Returns the entries: batch, `|` and tenant, and perhaps `|again`.
+-- Returns the entries.
 -- Returns nothing while a backup is under way.
 
 -- needs: keys, clock, backups

@@ -4,8 +4,9 @@
 --   gridpress:batch_expiries  zset  batches with a `delete_after_s` that have ended, by the time of their deletion (ms)
 --   gridpress:batch_doomed    set   purged batches whose objects are not deleted yet
 --   gridpress:batch_deleted   zset  deleted batches as batch, `|` and tenant, by the time at which to delete their
---                                   objects (ms). Each has a second, later entry that ends with `|again`: it deletes
---                                   objects that a worker stored after the first deletion
+--                                   objects (ms). Each has a second, later entry with `|again`: it deletes objects that
+--                                   a worker stored after the first deletion. Both end with `|` and the batch's
+--                                   `output_prefix` if it has one: batch|tenant||prefix, batch|tenant|again|prefix
 -- ARGV: retention (ms), maximum number of batches.
 -- Returns purged batches whose objects may still exist; none while a backup is under way.
 

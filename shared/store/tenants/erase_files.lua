@@ -10,7 +10,7 @@ for _, file in ipairs(files) do
   local known = redis.call('HMGET', P .. 'file:' .. file, 'purpose', 'filename')
   -- Only the service itself writes files of this purpose, so the name is as a batch worker chose it.
   local batch = known[1] == 'batch_output' and string.match(known[2] or '', '^(batch_%w+)_%l+%.jsonl$')
-  if batch then doom_batch(batch, tenant, now_ms()) end
+  if batch then doom_batch(batch, tenant, '', now_ms()) end
   if not delete_file(file, tenant) then redis.call('ZREM', P .. 'files:' .. tenant, file) end
 end
 return #files

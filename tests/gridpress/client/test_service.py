@@ -211,6 +211,7 @@ def test_a_batch_is_made_of_requests(ours: Any) -> None:
     assert ours.batches.pause(batch.id).paused
     assert not ours.batches.resume(batch.id).paused
     assert list(ours.batches.results(batch.id)) == []
+    assert ours.batches.manifest(batch.id) == []
     with pytest.raises(StillRunning):
         ours.batches.wait(batch.id, timeout_s=0)
     assert next(ours.batches.stream(batch.id)).id == batch.id
