@@ -124,9 +124,14 @@ def _of_ids(query: ListQuery) -> Json:
     meant = jobs_meant(query.ids)
     found = services().store.owned(list(dict.fromkeys(meant.values())), caller().tenant)
     ids = list(dict.fromkeys(query.ids))
-    jobs = [found[meant[each]] for each in ids if meant.get(each) in found]
-    missing = [each for each in ids if meant.get(each) not in found]
-    return {"data": _answers(jobs), "has_more": False, "next": None, "missing": missing}
+    pairs = [(each, found[meant[each]]) for each in ids if meant.get(each) in found]
+    answers = dict(readable_responses("job", ((each, (each, job)) for each, job in pairs), _named_answer))
+    missing = [each for each in ids if each not in answers]
+    return {"data": list(answers.values()), "has_more": False, "next": None, "missing": missing}
+
+
+def _named_answer(pair: tuple[str, Job]) -> tuple[str, Json]:
+    return pair[0], _answer(pair[1])
 
 
 def _searched(query: ListQuery) -> Json:

@@ -32,8 +32,11 @@ from shared.access.rights import Scope
 from shared.batches.batch import BatchPriority, BatchStatus
 from shared.files import Purpose
 from shared.intake.request import JobRequest
+from shared.jobs.cancellation import CancelOutcome
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse as Batch
+from shared.responses.cancellations import CancellationResponse as Cancellation
+from shared.responses.estimates import JobValidationResponse as JobValidation
 from shared.responses.files import FileResponse as File
 from shared.responses.keys import KeyResponse as Key
 from shared.responses.keys import KeyWithText as NewKey
@@ -50,6 +53,8 @@ __all__ = [
     "Batch",
     "BatchPriority",
     "BatchStatus",
+    "CancelOutcome",
+    "Cancellation",
     "Client",
     "ClientError",
     "Conflict",
@@ -62,6 +67,7 @@ __all__ = [
     "JobNotSucceeded",
     "JobRequest",
     "JobStatus",
+    "JobValidation",
     "Key",
     "LimitReached",
     "Limits",

@@ -1,27 +1,29 @@
 """Implements the async client. Its methods are those of `client`, and each one sends the same call or flow."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, Self, Unpack
 
 import httpx
 
 from gridpress.client import webhooks
 from gridpress.client.async_access import AsyncKeys, AsyncTenants
 from gridpress.client.async_endpoints import AsyncEndpoints
+from gridpress.client.async_files import AsyncFiles
 from gridpress.client.async_transport import AsyncTransport
-from gridpress.client.calls import batches, files, jobs, service, tenants
+from gridpress.client.calls import batches, jobs, service, tenants
 from gridpress.client.calls.call import Call, Result
+from gridpress.client.calls.jobs import CancelFilters
 from gridpress.client.connection import client_arguments, key_from, url_from
-from gridpress.client.flows import Limits, create_batch, pictures, render, wait, wait_for_batch
+from gridpress.client.flows import Limits, cancel_all, create_batch, jobs_by_id, pictures, render, wait, wait_for_batch
 from gridpress.client.following import Following
 from gridpress.client.pictures import Picture
 from gridpress.client.retries import Retries
 from gridpress.client.sse import Event
-from shared.files import Purpose
 from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
-from shared.responses.files import FileResponse
+from shared.responses.cancellations import CancellationResponse
+from shared.responses.estimates import JobValidationResponse
 from shared.responses.limits import LimitsResponse
 from shared.responses.schemas import JobResponse
 
@@ -94,6 +96,13 @@ class AsyncClient:
         """
         return await self._transport.send(jobs.submit(request, fields), idempotency_key)
 
+    async def validate(self, request: JobRequest | str | None = None, **fields: Any) -> JobValidationResponse:
+        """Checks a request for a job without creating one. Takes the arguments of `submit`.
+
+        Returns `is_valid`, and all `errors` at once, or the `estimate` of the job: its cost and expected times.
+        """
+        return await self._transport.send(jobs.validate(request, fields))
+
     async def rerender(
         self, job_id: str, index: int = 0, *, idempotency_key: str | None = None, **fields: Any
     ) -> JobResponse:
@@ -139,9 +148,22 @@ class AsyncClient:
         """
         return self._transport.pages(jobs.jobs({"status": status, "limit": limit, **filters}))
 
+    async def jobs_by_id(self, ids: Iterable[str]) -> list[JobResponse | None]:
+        """Returns the jobs with these ids, in their order. An id without a job has None. Reads 50 jobs at a time."""
+        return await self._transport.run(jobs_by_id(self._transport.limits, ids))
+
     async def cancel(self, job_id: str) -> JobResponse:
         """Cancels a job, and returns it. A job that has ended stays as it is."""
         return await self._transport.send(jobs.change(job_id, "cancel"))
+
+    async def cancel_all(
+        self, ids: Iterable[str] | None = None, **filters: Unpack[CancelFilters]
+    ) -> list[CancellationResponse]:
+        """Cancels the jobs with these ids; or those that pass the `filters`; or, with both, those of the ids that pass.
+
+        Returns what happened to each job (`id`, `outcome`, `status`). Raises `InvalidRequest` without ids and filters.
+        """
+        return await self._transport.run(cancel_all(self._transport.limits, ids, filters))
 
     async def retry(self, job_id: str) -> JobResponse:
         """Renders the pictures that a failed, expired or cancelled job lacks. Returns the job. Raises `Conflict`."""
@@ -238,43 +260,6 @@ class AsyncBatches:
     async def delete(self, batch_id: str) -> None:
         """Deletes a batch that has ended, with its results, jobs and pictures. Raises `Conflict` if it runs."""
         await self._transport.send(batches.delete(batch_id))
-
-
-class AsyncFiles:
-    """The calls of `/v1/files`, as `AsyncClient().files`."""
-
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
-
-    async def upload(
-        self,
-        content: files.Content,
-        *,
-        filename: str | None = None,
-        purpose: Purpose | str = Purpose.VISION,
-        idempotency_key: str | None = None,
-    ) -> FileResponse:
-        """Uploads bytes, an open file, or the file of a `Path`. Returns its record.
-
-        The purpose `vision` is for condition images (`images=[file.id]`), and `batch` for the lines of a batch.
-        """
-        return await self._transport.send(files.upload(content, filename, purpose), idempotency_key)
-
-    async def get(self, file_id: str) -> FileResponse:
-        """Returns the record of a file. Raises `NotFound`."""
-        return await self._transport.send(files.file(file_id))
-
-    def list(self, *, purpose: Purpose | str | None = None) -> AsyncIterator[FileResponse]:
-        """Yields all files, the newest first, or those with a purpose."""
-        return self._transport.pages(files.files(purpose))
-
-    async def content(self, file_id: str) -> bytes:
-        """Returns the bytes of a file."""
-        return await self._transport.send(files.content(file_id))
-
-    async def delete(self, file_id: str) -> None:
-        """Deletes a file."""
-        await self._transport.send(files.delete(file_id))
 
 
 class AsyncWebhooks:

@@ -1,27 +1,29 @@
 """Implements the sync client. Every method is a call or a flow, which `async_client` shares."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, Unpack
 
 import httpx
 
 from gridpress.client import webhooks
 from gridpress.client.access import Keys, Tenants
-from gridpress.client.calls import batches, files, jobs, service, tenants
+from gridpress.client.calls import batches, jobs, service, tenants
 from gridpress.client.calls.call import Call, Result
+from gridpress.client.calls.jobs import CancelFilters
 from gridpress.client.connection import client_arguments, key_from, url_from
 from gridpress.client.endpoints import Endpoints
-from gridpress.client.flows import Limits, create_batch, pictures, render, wait, wait_for_batch
+from gridpress.client.files import Files
+from gridpress.client.flows import Limits, cancel_all, create_batch, jobs_by_id, pictures, render, wait, wait_for_batch
 from gridpress.client.following import Following
 from gridpress.client.pictures import Picture
 from gridpress.client.retries import Retries
 from gridpress.client.sse import Event
 from gridpress.client.sync_transport import Transport
-from shared.files import Purpose
 from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
-from shared.responses.files import FileResponse
+from shared.responses.cancellations import CancellationResponse
+from shared.responses.estimates import JobValidationResponse
 from shared.responses.limits import LimitsResponse
 from shared.responses.schemas import JobResponse
 
@@ -92,6 +94,13 @@ class Client:
         """
         return self._transport.send(jobs.submit(request, fields), idempotency_key)
 
+    def validate(self, request: JobRequest | str | None = None, **fields: Any) -> JobValidationResponse:
+        """Checks a request for a job without creating one. Takes the arguments of `submit`.
+
+        Returns `is_valid`, and all `errors` at once, or the `estimate` of the job: its cost and expected times.
+        """
+        return self._transport.send(jobs.validate(request, fields))
+
     def rerender(
         self, job_id: str, index: int = 0, *, idempotency_key: str | None = None, **fields: Any
     ) -> JobResponse:
@@ -135,9 +144,22 @@ class Client:
         """
         return self._transport.pages(jobs.jobs({"status": status, "limit": limit, **filters}))
 
+    def jobs_by_id(self, ids: Iterable[str]) -> list[JobResponse | None]:
+        """Returns the jobs with these ids, in their order. An id without a job has None. Reads 50 jobs at a time."""
+        return self._transport.run(jobs_by_id(self._transport.limits, ids))
+
     def cancel(self, job_id: str) -> JobResponse:
         """Cancels a job, and returns it. A job that has ended stays as it is."""
         return self._transport.send(jobs.change(job_id, "cancel"))
+
+    def cancel_all(
+        self, ids: Iterable[str] | None = None, **filters: Unpack[CancelFilters]
+    ) -> list[CancellationResponse]:
+        """Cancels the jobs with these ids; or those that pass the `filters`; or, with both, those of the ids that pass.
+
+        Returns what happened to each job (`id`, `outcome`, `status`). Raises `InvalidRequest` without ids and filters.
+        """
+        return self._transport.run(cancel_all(self._transport.limits, ids, filters))
 
     def retry(self, job_id: str) -> JobResponse:
         """Renders the pictures that a failed, expired or cancelled job lacks. Returns the job. Raises `Conflict`."""
@@ -234,43 +256,6 @@ class Batches:
     def delete(self, batch_id: str) -> None:
         """Deletes a batch that has ended, with its results, jobs and pictures. Raises `Conflict` if it runs."""
         self._transport.send(batches.delete(batch_id))
-
-
-class Files:
-    """The calls of `/v1/files`, as `Client().files`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def upload(
-        self,
-        content: files.Content,
-        *,
-        filename: str | None = None,
-        purpose: Purpose | str = Purpose.VISION,
-        idempotency_key: str | None = None,
-    ) -> FileResponse:
-        """Uploads bytes, an open file, or the file of a `Path`. Returns its record.
-
-        The purpose `vision` is for condition images (`images=[file.id]`), and `batch` for the lines of a batch.
-        """
-        return self._transport.send(files.upload(content, filename, purpose), idempotency_key)
-
-    def get(self, file_id: str) -> FileResponse:
-        """Returns the record of a file. Raises `NotFound`."""
-        return self._transport.send(files.file(file_id))
-
-    def list(self, *, purpose: Purpose | str | None = None) -> Iterator[FileResponse]:
-        """Yields all files, the newest first, or those with a purpose."""
-        return self._transport.pages(files.files(purpose))
-
-    def content(self, file_id: str) -> bytes:
-        """Returns the bytes of a file."""
-        return self._transport.send(files.content(file_id))
-
-    def delete(self, file_id: str) -> None:
-        """Deletes a file."""
-        self._transport.send(files.delete(file_id))
 
 
 class Webhooks:

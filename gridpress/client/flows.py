@@ -6,7 +6,7 @@ A flow is a generator. It yields a call that must be sent, and gets the response
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from gridpress.client.retries import Retries
 from shared.intake.request import JobRequest
 from shared.jobs.states import JobStatus
 from shared.responses.batches import BatchResponse
+from shared.responses.cancellations import CancellationResponse
 from shared.responses.schemas import JobResponse
 
 Result = TypeVar("Result")
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 _LONGEST_HOLD_S = 30  # proxies cut a connection that is idle for a minute
 _SHORTEST_HOLD_S = 1.0  # a server that stops responds at once
 _BATCH_POLL_S = 1.0
+_CANCELLED_AT_ONCE = 500  # the most that the service cancels with one request
+_IDS_AT_ONCE, _LONGEST_ID = 50, 128  # so that the longest ids fit into the first line of a request
 _LONGEST_OUTAGE_S = 60.0  # a supervised API restarts within half a minute
 
 
@@ -130,6 +133,38 @@ def pictures(limits: Limits, job: JobResponse | str) -> Flow[list[Picture]]:
     return found
 
 
+def jobs_by_id(limits: Limits, ids: Iterable[str]) -> Flow[list[JobResponse | None]]:
+    """Reads the jobs with these ids, some at a time. Returns them in the order of the ids, and None for those without.
+
+    An id with a comma or of an impossible length has no job, and the service would refuse it.
+    """
+    asked, found = list(ids), dict[str, JobResponse | None]()
+    possible = [each for each in dict.fromkeys(asked) if 0 < len(each) <= _LONGEST_ID and "," not in each]
+    for some in _parts(possible, _IDS_AT_ONCE):
+        page = yield from send(limits, jobs.by_ids(some))
+        there = [each for each in some if each not in (page.missing or ())]
+        found |= zip(there, page.data, strict=True)
+    return [found.get(each) for each in asked]
+
+
+def cancel_all(
+    limits: Limits, ids: Iterable[str] | None, filters: Mapping[str, object]
+) -> Flow[list[CancellationResponse]]:
+    """Cancels the jobs with these ids that pass `filters`; without `ids`, all jobs that pass. Returns what happened."""
+    found: list[CancellationResponse] = []
+    if ids is not None:
+        for some in _parts(list(dict.fromkeys(ids)), _CANCELLED_AT_ONCE):
+            found += (yield from send(limits, jobs.cancel_all({**filters, "ids": some}))).data
+        return found
+    after: str | None = None
+    while True:
+        page = yield from send(limits, jobs.cancel_all({**filters, "limit": _CANCELLED_AT_ONCE, "after": after}))
+        found += page.data
+        after = page.next
+        if not page.has_more:
+            return found
+
+
 def create_batch(
     limits: Limits, requests: batches.Requests | None, fields: Mapping[str, object], key: str | None
 ) -> Flow[BatchResponse]:
@@ -153,3 +188,7 @@ def _patiently(limits: Limits, call: Call[Result]) -> Flow[Result]:
             if not error.is_temporary or limits.retries.most == 0 or time.monotonic() > ends_at:
                 raise
         yield Pause(limits.retries.first_wait_s)
+
+
+def _parts(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (ids[begin : begin + most] for begin in range(0, len(ids), most))

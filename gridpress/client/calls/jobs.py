@@ -1,15 +1,17 @@
 """Describes the calls of `/v1/jobs`."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from gridpress.client.calls.call import Call, Json, as_bytes, as_model, as_nothing, escaped
 from shared.intake.request import JobRequest
+from shared.responses.cancellations import CancellationsResponse
+from shared.responses.estimates import JobValidationResponse
 from shared.responses.schemas import JobResponse
 
 JOBS = "/v1/jobs"
@@ -23,11 +25,25 @@ class JobPage(BaseModel):
     data: list[JobResponse]
     has_more: bool
     next: str | None
+    missing: list[str] | None = None
+
+
+class CancelFilters(TypedDict, total=False):
+    """Which jobs are cancelled: those with one of the statuses, of the batch, and with all pairs of metadata."""
+
+    status: Sequence[Literal["queued", "running"]] | None
+    batch: str | None
+    metadata: Mapping[str, str]
 
 
 def submit(request: JobRequest | str | None, fields: Mapping[str, object]) -> Call[JobResponse]:
     """Creates a job. `request` is the prompt or a whole request; `fields` are added to it."""
     return Call("POST", JOBS, _JOB, body=request_fields(request, fields))
+
+
+def validate(request: JobRequest | str | None, fields: Mapping[str, object]) -> Call[JobValidationResponse]:
+    """Checks a request for a job, without creating one."""
+    return Call("POST", f"{JOBS}/validate", as_model(JobValidationResponse), body=request_fields(request, fields))
 
 
 def rerender(job_id: str, index: int, fields: Mapping[str, object]) -> Call[JobResponse]:
@@ -47,6 +63,16 @@ def jobs(filters: Mapping[str, Any]) -> Call[JobPage]:
     metadata = [f"{name}={value}" for name, value in pairs.items()]
     chosen = {name: value for name, value in filters.items() if value is not None}
     return Call("GET", JOBS, as_model(JobPage), params=to_jsonable_python({**chosen, "metadata": metadata}))
+
+
+def by_ids(ids: Sequence[str]) -> Call[JobPage]:
+    """Reads the jobs with these ids, at most 100."""
+    return Call("GET", JOBS, as_model(JobPage), params={"ids": list(ids)})
+
+
+def cancel_all(fields: Mapping[str, object]) -> Call[CancellationsResponse]:
+    """Cancels up to 500 jobs, by their ids or by a filter."""
+    return Call("POST", f"{JOBS}/cancel", as_model(CancellationsResponse), body=to_jsonable_python(dict(fields)))
 
 
 def change(job_id: str, action: str) -> Call[JobResponse]:
