@@ -4,7 +4,7 @@ The commands print JSON in the API's own shape, so they read it instead of the m
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -68,14 +68,17 @@ class Client:
     def job(self, job_id: str) -> Json:
         return self._json(jobs.job(job_id))
 
-    def jobs(self, status: str | None, limit: int, **between: datetime) -> Json:
+    def jobs(self, status: str | None, limit: int, **filters: Any) -> Json:
         """Returns a page of up to `limit` jobs in `data`, the newest first.
 
-        If `status` is given, returns only jobs with this status. `between` limits the time of creation by
-        `created_after` and `created_before`.
+        If `status` is given, returns only jobs with this status. The other `filters` are those of the API. Times are of
+        the type `datetime`.
         """
-        times = {name: moment.isoformat(timespec="milliseconds") for name, moment in between.items()}
-        return self._json(jobs.jobs({"limit": limit, "status": status, **times}))
+        texts = {
+            name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+            for name, value in filters.items()
+        }
+        return self._json(jobs.jobs({"limit": limit, "status": status, **texts}))
 
     def each(self, path: str, **params: Any) -> Iterator[Json]:
         """Yields every entry of one of the API's lists, such as `/v1/batches`, the newest first.
@@ -169,6 +172,15 @@ class Client:
 
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))
+
+    def cancel_all(self, job_ids: Sequence[str] | None, filters: Mapping[str, Any]) -> list[Json]:
+        """Cancels the jobs with these ids, or those that pass the filters. Returns what happened to each."""
+        with _worded(self._client.url):
+            return [each.model_dump(mode="json") for each in self._client.cancel_all(job_ids, **filters)]
+
+    def validate(self, fields: Json) -> Json:
+        """Has the service check a request for a job. Returns its report."""
+        return self._json(jobs.validate(None, fields))
 
     def retry(self, job_id: str) -> Json:
         """Has the service render the pictures that a failed, expired or cancelled job lacks. Returns the job."""

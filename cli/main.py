@@ -17,10 +17,12 @@ from cli.demo.command import demo
 from cli.doctor.command import doctor
 from cli.errors import Failure, Unavailable
 from cli.evaluation.command import evaluate
-from cli.jobs.command import cancel, job, jobs
+from cli.jobs.cancel import cancel
+from cli.jobs.command import job, jobs
 from cli.jobs.dead_letters import dead_letters
 from cli.jobs.fetch import fetch, open_, watch
 from cli.jobs.render import render
+from cli.jobs.validate import validate
 from cli.keys.command import keys
 from cli.logs.command import logs
 from cli.plan.command import plan_command
@@ -109,6 +111,7 @@ for command in (
     stop,
     demo,
     render,
+    validate,
     fetch,
     watch,
     open_,

@@ -3,7 +3,7 @@
 import click
 
 SECTIONS = {
-    "Pictures": ("render", "watch", "fetch", "open", "jobs", "job", "cancel", "batch", "files"),
+    "Pictures": ("render", "validate", "watch", "fetch", "open", "jobs", "job", "cancel", "batch", "files"),
     "A service on this machine": ("up", "status", "ps", "logs", "stop", "demo", "pull", "doctor", "repair"),
     "Backups": ("backup", "restore", "rebuild"),
     "Access, webhooks and faults": ("keys", "limits", "usage", "admin", "webhooks", "dead-letters"),

@@ -1,9 +1,10 @@
-"""Implements `gridpress jobs`, `job` and `cancel`, which list, show, retry, delete and cancel jobs."""
+"""Implements `gridpress jobs` and `job`, which list, show, retry and delete jobs."""
 
 import click
 
 from cli.client import Client, Json
-from cli.ids import whole_job_id
+from cli.ids import whole_id, whole_job_id
+from cli.jobs.filters import batch_option, metadata_option, page_of
 from cli.options import url_option
 from cli.output.answers import json_option, print_answer, print_json, shown_time, utc_option
 from cli.output.tables import print_table, seconds
@@ -16,24 +17,38 @@ job_argument = click.argument("job_id", metavar="JOB")
 @click.group(invoke_without_command=True)
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs with this status.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of jobs.")
+@batch_option
+@metadata_option
 @json_option
 @utc_option
 @url_option
 @click.pass_context
-def jobs(context: click.Context, *, status: str | None, limit: int, as_json: bool, utc: bool, url: str) -> None:
+def jobs(
+    context: click.Context,
+    *,
+    status: str | None,
+    limit: int,
+    batch: str | None,
+    metadata: dict[str, str],
+    as_json: bool,
+    utc: bool,
+    url: str,
+) -> None:
     """List the newest jobs, or retry or delete one job.
 
     JOB in all commands is a job's id, a beginning of it that no other id has, or @last for the newest job. If stdout
     is not a terminal, the list has tabs between the columns.
 
     \b
-    Example:
+    Examples:
       gridpress jobs --status running
+      gridpress jobs --metadata campaign=spring
     """
     if context.invoked_subcommand:
         return
     with Client(url) as client:
-        found = client.jobs(status, limit)
+        whole_batch = whole_id(client, batch, "batch", "/v1/batches") if batch else None
+        found = page_of(client, status, limit, {"batch": whole_batch, "metadata": metadata})
     if as_json:
         print_json(found)
         return
@@ -100,22 +115,6 @@ def job(job_id: str, as_json: bool, utc: bool, url: str) -> None:
         (image["index"], image["status"], image["seed"], *_timings(image), _outcome(image)) for image in found["images"]
     )
     print_table(("picture", "status", "seed", "AR s", "DiT s", "picture or error"), rows)
-
-
-@click.command()
-@job_argument
-@json_option
-@url_option
-def cancel(job_id: str, as_json: bool, url: str) -> None:
-    """Cancel a job: its unfinished pictures are not rendered.
-
-    \b
-    Example:
-      gridpress cancel job_01k9e4m3c6x2s8q5v7w1t0z9ab
-    """
-    with Client(url) as client:
-        found = client.cancel(whole_job_id(client, job_id))
-    print_answer(found, f"{found['id']} {found['status']}", as_json=as_json)
 
 
 def _status_cells(item: Json) -> tuple[str, str]:
