@@ -3,7 +3,7 @@
 -- ARGV: job, tenant, then the statuses in which the job is cancelled; none for every status.
 -- Returns the job's status before and after, or {} when the tenant has no such job.
 
--- needs: states, keys, clock, cancel_renders
+-- needs: keys, clock, cancel_renders
 local job, tenant = ARGV[1], ARGV[2]
 local key = P .. 'job:' .. job
 local owner, status, n = unpack(redis.call('HMGET', key, 'tenant', 'status', 'n'))
