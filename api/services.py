@@ -13,6 +13,8 @@ from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
 from shared.images.decoders import decoders_of
 from shared.intake.spec import Intake
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.access.admission import Admission
@@ -34,6 +36,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.models.models import ModelStore
 from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.requeue import RequeueStore
@@ -90,6 +93,7 @@ class Services:
     pauses: PauseStore
     usage: UsageStore
     requeue: RequeueStore
+    models: ModelStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +108,12 @@ class Services:
         """Returns the intake, which turns requests into job specs. It decodes pictures in child processes."""
         decoders = decoders_of(self.settings.max_image_pixels, self.quotas.decoders)
         stores = (self.store, self.objects, self.fetcher, self.files)
-        return Intake(self.settings, self.rules, *stores, decoders, self.inputs, hold)
+        return Intake(self.settings, self.rules, *stores, decoders, self.inputs, self.models, hold)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Returns the models that requests may name now, and what operators have set for them."""
+        return self.models.catalogue(ModelNames.of(self.settings))
 
     @property
     def admission(self) -> Admission:

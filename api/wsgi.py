@@ -41,6 +41,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.models.models import ModelStore
 from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.requeue import RequeueStore
@@ -135,5 +136,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         PauseStore(client),
         UsageStore(client),
         RequeueStore(client),
+        ModelStore(client, reuse_s=1.0),
         quotas,
     )

@@ -15,6 +15,8 @@ from shared.files import FileId
 from shared.intake.batch_file import BadBody, FileCheck
 from shared.intake.line_cost import cost_of_line
 from shared.intake.request import JobRequest
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.sandbox.frames import Head
 from shared.settings.settings import Settings
 
@@ -119,7 +121,8 @@ def _begun(ask: Head) -> _Check:
     spec, settings = BatchSpec.model_validate(ask["spec"], strict=False), Settings(**ask["settings"])
     rules = EgressRules.of(settings, lambda: bool(ask["is_open"]))
     judge, states = _LimitCheck(TenantLimits(**ask["limits"])), ask["states"]
-    check = FileCheck(spec, settings, rules, most_fatal=settings.max_batch_lines, judge=judge.fault)
+    catalogue = Catalogue.parse(ask["models"], ModelNames.of(settings))
+    check = FileCheck(spec, settings, rules, catalogue, most_fatal=settings.max_batch_lines, judge=judge.fault)
     if states:
         check.left_out = lambda line: states[line : line + 1] not in _RETRIED
     return _Check(spec, check, judge)

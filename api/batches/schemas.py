@@ -148,7 +148,8 @@ class BatchRequest(BaseModel):
     def precedence(self) -> Precedence:
         return Precedence(self.priority, self.finish_by)
 
-    def spec(self, tenant: TenantId) -> BatchSpec:
+    def spec(self, tenant: TenantId, models: tuple[str, ...] = ()) -> BatchSpec:
+        """Returns the batch as it is stored. `models` are those to which the caller's API key is restricted."""
         window_s = _window_s(self.completion_window)
         assert window_s
         return BatchSpec(
@@ -166,6 +167,7 @@ class BatchRequest(BaseModel):
             delete_after_s=self.delete_after_s,
             retry_of=self.retry_of,
             output_prefix=self.output_prefix,
+            models=models,
             webhook_url=self.webhook_url,
             webhook_events=tuple(dict.fromkeys(self.webhook_events or BATCH_ENDS)) if self.webhook_url else (),
             webhook_payload=self.webhook_payload or PayloadStyle.FULL,

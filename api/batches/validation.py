@@ -38,8 +38,11 @@ def check_defaults(spec: BatchSpec) -> None:
     With invalid default values, every line that uses them would fail.
     """
     images = {"images": [{"file_id": "file-" + "0" * 26}]} if spec.endpoint == "/v1/images/edits" else {}
+    catalogue = services().catalogue
+    usable = catalogue.limited_to(spec.models).usable
+    line = {"prompt": "any", **images, **({"model": usable[0]} if usable else {})}
     try:
-        line_request(spec, {"prompt": "any", **images}, 0, services().settings, services().rules)
+        line_request(spec, line, 0, services().settings, services().rules, catalogue=catalogue)
     except InvalidRequest as error:
         raise InvalidRequest(
             f"no line could be rendered with these defaults: {error}", f"defaults.{error.field}"
@@ -83,6 +86,7 @@ def _begin(deps: Services, spec: BatchSpec, states: Sequence[LineState]) -> dict
         "do": "begin",
         "spec": spec.model_dump(mode="json", exclude={"webhook_secret"}),
         "settings": deps.settings.model_dump(mode="json"),  # secrets are masked
+        "models": deps.models.text(),
         "is_open": deps.rules.is_open(),
         "limits": asdict(caller().limits),
         "states": "".join(states),

@@ -84,9 +84,9 @@ def read(letter_id: str) -> Json:
 @dead_letters.post("/<letter_id>/requeue")
 def requeue(letter_id: str) -> Json:
     """Requeues the picture of a dead letter for the stage in which it failed, and returns the picture's job."""
-    check_model()
     deps, render, tenant = services(), RenderId(letter_id), caller().tenant
     stage = deps.dead_letters.letter(render, tenant).stage
+    check_model(deps.store.job(split_render_id(render)[0], tenant).spec.model)
     deps.dead_letters.requeue(render, tenant)
     deps.hints.send_one(Queue(stage.value))
     job = deps.store.job(split_render_id(render)[0], tenant)

@@ -24,7 +24,7 @@ from shared.access.sessions import parsed
 from shared.addresses import Address, is_loopback_host
 from shared.errors import TenantLimitReached
 from shared.ids import DEFAULT_TENANT, TenantId
-from shared.intake.model_names import ModelNames
+from shared.models.catalogue import Catalogue
 from shared.settings.networks import address_of
 from shared.store.access.key_ring import Holder
 
@@ -50,7 +50,7 @@ _PUBLIC = frozenset(
 _ADMIN = ("/v1/audit", "/v1/dead_letters", "/v1/keys", "/v1/webhooks")
 # Reading these routes needs the scope `operator` alone. Changing something there needs `admin` as well, so that a key
 # of a dashboard or an autoscaler can change nothing.
-_PLATFORM = ("/v1/pauses", "/v1/requeue", "/v1/workers/")
+_PLATFORM = ("/v1/model_rules", "/v1/pauses", "/v1/requeue", "/v1/workers/")
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
@@ -147,21 +147,30 @@ def is_operator() -> bool:
 def check_admission(num_renders: int) -> None:
     """Raises an error when the service or the caller's tenant may not queue that many more renders now.
 
-    Raises `ForbiddenModel`, `StoreFull`, `QueueFull`, `TenantLimitReached` and `StoreUnavailable`.
+    Raises `StoreFull`, `QueueFull`, `TenantLimitReached` and `StoreUnavailable`.
     """
-    check_model()
     services().admission.check(caller().tenant, caller().limits, num_renders)
 
 
-def check_model() -> None:
-    """Raises `ForbiddenModel` if the caller's API key is restricted to models, and the served model is none of them."""
+def own_catalogue() -> Catalogue:
+    """Returns the models that requests may name now, with those to which the caller's API key is restricted."""
     key = caller().key
-    if key is None or not key.rights.models:
-        return
-    names = ModelNames.of(services().settings)
-    if not any(names.find(name) for name in key.rights.models):
-        allowed = ", ".join(key.rights.models)
-        raise ForbiddenModel(f"this API key is for {allowed} only, and this service serves {names.served}")
+    return services().catalogue.limited_to(key.rights.models if key else ())
+
+
+def check_model(name: str | None) -> None:
+    """Raises `ForbiddenModel` if the caller's API key is for other models than `name`. None is the default model."""
+    key = caller().key
+    if key and key.rights.models and (why_not := own_catalogue().forbids(name)):
+        raise ForbiddenModel(why_not)
+
+
+def check_any_model() -> None:
+    """Raises `ForbiddenModel` if the service serves no model that the caller's API key is for."""
+    key = caller().key
+    if key and key.rights.models and not (found := own_catalogue()).usable:
+        allowed, served = ", ".join(key.rights.models), ", ".join((found.default, *found.further))
+        raise ForbiddenModel(f"this API key is for {allowed} only, and this service serves {served}")
 
 
 def use_pixels(num_pixels: int) -> None:

@@ -6,11 +6,12 @@ from flask import Blueprint, request
 
 from api.bodies.documents import read_body
 from api.edge import idempotency
-from api.edge.authentication import caller
+from api.edge.authentication import caller, own_catalogue
 from api.services import services
 from shared.batches.batch import BatchCost
 from shared.intake.checks import check
 from shared.intake.line_cost import cost_of_line
+from shared.intake.model_defaults import with_model_defaults
 from shared.intake.request import JobRequest
 from shared.jobs.pauses import Pause, PauseKind
 from shared.jobs.states import Stage
@@ -35,6 +36,7 @@ def estimate() -> dict[str, Any]:
     Condition images are not read: the estimate counts them as 1024x1024. An edit without a size counts the same.
     """
     deps, asked = services(), read_body(request).request
+    asked = with_model_defaults(asked, own_catalogue())
     check(asked, deps.settings, deps.rules)
     return estimate_of(asked, cost_of_line(asked)).model_dump(mode="json")
 

@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from api.bodies.incoming import release
 from api.edge import idempotency, request_ids
-from api.edge.authentication import caller, check_admission, use_pixels
+from api.edge.authentication import caller, check_admission, check_any_model, check_model, use_pixels
 from api.edge.request_metrics import count_submission
 from api.services import services
 from shared.hints.queues import Queue
@@ -19,6 +19,7 @@ from shared.ids import JobId
 from shared.intake.request import Body
 from shared.jobs.job import ClientName, Job
 from shared.jobs.states import Stage
+from shared.models.catalogue import ANY_ROUTE
 
 log = structlog.get_logger()
 
@@ -38,6 +39,8 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
         bind_contextvars(job_id=earlier.job_id)
         return earlier
     deps = services()
+    if not body.request.prior:
+        check_model(body.request.model)
     check_admission(body.request.n)
     source = deps.intake.source_of(body.request, caller().tenant)
     spec = deps.intake.spec(body, caller().tenant, source)
@@ -45,7 +48,8 @@ def submit(body: Body, name: ClientName | None = None, job_id: JobId | None = No
     new_id = job_id or idempotency.reserved_job_id()
     prior, origin = source.prior if source else None, request_ids.origin()
     scope = idempotency.scope()
-    job = deps.store.submit(new_id, spec, name=name, source=prior, origin=origin, idempotency=scope)
+    route = deps.catalogue.route(spec.model, new_id) if prior is None else ANY_ROUTE
+    job = deps.store.submit(new_id, spec, name=name, source=prior, origin=origin, idempotency=scope, route=route)
     bind_contextvars(job_id=job.job_id)  # the request's access log line has the job id as well
     if job.job_id == new_id:  # otherwise a job of the same name existed before
         count_submission(spec.priority)
@@ -64,17 +68,19 @@ def refuse_before_reading() -> None:
     """
     length = request.content_length
     if (length is None or length > _LARGE_BYTES) and not idempotency.reserved_id():
+        check_any_model()
         check_admission(1)
 
 
 def retry(job: Job, deadline: datetime | None) -> Job:
     """Retries an ended job and returns it. A job that still runs stays unchanged.
 
-    The same limits apply as for a new job. Raises `JobNotRetryable`, `DeadlineOver` and `TenantLimitReached`, and an
-    error if the service is overloaded.
+    The same limits apply as for a new job. Raises `ForbiddenModel`, `JobNotRetryable`, `DeadlineOver` and
+    `TenantLimitReached`, and an error if the service is overloaded.
     """
     deps, n = services(), job.num_missing
     if job.status.is_final and n:
+        check_model(job.spec.model)
         check_admission(n)
         use_pixels(n * job.spec.settings.width_px * job.spec.settings.height_px)
     revived = deps.store.retry(job, deadline, request_ids.origin())

@@ -15,6 +15,7 @@ from api.services import services
 from shared.errors import GridpressError, TenantBeingErased
 from shared.intake.examination import Examination, Flaw, examine
 from shared.intake.line_cost import cost_of_job
+from shared.intake.request import JobRequest
 from shared.responses.estimates import JobErrorResponse, JobValidationResponse
 from shared.wording.values import with_field
 
@@ -36,7 +37,7 @@ def validate() -> dict[str, Any]:
     body = read_fields(request)
     found = examine(services().intake, body.fields, body.of, caller().tenant)
     total = cost_of_job(found.request, found.settings) if found.settings else None
-    refusals = _refusals(found.request.n, total.pixels if total else 0)
+    refusals = _refusals(found.request, total.pixels if total else 0)
     errors = [_error(flaw) for flaw in (*found.flaws, *(Flaw(None, each) for each in refusals))]
     answer = JobValidationResponse(
         is_valid=not errors,
@@ -47,17 +48,18 @@ def validate() -> dict[str, Any]:
     return answer.model_dump(mode="json")
 
 
-def _refusals(num_renders: int, num_pixels: int) -> Sequence[GridpressError]:
+def _refusals(asked: JobRequest, num_pixels: int) -> Sequence[GridpressError]:
     """Returns all errors with which the service would refuse the caller a job of this size now."""
     deps, who = services(), caller()
     found: list[GridpressError] = []
     try:
-        check_model()
+        if not asked.prior:
+            check_model(asked.model)
     except ForbiddenModel as error:
         found.append(error)
     if deps.erasures.find(who.tenant):
         found.append(TenantBeingErased())
-    return [*found, *deps.admission.refusals(who.tenant, who.limits, num_renders, num_pixels)]
+    return [*found, *deps.admission.refusals(who.tenant, who.limits, asked.n, num_pixels)]
 
 
 def _error(flaw: Flaw) -> JobErrorResponse:

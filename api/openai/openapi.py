@@ -29,6 +29,7 @@ _MODEL = {
     "owned_by": "zai-org",
     "root": _NAME,
     "revision": "4f3a2b1c0d9e",
+    "defaults": {"size": None, "num_inference_steps": 30, "guidance_scale": None, "quality": None},
 }
 _DONE = {
     "background": "opaque",
@@ -138,7 +139,7 @@ OPERATIONS = {
         "List models",
         {
             200: Response(
-                "a list with the names of the served model",
+                "the default model under each of its names, and all other models that workers serve",
                 ModelPage,
                 examples={"one": {"object": "list", "data": [_MODEL]}},
             )

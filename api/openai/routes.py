@@ -1,21 +1,22 @@
-"""OpenAI's routes: generate and edit pictures and wait for the result, and list the names of the one served model."""
+"""OpenAI's routes: generate and edit pictures and wait for the result, and list the models."""
 
 from typing import Any
 
 from flask import Blueprint, Response, g
 
 from api.bodies.incoming import takes_pictures
-from api.edge.authentication import hold_stream
+from api.edge.authentication import hold_stream, own_catalogue
 from api.jobs.retries import await_job
 from api.openai.body import Pictures, read_edit, read_generation
 from api.openai.response import answer
 from api.openai.stream import stream
+from api.openapi.schemas import ModelDefaultsResponse, ModelResponse
 from api.problems.openai import ModelNotServed, StillRendering, not_made
 from api.services import services
 from shared.intake.fields import validated
-from shared.intake.model_names import ModelNames
 from shared.intake.openai import ImagesRequest
 from shared.intake.request import Body, JobRequest
+from shared.models.catalogue import Catalogue, is_stand_in
 
 openai_images = Blueprint("openai_images", __name__, url_prefix="/v1")
 
@@ -43,14 +44,22 @@ def edit() -> Response:
 
 @openai_images.get("/models")
 def models() -> dict[str, Any]:
-    """Returns the list of models: the served model under each of its names."""
-    return {"object": "list", "data": [_model(name) for name in ModelNames.of(services().settings).listed]}
+    """Returns the list of models: the default model under each of its names, and all other models that workers serve.
+
+    With an API key that is for some models only, the list has these.
+    """
+    catalogue = own_catalogue()
+    names = (*catalogue.names.listed, *catalogue.further)
+    return {"object": "list", "data": [_model(catalogue, name) for name in names if catalogue.permits(name)]}
 
 
 @openai_images.get("/models/<path:model_id>")
 def model(model_id: str) -> dict[str, Any]:
-    """Returns the served model. A name that does not mean it leads to the error `model_not_found`."""
-    return _model(_listed_name(model_id))
+    """Returns a model. A name that means no model of this service leads to the error `model_not_found`."""
+    catalogue, name = own_catalogue(), _listed_name(model_id)
+    if not catalogue.permits(name):
+        raise ModelNotServed(catalogue.forbids(name) or "")
+    return _model(catalogue, name)
 
 
 @openai_images.after_request
@@ -76,21 +85,29 @@ def _rendered(asked: ImagesRequest, pictures: Pictures | None = None) -> Respons
 
 
 def _listed_name(name: str) -> str:
-    """Returns the listed name of the served model that `name` means. Raises `ModelNotServed`."""
-    names = ModelNames.of(services().settings)
-    found = names.find(name)
+    """Returns the listed name of the model that `name` means. Raises `ModelNotServed`."""
+    catalogue = services().catalogue
+    found = catalogue.names.find(name) or catalogue.find(name)
     if found is None:
-        raise ModelNotServed(names.refusal(name))
+        raise ModelNotServed(catalogue.refusal(name))
     return found
 
 
-def _model(name: str) -> dict[str, Any]:
-    """Returns the description of the served model under one of its names.
+def _model(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    """Returns the description of a model under one of its names.
 
     The service does not know the model's date, so `created` is 0. `root` is the name that stands in responses. It is
     the name of a setting, so `revision` identifies the weights that are loaded.
     """
-    deps = services()
-    served = deps.settings.served_model_name
-    fields = {"id": name, "object": "model", "created": 0, "owned_by": served.partition("/")[0]}
-    return {**fields, "root": served, "revision": deps.throughput.newest_revision()}
+    root = catalogue.find(name) or catalogue.default
+    model = None if root == catalogue.default else root
+    revision = catalogue.main_revision(model) or services().throughput.newest_revision()
+    return ModelResponse(
+        id=name,
+        object="model",
+        created=0,
+        owned_by=root.partition("/")[0],
+        root=root,
+        revision=None if revision is None or is_stand_in(revision) else revision,
+        defaults=ModelDefaultsResponse.of(catalogue.defaults(model)),
+    ).model_dump(mode="json")

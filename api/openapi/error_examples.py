@@ -70,8 +70,8 @@ from shared.errors import (
     WorkerNotFound,
 )
 from shared.intake.fields import validated
-from shared.intake.model_names import ModelNames
 from shared.intake.request import JobRequest
+from shared.models.names import ModelNames
 
 _PATH = "/v1/jobs"  # the path in all examples
 _JOB = "job_01ke6q8v3c9t0n5w7x2z4b6d8f"

@@ -1,7 +1,11 @@
 """Schemas for the OpenAPI document of responses that routes build without a model."""
 
+from typing import Self
+
 from pydantic import BaseModel, Field
 
+from shared.jobs.spec import Quality
+from shared.models.rules import ModelDefaults
 from shared.responses.openai import ImagesHead
 from shared.responses.schemas import JobResponse
 from shared.store.core.durability import Durability
@@ -97,6 +101,19 @@ class ImagesDone(ImagesHead):
     data: list[ImageDone]
 
 
+class ModelDefaultsResponse(BaseModel):
+    """The operator's defaults of a model, for fields that a request leaves out. Null: the default of the API."""
+
+    size: str | None
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    quality: Quality | None
+
+    @classmethod
+    def of(cls, defaults: ModelDefaults) -> Self:
+        return cls.model_validate(defaults.model_dump())
+
+
 class ModelResponse(BaseModel):
     """A model in OpenAI's format."""
 
@@ -109,6 +126,7 @@ class ModelResponse(BaseModel):
         description="the loaded weights, as the newest worker reports them; `demo-...` is the demonstration model; "
         "null if no worker has run yet"
     )
+    defaults: ModelDefaultsResponse
 
 
 class ModelPage(BaseModel):

@@ -17,7 +17,7 @@ _JSON = "application/json"
 _ZAI = ("/paas/v4/", "/api/paas/v4/")
 _OWN = "|".join(
     (
-        "audit|dead_letters|events|jobs|keys|limits|pauses|requeue|session|stats|tenants|usage|workers",
+        "audit|dead_letters|events|jobs|keys|limits|model_rules|pauses|requeue|session|stats|tenants|usage|workers",
         "webhook_endpoints|webhook_messages|webhooks",
     )
 )

@@ -19,7 +19,6 @@ from api.services import services
 from api.zai.schemas import ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
 from shared.intake.fields import validated
-from shared.intake.model_names import ModelNames
 from shared.intake.request import Body, JobRequest
 from shared.jobs.job import Job
 from shared.jobs.states import JobStatus
@@ -64,9 +63,9 @@ def _read() -> ImageRequest:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send application/json")
     asked = validated(ImageRequest, body_document().value)
-    names = ModelNames.of(services().settings)
-    if asked.model is not None and names.find(asked.model) is None:
-        raise ModelNotServed(names.refusal(asked.model), "model")
+    catalogue = services().catalogue
+    if catalogue.find(asked.model) is None:
+        raise ModelNotServed(catalogue.refusal(asked.model or ""), "model")
     return asked
 
 
@@ -87,7 +86,7 @@ def _task(job: Job, warnings: Sequence[str] = ()) -> Json:
     status = _status(job)
     answer = TaskResponse(
         id=job.job_id,
-        model=services().settings.served_model_name,
+        model=job.spec.model or services().settings.served_model_name,
         request_id=job.spec.metadata.get("request_id", job.job_id),
         task_status=status,
         image_result=_links(job) or None if job.status.is_final else None,

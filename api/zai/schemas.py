@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.intake.model_names import SHORT_NAME
 from shared.intake.openai import STYLE_WARNING, Style
 from shared.intake.types import Text
 from shared.jobs.spec import Quality
+from shared.models.names import SHORT_NAME
 
 _DEFAULT_SIZE = "1280x1280"
 _QUALITIES = {"hd": Quality.EXACT, "standard": Quality.FAST}
@@ -78,10 +78,11 @@ class ImageRequest(BaseModel):
         """Converts this request to the fields of a `JobRequest`, the request in the service's own format."""
         metadata = {"user_id": self.user_id or self.user, "request_id": self.request_id}
         return {
+            "model": self.model,
             "prompt": self.prompt,
             "size": self.size or _DEFAULT_SIZE,
             "n": self.n or 1,
-            "quality": _QUALITIES[self.quality or "hd"],
+            **({"quality": _QUALITIES[self.quality]} if self.quality else {}),
             "visible_mark": self.watermark_enabled or False,
             "metadata": {name: value for name, value in metadata.items() if value},
         }

@@ -32,6 +32,7 @@ _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 # The options and arguments that the API's names of fields stand for.
 _OPTIONS = {
     "prompt": "PROMPT",
+    "model": "--model",
     "size": "--size",
     "width": "--size",
     "height": "--size",
@@ -57,6 +58,7 @@ def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given
 
 @click.command()
 @click.argument("prompt", required=False)
+@click.option("--model", help="Name of the model, as `GET /v1/models` lists it.  [default: the service's default]")
 @click.option("--size", metavar="WxH", help=_SIZE_HELP)
 @click.option("--seed", type=int, help="Picture i uses SEED + i.  [default: random]")
 @click.option("--steps", "num_inference_steps", type=int, help="Denoise steps.  [default: the API's default, 50]")

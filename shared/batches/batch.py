@@ -125,6 +125,7 @@ class BatchSpec(BaseModel):
     - `delete_after_s`: the batch is deleted this many seconds after its end.
     - `strict`: one invalid line makes the whole batch fail.
     - `output_prefix`: the pictures are also copied into a folder with this name (see `shared.batches.outputs`).
+    - `models` are the only models that lines may name, because the batch's API key is for these; empty: all.
     - The webhook reports events of the batch, never of single lines.
     """
 
@@ -144,6 +145,7 @@ class BatchSpec(BaseModel):
     delete_after_s: int | None = None
     retry_of: BatchId | None = None
     output_prefix: str | None = None
+    models: tuple[str, ...] = ()
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
     webhook_payload: PayloadStyle = PayloadStyle.FULL

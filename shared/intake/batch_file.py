@@ -11,6 +11,7 @@ from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, 
 from shared.intake.file_kinds import why_no_lines, without_mark
 from shared.intake.line_cost import cost_of_line
 from shared.intake.request import JobRequest
+from shared.models.catalogue import Catalogue
 from shared.settings.settings import Settings
 
 _MOST_FATAL = 100
@@ -56,6 +57,7 @@ class FileCheck:
     spec: BatchSpec
     settings: Settings
     rules: EgressRules
+    catalogue: Catalogue
     most_fatal: int = _MOST_FATAL
     states: list[LineState] = field(default_factory=list)
     fatal: list[Fault] = field(default_factory=list)
@@ -115,7 +117,7 @@ class FileCheck:
             self.fatal.append(error.fault)
             return None
         try:
-            found = line_request(self.spec, envelope.body, line, self.settings, self.rules)
+            found = line_request(self.spec, envelope.body, line, self.settings, self.rules, catalogue=self.catalogue)
         except InvalidRequest as error:
             return self._bad(envelope, fault_of(error, line))
         if fault := self.judge(line, envelope.custom_id, found.request):

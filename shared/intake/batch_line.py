@@ -1,7 +1,7 @@
 """Parses one line of a batch file: OpenAI's envelope, which contains the body of a request to one endpoint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,11 +13,12 @@ from shared.intake.checks import check
 from shared.intake.fields import InvalidFields, validated
 from shared.intake.file_kinds import without_mark
 from shared.intake.json_documents import read_json
-from shared.intake.model_names import ModelNames
+from shared.intake.model_defaults import with_model_defaults
 from shared.intake.openai import EditRequest, GenerationRequest, ImagesRequest
 from shared.intake.request import JobRequest
 from shared.intake.types import Text
 from shared.jobs.spec import SEED_LIMIT
+from shared.models.catalogue import Catalogue
 from shared.settings.settings import Settings
 from shared.wording.sentences import Wording
 
@@ -81,9 +82,9 @@ _CODES = {
 
 
 def line_request(
-    spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings, rules: EgressRules
+    spec: BatchSpec, body: Mapping[str, Any], line: int, settings: Settings, rules: EgressRules, *, catalogue: Catalogue
 ) -> LineRequest:
-    """Parses and validates the body of a batch line, except for its images.
+    """Parses and validates the body of a batch line, except for its images. Fills in the defaults of its model.
 
     Raises `InvalidRequest` and `InvalidImage`.
     """
@@ -91,13 +92,14 @@ def line_request(
     if spec.endpoint == NATIVE:
         found = LineRequest(validated(JobRequest, fields, most_errors=1), None)
     else:
-        found = _of_images(spec, fields, settings)
+        found = _of_images(spec, fields)
     if found.request.delete_after_s is not None:
         raise InvalidRequest(
             "a batch line is deleted with its batch: set delete_after_s of the batch", "delete_after_s"
         )
-    check(found.request, settings, rules)
-    return found
+    request = with_model_defaults(found.request, catalogue.limited_to(spec.models))
+    check(request, settings, rules)
+    return replace(found, request=request)
 
 
 def fault_of(error: InvalidRequest, line: int) -> Fault:
@@ -109,7 +111,7 @@ def fault_of(error: InvalidRequest, line: int) -> Fault:
     return Fault(code=error.code, message=message[:_MOST_CHARS], param=param, line=line + 1)
 
 
-def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -> LineRequest:
+def _of_images(spec: BatchSpec, fields: Mapping[str, Any]) -> LineRequest:
     asked: ImagesRequest
     if spec.endpoint == "/v1/images/edits":
         asked = edit = validated(EditRequest, fields, most_errors=1)
@@ -119,9 +121,6 @@ def _of_images(spec: BatchSpec, fields: Mapping[str, Any], settings: Settings) -
         asked = validated(GenerationRequest, fields, most_errors=1)
     if asked.stream:
         raise InvalidRequest("a batch line can't be streamed", "stream")
-    names = ModelNames.of(settings)
-    if asked.model is not None and names.find(asked.model) is None:
-        raise InvalidRequest(names.refusal(asked.model), "model")
     return LineRequest(validated(JobRequest, asked.fields_of_job(), most_errors=1), asked)
 
 

@@ -13,9 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
-from shared.intake.model_names import default_response_format
 from shared.intake.types import MetadataValue, Text, not_blank
 from shared.jobs.spec import OutputFormat, Quality
+from shared.models.names import default_response_format
 
 # OpenAI's values are low, medium, high, xhigh, max and auto. Its earlier models had standard and hd. Gridpress adds
 # exact and fast.
@@ -38,6 +38,7 @@ QualityName = Literal["low", "medium", "high", "xhigh", "max", "auto", "standard
 
 # Fields of Gridpress with the same name and meaning as in a native request, which validates their ranges.
 _AS_THEY_ARE = (
+    "model",
     "seed",
     "num_inference_steps",
     "guidance_scale",
@@ -216,13 +217,11 @@ class ImagesRequest(BaseModel):
         """Returns whether the response has links. A name of the dall-e kind has that kind's default, which is links."""
         return (self.response_format or default_response_format(self.model)) == "url"
 
-    @property
-    def response_quality(self) -> str:
-        """Returns the quality to state in an OpenAI response. A requested quality that OpenAI's responses can't have
-        becomes `medium` (for `fast`) or `high` (for `exact`).
+    def response_quality(self, rendered: Quality) -> str:
+        """Returns the quality to state in an OpenAI response. `rendered` is the quality of the job: if OpenAI's
+        responses can't have the requested quality, they state `medium` (for `fast`) or `high` (for `exact`).
         """
-        asked = self.quality or "auto"
-        return asked if asked in _OPENAI_QUALITIES else _ANSWERED[QUALITIES[asked]]
+        return self.quality if self.quality in _OPENAI_QUALITIES else _ANSWERED[rendered]
 
     @property
     def warnings(self) -> list[str]:
@@ -237,7 +236,7 @@ class ImagesRequest(BaseModel):
             "prompt": self.prompt,
             "size": None if self.size == "auto" else self.size,
             "n": self.n,
-            "quality": QUALITIES[self.quality or "auto"],
+            "quality": None if self.quality in (None, "auto") else QUALITIES[self.quality],
             "output_format": self.output_format,
             "output_quality": None if self.output_compression is None else max(1, self.output_compression),
             "partial_images": self.partial_images,

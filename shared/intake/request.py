@@ -55,6 +55,10 @@ class JobRequest(BaseModel):
         "and model come from that picture and can't be changed. DiT settings, file settings and the "
         "seed are copied from it if you leave them out",
     )
+    model: Text | None = Field(
+        default=None,
+        description="name of the model, as in /v1/models. Default: the service's default model, or that of the `prior`",
+    )
     prompt: Annotated[Text, AfterValidator(_given_or_the_priors)] = Field(
         default="",
         validate_default=True,

@@ -18,6 +18,7 @@ from shared.intake.request import JobRequest
 from shared.jobs.job import Job, PriorSource, Render
 from shared.jobs.spec import PriorRef, RenderSettings
 from shared.jobs.token_grid import Prior
+from shared.models.catalogue import Catalogue
 from shared.objects.store import ObjectStore
 from shared.store.jobs.jobs import JobStore
 
@@ -121,6 +122,17 @@ def changes_of(request: JobRequest, source: Source) -> Iterator[InvalidRequest]:
         value = getattr(request, name)
         if value not in (None, "", getattr(was, name)):
             yield InvalidRequest(f"a re-render must have the {name} of its prior", name)
+
+
+def check_model_of_prior(request: JobRequest, model: str | None, catalogue: Catalogue) -> None:
+    """Raises `InvalidRequest` if a re-render names another model than `model`, which is that of its prior; None stands
+    for the default model. Also if the caller's API key is for other models.
+    """
+    own = model or catalogue.default
+    if request.model is not None and catalogue.find(request.model) != catalogue.find(own):
+        raise InvalidRequest(f"a re-render must have the model of its prior, {own}", "model")
+    if why_not := catalogue.forbids(own):
+        raise InvalidRequest(why_not, "model")
 
 
 def _size_field(request: JobRequest) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.egress.images import ImageFetcher
 from shared.egress.rules import EgressRules
@@ -14,14 +14,18 @@ from shared.images.decoders import Decoders
 from shared.images.png_size import size_px
 from shared.intake.checks import asked_size, check, flaws
 from shared.intake.condition_images import ConditionImages, FileImages, Hold
+from shared.intake.model_defaults import with_model_defaults
 from shared.intake.request import Body, JobRequest
-from shared.intake.rerender import Source, changes_of, settings_again, source_of
+from shared.intake.rerender import Source, changes_of, check_model_of_prior, settings_again, source_of
 from shared.jobs.spec import JobSpec, RenderSettings
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.files.files import FileStore
 from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.jobs import JobStore
+from shared.store.models.models import ModelStore
 from shared.webhooks.events import ENDS, PayloadStyle
 
 DEFAULT_SIZE = (1024, 1024)
@@ -77,7 +81,13 @@ class Intake:
     files: FileStore
     decoders: Decoders
     inputs: InputStore
+    models: ModelStore
     hold: Hold = _without_limit
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Returns the models that requests may name now."""
+        return self.models.catalogue(ModelNames.of(self.settings))
 
     def source_of(self, request: JobRequest, tenant: TenantId) -> Source | None:
         """Returns the earlier picture that a request names in `prior`, with its token grid; None if it names none.
@@ -93,14 +103,21 @@ class Intake:
         Condition images are stored last, after everything else was accepted. Raises `InvalidRequest`, `InvalidImage`
         and `ObjectStoreUnavailable`.
         """
-        request = body.request
+        catalogue = self.catalogue
+        request = with_model_defaults(body.request, catalogue)
         check(request, self.settings, self.rules)
-        settings = self._again(request, source) if source else self._render_settings(body, tenant)
+        if source:
+            settings, model = self._again(request, source), source.job.spec.model
+            check_model_of_prior(request, model, catalogue)
+        else:
+            model = catalogue.resolve(request.model)
+            settings = self._render_settings(replace(body, request=request), tenant)
         return JobSpec(
             settings=settings,
             tenant=tenant,
             n=request.n,
             seed=_seed(request, source),
+            model=model,
             priority=request.priority,
             partial_images=request.partial_images,
             enhance_prompt=request.enhance_prompt,
@@ -122,8 +139,14 @@ class Intake:
         `source` is the earlier picture of a re-render. Raises `ObjectStoreUnavailable`, `ServiceBusy` and
         `StoreUnavailable`.
         """
-        request = body.request
-        errors = list(flaws(request, self.settings, self.rules))
+        request, catalogue, errors = body.request, self.catalogue, list[InvalidRequest]()
+        try:
+            request = with_model_defaults(request, catalogue)
+            if source:
+                check_model_of_prior(request, source.job.spec.model, catalogue)
+        except InvalidRequest as error:
+            errors.append(error)
+        errors += flaws(request, self.settings, self.rules)
         if request.prior:
             errors += changes_of(request, source) if source else ()
             settings = self._again(request, source) if source and not errors else None

@@ -93,7 +93,7 @@ class Render:
 @dataclass(frozen=True, slots=True)
 class Job:
     """One job as the store holds it, with its renders in order of their index. `origin` is the HTTP request that
-    created it.
+    created it. `is_canary` says whether the canary share of its model chose its revision when it was accepted.
     """
 
     job_id: JobId
@@ -106,6 +106,7 @@ class Job:
     finished_at: datetime | None
     enhancement: Enhancement | None = None
     origin: Origin | None = None
+    is_canary: bool = False
 
     @property
     def revised_prompt(self) -> str | None:

@@ -121,6 +121,7 @@ class PriorRef(BaseModel):
 class JobSpec(BaseModel):
     """One accepted request with 1 to n renders. It never changes, so a picture depends only on its request.
 
+    - `model` is the name of the model, or None for the default model of the service.
     - With `enhance_prompt`, a language model rewrites the prompt before AR starts. `settings.prompt` stays the original
       prompt, and the job's `enhancement` has the rewritten prompt.
     - With `prior`, the renders start with the token grid of an earlier render.
@@ -137,6 +138,7 @@ class JobSpec(BaseModel):
     settings: RenderSettings
     n: int
     seed: int
+    model: str | None = None
     tenant: TenantId = DEFAULT_TENANT
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0

@@ -31,7 +31,7 @@ _RENDERED = 0.99  # progress of a picture that is rendered and waits for its con
 def job_response(
     job: Job, public_url: str, model: str, outlook: Outlook = NO_OUTLOOK, *, is_writable: bool = True
 ) -> dict[str, Any]:
-    """Returns the job as plain JSON values, with links under `public_url`. `model` is the public name of the model.
+    """Returns the job as plain JSON values, with links under `public_url`. `model` is the name of the default model.
 
     `is_writable` says whether finished pictures can be stored now.
     """
@@ -49,8 +49,9 @@ def job_response(
         paused=pause_response(outlook.pause) if outlook.pause else None,
         images=[_image(job, render, link) for render in job.renders],
         error=_error(job.error) if job.error else None,
-        model=model,
+        model=spec.model or model,
         revision=job.revision or None,
+        canary=job.is_canary,
         revised_prompt=job.revised_prompt,
         enhancement=_enhancement(job.enhancement),
         width=width,

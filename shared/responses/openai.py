@@ -62,7 +62,7 @@ def picture_properties(job: Job, asked: ImagesRequest) -> PictureProperties:
     settings = job.spec.settings
     width, height = settings.delivered_size
     return PictureProperties(
-        output_format=settings.output_format, quality=asked.response_quality, size=f"{width}x{height}"
+        output_format=settings.output_format, quality=asked.response_quality(settings.quality), size=f"{width}x{height}"
     )
 
 

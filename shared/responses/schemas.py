@@ -168,6 +168,9 @@ class JobResponse(BaseModel):
     `rendered_size` is the size that the model rendered. `width` and `height` are the size of the finished picture.
 
     `visible_mark` says whether the pictures have a visible mark.
+
+    `canary` says whether the job belongs to the share of new jobs that an operator gives to a model revision on trial.
+    `revision` is null until a worker has started the job.
     """
 
     model_config = _ALL_FIELDS_REQUIRED
@@ -185,6 +188,7 @@ class JobResponse(BaseModel):
     error: RenderErrorResponse | None
     model: str
     revision: str | None
+    canary: bool = False  # earlier releases have no canary shares
     prompt: str
     revised_prompt: str | None
     enhancement: EnhancementResponse | None

@@ -42,6 +42,7 @@ from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.activity import ActivityStore
 from shared.store.jobs.jobs import JobStore
 from shared.store.jobs.watch import EventHub
+from shared.store.models.models import ModelStore
 from shared.store.pauses.pauses import PauseStore
 from shared.store.queues.requeue import RequeueStore
 from shared.store.queues.throughput import ThroughputStore
@@ -128,6 +129,7 @@ def house(
         PauseStore(client),
         UsageStore(client),
         RequeueStore(client),
+        ModelStore(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

@@ -30,6 +30,7 @@ from shared.store.core.opening import open_store
 from shared.store.files.files import FileStore
 from shared.store.inputs.inputs import InputStore
 from shared.store.jobs.jobs import JobStore
+from shared.store.models.models import ModelStore
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
@@ -48,6 +49,7 @@ _SLOTS = 4  # threads; each works on one batch at a time
 # A batch whose worker died waits this long for another worker. A longer step renews the lease on the way.
 _LEASE_TTL_S = 60.0
 _POLL_S = 0.2  # An idle thread polls this often, because the end of a render sends no hint to this queue.
+_MODELS_REUSE_S = 1.0  # a step reads the models for each of its lines
 _PAUSE_S = 1.0  # between two tries while the store is unavailable
 
 
@@ -92,12 +94,13 @@ def make_service(
     batch_rules = BatchRules(_LEASE_TTL_S, settings.batch_spare, settings.batch_job_stay_s, settings.retention_s)
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     work = BatchWork(client, batch_rules, worker)
-    tools = Tools(work, BatchStore(client), objects, BackupHolds(client), settings, rules)
+    models = ModelStore(client, reuse_s=_MODELS_REUSE_S)
+    tools = Tools(work, BatchStore(client), objects, BackupHolds(client), settings, rules, models)
     checks_prompts = settings.prompt_hook_url is not None
     jobs = JobStore(client, costs=costs_of_profile(settings.cost_profile), checks_prompts=checks_prompts)
     files = FileStore(client)
     fetcher, decoders = ImageFetcher.of(settings, rules), decoders_of(settings.max_image_pixels)
-    intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders, InputStore(client))
+    intake = Intake(settings, rules, jobs, objects, fetcher, files, decoders, InputStore(client), models)
     admission = Admission(Capacity(client, settings), jobs, RateLimits(client), UsageStore(client))
     return BatchService(tools, jobs, files, Releaser(tools, intake, jobs, hints, KeyStore(client), admission))
 

@@ -134,7 +134,8 @@ class Releaser:
             return _PreparedLine(line, None)
         envelope = read_envelope(line.raw, line.line)
         try:
-            wanted = line_request(spec, envelope.body, line.line, self.tools.settings, self.tools.rules)
+            rules, catalogue = self.tools.rules, self.tools.catalogue
+            wanted = line_request(spec, envelope.body, line.line, self.tools.settings, rules, catalogue=catalogue)
         except InvalidRequest as error:  # for example, its deadline has passed since the file was validated
             return _PreparedLine(line, BadBody(envelope.custom_id, fault_of(error, line.line)))
         asked = _ParsedLine(line, envelope.custom_id, wanted, limits)
@@ -191,7 +192,8 @@ class Releaser:
         spec = spec.model_copy(update={"deadline": min(filter(None, ends))})
         job = LineJob(batch.batch_id, line, note_of(read.custom_id, read.wanted.asked))
         job_id = line_job_id(batch.batch_id, batch.round, line)
-        return LineSubmission(job_id, spec, job, source.prior if source else None)
+        route = self.intake.catalogue.route(spec.model, job_id)
+        return LineSubmission(job_id, spec, job, source.prior if source else None, route=route)
 
     def _submit(self, batch: Batch, lines: Sequence[_PreparedLine]) -> int:
         """Creates the jobs of the prepared batch lines, in order, until the tenant's limit of queued renders is

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from shared.batches.batch import Cursor, LineState
 from shared.egress.rules import EgressRules
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.backups.holds import BackupHolds
 from shared.store.batch_work.work import Advance, BatchWork, EndedLine, Leased
 from shared.store.batches.batches import BatchStore
+from shared.store.models.models import ModelStore
 from workers.batches.results import Results
 from workers.batches.segments import is_small, replace_segment, store_segment
 
@@ -24,6 +27,12 @@ class Tools:
     holds: BackupHolds
     settings: Settings
     rules: EgressRules
+    models: ModelStore
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Returns the models that lines may name now."""
+        return self.models.catalogue(ModelNames.of(self.settings))
 
     def results(self, found: Leased) -> Results:
         """Returns the formatter for the results of this batch."""

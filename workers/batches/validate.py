@@ -57,7 +57,7 @@ def _checked(tools: Tools, found: Leased) -> tuple[FileCheck, list[BadBody]]:
 
     Returns the finished check and the invalid lines. Stops early when the whole file is invalid.
     """
-    check = FileCheck(found.batch.spec, tools.settings, tools.rules)
+    check = FileCheck(found.batch.spec, tools.settings, tools.rules, tools.catalogue)
     bad: list[BadBody] = []
     lines = tools.objects.lines(input_key(found.batch.batch_id), most_bytes=MOST_LINE_BYTES)
     for raws in _chunks(raw for _, raw in lines):

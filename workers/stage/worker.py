@@ -113,7 +113,8 @@ class _StageWorker(Generic[Result]):
         at_once = parts.places.at_once
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_with_timeout(settings.redis_url, beat_timeout_s), rules)
-        self._announcement = Announcement(new_worker_id(parts.stage), self._queue, at_once, parts.revision)
+        name = new_worker_id(parts.stage)
+        self._announcement = Announcement(name, self._queue, at_once, parts.revision, settings.served_model_name)
         self._attempts = Attempts(self._announcement.worker_id)
         self._hint_health = HintHealth(at_once, self._queue)
         self._slots = Slots(parts.places, settings.result_buffer, self._on_room)

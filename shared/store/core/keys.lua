@@ -5,7 +5,8 @@
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n (number of renders), left
 --                                           (renders that are not final), limits and times; delete_after_ms (counts from the
 --                                           job's end; without it the job is not deleted); ar_cost, dit_cost: of each
---                                           of its renders (shared/schedule/cost.py); batch, line and note of a batch
+--                                           of its renders (shared/schedule/cost.py); canary if the canary share of
+--                                           its model chose the revision; batch, line and note of a batch
 --                                           line until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
 --                                           total, prior (token grid), prior_engine (JSON: the software and device
@@ -65,6 +66,7 @@
 --   gridpress:open:..., gridpress:asking:<stage>  see open_places.lua
 --   gridpress:serves:<stage>        hash    worker id -> model revision
 --   gridpress:signs:<queue>         hash    worker id -> the worker's health values (JSON, see heartbeat.lua)
+--   gridpress:models                hash    see announced_model.lua
 --   gridpress:revision              string  model revision that the AR worker with the last heartbeat serves
 --   gridpress:manifests             zset    ended jobs whose manifest is to be written, by due time. Fields of these
 --                                           jobs: manifest_holder, manifest_attempts, manifest_error

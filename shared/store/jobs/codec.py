@@ -16,6 +16,7 @@ from shared.jobs.leases import Claim, Handover, Lease, LostAttempt, Progress, Re
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.jobs.token_grid import Prior
+from shared.models.catalogue import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.tracing.origin import Origin
 from shared.webhooks.events import ENDS
@@ -38,6 +39,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         finished_at=_optional_time(job, "finished_ms"),
         enhancement=_enhancement_of(job),
         origin=Origin.parse(job.get("origin")),
+        is_canary="canary" in job,
     )
 
 
@@ -51,7 +53,13 @@ def kept_for(spec: JobSpec, delete_after_ms: str | int | None) -> JobSpec:
 
 
 def new_job(
-    job_id: JobId, spec: JobSpec, created_ms: int, source: PriorSource | None, origin: Origin | None = None
+    job_id: JobId,
+    spec: JobSpec,
+    created_ms: int,
+    source: PriorSource | None,
+    origin: Origin | None = None,
+    *,
+    is_canary: bool = False,
 ) -> Job:
     """Returns the job that `submit.lua` has just written, without reading it from the store."""
     created_at = _time(str(created_ms))
@@ -66,6 +74,7 @@ def new_job(
         finished_at=None,
         enhancement=Enhancement(EnhancementStatus.PENDING) if spec.enhance_prompt else None,
         origin=origin,
+        is_canary=is_canary,
     )
 
 
@@ -190,6 +199,7 @@ def submission_options(
     costs: CostModel = DEFAULT_COSTS,
     idempotency: str = "",
     checks_prompt: bool = False,
+    route: Route = ANY_ROUTE,
 ) -> str:
     """Returns the options of a new job as JSON, as the script `submit.lua` expects them. `checks_prompt` says whether a
     content hook must allow the prompt first.
@@ -207,6 +217,8 @@ def submission_options(
             "deadline_ms": deadline_ms,
             "delete_after_ms": "" if spec.delete_after_s is None else spec.delete_after_s * 1000,
             "revision": source.revision if source else "",
+            "route": route.revision,
+            "canary": route.is_canary and not source,
             "source": spec.prior.job_id if spec.prior else "",
             "enhance": spec.enhance_prompt,
             "check": checks_prompt,

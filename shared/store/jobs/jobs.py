@@ -25,6 +25,7 @@ from shared.jobs.job import ClientName, Job, PriorSource
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, Stage
 from shared.jobs.token_grid import Prior
+from shared.models.catalogue import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.store.core.connect import Client, translated
 from shared.store.core.event_ids import order
@@ -99,6 +100,7 @@ class JobStore:
         source: PriorSource | None = None,
         origin: Origin | None = None,
         idempotency: str = "",
+        route: Route = ANY_ROUTE,
     ) -> Job:
         """Creates a job and its renders with one script, and returns the job. A repeated call with the same id changes
         nothing.
@@ -106,7 +108,7 @@ class JobStore:
         `name` is the client's own id for the job. If an earlier, identical request had the same `name`, returns that
         request's job. `source` has a token grid: all renders then start from it and wait for the DiT. `idempotency` is
         the scope of the request's `Reservation`, or ''. The script that creates the job also records it under that
-        Idempotency-Key.
+        Idempotency-Key. `route` has the model revision that the job goes to, unless it has a `source`.
 
         Returns once the store has the job on disk and on the required replicas. Raises `ClientIdTaken` if a different
         request had the same `name`, and `TenantLimitReached` when too many of the tenant's renders would wait, or
@@ -122,6 +124,7 @@ class JobStore:
             costs=self._costs,
             idempotency=idempotency,
             checks_prompt=self._checks_prompts,
+            route=route,
         )
         queue = first_queue(spec, source)
         # Delivery workers look for checks of prompts by themselves. Enhancements come before the checks.
@@ -143,7 +146,8 @@ class JobStore:
             case ["gone"]:
                 raise _inputs_gone(spec)
         _, created_ms, delete_after_ms = answer
-        return codec.new_job(job_id, codec.kept_for(spec, delete_after_ms), created_ms, source, origin)
+        kept = codec.kept_for(spec, delete_after_ms)
+        return codec.new_job(job_id, kept, created_ms, source, origin, is_canary=route.is_canary and not source)
 
     def submit_lines(self, lines: Sequence[LineSubmission]) -> int:
         """Creates the jobs of batch lines in one round trip to the store, each as `submit` does. A line that is a job
@@ -163,6 +167,7 @@ class JobStore:
                     line.origin,
                     costs=self._costs,
                     checks_prompt=self._checks_prompts,
+                    route=line.route,
                 )
                 self._scripts.queue(pipeline, "submit", *submission(line.job_id, line.spec, options))
             answers = pipeline.execute()

@@ -12,18 +12,20 @@ from shared.hints.queues import Queue, celery_list
 from shared.ids import JobId, render_id
 from shared.jobs.job import PriorSource
 from shared.jobs.spec import JobSpec
+from shared.models.catalogue import ANY_ROUTE, Route
 from shared.tracing.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class LineSubmission:
-    """A batch line that is to become a job. It has the id and the spec of this job."""
+    """A batch line that is to become a job. It has the id, the spec and the route of this job."""
 
     job_id: JobId
     spec: JobSpec
     job: LineJob
     source: PriorSource | None = None
     origin: Origin | None = None
+    route: Route = ANY_ROUTE
 
 
 def first_queue(spec: JobSpec, source: PriorSource | None) -> Queue:

@@ -17,6 +17,8 @@
 --   prior, revision                    for re-renders: the token grid from which all renders start, so that they wait
 --                                      for the DiT, and the model revision that made it. Otherwise '': the first claim
 --                                      sets the job's revision
+--   route, canary                      the model revision that the job goes to, '' for that of the newest AR worker;
+--                                      true if the canary share of its model chose it
 --   source                             for re-renders: the job of the token grid; otherwise ''
 --   enhance                            true: the renders first wait for the enhancement of their prompt
 --   check                              true: they then wait for the check of their prompt (see checks.lua)
@@ -77,7 +79,8 @@ if options.source == '' or redis.call('EXISTS', P .. 'job:' .. options.source) =
   end
 end
 -- The lane decides which workers look for the job first. The first claim decides which model revision it gets.
-local route = options.revision ~= '' and options.revision or redis.call('GET', P .. 'revision') or ''
+local route = options.revision ~= '' and options.revision or options.route
+if route == '' then route = redis.call('GET', P .. 'revision') or '' end
 local now = now_ms()
 local lane = options.class .. '|' .. tenant .. '|' .. route
 local age_rank = now + options.handicap_ms
@@ -119,6 +122,7 @@ if delete_after == '' and options.batch == '' then
   delete_after = redis.call('GET', P .. 'delete_after:' .. tenant) or ''
 end
 if delete_after ~= '' then add_fields('delete_after_ms', delete_after) end
+if options.canary then add_fields('canary', 1) end
 if options.enhance then add_fields('enhancement', 'pending') end
 if options.check then add_fields('check', 'pending') end
 redis.call('HSET', key, unpack(fields))

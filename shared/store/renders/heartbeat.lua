@@ -10,6 +10,7 @@
 --   8: health values (JSON list): time for which the worker has asked for no hint although it had a free slot (ms),
 --      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains,
 --      name of the device ('' if unknown), mean seconds of a step; '' in a short heartbeat
+--   9: name of the model, or '' if the worker serves none or the heartbeat is short
 --   then for each render: render, fence, holder, finished steps, total steps, in step ('1' if the render is in the
 --   running step, else '0')
 -- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.
@@ -17,12 +18,12 @@
 -- and this script once more. While an operator drains the worker, 'drain' follows at the end.
 -- Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The caller then sends all.
 
--- needs: keys, activity, clock, open_places, outbox, paused, pulse, stages
+-- needs: keys, activity, announced_model, clock, open_places, outbox, paused, pulse, stages
 -- seldom: remove_places, send_job_progress, shorten_leases
 
 local LOG_KEPT_S = 7200 -- a worker sends its log again every half an hour
-local FIRST, NUM_EACH = 9, 6 -- arguments of the first render, and of each
-local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs = unpack(ARGV, 1, 8)
+local FIRST, NUM_EACH = 10, 6 -- arguments of the first render, and of each
+local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs, model = unpack(ARGV, 1, 9)
 local is_short, key_of_workers = slots == '', P .. 'workers:' .. stage
 local now = now_ms()
 check_pulse(now, tonumber(lease_ttl))
@@ -66,6 +67,7 @@ local function announce()
   if is_offered and redis.call('GET', P .. 'revision') ~= revision then
     redis.call('SET', P .. 'revision', revision)
   end
+  if stage == 'ar' and model ~= '' then announce_model(model, revision, is_offered, now) end
 end
 
 if not is_short then announce() end

@@ -48,14 +48,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """The announcement of a live worker: its queue, its number of slots (renders that fit at once), and the model
-    revision that it serves ('' for a delivery worker).
+    """The announcement of a live worker: its queue, its number of slots (renders that fit at once), the model revision
+    that it serves, and the name of this model. The last two are '' for a worker that serves no model.
     """
 
     worker_id: WorkerId
     queue: Queue
     slots: int
     revision: Revision
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,8 @@ class LeaseStore:
         else:
             log = ""
         slots, revision, health = ("", "", "") if is_short else (worker.slots, worker.revision, json.dumps(signs))
-        header = (worker.queue, worker.worker_id, slots, revision, ttl, ttl, log, health)
+        model = "" if is_short else worker.model
+        header = (worker.queue, worker.worker_id, slots, revision, ttl, ttl, log, health, model)
         verdicts = cast("list[str]", self._scripts.run("heartbeat", *header, *flat))
         if verdicts == _UNKNOWN:
             return self._beat(worker, said.log, signs, flat)

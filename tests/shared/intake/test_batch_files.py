@@ -15,6 +15,8 @@ from shared.egress.rules import EgressRules
 from shared.files import FileId
 from shared.ids import DEFAULT_TENANT
 from shared.intake.batch_file import FileCheck
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.settings.settings import Settings
 
 OBJECTS = [
@@ -60,7 +62,8 @@ def checked(lines: Iterable[bytes], **limits: int) -> FileCheck:
     settings = Settings(**limits)  # type: ignore[arg-type]
     file_id = FileId("file-" + "0" * 26)
     spec = BatchSpec(tenant=DEFAULT_TENANT, input_file_id=file_id, endpoint="/v1/jobs", window="24h", window_s=86_400)
-    check = FileCheck(spec, settings, EgressRules.of(settings, lambda: False))
+    rules, catalogue = EgressRules.of(settings, lambda: False), Catalogue(ModelNames.of(settings))
+    check = FileCheck(spec, settings, rules, catalogue)
     assert check.take(lines) == []
     check.end()
     return check

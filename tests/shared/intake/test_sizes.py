@@ -14,6 +14,8 @@ from shared.ids import DEFAULT_TENANT
 from shared.intake.batch_line import line_request
 from shared.intake.openai import EditRequest, GenerationRequest
 from shared.intake.request import JobRequest
+from shared.models.catalogue import Catalogue
+from shared.models.names import ModelNames
 from shared.settings.settings import Settings
 
 PROMPT = {"prompt": "a red kite"}
@@ -30,7 +32,8 @@ def of_line(size: str) -> str | None:
         tenant=DEFAULT_TENANT, input_file_id=file_id, endpoint="/v1/images/generations", window="24h", window_s=86_400
     )
     body = {**PROMPT, "size": size}
-    return line_request(spec, body, 0, settings, EgressRules.of(settings, lambda: False)).request.size
+    rules, catalogue = EgressRules.of(settings, lambda: False), Catalogue(ModelNames.of(settings))
+    return line_request(spec, body, 0, settings, rules, catalogue=catalogue).request.size
 
 
 def of_row(size: str) -> str | None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.intake.model_names import ModelNames
 from shared.intake.openai import EditRequest, GenerationRequest
+from shared.models.names import ModelNames
 from shared.settings.settings import Settings
 
 SERVED = "zai-org/GLM-Image"

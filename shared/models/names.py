@@ -9,7 +9,7 @@ from shared.settings.settings import Settings
 
 SHORT_NAME = "glm-image"  # the name of GLM-Image in Z.ai's API
 
-_MOST_CHARS = 100  # of a wrong name that the error message quotes
+MOST_CHARS = 100  # of a wrong name that the error message quotes
 # Names of the dall-e kind: dall-e-2, openai/dall-e-3, and dalle3, as deployments on Azure are often called.
 _DALL_E = re.compile(r"(?<![a-z])dall[-_. ]?e(?![a-z])", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ class ModelNames:
         """Returns the error message for a name that does not mean the served model."""
         names = ", ".join((*self.listed, SHORT_NAME))
         return (
-            f"this service does not serve the model {name[:_MOST_CHARS]}. Omit `model`, use one of {names}, "
+            f"this service does not serve the model {name[:MOST_CHARS]}. Omit `model`, use one of {names}, "
             "or let the operator add the name to GRIDPRESS_MODEL_ALIASES"
         )
 

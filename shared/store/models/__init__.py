@@ -1,0 +1,1 @@
+"""Stores the names of models that workers announce, and what operators set for the models."""
