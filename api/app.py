@@ -34,6 +34,7 @@ from api.jobs.validation import validation
 from api.openai.routes import openai_images
 from api.operators.audit import audit
 from api.operators.draining import draining
+from api.operators.models import model_rules
 from api.operators.pauses import pauses
 from api.operators.requeue import requeue
 from api.problems import handlers as problems
@@ -113,6 +114,7 @@ def create_app(deps: Services) -> Flask:
         usage,
         draining,
         requeue,
+        model_rules,
         session,
         studio,
         openai_images,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic_core import PydanticSerializationError
@@ -169,6 +170,14 @@ class Client:
     def move(self, fields: Json) -> Json:
         """Moves waiting work to another model revision. Returns how much."""
         return self._post("/v1/requeue", fields)
+
+    def models(self) -> Json:
+        """Returns all models, in `data`."""
+        return self._get("/v1/model_rules")
+
+    def change_model(self, model: str, changes: Json) -> Json:
+        """Changes what is set for a model. Returns all of it."""
+        return self._send(service.raw("PATCH", f"/v1/model_rules/{quote(model, safe='/')}", changes, None, None))
 
     def cancel(self, job_id: str) -> Json:
         return self._json(jobs.change(job_id, "cancel"))

@@ -6,6 +6,7 @@ from api.openapi.media import TEXT
 from api.openapi.operation import Body, Json, Operation, Response
 from api.operators.audit import JSONL, AuditPage, AuditQuery
 from api.operators.draining import DrainedResponse, DrainRequest
+from api.operators.models import ModelRulesPage, ModelRulesRequest, ModelRulesResponse
 from api.operators.pauses import PausedResponse, PauseRequest, PausesPage
 from api.operators.requeue import RequeueRequest, RequeueResponse
 from shared.errors import InvalidRequest, PauseNotFound, RevisionNotServed, WorkerNotFound
@@ -37,6 +38,18 @@ _PAUSE = {
 _DRAIN = {
     "id": "dit-render-1-4711-0a1b2c3d",
     "drain": {"reason": "this GPU is too hot", "since": "2026-01-05T09:30:00.000Z", "key_id": "x7k2m4qa"},
+}
+_MODEL_RULES = {
+    "model": "zai-org/GLM-Image",
+    "is_default": True,
+    "main_revision": "4f3a2b1c0d9e",
+    "revisions": [
+        {"revision": "4f3a2b1c0d9e", "num_workers": 4, "is_paused": False},
+        {"revision": "a1b2c3d", "num_workers": 1, "is_paused": False},
+    ],
+    "canary": {"revision": "a1b2c3d", "percent": 5},
+    "defaults": {"size": None, "num_inference_steps": 30, "guidance_scale": None, "quality": None},
+    "waits": False,
 }
 
 OPERATIONS = {
@@ -90,6 +103,26 @@ OPERATIONS = {
         "End the drain of a worker",
         {204: Response("the worker claims again")},
         (WorkerNotFound,),
+    ),
+    "model_rules.index": Operation(
+        "listModelRules",
+        _TAG,
+        "List what is set for each model",
+        {200: Response("all models", ModelRulesPage, examples={"one": {"data": [_MODEL_RULES]}})},
+    ),
+    "model_rules.change": Operation(
+        "changeModelRules",
+        _TAG,
+        "Change what is set for a model",
+        {200: Response("all that is set", ModelRulesResponse, examples={"one": _MODEL_RULES})},
+        (InvalidRequest,),
+        Body(
+            ModelRulesRequest,
+            examples={
+                "canary": {"canary": {"revision": "a1b2c3d", "percent": 5}},
+                "defaults": {"defaults": {"num_inference_steps": 30}},
+            },
+        ),
     ),
     "requeue.move": Operation(
         "requeueWork",

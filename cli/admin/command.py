@@ -5,6 +5,7 @@ import click
 from cli.admin.audit import audit
 from cli.admin.erase import erase, erasure
 from cli.admin.limits import limits
+from cli.admin.models import model, models
 from cli.admin.pauses import pause, pauses, resume
 from cli.admin.requeue import requeue
 from cli.admin.retention import retention
@@ -14,7 +15,7 @@ from cli.admin.workers import drain, undrain, workers
 
 @click.group()
 def admin() -> None:
-    """Manage tenants (limits, usage, data), drain workers, pause and move work, and read the audit log.
+    """Manage tenants (limits, usage, data), drain workers, pause and move work, set models, and read the audit log.
 
     The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
     change limits it always needs both.
@@ -22,6 +23,6 @@ def admin() -> None:
 
 
 _OF_TENANTS = (limits, usage, retention, erase, erasure)
-_OF_OPERATORS = (workers, drain, undrain, pause, resume, pauses, requeue, audit)
+_OF_OPERATORS = (workers, drain, undrain, pause, resume, pauses, requeue, models, model, audit)
 for command in (*_OF_TENANTS, *_OF_OPERATORS):
     admin.add_command(command)
