@@ -19,7 +19,7 @@ from shared.ids import JobId
 from shared.intake.request import Body
 from shared.jobs.job import ClientName, Job
 from shared.jobs.states import Stage
-from shared.models.catalogue import ANY_ROUTE
+from shared.models.routes import ANY_ROUTE
 
 log = structlog.get_logger()
 

@@ -16,7 +16,8 @@ from api.services import services
 from shared.intake.fields import validated
 from shared.intake.openai import ImagesRequest
 from shared.intake.request import Body, JobRequest
-from shared.models.catalogue import Catalogue, is_stand_in
+from shared.models.catalogue import Catalogue
+from shared.models.routes import is_stand_in
 
 openai_images = Blueprint("openai_images", __name__, url_prefix="/v1")
 

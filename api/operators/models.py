@@ -16,7 +16,8 @@ from shared.ids import Revision
 from shared.intake.fields import validated
 from shared.intake.types import Size
 from shared.jobs.spec import Quality
-from shared.models.catalogue import Catalogue, ServedRevision, is_stand_in
+from shared.models.catalogue import Catalogue, ServedRevision
+from shared.models.routes import is_stand_in
 from shared.models.rules import Canary, ModelDefaults, ModelRules
 from shared.settings.model_names import read_model_names
 

@@ -12,9 +12,8 @@ from typing import Any, Self
 from shared.errors import InvalidRequest
 from shared.ids import JobId, Revision
 from shared.models.names import MOST_CHARS, ModelNames
+from shared.models.routes import Route, key_of, stand_in
 from shared.models.rules import ModelDefaults, ModelRules
-
-_UNSERVED = "@"  # begins the name of the lane in which jobs wait for a model without any known revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +30,6 @@ class ServedRevision:
     @property
     def takes_work(self) -> bool:
         return self.num_workers > 0 and not self.is_paused
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The revision that a new job goes to, and whether the canary share of its model chose it. An empty revision leaves
-    the choice to the store.
-    """
-
-    revision: Revision
-    is_canary: bool = False
-
-
-ANY_ROUTE = Route(Revision(""))
-
-
-def key_of(name: str) -> str:
-    """Returns a model's name with small letters, under which the store knows the model. Only ASCII letters change."""
-    return name.strip().encode().lower().decode()
-
-
-def is_stand_in(revision: str) -> bool:
-    """Returns whether a revision stands for a model of which no revision is known. Its jobs wait for a worker."""
-    return revision.startswith(_UNSERVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +167,7 @@ class Catalogue:
         for served in ([each for each in some if each.num_workers] for some in (main, own)):
             if served:
                 return self._best(key, served).revision
-        return self.newest.get(key) or Revision(_UNSERVED + key)
+        return self.newest.get(key) or stand_in(key)
 
     def _best(self, key: str, served: Sequence[ServedRevision]) -> ServedRevision:
         newest = self.newest.get(key)

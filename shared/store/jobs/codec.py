@@ -16,7 +16,7 @@ from shared.jobs.leases import Claim, Handover, Lease, LostAttempt, Progress, Re
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.jobs.token_grid import Prior
-from shared.models.catalogue import ANY_ROUTE, Route
+from shared.models.routes import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.tracing.origin import Origin
 from shared.webhooks.events import ENDS

@@ -25,7 +25,7 @@ from shared.jobs.job import ClientName, Job, PriorSource
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, Stage
 from shared.jobs.token_grid import Prior
-from shared.models.catalogue import ANY_ROUTE, Route
+from shared.models.routes import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.store.core.connect import Client, translated
 from shared.store.core.event_ids import order

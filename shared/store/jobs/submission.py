@@ -12,7 +12,7 @@ from shared.hints.queues import Queue, celery_list
 from shared.ids import JobId, render_id
 from shared.jobs.job import PriorSource
 from shared.jobs.spec import JobSpec
-from shared.models.catalogue import ANY_ROUTE, Route
+from shared.models.routes import ANY_ROUTE, Route
 from shared.tracing.origin import Origin
 
 

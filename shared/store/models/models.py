@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 
-from shared.models.catalogue import Catalogue, key_of
+from shared.models.catalogue import Catalogue
 from shared.models.names import ModelNames
+from shared.models.routes import key_of
 from shared.models.rules import ModelRules
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts

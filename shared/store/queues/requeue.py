@@ -5,7 +5,7 @@ from typing import cast
 
 from shared.errors import RevisionNotServed
 from shared.ids import Revision, TenantId
-from shared.models.catalogue import is_stand_in, key_of
+from shared.models.routes import is_stand_in, key_of
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 

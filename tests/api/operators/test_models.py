@@ -62,7 +62,7 @@ def test_a_model_that_nobody_serves_waits_if_the_operator_says_so(operator: Keye
     assert operator.patch("/v1/model_rules/acme/Brush", json={"waits": True})["main_revision"] is None
     job = operator.post("/v1/jobs", 202, json=fields)
     assert (job["model"], job["queue"]["unserved"]) == ("acme/Brush", ["ar", "dit"])
-    assert operator.get("/readyz")["unserved"]["ar"] == {"@acme/brush": 1}
+    assert operator.get("/v1/stats")["stages"]["ar"]["unserved"] == {"@acme/brush": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
 from shared.ids import JobId, Revision
-from shared.models.catalogue import Catalogue, ServedRevision, is_stand_in
+from shared.models.catalogue import Catalogue, ServedRevision
 from shared.models.names import ModelNames
+from shared.models.routes import is_stand_in
 from shared.models.rules import Canary, ModelRules
 from shared.settings.settings import Settings
 

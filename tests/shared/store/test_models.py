@@ -6,8 +6,9 @@ from shared.hints.queues import Queue
 from shared.ids import Revision, WorkerId, new_job_id
 from shared.jobs.job import Job, PriorSource
 from shared.jobs.states import Stage
-from shared.models.catalogue import Catalogue, is_stand_in
+from shared.models.catalogue import Catalogue
 from shared.models.names import ModelNames
+from shared.models.routes import is_stand_in
 from shared.models.rules import Canary, ModelDefaults, ModelRules
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
