@@ -88,7 +88,7 @@ def model(
     given = {name: value for name, value in defaults.items() if value is not None}
     if given and no_defaults:
         raise click.UsageError("--no-defaults removes all defaults: give none with it")
-    changes: Json = {}
+    changes: dict[str, Any] = {}
     if revision or no_canary:
         changes["canary"] = {"revision": revision, "percent": percent} if revision else None
     if given or no_defaults:
