@@ -201,6 +201,7 @@ def test_every_route_with_an_id_is_in_the_table(http: FlaskClient) -> None:
         ("GET", "/v1/jobs/<job_id>/images/<int:index>/links/<name>"),
     }
     of_the_platform = {(method, "/v1/pauses/<kind>/<name>") for method in ("PUT", "DELETE")}
+    of_the_platform |= {("PATCH", "/v1/model_rules/<path:model>")}
     of_the_platform |= {
         ("POST", f"/v1/workers/<worker_id>/{what}") for what in ("drain", "resume")
     }  # tests/api/operators
