@@ -62,6 +62,7 @@ class DefaultsRequest(BaseModel):
     guidance_scale: float | None = None
     quality: Text | None = None
     output_format: Text | None = None
+    reuse: bool | None = Field(default=None, description="true: lines may be answered with your earlier pictures")
     seed: int | None = Field(
         default=None, ge=0, lt=SEED_LIMIT, description="the seed of the first line; each further line adds one"
     )

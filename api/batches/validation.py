@@ -38,9 +38,11 @@ def check_defaults(spec: BatchSpec) -> None:
     With invalid default values, every line that uses them would fail.
     """
     images = {"images": [{"file_id": "file-" + "0" * 26}]} if spec.endpoint == "/v1/images/edits" else {}
+    # Lines may have seeds of their own, which `reuse` needs.
+    seed = {"seed": 0} if spec.defaults.reuse and spec.defaults.seed is None else {}
     catalogue = services().catalogue
     usable = catalogue.limited_to(spec.models).usable
-    line = {"prompt": "any", **images, **({"model": usable[0]} if usable else {})}
+    line = {"prompt": "any", **images, **seed, **({"model": usable[0]} if usable else {})}
     try:
         line_request(spec, line, 0, services().settings, services().rules, catalogue=catalogue)
     except InvalidRequest as error:

@@ -30,6 +30,9 @@ _OPTIONS = (
     click.option(
         "--quality", type=click.Choice([kind.value for kind in Quality]), help="Quality of lines without one."
     ),
+    click.option(
+        "--reuse", is_flag=True, help="Copy your pictures of equal requests that also had --reuse. Needs seeds."
+    ),
     click.option("--seed", type=int, help="Line i, counted from 0, uses SEED + i if it has no seed."),
     click.option(
         "--priority", type=PRIORITIES, help="high goes before normal; interactive: as urgent as single pictures."
@@ -62,6 +65,7 @@ OPTION_NAMES = {
     "size": "--size",
     "num_inference_steps": "--steps",
     "quality": "--quality",
+    "reuse": "--reuse",
     "seed": "--seed",
     "priority": "--priority",
     "finish_by": "--finish-by",
@@ -71,7 +75,7 @@ OPTION_NAMES = {
     "output_prefix": "--output-prefix",
     "strict": "--strict",
 }
-_OF_LINES = ("size", "num_inference_steps", "quality", "seed")
+_OF_LINES = ("size", "num_inference_steps", "quality", "reuse", "seed")
 _OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "output_prefix", "strict")
 
 
@@ -94,6 +98,6 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fields(asked: dict[str, Any]) -> dict[str, Any]:
-    defaults = {name: asked[name] for name in _OF_LINES if asked[name] is not None}
+    defaults = {name: asked[name] for name in _OF_LINES if asked[name] is not None and asked[name] is not False}
     fields = {name: asked[name] for name in _OF_BATCH if asked[name]}
     return fields | ({"defaults": defaults} if defaults else {})

@@ -28,6 +28,7 @@ _QUALITY_HELP = "fast takes about half the time; the picture differs a little.  
 _PRIORITY_HELP = "batch: after all interactive jobs.  [default: interactive]"
 _WEBHOOK_HELP = "URL that gets a signed webhook when the job ends."
 _DELETE_HELP = "Seconds after the job's end at which the service deletes it with its pictures; at least 60."
+_REUSE_HELP = "Copy the picture of an equal request of yours that also had --reuse. Needs --seed."
 _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 # The options and arguments that the API's names of fields stand for.
 _OPTIONS = {
@@ -44,6 +45,7 @@ _OPTIONS = {
     "images": "--image",
     "enhance_prompt": "--enhance-prompt",
     "visible_mark": "--visible-mark",
+    "reuse": "--reuse",
     "n": "--n",
     "webhook_url": "--webhook",
     "delete_after_s": "--delete-after",
@@ -68,6 +70,7 @@ def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given
 @click.option("--image", "images", type=_PICTURE, multiple=True, help="Picture to edit or combine; may be repeated.")
 @click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
 @click.option("--visible-mark", is_flag=True, help="Draw a text such as 'AI generated' into a corner of each picture.")
+@click.option("--reuse", is_flag=True, help=_REUSE_HELP)
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--webhook", "webhook_url", metavar="URL", help=_WEBHOOK_HELP)
 @click.option("--delete-after", "delete_after_s", type=int, metavar="SECONDS", help=_DELETE_HELP)
@@ -111,6 +114,7 @@ def render(
     fields["images"] = [data_url(image) for image in images]
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
     fields["visible_mark"] = fields["visible_mark"] or None
+    fields["reuse"] = fields["reuse"] or None
     console = Console(stderr=True, quiet=quiet)
     with Client(url) as client:
         with in_options(_OPTIONS):

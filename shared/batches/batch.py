@@ -113,6 +113,7 @@ class Defaults(BaseModel):
     guidance_scale: float | None = None
     quality: str | None = None
     output_format: str | None = None
+    reuse: bool | None = None
     seed: int | None = None
 
 

@@ -28,6 +28,10 @@ def flaws(request: JobRequest, settings: Settings, rules: EgressRules) -> Iterat
     if request.enhance_prompt and not settings.enhance_base_url:
         why = "this service can't enhance prompts: its operator has not set GRIDPRESS_ENHANCE_BASE_URL"
         yield InvalidRequest(why, "enhance_prompt")
+    if request.reuse and request.prior is not None:
+        yield InvalidRequest("a re-render can't be reused: its picture depends on an earlier one", "reuse")
+    elif request.reuse and request.seed is None:
+        yield InvalidRequest("reuse needs a seed: without one, every picture gets a random seed", "reuse")
     yield from _size_flaws(request)
 
 

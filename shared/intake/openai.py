@@ -46,6 +46,7 @@ _AS_THEY_ARE = (
     "top_p",
     "resize",
     "enhance_prompt",
+    "reuse",
     "embed_metadata",
     "visible_mark",
     "priority",
@@ -199,6 +200,7 @@ class ImagesRequest(BaseModel):
     top_p: float | None = Field(default=None, description=_OURS)
     resize: bool | None = Field(default=None, description=_OURS)
     enhance_prompt: bool | None = Field(default=None, description=_OURS)
+    reuse: bool | None = Field(default=None, description=_OURS)
     embed_metadata: bool | None = Field(default=None, description=_OURS)
     visible_mark: bool | None = Field(default=None, description=_OURS)
     priority: str | None = Field(default=None, description=_OURS)

@@ -110,6 +110,11 @@ class JobRequest(BaseModel):
         description="let a language model rewrite the prompt first; quoted text stays. The response has the new "
         "prompt as revised_prompt",
     )
+    reuse: bool = Field(
+        default=False,
+        description="if you have a picture of an equal request that also had `reuse`, get a copy of it, not a new "
+        "render. Needs a `seed`; not with `prior`. The response says `reused_from`",
+    )
     images: list[ImageInput] = Field(
         default=[],
         description="pictures to edit or combine: base64 data URLs, files that you uploaded (`file-...`, or an "

@@ -121,6 +121,7 @@ class Intake:
             priority=request.priority,
             partial_images=request.partial_images,
             enhance_prompt=request.enhance_prompt,
+            reuse=request.reuse,
             prior=source.ref if source else None,
             start_timeout_s=request.start_timeout_s,
             execution_timeout_s=request.execution_timeout_s,

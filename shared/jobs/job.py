@@ -63,6 +63,7 @@ class Render:
     """One render of a job as the store holds it. Stage times are in UTC, and None until they are reached.
 
     `decoded_at` is the time at which the picture was stored for a content check. It is None if nothing checks pictures.
+    `reused_from` is the render whose picture was copied for this one, or None.
     """
 
     render_id: RenderId
@@ -79,6 +80,7 @@ class Render:
     decode_started_at: datetime | None
     finished_at: datetime | None
     decoded_at: datetime | None = None
+    reused_from: RenderId | None = None
 
     @property
     def num_tries(self) -> int:

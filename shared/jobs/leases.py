@@ -119,6 +119,8 @@ class Claim:
     `ar_device_s` is the seconds of the device that the AR stage took. It is None for the token grid of an earlier job,
     and 0 if it is unknown. It is for the usage of the tenant, and so is `tenant`, which is also for the manifest.
 
+    `reuse` permits to answer the render with an earlier picture of the same request, and later requests with its own.
+
     The last four fields are only for logs and traces:
     - `origin` is the HTTP request that created the job.
     - `attempt` counts the attempts in this stage from 1.
@@ -139,6 +141,7 @@ class Claim:
     prior_engine: Mapping[str, str] = field(default_factory=dict, compare=False)
     ar_device_s: float | None = field(default=None, compare=False)
     tenant: TenantId = field(default=DEFAULT_TENANT, compare=False)
+    reuse: bool = field(default=False, compare=False)
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)
     waited_s: float = field(default=0.0, compare=False)

@@ -126,6 +126,7 @@ class JobSpec(BaseModel):
       prompt, and the job's `enhancement` has the rewritten prompt.
     - With `prior`, the renders start with the token grid of an earlier render.
     - `partial_images` (0 to 3) asks for previews during the DiT stage. The previews don't change the picture.
+    - With `reuse`, an earlier picture of the same request and tenant may answer a render, and its own a later one.
     - `priority` sets the scheduling class. It doesn't change the picture either.
 
     A render expires if no worker leases it within `start_timeout_s` after the request was accepted. It also expires if
@@ -143,6 +144,7 @@ class JobSpec(BaseModel):
     priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
     enhance_prompt: bool = False
+    reuse: bool = False
     prior: PriorRef | None = None
     start_timeout_s: float | None = None
     execution_timeout_s: float | None = None

@@ -70,7 +70,12 @@ _PROMPT_REJECTED = {_S.REJECTED: "the content hook refused the prompt"}
 # Maps each state to the states that can follow it, each with its cause. No other place defines a transition.
 ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
     _S.QUEUED: {_S.PRIOR_RUNNING: "claim by an AR worker", **_ENDS, **_PROMPT_REJECTED},
-    _S.PRIOR_RUNNING: {_S.PRIOR_READY: "token grid finished", _S.QUEUED: "retry: lease lost or handed back", **_ENDS},
+    _S.PRIOR_RUNNING: {
+        _S.PRIOR_READY: "token grid finished",
+        _S.SUCCEEDED: "picture of an earlier request copied",
+        _S.QUEUED: "retry: lease lost or handed back",
+        **_ENDS,
+    },
     _S.PRIOR_READY: {_S.DECODE_RUNNING: "claim by a DiT worker", **_ENDS, **_PROMPT_REJECTED},
     _S.DECODE_RUNNING: {
         _S.SUCCEEDED: "picture stored",

@@ -84,7 +84,7 @@ SANDBOX_KILLS = _SANDBOXED.counter(
 # GPU stages
 RENDERS = _STAGE.counter(
     "renders_total",
-    "Ended attempts: succeeded, failed, handed_back to the queue, cancelled, expired, or lost (the lease had ended)",
+    "Ended attempts: succeeded, reused, failed, handed_back, cancelled, expired, or lost (its lease ended)",
     ("stage", "outcome"),
 )
 RENDER_SECONDS = _STAGE.histogram(

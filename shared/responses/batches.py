@@ -85,8 +85,8 @@ class BatchResponse(BaseModel):
     deadline: Moment | None
     delete_after_s: int | None
     retry_of: str | None
-    output_prefix: str | None = None
-    output_folder: str | None = None
+    output_prefix: str | None
+    output_folder: str | None
     webhook_url: str | None
     webhook_events: list[str]
     webhook_payload: PayloadStyle | None

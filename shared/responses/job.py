@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.ids import split_render_id
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.job import Job, Render
 from shared.jobs.pauses import Pause
@@ -18,6 +19,7 @@ from shared.responses.schemas import (
     PriorResponse,
     QueueResponse,
     RenderErrorResponse,
+    ReusedFrom,
     StepsResponse,
     Timings,
 )
@@ -65,6 +67,7 @@ def job_response(
         priority=spec.priority,
         partial_images=spec.partial_images,
         enhance_prompt=spec.enhance_prompt,
+        reuse=spec.reuse,
         start_timeout_s=spec.start_timeout_s,
         execution_timeout_s=spec.execution_timeout_s,
         deadline=spec.deadline,
@@ -149,7 +152,16 @@ def _image(job: Job, render: Render, link: str) -> ImageResponse:
             ar_s=_seconds(render.prior_started_at, render.prior_ready_at),
             dit_s=_seconds(render.decode_started_at, (render.decoded_at or render.finished_at) if picture else None),
         ),
+        reused_from=reused_from(render),
     )
+
+
+def reused_from(render: Render) -> ReusedFrom | None:
+    """Returns the picture that was copied for this render; None if the render made its picture itself."""
+    if render.reused_from is None:
+        return None
+    job_id, index = split_render_id(render.reused_from)
+    return ReusedFrom(job_id=job_id, index=index)
 
 
 def _enhancement(enhancement: Enhancement | None) -> EnhancementResponse | None:

@@ -69,6 +69,13 @@ class StepsResponse(BaseModel):
     total: int
 
 
+class ReusedFrom(BaseModel):
+    """The picture of an equal request that was copied instead of a new render."""
+
+    job_id: str
+    index: int
+
+
 class ImageResponse(BaseModel):
     """One picture of a job. `url`, `sha256`, `bytes` and `content_type` are null until the picture has succeeded.
     `progress` is null unless a worker is rendering the picture.
@@ -76,6 +83,9 @@ class ImageResponse(BaseModel):
     `attempts` is how often workers have tried to render the picture: 1 if nothing goes wrong, and one more for each
     repetition of a stage. `ended_in` is the stage in which the picture was cancelled, expired, failed or was
     rejected. It is `before_start` if no stage had begun.
+
+    `reused_from` is the earlier picture that was copied because the request has `reuse`; null if the picture was
+    rendered.
     """
 
     index: int
@@ -93,6 +103,7 @@ class ImageResponse(BaseModel):
     error: RenderErrorResponse | None
     attempts: int
     timings: Timings
+    reused_from: ReusedFrom | None
 
 
 class EnhancementErrorResponse(BaseModel):
@@ -211,6 +222,7 @@ class JobResponse(BaseModel):
     priority: Priority
     partial_images: int
     enhance_prompt: bool
+    reuse: bool
     start_timeout_s: float | None
     execution_timeout_s: float | None
     deadline: Moment | None

@@ -395,7 +395,10 @@ class Settings(WebhookSettings, EnhancementSettings, LabelSettings, TenantSettin
         "each class, in addition to those that the workers can hold",
     )
     batch_retention_s: int = Field(
-        default=30 * 24 * 3600, ge=0, description="time for which a batch can be read and retried after its end"
+        default=30 * 24 * 3600,
+        ge=0,
+        description="time for which a batch can be read and retried after its end, and a finished picture "
+        "can be copied for an equal request with reuse",
     )
     batch_job_stay_s: int = Field(
         default=24 * 3600,

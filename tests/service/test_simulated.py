@@ -61,6 +61,18 @@ def test_a_failure_that_was_asked_for_names_itself(url: str) -> None:
     assert (job["status"], job["images"][0]["error"]["code"]) == ("failed", "simulated_failure")  # type: ignore[index]
 
 
+def test_an_equal_request_with_reuse_gets_a_copy_of_the_picture(url: str) -> None:
+    first, second, other = (submit(url, seed=seed, n=2, reuse=True, prompt="a copied kite") for seed in (40, 40, 41))
+    images = [job["images"] for job in (first, second, other)]
+    sources = [[image["reused_from"] and image["reused_from"]["index"] for image in each] for each in images]  # type: ignore[attr-defined]
+    assert sources == [[None, None], [0, 1], [1, None]]
+    for made, copied in zip(*images[:2], strict=True):  # type: ignore[call-overload]
+        assert copied["reused_from"]["job_id"] == first["id"] != second["id"]
+        assert copied["url"] != made["url"]
+        assert downloaded(copied["url"]) == downloaded(made["url"])
+    assert second["status"] == "succeeded"
+
+
 def downloaded(link: object, **query: str) -> bytes:
     return httpx.get(str(link), params=query, follow_redirects=True, trust_env=False).raise_for_status().content
 

@@ -27,6 +27,7 @@ from workers.engine.places import rows
 from workers.model.source import find_model
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
+from workers.stage.reuse import Reuse
 from workers.stage.worker import StageParts, run_stage
 
 log = structlog.get_logger()
@@ -40,7 +41,8 @@ def run(settings: Settings) -> None:
     began_s = time.monotonic()
     source = find_model(settings, AR_PARTS)
     client = open_store(settings)
-    images = ConditionImages(open_objects(settings))
+    objects = open_objects(settings)
+    images = ConditionImages(objects)
     placement = place(settings)
     with device_share(settings, placement) as share:
         model = load_ar_model(source.folder, placement.device, placement.dtype)
@@ -74,6 +76,7 @@ def run(settings: Settings) -> None:
         next_queue=Queue.DIT,
         is_device_lost=partial(is_device_lost, device=placement.device),
         device=_title(placement, facts),
+        reuse=Reuse.of(settings, client, objects),
     )
     run_stage(parts, settings, client)
 

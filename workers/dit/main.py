@@ -40,6 +40,7 @@ from workers.engine.places import turns
 from workers.model.source import ModelSource, find_model
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
+from workers.stage.reuse import Reuse
 from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 
@@ -72,6 +73,7 @@ def run(settings: Settings) -> None:
             labelling,
             facts,
             checks_pictures=settings.picture_hook_url is not None,
+            reuse=Reuse.of(settings, client, objects),
         )
         denoiser = _denoiser(settings, source, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings) else Plan()

@@ -21,6 +21,7 @@ from workers.simulate.picture import simulated_condition, simulated_grid
 from workers.simulate.stepper import TimedStepper
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
+from workers.stage.reuse import Reuse
 from workers.stage.worker import StageParts, run_stage
 
 _SLOTS = 16  # about as many renders as a real worker decodes at once
@@ -32,7 +33,8 @@ def run(settings: Settings) -> None:
     """
     simulation = Simulation.parse(settings.model)
     client = open_store(settings)
-    images = ConditionImages(open_objects(settings))
+    objects = open_objects(settings)
+    images = ConditionImages(objects)
     slots = settings.ar_slots or _SLOTS
     facts = {"device": "simulated", "gridpress": version("gridpress")}
 
@@ -58,5 +60,6 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DIT,
         device="simulated",
+        reuse=Reuse.of(settings, client, objects),
     )
     run_stage(parts, settings, client)

@@ -21,6 +21,7 @@ from workers.model.simulated import REVISION, Simulation
 from workers.simulate.picture import simulated_picture
 from workers.simulate.stepper import TimedStepper
 from workers.stage.recorder import Write
+from workers.stage.reuse import Reuse
 from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 
@@ -39,6 +40,7 @@ def run(settings: Settings) -> None:
         labelling,
         facts,
         checks_pictures=settings.picture_hook_url is not None,
+        reuse=Reuse.of(settings, client, objects),
     )
     handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
 

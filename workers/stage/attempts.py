@@ -27,10 +27,12 @@ _NS = 1_000_000_000
 class End(StrEnum):
     """The way in which an attempt on a render ended.
 
+    `reused` means that an earlier picture of the same request was copied.
     `lost` means that another worker has the render or will get it, so the result of this attempt is void.
     """
 
     SUCCEEDED = "succeeded"
+    REUSED = "reused"
     FAILED = "failed"
     HANDED_BACK = "handed_back"
     CANCELLED = "cancelled"

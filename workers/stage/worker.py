@@ -41,6 +41,7 @@ from workers.stage.attempts import Attempts, End, show_ends
 from workers.stage.claiming import Claimer, ClaimerPorts, LeadTime
 from workers.stage.operator_drain import OperatorDrain
 from workers.stage.recorder import Recorder, Write
+from workers.stage.reuse import Reuse
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class StageParts(Generic[Result]):
     - `handover_ports` save the state of unfinished renders. If they are None, a render that is handed back starts its
       stage again.
     - `device` is the name of the device for people, such as `NVIDIA H100` or `cpu`.
+    - `reuse` ends renders with copies of earlier pictures, before their inputs are fetched. The DiT has none.
     """
 
     stage: Stage
@@ -89,6 +91,7 @@ class StageParts(Generic[Result]):
     is_device_lost: Callable[[Exception], bool] = _never
     handover_ports: HandoverPorts | None = None
     device: str = ""
+    reuse: Reuse | None = None
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
@@ -108,7 +111,9 @@ class _StageWorker(Generic[Result]):
         self._hints = Hints(self._app, UpkeepStore(client))
         self._queue = Queue(parts.stage.value)
         # When a render leaves the stage, the next stage has work, and this stage has a free place.
-        hints = [self._hints.messages[queue] for queue in (parts.next_queue, self._queue)]
+        # A reused picture also ends its render, and then its job has a manifest or message to deliver.
+        ends = () if parts.reuse is None else (Queue.DELIVERY,)
+        hints = [self._hints.messages[queue] for queue in (parts.next_queue, self._queue, *ends)]
         self._leases = LeaseStore(client, rules, hints)
         at_once = parts.places.at_once
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
@@ -224,10 +229,19 @@ class _StageWorker(Generic[Result]):
         """Fetches the claim's inputs and passes the claim to the engine. The claim's lease is renewed meanwhile."""
         began_s = time.monotonic()
         with bound_contextvars(**claim.log_ids):
-            if not self._is_prepared(claim):
+            if self._is_reused(claim) or not self._is_prepared(claim):
                 return
         self._lead.note(time.monotonic() - began_s)
         self._engine.submit(claim)
+
+    def _is_reused(self, claim: Claim) -> bool:
+        """Ends the render with a copy of an earlier picture, if there is one. Returns whether it needs no more work."""
+        reuse = self._parts.reuse
+        if reuse is None or not (end := reuse.end_of(self._leases, claim)):
+            return False
+        self._attempts.end(claim.lease, end)
+        self._slots.release(claim.lease)
+        return True
 
     def _is_prepared(self, claim: Claim) -> bool:
         """Fetches the claim's inputs. Returns whether the render can go on. If the object store is unreachable, hands

@@ -14,7 +14,8 @@
 --                                           best, strikes, group while it is a suspect, lost_ms and lost_worker until
 --                                           its next claim (see blame.lua); handover (object with the latents of a
 --                                           drained worker) and handover_facts (JSON) until it ends;
---                                           ar_device_ms: device time of the AR stage
+--                                           ar_device_ms: device time of the AR stage; reused_from: the render whose
+--                                           picture was copied
 --   gridpress:state                 hash    see state_version.py
 --   gridpress:events:<job>          stream  about the newest 1,000 events of a job until it ends. Also the name of a
 --                                           channel
@@ -28,6 +29,7 @@
 --                                           lane's name is class, tenant and revision with `|` between them; `|again`
 --                                           is appended for re-renders that have not begun
 --   gridpress:client_ids:<tenant>   hash    the client's id of a job -> job
+--   gridpress:reuse:<tenant>        hash    pictures that may answer a request again: see note_reusable.lua
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
 --   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have waiting
 --                                           renders. A pool's name is stage, `:`, class, `|` and revision

@@ -121,6 +121,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
         decode_started_at=_optional_time(render, "decode_running_ms"),
         finished_at=_optional_time(render, "finished_ms"),
         decoded_at=_optional_time(render, "checking_ms"),
+        reused_from=RenderId(render["reused_from"]) if "reused_from" in render else None,
     )
 
 
@@ -148,6 +149,7 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         prior_engine=_facts_of(prior_engine),
         ar_device_s=None if spec.prior else int(ar_device_ms or 0) / 1000,
         tenant=spec.tenant,
+        reuse=spec.reuse and spec.prior is None,
         origin=Origin.parse(origin),
         attempt=int(attempt),
         waited_s=int(waited_ms) / 1000,

@@ -91,6 +91,7 @@ def _enhancement(job: Mapping[str, Any]) -> dict[str, Any]:
 def _render(
     job_id: JobId, image: Mapping[str, Any], keys: Mapping[str, str] | None, job: Mapping[str, Any]
 ) -> dict[str, str]:
+    reused = image.get("reused_from")  # manifests of earlier versions have none
     fields: dict[str, Any] = {
         "job": job_id,
         "index": image["index"],
@@ -101,6 +102,7 @@ def _render(
         "ended_in": image["ended_in"],
         "error": json.dumps(image["error"]) if image["error"] else None,
         "finished_ms": _ms(job["finished_at"]),
+        "reused_from": render_id(JobId(reused["job_id"]), reused["index"]) if reused else None,
     }
     if keys:
         key, manifest_key = ObjectKey(keys["key"]), ObjectKey(keys["manifest_key"])

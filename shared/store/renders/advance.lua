@@ -13,10 +13,10 @@
 -- Returns 'lost' if the lease was lost; 'ended' if this move ended the job; otherwise 'moved'. A repeated call returns
 -- 'moved'.
 
--- needs: states, keys, clock, count_usage, hints, move, stored, throughput, stages
+-- needs: states, keys, clock, count_usage, hints, move, shares, stored, throughput, stages
 -- seldom: await_check, clear_suspicion, count_usage, decide_enhancement, device_order, end_line, end_picture_check
 -- seldom: finish, num_due, num_wanted_of_stage, refund, unpark, wait_for
-local render, stage, fence, holder, to, refund, used, num_hints = unpack(ARGV, 1, 8)
+local render, stage, fence, holder, to, is_uncounted, used, num_hints = unpack(ARGV, 1, 8)
 local past = render_record(render)
 if past.fence ~= fence or past.holder ~= holder then return 'lost' end
 if past.state == to then return 'moved' end
@@ -28,10 +28,14 @@ for i = first_field, #ARGV, 2 do
   -- the object of an earlier handover is no longer needed
   if ARGV[i] == 'handover' then end_handover(render, past.handover, now) end
   if ARGV[i] == 'stored' then count_stored(job.tenant, ARGV[i + 1]) end
+  if ARGV[i] == 'reused_from' then -- its picture took no time of a device
+    local pool, tenant = pool_of(stage, job.lane)
+    refund(pool, tenant, tonumber(job[stage .. '_cost']))
+  end
 end
 if to == DONE[stage] or to == 'checking' then record_throughput(stage, render, past, job, now) end
 if used ~= '' then count_usage(job.tenant, used, now) end
-if refund == '1' then redis.call('HINCRBY', P .. 'render:' .. render, stage .. '_attempts', -1) end
+if is_uncounted == '1' then redis.call('HINCRBY', P .. 'render:' .. render, stage .. '_attempts', -1) end
 local go = FINAL[to] and finish or to == 'checking' and await_check or wait_for
 local has_ended = go(render, past.state, to, past, job, now, { unpack(ARGV, first_field) })
 -- A holder moves its render only once, so its id makes a unique hint id.

@@ -244,6 +244,15 @@ class LeaseStore:
             return self._advance(lease, RenderState.CHECKING, unchecked=kept, unchecked_usage=usage)
         return self._advance(lease, RenderState.SUCCEEDED, usage=usage, picture=kept, stored=str(picture.num_bytes))
 
+    def finish_reused(self, lease: Lease, picture: Picture, used: Used, source: RenderId) -> bool:
+        """Stores a copied picture of a render, whose state changes from `prior_running` to `succeeded`.
+
+        `source` is the render whose picture was copied. Its tenant gets back the cost of the claim. Returns whether
+        this ended the job. Raises `LeaseLost`.
+        """
+        fields = {"picture": codec.encode_picture(picture), "stored": str(picture.num_bytes), "reused_from": source}
+        return self._advance(lease, RenderState.SUCCEEDED, refund=False, usage=used.as_text(), **fields)
+
     def fail(self, lease: Lease, error: Mapping[str, object]) -> bool:
         """Fails a render. `error` is for clients. Returns whether this ended the job. Raises `LeaseLost`."""
         return self._advance(lease, RenderState.FAILED, error=json.dumps(error))

@@ -66,6 +66,7 @@ BEYOND_A_SCHEMA = {
     "reason",
     "request",
     "retry_of",
+    "reuse",
     "secret",
     "size",
     "stream",

@@ -71,8 +71,10 @@ def test_options_are_defaults_of_the_batch(service: StubService, batch: Batch, p
 def test_a_batch_can_tell_its_end_and_go_some_time_later(
     service: StubService, batch: Batch, prompts: Path, out: Path
 ) -> None:
-    batch("run", prompts, "--out", out, "--webhook-url", "https://a.example/hook", "--delete-after", "2d")
-    expected = {"webhook_url": "https://a.example/hook", "delete_after_s": 2 * 24 * 3600}
+    options = ("--webhook-url", "https://a.example/hook", "--delete-after", "2d", "--output-prefix", "a/b", "--reuse")
+    batch("run", prompts, "--out", out, *options)
+    expected = {"webhook_url": "https://a.example/hook", "delete_after_s": 2 * 24 * 3600, "output_prefix": "a/b"}
+    expected |= {"defaults": {"reuse": True}}
     assert service.created[0].items() >= expected.items()
     again = batch("run", prompts, "--out", out, "--delete-after", "2d")
     assert "webhook_url differed" in again.stderr

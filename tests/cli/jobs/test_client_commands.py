@@ -55,10 +55,10 @@ def test_render_asks_for_an_enhanced_prompt(api: StubApi, run: Run, tmp_path: Pa
     assert api.sent("POST /v1/jobs")[0]["enhance_prompt"] is True
 
 
-def test_render_asks_for_a_visible_mark(api: StubApi, run: Run, tmp_path: Path) -> None:
+def test_render_asks_for_a_visible_mark_and_for_reuse(api: StubApi, run: Run, tmp_path: Path) -> None:
     serve_render(api)
-    run("render", "a fox", "--visible-mark", "--out", tmp_path)
-    assert api.sent("POST /v1/jobs")[0]["visible_mark"] is True
+    run("render", "a fox", "--visible-mark", "--reuse", "--seed", "7", "--out", tmp_path)
+    assert api.sent("POST /v1/jobs")[0].items() >= {"visible_mark": True, "reuse": True, "seed": 7}.items()
 
 
 def test_render_sends_pictures_as_data_urls_in_order(api: StubApi, run: Run, tmp_path: Path) -> None:

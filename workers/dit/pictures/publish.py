@@ -17,6 +17,7 @@ from shared.store.renders.leases import LeaseStore
 from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.encode import Encoded, Provenance, encode_picture
 from workers.dit.pictures.labelling import Labelling
+from workers.stage.reuse import Reuse
 
 _NUM_UPLOADS = 8  # concurrent uploads of manifests and token grids, for several pictures
 
@@ -36,12 +37,15 @@ class Publisher:
         engine: Mapping[str, str],
         *,
         checks_pictures: bool = False,
+        reuse: Reuse | None = None,
     ) -> None:
         """Creates the publisher.
 
         `engine` describes the software and device that computed the pictures (device, dtype, versions). The manifests
         contain this description. `checks_pictures` says whether a content hook must allow each picture first.
+        `reuse` notes pictures that may answer the same request again.
         """
+        self._reuse = reuse
         self._checks_pictures = checks_pictures
         self._objects = objects
         self._model_name = model_name
@@ -81,6 +85,8 @@ class Publisher:
             self._objects.put(picture.key, encoded.data, encoded.content_type)
             for upload in uploads:
                 upload.result()
+            if self._reuse:  # before clients learn of the picture: they may send an equal request at once
+                self._reuse.note(claim, picture)
             leases.finish_picture(claim.lease, picture, used, to_check=self._checks_pictures)
 
         return write
