@@ -104,6 +104,7 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
             hints.messages,
             costs_of_profile(settings.cost_profile),
             checks_prompts=settings.prompt_hook_url is not None,
+            objects=objects,
         ),
         DeadLetterStore(client),
         objects,

@@ -93,13 +93,17 @@ class JobNotFinal(GridpressError):
 
 
 class JobNotRetryable(GridpressError):
-    """The job has all its pictures, or is still rendering them."""
+    """The job has all its pictures, or is still rendering them, or its retention is over."""
 
     code = "job_not_retryable"
     http_status = 409
 
-    def __init__(self, job_id: str, status: str) -> None:
-        super().__init__(f"{job_id} is {status}: only a failed, expired or cancelled job can be retried")
+    def __init__(self, job_id: str, status: str, *, is_retention_over: bool = False) -> None:
+        super().__init__(
+            f"the retention of {job_id} is over, so it can't be retried: send its request as a new job"
+            if is_retention_over
+            else f"{job_id} is {status}: only a failed, expired or cancelled job can be retried"
+        )
 
 
 class DeadlineOver(GridpressError):

@@ -31,12 +31,13 @@ class Found:
     unreadable: list[JobId] = field(default_factory=list)
 
 
-def restore_jobs(client: Client, objects: ObjectStore) -> Found:
-    """Restores the records of all ended jobs that have a manifest. Jobs that the store has stay as they are.
+def restore_jobs(client: Client, objects: ObjectStore, retention_s: float) -> Found:
+    """Restores the records of all ended jobs that have a manifest. Jobs that the store has stay as they are. A job that
+    ended more than `retention_s` ago gets an index entry instead of records.
 
     May be repeated. Raises `StoreUnavailable` and `ObjectStoreUnavailable`.
     """
-    jobs, found = RestoredJobs(client), Found()
+    jobs, found = RestoredJobs(client, retention_s), Found()
     names = (JobId(folder.removeprefix(_JOBS).rstrip("/")) for folder in objects.folders(_JOBS))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="manifests") as pool:
         while page := list(islice(names, _AT_ONCE)):

@@ -27,7 +27,7 @@ def rebuild_store(settings: Settings) -> Iterator[str]:
         objects = ObjectStore(found)
         objects.check()
         InputSweepStore(client).spare()
-        yield from _sentences(restore_jobs(client, objects))
+        yield from _sentences(restore_jobs(client, objects, found.retention_s))
         for num, kind in unknown_records(client, objects):
             if num:
                 yield f"{num} {kind} have objects, and no record: their objects stay"

@@ -64,7 +64,7 @@ def _repaired(settings: Settings, stack: ExitStack) -> Iterator[str]:
         if server is not valkey:
             server.launch()
             stack.callback(server.stop)
-    yield from _restored(client, ObjectStore(settings))
+    yield from _restored(client, ObjectStore(settings), settings.retention_s)
     ledger.acknowledge()
 
 
@@ -77,14 +77,14 @@ def _launched(valkey: "Valkey") -> Iterator[str]:
         valkey.launch()
 
 
-def _restored(client: "Client", objects: "ObjectStore") -> Iterator[str]:
+def _restored(client: "Client", objects: "ObjectStore", retention_s: int) -> Iterator[str]:
     from cli.backup.manifests import restore_jobs  # noqa: PLC0415
     from shared.store.core.opening import adopt_state  # noqa: PLC0415
     from shared.store.inputs.sweep import InputSweepStore  # noqa: PLC0415
 
     adopt_state(client)
     InputSweepStore(client).spare()
-    found = restore_jobs(client, objects)
+    found = restore_jobs(client, objects, retention_s)
     yield f"{found.num_restored} jobs that had ended were found again in the object store"
     if unreadable := found.unreadable:
         yield f"{len(unreadable)} more have a manifest of an earlier version; their pictures stay: {unreadable[0]}, ..."

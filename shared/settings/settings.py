@@ -314,7 +314,8 @@ class Settings(WebhookSettings, EnhancementSettings, LabelSettings, TenantSettin
     )
     retention_s: int = Field(
         default=7 * 24 * 3600,
-        description="time for which a job can be read after its end. Its pictures remain in the object store",
+        description="time after its end for which a job has its full record in the store. Then an index entry and its "
+        "manifest tell of it, as long as its objects exist",
     )
     usage_kept_days: int = Field(
         default=400,

@@ -83,8 +83,8 @@ def hinted(client: Client) -> list[Queue]:
 
 
 @pytest.fixture
-def store(client: Client) -> JobStore:
-    return JobStore(client, hints=MESSAGES)
+def store(client: Client, objects: ObjectStore) -> JobStore:
+    return JobStore(client, hints=MESSAGES, objects=objects)
 
 
 @pytest.fixture

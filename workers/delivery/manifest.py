@@ -9,8 +9,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.errors import GridpressError, JobNotFound
-from shared.ids import JobId, ObjectKey
 from shared.jobs.job import Job
+from shared.jobs.manifest import manifest_key
 from shared.objects.store import ObjectStore
 from shared.responses.job import job_response
 from shared.settings.settings import Settings
@@ -68,14 +68,6 @@ class ManifestService:
             self.manifests.abandon(claim, str(error))
         else:
             self.manifests.retry_later(claim, str(error), delay_s)
-
-
-def manifest_key(job_id: JobId) -> ObjectKey:
-    """Returns the object key of a job's manifest.
-
-    The key depends on the job id alone, so the manifest can be found without the job's record.
-    """
-    return ObjectKey(f"jobs/{job_id}/manifest.json")
 
 
 def write_manifest(objects: ObjectStore, job: Job, response: Mapping[str, object]) -> None:

@@ -3,8 +3,14 @@
 Other jobs may share condition images, so `workers.upkeep.inputs` deletes these.
 """
 
+import json
+from contextlib import suppress
+
+from shared.errors import ObjectNotFound
+from shared.ids import JobId
+from shared.jobs.manifest import manifest_key
 from shared.objects.store import ObjectStore
-from shared.store.jobs.deleted import DeletedJobStore, folder_of
+from shared.store.jobs.deleted import DeletedJobStore, folder_of, job_with_inputs
 from workers.upkeep.deleting import delete_each
 
 MOST_AT_ONCE = 20
@@ -17,7 +23,18 @@ def delete_objects_of_deleted_jobs(deleted_jobs: DeletedJobStore, objects: Objec
     """
 
     def delete(entry: str) -> None:
+        if job_id := job_with_inputs(entry):
+            _drop_inputs(job_id, deleted_jobs, objects)
         objects.delete_prefix(folder_of(entry))
         deleted_jobs.forget(entry)
 
     return delete_each(deleted_jobs.due(MOST_AT_ONCE), delete, deleted_jobs.put_off)
+
+
+def _drop_inputs(job_id: JobId, deleted_jobs: DeletedJobStore, objects: ObjectStore) -> None:
+    """Records that a job no longer uses its condition images, which only its manifest names.
+
+    If the manifest is missing or can't be read, the daily sweep over all condition images does it.
+    """
+    with suppress(ObjectNotFound, ValueError, KeyError, TypeError):
+        deleted_jobs.drop_inputs(job_id, json.loads(objects.get(manifest_key(job_id)))["spec"]["settings"]["images"])

@@ -23,6 +23,7 @@ from shared.store.files.files import FileStore
 from shared.store.inputs.inputs import InputStore
 from shared.store.inputs.sweep import InputSweepStore
 from shared.store.jobs.deleted import DeletedJobStore
+from shared.store.jobs.kept import KeptJobs
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.handovers import HandoverStore
@@ -34,6 +35,7 @@ from workers.upkeep.erasure import Eraser
 from workers.upkeep.files import delete_ended_files
 from workers.upkeep.handovers import delete_handovers
 from workers.upkeep.inputs import InputSweep, delete_unused_inputs
+from workers.upkeep.kept import forget_lost_jobs
 from workers.upkeep.measure import Measuring
 from workers.upkeep.service import Upkeep
 
@@ -58,6 +60,7 @@ def run(settings: Settings) -> None:
         partial(delete_unused_inputs, InputStore(client), objects),
         InputSweep(InputSweepStore(client), objects, settings.retention_s).step,
         partial(delete_handovers, HandoverStore(client), objects),
+        partial(forget_lost_jobs, KeptJobs(client, objects)),
         partial(delete_deleted_batches, BatchStore(client), objects),
         Eraser(client, objects).step,
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),

@@ -71,7 +71,8 @@
 --   gridpress:models                hash    see announced_model.lua
 --   gridpress:revision              string  model revision that the AR worker with the last heartbeat serves
 --   gridpress:manifests             zset    ended jobs whose manifest is to be written, by due time. Fields of these
---                                           jobs: manifest_holder, manifest_attempts, manifest_error
+--                                           jobs: manifest_holder, manifest_attempts, manifest_error,
+--                                           manifest_asked_ms (see purge.lua)
 --   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON if
 --                                           it is about no job); to:<destination> = pending, delivered or abandoned;
 --                                           cuts:<destination> = number of attempts that were cut short
@@ -106,6 +107,7 @@
 --                                           not_begun.lua
 --   gridpress:finished              zset    ended jobs by the time of their end
 --   gridpress:job_expiries          zset    ended jobs with a `delete_after_s`, by the time of their deletion
+--   gridpress:kept...               see kept.lua
 --   gridpress:delete_after:<tenant>  string  `delete_after_s` (ms) of jobs and batches that have none of their own
 --   gridpress:doomed                zset    deleted jobs by the time to delete their objects: see doom_job.lua
 --   gridpress:handovers             zset    objects with latents of unfinished renders, and of pictures that were not

@@ -1,4 +1,4 @@
--- A function that deletes all records of a job that has ended.
+-- Functions that delete all records of a job that has ended.
 
 -- needs: keys, inputs, outbox, stored
 
@@ -14,18 +14,24 @@ local function uncount_pictures(job, tenant, num_bytes, is_purged)
   end
 end
 
--- Deletes the records of a job with `n` renders, its webhook messages and its client id. The job's condition images are
--- no longer in use by this job. `is_purged` is set if the objects of the job stay.
-local function delete_job(job, tenant, status, n, is_purged)
+-- Returns the bytes of a job's pictures that count as stored.
+local function picture_bytes_of(job, n)
   local num_bytes = 0
   for index = 0, n - 1 do
     local render = job .. ':' .. string.format('%04d', index)
     num_bytes = num_bytes + (tonumber(redis.call('HGET', P .. 'render:' .. render, 'stored') or nil) or 0)
+  end
+  return num_bytes
+end
+
+-- Deletes the records of a job with `n` renders, its webhook messages and its client id. What it has stored stays
+-- counted.
+local function delete_records(job, tenant, status, n)
+  for index = 0, n - 1 do
+    local render = job .. ':' .. string.format('%04d', index)
     redis.call('DEL', P .. 'render:' .. render, P .. 'crashes:' .. render)
     redis.call('ZREM', P .. 'dead:' .. tenant, render)
   end
-  uncount_pictures(job, tenant, num_bytes, is_purged)
-  drop_inputs(job)
   redis.call('ZREM', P .. 'jobs:' .. tenant, job)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. status, job)
   redis.call('ZREM', P .. 'manifests', job)
@@ -38,4 +44,12 @@ local function delete_job(job, tenant, status, n, is_purged)
   if redis.call('EXISTS', P .. 'jobs:' .. tenant) == 1 then return end
   redis.call('DEL', P .. 'load:' .. tenant)
   redis.call('SREM', P .. 'enhancing', tenant)
+end
+
+-- Deletes a job with `n` renders. The job's condition images are no longer in use by this job, and its pictures no longer
+-- count as stored. `is_purged` is set if the objects of the job stay.
+local function delete_job(job, tenant, status, n, is_purged)
+  uncount_pictures(job, tenant, picture_bytes_of(job, n), is_purged)
+  drop_inputs(job)
+  delete_records(job, tenant, status, n)
 end

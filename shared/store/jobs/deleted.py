@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
+from shared.ids import JobId, ObjectKey
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
@@ -12,7 +13,7 @@ class DeletedJobStore:
     answer.
 
     An entry of the list is a job's id, or a job's id with `|again`. The second entry deletes objects that a late worker
-    stored.
+    stored. `|inputs` follows the id if the job was an index entry with condition images.
     """
 
     def __init__(self, client: Client) -> None:
@@ -26,6 +27,10 @@ class DeletedJobStore:
         """
         return cast("list[str]", self._scripts.run("due_deletions", most))
 
+    def drop_inputs(self, job_id: JobId, keys: Sequence[ObjectKey]) -> None:
+        """Records that a deleted job no longer uses these condition images."""
+        self._scripts.run("drop_inputs", job_id, *keys)
+
     def put_off(self, entry: str, delay_s: float) -> None:
         """Postpones the deletion of a job's objects by `delay_s`. Call this after a failed deletion, so that the
         objects of other jobs get their turn.
@@ -36,6 +41,12 @@ class DeletedJobStore:
         """Removes an entry of the list of deleted jobs. Call this when the objects of the job are deleted."""
         with translated():
             self._client.zrem("gridpress:doomed", entry)
+
+
+def job_with_inputs(entry: str) -> JobId | None:
+    """Returns the deleted job if its manifest has to be read, to learn which condition images it used; else None."""
+    job, _, more = entry.partition("|")
+    return JobId(job) if more.startswith("inputs") else None
 
 
 def folder_of(entry: str) -> str:

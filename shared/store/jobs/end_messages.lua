@@ -11,6 +11,7 @@ end
 -- Cancels the pending manifest and the pending deliveries of a job's end.
 local function cancel_end_delivery(job, status)
   redis.call('ZREM', P .. 'manifests', job)
-  redis.call('HDEL', P .. 'job:' .. job, 'manifest_holder', 'manifest_attempts', 'manifest_error')
+  redis.call('HDEL', P .. 'job:' .. job, 'manifest_holder', 'manifest_attempts', 'manifest_error',
+    'manifest_asked_ms')
   abandon_pending(end_message_of(job, status))
 end

@@ -70,5 +70,10 @@ class JobFilter:
             upper = upper if highest and highest <= after else f"({after}"
         return lower, upper
 
+    def kept_bounds(self, after: JobId | None) -> tuple[str, str]:
+        """Returns the same for index entries (kept.lua), which are a job id and more."""
+        lower, upper = self.bounds(after)
+        return (f"{lower}}}" if after and lower == f"({after}" else lower), upper
+
 
 ANY_JOB = JobFilter()

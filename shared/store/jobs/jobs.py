@@ -20,7 +20,7 @@ from shared.errors import (
 from shared.hints.message import HintMessage
 from shared.hints.queues import Queue
 from shared.ids import JobId, RenderId, TenantId
-from shared.jobs.cancellation import Cancellation
+from shared.jobs.cancellation import NOT_FOUND, Cancellation, CancelOutcome
 from shared.jobs.job import ClientName, Job, PriorSource
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, Stage
@@ -29,17 +29,17 @@ from shared.models.routes import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
 from shared.store.core.connect import Client, translated
 from shared.store.core.event_ids import order
-from shared.store.core.record_lists import filled_page
 from shared.store.core.scripts import PRIMARY_ALONE, Replicas, Scripts
 from shared.store.jobs import codec
 from shared.store.jobs.cancellations import cancel_jobs
 from shared.store.jobs.filter import ANY_JOB, JobFilter
+from shared.store.jobs.kept import KeptJobs, Objects
+from shared.store.jobs.lists import JobLists, Scanned
 from shared.store.jobs.records import JobRecords
 from shared.store.jobs.submission import LineSubmission, first_queue, over_budget, submission, too_many
 from shared.tracing.origin import Origin
 
 _PREFIX = "gridpress:"
-_SCANNED_AT_ONCE, _MOST_SCANS = 100, 10  # jobs that one request for a filtered list reads: 0.2 s of work at most
 _NO_HINTS: Mapping[Queue, HintMessage] = {}
 
 
@@ -55,14 +55,6 @@ class JobEvent:
     data: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """Jobs that passed a filter which reads jobs, and the id at which the search goes on; None at the list's end."""
-
-    jobs: Sequence[Job]
-    next: JobId | None
-
-
 class JobStore:
     """Creates, reads and changes jobs for clients. Every method raises `StoreUnavailable` when the store does not
     answer.
@@ -76,13 +68,18 @@ class JobStore:
         costs: CostModel = DEFAULT_COSTS,
         *,
         checks_prompts: bool = False,
+        objects: Objects | None = None,
     ) -> None:
         """Creates a client of the store. `costs` is the model that estimates the cost of renders. `checks_prompts` says
         whether a content hook must allow the prompt of every new job before its first stage.
 
         `hints` has for each queue the Celery message that wakes a worker. For a new job, `submit` sends this message to
         the queue in which the job waits first, unless the queue has enough of them.
+
+        With `objects`, jobs that have shrunk to index entries are read as well, from their manifests. A client without
+        it knows only jobs whose records are in the store.
         """
+        self._kept = KeptJobs(client, objects) if objects else None
         self._costs = costs
         self._checks_prompts = checks_prompts
         self._client = client
@@ -90,6 +87,7 @@ class JobStore:
         self._hints = hints
         self._scripts = Scripts(client)
         self._records = JobRecords(client)
+        self._lists = JobLists(client, self._records, self._kept)
 
     def submit(
         self,
@@ -181,17 +179,21 @@ class JobStore:
         """Returns the tenant's job with this id. Raises `JobNotFound` for an unknown id and for a job of another
         tenant.
         """
-        job = self.job_of_any_tenant(job_id)
-        if job.spec.tenant != tenant:
+        found = self._records.read([job_id], is_strict=True)
+        if not found and self._kept:
+            found = self._kept.read([job_id], tenant, is_strict=True)
+        if not found or found[0].spec.tenant != tenant:
             raise JobNotFound(f"no job {job_id}")
-        return job
+        return found[0]
 
     def job_of_any_tenant(self, job_id: JobId) -> Job:
         """Returns the job without checking its tenant, for the service's own processes. Raises `JobNotFound`."""
         found = self._records.read([job_id], is_strict=True)
-        if not found:
-            raise JobNotFound(f"no job {job_id}")
-        return found[0]
+        if found:
+            return found[0]
+        if self._kept:
+            return self._kept.read_of_any_tenant(job_id)
+        raise JobNotFound(f"no job {job_id}")
 
     def existing(self, job_ids: Sequence[JobId]) -> list[Job]:
         """Returns those of the jobs with these ids that are in the store, of any tenant and in the same order. Takes
@@ -200,10 +202,11 @@ class JobStore:
         return self._records.read(job_ids)
 
     def owned(self, job_ids: Sequence[JobId], tenant: TenantId) -> dict[JobId, Job]:
-        """Returns those of the jobs with these ids that are in the store and belong to the tenant, by their ids. Takes
-        at most two round trips to the store.
+        """Returns those of the jobs with these ids that belong to the tenant, by their ids. Takes at most three round
+        trips to the store.
         """
-        return {job.job_id: job for job in self._records.read(job_ids) if job.spec.tenant == tenant}
+        found = {job.job_id: job for job in self._lists.read(job_ids, tenant)}
+        return {job_id: job for job_id, job in found.items() if job.spec.tenant == tenant}
 
     def load(self, tenant: TenantId) -> Load:
         """Returns two counts of a tenant's renders: the queued renders and the running renders."""
@@ -222,44 +225,23 @@ class JobStore:
 
         `after` is the last id of the previous page. A filter that reads jobs needs `scan` instead.
         """
-        assert not filters.reads_jobs
-        return filled_page(limit, after, lambda last, count: self.ids(tenant, filters, count, last), self._records.read)
+        return self._lists.page(tenant, filters, limit=limit, after=after)
 
     def scan(self, tenant: TenantId, filters: JobFilter, *, limit: int, after: JobId | None) -> Scanned:
-        """Returns up to `limit` of the tenant's jobs that pass `filters`, by reading at most about 1,000 jobs.
+        """Returns up to `limit` of the tenant's jobs that pass `filters`, by reading a limited number of jobs.
 
         `after` is `next` of the previous call. A result may have fewer jobs than `limit`, or none, although others
         follow: `next` is None only at the end of the list.
         """
-        found: list[Job] = []
-        for _ in range(_MOST_SCANS):
-            ids = self.ids(tenant, filters, _SCANNED_AT_ONCE, after)
-            for job in self._records.read(ids):
-                if filters.passes(job):
-                    found.append(job)
-                if len(found) == limit:
-                    return Scanned(found, job.job_id)
-            if len(ids) < _SCANNED_AT_ONCE:
-                return Scanned(found, None)
-            after = ids[-1]
-        return Scanned(found, after)
+        return self._lists.scan(tenant, filters, limit=limit, after=after)
 
     def ids(self, tenant: TenantId, filters: JobFilter, limit: int, after: JobId | None) -> list[JobId]:
-        """Returns up to `limit` ids of the tenant's jobs that pass `filters` by status, time and batch, in order.
+        """Returns up to `limit` ids of the tenant's jobs that pass `filters` by status, time and batch, in order. Jobs
+        that are only index entries are left out.
 
         `after` is the last id of the previous page.
         """
-        keys = [f"{_PREFIX}jobs:{tenant}{suffix}" for suffix in filters.suffixes]
-        first, last = filters.bounds(after)
-        with translated():
-            pipeline = self._client.pipeline(transaction=True)  # a job is in one list at a time
-            for key in keys:
-                if filters.is_oldest_first:
-                    pipeline.zrangebylex(key, first, last, start=0, num=limit)
-                else:
-                    pipeline.zrevrangebylex(key, last, first, start=0, num=limit)
-            found = {job_id for ids in pipeline.execute() for job_id in ids}
-        return sorted(found, reverse=not filters.is_oldest_first)[:limit]
+        return JobLists(self._client, self._records, None).ids(tenant, filters, limit, after)
 
     def prior(self, render_id: RenderId) -> Prior | None:
         """Returns the token grid of a render that has passed AR and has no picture yet. Returns None for any other
@@ -283,7 +265,13 @@ class JobStore:
         self, job_ids: Sequence[JobId], tenant: TenantId, statuses: Set[JobStatus] = frozenset()
     ) -> list[Cancellation]:
         """Cancels the tenant's jobs with these ids, as `cancel_jobs` describes. Returns what happened to each."""
-        return cancel_jobs(self._client, self._scripts, job_ids, tenant, statuses)
+        found = cancel_jobs(self._client, self._scripts, job_ids, tenant, statuses)
+        unknown = [job_id for job_id, each in zip(job_ids, found, strict=True) if each is NOT_FOUND]
+        ended = self._kept.statuses(unknown, tenant) if self._kept else {}
+        return [
+            Cancellation(CancelOutcome.ALREADY_ENDED, ended[job_id]) if job_id in ended else each
+            for job_id, each in zip(job_ids, found, strict=True)
+        ]
 
     def retry(self, job: Job, deadline: datetime | None, origin: Origin | None = None) -> Job:
         """Queues the missing pictures of a job that has ended, and returns the job. Its finished pictures are kept.
@@ -303,15 +291,19 @@ class JobStore:
                 raise DeadlineOver(f"the deadline of {job.job_id} is over: give a new one, or null for none")
             case ["full", num_queued, most]:
                 raise too_many(num_queued, most, job.num_missing)
+            case ["unknown"]:
+                raise JobNotRetryable(job.job_id, self.job(job.job_id, spec.tenant).status, is_retention_over=True)
         return self.job(job.job_id, spec.tenant)
 
     def delete(self, job_id: JobId, tenant: TenantId) -> None:
-        """Deletes the records of a job that has ended. Upkeep deletes its objects later. Raises `JobNotFound` and
-        `JobNotFinal`.
+        """Deletes a job that has ended: its records, or its index entry. Upkeep deletes its objects later.
+
+        Raises `JobNotFound` and `JobNotFinal`.
         """
         match self._scripts.run_replicated(self._replicas, "delete", job_id, tenant):
             case 0:
-                raise JobNotFound(f"no job {job_id}")
+                if not (self._kept and self._kept.delete(job_id, tenant)):
+                    raise JobNotFound(f"no job {job_id}")
             case 2:
                 raise JobNotFinal(f"{job_id} has not ended: cancel it first")
 

@@ -4,12 +4,12 @@
 --   1 to 3: job, tenant, status
 --   4: fields of the job's hash (JSON)
 --   then for each render: its id, and the fields of its hash (JSON)
--- Returns 1, or 0 when the store already has the job.
+-- Returns 1, or 0 when the store already has the job, or its index entry (kept.lua).
 
--- needs: keys, clock, events, inputs, stored
+-- needs: keys, clock, events, inputs, kept, stored
 local job, tenant, status, fields = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. 'job:' .. job
-if redis.call('EXISTS', key) == 1 then return 0 end
+if redis.call('EXISTS', key) == 1 or find_kept(job, tenant) then return 0 end
 
 local function write(hash, text)
   for name, value in pairs(cjson.decode(text)) do redis.call('HSET', hash, name, value) end

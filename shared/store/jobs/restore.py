@@ -3,12 +3,14 @@ ended jobs in the object store.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from shared.ids import JobId, ObjectKey, render_id
-from shared.jobs.job import Picture
+from shared.jobs.job import Job, Picture
+from shared.jobs.manifest import job_of_manifest
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus
 from shared.schedule.cost import cost_of
@@ -23,8 +25,10 @@ class RestoredJobs:
     describes an ended job. Every method raises `StoreUnavailable` when the store does not answer.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, retention_s: float = float("inf")) -> None:
+        """Creates a client of the store. A job that ended more than `retention_s` ago is restored as an index entry."""
         self._client = client
+        self._retention_s = retention_s
         self._scripts = Scripts(client)
 
     def is_final(self, job_id: JobId) -> bool:
@@ -41,6 +45,8 @@ class RestoredJobs:
         """
         job, spec = manifest["job"], JobSpec.model_validate(manifest["spec"])
         job_id = JobId(job["id"])
+        if self._is_over(job["finished_at"]):
+            return self._restore_entry(job_of_manifest(manifest))
         keys = {each["index"]: each for each in manifest["pictures"]}
         renders: list[str] = []
         for image in job["images"]:
@@ -53,6 +59,19 @@ class RestoredJobs:
             JobStore(self._client).cancel(job_id, spec.tenant)
             return True
         return False
+
+    def _is_over(self, finished_at: str | None) -> bool:
+        """Returns whether the retention of a job is over."""
+        ended = datetime.fromisoformat(finished_at).timestamp() if finished_at else time.time()
+        return time.time() - ended > self._retention_s
+
+    def _restore_entry(self, job: Job) -> bool:
+        num_bytes = sum(render.picture.num_bytes for render in job.renders if render.picture)
+        spec, ended, ends = job.spec, job.finished_at, ""
+        if spec.delete_after_s is not None and ended:
+            ends = str(round((ended.timestamp() + spec.delete_after_s) * 1000))
+        args = (job.job_id, spec.tenant, job.status, num_bytes, spec.model_dump_json(exclude_none=True), ends)
+        return bool(self._scripts.run("restore_kept_job", *args))
 
 
 def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:

@@ -10,7 +10,8 @@ for _, key in ipairs({ 'client_ids', 'load', 'parked', 'dead', 'activity', 'foll
   delete(key)
 end
 for _, status in ipairs({ 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired', 'rejected' }) do
-  num = num + redis.call('DEL', P .. 'jobs:' .. tenant .. ':' .. status)
+  num = num + redis.call('DEL', P .. 'jobs:' .. tenant .. ':' .. status, P .. 'kept:' .. tenant .. ':' .. status)
+  num = num + redis.call('ZREM', P .. 'kept_lists', tenant .. ':' .. status)
 end
 for _, purpose in ipairs({ 'batch', 'batch_output', 'vision', 'user_data' }) do
   num = num + redis.call('DEL', P .. 'files:' .. tenant .. ':' .. purpose)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import cast
 
 from shared.ids import JobId, TenantId
+from shared.objects.inputs import folder_of_inputs
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
@@ -109,7 +110,7 @@ class TenantRecords:
         return int(self._scripts.run("erase_batches", self._tenant, 20))
 
     def delete_jobs(self) -> int:
-        """Deletes up to 100 jobs. Upkeep deletes their objects."""
+        """Deletes up to 100 jobs, and index entries of jobs. Upkeep deletes their objects."""
         return int(self._scripts.run("erase_jobs", self._tenant, 100))
 
     def delete_files(self) -> int:
@@ -148,8 +149,14 @@ class TenantRecords:
         return num
 
     def delete_inputs(self) -> int:
-        """Makes condition images due for deletion that no job uses."""
-        return int(self._scripts.run("erase_inputs", self._tenant, 100))
+        """Makes condition images due for deletion that no job uses, also those of jobs whose deletion did not tell."""
+        num = 0
+        for page in self._keys(f"input_uses:{folder_of_inputs(self._tenant)}*"):
+            for name in page:
+                with translated():
+                    jobs = cast("set[str]", self._client.smembers(_P + name))
+                num += int(self._scripts.run("mend_inputs", name.removeprefix("input_uses:"), *jobs))
+        return num + int(self._scripts.run("erase_inputs", self._tenant, 100))
 
     def delete_usage(self) -> int:
         """Deletes what the tenant used, in all months."""

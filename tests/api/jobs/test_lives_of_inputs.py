@@ -64,6 +64,12 @@ def left(client: Client) -> list[str]:
     return [key for key in client.keys("gridpress:input*") if key != "gridpress:input_sweep"]
 
 
+def without_manifest(client: Client, job: str) -> None:
+    """As if all attempts to write the manifest had failed for days. Upkeep then purges the job."""
+    client.delete("gridpress:manifests")
+    client.hset(f"gridpress:job:{job}", mapping={"manifest_error": "away", "manifest_asked_ms": 1})
+
+
 def test_images_go_with_the_last_job_that_uses_them(http: FlaskClient, house: Services, client: Client) -> None:
     first, second = an_edit(http, RED, BLUE), an_edit(http, BLUE)
     red, blue = inputs_of(house, first)
@@ -81,7 +87,7 @@ def test_an_image_goes_when_its_job_is_purged(http: FlaskClient, house: Services
     job = an_edit(http, RED)
     (red,) = inputs_of(house, job)
     http.post(f"/v1/jobs/{job}/cancel")
-    client.delete("gridpress:manifests")
+    without_manifest(client, job)
     UpkeepStore(client).purge(-1)
     assert http.get(f"/v1/jobs/{job}").status_code == 404
     assert (upkeep(house, client), house.objects.has(red), left(client)) == (1, False, [])

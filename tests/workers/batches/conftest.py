@@ -6,10 +6,10 @@ import pytest
 
 from api.services import Services
 from shared.store.core.connect import Client
-from tests.api.conftest import hints, house, http
+from tests.api.conftest import hints, house, http, store
 from tests.workers.batches.shop import Shop, a_shop
 
-__all__ = ["hints", "house", "http"]
+__all__ = ["hints", "house", "http", "store"]
 
 
 @pytest.fixture

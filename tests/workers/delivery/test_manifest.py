@@ -6,6 +6,7 @@ import pytest
 
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import DEFAULT_TENANT
+from shared.jobs.manifest import manifest_key
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
@@ -13,7 +14,7 @@ from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import LeaseStore
 from shared.store.webhooks.manifests import ManifestStore
 from tests.shared.store.builders import RULES, a_picture, finish_next, submitted
-from workers.delivery.manifest import ManifestService, manifest_key
+from workers.delivery.manifest import ManifestService
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ class Tenant:
         self.finish(done)
         self.send("PUT", f"/v1/jobs/{self.name}-poster", json={"prompt": self.name})
         self.finish(self.send("GET", f"/v1/jobs/{self.name}-poster").get_json()["id"])
+        self.shrink(self.job(images=[image], size="256x256"))
         self.send("PUT", f"/v1/tenants/{self.name}/retention", json={"delete_after_s": 7200})
         running = self.job(n=2, priority="batch")
         self.lease(Stage.AR)
@@ -101,6 +102,16 @@ class Tenant:
         finish(leases, decoding(leases))
         self.put(f"jobs/{job}/0000/h/image.png")
         self.put(f"jobs/{job}/manifest.json")
+
+    def shrink(self, job: str) -> None:
+        """Ends a job and its retention, so that only an index entry is left. Its manifest can't be read."""
+        self.finish(job)
+        client = self.shop.client
+        client.zrem("gridpress:manifests", job)
+        client.zadd("gridpress:finished", {job: 0})
+        client.hset(f"gridpress:job:{job}", "finished_ms", 1)
+        UpkeepStore(client).purge(10**6)
+        assert client.exists(f"gridpress:kept:{self.name}:succeeded")
 
     def lease(self, stage: Stage) -> Any:
         claim = LeaseStore(self.shop.client, RULES).claim(stage, REVISION, WORKER_ID)
