@@ -42,6 +42,7 @@ def job_of_manifest(manifest: Json) -> Job:
         started_at=_moment(told["started_at"]),
         finished_at=_moment(told["finished_at"]),
         enhancement=_enhancement(told),
+        is_canary=told.get("canary", False),
     )
 
 
