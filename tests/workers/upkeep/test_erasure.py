@@ -105,13 +105,14 @@ class Tenant:
 
     def shrink(self, job: str) -> None:
         """Ends a job and its retention, so that only an index entry is left. Its manifest can't be read."""
-        self.finish(job)
+        self.send("POST", f"/v1/jobs/{job}/cancel")
+        self.put(f"jobs/{job}/manifest.json")
         client = self.shop.client
         client.zrem("gridpress:manifests", job)
         client.zadd("gridpress:finished", {job: 0})
         client.hset(f"gridpress:job:{job}", "finished_ms", 1)
         UpkeepStore(client).purge(10**6)
-        assert client.exists(f"gridpress:kept:{self.name}:succeeded")
+        assert client.exists(f"gridpress:kept:{self.name}:cancelled")
 
     def lease(self, stage: Stage) -> Any:
         claim = LeaseStore(self.shop.client, RULES).claim(stage, REVISION, WORKER_ID)
