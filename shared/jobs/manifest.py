@@ -47,6 +47,7 @@ def job_of_manifest(manifest: Json) -> Job:
 
 
 def _render(job_id: JobId, spec: JobSpec, told: Json, image: Json, keys: Json | None) -> Render:
+    reused = image.get("reused_from")  # manifests of earlier versions have none
     created_at, finished_at = datetime.fromisoformat(told["created_at"]), _moment(told["finished_at"])
     ar_s, dit_s, done = image["timings"]["ar_s"], image["timings"]["dit_s"], image["progress"]
     began_at = None if ar_s is None else (_moment(told["started_at"]) or created_at)
@@ -66,6 +67,7 @@ def _render(job_id: JobId, spec: JobSpec, told: Json, image: Json, keys: Json | 
         prior_ready_at=ready_at,
         decode_started_at=decoded_from,
         finished_at=finished_at,
+        reused_from=render_id(JobId(reused["job_id"]), reused["index"]) if reused else None,
     )
 
 

@@ -19,5 +19,12 @@ local function is_of_deleted_batch()
   return false
 end
 
-local is_doomed = redis.call('ZSCORE', P .. 'doomed', job) or redis.call('ZSCORE', P .. 'doomed', job .. '|again')
-return not is_doomed and not is_of_deleted_batch() and object or ''
+-- Returns whether the job has an entry in the list of deleted jobs (doom_job.lua and kept.lua write these).
+local function is_doomed()
+  for _, more in ipairs({ '', '|again', '|inputs', '|inputs|again' }) do
+    if redis.call('ZSCORE', P .. 'doomed', job .. more) then return true end
+  end
+  return false
+end
+
+return not is_doomed() and not is_of_deleted_batch() and object or ''
