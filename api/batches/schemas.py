@@ -56,6 +56,7 @@ class DefaultsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    model: Text | None = None
     size: Text | None = None
     n: int | None = Field(default=None, ge=1)
     num_inference_steps: int | None = Field(default=None, ge=1)

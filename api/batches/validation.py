@@ -42,7 +42,8 @@ def check_defaults(spec: BatchSpec) -> None:
     seed = {"seed": 0} if spec.defaults.reuse and spec.defaults.seed is None else {}
     catalogue = services().catalogue
     usable = catalogue.limited_to(spec.models).usable
-    line = {"prompt": "any", **images, **seed, **({"model": usable[0]} if usable else {})}
+    model = {"model": usable[0]} if usable and spec.defaults.model is None else {}
+    line = {"prompt": "any", **images, **seed, **model}
     try:
         line_request(spec, line, 0, services().settings, services().rules, catalogue=catalogue)
     except InvalidRequest as error:

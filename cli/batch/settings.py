@@ -25,6 +25,7 @@ def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> int | N
 
 
 _OPTIONS = (
+    click.option("--model", help="Model of lines that name none."),
     click.option("--size", metavar="WxH", help="Picture size of lines without one."),
     click.option("--steps", "num_inference_steps", type=int, help="Denoise steps of lines without a number."),
     click.option(
@@ -62,6 +63,7 @@ _OPTIONS = (
 )
 # The options that the API's names of fields stand for.
 OPTION_NAMES = {
+    "model": "--model",
     "size": "--size",
     "num_inference_steps": "--steps",
     "quality": "--quality",
@@ -75,7 +77,7 @@ OPTION_NAMES = {
     "output_prefix": "--output-prefix",
     "strict": "--strict",
 }
-_OF_LINES = ("size", "num_inference_steps", "quality", "reuse", "seed")
+_OF_LINES = ("model", "size", "num_inference_steps", "quality", "reuse", "seed")
 _OF_BATCH = ("priority", "finish_by", "deadline", "webhook_url", "delete_after_s", "output_prefix", "strict")
 
 

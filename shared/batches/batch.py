@@ -107,6 +107,7 @@ class Defaults(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    model: str | None = None
     size: str | None = None
     n: int | None = None
     num_inference_steps: int | None = None

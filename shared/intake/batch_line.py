@@ -128,6 +128,8 @@ def _defaults(spec: BatchSpec, body: Mapping[str, Any], line: int) -> dict[str, 
     fields = spec.defaults.model_dump(exclude_none=True)
     if not _WITHOUT_SIZE.isdisjoint(body):
         fields.pop("size", None)
+    if "prior" in body:
+        fields.pop("model", None)
     if "seed" in fields:
         fields["seed"] = (fields["seed"] + line) % SEED_LIMIT
     return fields

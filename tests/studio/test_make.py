@@ -158,3 +158,25 @@ def test_the_code_asks_for_what_the_form_asks_for(browser: Browser, api: Api, tm
         exec(compile(program, "shown", "exec"), {})
     assert (tmp_path / "picture-0.png").read_bytes()[:4] == b"\x89PNG"
     assert api.newest()["prompt"] == 'it\'s "code"'
+
+
+def test_a_person_chooses_a_model_and_gets_its_defaults(browser: Browser, api: Api) -> None:
+    path, rules = "/v1/model_rules/acme/Brush", {"waits": True, "defaults": {"num_inference_steps": 12}}
+    api.http.patch(path, json=rules).raise_for_status()
+    try:
+        browser.until(lambda: len(api.http.get("/v1/models").json()["data"]) == 2, "both models")
+        fill(browser, "a model of its own")
+        browser.until(
+            lambda: not browser.run("return document.querySelector('#model').closest('.field').hidden"), "a choice"
+        )
+        browser.run(
+            "const choice = document.querySelector('#model'); choice.value = 'acme/Brush';"
+            "choice.dispatchEvent(new Event('change'))"
+        )
+        assert browser.run("return document.querySelector('#steps').value") == "12"
+        browser.click(".send button")
+        browser.until(lambda: api.http.get("/v1/jobs?limit=1").json()["data"][0]["model"] == "acme/Brush", "the job")
+    finally:
+        [job] = api.http.get("/v1/jobs?limit=1").json()["data"]
+        api.http.post(f"/v1/jobs/{job['id']}/cancel")
+        api.http.patch(path, json={"waits": False, "defaults": None}).raise_for_status()

@@ -55,9 +55,16 @@ def test_a_default_size_is_for_requests_without_a_size_and_without_images() -> N
     assert line({"model": PAINTER, "images": [{"file_id": "file-" + "0" * 26}]}).size is None
 
 
+def test_a_batch_may_have_a_default_model() -> None:
+    defaults = Defaults(model=PAINTER)
+    assert line({}, defaults=defaults).num_inference_steps == 12
+    assert line({"model": "glm-image"}, defaults=defaults).num_inference_steps == 50
+
+
 def test_a_rerender_has_no_defaults() -> None:
     prior = {"job_id": "job_" + "0" * 26}
-    assert line({"model": PAINTER, "prompt": "", "prior": prior}).num_inference_steps == 50
+    found = line({"prompt": "", "prior": prior}, defaults=Defaults(model=PAINTER))
+    assert (found.model, found.num_inference_steps) == (None, 50)
 
 
 def test_the_lines_have_the_models_of_the_key_that_made_the_batch() -> None:

@@ -82,7 +82,7 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
       makeWith(values);
     };
     const inputs = job.num_condition_images ? { id: job.id, count: job.num_condition_images } : null;
-    const again = job.prior ? { prior: { id: job.prior.job_id, index: job.prior.index } } : { prompt: job.prompt, size, inputs };
+    const again = job.prior ? { prior: { id: job.prior.job_id, index: job.prior.index } } : { prompt: job.prompt, model: job.model, size, inputs };
     const file = `${job.id}-${image.index}.${job.output_format}`;
     return h(
       "div",

@@ -82,6 +82,7 @@ const english = {
     more: "More settings",
     steps: "Steps",
     guidance: "Guidance",
+    model: "Model",
     quality: "Quality",
     exact: "Exact",
     fast: "Fast",

@@ -75,9 +75,9 @@ for image in job["images"]:
 `;
 }
 
-function openai({ images, prompt, size, n, quality, output_format: format, partial_images: _, ...rest }, needsKey) {
+function openai({ model, images, prompt, size, n, quality, output_format: format, partial_images: _, ...rest }, needsKey) {
   const key = needsKey ? 'os.environ["GRIDPRESS_API_KEY"]' : '"none"';
-  const given = [["prompt", prompt], ["size", size], ["n", n], ["quality", quality], ["output_format", format]];
+  const given = [["model", model], ["prompt", prompt], ["size", size], ["n", n], ["quality", quality], ["output_format", format]];
   const values = given.filter(([, value]) => value !== undefined).map(([name, value]) => `    ${name}=${literal(value)},`);
   const pictures = images ? [`    image=[${images.map((name) => `open("${name}", "rb")`).join(", ")}],`] : [];
   const own = Object.entries(rest).map(([name, value]) => `${JSON.stringify(name)}: ${literal(value)}`);

@@ -6,6 +6,7 @@ import { t } from "../js/words.js";
 import { codePart } from "./code.js";
 import { estimatePart } from "./estimate.js";
 import { imagesField } from "./images.js";
+import { modelField } from "./model.js";
 import { promptField } from "./prompt.js";
 import { runs } from "./runs.js";
 import { settingsFields } from "./settings.js";
@@ -45,12 +46,16 @@ export async function show(place, _, session) {
   });
   const size = sizeField(touched);
   const settings = settingsFields(touched);
+  const model = modelField((defaults) => {
+    useDefaults(defaults);
+    touched();
+  });
   const estimate = estimatePart(request);
   const code = codePart(request, session.access === "keys");
   const send = h("button", { class: "main" }, t("make.send"));
   const fault = h("p", { class: "fault bad", role: "alert", hidden: true });
   const priorPart = h("div", { class: "prior card", hidden: true });
-  const fresh = h("div", { class: "parts" }, prompt.element, images.element, size.element);
+  const fresh = h("div", { class: "parts" }, prompt.element, images.element, size.element, model.element);
   const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "parts" }, settings.more));
   const form = h(
     "form",
@@ -73,6 +78,7 @@ export async function show(place, _, session) {
     const { width, height } = size.value ?? {};
     return {
       prompt: prompt.value,
+      ...(model.value ? { model: model.value } : {}),
       ...(width ? { size: `${width}x${height}` } : {}),
       ...(images.value.length ? { images: images.value } : {}),
       n,
@@ -121,8 +127,9 @@ export async function show(place, _, session) {
   /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
   async function fill() {
     const values = wanted ?? { ...kept(), ...left };
+    model.set(values.model);
     images.set(values.images ?? []);
-    if (!wanted && !kept()) suit();
+    suit(!wanted && !kept());
     wanted = null;
     prompt.set(values.prompt ?? "");
     settings.set(values.settings ?? {});
@@ -134,14 +141,24 @@ export async function show(place, _, session) {
     changed();
   }
 
-  /** Fills in what suits the model, unless the person was faster than the answer. */
-  async function suit() {
+  /** Offers the models. In a new form, fills in what suits the model, unless the person was faster than the answer. */
+  async function suit(isNew) {
     isTouched = false;
-    const values = await firstValues();
-    if (isTouched) return;
+    const models = await allModels();
+    const defaults = model.offer(models);
+    if (!isNew || isTouched) return changed();
+    const values = firstValues(models);
     if (values.size) size.set(values.size);
     settings.set(values.settings ?? {});
+    useDefaults(defaults);
     changed();
+  }
+
+  /** Fills in the defaults of a model: those that an operator has set. */
+  function useDefaults({ size: sides, ...rest }) {
+    const [width, height] = (sides ?? "").split("x").map(Number);
+    if (height) size.set({ width, height, isLike: false });
+    settings.set({ ...settings.value, ...rest });
   }
 
   function setPrior(chosen) {
@@ -161,7 +178,7 @@ export async function show(place, _, session) {
   function keep() {
     left = { images: images.value, prior };
     const { seed, ...rest } = settings.value;
-    const values = { prompt: prompt.value, size: size.value, settings: { ...rest, ...(seed === undefined ? {} : { seed }) } };
+    const values = { prompt: prompt.value, model: model.value, size: size.value, settings: { ...rest, ...(seed === undefined ? {} : { seed }) } };
     try {
       sessionStorage.setItem(KEPT, JSON.stringify(values));
     } catch {
@@ -186,14 +203,17 @@ function kept() {
   }
 }
 
-async function firstValues() {
+async function allModels() {
   try {
-    const { data } = await get("v1/models");
-    const isDemo = data.some((model) => model.revision?.startsWith("demo-"));
-    return isDemo ? { size: { width: DEMO_SIDE, height: DEMO_SIDE }, settings: { num_inference_steps: 20 } } : {};
+    return (await get("v1/models")).data;
   } catch (error) {
     complain(error);
-    return {};
+    return [];
   }
+}
+
+function firstValues(models) {
+  const isDemo = models[0]?.revision?.startsWith("demo-");
+  return isDemo ? { size: { width: DEMO_SIDE, height: DEMO_SIDE }, settings: { num_inference_steps: 20 } } : {};
 }
 
