@@ -84,6 +84,7 @@ def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:
         "rank": created_ms,
         "status": job["status"],
         "revision": revision,
+        "canary": 1 if job.get("canary") else None,  # manifests of earlier versions have none
         "n": spec.n,
         "created_ms": created_ms,
         "start_timeout_ms": start_timeout_ms,
