@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.evaluation.ocr import Ocr
-from cli.evaluation.scores import score
+from shared.spelling.scores import score
 
 _SIDE_PX = 512  # at this size letters of a poster are at least 60 pixels tall, and Tesseract takes half a second
 

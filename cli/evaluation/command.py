@@ -72,7 +72,7 @@ def _findings(folder: Path, languages: str) -> list[Finding]:
     try:  # these modules need the packages of the extra `eval`
         from cli.evaluation.ocr import Ocr  # noqa: PLC0415
         from cli.evaluation.samples import samples  # noqa: PLC0415
-        from cli.evaluation.scores import score  # noqa: PLC0415
+        from shared.spelling.scores import score  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise Unavailable(_HOW_TO) from error
     ocr = Ocr(languages)

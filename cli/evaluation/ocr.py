@@ -1,13 +1,12 @@
-"""Reads the text in a picture with the OCR program Tesseract. Does not score the text."""
+"""Reads the text in picture files with the OCR program Tesseract. Does not score the text."""
 
 from pathlib import Path
 
-import pytesseract
 from PIL import Image
 
 from cli.errors import Failure, Unavailable
+from shared.spelling.ocr import enlarged, installed_languages, text_in
 
-_SPARSE = "--psm 11"  # sparse text: finds text anywhere in the picture, in no order
 _MIN_SIDE_PX = 1500  # Tesseract needs capitals of at least 20 pixels, so smaller pictures are scaled up
 
 
@@ -22,10 +21,9 @@ class Ocr:
 
         Raises `Unavailable` if Tesseract is not installed, and `Failure` if Tesseract lacks one of the languages.
         """
-        try:
-            there = set(pytesseract.get_languages())
-        except pytesseract.TesseractNotFoundError as error:
-            raise Unavailable("Tesseract is not installed: its package is called tesseract-ocr in Debian") from error
+        there = installed_languages()
+        if there is None:
+            raise Unavailable("Tesseract is not installed: its package is called tesseract-ocr in Debian")
         missing = set(languages.split("+")) - there
         if missing:
             raise Failure(f"Tesseract lacks {', '.join(sorted(missing))}; it has {', '.join(sorted(there))}")
@@ -39,12 +37,7 @@ class Ocr:
         """
         try:
             with Image.open(path) as picture:
-                enlarged = _enlarged(picture.convert("RGB"), self._min_side_px)
+                large = enlarged(picture.convert("RGB"), self._min_side_px)
         except OSError as error:
             raise Failure(f"{path} cannot be read as a picture: {error}") from error
-        return str(pytesseract.image_to_string(enlarged, lang=self._languages, config=_SPARSE))
-
-
-def _enlarged(picture: Image.Image, min_side_px: int) -> Image.Image:
-    factor = max(1, -(-min_side_px // min(picture.size)))
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.LANCZOS)
+        return text_in(large, self._languages)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.evaluation.scores import score
+from shared.spelling.scores import score
 
 WORD = st.text("abcdefghij", min_size=1, max_size=8)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Levenshtein
+from shared.spelling.distance import distance
 
 # Matches a word, or one character of a script that writes no spaces.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -37,18 +37,19 @@ def score(asked: Sequence[str], read: str) -> Score | None:
     their Levenshtein distance, divided by the longer length. So the order of texts in the picture does not matter. The
     edit distance of a picture is the mean over its quoted texts, weighted by their length.
     """
-    texts = [words for words in map(_words, asked) if words]
+    texts = [words for words in map(words_of, asked) if words]
     if not texts:
         return None
     wanted = Counter(word for words in texts for word in words)
-    there = _words(read)
+    there = words_of(read)
     lengths = [len(" ".join(words)) for words in texts]
     distances = [_nearest(words, there) for words in texts]
     weighted = sum(length * distance for length, distance in zip(lengths, distances, strict=True))
     return Score(wanted.total(), (wanted & Counter(there)).total(), weighted / sum(lengths))
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Returns the words of a text. In scripts without spaces each character is a word."""
     return _WORD.findall(text)
 
 
@@ -60,4 +61,4 @@ def _nearest(words: Sequence[str], there: Sequence[str]) -> float:
     text = " ".join(words)
     sizes = {size for size in (len(words) - 1, len(words), len(words) + 1) if size > 0}
     runs = {" ".join(there[begin : begin + size]) for size in sizes for begin in range(max(1, len(there) - size + 1))}
-    return min(Levenshtein.normalized_distance(text, run) for run in runs)
+    return min(distance(text, run) / max(len(text), len(run)) for run in runs)
