@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from benchmarks.demo_model.cases import KINDS, Case, cases_of
-from benchmarks.demo_model.rendering import EXACT, FAST, UNGUIDED, Setting, draw_missing, render, wanted_of
+from benchmarks.demo_model.rendering import EXACT, FAST, REDRAWN, UNGUIDED, Setting, draw_missing, render, wanted_of
 from benchmarks.demo_model.report import (
     Judged,
     Line,
@@ -37,7 +37,7 @@ from cli.stack.roles import num_cores
 _PAGE, _SHEET = Path("docs/demo_model.md"), Path("docs/demo/contact-sheet.png")
 _DEMO = "demo"
 _WIDTH = 150  # characters of a table line when the output is not a terminal
-_SETTINGS = {setting.name: setting for setting in (EXACT, FAST, UNGUIDED)}
+_SETTINGS = {setting.name: setting for setting in (EXACT, FAST, UNGUIDED, REDRAWN)}
 _RULES = """\
 ## How well it paints
 
@@ -61,8 +61,8 @@ class Plan:
     settings: Sequence[Setting]
 
     def kinds_of(self, setting: Setting) -> list[str]:
-        """Returns the kinds of cases for a setting. Guidance is compared on words alone."""
-        return [kind for kind in self.cases if setting is not UNGUIDED or kind == "text"]
+        """Returns the kinds of cases for a setting. Guidance and text checks are compared on words alone."""
+        return [kind for kind in self.cases if setting not in (UNGUIDED, REDRAWN) or kind == "text"]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -79,7 +79,7 @@ class Plan:
     "--settings",
     default=",".join(_SETTINGS),
     show_default=True,
-    help="Settings to render with. fast is compared with exact, and guidance-1.0 with exact on words.",
+    help="Settings to render with. fast is compared with exact; guidance-1.0 and redraws-3 are on words.",
 )
 @click.option(
     "--drawings",
@@ -100,6 +100,7 @@ def main(model: str, url: str | None, rows: str, num: int, settings: str, **rest
     Examples:
       python -m benchmarks.demo_model
       python -m benchmarks.demo_model --rows shape,text --num 20 --settings exact
+      python -m benchmarks.demo_model --rows text --settings exact,redraws-3
       python -m benchmarks.demo_model --drawings
     """
     os.environ["OMP_THREAD_LIMIT"] = "1"  # for Tesseract, since several processes of it run at the same time

@@ -33,6 +33,7 @@ class Setting:
 EXACT = Setting("exact")
 FAST = Setting("fast", {"quality": "fast"})
 UNGUIDED = Setting("guidance-1.0", {"guidance_scale": 1.0})
+REDRAWN = Setting("redraws-3", {"text_check": {"redraws": 3}})
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def _line(row: Row, right: Mapping[str, list[bool]]) -> Line:
 
 
 def notes_of(judged: Judged) -> list[str]:
-    """Returns sentences about figures that have no row: the edit distance and the effect of guidance."""
+    """Returns sentences about figures without a row: the edit distance, the effect of guidance and of text checks."""
     texts = {setting: kinds["text"] for setting, kinds in judged.items() if kinds.get("text")}
     notes = [
         f"Normalised edit distance of words, {setting}: {mean(verdict['edit_distance'] for verdict in verdicts):.3f}."
@@ -63,6 +63,14 @@ def notes_of(judged: Judged) -> list[str]:
             f"Guidance 1.5 {verb} 1.0 on words: {sum(guided)} and {sum(without)} of {len(guided)} are read back; "
             f"{pair.only_second} with guidance alone, {pair.only_first} without it alone "
             f"(McNemar's exact p = {pair.p:.2g})."
+        )
+    if "exact" in texts and "redraws-3" in texts:
+        without, redrawn = ([verdict["text"] == 1 for verdict in texts[name]] for name in ("exact", "redraws-3"))
+        pair = pair_of(without, redrawn)
+        notes.append(
+            f"Text checks: {share_of(redrawn).share:.1%} of words are read back with up to 3 redraws, and "
+            f"{share_of(without).share:.1%} without; {pair.only_second} with redraws alone, {pair.only_first} without "
+            f"them alone (McNemar's exact p = {pair.p:.2g})."
         )
     return notes
 

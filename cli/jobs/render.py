@@ -29,6 +29,9 @@ _PRIORITY_HELP = "batch: after all interactive jobs.  [default: interactive]"
 _WEBHOOK_HELP = "URL that gets a signed webhook when the job ends."
 _DELETE_HELP = "Seconds after the job's end at which the service deletes it with its pictures; at least 60."
 _REUSE_HELP = "Copy the picture of an equal request of yours that also had --reuse. Needs --seed."
+_REDRAWS_HELP = (
+    "Check the quoted text of PROMPT in each picture, and draw a picture with wrong text again up to N times."
+)
 _INTERRUPT_HELP = "Let Ctrl-C cancel the job, not only stop this command."
 # The options and arguments that the API's names of fields stand for.
 _OPTIONS = {
@@ -46,6 +49,7 @@ _OPTIONS = {
     "enhance_prompt": "--enhance-prompt",
     "visible_mark": "--visible-mark",
     "reuse": "--reuse",
+    "text_check": "--redraws",
     "n": "--n",
     "webhook_url": "--webhook",
     "delete_after_s": "--delete-after",
@@ -71,6 +75,7 @@ def _no_negative_prompt(_context: click.Context, _option: click.Parameter, given
 @click.option("--enhance-prompt", is_flag=True, help="Let a language model rewrite PROMPT first.")
 @click.option("--visible-mark", is_flag=True, help="Draw a text such as 'AI generated' into a corner of each picture.")
 @click.option("--reuse", is_flag=True, help=_REUSE_HELP)
+@click.option("--redraws", "text_check", type=int, metavar="N", help=_REDRAWS_HELP)
 @click.option("--n", type=int, default=1, show_default=True, help="Number of pictures.")
 @click.option("--webhook", "webhook_url", metavar="URL", help=_WEBHOOK_HELP)
 @click.option("--delete-after", "delete_after_s", type=int, metavar="SECONDS", help=_DELETE_HELP)
@@ -115,6 +120,8 @@ def render(
     fields["enhance_prompt"] = fields["enhance_prompt"] or None
     fields["visible_mark"] = fields["visible_mark"] or None
     fields["reuse"] = fields["reuse"] or None
+    redraws = fields["text_check"]
+    fields["text_check"] = None if redraws is None else {"redraws": redraws}
     console = Console(stderr=True, quiet=quiet)
     with Client(url) as client:
         with in_options(_OPTIONS):
@@ -123,10 +130,24 @@ def render(
         [job] = wait_for(client, [job], console, cancel_on_interrupt=cancel_on_interrupt)
         if demo_model.is_demo(job.get("revision")):
             click.echo(demo_model.NOTE, err=True)
+        for line in map(_text_line, job["images"]):
+            if line:
+                console.print(line, highlight=False, markup=False)
         paths = _written(client, job, out, as_json=as_json)
     check([job])
     if is_opened:
         open_pictures(paths)
+
+
+def _text_line(image: Json) -> str | None:
+    """Returns a line about the text check of a picture; None if it has none."""
+    check = image.get("text_check")
+    if not check:
+        return None
+    found = check["error"]["message"] if check["error"] else f"reads {check['read']!r}"
+    verdict = "right" if check["matches"] else "not checked" if check["matches"] is None else "wrong"
+    how = f"{check['redraws']} redraws, seed {image['seed']}"
+    return f"text of picture {image['index']}: {verdict}; {found} ({how})"
 
 
 def _prompt(given: str | None) -> str:

@@ -2,9 +2,13 @@
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -27,6 +31,7 @@ _MODULES = {
     "batch": "workers.batches",
     "upkeep": "workers.upkeep",
 }
+_LISTING_S = 10.0
 _GRACE_MARGIN_S = 5.0  # a worker hands over its work within drain_grace_s; its process then needs time to end
 
 
@@ -104,6 +109,7 @@ def _process(settings: Settings, counts: WorkerCounts, role: str, index: int, ru
         "MKL_NUM_THREADS": str(threads),
         # Waiting OpenMP threads sleep: spinning threads slowed down AR decoding tenfold where cores are shared.
         **_unless_given("OMP_WAIT_POLICY", "PASSIVE"),
+        **({} if "text_reader" in settings.model_fields_set else _text_reader()),
         **_surroundings(settings.model),
         **counts.environment.get(name, {}),
     }
@@ -131,6 +137,20 @@ def _surroundings(model: str | None) -> Mapping[str, str]:
     env = {name: _without_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")}
     needs_no_hub = model is not None and (model == demo_model.NAME or Path(model).is_dir())
     return {**env, **_unless_given("HF_HUB_OFFLINE", "1")} if needs_no_hub else env
+
+
+@cache
+def _text_reader() -> Mapping[str, str]:
+    """Returns the setting to read text by Tesseract. Returns nothing if Tesseract or its English is missing."""
+    program = shutil.which("tesseract")
+    if program is None or find_spec("pytesseract") is None:
+        return {}
+    listing = [program, "--list-langs"]
+    try:
+        listed = subprocess.run(listing, capture_output=True, text=True, timeout=_LISTING_S, check=True).stdout  # noqa: S603
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    return {"GRIDPRESS_TEXT_READER": "tesseract"} if "eng" in listed.split() else {}
 
 
 def _unless_given(name: str, value: str) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from shared.geometry import aligned_size, check_size, parse_size
 from shared.intake.condition_images import url_flaws
 from shared.intake.request import JobRequest
 from shared.settings.settings import Settings
+from shared.spelling.compare import has_quoted_words
 from shared.webhooks.receivers import own_receiver_flaws
 from shared.wording.values import quoted
 
@@ -32,6 +33,7 @@ def flaws(request: JobRequest, settings: Settings, rules: EgressRules) -> Iterat
         yield InvalidRequest("a re-render can't be reused: its picture depends on an earlier one", "reuse")
     elif request.reuse and request.seed is None:
         yield InvalidRequest("reuse needs a seed: without one, every picture gets a random seed", "reuse")
+    yield from _text_flaws(request, settings)
     yield from _size_flaws(request)
 
 
@@ -65,6 +67,25 @@ def _limit_flaws(request: JobRequest, settings: Settings) -> Iterator[InvalidReq
     if len(request.prompt) > settings.max_prompt_chars:
         too_long = f"prompt has {len(request.prompt)} characters, more than {settings.max_prompt_chars}"
         yield InvalidRequest(too_long, "prompt")
+
+
+def _text_flaws(request: JobRequest, settings: Settings) -> Iterator[InvalidRequest]:
+    """Yields the errors of the text check, if the request asks for one."""
+    if request.text_check is None:
+        return
+    if settings.text_reader == "none":
+        why = "this service can't check the text in pictures: its operator has not set GRIDPRESS_TEXT_READER"
+        yield InvalidRequest(why, "text_check")
+    if request.prior:
+        why = "text_check draws new token grids, and a picture with a prior keeps its token grid"
+        yield InvalidRequest(why, "text_check")
+    elif request.reuse:
+        yield InvalidRequest(
+            "a picture whose text is checked is not reused: leave out reuse or text_check", "text_check"
+        )
+    elif not has_quoted_words(request.prompt):
+        why = "the prompt has no text to check: put the words that the picture should show in quotation marks"
+        yield InvalidRequest(why, "text_check")
 
 
 def _size_flaws(request: JobRequest) -> Iterator[InvalidRequest]:

@@ -22,6 +22,7 @@ from shared.intake.types import (
     not_blank,
 )
 from shared.jobs.spec import SEED_LIMIT, OutputFormat, Priority, Quality
+from shared.jobs.text_check import MOST_REDRAWS
 from shared.webhooks.events import JobEventType, PayloadStyle
 
 
@@ -38,6 +39,16 @@ class PriorRequest(BaseModel):
 
     job_id: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_01ke6q8v3c9t0n5w7x2z4b6d8f"])]
     index: int = Field(default=0, ge=0)
+
+
+class TextCheckRequest(BaseModel):
+    """A check of the text in the pictures."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    redraws: int = Field(
+        default=3, ge=0, le=MOST_REDRAWS, description="how often a picture with wrong text is drawn again at most"
+    )
 
 
 class JobRequest(BaseModel):
@@ -114,6 +125,11 @@ class JobRequest(BaseModel):
         default=False,
         description="if you have a picture of an equal request that also had `reuse`, get a copy of it, not a new "
         "render. Needs a `seed`; not with `prior`. The response says `reused_from`",
+    )
+    text_check: TextCheckRequest | None = Field(
+        default=None,
+        description="read the text in each picture and compare it with the quoted text of the prompt. While it is "
+        "wrong, the picture is drawn again with another seed. The best picture is kept",
     )
     images: list[ImageInput] = Field(
         default=[],

@@ -18,6 +18,7 @@ from shared.intake.model_defaults import with_model_defaults
 from shared.intake.request import Body, JobRequest
 from shared.intake.rerender import Source, changes_of, check_model_of_prior, settings_again, source_of
 from shared.jobs.spec import JobSpec, RenderSettings
+from shared.jobs.text_check import TextCheck
 from shared.models.catalogue import Catalogue
 from shared.models.names import ModelNames
 from shared.objects.store import ObjectStore
@@ -123,6 +124,7 @@ class Intake:
             enhance_prompt=request.enhance_prompt,
             reuse=request.reuse,
             prior=source.ref if source else None,
+            text_check=TextCheck(redraws=request.text_check.redraws) if request.text_check else None,
             start_timeout_s=request.start_timeout_s,
             execution_timeout_s=request.execution_timeout_s,
             deadline=request.deadline,

@@ -10,6 +10,7 @@ from shared.jobs.enhancement import Enhancement
 from shared.jobs.leases import Progress
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, RenderState
+from shared.jobs.text_check import TextResult
 from shared.jobs.token_grid import Prior
 from shared.tracing.origin import Origin
 
@@ -62,7 +63,8 @@ class EndedIn(StrEnum):
 class Render:
     """One render of a job as the store holds it. Stage times are in UTC, and None until they are reached.
 
-    `decoded_at` is the time at which the picture was stored for a content check. It is None if nothing checks pictures.
+    `decoded_at` is the time at which the picture was stored for a check. It is None if nothing checks pictures. `text`
+    is the result of the text check; None if there is none yet.
     `reused_from` is the render whose picture was copied for this one, or None.
     """
 
@@ -81,6 +83,7 @@ class Render:
     finished_at: datetime | None
     decoded_at: datetime | None = None
     reused_from: RenderId | None = None
+    text: TextResult | None = None
 
     @property
     def num_tries(self) -> int:

@@ -121,6 +121,8 @@ class Claim:
 
     `reuse` permits to answer the render with an earlier picture of the same request, and later requests with its own.
 
+    `checks_text` says that the text in the picture is read before the render ends.
+
     The last four fields are only for logs and traces:
     - `origin` is the HTTP request that created the job.
     - `attempt` counts the attempts in this stage from 1.
@@ -142,6 +144,7 @@ class Claim:
     ar_device_s: float | None = field(default=None, compare=False)
     tenant: TenantId = field(default=DEFAULT_TENANT, compare=False)
     reuse: bool = field(default=False, compare=False)
+    checks_text: bool = False
     origin: Origin | None = field(default=None, compare=False)
     attempt: int = field(default=1, compare=False)
     waited_s: float = field(default=0.0, compare=False)

@@ -10,6 +10,7 @@ from shared.jobs.job import EndedIn, Job, Picture, Render
 from shared.jobs.leases import Progress
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus, RenderState
+from shared.jobs.text_check import Reading, TextResult
 
 Json = Mapping[str, Any]
 
@@ -68,7 +69,19 @@ def _render(job_id: JobId, spec: JobSpec, told: Json, image: Json, keys: Json | 
         decode_started_at=decoded_from,
         finished_at=finished_at,
         reused_from=render_id(JobId(reused["job_id"]), reused["index"]) if reused else None,
+        text=text_of_image(image),
     )
+
+
+def text_of_image(image: Json) -> TextResult | None:
+    """Returns the result of the text check of a picture in a manifest. Returns None if the picture has none."""
+    told = image.get("text_check")  # manifests of earlier versions have none
+    if not told:
+        return None
+    reading = None
+    if told["matches"] is not None:
+        reading = Reading(text=told["read"], is_match=told["matches"], edit_distance=told["edit_distance"])
+    return TextResult(num_redraws=told["redraws"], reading=reading, error=told["error"])
 
 
 def _picture(image: Json, keys: Json) -> Picture:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.geometry import GridSize, large_grid, num_decode_steps
 from shared.ids import DEFAULT_TENANT, JobId, ObjectKey, TenantId
+from shared.jobs.text_check import TextCheck
 from shared.webhooks.events import PayloadStyle
 
 SEED_LIMIT = 2**53  # every JSON client reads integers below this exactly
@@ -125,6 +126,7 @@ class JobSpec(BaseModel):
     - With `enhance_prompt`, a language model rewrites the prompt before AR starts. `settings.prompt` stays the original
       prompt, and the job's `enhancement` has the rewritten prompt.
     - With `prior`, the renders start with the token grid of an earlier render.
+    - With `text_check`, the text in each picture is read, and a picture with wrong text is drawn again.
     - `partial_images` (0 to 3) asks for previews during the DiT stage. The previews don't change the picture.
     - With `reuse`, an earlier picture of the same request and tenant may answer a render, and its own a later one.
     - `priority` sets the scheduling class. It doesn't change the picture either.
@@ -146,6 +148,7 @@ class JobSpec(BaseModel):
     enhance_prompt: bool = False
     reuse: bool = False
     prior: PriorRef | None = None
+    text_check: TextCheck | None = None
     start_timeout_s: float | None = None
     execution_timeout_s: float | None = None
     deadline: datetime | None = None

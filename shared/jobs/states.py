@@ -79,12 +79,13 @@ ARROWS: Mapping[RenderState, Mapping[RenderState, str]] = {
     _S.PRIOR_READY: {_S.DECODE_RUNNING: "claim by a DiT worker", **_ENDS, **_PROMPT_REJECTED},
     _S.DECODE_RUNNING: {
         _S.SUCCEEDED: "picture stored",
-        _S.CHECKING: "picture stored, to be checked by the content hook",
+        _S.CHECKING: "picture stored, to be checked",
         _S.PRIOR_READY: "retry: lease lost or handed back",
         **_ENDS,
     },
     _S.CHECKING: {
-        _S.SUCCEEDED: "the content hook allowed the picture",
+        _S.SUCCEEDED: "the checks ended",
+        _S.QUEUED: "redraw: the text in the picture is wrong",
         _S.REJECTED: "the content hook refused the picture",
         **_ENDS,
     },

@@ -81,6 +81,13 @@ class Used:
         """Returns the text for the script that counts: the row, a space and the amounts."""
         return f"{self.key_id}|{self.quality or ''} {self.amounts.as_text()}"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parses the text of `as_text`. Raises `ValueError` or `TypeError` for other text."""
+        row, _, amounts = text.partition(" ")
+        key_id, _, quality = row.rpartition("|")
+        return cls(key_id, Quality(quality) if quality else None, Amounts.parse(amounts))
+
 
 def key_of(origin: Origin | None) -> str:
     """Returns the id of the API key of the request that caused the work; '' if there is none."""

@@ -139,6 +139,15 @@ CONTENT_CHECKS = _DELIVERY.counter(
 CONTENT_CHECK_SECONDS = _DELIVERY.histogram(
     "content_check_seconds", "Duration of a content check, with all requests to the hook", _ATTEMPT, ("hook",)
 )
+TEXT_CHECKS = _DELIVERY.counter(
+    "text_checks_total",
+    "Text checks of pictures: matched (the text is right), redrawn (drawn again), best (the redraws are used up, and "
+    "the best drawing is kept), unread (the text could not be read), lost (the job ended in the meantime)",
+    ("outcome",),
+)
+TEXT_CHECK_SECONDS = _DELIVERY.histogram(
+    "text_check_seconds", "Duration of a text check, in which the text of one picture is read", _ATTEMPT
+)
 ENHANCEMENTS = _ENHANCE.counter(
     "enhancements_total",
     "Calls to enhance a prompt: enhanced, retry (failed, will be retried), failed (the job renders its original "

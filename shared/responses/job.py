@@ -9,6 +9,7 @@ from shared.jobs.enhancement import Enhancement
 from shared.jobs.job import Job, Render
 from shared.jobs.pauses import Pause
 from shared.jobs.states import JobStatus, RenderState, Stage
+from shared.jobs.text_check import TextResult
 from shared.responses.schemas import (
     EnhancementErrorResponse,
     EnhancementResponse,
@@ -21,6 +22,9 @@ from shared.responses.schemas import (
     RenderErrorResponse,
     ReusedFrom,
     StepsResponse,
+    TextCheckAsked,
+    TextCheckErrorResponse,
+    TextCheckResponse,
     Timings,
 )
 from shared.schedule.throughput import NO_OUTLOOK, Outlook, QueuePlace
@@ -68,6 +72,7 @@ def job_response(
         partial_images=spec.partial_images,
         enhance_prompt=spec.enhance_prompt,
         reuse=spec.reuse,
+        text_check=TextCheckAsked(redraws=spec.text_check.redraws) if spec.text_check else None,
         start_timeout_s=spec.start_timeout_s,
         execution_timeout_s=spec.execution_timeout_s,
         deadline=spec.deadline,
@@ -153,6 +158,19 @@ def _image(job: Job, render: Render, link: str) -> ImageResponse:
             dit_s=_seconds(render.decode_started_at, (render.decoded_at or render.finished_at) if picture else None),
         ),
         reused_from=reused_from(render),
+        text_check=text_response(render.text) if picture and render.text else None,
+    )
+
+
+def text_response(result: TextResult) -> TextCheckResponse:
+    """Returns the result of a text check as responses and manifests show it."""
+    reading, error = result.reading, result.error
+    return TextCheckResponse(
+        matches=reading.is_match if reading else None,
+        edit_distance=reading.edit_distance if reading else None,
+        read=reading.text if reading else None,
+        redraws=result.num_redraws,
+        error=TextCheckErrorResponse.model_validate(error) if error else None,
     )
 
 

@@ -55,6 +55,28 @@ class RenderErrorResponse(BaseModel):
     policy: PolicyResponse | None = None
 
 
+class TextCheckErrorResponse(BaseModel):
+    """The reason why the text in a picture was not read. `code` is stable."""
+
+    code: str
+    message: str
+
+
+class TextCheckResponse(BaseModel):
+    """The result of the text check of a picture. `matches` says whether the picture shows each quoted word. `read` is
+    the text that was read. `edit_distance` is 0 if each quoted text is spelled exactly, and 1 if nothing of any was
+    found. The three are null if the text could not be read. `redraws` is how often the picture was drawn again.
+    """
+
+    model_config = _ALL_FIELDS_REQUIRED
+
+    matches: bool | None
+    edit_distance: float | None
+    read: str | None
+    redraws: int
+    error: TextCheckErrorResponse | None
+
+
 class Timings(BaseModel):
     """Seconds that the last attempt of a render took in each stage. Null until the stage is finished."""
 
@@ -86,6 +108,9 @@ class ImageResponse(BaseModel):
 
     `reused_from` is the earlier picture that was copied because the request has `reuse`; null if the picture was
     rendered.
+
+    `text_check` is the result of the text check. It is null unless the job has one and the picture has succeeded.
+    `seed` is then the seed of the drawing that was kept.
     """
 
     index: int
@@ -104,6 +129,7 @@ class ImageResponse(BaseModel):
     attempts: int
     timings: Timings
     reused_from: ReusedFrom | None
+    text_check: TextCheckResponse | None = None  # earlier releases have no text checks
 
 
 class EnhancementErrorResponse(BaseModel):
@@ -150,6 +176,12 @@ class PriorResponse(BaseModel):
     index: int
 
 
+class TextCheckAsked(BaseModel):
+    """The text check that the request asks for."""
+
+    redraws: int
+
+
 class JobLinks(BaseModel):
     """The URLs of the job, of its events, and of the actions on the job."""
 
@@ -178,7 +210,8 @@ class JobResponse(BaseModel):
 
     `rendered_size` is the size that the model rendered. `width` and `height` are the size of the finished picture.
 
-    `visible_mark` says whether the pictures have a visible mark.
+    `visible_mark` says whether the pictures have a visible mark. `text_check` is null unless the text in the pictures
+    is checked.
 
     `canary` says whether the job belongs to the share of new jobs that an operator gives to a model revision on trial.
     `revision` is null until a worker has started the job.
@@ -223,6 +256,7 @@ class JobResponse(BaseModel):
     partial_images: int
     enhance_prompt: bool
     reuse: bool
+    text_check: TextCheckAsked | None = None  # earlier releases have no text checks
     start_timeout_s: float | None
     execution_timeout_s: float | None
     deadline: Moment | None

@@ -17,10 +17,19 @@ from shared.settings.networks import read_networks
 from shared.settings.secret_files import SecretFiles
 from shared.settings.store_url import with_certificates
 from shared.settings.tenants import TenantSettings
+from shared.settings.texts import TextSettings
 from shared.settings.webhooks import WebhookSettings
 
 
-class Settings(WebhookSettings, EnhancementSettings, LabelSettings, TenantSettings, AuditSettings, ContentSettings):
+class Settings(
+    WebhookSettings,
+    EnhancementSettings,
+    LabelSettings,
+    TenantSettings,
+    AuditSettings,
+    ContentSettings,
+    TextSettings,
+):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 
     A secret can be in a file instead. The variable `GRIDPRESS_REDIS_URL_FILE` names that file

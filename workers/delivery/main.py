@@ -35,6 +35,7 @@ from workers.delivery.manifest import ManifestService
 from workers.delivery.message import Composer
 from workers.delivery.service import DeliveryService
 from workers.delivery.sockets import slots_with_sockets
+from workers.delivery.texts.parts import make_text_runner, make_text_service
 from workers.delivery.webhook import WebhookSender
 from workers.engine.heartbeat import Heartbeat
 
@@ -64,6 +65,7 @@ def run(settings: Settings) -> None:
     app = make_celery(settings.redis_url)
     hints = Hints(app, UpkeepStore(client))
     checks = make_checks(client, settings, hints, worker.worker_id)
+    texts = make_texts(client, settings, hints, worker.worker_id)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     leases = LeaseStore(connect_with_timeout(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
@@ -91,14 +93,17 @@ def run(settings: Settings) -> None:
         stopping.set()
         dispatcher.close()
         checks.close()
+        texts.close()
 
     heartbeat.start()
     # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
     worker_ready.connect(lambda **_: checks.start(), weak=False)
+    worker_ready.connect(lambda **_: texts.start(), weak=False)
     serve(app, Served(worker, hint_health, take, shut_down), settings)
     has_ended = dispatcher.stop(settings.drain_grace_s)
     checks.stop()
+    texts.stop()
     heartbeat.stop()
     leases.leave(worker)
     if not has_ended:
@@ -120,6 +125,22 @@ def make_checks(client: Client, settings: Settings, hints: Hints, worker: Worker
     rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
     objects = open_objects(settings, fails_fast=True)
     return make_runner(make_service(client, objects, rules, settings, worker=worker, on_end=wake), settings)
+
+
+def make_texts(client: Client, settings: Settings, hints: Hints, worker: WorkerId | None = None) -> CheckRunner:
+    """Creates and returns the threads that carry out text checks, without starting them.
+
+    Raises `Misconfigured` if Tesseract is missing, and for a hook that can't be called.
+    """
+
+    def wake(is_redrawn: bool) -> None:
+        """Sends hints for what may wait now: AR after the decision to redraw, and deliveries after the end of a job."""
+        hints.send_one(Queue.AR if is_redrawn else Queue.DELIVERY)
+
+    rules = EgressRules.of(settings, KeyRing(KeyStore(client)).is_open)
+    objects = open_objects(settings, fails_fast=True)
+    service = make_text_service(client, objects, rules, settings, worker=worker, on_end=wake)
+    return make_text_runner(service, settings)
 
 
 def make_dispatcher(client: Client, settings: Settings, worker: WorkerId | None = None) -> Dispatcher:

@@ -1,9 +1,9 @@
--- Leases one content check that is due: of a job's prompt or of a render's picture. Each class is ordered by the time at
+-- Leases one check that is due: of a job's prompt, of a render's picture, or of the text in a picture. Each class is ordered by the time at
 -- which its checks are due, and a check of a lower class goes first once it has waited HANDICAP_MS longer. An entry whose
 -- records can't be read is set aside (taken out of the queue).
--- ARGV: holder, lease (ms).
+-- ARGV: holder, lease (ms), `checks` for content checks or `texts` for text checks.
 -- Returns {entry, number of the attempt from 1, job, spec, revised prompt or '', origin or '', index of the render or '',
--- picture (JSON) or ''}. The entry is a job, or a render whose picture is to be checked. Returns an empty list when no
+-- picture (JSON) or '', seed or '', usage or '', the earlier drawings (JSON) or ''}. The entry is a job, or a render whose picture is to be checked. Returns an empty list when no
 -- check is due.
 
 -- needs: classes, keys, clock, aside, checks, duties
@@ -16,7 +16,9 @@ end
 local JOB = { 'lane', is_text, 'n', is_render_count, 'spec', is_text, 'revised_prompt', optional(is_text),
   'origin', optional(is_text), 'check', optional(is_text), 'check_attempts', optional(is_whole) }
 local RENDER = { 'job', is_text, 'state', is_checking, 'index', is_whole, 'unchecked', is_text,
+  'seed', is_text, 'unchecked_usage', optional(is_text), 'text', optional(is_text),
   'check_attempts', optional(is_whole) }
+local kind = ARGV[3]
 local now = now_ms()
 
 local function is_picture(entry)
@@ -44,7 +46,7 @@ end
 
 -- Returns the first due check of a class with readable records, or nil.
 local function first_of(class)
-  local list = 'checks:' .. class
+  local list = kind .. ':' .. class
   for _ = 1, MOST_ASIDE do
     local entry, due = unpack(redis.call('ZRANGEBYSCORE', P .. list, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1))
     if not entry then return nil end
@@ -63,9 +65,11 @@ for class in pairs(CLASS) do
 end
 if not best then return {} end
 local key = P .. (best.render and 'render:' or 'job:') .. best.entry
-redis.call('ZADD', checks_of(best.job.lane), now + tonumber(ARGV[2]), best.entry)
+redis.call('ZADD', (kind == 'texts' and texts_of or checks_of)(best.job.lane), now + tonumber(ARGV[2]), best.entry)
 redis.call('HSET', key, 'check_holder', ARGV[1])
 add_duty(ARGV[1], 'c|' .. best.entry)
 local attempt = redis.call('HINCRBY', key, 'check_attempts', 1)
 return { best.entry, attempt, best.id, best.job.spec, best.job.revised_prompt or '', best.job.origin or '',
-  best.render and best.render.index or '', best.render and best.render.unchecked or '' }
+  best.render and best.render.index or '', best.render and best.render.unchecked or '',
+  best.render and best.render.seed or '', best.render and best.render.unchecked_usage or '',
+  best.render and best.render.text or '' }

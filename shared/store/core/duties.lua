@@ -1,5 +1,5 @@
 -- Functions that record a worker's duties. A duty is a lease of the worker on something other than a render: a webhook
--- delivery (w), a manifest (m), a prompt to enhance (e), a content check (c) or a batch (b). When the worker's process
+-- delivery (w), a manifest (m), a prompt to enhance (e), a check (c) or a batch (b). When the worker's process
 -- is seen to end, its duties are freed at once, except those that are leased to another worker by then.
 -- The holder's id of these leases contains the worker's id: worker, `~`, random digits.
 
@@ -55,7 +55,8 @@ local FREE = {
     if worker_of(redis.call('HGET', key, 'check_holder')) ~= worker then return false end
     redis.call('HDEL', key, 'check_holder')
     local job = is_picture and redis.call('HGET', key, 'job') or entry
-    redis.call('ZADD', checks_of(redis.call('HGET', P .. 'job:' .. job, 'lane')), 'XX', now, entry)
+    local lane = redis.call('HGET', P .. 'job:' .. job, 'lane')
+    for _, list in ipairs({ checks_of(lane), texts_of(lane) }) do redis.call('ZADD', list, 'XX', now, entry) end
     return true
   end,
   b = function(worker, batch, now)

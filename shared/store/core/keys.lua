@@ -15,7 +15,8 @@
 --                                           its next claim (see blame.lua); handover (object with the latents of a
 --                                           drained worker) and handover_facts (JSON) until it ends;
 --                                           ar_device_ms: device time of the AR stage; reused_from: the render whose
---                                           picture was copied
+--                                           picture was copied; text (JSON: its text check, see
+--                                           shared/jobs/drawings.py); first_seed once it is drawn again
 --   gridpress:state                 hash    see state_version.py
 --   gridpress:events:<job>          stream  about the newest 1,000 events of a job until it ends. Also the name of a
 --                                           channel
@@ -103,6 +104,8 @@
 --                                           check_holder, check_attempts; of the job: check (`pending` until its prompt
 --                                           was allowed, then `allowed`); of the render: unchecked (picture),
 --                                           unchecked_usage (what it adds to the usage)
+--   gridpress:texts:<class>         zset    renders that wait for a text check by due time. The field text_check of the
+--                                           job says that it has text checks
 --   gridpress:enhancing             set     tenants that may have jobs in the lists of enhancements and checks: see
 --                                           not_begun.lua
 --   gridpress:finished              zset    ended jobs by the time of their end

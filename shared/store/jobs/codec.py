@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from shared.batches.batch import LineJob
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
 from shared.jobs.dead_letters import Crash, DeadLetter
+from shared.jobs.drawings import Drawings
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
 from shared.jobs.job import ClientName, EndedIn, Job, Picture, PriorSource, Render
 from shared.jobs.leases import Claim, Handover, Lease, LostAttempt, Progress, RenderReport
@@ -122,6 +123,7 @@ def render_of(render_id: RenderId, render: Hash) -> Render:
         finished_at=_optional_time(render, "finished_ms"),
         decoded_at=_optional_time(render, "checking_ms"),
         reused_from=RenderId(render["reused_from"]) if "reused_from" in render else None,
+        text=Drawings.parse(render.get("text")).result,
     )
 
 
@@ -149,7 +151,8 @@ def claim_of(answer: Sequence[str], stage: Stage, holder: HolderId, revision: Re
         prior_engine=_facts_of(prior_engine),
         ar_device_s=None if spec.prior else int(ar_device_ms or 0) / 1000,
         tenant=spec.tenant,
-        reuse=spec.reuse and spec.prior is None,
+        reuse=spec.reuse and spec.prior is None and spec.text_check is None,
+        checks_text=spec.text_check is not None,
         origin=Origin.parse(origin),
         attempt=int(attempt),
         waited_s=int(waited_ms) / 1000,
@@ -223,6 +226,7 @@ def submission_options(
             "canary": route.is_canary and not source,
             "source": spec.prior.job_id if spec.prior else "",
             "enhance": spec.enhance_prompt,
+            "text_check": spec.text_check is not None,
             "check": checks_prompt,
             "prior": encode_prior(source.prior) if source else "",
             "client_id": name.client_id if name else "",

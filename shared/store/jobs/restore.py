@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.ids import JobId, ObjectKey, render_id
+from shared.jobs.drawings import Drawings
 from shared.jobs.job import Job, Picture
-from shared.jobs.manifest import job_of_manifest
+from shared.jobs.manifest import job_of_manifest, text_of_image
 from shared.jobs.spec import JobSpec
 from shared.jobs.states import JobStatus
 from shared.schedule.cost import cost_of
@@ -125,6 +126,8 @@ def _render(
         "reused_from": render_id(JobId(reused["job_id"]), reused["index"]) if reused else None,
     }
     if keys:
+        text = text_of_image(image)
+        fields["text"] = Drawings(result=text).as_text() if text else None
         key, manifest_key = ObjectKey(keys["key"]), ObjectKey(keys["manifest_key"])
         picture = Picture(key, manifest_key, image["sha256"], image["bytes"], image["content_type"])
         fields |= {"picture": codec.encode_picture(picture), "stored": picture.num_bytes}

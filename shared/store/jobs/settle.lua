@@ -12,5 +12,5 @@ end
 -- The fence and the holder stay, because a worker may report the same result once more.
 local function settle_render(render)
   redis.call('HDEL', P .. 'render:' .. render, 'prior', 'prior_engine', 'done', 'total', 'worker', 'in_step', 'device_ms',
-    'ar_device_ms', 'queued_ms', 'started_ms')
+    'ar_device_ms', 'queued_ms', 'started_ms', 'first_seed')
 end

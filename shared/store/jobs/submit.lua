@@ -21,6 +21,7 @@
 --                                      true if the canary share of its model chose it
 --   source                             for re-renders: the job of the token grid; otherwise ''
 --   enhance                            true: the renders first wait for the enhancement of their prompt
+--   text_check                         true: the text in each picture is read at its end (see checks.lua)
 --   check                              true: they then wait for the check of their prompt (see checks.lua)
 --   client_id, fingerprint             the client's own id of the job ('' for none), and the fingerprint of its request
 --   batch, line, note                  for a batch line, which becomes a job only while it waits; batch is '' otherwise
@@ -125,6 +126,7 @@ if delete_after ~= '' then add_fields('delete_after_ms', delete_after) end
 if options.canary then add_fields('canary', 1) end
 if options.enhance then add_fields('enhancement', 'pending') end
 if options.check then add_fields('check', 'pending') end
+if options.text_check then add_fields('text_check', 1) end
 redis.call('HSET', key, unpack(fields))
 use_inputs(job, spec)
 redis.call('HINCRBY', P .. 'ledger', 'accepted', 1)

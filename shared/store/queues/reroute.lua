@@ -42,11 +42,12 @@ local function is_lane(value)
   return is_text(value) and route_of(value) ~= nil
 end
 
--- Returns whether a render of the job has a token grid, is running or has succeeded.
+-- Returns whether a render of the job has a token grid, is running, is drawn again or has succeeded.
 local function is_bound(job, n)
   for index = 0, n - 1 do
-    local render = redis.pcall('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior')
-    if render[2] or render[1] == 'succeeded' or RUNS[render[1]] then return true end
+    local render = redis.pcall('HMGET', P .. 'render:' .. job .. ':' .. string.format('%04d', index), 'state', 'prior',
+      'first_seed')
+    if render[2] or render[3] or render[1] == 'succeeded' or RUNS[render[1]] then return true end
   end
   return false
 end

@@ -15,7 +15,7 @@
 
 -- needs: states, keys, clock, count_usage, hints, move, shares, stored, throughput, stages
 -- seldom: await_check, clear_suspicion, count_usage, decide_enhancement, device_order, end_line, end_picture_check
--- seldom: finish, num_due, num_wanted_of_stage, refund, unpark, wait_for
+-- seldom: finish, forget_text, num_due, num_wanted_of_stage, refund, unpark, wait_for
 local render, stage, fence, holder, to, is_uncounted, used, num_hints = unpack(ARGV, 1, 8)
 local past = render_record(render)
 if past.fence ~= fence or past.holder ~= holder then return 'lost' end

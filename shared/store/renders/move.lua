@@ -8,7 +8,8 @@
 -- Returns what a move needs of a render's record.
 local function render_record(render)
   return fields_of(P .. 'render:' .. render, 'job', 'index', 'state', 'fence', 'holder', 'worker', 'started_ms',
-    'prior_running_ms', 'decode_running_ms', 'device_ms', 'done', 'group', 'best', 'handover', 'dead_stage')
+    'prior_running_ms', 'decode_running_ms', 'device_ms', 'done', 'group', 'best', 'handover', 'dead_stage',
+    'text', 'first_seed')
 end
 
 -- Returns what a move needs of a job's record.
@@ -85,14 +86,15 @@ local function wait_for(render, from, to, past, job, now, more)
   append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
 end
 
--- Moves a render whose picture is stored to the state in which the picture waits for a content check. `more` has the
--- field `unchecked`. Until the check allows the picture, nobody can read it.
+-- Moves a render whose picture is stored to the state in which the picture waits for a check: of its text if the job
+-- has a text check, else of its content. `more` has the field `unchecked`. Until the checks end, nobody can read it.
 local function await_check(render, from, to, past, job, now, more)
   change_state(render, from, to, past, job, now, more)
   end_handover(render, past.handover, now)
   if past.best then clear_suspicion(render) end
   if past.done then redis.call('HDEL', P .. 'render:' .. render, 'done', 'total') end
-  redis.call('ZADD', checks_of(job.lane), now, render)
+  local has_text = redis.call('HEXISTS', P .. 'job:' .. past.job, 'text_check') == 1
+  redis.call('ZADD', (has_text and texts_of or checks_of)(job.lane), now, render)
   append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
 end
 
@@ -104,6 +106,7 @@ local function finish(render, from, to, past, job, now, more)
   append_event(past.job, 'render.stage', { index = tonumber(past.index), state = to }, job.tenant)
   redis.call('ZREM', P .. 'deadlines', render)
   if from == 'checking' then end_picture_check(render, to, job.lane, now) end
+  if past.text and to ~= 'succeeded' then forget_text(render, past.text, past.first_seed, now) end
   end_handover(render, past.handover, now)
   -- A render without a picture keeps its token grid, from which a retry may start. A dead letter also keeps its crash
   -- evidence.

@@ -1,5 +1,5 @@
-"""Asks one content hook over HTTP, with a time limit for all attempts. Uses the egress client, which refuses addresses
-that are not allowed and follows no redirect.
+"""Asks one hook of the operator over HTTP, with a time limit for all attempts. Uses the egress client, which refuses
+addresses that are not allowed and follows no redirect.
 """
 
 import time
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -16,10 +17,11 @@ from shared.egress.errors import EgressFailed, EgressRefused
 from shared.webhooks.signing_key import SigningKey
 from workers.delivery.content.errors import NoVerdict
 from workers.delivery.content.question import Question
-from workers.delivery.content.verdict import Verdict, verdict_of
 from workers.delivery.signing import signed_headers
 
 log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 _MAX_ANSWER_BYTES = 16 * 1024
 _FIRST_PAUSE_S = 0.5  # doubles with each attempt
@@ -35,17 +37,21 @@ class HookRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
-    """A content hook of the operator. Requests are signed by Standard Webhooks, as webhooks are. Thread-safe."""
+class Hook(Generic[Answer]):
+    """A hook of the operator. Requests are signed by Standard Webhooks, as webhooks are. Thread-safe.
+
+    `parse` returns the answer in a response body, or raises `NoVerdict`.
+    """
 
     url: str
     secret: str
     key: SigningKey
     client: EgressClient
     rules: HookRules
+    parse: Callable[[bytes], Answer]
     sleep: Callable[[float], None] = time.sleep
 
-    def ask(self, question: Question) -> Verdict:
+    def ask(self, question: Question) -> Answer:
         """Sends a request until there is a verdict, and returns the verdict.
 
         Raises `NoVerdict` when the attempts or the time are used up, or when another attempt would be useless.
@@ -71,7 +77,7 @@ class Hook:
             raise self._too_late()
         self.sleep(pause_s)
 
-    def _ask_once(self, question: Question, deadline: Deadline) -> Verdict:
+    def _ask_once(self, question: Question, deadline: Deadline) -> Answer:
         signed = signed_headers(question.message_id, datetime.now(UTC), question.body, (self.secret,), self.key)
         headers = {"content-type": "application/json", **signed}
         content = question.body.encode()
@@ -85,19 +91,20 @@ class Hook:
             raise NoVerdict("unreachable", str(error)) from error
         except TimeoutError as error:
             raise self._too_late() from error
-        return _read(answer)
+        return self.parse(_body_of(answer))
 
     def _too_late(self) -> NoVerdict:
         return NoVerdict("timeout", f"there was no verdict within {self.rules.timeout_s:g} s", is_final=True)
 
 
-def _read(answer: EgressResponse) -> Verdict:
+def _body_of(answer: EgressResponse) -> bytes:
+    """Returns the whole body of a response with a 2xx status. Raises `NoVerdict` for any other response."""
     if answer.status // 100 != 2:
         is_passing = answer.status >= 500 or answer.status in _TRY_AGAIN
         raise NoVerdict("refused", f"the hook answered {answer.status}", is_final=not is_passing)
     match answer.body_end:
         case BodyEnd.WHOLE:
-            return verdict_of(answer.body)
+            return answer.body
         case BodyEnd.TOO_LARGE:
             raise NoVerdict("answer_too_long", f"the response exceeds {_MAX_ANSWER_BYTES} bytes", is_final=True)
         case BodyEnd.TOO_SLOW:

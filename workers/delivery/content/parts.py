@@ -14,14 +14,15 @@ from shared.store.checks.checks import CheckClaim, CheckStore
 from shared.store.core.connect import Client
 from shared.webhooks.secrets import WHAT_IT_IS, is_webhook_secret
 from shared.webhooks.signing_key import SigningKey
-from workers.delivery.content.hook import Hook, HookRules
+from workers.delivery.content.hook import Answer, Hook, HookRules
 from workers.delivery.content.question import Questions
 from workers.delivery.content.runner import CheckRunner
 from workers.delivery.content.service import CheckService
+from workers.delivery.content.verdict import verdict_of
 
-_LEASE_MARGIN_S = 15.0  # A lease lasts this much longer than the time limit, for reads and writes on a busy machine.
-_POLL_S = 0.2
-_SELDOM_S = 5.0  # without a hook, only checks from the time of an earlier setting can be due
+LEASE_MARGIN_S = 15.0  # A lease lasts this much longer than the time limit, for reads and writes on a busy machine.
+POLL_S = 0.2
+SELDOM_S = 5.0  # without a hook, only checks from the time of an earlier setting can be due
 
 
 def make_service(
@@ -37,22 +38,33 @@ def make_service(
 
     Raises `Misconfigured` for a hook without a secret, and for a URL that the egress rules forbid.
     """
-    prompt_hook = _hook("GRIDPRESS_PROMPT_HOOK_URL", settings.prompt_hook_url, rules, settings)
-    picture_hook = _hook("GRIDPRESS_PICTURE_HOOK_URL", settings.picture_hook_url, rules, settings)
-    how = settings.content_hook_images
-    questions = Questions(objects, not streams_links(settings) if how == "auto" else how == "links")
-    checks = CheckStore(client, settings.content_hook_timeout_s + _LEASE_MARGIN_S, worker)
+    prompt_hook = make_hook("GRIDPRESS_PROMPT_HOOK_URL", settings.prompt_hook_url, rules, settings, verdict_of)
+    picture_hook = make_hook("GRIDPRESS_PICTURE_HOOK_URL", settings.picture_hook_url, rules, settings, verdict_of)
+    questions = make_questions(objects, settings)
+    checks = CheckStore(client, settings.content_hook_timeout_s + LEASE_MARGIN_S, worker)
     fails_open = settings.content_hook_fails == "open"
     return CheckService(checks, questions, prompt_hook, picture_hook, fails_open, on_end)
+
+
+def make_questions(objects: ObjectStore, settings: Settings) -> Questions:
+    """Returns the builder of requests to hooks, which contain images as the operator has set."""
+    how = settings.content_hook_images
+    return Questions(objects, not streams_links(settings) if how == "auto" else how == "links")
 
 
 def make_runner(service: CheckService, settings: Settings) -> CheckRunner:
     """Creates the threads that carry out content checks, without starting them."""
     has_hook = service.prompt_hook or service.picture_hook
-    return CheckRunner(service, settings.content_hook_slots, _POLL_S if has_hook else _SELDOM_S)
+    return CheckRunner("checks", service, settings.content_hook_slots, POLL_S if has_hook else SELDOM_S)
 
 
-def _hook(name: str, url: str | None, rules: EgressRules, settings: Settings) -> Hook | None:
+def make_hook(
+    name: str, url: str | None, rules: EgressRules, settings: Settings, parse: Callable[[bytes], Answer]
+) -> Hook[Answer] | None:
+    """Returns the hook at a URL, or None without a URL. `name` is the setting with the URL.
+
+    Raises `Misconfigured` if no secret is set, or if the egress rules forbid the URL.
+    """
     if url is None:
         return None
     try:
@@ -63,4 +75,4 @@ def _hook(name: str, url: str | None, rules: EgressRules, settings: Settings) ->
     if not is_webhook_secret(secret):
         raise Misconfigured(f"{name} needs GRIDPRESS_CONTENT_HOOK_SECRET, which {WHAT_IT_IS}")
     limits = HookRules(settings.content_hook_timeout_s, settings.content_hook_attempts)
-    return Hook(url, secret, SigningKey.of(settings), EgressClient(rules), limits)
+    return Hook(url, secret, SigningKey.of(settings), EgressClient(rules), limits, parse)

@@ -1,4 +1,4 @@
-"""Builds the requests to content hooks: a prompt with its condition images, or a picture."""
+"""Builds the requests to hooks of the operator: a prompt with its condition images, a picture, or a text check."""
 
 import base64
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from shared.ids import ObjectKey
 from shared.jobs.job import Picture
 from shared.objects.store import ObjectStore
+from shared.quoted_text import quoted_texts
 from shared.responses.schemas import rfc3339
 from shared.store.checks.checks import CheckClaim
 
@@ -40,6 +41,13 @@ class Questions:
             return self._question(f"chk_{ulid}_prompt", "content.prompt", self._prompt(claim))
         message_id = f"chk_{ulid}_{claim.index}_{claim.picture.sha256[:16]}"
         return self._question(message_id, "content.picture", self._picture(claim, claim.picture))
+
+    def of_text(self, claim: CheckClaim) -> Question:
+        """Returns the request to read the text in a picture. Raises `ObjectNotFound` and `ObjectStoreUnavailable`."""
+        assert claim.picture
+        message_id = f"txt_{claim.job_id.removeprefix('job_')}_{claim.index}_{claim.picture.sha256[:16]}"
+        quoted = {"quoted": quoted_texts(claim.spec.settings.prompt)}
+        return self._question(message_id, "picture.text", {**self._picture(claim, claim.picture), **quoted})
 
     def _question(self, message_id: str, kind: str, data: Mapping[str, Any]) -> Question:
         body = {"type": kind, "timestamp": rfc3339(datetime.now(UTC)), "data": data}

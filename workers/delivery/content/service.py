@@ -47,11 +47,15 @@ class CheckService:
 
         Raises `StoreUnavailable` when the store is unreachable. A leased check is due again when its lease ends.
         """
-        claim = self.checks.claim()
+        claim = self.claim()
         if claim is None:
             return False
         self.carry_out(claim)
         return True
+
+    def claim(self) -> CheckClaim | None:
+        """Leases the content check that is due first. Returns None if none is due. Raises `StoreUnavailable`."""
+        return self.checks.claim()
 
     def carry_out(self, claim: CheckClaim) -> None:
         """Asks the hook about a leased prompt or picture and stores the outcome. Raises `StoreUnavailable`."""

@@ -87,7 +87,7 @@ class Publisher:
                 upload.result()
             if self._reuse:  # before clients learn of the picture: they may send an equal request at once
                 self._reuse.note(claim, picture)
-            leases.finish_picture(claim.lease, picture, used, to_check=self._checks_pictures)
+            leases.finish_picture(claim.lease, picture, used, to_check=self._checks_pictures or claim.checks_text)
 
         return write
 

@@ -18,6 +18,7 @@ from shared.webhooks.secrets import new_secret
 from shared.webhooks.signing_key import SigningKey
 from tests.fixtures.http_server import HttpServer, Quiet
 from workers.delivery.content.hook import Hook, HookRules
+from workers.delivery.content.verdict import Verdict, verdict_of
 
 ALLOW = b'{"decision": "allow"}'
 REJECT = b'{"decision": "reject", "code": "violence", "reason": "no weapons"}'
@@ -82,7 +83,7 @@ def hooking(*answers: Answer) -> Iterator[FakeHook]:
 
 def a_hook(
     url: str, settings: Settings, *, timeout_s: float = 30, max_attempts: int = 3, rules: EgressRules = LOOPBACK
-) -> Hook:
+) -> Hook[Verdict]:
     """A hook that does not wait between its attempts."""
     limits = HookRules(timeout_s, max_attempts)
-    return Hook(url, SECRET, SigningKey.of(settings), EgressClient(rules), limits, lambda _: None)
+    return Hook(url, SECRET, SigningKey.of(settings), EgressClient(rules), limits, verdict_of, lambda _: None)
