@@ -113,6 +113,8 @@ class ImageResponse(BaseModel):
     `seed` is then the seed of the drawing that was kept.
     """
 
+    model_config = _ALL_FIELDS_REQUIRED
+
     index: int
     status: RenderState
     progress: StepsResponse | None

@@ -21,6 +21,7 @@ from shared.jobs.token_grid import Prior
 from tests.api.pictures import data_url, png
 from tests.cli.batch.conftest import pictures, results, write_lines
 from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
+from tests.workers.delivery.content.hooks import SECRET, FakeHook, hooking
 from workers.simulate.picture import simulated_grid, simulated_picture
 
 PROMPT = "a red kite"
@@ -28,9 +29,25 @@ SMALL = ("--size", "256x256", "--steps", "4", "--seed", "100")
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("service"), "simulate:ar=0,dit=0") as address:
-        yield address
+def hook() -> Iterator[FakeHook]:
+    """Reads the text in pictures."""
+    with hooking((200, b'{"text": "OPER"}')) as known:
+        yield known
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, hook: FakeHook) -> Iterator[str]:
+    hooks = {
+        "TEXT_READER": "hook",
+        "TEXT_HOOK_URL": hook.url,
+        "CONTENT_HOOK_SECRET": SECRET,
+        "EGRESS_ALLOW": "127.0.0.1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in hooks.items():
+            patch.setenv(f"GRIDPRESS_{name}", value)
+        with service(tmp_path_factory.mktemp("service"), "simulate:ar=0,dit=0") as address:
+            yield address
 
 
 def submit(url: str, **fields: object) -> dict[str, object]:
@@ -71,6 +88,27 @@ def test_an_equal_request_with_reuse_gets_a_copy_of_the_picture(url: str) -> Non
         assert copied["url"] != made["url"]
         assert downloaded(copied["url"]) == downloaded(made["url"])
     assert second["status"] == "succeeded"
+
+
+def test_a_picture_whose_text_is_checked_is_that_of_its_seed_alone(url: str, hook: FakeHook) -> None:
+    texts = iter(("XXXX", "OPEX", "OXXX"))
+    hook.answer_to = lambda _: (200, json.dumps({"text": next(texts)}).encode())
+    asked = {"prompt": 'a sign "Open"', "output_format": "png"}
+    [image] = submit(url, **asked, text_check={"redraws": 2})["images"]  # type: ignore[misc]
+    found = image["text_check"]
+    assert (image["seed"], found["redraws"], found["read"], found["matches"]) == (4, 2, "OPEX", False)
+    [alone] = submit(url, **asked, seed=4)["images"]  # type: ignore[misc]
+    assert image["sha256"] == alone["sha256"]
+    assert [each["type"] for each in hook.questions] == ["picture.text"] * 3
+
+
+def test_a_line_of_a_batch_may_ask_for_a_text_check(url: str, hook: FakeHook, tmp_path: Path) -> None:
+    hook.answer_to = lambda _: (200, b'{"text": "open"}')
+    prompts, out = tmp_path / "p.jsonl", tmp_path / "out"
+    write_lines(prompts, [{"prompt": 'a sign "Open"', "text_check": {}}, {"prompt": "a kite", "text_check": {}}])
+    done = batch(url, "run", prompts, "--out", out, *SMALL)
+    assert "quotation marks" in done.stderr
+    assert pictures(out) == {"line-00001.png"}
 
 
 def downloaded(link: object, **query: str) -> bytes:
