@@ -162,6 +162,7 @@ def test_a_finished_picture_is_described_and_timed() -> None:
         "error": None,
         "attempts": 1,
         "timings": {"ar_s": 2.5, "dit_s": 1.25},
+        "reused_from": None,
         "text_check": None,
     }
 
