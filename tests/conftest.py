@@ -1,10 +1,16 @@
 """Every part of the project brings its own fixtures as a module; here they are only named."""
 
+import gc
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
+from shared.process.garbage import freeze_startup_objects
+
+# What is imported and collected stays until the end, so no garbage collection has to look at it.
+gc.disable()
 # No example has a deadline: on a busy machine, any of them may take seconds.
 settings.register_profile("gridpress", deadline=None)
 settings.load_profile("gridpress")
@@ -15,6 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Seconds of measuring at every start of a DiT worker would be most of what its tests take.
 os.environ.setdefault("GRIDPRESS_DIT_CALIBRATE_S", "0.2")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist's own runs all tests and is the last
+def pytest_runtestloop() -> None:
+    freeze_startup_objects()
+    gc.enable()
+
 
 pytest_plugins = [
     "tests.attack.report",
