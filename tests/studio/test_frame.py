@@ -5,7 +5,7 @@ import pytest
 from tests.studio.browser import DESKTOP, PHONE, Browser
 from tests.studio.conftest import Api
 
-VIEWS = ["make", "gallery", "queue", "batches", "webhooks"]
+VIEWS = ["make", "gallery", "queue", "batches", "webhooks", "account", "operate"]
 GROUND = "return getComputedStyle(document.documentElement).backgroundColor"
 
 

@@ -31,6 +31,7 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
     assert [mark.get_attribute("textContent") for mark in browser.all(".shade mark")] == ['"OPEN"']
     browser.until(lambda: browser.text("#estimate").startswith("Ready in about"), "an estimate")
     assert "0.1 megapixels" in browser.text("#estimate")
+    browser.click("#mark")
     browser.click(".send button")
     picture = browser.one(".run[aria-label*=OPEN] .frame[href] img")
     assert "OPEN" in picture.get_attribute("alt")
@@ -39,6 +40,8 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
     facts = browser.text("dialog .facts")
     assert "256 × 256" in facts
     assert str(api.newest()["seed"]) in facts
+    assert "Visible mark" in facts
+    assert api.newest()["visible_mark"]
     assert browser.faults() == []
     browser.click("dialog button", "Close")
 

@@ -28,7 +28,9 @@ def alone(sent: dict[str, Response]) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/studio/js/words.js", "/studio/style/base.css", "/v1/jobs?limit=9"])
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/studio/words/account.js", "/studio/style/base.css", "/v1/jobs?limit=9"]
+)
 def test_long_texts_are_compressed(http: FlaskClient, path: str) -> None:
     if path.startswith("/v1/jobs"):
         for _ in range(4):
@@ -71,9 +73,9 @@ def test_gzip_is_for_those_who_prefer_it(
 
 def test_a_compressed_file_is_known_by_its_etag(http: FlaskClient) -> None:
     for fields in (GZIP, {}):
-        first = http.get("/studio/js/words.js", headers=fields)
+        first = http.get("/studio/words/account.js", headers=fields)
         assert first.headers["ETag"].startswith("W/") == ("Content-Encoding" in first.headers)
-        again = http.get("/studio/js/words.js", headers={**fields, "If-None-Match": first.headers["ETag"]})
+        again = http.get("/studio/words/account.js", headers={**fields, "If-None-Match": first.headers["ETag"]})
         assert (again.status_code, again.data) == (304, b"")
         assert "Content-Encoding" not in again.headers
 

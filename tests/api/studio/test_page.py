@@ -18,9 +18,9 @@ _TOKEN = re.compile(r"(\w+):\s*(\{|\"\")|\}")
 
 
 def words() -> set[str]:
-    """The paths of all texts in words.js, such as `make.send`; a text with plural forms counts as one."""
-    text = (FOLDER / "js" / "words.js").read_text(encoding="utf-8")
-    body = text[text.index("const english = {") + len("const english = {") : text.index("\n};")]
+    """The paths of all texts of the page, such as `make.send`; a text with plural forms counts as one."""
+    tables = [file.read_text(encoding="utf-8") for file in sorted((FOLDER / "words").glob("*.js"))]
+    body = "".join(text[text.index(" = {") + len(" = {") : text.index("\n};")] for text in tables)
     found, path = set[str](), list[str]()
     for name, kind in _TOKEN.findall(_STRING.sub('""', body)):
         if kind == "{":
@@ -95,7 +95,7 @@ def test_imports_lead_to_files_that_export_what_is_imported() -> None:
 
 def test_every_word_of_the_page_is_in_the_table_and_every_entry_is_used() -> None:
     known = words()
-    source = "\n".join(file.read_text(encoding="utf-8") for file in SCRIPTS if file.name != "words.js")
+    source = "\n".join(file.read_text(encoding="utf-8") for file in SCRIPTS if file.parent.name != "words")
     used = set(re.findall(r'[(\s?]t\(\s*"([\w.]+)"', source)) | set(re.findall(r'[?:] "((?:[a-z]\w*\.)+\w+)"', source))
     used |= set(re.findall(r'section\("([\w.]+)"', source))
     assert used - known == set()

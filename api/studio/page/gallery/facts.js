@@ -14,6 +14,7 @@ export function factsOf(job, image) {
     ["steps", String(job.num_inference_steps)],
     ["guidance", String(job.guidance_scale)],
     ["quality", t(`make.${job.quality}`)],
+    ["mark", job.visible_mark ? t("common.yes") : null],
     ["prior", job.prior && h("a", { href: `#gallery/${job.prior.job_id}/${job.prior.index}` }, `${job.prior.job_id} / ${job.prior.index}`)],
     ["file", image.bytes ? `${job.output_format.toUpperCase()}, ${bytes(image.bytes)}` : null],
     ["made", timeOf(job.finished_at ?? job.created_at, h)],

@@ -75,7 +75,7 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
   }
 
   function actions(image) {
-    const settings = { num_inference_steps: job.num_inference_steps, guidance_scale: job.guidance_scale, quality: job.quality, output_format: job.output_format };
+    const settings = { num_inference_steps: job.num_inference_steps, guidance_scale: job.guidance_scale, quality: job.quality, output_format: job.output_format, visible_mark: job.visible_mark };
     const size = { width: job.width, height: job.height };
     const leave = (values) => {
       dialog.close();

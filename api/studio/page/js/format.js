@@ -2,6 +2,8 @@
 
 import { t } from "./words.js";
 
+const BYTES = [["TB", 1024 ** 4], ["GB", 1024 ** 3], ["MB", 1024 ** 2]];
+
 /** Returns seconds as a person says them: `8 s`, `3 min`, `2 h 10 min`. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return t("common.unknown");
@@ -32,10 +34,22 @@ export function timeOf(when, h) {
   return h("time", { datetime: date.toISOString(), title: date.toLocaleString() }, ago(when));
 }
 
+/** Returns a number as people read it, with at most two digits behind the point if it is small. */
+export function count(number) {
+  return number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 2 : number < 100 ? 1 : 0 });
+}
+
+/** Returns the name of a day, `2026-01-05`, as `5 Jan`, with the year unless it is the present one. */
+export function dayName(day) {
+  const isOfThisYear = day.startsWith(String(new Date().getUTCFullYear()));
+  return new Date(`${day}T00:00:00Z`).toLocaleDateString("en-GB", { timeZone: "UTC", day: "numeric", month: "short", ...(isOfThisYear ? {} : { year: "numeric" }) });
+}
+
 export function bytes(count) {
   if (count < 1024) return `${count} B`;
   if (count < 1024 ** 2) return `${Math.round(count / 1024)} KB`;
-  return `${(count / 1024 ** 2).toFixed(1)} MB`;
+  const [unit, size] = BYTES.find(([, least]) => count >= least);
+  return `${(count / size).toFixed(1)} ${unit}`;
 }
 
 function moment(when) {

@@ -4,6 +4,7 @@ import { get, remove } from "./api.js";
 import { h, icon, iconButton, messageParts } from "./dom.js";
 import "./drops.js";
 import * as events from "./events.js";
+import { may } from "./rights.js";
 import { signIn } from "./session.js";
 import { themeButton } from "./theme_button.js";
 import { t } from "./words.js";
@@ -14,7 +15,10 @@ const VIEWS = {
   queue: () => import("../lists/queue.js"),
   batches: () => import("../lists/batches.js"),
   webhooks: () => import("../lists/webhooks.js"),
+  account: () => import("../account/view.js"),
+  operate: () => import("../operate/view.js"),
 };
+const NEEDS = { operate: "operator" }; // the scope without which a view is not offered
 
 const main = h("main", { id: "content", tabindex: "-1" });
 const place = document.getElementById("studio");
@@ -24,7 +28,7 @@ let shown = { name: null, close: null };
 /** Shows the view of the address after `#`: its name, then what belongs to it. */
 async function route() {
   const [name, ...rest] = location.hash.slice(1).split("/");
-  const view = name in VIEWS ? name : "make";
+  const view = name in VIEWS && isOffered(name) ? name : "make";
   if (shown.name === view && shown.update) return shown.update(rest);
   shown.close?.();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
@@ -43,6 +47,10 @@ async function route() {
   return undefined;
 }
 
+function isOffered(name) {
+  return !NEEDS[name] || may(session, NEEDS[name]);
+}
+
 function markTab(view) {
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
@@ -57,7 +65,7 @@ function frame() {
     live.title = t(`live.${state}`);
     live.setAttribute("aria-label", t(`live.${state}`));
   });
-  const tabs = Object.keys(VIEWS).map((name) => h("a", { href: `#${name}` }, t(`tabs.${name}`)));
+  const tabs = Object.keys(VIEWS).filter(isOffered).map((name) => h("a", { href: `#${name}` }, t(`tabs.${name}`)));
   const leave = session.access === "keys" && [
     h("span", { class: "quiet small" }, t("session.who", session)),
     iconButton(t("session.leave"), "leave", signOut),

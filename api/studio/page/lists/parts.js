@@ -9,6 +9,11 @@ export function statusOf(status) {
   return h("span", { class: "status", "data-status": status }, statusWord(status));
 }
 
+/** Returns a part of a page with its headline. */
+export function section(title, ...parts) {
+  return h("section", { class: "list" }, h("h2", {}, t(title)), parts);
+}
+
 /** Returns an element that says why a list can't be shown. */
 export function refusal(error) {
   const needed = error instanceof Fault && error.code === "missing_scope" ? t("common.notAllowed", { scope: "admin" }) : error.message;

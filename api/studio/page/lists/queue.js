@@ -5,7 +5,7 @@ import { button, complain, h, throttled, toast } from "../js/dom.js";
 import { onEvent, onGap } from "../js/events.js";
 import { ago, duration, stepTime, timeOf } from "../js/format.js";
 import { t } from "../js/words.js";
-import { polled, refusal, renewed, statusOf } from "./parts.js";
+import { polled, refusal, renewed, section, statusOf } from "./parts.js";
 
 const EVERY_MS = 5000;
 const SOON_MS = 1500;
@@ -42,10 +42,6 @@ export async function show(place) {
   }
 
   return { close: () => endings.forEach((each) => each()) };
-}
-
-function section(title, ...parts) {
-  return h("section", { class: "list" }, h("h2", {}, t(title)), parts);
 }
 
 function fail(place) {

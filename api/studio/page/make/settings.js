@@ -1,9 +1,9 @@
-// The fields beside prompt, pictures and size: number, seed, steps, guidance, quality, format, previews.
+// The fields beside prompt, pictures and size: number, seed, steps, guidance, quality, format, previews, visible mark.
 
 import { h, iconButton } from "../js/dom.js";
 import { t } from "../js/words.js";
 
-export const DEFAULTS = { n: 1, seed: null, num_inference_steps: 50, guidance_scale: 1.5, quality: "exact", output_format: "png", partial_images: 1 };
+export const DEFAULTS = { n: 1, seed: null, num_inference_steps: 50, guidance_scale: 1.5, quality: "exact", output_format: "png", partial_images: 1, visible_mark: false };
 
 /** Returns the fields: `front` and `more` (elements), `value` and `set`. */
 export function settingsFields(onChange) {
@@ -16,6 +16,8 @@ export function settingsFields(onChange) {
   const quality = segments("quality", [["exact", t("make.exact")], ["fast", t("make.fast")]], t("make.quality"));
   const format = segments("format", [["png", "PNG"], ["webp", "WebP"], ["jpeg", "JPEG"]], t("make.format"));
   const previews = segments("previews", ["0", "1", "2", "3"].map((count) => [count, count]), t("make.previews"));
+  const mark = h("input", { type: "checkbox", id: "mark", onchange: onChange, "aria-describedby": "mark-hint" });
+  const markField = h("div", { class: "field" }, h("label", { class: "check" }, mark, t("make.mark")), h("p", { class: "hint", id: "mark-hint" }, t("make.markHint")));
   const seedField = h("div", { class: "field" }, h("label", { for: "seed" }, t("make.seed")), h("div", { class: "joined" }, seed, dice, none));
 
   function setSeed(value) {
@@ -60,7 +62,7 @@ export function settingsFields(onChange) {
 
   return {
     front: [n.element, seedField],
-    more: [steps.element, guidance.element, quality.element, format.element, previews.element],
+    more: [steps.element, guidance.element, quality.element, format.element, previews.element, markField],
     get value() {
       return {
         n: Number(n.value),
@@ -70,6 +72,7 @@ export function settingsFields(onChange) {
         quality: quality.value,
         output_format: format.value,
         partial_images: Number(previews.value),
+        visible_mark: mark.checked,
       };
     },
     set(values) {
@@ -81,6 +84,7 @@ export function settingsFields(onChange) {
       quality.value = wanted.quality;
       format.value = wanted.output_format;
       previews.value = wanted.partial_images;
+      mark.checked = wanted.visible_mark;
     },
   };
 }

@@ -73,8 +73,8 @@ export async function show(place, _, session) {
 
   /** Returns the request that the form stands for. */
   function request() {
-    const { n, seed, ...rest } = settings.value;
-    if (prior) return { prior: { job_id: prior.id, index: prior.index }, n, ...(seed === undefined ? {} : { seed }), ...rest };
+    const { n, seed, visible_mark: hasMark, ...rest } = settings.value;
+    if (prior) return { prior: { job_id: prior.id, index: prior.index }, n, ...(seed === undefined ? {} : { seed }), ...rest, visible_mark: hasMark }; // else it has the mark of the earlier picture
     const { width, height } = size.value ?? {};
     return {
       prompt: prompt.value,
@@ -84,6 +84,7 @@ export async function show(place, _, session) {
       n,
       ...(seed === undefined ? {} : { seed }),
       ...rest,
+      ...(hasMark ? { visible_mark: true } : {}),
     };
   }
 

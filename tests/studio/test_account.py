@@ -1,0 +1,175 @@
+"""The views Account and Operate, in a service with two tenants and an operator."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.story.conftest import started, wait_until
+from tests.studio.browser import DESKTOP, PHONE, Browser, browsing
+
+_SIZE = "256x256"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A service, and API keys of it by who has them."""
+
+    url: str
+    keys: dict[str, str]
+
+    def ask(self, who: str, method: str, path: str, **fields: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.keys[who]}", "Prefer": "wait=30"}
+        return httpx.request(method, self.url + path, headers=headers, timeout=60, trust_env=False, **fields)
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    with started(folder, {"GRIDPRESS_API_PROCESSES": "1"}) as url:
+        options = ("--tenant", "platform", "--scope", "admin", "--scope", "operator", "--data", str(folder))
+        command = (sys.executable, "-P", "-m", "cli.main", "keys", "create", *options)
+        first = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        found = Platform(url, {"operator": first})
+        wait_until(lambda: found.ask("operator", "GET", "/v1/jobs").status_code == 200)
+        for who, scopes in (("acme", ["admin"]), ("viewer", ["render", "read"])):
+            asked = {"tenant": "acme", "name": who, "scopes": scopes}
+            found.keys[who] = found.ask("operator", "POST", "/v1/keys", json=asked).json()["key"]
+        made = {"prompt": "acme's kite", "size": _SIZE, "n": 2, "num_inference_steps": 5}
+        assert found.ask("acme", "POST", "/v1/jobs", json=made).json()["status"] == "succeeded"
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium(platform: Platform) -> Iterator[Browser]:
+    with browsing(platform.url) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.resize(DESKTOP)
+    chromium.prefer("light")
+    chromium.errors()
+    yield chromium
+    assert [error for error in chromium.errors() if "status of 4" not in error] == []
+
+
+def test_a_tenant_sees_its_limits_and_usage_and_manages_its_keys(browser: Browser, platform: Platform) -> None:
+    platform.ask("operator", "PATCH", "/v1/tenants/acme/limits", json={"pictures_per_month": 10})
+    enter(browser, platform, "acme", "account")
+    browser.until(lambda: "2 of 10" in browser.text("[data-limit=pictures_per_month]"), "the budget")
+    assert "8 left" in browser.text("[data-limit=pictures_per_month]")
+    browser.until(lambda: "2 in total" in browser.one(".chart svg").get_attribute("aria-label"), "the chart")
+    browser.click("summary", "The numbers as a table")
+    assert browser.text(".card tbody td.num") == "2"
+    for scheme, size in (("light", DESKTOP), ("dark", PHONE)):
+        browser.resize(size)
+        browser.prefer(scheme)
+        check_page(browser)
+    browser.resize(DESKTOP)
+
+    browser.type("#key-name", "website")
+    browser.click(".new-key button", "Create")
+    text = browser.text(".notice code.secret")
+    assert httpx.get(f"{platform.url}/v1/jobs", headers={"Authorization": f"Bearer {text}"}).status_code == 200
+    browser.click("button", "Rotate: website")
+    choose(browser, "#overlap", "now")
+    browser.click("dialog button", "Rotate")
+    browser.until(lambda: browser.text(".notice code.secret") != text, "another key")
+    newer = browser.text(".notice code.secret")
+    browser.click("button", "Done")
+    assert newer not in browser.run("return document.body.innerHTML")
+    browser.click("button", "Revoke: website")
+    browser.click("dialog button", "Revoke")
+    browser.until(lambda: not browser.all("button[aria-label='Revoke: website']"), "no such key")
+    assert {each["status"] for each in keys_named(platform, "website")} <= {"revoked", "expired"}
+
+
+def test_an_erasure_needs_the_name_of_the_tenant(browser: Browser, platform: Platform) -> None:
+    enter(browser, platform, "acme", "account")
+    browser.click("button", "Erase all data…")
+    assert not browser.named("dialog button", "Erase for good").is_enabled()
+    browser.type("#erase-name", "acm")
+    assert not browser.named("dialog button", "Erase for good").is_enabled()
+    browser.press("e")
+    assert browser.faults() == []
+    browser.click("dialog button", "Erase for good")
+    browser.until(lambda: "is being erased" in browser.text(".card .notice"), "the erasure")
+    assert platform.ask("acme", "GET", "/v1/tenants/acme/data").json()["settings"] is False
+
+
+def test_an_operator_pauses_drains_and_limits(browser: Browser, platform: Platform) -> None:
+    enter(browser, platform, "operator", "operate")
+    browser.click("[data-worker^=dit] button")
+    browser.type("#drain-reason", "too hot")
+    browser.click("dialog button", "Drain")
+    browser.until(lambda: "too hot" in browser.text("[data-worker^=dit]"), "the drain")
+    browser.click("[data-worker^=dit] button")
+    browser.until(lambda: "too hot" not in browser.text("[data-worker^=dit]"), "its end")
+    choose(browser, "#pause-kind", "tenant")
+    browser.type("#pause-name", "acme")
+    browser.click("form button", "Pause")
+    browser.one("[data-pause='tenant/acme']")
+    for scheme, size in (("light", DESKTOP), ("dark", PHONE)):
+        browser.resize(size)
+        browser.prefer(scheme)
+        check_page(browser)
+    browser.resize(DESKTOP)
+    browser.click("[data-pause='tenant/acme'] button")
+    browser.until(lambda: not browser.all("[data-pause='tenant/acme']"), "nothing is paused")
+    assert platform.ask("operator", "GET", "/v1/pauses").json()["data"] == []
+
+    browser.click("a", "acme")
+    browser.until(lambda: browser.one("#limit-weight").is_enabled(), "the limits")
+    browser.type("#limit-weight", "3")
+    browser.click("form button", "Save")
+    browser.until(lambda: limits_of_acme(platform)["weight"] == 3, "the weight")
+    check_page(browser)
+
+
+def test_a_key_without_admin_sees_no_more_than_its_scopes_allow(browser: Browser, platform: Platform) -> None:
+    enter(browser, platform, "viewer", "operate")  # which leads to Make
+    browser.one("#prompt")
+    assert not browser.all(".tabs a[href='#operate']")
+    browser.click(".tabs a[href='#account']")
+    browser.one("[data-limit=requests]")
+    headlines = {each.text for each in browser.all("h2")}
+    assert headlines == {"Usage", "Budget of this month", "Limits", "Data"}
+    assert not browser.all("button.danger")
+    check_page(browser)
+
+
+def enter(browser: Browser, platform: Platform, who: str, view: str) -> None:
+    browser.driver.delete_all_cookies()
+    browser.open(view)
+    browser.type("#key", platform.keys[who])
+    browser.click(".sign-in button", "Sign in")
+    browser.one("#content h1, #prompt")
+
+
+def choose(browser: Browser, css: str, value: str) -> None:
+    change = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
+    browser.run(change, browser.one(css), value)
+
+
+def check_page(browser: Browser) -> None:
+    """The page is accessible, fits into the window, and has a text for each of its words."""
+    browser.one("#content h1")
+    assert browser.faults() == []
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    names = "account|limits|usage|keys|data|audit|operate|fleet|pauses|tenants|common|status"
+    assert browser.run(f"return document.body.innerText.match(/\\b(?:{names})\\.\\w+\\.?\\w*/g)") is None
+
+
+def keys_named(platform: Platform, name: str) -> list[dict[str, Any]]:
+    found = platform.ask("acme", "GET", "/v1/keys?limit=100").json()["data"]
+    return [each for each in found if each["name"] == name]
+
+
+def limits_of_acme(platform: Platform) -> dict[str, Any]:
+    return dict(platform.ask("operator", "GET", "/v1/tenants/acme/limits").json())
