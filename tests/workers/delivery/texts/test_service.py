@@ -229,7 +229,8 @@ def test_a_hook_that_can_not_be_called_is_refused_at_the_start(shop: Shop) -> No
 @needs_tesseract
 def test_tesseract_reads_the_picture(shop: Shop) -> None:
     pytest.importorskip("pytesseract")
-    service, job = shop.made(text_reader="tesseract"), shop.submitted()
+    # on a busy machine Tesseract takes a minute
+    service, job = shop.made(text_reader="tesseract", text_timeout_s=600), shop.submitted()
     shop.drawn(a_file("SHUT"))
     assert service.check_one()
     assert shop.render(job).state is RenderState.QUEUED
