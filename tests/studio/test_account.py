@@ -160,6 +160,7 @@ def choose(browser: Browser, css: str, value: str) -> None:
 def check_page(browser: Browser) -> None:
     """The page is accessible, fits into the window, and has a text for each of its words."""
     browser.one("#content h1")
+    browser.until(lambda: not browser.all(".toast"), "no message, which lies outside of all landmarks")
     assert browser.faults() == []
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     names = "account|limits|usage|keys|data|audit|operate|fleet|pauses|tenants|common|status"

@@ -25,7 +25,7 @@ export const account = {
     used: "{used} used",
     noLimit: "no limit",
     noBudget: "no budget",
-    fullIn: "refills in {time}",
+    fullIn: "all free again in {time}",
     nextIn: "used up: one more in {time}",
     refillsOn: "starts again on {day}",
     usedUp: "used up",
