@@ -18,7 +18,7 @@ NUM_PICTURES = 10_000
 def pictures() -> Iterator[dict[str, Any]]:
     for line in range(NUM_PICTURES):
         name = {"custom_id": f"line-{line}", "line": line, "index": 0, "content_type": "image/png"}
-        yield {**name, "key": f"jobs/{line}", "bytes": 1}
+        yield {**name, "file": f"line-{line}.png", "key": f"jobs/{line}", "bytes": 1}
 
 
 def a_zip() -> Iterator[bytes]:
