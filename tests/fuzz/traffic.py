@@ -56,6 +56,7 @@ def things_of(post: Callable[..., Json]) -> dict[str, str]:
         "number": "0",
         "name": "openapi.js",
         "model_id": "zai-org/GLM-Image",
+        "model": "glm-image",
         "tenant": "nobody",
         "kind": "stage",
         "worker_id": "dit-1",

@@ -9,7 +9,7 @@ from shared.batches.batch import line_job_id, new_batch_id
 from shared.ids import DEFAULT_TENANT, TenantId, new_job_id
 from shared.jobs.states import JobStatus, Stage
 from shared.store.core.connect import Client
-from shared.store.jobs import jobs as job_store
+from shared.store.jobs import lists as job_lists
 from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import LeaseStore
 from tests.api.edge.test_tenants import OTHER, OWNER, fields
@@ -100,8 +100,8 @@ def test_a_filter_by_batch_leaves_other_jobs_alone(http: FlaskClient, store: Job
 def test_a_filter_by_metadata_goes_on_where_it_stopped(
     http: FlaskClient, store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_store, "_SCANNED_AT_ONCE", 2)
-    monkeypatch.setattr(job_store, "_MOST_SCANS", 1)
+    monkeypatch.setattr(job_lists, "_SCANNED_AT_ONCE", 2)
+    monkeypatch.setattr(job_lists, "_MOST_SCANS", 1)
     others = [submitted(store).job_id for _ in range(3)]
     meant = submitted(store, metadata={"shop": "a", "x": "y"}).job_id
     first = cancelled(http, metadata={"shop": "a"})

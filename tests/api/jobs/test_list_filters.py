@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from shared.batches.batch import line_job_id, new_batch_id
 from shared.ids import DEFAULT_TENANT, JobId, TenantId
 from shared.jobs.spec import JobSpec
-from shared.store.jobs import jobs as job_store
+from shared.store.jobs import lists as job_lists
 from shared.store.jobs.jobs import JobStore
 from tests.shared.store.builders import a_spec, submitted
 
@@ -51,8 +51,8 @@ def test_filters_by_prompt_combine_with_status_and_order(http: FlaskClient, stor
 
 
 def test_a_search_goes_on_where_it_stopped(http: FlaskClient, store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "_SCANNED_AT_ONCE", 2)
-    monkeypatch.setattr(job_store, "_MOST_SCANS", 1)
+    monkeypatch.setattr(job_lists, "_SCANNED_AT_ONCE", 2)
+    monkeypatch.setattr(job_lists, "_MOST_SCANS", 1)
     oldest = submitted(store, metadata={"a": "b"})
     for _ in range(4):
         submitted(store)

@@ -73,7 +73,8 @@ def test_without_tesseract_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "cli.evaluation.ocr", raising=False)
+    for module in ("cli.evaluation.ocr", "shared.spelling.ocr"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "pytesseract", None)
     result = run(tmp_path)
     assert result.exit_code == 3
