@@ -66,7 +66,7 @@ def read_json(text: bytes, field: str | None = None) -> Any:
     if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_MARKS:
         raise InvalidRequest(f"malformed JSON: more than {_MOST_MARKS} commas and brackets", field)
     try:
-        value = json.loads(text)
+        value = json.loads(text.decode(json.detect_encoding(text)))  # `loads` itself would accept UTF-8 of surrogates
     except RecursionError as error:
         raise InvalidRequest("malformed JSON: nested too deeply", field) from error
     except ValueError as error:

@@ -103,3 +103,20 @@ def test_a_quote_within_a_string_ends_no_picture() -> None:
 def test_no_bytes_raise_anything_but_a_refusal(noise: bytes, parts: list[bytes]) -> None:
     with suppress(InvalidRequest, PayloadTooLarge):
         read_document(noise + b"".join(parts))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": \xed\xa0\x80}',
+        b'{"a": "\xed\xa0\x80"}',
+        b"{\xed\xbf\xbf: 1}",
+        b'["\xc0\xaf"]',
+        '["\ud800"]'.encode("utf-16-le", "surrogatepass"),
+    ],
+)
+def test_bytes_that_are_not_unicode_are_refused_by_an_error_that_can_be_sent(text: bytes) -> None:
+    """Python's own parser reads lone surrogates from bytes, and an error that quotes one can't be sent."""
+    with pytest.raises(InvalidRequest, match="UTF-8") as caught:
+        read_document(text)
+    str(caught.value).encode()
