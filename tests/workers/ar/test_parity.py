@@ -11,7 +11,7 @@ CLAIMS = [
     a_claim("quoted", (512, 512), seed=2, prompt='a poster that says "SALE" and “今天” and 「夏祭り」'),
     a_claim("tall", (256, 384), seed=3, prompt="a lighthouse, 'KEEP OUT' on its door"),
     a_claim("wide", (512, 256), seed=2**53 - 1, prompt="a river delta from above"),
-    a_claim("own sampling", (256, 256), seed=5, temperature=1.3, top_p=0.95),
+    a_claim("own sampling", (256, 256), seed=5, images=("mug",), temperature=1.3, top_p=0.95),
     a_claim("edit", (288, 320), seed=6, prompt="put it on grass", images=("mug",)),
     a_claim("edit with two", (256, 320), seed=7, prompt='the lamp beside the mug, "9:41"', images=("lamp", "mug")),
 ]

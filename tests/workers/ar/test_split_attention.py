@@ -34,5 +34,5 @@ def test_rows_attend_as_with_torchs_attention_and_apart_from_each_other(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="an earlier test may have decoded on the GPU")
 def test_a_cpu_worker_imports_no_triton(ar_model: ArModel) -> None:
-    finish(an_engine(ar_model), [a_claim("a")])
+    finish(an_engine(ar_model), [a_claim("a", images=("mug",))])
     assert "workers.ar.model.split_attention" not in sys.modules
