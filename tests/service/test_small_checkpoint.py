@@ -1,11 +1,16 @@
-"""Through the whole service, every picture equals the reference pipeline's within 1 of 255."""
+"""Through the whole service with the small checkpoint, every picture equals the reference pipeline's within 1 of 255.
+Its commands and its processes that are killed are tried on the same service, because loading the models takes long.
+"""
 
 import base64
 import hashlib
 import io
 import json
+import os
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +22,10 @@ from PIL import Image, ImageOps
 from cli.demo.service import service
 from shared.images.normalise import normalise
 from shared.jobs.spec import RenderSettings
+from tests.cli.waiting import eventually, is_alive
 from tests.fixtures.pictures import photo_like
 from tests.fixtures.reference import Reference
+from tests.service.commands import Gridpress, against, pids
 
 DEADLINE_S = 300.0
 STEPS = 3
@@ -35,12 +42,46 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "edit with two": {"prompt": 'both, "9:41"', "size": "256x352", "seed": 7, "images": ["b", "a"]},
     "edit of an odd size": {"prompt": "at night", "size": "256x256", "seed": 8, "images": ["c"]},
 }
+ROLES = {"valkey", "seaweedfs", "api", "ar", "dit", "delivery", "upkeep", "batch"}
+FOX = ("render", 'a red fox that says "hi"', "--size", "256x256", "--steps", "4", "--seed", "3")
+Expected = Callable[[str, int], Image.Image]
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("service"), tiny_checkpoint) as address:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def url(data_dir: Path, tiny_checkpoint: Path) -> Iterator[str]:
+    with service(data_dir, tiny_checkpoint) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def gridpress(url: str) -> Gridpress:
+    return against(url)
+
+
+@pytest.fixture(scope="module")
+def expected(glm_reference: Reference) -> Expected:
+    """Returns a function that draws a request's picture with the reference. It takes seconds, so it draws each once."""
+
+    @cache
+    def picture(name: str, seed: int) -> Image.Image:
+        asked = REQUESTS[name]
+        width, height = map(int, asked["size"].split("x"))
+        settings = RenderSettings(
+            prompt=asked["prompt"],
+            width_px=width,
+            height_px=height,
+            num_inference_steps=STEPS,
+            guidance_scale=asked.get("guidance_scale", 1.5),
+        )
+        images = [Image.open(io.BytesIO(_normalised(key))) for key in asked.get("images", [])]
+        return glm_reference.picture(settings, seed, images)
+
+    return picture
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +99,14 @@ def jobs(url: str) -> Mapping[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_every_picture_is_the_references(
-    name: str, jobs: Mapping[str, dict[str, Any]], glm_reference: Reference
-) -> None:
+def test_every_picture_is_the_references(name: str, jobs: Mapping[str, dict[str, Any]], expected: Expected) -> None:
     job, asked = jobs[name], REQUESTS[name]
     assert job["status"] == "succeeded", job["error"]
-    width, height = map(int, asked["size"].split("x"))
-    settings = RenderSettings(
-        prompt=asked["prompt"],
-        width_px=width,
-        height_px=height,
-        num_inference_steps=STEPS,
-        guidance_scale=asked.get("guidance_scale", 1.5),
-    )
-    images = [Image.open(io.BytesIO(_normalised(key))) for key in asked.get("images", [])]
     for answer in job["images"]:
         assert answer["seed"] == (asked["seed"] + answer["index"]) % 2**53
         data = _download(answer["url"])
         assert hashlib.sha256(data).hexdigest() == answer["sha256"]
-        expected = glm_reference.picture(settings, answer["seed"], images)
-        assert _largest_difference(Image.open(io.BytesIO(data)), expected) <= 1
+        assert _largest_difference(Image.open(io.BytesIO(data)), expected(name, answer["seed"])) <= 1
 
 
 def test_the_file_tells_how_it_was_made(jobs: Mapping[str, dict[str, Any]]) -> None:
@@ -138,14 +167,59 @@ def test_a_re_render_of_several_pictures_shares_the_grid_and_nothing_else(
     assert grids[0] == grids[1]
 
 
-def test_a_resized_picture_is_the_middle_of_the_next_larger_one(url: str, glm_reference: Reference) -> None:
-    asked = {"prompt": "a red kite", "size": "250x300", "resize": True, "seed": 5, "num_inference_steps": STEPS}
-    job = _ended(url, asked)
+def test_a_resized_picture_is_the_middle_of_the_next_larger_one(url: str, expected: Expected) -> None:
+    job = _ended(url, {**_body(REQUESTS["tall"]), "size": "250x300", "resize": True})
     (image,) = job["images"]
     assert (job["rendered_size"], image["width"], image["height"]) == ("256x320", 250, 300)
-    settings = RenderSettings(prompt="a red kite", width_px=256, height_px=320, num_inference_steps=STEPS)
-    expected = ImageOps.fit(glm_reference.picture(settings, 5, []), (250, 300), Image.Resampling.LANCZOS)
-    assert _largest_difference(Image.open(io.BytesIO(_download(image["url"]))), expected) <= 1
+    larger = ImageOps.fit(expected("tall", 3), (250, 300), Image.Resampling.LANCZOS)
+    assert _largest_difference(Image.open(io.BytesIO(_download(image["url"]))), larger) <= 1
+
+
+def test_a_prompt_becomes_a_picture_on_disk_and_the_commands_show_it(gridpress: Gridpress, tmp_path: Path) -> None:
+    result = gridpress(*FOX, "--out", tmp_path / "fox.png")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/fox.png\n")
+    with Image.open(tmp_path / "fox.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (256, 256))
+    newest = json.loads(gridpress("jobs", "--json", "--limit", 1).stdout)["data"][0]
+    assert newest["prompt"] == FOX[1]
+    assert newest["id"] in gridpress("jobs").stdout
+    shown = gridpress("job", newest["id"]).stdout
+    assert newest["prompt"] in shown
+    assert newest["images"][0]["url"] in shown
+    assert gridpress("webhooks", "secret").stdout.startswith("whsec_")
+
+
+def test_there_is_one_serving_process_a_role(url: str, data_dir: Path) -> None:
+    assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+    found = pids(data_dir)
+    assert found.keys() == ROLES
+    assert all(map(is_alive, found.values()))
+    assert len(set(found.values())) == len(ROLES)
+
+
+def test_a_job_can_be_cancelled(gridpress: Gridpress, url: str) -> None:
+    job = httpx.post(f"{url}/v1/jobs", json={"prompt": "a fox", "n": 4}, trust_env=False).json()
+    assert gridpress("cancel", job["id"]).stdout == f"{job['id']} cancelled\n"
+
+
+def test_bad_requests_are_refused_in_one_line(gridpress: Gridpress) -> None:
+    result = gridpress("render", "a fox", "--size", "500x512")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "try 480 or 512" in result.stderr
+
+
+@pytest.mark.parametrize("roles", [("valkey",), ("seaweedfs",), ("api", "batch", "delivery", "upkeep")])
+def test_a_killed_role_comes_back_and_pictures_go_on(
+    gridpress: Gridpress, data_dir: Path, tmp_path: Path, roles: tuple[str, ...]
+) -> None:
+    """`tests.chaos.test_real_engines` kills workers, and has to load their models again."""
+    killed = pids(data_dir)
+    for role in roles:
+        os.kill(killed[role], signal.SIGKILL)
+    eventually(lambda: all(pids(data_dir).get(role, killed[role]) != killed[role] for role in roles))
+    eventually(lambda: gridpress("jobs").exit_code == 0)
+    result = gridpress(*FOX, "--out", tmp_path / "fox.png")
+    assert result.exit_code == 0, result.output
 
 
 def _ended(url: str, body: dict[str, Any]) -> dict[str, Any]:
