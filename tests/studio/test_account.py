@@ -128,7 +128,8 @@ def test_an_operator_pauses_drains_and_limits(browser: Browser, platform: Platfo
     browser.until(lambda: browser.one("#limit-weight").is_enabled(), "the limits")
     browser.type("#limit-weight", "3")
     browser.click("form button", "Save")
-    browser.until(lambda: limits_of_acme(platform)["weight"] == 3, "the weight")
+    browser.until(lambda: [each.text for each in browser.all(".toast")] == ["Saved"], "the message")
+    assert limits_of_acme(platform)["weight"] == 3
     check_page(browser)
 
 
