@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
 	$(BIN)/gridpress demo
 
-train-demo: setup ## train the demonstration model into out/train-demo (about six hours on one core); continues an earlier run
+train-demo: setup ## train the demonstration model into out/train-demo (about five hours on one core); continues an earlier run
 	$(BIN)/python -m workers.checkpoint.demo train
 	$(BIN)/python -m workers.checkpoint.demo sheet
 	$(BIN)/python -m workers.checkpoint.demo assemble --to out/train-demo/weights

@@ -112,12 +112,24 @@ def _split(url: str) -> SplitResult:
     if not found or scheme not in _FORMS:
         raise InvalidStoreUrl(f"is not of the form {_FORMS['redis']}; other schemes: rediss, unix, sentinel, sentinels")
     try:
-        parts = urlsplit(url)
+        parts = _parts_of(url)
     except ValueError:  # its message contains a part of the URL
         raise InvalidStoreUrl(f"is not of the form {_FORMS[scheme]}: its host is not valid") from None
     if "#" in url:
         raise InvalidStoreUrl(f"is not of the form {_FORMS[scheme]}: write %23 for # in a user, password or path")
     return parts
+
+
+def _parts_of(url: str) -> SplitResult:
+    """Splits a URL whose authority may list several hosts. Raises `ValueError`.
+
+    Newer versions of `urlsplit` refuse an IPv6 address in such a list, so each host is parsed alone, without a login.
+    """
+    scheme, mark, rest = url.partition("://")
+    end = next((index for index, char in enumerate(rest) if char in "/?#"), len(rest))
+    for host in rest[:end].rpartition("@")[2].split(","):
+        urlsplit(f"{scheme}{mark}{host}")
+    return urlsplit(scheme + mark + rest[end:])._replace(netloc=rest[:end])
 
 
 def _server(parts: SplitResult) -> Server:
@@ -170,7 +182,7 @@ def with_certificates(url: str, authority: Path | None, certificate: Path | None
     given = {name: str(path) for name, path in zip(_CERTIFICATES, (authority, certificate, key), strict=True) if path}
     if not given:
         return url
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     if parts.scheme not in _TLS_SCHEMES:
         raise ValueError(
             "a certificate is set (GRIDPRESS_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE), but the URL is not rediss:// or "

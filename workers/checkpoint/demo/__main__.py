@@ -52,7 +52,7 @@ class _Part:
 _PARTS: Mapping[str, _Part] = {
     "vae": _Part(lambda folder, _: vae.fit(folder), 20),
     "eyes": _Part(vq.fit, 27),
-    "ar": _Part(lambda folder, most: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder), most), 170),
+    "ar": _Part(lambda folder, most: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder), most), 120),
     "glyphs": _Part(lambda folder, _: glyphs.fit(folder), 3),
     "dit": _Part(
         lambda folder, most: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder), most), 140
