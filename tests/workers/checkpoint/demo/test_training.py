@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from shared.geometry import GridSize, small_grid
 from workers.ar.model.positions import grid_positions, prompt_positions
 from workers.checkpoint import ar_parts
-from workers.checkpoint.demo import ar, dit, dit_batches, glyphs, vae, vq
+from workers.checkpoint.demo import ar, ar_batches, dit, dit_batches, glyphs, vae, vq
 from workers.checkpoint.demo.dit_batches import Batch, Sample
 from workers.checkpoint.demo.models import ar as ar_model
 from workers.checkpoint.demo.models import dit as dit_model
@@ -161,8 +161,8 @@ def test_what_the_ar_model_shall_write_depends_on_neither_background_nor_letters
 def test_the_ar_model_learns(model: nn.Module, encoders: Encoders) -> None:
     rng = Random(0)
     batch = [
-        ar.sample_of_edit(random_edit(rng), (8, 8), encoders),
-        *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
+        ar_batches.sample_of_edit(random_edit(rng), (8, 8), encoders),
+        *ar_batches.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
     ]
     drawer = Drawer(model)
     assert falls(model.model.language_model, lambda: ar.loss_of(drawer, batch)["tokens"])
@@ -172,42 +172,42 @@ def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Enco
     heart, ring = Shape("heart", "white", (0.5, 0.25), 0.4), Shape("ring", "black", (0.5, 0.75), 0.4)
     scene = Scene("red", (ring, heart), word="AB")
     kinds = kinds_of(scene, (8, 12)).flatten().tolist()
-    first = ar.first_of_shapes(scene, (8, 12))
+    first = ar_batches.first_of_shapes(scene, (8, 12))
     assert [kinds[index] for index in first] == [1 + SHAPES.index("heart"), 1 + SHAPES.index("ring")]
     assert all(kinds.index(kinds[index]) == index for index in first)
-    assert not ar.first_of_shapes(Scene("red", word="AB"), (8, 12))
-    one, two = ar.samples_of_scenes([scene, Scene("red")], (8, 8), encoders, Random(0))
+    assert not ar_batches.first_of_shapes(Scene("red", word="AB"), (8, 12))
+    one, two = ar_batches.samples_of_scenes([scene, Scene("red")], (8, 8), encoders, Random(0))
     drawer = Drawer(model)
     with torch.no_grad():
         both, without = ar.loss_of(drawer, [two, one]), ar.loss_of(drawer, [two])
         alone = ar.loss_of(drawer, [one])
     assert not without["shape"]
     assert float(both["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
-    start = ar.start_of(one)
+    start = ar_batches.start_of(one)
     assert start.drawn == one.drawn[: max(one.decisive) + 1]
     with torch.no_grad():
         assert float(ar.loss_of(drawer, [start, two])["shape"]) == pytest.approx(float(alone["shape"]), rel=1e-2)
 
 
 @pytest.mark.parametrize(
-    ("progress", "kinds"), [(0.0, {"start", "large grid"}), (0.5, {"edit", "large grid", "misled", "whole"})]
+    ("progress", "kinds"), [(0.0, {"start", "large grid"}), (0.5, {"start", "edit", "large grid", "misled", "whole"})]
 )
 def test_early_batches_teach_the_names_of_single_shapes(encoders: Encoders, progress: float, kinds: set[str]) -> None:
-    batches = ar.Batches(encoders)
+    batches = ar_batches.Batches(encoders)
     found, nums_of_shapes = set(), set()
-    for number in range(16):
-        with mock.patch.object(ar, "_SIZES", [(8, 8)]):
+    for number in range(24):
+        with mock.patch.object(ar_batches, "_SIZES", [(8, 8)]):
             batch = batches.draw(Random(number), progress)
         found.add(kind_of(batch))
         nums_of_shapes.update(len(one.decisive) for one in batch)
         tokens = sum(len(one.seen) for one in batch)
-        assert tokens < 1.5 * ar._TOKENS_A_STEP
+        assert tokens < 1.5 * ar_batches._TOKENS_A_STEP
         assert len({one.cells for one in batch}) == 1
     assert found == kinds
     assert (nums_of_shapes == {1}) == (progress == 0)
 
 
-def kind_of(batch: Sequence[ar.Sample]) -> str:
+def kind_of(batch: Sequence[ar_batches.Sample]) -> str:
     if len(batch[0].cells) == 1:
         return "edit" if len(batch[0].grids) > 1 else "large grid"
     if any(one.misleading for one in batch):
@@ -217,13 +217,13 @@ def kind_of(batch: Sequence[ar.Sample]) -> str:
 
 def test_a_misleading_small_grid_is_seen_and_does_not_count(model: nn.Module, encoders: Encoders) -> None:
     scene = Scene("red", (Shape("heart", "white", (0.5, 0.5), 0.4, "centre"),))
-    samples = ar.samples_of_scenes([scene], (8, 8), encoders, Random(0))
-    [one] = ar.misled(samples, [scene], (8, 8), encoders, Random(1))
+    samples = ar_batches.samples_of_scenes([scene], (8, 8), encoders, Random(0))
+    [one] = ar_batches.misled(samples, [scene], (8, 8), encoders, Random(1))
     draft = math.prod(one.cells[0])
     assert len(one.misleading) == draft
     assert one.seen == [*one.asked, *one.misleading, *one.drawn[draft:-1]]
     assert one.drawn == samples[0].drawn
-    assert [draft + index for index in ar.first_of_shapes(scene, (8, 8))] == one.decisive
+    assert [draft + index for index in ar_batches.first_of_shapes(scene, (8, 8))] == one.decisive
     drawer = Drawer(model)
     other = replace(one, drawn=[*[0] * draft, *one.drawn[draft:]])  # another grid under the misleading one
     with torch.no_grad():
@@ -342,7 +342,7 @@ def test_the_ar_model_is_asked_as_the_processor_asks_it(
         return_tensors="pt",
         processor_kwargs={"target_h": height, "target_w": width},
     )
-    sample = ar.sample_of_edit(edit, (height // 32, width // 32), encoders)
+    sample = ar_batches.sample_of_edit(edit, (height // 32, width // 32), encoders)
     grids = inputs["image_grid_thw"]
     assert grids.tolist() == sample.grids.tolist()
     features = model.get_image_features(inputs["pixel_values"], grids[: len(pictures)]).pooler_output
@@ -357,7 +357,7 @@ def test_drawn_tokens_lie_where_the_product_puts_them(
     model: nn.Module, encoders: Encoders, size: tuple[int, int]
 ) -> None:
     cells = (size[1] // 32, size[0] // 32)
-    [sample] = ar.samples_of_scenes([random_scene(Random(1))], cells, encoders, Random(1))
+    [sample] = ar_batches.samples_of_scenes([random_scene(Random(1))], cells, encoders, Random(1))
     asked, after = prompt_positions(sample.asked, ar_model.START_ID, ar_model.END_ID, ())
     expected = [*asked, *grid_positions(after, [small_grid(*size), GridSize(*cells)])]
     assert list(map(tuple, ar.positions_of(model, sample).T.tolist())) == expected
@@ -388,8 +388,8 @@ def test_the_dits_training_layers_compute_what_diffusers_computes(num_conditions
 def test_the_ar_models_training_layers_compute_what_transformers_computes(model: nn.Module, encoders: Encoders) -> None:
     rng, drawer = Random(0), Drawer(model)
     batch = [
-        *ar.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
-        ar.sample_of_edit(random_edit(rng), (8, 8), encoders),
+        *ar_batches.samples_of_scenes([random_scene(rng)], (8, 8), encoders, rng),
+        ar_batches.sample_of_edit(random_edit(rng), (8, 8), encoders),
     ]
 
     def outcome() -> tuple[float, Tensor]:
