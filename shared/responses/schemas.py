@@ -163,7 +163,9 @@ class QueueResponse(BaseModel):
 
 
 class PauseResponse(BaseModel):
-    """What an operator has paused, so that the job waits: a `stage`, a `class`, the `tenant` or a model `revision`."""
+    """A pause by an operator, because of which the job waits. `kind` says what is paused: a stage, a class, the tenant
+    or a model revision.
+    """
 
     kind: PauseKind
     name: str

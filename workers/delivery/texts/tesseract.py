@@ -17,7 +17,11 @@ _SIDES_PX = (512, 1500)
 
 @dataclass(frozen=True, slots=True)
 class TesseractReader:
-    """Reads with Tesseract, in languages such as `eng+chi_sim`. `timeout_s` is the limit for each way to read."""
+    """Reads the text in a picture with Tesseract.
+
+    `languages` are Tesseract's names of languages, such as `eng+chi_sim`. The picture is read at two sizes. `timeout_s`
+    limits the time for each size.
+    """
 
     objects: ObjectStore
     languages: str
