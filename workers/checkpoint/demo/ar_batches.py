@@ -16,7 +16,7 @@ from workers.checkpoint.demo.models.eyes import kinds_of
 from workers.checkpoint.demo.world.drawing import LETTER
 from workers.checkpoint.demo.world.edits import Edit, random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
-from workers.checkpoint.demo.world.scenes import SHAPES, Scene, exact, random_scene, random_shapes, random_word
+from workers.checkpoint.demo.world.scenes import Scene, exact, random_scene, random_shapes
 
 Cells = tuple[int, int]  # rows and columns of visual tokens
 
@@ -26,23 +26,26 @@ _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
 _SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
 _TOKENS_OF_PROMPT = 40
 _STARTED = 0.6  # about the share of a token grid before the first token of its last shape
-# Shares of the kinds of batches, early in training and later.
+# Shares of the kinds of batches in three phases of the training: with one shape, at one size, at all sizes.
 # - "name": scenes with one shape. The sequences end with the first token of the shape, so a batch has many shapes. The
 #   AR model learns their names in 200 steps. From all kinds together it had not learned them after thousands.
-# - "single", "alone": scenes with one shape, and any scenes, without a small grid. The sequences are a third as long.
-# - "names", "starts": scenes with up to three shapes, with and without a small grid. The sequences end with the first
-#   token of the last shape. From whole grids alone the AR model did not learn which of several shapes is where.
-# - "misled": the small grid has other shapes and another word than the prompt and does not count in the loss. So the
-#   large grid follows the prompt and not the errors of the small one.
+# - "single", "alone": scenes with one shape, and any scenes.
+# - "starts": scenes with up to three shapes. The sequences end with the first token of the last shape. From whole grids
+#   alone the AR model did not learn which of several shapes is where.
+# - "misled": the small grid is that of another scene and does not count in the loss. So the large grid follows the
+#   prompt and not the errors of the small one.
 # - "whole": any scenes, with both grids.
 # - "edit": edits, which have no small grid.
-_EARLY: Mapping[str, float] = {"name": 0.5, "single": 0.5}
-_LATE: Mapping[str, float] = {"names": 0.2, "starts": 0.2, "alone": 0.15, "misled": 0.2, "whole": 0.1, "edit": 0.15}
-_WITHOUT_DRAFT, _STARTS = ("single", "alone", "starts"), ("name", "names", "starts")
+# The first four leave out the small grid, but not its place among the positions. So they are a third as long, and what
+# is learned from them holds when the small grid is there.
+_FIRST: Mapping[str, float] = {"name": 0.5, "single": 0.5}
+_SQUARE: Mapping[str, float] = {"starts": 0.3, "alone": 0.35, "misled": 0.2, "edit": 0.15}
+_ANY_SIZE: Mapping[str, float] = {"starts": 0.15, "alone": 0.25, "misled": 0.25, "whole": 0.1, "edit": 0.25}
+_FIRST_UNTIL, _SQUARE_UNTIL = 0.05, 0.35  # shares of the training
+_WITHOUT_DRAFT, _STARTS = ("name", "single", "alone", "starts"), ("name", "starts")
 _SINGLE, _UP_TO_THREE = (1,), (1, 2, 2, 3)  # numbers of shapes to choose from
-_NUMS_OF_SHAPES = {"name": _SINGLE, "single": _SINGLE, "names": _UP_TO_THREE, "starts": _UP_TO_THREE}
-_EARLY_UNTIL = 0.1  # share of the training
-_EARLY_CELLS = (8, 8)
+_NUMS_OF_SHAPES = {"name": _SINGLE, "single": _SINGLE, "starts": _UP_TO_THREE}
+_SQUARE_CELLS = (8, 8)
 _SPOILT = 0.12  # share of the tokens of a misleading small grid that are replaced by others of this grid
 # Share of scenes with a word that are replaced by scenes without. The DiT spells words from glyphs, so few are enough.
 _WORDLESS = 0.4
@@ -63,6 +66,7 @@ class Sample:
     - `decisive` holds the indices in `drawn` of the first token of each shape, which says what the shape is.
     - `misleading` holds tokens that the model sees instead of the first ones of `drawn`. These do not count in the
       loss.
+    - `num_left_out` is the number of tokens between `asked` and `drawn` that the sequence lacks. Positions count them.
     """
 
     asked: list[int]
@@ -71,6 +75,7 @@ class Sample:
     grids: Tensor
     decisive: Sequence[int]
     misleading: Sequence[int] = ()
+    num_left_out: int = 0
 
     @property
     def seen(self) -> list[int]:
@@ -95,9 +100,9 @@ class Batches:
 
         `progress` is the share of the training that is done, from 0 to 1.
         """
-        shares = _EARLY if progress < _EARLY_UNTIL else _LATE
+        shares = _FIRST if progress < _FIRST_UNTIL else _SQUARE if progress < _SQUARE_UNTIL else _ANY_SIZE
         [kind] = rng.choices(list(shares), list(shares.values()))
-        cells = _EARLY_CELLS if kind in _EARLY else rng.choice(_SIZES)
+        cells = rng.choice(_SIZES) if shares is _ANY_SIZE else _SQUARE_CELLS
         num = _TOKENS_A_STEP // _length_of(kind, cells)
         stored = self._stored_samples.setdefault((cells, kind), [])
         num_fresh = num if len(stored) < 4 * num else -(-num // _FRESH)
@@ -119,7 +124,7 @@ class Batches:
         if kind in _STARTS:
             return [start_of(one) for one in samples]
         if kind == "misled":
-            return misled(samples, scenes, cells, self._encoders, rng)
+            return misled(samples, scenes, rng)
         return samples
 
 
@@ -127,8 +132,7 @@ def _length_of(kind: str, cells: Cells) -> int:
     """Returns about how many tokens a sequence of this kind of batch has."""
     num = cells[0] * cells[1]
     if kind in _STARTS:
-        small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
-        return _TOKENS_OF_PROMPT + round(_STARTED * (num if kind in _WITHOUT_DRAFT else small.rows * small.cols))
+        return _TOKENS_OF_PROMPT + round(_STARTED * num)
     before = {"edit": _TOKENS_OF_EDIT, "single": _TOKENS_OF_PROMPT, "alone": _TOKENS_OF_PROMPT}
     return before.get(kind, _TOKENS_OF_DRAFT) + num
 
@@ -147,44 +151,38 @@ def samples_of_scenes(
     scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random, *, has_draft: bool = True
 ) -> Sequence[Sample]:
     """Returns a text-to-picture training sample for each scene (a background with shapes and a word). The output of a
-    sample is a small token grid, then the large one; or, without `has_draft`, the large one alone.
+    sample is a small token grid, then the large one. Without `has_draft`, the sequence lacks the small grid.
     """
     small = small_grid(cells[1] * CELL_PX, cells[0] * CELL_PX)
-    written = ((small.rows, small.cols), cells) if has_draft else (cells,)
+    draft = small.rows, small.cols
+    written = (draft, cells) if has_draft else (cells,)
     codes = [encoders.codes_of(scenes, grid).flatten(1) for grid in written]
-    grids = torch.tensor([[1, *grid] for grid in reversed(written)])
     return [
         Sample(
-            ar_model.prompt_ids(prompt_of(scene, rng), (cells, *written[:-1])),
+            ar_model.prompt_ids(prompt_of(scene, rng), (cells, draft)),
             [*drawn, ar_model.END_ID],
             written,
-            grids,
+            torch.tensor([[1, *cells], [1, *draft]]),
             first_of_shapes(scene, written[0]),
+            num_left_out=0 if has_draft else small.num_tokens,
         )
         for scene, drawn in zip(scenes, torch.cat(codes, dim=1).tolist(), strict=True)
     ]
 
 
-def misled(
-    samples: Sequence[Sample], scenes: Sequence[Scene], cells: Cells, encoders: Encoders, rng: Random
-) -> Sequence[Sample]:
-    """Returns the samples of the scenes with small grids of the same scenes with other shapes and words, in which some
-    tokens are in wrong places. The AR model's own small grids have such errors.
+def misled(samples: Sequence[Sample], scenes: Sequence[Scene], rng: Random) -> Sequence[Sample]:
+    """Returns the samples of the scenes, each with the small grid of another sample, in which some tokens are in wrong
+    places. The AR model's own small grids have such errors.
     """
-    draft = samples[0].cells[0]
-    others = [_unlike(one, rng) for one in scenes]
+    cells = samples[0].cells
+    num = cells[0][0] * cells[0][1]
     result = []
-    for sample, scene, codes in zip(samples, scenes, encoders.codes_of(others, draft).flatten(1).tolist(), strict=True):
+    for sample, other, scene in zip(samples, [*samples[1:], samples[0]], scenes, strict=True):
+        codes = other.drawn[:num]
         spoilt = [rng.choice(codes) if rng.random() < _SPOILT else code for code in codes]
-        decisive = [len(codes) + index for index in first_of_shapes(scene, cells)]
+        decisive = [num + index for index in first_of_shapes(scene, cells[1])]
         result.append(replace(sample, misleading=spoilt, decisive=decisive))
     return result
-
-
-def _unlike(scene: Scene, rng: Random) -> Scene:
-    """Returns the scene with shapes of other names and with another word."""
-    shapes = [replace(one, name=rng.choice(SHAPES)) for one in scene.shapes]
-    return replace(scene, shapes=shapes, word=random_word(rng) if scene.word else "")
 
 
 def edit_of(rng: Random) -> Edit:

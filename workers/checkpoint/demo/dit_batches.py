@@ -30,9 +30,9 @@ _EARLY: Sequence[Cells] = ((8, 8),)
 _LATE: Sequence[Cells] = (*((8, 8),) * 10, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
 _OF_EDITS: Sequence[Cells] = ((8, 8), (8, 8), (8, 12), (12, 8))
 _EARLY_UNTIL = 0.35  # share of the training
-_EDITS = 0.1  # share of edits in batches after the early ones
+_EDITS = 0.15  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
-_WORDLESS = 0.4  # share of scenes with a word that are replaced by scenes without
+_WORDLESS = 0.25  # share of scenes with a word that are replaced by scenes without
 _EXACT = 0.92  # share of scenes whose shapes are exactly at their places
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
 _FRESH = 8

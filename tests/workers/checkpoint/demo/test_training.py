@@ -190,9 +190,16 @@ def test_the_first_token_of_a_shape_counts_more(model: nn.Module, encoders: Enco
 
 
 @pytest.mark.parametrize(
-    ("progress", "kinds"), [(0.0, {"start", "large grid"}), (0.5, {"start", "edit", "large grid", "misled", "whole"})]
+    ("progress", "kinds"),
+    [
+        (0.0, {"start", "large grid"}),
+        (0.2, {"start", "edit", "large grid", "misled"}),
+        (0.5, {"start", "edit", "large grid", "misled", "whole"}),
+    ],
 )
-def test_early_batches_teach_the_names_of_single_shapes(encoders: Encoders, progress: float, kinds: set[str]) -> None:
+def test_the_first_batches_teach_the_names_of_single_shapes(
+    encoders: Encoders, progress: float, kinds: set[str]
+) -> None:
     batches = ar_batches.Batches(encoders)
     found, nums_of_shapes = set(), set()
     for number in range(24):
@@ -208,19 +215,35 @@ def test_early_batches_teach_the_names_of_single_shapes(encoders: Encoders, prog
 
 
 def kind_of(batch: Sequence[ar_batches.Sample]) -> str:
+    if all(one.drawn[-1] != ar_model.END_ID for one in batch):
+        return "start"
     if len(batch[0].cells) == 1:
-        return "edit" if len(batch[0].grids) > 1 else "large grid"
-    if any(one.misleading for one in batch):
-        return "misled"
-    return "start" if all(one.drawn[-1] != ar_model.END_ID for one in batch) else "whole"
+        return "large grid" if batch[0].num_left_out else "edit"
+    return "misled" if any(one.misleading for one in batch) else "whole"
+
+
+@pytest.mark.parametrize("cells", [(8, 8), (8, 16)])
+def test_positions_of_a_large_grid_are_the_same_without_the_small_one(
+    model: nn.Module, encoders: Encoders, cells: tuple[int, int]
+) -> None:
+    scenes = [Scene("red", (Shape("heart", "white", (0.5, 0.5), 0.4, "centre"),))]
+    [whole] = ar_batches.samples_of_scenes(scenes, cells, encoders, Random(0))
+    [large] = ar_batches.samples_of_scenes(scenes, cells, encoders, Random(0), has_draft=False)
+    num = math.prod(cells)
+    assert (whole.asked, whole.drawn[large.num_left_out :]) == (large.asked, large.drawn)
+    of_whole, of_large = ar.positions_of(model, whole), ar.positions_of(model, large)
+    assert torch.equal(of_whole[:, -num:], of_large[:, -num:])
+    assert torch.equal(of_whole[:, : len(whole.asked)], of_large[:, : len(large.asked)])
 
 
 def test_a_misleading_small_grid_is_seen_and_does_not_count(model: nn.Module, encoders: Encoders) -> None:
     scene = Scene("red", (Shape("heart", "white", (0.5, 0.5), 0.4, "centre"),))
-    samples = ar_batches.samples_of_scenes([scene], (8, 8), encoders, Random(0))
-    [one] = ar_batches.misled(samples, [scene], (8, 8), encoders, Random(1))
+    scenes = [scene, Scene("blue")]
+    samples = ar_batches.samples_of_scenes(scenes, (8, 8), encoders, Random(0))
+    [one, _] = ar_batches.misled(samples, scenes, Random(1))
     draft = math.prod(one.cells[0])
     assert len(one.misleading) == draft
+    assert set(one.misleading) <= set(samples[1].drawn[:draft])
     assert one.seen == [*one.asked, *one.misleading, *one.drawn[draft:-1]]
     assert one.drawn == samples[0].drawn
     assert [draft + index for index in ar_batches.first_of_shapes(scene, (8, 8))] == one.decisive
