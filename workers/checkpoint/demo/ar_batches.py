@@ -39,8 +39,8 @@ _STARTED = 0.6  # about the share of a token grid before the first token of its 
 # The first four leave out the small grid, but not its place among the positions. So they are a third as long, and what
 # is learned from them holds when the small grid is there.
 _FIRST: Mapping[str, float] = {"name": 0.5, "single": 0.5}
-_SQUARE: Mapping[str, float] = {"starts": 0.3, "alone": 0.35, "misled": 0.2, "edit": 0.15}
-_ANY_SIZE: Mapping[str, float] = {"starts": 0.15, "alone": 0.25, "misled": 0.25, "whole": 0.1, "edit": 0.25}
+_SQUARE: Mapping[str, float] = {"starts": 0.25, "alone": 0.25, "misled": 0.15, "edit": 0.35}
+_ANY_SIZE: Mapping[str, float] = {"starts": 0.15, "alone": 0.25, "misled": 0.2, "whole": 0.1, "edit": 0.3}
 _FIRST_UNTIL, _SQUARE_UNTIL = 0.05, 0.35  # shares of the training
 _WITHOUT_DRAFT, _STARTS = ("name", "single", "alone", "starts"), ("name", "starts")
 _SINGLE, _UP_TO_THREE = (1,), (1, 2, 2, 3)  # numbers of shapes to choose from
