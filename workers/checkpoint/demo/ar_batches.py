@@ -23,7 +23,9 @@ Cells = tuple[int, int]  # rows and columns of visual tokens
 _TOKENS_A_STEP = 2_000
 _TOKENS_OF_EDIT = 340  # about the length of a sequence with one condition image, without its large grid
 _TOKENS_OF_DRAFT = 280  # about the length of a prompt and its small grid
-_SIZES = (*((8, 8),) * 6, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))  # rows and columns of tokens
+# Rows and columns of the tokens of scenes and of the results of edits.
+_SIZES = (*((8, 8),) * 3, (8, 12), (12, 8), (8, 16), (16, 8), (12, 12), (16, 16))
+_SIZES_OF_EDITS = (*((8, 8),) * 4, (8, 12), (12, 8))
 _TOKENS_OF_PROMPT = 40
 _STARTED = 0.6  # about the share of a token grid before the first token of its last shape
 # Shares of the kinds of batches in three phases of the training: with one shape, at one size, at all sizes.
@@ -40,7 +42,7 @@ _STARTED = 0.6  # about the share of a token grid before the first token of its 
 # is learned from them holds when the small grid is there.
 _FIRST: Mapping[str, float] = {"name": 0.5, "single": 0.5}
 _SQUARE: Mapping[str, float] = {"starts": 0.25, "alone": 0.25, "misled": 0.15, "edit": 0.35}
-_ANY_SIZE: Mapping[str, float] = {"starts": 0.15, "alone": 0.25, "misled": 0.2, "whole": 0.1, "edit": 0.3}
+_ANY_SIZE: Mapping[str, float] = {"starts": 0.15, "alone": 0.2, "misled": 0.15, "whole": 0.1, "edit": 0.4}
 _FIRST_UNTIL, _SQUARE_UNTIL = 0.05, 0.35  # shares of the training
 _WITHOUT_DRAFT, _STARTS = ("name", "single", "alone", "starts"), ("name", "starts")
 _SINGLE, _UP_TO_THREE = (1,), (1, 2, 2, 3)  # numbers of shapes to choose from
@@ -102,7 +104,8 @@ class Batches:
         """
         shares = _FIRST if progress < _FIRST_UNTIL else _SQUARE if progress < _SQUARE_UNTIL else _ANY_SIZE
         [kind] = rng.choices(list(shares), list(shares.values()))
-        cells = rng.choice(_SIZES) if shares is _ANY_SIZE else _SQUARE_CELLS
+        sizes = _SIZES_OF_EDITS if kind == "edit" else _SIZES
+        cells = rng.choice(sizes) if shares is _ANY_SIZE else _SQUARE_CELLS
         num = _TOKENS_A_STEP // _length_of(kind, cells)
         stored = self._stored_samples.setdefault((cells, kind), [])
         num_fresh = num if len(stored) < 4 * num else -(-num // _FRESH)

@@ -7,18 +7,16 @@ from typing import Protocol
 
 import structlog
 
-from shared.errors import ObjectNotFound, ObjectStoreUnavailable, StoreUnavailable
 from shared.metrics.catalogue import CONTENT_CHECK_SECONDS, CONTENT_CHECKS
 from shared.store.checks.checks import CheckClaim, CheckStore
 from shared.tracing.span import Value
 from shared.tracing.spans import begin_span
+from workers.delivery.content.answers import answer_to
 from workers.delivery.content.errors import NoVerdict
 from workers.delivery.content.question import Question, Questions
 from workers.delivery.content.verdict import Verdict
 
 log = structlog.get_logger()
-
-_MOST_CLAIMS = 3  # claims of one check; after that its workers may have died because of it
 
 
 class Asked(Protocol):
@@ -59,12 +57,11 @@ class CheckService:
 
     def carry_out(self, claim: CheckClaim) -> None:
         """Asks the hook about a leased prompt or picture and stores the outcome. Raises `StoreUnavailable`."""
-        began_s, began_ns = time.monotonic(), time.time_ns()
-        verdict, problem = self._verdict(claim)
+        began_s, began_ns, hook = time.monotonic(), time.time_ns(), _hook_of(claim)
+        verdict, problem = answer_to(claim, self._ask, "content_check", hook=hook)
         outcome, record = self._recording_of(claim, verdict)
         if not record():
             outcome = "lost"
-        hook = _hook_of(claim)
         CONTENT_CHECKS.labels(hook, outcome).inc()
         CONTENT_CHECK_SECONDS.labels(hook).observe(time.monotonic() - began_s)
         code = verdict.code if verdict else None
@@ -76,28 +73,10 @@ class CheckService:
             span.end({f"gridpress.{name}": value for name, value in fields.items()}, error=problem)
         self.on_end(claim)
 
-    def _verdict(self, claim: CheckClaim) -> tuple[Verdict | None, str]:
-        """Returns the hook's verdict and ''; or None and the code of the problem if there is no verdict."""
-        try:
-            return self._ask(claim), ""
-        except NoVerdict as error:
-            log.warning("content_check.no_verdict", hook=_hook_of(claim), reason=error.reason, error=str(error))
-            return None, error.reason
-        except (ObjectNotFound, ObjectStoreUnavailable) as error:
-            log.warning("content_check.no_verdict", hook=_hook_of(claim), reason=error.code, error=str(error))
-            return None, error.code
-        except StoreUnavailable:
-            raise
-        except Exception:
-            log.exception("content_check.crashed")
-            return None, "internal_error"
-
     def _ask(self, claim: CheckClaim) -> Verdict:
         hook = self.prompt_hook if claim.picture is None else self.picture_hook
         if hook is None:
             raise NoVerdict("no_hook", "this process has no content hook for the check: its URL is not set")
-        if claim.attempt > _MOST_CLAIMS:
-            raise NoVerdict("worker_lost", "every worker that carried out the check died")
         return hook.ask(self.questions.of(claim))
 
     def _recording_of(self, claim: CheckClaim, verdict: Verdict | None) -> tuple[str, Callable[[], bool]]:

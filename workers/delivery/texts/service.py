@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import ObjectNotFound, ObjectStoreUnavailable, StoreUnavailable
+from shared.errors import ObjectNotFound, ObjectStoreUnavailable
 from shared.jobs.drawings import Drawing, Keep, Redraw, decide
 from shared.jobs.text_check import Reading
 from shared.metrics.catalogue import TEXT_CHECK_SECONDS, TEXT_CHECKS
@@ -15,12 +15,12 @@ from shared.objects.store import ObjectStore
 from shared.responses.job import text_response
 from shared.spelling.compare import has_quoted_words, reading_of
 from shared.store.checks.checks import CheckClaim, TextCheckStore
+from workers.delivery.content.answers import answer_to
 from workers.delivery.content.errors import NoVerdict
 from workers.delivery.texts.readers import TextReader
 
 log = structlog.get_logger()
 
-_MOST_CLAIMS = 3  # claims of one check; after that its workers may have died because of it
 _UNREAD = "the text in the picture could not be read, so the picture was not drawn again"
 
 
@@ -59,7 +59,7 @@ class TextCheckService:
         assert claim.index is not None
         assert claim.seed is not None
         began_s = time.monotonic()
-        reading, problem = self._reading(claim)
+        reading, problem = answer_to(claim, self._read, "text_check")
         new = Drawing(picture=claim.picture, seed=claim.seed, reading=reading)
         error = {"code": "text_not_read", "message": _UNREAD} if problem else None
         decision = decide(claim.spec, claim.index, claim.drawings, new, used=claim.used, error=error)
@@ -71,27 +71,9 @@ class TextCheckService:
         log.info("text_check.done", outcome=outcome, seed=claim.seed, edit_distance=distance, **facts)
         self.on_end(isinstance(decision, Redraw))
 
-    def _reading(self, claim: CheckClaim) -> tuple[Reading | None, str]:
-        """Returns the best of what was read and ''; or None and the code of the problem if the text was not read."""
-        try:
-            return self._read(claim), ""
-        except NoVerdict as error:
-            log.warning("text_check.not_read", reason=error.reason, error=str(error))
-            return None, error.reason
-        except (ObjectNotFound, ObjectStoreUnavailable) as error:
-            log.warning("text_check.not_read", reason=error.code, error=str(error))
-            return None, error.code
-        except StoreUnavailable:
-            raise
-        except Exception:
-            log.exception("text_check.crashed")
-            return None, "internal_error"
-
     def _read(self, claim: CheckClaim) -> Reading:
         if self.reader is None:
             raise NoVerdict("no_reader", "this process has no text reader for the check: GRIDPRESS_TEXT_READER is none")
-        if claim.attempt > _MOST_CLAIMS:
-            raise NoVerdict("worker_lost", "every worker that carried out the check died")
         prompt = claim.spec.settings.prompt
         if not has_quoted_words(prompt):
             raise NoVerdict("no_quoted_text", "the prompt quotes no text")

@@ -203,7 +203,7 @@ def test_the_first_batches_teach_the_names_of_single_shapes(
     batches = ar_batches.Batches(encoders)
     found, nums_of_shapes = set(), set()
     for number in range(24):
-        with mock.patch.object(ar_batches, "_SIZES", [(8, 8)]):
+        with mock.patch.multiple(ar_batches, _SIZES=[(8, 8)], _SIZES_OF_EDITS=[(8, 8)]):
             batch = batches.draw(Random(number), progress)
         found.add(kind_of(batch))
         nums_of_shapes.update(len(one.decisive) for one in batch)
