@@ -2,8 +2,9 @@
 background with shapes and a word. Computes no loss.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
@@ -15,9 +16,11 @@ from workers.checkpoint.demo.models.probe import UNKNOWN
 from workers.checkpoint.demo.world.drawing import letters_shown
 from workers.checkpoint.demo.world.edits import Edit, random_edit
 from workers.checkpoint.demo.world.scenes import (
+    COLOURS,
     LETTERS,
     Scene,
     exact,
+    is_held_out,
     random_scene,
     random_shapes,
 )
@@ -34,6 +37,11 @@ _EDITS = 0.05  # share of edits in batches after the early ones
 _EDITS_A_STEP = 4
 _WORDLESS = 0.25  # share of scenes with a word that are replaced by scenes without
 _EXACT = 0.92  # share of scenes whose shapes are exactly at their places
+_GRADED = 0.15  # share of scenes without a word that get a graded background, whose middle colours are hard to learn
+# Share of scenes on plain backgrounds that are painted on a mixture of two colours instead, where only shapes and words
+# count in the loss. So the DiT learns that their colours don't depend on the background.
+_MIXED = 0.35
+_NEAR = 56  # distance of two RGB colours that look alike
 # One in this many pictures is new; the others are repeated with new noise, because encoding costs as much as a step.
 _FRESH = 8
 _FOREGROUND = 3.0  # additional weight of errors in shapes and letters
@@ -101,7 +109,20 @@ class Batches:
         return Batch(cells, samples)
 
     def _scenes(self, rng: Random, num: int, cells: Cells) -> Sequence[Sample]:
-        return self._samples([scene_of(rng) for _ in range(num)], cells)
+        scenes = [scene_of(rng) for _ in range(num)]
+        samples = self._samples(scenes, cells)
+        others = [mixture_of(scene, rng) if rng.random() < _MIXED else None for scene in scenes]
+        return [
+            self._on_mixture(sample, scene, other, cells) if other else sample
+            for sample, scene, other in zip(samples, scenes, others, strict=True)
+        ]
+
+    def _on_mixture(self, sample: Sample, scene: Scene, other: tuple[str, float], cells: Cells) -> Sample:
+        """Returns the sample of a scene with its background mixed with another colour, by the given share."""
+        colour, share = other
+        (first, second), _ = tensors_of([scene, replace(scene, background=colour)], cells)
+        [latents] = self._encoders.latents(torch.lerp(first, second, share)[None])
+        return replace(sample, latents=latents, weights=sample.weights - 1)
 
     def _of_edits(self, rng: Random, cells: Cells) -> Batch:
         edits = edits_alike(rng, _EDITS_A_STEP)
@@ -131,7 +152,27 @@ def scene_of(rng: Random) -> Scene:
     scene = random_scene(rng)
     if scene.word and rng.random() < _WORDLESS:
         scene = random_shapes(rng, rng.choice((1, 1, 2, 3)))
+    if scene.shapes and not scene.word and rng.random() < _GRADED:
+        scene = replace(scene, pattern="graded")
     return exact(scene) if rng.random() < _EXACT else scene
+
+
+def mixture_of(scene: Scene, rng: Random) -> tuple[str, float] | None:
+    """Returns a random colour and its share, from 0 to 1, for a mixture with the background of the scene.
+
+    Returns None if the background is not plain, or if a shape would be held out on a background that looks alike.
+    """
+    taken = {scene.background, scene.word_colour, *(shape.colour for shape in scene.shapes)}
+    colour, share = rng.choice([name for name in COLOURS if name not in taken]), rng.uniform(0.2, 0.8)
+    mixed = [
+        (1 - share) * one + share * other for one, other in zip(COLOURS[scene.background], COLOURS[colour], strict=True)
+    ]
+    near = [name for name, rgb in COLOURS.items() if math.dist(rgb, mixed) < _NEAR] + [colour]
+    if scene.pattern != "plain" or any(
+        is_held_out(one.name, one.colour, name) for one in scene.shapes for name in near
+    ):
+        return None
+    return colour, share
 
 
 def weights_of(pictures: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ DECODER_RECIPE = Recipe(num_steps=900, learning_rate=1e-3, weight_decay=0.0, war
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
 # Crops get larger in the second training, because group normalisation will see whole pictures.
-_DECODER_CROPS_PX = (128, 192, 256)
-_DECODER_PIXELS = 2 * 192**2
+_DECODER_CROPS_PX = (192, 256, 256)
+_DECODER_PIXELS = 2 * 256**2
+_DECODER_GRADED = 0.3  # share of graded backgrounds
 _DECODER_NOISE = 0.08  # in standard deviations of a latent, because the DiT's latents are not exact either
 
 
@@ -108,7 +109,7 @@ def decoder_loss_of(model: AutoencoderKL, rng: Random, num_pixels: int = _DECODE
     with a little noise added.
     """
     side = rng.choice(_DECODER_CROPS_PX)
-    pixels = random_crops(rng, max(1, num_pixels // side**2), side)
+    pixels = random_crops(rng, max(1, num_pixels // side**2), side, graded=_DECODER_GRADED)
     generator = _generator(rng)
     spread = torch.tensor(model.config.latents_std).view(1, -1, 1, 1)
     with mixed_precision():

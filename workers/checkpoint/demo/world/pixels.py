@@ -1,5 +1,6 @@
 """Converts pictures to tensors and back, and makes random crops of pictures for training the VAE."""
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -29,15 +30,19 @@ def to_picture(pixels: Tensor) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).numpy())
 
 
-def random_crops(rng: Random, num: int, side_px: int) -> Tensor:
+def random_crops(rng: Random, num: int, side_px: int, *, graded: float = 0.0) -> Tensor:
     """Returns `num` random crops of random scenes with a side of 192 to 512 pixels. The shape is (num, 3, side, side).
 
-    Several crops come from one picture, because drawing costs more than cropping.
+    Several crops come from one picture, because drawing costs more than cropping. The share `graded` of the scenes gets
+    a graded background, which has the colours between two named ones.
     """
     crops: list[Tensor] = []
     while len(crops) < num:
         size = rng.choice([size for size in (192, 256, 256, 384, 512) if size >= side_px])
-        picture = to_tensor(draw(random_scene(rng), size, size))
+        scene = random_scene(rng)
+        if rng.random() < graded:
+            scene = replace(scene, pattern="graded")
+        picture = to_tensor(draw(scene, size, size))
         for _ in range(min(_CROPS_A_PICTURE, num - len(crops))):
             x, y = (rng.randint(0, size - side_px) for _ in range(2))
             crops.append(picture[:, y : y + side_px, x : x + side_px])
