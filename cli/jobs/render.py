@@ -108,8 +108,8 @@ def render(
 
     \b
     Examples:
-      gridpress render 'a red poster that says "OPEN"' --size 384x256 --seed 7 --out open.png
-      gridpress render "make the background green" --image open.png --size 384x256 --out green.png
+      gridpress render 'a red poster that says "OPEN"' --size 256x256 --seed 7 --out open.png
+      gridpress render "make the circle blue" --image circle.png --size 256x256 --out blue.png
       gridpress render - --out - < prompt.txt > picture.png
     """
     if out == STDOUT and (as_json or is_opened or fields["n"] != 1):

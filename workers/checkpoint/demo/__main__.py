@@ -50,12 +50,12 @@ class _Part:
 
 # The order matters: later parts learn from pictures that earlier parts have encoded.
 _PARTS: Mapping[str, _Part] = {
-    "vae": _Part(lambda folder, _: vae.fit(folder), 20),
-    "eyes": _Part(vq.fit, 27),
-    "ar": _Part(lambda folder, most: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder), most), 120),
+    "vae": _Part(lambda folder, _: vae.fit(folder), 45),
+    "eyes": _Part(vq.fit, 17),
+    "ar": _Part(lambda folder, most: ar.fit(folder, model_with_trained_eyes(folder), trained_eyes(folder), most), 107),
     "glyphs": _Part(lambda folder, _: glyphs.fit(folder), 3),
     "dit": _Part(
-        lambda folder, most: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder), most), 140
+        lambda folder, most: dit.fit(folder, trained_encoders(folder), trained_glyph_encoder(folder), most), 119
     ),
 }
 _LIMITED = ("eyes", "ar", "dit")  # the parts that take long, whose time can be limited

@@ -23,7 +23,7 @@ from workers.checkpoint.demo.models.layers import training_layers
 from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 
-RECIPE = Recipe(num_steps=30_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=13_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "ar_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PROBE_WEIGHT = 1, 0.1  # the layer that the probe reads, and the weight of the probe's loss
 _SHAPE_WEIGHT = 1.0  # weight, in the loss, of the first tokens of shapes

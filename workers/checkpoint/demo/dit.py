@@ -25,7 +25,7 @@ from workers.checkpoint.demo.models.precision import mixed_precision
 from workers.checkpoint.demo.models.probe import UNKNOWN, outputs_of
 from workers.checkpoint.demo.world.prompts import in_some_case
 
-RECIPE = Recipe(num_steps=25_000, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
+RECIPE = Recipe(num_steps=12_400, learning_rate=1.5e-3, falling=0.5, average=0.999, weight_decay=0.02, has_muon=True)
 EARLIER = "dit_earlier.pt"  # weights of an earlier training, in the training folder
 _PROBED, _PLACE_WEIGHT = 1, 0.2  # the block whose probe predicts places, and the weight of this probe's loss
 _SPELLING, _LETTER_WEIGHT = 3, 0.3  # the block whose probe predicts letters, and the weight of this probe's loss

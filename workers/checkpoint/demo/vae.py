@@ -18,7 +18,7 @@ from workers.checkpoint.demo.world.pixels import random_crops, to_picture
 LATENT_CHANNELS = 16
 FIRST, FINAL = "vae", "vae_final"  # folders before and after the decoder's second training; their latents are equal
 RECIPE = Recipe(num_steps=3_400, learning_rate=1.5e-3, weight_decay=0.0)
-DECODER_RECIPE = Recipe(num_steps=900, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
+DECODER_RECIPE = Recipe(num_steps=2_800, learning_rate=1e-3, weight_decay=0.0, warm_up_steps=50)
 
 _CROP_PX, _BATCH = 64, 12
 _KL = 1e-6
