@@ -174,8 +174,10 @@ def samples_of_scenes(
 
 
 def misled(samples: Sequence[Sample], scenes: Sequence[Scene], rng: Random) -> Sequence[Sample]:
-    """Returns the samples of the scenes, each with the small grid of another sample, in which some tokens are in wrong
-    places. The AR model's own small grids have such errors.
+    """Replaces the small grid of each sample with that of another sample, and moves some of its tokens to wrong places.
+
+    So the AR model learns to write the large grid from the prompt, even if its own small grid is wrong. `scenes` are
+    those of the samples. Returns the new samples.
     """
     cells = samples[0].cells
     num = cells[0][0] * cells[0][1]

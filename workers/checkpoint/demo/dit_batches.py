@@ -158,7 +158,7 @@ def scene_of(rng: Random) -> Scene:
 
 
 def mixture_of(scene: Scene, rng: Random) -> tuple[str, float] | None:
-    """Returns a random colour and its share, from 0 to 1, for a mixture with the background of the scene.
+    """Chooses a random colour to mix with the background colour of the scene. Returns it with its share, from 0 to 1.
 
     Returns None if the background is not plain, or if a shape would be held out on a background that looks alike.
     """
