@@ -1,17 +1,20 @@
 """Scenes, prompts and edits: what training may see, and that a prompt says all that was asked for."""
 
+from dataclasses import replace
 from itertools import product
+from math import dist
 from random import Random
 
 import pytest
 
-from workers.checkpoint.demo.dit_batches import edits_alike
+from workers.checkpoint.demo.dit_batches import edits_alike, mixture_of, scene_of
 from workers.checkpoint.demo.world.edits import Edit, random_edit
 from workers.checkpoint.demo.world.prompts import prompt_of
 from workers.checkpoint.demo.world.scenes import (
     COLOURS,
     SHAPES,
     Scene,
+    Shape,
     contrast,
     is_held_out,
     is_held_out_word,
@@ -21,6 +24,7 @@ from workers.checkpoint.demo.world.scenes import (
 )
 
 SCENES = [random_scene(Random(seed)) for seed in range(1_500)]
+FOR_DIT = [scene_of(Random(seed)) for seed in range(1_500)]
 EDITS = [random_edit(Random(seed)) for seed in range(600)]
 
 
@@ -43,7 +47,38 @@ def test_a_fifth_of_the_words_is_held_out() -> None:
 
 
 def test_training_draws_no_scene_that_is_held_out() -> None:
-    assert not any(map(has_held_out, SCENES))
+    assert not any(map(has_held_out, [*SCENES, *FOR_DIT]))
+
+
+def test_a_mixed_background_resembles_none_on_which_a_shape_is_held_out() -> None:
+    mixtures = [(scene, mixture_of(scene, Random(seed))) for seed, scene in enumerate(FOR_DIT)]
+    mixed = [(scene, *found) for scene, found in mixtures if found]
+    assert len(mixed) > 100
+    for scene, colour, share in mixed:
+        assert scene.pattern == "plain"
+        assert 0.2 <= share <= 0.8
+        pairs = zip(COLOURS[scene.background], COLOURS[colour], strict=True)
+        rgb = [one + share * (other - one) for one, other in pairs]
+        alike = [name for name in COLOURS if dist(COLOURS[name], rgb) < 50]
+        for shape in scene.shapes:
+            assert not any(is_held_out(shape.name, shape.colour, name) for name in (colour, *alike))
+
+
+@pytest.mark.parametrize("background", ["red", "white"])
+def test_patterns_and_held_out_shapes_are_never_mixed(background: str) -> None:
+    names = [(name, colour) for name, colour in product(SHAPES, COLOURS) if is_held_out(name, colour, "blue")]
+    shapes = [Shape(name, colour, (0.5, 0.5), 0.4) for name, colour in names if colour != background]
+    for number, shape in enumerate(shapes * 20):
+        scene = Scene(background, (shape,))
+        assert mixture_of(replace(scene, pattern="striped"), Random(number)) is None
+        found = mixture_of(scene, Random(number))
+        assert found is None or found[0] != "blue"
+
+
+def test_a_part_of_the_scenes_for_the_dit_without_a_word_is_graded() -> None:
+    graded = {seed for seed, scene in enumerate(FOR_DIT) if scene.pattern == "graded"}
+    assert len(graded) > sum(scene.pattern == "graded" for scene in SCENES)
+    assert not any(FOR_DIT[seed].word for seed in graded if SCENES[seed].pattern != "graded")
 
 
 def test_no_picture_of_an_edit_is_held_out() -> None:
