@@ -133,9 +133,15 @@ def _error(fault: Fault, custom_id: str | None) -> LineErrorResponse:
 
 
 def _warnings(check: FileCheck) -> list[str]:
-    if not check.num_base64:
-        return []
-    return [
-        f"{check.num_base64} lines ask for b64_json: the output file will contain their pictures, some megabytes for "
-        "each line. Every result has links to its pictures anyway"
-    ]
+    """Returns the warnings about a file: one text for each kind, with the number of its lines."""
+    found = [f"{_lines(num)}: {text}" for text, num in sorted(check.hints.items())]
+    if check.num_base64:
+        found.append(
+            f"{check.num_base64} lines ask for b64_json: the output file will contain their pictures, some megabytes "
+            "for each line. Every result has links to its pictures anyway"
+        )
+    return found
+
+
+def _lines(num: int) -> str:
+    return "1 line" if num == 1 else f"{num} lines"

@@ -153,7 +153,7 @@ OPERATIONS = {
         "Batches",
         "Check the lines of a file",
         {200: Response("the report", ValidationResponse, examples={"one bad line": _REPORT})},
-        (ObjectStoreUnavailable, ObjectNotFound),
+        (ObjectStoreUnavailable, ObjectNotFound, ForbiddenModel),
         _BODY,
     ),
     "batches.index": Operation(

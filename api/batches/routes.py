@@ -16,7 +16,7 @@ from api.batches.schemas import BatchQuery, BatchRequest
 from api.batches.validation import check_defaults, validation
 from api.bodies.documents import body_document
 from api.edge import idempotency, request_ids
-from api.edge.authentication import caller, check_any_model
+from api.edge.authentication import caller
 from api.responses.listing import readable_responses
 from api.services import services
 from shared.batches.batch import Batch, BatchId, BatchSpec, new_batch_id
@@ -43,7 +43,6 @@ def create() -> Json | Response:
     invalid lines, the cost and the expected end that the batch would have.
     """
     deps, (asked, spec) = services(), _asked()
-    check_any_model()
     deps.admission.check_service()
     file = _input_file(spec)
     try:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from api.edge.authentication import caller
+from api.edge.authentication import caller, check_any_model, check_model
 from api.services import Services, services
 from shared.batches.batch import BatchCost, BatchSpec, LineState
 from shared.errors import InvalidRequest
@@ -35,8 +35,14 @@ class Checked:
 def check_defaults(spec: BatchSpec) -> None:
     """Checks the default values that a batch gives its lines. Raises `InvalidRequest` if they are invalid.
 
-    With invalid default values, every line that uses them would fail.
+    With invalid default values, every line that uses them would fail. Raises `ForbiddenModel`, as a job does, if the
+    caller's API key is for other models than the default one. Without a default model, lines may name models of their
+    own, so it is raised only if the service serves no model that the key is for.
     """
+    if spec.defaults.model is None:
+        check_any_model()
+    else:
+        check_model(spec.defaults.model, "defaults.model")
     images = {"images": [{"file_id": "file-" + "0" * 26}]} if spec.endpoint == "/v1/images/edits" else {}
     # Lines may have seeds of their own, which `reuse` needs.
     seed = {"seed": 0} if spec.defaults.reuse and spec.defaults.seed is None else {}

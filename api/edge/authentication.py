@@ -158,11 +158,14 @@ def own_catalogue() -> Catalogue:
     return services().catalogue.limited_to(key.rights.models if key else ())
 
 
-def check_model(name: str | None) -> None:
-    """Raises `ForbiddenModel` if the caller's API key is for other models than `name`. None is the default model."""
+def check_model(name: str | None, field: str = "model") -> None:
+    """Raises `ForbiddenModel` if the caller's API key is for other models than `name`. None is the default model.
+
+    `field` is the field of the request that names the model.
+    """
     key = caller().key
     if key and key.rights.models and (why_not := own_catalogue().forbids(name)):
-        raise ForbiddenModel(why_not)
+        raise ForbiddenModel(why_not, field)
 
 
 def check_any_model() -> None:

@@ -56,9 +56,9 @@ class CancelRequest(BaseModel):
     limit: int = Field(
         default=100, ge=1, le=MOST_CANCELLED, description="without `ids`: how many jobs are cancelled at most"
     )
-    after: Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$")] | None = Field(
-        default=None, description="without `ids`: `next` of the previous response"
-    )
+    after: (
+        Annotated[JobId, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_01ke6q8v3c9t0n5w7x2z4b6d8f"])] | None
+    ) = Field(default=None, description="without `ids`: `next` of the previous response")
 
     @property
     def filters(self) -> JobFilter:

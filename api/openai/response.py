@@ -16,6 +16,7 @@ from api.services import Services, services
 from shared.errors import GridpressError
 from shared.intake.openai import ImagesRequest
 from shared.jobs.job import Job, Picture
+from shared.responses.job import picture_facts
 from shared.responses.openai import images_head
 
 
@@ -43,7 +44,7 @@ def _segments(deps: Services, job: Job, asked: ImagesRequest) -> Iterator[Segmen
     for render in job.renders:
         assert render.picture
         yield b", " if render.index else b""
-        members = {"revised_prompt": job.revised_prompt} if job.revised_prompt else {}
+        members = {**({"revised_prompt": job.revised_prompt} if job.revised_prompt else {}), **picture_facts(render)}
         if asked.wants_url:
             yield json.dumps({"url": link_of(deps, job, render.index), **members}).encode()
         else:

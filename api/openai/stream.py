@@ -21,6 +21,7 @@ from shared.ids import ObjectKey
 from shared.intake.openai import EditRequest, ImagesRequest
 from shared.jobs.job import Job
 from shared.jobs.states import JobStatus, RenderState
+from shared.responses.job import picture_facts
 from shared.responses.openai import picture_properties, usage
 from shared.store.jobs.jobs import JobEvent
 
@@ -119,6 +120,7 @@ class _EventStream:
                     fields["warnings"] = self.asked.warnings
                 if self.job.revised_prompt:
                     fields["revised_prompt"] = self.job.revised_prompt
+                fields |= picture_facts(render)
                 with read_completely(render.picture, self.deps.objects) as pieces:
                     yield from _event(kind, pieces(with_picture(fields, render.picture)))
 

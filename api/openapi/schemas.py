@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from shared.jobs.spec import Quality
 from shared.models.rules import ModelDefaults
 from shared.responses.openai import ImagesHead
-from shared.responses.schemas import JobResponse
+from shared.responses.schemas import JobResponse, ReusedFrom, TextCheckResponse
 from shared.store.core.durability import Durability
 
 
@@ -88,11 +88,17 @@ class Health(BaseModel):
 
 
 class ImageDone(BaseModel):
-    """A finished picture: its bytes in base64, or a link that expires."""
+    """A finished picture: its bytes in base64, or a link that expires.
+
+    `text_check` is the result of the text check, and `reused_from` the earlier picture that was copied. Both are left
+    out if the request asked for neither.
+    """
 
     b64_json: str | None = None
     url: str | None = None
     revised_prompt: str | None = None
+    text_check: TextCheckResponse | None = None
+    reused_from: ReusedFrom | None = None
 
 
 class ImagesDone(ImagesHead):

@@ -62,10 +62,16 @@ class ForbiddenNetwork(GridpressError):
 
 
 class ForbiddenModel(GridpressError):
-    """The API key is valid, but it may not render with the model that this service serves."""
+    """The API key is valid, but it may not render with the model that this service serves. `field` is the field of the
+    request that names the model, or None if no model of the service would be allowed.
+    """
 
     code = "forbidden_model"
     http_status = 403
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class NoKeyYet(GridpressError):

@@ -34,9 +34,18 @@ class UsageQuery(BaseModel):
         default=None, description="default: the first of these that the header field `Accept` names, else `json`"
     )
     limit: int = Field(default=100, ge=1, le=1000, description="rows of a page; only of JSON")
-    after: Annotated[Text, Field(max_length=200, pattern=_CURSOR, json_schema_extra={"pattern": _CURSOR})] | None = (
-        Field(default=None, description="`next` of the previous page")
-    )
+    after: (
+        Annotated[
+            Text,
+            Field(
+                max_length=200,
+                pattern=_CURSOR,
+                examples=["acme|2026-01-05|x7k2m4qa|exact"],
+                json_schema_extra={"pattern": _CURSOR},
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="`next` of the previous page")
 
     @property
     def groups(self) -> list[GroupBy]:

@@ -15,13 +15,14 @@ from api.jobs.picture_links import link_of
 from api.jobs.retries import await_job
 from api.jobs.submission import submit
 from api.problems.zai import ContentRejected, JobNotMade, ModelNotServed, StillRendering
-from api.services import services
+from api.services import Services, services
 from api.zai.schemas import ImageLink, ImageRequest, ImagesResponse, TaskError, TaskResponse, TaskStatus
 from shared.ids import JobId
 from shared.intake.fields import validated
 from shared.intake.request import Body, JobRequest
-from shared.jobs.job import Job
+from shared.jobs.job import Job, Render
 from shared.jobs.states import JobStatus
+from shared.responses.job import picture_facts
 
 zai = Blueprint("zai", __name__)
 
@@ -42,8 +43,9 @@ def generate() -> Response:
     awaited.wait_for_pictures(services().settings.images_wait_s, failed=_not_made, unfinished=_unfinished)
     job = awaited.job
     assert job.finished_at
-    answer = ImagesResponse(created=int(job.finished_at.timestamp()), data=_links(job), warnings=asked.warnings or None)
-    return awaited.deliver(answer.model_dump_json(exclude_none=True))
+    fields = {"created": int(job.finished_at.timestamp()), "data": _links(job), "content_filter": []}
+    answer = ImagesResponse.model_validate(fields | ({"warnings": asked.warnings} if asked.warnings else {}))
+    return awaited.deliver(answer.model_dump_json(exclude_unset=True))
 
 
 @zai.post("/async/images/generations")
@@ -84,16 +86,17 @@ def _unfinished(job: Job) -> StillRendering:
 
 def _task(job: Job, warnings: Sequence[str] = ()) -> Json:
     status = _status(job)
-    answer = TaskResponse(
-        id=job.job_id,
-        model=job.spec.model or services().settings.served_model_name,
-        request_id=job.spec.metadata.get("request_id", job.job_id),
-        task_status=status,
-        image_result=_links(job) or None if job.status.is_final else None,
-        error=TaskError(code=job.status, message=_why(job)) if status is TaskStatus.FAIL else None,
-        warnings=list(warnings) or None,
-    )
-    return answer.model_dump(mode="json", exclude_none=True)
+    fields = {
+        "id": job.job_id,
+        "model": job.spec.model or services().settings.served_model_name,
+        "request_id": job.spec.metadata.get("request_id", job.job_id),
+        "task_status": status,
+        "image_result": _links(job) or None if job.status.is_final else None,
+        "error": TaskError(code=job.status, message=_why(job)) if status is TaskStatus.FAIL else None,
+        "warnings": list(warnings) or None,
+    }
+    answer = TaskResponse.model_validate({name: value for name, value in fields.items() if value is not None})
+    return answer.model_dump(mode="json", exclude_unset=True)
 
 
 def _status(job: Job) -> TaskStatus:
@@ -109,4 +112,8 @@ def _why(job: Job) -> str:
 
 def _links(job: Job) -> list[ImageLink]:
     deps = services()
-    return [ImageLink(url=link_of(deps, job, render.index)) for render in job.renders if render.picture]
+    return [_link(deps, job, render) for render in job.renders if render.picture]
+
+
+def _link(deps: Services, job: Job, render: Render) -> ImageLink:
+    return ImageLink.model_validate({"url": link_of(deps, job, render.index), **picture_facts(render)})

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.intake.openai import STYLE_WARNING, Style
+from shared.intake.request import TextCheckRequest
 from shared.intake.types import Text
 from shared.jobs.spec import Quality
 from shared.models.names import SHORT_NAME
+from shared.responses.schemas import ReusedFrom, TextCheckResponse
 
 _DEFAULT_SIZE = "1280x1280"
 _QUALITIES = {"hd": Quality.EXACT, "standard": Quality.FAST}
@@ -68,6 +70,7 @@ class ImageRequest(BaseModel):
         description="draw a visible mark into the pictures: the same as visible_mark in a request to /v1/jobs",
     )
     sensitive_word_check: WordCheck | None = None
+    text_check: TextCheckRequest | None = Field(default=None, description="the same as in a request to /v1/jobs")
 
     @property
     def warnings(self) -> list[str]:
@@ -83,15 +86,22 @@ class ImageRequest(BaseModel):
             "size": self.size or _DEFAULT_SIZE,
             "n": self.n or 1,
             **({"quality": _QUALITIES[self.quality]} if self.quality else {}),
+            "text_check": self.text_check,
             "visible_mark": self.watermark_enabled or False,
             "metadata": {name: value for name, value in metadata.items() if value},
         }
 
 
 class ImageLink(BaseModel):
-    """A link to a finished picture."""
+    """A link to a finished picture.
+
+    `text_check` is the result of the text check, and `reused_from` the earlier picture that was copied because of
+    `reuse` in a request to /v1/jobs. Both are left out if the picture has none.
+    """
 
     url: str
+    text_check: TextCheckResponse | None = None
+    reused_from: ReusedFrom | None = None
 
 
 class ImagesResponse(BaseModel):

@@ -1,5 +1,6 @@
 """Checks every line of a batch file once: whether the whole file is valid, and which of its lines can be rendered."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ from shared.batches.batch import BatchCost, BatchSpec, Fault, LineState
 from shared.batches.outputs import stem_of
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest
-from shared.intake.batch_line import BadLine, Envelope, fault_of, line_request, read_envelope
+from shared.intake.batch_line import BadLine, Envelope, LineRequest, fault_of, line_request, read_envelope
 from shared.intake.file_kinds import why_no_lines, without_mark
 from shared.intake.line_cost import cost_of_line
 from shared.intake.request import JobRequest
@@ -16,6 +17,9 @@ from shared.settings.settings import Settings
 
 _MOST_FATAL = 100
 _BLANK_PER_REQUEST = 4  # blank lines count for no limit, but the state of each line takes memory
+
+_WEB = ("http://", "https://")
+NOT_FETCHED = "images at web URLs were not fetched: whether they are pictures is checked when the lines become jobs"
 
 Judge = Callable[[int, str, JobRequest], Fault | None]  # arguments: line number from 0, `custom_id`, request
 
@@ -27,6 +31,12 @@ def _never(*_: object) -> None:
 def _none(_: int) -> bool:
     """The default of `FileCheck.left_out`. Returns False for every line, so that every line belongs to the batch."""
     return False
+
+
+def _hints_of(line: LineRequest) -> list[str]:
+    """Returns the warnings about one line: its fields without effect, and its images that are fetched only later."""
+    fetched = [NOT_FETCHED] if any(image.lower().startswith(_WEB) for image in line.request.images) else []
+    return [*(line.asked.warnings if line.asked else ()), *fetched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class FileCheck:
     - `judge` is called for each valid line. It may return a fault, and the line is then refused.
     - `left_out` returns whether a line (counted from 0) does not belong to the batch.
     - `cost` is the sum over the lines that can be rendered.
+    - `hints` counts, by its text, each warning that a job with the same request would have.
     - `num_requests` is the number of lines that are neither blank nor left out.
     """
 
@@ -62,6 +73,7 @@ class FileCheck:
     states: list[LineState] = field(default_factory=list)
     fatal: list[Fault] = field(default_factory=list)
     num_base64: int = 0
+    hints: Counter[str] = field(default_factory=Counter)
     cost: BatchCost = field(default_factory=BatchCost)
     judge: Judge = _never
     left_out: Callable[[int], bool] = _none
@@ -123,6 +135,7 @@ class FileCheck:
         if fault := self.judge(line, envelope.custom_id, found.request):
             return self._bad(envelope, fault)
         self.num_base64 += found.asked is not None and found.asked.response_format == "b64_json"
+        self.hints.update(_hints_of(found))
         self.cost += cost_of_line(found.request)
         return None
 

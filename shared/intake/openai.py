@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
+from shared.intake.request import TextCheckRequest
 from shared.intake.types import MetadataValue, Text, not_blank
 from shared.jobs.spec import OutputFormat, Quality
 from shared.models.names import default_response_format
@@ -47,6 +48,7 @@ _AS_THEY_ARE = (
     "resize",
     "enhance_prompt",
     "reuse",
+    "text_check",
     "embed_metadata",
     "visible_mark",
     "priority",
@@ -201,6 +203,7 @@ class ImagesRequest(BaseModel):
     resize: bool | None = Field(default=None, description=_OURS)
     enhance_prompt: bool | None = Field(default=None, description=_OURS)
     reuse: bool | None = Field(default=None, description=_OURS)
+    text_check: TextCheckRequest | None = Field(default=None, description=_OURS)
     embed_metadata: bool | None = Field(default=None, description=_OURS)
     visible_mark: bool | None = Field(default=None, description=_OURS)
     priority: str | None = Field(default=None, description=_OURS)

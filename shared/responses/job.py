@@ -174,6 +174,18 @@ def text_response(result: TextResult) -> TextCheckResponse:
     )
 
 
+def picture_facts(render: Render) -> dict[str, Any]:
+    """Returns the fields `text_check` and `reused_from` of a finished picture, for a response in another API format.
+
+    A field that would be null is left out, so a request that uses neither gets only the fields of that format.
+    """
+    source = reused_from(render)
+    return {
+        **({"text_check": text_response(render.text).model_dump(mode="json")} if render.text else {}),
+        **({"reused_from": source.model_dump()} if source else {}),
+    }
+
+
 def reused_from(render: Render) -> ReusedFrom | None:
     """Returns the picture that was copied for this render; None if the render made its picture itself."""
     if render.reused_from is None:

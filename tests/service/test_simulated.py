@@ -5,7 +5,7 @@ Jobs go through the API, and batches through `gridpress batch run`.
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -109,6 +109,62 @@ def test_a_line_of_a_batch_may_ask_for_a_text_check(url: str, hook: FakeHook, tm
     done = batch(url, "run", prompts, "--out", out, *SMALL)
     assert "quotation marks" in done.stderr
     assert pictures(out) == {"line-00001.png"}
+
+
+TEXT_ASKED = {"prompt": 'a sign "Open"', "size": "256x256", "text_check": {"redraws": 1}}
+REUSE_ASKED = {"prompt": "a copied heron", "size": "256x256", "seed": 60, "num_inference_steps": 4, "reuse": True}
+
+
+def of_openai(url: str, **fields: object) -> httpx.Response:
+    body = {"num_inference_steps": 4, **fields}
+    return httpx.post(f"{url}/v1/images/generations", json=body, timeout=60, trust_env=False).raise_for_status()
+
+
+def edited_by_form(url: str) -> list[dict[str, object]]:
+    form = {"prompt": 'a sign "Open"', "size": "256x256", "num_inference_steps": "4", "text_check[redraws]": "1"}
+    files = {"image": ("a.png", png())}
+    answer = httpx.post(f"{url}/v1/images/edits", data=form, files=files, timeout=60, trust_env=False)
+    return list(answer.raise_for_status().json()["data"])
+
+
+def completed(answer: httpx.Response) -> list[dict[str, object]]:
+    """The events of a stream that have a picture."""
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [event for event in events if event["type"].endswith(".completed")]
+
+
+def of_zai(url: str) -> list[dict[str, object]]:
+    answer = httpx.post(f"{url}/paas/v4/images/generations", json=TEXT_ASKED, timeout=60, trust_env=False)
+    return list(answer.raise_for_status().json()["data"])
+
+
+DOORS: dict[str, Callable[[str], list[dict[str, object]]]] = {
+    "openai": lambda url: of_openai(url, **TEXT_ASKED).json()["data"],
+    "openai links": lambda url: of_openai(url, **TEXT_ASKED, response_format="url").json()["data"],
+    "openai stream": lambda url: completed(of_openai(url, **TEXT_ASKED, stream=True)),
+    "openai form": edited_by_form,
+    "zai": of_zai,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_api_format_says_which_text_was_read(url: str, hook: FakeHook, door: str) -> None:
+    texts = iter(("XXXX", "OPEN"))
+    hook.answer_to = lambda _: (200, json.dumps({"text": next(texts)}).encode())
+    [image] = DOORS[door](url)
+    expected = {"matches": True, "edit_distance": 0.0, "read": "OPEN", "redraws": 1, "error": None}
+    assert (image["text_check"], "reused_from" in image) == (expected, False)
+
+
+@pytest.mark.parametrize("form", ["b64_json", "url", "stream"])
+def test_openais_format_says_which_picture_was_copied(url: str, form: str) -> None:
+    asked = {**REUSE_ASKED, "prompt": f"a copied heron, {form}"}
+    first = submit(url, **asked)
+    if form == "stream":
+        [image] = completed(of_openai(url, **asked, stream=True))
+    else:
+        [image] = of_openai(url, **asked, response_format=form).json()["data"]
+    assert (image["reused_from"], "text_check" in image) == ({"job_id": first["id"], "index": 0}, False)
 
 
 def downloaded(link: object, **query: str) -> bytes:

@@ -12,7 +12,7 @@ from shared.ids import JobId, ObjectKey
 from shared.intake.openai import GenerationRequest, ImagesRequest
 from shared.jobs.job import Job, Picture
 from shared.jobs.states import JobStatus
-from shared.responses.job import job_response, reused_from
+from shared.responses.job import job_response, picture_facts
 from shared.responses.openai import images_head
 from shared.settings.settings import Settings
 
@@ -99,8 +99,7 @@ class Results:
             "seed": render.seed,
             "prompt": job.spec.settings.prompt,
         }
-        if source := reused_from(render):
-            fields["reused_from"] = source.model_dump()
+        fields |= picture_facts(render)
         if job.revised_prompt:
             fields["revised_prompt"] = job.revised_prompt
         if asked.response_format == "b64_json":

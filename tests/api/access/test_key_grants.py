@@ -216,13 +216,22 @@ def test_a_key_for_other_models_renders_nothing(
     assert caller.get("/v1/jobs")["data"] == []
 
 
-def test_a_batch_whose_default_model_the_key_may_not_use_is_refused(http: FlaskClient, client: Client) -> None:
-    """Lines may name other models, so what counts is whether any line could be rendered."""
+@pytest.mark.parametrize(("path", "dry_run"), [("", False), ("", True), ("/validate", False)])
+@pytest.mark.parametrize(
+    ("defaults", "field"),
+    [({}, None), ({"model": "glm-image"}, "defaults.model"), ({"model": "zai-org/GLM-Image"}, "defaults.model")],
+)
+def test_a_batch_for_models_that_the_key_may_not_use_is_refused_as_a_job_is(
+    http: FlaskClient, client: Client, path: str, dry_run: bool, defaults: dict[str, str], field: str | None
+) -> None:
+    """Lines may name other models, so without a default what counts is whether any line could be rendered."""
     caller = Keyed(http, client, ADMIN, models=("sdxl",))
     asked = {"input_file_id": "file-01ke6q8v3c9t0n5w7x2z4b6d8f", "endpoint": "/v1/jobs", "completion_window": "24h"}
-    answer = caller.send("POST", "/v1/batches", json=asked)
-    assert answer.status_code == 400
-    assert answer.get_json()["error"]["param"] == "defaults.model"
+    answer = caller.send("POST", f"/v1/batches{path}", json={**asked, "defaults": defaults, "dry_run": dry_run})
+    job = caller.send("POST", "/v1/jobs", json={**SMALL, **defaults})
+    refused, as_job = answer.get_json()["error"], job.get_json()
+    assert (answer.status_code, refused["code"]) == (job.status_code, as_job["code"]) == (403, "forbidden_model")
+    assert (refused["param"], as_job["field"]) == (field, "model")
     assert "sdxl only" in answer.text
 
 

@@ -3,6 +3,9 @@
 import pytest
 from flask.testing import FlaskClient
 
+from shared.access.keys import Scope
+from shared.ids import DEFAULT_TENANT
+from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from tests.api.outbox import a_message, an_attempt
@@ -166,3 +169,27 @@ def test_a_list_may_begin_before_time_was_counted(http: FlaskClient, store: JobS
         for action in ("replay", "recover"):
             answer = http.post(f"/v1/webhook_endpoints/{endpoint}/{action}", json={"since": moment})
             assert answer.get_json() == {"num_messages": 0, "has_more": False, "next": None}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/jobs",
+        "/v1/batches",
+        "/v1/files",
+        "/v1/webhook_endpoints",
+        "/v1/dead_letters",
+        "/v1/keys",
+        "/v1/usage",
+        "/v1/audit",
+    ],
+)
+@pytest.mark.parametrize("after", ["x", "x" * 300])
+def test_a_bad_cursor_of_a_list_is_refused_with_the_form_of_a_good_one(
+    http: FlaskClient, client: Client, path: str, after: str
+) -> None:
+    _, key = KeyStore(client).create(DEFAULT_TENANT, [Scope.ADMIN, Scope.OPERATOR])
+    answer = http.get(path, query_string={"after": after}, headers={"Authorization": f"Bearer {key}"})
+    error = answer.get_json()["error"]  # the routes of batches and files have OpenAI's errors; problems have both
+    assert (answer.status_code, error["param"]) == (400, "after")
+    assert error["message"].startswith("after must be text such as ")

@@ -19,6 +19,7 @@ from shared.access.limits import TenantLimits
 from shared.ids import DEFAULT_TENANT, TenantId
 from shared.intake.openai import EditRequest, GenerationRequest
 from shared.jobs.spec import JobSpec, OutputFormat, Priority, Quality
+from shared.jobs.text_check import TextCheck
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from tests.api.conftest import with_settings
@@ -50,6 +51,31 @@ def error_of(answer: TestResponse) -> dict[str, Any]:
     error: dict[str, Any] = answer.get_json()["error"]
     assert set(error) == {"message", "type", "param", "code", "retryable"}
     return error
+
+
+TEXT_CHECKS = [({}, 3), ({"redraws": 0}, 0), ({"redraws": "2"}, 2)]
+
+
+@pytest.mark.parametrize(("asked", "redraws"), TEXT_CHECKS)
+def test_a_text_check_is_that_of_a_job(house: Services, asked: dict[str, Any], redraws: int) -> None:
+    house.stopping.set()
+    http = with_settings(house, text_reader="hook")
+    spec = made(house, http.post(GENERATIONS, json={"prompt": 'a sign "OPEN"', "text_check": asked}))
+    assert spec.text_check == TextCheck(redraws=redraws)
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        ({"text_check[redraws]": "11"}, "text_check.redraws"),
+        ({"text_check[redraws]": "x"}, "text_check.redraws"),
+        ({"text_check": "yes"}, "text_check"),
+    ],
+)
+def test_a_bad_text_check_in_a_form_is_refused(house: Services, sent: dict[str, str], param: str) -> None:
+    http = with_settings(house, text_reader="hook")
+    answer = http.post(EDITS, data={"prompt": 'a sign "OPEN"', "image": (io.BytesIO(png()), "a.png"), **sent})
+    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +196,11 @@ def test_fields_of_a_form_are_read_as_what_they_are(house: Services, impatient: 
         ({"priority": "urgent"}, "priority"),
         ({"metadata": {"colour": 3}}, "metadata.colour"),
         ({"user": "x" * 600}, "user"),
+        ({"text_check": {}}, "text_check"),  # the service has no reader
+        ({"text_check": 3}, "text_check"),
+        ({"text_check": {"redraws": 11}}, "text_check.redraws"),
+        ({"text_check": {"redraw": 1}}, "text_check.redraw"),
+        ({"reuse": True}, "reuse"),  # it needs a seed
         ({"frobnicate": 1}, "frobnicate"),
     ],
 )

@@ -16,6 +16,7 @@ from shared.access.limits import TenantLimits
 from shared.ids import DEFAULT_TENANT, JobId, TenantId
 from shared.jobs.spec import Quality
 from shared.jobs.states import Stage
+from shared.jobs.text_check import TextCheck
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from shared.store.renders.leases import LeaseStore
@@ -224,6 +225,13 @@ def test_a_watermark_is_the_visible_mark(house: Services, asked: bool | None, ma
     assert http.get(f"/v1/jobs/{task['id']}").get_json()["visible_mark"] is (mark is not None)
 
 
+@pytest.mark.parametrize(("asked", "redraws"), [({}, 3), ({"redraws": 0}, 0)])
+def test_a_text_check_is_that_of_a_job(house: Services, asked: dict[str, int], redraws: int) -> None:
+    http = with_settings(house, text_reader="hook")
+    task = http.post(ASYNC, json={**BODY, "prompt": 'a sign "OPEN"', "text_check": asked}).get_json()
+    assert spec_of(house, task).text_check == TextCheck(redraws=redraws)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -234,6 +242,9 @@ def test_a_watermark_is_the_visible_mark(house: Services, asked: bool | None, ma
         ({"quality": "ultra"}, "quality"),
         ({"user_id": "short"}, "user_id"),
         ({"seed": 7}, "seed"),
+        ({"text_check": {}}, "text_check"),  # the service has no reader
+        ({"text_check": {"redraws": -1}}, "text_check.redraws"),
+        ({"text_check": "yes"}, "text_check"),
         ({"n": 99}, "n"),
         ({"n": "two"}, "n"),
         ({"size": "1000x1000"}, "size"),

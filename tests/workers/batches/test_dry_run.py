@@ -3,6 +3,8 @@
 from io import BytesIO
 from typing import Any
 
+import pytest
+
 from shared.access.keys import Scope
 from shared.access.limits import TenantLimits
 from shared.ids import DEFAULT_TENANT
@@ -10,6 +12,7 @@ from shared.jobs.spec import RenderSettings
 from shared.schedule.cost import cost_of
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
+from tests.api.pictures import data_url, png
 from tests.workers.batches.shop import Json, Shop, a_line, jsonl, some_lines
 from tests.workers.batches.test_standing import in_hours, keys_of
 
@@ -144,3 +147,30 @@ def a_pace(client: Client) -> None:
         client.hset(f"gridpress:pace:{stage}", mapping=pace)
         client.zadd(f"gridpress:workers:{stage}", {"w": 9e15})
         client.hset(f"gridpress:slots:{stage}", "w", 1)
+
+
+@pytest.mark.parametrize("is_dry", [True, False])
+def test_the_warnings_of_a_job_are_those_of_a_dry_run_and_of_a_validation(shop: Shop, is_dry: bool) -> None:
+    endpoint = "/v1/images/edits"
+    web = {"images": [{"image_url": "https://pictures.example/a.png"}]}
+    own = {"images": [{"image_url": data_url(png())}]}
+    bodies = [{**web, "style": "vivid"}, {**own, "style": "natural", "moderation": "low"}, web, own]
+    asked = asked_of(shop, jsonl([a_line(i, endpoint, **body) for i, body in enumerate(bodies)]), endpoint=endpoint)
+    path = "/v1/batches" if is_dry else "/v1/batches/validate"
+    told = shop.http.post(path, json={**asked, "dry_run": is_dry}).get_json()
+    assert told["errors"]["data"] == []
+    starts = ["2 lines: images at web URLs", "1 line: moderation has", "2 lines: style has"]
+    assert [text.startswith(start) for text, start in zip(told["warnings"], starts, strict=True)] == [True] * 3
+
+
+def test_a_line_with_a_wrong_name_says_which_one_was_meant_as_a_job_does(shop: Shop) -> None:
+    wrong = {"sede": 7, "num_inference_step": 3, "pirority": "batch", "text_check": {"redraw": 1}}
+    lines = jsonl([a_line(i, **{name: value}) for i, (name, value) in enumerate(wrong.items())])
+    _, told = dry(shop, asked_of(shop, lines))
+    found = [error["message"] for error in told["errors"]["data"]]
+    alone = [
+        shop.http.post("/v1/jobs/validate", json={"prompt": "a", name: value}).get_json()["errors"][0]["message"]
+        for name, value in wrong.items()
+    ]
+    assert found == alone
+    assert all("did you mean" in text for text in found)
