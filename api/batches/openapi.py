@@ -231,6 +231,13 @@ OPERATIONS = {
         {200: Response("an archive of the pictures so far", media=_ARCHIVES, fields=(DISPOSITION,))},
         (BatchNotFound, ObjectStoreUnavailable),
     ),
+    "batch_results.copy": Operation(
+        "getBatchOutputPicture",
+        "Batches",
+        "Download a picture by its name, if the batch has an `output_prefix`",
+        responses_with("the picture", ("image/png", "image/webp", "image/jpeg")),
+        (BatchNotFound, ImageNotFound, *REFUSALS),
+    ),
     "batch_results.picture": Operation(
         "getBatchPicture",
         "Batches",

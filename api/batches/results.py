@@ -18,7 +18,8 @@ from api.responses.listing import readable_responses
 from api.responses.stored_objects import StoredObject, digest_of, respond_with
 from api.services import Services, services
 from shared.batches.batch import Batch, is_line_of
-from shared.errors import ImageNotFound
+from shared.batches.outputs import output_folder_of
+from shared.errors import ImageNotFound, ObjectNotFound
 from shared.ids import ObjectKey
 from shared.intake.fields import validated
 from shared.jobs.spec import OutputFormat
@@ -28,6 +29,8 @@ batch_results = Blueprint("batch_results", __name__, url_prefix="/v1/batches/<ba
 
 _JSON_LINES = "application/jsonl"
 _ARCHIVES = {"tar": (tar_of, "application/x-tar"), "zip": (zip_of, "application/zip")}
+_NAME = re.compile(rf"\w[\w.-]*\.({'|'.join(OutputFormat)})")  # as shared.batches.outputs makes them
+_MOST_NAME_BYTES = 128
 _FILE = re.compile(rf"([0-9a-f]{{16}})\.({'|'.join(OutputFormat)})")
 
 
@@ -86,3 +89,28 @@ def picture(batch_id: str, line_job: str, index: int, file: str) -> Response:
     key = ObjectKey(f"jobs/{line_job}/{index:04d}/{named[1]}/image.{named[2]}")
     filename, content_type = f"{line_job}-{index}.{named[2]}", OutputFormat(named[2]).content_type
     return respond_with(StoredObject(key, content_type, filename, digest_of(key)))
+
+
+@batch_results.get("/outputs/<name>")
+def copy(batch_id: str, name: str) -> Response:
+    """Returns a picture of a batch with an `output_prefix` by its name, such as `mug-17.png`, or redirects (302) to a
+    presigned URL of it, as GRIDPRESS_S3_LINKS says.
+
+    The name is made of the line's `custom_id`, and is `file` in the manifest. The copy exists before the result of its
+    line.
+    """
+    batch = own_batch(batch_id)
+    folder, named = output_folder_of(batch.batch_id, batch.spec), _NAME.fullmatch(name)
+    if folder is None:
+        raise ImageNotFound(f"{batch.batch_id} has no output_prefix, so its pictures have no copies with names")
+    if named is None or len(name.encode()) > _MOST_NAME_BYTES:
+        raise ImageNotFound(f"{batch.batch_id} has no picture of this name")
+    key = ObjectKey(folder + name)
+    try:
+        num_bytes = services().objects.num_bytes(key)
+    except ObjectNotFound as error:
+        raise ImageNotFound(f"{batch.batch_id} has no picture of this name, or not yet") from error
+    filename = name if name.isascii() else f"picture.{named[1]}"  # header fields have ASCII only
+    return respond_with(
+        StoredObject(key, OutputFormat(named[1]).content_type, filename, digest_of(key), num_bytes=num_bytes)
+    )

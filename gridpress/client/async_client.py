@@ -241,6 +241,10 @@ class AsyncBatches:
         """Returns an archive of the pictures so far. `kind` is `zip` or `tar`."""
         return await self._transport.send(batches.archive(batch_id, kind))
 
+    async def picture(self, batch_id: str, name: str) -> bytes:
+        """Returns a picture of a batch with an `output_prefix`. `name` is `file` in the manifest, as `mug-17.png`."""
+        return await self._transport.send(batches.picture(batch_id, name))
+
     async def pause(self, batch_id: str) -> BatchResponse:
         """Pauses a batch. Requests that have started go on. Raises `Conflict` if the batch has ended."""
         return await self._transport.send(batches.change(batch_id, "pause"))

@@ -237,6 +237,10 @@ class Batches:
         """Returns an archive of the pictures so far. `kind` is `zip` or `tar`."""
         return self._transport.send(batches.archive(batch_id, kind))
 
+    def picture(self, batch_id: str, name: str) -> bytes:
+        """Returns a picture of a batch with an `output_prefix`. `name` is `file` in the manifest, as `mug-17.png`."""
+        return self._transport.send(batches.picture(batch_id, name))
+
     def pause(self, batch_id: str) -> BatchResponse:
         """Pauses a batch. Requests that have started go on. Raises `Conflict` if the batch has ended."""
         return self._transport.send(batches.change(batch_id, "pause"))

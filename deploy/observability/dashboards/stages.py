@@ -56,6 +56,15 @@ CONTENT = [
         height=5,
         limits=[(1, "red")],
     ),
+    Panel(
+        "Paused",
+        "What operators have paused, by kind: stages, priority classes, tenants and model revisions.",
+        [Query("max by (kind) (gridpress_pauses)", "{{kind}}")],
+        is_stat=True,
+        width=8,
+        height=5,
+        limits=[(1, "orange")],
+    ),
     Row("Workers"),
     Panel(
         "Workers and slots",

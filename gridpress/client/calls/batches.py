@@ -69,6 +69,11 @@ def archive(batch_id: str, kind: str) -> Call[bytes]:
     return Call("GET", f"{path(batch_id)}/archive", as_bytes, params={"format": kind})
 
 
+def picture(batch_id: str, name: str) -> Call[bytes]:
+    """Reads a picture of a batch with an `output_prefix` by its name, such as `mug-17.png`."""
+    return Call("GET", f"{path(batch_id)}/outputs/{escaped(name)}", as_bytes)
+
+
 def manifest(batch_id: str) -> Call[list[dict[str, Any]]]:
     """Reads the descriptions of the finished pictures: names, checksums, sizes and settings."""
     return Call("GET", f"{path(batch_id)}/manifest", as_json_lines)

@@ -99,6 +99,7 @@ ROUTES = [
     ("GET", "/v1/batches/{batch}/archive", {200}),
     ("GET", "/v1/batches/{batch}/archive_link", {200}),
     ("GET", "/v1/batches/{batch}/events", {200}),
+    ("GET", "/v1/batches/{batch}/outputs/mug-17.png", {404}),
     ("DELETE", "/v1/batches/{batch}", {409}),
     ("GET", "/v1/batches/{batch}/pictures/{line_job}/0/0123456789abcdef.png", {302}),
     ("GET", "/v1/jobs/{job}/images/0", {409}),

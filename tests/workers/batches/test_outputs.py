@@ -167,3 +167,54 @@ def test_each_tenant_has_a_folder_of_its_own_and_erasure_empties_one(shop: Shop,
         eraser.step()
     assert outputs(shop, f"outputs/{GLOBEX}/") == {}
     assert len(outputs(shop, f"outputs/{ACME}/")) == 2
+
+
+@pytest.fixture
+def named_batch(shop: Shop) -> Json:
+    """Its pictures have names of several kinds."""
+    lines = [named("mug-17"), named("pair", n=2), named("カップ"), named("a/../b")]
+    return shop.run(shop.create(jsonl(lines), output_prefix=PREFIX))
+
+
+def test_a_picture_is_read_by_the_name_that_the_manifest_says(shop: Shop, named_batch: Json) -> None:
+    url = f"/v1/batches/{named_batch['id']}"
+    names = [json.loads(line)["file"] for line in shop.http.get(f"{url}/manifest").data.splitlines()]
+    assert len(names) == 5
+    for name in names:
+        answer = shop.http.get(f"{url}/outputs/{name}")
+        assert (answer.status_code, answer.content_type, answer.data) == (200, "image/png", PNG), name
+        assert shop.http.head(f"{url}/outputs/{name}").content_length == len(PNG)
+
+
+def test_a_picture_by_name_answers_ranges_and_conditions(shop: Shop, named_batch: Json) -> None:
+    url = f"/v1/batches/{named_batch['id']}/outputs/mug-17.png"
+    whole = shop.http.get(url)
+    part = shop.http.get(url, headers={"Range": "bytes=1-3"})
+    assert (part.status_code, part.data, part.headers["ETag"]) == (206, PNG[1:4], whole.headers["ETag"])
+    assert shop.http.get(url, headers={"Range": "bytes=99999999-"}).status_code == 416
+    assert shop.http.get(url, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mug-18.png", "mug-17.jpeg", "mug-17", "manifest.jsonl", "..", "..%2fmug-17.png", "pair.png", f"{'x' * 300}.png"],
+)
+def test_a_name_without_a_picture_is_not_found(shop: Shop, named_batch: Json, name: str) -> None:
+    answer = shop.http.get(f"/v1/batches/{named_batch['id']}/outputs/{name}")
+    assert answer.status_code == 404
+
+
+def test_pictures_by_name_are_those_of_the_tenant_and_of_batches_with_a_prefix(
+    shop: Shop, named_batch: Json, client: Client
+) -> None:
+    plain = shop.run(shop.create(jsonl([named("mug-17")])))
+    path = "/v1/batches/{}/outputs/mug-17.png"
+    refused = shop.http.get(path.format(plain["id"]))
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (404, "image_not_found")
+    headers = [
+        {"Authorization": f"Bearer {KeyStore(client).create(tenant, [Scope.READ])[1]}"}
+        for tenant in (GLOBEX, TenantId("default"))
+    ]
+    answers = [shop.http.get(path.format(named_batch["id"]), headers=each) for each in headers]
+    assert [answer.status_code for answer in answers] == [404, 200]
+    assert answers[0].get_json()["error"]["code"] == "batch_not_found"
