@@ -40,11 +40,17 @@ local function keep_inputs(job, spec)
   return has_inputs
 end
 
+-- Returns the time at which an ended job deletes itself (ms), or nil. A worker of an earlier release ends a job without
+-- an entry in the list of these times.
+local function deletion_of(job)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'finished_ms', 'delete_after_ms')
+  return redis.call('ZSCORE', P .. 'job_expiries', job) or known[1] and known[2] and known[1] + known[2] or nil
+end
+
 -- Replaces the records of an ended job with `n` renders by an index entry. Its bytes and condition images stay counted.
 local function shrink_job(job, tenant, status, n, now)
   local has_inputs = keep_inputs(job, redis.call('HGET', P .. 'job:' .. job, 'spec'))
-  local ends = redis.call('ZSCORE', P .. 'job_expiries', job)
-  write_kept(job, tenant, status, picture_bytes_of(job, n), has_inputs, ends, now)
+  write_kept(job, tenant, status, picture_bytes_of(job, n), has_inputs, deletion_of(job), now)
   delete_records(job, tenant, status, n)
 end
 

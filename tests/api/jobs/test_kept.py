@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from api.services import Services
 from shared.access.keys import Scope
+from shared.batches.batch import line_job_id, new_batch_id
 from shared.ids import DEFAULT_TENANT, JobId, ObjectKey, new_job_id
 from shared.jobs.cancellation import CancelOutcome
 from shared.jobs.manifest import manifest_key
@@ -215,6 +216,20 @@ def test_delete_after_s_is_obeyed_after_the_retention(
     assert objects_of(house, job) == []
 
 
+def test_delete_after_s_is_obeyed_after_the_retention_if_an_earlier_release_ended_the_job(
+    acme: Keyed, house: Services, client: Client, shrink: Callable[[], None]
+) -> None:
+    """That release records no time of the deletion."""
+    job, stays = submit(acme, delete_after_s=3600), submit(acme)
+    render(house, client, 2)
+    client.delete("gridpress:job_expiries")
+    finished_ms = int(client.hget(f"gridpress:job:{job}", "finished_ms") or 0)
+    shrink()
+    due = [(f"acme|{job}", finished_ms + 3_600_000)]
+    assert client.zrange("gridpress:kept_expiries", 0, -1, withscores=True) == due
+    assert ids(acme) == [stays, job]
+
+
 @pytest.mark.parametrize("how", ["read", "list", "look"])
 def test_an_entry_whose_objects_a_lifecycle_rule_removed_goes_away(
     acme: Keyed, house: Services, client: Client, shrink: Callable[[], None], how: str
@@ -268,6 +283,22 @@ def test_a_job_without_a_manifest_gets_one_before_it_shrinks(
     shrink()
     assert client.exists(f"gridpress:job:{of_line}", f"gridpress:job:{given_up}") == 0
     assert ids(acme) == [of_line, given_up]
+
+
+@pytest.mark.parametrize(("round_", "line"), [(0, 0), (0, 49_999), (5, 1_024)])
+def test_the_job_of_a_line_whose_result_an_earlier_release_stored_gets_its_manifest_too(
+    acme: Keyed, store: JobStore, house: Services, client: Client, shrink: Callable[[], None], round_: int, line: int
+) -> None:
+    """That release recorded no batch in the job."""
+    job = store.submit(line_job_id(new_batch_id(), round_, line), a_spec(tenant=ACME)).job_id
+    render(house, client)
+    client.delete("gridpress:manifests")
+    UpkeepStore(client).purge(-1)
+    assert client.zrange("gridpress:manifests", 0, -1) == [job]
+    shrink()
+    client.zadd("gridpress:finished", {job: 0}, xx=True)
+    shrink()
+    assert (client.exists(f"gridpress:job:{job}"), ids(acme)) == (0, [job])
 
 
 def test_a_job_whose_manifest_can_not_be_written_is_purged_at_last(
