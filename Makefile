@@ -11,7 +11,7 @@ once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-fa
 .DEFAULT_GOAL := help
 # Bytecode is kept even where a container image says otherwise: hundreds of processes would compile the same modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio screenshots clean
+.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio test-upgrade screenshots clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -131,6 +131,10 @@ eval-demo: setup ## measure how well the demonstration model paints held-out pro
 
 chaos: setup ## kill KILLS processes at random under load, interrupt every role and store, and audit every job (KILLS=1000 SEED=1)
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+
+# The code of the earlier release runs with the packages of .venv, so the packages that it needs must be in it.
+test-upgrade: setup ## upgrade a service under load from the release FROM, process by process, and audit every job (FROM=<commit> KILLS= SEED= ORDER=any)
+	$(BIN)/python -m tests.upgrade $(FROM) --kills $(or $(KILLS),0) --seed $(or $(SEED),1) $(if $(ORDER),--any-order)
 
 images: ## build the images gridpress-api, -worker and -gpu (DOCKER=docker BASE= TORCH=cuda TAG=)
 	docker/images

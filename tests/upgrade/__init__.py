@@ -1,0 +1,1 @@
+"""Upgrades of the release and of the model's weights, on real servers."""
