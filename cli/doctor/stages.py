@@ -21,19 +21,20 @@ def compute(settings: Settings) -> Findings:
     """
     from cli.doctor.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
     from workers.device.placement import guidance_devices, place  # noqa: PLC0415
-    from workers.dit.model.options import options_of  # noqa: PLC0415
+    from workers.dit.model.choosing import described, options_of, profile_for  # noqa: PLC0415
 
     findings = Findings("compute")
     try:
         devices = guidance_devices(settings)
         placement = place(settings, devices[0] if devices else None)
-        options = options_of(settings)
+        options = options_of(settings, placement)
     except GridpressError as error:
         findings.complain(str(error), "docs/devices.md has settings for every size of GPU")
         return findings
     findings.facts.update(
         device=f"{placement.device}, {str(placement.dtype).removeprefix('torch.')}",
-        options=", ".join(f"{name} {value}" for name, value in options.facts().items()) or "none",
+        profile=profile_for(placement.device).name,
+        options=", ".join(f"{name} {value}" for name, value in described(options).items()),
         sharing="AR and DiT take turns" if settings.share_device else "no",
         guidance=settings.dit_guidance_devices or "both branches on one device",
     )
@@ -62,7 +63,7 @@ def memory(settings: Settings) -> Findings:
         free = free_bytes(placement.device)
         ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free)
         in_tiles = settings.dit_vae_tiles == "always"
-        size_of = partial(dit_memory, folder, placement.dtype, fp8=settings.dit_fp8)
+        size_of = partial(dit_memory, folder, placement.dtype, fp8=bool(settings.dit_fp8))
         dits = [size_of(side, side, in_tiles=in_tiles) for side in _SIDES_PX]
         if free is not None and settings.dit_vae_tiles == "auto":
             pairs = zip(_SIDES_PX, dits, strict=True)

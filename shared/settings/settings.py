@@ -249,17 +249,28 @@ class Settings(
         "is batched",
     )
     dit_compile: str | None = Field(
-        default=None, description="torch.compile backend for the blocks of the DiT. If unset, they are not compiled"
+        default=None,
+        description="torch.compile backend for the blocks of the DiT, or none. If unset, the profile of the device "
+        "decides (docs/devices.md)",
     )
     dit_warm_up: str = Field(
         default="1024x1024",
         description="picture sizes that a worker with compilation renders once before it is ready, separated by commas",
     )
     dit_attention: str | None = Field(
-        default=None, description="attention backend of the DiT, by its name in diffusers. If unset, diffusers decides"
+        default=None,
+        description="attention backend of the DiT, by its name in diffusers; native is torch's own. If unset, the "
+        "profile of the device decides",
     )
-    dit_fp8: bool = Field(
-        default=False, description="true: the weights of the DiT's linear layers are in FP8 (torchao)"
+    dit_fp8: bool | None = Field(
+        default=None,
+        description="true: the weights of the DiT's linear layers are in FP8 (torchao), for every quality, which saves "
+        "memory. false: none are. If unset, the profile of the device decides for qualities other than exact",
+    )
+    dit_channels_last: bool | None = Field(
+        default=None,
+        description="whether the VAE's weights lie in the channels-last layout. If unset, the profile of the device "
+        "decides",
     )
     dit_vae_tiles: Literal["auto", "always", "never"] = Field(
         default="auto",

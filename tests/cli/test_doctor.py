@@ -87,7 +87,8 @@ def test_the_report_names_device_options_and_the_memory_of_both_stages(examine: 
     status, parts = examine("--model", str(tiny_checkpoint), torch_is_there=True, device="cpu", dit_attention="native")
     assert status == 0
     assert parts["compute"]["facts"]["device"] == "cpu, float32"
-    assert parts["compute"]["facts"]["options"] == "attention native"
+    assert parts["compute"]["facts"]["profile"] == "cpu"
+    assert "compiler off (profile cpu), attention native (setting)" in parts["compute"]["facts"]["options"]
     assert "_native_math" in parts["compute"]["facts"]["attention backends"]
     assert {"AR", "DiT at 1024x1024"} <= parts["memory"]["facts"].keys()
 

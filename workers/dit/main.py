@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import nn
 
 from shared.hints.queues import Queue
 from shared.jobs.leases import Claim
+from shared.jobs.spec import Quality
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import MODEL_LOAD_SECONDS
 from shared.objects.store import open_objects
@@ -25,9 +27,10 @@ from workers.dit.engine import DitEngine
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
 from workers.dit.handover.store import Handovers
 from workers.dit.model.calibration import calibrate
+from workers.dit.model.choosing import log_options, options_of, vae_tiles_of
 from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DIT_PARTS, DitModel, load_dit_model
-from workers.dit.model.options import DitOptions, apply_options, options_of
+from workers.dit.model.options import DitOptions, apply_options
 from workers.dit.model.runner import DitRunner
 from workers.dit.model.vae_tiles import tile_limit_px
 from workers.dit.model.warm_up import warm_up
@@ -56,16 +59,16 @@ def run(settings: Settings) -> None:
     client = open_store(settings)
     objects = open_objects(settings)
     images = ConditionImages(objects)
-    options, devices = options_of(settings), guidance_devices(settings)
+    devices = guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
+    options = options_of(settings, placement)
+    log_options(options, placement)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     previews = PreviewPublisher(
         objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
     )
     with device_share(settings, placement) as share:
-        model = load_dit_model(source.folder, placement.device, placement.dtype, low_memory=settings.low_memory)
-        apply_options(model.transformer, options)
-        model = replace(model, tile_above_px=tile_limit_px(settings.dit_vae_tiles, model.vae, placement.device))
+        model = _load(source.folder, settings, placement, options)
         facts = _engine_facts(placement, options, model)
         publisher = Publisher(
             objects,
@@ -76,10 +79,10 @@ def run(settings: Settings) -> None:
             reuse=Reuse.of(settings, client, objects),
         )
         denoiser = _denoiser(settings, source, model, options)
-        plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings) else Plan()
+        plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings, options) else Plan()
         runner = DitRunner(model, denoiser, plan)
         if options.compiler:
-            warm_up(runner, options.warm_up)
+            warm_up(runner, options.warm_up, [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT])
         handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
         room, floor = room_bytes(placement.device), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
@@ -110,12 +113,22 @@ def run(settings: Settings) -> None:
     previews.close()
 
 
-def _may_batch(model: DitModel, settings: Settings) -> bool:
+def _load(folder: str, settings: Settings, placement: Placement, options: DitOptions) -> DitModel:
+    """Loads the model onto its device and applies the options to it."""
+    model = load_dit_model(folder, placement.device, placement.dtype, low_memory=settings.low_memory)
+    fp8_blocks = apply_options(model.transformer, options)
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    model.vae.to(memory_format=layout)
+    tile_above_px = tile_limit_px(vae_tiles_of(settings, placement), model.vae, placement.device)
+    return replace(model, fp8_blocks=fp8_blocks, tile_above_px=tile_above_px)
+
+
+def _may_batch(model: DitModel, settings: Settings, options: DitOptions) -> bool:
     """Returns whether this worker may put several rows into one forward pass, so that it pays to measure which.
 
     On a GPU it may not (`DitRunner.max_batch`). Blocks would also be compiled for row numbers that are never used.
     """
-    return model.is_exact and not settings.dit_guidance_devices and not settings.dit_compile
+    return model.is_exact and not settings.dit_guidance_devices and not options.compiler
 
 
 def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options: DitOptions) -> Denoiser:
@@ -145,5 +158,6 @@ def _engine_facts(placement: Placement, options: DitOptions, model: DitModel) ->
     These facts are stored in manifests, and in the saved states with which another worker continues a render.
     """
     # Without these options, torch's own attention computes blocks that are not compiled.
-    usual = {"attention": "native", "compiler": "none", "vae_tiles_above_px": str(model.tile_above_px or "never")}
+    tiles = str(model.tile_above_px or "never")
+    usual = {"attention": "native", "compiler": "none", "vae_layout": "contiguous", "vae_tiles_above_px": tiles}
     return {**engine_facts(placement, ["transformers", "diffusers"]), **usual, **options.facts()}

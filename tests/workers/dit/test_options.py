@@ -13,13 +13,16 @@ from shared.settings.settings import Settings
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import largest_difference, render
+from workers.device.placement import Placement
 from workers.dit.main import _may_batch
 from workers.dit.model import options as module
+from workers.dit.model.choosing import options_of
 from workers.dit.model.loading import DitModel, load_dit_model
-from workers.dit.model.options import DitOptions, apply_options, options_of
+from workers.dit.model.options import DitOptions, apply_options
 from workers.dit.model.runner import DitRunner
 from workers.dit.model.warm_up import warm_up
 
+CPU = Placement(torch.device("cpu"), torch.float32)
 QUOTED = "a shop that says 'open'"
 
 
@@ -32,15 +35,17 @@ def model(tiny_checkpoint: Path) -> Iterator[DitModel]:
     torch.compiler.reset()
 
 
-def test_nothing_is_changed_unless_it_is_named() -> None:
-    assert options_of(Settings()) == DitOptions(warm_up=((1024, 1024),))
+def test_a_cpu_changes_nothing_unless_it_is_named() -> None:
+    assert options_of(Settings(), CPU) == DitOptions(channels_last=True, warm_up=((1024, 1024),))
     assert DitOptions().facts() == {}
 
 
 def test_settings_are_read_into_options() -> None:
     settings = Settings(dit_compile="inductor", dit_warm_up="512x512, 768x512", dit_attention="native", dit_fp8=True)
-    assert options_of(settings) == DitOptions("inductor", "native", fp8=True, warm_up=((512, 512), (768, 512)))
-    assert options_of(settings).facts() == {"compiler": "inductor", "attention": "native", "weights": "fp8"}
+    options = options_of(settings, CPU)
+    assert options == DitOptions("inductor", "native", "all", channels_last=True, warm_up=((512, 512), (768, 512)))
+    named = {"compiler": "inductor", "attention": "native", "weights": "fp8", "vae_layout": "channels_last"}
+    assert options.facts() == named
 
 
 @pytest.mark.parametrize(
@@ -49,13 +54,13 @@ def test_settings_are_read_into_options() -> None:
 )
 def test_a_name_that_there_is_not_is_refused_with_those_that_there_are(field: str, setting: str, known: str) -> None:
     with pytest.raises(Misconfigured, match=f"{setting}=fastest is none of .*{known}"):
-        options_of(Settings(**{field: "fastest"}))
+        options_of(Settings(**{field: "fastest"}), CPU)
 
 
 @pytest.mark.parametrize("sizes", ["1024", "1024x", "100x100", "4096x4096", "-512x512"])
 def test_a_size_that_cannot_be_rendered_cannot_be_warmed_up(sizes: str) -> None:
     with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_WARM_UP={sizes}"):
-        options_of(Settings(dit_warm_up=sizes))
+        options_of(Settings(dit_warm_up=sizes), CPU)
 
 
 def test_compiled_blocks_make_the_same_pictures(dit_model: DitModel, model: DitModel) -> None:
@@ -89,6 +94,7 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
         ("cuda", torch.bfloat16, {}, False),
         ("cuda", torch.float32, {}, False),
         ("cpu", torch.float32, {"dit_compile": "eager"}, False),
+        ("cpu", torch.float32, {"dit_compile": "none"}, True),
         ("cpu", torch.float32, {"dit_guidance_devices": "cpu,cpu"}, False),
     ],
 )
@@ -96,7 +102,8 @@ def test_only_a_worker_that_may_batch_rows_measures_how_many(
     dit_model: DitModel, device: str, dtype: torch.dtype, given: dict[str, str], may: bool
 ) -> None:
     model = replace(dit_model, device=torch.device(device), dtype=dtype)
-    assert _may_batch(model, Settings(**given)) is may  # type: ignore[arg-type]
+    settings = Settings(**given)  # type: ignore[arg-type]
+    assert _may_batch(model, settings, options_of(settings, CPU)) is may
 
 
 def test_another_attention_backend_makes_the_same_picture(dit_model: DitModel, model: DitModel) -> None:
@@ -116,12 +123,12 @@ def test_a_backend_that_this_device_lacks_is_refused(model: DitModel, backend: s
 
 def test_fp8_weights_cannot_be_parked() -> None:
     with pytest.raises(Misconfigured, match="exclude each other"):
-        options_of(Settings(dit_fp8=True, share_device=True))
+        options_of(Settings(dit_fp8=True, share_device=True), CPU)
 
 
 def test_fp8_needs_a_gpu(model: DitModel) -> None:
     with pytest.raises(Misconfigured, match="compute capability"):
-        apply_options(model.transformer, DitOptions(fp8=True))
+        apply_options(model.transformer, DitOptions(fp8="all"))
 
 
 @pytest.mark.parametrize(

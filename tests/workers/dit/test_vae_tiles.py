@@ -8,11 +8,14 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
+from shared.settings.settings import Settings
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import render
+from workers.device.placement import Placement
 from workers.dit import byte_counts
 from workers.dit.memory_needs import needs_of
 from workers.dit.model import vae_tiles
+from workers.dit.model.choosing import vae_tiles_of
 from workers.dit.model.loading import DitModel
 from workers.dit.model.runner import DitRunner
 from workers.dit.model.vae_tiles import tile_limit_px
@@ -52,8 +55,11 @@ def test_a_card_with_hardly_any_room_still_cuts_no_small_picture(gpu: Callable[[
 
 
 def test_the_operators_choice_comes_first_and_a_cpu_cuts_nothing_by_itself() -> None:
-    choices = {choice: tile_limit_px(choice, FULL_SIZE, CPU) for choice in ("auto", "never", "always")}  # type: ignore[arg-type]
-    assert choices == {"auto": None, "never": None, "always": 1024 * 1024}
+    cpu = Placement(CPU, torch.float32)
+    chosen = {given: vae_tiles_of(Settings(dit_vae_tiles=given), cpu) for given in ("auto", "never", "always")}  # type: ignore[arg-type]
+    assert chosen == {"auto": "never", "never": "never", "always": "always"}
+    limits = {choice: tile_limit_px(choice, FULL_SIZE, CPU) for choice in ("never", "always")}  # type: ignore[arg-type]
+    assert limits == {"never": None, "always": 1024 * 1024}
 
 
 def test_a_picture_in_tiles_needs_less_memory(dit_model: DitModel) -> None:

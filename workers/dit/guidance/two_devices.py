@@ -95,8 +95,8 @@ class TwoDeviceDenoiser(Denoiser):
         super().__init__(model)
         self._helper = helper
 
-    def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None) -> Branch:
-        branch = super().unconditional(empty_glyphs, step_cache)
+    def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None, *, in_fp8: bool = False) -> Branch:
+        branch = super().unconditional(empty_glyphs, step_cache, in_fp8=in_fp8)
         return branch if step_cache else _HelperBranch(branch.glyphs, branch.prior)
 
     def predict(self, rows: Sequence[Row], max_rows: int) -> list[Tensor]:

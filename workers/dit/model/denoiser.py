@@ -25,13 +25,14 @@ class Branch:
 
     `glyphs` (1, glyph tokens, width) are the embeddings of quoted text. `prior` (1, image tokens, width) are the
     embeddings of the token grid. In the unconditional branch, `prior` has only one token, which stands for all image
-    tokens.
+    tokens. `in_fp8` says whether the branch uses the copy of the blocks in FP8.
     """
 
     glyphs: Tensor
     prior: Tensor
     conditions: GlmImageKVCache | None = None
     step_cache: StepCache | None = None
+    in_fp8: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,7 @@ class Row:
             self.latents.shape == other.latents.shape
             and self.branch.glyphs.shape == other.branch.glyphs.shape
             and self.branch.conditions is other.branch.conditions
+            and self.branch.in_fp8 == other.branch.in_fp8
             and self.branch.step_cache is other.branch.step_cache is None
         )
 
@@ -68,7 +70,13 @@ class Denoiser:
         self._rope = lru_cache(_CACHED_SIZES)(self._make_rope)
 
     def conditional(
-        self, glyphs: Tensor, token_ids: Tensor, conditions: GlmImageKVCache | None, step_cache: StepCache | None
+        self,
+        glyphs: Tensor,
+        token_ids: Tensor,
+        conditions: GlmImageKVCache | None,
+        step_cache: StepCache | None,
+        *,
+        in_fp8: bool = False,
     ) -> Branch:
         """Returns the inputs of the conditional guidance branch of a render: quoted text of the prompt, token grid and
         condition images.
@@ -77,13 +85,14 @@ class Denoiser:
         token grid.
         """
         prior = self._transformer.prior_projector(self._transformer.prior_token_embedding(token_ids))
-        return Branch(self._transformer.glyph_projector(glyphs), prior, conditions, step_cache)
+        return Branch(self._transformer.glyph_projector(glyphs), prior, conditions, step_cache, in_fp8)
 
-    def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None) -> Branch:
+    def unconditional(self, empty_glyphs: Tensor, step_cache: StepCache | None, *, in_fp8: bool = False) -> Branch:
         """Returns the unconditional branch of a render, which uses no quoted text, no token grid and no condition
         images.
         """
-        return Branch(self._transformer.glyph_projector(empty_glyphs), self._dropped_prior, None, step_cache)
+        glyphs = self._transformer.glyph_projector(empty_glyphs)
+        return Branch(glyphs, self._dropped_prior, None, step_cache, in_fp8)
 
     def embed_times(self, timesteps: Tensor, width_px: int, height_px: int) -> Tensor:
         """Returns the embeddings of the times of all steps of a render: (steps, time_embed_dim)."""
@@ -117,7 +126,11 @@ class Denoiser:
         hidden = network.image_projector(latents.to(self._model.dtype))
         hidden = hidden + _stacked([row.branch.prior.expand(1, *hidden.shape[1:]) for row in rows])
         rope = self._rope(*latents.shape[-2:])
-        for index, block in enumerate(network.transformer_blocks):
+        blocks = network.transformer_blocks
+        if rows[0].branch.in_fp8:
+            assert self._model.fp8_blocks
+            blocks = self._model.fp8_blocks
+        for index, block in enumerate(blocks):
             kv_cache = conditions[index] if conditions is not None else None
             hidden, glyphs = block(hidden, glyphs, time, rope, None, None, kv_cache=kv_cache)
         return self._unpatched(network.proj_out(network.norm_out(hidden, time)), latents.shape).float()

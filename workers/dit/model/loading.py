@@ -24,6 +24,7 @@ class DitModel:
     `device`.
 
     The VAE decodes pictures of more than `tile_above_px` pixels in tiles. None means that it decodes each at once.
+    `fp8_blocks` is a copy of the transformer's blocks in FP8, for qualities other than `exact`, or None.
     """
 
     transformer: GlmImageTransformer2DModel
@@ -35,6 +36,7 @@ class DitModel:
     dtype: torch.dtype
     low_memory: bool = False
     tile_above_px: int | None = None
+    fp8_blocks: torch.nn.ModuleList | None = None
 
     def tiles(self, width_px: int, height_px: int) -> bool:
         """Returns whether the VAE decodes a picture of this size in tiles."""

@@ -1,22 +1,22 @@
 """Options for the computation of the diffusion transformer: compiled blocks, another attention backend of diffusers,
 FP8 weights.
 
-Every option is off unless a setting turns it on. An option that can't work on this machine is refused at start-up.
+It applies them and refuses what can't work on this machine. `choosing.py` chooses them.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Literal
 
 import torch
 from diffusers import GlmImageTransformer2DModel
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch import nn
 
-from shared.errors import InvalidRequest, Misconfigured
-from shared.geometry import check_size
-from shared.settings.settings import Settings
+from shared.errors import Misconfigured
 from workers.device.packed_linear import PackedLinear
 
 COMPILERS = ("inductor", "aot_eager", "eager")
@@ -27,17 +27,23 @@ _FP8_CAPABILITY = (8, 9)  # compute capability of Ada; the first GPUs with FP8 i
 
 @dataclass(frozen=True, slots=True)
 class DitOptions:
-    """The options of the transformer. None and False stand for diffusers' default. Raises `Misconfigured` for an
-    unknown name of an option.
+    """The options of the DiT. None and False stand for diffusers' default. Raises `Misconfigured` for an unknown name
+    of an option.
 
-    `warm_up` has the picture sizes (width, height) in pixels for which a step is compiled at start-up. It is used only
-    if `compiler` is set.
+    - `fp8` says which renders use blocks in FP8: `all`, or `tiers`, which are those of every quality but `exact`. With
+      `tiers` the device holds both the blocks of the checkpoint and a copy in FP8.
+    - `channels_last` is the layout of the VAE's weights.
+    - `warm_up` has the picture sizes (width, height) in pixels for which a step is compiled at start-up. It is used
+      only if `compiler` is set.
+    - `reasons` has the reason for each option, for people.
     """
 
     compiler: str | None = None
     attention: str | None = None
-    fp8: bool = False
+    fp8: Literal["all", "tiers"] | None = None
+    channels_last: bool = False
     warm_up: Sequence[tuple[int, int]] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         _check("GRIDPRESS_DIT_COMPILE", self.compiler, COMPILERS)
@@ -45,70 +51,70 @@ class DitOptions:
 
     def facts(self) -> Mapping[str, str]:
         """Returns the options that are on. Manifests contain them, because a picture depends on them."""
-        named = {"compiler": self.compiler, "attention": self.attention, "weights": "fp8" if self.fp8 else None}
+        weights = {"all": "fp8", "tiers": "fp8 except for exact", None: None}[self.fp8]
+        layout = "channels_last" if self.channels_last else None
+        named = {"compiler": self.compiler, "attention": self.attention, "weights": weights, "vae_layout": layout}
         return {name: value for name, value in named.items() if value}
 
 
-def options_of(settings: Settings) -> DitOptions:
-    """Returns the options of the transformer that the settings choose.
-
-    Raises `Misconfigured` if a setting is invalid or conflicts with another one.
-    """
-    if settings.dit_fp8 and settings.share_device:
-        raise Misconfigured(
-            "GRIDPRESS_DIT_FP8 and GRIDPRESS_SHARE_DEVICE exclude each other: FP8 weights cannot be parked"
-        )
-    return DitOptions(
-        compiler=settings.dit_compile,
-        attention=settings.dit_attention,
-        fp8=settings.dit_fp8,
-        warm_up=_sizes(settings.dit_warm_up),
-    )
-
-
-def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) -> None:
+def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) -> nn.ModuleList | None:
     """Applies the options to the transformer in place, on its device. It compiles nothing yet; the first forward pass
-    does.
+    does. Returns the copy of the blocks in FP8, or None if no render uses one.
 
     Raises `Misconfigured` if this machine lacks something that an option needs.
     """
+    blocks, fp8_copy = transformer.transformer_blocks, None
     if options.attention:
         _set_attention(transformer, options.attention)
     if options.fp8:
-        _quantize(transformer)
+        fp8_copy = copy.deepcopy(blocks) if options.fp8 == "tiers" else None
+        _quantize(fp8_copy or blocks, transformer.device, for_speed=fp8_copy is not None)
     if options.compiler:
         _refuse_packed(transformer, options.compiler)
         # Text lengths differ from prompt to prompt. With dynamic shapes one graph serves every size. With too low a
         # limit, torch would silently stop compiling.
         torch._dynamo.config.recompile_limit = _MOST_GRAPHS
-        transformer.compile_repeated_blocks(backend=options.compiler, dynamic=True)
+        for block in (*blocks, *(fp8_copy or ())):
+            block.compile(backend=options.compiler, dynamic=True)
+    return fp8_copy
+
+
+def attention_problem(backend: str, device: torch.device, dtype: torch.dtype, head_dim: int = 128) -> str | None:
+    """Returns why an attention backend can't run on the device, or None if it can. It tries the backend once."""
+    probe = torch.zeros((1, 16, 1, head_dim), device=device, dtype=dtype)
+    try:
+        dispatch_attention_fn(probe, probe, probe, backend=AttentionBackendName(backend))
+    except (RuntimeError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
+        return str(error).strip().partition("\n")[0]
+    return None
 
 
 def _set_attention(transformer: GlmImageTransformer2DModel, backend: str) -> None:
-    config = transformer.config
-    shape = (1, 16, config.num_attention_heads, config.attention_head_dim)
-    probe = torch.zeros(shape, device=transformer.device, dtype=transformer.dtype)
+    head_dim = transformer.config.attention_head_dim
     try:
         transformer.set_attention_backend(backend)
-        dispatch_attention_fn(probe, probe, probe, backend=AttentionBackendName(backend))
-    except (RuntimeError, ValueError, ImportError, TypeError, AttributeError, NotImplementedError) as error:
-        transformer.reset_attention_backend()
+        reason = attention_problem(backend, transformer.device, transformer.dtype, head_dim)
+    except (RuntimeError, ValueError, ImportError, NotImplementedError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise Misconfigured(f"GRIDPRESS_DIT_ATTENTION={backend} cannot run on this device: {reason}") from error
+    if reason is not None:
+        transformer.reset_attention_backend()
+        raise Misconfigured(f"GRIDPRESS_DIT_ATTENTION={backend} cannot run on this device: {reason}")
 
 
-def _quantize(transformer: GlmImageTransformer2DModel) -> None:
-    """Converts the weights of the linear layers in the transformer's blocks to float8, with one scale for each row.
+def _quantize(blocks: nn.Module, device: torch.device, *, for_speed: bool) -> None:
+    """Converts the weights of the linear layers in the blocks to float8, with one scale for each row.
 
-    Matrix products are still computed in the model's dtype.
+    With `for_speed`, inputs are converted as well, and the products are computed in float8. Otherwise they are computed
+    in the model's dtype, which only saves memory.
     """
-    refuse_without_fp8(transformer.device)
+    refuse_without_fp8(device)
     quantization = import_module("torchao.quantization")  # torchao is an optional dependency
-
-    def is_wanted(module: nn.Module, name: str) -> bool:
-        return isinstance(module, nn.Linear) and name.startswith("transformer_blocks.")
-
-    quantization.quantize_(transformer, quantization.Float8WeightOnlyConfig(), filter_fn=is_wanted)
+    config = (
+        quantization.Float8DynamicActivationFloat8WeightConfig(granularity=quantization.PerRow())
+        if for_speed
+        else quantization.Float8WeightOnlyConfig()
+    )
+    quantization.quantize_(blocks, config)
 
 
 def _refuse_packed(transformer: GlmImageTransformer2DModel, compiler: str) -> None:
@@ -130,17 +136,3 @@ def refuse_without_fp8(device: torch.device) -> None:
 def _check(setting: str, name: str | None, allowed: Sequence[str]) -> None:
     if name is not None and name not in allowed:
         raise Misconfigured(f"{setting}={name} is none of {', '.join(allowed)}")
-
-
-def _sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """Parses sizes such as `"1024x1024,768x512"` into pairs (width, height) in pixels."""
-    try:
-        return tuple(_size(part) for part in text.split(",") if part.strip())
-    except (ValueError, InvalidRequest) as error:
-        raise Misconfigured(f"GRIDPRESS_DIT_WARM_UP={text} is no list of sizes such as 1024x1024,768x512") from error
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, height = (int(side) for side in text.split("x"))
-    check_size(width, height)
-    return width, height

@@ -23,9 +23,9 @@ def tile_limit_px(choice: str, vae: AutoencoderKL, device: torch.device) -> int 
     """Returns the number of pixels above which pictures are decoded in tiles, or None if none are.
 
     With `always` it is the size of one tile. With `auto` it is the largest picture that the GPU can decode beside the
-    weights that it holds now, if no other process uses it. A CPU decodes every picture at once.
+    weights that it holds now, if no other process uses it.
     """
-    if choice == "never" or (choice == "auto" and device.type != "cuda"):
+    if choice == "never":
         return None
     if choice == "always":
         return TILE_PX**2
