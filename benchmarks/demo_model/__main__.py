@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from benchmarks.demo_model.cases import KINDS, Case, cases_of
-from benchmarks.demo_model.rendering import EXACT, FAST, REDRAWN, UNGUIDED, Setting, draw_missing, render, wanted_of
+from benchmarks.demo_model.rendering import EXACT, REDRAWN, TIERS, UNGUIDED, Setting, draw_missing, render, wanted_of
 from benchmarks.demo_model.report import (
     Judged,
     Line,
@@ -37,7 +37,7 @@ from cli.stack.roles import num_cores
 _PAGE, _SHEET = Path("docs/demo_model.md"), Path("docs/demo/contact-sheet.png")
 _DEMO = "demo"
 _WIDTH = 150  # characters of a table line when the output is not a terminal
-_SETTINGS = {setting.name: setting for setting in (EXACT, FAST, UNGUIDED, REDRAWN)}
+_SETTINGS = {setting.name: setting for setting in (EXACT, *TIERS, UNGUIDED, REDRAWN)}
 _RULES = """\
 ## How well it paints
 
@@ -79,7 +79,7 @@ class Plan:
     "--settings",
     default=",".join(_SETTINGS),
     show_default=True,
-    help="Settings to render with. fast is compared with exact; guidance-1.0 and redraws-3 are on words.",
+    help="Settings to render with. Each quality is compared with exact; guidance-1.0 and redraws-3 are on words.",
 )
 @click.option(
     "--drawings",

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.demo_model.cases import Case
 from cli.client import FINAL, Client, Json
 from cli.errors import Failure
+from shared.jobs.spec import Quality
 from workers.checkpoint.demo.world.drawing import draw
 from workers.checkpoint.demo.world.scenes import Scene
 
@@ -31,7 +32,7 @@ class Setting:
 
 
 EXACT = Setting("exact")
-FAST = Setting("fast", {"quality": "fast"})
+TIERS = tuple(Setting(each.value, {"quality": each.value}) for each in Quality if each is not Quality.EXACT)
 UNGUIDED = Setting("guidance-1.0", {"guidance_scale": 1.0})
 REDRAWN = Setting("redraws-3", {"text_check": {"redraws": 3}})
 

@@ -7,25 +7,30 @@ from statistics import mean
 
 from rich.table import Table
 
+from benchmarks.demo_model.rendering import TIERS
 from benchmarks.demo_model.shares import Pair, Share, pair_of, share_of
 from benchmarks.demo_model.verdicts import Row, Verdict
 
 BEGIN, END = "<!-- make eval-demo: begin -->", "<!-- make eval-demo: end -->"
-_MOST_LOST_BY_FAST = 0.02
-_HEAD = ("figure", "drawings", "exact", "95 % interval", "goal", "pictures", "fast", "fast less exact, points")
+_MOST_LOST = 0.02  # by a quality that saves time, beside exact
+_TIERS = tuple(setting.name for setting in TIERS)
+_HEAD = ("figure", "drawings", "exact", "95 % interval", "goal", "pictures", *_TIERS)
 
 Judged = Mapping[str, Mapping[str, Sequence[Verdict]]]  # by setting, then by kind
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the table. The share of a setting that was not judged is None."""
+    """One row of the table. The share of a setting that was not judged is None.
+
+    `tiers` has the share of each judged quality beside exact, and `pairs` its comparison with exact.
+    """
 
     row: Row
     drawn: Share
     exact: Share | None
-    fast: Share | None
-    pair: Pair | None
+    tiers: Mapping[str, Share]
+    pairs: Mapping[str, Pair]
 
     @property
     def is_met(self) -> bool:
@@ -43,9 +48,10 @@ def _right(kinds: Mapping[str, Sequence[Verdict]], row: Row) -> list[bool]:
 
 def _line(row: Row, right: Mapping[str, list[bool]]) -> Line:
     shares = {setting: share_of(values) for setting, values in right.items() if values}
-    exact, fast = right.get("exact"), right.get("fast")
-    pair = pair_of(exact, fast) if exact and fast else None
-    return Line(row, shares["drawn"], shares.get("exact"), shares.get("fast"), pair)
+    exact = right.get("exact")
+    tiers = {name: shares[name] for name in _TIERS if name in shares}
+    pairs = {name: pair_of(exact, right[name]) for name in tiers} if exact else {}
+    return Line(row, shares["drawn"], shares.get("exact"), tiers, pairs)
 
 
 def notes_of(judged: Judged) -> list[str]:
@@ -91,7 +97,7 @@ def markdown_of(lines: Sequence[Line], notes: Sequence[str]) -> str:
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    exact, fast, pair = line.exact, line.fast, line.pair
+    exact = line.exact
     return (
         line.row.says,
         f"{line.drawn.share:.1%}",
@@ -99,13 +105,19 @@ def _cells(line: Line) -> tuple[str, ...]:
         f"{exact.low:.1%} to {exact.high:.1%}" if exact else "",
         f"{line.row.goal:.0%}, {'met' if line.is_met else 'missed'}" if exact else f"{line.row.goal:.0%}",
         str(line.drawn.number),
-        f"{fast.share:.1%}" if fast else "",
-        f"{100 * pair.gain:+.1f}, {_verdict(pair)} (p = {pair.p:.2g})" if pair else "",
+        *(_tier_cell(line.tiers.get(name), line.pairs.get(name)) for name in _TIERS),
     )
 
 
+def _tier_cell(share: Share | None, pair: Pair | None) -> str:
+    """Returns the share of a quality, and the points that it gains beside exact."""
+    if share is None:
+        return ""
+    return f"{share.share:.1%}" + (f": {100 * pair.gain:+.1f}, {_verdict(pair)} (p = {pair.p:.2g})" if pair else "")
+
+
 def _verdict(pair: Pair) -> str:
-    return "met" if pair.gain >= -_MOST_LOST_BY_FAST - 1e-9 else "missed"
+    return "met" if pair.gain >= -_MOST_LOST - 1e-9 else "missed"
 
 
 def json_of(lines: Sequence[Line], notes: Sequence[str]) -> Mapping[str, object]:

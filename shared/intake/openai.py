@@ -30,12 +30,16 @@ QUALITIES = {
     "max": Quality.EXACT,
     "hd": Quality.EXACT,
     "exact": Quality.EXACT,
+    "balanced": Quality.BALANCED,
+    "few_steps": Quality.FEW_STEPS,
     "auto": Quality.EXACT,
 }
 _OPENAI_QUALITIES = ("low", "medium", "high", "xhigh", "max")
-_ANSWERED = {Quality.FAST: "medium", Quality.EXACT: "high"}
+_ANSWERED = {Quality.FAST: "medium", Quality.FEW_STEPS: "medium", Quality.BALANCED: "medium", Quality.EXACT: "high"}
 
-QualityName = Literal["low", "medium", "high", "xhigh", "max", "auto", "standard", "hd", "exact", "fast"]
+QualityName = Literal[
+    "low", "medium", "high", "xhigh", "max", "auto", "standard", "hd", "exact", "balanced", "fast", "few_steps"
+]
 
 # Fields of Gridpress with the same name and meaning as in a native request, which validates their ranges.
 _AS_THEY_ARE = (
@@ -159,7 +163,8 @@ class ImagesRequest(BaseModel):
     quality: QualityName | None = Field(
         default=None,
         description="high, xhigh, max, hd, auto (the default) and exact compute what the reference pipeline "
-        "computes; low, medium, standard and fast reuse parts of earlier denoise steps",
+        "computes; low, medium, standard and fast reuse parts of earlier denoise steps; balanced and few_steps are "
+        "further ways to save time (docs/openai_images.md)",
     )
     background: Annotated[Literal["transparent", "opaque", "auto"] | None, AfterValidator(_opaque)] = Field(
         default=None, json_schema_extra=_without("transparent")
@@ -224,7 +229,7 @@ class ImagesRequest(BaseModel):
 
     def response_quality(self, rendered: Quality) -> str:
         """Returns the quality to state in an OpenAI response. `rendered` is the quality of the job: if OpenAI's
-        responses can't have the requested quality, they state `medium` (for `fast`) or `high` (for `exact`).
+        responses can't have the requested quality, they state `high` for `exact` and `medium` for the others.
         """
         return self.quality if self.quality in _OPENAI_QUALITIES else _ANSWERED[rendered]
 

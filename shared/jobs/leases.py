@@ -158,7 +158,7 @@ class Claim:
     def num_steps(self) -> int:
         """Returns the number of steps of the whole stage."""
         settings = self.settings
-        return settings.num_decode_steps if self.lease.stage is Stage.AR else settings.num_inference_steps
+        return settings.num_decode_steps if self.lease.stage is Stage.AR else settings.num_denoise_steps
 
     @property
     def folder(self) -> str:

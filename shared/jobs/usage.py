@@ -102,7 +102,7 @@ def usage_of(claim: Claim, picture: Picture, dit_device_s: float) -> Used:
     amounts = Amounts(
         pictures=1,
         pixels=settings.width_px * settings.height_px,
-        denoise_steps=settings.num_inference_steps,
+        denoise_steps=settings.num_denoise_steps,
         ar_tokens=0 if ar_device_s is None else settings.num_decode_steps,
         ar_device_ms=round((ar_device_s or 0.0) * 1000),
         dit_device_ms=round(dit_device_s * 1000),

@@ -70,21 +70,21 @@ class CostModel:
         return settings.num_decode_steps + self.prefill_token * prompt_tokens
 
     def _pixel_steps(self, settings: RenderSettings) -> float:
-        """Returns the cost of a render in the DiT, in pixel-steps: pixels x steps x forward passes per step, relative
-        to a 1024x1024 picture.
+        """Returns the cost of a render in the DiT, in pixel-steps: pixels x forward passes of all steps, relative to a
+        1024x1024 picture.
 
-        A step with guidance has two forward passes. Only the pass with the prompt attends to the condition images. In
-        addition, each condition image takes one forward pass per render.
+        Each step has a forward pass with the prompt, and a step with guidance has a second one without it. Only the
+        pass with the prompt attends to the condition images. In addition, each condition image takes one forward pass
+        per render.
         """
         num_pixels = settings.width_px * settings.height_px
         num_tokens = num_pixels / _DIT_TOKEN_PX
         conditions = [width * height / _DIT_TOKEN_PX for width, height in _image_sizes(settings)]
-        step = self.forward(num_tokens, sum(conditions))
-        if settings.guidance_scale > 1:
-            step += self.forward(num_tokens)
+        steps = settings.num_denoise_steps * self.forward(num_tokens, sum(conditions))
+        steps += len(settings.guided_steps) * self.forward(num_tokens)
         share = _FAST_SHARE if settings.quality is Quality.FAST else 1.0
         passes = sum(map(self.forward, conditions))
-        return share * settings.num_inference_steps * step + passes + self.vae_pixel * num_pixels
+        return share * steps + passes + self.vae_pixel * num_pixels
 
 
 DEFAULT_COSTS = CostModel()

@@ -7,7 +7,7 @@ from workers.dit.memory import RenderBytes
 from workers.dit.model.conditions import condition_set
 from workers.dit.model.loading import DitModel
 
-_LATENTS = 4  # float32 tensors: the latents, the last noise, and the noise of two steps that `fast` reuses
+_LATENTS = 4  # float32 tensors: the latents, the last noise, and the noise of up to two steps that a tier reuses
 
 
 def needs_of(model: DitModel, claim: Claim) -> RenderBytes:

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.demo_model import rendering
 from benchmarks.demo_model.__main__ import main
 from benchmarks.demo_model.cases import cases_of
-from benchmarks.demo_model.rendering import EXACT, FAST, draw_missing, render, wanted_of
+from benchmarks.demo_model.rendering import EXACT, TIERS, draw_missing, render, wanted_of
 from benchmarks.demo_model.report import BEGIN, END, lines_of, markdown_of, notes_of, scores_of, write_docs
 from benchmarks.demo_model.shares import pair_of, share_of
 from benchmarks.demo_model.sheet import write_sheet
@@ -85,8 +85,9 @@ def test_a_second_run_asks_only_for_what_is_missing(tmp_path: Path) -> None:
 
 def test_settings_differ_in_one_field_alone() -> None:
     [case] = cases_of("edit", 1)
-    exact, fast = (rendering.request_of(case, setting) for setting in (EXACT, FAST))
-    assert {**exact, "quality": "fast"} == fast
+    exact = rendering.request_of(case, EXACT)
+    for tier in TIERS:
+        assert {**exact, "quality": tier.name} == rendering.request_of(case, tier)
     assert all(image.startswith("data:image/png;base64,") for image in exact["images"])
 
 
@@ -110,14 +111,18 @@ def judged() -> dict[str, dict[str, list[dict[str, float]]]]:
         "drawn": {"text": words(100)},
         "exact": {"text": words(75)},
         "fast": {"text": words(72)},
+        "few_steps": {"text": words(74)},
         "guidance-1.0": {"text": words(60)},
     }
 
 
-def test_the_table_says_what_is_met_and_what_fast_loses() -> None:
+def test_the_table_says_what_is_met_and_what_each_quality_loses() -> None:
     lines = lines_of([row for row in ROWS if row.name == "text"], judged())
     text = markdown_of(lines, notes_of(judged()))
-    assert "| 75.0% | 65.7% to 82.5% | 70%, met | 100 | 72.0% | -3.0, missed (p = 0.25) |" in text
+    assert (
+        "| 75.0% | 65.7% to 82.5% | 70%, met | 100 |  | 72.0%: -3.0, missed (p = 0.25) | 74.0%: -1.0, met (p = 1) |"
+        in text
+    )
     assert "Guidance 1.5 beats 1.0 on words: 75 and 60 of 100 are read back; 15 with guidance alone" in text
     assert "edit distance of words, exact: 0.250" in text
     [score] = scores_of(lines)

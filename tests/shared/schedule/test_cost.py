@@ -58,6 +58,38 @@ def test_half_the_steps_and_the_fast_tier_cost_less() -> None:
     assert cost_of(short).dit == pytest.approx(cost_of(exact).dit / 2, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("quality", "forward_passes"),
+    [(Quality.EXACT, 100), (Quality.BALANCED, 80), (Quality.FAST, 50), (Quality.FEW_STEPS, 40)],
+)
+def test_a_quality_costs_its_forward_passes(quality: Quality, forward_passes: int) -> None:
+    without_vae = CostModel(vae_pixel=0)
+    cost = without_vae.cost_of(a_render(quality=quality)).dit
+    assert cost == pytest.approx(forward_passes * without_vae.forward(4096), rel=1e-6)
+
+
+@pytest.mark.parametrize("quality", list(Quality))
+def test_without_guidance_a_step_has_one_forward_pass(quality: Quality) -> None:
+    settings = a_render(quality=quality, guidance_scale=1.0)
+    assert len(settings.guided_steps) == 0
+    share = 0.5 if quality is Quality.FAST else 1
+    without_vae = CostModel(vae_pixel=0)
+    expected = share * settings.num_denoise_steps * without_vae.forward(4096)
+    assert without_vae.cost_of(settings).dit == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(1, 1), (2, 1), (3, 2), (5, 2), (20, 8), (50, 20), (200, 80)])
+def test_few_steps_are_two_fifths_and_at_least_one(asked: int, taken: int) -> None:
+    assert a_render(quality=Quality.FEW_STEPS, num_inference_steps=asked).num_denoise_steps == taken
+    assert a_render(quality=Quality.BALANCED, num_inference_steps=asked).num_denoise_steps == asked
+
+
+@pytest.mark.parametrize(("steps", "guided"), [(1, 1), (2, 2), (3, 2), (20, 12), (50, 30)])
+def test_balanced_guides_the_first_three_fifths(steps: int, guided: int) -> None:
+    settings = a_render(quality=Quality.BALANCED, num_inference_steps=steps)
+    assert settings.guided_steps == range(guided)
+
+
 def test_an_edit_of_an_earlier_release_is_charged_for_images_of_1024_pixels() -> None:
     record = an_edit((1024, 1024)).model_dump(mode="json", exclude={"image_sizes"})
     assert cost_of(RenderSettings.model_validate(record)) == cost_of(an_edit((1024, 1024)))

@@ -35,6 +35,8 @@ CASES = [
     (make_claim("longer", seed=4, prompt='"a longer text"', guidance=1.0), []),
     (make_claim("edit", seed=5, images=[PHOTO]), [PHOTO]),
     (make_claim("fast", seed=6, steps=6, quality=Quality.FAST), []),
+    (make_claim("balanced", seed=7, steps=5, quality=Quality.BALANCED), []),
+    (make_claim("few-steps", seed=8, steps=10, quality=Quality.FEW_STEPS), []),
 ]
 
 

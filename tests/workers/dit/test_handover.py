@@ -81,8 +81,10 @@ def fleet(dit_model: DitModel) -> Fleet:
 
 
 def a_claim(quality: Quality = Quality.EXACT, images: Sequence[Image.Image] = (), **changes: object) -> Claim:
+    """A claim of a render that takes `STEPS` denoise steps, whatever its quality."""
     size = {"width": 64, "height": 64, **changes}
-    return make_claim(steps=STEPS, quality=quality, images=images, prompt='a sign that says "open"', **size)
+    asked = STEPS * 5 // 2 if quality is Quality.FEW_STEPS else STEPS
+    return make_claim(steps=asked, quality=quality, images=images, prompt='a sign that says "open"', **size)
 
 
 @pytest.mark.parametrize("quality", list(Quality))
@@ -195,6 +197,14 @@ def test_a_state_that_does_not_fit_its_render_is_refused(num_done: int, side: in
     data = SavedState(num_done, 1.0, torch.zeros(1, 4, side, side, dtype=dtype)).to_bytes()
     with pytest.raises(ValueError, match=r"it has done|another size or type"):
         SavedState.from_bytes(data, a_claim().settings)
+
+
+@pytest.mark.parametrize("quality", list(Quality))
+def test_a_state_of_another_solver_is_refused(quality: Quality) -> None:
+    previous = None if quality is Quality.FEW_STEPS else torch.zeros(1, 4, 8, 8)
+    data = SavedState(3, 1.0, torch.zeros(1, 4, 8, 8), previous=previous).to_bytes()
+    with pytest.raises(ValueError, match="its solver is another"):
+        SavedState.from_bytes(data, a_claim(quality).settings)
 
 
 def test_latents_of_a_large_picture_take_a_mebibyte() -> None:

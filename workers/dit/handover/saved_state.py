@@ -1,5 +1,5 @@
 """Converts the state of a render between two denoise steps to bytes and back. The state consists of the latents, the
-number of steps done, and the noise that quality `fast` reuses. This module stores nothing.
+number of steps done, and the noise that the qualities `fast` and `few_steps` reuse. This module stores nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from shared.jobs.spec import RenderSettings
+from shared.jobs.spec import Quality, RenderSettings
 from workers.dit.model.denoise_state import DenoiseState
+from workers.dit.model.solvers import SecondOrderScheduler
 from workers.dit.model.step_cache import StepCache
 
 _PX_A_LATENT = 8
+_PREVIOUS = "previous"  # the name of a tensor in the saved bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +26,15 @@ class SavedState:
     at 1024x1024.
 
     `computed` has the noise of the last one or two computed steps, for each guidance branch of a render of quality
-    `fast`. Everything else that a denoise step reads is computed again from the request.
+    `fast`. `previous` is the noise of the last step of a render of quality `few_steps`, after guidance. Everything else
+    that a denoise step reads is computed again from the request.
     """
 
     num_done: int
     denoise_s: float
     latents: Tensor
     computed: Sequence[Sequence[Tensor]] = ()
+    previous: Tensor | None = None
 
     @classmethod
     def of(cls, state: DenoiseState, denoise_s: float) -> Self:
@@ -40,7 +44,7 @@ class SavedState:
         """
         assert state.num_done
         computed = [[noise.cpu() for noise in cache.computed] for cache in _caches(state)]
-        return cls(state.num_done, denoise_s, state.latents.cpu(), computed)
+        return cls(state.num_done, denoise_s, state.latents.cpu(), computed, _previous(state))
 
     @classmethod
     def from_bytes(cls, data: bytes, settings: RenderSettings) -> Self:
@@ -53,6 +57,7 @@ class SavedState:
                 num_done=int(tensors.pop("num_done")),
                 denoise_s=float(tensors.pop("denoise_s")),
                 latents=tensors.pop("latents"),
+                previous=tensors.pop(_PREVIOUS, None),
                 computed=[list(branch) for branch in _branches(tensors)],
             )
         except (SafetensorError, KeyError, RuntimeError) as error:
@@ -63,6 +68,8 @@ class SavedState:
     def to_bytes(self) -> bytes:
         """Returns this state in the safetensors format. Unlike a pickle, reading that format runs no code."""
         named = {f"{branch}.{k}": noise for branch, pair in enumerate(self.computed) for k, noise in enumerate(pair)}
+        if self.previous is not None:
+            named[_PREVIOUS] = self.previous
         counts = {
             "num_done": torch.tensor(self.num_done),
             "denoise_s": torch.tensor(self.denoise_s, dtype=torch.float64),
@@ -76,16 +83,28 @@ class SavedState:
         state.latents = self.latents.to(state.latents.device)
         state.num_done = self.num_done
         state.scheduler.set_begin_index(self.num_done)  # otherwise the scheduler searches the step by its time
+        if self.previous is not None:
+            assert isinstance(state.scheduler, SecondOrderScheduler)
+            state.scheduler.previous = self.previous.to(state.latents.device)
         for cache, computed in zip(_caches(state), self.computed, strict=True):
             cache.replay(self.num_done, [noise.to(state.latents.device) for noise in computed])
 
     def _check(self, settings: RenderSettings) -> None:
         sides = (settings.height_px // _PX_A_LATENT, settings.width_px // _PX_A_LATENT)
         each = [self.latents, *(noise for pair in self.computed for noise in pair)]
+        each += [] if self.previous is None else [self.previous]
         if any(tuple(tensor.shape[-2:]) != sides or tensor.dtype != torch.float32 for tensor in each):
             raise ValueError("its latents have another size or type")
-        if not 0 < self.num_done < settings.num_inference_steps:
-            raise ValueError(f"it has done {self.num_done} of {settings.num_inference_steps} steps")
+        if not 0 < self.num_done < settings.num_denoise_steps:
+            raise ValueError(f"it has done {self.num_done} of {settings.num_denoise_steps} steps")
+        if (self.previous is None) == (settings.quality is Quality.FEW_STEPS):
+            raise ValueError("its solver is another")
+
+
+def _previous(state: DenoiseState) -> Tensor | None:
+    """Returns the noise of the last step, if the render's solver needs it for the next one."""
+    solver = state.scheduler
+    return solver.previous.cpu() if isinstance(solver, SecondOrderScheduler) and solver.previous is not None else None
 
 
 def _caches(state: DenoiseState) -> Sequence[StepCache]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from shared.geometry import GridSize
 from workers.dit.model.denoiser import Branch, Row
+from workers.dit.model.solvers import SecondOrderScheduler
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -21,14 +22,15 @@ class DenoiseState:
 
     `latents` is (1, channels, height / 8, width / 8), in the model's dtype before the first step and in float32 after
     it. `noise` is the prediction of the last step. `times` has one row for each step. `branches` has the conditional
-    branch and, with guidance, the unconditional branch.
+    branch and, with guidance, the unconditional branch. `guided_steps` are the steps with guidance.
     """
 
-    scheduler: FlowMatchEulerDiscreteScheduler
+    scheduler: FlowMatchEulerDiscreteScheduler | SecondOrderScheduler
     times: Tensor
     latents: Tensor
     branches: tuple[Branch, ...]
     guidance_scale: float
+    guided_steps: range
     size: GridSize
     noise: Tensor | None = None
     num_done: int = 0
@@ -54,14 +56,15 @@ class DenoiseState:
         self.branches = (replace(conditional, conditions=conditions), *unconditional)
 
     def rows(self) -> list[Row]:
-        """Returns the rows whose noise the next step needs: one for each guidance branch, in the order of
-        `branches`.
+        """Returns the rows whose noise the next step needs: the conditional row and, in a step with guidance, the
+        unconditional row.
         """
         time = self.times[self.num_done : self.num_done + 1]
-        return [Row(self.latents, time, branch) for branch in self.branches]
+        branches = self.branches if self.num_done in self.guided_steps else self.branches[:1]
+        return [Row(self.latents, time, branch) for branch in branches]
 
     def advance(self, noises: Sequence[Tensor]) -> None:
-        """Moves the latents forward by one step. `noises` has the noise that was predicted for each guidance branch."""
+        """Moves the latents forward by one step. `noises` has the noise of each of `rows()`."""
         self.noise = noises[0]
         if len(noises) == 2:
             conditional, unconditional = noises

@@ -42,7 +42,7 @@ class DitRender:
     def progress(self) -> Progress:
         handover = self.claim.handover
         num_done = self.state.num_done if self.state else handover.num_done if handover else 0
-        return Progress(num_done, self.claim.settings.num_inference_steps)
+        return Progress(num_done, self.claim.settings.num_denoise_steps)
 
 
 class DenoiseStep:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import torch
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
@@ -103,13 +104,14 @@ class DitRunner:
         settings = prepared.claim.settings
         width_px, height_px = settings.width_px, settings.height_px
         with _named_failures():
-            scheduler = self._schedules.make(width_px, height_px, settings.num_inference_steps)
+            scheduler = self._schedules.of(settings)
             state = DenoiseState(
                 scheduler=scheduler,
                 times=self._denoiser.embed_times(scheduler.timesteps, width_px, height_px),
                 latents=initial_latents(self._model, width_px, height_px, prepared.claim.seed),
                 branches=self._branches(prepared),
                 guidance_scale=settings.guidance_scale,
+                guided_steps=settings.guided_steps,
                 size=settings.grid,
             )
             if prepared.saved:
@@ -140,10 +142,10 @@ class DitRunner:
         None for a render without a failure.
         """
         with _named_failures():
-            rows = [row for state in states for row in state.rows()]
-            noises = iter(self._denoiser.predict(rows, self.max_batch(states[0].size)))
-            for state in states:
-                state.advance([next(noises) for _ in state.branches])
+            rows = [state.rows() for state in states]
+            noises = iter(self._denoiser.predict(list(chain.from_iterable(rows)), self.max_batch(states[0].size)))
+            for state, own in zip(states, rows, strict=True):
+                state.advance(list(islice(noises, len(own))))
             # This waits for the device. So progress is correct, and a hang is noticed in the step that hangs.
             are_finite = torch.stack([state.latents.isfinite().all() for state in states]).tolist()
         return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
@@ -212,10 +214,15 @@ class DitRunner:
             token_ids=prepared.token_ids.to(self._model.device),
             conditions=self._conditions_of(prepared) if prepared.pixels else None,
             step_cache=_step_cache(settings),
+            in_fp8=self._is_in_fp8(settings),
         )
-        if settings.guidance_scale <= 1:
+        if not settings.guided_steps:
             return (conditional,)
-        return conditional, denoiser.unconditional(self._glyphs.empty, _step_cache(settings))
+        in_fp8 = self._is_in_fp8(settings)
+        return conditional, denoiser.unconditional(self._glyphs.empty, _step_cache(settings), in_fp8=in_fp8)
+
+    def _is_in_fp8(self, settings: RenderSettings) -> bool:
+        return self._model.fp8_blocks is not None and settings.quality is not Quality.EXACT
 
     def _conditions_of(self, prepared: PreparedRender) -> GlmImageKVCache:
         claim, grids = prepared.claim, prepared.prior.condition_grids

@@ -10,7 +10,9 @@ from functools import lru_cache
 import numpy as np
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from shared.jobs.spec import Quality, RenderSettings
 from workers.dit.model.loading import DitModel
+from workers.dit.model.solvers import SecondOrderScheduler
 
 _CACHED_SCHEDULES = 64  # schedules in the cache, of two short tensors each
 
@@ -25,8 +27,13 @@ class Schedules:
         self._model = model
         self._fresh = lru_cache(_CACHED_SCHEDULES)(self._make)
 
+    def of(self, settings: RenderSettings) -> FlowMatchEulerDiscreteScheduler | SecondOrderScheduler:
+        """Returns a new scheduler for a render with these settings: of second order with quality `few_steps`."""
+        euler = self.make(settings.width_px, settings.height_px, settings.num_denoise_steps)
+        return SecondOrderScheduler(euler) if settings.quality is Quality.FEW_STEPS else euler
+
     def make(self, width_px: int, height_px: int, num_steps: int) -> FlowMatchEulerDiscreteScheduler:
-        """Returns a new scheduler for one render.
+        """Returns a new Euler scheduler for one render, which is the reference's.
 
         The scheduler's `timesteps` are whole numbers. Its noise levels are shifted; the shift depends on the picture's
         size.

@@ -13,7 +13,7 @@ export function settingsFields(onChange) {
   const none = iconButton(t("make.noSeed"), "close", () => setSeed(null));
   const steps = slider("steps", t("make.steps"), { min: 1, max: 100, step: 1, most: 200 });
   const guidance = slider("guidance", t("make.guidance"), { min: 0, max: 10, step: 0.1, most: 20 });
-  const quality = segments("quality", [["exact", t("make.exact")], ["fast", t("make.fast")]], t("make.quality"));
+  const quality = segments("quality", ["exact", "balanced", "fast", "few_steps"].map((value) => [value, t(`make.${value}`)]), t("make.quality"));
   const format = segments("format", [["png", "PNG"], ["webp", "WebP"], ["jpeg", "JPEG"]], t("make.format"));
   const previews = segments("previews", ["0", "1", "2", "3"].map((count) => [count, count]), t("make.previews"));
   const mark = h("input", { type: "checkbox", id: "mark", onchange: onChange, "aria-describedby": "mark-hint" });
