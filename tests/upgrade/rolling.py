@@ -25,7 +25,7 @@ from tests.upgrade.fill import SECRET
 from tests.upgrade.release import ROLES, Process, Release, environment_of, stores, wait_until
 
 MODEL = "simulate:ar=400ms,dit=300ms"
-_SETTLE_S = 180.0
+_SETTLE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Plan:
     num_kills: int = 0
     in_order: bool = True
     workers_per_stage: int = 2
-    rate_per_s: float = 3.0
+    rate_per_s: float = 2.0
     pause_s: float = 2.0
 
 
