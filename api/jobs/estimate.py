@@ -9,6 +9,8 @@ from api.edge import idempotency
 from api.edge.authentication import caller, own_catalogue
 from api.services import services
 from shared.batches.batch import BatchCost
+from shared.errors import JobNotFound
+from shared.ids import Revision
 from shared.intake.checks import check
 from shared.intake.line_cost import cost_of_line
 from shared.intake.model_defaults import with_model_defaults
@@ -33,7 +35,8 @@ def always() -> bool:
 def estimate() -> dict[str, Any]:
     """Estimates the cost, the start and the end of a job. Takes the request of `POST /v1/jobs` and creates nothing.
 
-    Condition images are not read: the estimate counts them as 1024x1024. An edit without a size counts the same.
+    Only the queue and the workers of the job's model count. Condition images are not read: the estimate counts them as
+    1024x1024. An edit without a size counts the same.
     """
     deps, asked = services(), read_body(request).request
     asked = with_model_defaults(asked, own_catalogue())
@@ -44,7 +47,9 @@ def estimate() -> dict[str, Any]:
 def estimate_of(asked: JobRequest, total: BatchCost) -> EstimateResponse:
     """Returns the estimate of a job that the caller would send now. `total` is the cost of all its pictures."""
     one = Cost(total.ar // asked.n, total.dit // asked.n)
-    found = expected(services().throughput.loads(), one, asked.n, is_rerender=asked.prior is not None)
+    found = expected(
+        services().throughput.loads_of(_revision(asked)), one, asked.n, is_rerender=asked.prior is not None
+    )
     pause = _pause(asked)
     return EstimateResponse(
         n=asked.n,
@@ -56,6 +61,18 @@ def estimate_of(asked: JobRequest, total: BatchCost) -> EstimateResponse:
         paused=pause_response(pause) if pause else None,
         unserved=list(found.unserved),
     )
+
+
+def _revision(asked: JobRequest) -> Revision:
+    """Returns the model revision that the job would go to, outside a canary share. '' if none is known."""
+    deps = services()
+    if asked.prior is None:
+        model = deps.catalogue.resolve(asked.model)
+        return deps.catalogue.main_revision(model) or deps.throughput.newest_revision() or Revision("")
+    try:
+        return deps.store.job(asked.prior.job_id, caller().tenant).revision or Revision("")
+    except JobNotFound:  # the route does not read the prior, so it may not exist
+        return Revision("")
 
 
 def _pause(asked: JobRequest) -> Pause | None:

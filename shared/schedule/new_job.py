@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.jobs.states import Stage
 from shared.schedule.cost import Cost
-from shared.schedule.throughput import Ahead, StageLoad, Strength, eta
+from shared.schedule.throughput import Ahead, QueueLoad, Strength, eta
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,10 @@ class NewJob:
     unserved: tuple[Stage, ...]
 
 
-def expected(loads: Mapping[Stage, StageLoad], cost: Cost, n: int, *, is_rerender: bool) -> NewJob:
+def expected(loads: Mapping[Stage, QueueLoad], cost: Cost, n: int, *, is_rerender: bool) -> NewJob:
     """Returns the estimate for a job of `n` renders, each of the given cost. A re-render needs no AR work.
+
+    `loads` are those of the model revision that the job would go to.
 
     Tenants share the stages fairly, so a tenant that has sent little starts earlier than this: the estimate puts all
     waiting renders before the job.
@@ -39,13 +41,13 @@ def expected(loads: Mapping[Stage, StageLoad], cost: Cost, n: int, *, is_rerende
     )
 
 
-def _start_s(strength: Strength, waiting_cost: int) -> float | None:
+def _start_s(strength: Strength, waiting_cost: float) -> float | None:
     work_s = strength.seconds_for(waiting_cost)
     return None if work_s is None else work_s + strength.residual_s
 
 
 def _eta_s(
-    loads: Mapping[Stage, StageLoad], strengths: Mapping[Stage, Strength], cost: Cost, n: int, first: Stage
+    loads: Mapping[Stage, QueueLoad], strengths: Mapping[Stage, Strength], cost: Cost, n: int, first: Stage
 ) -> float | None:
     """Returns the seconds until the last of the job's renders is decoded. Its other renders come before the last."""
     ar, dit, others = loads[Stage.AR], loads[Stage.DIT], n - 1

@@ -187,6 +187,20 @@ class OpenWork:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """The work of one model revision that waits for a stage, and the capacity of the workers that serve this revision.
+    Costs are in units of `shared.schedule.cost`.
+
+    `coming_cost` is the cost that renders will have in this stage, while they still wait for the earlier stage.
+    """
+
+    strength: Strength
+    waiting: int
+    waiting_cost: float
+    coming_cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class StageLoad:
     """The waiting and running work of a stage. Costs are in units of `shared.schedule.cost`.
 

@@ -32,6 +32,17 @@ class StageOverview:
         found = [fields for served, fields in self.capacities.items() if revision in ("", served)]
         return {**{name: sum(fields[name] for fields in found) for name in _NO_WORKERS}, **self.averages}
 
+    def work(self, revision: str) -> Work:
+        """Returns the waiting work that workers of a model revision may claim ('' for all). What is paused is left
+        out.
+        """
+        lanes = [lane for lane in self.queues.lanes if "" in (revision, lane.revision) or lane.revision == revision]
+        return Work(
+            sum(lane.size for lane in lanes),
+            sum(lane.cost for lane in lanes),
+            sum(lane.later_cost for lane in lanes),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

@@ -17,6 +17,7 @@ from shared.schedule.throughput import (
     NO_OUTLOOK,
     OpenWork,
     Outlook,
+    QueueLoad,
     QueuePlace,
     StageLoad,
     Strength,
@@ -88,6 +89,19 @@ class ThroughputStore:
     def loads(self) -> Mapping[Stage, StageLoad]:
         """Returns the load of the stages AR and DiT: their waiting work, their running renders and their workers."""
         return self._loads.get(self._read_loads)
+
+    def loads_of(self, revision: Revision) -> Mapping[Stage, QueueLoad]:
+        """Returns the load of the stages AR and DiT for one model revision ('' for all): the waiting work that its
+        workers may claim, and these workers. The throughput is that of the stage.
+        """
+        overview = self._overview.get(lambda: overview_of(self._scripts.run("queue_position", "", "1")[1]))
+        strengths = _strengths(overview.capacities(revision))
+        work = {stage: fields.work(revision) for stage, fields in overview.stages.items()}
+        coming = {Stage.AR: 0.0, Stage.DIT: work[Stage.AR].later_cost}
+        return {
+            stage: QueueLoad(strengths[stage], round(work[stage].size), work[stage].cost, coming[stage])
+            for stage in Stage
+        }
 
     def _read_loads(self) -> Mapping[Stage, StageLoad]:
         found = json.loads(self._scripts.run("stats"))

@@ -6,12 +6,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.hints.queues import Queue
-from shared.ids import WorkerId
+from shared.ids import Revision, WorkerId
 from shared.jobs.states import Stage
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import Announcement, LeaseStore
-from tests.shared.store.builders import REVISION, RULES, submitted
+from tests.shared.store.builders import REVISION, RULES, a_prior, submitted
 
 
 def estimated(http: FlaskClient, **fields: Any) -> dict[str, Any]:
@@ -72,3 +72,54 @@ def test_waiting_pictures_delay_the_start_and_the_end(http: FlaskClient, store: 
 def test_what_a_job_would_be_refused_for_is_refused(http: FlaskClient, fields: dict[str, Any], field: str) -> None:
     answer = http.post("/v1/jobs/estimate", json={"prompt": "a", **fields})
     assert (answer.status_code, answer.get_json()["field"]) == (400, field)
+
+
+PAINTER = "acme/Painter"
+
+
+def serve_painter(client: Client, *, with_dit: bool = True) -> None:
+    """Starts a worker of each stage for another model."""
+    leases, revision = LeaseStore(client, RULES), Revision("p")
+    leases.beat(Announcement(WorkerId("pa"), Queue.AR, 1, revision, PAINTER), [])
+    if with_dit:
+        leases.beat(Announcement(WorkerId("pd"), Queue.DIT, 1, revision, PAINTER), [])
+
+
+@pytest.fixture
+def two_models(client: Client, measured: None) -> None:
+    leases = LeaseStore(client, RULES)
+    leases.beat(Announcement(WorkerId("a"), Queue.AR, 1, REVISION, "zai-org/GLM-Image"), [])
+    serve_painter(client)
+
+
+@pytest.mark.usefixtures("two_models")
+def test_only_the_queue_and_the_workers_of_the_model_count(http: FlaskClient) -> None:
+    before = {model: estimated(http, model=model) for model in ("glm-image", PAINTER)}
+    for _ in range(3):
+        assert http.post("/v1/jobs", json={"prompt": "a", "size": "256x256", "model": PAINTER}).status_code == 202
+    assert estimated(http, model="glm-image") == estimated(http) == before["glm-image"]
+    painter = estimated(http, model=PAINTER)
+    assert (before[PAINTER]["position"], painter["position"]) == (0, 3)
+    assert painter["start_s"] == pytest.approx(3 * painter["cost"]["ar"] / 100, abs=0.2)
+    assert painter["eta_s"] > before[PAINTER]["eta_s"]
+    told = http.post("/v1/jobs/validate", json={"prompt": "a", "size": "256x256", "model": PAINTER}).get_json()
+    assert told["estimate"] == painter
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_stage_that_serves_only_another_model_is_unserved(http: FlaskClient, client: Client) -> None:
+    serve_painter(client, with_dit=False)
+    found = estimated(http, model=PAINTER)
+    assert (found["unserved"], found["eta_s"]) == (["dit"], None)
+
+
+@pytest.mark.usefixtures("two_models")
+def test_a_rerender_waits_in_the_queue_of_its_priors_model(http: FlaskClient, client: Client) -> None:
+    job = http.post("/v1/jobs", json={"prompt": "a", "size": "256x256", "model": PAINTER}).get_json()["id"]
+    leases = LeaseStore(client, RULES)
+    claim = leases.claim(Stage.AR, Revision("p"), WorkerId("pa"))
+    assert claim
+    leases.finish_prior(claim.lease, a_prior())
+    waiting = http.post("/v1/jobs/estimate", json={"prior": {"job_id": job}}).get_json()
+    assert (waiting["position"], waiting["unserved"]) == (1, [])
+    assert estimated(http)["position"] == 0
