@@ -93,6 +93,20 @@ def test_imports_lead_to_files_that_export_what_is_imported() -> None:
             assert {name.strip() for name in names.split(",") if name.strip()} <= set(exported), (file, where)
 
 
+def test_the_page_announces_all_scripts_of_its_first_view_so_that_they_load_at_once() -> None:
+    found, waiting = set[Path](), [FOLDER / "js" / "main.js", FOLDER / "make" / "view.js"]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            text = file.read_text(encoding="utf-8")
+            imports = re.findall(r'^import (?:.* from )?"([^"]+)"', text, re.MULTILINE)
+            waiting += [(file.parent / where).resolve() for where in imports]
+    page = (FOLDER / "index.html").read_text(encoding="utf-8")
+    announced = re.findall(r'rel="modulepreload" href="studio/([^"]+)"', page)
+    assert sorted(announced) == sorted(str(file.relative_to(FOLDER)) for file in found if file.name != "main.js")
+
+
 def test_every_word_of_the_page_is_in_the_table_and_every_entry_is_used() -> None:
     known = words()
     source = "\n".join(file.read_text(encoding="utf-8") for file in SCRIPTS if file.parent.name != "words")

@@ -15,7 +15,10 @@ export function factsOf(job, image) {
     ["guidance", String(job.guidance_scale)],
     ["quality", t(`make.${job.quality}`)],
     ["mark", job.visible_mark ? t("common.yes") : null],
-    ["prior", job.prior && h("a", { href: `#gallery/${job.prior.job_id}/${job.prior.index}` }, `${job.prior.job_id} / ${job.prior.index}`)],
+    ["prior", job.prior && pictureLink(job.prior)],
+    ["reused", image.reused_from && pictureLink(image.reused_from)],
+    ["text", textOf(image.text_check)],
+    ["read", image.text_check && image.text_check.matches !== null ? image.text_check.read || t("large.readNothing") : null],
     ["file", image.bytes ? `${job.output_format.toUpperCase()}, ${bytes(image.bytes)}` : null],
     ["made", timeOf(job.finished_at ?? job.created_at, h)],
     ["took", dit === null ? null : ar === null ? duration(dit) : t("large.tookParts", { ar: duration(ar), dit: duration(dit) })],
@@ -27,4 +30,17 @@ export function factsOf(job, image) {
   ];
   const shown = rows.filter(([, value]) => value !== null && value !== undefined);
   return h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, t(`large.${name}`)), h("dd", {}, value)]));
+}
+
+function pictureLink({ job_id: id, index }) {
+  return h("a", { class: "mono", href: `#gallery/${id}/${index}` }, `${id} / ${index}`);
+}
+
+/** Returns what the text check found, in words; null without one. */
+function textOf(check) {
+  if (!check) return null;
+  const redraws = t("large.redraws", { count: check.redraws });
+  if (check.matches === null) return `${t("large.textUnread", { why: check.error?.message ?? t("common.unknown") })} · ${redraws}`;
+  const found = check.matches ? t("large.textRight") : t("large.textWrong", { distance: Number(check.edit_distance.toFixed(2)) });
+  return `${found} · ${redraws}`;
 }

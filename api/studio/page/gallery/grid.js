@@ -8,6 +8,7 @@ const MOST_TILES = 300;
 const GAP = 8;
 const [MOST_TRIES, RETRY_MS] = [3, 1500];
 const AHEAD_PX = 900; // pictures so far above and below the window are in the document
+const FRAME_MS = 6; // so long may new tiles be made in one frame; the others follow in the next one
 const MORE_PX = 2400; // closer to the end than this, more pictures are asked for
 
 /** Returns the grid: `element`, `set(items)`, `close`. `onNearEnd()` asks for more items. */
@@ -43,32 +44,64 @@ export function pictureGrid(onNearEnd) {
     requestAnimationFrame(paint);
   }
 
-  /** Puts the tiles near the window into the document and takes all others out. */
+  /** Takes tiles far from the window out of the document and puts those near it in, the visible ones first. */
   function paint() {
     pending = false;
     const top = -element.getBoundingClientRect().top;
-    const row = side + GAP;
-    const first = Math.max(0, Math.floor((top - AHEAD_PX) / row)) * columns;
-    const last = Math.min(items.length, Math.ceil((top + innerHeight + AHEAD_PX) / row) * columns, first + MOST_TILES);
+    const height = element.offsetHeight;
+    const seen = placesBetween(top, top + innerHeight);
+    const near = placesAround(seen, top);
     for (const [place, tile] of tiles) {
-      if (place < first || place >= last || tile.item !== items[place]) {
+      if (place < near.first || place >= near.last || tile.item !== items[place]) {
         tile.element.remove();
         tiles.delete(place);
       }
     }
-    let next = null;
-    for (let place = last - 1; place >= first; place--) next = put(place, next);
-    if (element.offsetHeight - top - innerHeight < MORE_PX) onNearEnd();
+    const ends_at = performance.now() + FRAME_MS;
+    putAll(seen, Infinity);
+    if (!putAll(near, ends_at)) soon();
+    if (height - top - innerHeight < MORE_PX) onNearEnd();
   }
 
-  /** Puts a tile before the tile `next`, in order for Tab, unless it is in the document. Returns its element. */
-  function put(place, next) {
-    if (tiles.has(place)) return tiles.get(place).element;
+  /** Returns the places of the pictures between two heights inside the grid: `first`, and `last` behind the last one. */
+  function placesBetween(top, bottom) {
+    const row = side + GAP;
+    const first = Math.max(0, Math.floor(top / row)) * columns;
+    return { first, last: Math.max(first, Math.min(items.length, Math.ceil(bottom / row) * columns)) };
+  }
+
+  /** Returns the places near the window, of which there are at most 300: as many above the visible ones as below them. */
+  function placesAround(seen, top) {
+    const spare = Math.max(0, MOST_TILES - (seen.last - seen.first));
+    const near = placesBetween(top - AHEAD_PX, top + innerHeight + AHEAD_PX);
+    const first = Math.max(near.first, seen.first - Math.floor(spare / 2));
+    return { first, last: Math.min(near.last, first + MOST_TILES) };
+  }
+
+  /** Makes the tiles that are missing at these places until a time. Returns whether all are there. */
+  function putAll({ first, last }, ends_at) {
+    for (let place = first; place < last; place++) {
+      if (tiles.has(place)) continue;
+      if (performance.now() > ends_at) return false;
+      put(place);
+    }
+    return true;
+  }
+
+  /** Puts a tile into the document, in order for Tab. */
+  function put(place) {
     const tile = { item: items[place], element: tileOf(items[place]) };
     position(tile.element, place);
     tiles.set(place, tile);
-    element.insertBefore(tile.element, next);
-    return tile.element;
+    element.insertBefore(tile.element, follower(place));
+  }
+
+  /** Returns the tile in the document that comes after a place; null if none does. */
+  function follower(place) {
+    if (tiles.has(place + 1)) return tiles.get(place + 1).element;
+    if (tiles.has(place - 1)) return tiles.get(place - 1).element.nextSibling;
+    const later = [...tiles.keys()].filter((other) => other > place);
+    return later.length ? tiles.get(Math.min(...later)).element : null;
   }
 
   function position(tile, place) {
@@ -89,6 +122,7 @@ export function pictureGrid(onNearEnd) {
     if (y < 80) window.scrollBy(0, y - 80);
     else if (y + side > innerHeight) window.scrollBy(0, y + side - innerHeight + 24);
     paint();
+    if (!tiles.has(to) && items[to]) put(to);
     tiles.get(to)?.element.firstChild.focus();
   }
 

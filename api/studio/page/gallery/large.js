@@ -83,11 +83,12 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
     };
     const inputs = job.num_condition_images ? { id: job.id, count: job.num_condition_images } : null;
     const again = job.prior ? { prior: { id: job.prior.job_id, index: job.prior.index } } : { prompt: job.prompt, model: job.model, size, inputs };
+    const checked = { ...settings, text_check: job.text_check };
     const file = `${job.id}-${image.index}.${job.output_format}`;
     return h(
       "div",
       { class: "actions" },
-      button(t("large.anotherSeed"), () => leave({ ...again, settings: { ...settings, seed: Math.floor(Math.random() * 2 ** 31) } }), { glyph: "again" }),
+      button(t("large.anotherSeed"), () => leave({ ...again, settings: { ...checked, seed: Math.floor(Math.random() * 2 ** 31) } }), { glyph: "again" }),
       button(t("large.edit"), () => leave({ prompt: "", settings, edit: { id: job.id, index: image.index } }), { glyph: "edit" }),
       button(t("large.paintAgain"), () => leave({ prior: { id: job.id, index: image.index }, settings: { ...settings, seed: image.seed } }), { glyph: "grid" }),
       button(t("large.compare"), compare, { glyph: "compare" }),

@@ -1,5 +1,6 @@
 // Starts the studio: the session, the frame around all views, and the way between views.
 
+import { forgetForms } from "../make/kept.js";
 import { get, remove } from "./api.js";
 import { h, icon, iconButton, messageParts } from "./dom.js";
 import "./drops.js";
@@ -27,8 +28,8 @@ let shown = { name: null, close: null };
 
 /** Shows the view of the address after `#`: its name, then what belongs to it. */
 async function route() {
-  const [name, ...rest] = location.hash.slice(1).split("/");
-  const view = name in VIEWS && isOffered(name) ? name : "make";
+  const { name, rest } = asked();
+  const view = isOffered(name) ? name : "make";
   if (shown.name === view && shown.update) return shown.update(rest);
   shown.close?.();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
@@ -45,6 +46,12 @@ async function route() {
   Object.assign(mine, { close, update });
   document.title = `${t(`tabs.${view}`)} · ${t("title")}`;
   return undefined;
+}
+
+/** Returns the view that the address asks for, and the parts behind its name. */
+function asked() {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  return { name: name in VIEWS ? name : "make", rest };
 }
 
 function isOffered(name) {
@@ -83,10 +90,12 @@ function skipTo(event) {
 
 async function signOut() {
   await remove("v1/session").catch(() => null);
+  await forgetForms();
   location.reload();
 }
 
 async function begin() {
+  VIEWS[asked().name]().catch(() => null); // loads while the service tells the session; a fault is told later
   session = await get("v1/session");
   if (!session.is_signed_in) session = await signIn(place);
   place.replaceChildren(...frame());

@@ -63,10 +63,11 @@ function batchRow(first, reread, onGone) {
   const top = h("div", { class: "line" });
   const bar = h("progress", { max: "1", "aria-label": first.id });
   const about = h("p", { class: "quiet small" });
+  const folder = h("p", { class: "quiet small path", hidden: !first.output_folder }, t("batches.folder", { folder: first.output_folder }));
   const faults = h("div", {});
   const strip = h("div", { class: "strip" });
   const actions = h("div", { class: "row" });
-  const element = h("li", {}, top, bar, about, faults, strip, actions);
+  const element = h("li", {}, top, bar, about, folder, faults, strip, actions);
   update(first);
 
   function update(found) {

@@ -80,7 +80,7 @@ function openai({ model, images, prompt, size, n, quality, output_format: format
   const given = [["model", model], ["prompt", prompt], ["size", size], ["n", n], ["quality", quality], ["output_format", format]];
   const values = given.filter(([, value]) => value !== undefined).map(([name, value]) => `    ${name}=${literal(value)},`);
   const pictures = images ? [`    image=[${images.map((name) => `open("${name}", "rb")`).join(", ")}],`] : [];
-  const own = Object.entries(rest).map(([name, value]) => `${JSON.stringify(name)}: ${literal(value)}`);
+  const own = Object.entries(rest).map(([name, value]) => `${JSON.stringify(name)}: ${literal(value, true)}`);
   return `import base64
 ${needsKey ? "import os\n" : ""}from pathlib import Path
 
@@ -97,14 +97,15 @@ for number, picture in enumerate(result.data):
 `;
 }
 
-/** Returns a value as Python writes it. JSON differs only in its names for true, false and null. */
-function literal(value) {
+/** Returns a value as Python writes it. JSON differs only in its names for true, false and null. An object has a line for each entry, unless it is inside another. */
+function literal(value, isInside = false) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (value === null) return "None";
-  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (Array.isArray(value)) return `[${value.map((each) => literal(each, true)).join(", ")}]`;
   if (typeof value === "object") {
-    return `{\n${Object.entries(value).map(([name, each]) => `    ${JSON.stringify(name)}: ${literal(each)},`).join("\n")}\n}`;
+    const entries = Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${literal(each, true)}`);
+    return isInside ? `{${entries.join(", ")}}` : `{\n${entries.map((entry) => `    ${entry},`).join("\n")}\n}`;
   }
   return JSON.stringify(value);
 }

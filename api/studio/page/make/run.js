@@ -1,15 +1,14 @@
 // One job: its prompt, its place in the queue, its stages, and its pictures as they appear.
 
-import { address, get, post, thumbnail } from "../js/api.js";
+import { get, post } from "../js/api.js";
 import { button, complain, h, say, throttled } from "../js/dom.js";
 import { duration } from "../js/format.js";
 import { statusWord, t } from "../js/words.js";
-import { openLarge } from "../gallery/large.js";
+import { frame } from "./frame.js";
 
 const REFRESH_MS = 700;
 const QUEUE_MS = 4000; // how often a waiting job asks for its place, which other people's jobs change
 const FINAL = new Set(["succeeded", "failed", "cancelled", "expired", "rejected"]);
-const WIDEST = 560;
 
 /** Returns the card of a job: `element`, `event(type, data)`, `refresh` and `close`. */
 export function runCard(first, onGone) {
@@ -104,58 +103,4 @@ function aboutOf(job) {
   if (job.status === "running" && job.eta_s) return t("make.readyIn", { time: duration(job.eta_s) });
   if (job.error) return job.error.message;
   return "";
-}
-
-/** One picture of a job: a preview, its progress, or the picture, which leads to the large view. */
-function frame(job, index) {
-  const number = index + 1;
-  const element = h("a", { class: "frame", onclick: open });
-  element.style.aspectRatio = `${job.width} / ${job.height}`;
-  element.style.maxWidth = `${Math.max(120, Math.min(job.width, WIDEST))}px`;
-  const middle = h("span", { class: "middle" });
-  const bar = h("progress", { max: "1", "aria-label": t("make.pictureAlt", { prompt: job.prompt, number }) });
-  const told = h("span", {});
-  const over = h("span", { class: "over", hidden: true }, told, bar);
-  let image = null;
-  element.append(middle, over);
-
-  function open(event) {
-    if (!element.hasAttribute("href") || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    openLarge({ id: job.id, index });
-  }
-
-  function show(src, alt, isPreview) {
-    if (image?.src === src) return;
-    const fresh = h("img", { src, alt, class: isPreview ? "preview" : "", decoding: "async" });
-    if (image) image.replaceWith(fresh);
-    else element.prepend(fresh);
-    image = fresh;
-  }
-
-  return {
-    element,
-    preview(data) {
-      if (!element.hasAttribute("href")) show(address(`v1/jobs/${job.id}/images/${data.index}/previews/${data.number}?size=original`), t("make.previewAlt", { number }), true);
-      middle.textContent = "";
-    },
-    progress({ stage, done, total }) {
-      if (element.hasAttribute("href")) return;
-      over.hidden = false;
-      bar.value = total ? done / total : 0;
-      told.textContent = t("make.steps_done", { stage: t(`make.stage.${stage}`), done, total });
-      middle.textContent = "";
-    },
-    paint(found, now) {
-      if (found.url) {
-        element.setAttribute("href", `#gallery/${now.id}/${index}`);
-        over.hidden = true;
-        middle.textContent = "";
-        show(thumbnail(now.id, index, 512), t("make.pictureAlt", { prompt: now.prompt, number }), false);
-        return;
-      }
-      over.hidden = over.hidden || FINAL.has(found.status);
-      if (!image && over.hidden) middle.textContent = statusWord(found.status);
-    },
-  };
 }

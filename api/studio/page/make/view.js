@@ -6,20 +6,20 @@ import { t } from "../js/words.js";
 import { codePart } from "./code.js";
 import { estimatePart } from "./estimate.js";
 import { imagesField } from "./images.js";
+import { keepFields, keepImages, keptFields, keptImages } from "./kept.js";
 import { modelField } from "./model.js";
 import { promptField } from "./prompt.js";
 import { runs } from "./runs.js";
 import { settingsFields } from "./settings.js";
 import { sizeField } from "./size.js";
 
-const KEPT = "gridpress.make";
 const DEMO_SIDE = 256; // the demonstration model was trained on small pictures
 
 /** Another view leaves here what the form should start with. */
 let wanted = null;
 
-/** The pictures to edit and the grid to paint again, while a person looks at another view. A reload forgets them. */
-let left = { images: [], prior: null };
+/** The pictures to edit, while a person looks at another view; null until they were read after a reload. */
+let leftImages = null;
 
 /**
  * Opens the form with these values: `prompt`, `size`, `settings`, `prior` ({ id, index }), `edit` ({ id, index }), and
@@ -34,14 +34,19 @@ export function makeWith(values) {
 export async function show(place, _, session) {
   let prior = null;
   let isTouched = false;
+  const tenant = session.tenant ?? null;
   const refresh = debounced(changed, 350);
   const touched = () => {
     isTouched = true;
     refresh();
   };
-  const prompt = promptField(touched);
+  const prompt = promptField(() => {
+    settings.follow(prompt.value);
+    touched();
+  });
   const images = imagesField(() => {
     size.offerLike(images.value.length > 0);
+    if (leftImages) keepImages(tenant, (leftImages = images.value));
     touched();
   });
   const size = sizeField(touched);
@@ -56,7 +61,8 @@ export async function show(place, _, session) {
   const fault = h("p", { class: "fault bad", role: "alert", hidden: true });
   const priorPart = h("div", { class: "prior card", hidden: true });
   const fresh = h("div", { class: "parts" }, prompt.element, images.element, size.element, model.element);
-  const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "parts" }, settings.more));
+  const ofNew = h("div", { class: "parts" }, settings.ofNew);
+  const more = h("details", { open: matchMedia("(min-width: 901px)").matches }, h("summary", {}, t("make.more")), h("div", { class: "parts" }, settings.more, ofNew));
   const form = h(
     "form",
     { class: "card", novalidate: true, onsubmit: submit, onkeydown: sendByKey, "aria-label": t("make.title") },
@@ -73,7 +79,7 @@ export async function show(place, _, session) {
 
   /** Returns the request that the form stands for. */
   function request() {
-    const { n, seed, visible_mark: hasMark, ...rest } = settings.value;
+    const { n, seed, visible_mark: hasMark, text_check: check, reuse: isReused, ...rest } = settings.value;
     if (prior) return { prior: { job_id: prior.id, index: prior.index }, n, ...(seed === undefined ? {} : { seed }), ...rest, visible_mark: hasMark }; // else it has the mark of the earlier picture
     const { width, height } = size.value ?? {};
     return {
@@ -85,6 +91,8 @@ export async function show(place, _, session) {
       ...(seed === undefined ? {} : { seed }),
       ...rest,
       ...(hasMark ? { visible_mark: true } : {}),
+      ...(check ? { text_check: check } : {}),
+      ...(isReused ? { reuse: true } : {}),
     };
   }
 
@@ -113,7 +121,7 @@ export async function show(place, _, session) {
     fault.hidden = !error;
     fault.textContent = error?.message ?? "";
     for (const each of form.querySelectorAll('[aria-invalid="true"]')) each.removeAttribute("aria-invalid");
-    const names = { prompt: "prompt", seed: "seed", num_inference_steps: "steps", guidance_scale: "guidance", width: "width", height: "height" };
+    const names = { prompt: "prompt", seed: "seed", num_inference_steps: "steps", guidance_scale: "guidance", width: "width", height: "height", text_check: "text-check", reuse: "reuse" };
     const input = error && form.querySelector(`#${names[error.field?.split(".")[0]] ?? "none"}`);
     if (input) {
       input.setAttribute("aria-invalid", "true");
@@ -127,19 +135,29 @@ export async function show(place, _, session) {
 
   /** Fills the form: with what another view wants, else as the person left it, else with what suits the model. */
   async function fill() {
-    const values = wanted ?? { ...kept(), ...left };
+    const values = wanted ?? keptFields(tenant) ?? {};
+    if (wanted) leftImages = [];
     model.set(values.model);
-    images.set(values.images ?? []);
-    suit(!wanted && !kept());
+    images.set(leftImages ?? []);
+    suit(!wanted && !keptFields(tenant));
     wanted = null;
     prompt.set(values.prompt ?? "");
     settings.set(values.settings ?? {});
+    settings.follow(prompt.value);
     setPrior(values.prior ?? null);
+    if (!leftImages) await restoreImages();
     if (values.edit) await images.fromJob(values.edit);
     if (values.inputs) await images.inputsOf(values.inputs);
     if (values.size) size.set({ ...values.size, isLike: false });
     if (values.edit) prompt.input.focus();
     changed();
+  }
+
+  /** Puts the pictures that a reload left before those that the person has added since. */
+  async function restoreImages() {
+    const all = [...(await keptImages(tenant)), ...images.value];
+    leftImages = all;
+    if (all.length) images.set(all);
   }
 
   /** Offers the models. In a new form, fills in what suits the model, unless the person was faster than the answer. */
@@ -165,6 +183,7 @@ export async function show(place, _, session) {
   function setPrior(chosen) {
     prior = chosen;
     fresh.hidden = Boolean(prior);
+    ofNew.hidden = Boolean(prior);
     priorPart.hidden = !prior;
     send.textContent = t(prior ? "make.sendAgain" : "make.send");
     if (!prior) return;
@@ -177,14 +196,7 @@ export async function show(place, _, session) {
   }
 
   function keep() {
-    left = { images: images.value, prior };
-    const { seed, ...rest } = settings.value;
-    const values = { prompt: prompt.value, model: model.value, size: size.value, settings: { ...rest, ...(seed === undefined ? {} : { seed }) } };
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify(values));
-    } catch {
-      // Storage is forbidden: the form is empty after a reload.
-    }
+    keepFields(tenant, { prompt: prompt.value, model: model.value, size: size.value, settings: settings.value, prior });
   }
 
   function close() {
@@ -194,14 +206,6 @@ export async function show(place, _, session) {
   }
 
   return { close, update: () => wanted && fill() };
-}
-
-function kept() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEPT));
-  } catch {
-    return null;
-  }
 }
 
 async function allModels() {
