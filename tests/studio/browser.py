@@ -77,8 +77,14 @@ class Browser:
         self.until(lambda: self._clicked(css, text), f"click on {css} {text!r}")
 
     def _clicked(self, css: str, text: str | None) -> bool:
+        from selenium.common.exceptions import ElementClickInterceptedException  # noqa: PLC0415
+
         element = self.one(css) if text is None else self.named(css, text)
-        element.click()
+        try:
+            element.click()
+        except ElementClickInterceptedException:  # something lies over it, such as the button below the form
+            self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
+            raise
         return True
 
     def type(self, css: str, text: str) -> None:

@@ -61,6 +61,38 @@ def test_a_batch_is_paused_and_resumed(browser: Browser, api: Api, tmp_path: Pat
     browser.one(f"{row} .status[data-status=cancelled]")
 
 
+def test_a_batch_copies_its_pictures_under_a_prefix(browser: Browser, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "copied.txt").write_text("a copied one\n")
+    browser.open("batches")
+    browser.type("#output-prefix", "../elsewhere")
+    browser.all("#batch-file")[0].send_keys(str(tmp_path / "copied.txt"))
+    browser.until(lambda: "output_prefix" in browser.text(".new-batch [role=status]"), "the reason")
+    browser.type("#output-prefix", "studio/spring")
+    browser.until(lambda: "1 of 1 lines" in browser.text(".new-batch [role=status]"), "the check with the new prefix")
+    browser.click(".card button", "Start")
+    browser.until(lambda: "copied.txt" in browser.text(".rows li:first-child"), "the batch")
+    [batch] = api.get("/v1/batches?limit=1")["data"]
+    assert batch["output_prefix"] == "studio/spring"
+    assert batch["output_folder"] in browser.text(".rows li:first-child .path")
+
+
+def test_a_dead_letter_shows_its_evidence_and_is_tried_again(browser: Browser, api: Api) -> None:
+    prompt = "a kettle [simulate crash in dit]"
+    asked = {"prompt": prompt, "size": "256x256", "num_inference_steps": 5}
+    job = api.http.post("/v1/jobs", json=asked).json()
+    browser.open("queue")
+    letter = f"li:has(a[href='#gallery/{job['id']}/0']):has(details)"
+    browser.one(letter)
+    browser.click(f"{letter} summary")
+    assert "dit-" in browser.text(f"{letter} details p")
+    assert browser.text(f"{letter} .log") != ""
+    assert browser.faults() == []
+    browser.click(f"{letter} button", "Try again")
+    browser.until(lambda: api.get(f"/v1/jobs/{job['id']}")["status"] in ("queued", "running"), "a new attempt")
+    api.http.post(f"/v1/jobs/{job['id']}/cancel")
+    browser.until(lambda: not browser.all(letter), "no letter")
+
+
 def test_bad_lines_are_shown_before_the_start(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"prompt": "a good one"}\n{"prompt": "a bad one", "size": "9x9"}\n')
     browser.open("batches")

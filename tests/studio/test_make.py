@@ -48,6 +48,7 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
 
 def test_live_events_show_stages_and_the_end_without_a_reload(browser: Browser, api: Api) -> None:
     fill(browser, "many steps", side="512")
+    browser.run("document.querySelector('input[name=n][value=\"8\"]').click()")
     browser.run(WATCH)
     browser.click(".send button")
     browser.until(lambda: api.newest()["status"] == "succeeded", "the end")
@@ -183,3 +184,76 @@ def test_a_person_chooses_a_model_and_gets_its_defaults(browser: Browser, api: A
         [job] = api.http.get("/v1/jobs?limit=1").json()["data"]
         api.http.post(f"/v1/jobs/{job['id']}/cancel")
         api.http.patch(path, json={"waits": False, "defaults": None}).raise_for_status()
+
+
+OPEN_CODE = "document.querySelector('details.code').open = true"
+
+
+def chosen(browser: Browser, css: str, value: str) -> None:
+    """Chooses an entry of a menu, as a person does."""
+    script = "const [menu, value] = [document.querySelector(arguments[0]), arguments[1]]; menu.value = value;"
+    browser.run(f"{script} menu.dispatchEvent(new Event('change'))", css, value)
+
+
+def test_the_text_in_a_picture_is_checked_and_the_result_shown(browser: Browser, api: Api) -> None:
+    fill(browser, "a sign without quotes")
+    browser.run(OPEN_CODE)
+    assert browser.run("return document.querySelector('#text-check').disabled")
+    browser.type("#prompt", 'a sign that says "OPEN"')
+    browser.until(lambda: not browser.run("return document.querySelector('#text-check').disabled"), "the menu")
+    chosen(browser, "#text-check", "1")
+    for kind in ("curl", "python", "openai"):
+        browser.run("document.querySelector(`input[name=code][value=${arguments[0]}]`).click()", kind)
+        browser.until(lambda: '"redraws": 1' in browser.text(".code pre"), f"the text check in {kind}")
+    browser.click(".send button")
+    card = ".run[aria-label^='a sign that says']"
+    browser.until(lambda: browser.text(f"{card} figcaption").startswith("The text is"), "the result")
+    job = api.newest()
+    assert job["text_check"] == {"redraws": 1}
+    browser.click(f"{card} .frame[href]")
+    facts = browser.text("dialog .facts")
+    check = job["images"][0]["text_check"]
+    assert ("edit distance" in facts) != check["matches"]
+    assert " ".join(check["read"].split()) in " ".join(facts.split())
+    browser.click("dialog .actions button", "Again, another seed")
+    browser.until(lambda: browser.run("return document.querySelector('#text-check').value") == "1", "the same check")
+
+
+def test_an_equal_picture_is_reused_and_says_from_where(browser: Browser, api: Api) -> None:
+    fill(browser, 'to be reused "A"')
+    chosen(browser, "#text-check", "3")
+    browser.click("#reuse")
+    assert browser.run("return document.querySelector('#text-check').value") == ""
+    seed = browser.one("#seed").get_attribute("value")
+    assert int(seed) >= 0
+    for turn in range(2):
+        browser.click(".send button")
+        browser.until(lambda: len(browser.all(".run[aria-label^='to be reused'] .frame[href]")) > turn, "the picture")  # noqa: B023
+    first, second = reversed(api.get("/v1/jobs?limit=2")["data"])
+    assert second["images"][0]["reused_from"] == {"job_id": first["id"], "index": 0}
+    assert browser.text("figcaption") == "Copy of an earlier picture"
+    browser.click(".run .frame[href]")
+    assert f"{first['id']} / 0" in browser.text("dialog .facts")
+    browser.click("dialog button", "Close")
+    browser.click("button", "Use a random seed each time")
+    assert not browser.run("return document.querySelector('#reuse').checked")
+
+
+def test_a_reload_keeps_the_form_with_its_pictures(browser: Browser, tmp_path: Path) -> None:
+    for number, colour in enumerate(("red", "blue")):
+        (tmp_path / f"{number}.png").write_bytes(png(64, 64, colour))
+    fill(browser, "keep me")
+    for number in range(2):
+        browser.all("#files")[0].send_keys(str(tmp_path / f"{number}.png"))
+        browser.until(lambda: len(browser.all(".inputs img")) == number + 1, "the picture")  # noqa: B023
+    sources = "return [...document.querySelectorAll('.inputs img')].map((image) => image.src)"
+    before = browser.run(sources)
+    browser.driver.refresh()
+    browser.until(lambda: browser.run(sources) == before, "both pictures, in their order")
+    assert browser.one("#prompt").get_attribute("value") == "keep me"
+    for _ in before:
+        browser.click(".inputs button", "Remove picture 1")
+    browser.until(lambda: not browser.all(".inputs img"), "no picture")
+    browser.driver.refresh()
+    browser.one("#prompt")
+    assert browser.run(sources) == []

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.api.pictures import png
 from tests.story.conftest import started, wait_until
 from tests.studio.browser import Browser, browsing
 
@@ -50,6 +52,56 @@ def test_a_person_signs_in_makes_a_picture_and_signs_out(browser: Browser, guard
     browser.click("button", "Sign out")
     browser.one("#key")
     assert browser.run("return fetch('/v1/jobs').then((answer) => answer.status)") == 401
+
+
+KEPT = """
+const done = arguments[0];
+const opening = indexedDB.open("gridpress", 1);
+opening.onsuccess = () => {
+  const reading = opening.result.transaction("forms").objectStore("forms").getAll();
+  reading.onsuccess = () => {
+    opening.result.close();
+    done([reading.result.map((form) => form.tenant), sessionStorage.getItem("gridpress.make")]);
+  };
+};
+"""
+
+
+def test_signing_out_drops_the_form_and_its_pictures(
+    browser: Browser, guarded: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secret.png").write_bytes(png(64, 64))
+    browser.open("make")
+    browser.type("#key", guarded[1])
+    browser.click(".sign-in button", "Sign in")
+    browser.type("#prompt", "a secret of acme")
+    browser.all("#files")[0].send_keys(str(tmp_path / "secret.png"))
+    browser.until(lambda: browser.driver.execute_async_script(KEPT)[0] == ["acme"], "a kept picture")
+    browser.until(lambda: "a secret of acme" in browser.driver.execute_async_script(KEPT)[1], "a kept prompt")
+    browser.driver.refresh()
+    browser.one(".inputs img")
+    browser.click("button", "Sign out")
+    browser.one("#key")
+    assert browser.driver.execute_async_script(KEPT) == [[], None]
+
+
+def test_what_another_tenant_left_in_the_browser_is_dropped(browser: Browser, guarded: tuple[str, str]) -> None:
+    browser.open("make")
+    browser.one("#key")
+    browser.run(
+        "sessionStorage.setItem('gridpress.make', JSON.stringify({ tenant: 'other', fields: { prompt: 'theirs' } }));"
+        "sessionStorage.setItem('gridpress.tab', 'here');"
+        "indexedDB.open('gridpress', 1).onsuccess = ({ target }) => target.result.transaction('forms', 'readwrite')"
+        ".objectStore('forms').put({ tenant: 'other', images: ['data:,'], at: Date.now() }, 'here')"
+    )
+    browser.until(lambda: browser.driver.execute_async_script(KEPT)[0] == ["other"], "a picture of another tenant")
+    browser.type("#key", guarded[1])
+    browser.click(".sign-in button", "Sign in")
+    browser.until(lambda: browser.driver.execute_async_script(KEPT)[0] == [], "nothing of the other tenant")
+    assert browser.one("#prompt").get_attribute("value") == ""
+    assert browser.all(".inputs img") == []
+    browser.click("button", "Sign out")
+    browser.one("#key")
 
 
 def test_the_page_asks_again_when_the_session_has_ended(browser: Browser, guarded: tuple[str, str]) -> None:

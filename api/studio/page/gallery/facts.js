@@ -39,8 +39,10 @@ function pictureLink({ job_id: id, index }) {
 /** Returns what the text check found, in words; null without one. */
 function textOf(check) {
   if (!check) return null;
-  const redraws = t("large.redraws", { count: check.redraws });
-  if (check.matches === null) return `${t("large.textUnread", { why: check.error?.message ?? t("common.unknown") })} · ${redraws}`;
-  const found = check.matches ? t("large.textRight") : t("large.textWrong", { distance: Number(check.edit_distance.toFixed(2)) });
-  return `${found} · ${redraws}`;
+  return [textResult(check), check.redraws > 0 && t("large.redraws", { count: check.redraws })].filter(Boolean).join(" · ");
+}
+
+function textResult({ matches, edit_distance: distance, error }) {
+  if (matches === null) return t("large.textUnread", { why: error?.message ?? t("common.unknown") });
+  return matches ? t("large.textRight") : t("large.textWrong", { distance: Number(distance.toFixed(2)) });
 }

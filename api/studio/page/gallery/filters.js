@@ -23,12 +23,23 @@ export function filterBar(initial, onChange) {
     for (const [name, field] of Object.entries(fields)) field.value = name === "show" ? "pictures" : "";
     onChange();
   }, { class: "bare" });
+  const more = button(t("gallery.moreFilters"), () => unfold(!element.classList.contains("open")), { class: "more" });
   const labels = { prompt: "search", show: "show", from: "from", until: "until", batch: "batch", metadata: "metadata" };
   const parts = Object.entries(fields).map(([name, field]) => h("div", { class: "field" }, h("label", { for: field.id }, t(`gallery.${labels[name]}`)), field));
+  const element = h("form", { class: "filters", role: "search", "aria-label": t("gallery.title"), onsubmit: (event) => event.preventDefault() }, parts[0], more, parts.slice(1), clear);
+  unfold(Boolean(initial.batch));
+
+  /** Shows or hides all filters but the prompt. On a large screen they are always shown. */
+  function unfold(isOpen) {
+    element.classList.toggle("open", isOpen);
+    more.setAttribute("aria-expanded", String(isOpen));
+  }
+
   return {
-    element: h("form", { class: "filters", role: "search", "aria-label": t("gallery.title"), onsubmit: (event) => event.preventDefault() }, parts, clear),
+    element,
     setBatch(batch) {
       fields.batch.value = batch;
+      unfold(true);
     },
     /** Returns the filters that are filled in and whole: half a batch id filters nothing. */
     get value() {

@@ -76,7 +76,7 @@ let speaker = null;
 
 /** Adds the parts of the page that short messages appear in. */
 export function messageParts() {
-  toasts = h("div", { class: "toasts", popover: "manual" });
+  toasts = h("div", { class: "toasts", popover: "manual", role: "region", "aria-label": t("common.messages") });
   speaker = h("div", { class: "for-readers", role: "status", "aria-live": "polite" });
   return [toasts, speaker];
 }

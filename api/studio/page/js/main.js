@@ -60,8 +60,12 @@ function isOffered(name) {
 
 function markTab(view) {
   for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash !== `#${view}`) {
+      link.removeAttribute("aria-current");
+      continue;
+    }
+    link.setAttribute("aria-current", "page");
+    link.scrollIntoView({ block: "nearest", inline: "nearest" }); // narrow phones show only some of the tabs
   }
 }
 

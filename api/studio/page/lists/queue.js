@@ -27,7 +27,8 @@ export async function show(place) {
   readLetters();
   const end = polled(read, EVERY_MS);
   const soon = throttled(read, SOON_MS);
-  const endings = [onEvent(soon), onGap(soon), end];
+  const lettersSoon = throttled(readLetters, SOON_MS);
+  const endings = [onEvent(soon), onGap(soon), end, onEvent((type) => type === "job.failed" && lettersSoon()), onGap(lettersSoon)];
 
   async function read() {
     await Promise.all([
@@ -38,7 +39,7 @@ export async function show(place) {
   }
 
   async function readLetters() {
-    await get("v1/dead_letters?limit=50").then(({ data }) => letters.replaceChildren(...letterRows(data, readLetters)), fail(letters));
+    await get("v1/dead_letters?limit=50").then(({ data }) => renewed(letters, ...letterRows(data, readLetters)), fail(letters));
   }
 
   return { close: () => endings.forEach((each) => each()) };

@@ -8,6 +8,7 @@ import { frame } from "./frame.js";
 
 const REFRESH_MS = 700;
 const QUEUE_MS = 4000; // how often a waiting job asks for its place, which other people's jobs change
+const STARTS = new Set(["job.running", "job.started", "render.progress"]); // events that a waiting job does not have
 const FINAL = new Set(["succeeded", "failed", "cancelled", "expired", "rejected"]);
 
 /** Returns the card of a job: `element`, `event(type, data)`, `refresh` and `close`. */
@@ -42,6 +43,10 @@ export function runCard(first, onGone) {
   }
 
   function event(type, data) {
+    if (job.status === "queued" && STARTS.has(type)) {
+      job = { ...job, status: "running", queue: null };
+      paint();
+    }
     if (type === "render.progress") {
       frames[data.index]?.progress(data);
       bar.value = Math.max(bar.value, overall(data));

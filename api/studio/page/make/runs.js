@@ -49,6 +49,7 @@ export function runs() {
   /** Adds a new job and shows it: on a phone it is below the form. */
   function add(job) {
     put(job, (card) => list.prepend(card));
+    cards.get(job.id).refresh(); // events that came before the answer had no card yet
     const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
     list.firstElementChild.scrollIntoView({ block: "nearest", behavior });
   }

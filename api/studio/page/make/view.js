@@ -75,6 +75,7 @@ export async function show(place, _, session) {
   );
   const made = runs();
   place.append(h("h1", { class: "for-readers" }, t("make.title")), h("div", { class: "make" }, form, made.element));
+  window.addEventListener("pagehide", keep);
   await fill();
 
   /** Returns the request that the form stands for. */
@@ -201,6 +202,7 @@ export async function show(place, _, session) {
 
   function close() {
     keep();
+    window.removeEventListener("pagehide", keep);
     images.close();
     made.close();
   }

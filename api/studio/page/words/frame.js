@@ -17,6 +17,7 @@ export const frame = {
     who: "{tenant}",
   },
   common: {
+    messages: "Messages",
     cancel: "Cancel",
     close: "Close",
     copy: "Copy",
