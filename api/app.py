@@ -46,6 +46,7 @@ from api.service.workers import workers
 from api.services import Services
 from api.studio.page import studio
 from api.studio.session import session
+from api.tenants.bucket import tenant_bucket
 from api.tenants.data import tenant_data
 from api.tenants.limits import tenant_limits
 from api.tenants.retention import retention
@@ -107,6 +108,7 @@ def create_app(deps: Services) -> Flask:
         limits,
         retention,
         tenant_limits,
+        tenant_bucket,
         keys,
         tenant_data,
         audit,

@@ -23,6 +23,7 @@ from shared.store.access.key_ring import KeyRing
 from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
+from shared.store.copies.buckets import BucketStore
 from shared.store.core.durability import Durability
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.ledger import LedgerStore
@@ -94,6 +95,7 @@ class Services:
     usage: UsageStore
     requeue: RequeueStore
     models: ModelStore
+    buckets: BucketStore
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -26,6 +26,7 @@ from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
+from shared.store.copies.buckets import BucketStore
 from shared.store.core.durability import check_durability
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.ledger import LedgerStore
@@ -138,5 +139,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         UsageStore(client),
         RequeueStore(client),
         ModelStore(client, reuse_s=1.0),
+        BucketStore(client),
         quotas,
     )

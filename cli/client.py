@@ -138,6 +138,18 @@ class Client:
         """Changes some limits of a tenant and returns all of them. None removes a limit."""
         return self._json(tenants.set_limits(tenant, changes))
 
+    def bucket(self, tenant: str) -> Json:
+        """Returns the bucket of a tenant, without its secret key."""
+        return self._get(f"{_tenant(tenant)}/bucket")
+
+    def set_bucket(self, tenant: str, bucket: Json) -> Json:
+        """Gives a tenant a bucket, in place of an earlier one, and returns it."""
+        return self._send(service.raw("PUT", f"{_tenant(tenant)}/bucket", bucket, None, None))
+
+    def remove_bucket(self, tenant: str) -> Json:
+        """Takes the bucket from a tenant. Objects in the bucket stay."""
+        return self._send(service.raw("DELETE", f"{_tenant(tenant)}/bucket", None, None, None))
+
     def erase(self, tenant: str, *, with_settings: bool) -> Json:
         """Begins to erase all data of a tenant. Returns how far this is."""
         params = {"settings": "true"} if with_settings else None

@@ -31,6 +31,7 @@ def pytest_runtestloop() -> None:
 
 pytest_plugins = [
     "tests.attack.report",
+    "tests.fixtures.buckets",
     "tests.fixtures.checkpoint",
     "tests.fixtures.servers",
 ]

@@ -4,6 +4,7 @@ from api.batches.expected_end import BatchEnd
 from shared.batches.batch import Batch
 from shared.batches.outputs import output_folder_of
 from shared.responses.batches import BatchError, BatchErrors, BatchResponse, RequestCounts
+from shared.responses.job import bucket_copy_response
 
 
 def batch_response(batch: Batch, model: str, end: BatchEnd) -> BatchResponse:
@@ -38,6 +39,7 @@ def batch_response(batch: Batch, model: str, end: BatchEnd) -> BatchResponse:
         retry_of=spec.retry_of,
         output_prefix=spec.output_prefix,
         output_folder=output_folder_of(batch.batch_id, spec),
+        bucket_copy=bucket_copy_response(batch.bucket_copy),
         webhook_url=spec.webhook_url,
         webhook_events=list(spec.webhook_events),
         webhook_payload=spec.webhook_payload if spec.webhook_url else None,

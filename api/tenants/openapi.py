@@ -2,11 +2,13 @@
 
 from api.openapi.media import TEXT
 from api.openapi.operation import Body, Operation, Response
+from api.tenants.bucket_schemas import BucketRequest
 from api.tenants.data import ErasureQuery, ErasureResponse
 from api.tenants.limits import TenantLimitsPatch
 from api.tenants.retention import RetentionRequest, RetentionResponse
 from api.tenants.usage_schemas import UsagePage, UsageQuery
-from shared.errors import TenantNotFound
+from shared.errors import TenantBeingErased, TenantNotFound
+from shared.responses.buckets import BucketResponse
 from shared.responses.limits import TenantLimitsResponse
 
 _TAG = "Access"
@@ -30,6 +32,27 @@ _LIMITS = Response(
             "device_seconds_per_month": None,
             "stored_bytes": 10_000_000_000,
             "weight": None,
+        }
+    },
+)
+_PLACE = {"bucket": "acme-pictures", "prefix": "gridpress/", "region": "eu-central-1"}
+_ROLE = {"role_arn": "arn:aws:iam::123456789012:role/gridpress", "external_id": "acme-7"}
+_BUCKET = Response(
+    "the bucket of the tenant",
+    BucketResponse,
+    examples={
+        "acme": {
+            "tenant": "acme",
+            **_PLACE,
+            "location": "s3://acme-pictures/gridpress/",
+            "endpoint_url": None,
+            "access": "role",
+            "access_key": None,
+            **_ROLE,
+            "updated_at": "2026-01-05T09:30:00.000Z",
+            "num_waiting": 0,
+            "error": None,
+            "failing_since": None,
         }
     },
 )
@@ -90,6 +113,31 @@ OPERATIONS = {
         {200: _LIMITS},
         (TenantNotFound,),
         Body(TenantLimitsPatch, examples={"more_pictures": {"queued_renders": 200, "pixels_per_day": None}}),
+    ),
+    "tenant_bucket.read": Operation(
+        "getTenantBucket", _TAG, "Read the bucket of a tenant", {200: _BUCKET}, (TenantNotFound,)
+    ),
+    "tenant_bucket.replace": Operation(
+        "setTenantBucket",
+        _TAG,
+        "Give a tenant a bucket",
+        {200: _BUCKET},
+        (TenantNotFound, TenantBeingErased),
+        Body(
+            BucketRequest,
+            examples={
+                "role": {**_PLACE, **_ROLE},
+                "key": {
+                    "bucket": "acme-pictures",
+                    "endpoint_url": "https://s3.example.com",
+                    "access_key": "ACCESS_KEY",
+                    "secret_key": "SECRET_KEY",
+                },
+            },
+        ),
+    ),
+    "tenant_bucket.remove": Operation(
+        "removeTenantBucket", _TAG, "Take the bucket from a tenant", {200: _BUCKET}, (TenantNotFound,)
     ),
     "retention.read": Operation(
         "getRetention", _TAG, "Read how long data is kept", {200: _RETENTION}, (TenantNotFound,)

@@ -3,6 +3,7 @@
 import click
 
 from cli.admin.audit import audit
+from cli.admin.bucket import bucket
 from cli.admin.erase import erase, erasure
 from cli.admin.limits import limits
 from cli.admin.models import model, models
@@ -15,14 +16,14 @@ from cli.admin.workers import drain, undrain, workers
 
 @click.group()
 def admin() -> None:
-    """Manage tenants (limits, usage, data), drain workers, pause and move work, set models, and read the audit log.
+    """Manage tenants (limits, usage, data, buckets), drain workers, pause work, set models, and read the audit log.
 
     The API key in GRIDPRESS_API_KEY needs the scope `admin`, and for another tenant than its own `operator` as well. To
-    change limits it always needs both.
+    change limits or a bucket it always needs both.
     """
 
 
-_OF_TENANTS = (limits, usage, retention, erase, erasure)
+_OF_TENANTS = (limits, usage, retention, bucket, erase, erasure)
 _OF_OPERATORS = (workers, drain, undrain, pause, resume, pauses, requeue, models, model, audit)
 for command in (*_OF_TENANTS, *_OF_OPERATORS):
     admin.add_command(command)

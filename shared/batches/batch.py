@@ -12,6 +12,7 @@ from ulid import ULID
 
 from shared.files import FileId
 from shared.ids import JobId, ObjectKey, TenantId, ulid_of
+from shared.jobs.bucket_copy import BucketCopy
 from shared.jobs.spec import Priority
 from shared.tracing.origin import Origin, log_ids
 from shared.webhooks.events import PayloadStyle
@@ -252,6 +253,7 @@ class Batch:
     - `round` counts the retries of the batch.
     - `waiting_for` names the limit because of which no more lines become jobs now, or is None.
     - `origin` is the HTTP request that created the batch.
+    - `bucket_copy` is its copy in the bucket of its tenant, or None.
     """
 
     batch_id: BatchId
@@ -270,6 +272,7 @@ class Batch:
     times: BatchTimes
     origin: Origin | None = None
     precedence: Precedence = Precedence()
+    bucket_copy: BucketCopy | None = None
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:

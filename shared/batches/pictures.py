@@ -1,9 +1,15 @@
 """Reads descriptions of a batch's pictures from the results of its lines. Does no I/O."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from shared.batches.outputs import LineNames, file_name
+from shared.batches.outputs import file_name
+
+
+class Names(Protocol):
+    """Chooses the stem of the file names of a line."""
+
+    def stem(self, custom_id: str) -> str: ...
 
 
 def has_succeeded(line: Mapping[str, Any]) -> bool:
@@ -11,7 +17,7 @@ def has_succeeded(line: Mapping[str, Any]) -> bool:
     return bool(line["response"]) and line["response"]["status_code"] == 200
 
 
-def pictures_of(line: Mapping[str, Any], names: LineNames) -> Iterator[dict[str, Any]]:
+def pictures_of(line: Mapping[str, Any], names: Names) -> Iterator[dict[str, Any]]:
     """Yields a description of each picture of a succeeded line: name, location, checksum, prompt, seed and size.
 
     `line` is the line's result. Yields nothing for any other line.

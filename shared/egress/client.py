@@ -88,6 +88,19 @@ class EgressClient:
         """Sends `content` in a POST request. Reads at most `max_bytes` of the response body."""
         return self._send(_Call("POST", url, headers, content), deadline, max_bytes)
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        deadline: Deadline,
+        *,
+        max_bytes: int,
+    ) -> EgressResponse:
+        """Sends a request of any HTTP method. Reads at most `max_bytes` of the response body."""
+        return self._send(_Call(method, url, headers, content), deadline, max_bytes)
+
     def _send(self, call: _Call, deadline: Deadline, max_bytes: int) -> EgressResponse:
         target = self._rules.target(call.url)
         network = CheckedNetwork(self._rules, self._resolve, deadline, max_bytes + _MAX_OVERHEAD_BYTES)

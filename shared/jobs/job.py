@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.ids import JobId, ObjectKey, RenderId, Revision
+from shared.jobs.bucket_copy import BucketCopy
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.leases import Progress
 from shared.jobs.spec import JobSpec
@@ -99,6 +100,7 @@ class Render:
 class Job:
     """One job as the store holds it, with its renders in order of their index. `origin` is the HTTP request that
     created it. `is_canary` says whether the canary share of its model chose its revision when it was accepted.
+    `bucket_copy` is its copy in the bucket of its tenant, or None.
     """
 
     job_id: JobId
@@ -112,6 +114,7 @@ class Job:
     enhancement: Enhancement | None = None
     origin: Origin | None = None
     is_canary: bool = False
+    bucket_copy: BucketCopy | None = None
 
     @property
     def revised_prompt(self) -> str | None:

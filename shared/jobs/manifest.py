@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.ids import JobId, ObjectKey, Revision, render_id
+from shared.jobs.bucket_copy import BucketCopy, CopyStatus
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
 from shared.jobs.job import EndedIn, Job, Picture, Render
 from shared.jobs.leases import Progress
@@ -44,7 +45,12 @@ def job_of_manifest(manifest: Json) -> Job:
         finished_at=_moment(told["finished_at"]),
         enhancement=_enhancement(told),
         is_canary=told.get("canary", False),
+        bucket_copy=_bucket_copy(told.get("bucket_copy")),  # manifests of earlier versions have none
     )
+
+
+def _bucket_copy(told: Json | None) -> BucketCopy | None:
+    return BucketCopy(CopyStatus(told["status"]), told["location"], told["error"]) if told else None
 
 
 def _render(job_id: JobId, spec: JobSpec, told: Json, image: Json, keys: Json | None) -> Render:

@@ -130,6 +130,12 @@ WEBHOOK_ATTEMPTS = _DELIVERY.counter(
 )
 WEBHOOK_ATTEMPT_SECONDS = _DELIVERY.histogram("webhook_attempt_seconds", "Duration of a webhook attempt", _ATTEMPT)
 WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Webhook attempts in progress")
+BUCKET_COPIES = _DELIVERY.counter(
+    "bucket_copies_total",
+    "Tries to copy a job or batch into the bucket of its tenant: copied, refused (by the bucket, will be retried), "
+    "failed (can never be copied), later (the service failed, will be retried), lost (another process took it over)",
+    ("outcome",),
+)
 CONTENT_CHECKS = _DELIVERY.counter(
     "content_checks_total",
     "Content checks by hook (prompt, picture): allowed, rejected, failed (no verdict, and the setting refuses), "

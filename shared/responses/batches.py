@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from shared.batches.batch import BatchPriority, BatchStatus, Endpoint
-from shared.responses.schemas import Moment
+from shared.responses.schemas import BucketCopyResponse, Moment
 from shared.webhooks.events import PayloadStyle
 
 
@@ -49,6 +49,8 @@ class BatchResponse(BaseModel):
 
     `output_folder` is the folder of the object store with a copy of each picture, or null if the request has no
     `output_prefix`.
+
+    `bucket_copy` tells about the copy in the bucket of your own. It is null before the end, and without a bucket.
     """
 
     id: str
@@ -87,6 +89,7 @@ class BatchResponse(BaseModel):
     retry_of: str | None
     output_prefix: str | None
     output_folder: str | None
+    bucket_copy: BucketCopyResponse | None = None  # earlier releases have no buckets of tenants
     webhook_url: str | None
     webhook_events: list[str]
     webhook_payload: PayloadStyle | None

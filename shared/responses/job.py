@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.ids import split_render_id
+from shared.jobs.bucket_copy import BucketCopy
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.job import Job, Render
 from shared.jobs.pauses import Pause
 from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.jobs.text_check import TextResult
 from shared.responses.schemas import (
+    BucketCopyResponse,
     EnhancementErrorResponse,
     EnhancementResponse,
     ImageResponse,
@@ -58,6 +60,7 @@ def job_response(
         model=spec.model or model,
         revision=job.revision or None,
         canary=job.is_canary,
+        bucket_copy=bucket_copy_response(job.bucket_copy),
         revised_prompt=job.revised_prompt,
         enhancement=_enhancement(job.enhancement),
         width=width,
@@ -89,6 +92,11 @@ def job_response(
         **settings.model_dump(exclude=_FIELDS_OF_OTHER_NAMES),
     )
     return answer.model_dump(mode="json")
+
+
+def bucket_copy_response(copy: BucketCopy | None) -> BucketCopyResponse | None:
+    """Returns the copy of a job or batch in the bucket of its tenant; None if there is none."""
+    return BucketCopyResponse(status=copy.status, location=copy.location, error=copy.error) if copy else None
 
 
 def _delete_at(job: Job) -> datetime | None:

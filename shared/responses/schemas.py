@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
+from shared.jobs.bucket_copy import CopyStatus
 from shared.jobs.enhancement import EnhancementStatus
 from shared.jobs.job import EndedIn
 from shared.jobs.pauses import PauseKind
@@ -186,6 +187,17 @@ class TextCheckAsked(BaseModel):
     redraws: int
 
 
+class BucketCopyResponse(BaseModel):
+    """The copy of a job or batch in the bucket of its tenant. The webhook about its end is sent when it has ended.
+
+    `location` is the URI of the folder with the copies, once the status is `copied`. `error` says why it has failed.
+    """
+
+    status: CopyStatus
+    location: str | None
+    error: str | None
+
+
 class JobLinks(BaseModel):
     """The URLs of the job, of its events, and of the actions on the job."""
 
@@ -219,6 +231,8 @@ class JobResponse(BaseModel):
 
     `canary` says whether the job belongs to the share of new jobs that an operator gives to a model revision on trial.
     `revision` is null until a worker has started the job.
+
+    `bucket_copy` tells about the copy in the bucket of your own. It is null before the job's end, and without a bucket.
     """
 
     model_config = _ALL_FIELDS_REQUIRED
@@ -237,6 +251,7 @@ class JobResponse(BaseModel):
     model: str
     revision: str | None
     canary: bool = False  # earlier releases have no canary shares
+    bucket_copy: BucketCopyResponse | None = None  # earlier releases have no buckets of tenants
     prompt: str
     revised_prompt: str | None
     enhancement: EnhancementResponse | None

@@ -21,6 +21,7 @@ SECRETS = frozenset(
         "webhook_signing_key",
         "enhance_api_key",
         "content_hook_secret",
+        "sealing_key",
     }
 )
 

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.settings.audit import AuditSettings
+from shared.settings.buckets import BucketSettings
 from shared.settings.content import ContentSettings
 from shared.settings.enhancement import EnhancementSettings
 from shared.settings.labels import LabelSettings
@@ -29,6 +30,7 @@ class Settings(
     AuditSettings,
     ContentSettings,
     TextSettings,
+    BucketSettings,
 ):
     """All settings. Each field is an environment variable: `redis_url` is `GRIDPRESS_REDIS_URL`. Times are in seconds.
 

@@ -28,6 +28,7 @@ from shared.store.access.keys import KeyStore
 from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
+from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.core.durability import Durability
 from shared.store.core.fault_counts import FaultCounts
@@ -130,6 +131,7 @@ def house(
         UsageStore(client),
         RequeueStore(client),
         ModelStore(client),
+        BucketStore(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

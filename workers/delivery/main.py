@@ -30,6 +30,7 @@ from workers.consumer.hints import on_hint
 from workers.consumer.serving import Served, leave_process, serve
 from workers.delivery.content.parts import make_runner, make_service
 from workers.delivery.content.runner import CheckRunner
+from workers.delivery.copies.parts import make_copies
 from workers.delivery.dispatcher import Dispatcher
 from workers.delivery.manifest import ManifestService
 from workers.delivery.message import Composer
@@ -66,6 +67,8 @@ def run(settings: Settings) -> None:
     hints = Hints(app, UpkeepStore(client))
     checks = make_checks(client, settings, hints, worker.worker_id)
     texts = make_texts(client, settings, hints, worker.worker_id)
+    copies = make_copies(client, settings, hints, worker.worker_id)
+    runners = (checks, texts, copies)
     rules = LeaseRules(settings.lease_ttl_s, settings.prior_ready_limit_min)
     leases = LeaseStore(connect_with_timeout(settings.redis_url, settings.lease_ttl_s / 4), rules)
     stopping = threading.Event()
@@ -92,18 +95,18 @@ def run(settings: Settings) -> None:
     def shut_down() -> None:
         stopping.set()
         dispatcher.close()
-        checks.close()
-        texts.close()
+        for runner in runners:
+            runner.close()
 
     heartbeat.start()
     # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)
-    worker_ready.connect(lambda **_: checks.start(), weak=False)
-    worker_ready.connect(lambda **_: texts.start(), weak=False)
+    for runner in runners:
+        worker_ready.connect(lambda runner=runner, **_: runner.start(), weak=False)
     serve(app, Served(worker, hint_health, take, shut_down), settings)
     has_ended = dispatcher.stop(settings.drain_grace_s)
-    checks.stop()
-    texts.stop()
+    for runner in runners:
+        runner.stop()
     heartbeat.stop()
     leases.leave(worker)
     if not has_ended:

@@ -14,11 +14,15 @@ import structlog
 from shared.batches.outputs import folder_of_outputs
 from shared.errors import ObjectNotFound
 from shared.ids import JobId, ObjectKey, TenantId
+from shared.objects.bucket_clients import BucketClients
+from shared.objects.bucket_errors import BucketRefused
 from shared.objects.inputs import folder_of_inputs
 from shared.objects.store import ObjectStore
 from shared.store.backups.holds import BackupHolds
+from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.tenants.erasure import Erasure, ErasureStore, Phase, TenantRecords
+from workers.upkeep.copies import erase_copies
 
 log = structlog.get_logger()
 
@@ -44,17 +48,21 @@ class Eraser:
     A process that ends in between loses nothing: the next one searches again from the first step. Only the place in the
     search of the object store is stored, since this search may take hours. An erasure waits while a backup is under
     way.
+    `buckets` are the clients of tenants' own buckets. Without them, copies in these buckets stay.
     """
 
     client: Client
     objects: ObjectStore
+    buckets: BucketClients | None = None
     _store: ErasureStore = field(init=False)
     _holds: BackupHolds = field(init=False)
+    _buckets: BucketStore = field(init=False)
     _searches: dict[TenantId, _Search] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._store = ErasureStore(self.client)
         self._holds = BackupHolds(self.client)
+        self._buckets = BucketStore(self.client)
 
     def step(self) -> int:
         """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now."""
@@ -97,6 +105,7 @@ class Eraser:
             lambda: self.objects.delete_some(folder_of_inputs(erasure.tenant), _OBJECTS),
             lambda: self.objects.delete_some(folder_of_outputs(erasure.tenant), _OBJECTS),
             lambda: self._search_folders(erasure.tenant, records),
+            lambda: self._erase_copies(erasure.tenant),
             # The caller's own API key is of use until the end.
             *((records.delete_settings,) if erasure.with_settings and erasure.phase is Phase.FINISHING else ()),
         )
@@ -116,6 +125,21 @@ class Eraser:
                 self.objects.delete_prefix(folder)
         self._store.note_scanned(tenant, folders[-1] if folders else None)
         return len(folders)
+
+    def _erase_copies(self, tenant: TenantId) -> int:
+        """Deletes some copies in the tenant's own bucket and returns how many.
+
+        If the bucket refuses, the copies stay, and the erasure goes on: the bucket belongs to the tenant, who may have
+        locked the service out. The next search of this erasure tries again.
+        """
+        place = self._buckets.find(tenant)
+        if place is None or self.buckets is None:
+            return 0
+        try:
+            return erase_copies(self.buckets.client_of(place))
+        except BucketRefused as error:
+            log.warning("upkeep.copies_not_erased", tenant=tenant, error=str(error))
+            return 0
 
     def _owner(self, folder: str) -> object:
         """Returns the tenant of a job by its manifest, or by that of a picture; None if no manifest names it."""

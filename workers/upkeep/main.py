@@ -11,11 +11,16 @@ from functools import partial
 import structlog
 
 from shared.celery_app import make_celery
+from shared.egress.client import EgressClient
+from shared.egress.rules import EgressRules
+from shared.objects.bucket_clients import BucketClients
 from shared.objects.store import open_objects
 from shared.process.background import Background
 from shared.process.garbage import freeze_startup_objects
 from shared.process.ready_file import announce
 from shared.settings.settings import Settings
+from shared.store.access.key_ring import KeyRing
+from shared.store.access.keys import KeyStore
 from shared.store.batches.batches import BatchStore
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.core.opening import open_store
@@ -54,6 +59,7 @@ def run(settings: Settings) -> None:
     assert settings.redis_url
     upkeep = Upkeep(store, Hints(make_celery(settings.redis_url), store), settings, Measuring.of(client, settings))
     objects = open_objects(settings)
+    egress = EgressClient(EgressRules.of(settings, KeyRing(KeyStore(client)).is_open))
     kinds = (
         partial(delete_ended_files, FileStore(client), objects),
         partial(delete_objects_of_deleted_jobs, DeletedJobStore(client), objects),
@@ -62,7 +68,7 @@ def run(settings: Settings) -> None:
         partial(delete_handovers, HandoverStore(client), objects),
         partial(forget_lost_jobs, KeptJobs(client, objects)),
         partial(delete_deleted_batches, BatchStore(client), objects),
-        Eraser(client, objects).step,
+        Eraser(client, objects, BucketClients.of(settings, egress)).step,
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
     canary = (open_objects(settings, fails_fast=True), ObjectWrites(client), stopping)

@@ -1,19 +1,11 @@
 -- Functions that several batch scripts use: check of the lease, webhook messages, end, deletion and segments of a
 -- batch.
 
--- needs: keys, batch_order, fields, file, lines, outbox, stored
+-- needs: keys, batch_messages, batch_order, copies, file, lines, outbox, stored
 
 -- Returns whether the holder has the current lease of the batch.
 local function is_holder(batch, holder)
   return redis.call('HGET', P .. 'batch:' .. batch, 'holder') == holder
-end
-
--- Returns the batch's tenant, the data of a webhook message about the batch (JSON), and the fields that say who gets it.
-local function webhook_data_of(batch)
-  local known = fields_of(P .. 'batch:' .. batch, 'tenant', 'status', 'total', 'completed', 'failed', 'webhook_url',
-    'webhook_events')
-  return known.tenant, cjson.encode({ id = batch, object = 'batch', status = known.status, request_counts = {
-    total = tonumber(known.total), completed = tonumber(known.completed), failed = tonumber(known.failed) } }), known
 end
 
 -- Sends a `batch.progress` webhook message, at most once a second and only if the counts have changed. A batch may run
@@ -37,22 +29,20 @@ local function emit_batch_progress(batch, now)
 end
 
 -- Ends a batch with a final status: takes it out of the work and the order, starts its retention and sends a webhook
--- message.
+-- message. If its results are to be copied into the bucket of its tenant, the message waits for that.
 local function end_batch(batch, status, now)
   local key = P .. 'batch:' .. batch
   redis.call('HSET', key, 'status', status, status .. '_ms', now)
   redis.call('HDEL', key, 'holder', 'paused', 'waiting_for', 'target', 'is_behind', 'is_slow', 'num_ranked')
   redis.call('ZREM', P .. 'batch_work', batch)
   leave_order(batch)
-  local known = redis.call('HMGET', key, 'round', 'delete_after_ms')
-  if known[2] then
-    redis.call('ZADD', P .. 'batch_expiries', now + tonumber(known[2]), batch)
+  local delete_after_ms = redis.call('HGET', key, 'delete_after_ms')
+  if delete_after_ms then
+    redis.call('ZADD', P .. 'batch_expiries', now + tonumber(delete_after_ms), batch)
   else
     redis.call('ZADD', P .. 'batch_ends', now, batch)
   end
-  local tenant, data, asked = webhook_data_of(batch)
-  local type = 'batch.' .. status
-  emit_message(tenant, message_of(batch, type, known[1] ~= '0' and known[1] or nil), type, '', now, data, asked)
+  if not hold_batch_for_copy(batch, now) then send_end_of_batch(batch, now) end
   notify_batch_change(batch)
 end
 
@@ -62,6 +52,7 @@ local function delete_batch_records(batch)
   local tenant, num_bytes = unpack(redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'stored'))
   if tenant then redis.call('ZREM', P .. 'batches:' .. tenant, batch) end
   if tenant and num_bytes then count_stored(tenant, -num_bytes) end
+  if tenant then drop_copy(batch, tenant) end
   for _, kind in ipairs({ 'batch', 'batch_lines', 'batch_ended', 'batch_segments' }) do
     redis.call('DEL', P .. kind .. ':' .. batch)
   end

@@ -30,6 +30,7 @@ from shared.batches.outputs import output_folder
 from shared.errors import BatchEnded, BatchNotFinal, BatchNotFound, BatchNotRetryable, TenantBeingErased
 from shared.files import FileId
 from shared.ids import ObjectKey, TenantId
+from shared.jobs.bucket_copy import BucketCopy
 from shared.jobs.spec import Priority
 from shared.store.batches.estimate import read_outlook
 from shared.store.batches.order import precedence_args, precedence_of
@@ -246,6 +247,7 @@ def batch_of(batch_id: BatchId, fields: Mapping[str, str]) -> Batch:
         times=_times(fields),
         origin=Origin.parse(fields.get("origin")),
         precedence=precedence_of(spec, fields),
+        bucket_copy=BucketCopy.of(fields),
     )
 
 

@@ -7,7 +7,7 @@
 --   6: origin of a retry (JSON), or ''
 -- Returns 1; 0 when the tenant has no such batch; 2 when the batch has ended, is ending or has nothing to retry.
 
--- needs: keys, clock, batch_cost, batch_order, lines
+-- needs: keys, clock, batch_cost, batch_order, copies, lines
 local batch, tenant, action, window, most, origin = unpack(ARGV)
 local key, now = P .. 'batch:' .. batch, now_ms()
 local known = redis.call('HMGET', key, 'tenant', 'status', 'end', 'round')
@@ -30,6 +30,7 @@ local function retry()
   local cost = scaled_cost(batch, num)
   if cost then redis.call('HSET', key, 'todo_ar', cost.ar, 'todo_dit', cost.dit) end
   reset_rate(batch)
+  drop_copy(batch, tenant)
   redis.call('HINCRBY', key, 'round', 1)
   redis.call('ZREM', P .. 'batch_ends', batch)
   redis.call('ZREM', P .. 'batch_expiries', batch)

@@ -74,6 +74,7 @@
 --   gridpress:manifests             zset    ended jobs whose manifest is to be written, by due time. Fields of these
 --                                           jobs: manifest_holder, manifest_attempts, manifest_error,
 --                                           manifest_asked_ms (see purge.lua)
+--   gridpress:buckets, gridpress:copies..., gridpress:copy_...  see copies.lua
 --   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON if
 --                                           it is about no job); to:<destination> = pending, delivered or abandoned;
 --                                           cuts:<destination> = number of attempts that were cut short

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from shared.batches.batch import LineJob
 from shared.ids import Fence, HolderId, JobId, ObjectKey, RenderId, Revision, WorkerId, render_id
+from shared.jobs.bucket_copy import BucketCopy
 from shared.jobs.dead_letters import Crash, DeadLetter
 from shared.jobs.drawings import Drawings
 from shared.jobs.enhancement import Enhancement, EnhancementStatus
@@ -41,6 +42,7 @@ def job_of(job_id: JobId, job: Hash, renders: Sequence[Render]) -> Job:
         enhancement=_enhancement_of(job),
         origin=Origin.parse(job.get("origin")),
         is_canary="canary" in job,
+        bucket_copy=BucketCopy.of(job),
     )
 
 

@@ -1,6 +1,6 @@
 -- Functions that delete all records of a job that has ended.
 
--- needs: keys, inputs, outbox, stored
+-- needs: keys, copies, inputs, outbox, stored
 
 -- Takes the bytes of a job's pictures from those that its tenant has stored. Pictures of a batch line whose job is only
 -- purged still belong to the batch: they count until the batch is deleted or purged.
@@ -35,6 +35,7 @@ local function delete_records(job, tenant, status, n)
   redis.call('ZREM', P .. 'jobs:' .. tenant, job)
   redis.call('ZREM', P .. 'jobs:' .. tenant .. ':' .. status, job)
   redis.call('ZREM', P .. 'manifests', job)
+  drop_copy(job, tenant)
   delete_job_messages(job, tenant)
   local client_id = redis.call('HGET', P .. 'job:' .. job, 'client_id')
   if client_id then redis.call('HDEL', P .. 'client_ids:' .. tenant, client_id) end

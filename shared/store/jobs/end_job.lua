@@ -1,14 +1,14 @@
 -- A function that ends a job, when its last render has become final.
 
--- needs: keys, checks, decide, events, fields, lines, outbox, settle, status
+-- needs: keys, checks, copies, decide, events, fields, lines, outbox, settle, status
 
 local JOB_ENDED = '{"code": "job_ended", "message": "the job ended before its prompt was enhanced"}'
 
--- Gives the job its final status, and makes its manifest, its batch line's result and its webhook message due. `last` is
--- the state in which its last render ended, and `from` the job's status before.
+-- Gives the job its final status, and makes its manifest, its batch line's result and its webhook message due. If its
+-- pictures are to be copied into the bucket of its tenant, the message waits for that. `last` is the state in which its last render ended, and `from` the job's status before.
 local function end_job(job, last, tenant, from, now)
   local known = fields_of(P .. 'job:' .. job, 'n', 'num_succeeded', 'num_failed', 'num_cancelled', 'num_expired',
-    'num_rejected', 'enhancement', 'check', 'lane', 'revivals', 'batch', 'line', 'webhook_url', 'webhook_events',
+    'num_rejected', 'enhancement', 'check', 'lane', 'revivals', 'batch', 'line', 'note', 'webhook_url', 'webhook_events',
     'delete_after_ms')
   local count = 'num_' .. last
   known[count] = tonumber(known[count] or 0) + 1
@@ -23,6 +23,7 @@ local function end_job(job, last, tenant, from, now)
   -- The job of a batch line has no manifest: the batch's files and messages report its result.
   if not end_line(job, known, status, now) then redis.call('ZADD', P .. 'manifests', now, job) end
   local message = message_of(job, 'job.' .. status, known.revivals)
+  if hold_for_copy(job, tenant, known, now) then return end
   emit_message(tenant, message, 'job.' .. status, job, now, '', known)
   if status == 'succeeded' then settle_job(job) end
 end

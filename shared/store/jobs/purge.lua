@@ -13,10 +13,11 @@ local RETRY_MS = 60000
 -- All attempts of a delivery take at most three days, but a resend starts them again.
 local PATIENCE_MS = 4 * DAY_MS
 
--- Returns whether the job has no pending manifest, webhook delivery or batch result.
+-- Returns whether the job has no pending manifest, copy, webhook delivery or batch result.
 local function is_delivered(job)
   local is_stored = redis.call('HEXISTS', P .. 'job:' .. job, 'batch') == 0
-  return is_stored and not redis.call('ZSCORE', P .. 'manifests', job) and not has_pending_deliveries(job)
+  local is_copied = redis.call('HGET', P .. 'job:' .. job, 'copy') ~= 'pending'
+  return is_stored and is_copied and not redis.call('ZSCORE', P .. 'manifests', job) and not has_pending_deliveries(job)
 end
 
 local now = now_ms()

@@ -20,7 +20,7 @@ end
 -- Reopens a job. The webhook message of its next end has a new id.
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
-  cancel_end_delivery(job, status)
+  cancel_end_delivery(job, tenant, status)
   unfold_events(job)
   reopen_line(job)
   redis.call('HINCRBY', key, 'revivals', 1)

@@ -6,7 +6,8 @@
 local tenant, num = ARGV[1], 0
 local function delete(key) num = num + redis.call('DEL', P .. key .. ':' .. tenant) end
 for _, key in ipairs({ 'client_ids', 'load', 'parked', 'dead', 'activity', 'followed', 'sequence', 'messages',
-  'subscriptions', 'endpoints', 'input_names', 'input_bytes', 'stored', 'jobs', 'files', 'batches', 'reuse', 'reuse_ends' }) do
+  'subscriptions', 'endpoints', 'input_names', 'input_bytes', 'stored', 'jobs', 'files', 'batches', 'reuse', 'reuse_ends',
+  'copies', 'copy_leases', 'copy_state' }) do
   delete(key)
 end
 for _, status in ipairs({ 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired', 'rejected' }) do
@@ -21,6 +22,7 @@ for _, class in ipairs(CLASSES) do
   num = num + redis.call('ZREM', P .. 'line:' .. class, tenant)
 end
 for class in pairs(CLASS) do num = num + redis.call('DEL', P .. 'batch_order:' .. class .. '|' .. tenant) end
+num = num + redis.call('ZREM', P .. 'copy_tenants', tenant)
 for _, key in ipairs({ 'enhancing', 'dead' }) do num = num + redis.call('SREM', P .. key, tenant) end
 for i = 2, #ARGV do
   if member_of(ARGV[i], tenant) then

@@ -1,27 +1,52 @@
-"""Claims checks and carries out several at the same time. Sends no requests and reads no pictures itself."""
+"""Claims checks, or copies into buckets, and carries out several at the same time. Sends no requests itself."""
 
 import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from shared.errors import StoreUnavailable
 from shared.process.background import Background
-from shared.store.checks.checks import CheckClaim
 
 log = structlog.get_logger()
 
 _PAUSE_S = 1.0  # between two tries while the store is unavailable
 
 
-class Checking(Protocol):
+class Claimed(Protocol):
+    """Something that is leased, such as a check."""
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]: ...
+
+
+Claim = TypeVar("Claim", bound=Claimed)
+
+
+class Checking(Protocol[Claim]):
     """Leases and carries out checks of one kind. Both methods raise `StoreUnavailable`."""
 
-    def claim(self) -> CheckClaim | None: ...
+    def claim(self) -> Claim | None: ...
 
-    def carry_out(self, claim: CheckClaim) -> None: ...
+    def carry_out(self, claim: Claim) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A leased check: the ids for its log lines, and the function that carries it out."""
+
+    log_ids: Mapping[str, str | int]
+    carry_out: Callable[[], None]
+
+
+def _next_work(service: Checking[Claim]) -> _Work | None:
+    claim = service.claim()
+    return None if claim is None else _Work(claim.log_ids, partial(service.carry_out, claim))
 
 
 class CheckRunner:
@@ -30,9 +55,19 @@ class CheckRunner:
     It looks for checks every `poll_s` seconds, and at once after each check that it found.
     """
 
-    def __init__(self, name: str, service: Checking, slots: int, poll_s: float) -> None:
-        self._service = service
+    def __init__(
+        self,
+        name: str,
+        service: Checking[Claim],
+        slots: int,
+        poll_s: float,
+        *,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._name = name
+        self._next_work: Callable[[], _Work | None] = partial(_next_work, service)
         self._poll_s = poll_s
+        self._on_close = on_close
         self._free = threading.BoundedSemaphore(slots)
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix=name)
         self._stopping = threading.Event()
@@ -44,6 +79,7 @@ class CheckRunner:
     def close(self) -> None:
         """Stops claiming checks and returns at once. Checks under way continue."""
         self._stopping.set()
+        self._on_close()
 
     def stop(self) -> None:
         """Stops claiming checks, and waits until the checks under way have ended. Their time limit bounds the wait."""
@@ -55,29 +91,29 @@ class CheckRunner:
         while not self._stopping.is_set():
             if not self._free.acquire(timeout=self._poll_s):
                 continue
-            claim, pause_s = self._claim()
-            if claim:
-                self._pool.submit(self._carry_out, claim)
+            work, pause_s = self._claim()
+            if work:
+                self._pool.submit(self._carry_out, work)
             else:
                 self._free.release()
                 self._stopping.wait(pause_s)
 
-    def _claim(self) -> tuple[CheckClaim | None, float]:
+    def _claim(self) -> tuple[_Work | None, float]:
         """Returns a leased check, or None and the seconds until the next look."""
         try:
-            return self._service.claim(), self._poll_s
+            return self._next_work(), self._poll_s
         except StoreUnavailable as error:
-            log.warning("checks.store_unavailable", error=str(error))
+            log.warning("checks.store_unavailable", kind=self._name, error=str(error))
             return None, _PAUSE_S
 
-    def _carry_out(self, claim: CheckClaim) -> None:
+    def _carry_out(self, work: _Work) -> None:
         try:
-            with bound_contextvars(**claim.log_ids):
-                self._service.carry_out(claim)
+            with bound_contextvars(**work.log_ids):
+                work.carry_out()
         except StoreUnavailable as error:
-            # The lease ends, and the hook is asked once more with the same message id.
-            log.warning("check.not_recorded", error=str(error), **claim.log_ids)
+            # The lease ends, and the work is done once more. A hook is then asked with the same message id.
+            log.warning("check.not_recorded", kind=self._name, error=str(error), **work.log_ids)
         except Exception:
-            log.exception("check.crashed")
+            log.exception("check.crashed", kind=self._name)
         finally:
             self._free.release()

@@ -1,0 +1,114 @@
+"""Defines and checks the request that gives a tenant a bucket of its own."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.egress.errors import EgressRefused
+from shared.egress.rules import EgressRules
+from shared.errors import InvalidRequest
+from shared.ids import TenantId
+from shared.objects.sealing import Sealing
+from shared.objects.tenant_bucket import TenantBucket
+from shared.settings.settings import Settings
+
+_BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_PREFIX = r"^([A-Za-z0-9_=@!-][A-Za-z0-9._=@!-]*/)*([A-Za-z0-9_=@!-][A-Za-z0-9._=@!-]*)?$"
+_REGION = r"^[a-z0-9-]{1,32}$"
+_ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"
+_EXTERNAL_ID = r"^[A-Za-z0-9_+=,.@:/-]+$"
+_KEY = r"^[!-~]+$"  # printable ASCII without spaces
+
+
+class BucketRequest(BaseModel):
+    """A bucket for the pictures of a tenant. Fields that are left out are not kept from an earlier request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    bucket: Annotated[str, Field(pattern=_BUCKET)] = Field(description="name of the bucket; it must exist")
+    prefix: Annotated[str, Field(pattern=_PREFIX, max_length=256)] = Field(
+        default="", description="folder in the bucket for the copies. Another tenant must not have it, or one above it"
+    )
+    endpoint_url: str | None = Field(
+        default=None, max_length=512, description="URL of the S3 server, without a path; null: AWS"
+    )
+    region: Annotated[str, Field(pattern=_REGION)] = Field(default="us-east-1", description="region of the bucket")
+    access_key: Annotated[str, Field(pattern=_KEY, max_length=256)] | None = Field(
+        default=None, description="access key that may use the bucket"
+    )
+    secret_key: Annotated[str, Field(pattern=_KEY, max_length=256)] | None = Field(
+        default=None, description="secret key of the access key. It is stored encrypted, and no response has it"
+    )
+    role_arn: Annotated[str, Field(pattern=_ROLE, max_length=1024)] | None = Field(
+        default=None, description="role of AWS that the service assumes for this bucket, instead of an access key"
+    )
+    external_id: Annotated[str, Field(pattern=_EXTERNAL_ID, min_length=2, max_length=1224)] | None = Field(
+        default=None, description="external id that the role demands"
+    )
+
+
+def bucket_of_request(
+    asked: BucketRequest, tenant: TenantId, settings: Settings, rules: EgressRules, sealing: Sealing
+) -> TenantBucket:
+    """Returns the bucket that a request describes, with its secret key encrypted. Sends nothing.
+
+    Raises `InvalidRequest` for fields that don't fit together, a URL that the egress rules forbid, and the bucket of
+    the service itself.
+    """
+    _check_access(asked)
+    place = TenantBucket(
+        tenant=tenant,
+        bucket=asked.bucket,
+        prefix=f"{asked.prefix}/" if asked.prefix and not asked.prefix.endswith("/") else asked.prefix,
+        endpoint_url=_plain(asked.endpoint_url) if asked.endpoint_url else None,
+        region=asked.region,
+        access_key=asked.access_key,
+        sealed_secret=sealing.seal(asked.secret_key, tenant) if asked.secret_key else None,
+        role_arn=asked.role_arn,
+        external_id=asked.external_id,
+        updated_at=datetime.now(UTC),
+    )
+    try:
+        rules.target(place.address)
+    except EgressRefused as error:
+        raise InvalidRequest(f"endpoint_url: {error}", "endpoint_url") from error
+    if _is_own(place, settings):
+        raise InvalidRequest("bucket: it is the bucket of the service itself", "bucket")
+    return place
+
+
+def _check_access(asked: BucketRequest) -> None:
+    if bool(asked.access_key) != bool(asked.secret_key):
+        missing = "secret_key" if asked.access_key else "access_key"
+        raise InvalidRequest(f"{missing}: an access key and its secret key belong together", missing)
+    if asked.role_arn and asked.access_key:
+        raise InvalidRequest("role_arn: give a role or an access key, not both", "role_arn")
+    if asked.external_id and not asked.role_arn:
+        raise InvalidRequest("external_id: it belongs to a role_arn", "external_id")
+
+
+def _plain(url: str) -> str:
+    """Returns the URL of an S3 server with the host in lower case and without a last slash. Raises `InvalidRequest`."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise InvalidRequest("endpoint_url: it must be a URL such as https://HOST or https://HOST:PORT", "endpoint_url")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}"
+
+
+def _is_own(place: TenantBucket, settings: Settings) -> bool:
+    """Returns whether it is the bucket of the service. Copies and their erasure would meet the service's own objects.
+
+    A bucket of AWS has the same name in every region.
+    """
+    if place.bucket != settings.s3_bucket:
+        return False
+    own = {url for url in (settings.s3_endpoint_url, settings.s3_public_endpoint_url) if url}
+    hosts = {urlsplit(url).netloc.lower() for url in own}
+    is_aws = not settings.s3_endpoint_url or ".amazonaws." in settings.s3_endpoint_url
+    return urlsplit(place.address).netloc in hosts or (is_aws and ".amazonaws." in place.address)

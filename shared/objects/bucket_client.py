@@ -1,0 +1,174 @@
+"""Writes into the bucket of a tenant, checks it, and deletes its copies. Every request has a time limit."""
+
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import add_expect_header
+
+from shared.egress.client import EgressClient
+from shared.egress.errors import EgressFailed, EgressRefused
+from shared.errors import GridpressError, Misconfigured
+from shared.ids import ObjectKey
+from shared.objects.bucket_credentials import BucketCredentials
+from shared.objects.bucket_errors import BucketRefused, field_and_reason
+from shared.objects.egress_session import REQUEST_S, EgressSession
+from shared.objects.sealing import SealBroken
+from shared.objects.tenant_bucket import TenantBucket
+
+_PART_BYTES = 8 * 2**20
+_MOST_DELETED = 1000  # objects in one request
+_making = threading.Lock()  # boto3's default session is not safe for several threads
+
+
+class BucketClient:
+    """The bucket of one tenant. Every method raises `BucketRefused` with the reason in one line."""
+
+    def __init__(
+        self,
+        place: TenantBucket,
+        egress: EgressClient,
+        credentials: BucketCredentials,
+        *,
+        timeout_s: float = REQUEST_S,
+    ) -> None:
+        """Creates a client without sending anything. `timeout_s` is the time limit of each request.
+
+        Raises `BucketRefused` if the secret key can't be decrypted.
+        """
+        self.place = place
+        with _explained(place):
+            self._client = _s3_client(place, EgressSession(egress, timeout_s), credentials)
+
+    def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
+        """Writes an object. The request is signed with the SHA-256 of the bytes, which S3 compares. Afterwards the size
+        of the stored object is compared too.
+        """
+        with _explained(self.place):
+            self._client.put_object(Bucket=self.place.bucket, Key=key, Body=data, ContentType=content_type)
+            self._compare_size(key, len(data))
+
+    def put_parts(self, key: ObjectKey, chunks: Iterable[bytes], content_type: str) -> None:
+        """Writes an object of any size. At most one part of 8 MiB is in memory."""
+        parts = _in_parts(chunks)
+        first, second = next(parts, b""), next(parts, None)
+        if second is None:
+            return self.put(key, first, content_type)
+        with _explained(self.place):
+            begun = self._client.create_multipart_upload(Bucket=self.place.bucket, Key=key, ContentType=content_type)
+        try:
+            self._upload(key, begun["UploadId"], _and_then(first, second, parts))
+        except BaseException:
+            with suppress(ClientError, BotoCoreError, GridpressError):
+                self._client.abort_multipart_upload(Bucket=self.place.bucket, Key=key, UploadId=begun["UploadId"])
+            raise
+        return None
+
+    def _upload(self, key: ObjectKey, upload_id: str, parts: Iterable[bytes]) -> None:
+        where, sent, num_bytes = {"Bucket": self.place.bucket, "Key": key, "UploadId": upload_id}, [], 0
+        for number, part in enumerate(parts, start=1):
+            with _explained(self.place):
+                answer = self._client.upload_part(**where, PartNumber=number, Body=part)
+            sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+            num_bytes += len(part)
+        with _explained(self.place):
+            self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
+            self._compare_size(key, num_bytes)
+
+    def check(self) -> None:
+        """Writes, reads and deletes a small object under the prefix, and lists the prefix."""
+        key, data = ObjectKey(f"{self.place.prefix}gridpress-check-{secrets.token_hex(8)}"), secrets.token_bytes(32)
+        where = {"Bucket": self.place.bucket, "Key": key}
+        with _explained(self.place, "may not be written to"):
+            self._client.put_object(**where, Body=data, ContentType="application/octet-stream")
+        try:
+            with _explained(self.place, "may not be read"):
+                found = self._client.get_object(**where)["Body"].read()
+                self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=key, MaxKeys=1)
+            if found != data:
+                raise BucketRefused("returned other bytes than were written", "bucket")
+        finally:
+            with _explained(self.place, "may not be deleted from"):
+                self._client.delete_object(**where)
+
+    def folders(self, folder: str) -> Iterator[str]:
+        """Yields the folders directly below a folder, in order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.place.bucket, Prefix=folder, Delimiter="/"
+        )
+        with _explained(self.place):
+            for page in pages:
+                yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+
+    def delete_some(self, folder: str) -> int:
+        """Deletes up to 1,000 objects of a folder. Returns how many were deleted."""
+        assert folder.endswith("/"), "without the slash, objects of other folders would be deleted"
+        with _explained(self.place):
+            found = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=folder, MaxKeys=_MOST_DELETED)
+            keys = [{"Key": each["Key"]} for each in found.get("Contents", ())]
+            if keys:
+                deleted = self._client.delete_objects(Bucket=self.place.bucket, Delete={"Objects": keys, "Quiet": True})
+                if errors := deleted.get("Errors"):
+                    raise BucketRefused(f"did not delete {len(errors)} objects ({errors[0].get('Code')})", "bucket")
+        return len(keys)
+
+    def _compare_size(self, key: ObjectKey, num_bytes: int) -> None:
+        found = self._client.head_object(Bucket=self.place.bucket, Key=key)["ContentLength"]
+        if found != num_bytes:
+            raise BucketRefused(f"holds {found} of {num_bytes} bytes of {key}", "bucket")
+
+
+@contextmanager
+def _explained(place: TenantBucket, what: str = "refuses") -> Iterator[None]:
+    """Translates the errors of the body of the `with` statement into `BucketRefused`."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, EgressRefused, EgressFailed, SealBroken, Misconfigured, ValueError) as error:
+        field, reason = field_and_reason(error, place, what)
+        raise BucketRefused(reason, field) from error
+
+
+def _s3_client(place: TenantBucket, http: EgressSession, credentials: BucketCredentials) -> Any:
+    with _making:
+        session = boto3.Session(botocore_session=credentials.session_of(place))
+        client = session.client(
+            "s3",
+            endpoint_url=place.address,
+            region_name=place.region,
+            config=Config(
+                signature_version="s3v4",
+                # The SHA-256 of the body is signed also over TLS, so that S3 compares it with what arrived.
+                s3={"addressing_style": "path", "payload_signing_enabled": True},
+                retries={"mode": "standard", "total_max_attempts": 1},  # the job store keeps what is to be tried again
+                user_agent="gridpress",
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    client._endpoint.http_session.close()
+    client._endpoint.http_session = http
+    return client
+
+
+def _in_parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the chunks joined to parts of 8 MiB. The last part may be smaller."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        while len(waiting) >= _PART_BYTES:
+            yield bytes(waiting[:_PART_BYTES])
+            del waiting[:_PART_BYTES]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _and_then(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest

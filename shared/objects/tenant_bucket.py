@@ -1,0 +1,65 @@
+"""Describes the bucket of a tenant, into which finished pictures are copied, and names the copies. Does no I/O."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.ids import JobId, TenantId
+
+Access = Literal["key", "role", "service"]
+
+_COPIES = r"(job|batch)_[0-9a-z]{26}([0-9a-z_-]*)/"
+_JOBS = "jobs/"
+_BATCHES = "batches/"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantBucket:
+    """A bucket, and a prefix in it, that belong to one tenant. `prefix` is '' or ends with a slash.
+
+    `endpoint_url` is None for AWS. With an `access_key`, `sealed_secret` is its encrypted secret key. With a
+    `role_arn`, the service assumes that role. With neither, the service uses its own credentials.
+    """
+
+    tenant: TenantId
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    sealed_secret: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def access(self) -> Access:
+        """Returns how the service gets access: by an access key, by a role, or by its own credentials."""
+        return "key" if self.access_key else "role" if self.role_arn else "service"
+
+    @property
+    def address(self) -> str:
+        """Returns the URL of the S3 server."""
+        return self.endpoint_url or f"https://s3.{self.region}.amazonaws.com"
+
+    @property
+    def folders(self) -> tuple[str, str]:
+        """Returns the folders that hold the copies of jobs and of batches. The tenant may keep other objects beside."""
+        return (f"{self.prefix}{_JOBS}", f"{self.prefix}{_BATCHES}")
+
+    def is_folder_of_copies(self, folder: str) -> bool:
+        """Returns whether this is the folder of one job or batch, and not of the tenant's other objects."""
+        return any(re.fullmatch(f"{re.escape(parent)}{_COPIES}", folder) for parent in self.folders)
+
+    def folder_of_job(self, job_id: JobId) -> str:
+        """Returns the folder for the pictures and the manifest of a job."""
+        return f"{self.prefix}{_JOBS}{job_id}/"
+
+    def folder_of_batch(self, batch_id: str) -> str:
+        """Returns the folder for the pictures and the result files of a batch."""
+        return f"{self.prefix}{_BATCHES}{batch_id}/"
+
+    def location(self, folder: str) -> str:
+        """Returns the URI of a folder of this bucket."""
+        return f"s3://{self.bucket}/{folder}"

@@ -1,0 +1,85 @@
+-- Leases one job or batch that is to be copied into the bucket of its tenant. Tenants take turns. A tenant whose bucket
+-- refused gets one try at a time, with growing pauses, so that it does not delay others. What has waited longer than the
+-- patience while the bucket refuses is given up, and its webhook message is sent.
+-- ARGV: holder, lease (ms), maximum number of leases of one tenant, patience (ms), '1' if the bucket may be one that
+--   refused last, else '0'.
+-- Returns {job or batch, tenant, bucket (JSON), '1' if the bucket refused last, origin or '', record of the job
+-- (job_record.lua) or '', batch of its line or '', note of its line or ''}, or {} when there is none. A first element
+-- '' with a second one tells that so many copies were given up: claim again.
+
+-- needs: keys, clock, copies, job_record
+local MOST_TENANTS, MOST_GIVEN_UP = 20, 100
+local holder, ttl, cap, patience, may_be_failing = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]),
+  ARGV[5] == '1'
+local now = now_ms()
+
+-- Frees the leases that have ended, because their worker died.
+local function free_lapsed(leases)
+  local held = redis.call('HGETALL', leases)
+  for i = 1, #held, 2 do
+    if tonumber(string.match(held[i + 1], '^(%d+)|') or 0) <= now then redis.call('HDEL', leases, held[i]) end
+  end
+end
+
+-- Gives up what waits longer than the patience, or everything if the tenant has no bucket any more.
+local function give_up_late(tenant, why, is_all)
+  local num = 0
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', P .. 'copies:' .. tenant, '-inf', is_all and '+inf' or now,
+    'LIMIT', 0, MOST_GIVEN_UP)) do
+    local since = tonumber(redis.call('HGET', copied_record(entry), 'copy_since_ms') or 0)
+    local is_leased = redis.call('HEXISTS', P .. 'copy_leases:' .. tenant, entry) == 1
+    if is_all or (since <= now - patience and not is_leased) then
+      end_copy(entry, tenant, 'failed', why, now)
+      num = num + 1
+    end
+  end
+  return num
+end
+
+-- Returns the first due job or batch that nobody has leased. A batch waits for the copies of its jobs.
+local function first_free(tenant, leases, num)
+  local due = redis.call('ZRANGEBYSCORE', P .. 'copies:' .. tenant, '-inf', now, 'LIMIT', 0, num + 10)
+  for _, entry in ipairs(due) do
+    local left = tonumber(redis.call('HGET', copied_record(entry), 'copies_left') or 0)
+    if left > 0 then
+      redis.call('ZADD', P .. 'copies:' .. tenant, now + NEXT_LOOK_MS, entry)
+    elseif redis.call('HEXISTS', leases, entry) == 0 then
+      return entry
+    end
+  end
+end
+
+-- Returns the lease of a job or batch, as this script does.
+local function lease(entry, tenant, bucket, is_failing)
+  redis.call('HSET', P .. 'copy_leases:' .. tenant, entry, string.format('%.0f', now + ttl) .. '|' .. holder)
+  local key = copied_record(entry)
+  local known = redis.call('HMGET', key, 'origin', 'copy_batch', 'copy_note')
+  local record = string.sub(entry, 1, 6) ~= 'batch_' and job_record(entry) or ''
+  return { entry, tenant, bucket, is_failing and '1' or '0', known[1] or '', record, known[2] or '', known[3] or '' }
+end
+
+-- Serves a tenant. Returns its lease, or nil and the number of copies that were given up.
+local function serve(tenant)
+  local leases, bucket = P .. 'copy_leases:' .. tenant, redis.call('HGET', P .. 'buckets', tenant)
+  if not bucket then return nil, give_up_late(tenant, 'the tenant has no bucket any more', true) end
+  free_lapsed(leases)
+  local state = redis.call('HMGET', P .. 'copy_state:' .. tenant, 'strikes', 'error')
+  local is_failing, num = tonumber(state[1] or 0) > 0, redis.call('HLEN', leases)
+  local given_up = is_failing and give_up_late(tenant, state[2] or '', false) or 0
+  if given_up > 0 then return nil, given_up end
+  if num >= (is_failing and 1 or cap) or (is_failing and not may_be_failing) then
+    schedule_copies(tenant, now, true)
+    return nil, 0
+  end
+  local entry = first_free(tenant, leases, num)
+  local found = entry and lease(entry, tenant, bucket, is_failing)
+  schedule_copies(tenant, now)
+  return found, 0
+end
+
+for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', P .. 'copy_tenants', '-inf', now, 'LIMIT', 0, MOST_TENANTS)) do
+  local found, given_up = serve(tenant)
+  if found then return found end
+  if given_up > 0 then return { '', given_up } end
+end
+return {}

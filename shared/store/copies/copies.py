@@ -1,0 +1,111 @@
+"""Leases jobs and batches that are to be copied into the buckets of their tenants, and stores the outcomes. It copies
+nothing itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shared.batches.batch import BatchId
+from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
+from shared.jobs.job import Job
+from shared.objects.tenant_bucket import TenantBucket
+from shared.store.copies.buckets import bucket_of
+from shared.store.core.connect import Client
+from shared.store.core.scripts import Scripts
+from shared.store.jobs.records import job_of_record
+from shared.tracing.origin import Origin, log_ids
+
+Outcome = Literal["copied", "failed", "refused", "later"]
+
+_MOST_ERROR = 300  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class CopyClaim:
+    """A leased job or batch. `job` is None for a batch, and for a job whose record can't be read.
+
+    `line_of` is the batch of a job that was a batch line, and `note` has the fields of that line. `is_failing` says
+    whether the bucket refused the last copy.
+    """
+
+    entry: str
+    tenant: TenantId
+    place: TenantBucket
+    holder: HolderId
+    is_failing: bool = False
+    job: Job | None = None
+    line_of: BatchId | None = None
+    note: str = ""
+    origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def batch_id(self) -> BatchId | None:
+        """Returns the batch to copy; None if a job is to be copied."""
+        return BatchId(self.entry) if self.entry.startswith("batch_") else None
+
+    @property
+    def log_ids(self) -> Mapping[str, str | int]:
+        """Returns the ids that every log line about this copy carries."""
+        return log_ids(self.origin, tenant=self.tenant, **{"batch_id" if self.batch_id else "job_id": self.entry})
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRules:
+    """Rules for leases: their length, how many one tenant has at once, and how long a bucket that refuses is tried."""
+
+    lease_ttl_s: float = 120.0
+    concurrency: int = 4
+    patience_s: float = 3600.0
+
+
+class CopyStore:
+    """Leases copies that are due. Every method raises `StoreUnavailable` when the store does not answer."""
+
+    def __init__(self, client: Client, rules: CopyRules, worker: WorkerId | None = None) -> None:
+        self._scripts = Scripts(client)
+        self._rules = rules
+        self._worker = worker
+
+    def claim(self, *, may_be_failing: bool = True) -> CopyClaim | None:
+        """Leases a copy that is due. Returns None when there is none.
+
+        Without `may_be_failing`, it leases nothing for a bucket that refused last.
+        """
+        rules, holder = self._rules, new_holder_id(self._worker)
+        ttl_ms, patience_ms = int(rules.lease_ttl_s * 1000), int(rules.patience_s * 1000)
+        while True:
+            found = self._scripts.run("claim_copy", holder, ttl_ms, rules.concurrency, patience_ms, int(may_be_failing))
+            if not found:
+                return None
+            if found[0]:
+                return _claim_of(found, holder)
+
+    def renew(self, claim: CopyClaim) -> bool:
+        """Extends a lease. Returns False if it was lost."""
+        ttl_ms = int(self._rules.lease_ttl_s * 1000)
+        return bool(self._scripts.run("renew_copy", claim.entry, claim.tenant, claim.holder, ttl_ms))
+
+    def finish(self, claim: CopyClaim, outcome: Outcome, detail: str = "") -> bool:
+        """Ends a try. `detail` is the location of the copies, or the error. See finish_copy.lua for the outcomes.
+
+        Returns False if the lease was lost.
+        """
+        detail = detail[:_MOST_ERROR] if outcome != "copied" else detail
+        return bool(self._scripts.run("finish_copy", claim.entry, claim.tenant, claim.holder, outcome, detail))
+
+
+def _claim_of(found: list[str], holder: HolderId) -> CopyClaim:
+    entry, tenant, text, is_failing, origin, record, batch, note = found
+    owner = TenantId(tenant)
+    return CopyClaim(
+        entry=entry,
+        tenant=owner,
+        place=bucket_of(owner, text),
+        holder=holder,
+        is_failing=is_failing == "1",
+        job=job_of_record(JobId(entry), record) if record else None,
+        line_of=BatchId(batch) if batch else None,
+        note=note,
+        origin=Origin.parse(origin),
+    )

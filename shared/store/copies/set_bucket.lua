@@ -1,0 +1,25 @@
+-- Stores the bucket of a tenant, unless its prefix overlaps that of another tenant in the same bucket. Copies that wait
+-- are tried at once.
+-- ARGV: tenant, bucket (JSON with address, bucket and prefix).
+-- Returns 1; 0 if the prefixes overlap; -1 while the tenant's data is being erased.
+
+-- needs: keys, clock, copies, erasing
+local tenant, text = unpack(ARGV)
+if is_erasing(tenant) then return -1 end
+local own = cjson.decode(text)
+
+-- Returns whether one of the prefixes begins with the other.
+local function overlaps(other)
+  local shorter = math.min(#own.prefix, #other.prefix)
+  return string.sub(own.prefix, 1, shorter) == string.sub(other.prefix, 1, shorter)
+end
+
+local all = redis.call('HGETALL', P .. 'buckets')
+for i = 1, #all, 2 do
+  local other = all[i] ~= tenant and cjson.decode(all[i + 1])
+  if other and other.bucket == own.bucket and other.address == own.address and overlaps(other) then return 0 end
+end
+redis.call('HSET', P .. 'buckets', tenant, text)
+redis.call('DEL', P .. 'copy_state:' .. tenant)
+schedule_copies(tenant, now_ms())
+return 1

@@ -1,0 +1,180 @@
+"""The bucket of a tenant, on the embedded S3 server: what is written into it, and why it refuses."""
+
+import threading
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar
+from urllib.parse import parse_qs
+
+import pytest
+from pydantic import SecretStr
+
+from shared.egress.client import EgressClient
+from shared.egress.rules import EgressRules
+from shared.errors import Misconfigured
+from shared.ids import ObjectKey
+from shared.objects.bucket_client import BucketClient
+from shared.objects.bucket_credentials import BucketCredentials
+from shared.objects.bucket_errors import BucketRefused
+from shared.objects.sealing import SealBroken, Sealing, new_sealing_key
+from shared.settings.settings import Settings
+from tests.fixtures.buckets import ACME, GLOBEX, ON_LOOPBACK, SEALING, Buckets
+from tests.fixtures.http_server import HttpServer, Quiet
+
+KEY = ObjectKey("gridpress/jobs/job_a/0 ö+.png")
+
+
+def test_it_holds_what_was_written_under_any_name(buckets: Buckets) -> None:
+    bucket = buckets.clients.client_of(buckets.place())
+    bucket.check()
+    assert buckets.keys() == []  # the check leaves nothing
+    bucket.put(KEY, b"picture", "image/png")
+    parts = [bytes([number]) * 3_000_000 for number in range(6)]
+    for name, chunks in {"none": [], "one": [b"a", b"b"], "several": parts}.items():
+        bucket.put_parts(ObjectKey(f"gridpress/{name}"), chunks, "application/jsonl")
+        assert buckets.read(f"gridpress/{name}") == b"".join(chunks)
+    assert buckets.read(KEY) == b"picture"
+    assert buckets.keys(GLOBEX) == []
+
+
+def test_the_client_is_made_anew_when_the_bucket_changes(buckets: Buckets) -> None:
+    place = buckets.place()
+    first = buckets.clients.client_of(place)
+    assert buckets.clients.client_of(place) is first
+    changed = buckets.clients.client_of(buckets.place(bucket="globex-pictures"))
+    assert changed is not first
+    assert changed.place.bucket == "globex-pictures"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"bucket": "absent"}, "bucket", "no bucket absent"),
+        ({"access_key": "nobody"}, "access_key", "does not know|with this access"),
+        ({"sealed_secret": SEALING.seal("wrong", ACME)}, "secret_key", "does not belong"),
+        ({"sealed_secret": SEALING.seal("stolen", GLOBEX)}, "secret_key", "can't be decrypted"),
+        ({"endpoint_url": "http://127.0.0.1:1"}, "endpoint_url", "can't be used"),
+        ({"endpoint_url": "http://10.1.2.3:9000"}, "endpoint_url", "can't be used: 10.1.2.3 is private"),
+    ],
+)
+def test_a_refusal_is_one_line_that_names_the_field(
+    buckets: Buckets, changes: dict[str, str], field: str, words: str
+) -> None:
+    with pytest.raises(BucketRefused, match=words) as refused:
+        buckets.clients.client_of(buckets.place(**changes)).check()
+    assert refused.value.field == field
+    assert "\n" not in str(refused.value)
+    assert buckets.s3.secret_key not in str(refused.value)
+
+
+class _Silent(Quiet, BaseHTTPRequestHandler):
+    """Accepts a request and never answers."""
+
+    released = threading.Event()
+
+    def do_PUT(self) -> None:
+        self.released.wait(60)
+
+
+def test_a_bucket_that_hangs_is_given_up(buckets: Buckets) -> None:
+    credentials = BucketCredentials(Settings(), SEALING)
+    with HttpServer(_Silent) as server:
+        place = buckets.place(endpoint_url=server.url)
+        bucket = BucketClient(place, EgressClient(ON_LOOPBACK), credentials, timeout_s=0.2)
+        with pytest.raises(BucketRefused, match="no usable response"):
+            bucket.put(KEY, b"picture", "image/png")
+        _Silent.released.set()
+
+
+@pytest.mark.attack
+def test_no_address_of_the_own_network_is_called(buckets: Buckets) -> None:
+    egress = EgressClient(EgressRules())
+    bucket = BucketClient(buckets.place(), egress, BucketCredentials(Settings(), SEALING))
+    with pytest.raises(BucketRefused, match="loopback") as refused:
+        bucket.check()
+    assert refused.value.field == "endpoint_url"
+
+
+class _Sts(Quiet, BaseHTTPRequestHandler):
+    """Gives the keys of the embedded server to anybody who asks for a role."""
+
+    asked: ClassVar[list[dict[str, list[str]]]] = []
+    keys = ("", "")
+    status = 200
+
+    def do_POST(self) -> None:
+        self.asked.append(parse_qs(self.received().decode()))
+        given = f"<AccessKeyId>{self.keys[0]}</AccessKeyId><SecretAccessKey>{self.keys[1]}</SecretAccessKey>"
+        given += "<SessionToken></SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>"
+        text = f"<AssumeRoleResponse><AssumeRoleResult><Credentials>{given}</Credentials></AssumeRoleResult>"
+        text += "</AssumeRoleResponse>"
+        if self.status != 200:
+            text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+ROLE = "arn:aws:iam::123456789012:role/gridpress"
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_role_is_assumed_for_the_tenant_with_the_external_id(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(_Sts, "keys", (buckets.s3.access_key, buckets.s3.secret_key))
+    monkeypatch.setattr(_Sts, "status", status)
+    monkeypatch.setattr(_Sts, "asked", [])
+    with HttpServer(_Sts) as sts:
+        own = Settings(sts_endpoint_url=sts.url, s3_access_key="own", s3_secret_key=SecretStr("own secret"))
+        place = buckets.place(access_key=None, sealed_secret=None, role_arn=ROLE, external_id="acme-7")
+        bucket = BucketClient(place, EgressClient(ON_LOOPBACK), BucketCredentials(own, SEALING))
+        if status == 200:
+            bucket.put(KEY, b"picture", "image/png")
+            bucket.put(KEY, b"picture", "image/png")
+            assert buckets.read(KEY) == b"picture"
+        else:
+            with pytest.raises(BucketRefused, match="may not assume") as refused:
+                bucket.put(KEY, b"picture", "image/png")
+            assert refused.value.field == "role_arn"
+    (asked,) = _Sts.asked  # once for both objects
+    assert (asked["RoleArn"], asked["ExternalId"]) == ([ROLE], ["acme-7"])
+    assert asked["RoleSessionName"] == ["gridpress-acme"]
+
+
+def test_without_key_and_role_the_service_uses_its_own_access(buckets: Buckets) -> None:
+    own = Settings(s3_access_key=buckets.s3.access_key, s3_secret_key=SecretStr(buckets.s3.secret_key))
+    place = buckets.place(access_key=None, sealed_secret=None)
+    assert place.access == "service"
+    BucketClient(place, EgressClient(ON_LOOPBACK), BucketCredentials(own, SEALING)).check()
+
+
+def test_only_folders_of_jobs_and_batches_count_as_copies(buckets: Buckets) -> None:
+    place = buckets.place()
+    ulid = "01h" + "0" * 23
+    assert place.is_folder_of_copies(f"gridpress/jobs/job_{ulid}/")
+    assert place.is_folder_of_copies(f"gridpress/batches/batch_{ulid}/")
+    for other in ("gridpress/jobs/mine/", f"jobs/job_{ulid}/", f"gridpress/jobs/job_{ulid}/deeper/", "gridpress/"):
+        assert not place.is_folder_of_copies(other)
+
+
+def test_a_sealed_secret_opens_with_every_key_and_for_its_owner_alone() -> None:
+    old, new = Sealing((bytes(32),)), Sealing((bytes([1]) * 32, bytes(32)))
+    sealed = old.seal("secret", ACME)
+    assert "secret" not in sealed
+    assert old.seal("secret", ACME) != sealed
+    assert new.open(sealed, ACME) == "secret"
+    for sealing, owner in ((old, GLOBEX), (Sealing((bytes([1]) * 32,)), ACME)):
+        with pytest.raises(SealBroken):
+            sealing.open(sealed, owner)
+
+
+@pytest.mark.parametrize("text", ["", "gpk_", "gpk_AAAA", new_sealing_key()[4:], f"{new_sealing_key()},x"])
+def test_an_invalid_sealing_key_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="GRIDPRESS_SEALING_KEY"):
+        Sealing.of(Settings(sealing_key=SecretStr(text)))
+
+
+def test_a_sealing_key_is_made_once(s3_settings: Settings) -> None:
+    sealed = Sealing.of(s3_settings).seal("secret", ACME)
+    assert Sealing.of(s3_settings).open(sealed, ACME) == "secret"

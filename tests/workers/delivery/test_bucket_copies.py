@@ -1,0 +1,259 @@
+"""Pictures of jobs and batches are copied into the buckets of two tenants, over real stores."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from api.services import Services
+from shared.errors import ObjectStoreUnavailable
+from shared.ids import TenantId
+from shared.jobs.bucket_copy import BucketCopy, CopyStatus
+from shared.objects.bucket_clients import BucketClients
+from shared.objects.bucket_credentials import BucketCredentials
+from shared.objects.egress_session import EgressSession
+from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
+from shared.store.access.keys import KeyStore
+from shared.store.batches.batches import BatchStore
+from shared.store.copies.buckets import BucketStore
+from shared.store.copies.copies import CopyRules, CopyStore
+from shared.store.core.connect import Client
+from shared.store.jobs.jobs import JobStore
+from shared.store.webhooks.deliveries import DeliveryStore
+from tests.api.conftest import hints, house
+from tests.fixtures.buckets import ACME, GLOBEX, SEALING, Buckets
+from tests.fixtures.http_server import HttpServer, Quiet
+from tests.shared.store.builders import A_LOT, DELIVERY_RULES
+from tests.workers.batches.shop import PNG, Json, Shop, a_line, a_shop, jsonl
+from workers.delivery.copies.service import CopyService
+
+__all__ = ["hints", "house"]
+
+HOOK = "https://a.example/hook"
+
+
+@pytest.fixture
+def shop(house: Services, client: Client) -> Shop:
+    return a_shop(house, client)
+
+
+@pytest.fixture
+def service(client: Client, objects: ObjectStore, s3_settings: Settings, buckets: Buckets) -> CopyService:
+    copies = CopyStore(client, CopyRules(concurrency=2))
+    return CopyService(
+        copies, JobStore(client), BatchStore(client), objects, buckets.clients, s3_settings, most_failing=1
+    )
+
+
+@pytest.fixture
+def placed(client: Client, buckets: Buckets) -> BucketStore:
+    found = BucketStore(client)
+    for tenant in (ACME, GLOBEX):
+        found.save(buckets.place(tenant))
+    return found
+
+
+@pytest.fixture
+def headers(client: Client) -> dict[TenantId, dict[str, str]]:
+    keys = KeyStore(client)
+    return {tenant: {"Authorization": f"Bearer {keys.create(tenant)[1]}"} for tenant in (ACME, GLOBEX)}
+
+
+def posted(shop: Shop, headers: dict[str, str], **fields: Any) -> str:
+    answer = shop.http.post("/v1/jobs", json={"prompt": "a", "webhook_url": HOOK, **fields}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.get_json()["id"])
+
+
+def read(shop: Shop, job_id: str, headers: dict[str, str]) -> Json:
+    return dict(shop.http.get(f"/v1/jobs/{job_id}", headers=headers).get_json())
+
+
+def copy_all(service: CopyService) -> int:
+    num = 0
+    while claim := service.claim():
+        service.carry_out(claim)
+        num += 1
+    return num
+
+
+def due_types(client: Client) -> list[str]:
+    return [each.event_type for each in DeliveryStore(client, DELIVERY_RULES).claim(A_LOT)]
+
+
+def test_each_tenant_finds_its_pictures_in_its_own_bucket(
+    shop: Shop,
+    service: CopyService,
+    client: Client,
+    buckets: Buckets,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+) -> None:
+    mine, yours = posted(shop, headers[ACME], n=2), posted(shop, headers[GLOBEX])
+    shop.render()
+    pending = {"status": "pending", "location": None, "error": None}
+    assert read(shop, mine, headers[ACME])["bucket_copy"] == pending
+    assert due_types(client) == []
+    assert copy_all(service) == 2
+    folder = f"gridpress/jobs/{mine}"
+    assert buckets.keys(ACME) == [f"{folder}/0.png", f"{folder}/1.png", f"{folder}/manifest.json"]
+    assert buckets.keys(GLOBEX) == [f"gridpress/jobs/{yours}/{name}" for name in ("0.png", "manifest.json")]
+    assert buckets.read(f"{folder}/1.png") == PNG
+    manifest = json.loads(buckets.read(f"{folder}/manifest.json"))
+    found = read(shop, mine, headers[ACME])
+    assert found["bucket_copy"] == {"status": "copied", "location": f"s3://acme-pictures/{folder}/", "error": None}
+    assert manifest["job"] == found
+    assert [each["file"] for each in manifest["pictures"]] == ["0.png", "1.png"]
+    assert sorted(due_types(client)) == ["job.succeeded", "job.succeeded"]
+
+
+def test_a_batch_is_copied_with_the_names_of_its_lines(
+    shop: Shop, service: CopyService, client: Client, buckets: Buckets
+) -> None:
+    default = TenantId("default")
+    BucketStore(client).save(buckets.place(default, bucket="acme-pictures", sealed_secret=_sealed(buckets, default)))
+    lines = jsonl([a_line(0), a_line(1, n=2), a_line(2, n=-1)])
+    batch = shop.create(lines, webhook_url=HOOK)
+    found = shop.run(batch)
+    assert found["bucket_copy"]["status"] == "pending"
+    assert "batch.completed" not in due_types(client)
+    for _ in range(3):
+        copy_all(service)
+        client.zadd(
+            f"gridpress:copies:{default}", dict.fromkeys(client.zrange(f"gridpress:copies:{default}", 0, -1), 0)
+        )
+        client.zadd("gridpress:copy_tenants", {default: 0})
+    folder = f"gridpress/batches/{batch['id']}"
+    names = ["errors.jsonl", "line-0.png", "line-1--0.png", "line-1--1.png", "manifest.jsonl", "output.jsonl"]
+    assert buckets.keys() == [f"{folder}/{name}" for name in names]
+    listed = [json.loads(line) for line in buckets.read(f"{folder}/manifest.jsonl").splitlines()]
+    assert sorted(each["file"] for each in listed) == names[1:4]
+    assert buckets.read(f"{folder}/output.jsonl").count(b"\n") == 2
+    copied = {"status": "copied", "location": f"s3://acme-pictures/{folder}/", "error": None}
+    assert shop.batch(batch)["bucket_copy"] == copied
+    assert "batch.completed" in due_types(client)
+    assert client.hget(f"gridpress:batch:{batch['id']}", "copies_left") == "0"
+
+
+def _sealed(buckets: Buckets, tenant: TenantId) -> str:
+    return SEALING.seal(buckets.s3.secret_key, tenant)
+
+
+class _Hanging(Quiet, BaseHTTPRequestHandler):
+    """Accepts requests and never answers."""
+
+    released = threading.Event()
+    arrived = threading.Semaphore(0)
+
+    def do_PUT(self) -> None:
+        self.arrived.release()
+        self.released.wait(60)
+
+
+def test_a_bucket_that_hangs_or_refuses_delays_no_other_tenant(
+    shop: Shop,
+    service: CopyService,
+    client: Client,
+    buckets: Buckets,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+) -> None:
+    with HttpServer(_Hanging) as server:
+        placed.save(buckets.place(ACME, endpoint_url=server.url))
+        stuck = posted(shop, headers[ACME])
+        shop.render()
+        claim = service.claim()
+        assert claim
+        thread = threading.Thread(target=service.carry_out, args=[claim])
+        thread.start()
+        assert _Hanging.arrived.acquire(timeout=60)
+        yours = posted(shop, headers[GLOBEX])
+        shop.render()
+        assert copy_all(service) == 1
+        assert read(shop, yours, headers[GLOBEX])["bucket_copy"]["status"] == "copied"
+        assert due_types(client) == ["job.succeeded"]
+        assert read(shop, stuck, headers[ACME])["bucket_copy"]["status"] == "pending"
+        placed.save(buckets.place(ACME, bucket="absent"))
+        _Hanging.released.set()
+        thread.join()
+    assert placed.health(ACME).num_waiting == 1
+    assert placed.health(ACME).error
+    assert placed.health(GLOBEX).error is None
+
+
+def test_a_bucket_that_refuses_too_long_is_given_up_and_the_webhook_is_sent(
+    shop: Shop,
+    service: CopyService,
+    client: Client,
+    buckets: Buckets,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+) -> None:
+    placed.save(buckets.place(ACME, bucket="absent"))
+    job = posted(shop, headers[ACME])
+    shop.render()
+    assert copy_all(service) == 1
+    assert placed.health(ACME).error == f"there is no bucket absent at {buckets.s3.url}"
+    assert due_types(client) == []
+    client.hset(f"gridpress:job:{job}", "copy_since_ms", 0)
+    client.hset("gridpress:copy_state:acme", "resumes_ms", 0)
+    client.zadd("gridpress:copies:acme", {job: 0})
+    client.zadd("gridpress:copy_tenants", {"acme": 0})
+    assert copy_all(service) == 0
+    told = read(shop, job, headers[ACME])["bucket_copy"]
+    assert (told["status"], "there is no bucket absent" in told["error"]) == ("failed", True)
+    assert due_types(client) == ["job.succeeded"]
+
+
+@pytest.mark.parametrize("cause", ["own_store", "gone", "stopping"])
+def test_a_failure_of_the_service_is_not_the_buckets(
+    shop: Shop,
+    service: CopyService,
+    buckets: Buckets,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+    cause: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = posted(shop, headers[ACME])
+    shop.render()
+
+    def away(*_: object) -> bytes:
+        raise ObjectStoreUnavailable("away")
+
+    if cause == "own_store":
+        monkeypatch.setattr(service, "objects", type("Away", (), {"get": away})())
+    elif cause == "gone":
+        for page in shop.house.objects.pages(f"jobs/{job}/"):
+            for key, _ in page:
+                shop.house.objects.delete(key)
+    else:
+        service.stopping.set()
+    assert copy_all(service) == 1
+    told = read(shop, job, headers[ACME])["bucket_copy"]
+    assert told["status"] == ("failed" if cause == "gone" else "pending")
+    assert placed.health(ACME).error is None
+    assert buckets.keys() == []
+
+
+def test_a_lost_lease_ends_the_copy(
+    shop: Shop, service: CopyService, client: Client, placed: BucketStore, headers: dict[TenantId, dict[str, str]]
+) -> None:
+    job = posted(shop, headers[ACME])
+    shop.render()
+    claim = service.claim()
+    assert claim
+    client.hset("gridpress:copy_leases:acme", job, "9999999999999|another")
+    service.carry_out(claim)
+    assert JobStore(client).job_of_any_tenant(claim.job.job_id).bucket_copy == BucketCopy(CopyStatus.PENDING)  # type: ignore[union-attr]
+
+
+def test_tenants_share_no_connections(buckets: Buckets) -> None:
+    clients = BucketClients(buckets.clients._egress, BucketCredentials(Settings(), SEALING))
+    one, other = (clients.client_of(buckets.place(tenant)) for tenant in (ACME, GLOBEX))
+    sessions = [client._client._endpoint.http_session for client in (one, other)]
+    assert all(isinstance(session, EgressSession) for session in sessions)  # each request has its own connection
+    assert sessions[0] is not sessions[1]

@@ -1,0 +1,1 @@
+"""Copies finished pictures into the buckets of their tenants, before the webhook about them is sent."""
