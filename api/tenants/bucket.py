@@ -19,7 +19,6 @@ from shared.intake.fields import validated
 from shared.objects.bucket_client import BucketClient
 from shared.objects.bucket_credentials import BucketCredentials
 from shared.objects.bucket_errors import BucketRefused
-from shared.objects.sealing import Sealing
 from shared.objects.tenant_bucket import TenantBucket
 from shared.responses.buckets import BucketResponse
 
@@ -49,10 +48,9 @@ def replace(tenant: str) -> dict[str, Any]:
     found = _tenant_of_operator(tenant)
     asked = validated(BucketRequest, body_document().value)
     deps = services()
-    sealing = Sealing.of(deps.settings)
-    place = bucket_of_request(asked, found, deps.settings, deps.rules, sealing)
+    place = bucket_of_request(asked, found, deps.settings, deps.rules)
     audit.note(bucket=place.bucket, prefix=place.prefix, endpoint_url=place.endpoint_url, access=place.access)
-    _check(place, sealing)
+    _check(place)
     deps.buckets.save(place)
     _log("bucket.changed", found, bucket=place.bucket, prefix=place.prefix, address=place.address, access=place.access)
     return _answer(found)
@@ -77,12 +75,12 @@ def _tenant_of_operator(tenant: str) -> TenantId:
     return found
 
 
-def _check(place: TenantBucket, sealing: Sealing) -> None:
+def _check(place: TenantBucket) -> None:
     """Writes, reads and deletes an object in the bucket. Raises `InvalidRequest` with the field that is wrong."""
     deps = services()
     egress = deps.fetcher.of_tenant(place.tenant).client
     try:
-        BucketClient(place, egress, BucketCredentials(deps.settings, sealing), timeout_s=_CHECK_S).check()
+        BucketClient(place, egress, BucketCredentials(deps.settings), timeout_s=_CHECK_S).check()
     except BucketRefused as error:
         raise InvalidRequest(f"{error.field}: {error}", error.field) from error
 

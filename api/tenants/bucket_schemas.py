@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Misconfigured
 from shared.ids import TenantId
 from shared.objects.sealing import Sealing
 from shared.objects.tenant_bucket import TenantBucket
@@ -49,9 +49,7 @@ class BucketRequest(BaseModel):
     )
 
 
-def bucket_of_request(
-    asked: BucketRequest, tenant: TenantId, settings: Settings, rules: EgressRules, sealing: Sealing
-) -> TenantBucket:
+def bucket_of_request(asked: BucketRequest, tenant: TenantId, settings: Settings, rules: EgressRules) -> TenantBucket:
     """Returns the bucket that a request describes, with its secret key encrypted. Sends nothing.
 
     Raises `InvalidRequest` for fields that don't fit together, a URL that the egress rules forbid, and the bucket of
@@ -65,7 +63,7 @@ def bucket_of_request(
         endpoint_url=_plain(asked.endpoint_url) if asked.endpoint_url else None,
         region=asked.region,
         access_key=asked.access_key,
-        sealed_secret=sealing.seal(asked.secret_key, tenant) if asked.secret_key else None,
+        sealed_secret=_sealed(asked.secret_key, tenant, settings) if asked.secret_key else None,
         role_arn=asked.role_arn,
         external_id=asked.external_id,
         updated_at=datetime.now(UTC),
@@ -77,6 +75,14 @@ def bucket_of_request(
     if _is_own(place, settings):
         raise InvalidRequest("bucket: it is the bucket of the service itself", "bucket")
     return place
+
+
+def _sealed(secret: str, tenant: TenantId, settings: Settings) -> str:
+    """Returns the encrypted secret key. Raises `InvalidRequest` if the service has no key to encrypt with."""
+    try:
+        return Sealing.of(settings).seal(secret, tenant)
+    except Misconfigured as error:
+        raise InvalidRequest(f"secret_key: it can't be encrypted: {error}", "secret_key") from error
 
 
 def _check_access(asked: BucketRequest) -> None:

@@ -27,7 +27,7 @@ class BucketClients:
     @classmethod
     def of(cls, settings: Settings, egress: EgressClient) -> Self:
         """Creates them from the settings. Raises `Misconfigured` for an invalid sealing key."""
-        return cls(egress, BucketCredentials(settings, Sealing.of(settings)))
+        return cls(egress, BucketCredentials(settings, Sealing.given(settings)))
 
     def client_of(self, place: TenantBucket) -> BucketClient:
         """Returns the client of a bucket. Raises `BucketRefused` if its secret key can't be decrypted."""

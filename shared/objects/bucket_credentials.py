@@ -18,21 +18,26 @@ _STS = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "t
 
 @dataclass(frozen=True, slots=True)
 class BucketCredentials:
-    """Makes sessions of botocore with the credentials for one bucket."""
+    """Makes sessions of botocore with the credentials for one bucket.
+
+    Without `sealing`, the key is read when a secret key is first needed: most services have no buckets of tenants, and
+    some can't write into their data folder.
+    """
 
     settings: Settings
-    sealing: Sealing
+    sealing: Sealing | None = None
 
     def session_of(self, place: TenantBucket) -> Any:
         """Returns a session with the credentials for a bucket. The credentials of a role are fetched with the first
         request, and again before they expire.
 
-        Raises `SealBroken` if the secret key can't be decrypted.
+        Raises `SealBroken` if the secret key can't be decrypted, and `Misconfigured` without a sealing key.
         """
         session = botocore.session.Session()
         if place.access_key:
             assert place.sealed_secret
-            session.set_credentials(place.access_key, self.sealing.open(place.sealed_secret, place.tenant))
+            sealing = self.sealing or Sealing.of(self.settings)
+            session.set_credentials(place.access_key, sealing.open(place.sealed_secret, place.tenant))
         elif place.role_arn:
             session._credentials = self._of_role(session, place)
         elif own := self._own():

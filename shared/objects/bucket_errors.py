@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from shared.egress.errors import EgressFailed, EgressRefused
-from shared.errors import GridpressError
+from shared.errors import GridpressError, Misconfigured
 from shared.objects.sealing import SealBroken
 from shared.objects.tenant_bucket import TenantBucket
 
@@ -44,7 +44,9 @@ def field_and_reason(error: Exception, place: TenantBucket, what: str) -> tuple[
     if isinstance(error, (EgressRefused, EgressFailed)):
         return "endpoint_url", f"{place.address} can't be used: {error}"
     if isinstance(error, SealBroken):
-        return "secret_key", "the secret key can't be decrypted: GRIDPRESS_SEALING_KEY was changed"
+        return "secret_key", "the secret key can't be decrypted: GRIDPRESS_SEALING_KEY is not the one that encrypted it"
+    if isinstance(error, Misconfigured):
+        return "secret_key", str(error)
     if isinstance(error, NoCredentialsError):
         return "bucket", "the service has no credentials of its own: give an access key"
     return _ACCESS[place.access], f"the request can't be sent: {_first_line(error)}"

@@ -37,10 +37,20 @@ class Sealing:
     def of(cls, settings: Settings) -> Self:
         """Returns the sealing of the installation. If the setting is empty, a key is created once in the data folder.
 
-        Raises `Misconfigured` if the setting is invalid.
+        Raises `Misconfigured` if the setting is invalid, or if the data folder can't be written to.
         """
-        if settings.sealing_key is None:
+        if given := cls.given(settings):
+            return given
+        try:
             return cls((_read(load_or_create(settings.data_dir / "secrets" / "sealing", new_sealing_key)),))
+        except OSError as error:
+            raise Misconfigured(f"set GRIDPRESS_SEALING_KEY: no key can be stored in {settings.data_dir}") from error
+
+    @classmethod
+    def given(cls, settings: Settings) -> Self | None:
+        """Returns the sealing with the keys of the setting; None without the setting. Raises `Misconfigured`."""
+        if settings.sealing_key is None:
+            return None
         return cls(tuple(map(_read, settings.sealing_key.get_secret_value().split(","))))
 
     def seal(self, secret: str, owner: str) -> str:

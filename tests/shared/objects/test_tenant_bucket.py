@@ -13,6 +13,7 @@ from shared.egress.rules import EgressRules
 from shared.errors import Misconfigured
 from shared.ids import ObjectKey
 from shared.objects.bucket_client import BucketClient
+from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
 from shared.objects.bucket_errors import BucketRefused
 from shared.objects.sealing import SealBroken, Sealing, new_sealing_key
@@ -173,6 +174,16 @@ def test_a_sealed_secret_opens_with_every_key_and_for_its_owner_alone() -> None:
 def test_an_invalid_sealing_key_is_refused(text: str) -> None:
     with pytest.raises(Misconfigured, match="GRIDPRESS_SEALING_KEY"):
         Sealing.of(Settings(sealing_key=SecretStr(text)))
+
+
+def test_without_a_sealing_key_nothing_is_written_before_it_is_needed(s3_settings: Settings, buckets: Buckets) -> None:
+    clients = BucketClients.of(s3_settings, EgressClient(ON_LOOPBACK))
+    clients.client_of(buckets.place(access_key=None, sealed_secret=None)).check()
+    assert not list(s3_settings.data_dir.iterdir())
+    blocked = s3_settings.model_copy(update={"data_dir": s3_settings.data_dir / "file" / "below"})
+    (s3_settings.data_dir / "file").touch()
+    with pytest.raises(BucketRefused, match="set GRIDPRESS_SEALING_KEY"):
+        BucketClients.of(blocked, EgressClient(ON_LOOPBACK)).client_of(buckets.place())
 
 
 def test_a_sealing_key_is_made_once(s3_settings: Settings) -> None:
