@@ -12,7 +12,7 @@ from shared.objects.sealing import Sealing
 from shared.objects.tenant_bucket import TenantBucket
 from shared.settings.settings import Settings
 
-_MOST = 256
+_MOST = 64
 
 
 class BucketClients:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from tests.cli.stub_api import StubApi, problem, reply
+from tests.cli.stub_api import StubApi, reply
 
 PATH = "/v1/tenants/acme/bucket"
 NONE: dict[str, Any] = {"tenant": "acme", "bucket": None}
@@ -66,7 +66,8 @@ def test_options_that_miss_something_are_refused(run: Run, given: list[str], wor
 
 
 def test_a_refusal_names_the_option(api: StubApi, run: Run) -> None:
-    told = problem(400, "endpoint_url: 10.0.0.7 is private", field="endpoint_url")
-    api.routes[f"PUT {PATH}"] = lambda: told
+    error = {"code": "invalid_request", "field": "endpoint_url", "message": "endpoint_url: 10.0.0.7 is private"}
+    told = {"title": "No", "status": 400, "detail": error["message"], "field": "endpoint_url", "errors": [error]}
+    api.routes[f"PUT {PATH}"] = lambda: reply(400, told, "application/problem+json")
     result = run(*BUCKET, "--bucket", "acme-pictures", "--endpoint-url", "https://10.0.0.7")
     assert (result.exit_code, "--endpoint-url: 10.0.0.7 is private" in result.stderr) == (1, True), result.stderr

@@ -223,6 +223,23 @@ def test_what_is_deleted_meanwhile_is_not_copied(
         assert len(due_messages(client)) == 1
 
 
+def test_a_job_that_is_retried_is_copied_when_it_ends_again(
+    jobs: JobStore, client: Client, copies: CopyStore, buckets: BucketStore
+) -> None:
+    job = submitted(jobs, n=2, tenant=ACME, webhook_url=HOOK)
+    finish_next(LeaseStore(client, RULES))
+    jobs.cancel(job.job_id, ACME)
+    lost = claimed(copies, job)
+    jobs.retry(jobs.job_of_any_tenant(job.job_id), None)
+    assert copy_of(jobs, job.job_id) is None
+    assert not copies.finish(lost, "copied", "s3://one/of/two/")
+    assert copies.claim() is None
+    finish_next(LeaseStore(client, RULES))
+    copies.finish(claimed(copies, job), "copied", "s3://both/")
+    assert copy_of(jobs, job.job_id) == BucketCopy(CopyStatus.COPIED, "s3://both/")
+    assert due_messages(client) == [f"{message_id(job.job_id, 'succeeded')}_1"]
+
+
 def test_a_job_is_not_purged_before_it_is_copied(
     jobs: JobStore, client: Client, copies: CopyStore, buckets: BucketStore, clock: StoreClock
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.services import Services
+from shared.access.rights import Scope
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import TenantId
 from shared.jobs.bucket_copy import BucketCopy, CopyStatus
@@ -59,7 +60,7 @@ def placed(client: Client, buckets: Buckets) -> BucketStore:
 @pytest.fixture
 def headers(client: Client) -> dict[TenantId, dict[str, str]]:
     keys = KeyStore(client)
-    return {tenant: {"Authorization": f"Bearer {keys.create(tenant)[1]}"} for tenant in (ACME, GLOBEX)}
+    return {tenant: {"Authorization": f"Bearer {keys.create(tenant, [Scope.ADMIN])[1]}"} for tenant in (ACME, GLOBEX)}
 
 
 def posted(shop: Shop, headers: dict[str, str], **fields: Any) -> str:
@@ -78,6 +79,13 @@ def copy_all(service: CopyService) -> int:
         service.carry_out(claim)
         num += 1
     return num
+
+
+def make_due(client: Client, tenant: TenantId) -> None:
+    """As if the pauses of all its copies had passed."""
+    for entry in client.zrange(f"gridpress:copies:{tenant}", 0, -1):
+        client.zadd(f"gridpress:copies:{tenant}", {entry: 0})
+        client.zadd("gridpress:copy_tenants", {tenant: 0})
 
 
 def due_types(client: Client) -> list[str]:
@@ -120,12 +128,8 @@ def test_a_batch_is_copied_with_the_names_of_its_lines(
     found = shop.run(batch)
     assert found["bucket_copy"]["status"] == "pending"
     assert "batch.completed" not in due_types(client)
-    for _ in range(3):
-        copy_all(service)
-        client.zadd(
-            f"gridpress:copies:{default}", dict.fromkeys(client.zrange(f"gridpress:copies:{default}", 0, -1), 0)
-        )
-        client.zadd("gridpress:copy_tenants", {default: 0})
+    while copy_all(service):
+        make_due(client, default)
     folder = f"gridpress/batches/{batch['id']}"
     names = ["errors.jsonl", "line-0.png", "line-1--0.png", "line-1--1.png", "manifest.jsonl", "output.jsonl"]
     assert buckets.keys() == [f"{folder}/{name}" for name in names]
@@ -200,8 +204,7 @@ def test_a_bucket_that_refuses_too_long_is_given_up_and_the_webhook_is_sent(
     assert due_types(client) == []
     client.hset(f"gridpress:job:{job}", "copy_since_ms", 0)
     client.hset("gridpress:copy_state:acme", "resumes_ms", 0)
-    client.zadd("gridpress:copies:acme", {job: 0})
-    client.zadd("gridpress:copy_tenants", {"acme": 0})
+    make_due(client, ACME)
     assert copy_all(service) == 0
     told = read(shop, job, headers[ACME])["bucket_copy"]
     assert (told["status"], "there is no bucket absent" in told["error"]) == ("failed", True)
