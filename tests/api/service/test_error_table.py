@@ -7,8 +7,8 @@ import api.app  # noqa: F401  (so that all errors are known)
 from shared.errors import GridpressError
 
 DOCS = Path(__file__).parents[3] / "docs" / "http.md"
-# Of calls that intake and delivery tell in their own words.
-NEVER_ANSWERED = {"url_refused", "url_failed"}
+# Of calls that intake, delivery and the routes of buckets tell in their own words.
+NEVER_ANSWERED = {"url_refused", "url_failed", "bucket_refused"}
 # What werkzeug and the server refuse before any code of ours runs.
 OF_HTTP = {
     "bad_request": {400},
