@@ -21,6 +21,7 @@ from shared.responses.estimates import CostOfJob, EstimateResponse
 from shared.responses.job import pause_response
 from shared.schedule.cost import Cost
 from shared.schedule.new_job import expected
+from shared.schedule.sizes import size_of_areas
 
 estimates = Blueprint("estimates", __name__, url_prefix="/v1/jobs/estimate")
 
@@ -47,9 +48,9 @@ def estimate() -> dict[str, Any]:
 def estimate_of(asked: JobRequest, total: BatchCost) -> EstimateResponse:
     """Returns the estimate of a job that the caller would send now. `total` is the cost of all its pictures."""
     one = Cost(total.ar // asked.n, total.dit // asked.n)
-    found = expected(
-        services().throughput.loads_of(_revision(asked)), one, asked.n, is_rerender=asked.prior is not None
-    )
+    size = size_of_areas(total.pixels // asked.n, len(asked.images) * 1024**2)
+    loads = services().throughput.loads_of(_revision(asked))
+    found = expected(loads, one, asked.n, size, is_rerender=asked.prior is not None)
     pause = _pause(asked)
     return EstimateResponse(
         n=asked.n,

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import structlog
 from flask import Blueprint, Response, request
@@ -13,9 +14,10 @@ from api.jobs.previews import event_for_client
 from api.responses import sse
 from api.responses.waiting import FROM_THE_START, follow
 from api.services import Services, services
-from shared.errors import GridpressError, InvalidRequest
+from shared.errors import GridpressError, InvalidRequest, StoreUnavailable
 from shared.ids import JobId
 from shared.jobs.job import Job
+from shared.schedule.sizes import size_class
 from shared.store.jobs.jobs import JobEvent
 
 log = structlog.get_logger()
@@ -32,6 +34,9 @@ def stream(job_id: str) -> Response:
     Of the job: `job.queued` (`n`); `job.enhancing`; `job.enhanced` (`status`, `revised_prompt`, `error`); `job.retried`
     and `job.requeued`, after which a job that had ended runs again; `job.succeeded`, `job.failed`, `job.cancelled`,
     `job.expired` and `job.rejected` (`status`).
+
+    `job.waiting` (`reason`), without an id: why a job waits that is too large for every live worker. The reason is null
+    once a worker is large enough.
 
     Of a picture, each with its `index`: `render.stage` (`state`); `render.progress` (`stage`, `done`, `total`), without
     an id, about every two seconds and only until the job's end; `render.preview` (`number`, `total`, `url`).
@@ -58,16 +63,43 @@ def resume_point() -> str:
 
 
 def _blocks(deps: Services, job: Job, base: str, followed: Iterator[JobEvent | None], ends_at: float) -> Iterator[str]:
-    yield sse.OPENING
+    reason = _WaitingReason(deps, job)
+    yield sse.OPENING + reason.news()
     try:
         for event in followed:
-            yield _block(job, base, event) if event else sse.HEARTBEAT
+            yield _block(job, base, event) if event else reason.news() or sse.HEARTBEAT
     except GridpressError as error:  # the stream just ends, so the client reconnects and resumes
         log.warning("events.broken_off", job_id=job.job_id, error=str(error))
     if deps.stopping.is_set():
         yield sse.STOPPING
     elif time.monotonic() >= ends_at:
         yield sse.LIMIT
+
+
+@dataclass(slots=True)
+class _WaitingReason:
+    """Follows why a job waits that is too large for every live worker. `said` is what the stream said last."""
+
+    deps: Services
+    job: Job
+    said: str | None = None
+
+    def news(self) -> str:
+        """Returns the event `job.waiting` if the reason has changed since the last call, else ''."""
+        reason = self._reason()
+        if reason == self.said:
+            return ""
+        self.said = reason
+        return sse.block("", "job.waiting", {"reason": reason})
+
+    def _reason(self) -> str | None:
+        if not size_class(self.job.spec.settings).name:
+            return None  # every worker can render it, so the store need not be asked
+        try:
+            place = self.deps.throughput.place(self.job)
+        except StoreUnavailable:
+            return self.said
+        return (place.reason or None) if place else None
 
 
 def _block(job: Job, base: str, event: JobEvent) -> str:

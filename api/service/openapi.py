@@ -149,6 +149,8 @@ OPERATIONS = {
                                 "wanted_workers": 1,
                                 "is_stalled": False,
                                 "unserved": {},
+                                "too_large": {},
+                                "largest": "2048x2048",
                             },
                             "dit": {
                                 "workers": 1,
@@ -164,6 +166,8 @@ OPERATIONS = {
                                 "wanted_workers": 1,
                                 "is_stalled": False,
                                 "unserved": {},
+                                "too_large": {},
+                                "largest": "2048x2048",
                             },
                         },
                     }

@@ -19,7 +19,7 @@ stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
 
 class StageResponse(BaseModel):
     """The load of one stage. Fields that count the pictures of all tenants are null for an API key without the scope
-    operator: `waiting`, `running`, `waiting_cost`, `coming_cost`, `open` and `unserved`.
+    operator: `waiting`, `running`, `waiting_cost`, `coming_cost`, `open`, `unserved` and `too_large`.
 
     In the AR stage, the unit of cost is one decode step. In the DiT stage, it is one pixel in one denoise step of a
     1024x1024 picture.
@@ -59,10 +59,18 @@ class StageResponse(BaseModel):
         description="the number of pictures that wait for each model revision that no live worker serves; '' stands "
         "for any revision"
     )
+    too_large: dict[str, int] | None = Field(
+        default=None,
+        description="the number of waiting pictures that no live worker of their model revision can render, by size. "
+        "They wait for a worker with more memory. For DiT they include pictures that still wait for AR",
+    )
+    largest: str | None = Field(
+        default=None, description="the largest picture that a live worker can render; null while none lives"
+    )
 
 
 # What a tenant would learn of the others.
-_HIDDEN = dict.fromkeys(("waiting", "running", "waiting_cost", "coming_cost", "open", "unserved"))
+_HIDDEN = dict.fromkeys(("waiting", "running", "waiting_cost", "coming_cost", "open", "unserved", "too_large"))
 
 
 class WorkersResponse(BaseModel):
@@ -135,4 +143,6 @@ def _stage(load: StageLoad, num_wanted: int) -> StageResponse:
         wanted_workers=num_wanted,
         is_stalled=load.is_stalled,
         unserved=dict(load.unserved),
+        too_large=dict(load.too_large),
+        largest=load.largest,
     )

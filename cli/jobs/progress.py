@@ -66,10 +66,16 @@ def outlook(jobs: Sequence[Json]) -> str:
     queue, eta_s = job.get("queue"), job.get("eta_s")
     if not queue:
         return f"about {_duration(eta_s)} left" if eta_s else ""
+    return f"waits: {_in_queue(queue)}"
+
+
+def _in_queue(queue: Json) -> str:
+    if queue.get("reason"):
+        return str(queue["reason"])
     if queue["unserved"]:
         stages = " and no ".join(f"{_STAGES[stage]} worker" for stage in queue["unserved"])
-        return f"waits: no {stages} with the model of this job is running"
-    text = f"waits: {_place(queue['position'])} in the {_STAGES[queue['stage']]} queue"
+        return f"no {stages} with the model of this job is running"
+    text = f"{_place(queue['position'])} in the {_STAGES[queue['stage']]} queue"
     return f"{text}, done in about {_duration(queue['eta_s'])}" if queue["eta_s"] is not None else text
 
 

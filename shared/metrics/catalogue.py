@@ -181,6 +181,9 @@ STAGE_BACKLOG_SECONDS = _UPKEEP.gauge(
 UNSERVED_RENDERS = _UPKEEP.gauge(
     "unserved_renders", "Waiting renders that need a model revision that no live worker serves", ("stage", "revision")
 )
+TOO_LARGE_RENDERS = _UPKEEP.gauge(
+    "too_large_renders", "Waiting renders that are too large for every live worker of the stage", ("stage", "size")
+)
 OLDEST_WAIT_SECONDS = _UPKEEP.gauge("oldest_wait_seconds", "Time that the oldest waiting render has waited", ("stage",))
 STAGE_STALLED = _UPKEEP.gauge("stage_stalled", "1 while work waits although slots have been free for long", ("stage",))
 PAUSES = _UPKEEP.gauge("pauses", "What operators have paused: stage, class, tenant or revision", ("kind",))

@@ -107,7 +107,13 @@ def _delete_at(job: Job) -> datetime | None:
 
 def _queue(place: QueuePlace) -> QueueResponse:
     eta_s = _rounded(place.eta_s)
-    return QueueResponse(stage=place.stage, position=place.position, eta_s=eta_s, unserved=list(place.unserved))
+    return QueueResponse(
+        stage=place.stage,
+        position=place.position,
+        eta_s=eta_s,
+        unserved=list(place.unserved),
+        reason=place.reason or None,
+    )
 
 
 def pause_response(pause: Pause) -> PauseResponse:

@@ -154,13 +154,17 @@ class QueueResponse(BaseModel):
     the first waiting picture of this job.
 
     `eta_s` estimates the seconds until the job's last picture is finished. It is null until enough pictures were
-    measured. `unserved` lists the stages for which no worker with the job's model is running.
+    measured. `unserved` lists the stages for which no worker with the job's model is running that can render it.
+
+    `reason` says why the job waits if workers with its model are running, but the picture is too large for all of them.
+    It is null otherwise.
     """
 
     stage: Stage
     position: int
     eta_s: float | None
     unserved: list[Stage]
+    reason: str | None = None  # earlier releases have no reasons
 
 
 class PauseResponse(BaseModel):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.jobs.states import Stage
 from shared.schedule.cost import Cost
+from shared.schedule.sizes import SizeClass
 from shared.schedule.throughput import Ahead, QueueLoad, Strength, eta
 
 
@@ -13,7 +14,8 @@ class NewJob:
     """The estimate for a job that would be sent now. Seconds are None while no worker lives or nothing is measured.
 
     `start_s` is the seconds until its first render starts, and `eta_s` until its last one is finished. `position` is
-    the number of renders that wait now in the job's first stage. `unserved` lists the stages without a live worker.
+    the number of renders that wait now in the job's first stage. `unserved` lists the stages without a live worker that
+    can render the job's size.
     """
 
     position: int
@@ -22,8 +24,8 @@ class NewJob:
     unserved: tuple[Stage, ...]
 
 
-def expected(loads: Mapping[Stage, QueueLoad], cost: Cost, n: int, *, is_rerender: bool) -> NewJob:
-    """Returns the estimate for a job of `n` renders, each of the given cost. A re-render needs no AR work.
+def expected(loads: Mapping[Stage, QueueLoad], cost: Cost, n: int, size: SizeClass, *, is_rerender: bool) -> NewJob:
+    """Returns the estimate for a job of `n` renders, each of the given cost and size. A re-render needs no AR work.
 
     `loads` are those of the model revision that the job would go to.
 
@@ -33,11 +35,12 @@ def expected(loads: Mapping[Stage, QueueLoad], cost: Cost, n: int, *, is_rerende
     first = Stage.DIT if is_rerender else Stage.AR
     strengths = {stage: load.strength for stage, load in loads.items()}
     stages = [Stage.DIT] if is_rerender else list(Stage)
+    unserved = tuple(stage for stage in stages if not strengths[stage].workers or not loads[stage].sizes.has(size))
     return NewJob(
         position=loads[first].waiting,
-        start_s=_start_s(strengths[first], loads[first].waiting_cost),
-        eta_s=_eta_s(loads, strengths, cost, n, first),
-        unserved=tuple(stage for stage in stages if not strengths[stage].workers),
+        start_s=_start_s(strengths[first], loads[first].waiting_cost) if first not in unserved else None,
+        eta_s=_eta_s(loads, strengths, cost, n, first) if not unserved else None,
+        unserved=unserved,
     )
 
 

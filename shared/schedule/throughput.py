@@ -9,6 +9,7 @@ from shared.jobs.pauses import Pause
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.cost import Cost
+from shared.schedule.sizes import ANY_SIZE, Sizes
 
 _ROUNDS_ONE_BY_ONE = 4  # last rounds of a long queue that are simulated render by render; earlier ones are added up
 _MOST_SERVERS = 64  # with more servers, one becomes free so often that a mean is as accurate as a simulation
@@ -161,13 +162,15 @@ class QueuePlace:
     or None if unknown.
 
     `unserved` lists the stages that the job still needs and in which no live worker serves the job's model revision.
-    The job waits until a worker with that revision starts.
+    The job waits until a worker with that revision starts. A stage is also listed if live workers serve the revision
+    but none has the memory for the job's size. `reason` says so then, and is '' otherwise.
     """
 
     stage: Stage
     position: int
     eta_s: float | None
     unserved: tuple[Stage, ...]
+    reason: str = ""
 
 
 NO_OUTLOOK = Outlook(None, None)
@@ -191,13 +194,15 @@ class QueueLoad:
     """The work of one model revision that waits for a stage, and the capacity of the workers that serve this revision.
     Costs are in units of `shared.schedule.cost`.
 
-    `coming_cost` is the cost that renders will have in this stage, while they still wait for the earlier stage.
+    `coming_cost` is the cost that renders will have in this stage, while they still wait for the earlier stage. `sizes`
+    are those that some of these workers can render.
     """
 
     strength: Strength
     waiting: int
     waiting_cost: float
     coming_cost: float
+    sizes: Sizes = ANY_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,8 @@ class StageLoad:
 
     - `coming_cost` is the cost that renders will have in this stage, while they still wait for the earlier stage.
     - `unserved` counts, by model revision, the waiting renders that no live worker serves.
+    - `too_large` counts, by size, the waiting renders that are too large for all live workers of their revision. In the
+      DiT it includes those that still wait for AR. `sizes` are those that some live worker can render.
     - `orphans` is the number of renders of dead workers that were not recovered yet.
     - `last_slots` is the number of slots of the worker that lived last, and 0 if there never was one.
     - `ahead` is the number of token grids that wait for the DiT.
@@ -223,6 +230,8 @@ class StageLoad:
     last_slots: int
     ahead: int
     is_stalled: bool
+    too_large: Mapping[str, int] = field(default_factory=dict)
+    sizes: Sizes = ANY_SIZE
 
     @property
     def backlog_s(self) -> float | None:
@@ -232,6 +241,11 @@ class StageLoad:
         An autoscaler that scales from zero workers can't use this value. For that, see shared/schedule/autoscaling.py.
         """
         return self.strength.seconds_for(self.waiting_cost)
+
+    @property
+    def largest(self) -> str | None:
+        """Returns the largest picture that a live worker can render, such as `2048x2048`; None while none lives."""
+        return self.sizes.largest_picture.words if self.strength.workers else None
 
     @property
     def num_held(self) -> int:

@@ -274,6 +274,12 @@ class Settings(
         description="whether the VAE's weights lie in the channels-last layout. If unset, the profile of the device "
         "decides",
     )
+    dit_memory_bytes: int | None = Field(
+        default=None,
+        gt=0,
+        description="GPU memory that this DiT worker may use, with its weights. If unset, all that is free. Set it if "
+        "several DiT workers stand on one GPU, because each of them measures the same free memory",
+    )
     dit_vae_tiles: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="whether the VAE decodes large pictures in tiles, which needs less memory and changes the pictures "

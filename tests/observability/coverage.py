@@ -19,6 +19,7 @@ RIGHTLY_EMPTY = {
     r"gridpress_kv_used_ratio": "the simulated engine has no KV memory",
     r"gridpress_model_load_seconds": "a simulated stage loads no model",
     r"gridpress_unserved_renders": "a worker serves every revision",
+    r"gridpress_too_large_renders": "every render fits into the memory of a worker",
     r"gridpress_sandbox_kills_total": "no input of a caller had to be stopped",
     r"gridpress_background_faults_total": "no thread met an unexpected error",
     r"gridpress_object_store_errors_total": "the object store answered everything",

@@ -60,7 +60,7 @@ def run(settings: Settings) -> None:
     KV_USED_RATIO.set_function(lambda: engine.kv_used_ratio)
     show_device_memory(Stage.AR, placement.device)
 
-    facts = {**engine_facts(placement, ["transformers"]), **engine.facts}
+    facts = {**engine_facts(placement, ["transformers", "tokenizers"]), **engine.facts}
     log.info("ar.engine", **facts)
 
     def save(leases: LeaseStore, claim: Claim, prior: Prior, device_s: float) -> Write:
@@ -77,6 +77,7 @@ def run(settings: Settings) -> None:
         is_device_lost=partial(is_device_lost, device=placement.device),
         device=_title(placement, facts),
         reuse=Reuse.of(settings, client, objects),
+        sizes=plan.sizes,
     )
     run_stage(parts, settings, client)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from shared.errors import Misconfigured
-from shared.geometry import num_decode_steps
+from shared.geometry import SIZE_MULTIPLE_PX, num_decode_steps
+from shared.schedule.sizes import SizeClass, Sizes
 from workers.ar.model.loading import ArModel
 from workers.ar.model.runner import kv_bytes_per_token
 
@@ -18,6 +19,7 @@ _CPU_BYTES = 2 * 2**30
 # Tokens of a 2048x2048 render with a prompt of 2,000 tokens. More KV memory for each sequence would stay unused, and a
 # DiT worker on the same GPU needs the memory.
 _LONG_TOKENS = 6_400
+_LONG_PROMPT_TOKENS = 2_000
 _PROMPT_TOKENS = 300  # length of a typical prompt, for the figures in the log
 
 
@@ -42,9 +44,23 @@ class KvPlan:
             "sequences_that_fit": {f"{side}x{side}": self._num_fitting(side) for side in sides_px},
         }
 
+    @property
+    def sizes(self) -> Sizes:
+        """Returns the sizes of renders for which the KV memory has room, with a prompt of 2,000 tokens."""
+        return Sizes.that_fit(lambda size: _num_tokens(size) <= self.num_kv_tokens)
+
     def _num_fitting(self, side_px: int) -> int:
         tokens = _PROMPT_TOKENS + num_decode_steps(side_px, side_px, is_edit=False)
         return min(self.max_sequences, self.num_kv_tokens // tokens)
+
+
+def _num_tokens(size: SizeClass) -> int:
+    """Returns how many tokens of KV memory the largest render of a size class needs. A token of a condition image
+    covers as many pixels as one of the picture.
+    """
+    conditions = size.conditions_side_px // SIZE_MULTIPLE_PX
+    is_edit = conditions > 0
+    return _LONG_PROMPT_TOKENS + conditions**2 + num_decode_steps(size.side_px, size.side_px, is_edit=is_edit)
 
 
 def plan_memory(model: ArModel, max_sequences: int | None, kv_bytes: int | None) -> KvPlan:

@@ -12,15 +12,18 @@ from shared.metrics.catalogue import DEVICE_MEMORY_BYTES
 _SHARE = 0.95  # of the free memory; the rest is for fragmentation in torch's allocator
 
 
-def room_bytes(device: torch.device) -> int | None:
+def room_bytes(device: torch.device, most: int | None = None) -> int | None:
     """Returns how many bytes of GPU memory this process may still allocate. It is called after the weights are loaded.
 
-    Returns None on a CPU, whose memory is not counted.
+    `most` is the limit of all memory of this process; None: what is free. Returns None on a CPU, whose memory is not
+    counted.
     """
     if device.type != "cuda":
         return None
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(_SHARE * (torch.cuda.mem_get_info(device)[0] + unused))
+    free = torch.cuda.mem_get_info(device)[0] + unused
+    own = free if most is None else max(0, most - torch.cuda.memory_allocated(device))
+    return int(_SHARE * min(free, own))
 
 
 def show_device_memory(stage: Stage, device: torch.device) -> None:

@@ -26,6 +26,7 @@ from workers.device.share import device_share
 from workers.dit.engine import DitEngine
 from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
 from workers.dit.handover.store import Handovers
+from workers.dit.memory_needs import sizes_that_fit
 from workers.dit.model.calibration import calibrate
 from workers.dit.model.choosing import log_options, options_of, vae_tiles_of
 from workers.dit.model.denoiser import Denoiser
@@ -84,7 +85,7 @@ def run(settings: Settings) -> None:
         if options.compiler:
             warm_up(runner, options.warm_up, [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT])
         handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
-        room, floor = room_bytes(placement.device), settings.batch_floor
+        room, floor = room_bytes(placement.device, settings.dit_memory_bytes), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
         stepper = share(engine, _resident_modules(model))
     MODEL_LOAD_SECONDS.labels(Stage.DIT.value).set(time.monotonic() - began_s)
@@ -106,6 +107,7 @@ def run(settings: Settings) -> None:
         next_queue=Queue.DELIVERY,
         is_device_lost=partial(is_device_lost, device=placement.device),
         device=placement.title,
+        sizes=sizes_that_fit(model, room),
         handover_ports=HandoverPorts(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)

@@ -76,7 +76,9 @@ class Claimer:
     anyway.
     """
 
-    def __init__(self, slots: Slots, ports: ClaimerPorts, lead: LeadTime) -> None:
+    def __init__(self, slots: Slots, ports: ClaimerPorts, lead: LeadTime, *, claims_all_sizes: bool = True) -> None:
+        """Creates a claimer. Without `claims_all_sizes`, a render may wait that only another worker can claim."""
+        self._claims_all_sizes = claims_all_sizes
         self._slots = slots
         self._ports = ports
         self._lead = lead
@@ -171,7 +173,7 @@ class Claimer:
         return _STEP_TIME_UNKNOWN_S if is_unknown else None
 
     def _pass_on(self, now_s: float) -> None:
-        if any(place == Vacancy(Room.FREE, _LOWEST) for place in self._open()):
+        if self._claims_all_sizes and any(place == Vacancy(Room.FREE, _LOWEST) for place in self._open()):
             return  # this worker has a free place for every class but found no render, so no other would find one
         if len(self._passed_at_s) < _MOST_PASSED or now_s - self._passed_at_s[0] > _PASSED_WITHIN_S:
             self._passed_at_s.append(now_s)

@@ -20,6 +20,7 @@ from shared.jobs.leases import Claim, Handover, RenderReport, Vacancy
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import ENGINE_STEP_SECONDS
 from shared.process.logs import last_lines
+from shared.schedule.sizes import ANY_SIZE, Sizes
 from shared.schedule.worker_health import Machine
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client, connect_with_timeout
@@ -78,6 +79,7 @@ class StageParts(Generic[Result]):
     - `handover_ports` save the state of unfinished renders. If they are None, a render that is handed back starts its
       stage again.
     - `device` is the name of the device for people, such as `NVIDIA H100` or `cpu`.
+    - `sizes` are the sizes of renders that fit into the device's memory. The worker claims no others.
     - `reuse` ends renders with copies of earlier pictures, before their inputs are fetched. The DiT has none.
     """
 
@@ -92,6 +94,7 @@ class StageParts(Generic[Result]):
     handover_ports: HandoverPorts | None = None
     device: str = ""
     reuse: Reuse | None = None
+    sizes: Sizes = ANY_SIZE
 
 
 def run_stage(parts: StageParts[Result], settings: Settings, client: Client) -> None:
@@ -119,13 +122,14 @@ class _StageWorker(Generic[Result]):
         beat_timeout_s = settings.lease_ttl_s / _TRIES_PER_LEASE
         self._beats = LeaseStore(connect_with_timeout(settings.redis_url, beat_timeout_s), rules)
         name = new_worker_id(parts.stage)
-        self._announcement = Announcement(name, self._queue, at_once, parts.revision, settings.served_model_name)
+        model = settings.served_model_name
+        self._announcement = Announcement(name, self._queue, at_once, parts.revision, model, parts.sizes)
         self._attempts = Attempts(self._announcement.worker_id)
         self._hint_health = HintHealth(at_once, self._queue)
         self._slots = Slots(parts.places, settings.result_buffer, self._on_room)
         self._lead = LeadTime()
         ports = ClaimerPorts(self._claim, self._begin, self._running, lambda: self._hints.send_one(self._queue))
-        self._claimer = Claimer(self._slots, ports, self._lead)
+        self._claimer = Claimer(self._slots, ports, self._lead, claims_all_sizes=parts.sizes == ANY_SIZE)
         self._preparing = ThreadPoolExecutor(parts.places.most, thread_name_prefix="inputs")
         self._recorder = Recorder(
             self._leases,
@@ -161,6 +165,7 @@ class _StageWorker(Generic[Result]):
         )
 
     def run(self) -> None:
+        log.info("worker.sizes", largest=self._parts.sizes.largest_picture.words, sizes=self._parts.sizes.text)
         on_hint(self._app, self._queue, self._claimer.hint, self._hint_health)
         self._heartbeat.start()
         self._engine.start()
@@ -194,7 +199,8 @@ class _StageWorker(Generic[Result]):
         return [Running(claim.priority.rank, left_s(claim.render_id)) for claim, _ in self._slots.running()]
 
     def _claim(self, place: Vacancy) -> Claim | None:
-        return self._leases.claim(self._parts.stage, self._parts.revision, self._announcement.worker_id, place)
+        parts, worker = self._parts, self._announcement.worker_id
+        return self._leases.claim(parts.stage, parts.revision, worker, place, parts.sizes)
 
     def _begin(self, claim: Claim) -> None:
         self._attempts.begin(claim)

@@ -40,7 +40,7 @@ _BY_STAGE = (
     m.OLDEST_WAIT_SECONDS,
     m.STAGE_STALLED,
 )
-_LABELLED = (*_BY_STAGE, m.STAGE_DEAF_WORKERS, m.UNSERVED_RENDERS, m.PAUSES)
+_LABELLED = (*_BY_STAGE, m.STAGE_DEAF_WORKERS, m.UNSERVED_RENDERS, m.TOO_LARGE_RENDERS, m.PAUSES)
 _SINGLE = (
     m.DELIVERIES_DUE,
     m.DELIVERY_OLDEST_DUE_SECONDS,
@@ -136,6 +136,10 @@ class Measuring:
         show(m.STAGE_BACKLOG_SECONDS, {(stage,): value for stage, value in backlogs.items() if value is not None})
         unserved = {stage: bounded(load.unserved) for stage, load in loads.items()}
         show(m.UNSERVED_RENDERS, {(stage, rev): num for stage, each in unserved.items() for rev, num in each.items()})
+        too_large = {stage: load.too_large for stage, load in loads.items()}
+        show(
+            m.TOO_LARGE_RENDERS, {(stage, size): num for stage, each in too_large.items() for size, num in each.items()}
+        )
 
     def _show_workers(self) -> None:
         show(m.STAGE_DEAF_WORKERS, {(queue,): signs.deaf for queue, signs in self.throughput.signs().items()})

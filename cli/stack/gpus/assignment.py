@@ -14,6 +14,7 @@ from shared.errors import Misconfigured
 from shared.jobs.states import Stage
 
 DITS_PER_AR = 30  # docs/performance.md
+_DIT_SHARE = 0.9  # of the memory that is left; the rest is for fragmentation
 _KV_SHARE = 0.8  # of the memory that all workers of a GPU leave free; the rest is for fragmentation
 
 
@@ -32,6 +33,7 @@ class Seat:
 
     `takes_turns` is true if the worker shares the GPU by turns with a worker of the other stage. `has_company` is true
     if another worker stands on the GPU. `kv_bytes` is the KV memory of an AR worker with company, else None.
+    `dit_bytes` is the part of the memory for each of several DiT workers on one GPU, else None.
     """
 
     worker: str
@@ -39,6 +41,7 @@ class Seat:
     takes_turns: bool = False
     has_company: bool = False
     kv_bytes: int | None = None
+    dit_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,8 +67,11 @@ class _Card:
         has_company = self.num_ar + self.num_dit > 1
         spare = int(_KV_SHARE * self.free) // max(1, self.num_ar)
         kv_bytes = KV_LEAST if self.takes_turns else min(KV_MOST, KV_LEAST + spare)
-        needs_kv = has_company and stage is Stage.AR
-        return Seat(worker, self.gpu, self.takes_turns, has_company, kv_bytes if needs_kv else None)
+        if stage is Stage.AR:
+            return Seat(worker, self.gpu, self.takes_turns, has_company, kv_bytes if has_company else None)
+        shared = self.free - self.num_ar * (kv_bytes - KV_LEAST)  # what AR leaves beside the least needs
+        dit_bytes = self.needs.dit + int(_DIT_SHARE * shared) // self.num_dit
+        return Seat(worker, self.gpu, self.takes_turns, has_company, dit_bytes=dit_bytes if self.num_dit > 1 else None)
 
 
 def assign(

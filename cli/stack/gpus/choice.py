@@ -87,4 +87,6 @@ def _environment(seat: Seat, settings: Settings) -> Mapping[str, str]:
         env["GRIDPRESS_DIT_VAE_TILES"] = "always"  # `auto` counts on the whole GPU
     if seat.kv_bytes is not None and settings.ar_kv_bytes is None:
         env["GRIDPRESS_AR_KV_BYTES"] = str(seat.kv_bytes)
+    if seat.dit_bytes is not None and settings.dit_memory_bytes is None:
+        env["GRIDPRESS_DIT_MEMORY_BYTES"] = str(seat.dit_bytes)
     return env

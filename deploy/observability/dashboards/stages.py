@@ -65,6 +65,16 @@ CONTENT = [
         height=5,
         limits=[(1, "orange")],
     ),
+    Panel(
+        "Renders too large",
+        "Renders that wait because they are too large for the memory of every live worker.",
+        [Query("max by (stage, size) (gridpress_too_large_renders)", "{{stage}} {{size}}")],
+        is_stat=True,
+        if_absent="none",
+        width=8,
+        height=5,
+        limits=[(1, "red")],
+    ),
     Row("Workers"),
     Panel(
         "Workers and slots",

@@ -27,13 +27,15 @@
 --                                           Fields: job, type, data. The channel is gridpress:events:tenant:<tenant>
 --   gridpress:jobs:<tenant>[:<status>]  zset  job ids, score 0: lexical order is order of creation
 --   gridpress:waiting:<stage>:<lane>    zset  render ids by rank; equal ranks keep the renders of a job together. A
---                                           lane's name is class, tenant and revision with `|` between them; `|again`
---                                           is appended for re-renders that have not begun
+--                                           lane's name is class, tenant and revision with `|` between them; `|` and
+--                                           a size class are appended unless the size is ordinary (sizes.lua), and
+--                                           `|again` for re-renders that have not begun
 --   gridpress:client_ids:<tenant>   hash    the client's id of a job -> job
 --   gridpress:reuse:<tenant>        hash    pictures that may answer a request again: see note_reusable.lua
 --   gridpress:lanes:<stage>         set     lanes that may hold waiting renders of this stage
 --   gridpress:shares:<pool>         zset    <since>|<tenant> by tag (see shares.lua): tenants that may have waiting
---                                           renders. A pool's name is stage, `:`, class, `|` and revision
+--                                           renders. A pool's name is stage, `:`, class, `|` and revision, and
+--                                           `|` and a size class unless the size is ordinary
 --   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (13 digits)
 --   gridpress:clocks                hash    pool -> tag served last
 --   gridpress:credit                hash    pool -> cost that a lower class may use
@@ -41,7 +43,7 @@
 --   gridpress:paused                hash    what operators have paused: see paused.lua
 --   gridpress:healing               see heal_shares.lua
 --   gridpress:rerouting             see reroute.lua
---   gridpress:ahead                 hash    class|revision -> number of renders with a token grid that wait for the DiT
+--   gridpress:ahead                 hash    class|revision[|size class] -> number of renders with a token grid that wait for the DiT
 --   gridpress:cost:<stage>          hash    lane -> cost of its renders; `dit_later` in place of a stage: DiT cost of
 --                                           renders that wait for AR
 --   gridpress:pace:<stage>          hash    ms, cost, n: averages over recent renders; the same with `full_`;
@@ -68,6 +70,7 @@
 --   gridpress:slots:<stage>         hash    worker id -> slots
 --   gridpress:open:..., gridpress:asking:<stage>  see open_places.lua
 --   gridpress:serves:<stage>        hash    worker id -> model revision
+--   gridpress:sizes:<stage>         hash    worker id -> size classes that it can render, with `,` between them; * for all
 --   gridpress:signs:<queue>         hash    worker id -> the worker's health values (JSON, see heartbeat.lua)
 --   gridpress:models                hash    see announced_model.lua
 --   gridpress:revision              string  model revision that the AR worker with the last heartbeat serves

@@ -1,8 +1,8 @@
 """Loads and runs the Lua scripts of the store. The scripts are in the folders of the Python clients that call them.
 
 A line `-- needs: keys, events` in a script names Lua files. Those functions and tables of these files that the script
-uses are put in front of it. The texts `states` and `classes` are not files: they are generated from
-`shared.jobs.states` and `shared.jobs.spec`.
+uses are put in front of it. The texts `states`, `classes` and `size_names` are not files: they are generated from
+`shared.jobs.states`, `shared.jobs.spec` and `shared.schedule.sizes`.
 
 A line `-- seldom: emit_message, park` names functions of these files that most runs of the script do not call. Each is
 put into a function that defines it, and what only it needs, when it is called.
@@ -18,6 +18,7 @@ from typing import Any
 from shared.errors import StoreUnavailable
 from shared.jobs.spec import Priority
 from shared.jobs.states import ARROWS, RenderState
+from shared.schedule.sizes import SIZE_NAMES
 from shared.store.core.connect import Client, ClockNotVerified, translated
 from shared.store.core.steady_clock import SteadyClock
 
@@ -194,4 +195,8 @@ def _class_table() -> str:
     return f"local CLASS = {{ {ranks} }}"
 
 
-_GENERATED = {"states": _state_tables, "classes": _class_table}
+def _size_table() -> str:
+    return "local SIZES = { " + ", ".join(f"'{name}'" for name in SIZE_NAMES) + " }"
+
+
+_GENERATED = {"states": _state_tables, "classes": _class_table, "size_names": _size_table}

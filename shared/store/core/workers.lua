@@ -1,6 +1,6 @@
 -- Functions that find the live workers of a stage and their slots. A worker is live until its announcement expires.
 
--- needs: keys
+-- needs: keys, sizes
 
 local FIRST_WORKERS, MOST_WORKERS = 16, 1000 -- read with one command
 
@@ -27,13 +27,28 @@ local function all_of(key)
 end
 
 -- Returns the live workers of a stage in the order in which their announcements end: id, model revision (nil while it
--- is unknown), slots. Two commands read all workers, because a command for each would be slow with thousands.
+-- is unknown), slots, sizes that they can render. Few commands read all workers, because a command for each would be slow with thousands.
 local function live_workers(stage, now)
   local found, revisions, slots = {}, all_of(P .. 'serves:' .. stage), all_of(P .. 'slots:' .. stage)
+  local sizes = all_of(P .. 'sizes:' .. stage)
   for i, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
-    found[i] = { id = worker, revision = revisions[worker], slots = tonumber(slots[worker] or 0) }
+    found[i] = { id = worker, revision = revisions[worker], slots = tonumber(slots[worker] or 0),
+      sizes = sizes[worker] or '*' }
   end
   return found
+end
+
+-- Returns the slots of the live workers that can render a size class of a model revision, and whether any worker of this
+-- revision lives. A worker that an operator drains has no slots.
+local function slots_for_size(stage, revision, size, now)
+  local num, is_any_alive = 0, false
+  for _, worker in ipairs(live_workers(stage, now)) do
+    if worker.revision == revision and worker.slots > 0 then
+      is_any_alive = true
+      if can_render(worker.sizes, size) then num = num + worker.slots end
+    end
+  end
+  return num, is_any_alive
 end
 
 -- Returns whether the announcement of a worker has not expired.

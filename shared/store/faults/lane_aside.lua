@@ -15,10 +15,9 @@ local function subtract_lane_cost(stage, lane, job, size)
   end
   subtract(stage, costs[stage == 'ar' and 1 or 2])
   if stage == 'ar' then subtract('dit_later', costs[2]) end
-  local class, revision = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
-  local pool = stage == 'dit' and class and class .. '|' .. revision
-  if pool and tonumber(redis.call('HGET', P .. 'ahead', pool) or 0) > 0 then
-    redis.call('HINCRBY', P .. 'ahead', pool, -1)
+  local field = stage == 'dit' and ahead_field(lane)
+  if field and tonumber(redis.call('HGET', P .. 'ahead', field) or 0) > 0 then
+    redis.call('HINCRBY', P .. 'ahead', field, -1)
   end
 end
 

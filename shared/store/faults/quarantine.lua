@@ -10,7 +10,7 @@
 --   - If only one worker lives, other renders get PATIENCE_MS between two turns while any of them wait.
 -- A turn ends when its worker holds nothing more, dies or leaves. So neither suspects nor other renders starve.
 
--- needs: keys, aside, load, paused, workers
+-- needs: keys, aside, load, paused, sizes, workers
 
 local PATIENCE_MS = 1000
 
@@ -39,9 +39,9 @@ local function turns_of(stage, worker, now)
   return turns, over
 end
 
--- Returns the next waiting suspect that this model revision may run: of `group`, or of any group that is not `taken`.
+-- Returns the next waiting suspect that a worker of this model revision and these sizes may run: of `group`, or of any group that is not `taken`.
 -- It also returns a suspect with broken records, which the claim then sets aside.
-local function next_suspect(stage, revision, group, taken)
+local function next_suspect(stage, revision, sizes, group, taken)
   local is_paused = pause_check()
   for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, -1)) do
     local known = redis.pcall('HMGET', P .. 'render:' .. render, 'job', 'group')
@@ -51,7 +51,8 @@ local function next_suspect(stage, revision, group, taken)
       local job = redis.pcall('HMGET', P .. 'job:' .. known[1], 'revision', 'tenant', 'lane')
       if not (job[1] and job[2]) then return render end
       local is_held = is_paused and pause_of_lane(is_paused, stage, job[3] or '')
-      if job[1] == revision and not is_held and (stage ~= 'ar' or not is_at_limit(job[2])) then return render end
+      local is_fit = job[1] == revision and can_render(sizes, size_of(job[3] or ''))
+      if is_fit and not is_held and (stage ~= 'ar' or not is_at_limit(job[2])) then return render end
     end
   end
 end

@@ -20,6 +20,7 @@ from shared.jobs.states import JobStatus, RenderState, Stage
 from shared.jobs.token_grid import Prior
 from shared.models.routes import ANY_ROUTE, Route
 from shared.schedule.cost import DEFAULT_COSTS, CostModel
+from shared.schedule.sizes import size_class
 from shared.tracing.origin import Origin
 from shared.webhooks.events import ENDS
 
@@ -196,6 +197,11 @@ def _lost_attempt_of(worker: str, lasted_ms: str, ago_ms: str) -> LostAttempt:
     return LostAttempt(WorkerId(worker), int(lasted_ms) / 1000, int(ago_ms) / 1000)
 
 
+def lane_of(spec: JobSpec, revision: str) -> str:
+    """Returns the name of a job's lane, as lanes.lua describes it."""
+    return "|".join(filter(None, [f"{spec.priority}|{spec.tenant}|{revision}", size_class(spec.settings).name]))
+
+
 def submission_options(
     spec: JobSpec,
     name: ClientName | None,
@@ -216,6 +222,7 @@ def submission_options(
     return json.dumps(
         {
             "class": spec.priority,
+            "size": size_class(spec.settings).name,
             "handicap_ms": spec.priority.handicap_s * 1000,
             "ar_cost": cost.ar,
             "dit_cost": cost.dit,

@@ -4,14 +4,14 @@
 -- ARGV: job; '1' for the overview, else ''.
 -- Returns two texts. The first is '' when all renders of the job are final, otherwise JSON:
 --   stage, is_waiting   the least advanced stage of the job's renders; false if workers hold these renders
---   lane                the job's lane: class, tenant and revision with `|` between them
+--   lane                the job's lane: class, tenant, revision and, unless it is ordinary, size class, with `|` between
 --   weight              the tenant's weight in the fair share
 --   ar, dit             the tenant's standing in each stage, see standing_in
 --   pause               what pauses the job (kind, name, JSON of the pause), in its stage or a later one; else absent
 --   held                if workers hold the job's renders: what these workers hold (see overview.lua)
 -- The second is '' or JSON: overviews of ar and dit (see overview.lua), and weights of tenants.
 
--- needs: keys, clock, overview, paused, shares, stages, workers
+-- needs: keys, clock, overview, paused, shares, sizes, stages, workers
 local job, wants_overview = ARGV[1], ARGV[2] == '1'
 local now = now_ms()
 local known = redis.call('HMGET', P .. 'job:' .. job, 'n', 'rank', 'lane')
@@ -43,11 +43,26 @@ local function num_before(key, render)
   return low
 end
 
+-- Returns the names of the tenant's lanes of the job's class and revision, or without a revision: of all sizes that wait,
+-- and of the job's own size.
+local function lanes_of_sizes(stage, prefix, revision)
+  local found, own = {}, suffix_of(size_of(lane_of_job))
+  for _, of in ipairs({ revision, '' }) do
+    local base, suffixes = base_of((pool_of(stage, prefix .. of))), { [own] = true, [''] = true }
+    for _, pool in ipairs(pools_beside(base)) do suffixes[string.sub(pool, #base + 1)] = true end
+    for suffix in pairs(suffixes) do
+      table.insert(found, prefix .. of .. suffix)
+      table.insert(found, prefix .. of .. suffix .. '|again')
+    end
+  end
+  return found
+end
+
 -- Returns the names of the tenant's lanes of the job's class from which the same workers claim. A job that was accepted
 -- before any worker announced a model revision may run with any. So its tenant's lanes have to be looked for.
 local function lanes_of_tenant(stage)
-  local prefix = string.match(lane_of_job, '^[^|]*|[^|]*|')
-  if prefix ~= lane_of_job then return { lane_of_job, lane_of_job .. '|again', prefix, prefix .. '|again' } end
+  local prefix, revision = string.match(lane_of_job, '^([^|]*|[^|]*|)([^|]*)')
+  if revision ~= '' then return lanes_of_sizes(stage, prefix, revision) end
   local pattern = string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*'
   local found, cursor = {}, '0'
   repeat
@@ -65,7 +80,7 @@ local function standing_in(stage, renders)
   local pool, tenant = pool_of(stage, lane_of_job)
   local member = member_of(pool, tenant)
   local tag = member and redis.call('ZSCORE', P .. 'shares:' .. pool, member)
-  local found = { clock = redis.call('HGET', P .. 'clocks', pool) or '0', member = member or '', tag = tag or '',
+  local found = { clock = redis.call('HGET', P .. 'clocks', base_of(pool)) or '0', member = member or '', tag = tag or '',
     lanes = {} }
   for _, lane in ipairs(lanes_of_tenant(stage)) do
     local key = P .. 'waiting:' .. stage .. ':' .. lane

@@ -81,7 +81,7 @@ def _job(job: Mapping[str, Any], spec: JobSpec) -> dict[str, str]:
     fields = {
         "spec": spec.model_dump_json(exclude_none=True),
         "tenant": spec.tenant,
-        "lane": f"{spec.priority}|{spec.tenant}|{revision}",
+        "lane": codec.lane_of(spec, revision),
         "rank": created_ms,
         "status": job["status"],
         "revision": revision,

@@ -11,6 +11,7 @@
 --   then for each render: its id, seed
 -- Options:
 --   class, handicap_ms                 the class, and what its handicap adds to the rank
+--   size                               the size class (sizes.lua)
 --   ar_cost, dit_cost                  cost of one render in each stage
 --   start_timeout_ms, execution_timeout_ms, deadline_ms  time limits, '' for none
 --   delete_after_ms                    time from the job's end to its deletion; '' for the tenant's default
@@ -33,7 +34,7 @@
 -- queued renders; {'spent', pictures, device time (ms), both budgets or ''} when it would exceed a budget (budget.lua);
 -- {'erasing'} while the tenant's data is being erased; {'gone'} when a condition image of the spec was deleted meanwhile.
 
--- needs: keys, clock, batch_order, budget, checks, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, stages, tenant_load
+-- needs: keys, clock, batch_order, budget, checks, deadlines, decide, erasing, events, hints, inputs, job_stands, lanes, sizes, stages, tenant_load
 -- seldom: enhancements_of, is_input_kept, job_stands, num_due, num_wanted_of_stage, rank_of_line, require_prompt_check
 -- seldom: spent_budget
 
@@ -83,7 +84,7 @@ end
 local route = options.revision ~= '' and options.revision or options.route
 if route == '' then route = redis.call('GET', P .. 'revision') or '' end
 local now = now_ms()
-local lane = options.class .. '|' .. tenant .. '|' .. route
+local lane = options.class .. '|' .. tenant .. '|' .. route .. suffix_of(options.size)
 local age_rank = now + options.handicap_ms
 local rank = options.batch == '' and age_rank or rank_of_line(options.batch, age_rank)
 local stage = options.prior == '' and 'ar' or 'dit'

@@ -47,7 +47,7 @@ local function num_usable(stage, most, now)
     open = num_open(stage, class, now)
     local left = math.min(most, open) - num
     if left <= 0 then return num end
-    num = num + num_in_lanes(stage, class, left, is_paused)
+    num = num + num_in_lanes(stage, class, left, is_paused, size_check(stage, class, now))
   end
   local left = math.min(most, open) - num -- of workers that are open for all classes, and so for suspects
   return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num

@@ -1,5 +1,5 @@
 -- Functions that put renders into lanes and take them out. A lane is the queue of the waiting renders of one stage,
--- class, tenant and model revision. The total cost of each lane is stored, so that estimates need not read the renders.
+-- class, tenant, model revision and size class (sizes.lua). The total cost of each lane is stored, so that estimates need not read the renders.
 
 -- needs: keys, fields, shares
 
@@ -9,6 +9,13 @@ local function lane_name(stage, lane, is_begun)
   return (stage == 'dit' and not is_begun) and lane .. '|again' or lane
 end
 
+-- Returns the field of gridpress:ahead that counts the renders of a lane: class, revision and size class. Re-renders that
+-- have not begun are not counted.
+local function ahead_field(lane)
+  local class, rest = string.match(lane, '^([^|]*)|[^|]*|(.*)$')
+  return class and string.sub(lane, -6) ~= '|again' and class .. '|' .. rest or nil
+end
+
 -- Returns the fields of a job that the functions below need.
 local function queueing_of(job)
   return fields_of(P .. 'job:' .. job, 'lane', 'rank', 'ar_cost', 'dit_cost')
@@ -16,7 +23,7 @@ end
 
 -- Adds the cost of a render to its lane's total (sign 1), or subtracts it (-1): the cost in this stage and, while the
 -- render waits for AR, the later cost in the DiT. It also counts the renders with a token grid that wait for the DiT,
--- by class and model revision.
+-- by class, model revision and size class.
 local function change_lane_cost(stage, lane, job, sign)
   local function add(total, cost)
     local key = P .. 'cost:' .. total
@@ -24,8 +31,8 @@ local function change_lane_cost(stage, lane, job, sign)
   end
   add(stage, job[stage .. '_cost'])
   if stage == 'ar' then add('dit_later', job.dit_cost) end
-  local class, revision = string.match(lane, '^([^|]*)|[^|]*|([^|]*)$')
-  if stage == 'dit' and class then redis.call('HINCRBY', P .. 'ahead', class .. '|' .. revision, sign) end
+  local field = stage == 'dit' and ahead_field(lane)
+  if field then redis.call('HINCRBY', P .. 'ahead', field, sign) end
 end
 
 -- Puts a render into its job's lane, or into the quarantine if it belongs to a `group` of suspects. `job` has the

@@ -1,20 +1,20 @@
 -- A function that counts the renders that wait for a stage.
 
--- needs: keys, paused
+-- needs: keys, paused, sizes
 
 local LANES_AT_ONCE = 64
 
 -- Returns the number of renders in the lanes of a stage, of one class or of all ('*'). The count ends at `most`. So if
 -- only a few renders are asked for, only a few of thousands of lanes are read. With `is_paused` (paused.lua), paused
--- lanes do not count.
-local function num_in_lanes(stage, class, most, is_paused)
+-- lanes do not count. With `fits`, only lanes whose size class fits count.
+local function num_in_lanes(stage, class, most, is_paused, fits)
   local total, cursor = 0, '0'
   repeat
     local found = redis.call('SSCAN', P .. 'lanes:' .. stage, cursor, 'MATCH', class .. '|*', 'COUNT', LANES_AT_ONCE)
     cursor = found[1]
     for _, lane in ipairs(found[2]) do
       if total >= most then return most end
-      if not (is_paused and pause_of_lane(is_paused, stage, lane)) then
+      if not (is_paused and pause_of_lane(is_paused, stage, lane)) and not (fits and not fits(size_of(lane))) then
         total = total + redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. lane)
       end
     end

@@ -5,7 +5,7 @@
 --   gridpress:asking:<stage>        zset  ids of all workers that have claimed before, open or not, by the time until
 --                                         which the entry is valid (ms). Workers of an earlier version are missing here
 
--- needs: classes, keys, shares
+-- needs: classes, keys, shares, sizes
 
 local LOWEST = BY_RANK[#BY_RANK]
 
@@ -35,15 +35,33 @@ local function num_open(stage, class, now)
   return redis.call('ZCOUNT', open_key(stage, class), '(' .. now, '+inf')
 end
 
--- Returns whether another worker that serves this revision is open for a class. It reads only MOST_LOOKED_AT workers.
+-- Returns whether another worker that serves this revision and can render this size class is open for a class. It reads only MOST_LOOKED_AT workers.
 -- Otherwise claims would be slow while a thousand workers of another revision are idle.
-local function is_other_open(stage, class, worker, revision, now)
+local function is_other_open(stage, class, worker, revision, size, now)
   local MOST_LOOKED_AT = 16
   for _, other in ipairs(redis.call('ZREVRANGEBYSCORE', open_key(stage, class), '+inf', '(' .. now, 'LIMIT', 0,
     MOST_LOOKED_AT)) do
-    if other ~= worker and redis.call('HGET', P .. 'serves:' .. stage, other) == revision then return true end
+    if other ~= worker and redis.call('HGET', P .. 'serves:' .. stage, other) == revision
+      and (size == '' or can_render(redis.call('HGET', P .. 'sizes:' .. stage, other), size)) then return true end
   end
   return false
+end
+
+-- Returns a function that returns whether a worker that is open for a class can render a size class. It reads only the
+-- first MOST_LOOKED_AT of these workers.
+local function size_check(stage, class, now)
+  local MOST_LOOKED_AT = 16
+  local open_workers, known = nil, { [''] = true }
+  return function(size)
+    if known[size] ~= nil then return known[size] end
+    open_workers = open_workers or redis.call('ZREVRANGEBYSCORE', open_key(stage, class), '+inf', '(' .. now, 'LIMIT', 0,
+      MOST_LOOKED_AT)
+    known[size] = false
+    for _, worker in ipairs(open_workers) do
+      known[size] = known[size] or can_render(redis.call('HGET', P .. 'sizes:' .. stage, worker), size)
+    end
+    return known[size]
+  end
 end
 
 -- Returns whether all live workers of a stage maintain this record. Workers of an earlier version wait for hints

@@ -1,9 +1,10 @@
 -- Functions that compute how much of the waiting work one more worker could begin at once. Autoscalers should count
 -- only this part of the waiting work.
 -- The part excludes renders of a model revision that no worker serves. It also excludes the renders of a tenant that
--- exceed the tenant's limit `concurrent_renders`, and what operators have paused. The functions read all lanes and at most MOST_SUSPECTS renders.
+-- exceed the tenant's limit `concurrent_renders`, what operators have paused, and renders that are too large for all
+-- live workers. The functions read all lanes and at most MOST_SUSPECTS renders.
 
--- needs: keys, paused
+-- needs: keys, paused, sizes
 
 local MOST_SUSPECTS = 100
 
@@ -35,14 +36,17 @@ local function allowances()
   end
 end
 
--- Returns the lanes of a stage with waiting renders, sorted by name: name, tenant, revision, number of renders.
+-- Returns the lanes of a stage with waiting renders, sorted by name: name, tenant, revision, size class, number of
+-- renders.
 local function lanes_of(stage)
   local names, found = redis.call('SMEMBERS', P .. 'lanes:' .. stage), {}
   table.sort(names)
   for _, name in ipairs(names) do
     local num = redis.call('ZCARD', P .. 'waiting:' .. stage .. ':' .. name)
-    local _, tenant, revision = string.match(name, '^([^|]*)|([^|]*)|([^|]*)')
-    if num > 0 then table.insert(found, { name = name, tenant = tenant, revision = revision, num = num }) end
+    local tenant, revision = string.match(name, '^[^|]*|([^|]*)|([^|]*)')
+    if num > 0 then
+      table.insert(found, { name = name, tenant = tenant, revision = revision, size = size_of(name), num = num })
+    end
   end
   return found
 end
@@ -63,8 +67,9 @@ local function suspects_of(stage, costs, later_costs)
 end
 
 -- Returns the renders that one more worker could begin, their cost in this stage, and their later cost in the DiT while
--- they wait for AR. `costs` and `later_costs` are these costs by lane.
-local function open_work(stage, lanes, served, costs, later_costs)
+-- they wait for AR. `costs` and `later_costs` are these costs by lane. `fits` says whether a lane's renders fit into the
+-- memory of a live worker: one more worker may be no larger.
+local function open_work(stage, lanes, served, costs, later_costs, fits)
   local take, found, is_paused = allowances(), { renders = 0, cost = 0, later_cost = 0 }, pause_check()
   local function is_held(lane) return is_paused and pause_of_lane(is_paused, stage, lane) end
   local function add(num, cost, later)
@@ -74,7 +79,7 @@ local function open_work(stage, lanes, served, costs, later_costs)
   end
   local suspects = suspects_of(stage, costs, later_costs)
   for _, lane in ipairs(lanes) do
-    if not is_held(lane.name) and (not served or lane.revision == '' or served[lane.revision]) then
+    if not is_held(lane.name) and fits(lane) and (not served or lane.revision == '' or served[lane.revision]) then
       local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
       local taken = begins and take(lane.tenant, lane.num) or lane.num
       local share = taken / lane.num

@@ -22,14 +22,21 @@ local function lanes_with_work(stage, weights)
   return found
 end
 
--- Returns a pool by its name, if the table lacks it: its clock, and its members with their tags as a flat list.
+-- Adds a pool and the pools of larger sizes beside it, if the table lacks them: their clock, and their members with their
+-- tags as a flat list.
 local function add_pool(pools, pool)
-  pools[pool] = pools[pool] or { redis.call('HGET', P .. 'clocks', pool) or '0',
-    redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1, 'WITHSCORES') }
+  local base, members = base_of(pool), {}
+  if pools[base] then return end
+  for _, each in ipairs(pools_beside(base)) do
+    for _, part in ipairs(redis.call('ZRANGE', P .. 'shares:' .. each, 0, -1, 'WITHSCORES')) do
+      table.insert(members, part)
+    end
+  end
+  pools[base] = { redis.call('HGET', P .. 'clocks', base) or '0', members }
 end
 
 -- Appends the renders that a worker holds, in its order: model revision, server, class, cost, time used (ms), later cost
--- (DiT), job. For the DiT, the first render is on the device.
+-- (DiT), sizes that the worker can render, job. For the DiT, the first render is on the device.
 local function add_held(rows, stage, worker, server, now)
   local since = stage == 'dit' and tonumber(redis.call('HGET', P .. 'device_ms', worker.id) or now)
   local is_readable, held = pcall(device_order, stage, redis.call('SMEMBERS', P .. 'held:' .. worker.id))
@@ -41,20 +48,22 @@ local function add_held(rows, stage, worker, server, now)
         + (index == 1 and now - since or 0)
     end
     table.insert(rows, { worker.revision or '', server, BY_RANK[each.rank + 1], tonumber(costs[1] or 0), used,
-      stage == 'ar' and tonumber(costs[2] or 0) or 0, each.job })
+      stage == 'ar' and tonumber(costs[2] or 0) or 0, worker.sizes or '*', each.job })
   end
 end
 
--- Adds a worker to the capacity of its model revision, and the renders that it holds to `rows`.
+-- Adds a worker to the capacity of its model revision and of the sizes that it can render, and the renders that it holds to `rows`.
 local function add_worker(capacities, rows, stage, worker, now)
   local revision = worker.revision or ''
-  local sum = capacities[revision] or { workers = 0, slots = 0, running = 0, rows = 0 }
+  local sum = capacities[revision] or { workers = 0, slots = 0, running = 0, rows = 0, by_sizes = {} }
   capacities[revision] = sum
   local num_held = redis.call('SCARD', P .. 'held:' .. worker.id)
   if num_held > 0 and sum.workers < MOST_SERVERS and sum.rows < MOST_HELD then
     add_held(rows, stage, worker, sum.workers, now)
     sum.rows = sum.rows + num_held
   end
+  local kind = sum.by_sizes[worker.sizes] or { 0, 0, 0 }
+  sum.by_sizes[worker.sizes] = { kind[1] + 1, kind[2] + worker.slots, kind[3] + num_held }
   sum.workers, sum.slots, sum.running = sum.workers + 1, sum.slots + worker.slots, sum.running + num_held
 end
 

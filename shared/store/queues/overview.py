@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ from shared.jobs.pauses import Pause
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.places import Lane, OwnLane, Pool, Queues, Standing, Work
+from shared.schedule.sizes import SizeClass, Sizes, size_named
 from shared.schedule.throughput import Ahead, HeldRender
 from shared.store.pauses.pauses import pause_of
 
 _LARGE = 200  # lanes and workers. Below that an overview takes the store less than a millisecond
-_NO_WORKERS = {"workers": 0, "slots": 0, "running": 0}
+_COUNTS = ("workers", "slots", "running")  # in the order of their counts in overview.lua
+_ORDINARY = size_named("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,24 @@ class StageOverview:
     """One stage: its waiting renders, its capacity by model revision, the renders that workers hold, and averages."""
 
     queues: Queues
-    capacities: Mapping[str, Mapping[str, int]]
+    capacities: Mapping[str, Mapping[str, Any]]
     held: Sequence[Sequence[Any]]
     averages: Mapping[str, Any]
 
-    def capacity(self, revision: str) -> Mapping[str, Any]:
-        """Returns the capacity for a model revision ('' for all), and the averages of the stage."""
-        found = [fields for served, fields in self.capacities.items() if revision in ("", served)]
-        return {**{name: sum(fields[name] for fields in found) for name in _NO_WORKERS}, **self.averages}
+    def capacity(self, revision: str, size: SizeClass = _ORDINARY) -> Mapping[str, Any]:
+        """Returns the capacity for a model revision ('' for all) and a size class, and the averages of the stage."""
+        kinds = [counts for sizes, counts in self._kinds(revision) if sizes.has(size)]
+        sums = {name: sum(counts[index] for counts in kinds) for index, name in enumerate(_COUNTS)}
+        return {**sums, **self.averages}
+
+    def sizes(self, revision: str) -> Sequence[Sizes]:
+        """Returns the sizes that the live workers of a model revision can render, each once."""
+        return [sizes for sizes, _ in self._kinds(revision)]
+
+    def _kinds(self, revision: str) -> Iterator[tuple[Sizes, Sequence[int]]]:
+        for served, fields in self.capacities.items():
+            if revision in ("", served):
+                yield from ((Sizes.of(text), counts) for text, counts in dict(fields["by_sizes"] or {}).items())
 
     def work(self, revision: str) -> Work:
         """Returns the waiting work that workers of a model revision may claim ('' for all). What is paused is left
@@ -50,9 +62,9 @@ class Overview:
 
     stages: Mapping[Stage, StageOverview]
 
-    def capacities(self, revision: str) -> Mapping[str, Mapping[str, Any]]:
-        """Returns the capacity of each stage for a model revision ('' for all)."""
-        return {stage: fields.capacity(revision) for stage, fields in self.stages.items()}
+    def capacities(self, revision: str, size: SizeClass = _ORDINARY) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the capacity of each stage for a model revision ('' for all) and a size class."""
+        return {stage: fields.capacity(revision, size) for stage, fields in self.stages.items()}
 
     @property
     def is_large(self) -> bool:
@@ -67,7 +79,8 @@ class JobInQueue:
     def __init__(self, job_id: JobId, text: str) -> None:
         self._job_id = job_id
         self._found: Mapping[str, Any] = json.loads(text)
-        priority, self._tenant, self.revision = self._found["lane"].split("|")
+        priority, self._tenant, self.revision, *size = self._found["lane"].split("|")
+        self.size = size_named(*size) if size else _ORDINARY
         self._priority = Priority(priority)
 
     @property
@@ -124,10 +137,10 @@ class JobInQueue:
         return [self._render(row) for row in (*others, *(row for row in beside if row[-1] == self._job_id))]
 
     def _counts(self, row: Sequence[Any]) -> bool:
-        return Priority(row[2]).rank <= self._priority.rank
+        return Priority(row[2]).rank <= self._priority.rank and Sizes.of(row[6]).has(self.size)
 
     def _render(self, row: Sequence[Any]) -> HeldRender:
-        _, server, _, cost, used_ms, later_cost, job_id = row
+        _, server, _, cost, used_ms, later_cost, _, job_id = row
         return HeldRender(server, cost, used_ms / 1000, later_cost, job_id == self._job_id)
 
 

@@ -28,7 +28,7 @@ for revision in pairs(served) do
 end
 
 local function route_of(lane)
-  return string.match(lane, '^[^|]*|[^|]*|(.*)$')
+  return string.match(lane, '^[^|]*|[^|]*|([^|]*)')
 end
 
 -- Returns the revision to which jobs that wait for the revision `route` move; nil if no worker serves their model.

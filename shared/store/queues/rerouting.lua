@@ -1,6 +1,6 @@
 -- A function that moves the waiting renders of a job that AR has not begun to another model revision.
 
--- needs: keys, aside, lanes, shares
+-- needs: keys, aside, lanes, shares, sizes
 
 -- The fields that a move reads, each with its check.
 local MOVED_RENDER = { 'job', is_text, 'group', optional(is_text) }
@@ -9,7 +9,7 @@ local MOVED_RENDER = { 'job', is_text, 'group', optional(is_text) }
 -- ar_cost and dit_cost of the job. Returns the number of moved renders.
 local function reroute_job(job, known, target)
   local key, num = P .. 'job:' .. job, 0
-  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target
+  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. target .. suffix_of(size_of(known.lane))
   local moved = { lane = lane, rank = known.rank, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
   redis.call('HSET', key, 'lane', lane)
   if known.revision ~= '' then redis.call('HSET', key, 'revision', target) end

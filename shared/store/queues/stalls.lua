@@ -8,7 +8,7 @@
 --   2: time after which a stage counts as stalled (ms)
 -- Returns for each stage, ar and dit: 1 if it is stalled now, else 0; 1 if it was stalled at the last check, else 0.
 
--- needs: keys, clock, ahead_limit, load, open_places, paused, shares
+-- needs: keys, clock, ahead_limit, load, open_places, paused, shares, sizes, workers
 
 local limit_min, lasting_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local KEPT_MS = 60000
@@ -33,20 +33,33 @@ local function is_idle(stage, worker, class)
   return cjson.decode(redis.call('HGET', P .. 'signs:' .. stage, worker) or '[]')[5] ~= 1
 end
 
+-- Returns the model revisions of idle workers, and for each the sizes that one of these workers can render.
 local function revisions_of_idle(stage, class)
-  local found = {}
+  local found, all_sizes = {}, all_of(P .. 'sizes:' .. stage)
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
-    if revision and not found[revision] and is_idle(stage, worker, class) then found[revision] = true end
+    local sizes = all_sizes[worker] or '*'
+    local is_known = revision and found[revision] and found[revision][sizes]
+    if revision and not is_known and is_idle(stage, worker, class) then
+      found[revision] = found[revision] or {}
+      found[revision][sizes] = true
+    end
   end
   return found
 end
 
 local ahead_checks = {}
-local function may_pass(stage, class, tenant, revision)
-  local name = stage .. class .. '|' .. revision
-  ahead_checks[name] = ahead_checks[name] or ahead_check(stage, class, revision, limit_min, now)
+local function may_pass(stage, class, tenant, revision, size)
+  local name = stage .. class .. '|' .. revision .. '|' .. size
+  ahead_checks[name] = ahead_checks[name] or ahead_check(stage, class, revision, limit_min, now, size)
   return ahead_checks[name](tenant)
+end
+
+local function is_any_large_enough(all_sizes, size)
+  for sizes in pairs(all_sizes) do
+    if can_render(sizes, size) then return true end
+  end
+  return false
 end
 
 -- Returns whether an idle worker could claim from a lane. A lane without a revision is open to workers of any revision.
@@ -56,10 +69,11 @@ local function could_be_claimed(stage, lane, idle)
   local class, tenant, pinned = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)')
   local begins = stage == 'ar' or string.sub(lane, -6) == '|again'
   if begins and is_at_limit(tenant) then return false end
-  for revision in pairs(idle) do
-    local is_served = pinned == revision or (stage == 'ar' and pinned == '')
+  local size = size_of(lane)
+  for revision, sizes in pairs(idle) do
+    local is_served = (pinned == revision or (stage == 'ar' and pinned == '')) and is_any_large_enough(sizes, size)
     if is_paused and is_paused('revision', revision) then is_served = false end
-    if is_served and may_pass(stage, class, tenant, revision) then return true end
+    if is_served and may_pass(stage, class, tenant, revision, size) then return true end
   end
   return false
 end

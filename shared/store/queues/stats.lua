@@ -5,6 +5,8 @@
 --   waiting, waiting_cost   number and cost of waiting renders
 --   coming_cost             cost in this stage of renders that wait for an earlier stage
 --   unserved                model revision without live workers -> number of its waiting renders
+--   too_large               size class that no live worker can render -> number of its waiting renders
+--   sizes                   size classes that a live worker can render (sizes.lua) -> number of these workers
 --   open                    the work that one more worker could begin (see open_work.lua)
 --   orphans                 renders that have not been recovered yet although the announcement of their worker has
 --                           expired
@@ -13,7 +15,7 @@
 --                           ahead_limit.lua)
 --   is_stalled              see stalls.lua
 
--- needs: keys, clock, open_work, throughput, stages, workers
+-- needs: keys, clock, open_work, sizes, throughput, stages, workers
 local now = now_ms()
 
 -- Returns the costs by lane, and their sum.
@@ -39,6 +41,43 @@ local function unserved_of(lanes, workers)
   return unserved
 end
 
+-- Returns a function that returns whether a live worker can render what waits in a lane. It is true for a revision
+-- without live workers, which `unserved` counts.
+local function fit_check(workers)
+  local known = {}
+  local function look(lane)
+    local is_served = false
+    for _, worker in ipairs(workers) do
+      if worker.slots > 0 and worker.revision and (lane.revision == '' or lane.revision == worker.revision) then
+        if can_render(worker.sizes, lane.size) then return true end
+        is_served = true
+      end
+    end
+    return not is_served
+  end
+  return function(lane)
+    if lane.size == '' then return true end
+    local name = lane.revision .. '|' .. lane.size
+    if known[name] == nil then known[name] = look(lane) end
+    return known[name]
+  end
+end
+
+-- Adds the waiting renders of lanes that do not fit to `found`, by size class.
+local function add_too_large(found, lanes, fits)
+  for _, lane in ipairs(lanes) do
+    if not fits(lane) then found[lane.size] = (found[lane.size] or 0) + lane.num end
+  end
+end
+
+local function num_by_sizes(workers)
+  local found = {}
+  for _, worker in ipairs(workers) do
+    if worker.slots > 0 then found[worker.sizes] = (found[worker.sizes] or 0) + 1 end
+  end
+  return found
+end
+
 -- Returns the number of renders held by workers whose announcement has expired.
 local function num_orphans(stage)
   local num = 0
@@ -51,15 +90,20 @@ end
 local function num_made_ahead(served)
   local ahead, flat = 0, redis.call('HGETALL', P .. 'ahead')
   for i = 1, #flat, 2 do
-    if not served or served[string.match(flat[i], '|(.*)$')] then ahead = ahead + tonumber(flat[i + 1]) end
+    local revision = string.match(flat[i], '^[^|]*|([^|]*)$') -- nil: a larger size class has a limit of its own
+    if revision and (not served or served[revision]) then ahead = ahead + tonumber(flat[i + 1]) end
   end
   return ahead
 end
 
 local later_costs, later_cost = costs_of('dit_later')
+local workers_of = { ar = live_workers('ar', now), dit = live_workers('dit', now) }
+local lanes_to = { ar = lanes_of('ar'), dit = lanes_of('dit') }
+local fits_ar, fits_dit = fit_check(workers_of.ar), fit_check(workers_of.dit)
+local fits_in = { ar = function(lane) return fits_ar(lane) and fits_dit(lane) end, dit = fits_dit }
 local found = {}
 for stage in pairs(RUNNING) do
-  local workers, lanes = live_workers(stage, now), lanes_of(stage)
+  local workers, lanes = workers_of[stage], lanes_to[stage]
   local served = served_revisions(stage, workers)
   local costs, cost = costs_of(stage)
   found[stage] = stage_capacity(stage, workers, now)
@@ -68,7 +112,10 @@ for stage in pairs(RUNNING) do
   found[stage].waiting_cost = cost
   found[stage].coming_cost = stage == 'dit' and later_cost or 0
   found[stage].unserved = unserved_of(lanes, workers)
-  found[stage].open = open_work(stage, lanes, served, costs, stage == 'ar' and later_costs or {})
+  found[stage].open = open_work(stage, lanes, served, costs, stage == 'ar' and later_costs or {}, fits_in[stage])
+  found[stage].too_large, found[stage].sizes = {}, num_by_sizes(workers)
+  add_too_large(found[stage].too_large, lanes_to.ar, stage == 'ar' and fits_ar or fits_dit)
+  if stage == 'dit' then add_too_large(found.dit.too_large, lanes_to.dit, fits_dit) end
   found[stage].orphans = num_orphans(stage)
   found[stage].last_slots = tonumber(redis.call('HGET', P .. 'last_worker:' .. stage, 'slots') or 0)
   found[stage].ahead = stage == 'ar' and num_made_ahead(served) or 0

@@ -13,6 +13,7 @@ from shared.jobs.job import Job
 from shared.jobs.spec import Priority
 from shared.jobs.states import Stage
 from shared.schedule.cost import cost_of
+from shared.schedule.sizes import Sizes, size_named, union, why_too_large
 from shared.schedule.throughput import (
     NO_OUTLOOK,
     OpenWork,
@@ -61,8 +62,10 @@ class ThroughputStore:
         if not text:
             return NO_OUTLOOK
         found = JobInQueue(job.job_id, text)
-        strengths = capacities_of(overview.capacities(found.revision), job.spec.priority)
+        strengths = capacities_of(overview.capacities(found.revision, found.size), job.spec.priority)
         looked = outlook(found.ahead(overview), cost_of(job.spec.settings), strengths)
+        if looked.queue and (reason := _why_too_large(job, looked.queue, found.revision, overview)):
+            looked = replace(looked, queue=replace(looked.queue, reason=reason))
         if (pause := found.pause) is None:
             return looked
         return Outlook(None, replace(looked.queue, eta_s=None) if looked.queue else None, pause)
@@ -97,9 +100,12 @@ class ThroughputStore:
         overview = self._overview.get(lambda: overview_of(self._scripts.run("queue_position", "", "1")[1]))
         strengths = _strengths(overview.capacities(revision))
         work = {stage: fields.work(revision) for stage, fields in overview.stages.items()}
+        sizes = {stage: union(fields.sizes(revision)) for stage, fields in overview.stages.items()}
         coming = {Stage.AR: 0.0, Stage.DIT: work[Stage.AR].later_cost}
         return {
-            stage: QueueLoad(strengths[stage], round(work[stage].size), work[stage].cost, coming[stage])
+            stage: QueueLoad(
+                strengths[stage], round(work[stage].size), work[stage].cost, coming[stage], sizes=sizes[stage]
+            )
             for stage in Stage
         }
 
@@ -121,6 +127,14 @@ class ThroughputStore:
         with translated():
             found = cast("str | None", self._client.get("gridpress:revision"))
         return Revision(found) if found else None
+
+
+def _why_too_large(job: Job, place: QueuePlace, revision: str, overview: Overview) -> str:
+    """Returns why no live worker can render a job's size in a stage that it needs; '' if that is not why it waits."""
+    for stage in place.unserved:
+        if all_sizes := overview.stages[stage].sizes(revision):
+            return why_too_large(job.spec.settings, union(all_sizes))
+    return ""
 
 
 def _are_large(loads: Mapping[Stage, StageLoad]) -> bool:
@@ -157,6 +171,8 @@ def _load(fields: Mapping[str, Any], strength: Strength) -> StageLoad:
     return StageLoad(
         strength=strength,
         unserved=unserved,
+        too_large={size_named(name).words: num for name, num in dict(fields["too_large"] or {}).items()},
+        sizes=union(map(Sizes.of, dict(fields["sizes"] or {}))),
         open=open_work,
         **{
             name: fields[name]

@@ -2,7 +2,8 @@
 -- then by the tenant with the lowest tag (see shares.lua), then by rank. A lower class goes first if its floor (its
 -- least share of cost) allows that.
 -- The rank is the time of creation. The renders of a job have equal ranks, so they stay together. A claim reads a
--- tenant's lanes (queues of one stage, class, tenant and revision) for the worker's model revision. Suspects of a crash
+-- tenant's lanes (queues of one stage, class, tenant, revision and size class) for the worker's model revision and the
+-- sizes that the worker can render. Suspects of a crash
 -- are claimed as in quarantine.lua.
 --
 -- A claim usually reads the lanes of one tenant. It reads a further tenant only if the tenant before has nothing to
@@ -22,6 +23,7 @@
 --   7: floor of a lower class (share of cost)
 --   8: room: 'free' to begin at once, 'ahead' to prepare a render, 'beyond' to pre-empt
 --   9: the lowest class that may be claimed
+--   10: the size classes that the worker can render (sizes.lua)
 --   then for each hint that a queue may lack after the claim: queue, key of the queue's Celery list, message
 -- Returns {'due'} when renders have reached their time limits: the caller runs expire.lua and this script once more.
 -- Returns an empty list when there is nothing to claim, or a list:
@@ -38,86 +40,132 @@
 --      how long ago the render was recovered (ms)
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
--- needs: open_places, paused, quarantine, shares, stages
+-- needs: open_places, paused, quarantine, shares, size_names, sizes, stages
 -- seldom: add_member, decide_turn, device_order, emit_message, enqueue, is_other_open, leave_pool, live_slots, next_suspect
 -- seldom: num_due, num_wanted_of_stage, park, put_render_aside, refund, set_deadline, set_tag, tag_of, turns_of, unpark
-local stage, holder, ttl, revision, limit_min, worker, floor, room, least = unpack(ARGV)
+local stage, holder, ttl, revision, limit_min, worker, floor, room, least, sizes = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
 if is_any_due(now) then return { 'due' } end
 local is_paused = pause_check() -- nil if nothing is paused
 
 local lane_of = {} -- the lane in which the claim found each render; suspects have none
-local member_of_render, tag_of_render = {}, {} -- of its tenant in the pool
+local found_in = {} -- of each render: the pool in which its tenant was found, and the tenant's member and tag there
 
 -- Whether renders may wait that were accepted before any worker announced a model revision: one such pool exists.
 local unpinned = {}
-for i, class in ipairs(BY_RANK) do unpinned[i] = P .. 'shares:ar:' .. class .. '|' end
+for _, class in ipairs(BY_RANK) do
+  table.insert(unpinned, P .. 'shares:ar:' .. class .. '|')
+  for _, size in ipairs(SIZES) do table.insert(unpinned, P .. 'shares:ar:' .. class .. '||' .. size) end
+end
 local are_any_unpinned = stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
 
--- Returns the first of a tenant's renders that this revision may claim. It reads two lanes: the lane of this revision,
--- and the lane without a revision (AR) or of re-renders (DiT). The second result says whether the tenant's limit or a
--- pause bars some of the renders.
-local function first_of(class, tenant)
+-- Returns the pools of a class from which this worker claims, and their size classes. There are larger sizes only while
+-- such renders wait.
+local function pools_of(class)
+  local pools, own_sizes = {}, {}
+  for _, pool in ipairs(pools_beside(stage .. ':' .. class .. '|' .. revision)) do
+    local size = string.match(pool, '^[^|]*|[^|]*|(.*)$') or ''
+    if can_render(sizes, size) then
+      table.insert(pools, pool)
+      table.insert(own_sizes, size)
+    end
+  end
+  return pools, own_sizes
+end
+
+-- Returns the first of a tenant's renders that this worker may claim. It reads two lanes of each size: the lane of this
+-- revision, and the lane without a revision (AR) or of re-renders (DiT). The second result says whether the tenant's
+-- limit or a pause bars some of the renders, and the third one whether the limit on AR's output stops some.
+local function first_of(class, tenant, own_sizes, may_begin)
   if is_paused and is_paused('tenant', tenant) then return nil, true end
-  local own = class .. '|' .. tenant .. '|' .. revision
-  local best, best_rank, is_barred
-  local function look(lane, begins)
+  local best, best_rank, is_barred, is_stopped
+  local function look(lane, begins, size)
     local head = redis.call('ZRANGE', P .. 'waiting:' .. stage .. ':' .. lane, 0, 0, 'WITHSCORES')
     local rank = tonumber(head[2])
     if not rank then return end
     if begins and is_at_limit(tenant) then
       is_barred = true
+    elseif not may_begin(size, tenant) then
+      is_stopped = true
     elseif not best or rank < best_rank or (rank == best_rank and head[1] < best) then
       best, best_rank = head[1], rank
       lane_of[best] = lane
     end
   end
-  look(own, stage == 'ar')
-  if stage == 'dit' then
-    look(lane_name(stage, own, false), true)
-  elseif are_any_unpinned then
-    look(class .. '|' .. tenant .. '|', true)
+  for _, size in ipairs(own_sizes) do
+    local own = class .. '|' .. tenant .. '|' .. revision .. suffix_of(size)
+    look(own, stage == 'ar', size)
+    if stage == 'dit' then
+      look(lane_name(stage, own, false), true, size)
+    elseif are_any_unpinned then
+      look(class .. '|' .. tenant .. '|' .. suffix_of(size), true, size)
+    end
   end
-  return best, is_barred
+  return best, is_barred, is_stopped
 end
 
 -- Adds tenants to this revision's pool if their renders were accepted before any worker announced a model revision. Any
 -- worker may claim these renders.
 local function admit_unpinned(class)
   if not are_any_unpinned or revision == '' then return end
-  local pool = 'ar:' .. class .. '|'
-  for _, member in ipairs(redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1)) do
-    local tenant = string.match(member, '|(.*)') or ''
-    local lane = class .. '|' .. tenant .. '|'
-    if redis.call('EXISTS', P .. 'waiting:ar:' .. lane) == 0 then
-      leave_pool(pool, tenant)
-    else
-      join_pool(pool .. revision, tenant)
+  for _, pool in ipairs(pools_beside('ar:' .. class .. '|')) do
+    local suffix = string.match(pool, '^[^|]*|(.*)$')
+    for _, member in ipairs(redis.call('ZRANGE', P .. 'shares:' .. pool, 0, -1)) do
+      local tenant = string.match(member, '|(.*)') or ''
+      if redis.call('EXISTS', P .. 'waiting:ar:' .. class .. '|' .. tenant .. '|' .. suffix) == 0 then
+        leave_pool(pool, tenant)
+      else
+        join_pool('ar:' .. class .. '|' .. revision .. suffix, tenant)
+      end
     end
   end
 end
 
--- Returns the first render of a class in the order of the pool, or nil.
+-- Returns a function that returns whether AR may begin a render of a size class and a tenant (ahead_limit.lua).
+local function begin_check(class)
+  local checks = {}
+  return function(size, tenant)
+    checks[size] = checks[size] or ahead_check(stage, class, revision, tonumber(limit_min), now, size)
+    return checks[size](tenant)
+  end
+end
+
+-- Returns the first member of several pools, its tag, and its pool. `passed` has the number of members that are passed
+-- in each pool.
+local function first_member(pools, passed)
+  local best, best_tag, best_pool
+  for _, pool in ipairs(pools) do
+    local index = passed[pool] or 0
+    local member, tag = unpack(redis.call('ZRANGE', P .. 'shares:' .. pool, index, index, 'WITHSCORES'))
+    tag = tonumber(tag)
+    if member and (not best or tag < best_tag or (tag == best_tag and member < best)) then
+      best, best_tag, best_pool = member, tag, pool
+    end
+  end
+  return best, best_tag, best_pool
+end
+
+-- Returns the first render of a class in the order of the pools, or nil.
 local function first_in_class(class)
   if is_paused and is_paused('class', class) then return nil end
-  local pool = stage .. ':' .. class .. '|' .. revision
-  local may_pass, num_passed = ahead_check(stage, class, revision, tonumber(limit_min), now), 0
+  local pools, own_sizes = pools_of(class)
+  local may_begin, passed, num_passed = begin_check(class), {}, 0
   while num_passed < MOST_PASSED do
-    local member, tag = unpack(redis.call('ZRANGE', P .. 'shares:' .. pool, num_passed, num_passed, 'WITHSCORES'))
+    local member, tag, pool = first_member(pools, passed)
     if not member then return nil end
     local tenant = string.match(member, '|(.*)') or ''
-    local first, is_barred = first_of(class, tenant)
-    if not first then
+    local first, is_barred, is_stopped = first_of(class, tenant, own_sizes, may_begin)
+    if first then
+      found_in[first] = { pool = pool, member = member, tag = tag }
+      return first
+    elseif is_stopped then
+      passed[pool], num_passed = (passed[pool] or 0) + 1, num_passed + 1
+    else
       leave_pool(pool, tenant)
       -- removes a member with a broken `since`, or this loop would not end
       redis.call('ZREM', P .. 'shares:' .. pool, member)
       if is_barred then park(pool, tenant) end
-    elseif may_pass(tenant) then
-      member_of_render[first], tag_of_render[first] = member, tonumber(tag)
-      return first
-    else
-      num_passed = num_passed + 1
     end
   end
 end
@@ -137,12 +185,19 @@ local function is_left_to_others(class, render)
   if room == 'free' then return false end
   local since = redis.pcall('HGET', P .. 'render:' .. render, WAITING[stage] .. '_ms')
   if not is_number(since) or now - tonumber(since) > LEFT_MS then return false end
-  return is_other_open(stage, LOWEST, worker, revision, now)
-    or (room == 'ahead' and is_other_open(stage, class, worker, revision, now))
+  local size = size_of(lane_of[render])
+  return is_other_open(stage, LOWEST, worker, revision, size, now)
+    or (room == 'ahead' and is_other_open(stage, class, worker, revision, size, now))
+end
+
+-- Returns whether renders of a class may wait that are too large for this worker.
+local function is_any_too_large(class)
+  local pools = pools_beside(stage .. ':' .. class .. '|' .. revision)
+  return #pools > #pools_of(class)
 end
 
 -- Returns the first render in the fair order. A lower class goes first if its credit covers its next render. A class
--- that has no render to claim loses its credit.
+-- that has no render to claim loses its credit, unless its renders wait for a larger worker.
 local function first_in_turn()
   for _, class in ipairs(BY_RANK) do admit_unpinned(class) end
   for rank = CLASS[least], 1, -1 do
@@ -151,7 +206,7 @@ local function first_in_turn()
     local credit = credit_of(pool)
     local first = credit > 0 and first_in_class(class)
     if first and cost_of(first) <= credit then return not is_left_to_others(class, first) and first or nil end
-    if credit > 0 and not first then redis.call('HDEL', P .. 'credit', pool) end
+    if credit > 0 and not first and not is_any_too_large(class) then redis.call('HDEL', P .. 'credit', pool) end
   end
   for rank = 0, CLASS[least] do
     local class = BY_RANK[rank + 1]
@@ -171,11 +226,11 @@ local function choose()
     local may_claim = not group and redis.call('HEXISTS', P .. 'turn:' .. stage, worker) == 0
     return may_claim and first_in_turn() or nil, true, function() end
   end
-  if group then return next_suspect(stage, revision, group), false, function() end end
+  if group then return next_suspect(stage, revision, sizes, group), false, function() end end
   local turns, over = turns_of(stage, worker, now)
   local taken = {}
   for owner in pairs(turns) do taken[group_held(owner) or ''] = true end
-  local best, suspect = first_in_turn(), next_suspect(stage, revision, nil, taken)
+  local best, suspect = first_in_turn(), next_suspect(stage, revision, sizes, nil, taken)
   local has_ended = #over > 0
   local ended_ms = has_ended and now or tonumber(redis.call('GET', P .. 'turn_ended:' .. stage) or 0)
   local decision, place = 'other', nil
@@ -234,7 +289,7 @@ end
 -- Binds a job to the model revision of its first claim. If the job was accepted for another lane, its renders change
 -- lanes, and `known.lane` changes. Returns the fields to write: names and values in turn.
 local function pin(job, known)
-  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. revision
+  local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. revision .. suffix_of(size_of(known.lane))
   local fields = { 'revision', revision, 'lane', lane }
   if lane == known.lane then return fields end
   local before = { lane = known.lane, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
@@ -281,15 +336,21 @@ if not best then
   return {}
 end
 close_places(stage, worker)
-local job, cost, member, more_of_job = past.job, tonumber(known[stage .. '_cost']), member_of_render[best], {}
+local job, cost, found, more_of_job = past.job, tonumber(known[stage .. '_cost']), found_in[best], {}
 if known.revision == '' then
   local lane = known.lane
   more_of_job = pin(job, known)
-  if known.lane ~= lane then member = nil end -- the tenant may have joined the pool again
+  if known.lane ~= lane then found = nil end -- the tenant may have joined the pool again
 end
 local pool, tenant = pool_of(stage, known.lane)
-charge_tenant(pool, tenant, cost, is_in_turn, member, member and tag_of_render[best])
-if is_in_turn then credit_lower_classes(stage, string.match(known.lane, '^[^|]*'), revision, cost, tonumber(floor)) end
+if found then
+  charge_tenant(found.pool, tenant, cost, is_in_turn, found.member, found.tag)
+else
+  charge_tenant(pool, tenant, cost, is_in_turn)
+end
+if is_in_turn then
+  credit_lower_classes(stage, string.match(known.lane, '^[^|]*'), revision, cost, tonumber(floor), sizes)
+end
 local key, fence, attempt = P .. 'render:' .. best, tonumber(past.fence) + 1, tonumber(past[attempts] or 0) + 1
 local has_latents = is_kept(past.handover)
 local fields = { 'fence', fence, 'holder', holder, 'worker', worker, 'in_step', 1, attempts, attempt }
@@ -309,7 +370,7 @@ redis.call('ZADD', P .. 'leases', now + tonumber(ttl), best)
 -- Announces the worker, so that a death before its first heartbeat is recognized as a death.
 redis.call('ZADD', P .. 'workers:' .. stage, 'NX', now + tonumber(ttl), worker)
 
-for i = 10, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
+for i = 11, #ARGV, 3 do send_hints(ARGV[i], ARGV[i + 1], ARGV[i + 2], holder, 1, now) end
 
 local claimed = { best, fence, job, past.index, past.seed, known.spec, known.revised_prompt or '', past.prior or '',
   known.origin or '', attempt, now - math.max(tonumber(past[waited] or now), tonumber(past.revived_ms or 0)),

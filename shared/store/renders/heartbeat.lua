@@ -11,6 +11,7 @@
 --      renders found without a hint, restarts of the Celery consumer, unexpected errors, 1 while the worker drains,
 --      name of the device ('' if unknown), mean seconds of a step; '' in a short heartbeat
 --   9: name of the model, or '' if the worker serves none or the heartbeat is short
+--   10: size classes that the worker can render (sizes.lua); '' in a short heartbeat, and for queues that are no stage
 --   then for each render: render, fence, holder, finished steps, total steps, in step ('1' if the render is in the
 --   running step, else '0')
 -- Returns for each render 'renewed', 'cancelled', 'expired', 'lost' or 'due'. A lost lease does not affect the others.
@@ -22,8 +23,8 @@
 -- seldom: remove_places, send_job_progress, shorten_leases
 
 local LOG_KEPT_S = 7200 -- a worker sends its log again every half an hour
-local FIRST, NUM_EACH = 10, 6 -- arguments of the first render, and of each
-local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs, model = unpack(ARGV, 1, 9)
+local FIRST, NUM_EACH = 11, 6 -- arguments of the first render, and of each
+local stage, worker, slots, revision, worker_ttl, lease_ttl, log, signs, model, sizes = unpack(ARGV, 1, 10)
 local is_short, key_of_workers = slots == '', P .. 'workers:' .. stage
 local now = now_ms()
 check_pulse(now, tonumber(lease_ttl))
@@ -39,6 +40,7 @@ local function forget_workers_gone()
     redis.call('HDEL', P .. 'slots:' .. stage, gone)
     redis.call('HDEL', P .. 'serves:' .. stage, gone)
     redis.call('HDEL', P .. 'signs:' .. stage, gone)
+    redis.call('HDEL', P .. 'sizes:' .. stage, gone)
     redis.call('HDEL', P .. 'device_ms', gone)
     redis.call('HDEL', P .. 'paused', 'worker:' .. gone)
     remove_places(stage, gone)
@@ -56,6 +58,7 @@ local function announce()
   store_value(P .. 'serves:' .. stage, revision)
   store_value(P .. 'signs:' .. stage, signs)
   if RUNNING[stage] then
+    store_value(P .. 'sizes:' .. stage, sizes)
     local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
     if slots ~= '0' and (last[1] ~= slots or last[2] ~= revision) then
       redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)

@@ -19,6 +19,7 @@ from shared.jobs.leases import Claim, Handover, Lease, RenderReport, Vacancy
 from shared.jobs.states import RenderState, Stage
 from shared.jobs.token_grid import Prior
 from shared.jobs.usage import Used
+from shared.schedule.sizes import ANY_SIZE, Sizes
 from shared.schedule.worker_health import WorkerHealth
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
@@ -49,7 +50,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """The announcement of a live worker: its queue, its number of slots (renders that fit at once), the model revision
-    that it serves, and the name of this model. The last two are '' for a worker that serves no model.
+    that it serves, and the name of this model. The last two are '' for a worker that serves no model. `sizes` are the
+    sizes of renders that fit into its memory.
     """
 
     worker_id: WorkerId
@@ -57,6 +59,7 @@ class Announcement:
     slots: int
     revision: Revision
     model: str = ""
+    sizes: Sizes = ANY_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +111,30 @@ class LeaseStore:
         self._drained: set[WorkerId] = set()
         self._hints = [text for hint in hints for text in (hint.queue, celery_list(hint.queue), hint.text)]
 
-    def claim(self, stage: Stage, revision: Revision, worker: WorkerId, place: Vacancy = _ANY) -> Claim | None:
-        """Leases the first waiting render of this model revision to `worker`, and returns the claim.
+    def claim(
+        self,
+        stage: Stage,
+        revision: Revision,
+        worker: WorkerId,
+        place: Vacancy = _ANY,
+        sizes: Sizes = ANY_SIZE,
+    ) -> Claim | None:
+        """Leases the first waiting render of this model revision and these sizes to `worker`, and returns the claim.
 
         `place` says which free place of the worker the render would take, and whether the worker can begin it at once.
         Returns None when no waiting render may take that place, or when another worker could begin the render sooner.
         """
-        while answer := self._lease(stage, revision, worker, holder := new_holder_id(), place):
+        limits = (self._rules.prior_ready_limit_min, worker, repr(self._rules.batch_floor), place.room, place.least)
+        while answer := self._lease(stage, revision, holder := new_holder_id(), (*limits, sizes.text)):
             decode = partial(_claim_of, stage=stage, holder=holder, revision=revision)
             if found := readable(self._faults, "claim", [(RenderId(answer[0]), answer)], decode):
                 return found[0]
             self._give_up(Lease(RenderId(answer[0]), stage, Fence(int(answer[1])), holder), worker)
         return None
 
-    def _lease(self, stage: Stage, revision: Revision, worker: WorkerId, holder: HolderId, place: Vacancy) -> list[str]:
-        rules = self._rules
-        limits = (rules.prior_ready_limit_min, worker, repr(rules.batch_floor), place.room, place.least)
-        hints = self._hints_of(stage)
-        while (answer := self._scripts.run("claim", stage, holder, rules.ttl_ms, revision, *limits, *hints)) == [_DUE]:
+    def _lease(self, stage: Stage, revision: Revision, holder: HolderId, limits: Sequence[str | int]) -> list[str]:
+        ttl_ms, hints = self._rules.ttl_ms, self._hints_of(stage)
+        while (answer := self._scripts.run("claim", stage, holder, ttl_ms, revision, *limits, *hints)) == [_DUE]:
             self._scripts.run("expire", _MOST_EXPIRED)
         return cast("list[str]", answer)
 
@@ -186,7 +195,7 @@ class LeaseStore:
         """
         ttl, now_s = self._rules.ttl_ms, time.monotonic()
         said = self._said.pop(worker.worker_id, _Said())
-        facts = (worker.slots, worker.revision, *signs[:-1])
+        facts = (worker.slots, worker.revision, worker.sizes.text, *signs[:-1])
         is_short = facts == said.facts and now_s - said.facts_at < _ALL_EVERY_S
         if not is_short:
             said.facts, said.facts_at = facts, now_s
@@ -195,8 +204,8 @@ class LeaseStore:
         else:
             log = ""
         slots, revision, health = ("", "", "") if is_short else (worker.slots, worker.revision, json.dumps(signs))
-        model = "" if is_short else worker.model
-        header = (worker.queue, worker.worker_id, slots, revision, ttl, ttl, log, health, model)
+        model, sizes = ("", "") if is_short else (worker.model, worker.sizes.text)
+        header = (worker.queue, worker.worker_id, slots, revision, ttl, ttl, log, health, model, sizes)
         verdicts = cast("list[str]", self._scripts.run("heartbeat", *header, *flat))
         if verdicts == _UNKNOWN:
             return self._beat(worker, said.log, signs, flat)

@@ -8,6 +8,7 @@ redis.call('ZREM', P .. 'workers:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'slots:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'serves:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'signs:' .. ARGV[1], ARGV[2])
+redis.call('HDEL', P .. 'sizes:' .. ARGV[1], ARGV[2])
 redis.call('HDEL', P .. 'paused', 'worker:' .. ARGV[2])
 remove_places(ARGV[1], ARGV[2])
 return 1

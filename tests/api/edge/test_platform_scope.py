@@ -73,6 +73,7 @@ def test_an_operator_sees_the_totals_and_the_workers(
     stage = found["/v1/stats"]["stages"]["ar"]
     assert (stage["waiting"], stage["running"], stage["unserved"]) == (2, 1, {})
     assert None not in [stage[name] for name in ("waiting_cost", "coming_cost", "open")]
+    assert (stage["too_large"], stage["largest"]) == ({}, "2048x2048")
     assert found["/v1/stats"]["faults"] == {}
     assert found["/v1/stats"]["workers"]["ar"]["workers"] == 1
     [worker] = found["/v1/workers"]["data"]

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from shared.hints.queues import Queue
 from shared.ids import Revision, WorkerId
 from shared.jobs.states import Stage
+from shared.schedule.sizes import Sizes
 from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import Announcement, LeaseStore
@@ -64,6 +65,16 @@ def test_waiting_pictures_delay_the_start_and_the_end(http: FlaskClient, store: 
     assert later["start_s"] == pytest.approx(3 * first["cost"]["ar"] / 100, abs=0.2)
     assert later["eta_s"] > first["eta_s"] + 2 * first["cost"]["dit"] / 100_000
     assert estimated(http, n=4)["eta_s"] > later["eta_s"]
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_picture_that_is_too_large_for_all_workers_has_no_times(http: FlaskClient, client: Client) -> None:
+    small = Announcement(WorkerId("d"), Queue.DIT, 1, REVISION, sizes=Sizes(frozenset({"1536"})))
+    LeaseStore(client, RULES).beat(small, [])
+    fitting = estimated(http, size="1536x1536")
+    assert (fitting["unserved"], fitting["eta_s"] is None) == ([], False)
+    large = estimated(http, size="2048x2048")
+    assert (large["unserved"], large["eta_s"], large["start_s"]) == (["dit"], None, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
             [WAITING | {"queue": QUEUE | {"unserved": ["ar", "dit"]}}],
             "waits: no AR worker and no DiT worker with the model of this job is running",
         ),
+        (
+            [WAITING | {"queue": QUEUE | {"unserved": ["dit"], "reason": "no live worker can render 2048x2048"}}],
+            "waits: no live worker can render 2048x2048",
+        ),
         ([WAITING | {"queue": QUEUE | {"position": 0, "eta_s": None}}], "waits: next in the AR queue"),
         ([WAITING | {"queue": QUEUE | {"position": 1, "eta_s": None}}], "waits: 1 picture before it in the AR queue"),
         ([job(waiting_for="object_store")], "waits: the service can't store pictures now"),

@@ -47,6 +47,28 @@ def test_ar_gets_less_kv_memory_beside_a_dit_worker_on_a_card_of_48_gb() -> None
     assert KV_LEAST <= ar.kv_bytes < KV_MOST
 
 
+@pytest.mark.parametrize(("size_gib", "num_dit"), [(80, 2), (80, 3), (140, 4), (48, 2)])
+def test_dit_workers_on_one_card_divide_its_memory(size_gib: float, num_dit: int) -> None:
+    seats = assign(cards(size_gib), NEEDS, num_ar=0, num_dit=num_dit)
+    parts = {seat.dit_bytes for seat in seats}
+    assert len(parts) == 1
+    part = parts.pop()
+    assert part is not None
+    assert NEEDS.dit <= part <= size_gib * GIB / num_dit
+
+
+def test_dit_workers_leave_ar_beside_them_its_memory() -> None:
+    ar, *dits = assign(cards(80), NEEDS, num_ar=1, num_dit=2)
+    assert ar.kv_bytes
+    parts = [seat.dit_bytes or 0 for seat in dits]
+    assert min(parts) >= NEEDS.dit
+    assert sum(parts) + NEEDS.ar - KV_LEAST + ar.kv_bytes <= 80 * GIB
+
+
+def test_a_dit_worker_that_has_a_card_alone_measures_its_memory_itself() -> None:
+    assert {seat.dit_bytes for seat in assign(cards(80, 24), NEEDS, num_ar=None, num_dit=None)} == {None}
+
+
 @pytest.mark.parametrize("num_cards", [1, 2, 4])
 def test_on_cards_of_24_gb_the_stages_take_turns_instead_of_spending_a_card_on_ar(num_cards: int) -> None:
     seats = assign(cards(*num_cards * [24]), NEEDS, num_ar=None, num_dit=None)
@@ -137,6 +159,14 @@ def test_each_worker_sees_only_its_card(two_cards: list[Gpu], tmp_path: Path) ->
 def test_a_dit_worker_with_company_decodes_large_pictures_in_tiles(two_cards: list[Gpu]) -> None:
     environment = workers_on_gpus("all", Settings(model=REAL), None, None, lambda: two_cards).environment
     assert {name for name in environment if "GRIDPRESS_DIT_VAE_TILES" in environment[name]} == {"ar-0", "dit-0"}
+
+
+def test_dit_workers_that_share_a_card_are_told_their_memory(two_cards: list[Gpu]) -> None:
+    environment = workers_on_gpus("0", Settings(model=REAL), 0, 2, lambda: two_cards).environment
+    assert len({env["GRIDPRESS_DIT_MEMORY_BYTES"] for env in environment.values()}) == 1
+    chosen = Settings(model=REAL, dit_memory_bytes=3 * GIB)
+    environment = workers_on_gpus("0", chosen, 0, 2, lambda: two_cards).environment
+    assert not any("GRIDPRESS_DIT_MEMORY_BYTES" in env for env in environment.values())
 
 
 def test_up_says_which_worker_stands_where(two_cards: list[Gpu]) -> None:

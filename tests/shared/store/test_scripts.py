@@ -7,7 +7,7 @@ import pytest
 
 from shared.store.core.scripts import FILES, source
 
-_GENERATED = {"ARROWS": "states", "FINAL": "states", "CLASS": "classes"}
+_GENERATED = {"ARROWS": "states", "FINAL": "states", "CLASS": "classes", "SIZES": "size_names"}
 _STRING_OR_COMMENT = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|--[^\n]*")
 
 

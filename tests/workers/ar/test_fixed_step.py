@@ -87,7 +87,7 @@ def test_a_machine_that_cannot_record_a_step_runs_it_and_says_why(ar_model: ArMo
         fixed._decode = start_fixed_step(ar_model, fixed._runner.memory, ROWS, may_be_eager=True)
     assert [log["event"] for log in logs] == ["ar.graph_unavailable"]
     assert logs[0]["reason"]
-    assert fixed.facts == {"step": "eager", "attention": "torch"}
+    assert fixed.facts == {"step": "eager", "attention": "torch", "rows": str(ROWS)}
 
 
 class FakeGraph:

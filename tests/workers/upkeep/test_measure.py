@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
@@ -10,9 +11,11 @@ from structlog.testing import capture_logs
 from shared.celery_app import make_celery
 from shared.errors import StoreUnavailable
 from shared.hints.queues import Queue
-from shared.ids import DEFAULT_TENANT, Revision, WorkerId
+from shared.ids import DEFAULT_TENANT, Revision, WorkerId, new_job_id
+from shared.jobs.spec import JobSpec, RenderSettings
 from shared.jobs.states import Stage
 from shared.metrics.page import page_of
+from shared.schedule.sizes import Sizes
 from shared.schedule.worker_health import WorkerHealth
 from shared.settings.settings import Settings
 from shared.store.core.connect import Client
@@ -102,6 +105,19 @@ def test_the_series_of_a_revision_ends_with_what_waits_for_it(
     LeaseStore(client, RULES).leave(AR_WORKER)
     series = f'unserved_renders{{revision="{REVISION}",stage="ar"}}'
     assert measured(measuring)[series] == 1
+    store.cancel(job.job_id, DEFAULT_TENANT)
+    assert series not in measured(measuring)
+
+
+def test_renders_that_are_too_large_for_all_workers_are_counted_by_size(
+    measuring: Measuring, store: JobStore, client: Client
+) -> None:
+    small = replace(AR_WORKER, sizes=Sizes(frozenset()))
+    LeaseStore(client, RULES).beat(small, [])
+    large = RenderSettings(prompt="a", width_px=2048, height_px=1024)
+    job = store.submit(new_job_id(), JobSpec(settings=large, n=2, seed=7))
+    series = 'too_large_renders{size="1536x1536",stage="ar"}'
+    assert measured(measuring)[series] == 2
     store.cancel(job.job_id, DEFAULT_TENANT)
     assert series not in measured(measuring)
 

@@ -49,7 +49,7 @@ class FixedStep:
     """
 
     def __init__(self, model: ArModel, memory: KvMemory, attention: Attention, num_rows: int) -> None:
-        self._attention = attention
+        self._attention, self._num_rows = attention, num_rows
         self._decoder = Decoder(model.network, memory, attention)
         self._noise = CounterNoise(model.network.config.text_config.vision_vocab_size, model.device)
         self._choose = partial(pick_sorted, top_k=model.sampling.top_k)
@@ -60,9 +60,11 @@ class FixedStep:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Says for manifests whether steps replay a CUDA graph, and which code computes attention."""
+        """Says for manifests whether steps replay a CUDA graph, which code computes attention, and how many rows a step
+        computes, because rounding depends on them.
+        """
         attention = "torch" if isinstance(self._attention, RowAttention) else "triton"
-        return {"step": "graph" if self._recorded else "eager", "attention": attention}
+        return {"step": "graph" if self._recorded else "eager", "attention": attention, "rows": str(self._num_rows)}
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]:
