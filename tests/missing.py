@@ -25,7 +25,7 @@ class Tool:
 
 TOOLS = (
     Tool("c2pa-python", "signatures of pictures", "pip install 'gridpress[c2pa]'", packages=("c2pa",)),
-    Tool("Triton", "AR's attention kernels", "pip install triton", packages=("triton",)),
+    Tool("Triton", "AR's kernels for GPUs", "pip install triton", packages=("triton",)),
     Tool(
         "Tesseract",
         "`gridpress eval`",

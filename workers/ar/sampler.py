@@ -106,8 +106,7 @@ def pick_sorted(probs: Tensor, noise: Tensor, top_p: Tensor, top_k: int) -> Tens
     """Returns the sampled code of each row, by sorting the `top_k` likeliest codes. `top_p` applies within these codes.
     The result is the same as that of `_race`, which tries code after code without sorting.
 
-    A GPU uses this function, because a sort is cheap there. `_race` would wait on the host for the result of each
-    round, which is slow.
+    It never waits for the host. On a GPU `_race` would wait for the result of each round, which is slow.
     """
     likeliest, codes = probs.topk(min(top_k, probs.shape[-1]), dim=-1)
     likeliest = likeliest / likeliest.sum(-1, keepdim=True)

@@ -13,10 +13,10 @@ from shared.ids import RenderId
 from tests.workers.ar.claims import a_claim, an_engine, finish
 from workers.ar.engine import ArEngine
 from workers.ar.model import fixed_step
-from workers.ar.model.attention import RowAttention
 from workers.ar.model.decode_step import HostStep
 from workers.ar.model.fixed_step import FixedStep, start_fixed_step
 from workers.ar.model.loading import ArModel
+from workers.ar.model.step_kernels import torch_kernels
 from workers.ar.noise import CounterNoise
 from workers.ar.sampler import NOT_A_NUMBER, Sampler
 from workers.ar.sequence import ArSequence
@@ -53,7 +53,7 @@ class CountedNoise:
 def fixed(ar_model: ArModel) -> ArEngine:
     engine = an_engine(ar_model, max_sequences=ROWS)
     memory = engine._runner.memory
-    engine._decode = FixedStep(ar_model, memory, RowAttention(memory), ROWS)
+    engine._decode = FixedStep(ar_model, memory, torch_kernels(ar_model, memory), ROWS)
     return engine
 
 
@@ -139,7 +139,7 @@ def test_a_device_that_is_lost_while_a_step_is_recorded_is_no_setting_to_change(
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(FixedStep, "capture", lose)
-    monkeypatch.setattr(fixed_step, "_split_attention", lambda _model, memory, _rows: RowAttention(memory))
+    monkeypatch.setattr(fixed_step, "triton_kernels", lambda model, memory, _rows: torch_kernels(model, memory))
     for may_be_eager in (True, False):
         with pytest.raises(torch.AcceleratorError):
             start_fixed_step(ar_model, fixed._runner.memory, ROWS, may_be_eager=may_be_eager)

@@ -1,8 +1,8 @@
 """Runs the language model over the KV memory: many sequences of different lengths in one pass.
 
 The arithmetic is that of transformers' `GlmImageTextModel`. Its modules hold the weights, after `prepare` in
-`loading.py` has fused some of them. Only the KV cache and the batching are our own. The decoder stores nothing between
-passes except keys and values.
+`loading.py` has fused some of them. The KV cache, the batching and the operations of `LayerOps` are our own. The
+decoder stores nothing between passes except keys and values.
 """
 
 from typing import Any, cast
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from workers.ar.model.attention import Attend, Attention
 from workers.ar.model.kv_memory import KvMemory
+from workers.ar.model.layer_ops import LayerOps
 
 
 class Decoder:
@@ -20,16 +21,17 @@ class Decoder:
     each of many sequences.
     """
 
-    def __init__(self, network: Any, memory: KvMemory, attention: Attention) -> None:
+    def __init__(self, network: Any, memory: KvMemory, attention: Attention, ops: LayerOps) -> None:
         config = network.config.text_config
+        assert config.hidden_act == "silu", config.hidden_act
         self._text = network.model.language_model
         self._lm_head = network.lm_head
         self._memory = memory
         self._attention = attention
-        self._num_heads: int = config.num_attention_heads
-        self._num_kv_heads: int = config.num_key_value_heads
+        self._ops = ops
         self._head_size = config.hidden_size // config.num_attention_heads
-        self._eps: float = config.rms_norm_eps
+        # The norms of the hidden states after each layer: the one at the beginning of the next layer, or the last one.
+        self._norms_after = [layer.input_layernorm for layer in self._text.layers[1:]] + [self._text.norm]
 
     def prefill(self, token_ids: Tensor, start: int, first: int) -> None:
         """Computes a part of one prompt and writes its keys and values to the KV memory.
@@ -62,45 +64,21 @@ class Decoder:
         KV memory from `starts[k]` on. The last of these is the added token, whose keys and values this call writes.
         """
         hidden = self._forward(token_ids, starts + lengths - 1, self._attention.over(starts, lengths))
-        return cast("Tensor", self._lm_head(self._norm(self._text.norm, hidden)))
+        return cast("Tensor", self._lm_head(hidden))
 
     def _forward(self, token_ids: Tensor, slots: Tensor, attend: Attend) -> Tensor:
-        hidden: Tensor = self._text.embed_tokens(token_ids)
-        cos, sin = (table[slots].unsqueeze(1) for table in (self._memory.cos, self._memory.sin))
-        for index, layer in enumerate(self._text.layers):
-            heads = self._heads(layer.self_attn, self._norm(layer.input_layernorm, hidden), cos, sin)
-            query, entries = torch.split(heads, [self._num_heads, 2 * self._num_kv_heads], dim=1)
-            self._memory.write(index, slots, entries)
-            attended = layer.self_attn.o_proj(attend(index, query).reshape(len(token_ids), -1))
-            hidden = hidden + self._norm(layer.post_self_attn_layernorm, attended)
-            fed = layer.mlp(self._norm(layer.post_attention_layernorm, hidden))
-            hidden = hidden + self._norm(layer.post_mlp_layernorm, fed)
-        return hidden
-
-    def _heads(self, attention: Any, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Returns the queries, keys and values of a layer in one tensor: (rows, heads + 2 x KV heads, head size).
-
-        The rotary embedding is already applied to queries and keys.
+        """Returns the hidden states after all layers and the last norm. Writes the keys and values of the tokens to the
+        positions `slots` of the KV memory.
         """
-        heads: Tensor = attention.qkv_proj(hidden).view(len(hidden), -1, self._head_size)
-        _rotate(heads[:, : self._num_heads + self._num_kv_heads, : cos.shape[-1]], cos, sin)
-        return heads
-
-    def _norm(self, module: Any, hidden: Tensor) -> Tensor:
-        if hidden.device.type != "cpu":
-            return F.rms_norm(hidden, hidden.shape[-1:], module.weight, self._eps)
-        # On a CPU torch's `rms_norm` is composed of slower operations. A step of 8 layers computes 33 norms.
-        norm = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=torch.float32)
-        scale = torch.rsqrt(norm.square() / hidden.shape[-1] + self._eps)
-        return hidden * scale.to(hidden.dtype) * module.weight
-
-
-def _rotate(part: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """Applies the rotary embedding to `part` in place. `part` (rows, heads, size) has only those dimensions of each
-    head that the model rotates.
-
-    The result is that of transformers' `apply_rotary_pos_emb`, which swaps the halves of `part` and negates one of
-    them. This function only swaps the halves, because the first half of `sin` (rows, 1, size) is already negated.
-    """
-    swapped = part.roll(part.shape[-1] // 2, dims=-1)
-    part.mul_(cos).addcmul_(swapped, sin)
+        ops, rotate_and_write = self._ops, self._ops.at(slots)
+        hidden: Tensor = self._text.embed_tokens(token_ids)
+        normed = ops.norm(hidden, self._text.layers[0].input_layernorm.weight)
+        for index, (layer, norm_after) in enumerate(zip(self._text.layers, self._norms_after, strict=True)):
+            query = rotate_and_write(index, layer.self_attn.qkv_proj(normed).unflatten(1, (-1, self._head_size)))
+            attended = layer.self_attn.o_proj(attend(index, query).flatten(1))
+            hidden, normed = ops.add_norm(
+                hidden, attended, layer.post_self_attn_layernorm.weight, layer.post_attention_layernorm.weight
+            )
+            fed = layer.mlp.down_proj(ops.silu_mul(layer.mlp.gate_up_proj(normed)))
+            hidden, normed = ops.add_norm(hidden, fed, layer.post_mlp_layernorm.weight, norm_after.weight)
+        return normed

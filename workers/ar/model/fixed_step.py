@@ -5,7 +5,6 @@ as a CUDA graph.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 import torch
@@ -13,13 +12,11 @@ from torch import Tensor
 
 from shared.errors import Misconfigured
 from shared.ids import RenderId
-from workers.ar.model.attention import Attention, RowAttention
 from workers.ar.model.decoder import Decoder
 from workers.ar.model.kv_memory import KvMemory
 from workers.ar.model.loading import ArModel
 from workers.ar.model.step_inputs import StepInputs
-from workers.ar.noise import CounterNoise
-from workers.ar.sampler import pick_sorted, sample
+from workers.ar.model.step_kernels import StepKernels, torch_kernels, triton_kernels
 from workers.ar.sequence import ArSequence
 from workers.device.loss import is_device_lost
 
@@ -48,12 +45,9 @@ class FixedStep:
     tokens back once. Nothing else in a step synchronises with the host.
     """
 
-    def __init__(self, model: ArModel, memory: KvMemory, attention: Attention, num_rows: int) -> None:
-        self._attention, self._num_rows = attention, num_rows
-        self._decoder = Decoder(model.network, memory, attention)
-        self._noise = CounterNoise(model.network.config.text_config.vision_vocab_size, model.device)
-        self._choose = partial(pick_sorted, top_k=model.sampling.top_k)
-        self._codes = slice(model.sampling.num_codes)
+    def __init__(self, model: ArModel, memory: KvMemory, kernels: StepKernels, num_rows: int) -> None:
+        self._kernels, self._num_rows = kernels, num_rows
+        self._decoder = Decoder(model.network, memory, kernels.attention, kernels.ops)
         self._inputs = StepInputs(num_rows, memory.scratch, model.sampling, model.device)
         self._weights = tuple(model.network.parameters())
         self._recorded: _CapturedGraph | None = None
@@ -63,8 +57,8 @@ class FixedStep:
         """Says for manifests whether steps replay a CUDA graph, which code computes attention, and how many rows a step
         computes, because rounding depends on them.
         """
-        attention = "torch" if isinstance(self._attention, RowAttention) else "triton"
-        return {"step": "graph" if self._recorded else "eager", "attention": attention, "rows": str(self._num_rows)}
+        facts = {"attention": self._kernels.name, "rows": str(self._num_rows)}
+        return {"step": "graph" if self._recorded else "eager", **facts}
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[ArSequence]) -> Sequence[int]:
@@ -131,21 +125,19 @@ class FixedStep:
         """
         fed = self._inputs.inputs
         logits = self._decoder.decode(fed.token_ids, fed.starts, fed.lengths)
-        noise = self._noise.variates(fed.seeds.unsqueeze(1), fed.steps.unsqueeze(1))
-        temperature, top_p = (setting.float().unsqueeze(1) for setting in (fed.temperature, fed.top_p))
-        return sample(logits[:, self._codes], noise[:, self._codes], temperature, top_p, self._choose)
+        return self._kernels.sample(logits, fed)
 
 
 def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int, *, may_be_eager: bool) -> FixedStep:
     """Returns a decode step for a GPU, captured as a CUDA graph.
 
     If that fails, raises `Misconfigured` with the reason. With `may_be_eager` it logs the reason in one line instead.
-    The returned step then runs without a graph and computes attention row by row with torch. It is several times
-    slower, and its tokens differ, because other kernels round differently. Raises the error itself if the device is
-    lost.
+    The returned step then runs without a graph and computes everything with torch, attention row by row. It is several
+    times slower, and its tokens differ, because other kernels round differently. Raises the error itself if the device
+    is lost.
     """
     try:
-        step = FixedStep(model, memory, _split_attention(model, memory, num_rows), num_rows)
+        step = FixedStep(model, memory, triton_kernels(model, memory, num_rows), num_rows)
         step.capture()
     except Exception as error:
         if is_device_lost(error, model.device):
@@ -158,11 +150,5 @@ def start_fixed_step(model: ArModel, memory: KvMemory, num_rows: int, *, may_be_
                 "gcc. GRIDPRESS_AR_EAGER=true decodes without a graph, several times slower and with other pictures"
             ) from error
         log.warning("ar.graph_unavailable", reason=reason)
-        return FixedStep(model, memory, RowAttention(memory), num_rows)
+        return FixedStep(model, memory, torch_kernels(model, memory), num_rows)
     return step
-
-
-def _split_attention(model: ArModel, memory: KvMemory, num_rows: int) -> Attention:
-    from workers.ar.model.split_attention import SplitAttention  # noqa: PLC0415 - needs Triton, which a CPU worker lacks
-
-    return SplitAttention(memory, num_rows, model.network.config.text_config.num_attention_heads)

@@ -11,6 +11,7 @@ from torch import Tensor
 from workers.ar.model.attention import RowAttention
 from workers.ar.model.decoder import Decoder
 from workers.ar.model.kv_memory import KvMemory
+from workers.ar.model.layer_ops import TorchOps
 from workers.ar.model.loading import ArModel
 from workers.ar.model.positions import Position
 from workers.ar.scheduler import PREFILL_CHUNK
@@ -28,7 +29,9 @@ class ArRunner:
         self._network = model.network
         self._device = model.device
         self.memory = _allocate(model, num_kv_tokens)
-        self._decoder = Decoder(model.network, self.memory, RowAttention(self.memory))
+        text = model.network.config.text_config
+        ops = TorchOps(self.memory, text.num_attention_heads, text.rms_norm_eps)
+        self._decoder = Decoder(model.network, self.memory, RowAttention(self.memory), ops)
 
     @torch.inference_mode()
     def place(self, sequence: ArSequence, positions: Sequence[Position]) -> None:

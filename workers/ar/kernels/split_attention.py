@@ -1,7 +1,5 @@
 """The attention of a decode step on a GPU, as Triton kernels. Each row attends only to the tokens of its own sequence
 in the KV memory.
-
-This module is imported only on a GPU. Triton comes with torch's CUDA builds, which a CPU worker does not need.
 """
 
 import torch
