@@ -19,7 +19,7 @@ help: ## show this help
 setup: $(VENV)/.installed ## create .venv and install everything into it
 
 $(VENV)/.installed: pyproject.toml
-	@echo "Setting up $(VENV) (torch alone is about 200 MB; a few minutes on a first run)"
+	@echo "Setting up $(VENV) (torch and Triton alone are about 400 MB; a few minutes on a first run)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --editable '.[api,workers,local,eval,otel,c2pa]' --group dev
