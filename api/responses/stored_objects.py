@@ -34,8 +34,8 @@ class BytesQuery(BaseModel):
 class StoredObject:
     """An object that a client may read.
 
-    `digest` identifies the bytes, for example their SHA-256; objects never change. `num_bytes` is None if only the
-    object store knows it. `how` is the value for Content-Disposition: `inline` or `attachment`.
+    `digest` identifies the bytes, for example their SHA-256. With an empty one the response has no ETag. `num_bytes` is
+    None if only the object store knows it. `how` is the value for Content-Disposition: `inline` or `attachment`.
     """
 
     key: ObjectKey
@@ -47,8 +47,10 @@ class StoredObject:
 
 
 def digest_of(key: ObjectKey) -> str:
-    """Returns a digest for an object whose bytes have no known digest. Its key is enough, since objects never change
-    and keys are not used twice.
+    """Returns a digest for an object whose bytes have no known digest, and whose key is never used for other bytes.
+
+    Keys of pictures, previews, thumbnails and condition images have a random part. An object that can be overwritten
+    needs the ETag of the object store instead.
     """
     return hashlib.sha256(key.encode()).hexdigest()
 
@@ -73,7 +75,8 @@ def bytes_of(stored: StoredObject) -> Response:
     deps = services()
     num_bytes = deps.objects.num_bytes(stored.key) if stored.num_bytes is None else stored.num_bytes
     response = Response(content_type=stored.content_type)
-    response.set_etag(stored.digest)
+    if stored.digest:
+        response.set_etag(stored.digest)
     response.make_conditional(request)
     if response.status_code == 304:
         return response

@@ -115,6 +115,9 @@ ROUTES = [
     ("POST", "/v1/keys/{key}/revoke", {200}),
     ("GET", "/v1/tenants/{tenant}/limits", {200}),
     ("PATCH", "/v1/tenants/{tenant}/limits", {403}),  # of one's own tenant too: only operators change limits
+    ("GET", "/v1/tenants/{tenant}/bucket", {200}),
+    ("PUT", "/v1/tenants/{tenant}/bucket", {403}),  # nor do tenants direct their pictures elsewhere
+    ("DELETE", "/v1/tenants/{tenant}/bucket", {403}),
     ("GET", "/v1/tenants/{tenant}/retention", {200}),
     ("PUT", "/v1/tenants/{tenant}/retention", {200}),
     ("GET", "/v1/tenants/{tenant}/data", {200}),

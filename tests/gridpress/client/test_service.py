@@ -21,7 +21,7 @@ from gridpress.client import (
     NotFound,
     StillRunning,
 )
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, ObjectKey
 from shared.store.core.connect import Client as Store
 from shared.store.jobs.jobs import JobStore
 from shared.store.renders.leases import LeaseStore
@@ -219,6 +219,18 @@ def test_a_batch_is_made_of_requests(ours: Any) -> None:
         ours.batches.delete(batch.id)
     with pytest.raises(NotFound):
         ours.batches.get(f"batch_{'0' * 26}")
+
+
+def test_a_picture_of_a_batch_is_read_by_its_name(ours: Any, house: Services) -> None:
+    batch = ours.batches.create(["a mug"], output_prefix="catalogue")
+    pictures = {name: PICTURE + name.encode() for name in ("mug-17.png", "pair--1.webp", "カップ.jpeg")}
+    for name, data in pictures.items():
+        house.objects.put(ObjectKey(f"{batch.output_folder}{name}"), data, "image/png")
+    assert {name: ours.batches.picture(batch.id, name) for name in pictures} == pictures
+    plain = ours.batches.create(["a mug"])
+    for batch_id, name in ((batch.id, "mug-18.png"), (batch.id, "../mug-17.png"), (plain.id, "mug-17.png")):
+        with pytest.raises(NotFound):
+            ours.batches.picture(batch_id, name)
 
 
 def test_a_file_is_uploaded_read_and_deleted(ours: Any) -> None:

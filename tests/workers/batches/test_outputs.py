@@ -195,6 +195,22 @@ def test_a_picture_by_name_answers_ranges_and_conditions(shop: Shop, named_batch
     assert shop.http.get(url, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
 
 
+@pytest.mark.parametrize("name", ["mug-17.png", "pair--1.png"])
+@pytest.mark.parametrize(
+    "other", [PNG[:-1], PNG[::-1], b"of another length altogether"], ids=["shorter", "equal", "other"]
+)
+def test_a_copy_that_is_written_again_has_another_etag(shop: Shop, named_batch: Json, name: str, other: bytes) -> None:
+    url, objects = f"/v1/batches/{named_batch['id']}/outputs/{name}", shop.house.objects
+    old = shop.http.get(url).headers["ETag"]
+    objects.put(ObjectKey(named_batch["output_folder"] + name), other, "image/png")
+    for fields in ({"If-None-Match": old}, {"If-Range": old, "Range": "bytes=0-0"}):
+        answer = shop.http.get(url, headers=fields)
+        assert (answer.status_code, answer.data) == (200, other)
+        assert answer.headers["ETag"] != old
+    objects.put(ObjectKey(named_batch["output_folder"] + name), PNG, "image/png")
+    assert shop.http.get(url, headers={"If-None-Match": old}).status_code == 304
+
+
 @pytest.mark.parametrize(
     "name",
     ["mug-18.png", "mug-17.jpeg", "mug-17", "manifest.jsonl", "..", "..%2fmug-17.png", "pair.png", f"{'x' * 300}.png"],
