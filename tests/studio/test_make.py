@@ -100,6 +100,8 @@ def test_a_picture_is_edited(browser: Browser, api: Api, tmp_path: Path, way: st
     browser.click(".send button")
     browser.until(lambda: api.newest()["prompt"] == "make it green", "the edit")
     assert api.newest()["num_condition_images"] == 1
+    if way == "edit this":  # as large as the picture, also where the model reads inputs at a larger size
+        assert (api.newest()["width"], api.newest()["height"]) == (256, 256)
     browser.click(".inputs button", "Remove picture 1")
     browser.until(lambda: not browser.all(".inputs img"), "no picture")
 

@@ -89,7 +89,7 @@ export function openLarge(first, { neighbour, onShow, onDeleted, onClose } = {})
       "div",
       { class: "actions" },
       button(t("large.anotherSeed"), () => leave({ ...again, settings: { ...checked, seed: Math.floor(Math.random() * 2 ** 31) } }), { glyph: "again" }),
-      button(t("large.edit"), () => leave({ prompt: "", settings, edit: { id: job.id, index: image.index } }), { glyph: "edit" }),
+      button(t("large.edit"), () => leave({ prompt: "", settings, size, edit: { id: job.id, index: image.index } }), { glyph: "edit" }),
       button(t("large.paintAgain"), () => leave({ prior: { id: job.id, index: image.index }, settings: { ...settings, seed: image.seed } }), { glyph: "grid" }),
       button(t("large.compare"), compare, { glyph: "compare" }),
       h("a", { class: "button", href: original(job.id, image.index), download: file }, icon("download"), t("common.download")),
