@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.access.keys import new_key, weakness
+from shared.objects.sealing import new_sealing_key
 from shared.webhooks.secrets import is_webhook_secret, new_secret
 
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -60,6 +61,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     "api_key": lambda: new_key()[1],
     "webhook_secret": new_secret,
     "webhook_signing_key": _signing_key,
+    "sealing_key": new_sealing_key,
     "valkey_password": lambda: secrets.token_hex(32),
     "s3_access_key": lambda: secrets.token_hex(16),
     "s3_secret_key": lambda: secrets.token_hex(32),

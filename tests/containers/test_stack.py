@@ -20,7 +20,7 @@ def test_pictures_are_rendered_through_the_proxy_with_tls(stack: Stack, receiver
 
 
 def test_no_secret_is_in_a_log_an_image_or_what_inspect_shows(stack: Stack) -> None:
-    names = ("api_key", "webhook_secret", "webhook_signing_key", "valkey_password", "s3_secret_key")
+    names = ("api_key", "webhook_secret", "webhook_signing_key", "sealing_key", "valkey_password", "s3_secret_key")
     secrets = {name: stack.secret(name) for name in names}
     inspected = stack.docker("inspect", *stack.docker("ps", "--all", "--quiet").split())
     history = "".join(

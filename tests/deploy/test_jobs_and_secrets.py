@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.access.keys import weakness
+from shared.objects.sealing import Sealing
+from shared.settings.settings import Settings
 from shared.webhooks.secrets import is_webhook_secret
 from tests.deploy.chart import ROOT, VALUE_SETS, Document, containers, of_kind, render, rendered, values_of
 
@@ -26,6 +28,7 @@ def test_an_evaluation_has_secrets_of_the_right_form() -> None:
 
     assert weakness(secret["stringData"]["api_key"]) is None
     assert is_webhook_secret(secret["stringData"]["webhook_secret"])
+    Sealing.of(Settings(sealing_key=secret["stringData"]["sealing_key"]))
 
 
 def test_two_evaluations_share_no_secret() -> None:
@@ -41,6 +44,13 @@ def test_api_and_delivery_sign_with_the_same_secrets() -> None:
         assert pods["api"]["webhook_secret"] == pods["delivery"]["webhook_secret"] == pods["batches"]["webhook_secret"]
         assert pods["api"]["webhook_signing_key"] == pods["delivery"]["webhook_signing_key"]
         assert "webhook_secret" not in pods["dit"]
+
+
+def test_api_delivery_and_upkeep_share_the_sealing_key() -> None:
+    for value_set in ("production", "evaluation"):
+        pods = {name: _secrets(one) for name, one in _deployments(value_set)}
+        assert pods["api"]["sealing_key"] == pods["delivery"]["sealing_key"] == pods["upkeep"]["sealing_key"]
+        assert not [name for name in ("ar", "dit", "batches") if "sealing_key" in pods[name]]
 
 
 def test_the_prefetch_job_gets_no_secret_of_the_stores() -> None:

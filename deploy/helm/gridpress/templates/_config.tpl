@@ -34,6 +34,13 @@ webhook_secret: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.secretKey }}]
 webhook_signing_key: [{{ $v.webhooks.existingSecret }}, {{ $v.webhooks.signingKeyKey }}]
 {{- end }}
 {{- end }}
+{{- if has .component (list "api" "delivery" "upkeep") }}
+{{- if $v.buckets.existingSecret }}
+sealing_key: [{{ $v.buckets.existingSecret }}, {{ $v.buckets.key }}]
+{{- else if $v.evaluation.enabled }}
+sealing_key: [{{ $made }}, sealing_key]
+{{- end }}
+{{- end }}
 {{- if and (eq .component "delivery") $v.contentHooks.existingSecret }}
 content_hook_secret: [{{ $v.contentHooks.existingSecret }}, {{ $v.contentHooks.key }}]
 {{- end }}
