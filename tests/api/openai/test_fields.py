@@ -128,6 +128,8 @@ def test_fields_that_can_be_kept_are(house: Services, impatient: FlaskClient) ->
     [
         *((name, Quality.FAST) for name in ("low", "medium", "standard", "fast")),
         *((name, Quality.EXACT) for name in ("high", "xhigh", "max", "hd", "auto", "exact", None)),
+        ("balanced", Quality.BALANCED),
+        ("few_steps", Quality.FEW_STEPS),
     ],
 )
 def test_every_quality_is_one_of_ours(

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from shared.errors import Misconfigured
+from shared.jobs.spec import Quality
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import render
@@ -37,14 +38,21 @@ def helper(tiny_checkpoint: Path, dit_model: DitModel) -> Iterator[Helper]:
 
 
 @pytest.mark.parametrize(
-    ("guidance", "images"),
-    [(1.5, []), (4.0, [PHOTO]), (1.0, [])],
-    ids=["text", "edit", "without guidance"],
+    ("guidance", "images", "quality"),
+    [
+        (1.5, [], Quality.EXACT),
+        (4.0, [PHOTO], Quality.EXACT),
+        (1.0, [], Quality.EXACT),
+        (1.5, [], Quality.BALANCED),
+        (1.5, [], Quality.FEW_STEPS),
+    ],
+    ids=["text", "edit", "without guidance", "balanced", "few steps"],
 )
 def test_a_picture_of_two_devices_is_that_of_one(
-    dit_model: DitModel, helper: Helper, guidance: float, images: list
+    dit_model: DitModel, helper: Helper, guidance: float, images: list, quality: Quality
 ) -> None:
-    claim = make_claim(height=320, guidance=guidance, prompt=QUOTED, images=images)
+    steps = 2 if quality is Quality.EXACT else 5
+    claim = make_claim(height=320, steps=steps, guidance=guidance, prompt=QUOTED, images=images, quality=quality)
     two = DitRunner(dit_model, denoiser=TwoDeviceDenoiser(dit_model, helper))
     assert render(two, claim, images).tobytes() == render(DitRunner(dit_model), claim, images).tobytes()
 
