@@ -50,6 +50,7 @@ from api.tenants.bucket import tenant_bucket
 from api.tenants.data import tenant_data
 from api.tenants.limits import tenant_limits
 from api.tenants.retention import retention
+from api.tenants.tenants import tenants
 from api.tenants.usage import usage
 from api.webhooks.endpoints import webhook_endpoints
 from api.webhooks.log import webhook_log
@@ -107,6 +108,7 @@ def create_app(deps: Services) -> Flask:
         workers,
         limits,
         retention,
+        tenants,
         tenant_limits,
         tenant_bucket,
         keys,

@@ -45,6 +45,7 @@ from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.tenants.tenants import TenantList
 from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -96,6 +97,7 @@ class Services:
     requeue: RequeueStore
     models: ModelStore
     buckets: BucketStore
+    tenants: TenantList
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

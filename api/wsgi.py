@@ -51,6 +51,7 @@ from shared.store.queues.upkeep import UpkeepStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.tenants.tenants import TenantList
 from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -140,5 +141,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         RequeueStore(client),
         ModelStore(client, reuse_s=1.0),
         BucketStore(client),
+        TenantList(client),
         quotas,
     )

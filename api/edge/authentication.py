@@ -51,6 +51,7 @@ _ADMIN = ("/v1/audit", "/v1/dead_letters", "/v1/keys", "/v1/webhooks")
 # Reading these routes needs the scope `operator` alone. Changing something there needs `admin` as well, so that a key
 # of a dashboard or an autoscaler can change nothing.
 _PLATFORM = ("/v1/model_rules", "/v1/pauses", "/v1/requeue", "/v1/workers/")
+_ALL_TENANTS = "/v1/tenants"  # the list, and not the routes of one tenant below it
 # A change of an endpoint decides where all events of the tenant are sent, and how they are signed. A change of a tenant
 # decides when its data is deleted.
 _ADMIN_TO_CHANGE = ("/v1/webhook_endpoints", "/v1/webhook_messages", "/v1/tenants")
@@ -97,7 +98,7 @@ def scope_of(rule: str, method: str) -> Scope | None:
     if rule == _SESSION:
         return Scope.READ
     is_reading = method in _READING and not rule.endswith("/secret")
-    if rule.startswith(_PLATFORM):
+    if rule.startswith(_PLATFORM) or rule == _ALL_TENANTS:
         return Scope.OPERATOR if is_reading else Scope.ADMIN
     if rule.startswith(_ADMIN) or (rule.startswith(_ADMIN_TO_CHANGE) and not is_reading):
         return Scope.ADMIN

@@ -6,10 +6,12 @@ from api.tenants.bucket_schemas import BucketRequest
 from api.tenants.data import ErasureQuery, ErasureResponse
 from api.tenants.limits import TenantLimitsPatch
 from api.tenants.retention import RetentionRequest, RetentionResponse
+from api.tenants.tenants import TenantsQuery
 from api.tenants.usage_schemas import UsagePage, UsageQuery
 from shared.errors import TenantBeingErased, TenantNotFound
 from shared.responses.buckets import BucketResponse
 from shared.responses.limits import TenantLimitsResponse
+from shared.responses.tenants import TenantPage
 
 _TAG = "Access"
 _KEPT = {"delete_after_s": 2_592_000}
@@ -85,8 +87,32 @@ _USAGE = Response(
     media={"text/csv": TEXT, "application/jsonl": TEXT},
     examples={"a_day": {"data": [_USED], "has_more": False, "next": None}},
 )
+_TENANT = {
+    "id": "acme",
+    "object": "tenant",
+    "num_keys": 3,
+    "num_open_jobs": 12,
+    "queued_renders": 30,
+    "running_renders": 4,
+    "stored_bytes": 17_301_504,
+    "has_limits": True,
+    "has_bucket": False,
+    "is_paused": False,
+    "is_erasing": False,
+}
 
 OPERATIONS = {
+    "tenants.index": Operation(
+        "listTenants",
+        _TAG,
+        "List all tenants",
+        {
+            200: Response(
+                "a page of tenants", TenantPage, examples={"one": {"data": [_TENANT], "has_more": False, "next": None}}
+            )
+        },
+        query=TenantsQuery,
+    ),
     "usage.read": Operation("getUsage", _TAG, "Read what was used", {200: _USAGE}, query=UsageQuery),
     "tenant_data.read": Operation(
         "getErasure",

@@ -10,6 +10,7 @@ from cli.admin.models import model, models
 from cli.admin.pauses import pause, pauses, resume
 from cli.admin.requeue import requeue
 from cli.admin.retention import retention
+from cli.admin.tenants import tenants
 from cli.admin.usage import usage
 from cli.admin.workers import drain, undrain, workers
 
@@ -23,7 +24,7 @@ def admin() -> None:
     """
 
 
-_OF_TENANTS = (limits, usage, retention, bucket, erase, erasure)
+_OF_TENANTS = (tenants, limits, usage, retention, bucket, erase, erasure)
 _OF_OPERATORS = (workers, drain, undrain, pause, resume, pauses, requeue, models, model, audit)
 for command in (*_OF_TENANTS, *_OF_OPERATORS):
     admin.add_command(command)

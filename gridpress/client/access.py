@@ -10,6 +10,7 @@ from gridpress.client.calls.tenants import LimitFields
 from gridpress.client.sync_transport import Transport
 from shared.responses.keys import KeyResponse, KeyWithText
 from shared.responses.limits import TenantLimitsResponse
+from shared.responses.tenants import TenantResponse
 
 
 class Keys:
@@ -68,6 +69,10 @@ class Tenants:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def list(self) -> Iterator[TenantResponse]:
+        """Yields all tenants in alphabetical order. Needs the scope `operator`. Raises `AccessDenied`."""
+        return self._transport.pages(tenants.tenants())
 
     def limits(self, tenant: str) -> TenantLimitsResponse:
         """Returns the limits that are set for a tenant. Raises `NotFound` for a tenant that is not yours."""

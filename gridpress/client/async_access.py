@@ -10,6 +10,7 @@ from gridpress.client.calls.keys import KeyFields
 from gridpress.client.calls.tenants import LimitFields
 from shared.responses.keys import KeyResponse, KeyWithText
 from shared.responses.limits import TenantLimitsResponse
+from shared.responses.tenants import TenantResponse
 
 
 class AsyncKeys:
@@ -68,6 +69,10 @@ class AsyncTenants:
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
+
+    def list(self) -> AsyncIterator[TenantResponse]:
+        """Yields all tenants in alphabetical order. Needs the scope `operator`. Raises `AccessDenied`."""
+        return self._transport.pages(tenants.tenants())
 
     async def limits(self, tenant: str) -> TenantLimitsResponse:
         """Returns the limits that are set for a tenant. Raises `NotFound` for a tenant that is not yours."""

@@ -50,6 +50,7 @@ from shared.store.queues.throughput import ThroughputStore
 from shared.store.queues.workers import WorkerStore
 from shared.store.tenants.erasure import ErasureStore
 from shared.store.tenants.retention import RetentionStore
+from shared.store.tenants.tenants import TenantList
 from shared.store.usage.usage import UsageStore
 from shared.store.webhooks.log import WebhookLog
 from shared.store.webhooks.resends import ResendStore
@@ -132,6 +133,7 @@ def house(
         RequeueStore(client),
         ModelStore(client),
         BucketStore(client),
+        TenantList(client),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

@@ -1,10 +1,11 @@
-"""Describes the calls about the limits of a tenant."""
+"""Describes the calls about tenants and their limits."""
 
 from collections.abc import Mapping
 from typing import TypedDict
 
 from gridpress.client.calls.call import Call, as_model, escaped
 from shared.responses.limits import LimitsResponse, TenantLimitsResponse
+from shared.responses.tenants import TenantPage
 
 _LIMITS = as_model(TenantLimitsResponse)
 
@@ -22,6 +23,11 @@ class LimitFields(TypedDict, total=False):
     device_seconds_per_month: int | None
     stored_bytes: int | None
     weight: int | None
+
+
+def tenants() -> Call[TenantPage]:
+    """Reads the first page of all tenants."""
+    return Call("GET", "/v1/tenants", as_model(TenantPage))
 
 
 def own_limits() -> Call[LimitsResponse]:

@@ -2,11 +2,12 @@
 -- ARGV: tenant, then pairs of a limit's name and value. The value '' removes a limit.
 -- Returns 1.
 
--- needs: keys, shares
+-- needs: keys, shares, tenant_index
 local tenant = ARGV[1]
 local key = P .. 'limits:' .. tenant
 for i = 2, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', key, ARGV[i]) else redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
 end
+list_tenant(tenant)
 unpark(tenant)
 return 1

@@ -131,6 +131,7 @@
 --   gridpress:file...               see open_file.lua
 --   gridpress:key:<key>, gridpress:keys, gridpress:keys_of:<tenant>, gridpress:keys_listed  see key_record.py and
 --                                           key_index.lua in shared/store/access/
+--   gridpress:tenants, gridpress:tenants_listed  see tenant_index.lua
 --   gridpress:ledger                see shared/store/core/ledger.py
 --   gridpress:load:<tenant>         hash    queued, running: renders that have not begun; renders that have begun and
 --                                           not ended

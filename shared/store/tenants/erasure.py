@@ -174,7 +174,8 @@ class TenantRecords:
         return int(self._scripts.run("erase_rest", self._tenant, *pools))
 
     def delete_settings(self) -> int:
-        """Deletes limits and their counters, API keys, a pause, the bucket, and the default of `delete_after_s`.
+        """Deletes limits and their counters, API keys, a pause, the bucket, and the default of `delete_after_s`. Takes
+        the tenant from the list of all tenants.
 
         The ids of the API keys stay in the list of all keys, so that an API without other keys does not open.
         """
@@ -190,6 +191,7 @@ class TenantRecords:
             names += [_P + key for key, owner in zip(page, owners, strict=True) if owner == self._tenant]
         with translated():
             num = int(self._client.hdel(f"{_P}buckets", self._tenant))
+            num += int(self._client.zrem(f"{_P}tenants", self._tenant))
             return (
                 num + int(self._client.delete(*names)) + int(self._client.hdel(f"{_P}paused", f"tenant:{self._tenant}"))
             )

@@ -156,3 +156,14 @@ def test_a_webhook_endpoint_from_its_creation_to_its_end(acme: Any) -> None:
         endpoints.get(made.id)
     with pytest.raises(InvalidRequest):
         endpoints.create("no url")
+
+
+def test_tenants_are_listed_for_operators_alone(acme: Any, operator: Any, client: Store) -> None:
+    names = [f"shop-{number:02}" for number in range(25)]
+    for name in names:
+        KeyStore(client).create(TenantId(name), [Scope.READ])
+    found = list(operator.tenants.list())
+    assert [tenant.id for tenant in found] == ["acme", "default", "ops", *names]
+    assert [tenant.num_keys for tenant in found[:3]] == [1, 0, 1]
+    with pytest.raises(AccessDenied):
+        list(acme.tenants.list())

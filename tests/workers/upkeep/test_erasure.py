@@ -162,7 +162,14 @@ def value_of(client: Client, key: str) -> str:
     return f"{key} {read[client.type(key)](key)}"
 
 
-SETTINGS = ("gridpress:key:", "gridpress:keys_of:", "gridpress:limits:", "gridpress:delete_after:", "gridpress:used:")
+SETTINGS = (
+    "gridpress:key:",
+    "gridpress:keys_of:",
+    "gridpress:limits:",
+    "gridpress:delete_after:",
+    "gridpress:used:",
+    "gridpress:tenants",
+)
 
 
 AUDIT = ("gridpress:audit", "gridpress:acts")  # these entries stay, because they prove the erasure
