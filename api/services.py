@@ -24,6 +24,7 @@ from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.copies.buckets import BucketStore
+from shared.store.copies.sealing_keys import SealingKeys
 from shared.store.core.durability import Durability
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.ledger import LedgerStore
@@ -98,6 +99,7 @@ class Services:
     models: ModelStore
     buckets: BucketStore
     tenants: TenantList
+    sealing: SealingKeys
     quotas: Quotas
     readiness: Readiness = field(default_factory=Readiness)
     stopping: threading.Event = field(default_factory=threading.Event)

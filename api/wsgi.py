@@ -27,6 +27,7 @@ from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.copies.buckets import BucketStore
+from shared.store.copies.sealing_keys import SealingKeys
 from shared.store.core.durability import check_durability
 from shared.store.core.fault_counts import FaultCounts
 from shared.store.core.ledger import LedgerStore
@@ -142,5 +143,6 @@ def compose(settings: Settings, quotas: Quotas) -> Services:
         ModelStore(client, reuse_s=1.0),
         BucketStore(client),
         TenantList(client),
+        SealingKeys(client, "api", settings),
         quotas,
     )

@@ -73,6 +73,10 @@ class Health(BaseModel):
         description="data that the embedded job store has lost; null: none. Callers without the scope operator see "
         "only that there is a loss"
     )
+    sealing: str = Field(
+        description="ok, or which processes have different sealing keys, which encrypt the secrets of tenants' "
+        "buckets. Callers without the scope operator see only that keys differ"
+    )
     deaf: dict[str, int] = Field(
         description="by queue, the number of live workers that ask for no work although they could take some. If all "
         "workers of a queue do so, `status` is `degraded`"

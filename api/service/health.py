@@ -57,6 +57,9 @@ def ready() -> tuple[dict[str, object], int]:
     a stage is stalled, `status` is `degraded`. The status code is still 200 then, since the API itself works.
 
     `paused` lists what operators have paused, such as `stage dit`. Only operators see paused tenants.
+
+    `sealing` is `ok` unless the API, delivery and upkeep have different sealing keys, which encrypt the secrets of
+    tenants' buckets. Then nothing can be copied into these buckets. Only operators see which processes differ.
     """
     deps = services()
     found = deps.readiness.read(
@@ -69,6 +72,7 @@ def ready() -> tuple[dict[str, object], int]:
             "access": partial(_or_none, partial(_access, deps)),
             "store_loss": partial(_or_none, deps.ledger.loss),
             "pauses": partial(_or_none, deps.pauses.pauses),
+            "sealing": partial(_or_none, deps.sealing.fault),
         }
     )
     checks = {name: found.get(name, error.code) for name, error in _UNREACHABLE.items()}
@@ -87,7 +91,8 @@ def ready() -> tuple[dict[str, object], int]:
         "access": access,
         "durability": asdict(deps.durability),
         "enhance_prompt": "on" if deps.settings.enhance_base_url else "off",
-        "store_loss": loss if for_operator or loss is None else "yes: ask with an API key of the scope operator",
+        "store_loss": _for_operator(loss, for_operator=for_operator),
+        "sealing": _for_operator(found.get("sealing"), for_operator=for_operator) or "ok",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
         "paused": [
@@ -119,6 +124,10 @@ def _stages(loads: Mapping[Stage, StageLoad], *, for_operator: bool) -> dict[str
         }
         for stage, load in loads.items()
     }
+
+
+def _for_operator(fault: str | None, *, for_operator: bool) -> str | None:
+    return fault if for_operator or fault is None else "yes: ask with an API key of the scope operator"
 
 
 def _is_operator(deps: Services, access: str | None) -> bool:

@@ -19,6 +19,7 @@ _HEALTH: dict[str, object] = {
     "durability": {"mode": "always", "window_s": 0.0},
     "enhance_prompt": "off",
     "store_loss": None,
+    "sealing": "ok",
     "deaf": {},
     "stalled": [],
     "paused": [],

@@ -48,6 +48,8 @@ def replace(tenant: str) -> dict[str, Any]:
     found = _tenant_of_operator(tenant)
     asked = validated(BucketRequest, body_document().value)
     deps = services()
+    if asked.secret_key and (fault := deps.sealing.fault()):
+        raise InvalidRequest(f"secret_key: it would not be of use: {fault}", "secret_key")
     place = bucket_of_request(asked, found, deps.settings, deps.rules)
     audit.note(bucket=place.bucket, prefix=place.prefix, endpoint_url=place.endpoint_url, access=place.access)
     _check(place)

@@ -57,7 +57,8 @@ def _print(url: str, pid: int | None, ready: Json, stats: Json | None) -> None:
     click.echo(f"{url}{where}: {'ready' if ready['status'] == 'ok' else ready['status']}")
     access = {"open": "open: no API key exists yet", "keys": "with API keys"}.get(ready["access"], "unknown")
     click.echo(f"access: {access}")
-    for name, text in (("new jobs", ready["intake"]), ("lost data", ready["store_loss"])):
+    faults = ("new jobs", ready["intake"]), ("lost data", ready["store_loss"]), ("sealing keys", ready.get("sealing"))
+    for name, text in faults:
         if text not in ("ok", None):
             click.echo(f"{name}: {text}")
     for what in ready.get("paused", ()):

@@ -10,6 +10,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, Defer
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import create_loader
 
+from shared.errors import Misconfigured
 from shared.objects.sealing import Sealing
 from shared.objects.tenant_bucket import TenantBucket
 from shared.settings.settings import Settings
@@ -24,8 +25,7 @@ _LOADER = create_loader()
 class BucketCredentials:
     """Makes sessions of botocore with the credentials for one bucket.
 
-    Without `sealing`, the key is read when a secret key is first needed: most services have no buckets of tenants, and
-    some can't write into their data folder.
+    Without `sealing`, the key is read when a secret key is first needed: it may not exist before the first bucket.
     """
 
     settings: Settings
@@ -41,7 +41,9 @@ class BucketCredentials:
         session.register_component("data_loader", _LOADER)
         if place.access_key:
             assert place.sealed_secret
-            sealing = self.sealing or Sealing.of(self.settings)
+            sealing = self.sealing or Sealing.found(self.settings)
+            if sealing is None:
+                raise Misconfigured("set GRIDPRESS_SEALING_KEY as for the API: this process has no sealing key")
             session.set_credentials(place.access_key, sealing.open(place.sealed_secret, place.tenant))
         elif place.role_arn:
             session._credentials = self._of_role(session, place)

@@ -44,7 +44,7 @@ def field_and_reason(error: Exception, place: TenantBucket, what: str) -> tuple[
     if isinstance(error, (EgressRefused, EgressFailed)):
         return "endpoint_url", f"{place.address} can't be used: {error}"
     if isinstance(error, SealBroken):
-        return "secret_key", "the secret key can't be decrypted: GRIDPRESS_SEALING_KEY is not the one that encrypted it"
+        return "secret_key", "the secret key can't be decrypted: GRIDPRESS_SEALING_KEY is not that of the API"
     if isinstance(error, Misconfigured):
         return "secret_key", str(error)
     if isinstance(error, NoCredentialsError):

@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -42,7 +44,7 @@ class Sealing:
         if given := cls.given(settings):
             return given
         try:
-            return cls((_read(load_or_create(settings.data_dir / "secrets" / "sealing", new_sealing_key)),))
+            return cls((_read(load_or_create(_path(settings), new_sealing_key)),))
         except OSError as error:
             raise Misconfigured(f"set GRIDPRESS_SEALING_KEY: no key can be stored in {settings.data_dir}") from error
 
@@ -52,6 +54,25 @@ class Sealing:
         if settings.sealing_key is None:
             return None
         return cls(tuple(map(_read, settings.sealing_key.get_secret_value().split(","))))
+
+    @classmethod
+    def found(cls, settings: Settings) -> Self | None:
+        """Returns the sealing of the installation as `of` does, but creates no key: None if there is none yet.
+
+        What was sealed is opened with this one, since a new key would open nothing. A key that can't be read counts as
+        none. Raises `Misconfigured` if the setting is invalid.
+        """
+        if given := cls.given(settings):
+            return given
+        try:
+            return cls((_read(_path(settings).read_text()),))
+        except OSError:
+            return None
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Returns a short id of each key, from which the key can't be computed."""
+        return tuple(hmac.digest(key, b"id of a sealing key", "sha256").hex()[:8] for key in self.keys)
 
     def seal(self, secret: str, owner: str) -> str:
         """Returns the encrypted secret as text. The same secret is encrypted differently every time."""
@@ -72,6 +93,10 @@ class Sealing:
 def new_sealing_key() -> str:
     """Returns a new sealing key as text: `gpk_` and the base64 of 32 random bytes."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _path(settings: Settings) -> Path:
+    return settings.data_dir / "secrets" / "sealing"
 
 
 def _read(text: str) -> bytes:

@@ -29,6 +29,7 @@ from shared.store.access.rate_limits import RateLimits
 from shared.store.audit.audit import AuditStore
 from shared.store.batches.batches import BatchStore
 from shared.store.copies.buckets import BucketStore
+from shared.store.copies.sealing_keys import SealingKeys
 from shared.store.core.connect import Client
 from shared.store.core.durability import Durability
 from shared.store.core.fault_counts import FaultCounts
@@ -134,6 +135,7 @@ def house(
         ModelStore(client),
         BucketStore(client),
         TenantList(client),
+        SealingKeys(client, "api", settings),
     )
     yield Services(settings, *stores, *later, *webhooks, Quotas.of(settings), readiness=Readiness(ttl_s=0))
     hub.close()

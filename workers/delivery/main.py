@@ -27,6 +27,7 @@ from shared.store.webhooks.deliveries import DeliveryRules, DeliveryStore
 from shared.store.webhooks.manifests import ManifestStore
 from workers.consumer.health import HintHealth
 from workers.consumer.hints import on_hint
+from workers.consumer.sealing import watch_sealing
 from workers.consumer.serving import Served, leave_process, serve
 from workers.delivery.content.parts import make_runner, make_service
 from workers.delivery.content.runner import CheckRunner
@@ -98,6 +99,7 @@ def run(settings: Settings) -> None:
         for runner in runners:
             runner.close()
 
+    watch_sealing(client, "delivery", settings, stopping)
     heartbeat.start()
     # The dispatcher starts only when SIGTERM is handled. Otherwise an early SIGTERM could not hand attempts back.
     worker_ready.connect(lambda **_: dispatcher.start(), weak=False)

@@ -32,6 +32,7 @@ from shared.store.jobs.kept import KeptJobs
 from shared.store.queues.hints import Hints
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.handovers import HandoverStore
+from workers.consumer.sealing import watch_sealing
 from workers.upkeep.batches import delete_deleted_batches, purge_old_batches
 from workers.upkeep.canary import keep_writing
 from workers.upkeep.cleaner import keep_deleting
@@ -71,6 +72,7 @@ def run(settings: Settings) -> None:
         Eraser(client, objects, BucketClients.of(settings, egress)).step,
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
+    watch_sealing(client, "upkeep", settings, stopping)
     canary = (open_objects(settings, fails_fast=True), ObjectWrites(client), stopping)
     Background("canary", partial(keep_writing, *canary), stopping.is_set).start()
     Background("cleaner", partial(keep_deleting, kinds, stopping), stopping.is_set).start()

@@ -78,6 +78,7 @@
 --                                           jobs: manifest_holder, manifest_attempts, manifest_error,
 --                                           manifest_asked_ms (see purge.lua)
 --   gridpress:buckets, gridpress:copies..., gridpress:copy_...  see copies.lua
+--   gridpress:sealing               see tell_sealing.lua
 --   gridpress:message:<message>     hash    tenant, type, job ('' if it is about none), at_ms, sequence, data (JSON if
 --                                           it is about no job); to:<destination> = pending, delivered or abandoned;
 --                                           cuts:<destination> = number of attempts that were cut short

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from api.app import create_app
 from api.services import Services
 from shared.access.rights import Scope
 from shared.egress.client import EgressClient
 from shared.egress.rules import LOOPBACK, EgressRules
-from shared.objects.sealing import Sealing
+from shared.objects.sealing import Sealing, new_sealing_key
 from shared.objects.tenant_bucket import TenantBucket
+from shared.settings.settings import Settings
 from shared.store.copies.buckets import BucketStore
+from shared.store.copies.sealing_keys import SealingKeys
 from shared.store.core.connect import Client
 from tests.api.access.keyed import ACME, GLOBEX, Keyed
 from tests.api.conftest import SSL_CONTEXT
@@ -162,3 +165,24 @@ def test_the_audit_log_has_the_change_and_no_secret(
     logged = "".join(capfd.readouterr())
     for text in (str(acts), logged):
         assert asked["secret_key"] not in text
+
+
+def test_different_sealing_keys_are_told_at_once(
+    operator: Keyed, http: FlaskClient, client: Client, asked: dict[str, Any]
+) -> None:
+    put(operator, asked)
+    delivery = SealingKeys(client, "delivery", Settings(sealing_key=SecretStr(new_sealing_key())))
+    assert (operator.get("/readyz")["sealing"], operator.get("/readyz")["status"]) == ("ok", "ok")
+    fault = delivery.fault()
+    assert fault
+    assert operator.get("/readyz")["sealing"] == fault
+    assert http.get("/readyz").get_json()["sealing"] == "yes: ask with an API key of the scope operator"
+    answer = operator.send("PUT", PATH, json=asked)
+    told = answer.get_json()
+    assert (answer.status_code, told["field"], told["detail"]) == (
+        400,
+        "secret_key",
+        f"secret_key: it would not be of use: {fault}",
+    )
+    without = {name: value for name, value in asked.items() if name not in ("access_key", "secret_key")}
+    assert operator.send("PUT", PATH, json=without).status_code == 200  # nothing has to be encrypted
