@@ -133,7 +133,7 @@ class Service:
             row = (manifest["tenant"], used["key_id"], manifest["quality"])
             sums.setdefault(row, Counter()).update({name: round(used[name] * 1000) for name in NUMBERS})
             assert used["stored_bytes"] == manifest["picture"]["bytes"]
-            assert used["denoise_steps"] == manifest["settings"]["num_inference_steps"]
+            assert used["denoise_steps"] == RenderSettings.model_validate(manifest["settings"]).num_denoise_steps
             assert used["pixels"] == manifest["settings"]["width_px"] * manifest["settings"]["height_px"]
         return sums
 
