@@ -19,7 +19,7 @@ from shared.jobs.spec import OutputFormat, Quality
 from shared.models.names import default_response_format
 
 # OpenAI's values are low, medium, high, xhigh, max and auto. Its earlier models had standard and hd. Gridpress adds
-# exact and fast.
+# its own four.
 QUALITIES = {
     "low": Quality.FAST,
     "medium": Quality.FAST,
