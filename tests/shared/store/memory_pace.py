@@ -8,6 +8,7 @@ from shared.ids import Revision, TenantId, WorkerId
 from shared.jobs.job import Job
 from shared.jobs.states import Stage
 from shared.schedule.cost import cost_of
+from shared.schedule.sizes import Sizes
 from shared.schedule.throughput import (
     NO_OUTLOOK,
     Ahead,
@@ -163,12 +164,18 @@ class MemoryPace:
             last_slots=memory.last_workers.get(stage, (0, ""))[0],
             ahead=self._ahead() if stage is Stage.AR else 0,
             is_stalled=False,
+            sizes=Sizes() if self._live(stage) else Sizes(frozenset()),  # no worker of the tests announces sizes
         )
+
+    def _live(self, stage: Stage) -> Collection[Revision]:
+        """Returns the revisions of the live workers that have announced themselves."""
+        memory = self._memory
+        live = [r.revision for (of, _), r in memory.workers.items() if of == stage and r.ends_ms > memory.now_ms]
+        return {revision for revision in live if revision is not None}
 
     def _served(self, stage: Stage) -> Collection[str] | None:
         memory = self._memory
-        live = {r.revision for (of, _), r in memory.workers.items() if of == stage and r.ends_ms > memory.now_ms}
-        if served := {str(revision) for revision in live if revision is not None}:
+        if served := self._live(stage):
             return served
         return {memory.last_workers[stage][1]} if stage in memory.last_workers else None
 
