@@ -19,7 +19,7 @@ local function emit_batch_progress(batch, now)
   local before, message = message_of(batch, type, num), message_of(batch, type, num + 1)
   for _, destination in ipairs(subscribed_destinations(tenant, type, asked)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
-      deliver(message, destination, now, tenant, write_message(message, tenant, type, '', now, data))
+      deliver(message, destination, now, tenant, write_message(message, tenant, type, '', now, data, { destination }))
       is_sent = true
     end
   end

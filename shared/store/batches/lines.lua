@@ -21,11 +21,10 @@ local function make_batch_due(batch, now)
 end
 
 -- Records the end of a line's job. Later ends of the same job, after a retry, are ignored. `known` has the fields batch,
--- line and n of the job. Returns whether the job is a batch line.
+-- line and n of the job.
 local function end_line(job, known, status, now)
-  if not known.batch then return false end
   local key, lines = P .. 'batch:' .. known.batch, P .. 'batch_lines:' .. known.batch
-  if redis.call('GETRANGE', lines, known.line, known.line) ~= 'o' then return true end
+  if redis.call('GETRANGE', lines, known.line, known.line) ~= 'o' then return end
   redis.call('SETRANGE', lines, known.line, LINE_ENDS[status])
   redis.call('RPUSH', P .. 'batch_ended:' .. known.batch, job)
   redis.call('HINCRBY', key, 'open', -1)
@@ -33,5 +32,4 @@ local function end_line(job, known, status, now)
   redis.call('HINCRBY', key, status == 'succeeded' and 'completed' or 'failed', 1)
   make_batch_due(known.batch, now)
   notify_batch_change(known.batch)
-  return true
 end

@@ -6,7 +6,8 @@
 local endpoint, tenant, message, type = unpack(ARGV)
 if tenant_of_endpoint(endpoint) ~= tenant then return 0 end
 local now = now_ms()
-local is_new = write_message(message, tenant, type, '', now, cjson.encode({ id = endpoint, object = 'webhook_endpoint' }))
+local is_new = write_message(message, tenant, type, '', now, cjson.encode({ id = endpoint, object = 'webhook_endpoint' }),
+  { endpoint })
 deliver(message, endpoint, now, tenant, is_new)
 resume_destination(endpoint)
 return 1

@@ -21,7 +21,7 @@ local function end_job(job, last, tenant, from, now)
   append_event(job, 'job.' .. status, { status = status }, tenant)
   fold_events(job)
   -- The job of a batch line has no manifest: the batch's files and messages report its result.
-  if not end_line(job, known, status, now) then redis.call('ZADD', P .. 'manifests', now, job) end
+  if known.batch then end_line(job, known, status, now) else redis.call('ZADD', P .. 'manifests', now, job) end
   local message = message_of(job, 'job.' .. status, known.revivals)
   if hold_for_copy(job, tenant, known, now) then return end
   emit_message(tenant, message, 'job.' .. status, job, now, '', known)

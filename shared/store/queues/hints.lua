@@ -64,23 +64,33 @@ end
 -- Returns how many hints the queue should have after at most `most` were added. Waiting renders and workers are counted
 -- only as far as that number depends on them, since every submission asks for it.
 local function num_wanted_hints(queue, num_hints, most, now)
-  if RUNNING[queue] then
-    if not may_any_wait(queue) then return 0 end
-    if all_ask(queue, now) then return num_wanted_of_stage(queue, num_hints, most, now) end
-  end
+  if RUNNING[queue] and all_ask(queue, now) then return num_wanted_of_stage(queue, num_hints, most, now) end
   local limit = most + num_hints
   local num = math.min(limit, num_due(queue, now, limit))
   if num <= math.max(1, num_hints) then return num end -- one hint is sent even without a live worker
   return math.min(num, 2 * live_slots(queue, now, math.ceil(num / 2)) + 1)
 end
 
+-- Returns a message with its id in place of HINT_ID. A plain search is much faster than a pattern.
+local function with_id(message, id)
+  local parts, from, first, last = {}, 1, string.find(message, 'HINT_ID', 1, true)
+  while first do
+    parts[#parts + 1], parts[#parts + 2] = string.sub(message, from, first - 1), id
+    from = last + 1
+    first, last = string.find(message, 'HINT_ID', from, true)
+  end
+  parts[#parts + 1] = string.sub(message, from)
+  return table.concat(parts)
+end
+
 -- Sends at most `most` hints to a queue and returns how many. `message` is a Celery message (shared/hints/message.py),
 -- in which HINT_ID is replaced by a unique id.
 local function send_hints(queue, list, message, id, most, now)
+  if RUNNING[queue] and not may_any_wait(queue) then return 0 end
   local num_hints = redis.call('LLEN', list)
   local num_wanted = math.min(most + num_hints, num_wanted_hints(queue, num_hints, most, now))
   for number = num_hints + 1, num_wanted do
-    redis.call('LPUSH', list, (string.gsub(message, 'HINT_ID', id .. '-' .. queue .. '-' .. number)))
+    redis.call('LPUSH', list, with_id(message, id .. '-' .. queue .. '-' .. number))
   end
   return math.max(0, num_wanted - num_hints)
 end

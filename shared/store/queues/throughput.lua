@@ -18,8 +18,11 @@
 -- that was added RECENT_MS ago counts 1/e, so the sum is that of about the last RECENT_MS. Estimates take it as the work
 -- of higher classes that will come.
 
--- needs: classes, keys, device_time
+-- needs: classes, keys, device_time, shares
 
+local AVERAGES = { 'ms', 'cost', 'n', 'from', 'from_ms', 'full_ms', 'full_cost', 'full_n', 'full_from', 'full_from_ms' }
+local RECENT = { 'recent_from_ms', 'recent_at_ms' } -- then the sum of each class, in the order of BY_RANK
+for i, class in ipairs(BY_RANK) do RECENT[i + 2] = 'recent_' .. class end
 local DONE = { ar = 'prior_ready', dit = 'succeeded' }
 local FADES, MOST_OFF, STEP_MS, MOST_STEP, FEW = 0.05, 4, 30000, 2, 5
 local RECENT_MS = 900000
@@ -44,49 +47,48 @@ local function updated_average(known, kind, ms, cost, weight, now)
     kind .. 'from_ms', from_ms }
 end
 
--- Adds a render to both averages of a stage. `share` is the share of its worker's slots that were in use.
-local function update_averages(stage, ms, cost, share, now)
-  local key = P .. 'pace:' .. stage
-  local known = redis.call('HMGET', key, 'ms', 'cost', 'n', 'from', 'from_ms', 'full_ms', 'full_cost', 'full_n',
-    'full_from', 'full_from_ms')
+-- Returns the recent work of each class at this moment, in the order of BY_RANK. `known` has the values of the fields
+-- RECENT from index `first` on.
+local function faded_work(known, first, now)
+  local at, sums = known[first + 1], {}
+  local fades = at and math.exp((tonumber(at) - now) / RECENT_MS) or 1
+  for i in ipairs(BY_RANK) do sums[i] = fades * tonumber(known[first + 1 + i] or 0) end
+  return sums
+end
+
+-- Adds a finished render to both averages of its stage, and to the recent work of its class if that is known. `share` is
+-- the share of its worker's slots that were in use.
+local function update_pace(stage, class, ms, cost, share, now)
+  local key, num = P .. 'pace:' .. stage, #AVERAGES
+  local names = { unpack(AVERAGES) }
+  for i, name in ipairs(RECENT) do names[num + i] = name end
+  local known = redis.call('HMGET', key, unpack(names))
   local fields = updated_average(known, '', ms, cost, 1, now)
-  for _, part in ipairs(updated_average({ unpack(known, 6, 10) }, 'full_', ms, cost, share, now)) do
-    table.insert(fields, part)
+  local function add_field(name, value)
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  local full = updated_average({ unpack(known, 6, num) }, 'full_', ms, cost, share, now)
+  for i = 1, #full, 2 do add_field(full[i], full[i + 1]) end
+  if CLASS[class] then
+    add_field('recent_from_ms', known[num + 1] or now)
+    add_field('recent_at_ms', now)
+    for i, work in ipairs(faded_work(known, num + 1, now)) do
+      if BY_RANK[i] == class then work = work + cost end
+      add_field(RECENT[i + 2], string.format('%.17g', work))
+    end
   end
   redis.call('HSET', key, unpack(fields))
 end
 
--- Returns the recent work of each class at this moment, and the time since which it has been measured (ms).
-local function recent_work(stage, now)
-  local names, classes = { 'recent_from_ms', 'recent_at_ms' }, {}
-  for class in pairs(CLASS) do
-    table.insert(classes, class)
-    table.insert(names, 'recent_' .. class)
-  end
-  local known, sums = redis.call('HMGET', P .. 'pace:' .. stage, unpack(names)), {}
-  local fades = known[2] and math.exp((tonumber(known[2]) - now) / RECENT_MS) or 1
-  for i, class in ipairs(classes) do sums[class] = fades * tonumber(known[i + 2] or 0) end
-  return sums, tonumber(known[1] or now)
-end
-
--- Adds a finished render to the recent work of its class.
-local function add_recent_work(stage, class, cost, now)
-  local sums, from = recent_work(stage, now)
-  local fields = { 'recent_from_ms', from, 'recent_at_ms', now }
-  sums[class] = sums[class] + cost
-  for each, sum in pairs(sums) do
-    table.insert(fields, 'recent_' .. each)
-    table.insert(fields, string.format('%.17g', sum))
-  end
-  redis.call('HSET', P .. 'pace:' .. stage, unpack(fields))
-end
-
 -- Returns the recent work of each class: cost per second. The numbers are strings, because JSON would round them.
 local function recent_rates(stage, now)
-  local sums, from = recent_work(stage, now)
+  local known, rates = redis.call('HMGET', P .. 'pace:' .. stage, unpack(RECENT)), {}
+  local from = tonumber(known[1] or now)
   local measured = math.max(LEAST_RECENT_MS, RECENT_MS * (1 - math.exp((from - now) / RECENT_MS)))
-  for class, sum in pairs(sums) do sums[class] = string.format('%.17g', sum / (measured / 1000)) end
-  return sums
+  for i, work in ipairs(faded_work(known, 1, now)) do
+    rates[BY_RANK[i]] = string.format('%.17g', work / (measured / 1000))
+  end
+  return rates
 end
 
 -- Returns the share of a worker's slots that are in use, with the render that is just leaving.
@@ -103,9 +105,8 @@ local function record_throughput(stage, render, past, job, now)
   if not cost then return end
   local ms = now - tonumber(past[RUNNING_MS[stage]])
   if stage == 'dit' then ms = tonumber(first == render and device_ms or past.device_ms or ms) end
-  update_averages(stage, ms, cost, occupancy_of(stage, past.worker), now)
   local class = string.match(job.lane or '', '^[^|]*')
-  if CLASS[class] then add_recent_work(stage, class, cost, now) end
+  update_pace(stage, class, ms, cost, occupancy_of(stage, past.worker), now)
 end
 
 -- Returns the two averages of a stage, and the recent work of each class as `recent`. All numbers are strings, because

@@ -42,12 +42,12 @@
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
 -- needs: open_places, paused, quarantine, shares, size_names, sizes, stages
 -- seldom: add_member, decide_turn, device_order, emit_message, enqueue, is_other_open, leave_pool, live_slots, next_suspect
--- seldom: num_due, num_wanted_of_stage, park, put_render_aside, refund, set_deadline, set_tag, tag_of, turns_of, unpark
+-- seldom: num_due, num_wanted_of_stage, open_places, park, pause_check, put_render_aside, refund, send_message
+-- seldom: set_deadline, set_tag, tag_of, turns_of, unpark
 local stage, holder, ttl, revision, limit_min, worker, floor, room, least, sizes = unpack(ARGV)
 local MOST_PASSED = 64
 local now = now_ms()
 if is_any_due(now) then return { 'due' } end
-local is_paused = pause_check() -- nil if nothing is paused
 
 local lane_of = {} -- the lane in which the claim found each render; suspects have none
 local found_in = {} -- of each render: the pool in which its tenant was found, and the tenant's member and tag there
@@ -58,7 +58,13 @@ for _, class in ipairs(BY_RANK) do
   table.insert(unpinned, P .. 'shares:ar:' .. class .. '|')
   for _, size in ipairs(SIZES) do table.insert(unpinned, P .. 'shares:ar:' .. class .. '||' .. size) end
 end
-local are_any_unpinned = stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
+
+-- Most often there are none of these pools, nothing is paused, no suspect waits and no worker has a turn. One command
+-- finds this out.
+local is_usual = redis.call('EXISTS', P .. 'paused', P .. 'quarantine:' .. stage, P .. 'turn:' .. stage,
+  unpack(unpinned)) == 0
+local is_paused = not is_usual and pause_check() or nil -- nil if nothing is paused
+local are_any_unpinned = not is_usual and stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
 
 -- Returns the pools of a class from which this worker claims, and their size classes. There are larger sizes only while
 -- such renders wait.
@@ -219,7 +225,7 @@ end
 -- turns. Most often there are neither suspects nor turns.
 local function choose()
   local group = group_held(worker)
-  local are_none = redis.call('EXISTS', P .. 'quarantine:' .. stage, P .. 'turn:' .. stage) == 0
+  local are_none = is_usual or redis.call('EXISTS', P .. 'quarantine:' .. stage, P .. 'turn:' .. stage) == 0
   if are_none and not group then return first_in_turn(), true, function() end end
   if room ~= 'free' then
     -- A worker that runs suspects, or drains for them, claims nothing beyond.

@@ -19,8 +19,8 @@
 -- and this script once more. While an operator drains the worker, 'drain' follows at the end.
 -- Returns {'unknown'} for a short heartbeat of a worker that the store does not know. The caller then sends all.
 
--- needs: keys, activity, announced_model, clock, open_places, outbox, paused, pulse, stages
--- seldom: remove_places, send_job_progress, shorten_leases
+-- needs: keys, activity, announcement, clock, deadlines, open_places, outbox, pulse, stages
+-- seldom: announce_worker, close_places, send_job_progress, shorten_leases
 
 local LOG_KEPT_S = 7200 -- a worker sends its log again every half an hour
 local FIRST, NUM_EACH = 11, 6 -- arguments of the first render, and of each
@@ -34,46 +34,7 @@ if is_short and is_new then
   return { 'unknown' }
 end
 
-local function forget_workers_gone()
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', key_of_workers, '-inf', now - 3600000)) do
-    redis.call('ZREM', key_of_workers, gone)
-    redis.call('HDEL', P .. 'slots:' .. stage, gone)
-    redis.call('HDEL', P .. 'serves:' .. stage, gone)
-    redis.call('HDEL', P .. 'signs:' .. stage, gone)
-    redis.call('HDEL', P .. 'sizes:' .. stage, gone)
-    redis.call('HDEL', P .. 'device_ms', gone)
-    redis.call('HDEL', P .. 'paused', 'worker:' .. gone)
-    remove_places(stage, gone)
-  end
-end
-
--- A value that stands is not written to the append-only file again.
-local function store_value(key, value)
-  if redis.call('HGET', key, worker) ~= value then redis.call('HSET', key, worker, value) end
-end
-
-local function announce()
-  forget_workers_gone()
-  store_value(P .. 'slots:' .. stage, slots)
-  store_value(P .. 'serves:' .. stage, revision)
-  store_value(P .. 'signs:' .. stage, signs)
-  if RUNNING[stage] then
-    store_value(P .. 'sizes:' .. stage, sizes)
-    local last = redis.call('HMGET', P .. 'last_worker:' .. stage, 'slots', 'revision')
-    if slots ~= '0' and (last[1] ~= slots or last[2] ~= revision) then
-      redis.call('HSET', P .. 'last_worker:' .. stage, 'slots', slots, 'revision', revision)
-    end
-  end
-  -- New jobs go to the revision of this worker, unless an operator drains it or has paused the revision.
-  local is_paused = stage == 'ar' and slots ~= '0' and pause_check()
-  local is_offered = stage == 'ar' and slots ~= '0' and not (is_paused and is_paused('revision', revision))
-  if is_offered and redis.call('GET', P .. 'revision') ~= revision then
-    redis.call('SET', P .. 'revision', revision)
-  end
-  if stage == 'ar' and model ~= '' then announce_model(model, revision, is_offered, now) end
-end
-
-if not is_short then announce() end
+if not is_short then announce_worker(stage, worker, slots, revision, signs, model, sizes, now) end
 -- A worker that drains said so in a heartbeat that was not short. It is no longer open then.
 if RUNNING[stage] then
   keep_places(stage, worker, not is_short and cjson.decode(signs)[5] == 1, now + tonumber(worker_ttl))
@@ -87,6 +48,7 @@ local function record_progress(render, held, done, total)
   redis.call('HSET', P .. 'render:' .. render, 'done', done, 'total', total)
   redis.call('PUBLISH', P .. 'events:' .. held[5], 'render.progress')
   local tenant = emit_job_progress(held[5], now)
+  if not tenant or not is_followed(tenant) then return end
   append_activity(held[5], 'render.progress',
     { index = tonumber(held[7]), stage = stage, done = tonumber(done), total = tonumber(total) }, tenant)
 end
@@ -100,8 +62,9 @@ local function try(render, work, ...)
     .. tostring(type(why) == 'table' and why.err or why))
 end
 
--- Returns for each render the time at which it expires, or false.
+-- Returns for each render the time at which it expires, or false. It reads nothing while no render at all is due.
 local function ends_of_renders()
+  if not is_any_due(now) then return {} end
   local renders = {}
   for i = FIRST, #ARGV, NUM_EACH do table.insert(renders, ARGV[i]) end
   return #renders > 0 and redis.call('ZMSCORE', P .. 'deadlines', unpack(renders)) or {}

@@ -2,19 +2,25 @@
 -- No other code changes the state of a render. Each writes the fields that its caller has for the render in the same
 -- command: `more` is a list of names and values in turn.
 
--- needs: states, keys, checks, device_time, end_job, events, fields, lanes, outbox, settle, shares, stages, status, suspicion
+-- needs: states, keys, checks, device_time, end_job, events, lanes, outbox, settle, shares, stages, status, suspicion
 -- needs: tenant_load
 
 -- Returns what a move needs of a render's record.
 local function render_record(render)
-  return fields_of(P .. 'render:' .. render, 'job', 'index', 'state', 'fence', 'holder', 'worker', 'started_ms',
-    'prior_running_ms', 'decode_running_ms', 'device_ms', 'done', 'group', 'best', 'handover', 'dead_stage',
-    'text', 'first_seed')
+  local found = redis.call('HMGET', P .. 'render:' .. render, 'job', 'index', 'state', 'fence', 'holder', 'worker',
+    'started_ms', 'prior_running_ms', 'decode_running_ms', 'device_ms', 'done', 'group', 'best', 'handover',
+    'dead_stage', 'text', 'first_seed')
+  return { job = found[1], index = found[2], state = found[3], fence = found[4], holder = found[5], worker = found[6],
+    started_ms = found[7], prior_running_ms = found[8], decode_running_ms = found[9], device_ms = found[10],
+    done = found[11], group = found[12], best = found[13], handover = found[14], dead_stage = found[15],
+    text = found[16], first_seed = found[17] }
 end
 
 -- Returns what a move needs of a job's record.
 local function job_of_move(job)
-  return fields_of(P .. 'job:' .. job, 'tenant', 'lane', 'rank', 'status', 'ar_cost', 'dit_cost', 'left')
+  local found = redis.call('HMGET', P .. 'job:' .. job, 'tenant', 'lane', 'rank', 'status', 'ar_cost', 'dit_cost', 'left')
+  return { tenant = found[1], lane = found[2], rank = found[3], status = found[4], ar_cost = found[5],
+    dit_cost = found[6], left = found[7] }
 end
 
 -- Ends the handover of a render. The saved latents are no longer needed: upkeep deletes the object at its next tick.

@@ -25,12 +25,13 @@ end
 local function sum_of_amounts(known, added)
   if not known then return added end
   local sums, num = {}, 0
-  for number in string.gmatch(known, '%d+') do sums[#sums + 1] = tonumber(number) end
+  for number in string.gmatch(known, '%d+') do sums[#sums + 1] = number end
   for number in string.gmatch(added, '%d+') do
     num = num + 1
-    sums[num] = (sums[num] or 0) + tonumber(number)
+    if number ~= '0' or not sums[num] then
+      sums[num] = string.format('%.0f', tonumber(sums[num] or 0) + tonumber(number))
+    end
   end
-  for i = 1, #sums do sums[i] = string.format('%.0f', sums[i]) end
   return table.concat(sums, ' ')
 end
 
@@ -40,6 +41,8 @@ local function count_usage(tenant, used, now)
   local of, amounts = string.match(used, '^(%S*) (.*)$')
   local key, row = P .. 'usage:' .. month .. ':' .. tenant, string.format('%d|%s', day, of)
   local known = redis.call('HMGET', key, row, 'sum')
-  redis.call('HSET', key, row, sum_of_amounts(known[1], amounts), 'sum', sum_of_amounts(known[2], amounts))
+  local of_row = sum_of_amounts(known[1], amounts)
+  local of_month = known[1] == known[2] and of_row or sum_of_amounts(known[2], amounts)
+  redis.call('HSET', key, row, of_row, 'sum', of_month)
   if not known[2] then redis.call('ZADD', P .. 'usage', 0, month .. '|' .. tenant) end
 end

@@ -134,11 +134,11 @@ local function serve_tenant(tenant, class, num)
     return 0
   end
   redis.call('ZREM', line .. ':' .. tenant, destination)
-  schedule_tenant(class, tenant)
   return serve_or_postpone(destination, class, tenant, num)
 end
 
-for i, class in ipairs(CLASSES) do
+-- Serves the due receivers of the class with this index in CLASSES, as far as the limits allow.
+local function serve_class(i, class)
   local num = most[class]
   for j = 1, i - 1 do num = math.min(num, most[CLASSES[j]]) end
   while num > 0 do
@@ -150,5 +150,12 @@ for i, class in ipairs(CLASSES) do
       for j = 1, i do most[CLASSES[j]] = most[CLASSES[j]] - leased end
     end
   end
+end
+
+serve_class(1, CLASSES[1])
+local others = {} -- most often no receiver waits in these classes
+for i = 2, #CLASSES do others[i - 1] = P .. 'line:' .. CLASSES[i] end
+if redis.call('EXISTS', unpack(others)) > 0 then
+  for i = 2, #CLASSES do serve_class(i, CLASSES[i]) end
 end
 return claimed

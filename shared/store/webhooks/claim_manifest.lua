@@ -4,6 +4,7 @@
 -- Returns {job, number of the attempt from 1, origin or '', record of the job (job_record.lua)}, or an empty list when no manifest is due.
 
 -- needs: keys, clock, aside, duties, job_record
+-- seldom: set_aside
 local JOB = { 'status', is_text, 'manifest_attempts', optional(is_whole), 'origin', optional(is_text) }
 local now = now_ms()
 

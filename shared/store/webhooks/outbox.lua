@@ -87,8 +87,8 @@ local function set_class(destination, state, class, strikes, resumes_ms)
   state.class, state.strikes, state.resumes_ms = class, strikes, resumes_ms
 end
 
--- Stores a message unless it exists. Returns whether it is new.
-local function write_message(message, tenant, type, job, now, data)
+-- Stores a message, with pending deliveries to its destinations, unless it exists. Returns whether it is new.
+local function write_message(message, tenant, type, job, now, data, destinations)
   local key, index = P .. 'message:' .. message, P .. 'messages:' .. tenant
   local is_new
   if job == '' then
@@ -97,8 +97,12 @@ local function write_message(message, tenant, type, job, now, data)
     is_new = redis.call('SADD', P .. 'told:' .. job, message) == 1
   end
   if not is_new then return false end
-  redis.call('HSET', key, 'tenant', tenant, 'type', type, 'job', job, 'at_ms', now, 'data', data,
-    'sequence', redis.call('INCR', P .. 'sequence:' .. tenant))
+  local fields = { 'tenant', tenant, 'type', type, 'job', job, 'at_ms', now, 'data', data,
+    'sequence', redis.call('INCR', P .. 'sequence:' .. tenant) }
+  for _, destination in ipairs(destinations) do
+    fields[#fields + 1], fields[#fields + 2] = 'to:' .. destination, 'pending'
+  end
+  redis.call('HSET', key, unpack(fields))
   redis.call('ZADD', index, now, message)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now - KEPT_MS)
   if job == '' then redis.call('PEXPIRE', key, KEPT_MS) end
@@ -106,14 +110,14 @@ local function write_message(message, tenant, type, job, now, data)
 end
 
 -- Makes a delivery due now, with its attempts counted from 0. An attempt that is under way is left alone. A new message
--- has no earlier attempts.
+-- has no earlier attempts, and its deliveries are pending already.
 local function deliver(message, destination, now, tenant, is_new)
   local known = P .. 'destination:' .. destination
   local state = state_of(destination, tenant)
   if not state.has_tenant then redis.call('HSET', known, 'tenant', tenant) end
   redis.call('PEXPIRE', known, IDLE_MS)
-  redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'pending')
   if not is_new then
+    redis.call('HSET', P .. 'message:' .. message, 'to:' .. destination, 'pending')
     redis.call('ZREM', P .. 'failed:' .. destination, message)
     if redis.call('ZSCORE', P .. 'flying:' .. destination, message) then return end
     redis.call('HDEL', P .. 'tries:' .. destination, message)
@@ -138,13 +142,17 @@ local function subscribed_destinations(tenant, type, asked)
   return found
 end
 
+-- Stores a message with a delivery to each of these destinations.
+local function send_message(found, tenant, message, type, job, now, data)
+  local is_new = write_message(message, tenant, type, job, now, data, found)
+  for _, destination in ipairs(found) do deliver(message, destination, now, tenant, is_new) end
+end
+
 -- Stores a message with a delivery to every destination that subscribes to the event. `data` is JSON, or '' if the
 -- message is about a job. `asked` is as above.
 local function emit_message(tenant, message, type, job, now, data, asked)
   local found = subscribed_destinations(tenant, type, asked)
-  if #found == 0 then return end
-  local is_new = write_message(message, tenant, type, job, now, data)
-  for _, destination in ipairs(found) do deliver(message, destination, now, tenant, is_new) end
+  if #found > 0 then send_message(found, tenant, message, type, job, now, data) end
 end
 
 -- Returns all destinations of a message.
@@ -220,7 +228,8 @@ local function send_job_progress(job, tenant, num, now)
   local asked = fields_of(P .. 'job:' .. job, 'webhook_url', 'webhook_events', 'batch')
   for _, destination in ipairs(subscribed_destinations(tenant, 'job.progress', asked)) do
     if not redis.call('ZSCORE', P .. 'due:' .. destination, before) then
-      deliver(message, destination, now, tenant, write_message(message, tenant, 'job.progress', job, now, ''))
+      deliver(message, destination, now, tenant, 
+        write_message(message, tenant, 'job.progress', job, now, '', { destination }))
       is_sent = true
     end
   end

@@ -118,6 +118,18 @@ def path_of_a_job(client: Client) -> list[Callable[[], object]]:
     ]
 
 
+# Of begin_idempotent, submit, claim and advance in both stages, then claim and end of the manifest and of the webhook.
+MOST_COMMANDS = (10, 40, 75, 40, 40, 61, 13, 7, 31, 28)
+
+
+def test_the_scripts_of_a_job_run_few_commands(client: Client) -> None:
+    for call in path_of_a_job(client):  # loads the scripts
+        call()
+    client.flushall()
+    counts = tuple(num_commands(client, call) for call in path_of_a_job(client))
+    assert all(count <= most for count, most in zip(counts, MOST_COMMANDS, strict=True))
+
+
 def test_each_role_asks_once_for_what_it_does(client: Client) -> None:
     for call in path_of_a_job(client):  # loads the scripts
         call()
