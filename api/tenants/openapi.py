@@ -53,6 +53,7 @@ _BUCKET = Response(
             **_ROLE,
             "updated_at": "2026-01-05T09:30:00.000Z",
             "num_waiting": 0,
+            "num_deleting": 0,
             "error": None,
             "failing_since": None,
         }

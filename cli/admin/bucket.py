@@ -78,6 +78,8 @@ def _text(found: Json) -> str:
     where = found["endpoint_url"] or f"AWS, {found['region']}"
     how = {"key": f"access key {found['access_key']}", "role": found["role_arn"], "service": "the service's own access"}
     lines = [f"{found['location']} ({where}; {how[found['access']]})", f"waiting copies: {found['num_waiting']}"]
+    if found["error"] and found.get("num_deleting"):
+        lines.append(f"copies to delete: {found['num_deleting']}")
     if found["error"]:
         lines.append(f"failing since {found['failing_since']}: {found['error']}")
     return "\n".join(lines)

@@ -136,6 +136,12 @@ BUCKET_COPIES = _DELIVERY.counter(
     "failed (can never be copied), later (the service failed, will be retried), lost (another process took it over)",
     ("outcome",),
 )
+BUCKET_DELETIONS = _DELIVERY.counter(
+    "bucket_deletions_total",
+    "Tries to delete the copy of a deleted job or batch in the bucket of its tenant: deleted, refused (by the bucket, "
+    "will be retried), later (the service failed, will be retried), lost (another process took it over)",
+    ("outcome",),
+)
 CONTENT_CHECKS = _DELIVERY.counter(
     "content_checks_total",
     "Content checks by hook (prompt, picture): allowed, rejected, failed (no verdict, and the setting refuses), "

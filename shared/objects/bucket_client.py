@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -110,12 +110,20 @@ class BucketClient:
         assert folder.endswith("/"), "without the slash, objects of other folders would be deleted"
         with _explained(self.place):
             found = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=folder, MaxKeys=_MOST_DELETED)
-            keys = [{"Key": each["Key"]} for each in found.get("Contents", ())]
-            if keys:
-                deleted = self._client.delete_objects(Bucket=self.place.bucket, Delete={"Objects": keys, "Quiet": True})
-                if errors := deleted.get("Errors"):
-                    raise BucketRefused(f"did not delete {len(errors)} objects ({errors[0].get('Code')})", "bucket")
+        keys = [ObjectKey(each["Key"]) for each in found.get("Contents", ())]
+        self.delete_keys(keys)
         return len(keys)
+
+    def delete_keys(self, keys: Sequence[ObjectKey]) -> None:
+        """Deletes up to 1,000 objects. Objects that don't exist count as deleted."""
+        assert len(keys) <= _MOST_DELETED
+        if not keys:
+            return
+        objects = [{"Key": key} for key in keys]
+        with _explained(self.place):
+            deleted = self._client.delete_objects(Bucket=self.place.bucket, Delete={"Objects": objects, "Quiet": True})
+        if errors := deleted.get("Errors"):
+            raise BucketRefused(f"did not delete {len(errors)} objects ({errors[0].get('Code')})", "bucket")
 
     def _compare_size(self, key: ObjectKey, num_bytes: int) -> None:
         found = self._client.head_object(Bucket=self.place.bucket, Key=key)["ContentLength"]

@@ -27,7 +27,10 @@ class BucketResponse(BaseModel):
     external_id: str | None
     updated_at: Moment | None
     num_waiting: int = Field(description="jobs and batches that are still to be copied")
-    error: str | None = Field(description="why the last copy failed; null unless the bucket refuses now")
+    num_deleting: int = Field(
+        description="deleted jobs and batches whose copies are still to be deleted, some for the second time"
+    )
+    error: str | None = Field(description="why the last copy or deletion failed; null unless the bucket refuses now")
     failing_since: Moment | None
 
     @classmethod
@@ -46,6 +49,7 @@ class BucketResponse(BaseModel):
             external_id=place.external_id if place else None,
             updated_at=place.updated_at if place else None,
             num_waiting=health.num_waiting,
+            num_deleting=health.num_deleting,
             error=health.error,
             failing_since=health.failing_since,
         )

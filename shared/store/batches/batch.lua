@@ -76,7 +76,8 @@ local function doom_batch(batch, tenant, prefix, now)
   redis.call('ZADD', P .. 'batch_deleted', now, now_entry, now + LATE_MS, late_entry)
 end
 
--- Deletes a batch with its files. Upkeep deletes the batch's jobs and pictures.
+-- Deletes a batch with its files. Upkeep deletes the batch's jobs and pictures, and delivery the copies in the bucket of
+-- its tenant.
 local function delete_batch(batch, now)
   local known = redis.call('HMGET', P .. 'batch:' .. batch, 'tenant', 'output_file', 'error_file', 'spec')
   for i = 2, 3 do
@@ -84,6 +85,7 @@ local function delete_batch(batch, now)
   end
   doom_batch(batch, known[1], output_prefix_of(known[4]), now)
   delete_batch_records(batch)
+  delete_copy(batch, known[1], now)
 end
 
 -- Appends segments, each as JSON. With `is_replacing` the first one replaces the last stored segment.

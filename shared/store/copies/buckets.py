@@ -19,11 +19,12 @@ _ERASING = -1
 
 @dataclass(frozen=True, slots=True)
 class BucketHealth:
-    """The state of the copies into a tenant's bucket. `num_waiting` counts jobs and batches. `error` and
-    `failing_since` are None unless the last try failed.
+    """The state of the copies into a tenant's bucket. `num_waiting` counts jobs and batches to copy, and `num_deleting`
+    those whose copies are to be deleted. `error` and `failing_since` are None unless the last try failed.
     """
 
     num_waiting: int
+    num_deleting: int = 0
     error: str | None = None
     failing_since: datetime | None = None
 
@@ -66,10 +67,12 @@ class BucketStore:
         with translated():
             pipeline = self._client.pipeline(transaction=False)
             pipeline.zcard(f"gridpress:copies:{tenant}")
+            pipeline.zcard(f"gridpress:copy_deletions:{tenant}")
             pipeline.hgetall(f"gridpress:copy_state:{tenant}")
-            num_waiting, state = pipeline.execute()
+            num_waiting, num_deleting, state = pipeline.execute()
         since = state.get("failing_since_ms")
-        return BucketHealth(int(num_waiting), state.get("error"), _time(int(since)) if since else None)
+        failing_since = _time(int(since)) if since else None
+        return BucketHealth(int(num_waiting), int(num_deleting), state.get("error"), failing_since)
 
 
 def bucket_of(tenant: TenantId, text: str) -> TenantBucket:

@@ -1,8 +1,12 @@
--- Functions that make the copy of a job or batch into the bucket of its tenant due, end it and drop it. The webhook
--- message about the end of the job or batch is sent when the copy has ended.
+-- Functions that make the copy of a job or batch in the bucket of its tenant due, end it and drop it. The webhook
+-- message about the end of the job or batch is sent when the copy has ended. Deletions of copies wait in a list of their
+-- own. They share the leases and pauses of the tenant's copies, and are never given up while the tenant has the bucket.
 --   gridpress:buckets                hash  tenant -> its bucket (JSON, see buckets.py)
 --   gridpress:copies:<tenant>        zset  jobs and batches to copy, by due time
---   gridpress:copy_leases:<tenant>   hash  job or batch -> end of the lease (ms), `|`, holder
+--   gridpress:copy_deletions:<tenant>  zset  copies to delete, by due time: `delete|` and then the job, or the batch, or
+--                                          the batch, `|`, the number of pictures of a line, `|` and its custom_id.
+--                                          After the deletion `again|` replaces `delete|`, for what a late worker wrote
+--   gridpress:copy_leases:<tenant>   hash  entry of these lists -> end of the lease (ms), `|`, holder
 --   gridpress:copy_tenants           zset  tenants by the time of the next look at their copies
 --   gridpress:copy_state:<tenant>    hash  strikes (failures in a row), resumes_ms, error, failing_since_ms
 -- Fields of the job or batch: copy (pending, copied or failed), copy_since_ms, copy_error, copied_to; of the job of a
@@ -17,21 +21,50 @@ local function copied_record(entry)
   return P .. (string.sub(entry, 1, 6) == 'batch_' and 'batch:' or 'job:') .. entry
 end
 
+local function is_deletion(entry)
+  return string.sub(entry, 1, 7) == 'delete|' or string.sub(entry, 1, 6) == 'again|'
+end
+
+-- Returns the list in which an entry waits.
+local function copies_with(entry, tenant)
+  return P .. (is_deletion(entry) and 'copy_deletions:' or 'copies:') .. tenant
+end
+
+-- Returns the earliest due time of an entry of a list that nobody has leased, or nil.
+local function first_due(list, leases, num)
+  local first = redis.call('ZRANGE', list, 0, num, 'WITHSCORES')
+  for i = 1, #first, 2 do
+    if redis.call('HEXISTS', leases, first[i]) == 0 then return tonumber(first[i + 1]) end
+  end
+end
+
 -- Sets the time at which a claim should look at the copies of a tenant. A tenant that was just served goes to the end.
 local function schedule_copies(tenant, now, is_full)
   local leases = P .. 'copy_leases:' .. tenant
-  local num, at = redis.call('HLEN', leases), nil
-  local first = redis.call('ZRANGE', P .. 'copies:' .. tenant, 0, num, 'WITHSCORES')
-  for i = 1, #first, 2 do
-    if redis.call('HEXISTS', leases, first[i]) == 0 then
-      at = tonumber(first[i + 1])
-      break
-    end
-  end
+  local num = redis.call('HLEN', leases)
+  local at = first_due(P .. 'copies:' .. tenant, leases, num)
+  local deletion_at = first_due(P .. 'copy_deletions:' .. tenant, leases, num)
+  if deletion_at and (not at or deletion_at < at) then at = deletion_at end
   if not at and num == 0 then return redis.call('ZREM', P .. 'copy_tenants', tenant) end
   if is_full or not at then at = now + NEXT_LOOK_MS end
   local resumes = tonumber(redis.call('HGET', P .. 'copy_state:' .. tenant, 'resumes_ms') or 0)
   redis.call('ZADD', P .. 'copy_tenants', math.max(at, resumes, now), tenant)
+end
+
+-- Makes the deletion of a copy due at a time (ms), if the tenant has a bucket. `what` says which copy, as above.
+local function delete_copy(what, tenant, at)
+  if redis.call('HEXISTS', P .. 'buckets', tenant) == 0 then return end
+  redis.call('ZADD', P .. 'copy_deletions:' .. tenant, at, 'delete|' .. what)
+  schedule_copies(tenant, now_ms())
+end
+
+-- Makes the deletion of the copy of a job with `n` renders due at a time (ms), if there is a copy.
+local function delete_copy_of_job(job, tenant, n, at)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'copy', 'copy_batch', 'copy_note')
+  if not known[1] then return end
+  local is_read, note = pcall(cjson.decode, known[3] or '')
+  local custom_id = known[2] and is_read and note.custom_id
+  delete_copy(custom_id and known[2] .. '|' .. n .. '|' .. custom_id or job, tenant, at)
 end
 
 -- Makes the copy of a job or batch due.

@@ -1,5 +1,5 @@
-"""Leases jobs and batches that are to be copied into the buckets of their tenants, and stores the outcomes. It copies
-nothing itself.
+"""Leases jobs and batches that are to be copied into the buckets of their tenants, and copies that are to be deleted.
+Stores the outcomes. It copies and deletes nothing itself.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,13 @@ from shared.ids import HolderId, JobId, TenantId, WorkerId, new_holder_id
 from shared.jobs.job import Job
 from shared.objects.tenant_bucket import TenantBucket
 from shared.store.copies.buckets import bucket_of
+from shared.store.copies.deletion import CopyDeletion
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
 from shared.store.jobs.records import job_of_record
 from shared.tracing.origin import Origin, log_ids
 
-Outcome = Literal["copied", "failed", "refused", "later"]
+Outcome = Literal["copied", "deleted", "failed", "refused", "later"]
 
 _MOST_ERROR = 300  # characters
 
@@ -25,6 +26,7 @@ _MOST_ERROR = 300  # characters
 class CopyClaim:
     """A leased job or batch. `job` is None for a batch, and for a job whose record can't be read.
 
+    With a `deletion`, its copies are to be deleted, and all other fields about the job or batch are empty.
     `line_of` is the batch of a job that was a batch line, and `note` has the fields of that line. `is_failing` says
     whether the bucket refused the last copy.
     """
@@ -37,17 +39,28 @@ class CopyClaim:
     job: Job | None = None
     line_of: BatchId | None = None
     note: str = ""
+    deletion: CopyDeletion | None = None
     origin: Origin | None = field(default=None, compare=False)
 
     @property
     def batch_id(self) -> BatchId | None:
         """Returns the batch to copy; None if a job is to be copied."""
+        if self.deletion:
+            return self.deletion.batch_id
         return BatchId(self.entry) if self.entry.startswith("batch_") else None
+
+    @property
+    def job_id(self) -> JobId:
+        """Returns the job to copy, or whose copy is to be deleted. Call it only without a `batch_id`."""
+        found = self.deletion.job_id if self.deletion else JobId(self.entry)
+        assert found
+        return found
 
     @property
     def log_ids(self) -> Mapping[str, str | int]:
         """Returns the ids that every log line about this copy carries."""
-        return log_ids(self.origin, tenant=self.tenant, **{"batch_id" if self.batch_id else "job_id": self.entry})
+        ids = {"batch_id": self.batch_id} if self.batch_id else {"job_id": self.job_id}
+        return log_ids(self.origin, tenant=self.tenant, **ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class CopyRules:
 
 
 class CopyStore:
-    """Leases copies that are due. Every method raises `StoreUnavailable` when the store does not answer."""
+    """Leases copies and deletions that are due. Every method raises `StoreUnavailable` if the store does not answer."""
 
     def __init__(self, client: Client, rules: CopyRules, worker: WorkerId | None = None) -> None:
         self._scripts = Scripts(client)
@@ -68,7 +81,7 @@ class CopyStore:
         self._worker = worker
 
     def claim(self, *, may_be_failing: bool = True) -> CopyClaim | None:
-        """Leases a copy that is due. Returns None when there is none.
+        """Leases a copy or deletion that is due. Returns None when there is none.
 
         Without `may_be_failing`, it leases nothing for a bucket that refused last.
         """
@@ -107,5 +120,6 @@ def _claim_of(found: list[str], holder: HolderId) -> CopyClaim:
         job=job_of_record(JobId(entry), record) if record else None,
         line_of=BatchId(batch) if batch else None,
         note=note,
+        deletion=CopyDeletion.of_entry(entry),
         origin=Origin.parse(origin),
     )

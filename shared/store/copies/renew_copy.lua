@@ -1,5 +1,5 @@
--- Extends the lease on a job or batch that is being copied.
--- ARGV: job or batch, tenant, holder of the lease, lease (ms).
+-- Extends the lease on a job or batch that is being copied, or whose copy is being deleted.
+-- ARGV: entry of a list of copies.lua, tenant, holder of the lease, lease (ms).
 -- Returns 1, or 0 when the lease was lost.
 
 -- needs: keys, clock

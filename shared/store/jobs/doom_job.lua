@@ -2,7 +2,7 @@
 -- they are due, and once more LATE_MS later. The second time is for an object that a worker stored meanwhile after it had
 -- lost its lease.
 
--- needs: keys, delete_job
+-- needs: keys, copies, delete_job
 
 -- Makes the objects of a job due for deletion at the given time (ms).
 local function doom_objects(job, at)
@@ -10,8 +10,10 @@ local function doom_objects(job, at)
   redis.call('ZADD', P .. 'doomed', at, job, at + LATE_MS, job .. '|again')
 end
 
--- Deletes the records of a job with `n` renders, and makes its objects due for deletion now.
+-- Deletes the records of a job with `n` renders, and makes its objects and its copy in the bucket of its tenant due for
+-- deletion now.
 local function doom_job(job, tenant, status, n, now)
   doom_objects(job, now)
+  delete_copy_of_job(job, tenant, n, now)
   delete_job(job, tenant, status, n)
 end

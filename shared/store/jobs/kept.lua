@@ -8,7 +8,7 @@
 --   gridpress:kept_lists              zset  <tenant>:<status> of all lists of entries, by the time at which to look
 --                                           whether the objects of the oldest still exist (ms)
 
--- needs: keys, delete_job, doom_job, inputs, stored
+-- needs: keys, copies, delete_job, doom_job, inputs, stored
 
 local KEPT_IN = { 'succeeded', 'failed', 'cancelled', 'expired', 'rejected' }
 
@@ -65,9 +65,10 @@ local function drop_kept(tenant, status, entry)
   return job, flags == 'i'
 end
 
--- Removes an index entry, and makes the objects of its job due for deletion. Upkeep reads the manifest first if the job
+-- Removes an index entry, and makes the objects of its job and its copy due for deletion. Upkeep reads the manifest first if the job
 -- has condition images, to learn which it uses.
 local function delete_kept(tenant, status, entry, now)
   local job, has_inputs = drop_kept(tenant, status, entry)
   doom_objects(has_inputs and job .. '|inputs' or job, now)
+  delete_copy(job, tenant, now)
 end

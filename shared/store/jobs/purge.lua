@@ -7,7 +7,7 @@
 -- ARGV: retention (ms), maximum number of jobs.
 -- Returns the number of jobs that were due.
 
--- needs: keys, clock, delete_job, doom_job, due, kept, outbox
+-- needs: keys, clock, copies, delete_job, doom_job, due, kept, outbox
 
 local RETRY_MS = 60000
 -- All attempts of a delivery take at most three days, but a resend starts them again.
@@ -56,7 +56,10 @@ local function purge(job)
     shrink_job(job, tenant, status, n, now)
   elseif asked_ms and asked_ms <= now - PATIENCE_MS then
     local ends = redis.call('ZSCORE', P .. 'job_expiries', job)
-    if ends then doom_objects(job, tonumber(ends)) end
+    if ends then
+      doom_objects(job, tonumber(ends))
+      delete_copy_of_job(job, tenant, n, tonumber(ends))
+    end
     delete_job(job, tenant, status, n, true)
   else
     ask_for_manifest(job, asked_ms)

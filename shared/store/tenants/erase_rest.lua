@@ -7,7 +7,7 @@ local tenant, num = ARGV[1], 0
 local function delete(key) num = num + redis.call('DEL', P .. key .. ':' .. tenant) end
 for _, key in ipairs({ 'client_ids', 'load', 'parked', 'dead', 'activity', 'followed', 'sequence', 'messages',
   'subscriptions', 'endpoints', 'input_names', 'input_bytes', 'stored', 'jobs', 'files', 'batches', 'reuse', 'reuse_ends',
-  'copies', 'copy_leases', 'copy_state' }) do
+  'copies', 'copy_deletions', 'copy_leases', 'copy_state' }) do
   delete(key)
 end
 for _, status in ipairs({ 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired', 'rejected' }) do

@@ -21,6 +21,7 @@ SET = {
     "access_key": "AK",
     "role_arn": None,
     "num_waiting": 3,
+    "num_deleting": 2,
     "error": "there is no bucket",
     "failing_since": "2026-01-05T09:30:00.000Z",
 }
@@ -29,7 +30,10 @@ BUCKET = ("admin", "bucket", "--tenant", "acme")
 
 @pytest.mark.parametrize(
     ("found", "words"),
-    [(NONE, ["acme has no bucket"]), (SET, ["s3://acme-pictures/a/", "access key AK", "copies: 3", "failing since"])],
+    [
+        (NONE, ["acme has no bucket"]),
+        (SET, ["s3://acme-pictures/a/", "access key AK", "copies: 3", "to delete: 2", "failing since"]),
+    ],
 )
 def test_it_is_shown(api: StubApi, run: Run, found: dict[str, Any], words: list[str]) -> None:
     api.routes[f"GET {PATH}"] = lambda: reply(200, found)

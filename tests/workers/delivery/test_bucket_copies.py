@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.services import Services
 from shared.access.rights import Scope
@@ -82,10 +83,11 @@ def copy_all(service: CopyService) -> int:
 
 
 def make_due(client: Client, tenant: TenantId) -> None:
-    """As if the pauses of all its copies had passed."""
-    for entry in client.zrange(f"gridpress:copies:{tenant}", 0, -1):
-        client.zadd(f"gridpress:copies:{tenant}", {entry: 0})
-        client.zadd("gridpress:copy_tenants", {tenant: 0})
+    """As if the pauses of all its copies and deletions had passed."""
+    for name in (f"gridpress:copies:{tenant}", f"gridpress:copy_deletions:{tenant}"):
+        for entry in client.zrange(name, 0, -1):
+            client.zadd(name, {entry: 0})
+            client.zadd("gridpress:copy_tenants", {tenant: 0})
 
 
 def due_types(client: Client) -> list[str]:
@@ -140,6 +142,13 @@ def test_a_batch_is_copied_with_the_names_of_its_lines(
     assert shop.batch(batch)["bucket_copy"] == copied
     assert "batch.completed" in due_types(client)
     assert client.hget(f"gridpress:batch:{batch['id']}", "copies_left") == "0"
+    (line,) = [each["id"] for each in shop.http.get("/v1/jobs").get_json()["data"] if each["n"] == 2]
+    assert shop.http.delete(f"/v1/jobs/{line}").status_code == 204
+    assert copy_all(service) == 1
+    assert buckets.keys() == [f"{folder}/{name}" for name in names if "line-1" not in name]
+    assert shop.http.delete(f"/v1/batches/{batch['id']}").status_code == 204
+    assert copy_all(service) == 1
+    assert buckets.keys() == []
 
 
 def _sealed(buckets: Buckets, tenant: TenantId) -> str:
@@ -252,6 +261,30 @@ def test_a_lost_lease_ends_the_copy(
     client.hset("gridpress:copy_leases:acme", job, "9999999999999|another")
     service.carry_out(claim)
     assert JobStore(client).job_of_any_tenant(claim.job.job_id).bucket_copy == BucketCopy(CopyStatus.PENDING)  # type: ignore[union-attr]
+
+
+def test_a_deleted_job_takes_its_copy_with_it(
+    shop: Shop,
+    service: CopyService,
+    buckets: Buckets,
+    placed: BucketStore,
+    client: Client,
+    headers: dict[TenantId, dict[str, str]],
+) -> None:
+    mine, other = posted(shop, headers[ACME]), posted(shop, headers[ACME])
+    shop.render()
+    assert copy_all(service) == 2
+    placed.save(buckets.place(ACME, sealed_secret=SEALING.seal("wrong", ACME)))
+    assert shop.http.delete(f"/v1/jobs/{mine}", headers=headers[ACME]).status_code == 204
+    with capture_logs() as logged:
+        assert copy_all(service) == 1
+    assert [each["event"] for each in logged] == ["bucket.not_deleted"]
+    health = placed.health(ACME)
+    assert (health.num_deleting, "does not belong" in str(health.error)) == (1, True)
+    placed.save(buckets.place(ACME))
+    make_due(client, ACME)
+    assert copy_all(service) == 1
+    assert buckets.keys(ACME) == [f"gridpress/jobs/{other}/{name}" for name in ("0.png", "manifest.json")]
 
 
 def test_tenants_share_no_connections(buckets: Buckets) -> None:
