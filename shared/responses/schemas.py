@@ -160,6 +160,8 @@ class QueueResponse(BaseModel):
     It is null otherwise.
     """
 
+    model_config = _ALL_FIELDS_REQUIRED
+
     stage: Stage
     position: int
     eta_s: float | None

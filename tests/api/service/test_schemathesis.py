@@ -37,15 +37,20 @@ pytestmark = pytest.mark.attack
 # `make fuzz` draws more.
 NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together, which
-# names a kind of pause has, which characters can be printed, which files there are, what this service was set up for.
+# names a kind of pause has, which characters can be printed, which files there are, what this service was set up for,
+# which fields of a bucket belong together.
 # A request that fits the schema is refused for these fields alone.
 BEYOND_A_SCHEMA = {
+    "access_key",
     "all_tenants",
+    "bucket",
     "client_id",
     "deadline",
     "defaults",
+    "endpoint_url",
     "enhance_prompt",
     "expires_at",
+    "external_id",
     "file",
     "finish_by",
     "from",
@@ -61,15 +66,19 @@ BEYOND_A_SCHEMA = {
     "networks",
     "output_compression",
     "partial_images",
+    "prefix",
     "prior",
     "prompt",
     "reason",
     "request",
     "retry_of",
     "reuse",
+    "role_arn",
     "secret",
+    "secret_key",
     "size",
     "stream",
+    "text_check",
     "to",
     "url",
     "webhook_events",
