@@ -5,8 +5,9 @@ from werkzeug.exceptions import NotFound
 from api.openapi.media import BYTES, TEXT
 from api.openapi.operation import Operation, Response
 from api.openapi.schemas import Alive, Health
+from api.problems.errors import ForbiddenModel
 from api.service.docs_page import Start
-from api.service.stats import StatsResponse
+from api.service.stats import StatsQuery, StatsResponse
 from api.service.workers import WorkersPage
 
 _TAG = "Operations"
@@ -175,5 +176,7 @@ OPERATIONS = {
                 },
             )
         },
+        (ForbiddenModel,),
+        query=StatsQuery,
     ),
 }

@@ -1,20 +1,35 @@
 """The route `/v1/stats`, which reports the load of the stages to dashboards and autoscalers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Blueprint
-from pydantic import BaseModel, Field
+from flask import Blueprint, request
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.edge.authentication import is_operator
+from api.edge.authentication import check_model, is_operator
 from api.services import services
 from shared.hints.queues import Queue
+from shared.intake.fields import validated
+from shared.intake.types import Text
 from shared.jobs.states import Stage
 from shared.schedule.autoscaling import ScalingRules, wanted_workers
 from shared.schedule.throughput import StageLoad
 
 stats = Blueprint("stats", __name__, url_prefix="/v1/stats")
+
+
+class StatsQuery(BaseModel):
+    """The query parameters of the load of the stages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="count only the pictures and the workers of this model, in all its revisions. Throughput and "
+        "`is_stalled` are still those of the whole stage",
+        examples=["acme/Painter"],
+    )
 
 
 class StageResponse(BaseModel):
@@ -60,13 +75,10 @@ class StageResponse(BaseModel):
         "for any revision"
     )
     too_large: dict[str, int] | None = Field(
-        default=None,
         description="the number of waiting pictures that no live worker of their model revision can render, by size. "
         "They wait for a worker with more memory. For DiT they include pictures that still wait for AR",
     )
-    largest: str | None = Field(
-        default=None, description="the largest picture that a live worker can render; null while none lives"
-    )
+    largest: str | None = Field(description="the largest picture that a live worker can render; null while none lives")
 
 
 # What a tenant would learn of the others.
@@ -110,15 +122,27 @@ def read() -> dict[str, Any]:
 
     An API key with the scope operator may ask as well. Without that scope, the response shows capacity, throughput and
     expected waits, and nothing that counts the pictures of other tenants.
+
+    With `model`, the stages show the load of one model, so that an autoscaler can scale the workers of this model.
     """
-    deps = services()
+    deps, query = services(), validated(StatsQuery, request.args.to_dict())
     rules = ScalingRules(deps.settings.target_wait_s, deps.settings.prior_ready_limit_min)
-    stages = stages_answer(deps.throughput.loads(), rules)
+    stages = stages_answer(deps.throughput.loads(_names(query.model)), rules)
     if not is_operator():
         shown = {stage: load.model_copy(update=_HIDDEN) for stage, load in stages.items()}
         return StatsResponse(stages=shown, workers=None, faults=None).model_dump(mode="json")
     workers = {queue: WorkersResponse(**asdict(signs)) for queue, signs in deps.throughput.signs().items()}
     return StatsResponse(stages=stages, workers=workers, faults=dict(deps.fault_counts.read())).model_dump(mode="json")
+
+
+def _names(model: str | None) -> Sequence[str]:
+    """Returns the names of the model that a request asks for; none for all models. Raises `InvalidRequest` for a model
+    that the service does not know, and `ForbiddenModel`.
+    """
+    if model is None:
+        return ()
+    check_model(model)
+    return services().catalogue.names_of(model)
 
 
 def stages_answer(loads: Mapping[Stage, StageLoad], rules: ScalingRules) -> dict[Stage, StageResponse]:

@@ -92,6 +92,22 @@ class Catalogue:
         found = exact or short
         return found[0] if len(found) == 1 else None
 
+    def names_of(self, name: str) -> Sequence[str]:
+        """Returns the names, in small letters, under which the store knows the model that `name` means: those that its
+        workers announced. '' among them stands for workers that told no name, and for jobs that any worker may take.
+
+        It also finds a model without workers in the last hour: its jobs may still wait. Raises `InvalidRequest` for a
+        model of which nothing is known.
+        """
+        found = self.find(name)
+        if found is None and key_of(name) not in (*self.newest, *self.rules):
+            raise InvalidRequest(self.refusal(name), "model")
+        if self._is_default(found or name):
+            return ("", *self.names.all)
+        key = self.key(found or name)
+        is_alone = [self.key(each) for each in self.further] == [key] and not self._is_default_known()
+        return ("", key) if is_alone else (key,)  # alone, it also gets the requests that name no model
+
     def resolve(self, name: str | None) -> str | None:
         """Returns the model that a request names, as its job records it: None for the default model.
 
@@ -184,6 +200,9 @@ class Catalogue:
 
     def _is_absent(self) -> bool:
         """Returns whether nothing is known of the default model although several others are served."""
+        return len(self.further) > 1 and not self._is_default_known()
+
+    def _is_default_known(self) -> bool:
+        """Returns whether workers have served the default model, or an operator has set something for it."""
         key = self.key(self.default)
-        is_known = bool(self.revisions_of(self.default)) or key in self.newest or key in self.rules
-        return len(self.further) > 1 and not is_known
+        return bool(self.revisions_of(self.default)) or key in self.newest or key in self.rules

@@ -36,12 +36,17 @@ class ModelNames:
     def served(self) -> str:
         return self.listed[0]
 
+    @property
+    def all(self) -> list[str]:
+        """Returns all names that mean the served model, in small letters."""
+        names = (*self.listed, SHORT_NAME, self.served.rpartition("/")[2])
+        return sorted({name.lower() for name in names})
+
     def find(self, name: str) -> str | None:
         """Returns the listed name that `name` means, or None if it does not mean the served model."""
         wanted = name.strip().lower()
         found = next((listed for listed in self.listed if listed.lower() == wanted), None)
-        is_short = wanted in (SHORT_NAME, self.served.rpartition("/")[2].lower())
-        return found or (self.served if is_short else None)
+        return found or (self.served if wanted in self.all else None)
 
     def refusal(self, name: str) -> str:
         """Returns the error message for a name that does not mean the served model."""

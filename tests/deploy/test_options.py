@@ -90,3 +90,16 @@ def test_the_packaged_chart_holds_rules_and_dashboards(tmp_path: Path) -> None:
     monitoring = files["gridpress/templates/monitoring.yaml"]
     assert monitoring.count("kind: PrometheusRule") > 0
     assert monitoring.count("kind: ConfigMap") > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "end"),
+    [("", "/v1/stats"), ("acme/Painter", "/v1/stats?model=acme%2FPainter"), ("a&b=c", "/v1/stats?model=a%26b%3Dc")],
+)
+def test_keda_scales_by_the_model_of_the_release(model: str, end: str) -> None:
+    documents = _with("production", keda={**values_of("production")["keda"], "model": model})
+
+    urls = [one["spec"]["triggers"][0]["metadata"]["url"] for one in of_kind(documents, "ScaledObject")]
+
+    assert len(urls) == 2
+    assert [url.partition(":8000")[2] for url in urls] == [end, end]

@@ -8,13 +8,19 @@
 
 local MOST_SUSPECTS = 100
 
--- Returns the model revisions that live workers serve (but those that an operator drains, which have no slots), or the last one that was served while no worker lives. Nil:
--- unknown.
-local function served_revisions(stage, workers)
+-- Returns the model revisions that workers serve, without workers that an operator drains, which have no slots.
+local function revisions_of(workers)
   local served = {}
   for _, worker in ipairs(workers) do
     if worker.revision and worker.slots > 0 then served[worker.revision] = true end
   end
+  return served
+end
+
+-- Returns the model revisions that live workers serve, or the last one that was served while no worker lives. Nil:
+-- unknown.
+local function served_revisions(stage, workers)
+  local served = revisions_of(workers)
   if next(served) then return served end
   local last = redis.call('HGET', P .. 'last_worker:' .. stage, 'revision')
   return last and { [last] = true } or nil

@@ -1,5 +1,7 @@
 -- Returns the load and the capacity of both stages, AR and DiT. The script reads all lanes and all live workers, but
 -- very few renders.
+-- ARGV: the names of one model, with small letters (see of_model.lua). Only its renders and its workers then count;
+-- the two averages and is_stalled are of the whole stage. Without ARGV everything counts.
 -- Returns JSON, for ar and for dit:
 --   the capacity of the stage (see throughput.lua)
 --   waiting, waiting_cost   number and cost of waiting renders
@@ -15,15 +17,18 @@
 --                           ahead_limit.lua)
 --   is_stalled              see stalls.lua
 
--- needs: keys, clock, open_work, sizes, throughput, stages, workers
+-- needs: keys, clock, of_model, open_work, sizes, throughput, stages, workers
 local now = now_ms()
+local is_own = model_check(ARGV)
 
 -- Returns the costs by lane, and their sum.
 local function costs_of(total)
   local costs, sum, flat = {}, 0, redis.call('HGETALL', P .. 'cost:' .. total)
   for i = 1, #flat, 2 do
-    costs[flat[i]] = tonumber(flat[i + 1])
-    sum = sum + costs[flat[i]]
+    if is_own(string.match(flat[i], '^[^|]*|[^|]*|([^|]*)') or '') then
+      costs[flat[i]] = tonumber(flat[i + 1])
+      sum = sum + costs[flat[i]]
+    end
   end
   return costs, sum
 end
@@ -82,9 +87,17 @@ end
 local function num_orphans(stage)
   local num = 0
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '-inf', now)) do
-    num = num + redis.call('SCARD', P .. 'held:' .. worker)
+    if is_own(redis.call('HGET', P .. 'serves:' .. stage, worker) or '') then
+      num = num + redis.call('SCARD', P .. 'held:' .. worker)
+    end
   end
   return num
+end
+
+-- Returns the number of waiting suspects. They are in no lane.
+local function num_suspects(stage)
+  if #ARGV == 0 then return redis.call('ZCARD', P .. 'quarantine:' .. stage) end
+  return #of_model(is_own, suspects_of(stage, {}, {}))
 end
 
 local function num_made_ahead(served)
@@ -97,17 +110,28 @@ local function num_made_ahead(served)
 end
 
 local later_costs, later_cost = costs_of('dit_later')
-local workers_of = { ar = live_workers('ar', now), dit = live_workers('dit', now) }
-local lanes_to = { ar = lanes_of('ar'), dit = lanes_of('dit') }
+local workers_of, lanes_to, OTHER = {}, {}, { ar = 'dit', dit = 'ar' }
+for stage in pairs(OTHER) do
+  workers_of[stage] = of_model(is_own, live_workers(stage, now))
+  lanes_to[stage] = of_model(is_own, lanes_of(stage))
+end
+
+-- Returns the revisions whose renders one more worker could begin; nil for all.
+local function served_in(stage)
+  if #ARGV == 0 then return served_revisions(stage, workers_of[stage]) end
+  local live, others = revisions_of(workers_of[stage]), revisions_of(workers_of[OTHER[stage]])
+  return served_of_model(ARGV, is_own, stage, live, others, lanes_to[stage])
+end
+
 local fits_ar, fits_dit = fit_check(workers_of.ar), fit_check(workers_of.dit)
 local fits_in = { ar = function(lane) return fits_ar(lane) and fits_dit(lane) end, dit = fits_dit }
 local found = {}
 for stage in pairs(RUNNING) do
   local workers, lanes = workers_of[stage], lanes_to[stage]
-  local served = served_revisions(stage, workers)
+  local served = served_in(stage)
   local costs, cost = costs_of(stage)
   found[stage] = stage_capacity(stage, workers, now)
-  found[stage].waiting = redis.call('ZCARD', P .. 'quarantine:' .. stage)
+  found[stage].waiting = num_suspects(stage)
   for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
   found[stage].waiting_cost = cost
   found[stage].coming_cost = stage == 'dit' and later_cost or 0

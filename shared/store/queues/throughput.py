@@ -3,7 +3,7 @@ the store.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -47,7 +47,8 @@ class ThroughputStore:
         self._client = client
         self._scripts = Scripts(client)
         self._overview = SharedRead[Overview](reuse_s, lambda overview: overview.is_large)
-        self._loads = SharedRead[Mapping[Stage, StageLoad]](reuse_s, _are_large)
+        self._reuse_s = reuse_s
+        self._loads: dict[Sequence[str], SharedRead[Mapping[Stage, StageLoad]]] = {}
         self._signs = SharedRead[Mapping[Queue, QueueHealth]](reuse_s, _are_many)
 
     def outlook(self, job: Job) -> Outlook:
@@ -89,9 +90,16 @@ class ThroughputStore:
         """
         return self.outlook(job).queue
 
-    def loads(self) -> Mapping[Stage, StageLoad]:
-        """Returns the load of the stages AR and DiT: their waiting work, their running renders and their workers."""
-        return self._loads.get(self._read_loads)
+    def loads(self, names: Sequence[str] = ()) -> Mapping[Stage, StageLoad]:
+        """Returns the load of the stages AR and DiT: their waiting work, their running renders and their workers.
+
+        With `names`, only the model with these names counts (`Catalogue.names_of`). While none of its workers lives,
+        its open work is what its first worker could start. The throughput, `last_slots` and `is_stalled` are those of
+        the whole stage. Each sequence of names is kept for ever, so pass only those of models that the service knows.
+        """
+        names = tuple(names)
+        shared = self._loads.setdefault(names, SharedRead(self._reuse_s, _are_large))
+        return shared.get(lambda: self._read_loads(names))
 
     def loads_of(self, revision: Revision) -> Mapping[Stage, QueueLoad]:
         """Returns the load of the stages AR and DiT for one model revision ('' for all): the waiting work that its
@@ -109,8 +117,8 @@ class ThroughputStore:
             for stage in Stage
         }
 
-    def _read_loads(self) -> Mapping[Stage, StageLoad]:
-        found = json.loads(self._scripts.run("stats"))
+    def _read_loads(self, names: Sequence[str]) -> Mapping[Stage, StageLoad]:
+        found = json.loads(self._scripts.run("stats", *names))
         strengths = _strengths(found)
         return {stage: _load(found[stage], strengths[stage]) for stage in Stage}
 

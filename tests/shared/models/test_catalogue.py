@@ -157,3 +157,29 @@ def test_a_key_for_some_models_may_use_only_these() -> None:
     with pytest.raises(InvalidRequest, match=r"for Acme/painter only, and the request is for zai-org/GLM-Image"):
         found.resolve(None)
     assert catalogue().limited_to(("glm-image",)).permits(None)
+
+
+def test_a_model_has_the_names_that_its_workers_announce() -> None:
+    found = catalogue(served(A), served(P, PAINTER), glm=A, painter=P)
+    of_default = ("", "dall-e-3", "glm-image", GLM.lower())
+    for name in (GLM, "Glm-Image", "dall-e-3", f" {GLM.upper()} "):
+        assert found.names_of(name) == of_default
+    for name in (PAINTER, "painter", "ACME/painter"):
+        assert found.names_of(name) == (PAINTER.lower(),)
+    with pytest.raises(InvalidRequest) as raised:
+        found.names_of("acme/Painted")
+    assert raised.value.field == "model"
+
+
+def test_a_model_without_workers_keeps_its_names() -> None:
+    """It was announced long ago, or an operator lets its jobs wait."""
+    for found in (catalogue(painter=P), catalogue(rules=(ModelRules(name=PAINTER, waits=True),), glm=A)):
+        assert found.names_of(PAINTER) == (PAINTER.lower(),)
+    assert catalogue().names_of(GLM)[0] == ""
+
+
+def test_the_only_model_has_the_requests_without_a_name() -> None:
+    assert catalogue(served(P, PAINTER), painter=P).names_of(PAINTER) == ("", PAINTER.lower())
+    for known in ({"glm": "a"}, {}):
+        others = () if known else (served(B, "acme/Brush"),)
+        assert catalogue(served(P, PAINTER), *others, painter=P, **known).names_of(PAINTER) == (PAINTER.lower(),)
